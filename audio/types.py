@@ -1,0 +1,261 @@
+"""The vocabulary of the audio side: legs, media, prompts, taps, and the events of the media core.
+
+Pure. Units: a *tick* is one period of the RTP clock, 1/8000 s for all three codecs (G.722 too, RFC 3551 section
+4.5.2); one tick is one stored byte. Positions count ticks from the moment a tap was opened.
+"""
+
+import enum
+from dataclasses import dataclass
+from typing import NewType
+
+LegId = NewType("LegId", int)
+"""A media leg: one RTP and one RTCP socket of ours. Never used twice in a process."""
+
+TapId = NewType("TapId", int)
+"""A tap: the two channels that a call's recording is made from. Never used twice in a process."""
+
+TICKS_PER_S = 8000
+
+
+class Codec(enum.IntEnum):
+    """What we bridge and record; the number is the static RTP payload type (RFC 3551 table 4)."""
+
+    PCMU = 0
+    PCMA = 8
+    G722 = 9
+
+    @property
+    def silence(self) -> int:
+        """Return the byte that stands for silence where nothing arrived."""
+        return {Codec.PCMU: 0xFF, Codec.PCMA: 0xD5, Codec.G722: 0xFA}[self]
+
+
+class Channel(enum.IntEnum):
+    """Sides of a recording: the caller is left, the officer right."""
+
+    LEFT = 0
+    RIGHT = 1
+
+
+class DtmfPolicy(enum.IntEnum):
+    """What becomes of RFC 4733 events that arrive on a leg (design section 3.6)."""
+
+    PASS = 0
+    """Event packets go on live, with our numbering and their own duration."""
+    HOLD_STAR = 1
+    """A ``*`` waits for the next digit or 1.5 s: then it is replayed in order, or swallowed with it as a control key."""
+    SWALLOW = 2
+    """Reported, not forwarded."""
+    MASK = 3
+    """Neither forwarded nor named: reported with digit None."""
+
+
+class DigitSource(enum.StrEnum):
+    """The carrier that brought a digit."""
+
+    RFC4733 = "rfc4733"
+    INBAND = "inband"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaAddress:
+    """Where a peer wants its RTP and RTCP: IP literal and ports in [1, 65535]."""
+
+    ip: str
+    rtp_port: int
+    rtcp_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegMedia:
+    """What a leg's offer/answer settled. Send and receive payload types are separate (RFC 3264 section 6.1).
+
+    Attributes:
+        remote: Where we send, or None while the peer is on hold or not yet known.
+        codec: The one codec of the leg.
+        send_pt: Payload type that we put on packets we send, in [0, 127].
+        receive_pt: Payload type that the peer puts on its packets, in [0, 127].
+        send_event_pt: Payload type of telephone-event that we send, or None.
+        receive_event_pt: Payload type of telephone-event that we take, or None.
+        sends: The peer may be sent to (its direction is sendrecv or recvonly).
+        receives: The peer's packets count (its direction is sendrecv or sendonly).
+    """
+
+    remote: MediaAddress | None
+    codec: Codec
+    send_pt: int
+    receive_pt: int
+    send_event_pt: int | None = None
+    receive_event_pt: int | None = None
+    sends: bool = True
+    receives: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """Audio to be played to a leg, ready in every codec; one byte a tick.
+
+    ``audio`` maps each Codec to bytes of the same length, a multiple of 160 (20 ms).
+    """
+
+    name: str
+    audio: dict[Codec, bytes]
+
+    @property
+    def duration_s(self) -> float:
+        """Return the length in seconds."""
+        return len(self.audio[Codec.PCMA]) / TICKS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TapOptions:
+    """How a tap keeps audio in memory.
+
+    Attributes:
+        look_back_s: Audio younger than this is never handed out, so that a pause can still erase it; in [0.5, 60].
+        mask_left_digits: Silence every digit of the left channel (the caller), 200 ms either side, on both.
+    """
+
+    look_back_s: float = 5.0
+    mask_left_digits: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayOptions:
+    """How the media core is set up.
+
+    Attributes:
+        address: Local IP that sockets are bound to.
+        ports: First and last RTP/RTCP port, inclusive; RTP is even, RTCP the odd one above.
+        quarantine_s: Seconds a closed pair rests before it is used again, so that stale media meets nobody.
+        threads: Media threads.
+        lock_memory: mlock the rings; False only where the limit cannot be raised (site-check warns).
+        dead_rtp_s: Silence on a bridged leg after which MediaStopped is reported.
+        dscp: DSCP of media, 46 is EF (RFC 3246).
+    """
+
+    address: str = "127.0.0.1"
+    ports: tuple[int, int] = (30000, 39999)
+    quarantine_s: float = 2.0
+    threads: int = 1
+    lock_memory: bool = True
+    dead_rtp_s: float = 10.0
+    dscp: int = 46
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitPressed:
+    """A digit ended or was recognised; ``digit`` is None on a masked leg, where digits are counted, never named."""
+
+    leg: LegId
+    digit: str | None
+    source: DigitSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPressed:
+    """A control sequence such as ``*1`` was completed on a HOLD_STAR leg; nothing of it went on."""
+
+    leg: LegId
+    keys: str
+    source: DigitSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptEnded:
+    """A prompt ran to its end or was stopped.
+
+    Attributes:
+        leg: The leg it was played to.
+        tag: The number given to ``play``.
+        packets_sent: Packets the kernel took.
+        packets_due: Packets that the whole prompt has.
+        complete: It was played to its end, and every packet was sent while the leg could hear it.
+    """
+
+    leg: LegId
+    tag: int
+    packets_sent: int
+    packets_due: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaStopped:
+    """Nothing has arrived on a bridged leg for ``silent_s`` seconds; a fact, not a hang-up."""
+
+    leg: LegId
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaResumed:
+    """Packets arrive again on a leg that was reported as stopped."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamReanchored:
+    """A channel changed SSRC or jumped in time; its timeline goes on at ``position`` (ticks)."""
+
+    tap: TapId
+    channel: Channel
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioLost:
+    """The writer did not keep up and a ring ran over: ticks [start, end) of a channel are lost."""
+
+    tap: TapId
+    channel: Channel
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaxHeard:
+    """A fax calling (CNG 1100 Hz) or answering (CED 2100 Hz) tone was recognised; ``kind`` is cng or ced."""
+
+    leg: LegId
+    kind: str
+
+
+MediaEvent = (
+    DigitPressed
+    | ControlPressed
+    | PromptEnded
+    | MediaStopped
+    | MediaResumed
+    | StreamReanchored
+    | AudioLost
+    | FaxHeard
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegStatistics:
+    """Counters of a leg since it was opened.
+
+    Attributes:
+        received, sent: RTP packets.
+        lost: Packets missing by sequence number (RFC 3550 appendix A.3), never negative.
+        dropped: Packets refused: malformed, wrong source, unknown payload type, stale stream.
+        jitter_ms: Interarrival jitter (RFC 3550 section 6.4.1).
+        remote_lost: Cumulative loss the peer last reported by RTCP, or None.
+        digits: Digits counted.
+    """
+
+    received: int
+    sent: int
+    lost: int
+    dropped: int
+    jitter_ms: float
+    remote_lost: int | None
+    digits: int
+
+
+class PortsExhaustedError(Exception):
+    """No free RTP/RTCP pair is left; nothing was opened."""

@@ -1,0 +1,272 @@
+"""The vocabulary of the SIP side: what happened on a leg, and what can be asked of one.
+
+Pure: no socket, no sippy. A *leg* is one dialog between us and one peer; the application joins legs into
+calls. Every value here is made on, and stays on, the call thread.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NewType, Protocol
+
+LegId = NewType("LegId", int)
+"""Names one dialog for as long as the process lives; never used twice."""
+
+Header = tuple[str, str]
+"""Name as spelled in the RFC that defines it, and the raw value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A message body as it crosses the wire; never decoded here."""
+
+    content: bytes
+    content_type: str = "application/sdp"
+
+    def is_sdp(self) -> bool:
+        """Tell whether the body is a session description, whatever the case and parameters of its type."""
+        return self.content_type.split(";", 1)[0].strip().lower() == "application/sdp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a peer listens: host name or IP literal without brackets, and port in [1, 65535]."""
+
+    host: str
+    port: int = 5060
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOffered:
+    """A new INVITE from a trusted peer (RFC 3261 section 13.3). 100 Trying has been sent already.
+
+    Attributes:
+        leg: The new leg; everything that follows on this dialog names it.
+        source: Address the request came from, not what its headers claim.
+        request_user: User part of the request URI: the number that was dialled.
+        to_user: User part of To; differs from request_user after a diversion.
+        from_user: User part of From, as claimed.
+        from_display: Display name of From, as claimed, or "".
+        asserted_user: User part of P-Asserted-Identity (RFC 3325), or None.
+        sip_call_id: The Call-ID: an opaque string of the peer's; never a file name.
+        headers: Identity and history headers to be passed on, in order, each occurrence on its own
+            (P-Asserted-Identity, Privacy, Diversion, History-Info, Alert-Info, Reason, X-*).
+        max_forwards: Hops left as received.
+        loop_marks: Values of our marker header, oldest first.
+        body: The offer, or None for a delayed offer.
+    """
+
+    leg: LegId
+    source: Address
+    request_user: str
+    to_user: str
+    from_user: str
+    from_display: str
+    asserted_user: str | None
+    sip_call_id: str
+    headers: tuple[Header, ...]
+    max_forwards: int
+    loop_marks: tuple[str, ...]
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRang:
+    """A 18x arrived on a leg we dialled; body carries early media's SDP when there is any."""
+
+    leg: LegId
+    status: int
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegAnswered:
+    """A 2xx arrived on a leg we dialled; it has been acknowledged. asserted_user is the answering identity."""
+
+    leg: LegId
+    body: Body | None
+    asserted_user: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRefused:
+    """A leg that we dialled came to nothing: final status in [300, 699], 408 when nobody replied in time."""
+
+    leg: LegId
+    status: int
+    phrase: str
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegEnded:
+    """The far side ended an offered, ringing or connected leg: CANCEL, BYE, or a dialog that timed out.
+
+    ``reason`` is the raw value of the Reason header (RFC 3326), or None.
+    """
+
+    leg: LegId
+    cause: str
+    """One of ``cancel``, ``bye``, ``timeout``."""
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferReceived:
+    """A re-INVITE or an UPDATE with SDP (RFC 3311) on a connected leg; must be answered or refused.
+
+    ``body`` is None when the peer asks us to make the offer (empty re-INVITE). An UPDATE without SDP (session
+    timer, RFC 4028) is answered below and never seen here.
+    """
+
+    leg: LegId
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferAnswered:
+    """Our re-INVITE was answered with 2xx; acknowledged already."""
+
+    leg: LegId
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferRefused:
+    """Our re-INVITE was refused; the session goes on as it was (RFC 3261 section 14.1). 491 was retried below."""
+
+    leg: LegId
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfoReceived:
+    """An INFO arrived and was answered 200 (RFC 6086). Its body may hold digits: never log it."""
+
+    leg: LegId
+    body: Body = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetChanged:
+    """A watched target stopped answering OPTIONS, or answers again (RFC 3261 section 11)."""
+
+    target: Address
+    is_alive: bool
+
+
+SipEvent = (
+    CallOffered
+    | LegRang
+    | LegAnswered
+    | LegRefused
+    | LegEnded
+    | OfferReceived
+    | OfferAnswered
+    | OfferRefused
+    | InfoReceived
+    | TargetChanged
+)
+
+Listener = Callable[[SipEvent], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingCall:
+    """What an INVITE of ours says.
+
+    Attributes:
+        target: Where it is sent.
+        request_user: User part of the request URI and of To.
+        from_user: User part of From.
+        from_display: Display name of From, or "".
+        headers: Passed on as they are, in order.
+        max_forwards: Hops left, already decremented by the application.
+        loop_mark: Value of our marker header, added after those in ``loop_marks``.
+        loop_marks: Marks that arrived.
+        body: The offer, or None to have the far side make it.
+        no_reply_s: Seconds without any response until the leg is refused with 408; fail-over relies on it.
+        ring_s: Seconds from the first 18x until the leg is cancelled and refused with 480, or None.
+    """
+
+    target: Address
+    request_user: str
+    from_user: str
+    from_display: str = ""
+    headers: tuple[Header, ...] = ()
+    max_forwards: int = 70
+    loop_mark: str | None = None
+    loop_marks: tuple[str, ...] = ()
+    body: Body | None
+    no_reply_s: float = 2.0
+    ring_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipOptions:
+    """How the endpoint listens and whom it hears.
+
+    Attributes:
+        listen: Local address; port 0 binds a free one.
+        advertised: Address put in Via and Contact when it differs from ``listen`` (NAT, virtual IP).
+        trusted: Networks as CIDR strings whose requests are looked at; all others get no reply at all.
+        user_agent: Value of User-Agent and Server.
+        watch_every_s: Seconds between OPTIONS to a watched target.
+    """
+
+    listen: Address
+    advertised: Address | None = None
+    trusted: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    user_agent: str = "council-call-recorder"
+    watch_every_s: float = 10.0
+
+
+class Endpoint(Protocol):
+    """The commands of the SIP side; `sip.b2bua.SipEndpoint` is the real one. Call thread only.
+
+    A command on a leg that has ended is ignored: its end is on the way as an event, or was sent by us. None of
+    them raises for what a peer did.
+    """
+
+    @property
+    def address(self) -> Address:
+        """The address bound, with its real port."""
+
+    def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None) -> None:
+        """Send a provisional response to an offered leg: 180, or 183 with early media's SDP."""
+
+    def answer(self, leg: LegId, body: Body | None) -> None:
+        """Send 200 to an offered leg."""
+
+    def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
+        """Send a final non-2xx response to an offered leg; no further event names it."""
+
+    def dial(self, call: OutgoingCall) -> LegId:
+        """Send an INVITE; LegRang, LegAnswered or LegRefused follow."""
+
+    def hang_up(self, leg: LegId, *, reason: str | None = None) -> None:
+        """End a leg with what fits its state: BYE, CANCEL, or 480 when offered; no further event names it.
+
+        A CANCEL that crosses a 200 is followed by ACK and BYE.
+        """
+
+    def offer(self, leg: LegId, body: Body | None) -> None:
+        """Send a re-INVITE; OfferAnswered or OfferRefused follows. 491 is retried after RFC 3261 14.1's delay."""
+
+    def answer_offer(self, leg: LegId, body: Body | None) -> None:
+        """Answer the OfferReceived that is open on the leg with 200."""
+
+    def refuse_offer(self, leg: LegId, status: int = 488) -> None:
+        """Refuse the OfferReceived that is open on the leg."""
+
+    def send_info(self, leg: LegId, body: Body) -> None:
+        """Send an INFO; its answer is not reported."""
+
+    def watch(self, target: Address) -> None:
+        """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""
+
+    def close(self) -> None:
+        """Close the sockets. Legs that still exist are ended first, with BYE, CANCEL or 503."""

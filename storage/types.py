@@ -1,0 +1,155 @@
+"""The vocabulary of storage: a recording's row, its segments, and what a vault says of a file.
+
+Pure. Times are aware datetimes in UTC; positions and lengths are seconds from the start of the recording.
+"""
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NewType
+
+RecordingId = NewType("RecordingId", str)
+"""``YYYYMMDDTHHMMSSZ-<extension>-<6 hex>``: sorts by time, can be read over the phone, safe as a file name."""
+
+
+class Outcome(enum.StrEnum):
+    """How a call ended for the record; one per call, always with a reason."""
+
+    RECORDED = "recorded"
+    PARTIAL = "partial"
+    BLOCKED = "blocked"
+    NO_CONVERSATION = "no_conversation"
+    FAILED = "failed"
+
+
+class SegmentKind(enum.StrEnum):
+    """What a span of a recording is."""
+
+    RECORDING = "recording"
+    PAUSED = "paused"
+    HOLD = "hold"
+    OPTED_OUT = "opted_out"
+    OUT_OF_SCOPE = "out_of_scope"
+    ERASED = "erased"
+    LOST = "lost"
+    FAX = "fax"
+    VOICEMAIL = "voicemail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A span of a recording; spans follow one another from 0 to the end without a gap."""
+
+    start_s: float
+    end_s: float
+    kind: SegmentKind
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeProof:
+    """What is known of the notice of one call.
+
+    ``proof`` is ``heard`` (we played it), ``attested`` (a declared peer played it) or ``none``.
+    """
+
+    id: str
+    sha256: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    complete: bool
+    proof: str
+    second_message: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRow:
+    """One call in the index: the JSON of design section 7 has these names.
+
+    ``operator_key`` is the opaque folder name; ``path`` is relative to the recordings' root, None when nothing
+    was kept. ``peaks`` holds, per channel, the largest sample of each 0.1 s as a number in [0, 255].
+    """
+
+    id: RecordingId
+    started_at: datetime
+    ended_at: datetime | None
+    direction: str
+    extension: str
+    operator: str
+    service: str
+    caller: str
+    called: str
+    outcome: Outcome
+    reason: str
+    duration_s: float = 0.0
+    recorded_s: float = 0.0
+    paused_s: float = 0.0
+    codecs: tuple[str, str] = ("", "")
+    notice: NoticeProof | None = None
+    segments: tuple[Segment, ...] = ()
+    opted_out: bool = False
+    card_payment: str = "pause"
+    path: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    retention_due: datetime | None = None
+    holds: tuple[str, ...] = ()
+    related: tuple[RecordingId, ...] = ()
+    speech_s: tuple[float, float] = (0.0, 0.0)
+    is_one_way: bool = False
+    operator_key: str = ""
+    peaks: tuple[bytes, bytes] = field(default=(b"", b""), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What to find; None matches everything. Times are [start, end). ``text`` of names is matched exactly."""
+
+    started_from: datetime | None = None
+    started_to: datetime | None = None
+    operator: str | None = None
+    extension: str | None = None
+    number: str | None = None
+    outcome: Outcome | None = None
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingHead:
+    """What a container says before its first audio: known when the tap opens, sealed as its first frame."""
+
+    id: RecordingId
+    started_at: datetime
+    operator_key: str
+    index_row: dict[str, Any]
+    """The row so far, as JSON-able values; recovery rebuilds the index from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedFile:
+    """A container that was closed, synced and renamed."""
+
+    path: str
+    """Relative to the recordings' root."""
+    bytes: int
+    sha256: str
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What `verify` found, without the private key.
+
+    ``problem`` is None when the file is what its node closed; else a sentence that names what is wrong and where.
+    """
+
+    id: RecordingId
+    path: Path
+    is_complete: bool
+    bytes: int
+    sha256: str
+    signed_by: str
+    problem: str | None
