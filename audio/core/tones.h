@@ -1,0 +1,66 @@
+/*
+ * Tone detector: DTMF (ITU-T Q.23/Q.24), fax calling CNG 1100 Hz and answering CED 2100 Hz (ITU-T T.30).
+ *
+ * Goertzel filters over blocks of TONES_BLOCK samples at 8000 Hz. No allocation, no global state, no locks: one
+ * struct per leg, owned by the thread that feeds it. Samples may come in pieces of any length; the pieces do not
+ * change the answer. audio/tones.py is the same algorithm in numpy, tests compare the two. Figures: docs/tones.md.
+ */
+#ifndef AUDIO_CORE_TONES_H
+#define AUDIO_CORE_TONES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Samples of one analysis block, 12.75 ms; blocks do not overlap. */
+#define TONES_BLOCK 102
+
+enum tones_kind {
+    TONES_DIGIT_START = 1, /* a digit has been seen in enough blocks to be believed */
+    TONES_DIGIT_END = 2,   /* that digit is over */
+    TONES_CNG = 3,         /* fax calling tone, once per burst */
+    TONES_CED = 4          /* fax or modem answering tone, once per burst */
+};
+
+/*
+ * What was heard. Positions are samples since tones_init, of the samples that were fed.
+ * from: the first trace: the start of the first block in which the tone was seen, minus one block, at least 0.
+ * to:   the end of the last block in which it was seen (for TONES_DIGIT_END one block more, for its last trace).
+ */
+struct tones_event {
+    int kind;   /* enum tones_kind */
+    char digit; /* '0'-'9', '*', '#', 'A'-'D'; 0 for fax tones */
+    int64_t from;
+    int64_t to;
+};
+
+/* Opaque to callers, but of known size so that it can be embedded in a leg. */
+struct tones {
+    int64_t position;            /* samples fed so far */
+    int64_t from;                /* first trace of the candidate or the digit */
+    int64_t last;                /* end of the last block in which the digit was seen */
+    int64_t fax_from[2];         /* first trace of CNG and CED */
+    int32_t fax_blocks[2];       /* consecutive blocks of CNG and CED */
+    int32_t fill;                /* samples in pending */
+    int32_t hits;                /* consecutive blocks of the candidate */
+    int32_t misses;              /* consecutive blocks without the digit that is on */
+    char candidate;              /* digit of the last block, 0 if none */
+    char digit;                  /* digit that is on, 0 if none */
+    int16_t pending[TONES_BLOCK];
+};
+
+void tones_init(struct tones *state);
+
+/*
+ * Feeds n samples (16-bit linear, 8000 Hz) and writes at most max events to out, in order.
+ * Returns the number written. With max >= 2 + n / TONES_BLOCK no event can be lost; those beyond max are dropped.
+ * A start is always followed by its end. out may be NULL when max is 0.
+ */
+int tones_feed(struct tones *state, const int16_t *samples, size_t n, struct tones_event *out, int max);
+
+/*
+ * Passes over n samples that are known to be silence, or that never arrived, in constant time: same answer as
+ * feeding as many zeros. Keeps positions on the time line where packets were lost.
+ */
+int tones_skip(struct tones *state, int64_t n, struct tones_event *out, int max);
+
+#endif
