@@ -1,7 +1,8 @@
 /*
  * Tone detector: DTMF (ITU-T Q.23/Q.24), fax calling CNG 1100 Hz and answering CED 2100 Hz (ITU-T T.30).
  *
- * Goertzel filters over blocks of TONES_BLOCK samples at 8000 Hz. No allocation, no global state, no locks: one
+ * The powers that Goertzel's filters give, over blocks of TONES_BLOCK samples at 8000 Hz, worked out as integer
+ * correlations with tables because those run in vectors. No allocation, no global state, no locks: one
  * struct per leg, owned by the thread that feeds it. Samples may come in pieces of any length; the pieces do not
  * change the answer. audio/tones.py is the same algorithm in numpy, tests compare the two. Figures: docs/tones.md.
  */
@@ -13,12 +14,13 @@
 
 /* Samples of one analysis block, 12.75 ms; blocks do not overlap. */
 #define TONES_BLOCK 102
+#define TONES_ROOM 104
 
 enum tones_kind {
     TONES_DIGIT_START = 1, /* a digit has been seen in enough blocks to be believed */
     TONES_DIGIT_END = 2,   /* that digit is over */
-    TONES_CNG = 3,         /* fax calling tone, once per burst */
-    TONES_CED = 4          /* fax or modem answering tone, once per burst */
+    TONES_CNG = 3,         /* fax calling tone, at the end of a burst of about 0.5 s */
+    TONES_CED = 4          /* fax or modem answering tone, once, when it has lasted 0.5 s */
 };
 
 /*
@@ -35,17 +37,20 @@ struct tones_event {
 
 /* Opaque to callers, but of known size so that it can be embedded in a leg. */
 struct tones {
-    int64_t position;            /* samples fed so far */
-    int64_t from;                /* first trace of the candidate or the digit */
-    int64_t last;                /* end of the last block in which the digit was seen */
-    int64_t fax_from[2];         /* first trace of CNG and CED */
-    int32_t fax_blocks[2];       /* consecutive blocks of CNG and CED */
-    int32_t fill;                /* samples in pending */
-    int32_t hits;                /* consecutive blocks of the candidate */
-    int32_t misses;              /* consecutive blocks without the digit that is on */
-    char candidate;              /* digit of the last block, 0 if none */
-    char digit;                  /* digit that is on, 0 if none */
-    int16_t pending[TONES_BLOCK];
+    int16_t block[TONES_ROOM]; /* the block being filled, and zeros to a whole number of vectors */
+    int64_t position;          /* samples fed so far */
+    int64_t candidate_from;    /* first trace of the candidate */
+    int64_t digit_from;        /* first trace of the digit that is on */
+    int64_t digit_to;          /* end of the last block in which it was seen */
+    int64_t fax_from[2];       /* first trace of CNG and CED */
+    int64_t fax_to[2];         /* end of the last block in which each was seen */
+    int32_t fax_hits[2];       /* blocks of the burst so far */
+    int32_t fax_misses[2];     /* consecutive blocks without it */
+    int32_t fill;              /* samples in block */
+    int32_t hits;              /* consecutive blocks of the candidate */
+    int32_t misses;            /* consecutive blocks without the digit that is on */
+    char candidate;            /* digit of the last block, 0 if none */
+    char digit;                /* digit that is on, 0 if none */
 };
 
 void tones_init(struct tones *state);

@@ -1,0 +1,247 @@
+/* The tone detector; what it promises is in tones.h, why it has these thresholds in docs/tones.md. */
+#include "tones.h"
+
+#include <string.h>
+
+#define RATE 8000
+#define TONES 10              /* four rows, four columns, CNG, CED */
+#define HARMONICS 8           /* twice each row and column */
+#define AMPLITUDE 512         /* of the tables: a full-scale correlation stays below 2^31 */
+#define SHIFT 16              /* of the powers, so that their multiples stay below 2^63 */
+#define UNIT 204              /* (AMPLITUDE^2 * TONES_BLOCK / 2) >> SHIFT: the power of a lone tone per unit of energy */
+
+#define ENERGY_MIN 1000000    /* of a block, sum of squares: rms 99, about -47 dBm0; below it nothing is looked for */
+#define LEVEL_MIN 300000      /* the same for each tone of a digit: amplitude 77, about -49 dBm0 */
+#define SHARE_PERCENT 70      /* of the block's energy that the two tones of a digit hold at least */
+#define PEAK 6                /* a tone is this many times (7.8 dB) above the others of its group */
+#define TWIST 9               /* and at most this many times (9.5 dB) above its partner */
+#define HARMONIC_PERCENT 8    /* of the two tones' power that their second harmonics hold at most */
+#define FAX_PERCENT 60        /* of the block's energy that a fax tone holds at least */
+
+#define DIGIT_BLOCKS 2        /* a tone of 40 ms fills at least two blocks whole */
+#define GAP_BLOCKS 2          /* and so does a pause of 40 ms; a drop-out of 10 ms spoils one block or two halves */
+#define CNG_BLOCKS_MIN 30     /* 0.38 s: T.30 says 0.5 s +-15 % */
+#define CNG_BLOCKS_MAX 48     /* 0.61 s */
+#define CED_BLOCKS 40         /* 0.51 s of the 2.6 s to 4 s that T.30 gives it */
+
+static const int FREQUENCIES[TONES] = {697, 770, 852, 941, 1209, 1336, 1477, 1633, 1100, 2100};
+static const char DIGITS[4][4] = {{'1', '2', '3', 'A'}, {'4', '5', '6', 'B'}, {'7', '8', '9', 'C'}, {'*', '0', '#', 'D'}};
+
+/* Cosine and sine of each tone, then of each harmonic; filled once when the code is loaded and only read after. */
+static int16_t tables[TONES + HARMONICS][2][TONES_ROOM] __attribute__((aligned(64)));
+
+/* Sine of x in [-pi, pi] by its series, so that the core needs no libm; exact to 1e-10, which is plenty here. */
+static double sine(double x)
+{
+    double term = x, sum = x;
+    for (int n = 2; n < 26; n += 2) {
+        term *= -x * x / (n * (n + 1));
+        sum += term;
+    }
+    return sum;
+}
+
+static int16_t table_value(int phase)
+{
+    double turn = (double)(phase % RATE) / RATE;
+    double value = AMPLITUDE * sine((turn < 0.5 ? turn : turn - 1.0) * 6.283185307179586);
+    return (int16_t)(value < 0 ? value - 0.5 : value + 0.5);
+}
+
+__attribute__((constructor)) static void fill_tables(void)
+{
+    for (int tone = 0; tone < TONES + HARMONICS; tone++) {
+        int frequency = tone < TONES ? FREQUENCIES[tone] : 2 * FREQUENCIES[tone - TONES];
+        for (int i = 0; i < TONES_BLOCK; i++) {
+            tables[tone][0][i] = table_value(frequency * i + RATE / 4);
+            tables[tone][1][i] = table_value(frequency * i);
+        }
+    }
+}
+
+static int32_t correlate(const int16_t *restrict a, const int16_t *restrict b)
+{
+    int32_t sum = 0;
+    for (int i = 0; i < TONES_ROOM; i++)
+        sum += (int32_t)a[i] * b[i];
+    return sum;
+}
+
+static int64_t power_of(const int16_t *block, int tone)
+{
+    int64_t real = correlate(block, tables[tone][0]);
+    int64_t imaginary = correlate(block, tables[tone][1]);
+    return (real * real + imaginary * imaginary) >> SHIFT;
+}
+
+static int64_t energy_of(const int16_t *block)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < TONES_ROOM; i++)
+        sum += (int32_t)block[i] * block[i];
+    return sum;
+}
+
+/* Index of the tone of a group of four that stands out above the three others, or -1. */
+static int peak_of(const int64_t *power)
+{
+    int best = 0;
+    for (int i = 1; i < 4; i++)
+        if (power[i] > power[best])
+            best = i;
+    for (int i = 0; i < 4; i++)
+        if (i != best && power[i] * PEAK > power[best])
+            return -1;
+    return best;
+}
+
+static char digit_of(const int16_t *block, int64_t energy, const int64_t *power)
+{
+    int row = peak_of(power), column = peak_of(power + 4);
+    if (row < 0 || column < 0)
+        return 0;
+    int64_t low = power[row], high = power[4 + column];
+    if (low < (int64_t)LEVEL_MIN * UNIT || high < (int64_t)LEVEL_MIN * UNIT)
+        return 0;
+    if (low > high * TWIST || high > low * TWIST)
+        return 0;
+    if ((low + high) * 100 < energy * UNIT * SHARE_PERCENT)
+        return 0;
+    int64_t harmonics = power_of(block, TONES + row) + power_of(block, TONES + 4 + column);
+    if (harmonics * 100 > (low + high) * HARMONIC_PERCENT)
+        return 0;
+    return DIGITS[row][column];
+}
+
+struct sink {
+    struct tones_event *out;
+    int max, count;
+};
+
+static void report(struct sink *sink, int kind, char digit, int64_t from, int64_t to)
+{
+    if (sink->count < sink->max)
+        sink->out[sink->count++] = (struct tones_event){.kind = kind, .digit = digit, .from = from, .to = to};
+}
+
+static int64_t trace_of(int64_t start)
+{
+    return start > TONES_BLOCK ? start - TONES_BLOCK : 0;
+}
+
+static void follow_digit(struct tones *state, char seen, int64_t start, int64_t end, struct sink *sink)
+{
+    if (seen != state->candidate) {
+        state->candidate = seen;
+        state->hits = 0;
+        state->candidate_from = trace_of(start);
+    }
+    if (seen && state->hits < DIGIT_BLOCKS)
+        state->hits++;
+    int is_new = seen && seen != state->digit && state->hits >= DIGIT_BLOCKS;
+    if (seen && seen == state->digit) {
+        state->misses = 0;
+        state->digit_to = end;
+    } else if (state->digit && (++state->misses >= GAP_BLOCKS || is_new)) {
+        report(sink, TONES_DIGIT_END, state->digit, state->digit_from, state->digit_to + TONES_BLOCK);
+        state->digit = 0;
+    }
+    if (is_new) {
+        state->digit = seen;
+        state->misses = 0;
+        state->digit_from = state->candidate_from;
+        state->digit_to = end;
+        report(sink, TONES_DIGIT_START, seen, state->digit_from, end);
+    }
+}
+
+/* One block without the tone is forgiven: the phase reversals of a modem's answering tone spoil one each. */
+static void follow_fax(struct tones *state, int index, int is_seen, int64_t start, int64_t end, struct sink *sink)
+{
+    if (is_seen) {
+        if (state->fax_hits[index]++ == 0)
+            state->fax_from[index] = trace_of(start);
+        state->fax_misses[index] = 0;
+        state->fax_to[index] = end;
+        if (index == 1 && state->fax_hits[1] == CED_BLOCKS)
+            report(sink, TONES_CED, 0, state->fax_from[1], end);
+    } else if (state->fax_hits[index] && ++state->fax_misses[index] > 1) {
+        int32_t hits = state->fax_hits[index];
+        state->fax_hits[index] = 0;
+        if (index == 0 && hits >= CNG_BLOCKS_MIN && hits <= CNG_BLOCKS_MAX)
+            report(sink, TONES_CNG, 0, state->fax_from[0], state->fax_to[0]);
+    }
+}
+
+static void take_block(struct tones *state, struct sink *sink)
+{
+    int64_t start = state->position - TONES_BLOCK, end = state->position;
+    int64_t energy = energy_of(state->block);
+    char seen = 0;
+    int is_fax[2] = {0, 0};
+
+    if (energy >= ENERGY_MIN) {
+        int64_t power[TONES];
+        for (int tone = 0; tone < TONES; tone++)
+            power[tone] = power_of(state->block, tone);
+        seen = digit_of(state->block, energy, power);
+        for (int i = 0; i < 2; i++)
+            is_fax[i] = power[8 + i] * 100 >= energy * UNIT * FAX_PERCENT;
+    }
+    follow_digit(state, seen, start, end, sink);
+    for (int i = 0; i < 2; i++)
+        follow_fax(state, i, is_fax[i], start, end, sink);
+}
+
+void tones_init(struct tones *state)
+{
+    memset(state, 0, sizeof *state);
+}
+
+/* Takes samples, or zeros where samples is NULL, up to the end of the block; returns how many. */
+static size_t fill_block(struct tones *state, const int16_t *samples, size_t n, struct sink *sink)
+{
+    size_t room = (size_t)(TONES_BLOCK - state->fill);
+    size_t taken = n < room ? n : room;
+    if (samples)
+        memcpy(state->block + state->fill, samples, taken * sizeof *samples);
+    else
+        memset(state->block + state->fill, 0, taken * sizeof *state->block);
+    state->fill += (int32_t)taken;
+    state->position += (int64_t)taken;
+    if (state->fill == TONES_BLOCK) {
+        state->fill = 0;
+        take_block(state, sink);
+    }
+    return taken;
+}
+
+int tones_feed(struct tones *state, const int16_t *samples, size_t n, struct tones_event *out, int max)
+{
+    struct sink sink = {out, max, 0};
+    while (n > 0) {
+        size_t taken = fill_block(state, samples, n, &sink);
+        samples += taken;
+        n -= taken;
+    }
+    return sink.count;
+}
+
+static int is_idle(const struct tones *state)
+{
+    return !state->fill && !state->candidate && !state->digit && !state->fax_hits[0] && !state->fax_hits[1];
+}
+
+int tones_skip(struct tones *state, int64_t n, struct tones_event *out, int max)
+{
+    struct sink sink = {out, max, 0};
+    while (n > 0) {
+        if (is_idle(state) && n >= TONES_BLOCK) {
+            state->position += n - n % TONES_BLOCK;
+            n %= TONES_BLOCK;
+        } else {
+            n -= (int64_t)fill_block(state, NULL, (size_t)n, &sink);
+        }
+    }
+    return sink.count;
+}
