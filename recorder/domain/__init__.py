@@ -1,0 +1,1 @@
+"""Pure rules of the application: no socket, no clock, no file."""

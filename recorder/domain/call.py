@@ -1,0 +1,460 @@
+"""The life of one call, as a table. Pure: events in, commands out; no socket, no clock.
+
+``A`` is the leg that was offered to us, ``B`` the leg that we dialled. The *outside* party hears the notice; the
+*officer* has the keys. Inbound and internal calls come from outside on A; outbound calls go to the outside on B.
+
+Every pair of state and event is decided: in `TABLE`, or in `IGNORED` with the reason. A miss is one error. The
+diagram in DESIGN.md is drawn from the table.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from recorder.domain.outcome import refusal_reason
+from recorder.domain.policy import Direction, NoticeWhen
+from recorder.domain.routing import FAILOVER
+
+
+class Side(enum.Enum):
+    """The two legs of a call."""
+
+    A = "a"
+    B = "b"
+
+    @property
+    def other(self) -> "Side":
+        """Return the other leg."""
+        return Side.B if self is Side.A else Side.A
+
+
+class State(enum.Enum):
+    """Where a call is."""
+
+    OFFERED = "offered"
+    NOTICE = "notice"
+    SECOND = "second message"
+    RINGING = "ringing after the notice"
+    RINGING_FIRST = "ringing before the notice"
+    NOTICE_HELD = "notice, answered side held"
+    SECOND_HELD = "second message, answered side held"
+    JOINED = "joined"
+    CLEARING = "clearing"
+    THROUGH_RINGING = "passed on, ringing"
+    THROUGH_JOINED = "passed on, joined"
+    ENDED = "ended"
+
+
+# --- events -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The offer was accepted for handling; routing found at least one target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """B is ringing; ``has_media`` when it sent early media's SDP."""
+
+    has_media: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """B answered with media that can be joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """B came to nothing."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A party hung up, cancelled, or its dialog timed out."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeEnded:
+    """The first message ended; ``complete`` when it was heard in full."""
+
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SecondWanted:
+    """The outside party pressed the key for the second message."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondEnded:
+    """The second message ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToneEnded:
+    """The tone that tells a caller of a failed attempt ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """We end the call: the daemon stops, or a fault of ours leaves no other way."""
+
+    reason: str
+
+
+Event = Begin | Rang | Answered | Refused | Left | NoticeEnded | SecondWanted | SecondEnded | ToneEnded | Stopped
+EVENTS: tuple[type[Event], ...] = (
+    Begin, Rang, Answered, Refused, Left, NoticeEnded, SecondWanted, SecondEnded, ToneEnded, Stopped,
+)  # fmt: skip
+
+
+# --- commands ---------------------------------------------------------------------------------------------------
+
+
+class Play(enum.Enum):
+    """What is played to a leg."""
+
+    NOTICE = "notice"
+    SECOND = "second"
+    RINGBACK = "ringback"
+    HOLD = "hold"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTo:
+    """Play something to a leg, in the place of what was being played to it."""
+
+    side: Side
+    what: Play
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlaying:
+    """Stop whatever is played to either leg."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Tell A that B is ringing; ``early`` joins B's early media, unrecorded."""
+
+    early: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JoinEarly:
+    """Let A, who is connected already, hear B's early media, unrecorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerA:
+    """Answer A."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseA:
+    """Refuse A with a final status."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Dial target number ``index`` of the route."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Bridge the legs and, where it is permitted, open the tap."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End a leg."""
+
+    side: Side
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The call is over: settle its outcome and give back what it held."""
+
+    end: str
+
+
+Command = PlayTo | StopPlaying | Ring | JoinEarly | AnswerA | RefuseA | Dial | Join | HangUp | Finish
+
+
+# --- the call ---------------------------------------------------------------------------------------------------
+
+
+class UndecidedError(Exception):
+    """An event came in a state that the table does not know: a bug of ours."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """What the rules need to know of one call.
+
+    Attributes:
+        is_nominated: It is announced and recorded; otherwise passed on as it is.
+        direction: Which side is ours.
+        notice_when: The service's rule.
+        targets: How many targets the route has.
+        has_second: A second message is set.
+        target: Index of the target being dialled.
+        second_wanted: The key was pressed before its message could play.
+        second_played: The second message was begun.
+        is_second_playing: It is being played now.
+        notice_complete: The notice was heard in full; None until it ended.
+        was_joined: The sides were connected.
+        end: How it ended.
+    """
+
+    is_nominated: bool
+    direction: Direction
+    notice_when: NoticeWhen
+    targets: int
+    has_second: bool = True
+    state: State = State.OFFERED
+    target: int = 0
+    second_wanted: bool = False
+    second_played: bool = False
+    is_second_playing: bool = False
+    notice_complete: bool | None = None
+    was_joined: bool = False
+    end: str = ""
+
+    @property
+    def outside(self) -> Side:
+        """Return the leg of the party who hears the notice."""
+        return Side.B if self.direction is Direction.OUTBOUND else Side.A
+
+    @property
+    def officer(self) -> Side:
+        """Return the leg of the party who has the keys."""
+        return self.outside.other
+
+    def handle(self, event: Event) -> list[Command]:
+        """Apply an event; return what has to be done, in order.
+
+        Raises:
+            UndecidedError: The table has no row for this state and event; the call is unchanged.
+        """
+        step = TABLE.get((self.state, type(event)))
+        if step is not None:
+            return step(self, event)
+        if (self.state, type(event)) in IGNORED:
+            return []
+        raise UndecidedError(f"no rule for {type(event).__name__} in state {self.state.name}")
+
+
+Step = Callable[[Call, "Event"], list[Command]]
+
+
+def _begin(call: Call, _event: Event) -> list[Command]:
+    if not call.is_nominated:
+        call.state = State.THROUGH_RINGING
+        return [Dial(0)]
+    if call.direction is Direction.OUTBOUND or call.notice_when is NoticeWhen.AFTER_ANSWER:
+        call.state = State.RINGING_FIRST
+        return [Dial(0)]
+    call.state = State.NOTICE
+    return [AnswerA(), PlayTo(Side.A, Play.NOTICE)]
+
+
+def _remember_second(call: Call, _event: Event) -> list[Command]:
+    call.second_wanted = call.has_second
+    return []
+
+
+def _play_second(call: Call) -> list[Command]:
+    call.second_wanted, call.second_played, call.is_second_playing = False, True, True
+    return [PlayTo(call.outside, Play.SECOND)]
+
+
+def _dial_officer(call: Call) -> list[Command]:
+    call.state = State.RINGING
+    return [PlayTo(Side.A, Play.RINGBACK), Dial(0)]
+
+
+def _notice_ended(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, NoticeEnded)
+    call.notice_complete = event.complete
+    if call.second_wanted:
+        call.state = State.SECOND
+        return _play_second(call)
+    return _dial_officer(call)
+
+
+def _second_ended(call: Call, _event: Event) -> list[Command]:
+    call.is_second_playing = False
+    return _dial_officer(call)
+
+
+def _second_while_ringing(call: Call, _event: Event) -> list[Command]:
+    if not call.has_second or call.second_played:
+        return []
+    return _play_second(call)
+
+
+def _second_ended_ringing(call: Call, _event: Event) -> list[Command]:
+    call.is_second_playing = False
+    return [PlayTo(Side.A, Play.RINGBACK)]
+
+
+def _rang_after_notice(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Rang)
+    return [JoinEarly()] if event.has_media and not call.is_second_playing else []
+
+
+def _rang_first(_call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Rang)
+    return [Ring(early=event.has_media)]
+
+
+def _join(call: Call) -> list[Command]:
+    call.state, call.was_joined = State.JOINED, True
+    return [StopPlaying(), Join()]
+
+
+def _answered_after_notice(call: Call, _event: Event) -> list[Command]:
+    if call.is_second_playing:
+        call.state = State.SECOND_HELD
+        return [PlayTo(Side.B, Play.HOLD)]
+    return _join(call)
+
+
+def _answered_first(call: Call, _event: Event) -> list[Command]:
+    call.state = State.NOTICE_HELD
+    return [AnswerA(), PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
+
+
+def _held_notice_ended(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, NoticeEnded)
+    call.notice_complete = event.complete
+    if call.second_wanted:
+        call.state = State.SECOND_HELD
+        return _play_second(call)
+    return _join(call)
+
+
+def _held_second_ended(call: Call, _event: Event) -> list[Command]:
+    call.is_second_playing = False
+    return _join(call)
+
+
+def _next_target(call: Call, status: int) -> list[Command] | None:
+    if status not in FAILOVER or call.target + 1 >= call.targets:
+        return None
+    call.target += 1
+    return [Dial(call.target)]
+
+
+def _refused_after_notice(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Refused)
+    again = _next_target(call, event.status)
+    if again is not None:
+        return again
+    call.state, call.end = State.CLEARING, refusal_reason(event.status)
+    return [PlayTo(Side.A, Play.FAILED)]
+
+
+def _refused_first(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Refused)
+    return _next_target(call, event.status) or _finish(call, refusal_reason(event.status), RefuseA(event.status))
+
+
+def _tone_ended(call: Call, _event: Event) -> list[Command]:
+    return _finish(call, call.end, HangUp(Side.A))
+
+
+def _pass_rang(_call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Rang)
+    return [Ring(early=event.has_media)]
+
+
+def _pass_answered(call: Call, _event: Event) -> list[Command]:
+    call.state, call.was_joined = State.THROUGH_JOINED, True
+    return [AnswerA()]
+
+
+def _finish(call: Call, end: str, *commands: Command) -> list[Command]:
+    call.state, call.end = State.ENDED, end
+    return [*commands, Finish(end)]
+
+
+def _left(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Left)
+    return _finish(call, _leaving(call, event.side), HangUp(event.side.other))
+
+
+def _leaving(call: Call, side: Side) -> str:
+    party = "caller" if side is call.outside else "officer"
+    if call.state in (State.JOINED, State.THROUGH_JOINED):
+        return f"{party}_hung_up"
+    if call.state is State.CLEARING:
+        return call.end
+    during = {
+        State.NOTICE: "during_notice",
+        State.NOTICE_HELD: "during_notice",
+        State.SECOND: "during_second_message",
+        State.SECOND_HELD: "during_second_message",
+    }.get(call.state, "while_ringing")
+    return f"{party}_gave_up_{during}"
+
+
+def _stopped(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Stopped)
+    a_is_open = call.state in (State.OFFERED, State.RINGING_FIRST, State.THROUGH_RINGING)
+    first: Command = RefuseA(503) if a_is_open else HangUp(Side.A)
+    return _finish(call, event.reason, first, HangUp(Side.B))
+
+
+_LIVE = tuple(state for state in State if state is not State.ENDED)
+
+TABLE: dict[tuple[State, type[Event]], Step] = {
+    (State.OFFERED, Begin): _begin,
+    (State.NOTICE, NoticeEnded): _notice_ended,
+    (State.NOTICE, SecondWanted): _remember_second,
+    (State.SECOND, SecondEnded): _second_ended,
+    (State.RINGING, Rang): _rang_after_notice,
+    (State.RINGING, SecondWanted): _second_while_ringing,
+    (State.RINGING, SecondEnded): _second_ended_ringing,
+    (State.RINGING, Answered): _answered_after_notice,
+    (State.RINGING, Refused): _refused_after_notice,
+    (State.RINGING_FIRST, Rang): _rang_first,
+    (State.RINGING_FIRST, Answered): _answered_first,
+    (State.RINGING_FIRST, Refused): _refused_first,
+    (State.NOTICE_HELD, NoticeEnded): _held_notice_ended,
+    (State.NOTICE_HELD, SecondWanted): _remember_second,
+    (State.SECOND_HELD, SecondEnded): _held_second_ended,
+    (State.CLEARING, ToneEnded): _tone_ended,
+    (State.THROUGH_RINGING, Rang): _pass_rang,
+    (State.THROUGH_RINGING, Answered): _pass_answered,
+    (State.THROUGH_RINGING, Refused): _refused_first,
+    **{(state, Left): _left for state in _LIVE},
+    **{(state, Stopped): _stopped for state in _LIVE},
+}
+"""What each event does in each state."""
+
+IGNORED: frozenset[tuple[State, type[Event]]] = frozenset(
+    # A prompt that was stopped reports its end after the state has moved on; a key may be pressed at any time.
+    {(state, event) for state in State for event in (NoticeEnded, SecondWanted, SecondEnded, ToneEnded)}
+    # B's answers may cross what we did to B; B does not exist before it is dialled, so these are late ones.
+    | {(state, event) for state in State for event in (Rang, Answered, Refused)}
+    # A call begins once.
+    | {(state, Begin) for state in State if state is not State.OFFERED}
+    # After the end nothing matters.
+    | {(State.ENDED, event) for event in EVENTS}
+) - frozenset(TABLE)
+"""Pairs that are right to ignore."""

@@ -1,0 +1,88 @@
+"""How a call ended for the record: one outcome with a reason, worked out from facts. Pure.
+
+Unknown means ``failed``: an alarm that is ours to explain is better than a silence that nobody looks into.
+"""
+
+from dataclasses import dataclass
+
+from storage.types import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known when a call has ended.
+
+    Attributes:
+        end: How the conversation, or the attempt at one, ended: ``caller_hung_up``, ``officer_hung_up``, ``busy``, ...
+        was_joined: Both sides were connected.
+        blocked: Why recording was not permitted from the start, or None.
+        opted_out: A manager granted an opt-out.
+        discarded: The recording was dropped by the card rule.
+        kept_s: Seconds of audio kept in the longer channel.
+        ended_paused: The call ended while it was paused.
+        lost_s: Seconds lost because the writer did not keep up.
+        is_one_way: Audio was kept from one side only.
+        fault: Why nothing, or nothing more, could be written, or None.
+    """
+
+    end: str
+    was_joined: bool
+    blocked: str | None = None
+    opted_out: bool = False
+    discarded: bool = False
+    kept_s: float = 0.0
+    ended_paused: bool = False
+    lost_s: float = 0.0
+    is_one_way: bool = False
+    fault: str | None = None
+
+
+def settle(facts: Facts) -> tuple[Outcome, str]:
+    """Return the outcome of a call and its reason."""
+    if not facts.was_joined:
+        return _unjoined(facts)
+    if facts.blocked is not None:
+        return Outcome.BLOCKED, facts.blocked
+    if facts.discarded:
+        return Outcome.BLOCKED, "discarded"
+    if facts.opted_out:
+        return (Outcome.PARTIAL if facts.kept_s > 0 else Outcome.BLOCKED), "opted_out"
+    if facts.fault is not None:
+        return (Outcome.PARTIAL if facts.kept_s > 0 else Outcome.FAILED), facts.fault
+    if facts.ended_paused:
+        return Outcome.PARTIAL, "ended_while_paused"
+    if facts.kept_s <= 0:
+        return Outcome.FAILED, "no_audio"
+    if facts.lost_s > 0:
+        return Outcome.PARTIAL, "audio_lost"
+    if facts.is_one_way:
+        return Outcome.PARTIAL, "one_way"
+    return Outcome.RECORDED, facts.end
+
+
+_OURS = ("internal_error", "daemon_stopped", "ports_exhausted", "no_route")
+
+
+def _unjoined(facts: Facts) -> tuple[Outcome, str]:
+    if facts.fault is not None:
+        return Outcome.FAILED, facts.fault
+    if facts.end in _OURS:
+        return Outcome.FAILED, facts.end
+    if facts.opted_out:
+        return Outcome.BLOCKED, "opted_out"
+    return Outcome.NO_CONVERSATION, facts.end
+
+
+def refusal_reason(status: int) -> str:
+    """Return the reason of an attempt that ended with a final SIP status."""
+    known = {
+        404: "unknown_number",
+        408: "no_answer",
+        480: "no_answer",
+        486: "busy",
+        487: "cancelled",
+        488: "codec_refused",
+        600: "busy",
+        603: "declined",
+    }
+    return known.get(status, f"refused_{status}")
