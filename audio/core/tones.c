@@ -1,6 +1,7 @@
 /* The tone detector; what it promises is in tones.h, why it has these thresholds in docs/tones.md. */
 #include "tones.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define RATE 8000
@@ -12,10 +13,11 @@
 
 #define ENERGY_MIN 1000000    /* of a block, sum of squares: rms 99, about -47 dBm0; below it nothing is looked for */
 #define LEVEL_MIN 300000      /* the same for each tone of a digit: amplitude 77, about -49 dBm0 */
-#define SHARE_PERCENT 70      /* of the block's energy that the two tones of a digit hold at least */
-#define PEAK 6                /* a tone is this many times (7.8 dB) above the others of its group */
-#define TWIST 9               /* and at most this many times (9.5 dB) above its partner */
-#define HARMONIC_PERCENT 8    /* of the two tones' power that their second harmonics hold at most */
+#define SHARE_PERCENT 55      /* of the block's energy that the two tones of a digit hold at least */
+#define PEAK 4                /* a tone is this many times (7.8 dB) above the others of its group */
+#define TWIST 14              /* and at most this many times (9.5 dB) above its partner */
+#define HARMONIC_PERCENT 20   /* of the two tones' power that their second harmonics hold at most */
+#define HARMONIC_CLEAR 150    /* Hz: closer to the column the harmonic of the row cannot be told from the column itself */
 #define FAX_PERCENT 60        /* of the block's energy that a fax tone holds at least */
 
 #define DIGIT_BLOCKS 2        /* a tone of 40 ms fills at least two blocks whole */
@@ -107,7 +109,9 @@ static char digit_of(const int16_t *block, int64_t energy, const int64_t *power)
         return 0;
     if ((low + high) * 100 < energy * UNIT * SHARE_PERCENT)
         return 0;
-    int64_t harmonics = power_of(block, TONES + row) + power_of(block, TONES + 4 + column);
+    int64_t harmonics = power_of(block, TONES + 4 + column);
+    if (abs(2 * FREQUENCIES[row] - FREQUENCIES[4 + column]) >= HARMONIC_CLEAR)
+        harmonics += power_of(block, TONES + row);
     if (harmonics * 100 > (low + high) * HARMONIC_PERCENT)
         return 0;
     return DIGITS[row][column];
