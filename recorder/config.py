@@ -1,0 +1,335 @@
+"""The configuration: one TOML file read into frozen dataclasses.
+
+A mistake is one plain sentence with the line: unknown keys, bad values and impossible combinations alike. What a key
+is for, its unit and its default stand in the file that `recorder init` writes (`recorder.config_file`).
+"""
+
+import dataclasses
+import hashlib
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from recorder.domain.policy import CardPayment, Extension, NoticeWhen, Service
+from recorder.domain.routing import EmergencyNumbers, Peer, Route
+from sip.events import Address
+
+DIGIT_WINDOW_S = 0.2
+DETECTOR_LAG_S = 0.1
+WRITER_PERIOD_S = 1.0
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message is a sentence with file and line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Whose recorder this is."""
+
+    name: str = "Recorder"
+    timezone: str = "Europe/London"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sip:
+    """Where SIP is spoken."""
+
+    listen: Address = Address(host="127.0.0.1", port=5060)
+    advertised: Address | None = None
+    no_reply_s: float = 2.0
+    watch_every_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """Ports and threads of the media core."""
+
+    address: str = ""
+    advertised: str | None = None
+    ports: tuple[int, int] = (30000, 33999)
+    threads: int = 1
+    lock_memory: bool = True
+    detect_tones: bool = True
+    dead_rtp_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Which messages play."""
+
+    first: str = "first"
+    second: str | None = "second"
+    second_key: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """How a pause works."""
+
+    look_back_s: float = 5.0
+    erase_s: float = 3.0
+    pause_keys: str = "*1"
+    resume_keys: str = "*2"
+    max_s: float = 600.0
+    card_digits: int = 4
+    card_window_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where recordings and index lie."""
+
+    index_url: str | None = None
+    private_keys: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long recordings are kept."""
+
+    retention_days: int = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """Where the console listens; None is off."""
+
+    listen: Address | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the machine is trusted to carry."""
+
+    max_calls: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole file."""
+
+    site: Site = field(default_factory=Site)
+    sip: Sip = field(default_factory=Sip)
+    peer: tuple[Peer, ...] = ()
+    route: tuple[Route, ...] = ()
+    emergency: EmergencyNumbers = field(default_factory=EmergencyNumbers)
+    media: Media = field(default_factory=Media)
+    notice: Notice = field(default_factory=Notice)
+    service: tuple[Service, ...] = ()
+    extension: tuple[Extension, ...] = ()
+    pause: Pause = field(default_factory=Pause)
+    storage: Storage = field(default_factory=Storage)
+    retention: Retention = field(default_factory=Retention)
+    console: Console = field(default_factory=Console)
+    limits: Limits = field(default_factory=Limits)
+    sha256: str = ""
+
+    def service_of(self, extension: Extension) -> Service:
+        """Return the rules of an extension's service; reading made sure that it exists."""
+        return next(service for service in self.service if service.name == extension.service)
+
+    @property
+    def extensions(self) -> dict[str, Extension]:
+        """Return the nominated extensions by number."""
+        return {extension.number: extension for extension in self.extension}
+
+
+def read(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: It cannot be read or used; the message says what and where.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+        table = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; run `recorder init` or give the folder with -C") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    reader = _Reader(path, text)
+    config = reader.build(Config, table, "")
+    config = dataclasses.replace(config, sha256=hashlib.sha256(content).hexdigest())
+    _check(config, reader)
+    return config
+
+
+def parse_address(value: str, default_port: int | None = None) -> Address:
+    """Parse ``IP:PORT``, ``[IPv6]:PORT`` or ``host:port``.
+
+    Raises:
+        ValueError: It is neither, or the port is not in [0, 65535].
+    """
+    host, colon, port = value.rpartition(":")
+    if not colon or host.endswith(":") or ("]" in port):
+        host, port = value, "" if default_port is None else str(default_port)
+    if not port.isdigit() or int(port) > 65535 or not host.strip("[]"):
+        raise ValueError(f"{value!r} is not IP:PORT")
+    return Address(host=host.strip("[]"), port=int(port))
+
+
+class _Reader:
+    """Builds dataclasses out of TOML tables and finds the line that a mistake is on."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._lines = text.splitlines()
+
+    def fail(self, sentence: str, section: str = "", key: str = "", entry: int = 0) -> typing.NoReturn:
+        """Raise ConfigError with the line of a key of a section's entry."""
+        raise ConfigError(f"{self._path}, line {self._line(section, key, entry)}: {sentence}")
+
+    def build(self, kind: type[Any], table: dict[str, Any], section: str, entry: int = 0) -> Any:  # noqa: ANN401
+        """Build one dataclass; every key must be one of its fields."""
+        hints = typing.get_type_hints(kind)
+        hints.pop("sha256", None)
+        for key in table:
+            if key not in hints:
+                known = ", ".join(sorted(hints))
+                self.fail(f"unknown key {key!r}; known here are {known}", section or key, key, entry)
+        values = {key: self._value(hints[key], value, section, key, entry) for key, value in table.items()}
+        try:
+            return kind(**values)
+        except TypeError:
+            needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING and f.name not in values]
+            self.fail(f"[[{section}]] needs {', '.join(needed)}", section, "", entry)
+
+    def _value(self, hint: Any, value: Any, section: str, key: str, entry: int) -> Any:  # noqa: ANN401
+        where = (section or key, key, entry)
+        if dataclasses.is_dataclass(hint) and hint is not Address:
+            if not isinstance(value, dict):
+                self.fail(f"{key} must be a section: [{key}]", *where)
+            return self.build(typing.cast("type[Any]", hint), value, key)
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        if origin in (types.UnionType, typing.Union):
+            if value == "off":
+                return None
+            return self._value(next(a for a in arguments if a is not type(None)), value, section, key, entry)
+        if origin is tuple:
+            return self._sequence(arguments, value, section, key, entry)
+        return self._scalar(hint, value, where)
+
+    def _sequence(self, arguments: tuple[Any, ...], value: Any, section: str, key: str, entry: int) -> Any:  # noqa: ANN401
+        if not isinstance(value, list):
+            self.fail(f"{key} must be a list", section or key, key, entry)
+        if dataclasses.is_dataclass(arguments[0]) and arguments[0] is not Address:
+            return tuple(self.build(typing.cast("type[Any]", arguments[0]), item, key, i) for i, item in enumerate(value))
+        if len(arguments) == 2 and arguments[1] is not Ellipsis and len(value) != 2:
+            self.fail(f"{key} must be two numbers: [first, last]", section, key, entry)
+        return tuple(self._value(arguments[0], item, section, key, entry) for item in value)
+
+    def _scalar(self, hint: Any, value: Any, where: tuple[str, str, int]) -> Any:  # noqa: ANN401
+        key = where[1]
+        if hint is Address:
+            try:
+                return parse_address(value if isinstance(value, str) else "", 5060)
+            except ValueError:
+                self.fail(f"{key} must be IP:PORT in quotes, not {value!r}", *where)
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            try:
+                return hint(value)
+            except ValueError:
+                self.fail(f"{key} must be one of {', '.join(repr(m.value) for m in hint)}, not {value!r}", *where)
+        if hint is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if type(value) is not hint:
+            words = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+            self.fail(f"{key} must be {words.get(hint, hint)}, not {value!r}", *where)
+        return value
+
+    def _line(self, section: str, key: str, entry: int) -> int:
+        seen, inside, section_line = -1, section == "", 1
+        for number, line in enumerate(self._lines, 1):
+            stripped = line.split("#", 1)[0].strip()
+            if stripped.startswith("["):
+                if stripped.strip("[]").strip() == section:
+                    seen += 1
+                    inside = seen == entry or not stripped.startswith("[[")
+                    section_line = number if inside else section_line
+                else:
+                    inside = False
+            elif inside and key and stripped.split("=", 1)[0].strip() == key:
+                return number
+        return section_line
+
+
+def _check(config: Config, reader: _Reader) -> None:
+    """Refuse combinations that cannot work."""
+    _check_pause(config, reader)
+    _check_names(config, reader)
+    _check_network(config, reader)
+
+
+def _check_pause(config: Config, reader: _Reader) -> None:
+    pause = config.pause
+    least = DIGIT_WINDOW_S + DETECTOR_LAG_S + WRITER_PERIOD_S
+    if pause.look_back_s < least:
+        reader.fail(
+            f"look_back_s is {pause.look_back_s:g}: shorter than digit window + detector lag + writer period ({least:g} s), "
+            "so digits could be written before they are recognised",
+            "pause",
+            "look_back_s",
+        )
+    if not 0 <= pause.erase_s <= pause.look_back_s - WRITER_PERIOD_S:
+        reader.fail(
+            f"erase_s is {pause.erase_s:g}: it must lie in [0, look_back_s - {WRITER_PERIOD_S:g}], only what is in memory can be erased",
+            "pause",
+            "erase_s",
+        )
+    for key in ("pause_keys", "resume_keys"):
+        keys = getattr(pause, key)
+        if len(keys) != 2 or keys[0] != "*" or keys[1] not in "0123456789#":
+            reader.fail(f"{key} must be * and one more key, not {keys!r}", "pause", key)
+    if pause.pause_keys == pause.resume_keys:
+        reader.fail("pause_keys and resume_keys must differ", "pause", "resume_keys")
+
+
+def _check_names(config: Config, reader: _Reader) -> None:
+    services = {service.name for service in config.service}
+    numbers: set[str] = set()
+    for i, extension in enumerate(config.extension):
+        if extension.service not in services:
+            known = ", ".join(sorted(services)) or "none"
+            reader.fail(f"extension {extension.number} names service {extension.service!r}; known are {known}", "extension", "service", i)
+        if extension.number in numbers:
+            reader.fail(f"extension {extension.number} is there twice", "extension", "number", i)
+        numbers.add(extension.number)
+    peers = {peer.name for peer in config.peer}
+    for i, route in enumerate(config.route):
+        if route.peer is not None and route.peer not in peers:
+            reader.fail(f"route {route.name!r} names peer {route.peer!r}, which is not there", "route", "peer", i)
+        if not route.targets:
+            reader.fail(f"route {route.name!r} has no targets", "route", "targets", i)
+    try:
+        ZoneInfo(config.site.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        reader.fail(f"timezone {config.site.timezone!r} is not known, try \"Europe/London\"", "site", "timezone")
+
+
+def _check_network(config: Config, reader: _Reader) -> None:
+    for i, peer in enumerate(config.peer):
+        for network in peer.networks:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                reader.fail(f"{network!r} is no network, write 192.0.2.0/24", "peer", "networks", i)
+    first, last = config.media.ports
+    if not 1024 <= first < last <= 65535:
+        reader.fail(f"ports must be two numbers in [1024, 65535], the first one smaller; they are {first} and {last}", "media", "ports")
+    if config.media.address:
+        try:
+            ip_address(config.media.address)
+        except ValueError:
+            reader.fail(f"address {config.media.address!r} is not an IP address", "media", "address")
+    if config.media.threads < 1:
+        reader.fail("threads must be at least 1", "media", "threads")
+    if config.retention.retention_days < 1:
+        reader.fail("retention_days must be at least 1", "retention", "retention_days")

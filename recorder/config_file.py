@@ -1,0 +1,147 @@
+"""The configuration file that `recorder init` writes: every key with its unit, default and reason."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from recorder.domain.policy import CardPayment, Extension, NoticeWhen
+from sip.events import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What only the council can decide, and where things are."""
+
+    site: str
+    timezone: str
+    sip: Address
+    next_hop: Address
+    extensions: tuple[Extension, ...]
+    media_ports: tuple[int, int]
+    console: Address | None
+    admin: str
+    decided_by: str
+    card_payment: CardPayment = CardPayment.PAUSE
+    notice_when: NoticeWhen = NoticeWhen.BEFORE_RING
+    erase_on_opt_out: bool = False
+
+
+def text(answers: Answers, today: date) -> str:
+    """Return the whole file as TOML."""
+    services = dict.fromkeys(extension.service for extension in answers.extensions)
+    return (
+        _head(answers)
+        + "".join(_service(answers, service, today) for service in services)
+        + "".join(map(_extension, answers.extensions))
+        + _tail(answers)
+    )
+
+
+def _quote(value: str) -> str:
+    escaped = "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in value)
+    return f'"{escaped}"'
+
+
+def _head(answers: Answers) -> str:
+    host = answers.sip.host
+    return f"""\
+# The recorder's configuration. `recorder site-check` reads it and says what is wrong; `recorder reload` brings it
+# into force without dropping a call. Times are seconds unless a name says otherwise; "off" turns an optional key off.
+
+[site]
+name = {_quote(answers.site)}
+timezone = {_quote(answers.timezone)}   # times are kept in UTC and shown in this zone
+
+[sip]
+listen = {_quote(str(answers.sip))}     # UDP, IP:PORT
+advertised = "off"              # IP:PORT in Via and Contact when it is not `listen` (NAT, virtual IP)
+no_reply_s = 2.0                # a target silent for this long is dead and the next one is tried: callers hear silence meanwhile
+watch_every_s = 10.0            # OPTIONS to every target, so that a dead one is known before a caller needs it
+
+# Who may send us calls. Requests from elsewhere get no reply at all.
+[[peer]]
+name = "pbx"
+networks = [{_quote(_network(answers.next_hop.host))}, {_quote(_network(host))}]
+
+# Where calls go. The first route whose peer and number prefix fit is taken; targets are tried in order.
+[[route]]
+name = "default"
+number = ""                     # prefix of the dialled number, "" is any
+targets = [{_quote(str(answers.next_hop))}]
+strip = 0                       # digits taken off the front ...
+prefix = ""                     # ... and what is put there
+
+[emergency]
+numbers = ["999", "112", "18000"]       # passed through before any rule, notice, limit or fault
+access_prefixes = ["9", "0", "+44", "0044", "+"]  # what may stand before them
+
+[media]
+address = {_quote(host)}         # local IP of the RTP sockets
+advertised = "off"              # IP in SDP when it is not `address`
+ports = [{answers.media_ports[0]}, {answers.media_ports[1]}]           # a call takes two even/odd pairs
+threads = 1                     # media threads; one carries some thousand calls
+lock_memory = true              # audio in memory never reaches swap; needs LimitMEMLOCK
+detect_tones = true             # find digits that are sent as tones
+dead_rtp_s = 10.0               # silence on a joined leg after which it is reported
+
+[notice]
+first = "first"                 # played to every caller before an officer is connected
+second = "second"               # how data is used; played when the caller asks
+second_key = "1"
+
+[pause]
+look_back_s = 5.0               # audio younger than this is only in memory, so that a pause can still erase it
+erase_s = 3.0                   # what a pause erases before the key: the digits already spoken
+pause_keys = "*1"               # the officer's keys; the caller's never work
+resume_keys = "*2"
+max_s = 600.0                   # over this an alarm, never a resume
+card_digits = 4                 # so many digits keyed by the caller ...
+card_window_s = 10.0            # ... within this time pause the recording
+
+[storage]
+index_url = "off"               # a database URL; off is SQLite in this folder
+private_keys = "off"            # folder of the private keys when they lie elsewhere; the daemon never opens them
+
+[retention]
+retention_days = 90             # by policy
+
+[limits]
+max_calls = 1000                # more are answered 503; emergency calls never are
+
+"""
+
+
+def _network(host: str) -> str:
+    return f"{host}/{128 if ':' in host else 32}"
+
+
+def _service(answers: Answers, service: str, today: date) -> str:
+    return f"""\
+# Decided by {answers.decided_by!r} on {today.isoformat()}: notice order, card payments, opt-out.
+[[service]]
+name = {_quote(service)}
+notice_when = {_quote(answers.notice_when.value)}     # before_ring, or after_answer (queues, hunt groups, voicemail)
+card_payment = {_quote(answers.card_payment.value)}          # pause while a card is read out, or discard the whole recording
+erase_on_opt_out = {str(answers.erase_on_opt_out).lower()}        # erase what was recorded before an opt-out
+record_hold = true              # go on recording while a party is on hold
+mask_card_digits = false        # keep the caller's keyed digits from the officer's ear
+ring_s = 60.0
+
+"""
+
+
+def _extension(extension: Extension) -> str:
+    return f"""\
+[[extension]]
+number = {_quote(extension.number)}
+operator = {_quote(extension.operator)}
+service = {_quote(extension.service)}
+team = {_quote(extension.team)}
+
+"""
+
+
+def _tail(answers: Answers) -> str:
+    return f"""\
+[console]
+listen = {_quote(str(answers.console)) if answers.console else '"off"'}
+"""
