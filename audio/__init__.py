@@ -1,0 +1,1 @@
+"""Audio: the media core, its pure reference, notices and the pausable writer."""

@@ -1,0 +1,227 @@
+"""Digits: which event packets are one key press, control sequences, the card rule, and digits in SIP INFO.
+
+Pure; times are passed in. Nothing here logs, and no message of an error holds a digit: what a caller keys may be a
+card number.
+"""
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+
+from audio.rtp import TelephoneEvent
+
+KEYS = "0123456789*#ABCD"
+"""Key of each event code (RFC 4733 section 3.2)."""
+
+HOLD_NS = 1_500_000_000
+"""How long a ``*`` waits for the key that would make it a control sequence."""
+
+_MAX_INFO_BYTES = 256
+
+
+class InfoDigitError(ValueError):
+    """A SIP INFO body that announces a digit but holds none; the message never quotes the body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPressed:
+    """A new event began at RTP timestamp ``timestamp``."""
+
+    key: str
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyReleased:
+    """An event ended: by its E bit, or because another one began. ``duration`` in ticks."""
+
+    key: str
+    timestamp: int
+    duration: int
+
+
+class EventTracker:
+    """Tells key presses from their packets: an event is identified by (SSRC, timestamp) (RFC 4733 section 2.5.1.2).
+
+    The three end packets, packets of an event already over and codes that are no keys give nothing.
+    """
+
+    def __init__(self) -> None:
+        self._identity: tuple[int, int] | None = None
+        self._event = 0
+        self._duration = 0
+        self._is_over = True
+
+    def receive(self, ssrc: int, timestamp: int, event: TelephoneEvent) -> list[KeyPressed | KeyReleased]:
+        """Take one event packet and return what it began and ended, in order."""
+        if event.event >= len(KEYS):
+            return []
+        happened: list[KeyPressed | KeyReleased] = []
+        if (ssrc, timestamp) != self._identity:
+            happened += self._release()
+            self._identity, self._event, self._duration, self._is_over = (ssrc, timestamp), event.event, 0, False
+            happened.append(KeyPressed(key=KEYS[event.event], timestamp=timestamp))
+        if self._is_over:
+            return happened
+        self._duration = max(self._duration, event.duration)
+        if event.is_end:
+            happened += self._release()
+        return happened
+
+    def _release(self) -> list[KeyPressed | KeyReleased]:
+        if self._is_over or self._identity is None:
+            return []
+        self._is_over = True
+        return [KeyReleased(key=KEYS[self._event], timestamp=self._identity[1], duration=self._duration)]
+
+
+class ControlState(enum.Enum):
+    """Where a HOLD_STAR leg is in a control sequence."""
+
+    IDLE = enum.auto()
+    STAR_HELD = enum.auto()
+
+
+class ControlInput(enum.Enum):
+    """What can happen to it."""
+
+    STAR = enum.auto()
+    CONTROL_KEY = enum.auto()
+    """A key that makes a control sequence with ``*``."""
+    OTHER_KEY = enum.auto()
+    TIMEOUT = enum.auto()
+
+
+class ControlAction(enum.Enum):
+    """What becomes of the keys."""
+
+    HOLD = enum.auto()
+    """Keep the ``*`` back."""
+    PASS = enum.auto()
+    """Forward the key."""
+    SWALLOW = enum.auto()
+    """Forward neither; report the sequence."""
+    REPLAY = enum.auto()
+    """Forward the held ``*`` with its duration."""
+    REPLAY_AND_PASS = enum.auto()
+    """Forward the held ``*``, then the key."""
+    REPLAY_AND_HOLD = enum.auto()
+    """Forward the held ``*`` and keep the new one back."""
+    NOTHING = enum.auto()
+
+
+CONTROL_TABLE: dict[tuple[ControlState, ControlInput], tuple[ControlState, ControlAction]] = {
+    (ControlState.IDLE, ControlInput.STAR): (ControlState.STAR_HELD, ControlAction.HOLD),
+    (ControlState.IDLE, ControlInput.CONTROL_KEY): (ControlState.IDLE, ControlAction.PASS),
+    (ControlState.IDLE, ControlInput.OTHER_KEY): (ControlState.IDLE, ControlAction.PASS),
+    (ControlState.IDLE, ControlInput.TIMEOUT): (ControlState.IDLE, ControlAction.NOTHING),
+    (ControlState.STAR_HELD, ControlInput.STAR): (ControlState.STAR_HELD, ControlAction.REPLAY_AND_HOLD),
+    (ControlState.STAR_HELD, ControlInput.CONTROL_KEY): (ControlState.IDLE, ControlAction.SWALLOW),
+    (ControlState.STAR_HELD, ControlInput.OTHER_KEY): (ControlState.IDLE, ControlAction.REPLAY_AND_PASS),
+    (ControlState.STAR_HELD, ControlInput.TIMEOUT): (ControlState.IDLE, ControlAction.REPLAY),
+}
+"""Every pair is decided; a sequence that is itself ``**`` counts its second key as CONTROL_KEY."""
+
+
+class ControlMatcher:
+    """Finds control sequences such as ``*1`` among the keys of a HOLD_STAR leg.
+
+    Args:
+        sequences: The control set; each is ``*`` and one key.
+
+    Raises:
+        ValueError: A sequence has another form.
+    """
+
+    def __init__(self, sequences: frozenset[str]) -> None:
+        for sequence in sequences:
+            if len(sequence) != 2 or sequence[0] != "*" or sequence[1] not in KEYS:
+                raise ValueError("a control sequence is * and one key")
+        self._second_keys = frozenset(sequence[1] for sequence in sequences)
+        self._state = ControlState.IDLE
+        self._held_ns = 0
+
+    @property
+    def state(self) -> ControlState:
+        """Return whether a ``*`` is held."""
+        return self._state
+
+    def press(self, key: str, now_ns: int) -> tuple[ControlAction, ...]:
+        """Take a key that ended at ``now_ns`` (monotonic); an overdue ``*`` is dealt with first."""
+        return (*self.wait(now_ns), self._step(self._input_of(key), now_ns))
+
+    def wait(self, now_ns: int) -> tuple[ControlAction, ...]:
+        """Let time pass: gives REPLAY when the held ``*`` has waited 1.5 s, else nothing."""
+        if self._state is ControlState.STAR_HELD and now_ns - self._held_ns >= HOLD_NS:
+            return (self._step(ControlInput.TIMEOUT, now_ns),)
+        return ()
+
+    def _input_of(self, key: str) -> ControlInput:
+        if self._state is ControlState.STAR_HELD and key in self._second_keys:
+            return ControlInput.CONTROL_KEY
+        if key == "*":
+            return ControlInput.STAR
+        return ControlInput.CONTROL_KEY if key in self._second_keys else ControlInput.OTHER_KEY
+
+    def _step(self, what: ControlInput, now_ns: int) -> ControlAction:
+        self._state, action = CONTROL_TABLE[self._state, what]
+        if action in {ControlAction.HOLD, ControlAction.REPLAY_AND_HOLD}:
+            self._held_ns = now_ns
+        return action
+
+
+class CardRule:
+    """Counts digits of the caller: ``digits`` within ``within_s`` seconds look like a card number.
+
+    Holds the times of key presses only, never which keys.
+    """
+
+    def __init__(self, *, digits: int = 4, within_s: float = 10.0) -> None:
+        if digits < 1 or within_s <= 0:
+            raise ValueError(f"at least one digit in a positive time, got {digits} in {within_s} s")
+        self._within_ns = round(within_s * 1e9)
+        self._times: deque[int] = deque(maxlen=digits)
+
+    def count(self, now_ns: int) -> bool:
+        """Take one digit at ``now_ns`` (monotonic); True if it makes the rule true, also while it stays true."""
+        self._times.append(now_ns)
+        return len(self._times) == self._times.maxlen and now_ns - self._times[0] <= self._within_ns
+
+    def forget(self) -> None:
+        """Start again, as after a resume."""
+        self._times.clear()
+
+
+_INFO_CODES = {str(code): key for code, key in enumerate(KEYS)}
+
+
+def parse_info_digit(content_type: str, content: bytes) -> str | None:
+    """Return the key in the body of a SIP INFO, or None if its type is not one of digits.
+
+    ``application/dtmf-relay`` has lines ``Signal=5`` and ``Duration=160``; ``application/dtmf`` has the key alone.
+    Keys also come as event codes (``10`` is ``*``).
+
+    Raises:
+        InfoDigitError: The type says digit, the body holds no key. The message does not quote the body.
+    """
+    kind = content_type.split(";", 1)[0].strip().lower()
+    if kind not in {"application/dtmf-relay", "application/dtmf"}:
+        return None
+    if len(content) > _MAX_INFO_BYTES:
+        raise InfoDigitError(f"a digit's body has at most {_MAX_INFO_BYTES} bytes, got {len(content)}")
+    text = content.decode("ascii", "replace")
+    value = _signal_of(text) if kind == "application/dtmf-relay" else text
+    key = value.strip().upper()
+    if len(key) == 1 and key in KEYS:
+        return key
+    if key in _INFO_CODES:
+        return _INFO_CODES[key]
+    raise InfoDigitError(f"a body of type {kind} holds no key")
+
+
+def _signal_of(text: str) -> str:
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and name.strip().lower() == "signal":
+            return value
+    return ""
