@@ -1,0 +1,251 @@
+"""The endpoint: every leg of the daemon on one UDP address (`sip.events.Endpoint`). Call thread only.
+
+Finds the leg a message belongs to, makes legs for new INVITEs, answers what belongs to none, and watches targets.
+What happens inside a leg is `sip.dialog`'s. Knows sippy; see `sip.reactor`.
+"""
+
+import itertools
+import logging
+import re
+from collections.abc import Sequence
+
+from sip.dialog import ALLOW, MARKER, Leg, State, Wires, body_of
+from sip.events import (
+    Address,
+    Body,
+    CallOffered,
+    Header,
+    LegId,
+    Listener,
+    OutgoingCall,
+    SipEvent,
+    SipOptions,
+)
+from sip.message import RawMessage, display_name, split_values, user_part
+from sip.reactor import Reactor, Sippy, guarded
+from sip.transport import Transport
+from sip.watch import Watch
+
+_log = logging.getLogger(__name__)
+
+LINGER_S = 32.0
+"""An ended leg still answers for this long (64 * T1, RFC 3261 section 17): late 2xx, BYE, retransmissions."""
+
+_PASSED_ON = re.compile(
+    r"p-asserted-identity|remote-party-id|privacy|diversion|history-info|alert-info|reason|user-to-user|x-.+",
+    re.IGNORECASE,
+)
+_IN_DIALOG = {"BYE", "INFO", "UPDATE", "PRACK", "INVITE", "NOTIFY", "REFER"}
+_SUPPORTED = {"timer"}
+
+
+class SipEndpoint:
+    """The real `sip.events.Endpoint`."""
+
+    def __init__(self, options: SipOptions, listener: Listener, reactor: Reactor) -> None:
+        """Bind the socket and begin to listen.
+
+        Args:
+            options: Address, trusted networks, names.
+            listener: Called with each event on the call thread; what it raises is logged.
+            reactor: The call loop; the application runs it.
+
+        Raises:
+            OSError: The address cannot be bound.
+            ValueError: A trusted network is no CIDR.
+        """
+        self._listener = listener
+        self._reactor = reactor
+        self._options = options
+        self._ids = itertools.count(1)
+        self._legs: dict[LegId, Leg] = {}
+        self._dialogs: dict[tuple[str, str], Leg] = {}
+        self._invites: dict[tuple[str, str | None], Leg] = {}
+        self._transport = Transport(options, self._on_request, self._on_stray_success)
+        self._wires = Wires(self._transport, reactor, options.user_agent, self._emit, self._forget)
+        self._watch = Watch(self._wires, options.watch_every_s)
+
+    @property
+    def address(self) -> Address:
+        """The address bound, with its real port."""
+        return self._transport.address
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Datagrams that went no further, by reason: untrusted, malformed, overload, keepalive."""
+        return dict(self._transport.counters)
+
+    # -- commands (sip.events.Endpoint describes them)
+
+    def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None) -> None:
+        """Send a provisional response to an offered leg."""
+        if found := self._legs.get(leg):
+            found.ring(status, body)
+
+    def answer(self, leg: LegId, body: Body | None) -> None:
+        """Send 200 to an offered leg."""
+        if found := self._legs.get(leg):
+            found.answer(body)
+
+    def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
+        """Send a final non-2xx response to an offered leg."""
+        if found := self._legs.get(leg):
+            found.refuse(status, phrase, headers)
+
+    def dial(self, call: OutgoingCall) -> LegId:
+        """Send an INVITE."""
+        leg = Leg(LegId(next(self._ids)), self._wires)
+        leg.dialled(call)
+        self._register(leg)
+        return leg.id
+
+    def hang_up(self, leg: LegId, *, reason: str | None = None) -> None:
+        """End a leg with what fits its state."""
+        if found := self._legs.get(leg):
+            found.hang_up(reason)
+
+    def offer(self, leg: LegId, body: Body | None) -> None:
+        """Send a re-INVITE."""
+        if found := self._legs.get(leg):
+            found.offer(body)
+
+    def answer_offer(self, leg: LegId, body: Body | None) -> None:
+        """Answer the offer that is open on the leg."""
+        if found := self._legs.get(leg):
+            found.answer_offer(body)
+
+    def refuse_offer(self, leg: LegId, status: int = 488) -> None:
+        """Refuse the offer that is open on the leg."""
+        if found := self._legs.get(leg):
+            found.refuse_offer(status)
+
+    def send_info(self, leg: LegId, body: Body) -> None:
+        """Send an INFO."""
+        if found := self._legs.get(leg):
+            found.send_info(body)
+
+    def watch(self, target: Address) -> None:
+        """Begin to send OPTIONS to a target."""
+        self._watch.add(target)
+
+    def close(self) -> None:
+        """End all legs and close the socket."""
+        self._watch.close()
+        for leg in list(self._legs.values()):
+            leg.close()
+        self._transport.close()
+
+    # -- messages
+
+    def _on_request(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:
+        local_tag = message.tag("to")
+        if local_tag is not None:
+            leg = self._dialogs.get((message.call_id, local_tag))
+            if leg is not None and leg.remote_tag in (None, message.tag("from")):
+                return leg.on_request(request, transaction, message)
+        if message.method == "INVITE" and local_tag is None:
+            return self._on_invite(request, transaction, message, source)
+        self._answer_outside(request, transaction, message, local_tag)
+        return None
+
+    def _answer_outside(self, request: Sippy, transaction: Sippy, message: RawMessage, local_tag: str | None) -> None:
+        respond = self._wires.respond
+        if message.method == "OPTIONS":
+            respond(request, transaction, 200, headers=[("Allow", ALLOW), ("Accept", "application/sdp")])
+        elif message.method in _IN_DIALOG and (local_tag is not None or message.method == "BYE"):
+            respond(request, transaction, 481)
+        else:
+            respond(request, transaction, 405, headers=[("Allow", ALLOW)])
+
+    def _on_invite(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:
+        known = self._invites.get((message.call_id, message.tag("from")))
+        if known is not None and known.invite[1] == message.cseq:
+            if known.invite[2] != message.branch:
+                # The same request by another way (RFC 3261 section 8.2.2.2).
+                self._wires.respond(request, transaction, 482)
+            return None
+        refusal = self._refusal(message)
+        if refusal is not None:
+            status, headers = refusal
+            self._wires.respond(request, transaction, status, headers=headers)
+            return None, None, None
+        leg = Leg(LegId(next(self._ids)), self._wires)
+        try:
+            hook = leg.offered(request, transaction, message)
+        except Exception as error:  # noqa: BLE001 - whatever sippy's parsers raise for a peer's header
+            _log.debug("unusable INVITE: %s", type(error).__name__)
+            self._wires.respond(request, transaction, 400)
+            return None, None, None
+        self._register(leg)
+        self._invites[leg.call_id, leg.remote_tag] = leg
+        self._emit(_offered(leg.id, message, source))
+        return hook
+
+    @staticmethod
+    def _refusal(message: RawMessage) -> tuple[int, list[Header]] | None:
+        hops = _max_forwards(message)
+        if hops <= 0:
+            return 483, []
+        unsupported = [tag for tag in message.option_tags("require") if tag not in _SUPPORTED]
+        if unsupported:
+            return 420, [("Unsupported", ", ".join(unsupported))]
+        if message.tag("from") is None:
+            return 400, []
+        return None
+
+    def _on_stray_success(self, response: Sippy, message: RawMessage) -> bool:
+        leg = self._dialogs.get((message.call_id, message.tag("from") or ""))
+        return leg is not None and leg.stray_success(response, message)
+
+    # -- the register of legs
+
+    def _register(self, leg: Leg) -> None:
+        if leg.state is State.ENDED:
+            return
+        self._legs[leg.id] = leg
+        self._dialogs[leg.call_id, leg.local_tag] = leg
+
+    def _forget(self, leg: Leg) -> None:
+        self._legs.pop(leg.id, None)
+        self._reactor.call_later(LINGER_S, self._bury, leg)
+
+    def _bury(self, leg: Leg) -> None:
+        self._dialogs.pop((leg.call_id, leg.local_tag), None)
+        if self._invites.get((leg.call_id, leg.remote_tag)) is leg:
+            del self._invites[leg.call_id, leg.remote_tag]
+
+    def _emit(self, event: SipEvent) -> None:
+        guarded(self._listener, event)
+
+
+def _offered(leg: LegId, message: RawMessage, source: Address) -> CallOffered:
+    asserted = message.value("p-asserted-identity")
+    origin = message.value("from") or ""
+    return CallOffered(
+        leg=leg,
+        source=source,
+        request_user=user_part(message.start_line.split(" ")[1]),
+        to_user=user_part(message.value("to") or ""),
+        from_user=user_part(origin),
+        from_display=display_name(origin),
+        asserted_user=(user_part(asserted) or None) if asserted else None,
+        sip_call_id=message.call_id,
+        headers=_passed_on(message),
+        max_forwards=_max_forwards(message),
+        loop_marks=message.values(MARKER),
+        body=body_of(message),
+    )
+
+
+def _passed_on(message: RawMessage) -> tuple[Header, ...]:
+    return tuple(
+        (name, part)
+        for name, value in message.headers
+        if _PASSED_ON.fullmatch(name) and name.lower() != MARKER.lower()
+        for part in (split_values(value) if name.lower() in ("diversion", "history-info") else (value,))
+    )
+
+
+def _max_forwards(message: RawMessage) -> int:
+    value = message.value("max-forwards")
+    return int(value) if value is not None and value.isascii() and value.isdigit() else 70

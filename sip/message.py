@@ -1,0 +1,243 @@
+"""Raw SIP messages: framing, headers and clean-up, before the stack sees them and where it loses something. Pure.
+
+sippy splits lines where Unicode does, counts a body in characters, knows the transport ``udp`` only in lower case and
+keeps neither the order nor all values of the history headers. So each datagram is read here first. What goes on to
+sippy is rebuilt from what was read: one header a line, the head as UTF-8 text, and **the body as Latin-1 text, one
+character a byte**, so that sippy's lengths are lengths in bytes and no byte of a body changes.
+"""
+
+import re
+from dataclasses import dataclass
+
+MAX_HEADERS = 256
+"""More is an attack: the longest real message in our captures has 60."""
+
+_COMPACT = {
+    "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "e": "Content-Encoding", "f": "From",
+    "i": "Call-ID", "k": "Supported", "l": "Content-Length", "m": "Contact", "o": "Event", "r": "Refer-To",
+    "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires",
+}  # fmt: skip
+_ROUTING = {"contact", "route", "record-route"}
+_REQUIRED = ("via", "from", "to", "call-id", "cseq")
+_REQUEST_LINE = re.compile(r"([A-Za-z0-9!%*_+`'~.-]+) (\S+) SIP/2\.0")
+_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: (.*))?")
+_CSEQ = re.compile(r"(\d{1,10})\s+([A-Za-z0-9!%*_+`'~.-]+)")
+_TRANSPORT = re.compile(r"(;\s*transport\s*=\s*)([A-Za-z-]+)", re.IGNORECASE)
+_TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
+_LONG_NUMBER = re.compile(r"\d{3,}(?=\d{3})")
+_LINE_BREAKERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
+
+
+class MalformedMessageError(Exception):
+    """The datagram is not a SIP message that can be answered or used; it is counted and dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawMessage:
+    """A message as it arrived, unfolded, with compact names spelled out.
+
+    Attributes:
+        method: Method of a request; of a response, the method in its CSeq.
+        status: Status of a response, or None for a request.
+        start_line: The first line.
+        headers: Name as it came (compact forms spelled out) and value, in order.
+        body: Exactly Content-Length bytes, or what followed when it is absent.
+    """
+
+    method: str
+    status: int | None
+    start_line: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return the values of a header, one for each line of it, in order."""
+        wanted = name.lower()
+        return tuple(value for key, value in self.headers if key.lower() == wanted)
+
+    def value(self, name: str) -> str | None:
+        """Return the first value of a header, or None."""
+        return next(iter(self.values(name)), None)
+
+    def tag(self, name: str) -> str | None:
+        """Return the tag of From or To, or None."""
+        match = _TAG.search(strip_quoted(self.value(name) or ""))
+        return match.group(1) if match else None
+
+    @property
+    def call_id(self) -> str:
+        """Return the Call-ID."""
+        return self.value("call-id") or ""
+
+    @property
+    def cseq(self) -> int:
+        """Return the number in CSeq, in [0, 2**31)."""
+        match = _CSEQ.match(self.value("cseq") or "")
+        return int(match.group(1)) if match else 0
+
+    @property
+    def branch(self) -> str | None:
+        """Return the branch of the topmost Via, or None."""
+        match = re.search(r";\s*branch\s*=\s*([^;,\s]+)", self.value("via") or "", re.IGNORECASE)
+        return match.group(1) if match else None
+
+    def option_tags(self, name: str) -> tuple[str, ...]:
+        """Return the option tags in all lines of a header such as Require, in lower case."""
+        return tuple(tag.strip().lower() for value in self.values(name) for tag in value.split(",") if tag.strip())
+
+    def text_for_stack(self) -> str:
+        """Return the message for sippy: clean head, exact Content-Length, body as one character a byte."""
+        lines = [self.start_line]
+        lines += [f"{key}: {value}" for key, value in self.headers if key.lower() != "content-length"]
+        lines.append(f"Content-Length: {len(self.body)}")
+        return "\r\n".join(lines) + "\r\n\r\n" + self.body.decode("latin-1")
+
+
+def parse_message(data: bytes) -> RawMessage:
+    """Read one datagram.
+
+    Empty lines before the start line are skipped (RFC 3261 section 7.5), line ends may be LF alone, and the body is
+    cut to Content-Length.
+
+    Raises:
+        MalformedMessageError: A start line, a required header or the body is missing or wrong.
+    """
+    data = data.lstrip(b"\r\n")
+    head, body = _split(data)
+    lines = _unfold(head)
+    method, status = _start(lines[0])
+    headers = tuple(_header(line) for line in lines[1:])
+    if len(headers) > MAX_HEADERS:
+        raise MalformedMessageError(f"{len(headers)} headers, at most {MAX_HEADERS}")
+    message = RawMessage(method=method, status=status, start_line=lines[0], headers=headers, body=body)
+    return _checked(message)
+
+
+def encode_for_wire(text: str) -> bytes:
+    """Turn sippy's text of a message back into bytes: head UTF-8, body one byte a character."""
+    head, separator, body = text.partition("\r\n\r\n")
+    return (head + separator).encode("utf-8", "replace") + body.encode("latin-1", "replace")
+
+
+def split_values(value: str) -> list[str]:
+    """Split a header value at its commas, but not at those inside quotes or angle brackets."""
+    parts, start, depth, is_quoted, is_escaped = [], 0, 0, False, False
+    for at, char in enumerate(value):
+        if is_escaped:
+            is_escaped = False
+        elif char == "\\" and is_quoted:
+            is_escaped = True
+        elif char == '"':
+            is_quoted = not is_quoted
+        elif not is_quoted and char in "<>":
+            depth += 1 if char == "<" else -1
+        elif char == "," and not is_quoted and depth <= 0:
+            parts.append(value[start:at].strip())
+            start = at + 1
+    parts.append(value[start:].strip())
+    return [part for part in parts if part]
+
+
+def user_part(address: str) -> str:
+    """Return the user of a name-addr, SIP URI or tel URI, without parameters and password, or ""."""
+    bare = strip_quoted(address)
+    uri = bare[bare.find("<") + 1 :].split(">", 1)[0] if "<" in bare else bare
+    scheme, _, rest = uri.strip().partition(":")
+    if scheme.lower() == "tel":
+        return rest.split(";", 1)[0]
+    user, at, _ = rest.rpartition("@")
+    return re.split("[:;]", user, maxsplit=1)[0] if at else ""
+
+
+def display_name(address: str) -> str:
+    """Return the display name of a name-addr without its quotes, or ""."""
+    match = re.match(r'\s*"((?:[^"\\]|\\.)*)"', address)
+    if match:
+        return re.sub(r"\\(.)", r"\1", match.group(1))
+    return address.split("<", 1)[0].strip() if "<" in address else ""
+
+
+def strip_quoted(value: str) -> str:
+    """Return a header value with its quoted strings emptied, so that what they hold is not taken for syntax."""
+    return re.sub(r'"(?:[^"\\]|\\.)*"', '""', value)
+
+
+def one_line(value: str) -> str:
+    """Return a header value that cannot break out of its line."""
+    return _LINE_BREAKERS.sub(" ", value)
+
+
+def masked(text: str) -> str:
+    """Return a text for the log with all but the last three digits of each number hidden."""
+    return _LONG_NUMBER.sub(lambda match: "*" * len(match.group()), text)
+
+
+def _split(data: bytes) -> tuple[bytes, bytes]:
+    match = re.search(rb"\r\n\r\n|\n\n|\r\r", data)
+    if match is None:
+        raise MalformedMessageError("no end of the headers")
+    return data[: match.start()], data[match.end() :]
+
+
+def _unfold(head: bytes) -> list[str]:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError:
+        text = head.decode("latin-1")
+    lines: list[str] = []
+    for raw in re.split("\r\n|\n|\r", text):
+        line = _LINE_BREAKERS.sub("?", raw)
+        if line[:1] in (" ", "\t") and len(lines) > 1:
+            lines[-1] += " " + line.strip()
+        elif line.strip():
+            lines.append(line.strip())
+    if not lines:
+        raise MalformedMessageError("empty")
+    return lines
+
+
+def _start(line: str) -> tuple[str, int | None]:
+    if request := _REQUEST_LINE.fullmatch(line):
+        return request.group(1), None
+    if status := _STATUS_LINE.fullmatch(line):
+        return "", int(status.group(1))
+    raise MalformedMessageError("neither a request nor a status line")
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    name = name.strip()
+    if not colon or not name or re.search(r"\s", name):
+        raise MalformedMessageError("a line that is no header")
+    name = _COMPACT.get(name.lower(), name)
+    value = value.strip()
+    if name.lower() in _ROUTING:
+        value = _TRANSPORT.sub(lambda match: match.group(1) + match.group(2).lower(), value)
+    return name, value
+
+
+def _checked(message: RawMessage) -> RawMessage:
+    for name in _REQUIRED:
+        if not message.value(name):
+            raise MalformedMessageError(f"no {name}")
+    cseq = _CSEQ.fullmatch(message.value("cseq") or "")
+    if cseq is None or int(cseq.group(1)) >= 2**31:
+        raise MalformedMessageError("CSeq is not a number and a method")
+    if message.status is None and cseq.group(2) != message.method:
+        raise MalformedMessageError("CSeq names another method")
+    return RawMessage(
+        method=cseq.group(2),
+        status=message.status,
+        start_line=message.start_line,
+        headers=message.headers,
+        body=_body(message),
+    )
+
+
+def _body(message: RawMessage) -> bytes:
+    stated = message.value("content-length")
+    if stated is None:
+        return message.body
+    if not stated.isascii() or not stated.isdigit() or int(stated) > len(message.body):
+        raise MalformedMessageError(f"Content-Length {stated[:12]!r}, {len(message.body)} bytes came")
+    return message.body[: int(stated)]

@@ -1,0 +1,160 @@
+"""A SipEndpoint in a process of its own, driven by JSON lines: sippy's loop wants the main thread, and so does pytest.
+
+Out: ``{"address": [host, port]}``, then one line for each event, ``{"event": name, ...}``. In: one command a line,
+``{"do": method, ...}``; ``{"do": "b2bua", "to": [host, port]}`` joins every offered call with that target from then on.
+"""
+
+import base64
+import dataclasses
+import json
+import logging
+import sys
+import threading
+from typing import Any
+
+from sip.b2bua import SipEndpoint
+from sip.events import (
+    Address,
+    Body,
+    CallOffered,
+    InfoReceived,
+    LegAnswered,
+    LegEnded,
+    LegId,
+    LegRang,
+    LegRefused,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+    OutgoingCall,
+    SipEvent,
+    SipOptions,
+)
+from sip.reactor import Reactor
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Body):
+        return {"type": value.content_type, "content": value.content.decode("latin-1")}
+    if isinstance(value, Address):
+        return [value.host, value.port]
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _body(value: dict[str, str] | str | None) -> Body | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Body(content=value.encode("latin-1"))
+    if "base64" in value:
+        return Body(content=base64.b64decode(value["base64"]), content_type=value["type"])
+    return Body(content=value["content"].encode("latin-1"), content_type=value["type"])
+
+
+class Driver:
+    """Turns lines into commands and events into lines."""
+
+    def __init__(self, options: SipOptions) -> None:
+        self.reactor = Reactor()
+        self.endpoint = SipEndpoint(options, self.on_event, self.reactor)
+        self.join_to: Address | None = None
+        self.joined: dict[LegId, LegId] = {}
+        self.answered: set[LegId] = set()
+        self.say({"address": [self.endpoint.address.host, self.endpoint.address.port]})
+
+    @staticmethod
+    def say(line: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    def on_event(self, event: SipEvent) -> None:
+        fields = {field.name: _plain(getattr(event, field.name)) for field in dataclasses.fields(event)}
+        self.say({"event": type(event).__name__, **fields})
+        if self.join_to is not None:
+            self.join(event, self.join_to)
+
+    def join(self, event: SipEvent, target: Address) -> None:
+        """Pass everything on between the two legs of a call: the smallest application there is."""
+        endpoint = self.endpoint
+        if isinstance(event, CallOffered):
+            other = endpoint.dial(
+                OutgoingCall(
+                    target=target,
+                    request_user=event.request_user,
+                    from_user=event.from_user,
+                    from_display=event.from_display,
+                    headers=event.headers,
+                    max_forwards=event.max_forwards - 1,
+                    loop_mark="test",
+                    loop_marks=event.loop_marks,
+                    body=event.body,
+                )
+            )
+            self.joined[event.leg], self.joined[other] = other, event.leg
+            return
+        other = self.joined.get(getattr(event, "leg", LegId(0)), LegId(0))
+        match event:
+            case LegRang(status=status, body=body):
+                endpoint.ring(other, status=status, body=body)
+            case LegAnswered(body=body):
+                endpoint.answer(other, body)
+            case LegRefused(status=status, phrase=phrase, headers=headers):
+                endpoint.refuse(other, status, phrase, headers=headers)
+            case LegEnded(reason=reason):
+                endpoint.hang_up(other, reason=reason)
+            case OfferReceived(body=body):
+                endpoint.offer(other, body)
+            case OfferAnswered(body=body):
+                endpoint.answer_offer(other, body)
+            case OfferRefused(status=status):
+                endpoint.refuse_offer(other, status)
+            case InfoReceived(body=body):
+                endpoint.send_info(other, body)
+
+    def command(self, line: str) -> None:
+        """Carry out one line."""
+        args = json.loads(line)
+        name = args.pop("do")
+        if "body" in args:
+            args["body"] = _body(args["body"])
+        if "headers" in args:
+            args["headers"] = tuple((key, value) for key, value in args["headers"])
+        if name == "b2bua":
+            self.join_to = Address(host=args["to"][0], port=args["to"][1])
+        elif name == "dial":
+            args["target"] = Address(host=args["target"][0], port=args["target"][1])
+            args.setdefault("body", None)
+            self.say({"dialled": self.endpoint.dial(OutgoingCall(**args))})
+        elif name == "watch":
+            self.endpoint.watch(Address(host=args["target"][0], port=args["target"][1]))
+        elif name == "counters":
+            self.say({"counters": self.endpoint.counters})
+        elif name == "stop":
+            self.endpoint.close()
+            self.reactor.stop()
+        else:
+            getattr(self.endpoint, name)(**args)
+
+    def read_commands(self) -> None:
+        for line in sys.stdin:
+            self.reactor.submit(self.command, line)
+        self.reactor.submit(self.command, '{"do": "stop"}')
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    given = json.loads(sys.argv[1])
+    host, port = given.pop("listen", ["127.0.0.1", 0])
+    if "advertised" in given:
+        given["advertised"] = Address(host=given["advertised"][0], port=given["advertised"][1])
+    if "trusted" in given:
+        given["trusted"] = tuple(given["trusted"])
+    driver = Driver(SipOptions(listen=Address(host=host, port=port), **given))
+    threading.Thread(target=driver.read_commands, daemon=True).start()
+    driver.reactor.run()
+
+
+if __name__ == "__main__":
+    main()
