@@ -13,6 +13,10 @@ RecordingId = NewType("RecordingId", str)
 """``YYYYMMDDTHHMMSSZ-<extension>-<6 hex>``: sorts by time, can be read over the phone, safe as a file name."""
 
 
+Peaks = tuple[bytes, bytes]
+"""Per channel, the largest sample of each 0.1 s as a number in [0, 255]."""
+
+
 class Outcome(enum.StrEnum):
     """How a call ended for the record; one per call, always with a reason."""
 
@@ -100,7 +104,7 @@ class RecordingRow:
     speech_s: tuple[float, float] = (0.0, 0.0)
     is_one_way: bool = False
     operator_key: str = ""
-    peaks: tuple[bytes, bytes] = field(default=(b"", b""), repr=False)
+    peaks: Peaks = field(default=(b"", b""), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,169 @@
+"""Bytes that are still there after a power cut: a file that grows, and a file that appears whole.
+
+Both raise OSError as the system gives it. Nothing here knows what the bytes mean.
+"""
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+Part = bytes | bytearray | memoryview
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names created, renamed or removed in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, *, mode: int = 0o700) -> None:
+    """Create a folder and its missing parents, each durable in its own parent before the next one."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, mode=mode)
+    try:
+        folder.mkdir(mode=mode)
+    except FileExistsError:
+        return
+    sync_folder(folder.parent)
+
+
+class AppendFile:
+    """A file that only grows, created exclusively; one writer.
+
+    Not guaranteed: bytes given to `append` survive the death of the process, but survive a power cut only after
+    `sync`. After a power cut the tail beyond the last `sync` may be short, zeros or old disk content, so the format
+    above must be able to tell. A disk that lies about flushing is believed.
+    """
+
+    def __init__(self, path: Path, descriptor: int, size: int) -> None:
+        self.path = path
+        self.size = size
+        """Bytes of whole appends, the position the next one begins at."""
+        self._descriptor = descriptor
+
+    @classmethod
+    def create(cls, path: Path) -> "AppendFile":
+        """Create a new file (0600) and make its name durable.
+
+        Raises:
+            FileExistsError: There is one already; it is untouched.
+        """
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            sync_folder(path.parent)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor, 0)
+
+    @classmethod
+    def reopen(cls, path: Path, *, size: int) -> "AppendFile":
+        """Open an existing file and cut it to its first ``size`` bytes, to go on from there."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            os.ftruncate(descriptor, size)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor, size)
+
+    def append(self, parts: Sequence[Part]) -> None:
+        """Write all parts in order, or none of them: on an error the file is cut back to where it was.
+
+        Raises:
+            OSError: As the system says (ENOSPC, EIO, EFBIG); ``size`` is unchanged.
+        """
+        total = sum(len(part) for part in parts)
+        try:
+            written = os.writev(self._descriptor, parts)
+            if written != total:
+                self._write_rest(memoryview(b"".join(parts))[written:])
+        except OSError:
+            os.ftruncate(self._descriptor, self.size)
+            raise
+        self.size += total
+
+    def _write_rest(self, rest: memoryview) -> None:
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def sync(self) -> None:
+        """Wait until every byte appended so far is on the disk (fdatasync)."""
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        """Give the descriptor back; idempotent, no sync."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+class SavedFile:
+    """A small file that is either the old one or the new one, whole, whatever happens.
+
+    Not guaranteed: that the old content is gone from the disk, or that an unfinished temporary file (name begins with
+    ``.new-``) is removed after a power cut.
+    """
+
+    def __init__(self, path: Path, *, mode: int = 0o600) -> None:
+        self.path = path
+        self._mode = mode
+
+    def create(self, content: bytes) -> None:
+        """Save under a name that must be new.
+
+        Raises:
+            FileExistsError: There is one already; it is untouched.
+        """
+        temporary = self._write_temporary(content)
+        try:
+            os.link(temporary, self.path)
+        finally:
+            temporary.unlink()
+        sync_folder(self.path.parent)
+
+    def replace(self, content: bytes) -> None:
+        """Save, taking the place of a file of that name."""
+        temporary = self._write_temporary(content)
+        try:
+            temporary.replace(self.path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(self.path.parent)
+
+    def _write_temporary(self, content: bytes) -> Path:
+        temporary = self.path.with_name(f".new-{secrets.token_hex(8)}")
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, self._mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary
+
+
+def save_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Save a small file whole, taking the place of one of that name; see `SavedFile` for what is not guaranteed.
+
+    Raises:
+        OSError: As the system says; the old file is untouched.
+    """
+    SavedFile(path, mode=mode).replace(content)
+
+
+def remove(path: Path) -> None:
+    """Remove a name durably; a missing one is fine.
+
+    Not guaranteed: that the bytes are unreadable on the medium. What they meant must have been sealed.
+    """
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)

@@ -1,0 +1,60 @@
+"""What storage raises, and who is to act on it.
+
+StorageError
+├── VaultError
+│   ├── WriteFailedError   disk full or failing: an outcome and an alarm, never a debug line
+│   ├── DamagedError       a container or key does not say what its writer wrote
+│   └── KeyProblemError    a key is missing, unreadable, too open, or does not fit
+├── AuditUnavailableError  the audit log cannot be written: listening stops, pausing never does
+├── NotFoundError          no recording of that id, or more than one of that prefix
+└── ExportError            the copy cannot be made as asked
+"""
+
+
+class StorageError(Exception):
+    """Base of everything that storage raises on purpose; the message is a sentence for people."""
+
+
+class VaultError(StorageError):
+    """A container or its keys cannot be written, read or opened."""
+
+
+class WriteFailedError(VaultError):
+    """The disk refused bytes of a recording. What was written before stays whole and recoverable.
+
+    Attributes:
+        is_taken: The block of the failed call was sealed and is kept; the next call writes it first. False: it was
+            not taken, and the caller still owns it.
+    """
+
+    def __init__(self, message: str, *, is_taken: bool) -> None:
+        super().__init__(message)
+        self.is_taken = is_taken
+
+
+class DamagedError(VaultError):
+    """Bytes do not match what their writer promised.
+
+    Attributes:
+        whole_bytes: Length of the part before the damage that is whole.
+    """
+
+    def __init__(self, message: str, *, whole_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.whole_bytes = whole_bytes
+
+
+class KeyProblemError(VaultError):
+    """A key is missing, unreadable, readable by others, or not the one that is needed."""
+
+
+class AuditUnavailableError(StorageError):
+    """The audit log could not be written; the act that was to be recorded must not go on (pausing excepted)."""
+
+
+class NotFoundError(StorageError):
+    """No recording has that id, or a prefix fits more than one."""
+
+
+class ExportError(StorageError):
+    """The copy cannot be made as asked; nothing is left at the target."""

@@ -1,0 +1,284 @@
+"""The container's clear framing: prologue, frames, footer. Byte tables: docs/storage-format.md.
+
+Pure but for reading from the file object passed in. Nothing here holds a key except the footer's signature check.
+"""
+
+import hashlib
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import BinaryIO
+
+from storage.errors import DamagedError
+
+FORMAT_VERSION = 1
+"""Written by this code."""
+READABLE_VERSIONS = frozenset({1})
+"""A version once written is readable for ever."""
+
+MAGIC = b"\x89CCREC\r\n"
+FOOTER_DOMAIN = b"council-call-recorder footer v1\0"
+MAX_BODY_BYTES = 8 << 20
+CHECK_BYTES = 16
+
+_PROLOGUE = struct.Struct("<8sHHB7s32s24s4x")
+FRAME_HEADER = struct.Struct("<BBHIQ")
+_FOOTER = struct.Struct("<B7xQQ32s32sB")
+_SIGNATURE_BYTES = 64
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9A-Za-z+_]{1,32}-[0-9a-f]{6}")
+
+
+class FrameType(IntEnum):
+    """What a frame's body is; HEAD to END are one secretstream, in order."""
+
+    HEAD = 1
+    AUDIO = 2
+    MARK = 3
+    END = 4
+    INDEX = 5
+    FOOTER = 6
+
+
+class Status(IntEnum):
+    """How a file was closed."""
+
+    COMPLETE = 1
+    PARTIAL = 2
+
+
+def is_recording_id(text: str) -> bool:
+    """Tell whether text has the form of a recording id, and so is safe as a file name."""
+    return _ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prologue:
+    """The first bytes of a container, in clear.
+
+    Attributes:
+        id: Recording id; must equal the file's name.
+        epoch: Month ``YYYY-MM`` whose public key the recording's key is sealed to.
+        epoch_fingerprint: SHA-256 of that public key.
+        stream_header: The 24 bytes that start the secretstream.
+    """
+
+    id: str
+    epoch: str
+    epoch_fingerprint: bytes
+    stream_header: bytes
+
+    def pack(self) -> bytes:
+        """Return the bytes, without the check that follows them."""
+        name = self.id.encode("ascii")
+        length = _PROLOGUE.size + len(name)
+        fixed = _PROLOGUE.pack(
+            MAGIC,
+            FORMAT_VERSION,
+            length,
+            len(name),
+            self.epoch.encode("ascii"),
+            self.epoch_fingerprint,
+            self.stream_header,
+        )
+        return fixed + name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A whole frame, still sealed.
+
+    Attributes:
+        number: Position in the file, the head is 0.
+        offset: Of its first byte.
+        header: Its 16 clear bytes, bound to the ciphertext as associated data.
+        ticks: End of the audio written so far, ticks of 1/8000 s.
+        body: Ciphertext; for the footer, clear bytes.
+    """
+
+    number: int
+    offset: int
+    type: FrameType
+    header: bytes
+    ticks: int
+    body: bytes
+
+    @property
+    def end(self) -> int:
+        """Return the offset of the byte after the frame."""
+        return self.offset + FRAME_HEADER.size + len(self.body) + CHECK_BYTES
+
+
+def frame_header(frame_type: FrameType, body_bytes: int, ticks: int) -> bytes:
+    """Return the clear header of a frame whose body will have ``body_bytes`` in [0, MAX_BODY_BYTES].
+
+    Raises:
+        ValueError: The body is too long.
+    """
+    if not 0 <= body_bytes <= MAX_BODY_BYTES:
+        raise ValueError(f"a frame holds at most {MAX_BODY_BYTES} bytes, not {body_bytes}")
+    return FRAME_HEADER.pack(frame_type, 0, 0, body_bytes, ticks)
+
+
+class RunningHash:
+    """SHA-256 over everything written so far; each part of the file ends with its first 16 bytes."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def check(self, *parts: bytes) -> bytes:
+        """Take in the parts and return the check that follows them, which is taken in too."""
+        for part in parts:
+            self._hash.update(part)
+        check = self._hash.digest()[:CHECK_BYTES]
+        self._hash.update(check)
+        return check
+
+    def digest(self) -> bytes:
+        """Return the 32 bytes over everything so far."""
+        return self._hash.digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footer:
+    """How and by whom the file was closed, in clear and signed.
+
+    Attributes:
+        status: Complete, or partial after a crash.
+        closed_ms: Milliseconds since 1970, by the node's clock.
+        covered_bytes: Length of everything before the footer's frame.
+        digest: SHA-256 of those bytes.
+        fingerprint: SHA-256 of the node's ed25519 public key.
+        id: Recording id.
+    """
+
+    status: Status
+    closed_ms: int
+    covered_bytes: int
+    digest: bytes
+    fingerprint: bytes
+    id: str
+
+    def pack(self) -> bytes:
+        """Return the bytes that are signed, without domain and frame header."""
+        name = self.id.encode("ascii")
+        return (
+            _FOOTER.pack(self.status, self.closed_ms, self.covered_bytes, self.digest, self.fingerprint, len(name))
+            + name
+        )
+
+    def signed_message(self, header: bytes) -> bytes:
+        """Return what the node signs: a domain, the frame's clear header, and the footer's fields."""
+        return FOOTER_DOMAIN + header + self.pack()
+
+    def body_bytes(self) -> int:
+        """Return the length of the frame's body, signature included."""
+        return _FOOTER.size + len(self.id) + _SIGNATURE_BYTES
+
+    @classmethod
+    def parse(cls, frame: Frame) -> "tuple[Footer, bytes, bytes]":
+        """Return the footer, the message that was signed, and the signature.
+
+        Raises:
+            DamagedError: The body does not have the shape of a footer.
+        """
+        signed, signature = frame.body[:-_SIGNATURE_BYTES], frame.body[-_SIGNATURE_BYTES:]
+        try:
+            status, closed_ms, covered, digest, fingerprint, id_bytes = _FOOTER.unpack_from(signed)
+            name = signed[_FOOTER.size :].decode("ascii")
+            if len(name) != id_bytes:
+                raise ValueError(f"id of {len(name)} bytes, expected {id_bytes}")
+            footer = cls(
+                status=Status(status),
+                closed_ms=closed_ms,
+                covered_bytes=covered,
+                digest=digest,
+                fingerprint=fingerprint,
+                id=name,
+            )
+        except (ValueError, struct.error) as error:
+            raise DamagedError(f"the footer at byte {frame.offset} cannot be read: {error}") from error
+        return footer, FOOTER_DOMAIN + frame.header + signed, signature
+
+
+class ContainerScan:
+    """One pass over a container's clear framing, checking the running hash as it goes.
+
+    Attributes:
+        prologue: The file's first bytes.
+        whole_bytes: Length of the part that has been found whole.
+        hash: Running hash over that part.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read the prologue.
+
+        Raises:
+            DamagedError: It is not a container, or its prologue is cut or changed.
+        """
+        self._file = file
+        self.hash = RunningHash()
+        self.prologue = self._read_prologue()
+        self.whole_bytes = len(self.prologue.pack()) + CHECK_BYTES
+
+    def _read_prologue(self) -> Prologue:
+        fixed = self._file.read(_PROLOGUE.size)
+        if fixed[:8] != MAGIC:
+            raise DamagedError("this is not a recording: the magic at byte 0 is wrong or missing")
+        if len(fixed) < _PROLOGUE.size:
+            raise DamagedError(f"the file is cut inside its prologue: {len(fixed)} bytes, at least {_PROLOGUE.size}")
+        _, version, length, id_bytes, epoch, fingerprint, stream_header = _PROLOGUE.unpack(fixed)
+        if version not in READABLE_VERSIONS:
+            raise DamagedError(f"format version {version}, this program reads {sorted(READABLE_VERSIONS)}")
+        rest = self._file.read(id_bytes + CHECK_BYTES)
+        name, check = rest[:id_bytes], rest[id_bytes:]
+        if length != _PROLOGUE.size + id_bytes or check != self.hash.check(fixed, name):
+            raise DamagedError(f"the prologue, bytes 0 to {_PROLOGUE.size + id_bytes + CHECK_BYTES}, is cut or changed")
+        try:
+            text, month = name.decode("ascii"), epoch.decode("ascii")
+        except UnicodeDecodeError as error:
+            raise DamagedError("the prologue's names are not ASCII") from error
+        if not is_recording_id(text):
+            raise DamagedError("the prologue's id does not have the form of a recording id")
+        return Prologue(id=text, epoch=month, epoch_fingerprint=fingerprint, stream_header=stream_header)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield each whole frame, the footer last.
+
+        Raises:
+            DamagedError: At the first frame that is cut or changed, or at bytes that follow the footer. An
+                unfinished file simply ends.
+        """
+        number = 0
+        while header := self._file.read(FRAME_HEADER.size):
+            frame = self._read_frame(number, header)
+            self.whole_bytes = frame.end
+            yield frame
+            number += 1
+            if frame.type is FrameType.FOOTER:
+                if self._file.read(1):
+                    raise DamagedError(
+                        f"bytes follow the footer, from byte {frame.end} on", whole_bytes=self.whole_bytes
+                    )
+                return
+
+    def _read_frame(self, number: int, header: bytes) -> Frame:
+        where = f"frame {number} at byte {self.whole_bytes}"
+        if len(header) < FRAME_HEADER.size:
+            raise self._damage(f"{where} is cut inside its header")
+        kind, zero, zeros, length, ticks = FRAME_HEADER.unpack(header)
+        if kind not in FrameType.__members__.values() or zero or zeros or length > MAX_BODY_BYTES:
+            raise self._damage(f"{where} has a changed header")
+        body = self._file.read(length)
+        check = self._file.read(CHECK_BYTES)
+        if len(body) < length or len(check) < CHECK_BYTES:
+            raise self._damage(f"{where} is cut: {len(body) + len(check)} of {length + CHECK_BYTES} bytes are there")
+        if check != self.hash.check(header, body):
+            raise self._damage(f"{where} was changed: its running hash does not fit")
+        return Frame(
+            number=number, offset=self.whole_bytes, type=FrameType(kind), header=header, ticks=ticks, body=body
+        )
+
+    def _damage(self, message: str) -> DamagedError:
+        return DamagedError(message, whole_bytes=self.whole_bytes)

@@ -1,0 +1,97 @@
+"""Opens a container for the key holder. Never used by the daemon: it has no private key."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from storage import crypto
+from storage.errors import DamagedError
+from storage.format import ContainerScan, Footer, FrameType, Status
+from storage.keys import EpochPrivateKey, SealedKeys
+from storage.types import RecordingId
+
+_STREAM = (FrameType.HEAD, FrameType.AUDIO, FrameType.MARK, FrameType.END)
+
+
+class RecordingReader:
+    """The opened content of one container; may be read through any number of times, in constant memory.
+
+    Attributes:
+        id: Recording id.
+        head: What was known when recording began: id, started_at, operator_key, row.
+    """
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        """Open the head.
+
+        Raises:
+            DamagedError: Not a container, changed, or not of this key.
+        """
+        self._path = path
+        self._key = key
+        with path.open("rb") as file:
+            self.id = RecordingId(ContainerScan(file).prologue.id)
+        self.head: dict[str, Any] = json.loads(next(self.frames())[1])
+
+    def frames(self) -> Iterator[tuple[FrameType, bytes]]:
+        """Yield type and plaintext of every sealed frame in order.
+
+        Raises:
+            DamagedError: At the first frame that is cut, changed, moved or missing; a file without a footer or
+                with one that says complete but without its end fails at the end.
+        """
+        with self._path.open("rb") as file:
+            scan = ContainerScan(file)
+            opener = crypto.StreamOpener(self._key, scan.prologue.stream_header)
+            bound, has_ended, status = scan.prologue.pack(), False, None
+            for frame in scan.frames():
+                if frame.type is FrameType.FOOTER:
+                    status = Footer.parse(frame)[0].status
+                if frame.type not in _STREAM:
+                    continue
+                plain, has_ended = opener.open(frame.body, bound + frame.header)
+                bound = b""
+                yield frame.type, plain
+        if status is None or (status is Status.COMPLETE and not has_ended):
+            raise DamagedError("the recording's end is missing")
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield each audio block: runs as docs/media-core.md lays out."""
+        return (plain for kind, plain in self.frames() if kind is FrameType.AUDIO)
+
+    def marks(self) -> Iterator[dict[str, Any]]:
+        """Yield each mark."""
+        return (json.loads(plain) for kind, plain in self.frames() if kind is FrameType.MARK)
+
+    def end(self) -> dict[str, Any] | None:
+        """Return what was known when recording ended (row, audio_frames, ticks), or None after a crash."""
+        return next((json.loads(plain) for kind, plain in self.frames() if kind is FrameType.END), None)
+
+
+def open_recording(path: Path, home: Path, private: EpochPrivateKey) -> RecordingReader:
+    """Open a finished container with the private key of its epoch; `verify` it first.
+
+    Args:
+        path: The ``.rec`` file.
+        home: The recorder's home that holds its sealed key.
+        private: Private key of the month that `epoch_of` names.
+
+    Raises:
+        KeyProblemError: The sealed key is gone (deleted recording) or does not open.
+        DamagedError: The container is not what was written.
+    """
+    with path.open("rb") as file:
+        prologue = ContainerScan(file).prologue
+    key = SealedKeys(home).unseal(RecordingId(prologue.id), private)
+    return RecordingReader(path, key)
+
+
+def epoch_of(path: Path) -> str:
+    """Return the month ``YYYY-MM`` whose private key opens a container.
+
+    Raises:
+        DamagedError: Not a container, or its prologue is damaged.
+    """
+    with path.open("rb") as file:
+        return ContainerScan(file).prologue.epoch

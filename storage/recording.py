@@ -1,0 +1,269 @@
+"""A recording in progress: the writer's end of one container. One thread."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from storage import crypto
+from storage.durable import AppendFile, remove, sync_folder
+from storage.errors import WriteFailedError
+from storage.format import Footer, FrameType, Prologue, RunningHash, Status, frame_header
+from storage.keys import NodeKeys
+from storage.runs import end_of_audio
+from storage.types import FinishedFile, RecordingHead, RecordingId
+
+
+def encode_json(fields: Mapping[str, Any]) -> bytes:
+    """Return compact UTF-8 JSON of a mapping."""
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def index_context(recording: str, header: bytes, offset: int) -> bytes:
+    """Return what binds an index frame to its recording and place."""
+    return recording.encode("ascii") + b"\0" + header + offset.to_bytes(8, "little")
+
+
+def finished_path(part: Path) -> Path:
+    """Return the name a ``.part`` gets when it is closed."""
+    return part.with_suffix(".rec")
+
+
+class FrameWriter:
+    """Puts frames behind one another: running hash, index frames, footer. Shared by writing and recovery."""
+
+    def __init__(self, file: AppendFile, recording: RecordingId, node: NodeKeys, running: RunningHash) -> None:
+        self._file = file
+        self._id = recording
+        self._node = node
+        self._hash = running
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+
+    @property
+    def position(self) -> int:
+        """Return the offset of the next frame, counting frames that still wait for the disk."""
+        return self._file.size + self._pending_bytes
+
+    @property
+    def has_pending(self) -> bool:
+        """Tell whether sealed frames wait for the disk."""
+        return bool(self._pending)
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 over everything put so far."""
+        return self._hash.digest()
+
+    def put(self, *parts: bytes) -> None:
+        """Take the parts of a frame, or of the prologue, with the check that follows them."""
+        parts = (*parts, self._hash.check(*parts))
+        self._pending.extend(parts)
+        self._pending_bytes += sum(map(len, parts))
+
+    def put_index(self, row: Mapping[str, Any], ticks: int) -> None:
+        """Take an index frame: the row, sealed to the node."""
+        plain = encode_json(row)
+        header = frame_header(FrameType.INDEX, len(plain) + crypto.INDEX_OVERHEAD_BYTES, ticks)
+        context = index_context(self._id, header, self.position)
+        self.put(header, crypto.seal_index(plain, self._node.index_key, context))
+
+    def put_footer(self, status: Status, ticks: int) -> None:
+        """Take the signed footer; nothing may follow."""
+        footer = Footer(
+            status=status,
+            closed_ms=time.time_ns() // 1_000_000,
+            covered_bytes=self.position,
+            digest=self._hash.digest(),
+            fingerprint=crypto.fingerprint(self._node.sign_public),
+            id=self._id,
+        )
+        header = frame_header(FrameType.FOOTER, footer.body_bytes(), ticks)
+        signed = footer.pack()
+        self.put(header, signed + crypto.sign(footer.signed_message(header), self._node.sign_secret))
+
+    def write(self) -> None:
+        """Append what was put.
+
+        Raises:
+            OSError: Nothing of it is in the file, all of it is kept for the next try.
+        """
+        if self._pending:
+            self._file.append(self._pending)
+            self._pending, self._pending_bytes = [], 0
+
+
+def settle(file: AppendFile, *, sync: Callable[[], None]) -> Path:
+    """Make a closed container durable and give it its final name; safe to repeat after a kill."""
+    sync()
+    target = finished_path(file.path)
+    if target.exists():
+        raise FileExistsError(17, "a finished recording of that name exists", str(target))
+    file.path.rename(target)
+    sync_folder(target.parent)
+    return target
+
+
+class OpenRecording:
+    """A container being written: `append` audio, `update` and `mark`, then `close` or `discard`.
+
+    Made by `storage.vault.Vault.create`. Every method that writes raises WriteFailedError when the disk refuses; the
+    file then still ends after a whole frame, and the next call tries the kept frames first.
+    """
+
+    def __init__(
+        self, *, file: AppendFile, head: RecordingHead, root: Path, key_path: Path, prologue: Prologue,
+        sealer: crypto.StreamSealer, node: NodeKeys, is_fallback_epoch: bool,
+    ) -> None:  # fmt: skip
+        self.id = head.id
+        self.epoch = prologue.epoch
+        self.is_fallback_epoch = is_fallback_epoch
+        """The current month had no epoch key: an alarm for the key holder."""
+        self._file = file
+        self._root = root
+        self._key_path = key_path
+        self._sealer = sealer
+        self._ticks = 0
+        self._audio_frames = 0
+        self._frames = FrameWriter(file, head.id, node, RunningHash())
+        clear = prologue.pack()
+        self._frames.put(clear)
+        fields = {
+            "id": head.id,
+            "started_at": head.started_at.isoformat(),
+            "operator_key": head.operator_key,
+            "row": head.index_row,
+        }
+        self._put_sealed(FrameType.HEAD, encode_json(fields), bound=clear)
+        self._frames.put_index(head.index_row, 0)
+
+    @property
+    def path(self) -> Path:
+        """Return the file in progress."""
+        return self._file.path
+
+    @property
+    def ticks(self) -> int:
+        """Return the end of the audio appended so far, ticks of 1/8000 s from the opening of the tap."""
+        return self._ticks
+
+    def begin(self) -> None:
+        """Write prologue, head and first row durably; called once, by the vault.
+
+        Raises:
+            OSError: As the system says.
+        """
+        self._frames.write()
+        self._file.sync()
+
+    def append(self, block: bytes | memoryview) -> None:
+        """Seal a block of runs and append it; empty blocks are skipped. No sync.
+
+        Raises:
+            ValueError: Not a block of runs, or larger than a frame; nothing was written.
+            WriteFailedError: See there for what became of the block.
+        """
+        if not block:
+            return
+        ticks = end_of_audio(block)
+        self._retry()
+        self._ticks = max(self._ticks, ticks)
+        self._put_sealed(FrameType.AUDIO, bytes(block))
+        self._audio_frames += 1
+        self._write()
+
+    def update(self, index_row: Mapping[str, Any]) -> None:
+        """Store the row as it is now, sealed to the node, for recovery; cheap, no sync.
+
+        Raises:
+            WriteFailedError: See there.
+        """
+        self._retry()
+        self._frames.put_index(index_row, self._ticks)
+        self._write()
+
+    def mark(self, fields: Mapping[str, Any]) -> None:
+        """Store an event with the audio, for whoever may open it.
+
+        Raises:
+            WriteFailedError: See there.
+        """
+        self._retry()
+        self._put_sealed(FrameType.MARK, encode_json(fields))
+        self._write()
+
+    def sync(self) -> None:
+        """Make everything appended so far survive a power cut.
+
+        Raises:
+            WriteFailedError: The disk refused; what was synced before is safe.
+        """
+        self._retry()
+        try:
+            self._file.sync()
+        except OSError as error:
+            raise self._failure(error, is_taken=True) from error
+
+    def close(self, index_row: Mapping[str, Any], *, is_complete: bool) -> FinishedFile:
+        """Write the end, the last row and the signed footer, sync, rename to ``.rec``, sync the folder.
+
+        Args:
+            index_row: The row as it ended; path, bytes and sha256 are not known in it yet.
+            is_complete: False marks the file as partial: audio that should be in it is not.
+
+        Raises:
+            WriteFailedError: The disk refused. The ``.part`` stays, is no longer ours, and `recover` closes it.
+        """
+        status = Status.COMPLETE if is_complete else Status.PARTIAL
+        end = {"row": index_row, "audio_frames": self._audio_frames, "ticks": self._ticks}
+        self._put_sealed(FrameType.END, encode_json(end), is_final=True)
+        self._frames.put_index(index_row, self._ticks)
+        self._frames.put_footer(status, self._ticks)
+        try:
+            self._frames.write()
+            target = settle(self._file, sync=self._file.sync)
+        except OSError as error:
+            raise self._failure(error, is_taken=True) from error
+        finally:
+            self._file.close()
+        return FinishedFile(
+            path=target.relative_to(self._root).as_posix(),
+            bytes=self._file.size,
+            sha256=self._frames.digest().hex(),
+            is_complete=is_complete,
+        )
+
+    def discard(self) -> None:
+        """Destroy the sealed key, then the file; durable in that order, so that nothing opens what a kill leaves.
+
+        Raises:
+            WriteFailedError: The system refused; call again.
+        """
+        self._file.close()
+        try:
+            remove(self._key_path)
+            remove(self._file.path)
+        except OSError as error:
+            raise self._failure(error, is_taken=False) from error
+
+    def _put_sealed(self, kind: FrameType, plain: bytes, *, bound: bytes = b"", is_final: bool = False) -> None:
+        header = frame_header(kind, len(plain) + crypto.STREAM_OVERHEAD_BYTES, self._ticks)
+        self._frames.put(header, self._sealer.seal(plain, bound + header, is_final=is_final))
+
+    def _retry(self) -> None:
+        if self._frames.has_pending:
+            try:
+                self._frames.write()
+            except OSError as error:
+                raise self._failure(error, is_taken=False) from error
+
+    def _write(self) -> None:
+        try:
+            self._frames.write()
+        except OSError as error:
+            raise self._failure(error, is_taken=True) from error
+
+    def _failure(self, error: OSError, *, is_taken: bool) -> WriteFailedError:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return WriteFailedError(f"recording {self.id} cannot be written: {reason}", is_taken=is_taken)

@@ -1,0 +1,111 @@
+"""Rows as JSON (design section 7) and telephone numbers as E.164. Pure."""
+
+import base64
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Segment, SegmentKind
+
+_PLAIN = (
+    "id", "direction", "extension", "operator", "service", "caller", "called", "outcome", "reason", "duration_s",
+    "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "operator_key",
+)  # fmt: skip
+_LISTS = ("codecs", "holds", "related", "speech_s")
+_TIMES = ("started_at", "ended_at", "retention_due")
+_DECORATION = re.compile(r"[\s().\-]")
+
+
+def time_to_json(moment: datetime | None) -> str | None:
+    """Return ISO 8601 in UTC with ``Z``, or None."""
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def time_from_json(text: str | None) -> datetime | None:
+    """Read what `time_to_json` wrote; a time without zone is taken for UTC."""
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any]:
+    """Return the row as design section 7 names it; ``with_peaks`` adds them (base64) for the container."""
+    fields: dict[str, Any] = {name: getattr(row, name) for name in _PLAIN}
+    fields["outcome"] = str(row.outcome)
+    fields |= {name: list(getattr(row, name)) for name in _LISTS}
+    fields |= {name: time_to_json(getattr(row, name)) for name in _TIMES}
+    fields["segments"] = [
+        {"start_s": s.start_s, "end_s": s.end_s, "kind": str(s.kind), "reason": s.reason, "by": s.by}
+        for s in row.segments
+    ]
+    fields["notice"] = None if row.notice is None else _notice_to_json(row.notice)
+    if with_peaks:
+        fields["peaks"] = [base64.b64encode(peaks).decode("ascii") for peaks in row.peaks]
+    return fields
+
+
+def _notice_to_json(notice: NoticeProof) -> dict[str, Any]:
+    return {
+        "id": notice.id,
+        "sha256": notice.sha256,
+        "started_at": time_to_json(notice.started_at),
+        "ended_at": time_to_json(notice.ended_at),
+        "complete": notice.complete,
+        "proof": notice.proof,
+        "second_message": notice.second_message,
+    }
+
+
+def row_from_json(fields: Mapping[str, Any]) -> RecordingRow:
+    """Read what `row_to_json` wrote; unknown names are left out, missing ones get their default.
+
+    Raises:
+        KeyError, TypeError, ValueError: A value that every row has is missing or malformed.
+    """
+    values: dict[str, Any] = {name: fields[name] for name in _PLAIN if name in fields}
+    values |= {name: tuple(fields[name]) for name in _LISTS if name in fields}
+    values |= {name: time_from_json(fields.get(name)) for name in _TIMES}
+    values["id"] = RecordingId(fields["id"])
+    values["outcome"] = Outcome(fields["outcome"])
+    values["segments"] = tuple(
+        Segment(
+            start_s=s["start_s"],
+            end_s=s["end_s"],
+            kind=SegmentKind(s["kind"]),
+            reason=s.get("reason", ""),
+            by=s.get("by", ""),
+        )
+        for s in fields.get("segments", ())
+    )
+    if notice := fields.get("notice"):
+        times = {name: time_from_json(notice.get(name)) for name in ("started_at", "ended_at")}
+        values["notice"] = NoticeProof(**{**notice, **times})
+    if "peaks" in fields:
+        left, right = fields["peaks"]
+        values["peaks"] = (base64.b64decode(left), base64.b64decode(right))
+    return RecordingRow(**values)
+
+
+def normalise_number(number: str, *, country: str = "44") -> str:
+    """Return a number as E.164 (``+`` and digits) where it is one, else as it is without decoration.
+
+    ``0...`` is national, ``00...`` and ``+...`` international; ``+44 (0)20`` loses its trunk zero. Extensions,
+    short codes (999, 101, 1xxx) and words such as ``anonymous`` are left untouched.
+
+    Args:
+        number: As signalled or as typed.
+        country: Country code of the region, digits.
+    """
+    bare = _DECORATION.sub("", number.strip().replace("(0)", "") if "+" in number else number.strip())
+    digits = bare.lstrip("+")
+    if not digits.isascii() or not digits.isdigit():
+        return number.strip()
+    if bare.startswith("+"):
+        return f"+{digits}"
+    if bare.startswith("00") and len(bare) > 8:
+        return f"+{bare[2:]}"
+    if bare.startswith("0") and len(bare) >= 10:
+        return f"+{country}{bare[1:]}"
+    return bare

@@ -1,0 +1,305 @@
+"""The store of containers under a recorder's home, and the recovery of those that a dead daemon left open.
+
+One writer thread uses a Vault's recordings; `recover`, `read_row` and `verify` need no private key.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from storage import crypto
+from storage.durable import AppendFile, make_folder, remove
+from storage.errors import DamagedError, KeyProblemError, VaultError, WriteFailedError
+from storage.format import ContainerScan, FrameType, Prologue, Status, is_recording_id
+from storage.keys import NodeKeys, SealedKeys, current_public
+from storage.reader import RecordingReader, epoch_of, open_recording
+from storage.recording import FrameWriter, OpenRecording, index_context, settle
+from storage.rows import time_from_json, time_to_json
+from storage.runs import TICKS_PER_S
+from storage.types import FinishedFile, RecordingHead, RecordingId
+from storage.verify import verify
+
+__all__ = [
+    "DamagedError",
+    "KeyProblemError",
+    "OpenRecording",
+    "RecordingReader",
+    "Recovered",
+    "Vault",
+    "VaultError",
+    "WriteFailedError",
+    "epoch_of",
+    "open_recording",
+    "read_row",
+    "recover",
+    "verify",
+]
+
+_OPERATOR_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+STOPPED = "daemon_stopped"
+"""Reason of a row that recovery closed."""
+
+
+class Vault:
+    """Makes and finds containers.
+
+    Args:
+        home: The recorder's home; ``recordings`` and ``keys`` are below it.
+        node: The node's keys.
+    """
+
+    def __init__(self, home: Path, node: NodeKeys) -> None:
+        self.home = home
+        self.root = home / "recordings"
+        self.node = node
+        self.sealed = SealedKeys(home)
+        self._epochs = home / "keys" / "epochs"
+
+    def folder(self, started_at: datetime, operator_key: str) -> Path:
+        """Return the folder of a recording: UTC date, then the operator's opaque key.
+
+        Raises:
+            ValueError: The key is not made of 1 to 64 letters, digits, ``-`` and ``_``.
+        """
+        if not _OPERATOR_KEY.fullmatch(operator_key):
+            raise ValueError("an operator key is made of 1 to 64 letters, digits, '-' and '_'")
+        return self.root / started_at.astimezone(UTC).strftime("%Y/%m/%d") / operator_key
+
+    def create(self, head: RecordingHead) -> OpenRecording:
+        """Begin a recording: its sealed key, then its first frames, are durable when this returns.
+
+        Raises:
+            ValueError: The id or the operator key is not safe as a file name.
+            KeyProblemError: There is no epoch key to seal to.
+            WriteFailedError: The disk refused; nothing is left but perhaps a sealed key that opens nothing.
+        """
+        if not is_recording_id(head.id):
+            raise ValueError(f"{head.id!r} is not a recording id")
+        folder = self.folder(head.started_at, head.operator_key)
+        epoch = current_public(self._epochs, head.started_at)
+        key = crypto.new_key()
+        try:
+            make_folder(folder)
+            key_path = self.sealed.seal(head.id, key, epoch)
+            file = AppendFile.create(folder / f"{head.id}.part")
+        except OSError as error:
+            raise _refused(head.id, error) from error
+        sealer = crypto.StreamSealer(key)
+        prologue = Prologue(
+            id=head.id,
+            epoch=epoch.month,
+            epoch_fingerprint=crypto.fingerprint(epoch.public),
+            stream_header=sealer.header,
+        )
+        recording = OpenRecording(
+            file=file, head=head, root=self.root, key_path=key_path, prologue=prologue,
+            sealer=sealer, node=self.node, is_fallback_epoch=epoch.is_fallback,
+        )  # fmt: skip
+        try:
+            recording.begin()
+        except OSError as error:
+            recording.discard()
+            raise _refused(head.id, error) from error
+        return recording
+
+    def unfinished(self) -> list[Path]:
+        """Return every ``.part``, oldest first."""
+        return sorted(self.root.glob("*/*/*/*/*.part"), key=lambda path: path.name)
+
+    def finished(self) -> Iterator[Path]:
+        """Yield every ``.rec``, in no order; `read_row` gives each one's row (reindex)."""
+        return self.root.glob("*/*/*/*/*.rec")
+
+    def locate(self, path: str) -> Path:
+        """Return the file of a row's path.
+
+        Raises:
+            ValueError: The path leads out of the recordings.
+        """
+        found = (self.root / path).resolve()
+        if not found.is_relative_to(self.root.resolve()):
+            raise ValueError("the path leads out of the recordings")
+        return found
+
+
+def _refused(recording: RecordingId, error: OSError) -> WriteFailedError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return WriteFailedError(f"recording {recording} cannot be begun: {reason}", is_taken=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What became of one ``.part``.
+
+    Attributes:
+        id: Recording id.
+        row: The row to be saved in the index (JSON form), path, bytes and sha256 included; `row_from_json` reads it.
+        finished: The closed file, or None when nothing of the call was in it, or ``problem`` says why not.
+        cut_bytes: Bytes of a torn or damaged tail that were cut off.
+        problem: None, or a sentence; the ``.part`` is then untouched and will be tried again.
+    """
+
+    id: RecordingId
+    row: dict[str, Any]
+    finished: FinishedFile | None
+    cut_bytes: int = 0
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What a pass over a container without its key says."""
+
+    scan: ContainerScan
+    size: int
+    row: dict[str, Any] | None = None
+    ticks: int = 0
+    status: Status | None = None
+
+
+def _survey(path: Path, node: NodeKeys) -> _Survey:
+    with path.open("rb") as file:
+        survey = _Survey(ContainerScan(file), os.fstat(file.fileno()).st_size)
+        recording = survey.scan.prologue.id
+        try:
+            for frame in survey.scan.frames():
+                survey.ticks = max(survey.ticks, frame.ticks)
+                if frame.type is FrameType.INDEX:
+                    context = index_context(recording, frame.header, frame.offset)
+                    survey.row = json.loads(crypto.open_index(frame.body, node.index_key, context))
+                elif frame.type is FrameType.FOOTER:
+                    survey.status = Status(frame.body[0])
+        except DamagedError as error:
+            if not error.whole_bytes:  # an index frame of another node: not a torn tail, nothing may be cut
+                raise
+    return survey
+
+
+def read_row(vault: Vault, path: Path) -> dict[str, Any]:
+    """Rebuild the row of a finished container from its newest index frame, with path, bytes and sha256.
+
+    Raises:
+        DamagedError: Not a container of this node, damaged, or unfinished.
+        OSError: It cannot be read.
+    """
+    survey = _survey(path, vault.node)
+    if survey.row is None or survey.status is None or survey.size != survey.scan.whole_bytes:
+        raise DamagedError(f"{path.name} is damaged or unfinished", whole_bytes=survey.scan.whole_bytes)
+    return _with_file(survey.row, _finished_file(vault, path, survey.scan.hash.digest(), survey.size, survey.status))
+
+
+def _finished_file(vault: Vault, path: Path, digest: bytes, size: int, status: Status) -> FinishedFile:
+    return FinishedFile(
+        path=path.relative_to(vault.root).as_posix(),
+        bytes=size,
+        sha256=digest.hex(),
+        is_complete=status is Status.COMPLETE,
+    )
+
+
+def _with_file(row: dict[str, Any], file: FinishedFile) -> dict[str, Any]:
+    return {**row, "path": file.path, "bytes": file.bytes, "sha256": file.sha256}
+
+
+def recover(vault: Vault, is_live: Callable[[RecordingId], bool]) -> list[Recovered]:
+    """Close every ``.part`` that no daemon is writing, as partial, without the private key.
+
+    Each is cut after its last whole frame; the row is rebuilt from the newest index frame, with outcome ``partial``
+    and reason ``daemon_stopped``; footer, sync, rename, sync of the folder. It may be killed anywhere and run
+    again. A file whose daemon died between footer and rename only gets its name, and keeps its outcome.
+
+    Args:
+        vault: Where to look.
+        is_live: Tells whether a recording is being written by a running daemon; it is left alone.
+
+    Returns:
+        One entry for each file that was tried. The caller saves the rows.
+    """
+    return [
+        _recover_one(vault, path, RecordingId(path.stem))
+        for path in vault.unfinished()
+        if not is_live(RecordingId(path.stem))
+    ]
+
+
+def _recover_one(vault: Vault, path: Path, recording: RecordingId) -> Recovered:
+    try:
+        return _close_part(vault, path, recording)
+    except (DamagedError, OSError, ValueError) as error:
+        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        return Recovered(id=recording, row={}, finished=None, problem=f"{path.name}: {reason}")
+
+
+def _close_part(vault: Vault, path: Path, recording: RecordingId) -> Recovered:
+    try:
+        survey = _survey(path, vault.node)
+    except DamagedError:
+        if path.stat().st_size > _LARGEST_EMPTY_BYTES:
+            raise
+        return _drop_empty(path, recording)
+    if survey.scan.prologue.id != recording:
+        raise DamagedError(f"the file holds recording {survey.scan.prologue.id}")
+    if survey.row is None:
+        return _drop_empty(path, recording)
+    whole = survey.scan.whole_bytes
+    file = AppendFile.reopen(path, size=whole)
+    try:
+        row, status, running = survey.row, survey.status, survey.scan.hash
+        writer = FrameWriter(file, recording, vault.node, running)
+        if status is None:
+            row, status = _stopped(row, survey.ticks), Status.PARTIAL
+            writer.put_index(row, survey.ticks)
+            writer.put_footer(status, survey.ticks)
+            writer.write()
+        target = settle(file, sync=file.sync)
+        finished = _finished_file(vault, target, writer.digest(), file.size, status)
+    finally:
+        file.close()
+    return Recovered(id=recording, row=_with_file(row, finished), finished=finished, cut_bytes=survey.size - whole)
+
+
+_LARGEST_EMPTY_BYTES = 256
+"""A file this short cannot hold more than a torn prologue: the daemon died before `create` returned."""
+
+
+def _drop_empty(path: Path, recording: RecordingId) -> Recovered:
+    """Remove a file in which nothing of a call can be; the row says that the call was not kept."""
+    day, extension, _ = recording.split("-", 2)
+    started = datetime.strptime(day, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    remove(path)
+    row = {
+        "id": recording, "started_at": time_to_json(started), "ended_at": None, "direction": "", "operator": "",
+        "extension": extension, "service": "", "caller": "", "called": "", "outcome": "failed", "reason": STOPPED,
+        "operator_key": path.parent.name,
+    }  # fmt: skip
+    return Recovered(id=recording, row=row, finished=None)
+
+
+def _stopped(row: dict[str, Any], ticks: int) -> dict[str, Any]:
+    """Return the row as it stands at the end of the audio that is left."""
+    segments = [dict(segment) for segment in row.get("segments", ())]
+    end_s = ticks / TICKS_PER_S
+    if segments:
+        last = segments[-1]
+        end_s = max(end_s, last["start_s"])
+        last["end_s"] = end_s
+    total = {
+        kind: round(sum(s["end_s"] - s["start_s"] for s in segments if s["kind"] == kind), 4)
+        for kind in ("recording", "paused")
+    }
+    started = time_from_json(row["started_at"])
+    assert started is not None
+    return row | {
+        "outcome": "partial",
+        "reason": STOPPED,
+        "segments": segments,
+        "duration_s": end_s,
+        "recorded_s": total["recording"] if segments else end_s,
+        "paused_s": total["paused"],
+        "ended_at": time_to_json(started + timedelta(seconds=end_s)),
+    }
