@@ -1,0 +1,60 @@
+"""The console's application, put together."""
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from recorder import problems
+from recorder.console import api, pages
+from recorder.console.auth import Gatekeeper
+from recorder.console.deps import ConsoleDeps
+from recorder.console.desk import Desk
+from recorder.console.middleware import Guard
+from recorder.console.parts import Parts, SignInNeededError
+from recorder.console.render import HERE, Renderer
+from recorder.problems import ProblemError
+
+_TITLES = {
+    403: "You may not do that",
+    404: "There is no such page",
+    409: "That cannot be done",
+    503: "Not possible just now",
+}
+
+
+def create_app(deps: ConsoleDeps) -> FastAPI:
+    """Return the console as an ASGI application: pages at /, the API at /api/, OpenAPI at /api/openapi.json.
+
+    Args:
+        deps: What it is built on; stays the caller's, and outlives the application.
+    """
+    desk, renderer = Desk(deps), Renderer(deps)
+    app = FastAPI(
+        title="Council call recorder",
+        description="Live calls and recordings. Errors are problem documents (RFC 9457).",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # both pages would load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.parts = Parts(deps=deps, desk=desk, gate=Gatekeeper(deps, desk), renderer=renderer)
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(Guard, is_tls=deps.is_tls)
+
+    def respond(request: Request, problem: ProblemError) -> Response:
+        if request.url.path.startswith("/api"):
+            return problems.response(problem)
+        title = _TITLES.get(problem.status, problem.title)
+        page = renderer.page("error.html", None, status=problem.status, title=title, detail=problem.detail)
+        page.headers.update(problem.headers)
+        return page
+
+    def on_sign_in_needed(_request: Request, _error: Exception) -> Response:
+        return RedirectResponse("/sign-in", 303)
+
+    problems.install(app, respond)
+    app.add_exception_handler(SignInNeededError, on_sign_in_needed)
+    return app

@@ -1,0 +1,121 @@
+"""Who a request comes from: a session cookie, or a bearer token."""
+
+import hmac
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from recorder.console.deps import ConsoleDeps
+from recorder.console.desk import Desk
+from recorder.console.sessions import LONGEST, Session
+from recorder.domain.access import Actor, Person
+from recorder.problems import ProblemError
+from recorder.tokens import TokenRefused
+
+CSRF_HEADER = "X-CSRF-Token"
+SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Bearer."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who a request comes from; ``session`` is None for a token."""
+
+    actor: Actor
+    session: Session | None
+
+    @property
+    def person(self) -> Person | None:
+        """Return the person, None for a token."""
+        return self.actor if isinstance(self.actor, Person) else None
+
+    @property
+    def csrf(self) -> str:
+        """Return what this session's forms carry."""
+        return self.session.csrf if self.session else ""
+
+
+class Gatekeeper:
+    """Identifies callers; every method blocks."""
+
+    def __init__(self, deps: ConsoleDeps, desk: Desk) -> None:
+        self._deps = deps
+        self._desk = desk
+
+    @property
+    def cookie(self) -> str:
+        """Return the cookie's name: with TLS its prefix makes browsers refuse one from elsewhere."""
+        return "__Host-recorder" if self._deps.is_tls else "recorder"
+
+    @property
+    def sign_in_cookie(self) -> str:
+        """Return the name of the cookie that the sign-in form is tied to."""
+        return f"{self.cookie}-sign-in"
+
+    def by_session(self, request: Request, *, is_activity: bool = True) -> Caller | None:
+        """Return who is signed in in this browser, None when nobody is."""
+        secret = request.cookies.get(self.cookie)
+        session = self._deps.sessions.find(secret, is_activity=is_activity) if secret else None
+        person = self._deps.people.find(session.account) if session else None
+        return None if person is None else Caller(actor=person, session=session)
+
+    def by_any(self, request: Request, *, is_activity: bool = True) -> Caller:
+        """Return who calls the API.
+
+        Raises:
+            ProblemError: 401: nobody that is known here.
+        """
+        header = request.headers.get("authorization")
+        if header is not None:
+            return self._by_token(header, request)
+        caller = self.by_session(request, is_activity=is_activity)
+        if caller is None:
+            raise _unauthorized(SIGN_IN_SENTENCE)
+        return caller
+
+    def _by_token(self, header: str, request: Request) -> Caller:
+        scheme, _, secret = header.partition(" ")
+        source = request.client.host if request.client else ""
+        if scheme.lower() != "bearer":
+            raise _unauthorized(SIGN_IN_SENTENCE)
+        known = self._deps.tokens.identify(secret.strip(), source)
+        if isinstance(known, TokenRefused):
+            sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
+            who = f"token:{known.name}" if known.name else "unknown"
+            self._desk.refuse(who, "token.use", known.name, known.why, status=401)
+            raise _unauthorized(sentence)
+        return Caller(actor=known, session=None)
+
+    def check_csrf(self, caller: Caller, sent: str | None) -> None:
+        """Make sure that a change asked for with a cookie was asked for by our own page.
+
+        Raises:
+            ProblemError: 403.
+        """
+        if caller.session is None:
+            return  # a token is never sent by a browser on its own
+        if not sent or not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
+            raise self._desk.refuse(
+                caller.actor.actor, "csrf", "", "This form is out of date. Go back, load the page again and retry."
+            )
+
+    def set_cookie(self, response: Response, secret: str) -> None:
+        """Give a browser its session."""
+        self._set(response, self.cookie, secret, int(LONGEST.total_seconds()))
+
+    def set_sign_in_cookie(self, response: Response, secret: str) -> None:
+        """Tie the sign-in form to this browser."""
+        self._set(response, self.sign_in_cookie, secret, 3600)
+
+    def _set(self, response: Response, name: str, value: str, max_age_s: int) -> None:
+        response.set_cookie(
+            name, value, max_age=max_age_s, path="/", secure=self._deps.is_tls, httponly=True, samesite="strict"
+        )
+
+    def clear_cookie(self, response: Response, name: str) -> None:
+        """Take a cookie away."""
+        response.delete_cookie(name, path="/", secure=self._deps.is_tls, httponly=True, samesite="strict")
+
+
+def _unauthorized(sentence: str) -> ProblemError:
+    return ProblemError(401, sentence, headers={"WWW-Authenticate": 'Bearer realm="recorder"'})

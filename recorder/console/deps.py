@@ -1,0 +1,116 @@
+"""What the console needs from the rest, as small protocols."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from recorder.console.sessions import Sessions
+from recorder.people import People
+from recorder.tokens import Tokens
+from storage.types import RecordingRow, Search
+
+
+class Index(Protocol):
+    """Finds recordings; blocks, safe from several threads."""
+
+    def find(self, search: Search, /) -> Sequence[RecordingRow]:
+        """Return one page, newest first."""
+
+    def count(self, search: Search, /) -> int:
+        """Return how many match, whatever limit and offset say."""
+
+    def get(self, id_or_prefix: str, /) -> RecordingRow:
+        """Return one row; raises storage.errors.NotFoundError."""
+
+
+class Audit(Protocol):
+    """The audit log; ``append`` returns once the entry is durable, and raises when it cannot be."""
+
+    def append(
+        self, *, act: str, actor: str, subject: str, details: Mapping[str, Any] | None = None, text: str | None = None
+    ) -> object:
+        """Append one entry; ``text`` is free text that may expire."""
+
+
+class Live(Protocol):
+    """Live calls: `recorder.live_client.LiveClient`."""
+
+    def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
+        """Return the calls in progress."""
+
+    def pause(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
+        """Pause one call."""
+
+    def resume(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
+        """Resume one call."""
+
+    def opt_out(self, call: str, *, actor: str, reason: str, authority: str = "manager") -> dict[str, Any]:
+        """Stop recording one call for good."""
+
+    def pause_extension(
+        self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
+    ) -> dict[str, Any]:
+        """Pause every call of an extension."""
+
+    def resume_extension(
+        self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
+    ) -> dict[str, Any]:
+        """Resume every call of an extension."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFile:
+    """A decoded copy, made as it is read; nothing of it touches a disk."""
+
+    media_type: str
+    suffix: str
+    chunks: Iterator[bytes]
+
+
+class RecordingUnavailableError(Exception):
+    """A recording's audio cannot be given; the message is a sentence."""
+
+
+class Exporter(Protocol):
+    """Opens a recording's container with the private key and decodes it."""
+
+    def __call__(self, row: RecordingRow, audio_format: str, /) -> AudioFile:
+        """Return the copy; raises RecordingUnavailableError, here or while its chunks are read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleDeps:
+    """Everything that the console is built on.
+
+    Attributes:
+        people: Accounts.
+        tokens: Tokens of other systems.
+        sessions: Signed-in browsers.
+        index: Recordings.
+        audit: The audit log.
+        live: The daemon, with a time-out below 2 s: the page promises an answer within 2 s.
+        events: Opens the daemon's server-sent events for an actor.
+        exporter: Decodes recordings.
+        row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
+        export_formats: Formats that ``exporter`` knows.
+        site: Name of the council, shown on every page.
+        timezone: IANA name of the zone that times are shown in.
+        now: Returns the time, aware, UTC.
+        is_tls: Whether browsers come by HTTPS; cookies are then marked so.
+    """
+
+    people: People
+    tokens: Tokens
+    sessions: Sessions
+    index: Index
+    audit: Audit
+    live: Live
+    events: Callable[[str], AsyncIterator[bytes]]
+    exporter: Exporter
+    row_json: Callable[[RecordingRow], dict[str, Any]]
+    site: str
+    timezone: str
+    now: Callable[[], datetime]
+    is_tls: bool = False
+    export_formats: tuple[str, ...] = ("wav", "g711")

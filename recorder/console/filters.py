@@ -1,0 +1,122 @@
+"""What people type into the search form, and what a search says. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from storage.types import Outcome, Search
+
+PAGE_SIZE = 50
+MAX_PAGE = 10_000
+_LONGEST_TEXT = 100
+_TYPED = ("operator", "extension", "number")
+FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A search form as it was read.
+
+    Attributes:
+        search: What to look for; what could not be read is left out.
+        page: From 1.
+        typed: What was typed, to show again.
+        errors: A sentence by field.
+    """
+
+    search: Search
+    page: int
+    typed: Mapping[str, str]
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_form(sent: Mapping[str, str], timezone: str) -> Form:
+    """Read the search form; dates and times are in the site's zone.
+
+    "To" includes the day, or the minute, that it names.
+    """
+    values = {name: sent.get(name, "").strip()[:_LONGEST_TEXT] for name in FIELDS}
+    errors: dict[str, str] = {}
+    zone = ZoneInfo(timezone)
+    start = _moment(values, "from", zone, errors)
+    end = _moment(values, "to", zone, errors)
+    if end is not None:
+        end += timedelta(minutes=1) if values["to_time"] else timedelta(0)
+    if start is not None and end is not None and end <= start:
+        errors["to_date"] = "The end must be after the beginning."
+    outcome = _outcome(values["outcome"], errors)
+    page = _page(values["page"])
+    search = Search(
+        started_from=start,
+        started_to=end,
+        operator=values["operator"] or None,
+        extension=values["extension"] or None,
+        number=values["number"] or None,
+        outcome=outcome,
+        limit=PAGE_SIZE,
+        offset=(page - 1) * PAGE_SIZE,
+    )
+    return Form(search=search, page=page, typed=values, errors=errors)
+
+
+def _moment(values: Mapping[str, str], which: str, zone: ZoneInfo, errors: dict[str, str]) -> datetime | None:
+    day_text, time_text = values[f"{which}_date"], values[f"{which}_time"]
+    if not day_text:
+        if time_text:
+            errors[f"{which}_date"] = "Give the date as well as the time."
+        return None
+    day = _date(day_text)
+    if day is None:
+        errors[f"{which}_date"] = "Write the date like 25/11/2026."
+        return None
+    try:
+        clock = time.fromisoformat(time_text) if time_text else time(0)
+    except ValueError:
+        errors[f"{which}_time"] = "Write the time like 09:30."
+        return None
+    if which == "to" and not time_text:
+        day += timedelta(days=1)
+    return datetime.combine(day, clock.replace(tzinfo=None), zone).astimezone(UTC)
+
+
+def _date(text: str) -> date | None:
+    for pattern in ("%Y-%m-%d", "%d/%m/%Y"):
+        try:
+            day = datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a date has no zone
+        except ValueError:
+            continue
+        return day if 1970 <= day.year < 9000 else None
+    return None
+
+
+def _outcome(text: str, errors: dict[str, str]) -> Outcome | None:
+    if not text:
+        return None
+    try:
+        return Outcome(text)
+    except ValueError:
+        errors["outcome"] = "Choose an outcome from the list."
+        return None
+
+
+def _page(text: str) -> int:
+    return min(max(int(text), 1), MAX_PAGE) if text.isascii() and text.isdigit() and len(text) < 7 else 1
+
+
+def describe(search: Search) -> dict[str, Any]:
+    """Return what the audit log keeps of a search for ever: nothing that was typed freely."""
+    return {
+        "from": search.started_from.isoformat() if search.started_from else None,
+        "to": search.started_to.isoformat() if search.started_to else None,
+        "by": [name for name in _TYPED if getattr(search, name) is not None],
+        "outcome": search.outcome,
+        "offset": search.offset,
+    }
+
+
+def typed(search: Search) -> str | None:
+    """Return what was typed freely, as text of the audit log, which may expire; None when nothing was."""
+    parts = [f"{name}: {getattr(search, name)}" for name in _TYPED if getattr(search, name) is not None]
+    return "; ".join(parts) or None

@@ -1,0 +1,224 @@
+"""The console's pages for people."""
+
+import hmac
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from recorder.console.auth import Caller
+from recorder.console.filters import FIELDS, PAGE_SIZE, read_form
+from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
+from recorder.console.streams import changes, download, event_stream
+from recorder.domain.access import Act, Person, Refused, may
+from recorder.people import REFUSED_SENTENCE, SignInRefused
+from recorder.problems import ProblemError
+from storage.types import Outcome
+
+router = APIRouter(include_in_schema=False)
+
+
+# Signing in
+
+
+@router.get("/")
+def home() -> RedirectResponse:
+    """Go to the first page."""
+    return RedirectResponse("/live", 303)
+
+
+@router.get("/sign-in")
+def sign_in_form(console: Console) -> Response:
+    """Show the sign-in form."""
+    return _sign_in_page(console)
+
+
+@router.post("/sign-in")
+def sign_in(request: Request, console: Console, name: Text = "", password: Text = "", csrf: Text = "") -> Response:
+    """Check a name and a password and begin a session."""
+    gate = console.gate
+    tied = request.cookies.get(gate.sign_in_cookie, "")
+    if not tied or not hmac.compare_digest(tied.encode(), csrf.encode()):
+        return _sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
+    result = console.deps.people.verify(name, password)
+    note, source = result.note, request.client.host if request.client else ""
+    console.desk.note(note.subject, note.act, note.subject, **note.details, source=source)
+    if isinstance(result, SignInRefused):
+        return _sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
+    answer = RedirectResponse("/live", 303)
+    gate.set_cookie(answer, console.deps.sessions.start(result.person.name))
+    gate.clear_cookie(answer, gate.sign_in_cookie)
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out(console: Console, caller: PageChanger) -> Response:
+    """End the session."""
+    assert caller.session is not None
+    console.deps.sessions.end(caller.session.key)
+    console.desk.note(caller.actor.actor, "people.sign_out", caller.actor.actor)
+    answer = RedirectResponse("/sign-in", 303)
+    console.gate.clear_cookie(answer, console.gate.cookie)
+    return answer
+
+
+def _sign_in_page(console: Parts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:
+    secret = secrets.token_urlsafe(32)
+    page = console.renderer.page("sign_in.html", None, status=status, name=name, error=error, form_csrf=secret)
+    console.gate.set_sign_in_cookie(page, secret)
+    return page
+
+
+# Live calls
+
+
+@router.get("/live")
+def live(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the calls in progress."""
+    console.desk.require(caller.actor, Act.SEE_LIVE)
+    console.desk.note(caller.actor.actor, Act.SEE_LIVE, "")
+    return _live_page(console, caller)
+
+
+@router.get("/live/rows")
+def live_rows(console: Console, caller: PageWatcher) -> HTMLResponse:
+    """Return the table's rows, for the page's script."""
+    return console.renderer.page("live_rows.html", caller, calls=console.desk.calls(caller.actor))
+
+
+@router.get("/live/changes")
+async def live_changes(request: Request, console: Console) -> StreamingResponse:
+    """Tell the page's script when to ask for the rows again."""
+    caller = await run_in_threadpool(signed_in, request, console, is_activity=False)
+    await run_in_threadpool(console.desk.require, caller.actor, Act.SEE_LIVE)
+    return await event_stream(changes(console.deps.events(caller.actor.actor)))
+
+
+@router.post("/live/{call}/{act}")
+def live_act(console: Console, call: str, act: str, caller: PageChanger) -> HTMLResponse:
+    """Pause or resume without the page's script."""
+    acts = {"pause": console.desk.pause, "resume": console.desk.resume}
+    if act not in acts:
+        raise ProblemError(404, "There is no such page.")
+    try:
+        answer = acts[act](caller.actor, call, "")
+    except ProblemError as error:
+        return _live_page(console, caller, problem=error.detail, status=error.status)
+    return _live_page(console, caller, said=f"The recording is now {answer.get('state', 'in an unknown state')}.")
+
+
+def _live_page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200) -> HTMLResponse:
+    calls: list[dict[str, Any]] = []
+    try:
+        calls = console.desk.calls(caller.actor)
+    except ProblemError as error:
+        if error.status == 403:
+            raise
+        problem = problem or error.detail
+    return console.renderer.page("live.html", caller, status=status, calls=calls, said=said, problem=problem)
+
+
+# Recordings
+
+
+def _search_form(  # noqa: PLR0917 - FastAPI passes them by name
+    from_date: Text = "",
+    from_time: Text = "",
+    to_date: Text = "",
+    to_time: Text = "",
+    operator: Text = "",
+    extension: Text = "",
+    number: Text = "",
+    outcome: Text = "",
+    page: Text = "",
+) -> dict[str, str]:
+    sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page)
+    return dict(zip(FIELDS, sent, strict=True))
+
+
+@router.get("/recordings")
+def recordings(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the newest recordings."""
+    return _listing(console, caller, {})
+
+
+@router.post("/recordings")
+def search(
+    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(_search_form)]
+) -> HTMLResponse:
+    """Find recordings; a POST, so that no number gets into an address or a log."""
+    return _listing(console, caller, sent)
+
+
+@router.get("/recordings/{recording_id}")
+def recording(console: Console, recording_id: str, caller: PageReader) -> HTMLResponse:
+    """Show one recording."""
+    return _recording_page(console, caller, recording_id)
+
+
+@router.post("/recordings/{recording_id}/play")
+def play(console: Console, recording_id: str, caller: PageChanger, reason: Text = "") -> HTMLResponse:
+    """Give leave to listen, for a reason."""
+    try:
+        secret = console.desk.grant_play(_person(caller), recording_id, reason)
+    except ProblemError as error:
+        return _again(console, caller, recording_id, error, Act.PLAY)
+    return _recording_page(console, caller, recording_id, audio=f"/recordings/{recording_id}/audio/{secret}")
+
+
+@router.get("/recordings/{recording_id}/audio/{secret}")
+def audio(console: Console, recording_id: str, secret: str, caller: PageReader) -> StreamingResponse:
+    """Stream the decoded audio to whom leave was given."""
+    copy = console.desk.play(_person(caller), recording_id, secret)
+    return StreamingResponse(copy.chunks, media_type=copy.media_type, headers={"Accept-Ranges": "none"})
+
+
+@router.post("/recordings/{recording_id}/export")
+def export(
+    console: Console,
+    recording_id: str,
+    caller: PageChanger,
+    reason: Text = "",
+    audio_format: Annotated[str, Form(alias="format", max_length=20)] = "",
+) -> Response:
+    """Make a copy to take away, for a reason."""
+    try:
+        return download(console.desk.export(caller.actor, recording_id, audio_format, reason), recording_id)
+    except ProblemError as error:
+        return _again(console, caller, recording_id, error, Act.EXPORT)
+
+
+def _person(caller: Caller) -> Person:
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    return caller.person
+
+
+def _listing(console: Parts, caller: Caller, sent: dict[str, str]) -> HTMLResponse:
+    form = read_form(sent, console.deps.timezone)
+    found = None if form.errors else console.desk.search(caller.actor, form.search)
+    pages = max(1, -(-found.total // PAGE_SIZE)) if found else 1
+    status = 422 if form.errors else 200
+    return console.renderer.page(
+        "recordings.html", caller, status=status, form=form, found=found, pages=pages, outcomes=list(Outcome)
+    )
+
+
+def _recording_page(
+    console: Parts, caller: Caller, recording_id: str, *, status: int = 200, problem: str = "", audio: str = ""
+) -> HTMLResponse:
+    row = console.desk.view(caller.actor, recording_id)
+    formats = console.deps.export_formats
+    return console.renderer.page(
+        "recording.html", caller, status=status, row=row, formats=formats, problem=problem, audio=audio
+    )
+
+
+def _again(console: Parts, caller: Caller, recording_id: str, error: ProblemError, act: Act) -> HTMLResponse:
+    """Show the recording's page with what was wrong with the form; any other error stays what it is."""
+    is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere"), Refused)
+    if not is_theirs or error.status not in (403, 409, 422):
+        raise error
+    return _recording_page(console, caller, recording_id, status=error.status, problem=error.detail)

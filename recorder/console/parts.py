@@ -1,0 +1,87 @@
+"""What a route works with, and who calls it: FastAPI's dependencies of API and pages."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Form, Header, Request
+
+from recorder.console.auth import CSRF_HEADER, Caller, Gatekeeper
+from recorder.console.deps import ConsoleDeps
+from recorder.console.desk import Desk
+from recorder.console.render import Renderer
+
+Text = Annotated[str, Form(max_length=1000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one console; kept as ``app.state.parts``."""
+
+    deps: ConsoleDeps
+    desk: Desk
+    gate: Gatekeeper
+    renderer: Renderer
+
+
+class SignInNeededError(Exception):
+    """Nobody is signed in in this browser; the answer is the sign-in page."""
+
+
+def parts_of(request: Request) -> Parts:
+    """Return the parts of the console that serves a request."""
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+Console = Annotated[Parts, Depends(parts_of)]
+
+
+def signed_in(request: Request, parts: Parts, *, is_activity: bool) -> Caller:
+    """Return who is signed in in this browser.
+
+    Raises:
+        SignInNeededError: Nobody is.
+    """
+    caller = parts.gate.by_session(request, is_activity=is_activity)
+    if caller is None:
+        raise SignInNeededError
+    return caller
+
+
+def _api_reader(request: Request, parts: Console) -> Caller:
+    return parts.gate.by_any(request)
+
+
+def _api_changer(
+    request: Request, parts: Console, token: Annotated[str | None, Header(alias=CSRF_HEADER)] = None
+) -> Caller:
+    caller = parts.gate.by_any(request)
+    parts.gate.check_csrf(caller, token)
+    return caller
+
+
+def _page_reader(request: Request, parts: Console) -> Caller:
+    return signed_in(request, parts, is_activity=True)
+
+
+def _page_watcher(request: Request, parts: Console) -> Caller:
+    return signed_in(request, parts, is_activity=False)
+
+
+def _page_changer(request: Request, parts: Console, csrf: Text = "") -> Caller:
+    caller = signed_in(request, parts, is_activity=True)
+    parts.gate.check_csrf(caller, csrf)
+    return caller
+
+
+ApiReader = Annotated[Caller, Depends(_api_reader)]
+"""Session or token."""
+ApiChanger = Annotated[Caller, Depends(_api_changer)]
+"""Session with the CSRF header, or token."""
+PageReader = Annotated[Caller, Depends(_page_reader)]
+"""Session; keeps it alive."""
+PageWatcher = Annotated[Caller, Depends(_page_watcher)]
+"""Session; what a page asks by itself, which does not keep it alive."""
+PageChanger = Annotated[Caller, Depends(_page_changer)]
+"""Session with the form's CSRF field."""

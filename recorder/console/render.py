@@ -1,0 +1,68 @@
+"""Pages out of templates: autoescaped, times in the site's zone."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from recorder.console.auth import Caller
+from recorder.console.deps import ConsoleDeps
+from recorder.domain.access import Act, Refused, may
+
+HERE = Path(__file__).parent
+
+_STATES = {
+    "recording": "Recording",
+    "paused": "Paused",
+    "opted_out": "Opted out",
+    "discarded": "Discarded",
+    "out_of_scope": "Not recorded",
+    "not_confirmed": "Not confirmed",
+}
+
+
+class Renderer:
+    """Renders templates for one console."""
+
+    def __init__(self, deps: ConsoleDeps) -> None:
+        self._site = deps.site
+        self._zone = ZoneInfo(deps.timezone)
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        self._templates.filters.update(when=self._when, length=_length, state=_state, position=_position)
+
+    def page(self, template: str, caller: Caller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
+        """Return a page; ``caller`` decides what its navigation offers."""
+        person = caller.person if caller else None
+        can = {
+            act.name: person is not None and not isinstance(may(person, act, reason="shown"), Refused) for act in Act
+        }
+        html = self._templates.get_template(template).render(
+            site=self._site, person=person, can=can, csrf=caller.csrf if caller else "", **values
+        )
+        return HTMLResponse(html, status_code=status)
+
+    def _when(self, value: datetime | str | None) -> str:
+        if not value:
+            return ""
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        return value.astimezone(self._zone).strftime("%d/%m/%Y %H:%M:%S")
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _position(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}:{rest:04.1f}"
+
+
+def _state(state: object) -> str:
+    return _STATES.get(str(state), str(state).replace("_", " ").capitalize())

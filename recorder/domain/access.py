@@ -1,0 +1,237 @@
+"""Who may do what. Pure: one table from role to acts, and the rules that no table can hold.
+
+Approvals are not here yet: until they are, listening and exporting are break-glass acts of a few roles, each with a
+reason, and each is marked so in the audit log.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+class Role(enum.StrEnum):
+    """What somebody is to the council."""
+
+    ADMIN = "admin"
+    OFFICER = "officer"
+    MANAGER = "manager"
+    TEAM_LEADER = "team_leader"
+    DPO = "dpo"
+    ICT = "ict"
+    MEMBER = "member"
+
+
+class Act(enum.StrEnum):
+    """What can be done; the audit log uses these words."""
+
+    SEE_LIVE = "live.view"
+    PAUSE = "call.pause"
+    RESUME = "call.resume"
+    OPT_OUT = "call.opt_out"
+    SEARCH = "recording.search"
+    VIEW = "recording.view"
+    PLAY = "recording.play"
+    EXPORT = "recording.export"
+    MANAGE_PEOPLE = "people.manage"
+    MANAGE_TOKENS = "tokens.manage"
+
+
+class Scope(enum.StrEnum):
+    """What a token may be good for."""
+
+    CALLS_READ = "calls:read"
+    PAUSE = "pause"
+    RECORDINGS_READ = "recordings:read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody with an account.
+
+    Attributes:
+        name: The account's name; unique.
+        display_name: As calls name their operator; unique too, because an officer's own calls are found by it.
+        roles: May be empty: such an account can sign in and do nothing.
+        teams: Teams that a manager answers for.
+        extension: The person's own extension, or None.
+    """
+
+    name: str
+    display_name: str
+    roles: frozenset[Role]
+    teams: tuple[str, ...] = ()
+    extension: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """Return the name that the audit log and the daemon know this person by."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalUser:
+    """Somebody at the recorder's own shell, known by the operating system only."""
+
+    name: str
+
+    @property
+    def actor(self) -> str:
+        """Return ``os:NAME``: never the name of an account."""
+        return f"os:{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """Another system, known by its token.
+
+    Attributes:
+        name: The token's name.
+        scopes: What it may do.
+        extensions: The only extensions that it may touch; empty means every one.
+    """
+
+    name: str
+    scopes: frozenset[Scope]
+    extensions: frozenset[str] = frozenset()
+
+    @property
+    def actor(self) -> str:
+        """Return ``token:NAME``: never the name of an account."""
+        return f"token:{self.name}"
+
+
+Actor = Person | LocalUser | Application
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """The act may go on.
+
+    Attributes:
+        break_glass: It needs no approval today and will; the audit log marks it.
+        own_only: Only recordings whose operator is this person.
+    """
+
+    break_glass: bool = False
+    own_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The act may not go on; the reason is a sentence for the person who tried."""
+
+    reason: str
+
+
+_YES = Allowed()
+_OWN = Allowed(own_only=True)
+_GLASS = Allowed(break_glass=True)
+
+_LIVE: Mapping[Act, Allowed] = {Act.SEE_LIVE: _YES, Act.PAUSE: _YES, Act.RESUME: _YES}
+_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES}
+_LISTEN: Mapping[Act, Allowed] = {Act.PLAY: _GLASS, Act.EXPORT: _GLASS}
+
+TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
+    {
+        Role.ADMIN: {**_LIVE, Act.MANAGE_PEOPLE: _YES, Act.MANAGE_TOKENS: _YES},
+        Role.OFFICER: {**_LIVE, Act.SEARCH: _OWN, Act.VIEW: _OWN},
+        Role.MANAGER: {**_LIVE, **_ROWS, **_LISTEN, Act.OPT_OUT: _GLASS},
+        Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_LISTEN, Act.OPT_OUT: _GLASS},
+        Role.DPO: {**_LIVE, **_ROWS, **_LISTEN, Act.OPT_OUT: _GLASS},
+        Role.ICT: {**_LIVE, **_ROWS, Act.PLAY: _GLASS},
+        Role.MEMBER: {**_LIVE},
+    }
+)
+"""What each role may do; what is not here is refused. Roles add up, so ``admin`` alone never listens."""
+
+LOCAL_ACTS = frozenset({Act.SEE_LIVE, Act.PAUSE, Act.RESUME, Act.SEARCH, Act.VIEW})
+"""Acts of somebody at the recorder's shell, who could read the index's file anyway."""
+
+SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
+    {
+        Act.SEE_LIVE: Scope.CALLS_READ,
+        Act.PAUSE: Scope.PAUSE,
+        Act.RESUME: Scope.PAUSE,
+        Act.SEARCH: Scope.RECORDINGS_READ,
+        Act.VIEW: Scope.RECORDINGS_READ,
+    }
+)
+"""The scope that an act asks of a token; an act that is not here is never a token's."""
+
+NEEDS_REASON = frozenset({Act.PLAY, Act.EXPORT, Act.OPT_OUT})
+"""Acts that demand a person and a reason (P10)."""
+
+MIN_REASON_CHARACTERS = 3
+MAX_REASON_CHARACTERS = 1000
+
+_VERBS: Mapping[Act, str] = {
+    Act.SEE_LIVE: "see live calls",
+    Act.PAUSE: "pause a recording",
+    Act.RESUME: "resume a recording",
+    Act.OPT_OUT: "grant an opt-out",
+    Act.SEARCH: "search recordings",
+    Act.VIEW: "see a recording's details",
+    Act.PLAY: "listen to a recording",
+    Act.EXPORT: "export a recording",
+    Act.MANAGE_PEOPLE: "change accounts",
+    Act.MANAGE_TOKENS: "change tokens",
+}
+
+
+def may(
+    actor: Actor, act: Act, *, reason: str = "", operator: str | None = None, extension: str | None = None
+) -> Allowed | Refused:
+    """Decide whether somebody may do something.
+
+    Args:
+        actor: Who asks.
+        act: What they want to do.
+        reason: Why; demanded for the acts in NEEDS_REASON.
+        operator: Operator of the recording in question, None where there is none yet (a search).
+        extension: Extension of the call or recording in question, None where there is none yet.
+
+    Returns:
+        Allowed, with what to mark or to narrow; or Refused with a sentence.
+    """
+    if isinstance(actor, Application):
+        return _application(actor, act, extension)
+    if isinstance(actor, LocalUser):
+        if act in LOCAL_ACTS:
+            return _YES
+        return Refused(f"To {_VERBS[act]} takes a person with an account: give --as NAME.")
+    return _person(actor, act, reason, operator)
+
+
+def _application(actor: Application, act: Act, extension: str | None) -> Allowed | Refused:
+    if act not in SCOPE_OF:
+        return Refused(f"To {_VERBS[act]} takes a person; a token cannot.")
+    if SCOPE_OF[act] not in actor.scopes:
+        return Refused(f"Token {actor.name} lacks the scope {SCOPE_OF[act]}, which it takes to {_VERBS[act]}.")
+    if extension is not None and actor.extensions and extension not in actor.extensions:
+        return Refused(f"Token {actor.name} is not good for this extension.")
+    return _YES
+
+
+def _person(person: Person, act: Act, reason: str, operator: str | None) -> Allowed | Refused:
+    grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
+    if not grants:
+        return Refused(f"Your role does not allow you to {_VERBS[act]}. Roles that do: {_roles_for(act)}.")
+    own_only = all(grant.own_only for grant in grants)
+    if own_only and operator is not None and operator != person.display_name:
+        return Refused("Your role allows you to see only recordings of your own calls.")
+    if act in NEEDS_REASON:
+        if len(reason.strip()) < MIN_REASON_CHARACTERS:
+            return Refused(f"To {_VERBS[act]} takes a reason: say why, in words that can be checked later.")
+        if len(reason) > MAX_REASON_CHARACTERS:
+            return Refused(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
+    return Allowed(break_glass=any(grant.break_glass for grant in grants), own_only=own_only)
+
+
+def _roles_for(act: Act) -> str:
+    return ", ".join(role for role in Role if act in TABLE[role])
+
+
+def speaks_as_manager(person: Person) -> bool:
+    """Tell whether a person's pause and resume count as a manager's, which clears every reason."""
+    return bool(person.roles & {Role.MANAGER, Role.TEAM_LEADER})

@@ -1,0 +1,182 @@
+"""A client of the daemon's socket: for the command line, and for the console.
+
+The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``; why and with which authority in the body.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+ACTOR_HEADER = "X-Recorder-Actor"
+_BASE = "http://recorder"
+_CALLS = "/api/calls"
+_EVENTS = "/api/events"
+_HEALTH = "/api/health"
+
+
+class DaemonUnavailableError(Exception):
+    """The daemon did not answer; whether it acted is unknown. The message is one sentence with what to do next."""
+
+
+class DaemonRefusedError(Exception):
+    """The daemon answered with an error.
+
+    Attributes:
+        status: HTTP status.
+        problem: Its problem document (RFC 9457).
+    """
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or f"HTTP {status}"))
+        self.status = status
+        self.problem = problem
+
+
+def _call_path(call: str, act: str) -> str:
+    return f"{_CALLS}/{quote(call, safe='')}/{act}"
+
+
+def _extension_path(number: str, act: str) -> str:
+    return f"/api/extensions/{quote(number, safe='')}/{act}"
+
+
+def _headers(actor: str) -> dict[str, str]:
+    # A header is ASCII (RFC 9110 section 5.5); a person's name need not be.
+    return {ACTOR_HEADER: quote(actor, safe=" :.@-_")}
+
+
+def _body(reason: str, authority: str) -> dict[str, str]:
+    return {"reason": reason, "as": authority}
+
+
+def _unavailable(socket: Path, error: Exception) -> DaemonUnavailableError:
+    if isinstance(error, httpx.TimeoutException):
+        return DaemonUnavailableError(
+            f"The daemon at {socket} did not answer in time: see `recorder calls` and its log."
+        )
+    if isinstance(error, httpx.ConnectError):
+        if not socket.exists():
+            return DaemonUnavailableError(
+                f"No daemon is running here ({socket} is missing): start it with `recorder up`."
+            )
+        return DaemonUnavailableError(
+            f"The daemon's socket {socket} does not answer: start it with `recorder up`, as a user who may open it."
+        )
+    return DaemonUnavailableError(f"The daemon at {socket} broke off its answer: see `recorder calls` and its log.")
+
+
+def _result(response: httpx.Response) -> dict[str, Any]:
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        document = {"title": response.reason_phrase, "detail": "The daemon's answer is not a JSON object."}
+        raise DaemonRefusedError(response.status_code if response.is_error else 502, document)
+    if response.is_error:
+        raise DaemonRefusedError(response.status_code, document)
+    return document
+
+
+class LiveClient:
+    """Live calls, by the daemon's socket. Every method blocks; safe to share between threads.
+
+    Every method raises DaemonUnavailableError and DaemonRefusedError. Acts return the daemon's answer, which carries
+    ``call, state, reasons, position_s`` (a list of them under ``calls`` for an extension).
+
+    Args:
+        socket: The daemon's socket.
+        timeout_s: Longest wait for the connection, and again for the answer.
+    """
+
+    def __init__(self, socket: Path, *, timeout_s: float = 5.0) -> None:
+        self._socket = socket
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket)), base_url=_BASE, timeout=timeout_s, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def health(self) -> dict[str, Any]:
+        """Return what the daemon says of itself."""
+        return self._send("GET", _HEALTH)
+
+    def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
+        """Return the calls in progress: the daemon's ``{"calls": [...]}``."""
+        answer = self._send("GET", _CALLS, headers=_headers(actor))
+        calls = answer.get("calls", [])
+        return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+
+    def pause(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
+        """Pause one call; the answer is given once both channels are gated."""
+        return self._act(_call_path(call, "pause"), actor, reason, authority)
+
+    def resume(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
+        """Take away the reasons that this authority may clear."""
+        return self._act(_call_path(call, "resume"), actor, reason, authority)
+
+    def opt_out(self, call: str, *, actor: str, reason: str, authority: str = "manager") -> dict[str, Any]:
+        """Stop recording for the rest of a call; cannot be undone."""
+        return self._act(_call_path(call, "opt-out"), actor, reason, authority)
+
+    def pause_extension(
+        self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
+    ) -> dict[str, Any]:
+        """Pause every call of an extension."""
+        return self._act(_extension_path(number, "pause"), actor, reason, authority)
+
+    def resume_extension(
+        self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
+    ) -> dict[str, Any]:
+        """Resume every call of an extension."""
+        return self._act(_extension_path(number, "resume"), actor, reason, authority)
+
+    def _act(self, path: str, actor: str, reason: str, authority: str) -> dict[str, Any]:
+        return self._send("POST", path, headers=_headers(actor), json=_body(reason, authority))
+
+    def _send(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
+        try:
+            return _result(self._http.request(method, path, **arguments))
+        except httpx.HTTPError as error:
+            raise _unavailable(self._socket, error) from error
+
+
+async def events(socket: Path, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0) -> AsyncIterator[bytes]:
+    """Yield the daemon's server-sent events as they come, byte for byte.
+
+    Args:
+        socket: The daemon's socket.
+        actor: Who watches.
+        connect_s: Longest wait for the connection and the start of the answer.
+        silence_s: Longest time without an event or comment; the daemon sends one at least every 15 s.
+
+    Raises:
+        DaemonUnavailableError: It is not there, or fell silent.
+        DaemonRefusedError: It answered with an error.
+    """
+    timeout = httpx.Timeout(connect_s, read=silence_s)
+    transport = httpx.AsyncHTTPTransport(uds=str(socket))
+    try:
+        async with (
+            httpx.AsyncClient(transport=transport, base_url=_BASE, timeout=timeout, trust_env=False) as http,
+            http.stream("GET", _EVENTS, headers=_headers(actor)) as response,
+        ):
+            if response.is_error:
+                await response.aread()
+                _result(response)
+            async for chunk in response.aiter_raw():
+                yield chunk
+    except httpx.HTTPError as error:
+        raise _unavailable(socket, error) from error

@@ -1,0 +1,83 @@
+"""Which passwords are good enough. Pure (P9)."""
+
+import re
+
+MIN_CHARACTERS = 12
+MAX_CHARACTERS = 256
+"""A longer one would only make the hash a way to keep the machine busy."""
+
+_COMMON = frozenset(
+    """
+    password passw0rd passphrase letmein welcome changeme default administrator admin root secret sunshine iloveyou
+    princess football liverpool arsenal chelsea everton monkey dragon master superman batman charlie jordan michael
+    spring summer autumn winter monday friday january december england scotland wales london birmingham manchester
+    council borough county district townhall revenues benefits customer service recorder recording telephone callcentre
+    computer internet trustno1 whatever access login logmein temporary starwars pokemon computer football1
+    correcthorsebatterystaple qwertyuiop asdfghjkl zxcvbnm 1q2w3e4r 1qaz2wsx qazwsx abc123
+    """.split()  # noqa: SIM905 - a block of words is easier to read and to add to
+)
+"""Bad words of our own; a password that is nothing but these, digits and punctuation is refused."""
+
+_RUNS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890123456789",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+)
+_LEET = str.maketrans({"0": "o", "1": "l", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"})
+_RUN_LENGTH = 6
+_MIN_DIFFERENT = 5
+_NAME_LENGTH = 3
+_MOST_LEFT_OVER = 3
+
+
+def weakness(password: str, *, account: str) -> str | None:
+    """Tell what is wrong with a new password.
+
+    Args:
+        password: As it was typed.
+        account: Name of its account.
+
+    Returns:
+        A sentence for the person, or None when the password will do. The password is not in the sentence.
+    """
+    if len(password) < MIN_CHARACTERS:
+        return f"The password needs at least {MIN_CHARACTERS} characters; three random words are a good choice."
+    if len(password) > MAX_CHARACTERS:
+        return f"The password has more than {MAX_CHARACTERS} characters."
+    folded = password.casefold()
+    if len(account) >= _NAME_LENGTH and account.casefold() in folded:
+        return "The password must not contain the account's name."
+    if len(set(folded)) < _MIN_DIFFERENT:
+        return f"The password repeats a few characters: use at least {_MIN_DIFFERENT} different ones."
+    if _is_repeated(folded):
+        return "The password repeats one short piece."
+    if _has_run(folded):
+        return "The password contains a simple sequence such as abcdef, 123456 or qwerty."
+    if _is_common(folded):
+        return "The password is one of those that are guessed first."
+    return None
+
+
+def _is_repeated(folded: str) -> bool:
+    return any(folded == (folded[:size] * len(folded))[: len(folded)] for size in range(1, len(folded) // 2 + 1))
+
+
+def _has_run(folded: str) -> bool:
+    for run in _RUNS:
+        for line in (run, run[::-1]):
+            pieces = (line[at : at + _RUN_LENGTH] for at in range(len(line) - _RUN_LENGTH + 1))
+            if any(piece in folded for piece in pieces):
+                return True
+    return False
+
+
+def _is_common(folded: str) -> bool:
+    return any(_left_over(text) <= _MOST_LEFT_OVER for text in (folded, folded.translate(_LEET)))
+
+
+def _left_over(text: str) -> int:
+    """Return how many letters are left once bad words, digits and punctuation are taken away."""
+    for word in sorted(_COMMON, key=len, reverse=True):
+        text = text.replace(word, " ")
+    return len(re.sub(r"[\W\d_]", "", text))

@@ -1,0 +1,95 @@
+"""The tables of accounts, tokens and sessions, in one SQLite file of the recorder's home."""
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, create_engine, event
+from sqlalchemy.pool import NullPool
+
+metadata = MetaData()
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("display_name", String, nullable=False, unique=True),
+    Column("roles", String, nullable=False),
+    Column("teams", String, nullable=False),
+    Column("extension", String),
+    Column("password_hash", String, nullable=False),
+    Column("created_s", Float, nullable=False),
+    Column("disabled_s", Float),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("locked_until_s", Float),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("secret_hash", String, nullable=False, unique=True),
+    Column("scopes", String, nullable=False),
+    Column("extensions", String, nullable=False),
+    Column("networks", String, nullable=False),
+    Column("created_s", Float, nullable=False),
+    Column("expires_s", Float),
+    Column("revoked_s", Float),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("secret_hash", String, primary_key=True),
+    Column("account", String, nullable=False, index=True),
+    Column("csrf", String, nullable=False),
+    Column("created_s", Float, nullable=False),
+    Column("seen_s", Float, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditNote:
+    """What must be in the audit log before the act that gave it shows."""
+
+    act: str
+    subject: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_people(path: Path) -> Engine:
+    """Open the file of people, making it (0600) and its tables when they are missing.
+
+    Every transaction takes the write lock at its start, so that "count the failure, then check the password" is one
+    step however many processes try. The caller disposes of the engine.
+
+    Args:
+        path: The file; its folder exists.
+
+    Raises:
+        OSError: The file can be neither read nor made.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": 10.0})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN comes too late to lock a read-then-write
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy hands over its Connection
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    metadata.create_all(engine)
+    return engine
+
+
+def from_s(value: float | None) -> datetime | None:
+    """Turn stored seconds since 1970 into an aware time in UTC."""
+    return None if value is None else datetime.fromtimestamp(value, UTC)
