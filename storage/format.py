@@ -135,6 +135,12 @@ class RunningHash:
         self._hash.update(check)
         return check
 
+    def copy(self) -> "RunningHash":
+        """Return one that goes on from here on its own."""
+        other = RunningHash()
+        other._hash = self._hash.copy()
+        return other
+
     def digest(self) -> bytes:
         """Return the 32 bytes over everything so far."""
         return self._hash.digest()
@@ -274,8 +280,10 @@ class ContainerScan:
         check = self._file.read(CHECK_BYTES)
         if len(body) < length or len(check) < CHECK_BYTES:
             raise self._damage(f"{where} is cut: {len(body) + len(check)} of {length + CHECK_BYTES} bytes are there")
-        if check != self.hash.check(header, body):
+        running = self.hash.copy()
+        if check != running.check(header, body):
             raise self._damage(f"{where} was changed: its running hash does not fit")
+        self.hash = running
         return Frame(
             number=number, offset=self.whole_bytes, type=FrameType(kind), header=header, ticks=ticks, body=body
         )

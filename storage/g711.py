@@ -1,7 +1,7 @@
 """ITU-T G.711 and G.722 as tables and decoders, for exports. Pure (numpy)."""
 
 import numpy as np
-from G722 import G722 as G722Codec
+import G722
 from numpy.typing import NDArray
 
 from storage.runs import PCMA, PCMU
@@ -47,7 +47,7 @@ class Decoder:
     """Decodes one channel in order of position; keeps the G.722 state across calls."""
 
     def __init__(self) -> None:
-        self._g722 = G722Codec(16000, 64000)
+        self._g722 = G722.G722(16000, 64000)
 
     def decode(self, codec: int, payload: memoryview) -> Samples:
         """Return the samples: one a byte of G.711 (8 kHz), two a byte of G.722 (16 kHz)."""

@@ -1,0 +1,154 @@
+"""A process is killed at each step of writing and of recovery; then recovery and verify must tell the truth."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage.vault import recover, verify
+from tests.helpers.storage_home import ID, Site, block
+
+ROOT = Path(__file__).parents[2]
+
+WRITER = """
+import os, signal, sys
+from pathlib import Path
+from storage import durable
+sys.path.insert(0, "tests/helpers")
+from storage_home import Site, block, row
+from storage.vault import recover
+step, folder, what = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+site = Site(folder)
+count = 0
+def counted(real):
+    def call(*args, **kwargs):
+        global count
+        count += 1
+        if count == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+    return call
+for name in ("writev", "fdatasync", "fsync", "ftruncate", "link"):
+    setattr(os, name, counted(getattr(os, name)))
+Path.rename = counted(Path.rename)
+if what == "write":
+    opened = site.begin()
+    for second in range(3):
+        opened.append(block(second))
+        opened.sync()
+    opened.close(row(ended_at="2026-11-24T09:30:03Z"), is_complete=True)
+else:
+    recover(site.vault, lambda _: False)
+print(count, flush=True)
+"""
+
+
+def run(step: int, folder: Path, what: str) -> int | None:
+    """Run until the step, where it is killed; return the number of steps if it got to the end."""
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, str(step), str(folder), what],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode == -signal.SIGKILL:
+        return None
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.slow
+def test_killed_at_each_step_of_writing(tmp_path: Path) -> None:
+    step, outcomes = 1, set()
+    while True:
+        site = Site(tmp_path / str(step))
+        hidden = (tmp_path / str(step) / "private").rename(tmp_path / f"private-{step}")
+        total = run(step, site.home.parent, "write")
+        recovered = recover(site.vault, lambda _: False)
+        assert recover(site.vault, lambda _: False) == []
+        assert all(r.problem is None for r in recovered)
+        assert not (site.home.parent / "private").exists()
+        hidden.rename(site.home.parent / "private")
+        for path in site.vault.finished():
+            found = verify(path, site.node.sign_public)
+            assert found.problem is None, f"step {step}: {found.problem}"
+            blocks = list(site.open(path).blocks())
+            assert blocks == [block(second) for second in range(len(blocks))]
+            outcomes.add((len(blocks), found.is_complete))
+            if recovered and not found.is_complete:
+                assert recovered[0].row["reason"] == "daemon_stopped"
+                assert recovered[0].row["duration_s"] == len(blocks)
+                assert recovered[0].row["segments"][0]["end_s"] == len(blocks)
+        if total is not None:
+            break
+        step += 1
+    assert {(0, False), (1, False), (2, False), (3, False), (3, True)} <= outcomes
+
+
+@pytest.mark.slow
+def test_killed_at_each_step_of_recovery(tmp_path: Path) -> None:
+    step = 1
+    while True:
+        site = Site(tmp_path / str(step))
+        opened = site.begin()
+        opened.append(block(0))
+        opened.append(block(1))
+        torn = opened.path.read_bytes()[:-100]
+        opened.path.write_bytes(torn)
+        total = run(step, site.home.parent, "recover")
+        recover(site.vault, lambda _: False)
+        (path,) = site.vault.finished()
+        found = verify(path, site.node.sign_public)
+        assert (found.problem, found.is_complete) == (None, False)
+        assert list(site.open(path).blocks()) == [block(0)]
+        if total is not None:
+            assert total == step - 1
+            break
+        step += 1
+    assert step > 4
+
+
+def test_torn_tails_of_every_kind_cost_one_frame(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    opened = site.begin()
+    opened.append(block(0))
+    whole = opened.path.stat().st_size
+    opened.append(block(1))
+    content = opened.path.read_bytes()
+    tails = [content[:cut] for cut in (whole, whole + 1, whole + 16, whole + 40, len(content) - 1)] + [
+        content[:whole] + bytes(5000),
+        content[: whole + 900] + bytes(len(content) - whole - 900),
+    ]
+    for tail in tails:
+        opened.path.write_bytes(tail)
+        assert recover(site.vault, lambda _: True) == []
+        (recovered,) = recover(site.vault, lambda _: False)
+        assert recovered.finished is not None, recovered.problem
+        assert recovered.cut_bytes == len(tail) - whole
+        path = site.vault.root / recovered.finished.path
+        assert verify(path, site.node.sign_public).problem is None
+        assert list(site.open(path).blocks()) == [block(0)]
+        path.unlink()
+
+
+def test_a_torn_beginning_becomes_a_failed_row(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    opened = site.begin()
+    opened.path.write_bytes(opened.path.read_bytes()[:60])
+    (recovered,) = recover(site.vault, lambda _: False)
+    assert (recovered.id, recovered.finished, recovered.row["outcome"]) == (ID, None, "failed")
+    assert recovered.row["started_at"] == "2026-11-24T09:30:00Z"
+    assert not opened.path.exists()
+
+
+def test_damage_that_is_no_torn_tail_is_left_alone(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    opened = site.begin()
+    opened.append(block(0))
+    content = bytearray(opened.path.read_bytes())
+    content[0] ^= 1
+    opened.path.write_bytes(content)
+    (recovered,) = recover(site.vault, lambda _: False)
+    assert recovered.problem is not None
+    assert "magic" in recovered.problem
+    assert opened.path.read_bytes() == content
