@@ -120,7 +120,9 @@ def speak(text: str, voice: str, path: Path) -> None:
         )
         if result.returncode != 0 or not raw.exists():
             said = result.stderr.decode(errors="replace").strip().splitlines()
-            raise PromptError(f"espeak-ng could not speak with voice {voice!r}: {said[-1].rstrip('.') if said else 'no reason'}.")
+            raise PromptError(
+                f"espeak-ng could not speak with voice {voice!r}: {said[-1].rstrip('.') if said else 'no reason'}."
+            )
         signal, rate = soundfile.read(raw, dtype="float64")
         if len(signal) == 0:
             raise PromptError("espeak-ng gave no audio for this text.")

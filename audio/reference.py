@@ -7,7 +7,7 @@ CLOCK_MONOTONIC nanoseconds and never go back.
 from dataclasses import dataclass, field
 
 from audio.blocks import Anchor, LostRange, Record, encode_block
-from audio.gate import Gate, Pair
+from audio.gate import GUARD, PACKET, SETTLED, ClosedSpans
 from audio.ring import Ring
 from audio.timeline import Timeline
 from audio.types import TICKS_PER_S, Channel, Codec
@@ -16,18 +16,27 @@ MASK_MARGIN = 1600
 """Ticks silenced either side of a digit: 200 ms."""
 ANCHOR_EVERY = TICKS_PER_S
 """Ticks between two anchors of a channel at least."""
+FOREVER = 1 << 62
+"""A position past every end."""
 _NS_PER_TICK_NUMERATOR, _NS_PER_TICK_DENOMINATOR = 8, 1_000_000
 
 
 @dataclass(slots=True)
 class _Track:
-    """One channel: its time line, its ring, and the anchors that wait for the next drain."""
+    """One channel: its time line, its ring, its spans, and the anchors that wait for the next drain."""
 
     ring: Ring
     timeline: Timeline = field(default_factory=Timeline)
+    spans: ClosedSpans = field(default_factory=ClosedSpans)
+    closed_from: int = 0
     anchors: list[Anchor] = field(default_factory=list)
     best: tuple[int, Anchor] | None = None
     anchored_here: int | None = None
+
+    def erase(self, start: int, end: int) -> None:
+        """Close a finished span and forget what the ring holds of it."""
+        self.spans.add(start, end)
+        self.ring.erase(start, end)
 
 
 class ReferenceTap:
@@ -46,9 +55,8 @@ class ReferenceTap:
         self._look_back = look_back_ticks
         self._masks_digits = mask_left_digits
         self._tracks = {channel: _Track(Ring(channel, ring_ticks)) for channel in Channel}
-        self._gate = Gate()
-        if is_closed:
-            self._gate.close(0, (0, 0), 0)
+        self._is_closed = is_closed
+        self._opened_gate_here: int | None = None
 
     def here(self, at_ns: int) -> int:
         """Return the position of a moment on the call's clock, ticks."""
@@ -63,8 +71,8 @@ class ReferenceTap:
         placed = track.timeline.place(ssrc, timestamp, len(payload), here) if payload else None
         if placed is None:
             return
-        if placed.is_new_epoch:
-            self._gate.begin_epoch(channel, here)
+        if placed.is_new_epoch and not self._is_closed and self._opened_gate_here is not None:
+            self._guard(track, here)
         self._note_anchor(
             track,
             placed.lead,
@@ -77,9 +85,11 @@ class ReferenceTap:
                 arrival_ns=arrival_ns - self._opened_ns,
             ),
         )
-        for offset, value in enumerate(payload):
-            if self._gate.is_writable(channel, placed.position + offset):
-                track.ring.write(placed.position + offset, value, codec)
+        if self._is_closed:
+            return
+        for start, end in track.spans.open_parts(placed.position, placed.position + len(payload)):
+            for at in range(start, end):
+                track.ring.write(at, payload[at - placed.position], codec)
 
     def receive_event(self, *, ssrc: int, timestamp: int, duration: int, arrival_ns: int) -> None:
         """Take one RFC 4733 packet of the left channel: silences its span on both channels."""
@@ -94,27 +104,42 @@ class ReferenceTap:
     def close(self, now_ns: int, erase_ticks: int) -> int:
         """Close the gate and erase; returns the position on the call's clock at which it took effect."""
         here = self.here(now_ns)
-        span = self._gate.close(here, self._envelopes(here), erase_ticks)
-        for channel, track in self._tracks.items():
-            track.ring.erase(span.start[channel], span.end[channel])
+        for track in self._tracks.values():
+            start = max(here + track.timeline.envelope(here) - erase_ticks, 0)
+            track.closed_from = min(start, track.closed_from) if self._is_closed else start
+            track.ring.erase(track.closed_from, FOREVER)
+        self._is_closed = True
         return max(here - erase_ticks, 0)
 
     def open(self, now_ns: int) -> int:
         """Open the gate; returns the position on the call's clock from which audio is kept again."""
         here = self.here(now_ns)
-        self._gate.open(here, self._envelopes(here))
-        return here + 160
+        if self._is_closed:
+            self._is_closed = False
+            self._opened_gate_here = here
+            for track in self._tracks.values():
+                timeline = track.timeline
+                end = here + timeline.envelope(here) + max(PACKET, timeline.longest)
+                track.spans.add(track.closed_from, end)
+                if timeline.began_here is not None and timeline.began_here > here - SETTLED:
+                    self._guard(track, here)
+        return here + PACKET
+
+    def _guard(self, track: _Track, here: int) -> None:
+        """Close the channel until shortly after the opening, if that was just now."""
+        assert self._opened_gate_here is not None
+        end = self._opened_gate_here + GUARD
+        if here < end:
+            track.erase(self._opened_gate_here, end)
 
     def mask(self, from_ticks: int, to_ticks: int, now_ns: int) -> None:
         """Silence [from_ticks, to_ticks) of the call's clock on both channels, for good."""
         self._mask(from_ticks, to_ticks, self.here(now_ns))
 
     def _mask(self, from_ticks: int, to_ticks: int, here: int) -> None:
-        envelopes = self._envelopes(here)
-        start = (from_ticks + envelopes[0], from_ticks + envelopes[1])
-        span = self._gate.mask(start, (to_ticks + envelopes[0], to_ticks + envelopes[1]))
-        for channel, track in self._tracks.items():
-            track.ring.erase(span.start[channel], span.end[channel])
+        for track in self._tracks.values():
+            envelope = track.timeline.envelope(here)
+            track.erase(from_ticks + envelope, to_ticks + envelope)
 
     def drain(self, now_ns: int, *, is_final: bool = False) -> bytes:
         """Hand out, as one block, what is older than the look-back, or everything at the end."""
@@ -130,7 +155,7 @@ class ReferenceTap:
             records += track.ring.runs(edge)
             track.anchors.clear()
             track.ring.advance(edge)
-        self._gate.forget((self._tracks[Channel.LEFT].ring.edge, self._tracks[Channel.RIGHT].ring.edge))
+            track.spans.drop_before(edge)
         return encode_block(records)
 
     @staticmethod
@@ -148,7 +173,3 @@ class ReferenceTap:
         if track.anchored_here is None or here - track.anchored_here >= ANCHOR_EVERY:
             track.anchors.append(track.best[1])
             track.best, track.anchored_here = None, here
-
-    def _envelopes(self, here: int) -> Pair:
-        left, right = self._tracks[Channel.LEFT], self._tracks[Channel.RIGHT]
-        return left.timeline.envelope(here), right.timeline.envelope(here)

@@ -36,10 +36,16 @@ class Placement:
 
 
 class Timeline:
-    """The time line of one channel. ``next_pos`` is the end of the furthest audio so far, ticks."""
+    """The time line of one channel.
+
+    ``next_pos`` is the end of the furthest audio so far, ``longest`` the longest payload, ``began_here`` when the
+    epoch began on the call's clock (None before the first); all ticks.
+    """
 
     def __init__(self) -> None:
         self.next_pos = 0
+        self.longest = 0
+        self.began_here: int | None = None
         self.epoch: Epoch | None = None
         self._previous_ssrc: int | None = None
         self._last_here = 0
@@ -74,6 +80,7 @@ class Timeline:
         else:
             self._env_value, self._env_here = max(self.envelope(here), position - here), here
         self._last_here = here
+        self.longest = max(self.longest, length)
         if position + length > self.next_pos:
             self.next_pos = position + length
             self.epoch = Epoch(ssrc, timestamp, position)
@@ -86,4 +93,5 @@ class Timeline:
         if self.epoch is not None and self.epoch.ssrc != ssrc:
             self._previous_ssrc = self.epoch.ssrc
         self.epoch = Epoch(ssrc, timestamp, position)
+        self.began_here = here
         self._env_value, self._env_here = position - here, here

@@ -1,0 +1,359 @@
+"""The pausable writer: drains every tap about once a second, analyses, and hands the blocks to their sinks.
+
+Threads: `start`, `add`, `finish` and `close` are called from the call thread (any one thread) and never block on a
+disk; everything else - drain, analysis, `append`, `sync`, and the two callbacks - runs on the one writer thread.
+Callbacks must only hand over (for the daemon: `reactor.submit`).
+
+A tap is drained in the slot of the second that its turn gives it, so that a thousand taps are spread over the whole
+second. Plaintext lives in one buffer, wiped after each use. A sink that fails is reported once and left alone
+afterwards: its tap is still drained, so that its ring neither fills nor is written, and the others go on. Any other
+error of a sink or a callback is a bug: logged once, and treated as a failure of that recording alone.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from audio.analysis import ChannelTotals, RecordingAnalysis, peaks_of
+from audio.blocks import AudioRun, LostRange, decode_block
+from audio.types import Channel, TapId
+
+_log = logging.getLogger(__name__)
+
+_SLOTS = 20
+"""Parts of a period; a tap belongs to one of them."""
+
+
+class TapDrain(Protocol):
+    """What the writer needs of the media core (`audio.relay`)."""
+
+    def drain(self, tap: TapId, out: bytearray | memoryview, *, is_final: bool = False) -> tuple[int, bool]:
+        """Fill ``out`` with a block; return its length and whether more waits. KeyError for a tap that is gone."""
+
+    def release_tap(self, tap: TapId) -> None:
+        """Wipe and free the tap. KeyError if it is gone."""
+
+
+class BlockSink(Protocol):
+    """Where the blocks of one recording go; in the daemon a sealed container."""
+
+    def append(self, block: memoryview) -> None:
+        """Take one block; it is wiped after the call. OSError if it cannot be kept."""
+
+    def sync(self) -> None:
+        """Make what was appended outlive a power cut. OSError if that failed."""
+
+
+class BlockPeaks(Protocol):
+    """Peaks of one channel of a block: ``(first slot, peaks)`` of each run, as ``audio._relay.peaks`` gives."""
+
+    def __call__(self, block: memoryview, channel: int, /) -> list[tuple[int, bytes]]:
+        """Return the peaks of the channel."""
+
+
+def reference_peaks(block: memoryview, channel: int, /) -> list[tuple[int, bytes]]:
+    """Return the peaks of one channel of a block, in numpy."""
+    return [peaks_of(run) for run in decode_block(block) if isinstance(run, AudioRun) and run.channel == channel]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterOptions:
+    """How often the writer works.
+
+    Attributes:
+        period_s: Seconds between two drains of a tap, in (0, 10].
+        sync_every_s: Seconds between two group syncs.
+        buffer_bytes: Size of the plaintext buffer; larger backlogs are drained in several blocks.
+        max_recordings: More are refused by `add`.
+    """
+
+    period_s: float = 1.0
+    sync_every_s: float = 5.0
+    buffer_bytes: int = 256 * 1024
+    max_recordings: int = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRecording:
+    """What a recording came to.
+
+    Attributes:
+        left: Peaks, speech and recorded seconds of the caller's side.
+        right: The same of the officer's side.
+        lost: Ranges that found no room in a ring, in ticks, in order of their report.
+        lost_beyond: Further ranges that were not kept apart.
+        is_failed: Its sink failed: what came afterwards was not kept.
+    """
+
+    left: ChannelTotals
+    right: ChannelTotals
+    lost: tuple[LostRange, ...]
+    lost_beyond: int
+    is_failed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterCounters:
+    """Totals since the start; ``late_periods`` counts slots of the clock that were missed."""
+
+    recordings: int
+    blocks: int
+    bytes: int
+    failures: int
+    late_periods: int
+
+
+class WriterFullError(Exception):
+    """As many recordings as the writer may hold are open; nothing was added."""
+
+
+OnFailure = Callable[[str, Exception], None]
+OnDone = Callable[[FinishedRecording], None]
+
+_MAX_LOST = 256
+
+
+@dataclass(slots=True)
+class _Open:
+    """One recording, touched by the writer thread only; ``on_done`` is set under the lock, by `finish`."""
+
+    key: str
+    tap: TapId
+    sink: BlockSink
+    slot: int
+    analysis: RecordingAnalysis = field(default_factory=RecordingAnalysis)
+    lost: list[LostRange] = field(default_factory=list)
+    lost_beyond: int = 0
+    is_failed: bool = False
+    is_dirty: bool = False
+    on_done: OnDone | None = None
+
+
+class PausableWriter:
+    """Owns the writer thread and every open recording's way to its sink."""
+
+    def __init__(
+        self,
+        taps: TapDrain,
+        *,
+        on_failure: OnFailure,
+        options: WriterOptions | None = None,
+        peaks: BlockPeaks = reference_peaks,
+    ) -> None:
+        self._taps = taps
+        self._on_failure = on_failure
+        self._options = options or WriterOptions()
+        self._peaks = peaks
+        self._buffer = bytearray(self._options.buffer_bytes)
+        self._wake = threading.Condition()
+        self._open: dict[str, _Open] = {}
+        self._finishing: list[_Open] = []
+        self._is_closing = False
+        self._next_slot = 0
+        self._blocks = self._bytes = self._failures = self._late = 0
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    @property
+    def counters(self) -> WriterCounters:
+        """Return the totals; exact once the thread has stopped."""
+        return WriterCounters(
+            recordings=len(self._open) + len(self._finishing),
+            blocks=self._blocks,
+            bytes=self._bytes,
+            failures=self._failures,
+            late_periods=self._late,
+        )
+
+    def start(self) -> None:
+        """Start the thread; once."""
+        self._thread.start()
+
+    def add(self, key: str, tap: TapId, sink: BlockSink) -> None:
+        """Write what ``tap`` hands out to ``sink`` from now on.
+
+        Raises:
+            WriterFullError: ``max_recordings`` are open.
+            ValueError: The key is in use.
+        """
+        with self._wake:
+            if key in self._open:
+                raise ValueError(f"recording {key} is being written already")
+            if len(self._open) >= self._options.max_recordings:
+                raise WriterFullError(f"{len(self._open)} recordings are being written")
+            self._open[key] = _Open(key=key, tap=tap, sink=sink, slot=self._next_slot)
+            self._next_slot = (self._next_slot + 1) % _SLOTS
+
+    def finish(self, key: str, on_done: OnDone) -> None:
+        """Drain to the end, release the tap, and call ``on_done`` on the writer thread.
+
+        The sink is left open and unsynced: closing it is the durable act of its owner.
+
+        Raises:
+            KeyError: No such recording, or it is being finished already.
+        """
+        with self._wake:
+            recording = self._open.pop(key)
+            recording.on_done = on_done
+            self._finishing.append(recording)
+            self._wake.notify()
+
+    def close(self, timeout_s: float = 10.0) -> bool:
+        """Finish every open recording's drain, stop the thread and wipe the buffer; True if it stopped in time.
+
+        Recordings that were never finished are drained to their end and synced; nobody is called for them.
+        """
+        with self._wake:
+            self._is_closing = True
+            self._wake.notify()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        slot_s = self._options.period_s / _SLOTS
+        due = time.monotonic()
+        sync_due = due + self._options.sync_every_s
+        slot = 0
+        while True:
+            finishing, turn, is_closing = self._wait(due, slot)
+            for recording in finishing:
+                self._finish(recording)
+            if is_closing:
+                break
+            now = time.monotonic()
+            if now < due:
+                continue
+            for recording in turn:
+                self._drain(recording, is_final=False)
+            if now >= sync_due:
+                self._sync_all()
+                sync_due = time.monotonic() + self._options.sync_every_s
+            slot, due, behind = _next_turn(slot, due, slot_s)
+            self._late += behind
+        self._finish_rest()
+
+    def _wait(self, due: float, slot: int) -> tuple[list[_Open], list[_Open], bool]:
+        """Sleep until the slot's time, a finish or the end; return what is to be done."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._finishing or self._is_closing, timeout=max(due - time.monotonic(), 0))
+            finishing, self._finishing = self._finishing, []
+            turn = [recording for recording in self._open.values() if recording.slot == slot]
+            return finishing, turn, self._is_closing
+
+    def _finish_rest(self) -> None:
+        with self._wake:
+            rest = [*self._finishing, *self._open.values()]
+            self._finishing.clear()
+            self._open.clear()
+        for recording in rest:
+            self._finish(recording)
+        _wipe(self._buffer, len(self._buffer))
+
+    def _finish(self, recording: _Open) -> None:
+        self._drain(recording, is_final=True)
+        try:
+            self._taps.release_tap(recording.tap)
+        except KeyError:
+            _log.warning("tap of recording %s was gone before its end", recording.key)
+        if recording.on_done is None:
+            self._sync(recording)
+            return
+        left, right = recording.analysis.totals()
+        finished = FinishedRecording(
+            left=left,
+            right=right,
+            lost=tuple(recording.lost),
+            lost_beyond=recording.lost_beyond,
+            is_failed=recording.is_failed,
+        )
+        try:
+            recording.on_done(finished)
+        except Exception:  # noqa: BLE001  # a bug of one call's must not stop the others
+            _log.exception("end of recording %s", recording.key)
+
+    def _drain(self, recording: _Open, *, is_final: bool) -> None:
+        has_more = True
+        while has_more:
+            try:
+                length, has_more = self._taps.drain(recording.tap, self._buffer, is_final=is_final)
+            except KeyError:
+                self._fail(recording, OSError("the tap is gone"))
+                return
+            if length == 0:
+                return
+            try:
+                self._take(recording, length)
+            finally:
+                _wipe(self._buffer, length)
+
+    def _take(self, recording: _Open, length: int) -> None:
+        if recording.is_failed:
+            return
+        with memoryview(self._buffer) as whole, whole[:length] as block:
+            try:
+                recording.sink.append(block)
+                self._analyse(recording, block)
+            except Exception as error:  # noqa: BLE001  # a bug of one recording's must not stop the others; _fail logs it
+                self._fail(recording, error)
+                return
+        recording.is_dirty = True
+        self._blocks += 1
+        self._bytes += length
+
+    def _analyse(self, recording: _Open, block: memoryview) -> None:
+        for record in decode_block(block):
+            if isinstance(record, AudioRun):
+                recording.analysis.channel(record.channel).add_ticks(len(record.payload))
+            elif isinstance(record, LostRange):
+                if len(recording.lost) < _MAX_LOST:
+                    recording.lost.append(record)
+                else:
+                    recording.lost_beyond += 1
+        for channel in Channel:
+            for first_slot, peaks in self._peaks(block, channel):
+                recording.analysis.channel(channel).add_peaks(first_slot, peaks)
+
+    def _sync_all(self) -> None:
+        with self._wake:
+            recordings = list(self._open.values())
+        for recording in recordings:
+            self._sync(recording)
+
+    def _sync(self, recording: _Open) -> None:
+        if recording.is_failed or not recording.is_dirty:
+            return
+        try:
+            recording.sink.sync()
+        except Exception as error:  # noqa: BLE001  # as in _take
+            self._fail(recording, error)
+            return
+        recording.is_dirty = False
+
+    def _fail(self, recording: _Open, error: Exception) -> None:
+        if recording.is_failed:
+            return
+        recording.is_failed = True
+        self._failures += 1
+        if not isinstance(error, OSError):
+            _log.error("writing recording %s", recording.key, exc_info=error)
+        try:
+            self._on_failure(recording.key, error)
+        except Exception:  # noqa: BLE001  # as above
+            _log.exception("failure of recording %s could not be reported", recording.key)
+
+
+def _next_turn(slot: int, due: float, slot_s: float) -> tuple[int, float, int]:
+    """Return the next slot, when it is due, and how many slots were too late to keep their time.
+
+    A writer that fell behind takes every slot in order, so that no tap misses its turn, but starts its clock anew.
+    """
+    due += slot_s
+    behind = max(int((time.monotonic() - due) / slot_s), 0)
+    return (slot + 1) % _SLOTS, due + behind * slot_s, behind
+
+
+def _wipe(buffer: bytearray, length: int) -> None:
+    buffer[:length] = bytes(length)

@@ -1,0 +1,139 @@
+"""Key presses from event packets, control sequences, the card rule, digits in INFO bodies."""
+
+import itertools
+
+import pytest
+
+from audio.dtmf import (
+    CONTROL_TABLE,
+    HOLD_NS,
+    KEYS,
+    CardRule,
+    ControlAction,
+    ControlInput,
+    ControlMatcher,
+    ControlState,
+    EventTracker,
+    InfoDigitError,
+    KeyPressed,
+    KeyReleased,
+    parse_info_digit,
+)
+from audio.rtp import TelephoneEvent
+
+
+def event(code: int, duration: int, *, is_end: bool = False) -> TelephoneEvent:
+    return TelephoneEvent(event=code, is_end=is_end, volume=10, duration=duration)
+
+
+def test_one_press_of_many_packets_is_one_key() -> None:
+    tracker = EventTracker()
+    assert tracker.receive(1, 800, event(5, 160)) == [KeyPressed(key="5", timestamp=800)]
+    assert tracker.receive(1, 800, event(5, 480)) == []
+    assert tracker.receive(1, 800, event(5, 320)) == [], "reordered: the duration does not shrink"
+    ended = tracker.receive(1, 800, event(5, 400, is_end=True))
+    assert ended == [KeyReleased(key="5", timestamp=800, duration=480)]
+    assert tracker.receive(1, 800, event(5, 480, is_end=True)) == []
+    assert tracker.receive(1, 800, event(5, 160)) == [], "late packets of an event that is over"
+
+
+def test_the_same_key_twice_is_two_and_another_ssrc_is_another_event() -> None:
+    tracker = EventTracker()
+    tracker.receive(1, 800, event(5, 160))
+    assert tracker.receive(1, 1600, event(5, 160)) == [
+        KeyReleased(key="5", timestamp=800, duration=160),
+        KeyPressed(key="5", timestamp=1600),
+    ], "all end packets lost"
+    assert KeyPressed(key="5", timestamp=1600) in tracker.receive(2, 1600, event(5, 160))
+
+
+def test_a_single_end_packet_is_a_whole_press_and_codes_that_are_no_keys_nothing() -> None:
+    tracker = EventTracker()
+    assert tracker.receive(1, 8, event(10, 800, is_end=True)) == [
+        KeyPressed(key="*", timestamp=8),
+        KeyReleased(key="*", timestamp=8, duration=800),
+    ]
+    assert tracker.receive(1, 16, event(16, 800)) == []
+
+
+def test_every_pair_of_the_control_table_is_decided() -> None:
+    assert set(CONTROL_TABLE) == set(itertools.product(ControlState, ControlInput))
+
+
+@pytest.mark.parametrize(
+    ("keys", "actions"),
+    [
+        ("5", [ControlAction.PASS]),
+        ("1", [ControlAction.PASS]),
+        ("*1", [ControlAction.HOLD, ControlAction.SWALLOW]),
+        ("*5", [ControlAction.HOLD, ControlAction.REPLAY_AND_PASS]),
+        ("**1", [ControlAction.HOLD, ControlAction.REPLAY_AND_HOLD, ControlAction.SWALLOW]),
+        ("*12", [ControlAction.HOLD, ControlAction.SWALLOW, ControlAction.PASS]),
+    ],
+)
+def test_control_sequences(keys: str, actions: list[ControlAction]) -> None:
+    matcher = ControlMatcher(frozenset({"*1", "*2"}))
+    assert [action for key in keys for action in matcher.press(key, 0)] == actions
+
+
+def test_a_star_waits_a_second_and_a_half() -> None:
+    matcher = ControlMatcher(frozenset({"*1"}))
+    matcher.press("*", 100)
+    assert matcher.wait(100 + HOLD_NS - 1) == ()
+    assert matcher.wait(100 + HOLD_NS) == (ControlAction.REPLAY,)
+    assert matcher.wait(100 + 2 * HOLD_NS) == ()
+    matcher.press("*", 0)
+    assert matcher.press("1", HOLD_NS) == (ControlAction.REPLAY, ControlAction.PASS), "too late is no sequence"
+    assert matcher.state is ControlState.IDLE
+
+
+def test_double_star_can_be_a_sequence() -> None:
+    matcher = ControlMatcher(frozenset({"**"}))
+    assert matcher.press("*", 0) + matcher.press("*", 1) == (ControlAction.HOLD, ControlAction.SWALLOW)
+
+
+def test_control_sequences_have_one_form() -> None:
+    for wrong in ("1", "*", "11", "*12", "*x"):
+        with pytest.raises(ValueError, match="one key"):
+            ControlMatcher(frozenset({wrong}))
+
+
+def test_the_card_rule_counts_times_only() -> None:
+    second = 1_000_000_000
+    rule = CardRule(digits=4, within_s=10)
+    assert [rule.count(at * second) for at in (0, 4, 8, 10)] == [False, False, False, True]
+    assert rule.count(10 * second + 1)
+    assert [rule.count(at * second) for at in (30, 34, 38, 41)] == [False] * 4, "eleven seconds"
+    rule.forget()
+    assert not rule.count(42 * second)
+    with pytest.raises(ValueError, match="at least one digit"):
+        CardRule(digits=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "key"),
+    [
+        ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", "5"),
+        ("application/DTMF-Relay; charset=x", b"duration = 100\nsignal = *\n", "*"),
+        ("application/dtmf-relay", b"Signal=11\r\n", "#"),
+        ("application/dtmf", b"7", "7"),
+        ("application/dtmf", b" d\r\n", "D"),
+        ("application/dtmf", b"10", "*"),
+        ("text/plain", b"7", None),
+        ("application/media_control+xml", b"", None),
+    ],
+)
+def test_info_digits(kind: str, body: bytes, key: str | None) -> None:
+    assert parse_info_digit(kind, body) == key
+
+
+@pytest.mark.parametrize("body", [b"", b"Signal=", b"Signal=4929\r\n", b"4929", b"\xff\xfe", b"1" * 300, b"Signal"])
+def test_bad_info_bodies_are_refused_without_quoting_them(body: bytes) -> None:
+    for kind in ("application/dtmf-relay", "application/dtmf"):
+        with pytest.raises(InfoDigitError) as caught:
+            parse_info_digit(kind, body)
+        assert "4929" not in str(caught.value)
+
+
+def test_there_are_sixteen_keys() -> None:
+    assert len(set(KEYS)) == 16
