@@ -1,0 +1,421 @@
+"""SipEndpoint on the wire, against a peer on a raw socket."""
+
+import importlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+sip_process = importlib.import_module("sip_process")
+SDP = sip_process.SDP
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Any]:
+    with sip_process.EndpointProcess() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def peer(shared: Any) -> Iterator[Any]:
+    with sip_process.Peer(shared.address) as peer:
+        yield peer
+
+
+def offered(shared: Any, peer: Any, **more: Any) -> int:
+    peer.request("INVITE", body=more.pop("body", SDP), **more)
+    peer.expect(100)
+    return int(shared.take("CallOffered")["leg"])
+
+
+def connected(shared: Any, peer: Any, **more: Any) -> int:
+    leg = offered(shared, peer, **more)
+    shared.do("answer", leg=leg, body=SDP)
+    peer.learn(peer.expect(200))
+    peer.request("ACK")
+    return leg
+
+
+def dialled(shared: Any, peer: Any, **more: Any) -> tuple[int, Any]:
+    shared.do("dial", target=["127.0.0.1", peer.port], request_user="2001", from_user="1234", body=SDP, **more)
+    return int(shared.take("dialled")["dialled"]), peer.expect("INVITE")
+
+
+def talking(shared: Any, peer: Any) -> int:
+    leg, invite = dialled(shared, peer)
+    peer.respond(invite, 200, body=SDP)
+    peer.expect("ACK")
+    shared.take("LegAnswered")
+    peer.adopt(invite)
+    return leg
+
+
+def ended_by_us(shared: Any, peer: Any, leg: int) -> None:
+    shared.do("hang_up", leg=leg)
+    peer.respond(peer.expect("BYE"), 200)
+
+
+def test_offer_ring_answer_bye(shared: Any, peer: Any) -> None:
+    headers = (
+        "History-Info: <sip:a@x>;index=1, <sip:b@x>;index=1.1\r\nDiversion: <sip:1@x>;reason=busy\r\n"
+        "Diversion: <sip:2@x>\r\nP-Asserted-Identity: <sip:+442079460000@x>\r\nX-Recorder-Via: one\r\nX-Mine: ü\r\n"
+    )
+    peer.request("INVITE", body=SDP, headers=headers)
+    peer.expect(100)
+    event = shared.take("CallOffered")
+    assert event["request_user"] == "2001"
+    assert (event["from_user"], event["from_display"]) == ("020794600000", "A, B")
+    assert event["asserted_user"] == "+442079460000"
+    assert event["source"] == ["127.0.0.1", peer.port]
+    assert event["loop_marks"] == ["one"]
+    assert event["headers"] == [
+        ["History-Info", "<sip:a@x>;index=1"],
+        ["History-Info", "<sip:b@x>;index=1.1"],
+        ["Diversion", "<sip:1@x>;reason=busy"],
+        ["Diversion", "<sip:2@x>"],
+        ["P-Asserted-Identity", "<sip:+442079460000@x>"],
+        ["X-Mine", "ü"],
+    ]
+    assert event["body"]["content"] == SDP
+    shared.do("ring", leg=event["leg"])
+    ringing = peer.expect(180)
+    shared.do("answer", leg=event["leg"], body=SDP)
+    answer = peer.expect(200)
+    assert answer["To"] == ringing["To"]
+    assert answer.body == SDP
+    peer.learn(answer)
+    peer.request("ACK")
+    peer.request("BYE", headers='Reason: Q.850;cause=16;text="ok"\r\n')
+    peer.expect(200)
+    ended = shared.take("LegEnded")
+    assert (ended["cause"], ended["reason"]) == ("bye", 'Q.850;cause=16;text="ok"')
+    peer.request("INFO", body="Signal=1", ctype="application/dtmf-relay")
+    peer.expect(481)
+
+
+def test_retransmitted_invite_makes_one_call(shared: Any, peer: Any) -> None:
+    leg = offered(shared, peer)
+    peer.send(peer.last)
+    peer.expect(100)
+    shared.nothing()
+    shared.do("answer", leg=leg, body=SDP)
+    peer.learn(peer.expect(200))
+    invite = peer.last
+    peer.send(invite)
+    peer.expect(200)
+    shared.nothing()
+    peer.request("ACK")
+    ended_by_us(shared, peer, leg)
+
+
+def test_lost_200_is_sent_again_until_the_ack(shared: Any, peer: Any) -> None:
+    leg = offered(shared, peer)
+    shared.do("answer", leg=leg, body=SDP)
+    peer.learn(peer.expect(200))
+    peer.expect(200, 1.5)
+    shared.do("hang_up", leg=leg)
+    peer.expect(200, 1.5)  # no BYE before the ACK (RFC 3261 section 15)
+    peer.request("ACK")
+    assert peer.expect("BYE")
+
+
+def test_same_request_by_another_way_is_a_loop(shared: Any, peer: Any) -> None:
+    leg = offered(shared, peer)
+    peer.request("INVITE", body=SDP, cseq=1)
+    peer.expect(482)
+    shared.do("refuse", leg=leg, status=486, phrase="Busy", headers=[["Retry-After", "5"]])
+    assert peer.expect(486)["Retry-After"] == "5"
+    peer.request("ACK")
+
+
+def test_cancel(shared: Any, peer: Any) -> None:
+    branch = peer.request("INVITE", body=SDP)
+    peer.expect(100)
+    leg = shared.take("CallOffered")["leg"]
+    shared.do("ring", leg=leg)
+    ringing = peer.expect(180)
+    peer.request("CANCEL", branch=branch, headers="Reason: SIP;cause=200\r\n")
+    answers = {(m.status, m.method): m for m in (peer.receive(), peer.receive())}
+    assert (200, "CANCEL") in answers
+    assert answers[487, "INVITE"]["To"] == ringing["To"]
+    ended = shared.take("LegEnded")
+    assert (ended["cause"], ended["reason"]) == ("cancel", "SIP;cause=200")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ("Max-Forwards: 0\r\n", 483),
+        ("Require: 100rel\r\n", 420),
+        ("Require: replaces, timer\r\n", 420),
+    ],
+)
+def test_invites_that_are_refused(shared: Any, peer: Any, headers: str, status: int) -> None:
+    peer.request("INVITE", body=SDP, headers=headers)
+    answer = peer.expect(status)
+    if status == 420:
+        assert answer["Unsupported"] in ("100rel", "replaces")
+    shared.nothing(0.1)
+
+
+@pytest.mark.parametrize(
+    ("method", "to", "status"),
+    [
+        ("OPTIONS", "<sip:x@y>", 200),
+        ("BYE", "<sip:x@y>;tag=none", 481),
+        ("INVITE", "<sip:x@y>;tag=none", 481),
+        ("REGISTER", "<sip:x@y>", 405),
+        ("SUBSCRIBE", "<sip:x@y>", 405),
+        ("NONSENSE", "<sip:x@y>", 405),
+    ],
+)
+def test_requests_outside_a_dialog(shared: Any, peer: Any, method: str, to: str, status: int) -> None:
+    peer.request(method, to=to)
+    answer = peer.expect(status)
+    if status in (200, 405):
+        assert "INVITE" in answer["Allow"]
+    shared.nothing(0.1)
+
+
+def test_delayed_offer(shared: Any, peer: Any) -> None:
+    leg = offered(shared, peer, body="")
+    shared.do("answer", leg=leg, body=SDP)
+    answer = peer.expect(200)
+    assert answer.body == SDP
+    peer.learn(answer)
+    peer.request("ACK", body=SDP)
+    assert shared.take("OfferAnswered")["body"]["content"] == SDP
+    ended_by_us(shared, peer, leg)
+
+
+def test_dialled_delayed_offer_is_answered_in_the_ack(shared: Any, peer: Any) -> None:
+    shared.do("dial", target=["127.0.0.1", peer.port], request_user="2001", from_user="1")
+    leg = shared.take("dialled")["dialled"]
+    invite = peer.expect("INVITE")
+    assert invite.body == ""
+    peer.respond(invite, 200, body=SDP)
+    assert shared.take("LegAnswered")["body"]["content"] == SDP
+    peer.nothing(0.2)
+    shared.do("answer_offer", leg=leg, body=SDP)
+    assert peer.expect("ACK").body == SDP
+    ended_by_us(shared, peer, leg)
+
+
+def test_reinvite_update_info_refer_inside_a_call(shared: Any, peer: Any) -> None:
+    leg = connected(shared, peer)
+    peer.request("INVITE", body=SDP.replace("40000", "40002"))
+    assert "40002" in shared.take("OfferReceived")["body"]["content"]
+    shared.do("answer_offer", leg=leg, body=SDP)
+    peer.expect(200)
+    peer.request("ACK")
+    peer.request("INVITE")
+    assert shared.take("OfferReceived")["body"] is None
+    shared.do("answer_offer", leg=leg, body=SDP)
+    assert peer.expect(200).body == SDP
+    peer.request("ACK", body=SDP)
+    assert shared.take("OfferAnswered")["body"]["content"] == SDP
+    peer.request("UPDATE", headers="Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n")
+    assert peer.expect(200)["Session-Expires"] == "90;refresher=uac"
+    peer.request("UPDATE", body=SDP)
+    assert shared.take("OfferReceived")["body"]["content"] == SDP
+    shared.do("refuse_offer", leg=leg)
+    peer.expect(488)
+    peer.request("INFO", body="Signal=5\r\n", ctype="application/dtmf-relay")
+    peer.expect(200)
+    assert shared.take("InfoReceived")["body"] == {"type": "application/dtmf-relay", "content": "Signal=5\r\n"}
+    peer.request("REFER", headers="Refer-To: <sip:x@y>\r\n")
+    peer.expect(405)
+    peer.request("OPTIONS")
+    assert "UPDATE" in peer.expect(200)["Allow"]
+    peer.request("PRACK", headers="RAck: 1 1 INVITE\r\n")
+    peer.expect(200)
+    peer.request("INFO", cseq=2, body="late", ctype="text/plain")
+    peer.expect(500)
+    shared.do("send_info", leg=leg, body={"type": "application/dtmf-relay", "content": "Signal=7"})
+    info = peer.expect("INFO")
+    assert info.body == "Signal=7"
+    peer.respond(info, 200)
+    shared.nothing(0.1)
+    ended_by_us(shared, peer, leg)
+
+
+def test_our_reinvite_and_glare(shared: Any, peer: Any) -> None:
+    leg = connected(shared, peer)
+    shared.do("offer", leg=leg, body=SDP)
+    ours = peer.expect("INVITE")
+    peer.request("INVITE", body=SDP)
+    peer.expect(491)
+    peer.request("ACK")
+    peer.respond(ours, 491)
+    peer.expect("ACK")
+    again = peer.expect("INVITE", 3.0)  # up to 2 s, since the Call-ID is the peer's
+    assert int(again["CSeq"].split()[0]) > int(ours["CSeq"].split()[0])
+    peer.respond(again, 200, body=SDP)
+    peer.expect("ACK")
+    assert shared.take("OfferAnswered")["leg"] == leg
+    ended_by_us(shared, peer, leg)
+
+
+def test_reinvite_refused_and_dialog_lost(shared: Any, peer: Any) -> None:
+    leg = connected(shared, peer)
+    shared.do("offer", leg=leg, body=SDP)
+    peer.respond(peer.expect("INVITE"), 488)
+    peer.expect("ACK")
+    assert shared.take("OfferRefused")["status"] == 488
+    shared.do("offer", leg=leg, body=SDP)
+    peer.respond(peer.expect("INVITE"), 481)
+    assert {peer.receive().start.split()[0], peer.receive().start.split()[0]} == {"ACK", "BYE"}
+    assert shared.take("LegEnded")["cause"] == "timeout"
+
+
+def test_dial_ring_answer_and_upper_case_transport(shared: Any, peer: Any) -> None:
+    headers = [["Diversion", "<sip:1@x>"], ["Diversion", "<sip:2@x>"], ["History-Info", "<sip:1@x>;index=1"]]
+    leg, invite = dialled(shared, peer, headers=headers, max_forwards=12, loop_marks=["a"], loop_mark="b")
+    assert invite["Max-Forwards"] == "12"
+    assert invite.all("X-Recorder-Via") == ["a", "b"]
+    assert invite.all("Diversion") == ["<sip:1@x>", "<sip:2@x>"]
+    assert invite.all("History-Info") == ["<sip:1@x>;index=1"]
+    peer.respond(invite, 183, body=SDP)
+    rang = shared.take("LegRang")
+    assert (rang["status"], rang["body"]["content"]) == (183, SDP)
+    peer.respond(invite, 200, body=SDP, headers="P-Asserted-Identity: <sip:2002@x>\r\n")
+    assert peer.expect("ACK").start.split(" ")[1].endswith(";transport=udp")
+    assert shared.take("LegAnswered")["asserted_user"] == "2002"
+    ended_by_us(shared, peer, leg)
+
+
+def test_second_fork_is_acknowledged_and_ended(shared: Any, peer: Any) -> None:
+    leg, invite = dialled(shared, peer)
+    peer.respond(invite, 200, body=SDP, tag="one")
+    peer.expect("ACK")
+    shared.take("LegAnswered")
+    peer.respond(invite, 200, body=SDP, tag="one")
+    assert "tag=one" in peer.expect("ACK")["To"]
+    peer.respond(invite, 200, body=SDP, tag="two")
+    assert "tag=two" in peer.expect("ACK")["To"]
+    bye = peer.expect("BYE")
+    assert "tag=two" in bye["To"]
+    peer.respond(bye, 200)
+    shared.nothing(0.1)
+    ended_by_us(shared, peer, leg)
+
+
+def test_redirection_is_acknowledged_where_it_came_from(shared: Any, peer: Any) -> None:
+    _, invite = dialled(shared, peer)
+    peer.respond(invite, 302, headers="Contact: <sip:other@192.0.2.1>\r\n")
+    ack = peer.expect("ACK")
+    assert ack.start.split(" ")[1] == invite.start.split(" ")[1]
+    refused = shared.take("LegRefused")
+    assert refused["status"] == 302
+    assert ["Contact", "<sip:other@192.0.2.1>"] in refused["headers"]
+
+
+def test_no_reply_is_408_and_a_late_answer_is_ended(shared: Any, peer: Any) -> None:
+    _, invite = dialled(shared, peer, no_reply_s=0.2)
+    refused = shared.take("LegRefused")
+    assert refused["status"] == 408
+    peer.nothing(0.8)  # the request is not sent again to a target that was given up
+    peer.respond(invite, 180)
+    cancel = peer.expect("CANCEL")
+    peer.respond(cancel, 200)
+    peer.respond(invite, 200, body=SDP)
+    assert {peer.receive().start.split()[0], peer.receive().start.split()[0]} == {"ACK", "BYE"}
+    shared.nothing(0.1)
+
+
+def test_cancel_waits_for_a_provisional(shared: Any, peer: Any) -> None:
+    leg, invite = dialled(shared, peer)
+    shared.do("hang_up", leg=leg, reason="SIP;cause=200")
+    peer.nothing(0.2)
+    peer.respond(invite, 100)
+    cancel = peer.expect("CANCEL")
+    assert cancel["Reason"] == "SIP;cause=200"
+    assert cancel.all("Via") == invite.all("Via")
+    peer.respond(cancel, 200)
+    peer.respond(invite, 487)
+    peer.expect("ACK")
+    shared.nothing(0.1)
+
+
+def test_ring_time_is_over(shared: Any, peer: Any) -> None:
+    _, invite = dialled(shared, peer, ring_s=0.2)
+    peer.respond(invite, 180)
+    shared.take("LegRang")
+    peer.expect("CANCEL")
+    assert shared.take("LegRefused")["status"] == 480
+
+
+def test_junk_is_dropped_and_counted(shared: Any, peer: Any) -> None:
+    shared.do("counters")
+    before = shared.take("counters")["counters"].get("malformed", 0)
+    peer.request("OPTIONS")
+    good = peer.last
+    peer.expect(200)
+    junk = [
+        b"\xff" * 100,
+        b"INVITE sip:x SIP/2.0\r\n\r\n" + b"x" * 40,
+        good.replace(b"CSeq: 1 OPTIONS", b"CSeq: 99999999999 OPTIONS"),
+        good.replace(b"Content-Length: 0", b"Content-Length: 400"),
+        good.replace(b"OPTIONS sip", b"BYE sip", 1),
+        good[: len(good) // 2],
+    ]
+    for data in junk:
+        peer.send(data)
+    peer.send(b"\r\n\r\n")
+    peer.request("OPTIONS")
+    peer.expect(200)
+    peer.nothing(0.1)
+    shared.do("counters")
+    assert shared.take("counters")["counters"]["malformed"] == before + len(junk)
+
+
+def test_strangers_get_no_reply_and_contact_is_advertised() -> None:
+    with (
+        sip_process.EndpointProcess(trusted=["192.0.2.0/24"], advertised=["198.51.100.7", 5099]) as endpoint,
+        sip_process.Peer(endpoint.address) as peer,
+    ):
+        peer.request("INVITE", body=SDP)
+        peer.send(b"x" * 50)
+        peer.nothing(0.4)
+        endpoint.do("counters")
+        assert endpoint.take("counters")["counters"] == {"untrusted": 2}
+        endpoint.do("dial", target=["127.0.0.1", peer.port], request_user="1", from_user="2")
+        endpoint.take("dialled")
+        invite = peer.expect("INVITE")
+        assert "198.51.100.7:5099" in invite["Via"]
+        assert "198.51.100.7:5099" in invite["Contact"]
+
+
+def test_watched_target() -> None:
+    with (
+        sip_process.EndpointProcess(watch_every_s=0.1) as endpoint,
+        sip_process.Peer(endpoint.address) as peer,
+    ):
+        endpoint.do("watch", target=["127.0.0.1", peer.port])
+        peer.respond(peer.expect("OPTIONS"), 404)
+        endpoint.nothing(0.05)
+        assert endpoint.take("TargetChanged", 3.0)["is_alive"] is False
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            peer.respond(peer.receive(), 200)
+            try:
+                line = endpoint.take("TargetChanged", 0.1)
+            except Exception:  # noqa: BLE001 - nothing yet
+                continue
+            assert line["is_alive"] is True
+            return
+        raise AssertionError("the target did not come back")
+
+
+def test_close_ends_every_leg() -> None:
+    endpoint = sip_process.EndpointProcess()
+    with sip_process.Peer(endpoint.address) as talker, sip_process.Peer(endpoint.address) as caller:
+        talking(endpoint, talker)
+        offered(endpoint, caller)
+        endpoint.close()
+        talker.expect("BYE")
+        assert caller.expect(503)["Retry-After"]
