@@ -248,6 +248,19 @@ class _G711Sink:
         self._file.write(self._header())
 
 
+class _FloatSink:
+    """Feeds a lossy encoder: libsndfile 1.2.2 distorts 16-bit samples on their way into MP3, floats are right."""
+
+    def __init__(self, sound: _Sink) -> None:
+        self._sound = sound
+
+    def write(self, chunk: NDArray[np.generic]) -> None:
+        self._sound.write(chunk.astype(np.float32) / 32768)
+
+    def close(self) -> None:
+        self._sound.close()
+
+
 def export(
     source: Blocks,
     target: Path,
@@ -354,5 +367,5 @@ def _open_sink(file: BinaryIO, form: Format, rate_hz: int, survey: _Survey) -> _
     if form is Format.G711:
         return _G711Sink(file, _law(survey))
     container, subtype = _SOUNDFILE[form]
-    sink: _Sink = soundfile.SoundFile(file, "w", rate_hz, 2, subtype=subtype, format=container)
-    return sink
+    sound: _Sink = soundfile.SoundFile(file, "w", rate_hz, 2, subtype=subtype, format=container)
+    return sound if subtype == "PCM_16" else _FloatSink(sound)

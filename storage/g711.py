@@ -1,7 +1,7 @@
 """ITU-T G.711 and G.722 as tables and decoders, for exports. Pure (numpy)."""
 
-import numpy as np
 import G722
+import numpy as np
 from numpy.typing import NDArray
 
 from storage.runs import PCMA, PCMU
