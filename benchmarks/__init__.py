@@ -1,0 +1,1 @@
+"""Benchmarks: programs that answer one question each; see docs/benchmarks.md."""

@@ -1,0 +1,62 @@
+"""Builds what the benchmarks need in C, once: the load generator in place, the bare loop beside its source."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+_FLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra"]
+
+
+def _is_outdated(product: Path, sources: list[Path]) -> bool:
+    return not product.exists() or product.stat().st_mtime < max(source.stat().st_mtime for source in sources)
+
+
+def build_load() -> None:
+    """Build ``benchmarks._load`` in place when it is missing or older than its sources; about 10 s the first time."""
+    from Cython.Build import cythonize  # noqa: PLC0415 - only a build needs a compiler's modules
+    from setuptools import Distribution, Extension  # noqa: PLC0415
+    from setuptools.command.build_ext import build_ext  # noqa: PLC0415
+
+    extension = Extension(
+        "benchmarks._load",
+        ["benchmarks/_load.pyx", "benchmarks/core/load.c"],
+        include_dirs=["benchmarks/core"],
+        extra_compile_args=_FLAGS,
+        libraries=["pthread"],
+    )
+    modules = cythonize([extension], compiler_directives={"language_level": 3}, quiet=True)
+    command = build_ext(Distribution({"name": "benchmarks", "ext_modules": modules}))
+    command.inplace = True
+    command.build_temp = "build/benchmarks"
+    command.ensure_finalized()
+    command.run()
+
+
+def ensure_load() -> None:
+    """Have the load generator ready for import.
+
+    Raises:
+        subprocess.CalledProcessError: It does not build; the compiler's words are on stderr.
+    """
+    sources = [HERE / "_load.pyx", HERE / "core/load.c", HERE / "core/load.h"]
+    products = list(HERE.glob(f"_load.{sys.implementation.cache_tag}*.so"))
+    if products and not _is_outdated(products[0], sources):
+        return
+    # In a process of its own: a build changes folders, flags and logging of the process it runs in.
+    code = "from benchmarks.build import build_load; build_load()"
+    subprocess.run([sys.executable, "-c", code], cwd=HERE.parent, check=True, stdout=sys.stderr)
+
+
+def ensure_bare_loop() -> Path:
+    """Compile the bare loop with ``cc`` when it is missing or outdated, and return the program.
+
+    Raises:
+        subprocess.CalledProcessError: It does not build; the compiler's words are on stderr.
+    """
+    source = HERE / "core/bare_loop.c"
+    program = HERE.parent / "build/benchmarks/bare_loop"
+    if _is_outdated(program, [source]):
+        program.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cc", *_FLAGS, "-o", str(program), str(source)], check=True)
+    return program

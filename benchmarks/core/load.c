@@ -1,0 +1,364 @@
+#define _GNU_SOURCE
+#include "load.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RTP_HEADER 12
+#define NOISE_AT 16
+#define NOISE_BYTES (LOAD_PAYLOAD - NOISE_AT)
+#define NOISE_TABLE 65536
+#define TAG_MARK 0x5A17C0DEu
+#define LATE_NS 5000000
+#define BATCH 64
+#define IDLE_NS 5000000
+
+/* One writer each; readers want whole values, no order. */
+#define PUT(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+#define GET(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define BUMP(field) PUT(field, (field) + 1)
+
+struct stream {
+    int fd;
+    int peer;
+    struct sockaddr_in to;
+    uint8_t payload_type;
+    bool is_used;
+    bool is_sending;
+    uint32_t next_number;
+    uint32_t highest;
+    uint64_t seen; /* bit n: packet highest - n has arrived */
+    struct load_counts counts;
+};
+
+struct worker {
+    struct load *load;
+    int index;
+    int epoll;
+    pthread_t thread;
+    uint64_t histogram[LOAD_BUCKETS];
+};
+
+struct load {
+    int capacity;
+    int threads;
+    bool is_running;
+    bool must_end;
+    uint64_t base_ns;
+    struct stream *streams;
+    struct worker *workers;
+};
+
+static uint8_t noise[NOISE_TABLE];
+static pthread_once_t noise_made = PTHREAD_ONCE_INIT;
+
+/* White A-law noise about as loud as speech (segments 0, 1, 4 and 5), so that a tone detector has its full work and finds nothing. */
+static void make_noise(void)
+{
+    uint32_t state = 2463534242u;
+    for (int at = 0; at < NOISE_TABLE; at++) {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        noise[at] = (uint8_t)(((state >> 11) & 0xDF) ^ 0x55);
+    }
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static const uint8_t *noise_of(uint32_t stream, uint32_t number)
+{
+    uint32_t mixed = (stream * 2654435761u) ^ (number * 2246822519u);
+    mixed ^= mixed >> 15;
+    return noise + mixed % (NOISE_TABLE - NOISE_BYTES);
+}
+
+void load_payload(int stream, uint32_t number, uint64_t sent_ns, uint8_t *payload)
+{
+    pthread_once(&noise_made, make_noise);
+    uint32_t tag = (uint32_t)stream ^ TAG_MARK;
+    memcpy(payload, &tag, 4);
+    memcpy(payload + 4, &number, 4);
+    memcpy(payload + 8, &sent_ns, 8);
+    memcpy(payload + NOISE_AT, noise_of((uint32_t)stream, number), NOISE_BYTES);
+}
+
+static void put16(uint8_t *at, uint16_t value)
+{
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+    put16(at, (uint16_t)(value >> 16));
+    put16(at + 2, (uint16_t)value);
+}
+
+static void send_one(struct stream *stream, int index, uint64_t due_ns)
+{
+    uint8_t packet[RTP_HEADER + LOAD_PAYLOAD];
+    uint32_t number = stream->next_number++;
+    uint64_t sent_ns = now_ns();
+    packet[0] = 0x80;
+    packet[1] = (uint8_t)(stream->payload_type | (number == 0 ? 0x80 : 0));
+    put16(packet + 2, (uint16_t)(number + (uint32_t)index * 7919u));
+    put32(packet + 4, number * LOAD_PAYLOAD + (uint32_t)index * 1000003u);
+    put32(packet + 8, 0x10000000u + (uint32_t)index);
+    load_payload(index, number, sent_ns, packet + RTP_HEADER);
+    if (sent_ns > due_ns + LATE_NS)
+        BUMP(stream->counts.late_sends);
+    ssize_t sent = sendto(stream->fd, packet, sizeof packet, MSG_DONTWAIT, (struct sockaddr *)&stream->to, sizeof stream->to);
+    if (sent == (ssize_t)sizeof packet)
+        BUMP(stream->counts.sent);
+    else
+        BUMP(stream->counts.unsent);
+}
+
+static int bucket_of(uint64_t delay_ns)
+{
+    uint64_t fine = delay_ns / 10000;
+    if (fine < LOAD_FINE_BUCKETS)
+        return (int)fine;
+    uint64_t coarse = delay_ns / 1000000 - 100;
+    return LOAD_FINE_BUCKETS + (int)(coarse < LOAD_COARSE_BUCKETS ? coarse : LOAD_COARSE_BUCKETS);
+}
+
+/* Tell whether the packet is new, and keep what has been seen. */
+static bool is_new(struct stream *stream, uint32_t number)
+{
+    bool is_first = stream->counts.received == 0;
+    if (is_first || number > stream->highest) {
+        uint32_t ahead = is_first ? 64 : number - stream->highest;
+        stream->seen = (ahead >= 64 ? 0 : stream->seen << ahead) | 1;
+        stream->highest = number;
+        return true;
+    }
+    uint32_t behind = stream->highest - number;
+    if (behind < 64) {
+        if (stream->seen >> behind & 1)
+            return false;
+        stream->seen |= (uint64_t)1 << behind;
+    }
+    BUMP(stream->counts.reordered);
+    return true;
+}
+
+static void take(struct worker *worker, struct stream *stream, const uint8_t *packet, ssize_t length)
+{
+    uint32_t tag, number;
+    uint64_t sent_ns;
+    const uint8_t *payload = packet + RTP_HEADER;
+    if (length != RTP_HEADER + LOAD_PAYLOAD) {
+        BUMP(stream->counts.other);
+        return;
+    }
+    memcpy(&tag, payload, 4);
+    memcpy(&number, payload + 4, 4);
+    memcpy(&sent_ns, payload + 8, 8);
+    tag ^= TAG_MARK;
+    bool is_intact = memcmp(payload + NOISE_AT, noise_of(tag, number), NOISE_BYTES) == 0;
+    if (tag == (uint32_t)stream->peer) {
+        if (!is_intact || (packet[1] & 0x7F) != stream->payload_type)
+            BUMP(stream->counts.damaged);
+        else if (!is_new(stream, number))
+            BUMP(stream->counts.duplicates);
+        else {
+            BUMP(stream->counts.received);
+            BUMP(worker->histogram[bucket_of(now_ns() - sent_ns)]);
+        }
+    } else if (is_intact && tag < (uint32_t)worker->load->capacity)
+        BUMP(stream->counts.strayed);
+    else
+        BUMP(stream->counts.other);
+}
+
+static void receive(struct worker *worker, const struct timespec *wait)
+{
+    struct epoll_event ready[BATCH];
+    uint8_t packet[2048];
+    int count = epoll_pwait2(worker->epoll, ready, BATCH, wait, NULL);
+    for (int at = 0; at < count; at++) {
+        struct stream *stream = &worker->load->streams[ready[at].data.u32];
+        ssize_t length = recv(stream->fd, packet, sizeof packet, MSG_DONTWAIT);
+        if (length >= 0)
+            take(worker, stream, packet, length);
+    }
+}
+
+/* Slot k of round r is due at base + r * 20 ms + k * 20 ms / capacity: the starts lie evenly over the period. */
+static uint64_t due_of(const struct load *load, uint64_t turn, int slot)
+{
+    return load->base_ns + turn * LOAD_PERIOD_NS + (uint64_t)slot * LOAD_PERIOD_NS / (uint64_t)load->capacity;
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct load *load = worker->load;
+    uint64_t turn = 0;
+    int slot = worker->index;
+    while (!__atomic_load_n(&load->must_end, __ATOMIC_ACQUIRE)) {
+        uint64_t now = now_ns();
+        uint64_t due = due_of(load, turn, slot);
+        struct stream *stream = &load->streams[slot];
+        /* The waiting is bounded so that new streams and the end are seen. */
+        while (due <= now || !__atomic_load_n(&stream->is_sending, __ATOMIC_ACQUIRE)) {
+            if (due > now + IDLE_NS)
+                break;
+            if (due <= now && __atomic_load_n(&stream->is_sending, __ATOMIC_ACQUIRE))
+                send_one(stream, slot, due);
+            else if (due > now)
+                break;
+            slot += load->threads;
+            if (slot >= load->capacity) {
+                slot = worker->index;
+                turn++;
+            }
+            due = due_of(load, turn, slot);
+            stream = &load->streams[slot];
+        }
+        now = now_ns();
+        uint64_t ahead = due > now ? due - now : 0;
+        struct timespec wait = {0, (long)(ahead < IDLE_NS ? ahead : IDLE_NS)};
+        receive(worker, &wait);
+    }
+    return NULL;
+}
+
+struct load *load_open(int capacity, int threads)
+{
+    pthread_once(&noise_made, make_noise);
+    struct load *load = calloc(1, sizeof *load);
+    if (load == NULL)
+        return NULL;
+    load->capacity = capacity;
+    load->threads = threads;
+    load->streams = calloc((size_t)capacity, sizeof *load->streams);
+    load->workers = calloc((size_t)threads, sizeof *load->workers);
+    bool is_whole = load->streams != NULL && load->workers != NULL;
+    for (int at = 0; load->workers != NULL && at < threads; at++) {
+        load->workers[at].load = load;
+        load->workers[at].index = at;
+        load->workers[at].epoll = epoll_create1(EPOLL_CLOEXEC);
+        is_whole = is_whole && load->workers[at].epoll >= 0;
+    }
+    if (is_whole)
+        return load;
+    load_close(load);
+    return NULL;
+}
+
+int load_add(struct load *load, int index, int fd, const struct sockaddr_in *to, int payload_type, int peer)
+{
+    if (index < 0 || index >= load->capacity || peer < 0 || peer >= load->capacity || load->streams[index].is_used)
+        return -EINVAL;
+    struct stream *stream = &load->streams[index];
+    stream->fd = fd;
+    stream->peer = peer;
+    stream->to = *to;
+    stream->payload_type = (uint8_t)payload_type;
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
+    if (epoll_ctl(load->workers[index % load->threads].epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+        return -errno;
+    stream->is_used = true;
+    return 0;
+}
+
+static int switch_sending(struct load *load, int index, bool is_sending)
+{
+    if (index < 0 || index >= load->capacity || !load->streams[index].is_used)
+        return -EINVAL;
+    __atomic_store_n(&load->streams[index].is_sending, is_sending, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int load_begin(struct load *load, int index)
+{
+    return switch_sending(load, index, true);
+}
+
+int load_cease(struct load *load, int index)
+{
+    return switch_sending(load, index, false);
+}
+
+int load_start(struct load *load)
+{
+    if (load->is_running)
+        return -EALREADY;
+    load->base_ns = now_ns();
+    load->is_running = true;
+    load->must_end = false;
+    for (int at = 0; at < load->threads; at++) {
+        int error = pthread_create(&load->workers[at].thread, NULL, work, &load->workers[at]);
+        if (error != 0) {
+            __atomic_store_n(&load->must_end, true, __ATOMIC_RELEASE);
+            while (at-- > 0)
+                pthread_join(load->workers[at].thread, NULL);
+            load->is_running = false;
+            return -error;
+        }
+    }
+    return 0;
+}
+
+void load_stop(struct load *load)
+{
+    if (!load->is_running)
+        return;
+    __atomic_store_n(&load->must_end, true, __ATOMIC_RELEASE);
+    for (int at = 0; at < load->threads; at++)
+        pthread_join(load->workers[at].thread, NULL);
+    load->is_running = false;
+}
+
+int load_stream_counts(const struct load *load, int index, struct load_counts *counts)
+{
+    if (index < 0 || index >= load->capacity)
+        return -EINVAL;
+    const struct load_counts *from = &load->streams[index].counts;
+    counts->sent = GET(from->sent);
+    counts->unsent = GET(from->unsent);
+    counts->received = GET(from->received);
+    counts->duplicates = GET(from->duplicates);
+    counts->reordered = GET(from->reordered);
+    counts->damaged = GET(from->damaged);
+    counts->strayed = GET(from->strayed);
+    counts->other = GET(from->other);
+    counts->late_sends = GET(from->late_sends);
+    return 0;
+}
+
+void load_histogram(const struct load *load, uint64_t *buckets)
+{
+    memset(buckets, 0, LOAD_BUCKETS * sizeof *buckets);
+    for (int at = 0; at < load->threads; at++)
+        for (int bucket = 0; bucket < LOAD_BUCKETS; bucket++)
+            buckets[bucket] += GET(load->workers[at].histogram[bucket]);
+}
+
+void load_close(struct load *load)
+{
+    if (load->workers != NULL) {
+        load_stop(load);
+        for (int at = 0; at < load->threads; at++)
+            if (load->workers[at].epoll > 0)
+                close(load->workers[at].epoll);
+    }
+    free(load->streams);
+    free(load->workers);
+    free(load);
+}

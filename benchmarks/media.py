@@ -1,0 +1,109 @@
+"""What does the media core cost per call, beside a loop that only receives, copies and sends?
+
+Metric: CPU ms per call-second of the process, in the steady state, from the kernel; the ratio of the two; packets lost
+and one-way delay. Both paths run in turn, under the same load on the same machine; each figure is the median of the
+rounds. Command: ``python -m benchmarks.media --calls 200 --seconds 10 [--rounds 3] [--only core|bare] [--json]``.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.build import ensure_bare_loop
+from benchmarks.machine import this_commit, this_machine
+from benchmarks.paths import MediaPath, PathError, PathResult
+from benchmarks.streams import DescriptorsError, need_descriptors
+
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 4, 64
+
+
+def bare_command() -> list[str]:
+    """Return the command of the bare loop, compiled when needed."""
+    return [str(ensure_bare_loop())]
+
+
+def core_command() -> list[str]:
+    """Return the command of the media core as a path."""
+    return [sys.executable, "-m", "benchmarks.media_host"]
+
+
+def summary(results: Sequence[PathResult]) -> dict[str, Any]:
+    """Return one path's figures: CPU and delays as medians of the rounds, packets added up."""
+    heard = [dataclasses.asdict(result.delay_ms) for result in results if result.delay_ms is not None]
+    return {
+        "cpu_ms_per_call_second": statistics.median(result.cpu_ms_per_call_second for result in results),
+        "packets_sent": sum(result.packets.sent for result in results),
+        "packets_lost": sum(result.packets.lost for result in results),
+        "packets_damaged": sum(result.packets.damaged + result.packets.strayed for result in results),
+        "late_sends": sum(result.packets.late_sends for result in results),
+        "delay_ms": {name: statistics.median(delay[name] for delay in heard) for name in heard[0]} if heard else None,
+    }
+
+
+def measure(*, calls: int, seconds: float, rounds: int, only: str | None = None) -> dict[str, Any]:
+    """Run the paths in turn, ``rounds`` times, and return the document that ``--json`` prints."""
+    paths = {"bare": bare_command(), "core": core_command()}
+    chosen = {name: command for name, command in paths.items() if only in {None, name}}
+    results: dict[str, list[PathResult]] = {name: [] for name in chosen}
+    for turn in range(rounds):
+        for name, command in chosen.items():
+            tell(f"round {turn + 1} of {rounds}: {name}, {calls} calls")
+            with MediaPath(command, calls) as path:
+                results[name].append(path.run(seconds=seconds))
+    document: dict[str, Any] = {name: summary(of_path) for name, of_path in results.items()}
+    if only is None and document["bare"]["cpu_ms_per_call_second"]:
+        ratio = document["core"]["cpu_ms_per_call_second"] / document["bare"]["cpu_ms_per_call_second"]
+        document["ratio"] = round(ratio, 2)
+    about = {"calls": calls, "seconds": seconds, "rounds": rounds}
+    return {**document, **about, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+
+
+def tell(line: str) -> None:
+    """Show progress, to a person only."""
+    if sys.stderr.isatty():
+        print(line, file=sys.stderr)
+
+
+def print_table(paths: dict[str, dict[str, Any]]) -> None:
+    """Print one row per path."""
+    print(f"{'path':10} {'CPU ms/call-s':>14} {'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
+    for name, figures in paths.items():
+        delay = figures["delay_ms"] or {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
+        print(
+            f"{name:10} {figures['cpu_ms_per_call_second']:14.3f} {figures['packets_lost']:8} {figures['packets_sent']:10}"
+            f" {delay['p50']:8.2f} {delay['p99']:8.2f} {delay['max']:8.2f}"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 done, 1 failed with a reason."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.media", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--calls", type=int, default=200, help="bridged pairs at the same time")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of the steady state that is measured")
+    parser.add_argument("--rounds", type=int, default=3, help="the figures are the median of this many runs")
+    parser.add_argument("--only", choices=["bare", "core"], help="one path alone")
+    parser.add_argument("--json", action="store_true", help="one document on standard output")
+    options = parser.parse_args(arguments)
+    if options.calls < 1 or options.seconds <= 0 or options.rounds < 1:
+        parser.error("calls, seconds and rounds must be above 0")
+    try:
+        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        document = measure(calls=options.calls, seconds=options.seconds, rounds=options.rounds, only=options.only)
+    except (DescriptorsError, PathError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(document, indent=2))
+        return 0
+    print_table({name: document[name] for name in ("bare", "core") if name in document})
+    if "ratio" in document:
+        print(f"the core costs {document['ratio']} times the bare loop")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

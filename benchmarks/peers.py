@@ -1,0 +1,633 @@
+"""Scripted SIP user agents over UDP: they place and take many calls on one socket, with RFC 3261's retransmissions.
+
+An agent has one thread, which owns its socket, its timers and the state of its calls. Others command it through the
+methods of `Call` and `Agent`, and wait with `Call.wait_for`; both are safe from any thread. Callbacks of an agent run on
+its thread and must not wait. Scripts, not phones: no authentication, no Record-Route, no TCP.
+"""
+
+import enum
+import heapq
+import itertools
+import secrets
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+from benchmarks.messages import PHRASES, Media, Message, WireError, media_address, parse
+
+T1_S, T2_S = 0.5, 4.0
+"""RFC 3261 section 17.1.1.1: retransmission starts at T1, doubles up to T2, and gives up after 64 * T1."""
+GIVE_UP_S = 64 * T1_S
+
+Address = tuple[str, int]
+Headers = Sequence[tuple[str, str]]
+
+
+class State(enum.Enum):
+    """Where a call stands, seen from this agent."""
+
+    CALLING = "calling"
+    RINGING = "ringing"
+    CONFIRMED = "confirmed"
+    """Answered, and the ACK was sent or has arrived."""
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an agent does with a call that comes in.
+
+    Attributes:
+        after_s: Seconds from the INVITE to the final response; None never gives one.
+        rings: Send 180 at once.
+        status: Final status: 200 answers with ``media``, any other refuses.
+        media: SDP of the answer, made from the INVITE; None says the agent's default, on a port nobody listens to.
+        hang_up_after_s: Seconds from the ACK to a BYE of ours, or None to wait for theirs.
+        headers: Added to the final response.
+    """
+
+    after_s: float | None = 0.0
+    rings: bool = True
+    status: int = 200
+    media: Media | None = None
+    hang_up_after_s: float | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class _Retransmission:
+    """A message that is sent again until something stops it."""
+
+    data: bytes
+    to: Address
+    interval_s: float
+    gives_up_at_s: float
+    cap_s: float
+    on_give_up: Callable[[], None]
+    is_on: bool = True
+
+
+@dataclass
+class _Timer:
+    act: Callable[[], None]
+    is_on: bool = True
+
+
+@dataclass(eq=False, kw_only=False)
+class Call:
+    """One dialog. Attributes are written by the agent's thread; read them after `wait_for`.
+
+    Attributes:
+        call_id: Its Call-ID.
+        is_incoming: The agent took it.
+        state: See `State`.
+        status: Final status of the INVITE, 0 before, 408 when nobody answered.
+        ended_by: ``us``, ``them``, ``refused`` or ``timeout`` once ended.
+        remote_media: Where the other side wants its audio, after its last SDP.
+        remote_body: Its last SDP.
+        received: Every message that arrived, retransmissions too, oldest first.
+        sent: Every message that was sent, first transmissions only.
+        invite: The INVITE that opened it.
+    """
+
+    agent: "Agent" = field(repr=False)
+    call_id: str
+    is_incoming: bool
+    peer: Address
+    local: str = field(repr=False)
+    remote: str = field(repr=False)
+    invite: Message = field(repr=False)
+    media: Media
+    remote_uri: str = field(default="", repr=False)
+    state: State = State.CALLING
+    status: int = 0
+    ended_by: str = ""
+    remote_media: Address | None = None
+    remote_body: bytes = field(default=b"", repr=False)
+    received: list[Message] = field(default_factory=list, repr=False)
+    sent: list[Message] = field(default_factory=list, repr=False)
+    cseq: int = 1
+    _is_cancelled: bool = False
+    _running: dict[str, _Retransmission] = field(default_factory=dict, repr=False)
+    _acks: dict[int, bytes] = field(default_factory=dict, repr=False)
+    _answers: dict[str, Message] = field(default_factory=dict, repr=False)
+
+    def wait_for(self, check: Callable[["Call"], object], timeout_s: float = 5.0) -> None:
+        """Wait until ``check(call)`` is true; it runs on the waiting thread, under the agent's lock.
+
+        Raises:
+            TimeoutError: It was not in time; the message tells how the call stands.
+        """
+        with self.agent.changed:
+            if not self.agent.changed.wait_for(lambda: check(self), timeout_s):
+                arrived = [message.status or message.method for message in self.received]
+                raise TimeoutError(f"{self} did not get there in {timeout_s} s; received {arrived}")
+
+    def wait_confirmed(self, timeout_s: float = 5.0) -> None:
+        """Wait for the answer; TimeoutError when it ended or did not come."""
+        self.wait_for(lambda call: call.state in {State.CONFIRMED, State.ENDED}, timeout_s)
+        if self.state is State.ENDED:
+            raise TimeoutError(f"{self} ended before it was answered")
+
+    def wait_ended(self, timeout_s: float = 5.0) -> None:
+        """Wait for the end, whatever it is."""
+        self.wait_for(lambda call: call.state is State.ENDED, timeout_s)
+
+    def hang_up(self) -> None:
+        """Send BYE on an answered call, CANCEL on one we placed that is not answered, 603 on one that came in."""
+        self.agent.submit(lambda: self.agent.end(self))
+
+    def request(self, method: str, body: bytes = b"", content_type: str = "", headers: Headers = ()) -> None:
+        """Send a request in the dialog: INFO, OPTIONS, UPDATE, REFER, BYE."""
+        self.agent.submit(lambda: self.agent.send_request(self, method, body, content_type, headers))
+
+    def offer(self, media: Media | None) -> None:
+        """Send a re-INVITE with this SDP, or an empty one; ``media`` becomes ours."""
+        self.agent.submit(lambda: self.agent.send_offer(self, media))
+
+    def replies_to(self, method: str) -> list[int]:
+        """Return the final statuses that arrived for a method, in order, without retransmissions."""
+        finals = {(m.cseq, m.status): m.status for m in self.received if m.method == method and m.status >= 200}
+        return list(finals.values())
+
+    def requests(self, method: str) -> list[Message]:
+        """Return the requests of a method that arrived, without retransmissions."""
+        return list({m.cseq: m for m in self.received if m.method == method and not m.status}.values())
+
+
+class Agent:
+    """A SIP user agent on a UDP socket of its own; a context manager that owns socket and thread.
+
+    Args:
+        listen: Local address; port 0 binds a free one.
+        answer: What to do with a call that comes in; gets the INVITE. None refuses each with 480.
+        on_confirmed: Told on the agent's thread when a call's ACK was sent or has arrived.
+        on_ended: Told on the agent's thread when a call ended.
+        media: The SDP a call has unless it is given another.
+    """
+
+    def __init__(
+        self,
+        listen: Address = ("127.0.0.1", 0),
+        *,
+        answer: Callable[[Message], Answer] | None = None,
+        on_confirmed: Callable[[Call], None] | None = None,
+        on_ended: Callable[[Call], None] | None = None,
+        media: Media | None = None,
+    ) -> None:
+        self._answer = answer or (lambda _invite: Answer(status=480))
+        self._on_confirmed, self._on_ended = on_confirmed, on_ended
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+        self._socket.bind(listen)
+        self._socket.setblocking(False)
+        self.address: Address = self._socket.getsockname()
+        self._media = media or Media(ip=self.address[0], port=9)  # 9 is discard: nobody listens
+        self.calls: dict[str, Call] = {}
+        self.malformed = 0
+        self.changed = threading.Condition()
+        self._commands: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[float, int, _Timer]] = []
+        self._order = itertools.count()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._must_end = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"sip-peer-{self.address[1]}", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        if self._error is not None and kind is None:
+            raise RuntimeError("the scripted peer failed") from self._error
+
+    def close(self) -> None:
+        """End the thread and close the socket; calls in progress are dropped without a word. Idempotent."""
+        if self._thread.is_alive():
+            self._must_end = True
+            self._wake()
+            self._thread.join()
+        for opened in (self._socket, self._wake_in, self._wake_out):
+            opened.close()
+
+    def submit(self, act: Callable[[], None]) -> None:
+        """Run ``act`` on the agent's thread, soon."""
+        self._commands.append(act)
+        self._wake()
+
+    def invite(
+        self,
+        target: Address,
+        number: str,
+        *,
+        from_number: str = "02079460000",
+        media: Media | None = None,
+        headers: Headers = (),
+        has_offer: bool = True,
+    ) -> Call:
+        """Place a call and return at once; ``has_offer`` False leaves the SDP out (a delayed offer)."""
+        call_id = secrets.token_hex(12)
+        host = f"{self.address[0]}:{self.address[1]}"
+        local = f"<sip:{from_number}@{host}>;tag={secrets.token_hex(6)}"
+        remote = f"<sip:{number}@{target[0]}:{target[1]}>"
+        ours = media or self._media
+        uri = f"sip:{number}@{target[0]}:{target[1]}"
+        invite = self._request("INVITE", uri, local, remote, call_id, 1, headers, bytes(ours) if has_offer else b"")
+        call = Call(self, call_id, False, target, local, remote, invite, ours, remote_uri=uri)
+        with self.changed:
+            self.calls[call_id] = call
+        self.submit(lambda: self._start(call))
+        return call
+
+    def incoming(self) -> list[Call]:
+        """Return the calls that came in, oldest first."""
+        with self.changed:
+            return [call for call in self.calls.values() if call.is_incoming]
+
+    def wait_incoming(self, count: int = 1, timeout_s: float = 5.0) -> list[Call]:
+        """Wait until at least ``count`` calls have come in and return them, oldest first.
+
+        Raises:
+            TimeoutError: They did not come in time.
+        """
+        with self.changed:
+            if not self.changed.wait_for(lambda: sum(c.is_incoming for c in self.calls.values()) >= count, timeout_s):
+                raise TimeoutError(f"fewer than {count} calls came in within {timeout_s} s")
+        return self.incoming()
+
+    # The thread ------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        try:
+            self._wake_out.send(b"\0")
+        except BlockingIOError:
+            return  # it is full: the thread is awake already
+
+    def _run(self) -> None:
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._socket, selectors.EVENT_READ)
+                selector.register(self._wake_in, selectors.EVENT_READ)
+                while not self._must_end:
+                    selector.select(self._wait_s())
+                    with self.changed:
+                        self._turn()
+                        self.changed.notify_all()
+        except BaseException as error:  # noqa: BLE001 - kept and raised in the thread that owns the agent
+            self._error = error
+
+    def _turn(self) -> None:
+        self._drain_wake()
+        while self._commands:
+            self._commands.popleft()()
+        for _ in range(64):
+            try:
+                data, source = self._socket.recvfrom(65535)
+            except (BlockingIOError, ConnectionError):
+                break
+            try:
+                message = parse(data)
+            except WireError:
+                self.malformed += 1
+                continue
+            self._take(message, source)
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            timer = heapq.heappop(self._timers)[2]
+            if timer.is_on:
+                timer.act()
+
+    def _drain_wake(self) -> None:
+        try:
+            self._wake_in.recv(4096)
+        except BlockingIOError:
+            return
+
+    def _wait_s(self) -> float | None:
+        if self._commands:
+            return 0.0
+        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+
+    def after(self, delay_s: float, act: Callable[[], None]) -> None:
+        """Run ``act`` on the agent's thread after some seconds. Agent's thread only."""
+        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._order), _Timer(act)))
+
+    # Sending ---------------------------------------------------------------------------------------------------
+
+    def _request(
+        self, method: str, uri: str, local: str, remote: str, call_id: str, cseq: int, headers: Headers, body: bytes,
+        content_type: str = "application/sdp", branch: str = "",
+    ) -> Message:  # fmt: skip
+        host = f"{self.address[0]}:{self.address[1]}"
+        lines = [
+            ("Via", f"SIP/2.0/UDP {host};branch={branch or 'z9hG4bK' + secrets.token_hex(8)}"),
+            ("Max-Forwards", "70"),
+            ("From", local),
+            ("To", remote),
+            ("Call-ID", call_id),
+            ("CSeq", f"{cseq} {method}"),
+            *([("Contact", f"<sip:peer@{host}>")] if method not in {"ACK", "CANCEL", "BYE"} else []),
+            *headers,
+            *([("Content-Type", content_type)] if body else []),
+        ]
+        return Message(method=method, uri=uri, headers=tuple(lines), body=body)
+
+    def _send(self, call: Call, message: Message) -> bytes:
+        data = bytes(message)
+        call.sent.append(message)
+        self._transmit(data, call.peer)
+        return data
+
+    def _transmit(self, data: bytes, to: Address) -> None:
+        try:
+            self._socket.sendto(data, to)
+        except OSError:
+            return  # as good as lost on the way: the retransmission's business
+
+    def _repeat(self, call: Call, key: str, data: bytes, cap_s: float, on_give_up: Callable[[], None]) -> None:
+        again = _Retransmission(data, call.peer, T1_S, time.monotonic() + GIVE_UP_S, cap_s, on_give_up)
+        call._running[key] = again
+        self.after(T1_S, lambda: self._repeat_now(again))
+
+    def _repeat_now(self, again: _Retransmission) -> None:
+        if not again.is_on:
+            return
+        if time.monotonic() >= again.gives_up_at_s:
+            again.is_on = False
+            again.on_give_up()
+            return
+        self._transmit(again.data, again.to)
+        again.interval_s = min(2 * again.interval_s, again.cap_s)
+        self.after(again.interval_s, lambda: self._repeat_now(again))
+
+    def _stop(self, call: Call, key: str) -> None:
+        again = call._running.pop(key, None)
+        if again is not None:
+            again.is_on = False
+
+    def _start(self, call: Call) -> None:
+        data = self._send(call, call.invite)
+        self._repeat(call, call.invite.branch, data, GIVE_UP_S, lambda: self._finish(call, "timeout", 408))
+
+    def send_request(self, call: Call, method: str, body: bytes, content_type: str, headers: Headers) -> Message:
+        """Send a request in the dialog and keep sending it until a final response. Agent's thread only."""
+        call.cseq += 1
+        request = self._request(
+            method, call.remote_uri, call.local, call.remote, call.call_id, call.cseq, headers, body, content_type
+        )
+        data = self._send(call, request)
+        self._repeat(call, request.branch, data, T2_S, lambda: self._finish(call, "timeout", call.status))
+        return request
+
+    def send_offer(self, call: Call, media: Media | None) -> None:
+        """Send a re-INVITE. Agent's thread only."""
+        call.media = media or call.media
+        body = bytes(media) if media else b""
+        self.send_request(call, "INVITE", body, "application/sdp", ())
+
+    def end(self, call: Call) -> None:
+        """End a call in the way its state asks for. Agent's thread only."""
+        if call.state is State.CONFIRMED:
+            self.send_request(call, "BYE", b"", "", ())
+            self._finish(call, "us", call.status)
+        elif call.is_incoming and call.state is not State.ENDED:
+            self._respond_invite(call, 603)
+        elif call.state is State.RINGING:
+            self._cancel(call)
+        elif call.state is State.CALLING:
+            call._is_cancelled = True  # no CANCEL before a provisional response (RFC 3261 section 9.1)
+
+    def _cancel(self, call: Call) -> None:
+        call._is_cancelled = True
+        invite = call.invite
+        cancel = self._request(
+            "CANCEL", invite.uri, invite.value("From"), invite.value("To"), call.call_id, invite.cseq, (), b"",
+            branch=invite.branch,
+        )  # fmt: skip
+        data = self._send(call, cancel)
+        self._repeat(call, f"CANCEL {invite.branch}", data, T2_S, lambda: self._finish(call, "timeout", 408))
+
+    def _finish(self, call: Call, ended_by: str, status: int) -> None:
+        if call.state is State.ENDED:
+            return
+        call.state, call.ended_by, call.status = State.ENDED, ended_by, status
+        if self._on_ended is not None:
+            self._on_ended(call)
+
+    # Receiving -------------------------------------------------------------------------------------------------
+
+    def _take(self, message: Message, source: Address) -> None:
+        call = self.calls.get(message.call_id)
+        if call is not None:
+            call.received.append(message)
+        if message.status:
+            if call is not None:
+                self._take_response(call, message)
+        elif call is None and message.method == "INVITE":
+            self._offered(message, source)
+        elif call is None:
+            if message.method != "ACK":
+                self._transmit(bytes(self._response(message, 200 if message.method == "OPTIONS" else 481)), source)
+        else:
+            self._take_request(call, message, source)
+
+    def _take_response(self, call: Call, response: Message) -> None:
+        is_invite = response.method == "INVITE"
+        key = f"CANCEL {response.branch}" if response.method == "CANCEL" else response.branch
+        if response.status >= 200 or is_invite:
+            self._stop(call, key)
+        if not is_invite:
+            return
+        if response.status < 200:
+            self._progress(call, response)
+        else:
+            self._final(call, response)
+
+    def _progress(self, call: Call, response: Message) -> None:
+        if call.state is not State.CALLING and call.state is not State.RINGING:
+            return
+        if response.body:
+            self._learn_media(call, response.body)
+        if call.state is State.CALLING:
+            call.state = State.RINGING
+            if call._is_cancelled:
+                self._cancel(call)
+
+    def _final(self, call: Call, response: Message) -> None:
+        cseq = response.cseq
+        if cseq in call._acks:  # retransmitted: our ACK was lost
+            self._transmit(call._acks[cseq], call.peer)
+            return
+        is_first = cseq == call.invite.cseq and not call.is_incoming
+        if response.status >= 300:
+            call._acks[cseq] = self._acknowledge_refusal(call, response)
+            if is_first:
+                self._finish(call, "refused", response.status)
+            return
+        if is_first:
+            call.remote = response.value("To")
+        call.remote_uri = response.contact_uri or call.remote_uri
+        offered = bool(next((m.body for m in call.sent if m.method == "INVITE" and not m.status and m.cseq == cseq), b""))
+        body = b"" if offered else bytes(call.media)
+        ack = self._request("ACK", call.remote_uri, call.local, call.remote, call.call_id, cseq, (), body)
+        call._acks[cseq] = self._send(call, ack)
+        if response.body:
+            self._learn_media(call, response.body)
+        if is_first:
+            self._confirm(call, response.status)
+
+    def _confirm(self, call: Call, status: int) -> None:
+        was_ended = call.state is State.ENDED
+        call.state, call.status = State.CONFIRMED, status
+        if call._is_cancelled or was_ended:  # the answer crossed our CANCEL
+            self.end(call)
+        elif self._on_confirmed is not None:
+            self._on_confirmed(call)
+
+    def _acknowledge_refusal(self, call: Call, response: Message) -> bytes:
+        uri = call.invite.uri if not call.is_incoming and response.cseq == call.invite.cseq else call.remote_uri
+        ack = self._request(
+            "ACK", uri, call.local, response.value("To"), call.call_id, response.cseq, (), b"", branch=response.branch
+        )
+        return self._send(call, ack)
+
+    def _learn_media(self, call: Call, body: bytes) -> None:
+        call.remote_body = body
+        try:
+            call.remote_media = media_address(body)
+        except WireError:
+            call.remote_media = None
+
+    def _response(
+        self, request: Message, status: int, *, to: str = "", headers: Headers = (), body: bytes = b""
+    ) -> Message:
+        host = f"{self.address[0]}:{self.address[1]}"
+        lines = [
+            *(("Via", via) for via in request.values("Via")),
+            *(("Record-Route", route) for route in request.values("Record-Route")),
+            ("From", request.value("From")),
+            ("To", to or request.value("To")),
+            ("Call-ID", request.call_id),
+            ("CSeq", request.value("CSeq")),
+            *([("Contact", f"<sip:peer@{host}>")] if status < 300 else []),
+            *headers,
+            *([("Content-Type", "application/sdp")] if body else []),
+        ]
+        phrase = PHRASES.get(status, "Because")
+        return Message(method=request.method, status=status, phrase=phrase, headers=tuple(lines), body=body)
+
+    def _offered(self, invite: Message, source: Address) -> None:
+        plan = self._answer(invite)
+        local = f"{invite.value('To')};tag={secrets.token_hex(6)}"
+        media = plan.media or self._media
+        call = Call(self, invite.call_id, True, source, local, invite.value("From"), invite, media)
+        call.remote_uri = invite.contact_uri
+        call.cseq = 100  # our own numbering in the dialog; any start is right (RFC 3261 section 12.1.1)
+        call.received.append(invite)
+        if invite.body:
+            self._learn_media(call, invite.body)
+        self.calls[invite.call_id] = call
+        if plan.rings:
+            call.state = State.RINGING
+            self._respond(call, invite, 180)
+        if plan.hang_up_after_s is not None:
+            call._running["hang up"] = _Retransmission(b"", source, plan.hang_up_after_s, 0, 0, lambda: None)
+        if plan.after_s is None:
+            return
+        if plan.after_s <= 0:
+            self._respond_invite(call, plan.status, plan.headers)
+        else:
+            self.after(plan.after_s, lambda: self._respond_invite(call, plan.status, plan.headers))
+
+    def _respond(self, call: Call, request: Message, status: int, headers: Headers = (), body: bytes = b"") -> bytes:
+        response = self._response(request, status, to=call.local, headers=headers, body=body)
+        call._answers[f"{request.method} {request.branch}"] = response
+        return self._send(call, response)
+
+    def _respond_invite(self, call: Call, status: int, headers: Headers = ()) -> None:
+        """Give the final response to the INVITE that opened a call, unless it has one."""
+        if call.status or call.state is State.ENDED:
+            return
+        call.status = status
+        body = bytes(call.media) if status == 200 else b""
+        data = self._respond(call, call.invite, status, headers, body)
+        self._repeat(call, f"answer {call.invite.cseq}", data, T2_S, lambda: self._unacknowledged(call))
+        if status != 200:
+            self._finish(call, "refused" if status != 487 else "them", status)
+
+    def _unacknowledged(self, call: Call) -> None:
+        if call.state is not State.ENDED:
+            self.send_request(call, "BYE", b"", "", ())
+            self._finish(call, "timeout", call.status)
+
+    def _take_request(self, call: Call, request: Message, source: Address) -> None:
+        earlier = call._answers.get(f"{request.method} {request.branch}")
+        if request.method == "ACK":
+            self._acknowledged(call, request)
+        elif earlier is not None:
+            self._transmit(bytes(earlier), source)
+        elif request.method == "CANCEL":
+            self._respond(call, request, 200)
+            self._respond_invite(call, 487)
+        elif request.method == "BYE":
+            self._respond(call, request, 200)
+            self._finish(call, "them", call.status)
+        elif request.method in {"INVITE", "UPDATE"}:
+            self._re_offered(call, request)
+        else:
+            self._respond(call, request, 200)
+
+    def _acknowledged(self, call: Call, ack: Message) -> None:
+        self._stop(call, f"answer {ack.cseq}")
+        if ack.body:
+            self._learn_media(call, ack.body)
+        if not call.is_incoming or ack.cseq != call.invite.cseq or call.state is State.ENDED or call.status != 200:
+            return
+        if call.state is State.CONFIRMED:
+            return
+        call.state = State.CONFIRMED
+        ending = call._running.pop("hang up", None)
+        if ending is not None:
+            self.after(ending.interval_s, lambda: self.end(call))
+        if self._on_confirmed is not None:
+            self._on_confirmed(call)
+
+    def _re_offered(self, call: Call, request: Message) -> None:
+        if request.body:
+            self._learn_media(call, request.body)
+        call.media = replace(call.media, version=call.media.version + 1)
+        is_offer = bool(request.body) or request.method == "INVITE"
+        data = self._respond(call, request, 200, (), bytes(call.media) if is_offer else b"")
+        if request.method == "INVITE":
+            self._repeat(call, f"answer {request.cseq}", data, T2_S, lambda: self._unacknowledged(call))
+
+
+class Caller(Agent):
+    """An agent that places calls and refuses those that come in."""
+
+
+class Officer(Agent):
+    """An agent that takes calls: by default rings, answers at once and waits for the far side's BYE."""
+
+    def __init__(
+        self,
+        listen: Address = ("127.0.0.1", 0),
+        *,
+        answer: Callable[[Message], Answer] | Answer | None = None,
+        on_confirmed: Callable[[Call], None] | None = None,
+        on_ended: Callable[[Call], None] | None = None,
+        media: Media | None = None,
+    ) -> None:
+        plan = answer if callable(answer) else (lambda _invite: answer or Answer())
+        super().__init__(listen, answer=plan, on_confirmed=on_confirmed, on_ended=on_ended, media=media)

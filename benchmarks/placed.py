@@ -1,0 +1,108 @@
+"""Calls with streams: callers and officers that really call, and a load that runs between them once they are joined."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from benchmarks.messages import Media, Message
+from benchmarks.peers import Address, Answer, Call, Caller, Officer, State
+from benchmarks.streams import ALAW, Load, Totals, open_socket, totals
+
+FIRST_EXTENSION = 20001
+_SETTLE_S, _DRAIN_S = 0.3, 0.5
+
+
+class PlacedCalls:
+    """N calls, call ``k`` to extension ``FIRST_EXTENSION + k``; stream 2k is the caller's, 2k+1 the officer's.
+
+    A context manager that owns its sockets and threads. The streams of a call begin 0.3 s after the officer's ACK: by then
+    both legs are joined, and what is lost from there on is the path's.
+    """
+
+    def __init__(self, calls: int, *, officer_address: Address = ("127.0.0.1", 0)) -> None:
+        self.count = calls
+        self.load = Load(capacity=2 * calls)
+        self.joined_at_s: dict[int, float] = {}
+        self.placed: list[Call] = []
+        self._sockets = [open_socket() for _ in range(2 * calls)]
+        self._ports = [opened.getsockname()[1] for opened in self._sockets]
+        with ExitStack() as stack:
+            stack.callback(self.load.close)
+            self.officer = stack.enter_context(
+                Officer(officer_address, answer=self._answer, on_confirmed=self._officer_joined)
+            )
+            self.caller = stack.enter_context(Caller())
+            self._stack = stack.pop_all()
+        self.load.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+        for opened in self._sockets:
+            opened.close()
+
+    def place(self, target: Address, *, rate: float, on_placed: Callable[[int], None] = lambda _count: None) -> None:
+        """Place all calls, ``rate`` a second by absolute deadlines; ``on_placed`` is told how many there are."""
+        began = time.monotonic()
+        for index in range(self.count):
+            time.sleep(max(0.0, began + index / rate - time.monotonic()))
+            media = Media(ip="127.0.0.1", port=self._ports[2 * index])
+            number, from_number = str(FIRST_EXTENSION + index), f"0207946{index:04d}"
+            self.placed.append(self.caller.invite(target, number, from_number=from_number, media=media))
+            on_placed(index + 1)
+
+    def wait_joined(self, timeout_s: float, on_joined: Callable[[int], None] = lambda _count: None) -> int:
+        """Wait until every call is joined or has ended, or the time is over; return how many are joined."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            ended = sum(call.state is State.ENDED for call in self.placed)
+            on_joined(len(self.joined_at_s))
+            if len(self.joined_at_s) + ended >= self.count:
+                break
+            time.sleep(0.05)
+        return len(self.joined_at_s)
+
+    def cease(self) -> Totals:
+        """End all streams, let what is under way arrive, and return the packets of the whole run."""
+        for index in self.joined_at_s:
+            self.load.cease(2 * index)
+            self.load.cease(2 * index + 1)
+        time.sleep(_DRAIN_S)
+        return totals(self.load, range(2 * self.count))
+
+    def hang_up(self, timeout_s: float = 10.0) -> None:
+        """Have every caller hang up and wait until both sides have ended.
+
+        Raises:
+            TimeoutError: One did not end.
+        """
+        for call in self.placed:
+            call.hang_up()
+        for call in [*self.placed, *self.officer.incoming()]:
+            call.wait_ended(timeout_s)
+
+    def _index_of(self, invite: Message) -> int:
+        return int(invite.uri.removeprefix("sip:").partition("@")[0]) - FIRST_EXTENSION
+
+    def _answer(self, invite: Message) -> Answer:
+        index = self._index_of(invite)
+        return Answer(after_s=0.1, media=Media(ip="127.0.0.1", port=self._ports[2 * index + 1]))
+
+    def _officer_joined(self, call: Call) -> None:
+        self.officer.after(_SETTLE_S, lambda: self._begin(call))
+
+    def _begin(self, officer_call: Call) -> None:
+        index = self._index_of(officer_call.invite)
+        for stream, call in ((2 * index, self.placed[index]), (2 * index + 1, officer_call)):
+            if call.remote_media is None or call.state is not State.CONFIRMED:
+                return  # it ended meanwhile: it never counts as joined
+            self.load.add_stream(stream, self._sockets[stream], call.remote_media, pt=ALAW, peer=stream ^ 1)
+        self.load.begin(2 * index)
+        self.load.begin(2 * index + 1)
+        self.joined_at_s[index] = time.monotonic()

@@ -1,0 +1,18 @@
+"""The scripted SIP peers, for tests; they live in `benchmarks.peers` because benchmarks may not import tests."""
+
+from benchmarks.messages import Media, Message, WireError, media_address, parse
+from benchmarks.peers import Agent, Answer, Call, Caller, Officer, State
+
+__all__ = [
+    "Agent",
+    "Answer",
+    "Call",
+    "Caller",
+    "Media",
+    "Message",
+    "Officer",
+    "State",
+    "WireError",
+    "media_address",
+    "parse",
+]
