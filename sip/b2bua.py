@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Sequence
 
-from sip.dialog import ALLOW, MARKER, Leg, State, Wires, body_of
+from sip.dialog import Leg
 from sip.events import (
     Address,
     Body,
@@ -21,10 +21,12 @@ from sip.events import (
     SipEvent,
     SipOptions,
 )
+from sip.leg_state import State
 from sip.message import RawMessage, display_name, split_values, user_part
 from sip.reactor import Reactor, Sippy, guarded
 from sip.transport import Transport
 from sip.watch import Watch
+from sip.wires import ALLOW, MARKER, Wires, body_of
 
 _log = logging.getLogger(__name__)
 

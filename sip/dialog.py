@@ -5,7 +5,6 @@ sippy's own user agent is not used: its states take REFER for a hang-up, an empt
 transactions and its messages; what a leg may do is one table. ADR-0002 has the reasons. See `sip.reactor`.
 """
 
-import enum
 import random
 import secrets
 from collections.abc import Callable, Sequence
@@ -15,7 +14,6 @@ from sippy.SipAddress import SipAddress
 from sippy.SipCallId import SipCallId
 from sippy.SipContact import SipContact
 from sippy.SipFrom import SipFrom
-from sippy.SipGenericHF import SipGenericHF
 from sippy.SipHeader import SipHeader
 from sippy.SipMaxForwards import SipMaxForwards
 from sippy.SipRequest import SipRequest
@@ -38,179 +36,15 @@ from sip.events import (
     OutgoingCall,
     SipEvent,
 )
+from sip.leg_state import TRANSITIONS, Move, State
 from sip.message import RawMessage, one_line, user_part
-from sip.reactor import Cancellable, Reactor, Sippy
-from sip.transport import Transport
+from sip.reactor import Cancellable, Sippy
+from sip.wires import ALLOW, MARKER, Wires, body_of, phrase, raw_body, raw_header
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
-MARKER = "X-Recorder-Via"
 GLARE_TRIES = 5
 """Re-INVITEs sent again after 491 before the offer counts as refused."""
 
 _REFUSAL_HEADERS = {"contact", "reason", "retry-after", "warning", "diversion", "error-info", "www-authenticate"}
-_PHRASES = {
-    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
-    400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 420: "Bad Extension",
-    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
-    483: "Too Many Hops", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
-    491: "Request Pending", 500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable",
-}  # fmt: skip
-
-
-class State(enum.Enum):
-    """Where a leg stands."""
-
-    OFFERED = "offered"
-    CONFIRMING = "confirming"  # our 200 is out, its ACK is not in
-    LEAVING = "leaving"  # as CONFIRMING, and a BYE is due as soon as the ACK is in
-    DIALLING = "dialling"
-    RINGING = "ringing"
-    CANCELLING = "cancelling"  # given up by us, the INVITE is not finished
-    CONNECTED = "connected"
-    ENDED = "ended"
-
-
-class Move(enum.Enum):
-    """What can happen to a leg as a whole."""
-
-    ANSWER = "answer"
-    REFUSE = "refuse"
-    ACKED = "acked"
-    UNACKED = "unacked"
-    PEER_CANCEL = "peer_cancel"
-    PEER_BYE = "peer_bye"
-    HANG_UP = "hang_up"
-    PROGRESS = "progress"
-    SUCCESS = "success"
-    FAILURE = "failure"
-    LOST = "lost"
-
-
-TRANSITIONS: dict[tuple[State, Move], State] = {
-    (State.OFFERED, Move.ANSWER): State.CONFIRMING,
-    (State.OFFERED, Move.REFUSE): State.ENDED,
-    (State.OFFERED, Move.PEER_CANCEL): State.ENDED,
-    (State.OFFERED, Move.PEER_BYE): State.ENDED,
-    (State.OFFERED, Move.HANG_UP): State.ENDED,
-    (State.CONFIRMING, Move.ACKED): State.CONNECTED,
-    (State.CONFIRMING, Move.UNACKED): State.ENDED,
-    (State.CONFIRMING, Move.PEER_BYE): State.ENDED,
-    (State.CONFIRMING, Move.HANG_UP): State.LEAVING,
-    (State.CONFIRMING, Move.LOST): State.ENDED,
-    (State.LEAVING, Move.ACKED): State.ENDED,
-    (State.LEAVING, Move.UNACKED): State.ENDED,
-    (State.LEAVING, Move.PEER_BYE): State.ENDED,
-    (State.DIALLING, Move.PROGRESS): State.RINGING,
-    (State.DIALLING, Move.SUCCESS): State.CONNECTED,
-    (State.DIALLING, Move.FAILURE): State.ENDED,
-    (State.DIALLING, Move.HANG_UP): State.CANCELLING,
-    (State.RINGING, Move.PROGRESS): State.RINGING,
-    (State.RINGING, Move.SUCCESS): State.CONNECTED,
-    (State.RINGING, Move.FAILURE): State.ENDED,
-    (State.RINGING, Move.HANG_UP): State.CANCELLING,
-    (State.CANCELLING, Move.PROGRESS): State.CANCELLING,
-    (State.CANCELLING, Move.SUCCESS): State.ENDED,
-    (State.CANCELLING, Move.FAILURE): State.ENDED,
-    (State.CONNECTED, Move.PEER_BYE): State.ENDED,
-    (State.CONNECTED, Move.HANG_UP): State.ENDED,
-    (State.CONNECTED, Move.LOST): State.ENDED,
-}
-"""Every pair that is not here is ignored: the leg's end is on its way or has been reported."""
-
-
-class _RawHeader(SipGenericHF):  # type: ignore[misc]  # sippy has no types
-    """A header that crosses as it is, its name spelled as given."""
-
-    parsed = True
-
-    def __init__(self, name: str, value: str) -> None:
-        super().__init__(one_line(value))
-        self._spelling = name
-        self.hf_names = (name.lower(),)
-
-    def getCanName(self, name: str, compact: bool = False) -> str:  # noqa: N802 - sippy's name
-        return self._spelling
-
-    def getCopy(self) -> "_RawHeader":  # noqa: N802 - sippy's name
-        return _RawHeader(self._spelling, self.body)
-
-
-class _RawBody:
-    """A body that crosses byte for byte: one character a byte, as `sip.message` has it."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-        self.mtype = one_line(body.content_type)
-
-    def localStr(self, _local: Sippy = None) -> str:  # noqa: N802 - sippy's name
-        return self._body.content.decode("latin-1")
-
-    def getCopy(self) -> "_RawBody":  # noqa: N802 - sippy's name
-        return _RawBody(self._body)
-
-    __str__ = localStr
-
-
-def raw_header(name: str, value: str) -> Sippy:
-    """Return a header for a sippy message whose name and value stay as they are."""
-    return SipHeader(name=name, body=_RawHeader(name, value))
-
-
-def raw_body(body: Body | None) -> Sippy:
-    """Return a body for a sippy message whose bytes stay as they are, or None."""
-    return None if body is None or not body.content else _RawBody(body)
-
-
-def body_of(message: RawMessage) -> Body | None:
-    """Return the body of a message, or None when it has none."""
-    if not message.body:
-        return None
-    return Body(content=message.body, content_type=message.value("content-type") or "application/sdp")
-
-
-def phrase(status: int) -> str:
-    """Return the usual reason phrase of a status."""
-    return _PHRASES.get(status, "Unspecified")
-
-
-@dataclass(slots=True)
-class Wires:
-    """What a leg needs of its endpoint."""
-
-    transport: Transport
-    reactor: Reactor
-    user_agent: str
-    emit: Callable[[SipEvent], None]
-    forget: Callable[["Leg"], None]
-
-    @property
-    def transactions(self) -> Sippy:
-        """Return the transactions."""
-        return self.transport.transactions
-
-    def respond(
-        self,
-        request: Sippy,
-        transaction: Sippy,
-        status: int,
-        *,
-        reason: str | None = None,
-        tag: str | None = None,
-        body: Body | None = None,
-        headers: Sequence[Header] = (),
-        contact: Sippy = None,
-        ack_cb: Callable[[Sippy], None] | None = None,
-    ) -> None:
-        """Send a response to a request."""
-        response = request.genResponse(
-            status, one_line(reason or phrase(status)), raw_body(body), server=self.user_agent
-        )
-        if tag is not None and status > 100:
-            response.getHFBody("to").setTag(tag)
-        if contact is not None:
-            response.appendHeader(SipHeader(name="contact", body=contact))
-        response.appendHeaders([raw_header(name, value) for name, value in headers])
-        self.transactions.sendResponse(response, transaction, ack_cb=ack_cb)
 
 
 @dataclass(slots=True)

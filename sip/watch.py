@@ -13,9 +13,9 @@ from sippy.SipRequest import SipRequest
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
-from sip.dialog import Wires
 from sip.events import Address, TargetChanged
 from sip.reactor import Cancellable, Sippy
+from sip.wires import Wires
 
 PATIENCE_S = 1.0
 """A probe without an answer for this long is missed; fail-over wants to know within 2 s."""

@@ -1,0 +1,122 @@
+"""What legs and the watch share: bodies and headers that cross unchanged, responses. Knows sippy; see `sip.reactor`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sippy.SipGenericHF import SipGenericHF
+from sippy.SipHeader import SipHeader
+
+from sip.events import Body, Header, SipEvent
+from sip.message import RawMessage, one_line
+from sip.reactor import Reactor, Sippy
+from sip.transport import Transport
+
+if TYPE_CHECKING:
+    from sip.dialog import Leg
+
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
+MARKER = "X-Recorder-Via"
+
+_PHRASES = {
+    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
+    400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 420: "Bad Extension",
+    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
+    483: "Too Many Hops", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
+    491: "Request Pending", 500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable",
+}  # fmt: skip
+
+
+class _RawHeader(SipGenericHF):  # type: ignore[misc]  # sippy has no types
+    """A header that crosses as it is, its name spelled as given."""
+
+    parsed = True
+
+    def __init__(self, name: str, value: str) -> None:
+        super().__init__(one_line(value))
+        self._spelling = name
+        self.hf_names = (name.lower(),)
+
+    def getCanName(self, name: str, compact: bool = False) -> str:  # noqa: N802 - sippy's name
+        return self._spelling
+
+    def getCopy(self) -> "_RawHeader":  # noqa: N802 - sippy's name
+        return _RawHeader(self._spelling, self.body)
+
+
+class _RawBody:
+    """A body that crosses byte for byte: one character a byte, as `sip.message` has it."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self.mtype = one_line(body.content_type)
+
+    def localStr(self, _local: Sippy = None) -> str:  # noqa: N802 - sippy's name
+        return self._body.content.decode("latin-1")
+
+    def getCopy(self) -> "_RawBody":  # noqa: N802 - sippy's name
+        return _RawBody(self._body)
+
+    __str__ = localStr
+
+
+def raw_header(name: str, value: str) -> Sippy:
+    """Return a header for a sippy message whose name and value stay as they are."""
+    return SipHeader(name=name, body=_RawHeader(name, value))
+
+
+def raw_body(body: Body | None) -> Sippy:
+    """Return a body for a sippy message whose bytes stay as they are, or None."""
+    return None if body is None or not body.content else _RawBody(body)
+
+
+def body_of(message: RawMessage) -> Body | None:
+    """Return the body of a message, or None when it has none."""
+    if not message.body:
+        return None
+    return Body(content=message.body, content_type=message.value("content-type") or "application/sdp")
+
+
+def phrase(status: int) -> str:
+    """Return the usual reason phrase of a status."""
+    return _PHRASES.get(status, "Unspecified")
+
+
+@dataclass(slots=True)
+class Wires:
+    """What a leg needs of its endpoint."""
+
+    transport: Transport
+    reactor: Reactor
+    user_agent: str
+    emit: Callable[[SipEvent], None]
+    forget: Callable[["Leg"], None]
+
+    @property
+    def transactions(self) -> Sippy:
+        """Return the transactions."""
+        return self.transport.transactions
+
+    def respond(
+        self,
+        request: Sippy,
+        transaction: Sippy,
+        status: int,
+        *,
+        reason: str | None = None,
+        tag: str | None = None,
+        body: Body | None = None,
+        headers: Sequence[Header] = (),
+        contact: Sippy = None,
+        ack_cb: Callable[[Sippy], None] | None = None,
+    ) -> None:
+        """Send a response to a request."""
+        response = request.genResponse(
+            status, one_line(reason or phrase(status)), raw_body(body), server=self.user_agent
+        )
+        if tag is not None and status > 100:
+            response.getHFBody("to").setTag(tag)
+        if contact is not None:
+            response.appendHeader(SipHeader(name="contact", body=contact))
+        response.appendHeaders([raw_header(name, value) for name, value in headers])
+        self.transactions.sendResponse(response, transaction, ack_cb=ack_cb)

@@ -1,0 +1,83 @@
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sip import message
+
+GOOD = (
+    b"INVITE sip:2001@192.0.2.1 SIP/2.0\r\nv: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKa\r\n"
+    b'f: "A \\"B\\", C" <sip:1@x>;tag=ft\r\nt: <sip:2001@x>\r\ni: id\r\nCSeq: 7 INVITE\r\n'
+    b"m:<sip:1@192.0.2.9;Transport=UDP>\r\nDiversion: <sip:1@x>;\r\n\treason=busy\r\n"
+    b"c: application/sdp\r\nl: 3\r\n\r\nab\xff"
+)
+
+
+def test_compact_folded_no_blank_and_binary_body() -> None:
+    read = message.parse_message(GOOD)
+    assert (read.method, read.cseq, read.call_id, read.branch) == ("INVITE", 7, "id", "z9hG4bKa")
+    assert (read.tag("from"), read.tag("to")) == ("ft", None)
+    assert read.value("diversion") == "<sip:1@x>; reason=busy"
+    assert read.value("Contact") == "<sip:1@192.0.2.9;Transport=udp>"
+    assert read.body == b"ab\xff"
+
+
+def test_bytes_survive_the_stack() -> None:
+    data = GOOD.replace(b'"A ', '"Å… '.encode())
+    text = message.parse_message(data).text_for_stack()
+    assert len(text.splitlines()) == text.count("\r\n") + 1
+    assert message.encode_for_wire(text).endswith(b"\r\n\r\nab\xff")
+    assert "Å…".encode() in message.encode_for_wire(text)
+
+
+def test_an_odd_character_cannot_begin_a_line() -> None:
+    text = message.parse_message(GOOD.replace(b'"A ', '"A\u2028Via: evil\x85'.encode())).text_for_stack()
+    assert not any(line.startswith("Via: evil") for line in text.splitlines())
+    assert message.one_line("a\r\nVia: x") == "a  Via: x"
+
+
+def test_body_is_cut_and_lf_alone_accepted() -> None:
+    assert message.parse_message(GOOD + b"trailing").body == b"ab\xff"
+    assert message.parse_message(b"\r\n\r\n" + GOOD.replace(b"\r\n", b"\n")).body == b"ab\xff"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"SIP/2.0\r\nv", b"HTTP/1.1\r\nv"),
+        (b"i: id\r\n", b""),
+        (b"7 INVITE", b"7 BYE"),
+        (b"7 INVITE", b"4294967296 INVITE"),
+        (b"l: 3", b"l: 4"),
+        (b"l: 3", b"l: x"),
+        (b"CSeq", b"no colon here\r\nCSeq"),
+        (b"\r\n\r\n", b"\r\n"),
+        (b"i: id\r\n", b"i: id\r\n" + b"X: 1\r\n" * 300),
+    ],
+)
+def test_malformed(old: bytes, new: bytes) -> None:
+    assert old in GOOD
+    with pytest.raises(message.MalformedMessageError):
+        message.parse_message(GOOD.replace(old, new, 1))
+
+
+@given(st.integers(0, len(GOOD)), st.binary(max_size=30), st.integers(0, 20))
+def test_fuzz(at: int, noise: bytes, dropped: int) -> None:
+    """Whatever comes, only MalformedMessageError is raised, and what is read can be handed on."""
+    with contextlib.suppress(message.MalformedMessageError):
+        read = message.parse_message(GOOD[:at] + noise + GOOD[at + dropped :])
+        message.encode_for_wire(read.text_for_stack())
+
+
+def test_parts_of_addresses() -> None:
+    assert message.user_part('"x <sip:no@y>" <sip:+44;ext=1:pw@h;user=phone>;tag=1') == "+44"
+    assert message.user_part("<tel:+4420;phone-context=x>") == "+4420"
+    assert message.user_part("sip:host") == ""
+    assert message.display_name('"A \\"B\\", C" <sip:1@x>') == 'A "B", C'
+    assert message.display_name("Jo <sip:1@x>") == "Jo"
+    assert message.split_values('<sip:a,b@x>;x="1,2", <sip:c@x>') == ['<sip:a,b@x>;x="1,2"', "<sip:c@x>"]
+
+
+def test_numbers_are_masked() -> None:
+    assert message.masked("INVITE sip:+442079460123@x") == "INVITE sip:+*********123@x"

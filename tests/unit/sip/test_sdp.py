@@ -1,0 +1,220 @@
+import contextlib
+import dataclasses
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sip import sdp
+
+LOCAL = sdp.LocalStream(ip="192.0.2.1", rtp_port=30000, session_id=77)
+HEAD = "v=0\r\no=- 5 6 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
+
+
+def parse(text: str) -> sdp.Description:
+    return sdp.parse(text.encode())
+
+
+def audio(lines: str, head: str = HEAD) -> sdp.Stream:
+    return parse(head + lines).streams[0]
+
+
+def test_a_plain_offer() -> None:
+    read = parse(HEAD + "m=audio 4000 RTP/AVP 8 0 9 101\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\n")
+    stream = read.streams[0]
+    assert (read.session_id, read.version) == ("5", 6)
+    assert (stream.ip, stream.port, stream.rtcp_port, stream.ptime_ms) == ("192.0.2.9", 4000, 4001, 30)
+    assert stream.codecs == ((8, 8), (0, 0), (9, 9))
+    assert stream.event_pts == (101,)
+    assert stream.sends
+    assert stream.receives
+
+
+@pytest.mark.parametrize(
+    ("line", "codecs"),
+    [
+        ("m=audio 4 RTP/AVP 0\r\na=rtpmap:0 pcmu/8000a\r\n", ((0, 0),)),
+        ("m=audio 4 RTP/AVP 0\r\na=rtpmap:0 nonsense\r\n", ((0, 0),)),
+        ("m=audio 4 rtp/avp 96 97\r\na=rtpmap:96 pcma/8000/1\r\na=RTPMAP:97 G722/8000\r\n", ((96, 8), (97, 9))),
+        ("m=audio 4 RTP/AVP 96\r\na=rtpmap:96 PCMA/16000\r\n", ()),
+        ("m=audio 4 RTP/AVP 3 18 4\r\n", ()),
+        ("m=audio 4 RTP/AVP 8 8 999 x\r\n", ((8, 8),)),
+    ],
+)
+def test_codecs(line: str, codecs: tuple[tuple[int, int], ...]) -> None:
+    assert audio(line).codecs == codecs
+
+
+def test_events_on_any_type_but_only_at_8000_hz() -> None:
+    lines = "m=audio 4 RTP/AVP 9 100 98\r\na=rtpmap:100 telephone-event/48000\r\na=rtpmap:98 Telephone-Event/8000\r\n"
+    assert audio(lines).event_pts == (98,)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends(end: str) -> None:
+    assert audio((HEAD + "m=audio 4 RTP/AVP 8\r\n").replace("\r\n", end), "").port == 4
+
+
+def test_addresses_of_session_and_stream() -> None:
+    assert audio("m=audio 4 RTP/AVP 8\r\nc=IN IP4 203.0.113.5/127\r\n").ip == "203.0.113.5"
+    assert audio("m=audio 4 RTP/AVP 8\r\nc=IN IP6 2001:DB8::1\r\n", "v=0\r\n").ip == "2001:db8::1"
+    assert audio("m=audio 4 RTP/AVP 8\r\n", "v=0\r\n").ip is None
+    assert not audio("m=audio 4 RTP/AVP 8\r\n", "v=0\r\n").is_usable
+
+
+def test_rtcp_port() -> None:
+    assert audio("m=audio 4000 RTP/AVP 8\r\na=rtcp:5555 IN IP4 192.0.2.9\r\n").rtcp_port == 5555
+    assert audio("m=audio 4000 RTP/AVP 8\r\na=rtcp:99999\r\n").rtcp_port == 4001
+
+
+@pytest.mark.parametrize(
+    ("head", "lines", "is_hold"),
+    [
+        (HEAD, "", False),
+        (HEAD, "a=sendonly\r\n", True),
+        (HEAD, "a=inactive\r\n", True),
+        (HEAD, "a=recvonly\r\n", False),
+        (HEAD, "c=IN IP4 0.0.0.0\r\n", True),
+        (HEAD + "a=sendonly\r\n", "", True),
+        (HEAD + "a=sendonly\r\n", "a=sendrecv\r\n", False),
+    ],
+)
+def test_hold(head: str, lines: str, is_hold: bool) -> None:
+    assert audio("m=audio 4 RTP/AVP 8\r\n" + lines, head).is_hold is is_hold
+
+
+def test_answer_rejects_every_line_but_the_first_usable_audio_in_order() -> None:
+    offer = parse(
+        HEAD
+        + "m=audio 0 RTP/AVP 8\r\nm=video 5000 RTP/AVP 96\r\nm=audio 4000 RTP/SAVP 8\r\nm=audio 4002 RTP/AVP 9 0\r\n"
+        + "m=audio 4004 RTP/AVP 8\r\nm=image 4006 udptl t38\r\n"
+    )
+    written, media = sdp.answer(offer, LOCAL)
+    lines = [line for line in written.content.decode().split("\r\n") if line.startswith("m=")]
+    assert lines == [
+        "m=audio 0 RTP/AVP 8",
+        "m=video 0 RTP/AVP 96",
+        "m=audio 0 RTP/SAVP 8",
+        "m=audio 30000 RTP/AVP 0",
+        "m=audio 0 RTP/AVP 8",
+        "m=image 0 udptl t38",
+    ]
+    assert (media.codec, media.remote_rtp_port, media.is_t38_offered) == (0, 4002, True)
+
+
+def test_answer_chooses_by_preference_and_keeps_the_offered_types() -> None:
+    offer = parse(HEAD + "m=audio 4 RTP/AVP 9 97 96\r\na=rtpmap:97 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n")
+    written, media = sdp.answer(offer, LOCAL)
+    assert b"m=audio 30000 RTP/AVP 97 96\r\na=rtpmap:97 PCMA/8000\r\n" in written.content
+    assert (media.codec, media.send_pt, media.receive_pt, media.send_event_pt) == (8, 97, 97, 96)
+    _, wide = sdp.answer(offer, LOCAL, preference=(sdp.G722,))
+    assert (wide.codec, wide.send_pt) == (9, 9)
+    _, silent = sdp.answer(offer, dataclasses.replace(LOCAL, event_pt=None))
+    assert silent.send_event_pt is None
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "sends", "receives"),
+    [
+        ("sendonly", "recvonly", False, True),
+        ("recvonly", "sendonly", True, False),
+        ("inactive", "inactive", False, False),
+        ("sendrecv", "sendrecv", True, True),
+    ],
+)
+def test_directions_of_an_answer(theirs: str, ours: str, sends: bool, receives: bool) -> None:
+    offer = parse(HEAD + f"m=audio 4 RTP/AVP 8\r\na={theirs}\r\n")
+    written, media = sdp.answer(offer, LOCAL)
+    assert f"a={ours}\r\n".encode() in written.content
+    assert (media.sends, media.receives) == (sends, receives)
+    _, resumed = sdp.answer(parse(HEAD + "m=audio 4 RTP/AVP 8\r\n"), written.local)
+    assert resumed.sends
+    assert resumed.receives
+
+
+def test_hold_by_address_has_no_remote() -> None:
+    _, media = sdp.answer(parse(HEAD + "m=audio 4 RTP/AVP 8\r\nc=IN IP4 0.0.0.0\r\n"), LOCAL)
+    assert (media.remote_ip, media.is_hold, media.sends, media.receives) == (None, True, False, True)
+
+
+def test_version_rises_only_on_change() -> None:
+    first = sdp.local_offer(LOCAL)
+    again = sdp.local_offer(first.local)
+    assert again.content == first.content
+    held = sdp.local_offer(dataclasses.replace(again.local, receives=False))
+    assert b"o=- 77 2 IN IP4 192.0.2.1" in held.content
+    assert b"a=sendonly" in held.content
+
+
+def test_our_offer_answered() -> None:
+    offer = sdp.local_offer(LOCAL)
+    assert b"m=audio 30000 RTP/AVP 8 0 9 101\r\n" in offer.content
+    reply = parse(HEAD + "m=audio 4 RTP/AVP 18 0 99\r\na=rtpmap:99 telephone-event/8000\r\na=recvonly\r\n")
+    media = sdp.answered(offer.local, reply)
+    assert (media.codec, media.send_pt, media.receive_pt) == (0, 0, 0)
+    assert (media.send_event_pt, media.receive_event_pt) == (99, 101)
+    assert (media.sends, media.receives) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "lines", ["", "m=audio 0 RTP/AVP 8\r\n", "m=audio 4 RTP/AVP 18\r\n", "m=image 4 udptl t38\r\n"]
+)
+def test_unacceptable(lines: str) -> None:
+    with pytest.raises(sdp.UnacceptableError):
+        sdp.answer(parse(HEAD + lines), LOCAL)
+    with pytest.raises(sdp.UnacceptableError):
+        sdp.answered(LOCAL, parse(HEAD + lines))
+
+
+def test_answer_without_what_we_offered() -> None:
+    with pytest.raises(sdp.UnacceptableError):
+        sdp.answered(dataclasses.replace(LOCAL, codecs=(8,)), parse(HEAD + "m=audio 4 RTP/AVP 0\r\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "v=1\r\n",
+        HEAD + "m=audio\r\n",
+        HEAD + "m=audio 70000 RTP/AVP 8\r\n",
+        HEAD + "m=audio -1 RTP/AVP 8\r\n",
+        "v=0\r\nc=IN IP4 host.example\r\nm=audio 4 RTP/AVP 8\r\n",
+        HEAD + "m=audio 4 RTP/AVP 8\r\n" * 33,
+        "v=0\r\n" + "a=x\r\n" * 20000,
+    ],
+)
+def test_malformed(text: str) -> None:
+    with pytest.raises(sdp.SdpError):
+        parse(text)
+
+
+def test_ipv6_of_ours() -> None:
+    written = sdp.local_offer(dataclasses.replace(LOCAL, ip="2001:db8::2"))
+    assert b"c=IN IP6 2001:db8::2\r\n" in written.content
+
+
+SAMPLE = (HEAD + "m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n").encode()
+
+
+@given(st.integers(0, len(SAMPLE)), st.binary(max_size=40), st.integers(0, 30))
+@example(0, b"", 0)
+def test_fuzz_cut_insert_trail(at: int, noise: bytes, dropped: int) -> None:
+    """Whatever comes, only SdpError is raised, and what is read can be answered or is unacceptable."""
+    with contextlib.suppress(sdp.SdpError):
+        sdp.answer(sdp.parse(SAMPLE[:at] + noise + SAMPLE[at + dropped :]), LOCAL)
+
+
+@given(st.binary(max_size=200))
+def test_fuzz_random(data: bytes) -> None:
+    """Whatever follows the first line, only SdpError is raised."""
+    for prefix in (b"", b"v=0\n", SAMPLE):
+        with contextlib.suppress(sdp.SdpError):
+            sdp.answer(sdp.parse(prefix + data), LOCAL)
+
+
+def test_every_prefix_is_read_or_refused() -> None:
+    for length in range(len(SAMPLE)):
+        with contextlib.suppress(sdp.SdpError):
+            sdp.parse(SAMPLE[:length])
