@@ -24,16 +24,20 @@ class ClosedSpans:
     def add(self, start: int, end: int) -> None:
         """Close [start, end), merging what it overlaps or touches; empty spans are nothing.
 
-        With 64 in the list the two lowest merge into one that covers both and what lies between.
+        With 64 in the list and none to merge with, the two lowest become one that covers both and what lies between.
         """
         if start >= end:
             return
-        apart = [span for span in self.spans if span[1] < start or span[0] > end]
-        touching = [span for span in self.spans if span not in apart]
+        touching = [span for span in self.spans if span[0] <= end and start <= span[1]]
+        if not touching and len(self.spans) == MAX_SPANS:
+            if start < self.spans[0][0]:
+                touching = [self.spans[0]]
+            else:
+                self.spans[:2] = [(self.spans[0][0], self.spans[1][1])]
+                touching = [span for span in self.spans[:1] if start <= span[1]]
+        apart = [span for span in self.spans if span not in touching]
         merged = (min([start, *(span[0] for span in touching)]), max([end, *(span[1] for span in touching)]))
         self.spans = sorted([*apart, merged])
-        if len(self.spans) > MAX_SPANS:
-            self.spans[:2] = [(self.spans[0][0], self.spans[1][1])]
 
     def drop_before(self, edge: int) -> None:
         """Forget the spans that end at or below ``edge``: nothing can be written there any more."""

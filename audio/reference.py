@@ -16,6 +16,8 @@ MASK_MARGIN = 1600
 """Ticks silenced either side of a digit: 200 ms."""
 ANCHOR_EVERY = TICKS_PER_S
 """Ticks between two anchors of a channel at least."""
+MAX_ANCHORS = 32
+"""Anchors of a channel that wait for a drain; further ones are dropped."""
 FOREVER = 1 << 62
 """A position past every end."""
 _NS_PER_TICK_NUMERATOR, _NS_PER_TICK_DENOMINATOR = 8, 1_000_000
@@ -29,6 +31,7 @@ class _Track:
     timeline: Timeline = field(default_factory=Timeline)
     spans: ClosedSpans = field(default_factory=ClosedSpans)
     closed_from: int = 0
+    blocked_until: int = 0
     anchors: list[Anchor] = field(default_factory=list)
     best: tuple[int, Anchor] | None = None
     anchored_here: int | None = None
@@ -71,23 +74,21 @@ class ReferenceTap:
         placed = track.timeline.place(ssrc, timestamp, len(payload), here) if payload else None
         if placed is None:
             return
-        if placed.is_new_epoch and not self._is_closed and self._opened_gate_here is not None:
-            self._guard(track, here)
-        self._note_anchor(
-            track,
-            placed.lead,
-            here,
-            Anchor(
-                channel=channel,
-                codec=codec,
-                timestamp=timestamp,
-                position=placed.position,
-                arrival_ns=arrival_ns - self._opened_ns,
-            ),
+        opened = self._opened_gate_here
+        if placed.is_new_epoch and opened is not None and opened <= here < opened + GUARD:
+            self._block(track, here)
+        anchor = Anchor(
+            channel=channel,
+            codec=codec,
+            timestamp=timestamp,
+            position=placed.position,
+            arrival_ns=arrival_ns - self._opened_ns,
         )
+        self._note_anchor(track, placed.lead, here, anchor)
         if self._is_closed:
             return
-        for start, end in track.spans.open_parts(placed.position, placed.position + len(payload)):
+        first = max(placed.position, track.blocked_until)
+        for start, end in track.spans.open_parts(first, placed.position + len(payload)):
             for at in range(start, end):
                 track.ring.write(at, payload[at - placed.position], codec)
 
@@ -122,15 +123,14 @@ class ReferenceTap:
                 end = here + timeline.envelope(here) + max(PACKET, timeline.longest)
                 track.spans.add(track.closed_from, end)
                 if timeline.began_here is not None and timeline.began_here > here - SETTLED:
-                    self._guard(track, here)
-        return here + PACKET
+                    self._block(track, here)
+        return max(here + PACKET, 0)
 
-    def _guard(self, track: _Track, here: int) -> None:
-        """Close the channel until shortly after the opening, if that was just now."""
+    def _block(self, track: _Track, here: int) -> None:
+        """Write nothing on the channel until shortly after the last opening: its envelope is not settled."""
         assert self._opened_gate_here is not None
-        end = self._opened_gate_here + GUARD
-        if here < end:
-            track.erase(self._opened_gate_here, end)
+        until = self._opened_gate_here + track.timeline.envelope(here) + GUARD
+        track.blocked_until = max(track.blocked_until, until)
 
     def mask(self, from_ticks: int, to_ticks: int, now_ns: int) -> None:
         """Silence [from_ticks, to_ticks) of the call's clock on both channels, for good."""
@@ -168,8 +168,11 @@ class ReferenceTap:
 
     @staticmethod
     def _note_anchor(track: _Track, lead: int, here: int, anchor: Anchor) -> None:
+        if anchor.position < 0:
+            return
         if track.best is None or lead > track.best[0]:
             track.best = (lead, anchor)
         if track.anchored_here is None or here - track.anchored_here >= ANCHOR_EVERY:
-            track.anchors.append(track.best[1])
+            if len(track.anchors) < MAX_ANCHORS:
+                track.anchors.append(track.best[1])
             track.best, track.anchored_here = None, here

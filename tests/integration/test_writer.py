@@ -1,0 +1,223 @@
+"""The pausable writer with real threads, reference taps and files: blocks, failures, ends, and a thousand taps."""
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio.blocks import AudioRun, LostRange, decode_block
+from audio.codecs import encode
+from audio.reference import ReferenceTap
+from audio.types import Channel, Codec, TapId
+from audio.writer import FinishedRecording, PausableWriter, WriterFullError, WriterOptions
+
+SPEECH = encode(Codec.PCMA, (8000 * np.sin(np.arange(160) * 2 * np.pi * 500 / 8000)).astype(np.int16))
+
+
+class Taps:
+    """Reference taps behind the core's interface, on a clock that goes on with the packets."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.now_ns = 0
+        self.taps: dict[TapId, ReferenceTap] = {}
+        self.drains: list[tuple[float, TapId]] = []
+        self.threads: set[str] = set()
+        self.released: list[TapId] = []
+        self.buffers: set[int] = set()
+        self.last_out: bytearray | memoryview = bytearray()
+
+    def open(self, number: int, *, ring_ticks: int = 1 << 17) -> TapId:
+        tap = TapId(number)
+        self.taps[tap] = ReferenceTap(opened_ns=0, look_back_ticks=800, ring_ticks=ring_ticks)
+        return tap
+
+    def speak(self, tap: TapId, channel: Channel, packet: int) -> None:
+        with self._lock:
+            self.now_ns = packet * 20_000_000
+            self.taps[tap].receive(
+                channel,
+                ssrc=1 + channel,
+                timestamp=160 * packet,
+                payload=SPEECH,
+                codec=Codec.PCMA,
+                arrival_ns=self.now_ns,
+            )
+
+    def drain(self, tap: TapId, out: bytearray | memoryview, *, is_final: bool = False) -> tuple[int, bool]:
+        with self._lock:
+            self.drains.append((time.monotonic(), tap))
+            self.threads.add(threading.current_thread().name)
+            self.last_out = out
+            block = self.taps[tap].drain(self.now_ns, is_final=is_final)
+        out[: len(block)] = block
+        return len(block), False
+
+    def release_tap(self, tap: TapId) -> None:
+        del self.taps[tap]
+        self.released.append(tap)
+
+
+class FileSink:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.syncs = 0
+
+    def append(self, block: memoryview) -> None:
+        with self.path.open("ab") as file:
+            file.write(block)
+
+    def sync(self) -> None:
+        self.syncs += 1
+
+
+class FullSink(FileSink):
+    def append(self, block: memoryview) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class BrokenSink(FileSink):
+    def append(self, block: memoryview) -> None:
+        raise RuntimeError("a bug")
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.005)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.taps = Taps()
+        self.failures: list[tuple[str, Exception]] = []
+        self.writer = PausableWriter(
+            self.taps,
+            on_failure=lambda key, error: self.failures.append((key, error)),
+            options=WriterOptions(period_s=0.2, sync_every_s=0.3, buffer_bytes=1 << 17, max_recordings=1000),
+        )
+
+    def finish(self, key: str) -> FinishedRecording:
+        done: list[FinishedRecording] = []
+        self.writer.finish(key, done.append)
+        wait_until(lambda: bool(done))
+        return done[0]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    bench.writer.start()
+    yield bench
+    assert bench.writer.close()
+
+
+def test_what_is_said_is_written_and_summed_up(bench: Bench, tmp_path: Path) -> None:
+    tap, sink = bench.taps.open(1), FileSink(tmp_path / "a")
+    bench.writer.add("a", tap, sink)
+    for packet in range(300):
+        bench.taps.speak(tap, Channel.LEFT, packet)
+        if packet < 20:
+            bench.taps.speak(tap, Channel.RIGHT, packet)
+        if packet % 100 == 99:
+            seen = len(bench.taps.drains)
+            wait_until(lambda seen=seen: len(bench.taps.drains) > seen)  # type: ignore[misc]
+    wait_until(lambda: sink.syncs > 0)
+    finished = bench.finish("a")
+    runs = [record for record in decode_block(sink.path.read_bytes()) if isinstance(record, AudioRun)]
+    left = b"".join(bytes(run.payload) for run in runs if run.channel is Channel.LEFT)
+    assert left == SPEECH * 300
+    assert len([run for run in runs if run.channel is Channel.LEFT]) > 1, "in several blocks"
+    assert finished.left.recorded_s == 6.0
+    assert finished.right.recorded_s == 0.4
+    assert max(finished.left.peaks) == 8064 // 128
+    assert not finished.is_failed
+    assert finished.lost == ()
+    assert bench.taps.released == [tap]
+    assert bench.taps.threads == {"writer"}
+    assert bytes(bench.taps.last_out) == bytes(len(bench.taps.last_out)), "plaintext is wiped"
+    assert bench.writer.counters.recordings == 0
+    assert bench.writer.counters.bytes == sink.path.stat().st_size
+
+
+def test_a_failing_sink_is_told_once_and_stops_nobody_else(
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sinks = {"full": FullSink(tmp_path / "f"), "broken": BrokenSink(tmp_path / "b"), "good": FileSink(tmp_path / "g")}
+    taps = {key: bench.taps.open(i) for i, key in enumerate(sinks)}
+    for key, sink in sinks.items():
+        bench.writer.add(key, taps[key], sink)
+    for packet in range(5):
+        for tap in taps.values():
+            bench.taps.speak(tap, Channel.LEFT, packet)
+        seen = len(bench.taps.drains)
+        wait_until(lambda seen=seen: len(bench.taps.drains) > seen + 6)  # type: ignore[misc]
+    results = {key: bench.finish(key) for key in sinks}
+    assert sorted(key for key, _error in bench.failures) == ["broken", "full"]
+    assert dict(bench.failures)["full"].errno == errno.ENOSPC  # type: ignore[attr-defined]
+    assert [results[key].is_failed for key in sinks] == [True, True, False]
+    assert results["good"].left.recorded_s == 0.1
+    assert "broken" in caplog.text
+    assert bench.writer.counters.failures == 2
+
+
+def test_lost_ranges_reach_the_end(bench: Bench, tmp_path: Path) -> None:
+    tap = bench.taps.open(1, ring_ticks=1024)
+    for packet in range(10):
+        bench.taps.speak(tap, Channel.RIGHT, packet)
+    bench.writer.add("a", tap, FileSink(tmp_path / "a"))
+    (lost,) = bench.finish("a").lost
+    assert isinstance(lost, LostRange)
+    assert (lost.channel, lost.start, lost.ticks) == (Channel.RIGHT, 1024, 576)
+
+
+def test_misuse_is_refused(bench: Bench, tmp_path: Path) -> None:
+    sink = FileSink(tmp_path / "a")
+    bench.writer.add("a", bench.taps.open(1), sink)
+    with pytest.raises(ValueError, match="already"):
+        bench.writer.add("a", bench.taps.open(2), sink)
+    with pytest.raises(KeyError):
+        bench.writer.finish("b", lambda _finished: None)
+    bench.finish("a")
+    with pytest.raises(KeyError):
+        bench.writer.finish("a", lambda _finished: None)
+
+
+def test_a_callback_that_fails_stops_nobody_else(
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, key in enumerate("ab"):
+        bench.writer.add(key, bench.taps.open(number), FileSink(tmp_path / key))
+    bench.writer.finish("a", lambda _finished: bench.taps.threads.remove("nobody"))
+    assert not bench.finish("b").is_failed
+    assert "end of recording a" in caplog.text
+
+
+def test_close_drains_and_syncs_what_was_never_finished(tmp_path: Path) -> None:
+    bench = Bench()
+    tap, sink = bench.taps.open(1), FileSink(tmp_path / "a")
+    bench.taps.speak(tap, Channel.LEFT, 0)
+    bench.writer.add("a", tap, sink)
+    bench.writer.start()
+    assert bench.writer.close()
+    assert sink.path.stat().st_size > 160
+    assert sink.syncs == 1
+    assert bench.taps.released == [tap]
+
+
+def test_a_thousand_taps_each_get_their_turn_spread_over_the_period(bench: Bench, tmp_path: Path) -> None:
+    for number in range(1000):
+        bench.writer.add(str(number), bench.taps.open(number), FileSink(tmp_path / "none"))
+    with pytest.raises(WriterFullError, match="1000"):
+        bench.writer.add("one more", TapId(1000), FileSink(tmp_path / "none"))
+    bench.taps.drains.clear()
+    wait_until(lambda: len(bench.taps.drains) >= 3000, seconds=20)
+    drains = list(bench.taps.drains[:3000])
+    assert {tap for _at, tap in drains[:1100]} == set(bench.taps.taps)
+    most_in_a_slot = max(sum(abs(at - start) < 0.005 for at, _tap in drains[:1000]) for start, _tap in drains[:1000:50])
+    assert most_in_a_slot < 600, "not all at once"
