@@ -280,14 +280,32 @@ def _drop_empty(path: Path, recording: RecordingId) -> Recovered:
     return Recovered(id=recording, row=row, finished=None)
 
 
+def _kept(segments: list[dict[str, Any]], audio_s: float) -> list[dict[str, Any]]:
+    """Return the segments as they are true of the audio on the disk.
+
+    The last one, open when the daemon died, ends with the audio. An earlier one of which the end was still in the
+    look-back is recorded as far as the audio goes, and ``lost`` from there on.
+    """
+    kept: list[dict[str, Any]] = []
+    for segment in segments[:-1]:
+        if segment["kind"] != "recording" or segment["end_s"] <= audio_s:
+            kept.append(segment)
+            continue
+        at = max(segment["start_s"], audio_s)
+        kept.append(segment | {"end_s": at})
+        kept.append({"start_s": at, "end_s": segment["end_s"], "kind": "lost", "reason": STOPPED, "by": ""})
+    last = segments[-1]
+    end_s = audio_s if last["kind"] == "recording" else max(audio_s, last["end_s"])
+    kept.append(last | {"end_s": max(end_s, last["start_s"])})
+    return [segment for segment in kept[:-1] if segment["end_s"] > segment["start_s"]] + kept[-1:]
+
+
 def _stopped(row: dict[str, Any], ticks: int) -> dict[str, Any]:
     """Return the row as it stands at the end of the audio that is left."""
-    segments = [dict(segment) for segment in row.get("segments", ())]
     end_s = ticks / TICKS_PER_S
+    segments = _kept(row["segments"], end_s) if row.get("segments") else []
     if segments:
-        last = segments[-1]
-        end_s = max(end_s, last["start_s"])
-        last["end_s"] = end_s
+        end_s = segments[-1]["end_s"]
     total = {
         kind: round(sum(s["end_s"] - s["start_s"] for s in segments if s["kind"] == kind), 4)
         for kind in ("recording", "paused")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from storage.rows import row_from_json
 from storage.vault import recover, verify
-from tests.helpers.storage_home import ID, Site, block
+from tests.helpers.storage_home import ID, Site, block, row
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,3 +153,18 @@ def test_damage_that_is_no_torn_tail_is_left_alone(tmp_path: Path) -> None:
     assert recovered.problem is not None
     assert "magic" in recovered.problem
     assert opened.path.read_bytes() == content
+
+
+def test_what_was_still_in_memory_before_a_pause_is_lost_and_says_so(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    opened = site.begin()
+    opened.append(block(0))
+    opened.append(block(1))
+    spans = [(0.0, 5.0, "recording"), (5.0, 5.5, "paused")]
+    opened.update(row(segments=[{"start_s": a, "end_s": b, "kind": k, "reason": "", "by": ""} for a, b, k in spans]))
+    (recovered,) = recover(site.vault, lambda _: False)
+    found = [(s["start_s"], s["end_s"], s["kind"]) for s in recovered.row["segments"]]
+    assert found == [(0.0, 2.0, "recording"), (2.0, 5.0, "lost"), (5.0, 5.5, "paused")]
+    assert (recovered.row["recorded_s"], recovered.row["paused_s"], recovered.row["duration_s"]) == (2.0, 0.5, 5.5)
+    assert (recovered.row["outcome"], recovered.row["reason"]) == ("partial", "daemon_stopped")
+    row_from_json(recovered.row)

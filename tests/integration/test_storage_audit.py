@@ -1,5 +1,7 @@
 """The audit log on a real disk: chained, torn, changed, shared by processes, unwritable."""
 
+import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +52,22 @@ def test_every_change_is_found(folder: Path) -> None:
         bad = log.verify().bad
         assert bad is not None
         assert bad.line == line
+
+
+def test_an_entry_rewritten_with_its_own_hash_breaks_the_chain_behind_it(folder: Path) -> None:
+    log = AuditLog(folder)
+    for number in range(3):
+        log.append("call.paused", "officer", f"call-{number}")
+    path = folder / "audit.log"
+    lines = path.read_bytes().splitlines(keepends=True)
+    fields = json.loads(lines[1]) | {"actor": "nobody"}
+    del fields["hash"]
+    fields["hash"] = hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    lines[1] = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    path.write_bytes(b"".join(lines))
+    bad = log.verify().bad
+    assert bad is not None
+    assert (bad.line, bad.problem) == (3, "it does not follow from the entry before")
 
 
 @pytest.mark.parametrize("torn", [b'{"act":"call.pau', bytes(700), b"\n", b"junk\n"])
