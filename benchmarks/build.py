@@ -25,7 +25,9 @@ def build_load() -> None:
         extra_compile_args=_FLAGS,
         libraries=["pthread"],
     )
-    modules = cythonize([extension], compiler_directives={"language_level": 3}, quiet=True)
+    modules = cythonize(  # type: ignore[no-untyped-call]
+        [extension], compiler_directives={"language_level": 3}, quiet=True
+    )
     command = build_ext(Distribution({"name": "benchmarks", "ext_modules": modules}))
     command.inplace = True
     command.build_temp = "build/benchmarks"

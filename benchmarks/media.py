@@ -74,8 +74,8 @@ def print_table(paths: dict[str, dict[str, Any]]) -> None:
     for name, figures in paths.items():
         delay = figures["delay_ms"] or {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
         print(
-            f"{name:10} {figures['cpu_ms_per_call_second']:14.3f} {figures['packets_lost']:8} {figures['packets_sent']:10}"
-            f" {delay['p50']:8.2f} {delay['p99']:8.2f} {delay['max']:8.2f}"
+            f"{name:10} {figures['cpu_ms_per_call_second']:14.3f} {figures['packets_lost']:8}"
+            f" {figures['packets_sent']:10} {delay['p50']:8.2f} {delay['p99']:8.2f} {delay['max']:8.2f}"
         )
 
 

@@ -20,7 +20,7 @@ _FIRST_PORT, _LAST_PORT = 20000, 32766
 
 def _port_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
     """Bind even/odd pairs below the ephemeral range."""
-    pairs = []
+    pairs: list[tuple[socket.socket, socket.socket]] = []
     for port in range(_FIRST_PORT, _LAST_PORT, 2):
         if len(pairs) == count:
             break
@@ -39,7 +39,14 @@ def _port_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
 def _open_leg(core: Core, pair: tuple[socket.socket, socket.socket], remote_port: int) -> int:
     leg = core.open_leg(thread=0, rtp_fd=pair[0].fileno(), rtcp_fd=pair[1].fileno())
     core.update_leg(
-        leg, codec=Codec.PCMA, send_pt=8, receive_pt=8, send_event_pt=101, receive_event_pt=101, sends=True, receives=True
+        leg,
+        codec=Codec.PCMA,
+        send_pt=8,
+        receive_pt=8,
+        send_event_pt=101,
+        receive_event_pt=101,
+        sends=True,
+        receives=True,
     )
     core.set_remote(leg, ("127.0.0.1", remote_port), None)
     core.detect_tones(leg, True)

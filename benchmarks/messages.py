@@ -4,10 +4,20 @@ Independent of the recorder's own parser on purpose: a peer that shares its bugs
 """
 
 import re
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 _START = re.compile(r"SIP/2\.0 (?P<status>[1-6]\d\d)(?: (?P<phrase>.*))?|(?P<method>[A-Z]+) (?P<uri>\S+) SIP/2\.0")
-_COMPACT = {"v": "Via", "f": "From", "t": "To", "i": "Call-ID", "m": "Contact", "l": "Content-Length", "c": "Content-Type"}
+_COMPACT = {
+    "v": "Via",
+    "f": "From",
+    "t": "To",
+    "i": "Call-ID",
+    "m": "Contact",
+    "l": "Content-Length",
+    "c": "Content-Type",
+}
 _TAG = re.compile(r";\s*tag=([^;,\s>]+)", re.IGNORECASE)
 _BRANCH = re.compile(r";\s*branch=([^;,\s]+)", re.IGNORECASE)
 _URI = re.compile(r"<([^>]*)>")
@@ -116,6 +126,60 @@ def parse(data: bytes) -> Message:
     return found if found.method else replace(found, method=cseq[2])
 
 
+def build_request(
+    host: str,
+    method: str,
+    uri: str,
+    *,
+    local: str,
+    remote: str,
+    call_id: str,
+    cseq: int,
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes = b"",
+    content_type: str = "application/sdp",
+    branch: str = "",
+) -> Message:
+    """Build a request of the agent at ``host`` (IP:port); ``branch`` "" makes a new transaction."""
+    lines = [
+        ("Via", f"SIP/2.0/UDP {host};branch={branch or 'z9hG4bK' + secrets.token_hex(8)}"),
+        ("Max-Forwards", "70"),
+        ("From", local),
+        ("To", remote),
+        ("Call-ID", call_id),
+        ("CSeq", f"{cseq} {method}"),
+        *([("Contact", f"<sip:peer@{host}>")] if method not in {"ACK", "CANCEL", "BYE"} else []),
+        *headers,
+        *([("Content-Type", content_type)] if body else []),
+    ]
+    return Message(method=method, uri=uri, headers=tuple(lines), body=body)
+
+
+def build_response(
+    host: str,
+    request: Message,
+    status: int,
+    *,
+    to: str = "",
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Message:
+    """Build a response of the agent at ``host``; ``to`` "" repeats the request's To."""
+    lines = [
+        *(("Via", via) for via in request.values("Via")),
+        *(("Record-Route", route) for route in request.values("Record-Route")),
+        ("From", request.value("From")),
+        ("To", to or request.value("To")),
+        ("Call-ID", request.call_id),
+        ("CSeq", request.value("CSeq")),
+        *([("Contact", f"<sip:peer@{host}>")] if status < 300 else []),
+        *headers,
+        *([("Content-Type", "application/sdp")] if body else []),
+    ]
+    phrase = PHRASES.get(status, "Because")
+    return Message(method=request.method, status=status, phrase=phrase, headers=tuple(lines), body=body)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
     """What an SDP of ours says: one audio line.
@@ -156,7 +220,9 @@ def media_address(sdp: bytes) -> tuple[str, int]:
     if not found:
         raise WireError("the SDP has no audio line")
     own = rest.split("\nm=", 1)[0]
-    address = re.search(r"^c=IN IP[46] (\S+)", own, re.MULTILINE) or re.search(r"^c=IN IP[46] (\S+)", session, re.MULTILINE)
+    address = re.search(r"^c=IN IP[46] (\S+)", own, re.MULTILINE) or re.search(
+        r"^c=IN IP[46] (\S+)", session, re.MULTILINE
+    )
     if address is None:
         raise WireError("the SDP has no address for its audio line")
     return address[1], int(rest.split()[0].split("/")[0])

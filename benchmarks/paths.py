@@ -1,7 +1,7 @@
 """A media path under test: a child process that relays pairs of streams, and the load that runs through it.
 
-A child is given ``PAIRS`` as its last argument, reads one line ``a_port b_port`` per pair (where the parties listen) and
-writes one line ``a_port b_port`` per pair (where they send to); it relays until its standard input ends.
+A child is given ``PAIRS`` as its last argument, reads one line ``a_port b_port`` per pair (where the parties listen)
+and writes one line ``a_port b_port`` per pair (where they send to); it relays until its standard input ends.
 """
 
 import subprocess
@@ -14,8 +14,6 @@ from typing import Self
 
 from benchmarks.machine import cpu_ms
 from benchmarks.streams import ALAW, Delays, Load, Totals, delays, open_socket, totals
-
-
 
 _DRAIN_S, _WARM_UP_S, _END_S = 0.5, 1.0, 10.0
 

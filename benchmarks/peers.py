@@ -1,11 +1,10 @@
 """Scripted SIP user agents over UDP: they place and take many calls on one socket, with RFC 3261's retransmissions.
 
 An agent has one thread, which owns its socket, its timers and the state of its calls. Others command it through the
-methods of `Call` and `Agent`, and wait with `Call.wait_for`; both are safe from any thread. Callbacks of an agent run on
-its thread and must not wait. Scripts, not phones: no authentication, no Record-Route, no TCP.
+methods of `Call` and `Agent`, and wait with `Call.wait_for`; both are safe from any thread. Callbacks of an agent run
+on its thread and must not wait. Scripts, not phones: no authentication, no Record-Route, no TCP.
 """
 
-import enum
 import heapq
 import itertools
 import secrets
@@ -14,151 +13,21 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from benchmarks.messages import PHRASES, Media, Message, WireError, media_address, parse
+from benchmarks.dialogs import GIVE_UP_S, T1_S, T2_S, Address, Answer, Call, Headers, Retransmission, State
+from benchmarks.messages import Media, Message, WireError, build_request, build_response, media_address, parse
 
-T1_S, T2_S = 0.5, 4.0
-"""RFC 3261 section 17.1.1.1: retransmission starts at T1, doubles up to T2, and gives up after 64 * T1."""
-GIVE_UP_S = 64 * T1_S
-
-Address = tuple[str, int]
-Headers = Sequence[tuple[str, str]]
-
-
-class State(enum.Enum):
-    """Where a call stands, seen from this agent."""
-
-    CALLING = "calling"
-    RINGING = "ringing"
-    CONFIRMED = "confirmed"
-    """Answered, and the ACK was sent or has arrived."""
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What an agent does with a call that comes in.
-
-    Attributes:
-        after_s: Seconds from the INVITE to the final response; None never gives one.
-        rings: Send 180 at once.
-        status: Final status: 200 answers with ``media``, any other refuses.
-        media: SDP of the answer, made from the INVITE; None says the agent's default, on a port nobody listens to.
-        hang_up_after_s: Seconds from the ACK to a BYE of ours, or None to wait for theirs.
-        headers: Added to the final response.
-    """
-
-    after_s: float | None = 0.0
-    rings: bool = True
-    status: int = 200
-    media: Media | None = None
-    hang_up_after_s: float | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass
-class _Retransmission:
-    """A message that is sent again until something stops it."""
-
-    data: bytes
-    to: Address
-    interval_s: float
-    gives_up_at_s: float
-    cap_s: float
-    on_give_up: Callable[[], None]
-    is_on: bool = True
+__all__ = ["Address", "Agent", "Answer", "Call", "Caller", "Officer", "State"]
 
 
 @dataclass
 class _Timer:
     act: Callable[[], None]
     is_on: bool = True
-
-
-@dataclass(eq=False, kw_only=False)
-class Call:
-    """One dialog. Attributes are written by the agent's thread; read them after `wait_for`.
-
-    Attributes:
-        call_id: Its Call-ID.
-        is_incoming: The agent took it.
-        state: See `State`.
-        status: Final status of the INVITE, 0 before, 408 when nobody answered.
-        ended_by: ``us``, ``them``, ``refused`` or ``timeout`` once ended.
-        remote_media: Where the other side wants its audio, after its last SDP.
-        remote_body: Its last SDP.
-        received: Every message that arrived, retransmissions too, oldest first.
-        sent: Every message that was sent, first transmissions only.
-        invite: The INVITE that opened it.
-    """
-
-    agent: "Agent" = field(repr=False)
-    call_id: str
-    is_incoming: bool
-    peer: Address
-    local: str = field(repr=False)
-    remote: str = field(repr=False)
-    invite: Message = field(repr=False)
-    media: Media
-    remote_uri: str = field(default="", repr=False)
-    state: State = State.CALLING
-    status: int = 0
-    ended_by: str = ""
-    remote_media: Address | None = None
-    remote_body: bytes = field(default=b"", repr=False)
-    received: list[Message] = field(default_factory=list, repr=False)
-    sent: list[Message] = field(default_factory=list, repr=False)
-    cseq: int = 1
-    _is_cancelled: bool = False
-    _running: dict[str, _Retransmission] = field(default_factory=dict, repr=False)
-    _acks: dict[int, bytes] = field(default_factory=dict, repr=False)
-    _answers: dict[str, Message] = field(default_factory=dict, repr=False)
-
-    def wait_for(self, check: Callable[["Call"], object], timeout_s: float = 5.0) -> None:
-        """Wait until ``check(call)`` is true; it runs on the waiting thread, under the agent's lock.
-
-        Raises:
-            TimeoutError: It was not in time; the message tells how the call stands.
-        """
-        with self.agent.changed:
-            if not self.agent.changed.wait_for(lambda: check(self), timeout_s):
-                arrived = [message.status or message.method for message in self.received]
-                raise TimeoutError(f"{self} did not get there in {timeout_s} s; received {arrived}")
-
-    def wait_confirmed(self, timeout_s: float = 5.0) -> None:
-        """Wait for the answer; TimeoutError when it ended or did not come."""
-        self.wait_for(lambda call: call.state in {State.CONFIRMED, State.ENDED}, timeout_s)
-        if self.state is State.ENDED:
-            raise TimeoutError(f"{self} ended before it was answered")
-
-    def wait_ended(self, timeout_s: float = 5.0) -> None:
-        """Wait for the end, whatever it is."""
-        self.wait_for(lambda call: call.state is State.ENDED, timeout_s)
-
-    def hang_up(self) -> None:
-        """Send BYE on an answered call, CANCEL on one we placed that is not answered, 603 on one that came in."""
-        self.agent.submit(lambda: self.agent.end(self))
-
-    def request(self, method: str, body: bytes = b"", content_type: str = "", headers: Headers = ()) -> None:
-        """Send a request in the dialog: INFO, OPTIONS, UPDATE, REFER, BYE."""
-        self.agent.submit(lambda: self.agent.send_request(self, method, body, content_type, headers))
-
-    def offer(self, media: Media | None) -> None:
-        """Send a re-INVITE with this SDP, or an empty one; ``media`` becomes ours."""
-        self.agent.submit(lambda: self.agent.send_offer(self, media))
-
-    def replies_to(self, method: str) -> list[int]:
-        """Return the final statuses that arrived for a method, in order, without retransmissions."""
-        finals = {(m.cseq, m.status): m.status for m in self.received if m.method == method and m.status >= 200}
-        return list(finals.values())
-
-    def requests(self, method: str) -> list[Message]:
-        """Return the requests of a method that arrived, without retransmissions."""
-        return list({m.cseq: m for m in self.received if m.method == method and not m.status}.values())
 
 
 class Agent:
@@ -188,6 +57,7 @@ class Agent:
         self._socket.bind(listen)
         self._socket.setblocking(False)
         self.address: Address = self._socket.getsockname()
+        self._host = f"{self.address[0]}:{self.address[1]}"
         self._media = media or Media(ip=self.address[0], port=9)  # 9 is discard: nobody listens
         self.calls: dict[str, Call] = {}
         self.malformed = 0
@@ -239,12 +109,14 @@ class Agent:
     ) -> Call:
         """Place a call and return at once; ``has_offer`` False leaves the SDP out (a delayed offer)."""
         call_id = secrets.token_hex(12)
-        host = f"{self.address[0]}:{self.address[1]}"
-        local = f"<sip:{from_number}@{host}>;tag={secrets.token_hex(6)}"
+        local = f"<sip:{from_number}@{self._host}>;tag={secrets.token_hex(6)}"
         remote = f"<sip:{number}@{target[0]}:{target[1]}>"
         ours = media or self._media
         uri = f"sip:{number}@{target[0]}:{target[1]}"
-        invite = self._request("INVITE", uri, local, remote, call_id, 1, headers, bytes(ours) if has_offer else b"")
+        invite = build_request(self._host,
+            "INVITE", uri, local=local, remote=remote, call_id=call_id, cseq=1, headers=headers,
+            body=bytes(ours) if has_offer else b"",
+        )  # fmt: skip
         call = Call(self, call_id, False, target, local, remote, invite, ours, remote_uri=uri)
         with self.changed:
             self.calls[call_id] = call
@@ -325,24 +197,6 @@ class Agent:
 
     # Sending ---------------------------------------------------------------------------------------------------
 
-    def _request(
-        self, method: str, uri: str, local: str, remote: str, call_id: str, cseq: int, headers: Headers, body: bytes,
-        content_type: str = "application/sdp", branch: str = "",
-    ) -> Message:  # fmt: skip
-        host = f"{self.address[0]}:{self.address[1]}"
-        lines = [
-            ("Via", f"SIP/2.0/UDP {host};branch={branch or 'z9hG4bK' + secrets.token_hex(8)}"),
-            ("Max-Forwards", "70"),
-            ("From", local),
-            ("To", remote),
-            ("Call-ID", call_id),
-            ("CSeq", f"{cseq} {method}"),
-            *([("Contact", f"<sip:peer@{host}>")] if method not in {"ACK", "CANCEL", "BYE"} else []),
-            *headers,
-            *([("Content-Type", content_type)] if body else []),
-        ]
-        return Message(method=method, uri=uri, headers=tuple(lines), body=body)
-
     def _send(self, call: Call, message: Message) -> bytes:
         data = bytes(message)
         call.sent.append(message)
@@ -356,11 +210,11 @@ class Agent:
             return  # as good as lost on the way: the retransmission's business
 
     def _repeat(self, call: Call, key: str, data: bytes, cap_s: float, on_give_up: Callable[[], None]) -> None:
-        again = _Retransmission(data, call.peer, T1_S, time.monotonic() + GIVE_UP_S, cap_s, on_give_up)
-        call._running[key] = again
+        again = Retransmission(data, call.peer, T1_S, time.monotonic() + GIVE_UP_S, cap_s, on_give_up)
+        call.retransmissions[key] = again
         self.after(T1_S, lambda: self._repeat_now(again))
 
-    def _repeat_now(self, again: _Retransmission) -> None:
+    def _repeat_now(self, again: Retransmission) -> None:
         if not again.is_on:
             return
         if time.monotonic() >= again.gives_up_at_s:
@@ -372,7 +226,7 @@ class Agent:
         self.after(again.interval_s, lambda: self._repeat_now(again))
 
     def _stop(self, call: Call, key: str) -> None:
-        again = call._running.pop(key, None)
+        again = call.retransmissions.pop(key, None)
         if again is not None:
             again.is_on = False
 
@@ -380,15 +234,23 @@ class Agent:
         data = self._send(call, call.invite)
         self._repeat(call, call.invite.branch, data, GIVE_UP_S, lambda: self._finish(call, "timeout", 408))
 
-    def send_request(self, call: Call, method: str, body: bytes, content_type: str, headers: Headers) -> Message:
+    def send_request(self, call: Call, method: str, body: bytes, content_type: str, headers: Headers) -> None:
         """Send a request in the dialog and keep sending it until a final response. Agent's thread only."""
         call.cseq += 1
-        request = self._request(
-            method, call.remote_uri, call.local, call.remote, call.call_id, call.cseq, headers, body, content_type
+        request = build_request(
+            self._host,
+            method,
+            call.remote_uri,
+            local=call.local,
+            remote=call.remote,
+            call_id=call.call_id,
+            cseq=call.cseq,
+            headers=headers,
+            body=body,
+            content_type=content_type,
         )
         data = self._send(call, request)
         self._repeat(call, request.branch, data, T2_S, lambda: self._finish(call, "timeout", call.status))
-        return request
 
     def send_offer(self, call: Call, media: Media | None) -> None:
         """Send a re-INVITE. Agent's thread only."""
@@ -406,14 +268,14 @@ class Agent:
         elif call.state is State.RINGING:
             self._cancel(call)
         elif call.state is State.CALLING:
-            call._is_cancelled = True  # no CANCEL before a provisional response (RFC 3261 section 9.1)
+            call.is_cancelled = True  # no CANCEL before a provisional response (RFC 3261 section 9.1)
 
     def _cancel(self, call: Call) -> None:
-        call._is_cancelled = True
+        call.is_cancelled = True
         invite = call.invite
-        cancel = self._request(
-            "CANCEL", invite.uri, invite.value("From"), invite.value("To"), call.call_id, invite.cseq, (), b"",
-            branch=invite.branch,
+        cancel = build_request(self._host,
+            "CANCEL", invite.uri, local=invite.value("From"), remote=invite.value("To"), call_id=call.call_id,
+            cseq=invite.cseq, branch=invite.branch,
         )  # fmt: skip
         data = self._send(call, cancel)
         self._repeat(call, f"CANCEL {invite.branch}", data, T2_S, lambda: self._finish(call, "timeout", 408))
@@ -438,7 +300,9 @@ class Agent:
             self._offered(message, source)
         elif call is None:
             if message.method != "ACK":
-                self._transmit(bytes(self._response(message, 200 if message.method == "OPTIONS" else 481)), source)
+                self._transmit(
+                    bytes(build_response(self._host, message, 200 if message.method == "OPTIONS" else 481)), source
+                )
         else:
             self._take_request(call, message, source)
 
@@ -461,27 +325,38 @@ class Agent:
             self._learn_media(call, response.body)
         if call.state is State.CALLING:
             call.state = State.RINGING
-            if call._is_cancelled:
+            if call.is_cancelled:
                 self._cancel(call)
 
     def _final(self, call: Call, response: Message) -> None:
         cseq = response.cseq
-        if cseq in call._acks:  # retransmitted: our ACK was lost
-            self._transmit(call._acks[cseq], call.peer)
+        if cseq in call.acks:  # retransmitted: our ACK was lost
+            self._transmit(call.acks[cseq], call.peer)
             return
         is_first = cseq == call.invite.cseq and not call.is_incoming
         if response.status >= 300:
-            call._acks[cseq] = self._acknowledge_refusal(call, response)
+            call.acks[cseq] = self._acknowledge_refusal(call, response)
             if is_first:
                 self._finish(call, "refused", response.status)
             return
         if is_first:
             call.remote = response.value("To")
         call.remote_uri = response.contact_uri or call.remote_uri
-        offered = bool(next((m.body for m in call.sent if m.method == "INVITE" and not m.status and m.cseq == cseq), b""))
+        offered = bool(
+            next((m.body for m in call.sent if m.method == "INVITE" and not m.status and m.cseq == cseq), b"")
+        )
         body = b"" if offered else bytes(call.media)
-        ack = self._request("ACK", call.remote_uri, call.local, call.remote, call.call_id, cseq, (), body)
-        call._acks[cseq] = self._send(call, ack)
+        ack = build_request(
+            self._host,
+            "ACK",
+            call.remote_uri,
+            local=call.local,
+            remote=call.remote,
+            call_id=call.call_id,
+            cseq=cseq,
+            body=body,
+        )
+        call.acks[cseq] = self._send(call, ack)
         if response.body:
             self._learn_media(call, response.body)
         if is_first:
@@ -490,15 +365,22 @@ class Agent:
     def _confirm(self, call: Call, status: int) -> None:
         was_ended = call.state is State.ENDED
         call.state, call.status = State.CONFIRMED, status
-        if call._is_cancelled or was_ended:  # the answer crossed our CANCEL
+        if call.is_cancelled or was_ended:  # the answer crossed our CANCEL
             self.end(call)
         elif self._on_confirmed is not None:
             self._on_confirmed(call)
 
     def _acknowledge_refusal(self, call: Call, response: Message) -> bytes:
         uri = call.invite.uri if not call.is_incoming and response.cseq == call.invite.cseq else call.remote_uri
-        ack = self._request(
-            "ACK", uri, call.local, response.value("To"), call.call_id, response.cseq, (), b"", branch=response.branch
+        ack = build_request(
+            self._host,
+            "ACK",
+            uri,
+            local=call.local,
+            remote=response.value("To"),
+            call_id=call.call_id,
+            cseq=response.cseq,
+            branch=response.branch,
         )
         return self._send(call, ack)
 
@@ -508,24 +390,6 @@ class Agent:
             call.remote_media = media_address(body)
         except WireError:
             call.remote_media = None
-
-    def _response(
-        self, request: Message, status: int, *, to: str = "", headers: Headers = (), body: bytes = b""
-    ) -> Message:
-        host = f"{self.address[0]}:{self.address[1]}"
-        lines = [
-            *(("Via", via) for via in request.values("Via")),
-            *(("Record-Route", route) for route in request.values("Record-Route")),
-            ("From", request.value("From")),
-            ("To", to or request.value("To")),
-            ("Call-ID", request.call_id),
-            ("CSeq", request.value("CSeq")),
-            *([("Contact", f"<sip:peer@{host}>")] if status < 300 else []),
-            *headers,
-            *([("Content-Type", "application/sdp")] if body else []),
-        ]
-        phrase = PHRASES.get(status, "Because")
-        return Message(method=request.method, status=status, phrase=phrase, headers=tuple(lines), body=body)
 
     def _offered(self, invite: Message, source: Address) -> None:
         plan = self._answer(invite)
@@ -541,8 +405,7 @@ class Agent:
         if plan.rings:
             call.state = State.RINGING
             self._respond(call, invite, 180)
-        if plan.hang_up_after_s is not None:
-            call._running["hang up"] = _Retransmission(b"", source, plan.hang_up_after_s, 0, 0, lambda: None)
+        call.hang_up_after_s = plan.hang_up_after_s
         if plan.after_s is None:
             return
         if plan.after_s <= 0:
@@ -551,8 +414,8 @@ class Agent:
             self.after(plan.after_s, lambda: self._respond_invite(call, plan.status, plan.headers))
 
     def _respond(self, call: Call, request: Message, status: int, headers: Headers = (), body: bytes = b"") -> bytes:
-        response = self._response(request, status, to=call.local, headers=headers, body=body)
-        call._answers[f"{request.method} {request.branch}"] = response
+        response = build_response(self._host, request, status, to=call.local, headers=headers, body=body)
+        call.answers[f"{request.method} {request.branch}"] = response
         return self._send(call, response)
 
     def _respond_invite(self, call: Call, status: int, headers: Headers = ()) -> None:
@@ -572,7 +435,7 @@ class Agent:
             self._finish(call, "timeout", call.status)
 
     def _take_request(self, call: Call, request: Message, source: Address) -> None:
-        earlier = call._answers.get(f"{request.method} {request.branch}")
+        earlier = call.answers.get(f"{request.method} {request.branch}")
         if request.method == "ACK":
             self._acknowledged(call, request)
         elif earlier is not None:
@@ -597,9 +460,8 @@ class Agent:
         if call.state is State.CONFIRMED:
             return
         call.state = State.CONFIRMED
-        ending = call._running.pop("hang up", None)
-        if ending is not None:
-            self.after(ending.interval_s, lambda: self.end(call))
+        if call.hang_up_after_s is not None:
+            self.after(call.hang_up_after_s, lambda: self.end(call))
         if self._on_confirmed is not None:
             self._on_confirmed(call)
 

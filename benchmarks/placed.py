@@ -17,8 +17,8 @@ _SETTLE_S, _DRAIN_S = 0.3, 0.5
 class PlacedCalls:
     """N calls, call ``k`` to extension ``FIRST_EXTENSION + k``; stream 2k is the caller's, 2k+1 the officer's.
 
-    A context manager that owns its sockets and threads. The streams of a call begin 0.3 s after the officer's ACK: by then
-    both legs are joined, and what is lost from there on is the path's.
+    A context manager that owns its sockets and threads. The streams of a call begin 0.3 s after the officer's ACK: by
+    then both legs are joined, and what is lost from there on is the path's.
     """
 
     def __init__(self, calls: int, *, officer_address: Address = ("127.0.0.1", 0)) -> None:

@@ -12,7 +12,17 @@ ensure_load()
 
 from benchmarks._load import FINE_BUCKETS, Load  # noqa: E402 - it has to be built before it can be imported
 
-__all__ = ["ALAW", "Delays", "DescriptorsError", "Load", "Totals", "delays", "need_descriptors", "open_socket", "totals"]
+__all__ = [
+    "ALAW",
+    "Delays",
+    "DescriptorsError",
+    "Load",
+    "Totals",
+    "delays",
+    "need_descriptors",
+    "open_socket",
+    "totals",
+]
 
 ALAW = 8
 _FINE_MS, _COARSE_FROM_MS = 0.01, 100
@@ -20,7 +30,7 @@ _FINE_MS, _COARSE_FROM_MS = 0.01, 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
-    """One-way delays of packets, application to application, in ms; upper bounds of 10 us wide buckets (1 ms from 100 ms)."""
+    """One-way delays, application to application, in ms: upper bounds of buckets 10 us wide, 1 ms from 100 ms on."""
 
     p50: float
     p99: float
@@ -107,7 +117,7 @@ def need_descriptors(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
         raise DescriptorsError(
-            f"This run needs {count} open files and the limit is {hard}: raise it (ulimit -Hn, or nofile in limits.conf)."
+            f"This run needs {count} open files and the limit is {hard}: raise it (nofile in limits.conf)."
         )
     if soft != resource.RLIM_INFINITY and soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

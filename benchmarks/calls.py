@@ -1,0 +1,167 @@
+"""What does a recorded call cost the daemon, and does the load harm any call?
+
+Metric: CPU ms per call-second of the daemon's process in the steady state (all calls joined, none being set up); CPU
+ms per call of the set-up, with what the joined calls cost in that time taken off; packets lost; one-way delay through
+the daemon; calls that failed. A real recorder in a home of its own; callers and officers are scripted SIP peers, and
+from the joining on both stream A-law.
+Command: ``python -m benchmarks.calls --calls 200 --seconds 60 [--rate 20] [--bare] [--json]``.
+"""
+
+import argparse
+import collections
+import dataclasses
+import json
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.home import HomeError, RecorderHome
+from benchmarks.machine import cpu_ms, this_commit, this_machine
+from benchmarks.media import bare_command, print_table, summary, tell
+from benchmarks.paths import MediaPath, PathError
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.streams import DescriptorsError, delays, need_descriptors
+
+_FIRST_MEDIA_PORT, _LAST_MEDIA_PORT = 16384, 32767
+_PORTS_PER_CALL = 4
+_SETTLE_S, _NOTICE_AND_RINGING_S, _SEALED_S = 2.0, 90.0, 60.0
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
+_SERVICE = "Customer Service Centre"
+
+
+def _free_address() -> tuple[str, int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address: tuple[str, int] = probe.getsockname()
+        return address
+
+
+def _media_ports(calls: int) -> tuple[int, int]:
+    """Return a range below the ephemeral ports, with room for pairs in quarantine."""
+    last = _FIRST_MEDIA_PORT + _PORTS_PER_CALL * calls + _PORTS_PER_CALL * max(16, calls // 4) - 1
+    if last > _LAST_MEDIA_PORT:
+        raise HomeError(f"{calls} calls need media ports up to {last}, above {_LAST_MEDIA_PORT}: take fewer calls.")
+    return _FIRST_MEDIA_PORT, last
+
+
+def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
+    """Run the calls through a recorder and return its part of the document.
+
+    Raises:
+        HomeError: The recorder could not be run.
+        TimeoutError: A call did not end after it was hung up.
+    """
+    sip = _free_address()
+    extensions = [f"{FIRST_EXTENSION + index}:Officer {index + 1}:{_SERVICE}" for index in range(calls)]
+    with PlacedCalls(calls) as placed:
+        host, port = placed.officer.address
+        home = RecorderHome(
+            sip=f"{sip[0]}:{sip[1]}", next_hop=f"{host}:{port}", extensions=extensions, media_ports=_media_ports(calls)
+        )
+        with home:
+            return _through(home, placed, sip, seconds=seconds, rate=rate)
+
+
+def _through(
+    home: RecorderHome, placed: PlacedCalls, sip: tuple[str, int], *, seconds: float, rate: float
+) -> dict[str, Any]:
+    cpu_idle = cpu_ms(home.pid)
+    placed.place(sip, rate=rate, on_placed=lambda count: _progress(f"{count} calls placed"))
+    joined = placed.wait_joined(_NOTICE_AND_RINGING_S, lambda count: _progress(f"{count} calls joined"))
+    cpu_joined, joined_at_s = cpu_ms(home.pid), time.monotonic()
+    _progress(f"{joined} calls joined; measuring for {seconds:g} s")
+    time.sleep(_SETTLE_S)
+    before, cpu_before, began = placed.load.histogram(), cpu_ms(home.pid), time.monotonic()
+    time.sleep(seconds)
+    after, cpu_after, ended = placed.load.histogram(), cpu_ms(home.pid), time.monotonic()
+    packets = placed.cease()
+    placed.hang_up()
+    rows = _rows_at_end(home, placed.count)
+    steady = (cpu_after - cpu_before) / (max(joined, 1) * (ended - began))
+    overlap_s = sum(joined_at_s - at for at in placed.joined_at_s.values())
+    delay = delays(after, before)
+    outcomes = collections.Counter(str(row.get("outcome")) for row in rows)
+    return {
+        "cpu_ms_per_call_second": round(steady, 4),
+        "setup_cpu_ms_per_call": round((cpu_joined - cpu_idle - steady * overlap_s) / placed.count, 2),
+        "packets_sent": packets.sent,
+        "packets_lost": packets.lost,
+        "packets_damaged": packets.damaged + packets.strayed,
+        "late_sends": packets.late_sends,
+        "delay_ms": dataclasses.asdict(delay) if delay else None,
+        "calls": placed.count,
+        "failed_calls": placed.count - min(joined, outcomes["recorded"]),
+        "outcomes": dict(outcomes),
+        "lost_segments": sum(part.get("kind") == "lost" for row in rows for part in row.get("segments", [])),
+        "seconds": round(ended - began, 3),
+    }
+
+
+def _rows_at_end(home: RecorderHome, calls: int) -> list[dict[str, Any]]:
+    """Wait until every call has its outcome, or a minute has gone, and return the rows there are."""
+    deadline = time.monotonic() + _SEALED_S
+    while True:
+        rows = home.find()
+        has_ended = [row for row in rows if row.get("outcome") and row.get("ended_at")]
+        if len(has_ended) >= calls or time.monotonic() > deadline:
+            return rows
+        time.sleep(0.5)
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{line:60}", end="", file=sys.stderr, flush=True)
+
+
+def with_bare(document: dict[str, Any], *, calls: int, seconds: float) -> dict[str, Any]:
+    """Run the bare loop under the same load and add it, and the ratio, to the document."""
+    tell("\nthe bare loop in the same conditions")
+    with MediaPath(bare_command(), calls) as path:
+        bare = summary([path.run(seconds=seconds)])
+    floor = bare["cpu_ms_per_call_second"]
+    ratio = round(document["cpu_ms_per_call_second"] / floor, 2) if floor else None
+    return {**document, "bare": bare, "ratio": ratio}
+
+
+def _print(document: dict[str, Any]) -> None:
+    paths = {"daemon": document}
+    if "bare" in document:
+        paths["bare"] = document["bare"]
+    print_table(paths)
+    print(f"set-up: {document['setup_cpu_ms_per_call']} CPU ms per call")
+    print(f"calls: {document['calls']}, failed: {document['failed_calls']}, outcomes: {document['outcomes']}")
+    if "ratio" in document:
+        print(f"the daemon costs {document['ratio']} times the bare loop")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 done, 1 failed with a reason or a call failed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calls", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--calls", type=int, default=200, help="calls at the same time")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the steady state that is measured")
+    parser.add_argument("--rate", type=float, default=20.0, help="calls placed a second")
+    parser.add_argument("--bare", action="store_true", help="run the bare loop beside it, and give the ratio")
+    parser.add_argument("--json", action="store_true", help="one document on standard output")
+    options = parser.parse_args(arguments)
+    if options.calls < 1 or options.seconds <= 0 or options.rate <= 0:
+        parser.error("calls, seconds and rate must be above 0")
+    try:
+        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate)
+        if options.bare:
+            document = with_bare(document, calls=options.calls, seconds=options.seconds)
+    except (DescriptorsError, HomeError, PathError, TimeoutError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    if options.json:
+        print(json.dumps(document, indent=2))
+    else:
+        _print(document)
+    return 0 if document["failed_calls"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

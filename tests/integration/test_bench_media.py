@@ -1,0 +1,139 @@
+"""The load, the bare loop and the media benchmark are alive: streams arrive intact and the figures are there."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks import media
+from benchmarks.machine import cpu_ms
+from benchmarks.paths import MediaPath, PathError
+from benchmarks.streams import ALAW, DescriptorsError, Load, delays, need_descriptors, open_socket, totals
+
+from benchmarks._load import payload  # isort: skip - built by streams
+
+FIGURES = {"cpu_ms_per_call_second", "packets_sent", "packets_lost", "packets_damaged", "delay_ms"}
+
+
+@pytest.fixture
+def load() -> Iterator[Load]:
+    opened = Load(capacity=4)
+    yield opened
+    opened.close()
+
+
+def await_received(load: Load, stream: int, name: str, count: int) -> int:
+    deadline = time.monotonic() + 5
+    while load.counts(stream)[name] < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return load.counts(stream)[name]
+
+
+def test_the_bare_loop_passes_every_stream_intact() -> None:
+    with MediaPath(media.bare_command(), 5) as path:
+        result = path.run(seconds=1)
+    packets = result.packets
+    assert packets.sent > 5 * 2 * 50
+    assert (packets.lost, packets.damaged, packets.strayed, packets.duplicates, packets.other) == (0, 0, 0, 0, 0)
+    assert result.delay_ms is not None
+    assert 0 < result.delay_ms.p50 <= result.delay_ms.p99 <= result.delay_ms.p99_9 <= result.delay_ms.max
+
+
+def test_a_path_that_ends_is_told() -> None:
+    with MediaPath(["false"], 1) as path, pytest.raises(PathError, match="ended before"):
+        path.run(seconds=1)
+
+
+def rtp(content: bytes) -> bytes:
+    return bytes([0x80, ALAW]) + bytes(10) + content
+
+
+def test_each_packet_is_judged(load: Load) -> None:
+    with open_socket() as near, open_socket() as far:
+        load.add_stream(0, near, far.getsockname(), pt=ALAW, peer=1)
+        load.start()
+        fresh = [payload(1, number, time.monotonic_ns()) for number in range(4)]
+        damaged = bytearray(fresh[3])
+        damaged[-1] ^= 1
+        for content in (fresh[0], fresh[2], fresh[1], fresh[2], bytes(damaged), payload(3, 0, 0), bytes(160), b"short"):
+            far.sendto(rtp(content), near.getsockname())
+        assert await_received(load, 0, "other", 2) == 2
+        load.stop()
+        counts = load.counts(0)
+    judged = {name: counts[name] for name in ("received", "reordered", "duplicates", "damaged", "strayed")}
+    assert judged == {"received": 3, "reordered": 1, "duplicates": 1, "damaged": 1, "strayed": 1}
+
+
+def test_a_stream_is_paced_and_says_what_it_sent(load: Load) -> None:
+    with open_socket() as near, open_socket() as far:
+        far.settimeout(5)
+        load.add_stream(2, near, far.getsockname(), pt=ALAW, peer=3)
+        load.start()
+        load.begin(2)
+        packets = [far.recv(2048) for _ in range(10)]
+        load.stop()
+    for number, packet in enumerate(packets):
+        sent_ns = int.from_bytes(packet[20:28], "little")
+        assert packet[12:] == payload(2, number, sent_ns)
+    sequence = [int.from_bytes(packet[2:4]) for packet in packets]
+    assert [after - before for before, after in itertools.pairwise(sequence)] == [1] * 9
+    ticks = [int.from_bytes(packet[4:8]) for packet in packets]
+    assert [after - before for before, after in itertools.pairwise(ticks)] == [160] * 9
+
+
+def test_what_nobody_received_is_lost(load: Load) -> None:
+    with open_socket() as near, open_socket() as far:
+        load.add_stream(0, near, far.getsockname(), pt=ALAW, peer=1)
+        load.start()
+        load.begin(0)
+        await_received(load, 0, "sent", 5)
+        load.cease(0)
+        load.stop()
+        assert totals(load, [0]).lost == load.counts(0)["sent"] >= 5
+
+
+def test_a_slot_is_used_once(load: Load) -> None:
+    with open_socket() as near:
+        load.add_stream(0, near, ("127.0.0.1", 9), pt=ALAW, peer=1)
+        with pytest.raises(OSError, match="Invalid argument"):
+            load.add_stream(0, near, ("127.0.0.1", 9), pt=ALAW, peer=1)
+        with pytest.raises(OSError, match="Invalid argument"):
+            load.begin(4)
+
+
+def test_delays_are_upper_bounds_of_buckets() -> None:
+    histogram = [0] * 19901
+    histogram[2], histogram[9999], histogram[10000] = 989, 10, 1
+    found = delays(histogram)
+    assert found is not None
+    assert (found.p50, found.p99, found.p99_9, found.max) == (0.03, 100.0, 100.0, 101.0)
+    assert delays(histogram, histogram) is None
+
+
+def test_too_many_descriptors_are_refused_with_the_limit() -> None:
+    with pytest.raises(DescriptorsError, match=r"needs \d+ open files and the limit is \d+"):
+        need_descriptors(1 << 40)
+
+
+def test_an_unknown_process_has_no_cpu_time() -> None:
+    with pytest.raises(FileNotFoundError):
+        cpu_ms(1 << 30)
+
+
+def test_the_document_has_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert media.main(["--calls", "3", "--seconds", "1", "--rounds", "1", "--only", "bare", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == {"bare", "calls", "seconds", "rounds", "machine", "commit"}
+    assert set(document["bare"]) >= FIGURES
+    assert set(document["machine"]) == {"cpu", "cores", "kernel", "python"}
+    assert document["bare"]["packets_lost"] == 0
+
+
+def test_the_core_passes_every_stream_intact() -> None:
+    pytest.importorskip("audio._relay", reason="the media core is not built")
+    with MediaPath(media.core_command(), 3) as path:
+        packets = path.run(seconds=2).packets
+    assert packets.sent > 3 * 2 * 50
+    assert (packets.lost, packets.damaged, packets.strayed, packets.duplicates) == (0, 0, 0, 0)
