@@ -1,0 +1,78 @@
+"""Calls between two sipp through a SipEndpoint that joins its legs: an independent stack on either side."""
+
+import importlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+sip_process = importlib.import_module("sip_process")
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+pytestmark = [pytest.mark.peer, pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed")]
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def scenario(name: str) -> list[str]:
+    return ["-sn", name] if name in ("uac", "uas") else ["-sf", str(SCENARIOS / f"{name}.xml")]
+
+
+def sipp(folder: Path, name: str, port: int, calls: int, *more: str) -> subprocess.Popen[bytes]:
+    with (folder / f"{name}.out").open("wb") as screen:
+        command = ["sipp", *scenario(name), "-i", "127.0.0.1", "-p", str(port), "-m", str(calls), "-timeout", "15"]
+        command += ["-nostdin", "-trace_err", "-error_file", str(folder / f"{name}.err"), *more]
+        return subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT, cwd=folder)
+
+
+def wait_until_bound(port: int) -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"nothing listens on {port}")
+
+
+def story(folder: Path, name: str) -> str:
+    error = folder / f"{name}.err"
+    return error.read_text(errors="replace")[-2000:] if error.exists() else (folder / f"{name}.out").read_text()[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("caller", "officer", "calls"),
+    [
+        ("uac", "uas", 20),
+        ("uac_hold_update_info", "uas_talks", 1),
+        ("uac_cancel", "uas_cancelled", 1),
+        ("uac_refused", "uas_busy", 1),
+    ],
+)
+def test_call_through(tmp_path: Path, caller: str, officer: str, calls: int) -> None:
+    port = free_port()
+    uas = sipp(tmp_path, officer, port, calls)
+    try:
+        wait_until_bound(port)
+        with sip_process.EndpointProcess() as endpoint:
+            endpoint.do("b2bua", to=["127.0.0.1", port])
+            host, sip_port = endpoint.address
+            uac = sipp(tmp_path, caller, free_port(), calls, f"{host}:{sip_port}", "-d", "100", "-s", "2001")
+            assert uac.wait(20) == 0, story(tmp_path, caller)
+            assert uas.wait(10) == 0, story(tmp_path, officer)
+    finally:
+        if uas.poll() is None:
+            uas.kill()
+            uas.wait()
