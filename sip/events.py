@@ -84,7 +84,11 @@ class LegRang:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegAnswered:
-    """A 2xx arrived on a leg we dialled; it has been acknowledged. asserted_user is the answering identity."""
+    """A 2xx arrived on a leg we dialled; it has been acknowledged. asserted_user is the answering identity.
+
+    When we dialled without an offer, ``body`` is the far side's offer and its ACK waits for `Endpoint.answer_offer`
+    (RFC 3261 section 13.2.1).
+    """
 
     leg: LegId
     body: Body | None
@@ -128,7 +132,12 @@ class OfferReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferAnswered:
-    """Our re-INVITE was answered with 2xx; acknowledged already."""
+    """An answer to our offer arrived: the 2xx to our re-INVITE (acknowledged already), or the ACK of a delayed offer.
+
+    The ACK brings it when the peer's INVITE or re-INVITE had no SDP, so that our 200 made the offer; ``body`` is None
+    when that ACK has none. After a re-INVITE of ours without SDP, ``body`` is the peer's offer instead, and the ACK
+    waits for `Endpoint.answer_offer`.
+    """
 
     leg: LegId
     body: Body | None
@@ -239,7 +248,10 @@ class Endpoint(Protocol):
         """Send a provisional response to an offered leg: 180, or 183 with early media's SDP."""
 
     def answer(self, leg: LegId, body: Body | None) -> None:
-        """Send 200 to an offered leg."""
+        """Send 200 to an offered leg.
+
+        After an INVITE without an offer ``body`` is ours, and the peer's answer follows as OfferAnswered.
+        """
 
     def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
         """Send a final non-2xx response to an offered leg; no further event names it."""
@@ -254,10 +266,13 @@ class Endpoint(Protocol):
         """
 
     def offer(self, leg: LegId, body: Body | None) -> None:
-        """Send a re-INVITE; OfferAnswered or OfferRefused follows. 491 is retried after RFC 3261 14.1's delay."""
+        """Send a re-INVITE; OfferAnswered or OfferRefused follows. 491 is retried after RFC 3261 14.1's delay.
+
+        While another offer is open on the leg, or its ACK is awaited, it waits its turn; offers go out in order.
+        """
 
     def answer_offer(self, leg: LegId, body: Body | None) -> None:
-        """Answer the OfferReceived that is open on the leg with 200."""
+        """Answer the offer that is open on the leg: OfferReceived with 200, one that a 2xx brought in its ACK."""
 
     def refuse_offer(self, leg: LegId, status: int = 488) -> None:
         """Refuse the OfferReceived that is open on the leg."""

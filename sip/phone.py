@@ -111,7 +111,7 @@ class Phone:
 
     def play(self, wav: Path) -> None:
         """Send a WAV now; it takes the place of one that is being played."""
-        self._send("play", str(wav))
+        self._send("play", _text(wav))
 
     def record(self, wav: Path) -> None:
         """Write what is heard to a WAV (8 kHz, 16 bit, mono) from the next media on, or now in a call."""
@@ -186,6 +186,9 @@ class Phone:
 
 
 def _text(path: Path | None) -> str | None:
+    # Checked here: pjsua2 would find out inside a callback, where nobody hears of it.
+    if path is not None and not path.is_file():
+        raise PhoneError(f"no such WAV: {path}")
     return None if path is None else str(path)
 
 
