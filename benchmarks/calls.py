@@ -51,7 +51,6 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
 
     Raises:
         HomeError: The recorder could not be run.
-        TimeoutError: A call did not end after it was hung up.
     """
     sip = _free_address()
     extensions = [f"{FIRST_EXTENSION + index}:Officer {index + 1}:{_SERVICE}" for index in range(calls)]
@@ -77,7 +76,7 @@ def _through(
     time.sleep(seconds)
     after, cpu_after, ended = placed.load.histogram(), cpu_ms(home.pid), time.monotonic()
     packets = placed.cease()
-    placed.hang_up()
+    stuck = placed.hang_up()
     rows = _rows_at_end(home, placed.count)
     steady = (cpu_after - cpu_before) / (max(joined, 1) * (ended - began))
     overlap_s = sum(joined_at_s - at for at in placed.joined_at_s.values())
@@ -93,6 +92,7 @@ def _through(
         "delay_ms": dataclasses.asdict(delay) if delay else None,
         "calls": placed.count,
         "failed_calls": placed.count - min(joined, outcomes["recorded"]),
+        "never_ended": stuck,
         "outcomes": dict(outcomes),
         "lost_segments": sum(part.get("kind") == "lost" for row in rows for part in row.get("segments", [])),
         "seconds": round(ended - began, 3),
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate)
         if options.bare:
             document = with_bare(document, calls=options.calls, seconds=options.seconds)
-    except (DescriptorsError, HomeError, PathError, TimeoutError) as error:
+    except (DescriptorsError, HomeError, PathError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(document, indent=2))
     else:
         _print(document)
-    return 0 if document["failed_calls"] == 0 else 1
+    return 0 if document["failed_calls"] == document["never_ended"] == 0 else 1
 
 
 if __name__ == "__main__":

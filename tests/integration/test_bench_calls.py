@@ -18,7 +18,7 @@ def test_streams_run_between_callers_and_officers_once_they_are_joined() -> None
         assert placed.wait_joined(5) == 4
         time.sleep(1)
         packets = placed.cease()
-        placed.hang_up()
+        assert placed.hang_up() == 0
         assert {call.ended_by for call in placed.officer.incoming()} == {"them"}
     assert packets.sent > 4 * 2 * 40
     assert (packets.lost, packets.damaged, packets.strayed, packets.other) == (0, 0, 0, 0)
