@@ -10,19 +10,21 @@ import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from recorder.domain.policy import CardPayment, Extension, NoticeWhen, Service
+from recorder.domain.policy import Extension, Service
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from sip.events import Address
 
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
 WRITER_PERIOD_S = 1.0
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound
 
 
 class ConfigError(Exception):
@@ -41,7 +43,7 @@ class Site:
 class Sip:
     """Where SIP is spoken."""
 
-    listen: Address = Address(host="127.0.0.1", port=5060)
+    listen: Address = field(default_factory=lambda: Address(host="127.0.0.1", port=5060))
     advertised: Address | None = None
     no_reply_s: float = 2.0
     watch_every_s: float = 10.0
@@ -95,6 +97,11 @@ class Retention:
     """How long recordings are kept."""
 
     retention_days: int = 90
+
+    @property
+    def retention_duration(self) -> timedelta:
+        """Return the period as a duration."""
+        return timedelta(days=self.retention_days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +163,8 @@ def read(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     reader = _Reader(path, text)
-    config = reader.build(Config, table, "")
-    config = dataclasses.replace(config, sha256=hashlib.sha256(content).hexdigest())
+    built: Config = reader.build(Config, table, "")
+    config = dataclasses.replace(built, sha256=hashlib.sha256(content).hexdigest())
     _check(config, reader)
     return config
 
@@ -199,7 +206,9 @@ class _Reader:
         try:
             return kind(**values)
         except TypeError:
-            needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING and f.name not in values]
+            needed = [
+                f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING and f.name not in values
+            ]
             self.fail(f"[[{section}]] needs {', '.join(needed)}", section, "", entry)
 
     def _value(self, hint: Any, value: Any, section: str, key: str, entry: int) -> Any:  # noqa: ANN401
@@ -221,7 +230,9 @@ class _Reader:
         if not isinstance(value, list):
             self.fail(f"{key} must be a list", section or key, key, entry)
         if dataclasses.is_dataclass(arguments[0]) and arguments[0] is not Address:
-            return tuple(self.build(typing.cast("type[Any]", arguments[0]), item, key, i) for i, item in enumerate(value))
+            return tuple(
+                self.build(typing.cast("type[Any]", arguments[0]), item, key, i) for i, item in enumerate(value)
+            )
         if len(arguments) == 2 and arguments[1] is not Ellipsis and len(value) != 2:
             self.fail(f"{key} must be two numbers: [first, last]", section, key, entry)
         return tuple(self._value(arguments[0], item, section, key, entry) for item in value)
@@ -273,14 +284,15 @@ def _check_pause(config: Config, reader: _Reader) -> None:
     least = DIGIT_WINDOW_S + DETECTOR_LAG_S + WRITER_PERIOD_S
     if pause.look_back_s < least:
         reader.fail(
-            f"look_back_s is {pause.look_back_s:g}: shorter than digit window + detector lag + writer period ({least:g} s), "
-            "so digits could be written before they are recognised",
+            f"look_back_s is {pause.look_back_s:g}: shorter than digit window + detector lag + writer period "
+            f"({least:g} s), so digits could be written before they are recognised",
             "pause",
             "look_back_s",
         )
     if not 0 <= pause.erase_s <= pause.look_back_s - WRITER_PERIOD_S:
         reader.fail(
-            f"erase_s is {pause.erase_s:g}: it must lie in [0, look_back_s - {WRITER_PERIOD_S:g}], only what is in memory can be erased",
+            f"erase_s is {pause.erase_s:g}: it must lie in [0, look_back_s - {WRITER_PERIOD_S:g}]; "
+            "only what is in memory can be erased",
             "pause",
             "erase_s",
         )
@@ -298,7 +310,12 @@ def _check_names(config: Config, reader: _Reader) -> None:
     for i, extension in enumerate(config.extension):
         if extension.service not in services:
             known = ", ".join(sorted(services)) or "none"
-            reader.fail(f"extension {extension.number} names service {extension.service!r}; known are {known}", "extension", "service", i)
+            reader.fail(
+                f"extension {extension.number} names service {extension.service!r}; known are {known}",
+                "extension",
+                "service",
+                i,
+            )
         if extension.number in numbers:
             reader.fail(f"extension {extension.number} is there twice", "extension", "number", i)
         numbers.add(extension.number)
@@ -311,7 +328,7 @@ def _check_names(config: Config, reader: _Reader) -> None:
     try:
         ZoneInfo(config.site.timezone)
     except (ZoneInfoNotFoundError, ValueError):
-        reader.fail(f"timezone {config.site.timezone!r} is not known, try \"Europe/London\"", "site", "timezone")
+        reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
 
 
 def _check_network(config: Config, reader: _Reader) -> None:
@@ -323,12 +340,18 @@ def _check_network(config: Config, reader: _Reader) -> None:
                 reader.fail(f"{network!r} is no network, write 192.0.2.0/24", "peer", "networks", i)
     first, last = config.media.ports
     if not 1024 <= first < last <= 65535:
-        reader.fail(f"ports must be two numbers in [1024, 65535], the first one smaller; they are {first} and {last}", "media", "ports")
+        reader.fail(
+            f"ports must be two numbers in [1024, 65535], the first one smaller; they are {first} and {last}",
+            "media",
+            "ports",
+        )
     if config.media.address:
         try:
             ip_address(config.media.address)
         except ValueError:
             reader.fail(f"address {config.media.address!r} is not an IP address", "media", "address")
+    if (config.media.address or config.sip.listen.host) in WILDCARDS and config.media.advertised is None:
+        reader.fail("advertised must say which IP goes into SDP when address is a wildcard", "media", "advertised")
     if config.media.threads < 1:
         reader.fail("threads must be at least 1", "media", "threads")
     if config.retention.retention_days < 1:

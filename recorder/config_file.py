@@ -54,7 +54,7 @@ timezone = {_quote(answers.timezone)}   # times are kept in UTC and shown in thi
 [sip]
 listen = {_quote(str(answers.sip))}     # UDP, IP:PORT
 advertised = "off"              # IP:PORT in Via and Contact when it is not `listen` (NAT, virtual IP)
-no_reply_s = 2.0                # a target silent for this long is dead and the next one is tried: callers hear silence meanwhile
+no_reply_s = 2.0                # a target silent for this long is given up; callers hear silence meanwhile
 watch_every_s = 10.0            # OPTIONS to every target, so that a dead one is known before a caller needs it
 
 # Who may send us calls. Requests from elsewhere get no reply at all.
@@ -120,7 +120,7 @@ def _service(answers: Answers, service: str, today: date) -> str:
 [[service]]
 name = {_quote(service)}
 notice_when = {_quote(answers.notice_when.value)}     # before_ring, or after_answer (queues, hunt groups, voicemail)
-card_payment = {_quote(answers.card_payment.value)}          # pause while a card is read out, or discard the whole recording
+card_payment = {_quote(answers.card_payment.value)}          # pause while a card is paid with, or discard the recording
 erase_on_opt_out = {str(answers.erase_on_opt_out).lower()}        # erase what was recorded before an opt-out
 record_hold = true              # go on recording while a party is on hold
 mask_card_digits = false        # keep the caller's keyed digits from the officer's ear

@@ -16,6 +16,7 @@ _BASE = "http://recorder"
 _CALLS = "/api/calls"
 _EVENTS = "/api/events"
 _HEALTH = "/api/health"
+_AGENTS = "/api/agents"
 
 
 class DaemonUnavailableError(Exception):
@@ -85,7 +86,7 @@ def _result(response: httpx.Response) -> dict[str, Any]:
 class LiveClient:
     """Live calls, by the daemon's socket. Every method blocks; safe to share between threads.
 
-    Every method raises DaemonUnavailableError and DaemonRefusedError. Acts return the daemon's answer, which carries
+    ``authority`` is ``officer``, ``manager`` or ``token:NAME``. Every method raises DaemonUnavailableError and DaemonRefusedError. Acts return the daemon's answer, which carries
     ``call, state, reasons, position_s`` (a list of them under ``calls`` for an extension).
 
     Args:
@@ -142,6 +143,27 @@ class LiveClient:
     ) -> dict[str, Any]:
         """Resume every call of an extension."""
         return self._act(_extension_path(number, "resume"), actor, reason, authority)
+
+    def opt_out_extension(self, number: str, *, actor: str, reason: str, authority: str = "manager") -> dict[str, Any]:
+        """Stop recording every call of an extension that is in progress."""
+        return self._act(_extension_path(number, "opt-out"), actor, reason, authority)
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Return nominated extensions and who is at them."""
+        agents: list[dict[str, Any]] = self._send("GET", _AGENTS)["agents"]
+        return agents
+
+    def sign_on(self, extension: str, operator: str) -> dict[str, Any]:
+        """Sign an operator on at an extension."""
+        return self._send("POST", f"{_AGENTS}/{quote(extension, safe='')}/sign-on", json={"operator": operator})
+
+    def sign_off(self, extension: str) -> dict[str, Any]:
+        """Sign off whoever is at an extension."""
+        return self._send("POST", f"{_AGENTS}/{quote(extension, safe='')}/sign-off")
+
+    def reload(self) -> dict[str, Any]:
+        """Have the configuration read again."""
+        return self._send("POST", "/api/reload")
 
     def _act(self, path: str, actor: str, reason: str, authority: str) -> dict[str, Any]:
         return self._send("POST", path, headers=_headers(actor), json=_body(reason, authority))

@@ -1,0 +1,49 @@
+"""Server-sent events from any thread to every listener: bounded, so that a slow page holds nothing up."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+QUEUE = 256
+KEEP_ALIVE_S = 10.0
+
+
+class Broadcast:
+    """Hands what happens to whoever listens; a listener that falls behind loses the oldest and is told so."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: dict[asyncio.Queue[bytes], asyncio.AbstractEventLoop] = {}
+        self.dropped = 0
+
+    def publish(self, event: dict[str, Any]) -> None:
+        """Tell every listener; from any thread, never blocks."""
+        line = f"event: {event.get('event', 'message')}\ndata: {json.dumps(event)}\n\n".encode()
+        with self._lock:
+            listeners = list(self._listeners.items())
+        for queue, loop in listeners:
+            loop.call_soon_threadsafe(self._put, queue, line)
+
+    async def listen(self) -> AsyncIterator[bytes]:
+        """Yield events as they come, and a comment every ten seconds while there are none."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
+        with self._lock:
+            self._listeners[queue] = asyncio.get_running_loop()
+        try:
+            yield b": listening\n\n"
+            while True:
+                try:
+                    yield await asyncio.wait_for(queue.get(), KEEP_ALIVE_S)
+                except TimeoutError:
+                    yield b": still here\n\n"
+        finally:
+            with self._lock:
+                del self._listeners[queue]
+
+    def _put(self, queue: asyncio.Queue[bytes], line: bytes) -> None:
+        if queue.full():
+            queue.get_nowait()
+            self.dropped += 1
+        queue.put_nowait(line)

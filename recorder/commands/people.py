@@ -1,0 +1,201 @@
+"""Commands for accounts and tokens. The first admin is made by `recorder init`; everybody else by an admin."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recorder.commands.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    audit,
+    fail,
+    load_home,
+    people_of,
+    permit,
+    print_json,
+    print_table,
+    read_password,
+    say,
+    sign_in,
+)
+from recorder.domain.access import Act, Role, Scope
+from recorder.home import Home
+from recorder.people import PeopleError
+from recorder.people_database import open_people
+from recorder.tokens import TokenError, Tokens
+from recorder.works import utc_now
+
+users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
+tokens = typer.Typer(no_args_is_help=True, help="Tokens for other systems.")
+
+NewPasswordOption = Annotated[
+    Path | None, typer.Option("--new-password-file", metavar="FILE", help="A file with the account's new password.")
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
+
+
+def _admin(home: Home, name: str | None, password_file: Path | None, act: Act, subject: str) -> str:
+    person = sign_in(home, name, password_file, "a change to accounts or tokens")
+    permit(home, act, person, reason="", subject=subject, operator=None, details={})
+    return person.actor
+
+
+@users.command("add")
+def add_user(
+    account: NameArgument,
+    role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
+    display_name: Annotated[str, typer.Option("--display-name", help="As calls name their operator.")] = "",
+    team: Annotated[list[str] | None, typer.Option("--team")] = None,
+    extension: Annotated[str | None, typer.Option("--extension")] = None,
+    new_password_file: NewPasswordOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Make an account."""
+    place, _ = load_home(home)
+    actor = _admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    password = read_password(new_password_file, f"New password of {account}: ")
+    try:
+        note = people_of(place).add(
+            account, password, display_name=display_name, roles=role, teams=team or (), extension=extension
+        )
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    say(f"{account} can sign in as {', '.join(role)}")
+
+
+@users.command("password")
+def set_password(
+    account: NameArgument,
+    new_password_file: NewPasswordOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Set an account's password and unlock it; people may change their own."""
+    place, _ = load_home(home)
+    person = sign_in(place, name, password_file, "a new password")
+    if person.name != account:
+        permit(place, Act.MANAGE_PEOPLE, person, reason="", subject=account, operator=None, details={})
+    try:
+        note = people_of(place).set_password(account, read_password(new_password_file, f"New password of {account}: "))
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=person.actor)
+    say(f"{account} has a new password")
+
+
+@users.command("disable")
+def disable_user(
+    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Disable an account for good."""
+    place, _ = load_home(home)
+    actor = _admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    try:
+        note = people_of(place).disable(account)
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    say(f"{account} is disabled")
+
+
+@users.command("list")
+def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """List accounts."""
+    place, _ = load_home(home)
+    rows = [
+        {
+            "name": account.person.name,
+            "display_name": account.person.display_name,
+            "roles": sorted(account.person.roles),
+            "teams": list(account.person.teams),
+            "extension": account.person.extension,
+            "is_disabled": account.is_disabled,
+            "is_locked": account.locked_until is not None and account.locked_until > utc_now(),
+        }
+        for account in people_of(place).list()
+    ]
+    if json:
+        print_json(rows)
+        return
+    shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]  # type: ignore[arg-type]
+    columns = [("name", "Name"), ("display_name", "Operator"), ("roles", "Roles"), ("is_disabled", "Disabled")]
+    print_table(shown, columns, empty="there are no accounts; `recorder init` makes the first")
+
+
+def _tokens(home: Home) -> Tokens:
+    return Tokens(open_people(home.people), now=utc_now)
+
+
+@tokens.command("add")
+def add_token(
+    token: NameArgument,
+    scope: Annotated[list[Scope], typer.Option("--scope", help="Repeat for several.")],
+    extension: Annotated[list[str] | None, typer.Option("--extension", help="Only these; repeat for several.")] = None,
+    network: Annotated[list[str] | None, typer.Option("--network", metavar="CIDR", help="Only from here.")] = None,
+    days: Annotated[int | None, typer.Option("--days", min=1, help="Days until it expires.")] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Make a token; it is shown once."""
+    place, _ = load_home(home)
+    actor = _admin(place, name, password_file, Act.MANAGE_TOKENS, token)
+    expires_at = utc_now() + timedelta(days=days) if days else None
+    try:
+        made = _tokens(place).add(
+            token, scopes=scope, extensions=extension or (), networks=network or (), expires_at=expires_at
+        )
+    except TokenError as error:
+        fail(str(error))
+    audit(place, made.note, actor=actor)
+    if json:
+        print_json({"name": token, "token": made.secret})
+    else:
+        say("Keep it now, it cannot be shown again:")
+        typer.echo(made.secret)
+
+
+@tokens.command("revoke")
+def revoke_token(
+    token: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Make a token useless for good."""
+    place, _ = load_home(home)
+    actor = _admin(place, name, password_file, Act.MANAGE_TOKENS, token)
+    try:
+        note = _tokens(place).revoke(token)
+    except TokenError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    say(f"token {token} is revoked")
+
+
+@tokens.command("list")
+def list_tokens(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """List tokens, without their secrets."""
+    place, _ = load_home(home)
+    rows = [
+        {
+            "name": line.application.name,
+            "scopes": ", ".join(sorted(line.application.scopes)),
+            "extensions": ", ".join(sorted(line.application.extensions)),
+            "networks": ", ".join(line.networks),
+            "expires_at": line.expires_at.isoformat() if line.expires_at else None,
+            "is_revoked": line.is_revoked,
+        }
+        for line in _tokens(place).list()
+    ]
+    if json:
+        print_json(rows)
+    else:
+        columns = [("name", "Name"), ("scopes", "Scopes"), ("extensions", "Extensions"), ("is_revoked", "Revoked")]
+        print_table(rows, columns, empty="there are no tokens")

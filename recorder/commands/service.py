@@ -1,0 +1,133 @@
+"""Commands that run something: the daemon, the console, both, and the demo."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from recorder import daemon
+from recorder.commands.shared import HomeOption, fail, load_home, say
+from recorder.config import ConfigError
+from recorder.home import Home
+from recorder.hygiene import LimitError
+from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.notices import NoticeError
+from storage.errors import StorageError
+
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling too; never bodies or digits.")]
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    form = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
+    if verbose:
+        logging.getLogger("sip").setLevel(logging.DEBUG)
+
+
+def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
+    """Run the daemon: SIP, media, recording. Ends on SIGTERM, reloads on SIGHUP."""
+    _log_to_stderr(verbose)
+    try:
+        daemon.run(home.resolve())
+    except ConfigError as error:
+        fail(str(error), 2)
+    except (NoticeError, LimitError, StorageError, daemon.AlreadyRunningError, daemon.StartError) as error:
+        fail(str(error))
+
+
+def console(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
+    """Run the console: the pages and the HTTP interface."""
+    from recorder.console.run import ConsoleError, serve  # noqa: PLC0415 - a web framework that other commands need not load
+
+    _log_to_stderr(verbose)
+    place, config = load_home(home)
+    if config.console.listen is None:
+        fail("the console is off: set listen in [console] of recorder.toml", 2)
+    try:
+        serve(place, config)
+    except (ConsoleError, StorageError) as error:
+        fail(str(error))
+
+
+def up(home: HomeOption = Path()) -> None:
+    """Run daemon and console together until Ctrl-C; if one of them ends, the other is ended too."""
+    place, config = load_home(home)
+    commands = ["run"] + (["console"] if config.console.listen else [])
+    children = [start(place, command) for command in commands]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        wait_ready(place, children[0])
+        say(
+            f"listening for SIP on {config.sip.listen}"
+            + (f", console on http://{config.console.listen}" if config.console.listen else "")
+        )
+        while all(child.poll() is None for child in children):
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        say("stopping")
+    finally:
+        codes = [stop(child) for child in children]
+    if any(code not in (0, -signal.SIGTERM) for code in codes):
+        fail("a part of the recorder ended by itself; its messages are above")
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def start(home: Home, command: str, *, log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start a part of the recorder as a process of its own."""
+    arguments = [sys.executable, "-m", "recorder", command, "-C", str(home.root)]
+    if log is None:
+        return subprocess.Popen(arguments)  # noqa: S603 - ourselves
+    with log.open("ab") as file:
+        return subprocess.Popen(arguments, stderr=file, stdout=file)  # noqa: S603 - ourselves
+
+
+def stop(child: subprocess.Popen[bytes], within_s: float = 20.0) -> int:
+    """Ask a part to end; kill it if it does not. Return its exit code."""
+    if child.poll() is None:
+        child.terminate()
+    try:
+        return child.wait(within_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.0) -> None:
+    """Wait until the daemon answers on its socket, or leave with a sentence."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            fail("the daemon did not start; its message is above, or in its log")
+        try:
+            with LiveClient(home.socket) as client:
+                client.health()
+            return
+        except (DaemonUnavailableError, DaemonRefusedError):
+            time.sleep(0.05)
+    fail(f"the daemon did not answer within {within_s:g} s")
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="End by itself, with the recording's JSON as the last line.")
+    ] = False,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where copy and picture go.")] = Path(
+        "demo-output"
+    ),
+) -> None:
+    """Show the main job: two phones talk, the officer pauses for a card number, the recording is checked."""
+    from recorder.demo import DemoError, show  # noqa: PLC0415 - phones and plotting, which nothing else needs
+
+    try:
+        show(output, once=once)
+    except DemoError as error:
+        fail(str(error))

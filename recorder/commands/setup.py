@@ -1,0 +1,287 @@
+"""`recorder init` and `recorder site-check`, and the messages that callers hear."""
+
+import getpass
+import resource
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audio.prompts import PromptError, speak
+from recorder import config as configuration
+from recorder import config_file
+from recorder.commands.shared import (
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    audit,
+    fail,
+    load_home,
+    os_user,
+    people_of,
+    print_json,
+    print_table,
+    read_password,
+    say,
+)
+from recorder.config import Config, ConfigError, parse_address
+from recorder.domain.access import Role
+from recorder.domain.policy import CardPayment, Extension, NoticeWhen
+from recorder.home import Home
+from recorder.hygiene import LimitError, raise_descriptors
+from recorder.notices import NoticeError, NoticeStore, install_shipped
+from recorder.people import PeopleError, count_usable
+from recorder.people_database import AuditNote
+from sip.events import Address
+from storage.errors import StorageError
+from storage.index import Index, sqlite_url
+from storage.keys import EpochKeys, NodeKeys, current_public
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    sip: Annotated[str | None, typer.Option("--sip", metavar="IP:PORT", help="Where to listen for SIP.")] = None,
+    next_hop: Annotated[str | None, typer.Option("--next-hop", metavar="IP:PORT", help="The PBX.")] = None,
+    extension: Annotated[
+        list[str] | None,
+        typer.Option("--extension", metavar="NUMBER:OPERATOR:SERVICE", help="A nominated extension; repeat."),
+    ] = None,
+    media_ports: Annotated[
+        str, typer.Option("--media-ports", metavar="A-B", help="RTP and RTCP ports.")
+    ] = "30000-33999",
+    console: Annotated[str, typer.Option("--console", metavar="IP:PORT|off")] = "127.0.0.1:8080",
+    admin: Annotated[str | None, typer.Option("--admin", metavar="NAME", help="The first account.")] = None,
+    password_file: PasswordOption = None,
+    site: Annotated[str, typer.Option("--site", help="Name of the council.")] = "Recorder",
+    timezone: Annotated[str, typer.Option("--timezone")] = "Europe/London",
+    notice_when: Annotated[NoticeWhen | None, typer.Option("--notice-when", help="When the notice plays.")] = None,
+    card_payment: Annotated[CardPayment | None, typer.Option("--card-payment", help="On a card payment.")] = None,
+    erase_on_opt_out: Annotated[bool, typer.Option(help="Erase what was recorded before an opt-out.")] = False,
+    decided_by: Annotated[str | None, typer.Option("--decided-by", metavar="NAME", help="Who decided.")] = None,
+) -> None:
+    """Make a recorder's folder: configuration, keys, index, messages, first account. Asks for what is not given."""
+    if folder.exists() and any(folder.iterdir()):
+        fail(f"{folder} is not empty; give a new folder, or remove what is in it", 2)
+    sip = sip or _ask("--sip", "Where to listen for SIP, IP:PORT", "127.0.0.1:5060")
+    next_hop = next_hop or _ask("--next-hop", "Address of the PBX, IP:PORT", "")
+    extensions = extension or _ask_extensions()
+    admin = admin or _ask("--admin", "Name of the first account", getpass.getuser())
+    asked_all = sys.stdin.isatty() and notice_when is None
+    if asked_all:
+        notice_when = NoticeWhen(_ask("--notice-when", "Notice before_ring or after_answer", "before_ring"))
+        card_payment = CardPayment(_ask("--card-payment", "On card payments pause or discard", "pause"))
+        decided_by = decided_by or _ask("--decided-by", "Who decided this", admin)
+    answers = config_file.Answers(
+        site=site,
+        timezone=timezone,
+        sip=_address(sip, "--sip"),
+        next_hop=_address(next_hop, "--next-hop"),
+        extensions=tuple(_extension(text) for text in extensions),
+        media_ports=_ports(media_ports),
+        console=None if console == "off" else _address(console, "--console"),
+        admin=admin,
+        decided_by=decided_by or admin,
+        card_payment=card_payment or CardPayment.PAUSE,
+        notice_when=notice_when or NoticeWhen.BEFORE_RING,
+        erase_on_opt_out=erase_on_opt_out,
+    )
+    password = read_password(password_file, f"Password of {admin} (at least 12 characters): ")
+    _make(Home(folder.resolve()), answers, password)
+    say(f"{folder} is ready; `recorder site-check -C {folder}` looks it over, `recorder up -C {folder}` starts it")
+
+
+def _ask(option: str, question: str, default: str) -> str:
+    if not sys.stdin.isatty():
+        fail(f"give {option}, or run this on a terminal to be asked", 2)
+    return str(typer.prompt(question, default=default or None))
+
+
+def _ask_extensions() -> list[str]:
+    found = [_ask("--extension NUMBER:OPERATOR:SERVICE", "First nominated extension, NUMBER:OPERATOR:SERVICE", "")]
+    while more := typer.prompt("Another one, or Enter", default="", show_default=False):
+        found.append(more)
+    return found
+
+
+def _address(text: str, option: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        fail(f"{option}: {error}", 2)
+
+
+def _extension(text: str) -> Extension:
+    parts = [part.strip() for part in text.split(":")]
+    if len(parts) != 3 or not all(parts):
+        fail(f"--extension: {text!r} is not NUMBER:OPERATOR:SERVICE, such as 2001:alice:Revenues", 2)
+    return Extension(number=parts[0], operator=parts[1], service=parts[2])
+
+
+def _ports(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdigit() and last.isdigit()):
+        fail(f"--media-ports: {text!r} is not A-B, such as 30000-33999", 2)
+    return int(first), int(last)
+
+
+def _make(home: Home, answers: config_file.Answers, password: str) -> None:
+    now = datetime.now(UTC)
+    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home.root.chmod(0o700)
+    home.config.touch(mode=0o600)
+    home.config.write_text(config_file.text(answers, now.date()))
+    try:
+        configuration.read(home.config)
+        note = people_of(home).add(answers.admin, password, roles=[Role.ADMIN, Role.DPO])
+        NodeKeys.create(home.root)
+        EpochKeys(home.root / "keys" / "epochs", home.private_keys).ensure_epochs(now)
+        Index(sqlite_url(home.index)).close()
+        install_shipped(NoticeStore(home.notices))
+    except (ConfigError, PeopleError, StorageError, NoticeError, OSError) as error:
+        _undo(home)
+        fail(str(error), 2)
+    home.state.mkdir(mode=0o700, exist_ok=True)
+    home.recordings.mkdir(mode=0o700, exist_ok=True)
+    decided = {"notice_when": answers.notice_when.value, "card_payment": answers.card_payment.value}
+    details = {**decided, "erase_on_opt_out": answers.erase_on_opt_out, "decided_by": answers.decided_by}
+    actor = f"os:{os_user()}"
+    audit(home, AuditNote(act="recorder.init", subject="", details=details), actor=actor)
+    audit(home, note, actor=actor)
+
+
+def _undo(home: Home) -> None:
+    """Remove what this run made in a folder that was empty, so that it can be run again."""
+    for path in sorted(home.root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+# --- site-check
+
+
+def site_check(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """Look over configuration, keys, messages, limits and people; exit 1 if something keeps it from working."""
+    place, config = load_home(home)
+    findings = list(_findings(place, config))
+    if json:
+        print_json(findings)
+    else:
+        print_table(findings, [("level", ""), ("what", "Checked"), ("says", "Found")], empty="")
+    if any(finding["level"] == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _findings(home: Home, config: Config) -> Iterator[dict[str, Any]]:
+    def finding(level: str, what: str, says: str) -> dict[str, Any]:
+        return {"level": level, "what": what, "says": says}
+
+    yield finding("ok", "configuration", f"{len(config.extension)} nominated extensions, {len(config.route)} routes")
+    yield from _check_keys(home, finding)
+    for name in filter(None, (config.notice.first, config.notice.second)):
+        try:
+            message = NoticeStore(home.notices).load(name)
+            yield finding("ok", f"message {name}", f"version {message.version}, {message.prompt.duration_s:.1f} s")
+        except NoticeError as error:
+            yield finding("error", f"message {name}", str(error))
+    try:
+        limit = raise_descriptors(config.limits.max_calls)
+        yield finding("ok", "descriptors", f"{limit} are enough for {config.limits.max_calls} calls")
+    except LimitError as error:
+        yield finding("error", "descriptors", str(error))
+    yield _check_memory(config, finding)
+    pairs = (config.media.ports[1] - config.media.ports[0] + 1) // 2
+    if pairs < 2 * config.limits.max_calls:
+        says = f"{pairs} pairs carry {pairs // 2} calls, max_calls is {config.limits.max_calls}"
+        yield finding("warning", "media ports", says)
+    people = count_usable(people_of(home))
+    level, says = (
+        ("ok", f"{people} accounts") if people > 1 else ("warning", "one person holds every power; add a second")
+    )
+    yield finding(level, "people", says)
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
+    if pattern.startswith("|"):
+        yield finding(
+            "warning", "core files", f"the kernel pipes them to {pattern[1:].split()[0]}; the daemon makes none"
+        )
+    swap = [line.split()[0] for line in Path("/proc/swaps").read_text().splitlines()[1:]]
+    if swap:
+        yield finding("warning", "swap", f"{', '.join(swap)}: make sure that it is encrypted")
+
+
+def _check_keys(home: Home, finding: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a function of two lines above
+    try:
+        NodeKeys.load(home.root)
+        epoch = current_public(home.root / "keys" / "epochs", datetime.now(UTC))
+        level = "warning" if epoch.is_fallback else "ok"
+        yield finding(level, "keys", f"recordings are sealed to {epoch.month}")
+    except StorageError as error:
+        yield finding("error", "keys", str(error))
+    if home.private_keys.exists():
+        yield finding("warning", "private keys", "they lie on this machine: whoever has it can listen")
+
+
+def _check_memory(config: Config, finding: Any) -> dict[str, Any]:  # noqa: ANN401
+    needed = config.limits.max_calls * 160 * 1024
+    soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if not config.media.lock_memory:
+        return dict(finding("warning", "locked memory", "lock_memory is false: audio may reach swap"))
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        says = f"LimitMEMLOCK is {soft // 2**20} MiB, {config.limits.max_calls} calls lock {needed // 2**20} MiB"
+        return dict(finding("warning", "locked memory", says))
+    return dict(finding("ok", "locked memory", "the limit is high enough"))
+
+
+# --- messages
+
+notice = typer.Typer(no_args_is_help=True, help="The messages that callers hear.")
+
+
+@notice.command("list")
+def list_notices(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """List every version of every message; the highest of a name is in use."""
+    place, _ = load_home(home)
+    rows = NoticeStore(place.notices).versions()
+    if json:
+        print_json(rows)
+    else:
+        columns = [
+            ("name", "Message"),
+            ("version", "Version"),
+            ("duration_s", "Length, s"),
+            ("set_at", "Set"),
+            ("sha256", ""),
+        ]
+        print_table(rows, columns, empty="there are no messages")
+
+
+@notice.command("set")
+def set_notice(
+    message: Annotated[str, typer.Argument(metavar="first|second")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="WAV, FLAC or OGG.")],
+    home: HomeOption = Path(),
+) -> None:
+    """Make a sound file the newest version of a message; `recorder reload` brings it into use."""
+    place, _ = load_home(home)
+    try:
+        stored = NoticeStore(place.notices).put(message, file, by=os_user())
+    except (NoticeError, OSError) as error:
+        fail(str(error))
+    details = {"version": stored.version, "sha256": stored.sha256}
+    audit(place, AuditNote(act="notice.set", subject=message, details=details), actor=f"os:{os_user()}")
+    say(f"message {message}, version {stored.version}: {stored.prompt.duration_s:.1f} s; `recorder reload` uses it")
+
+
+@notice.command("generate")
+def generate_notice(
+    text: Annotated[Path, typer.Argument(metavar="TEXTFILE")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.flac")],
+    voice: Annotated[str, typer.Option("--voice", help="A voice of espeak-ng.")] = "en-gb",
+) -> None:
+    """Have espeak-ng speak a text into a sound file."""
+    try:
+        speak(text.read_text(), voice, output)
+    except (PromptError, OSError) as error:
+        fail(str(error))
+    say(f"{output} is ready; `recorder notice set first {output}` stores it")

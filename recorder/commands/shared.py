@@ -1,0 +1,170 @@
+"""What the commands share: the home option, one way to fail, tables for people and JSON for programs."""
+
+import getpass
+import json
+import os
+import pwd
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from recorder import config as configuration
+from recorder.config import Config, ConfigError
+from recorder.domain.access import Act, Allowed, Person, Refused, may
+from recorder.home import Home
+from recorder.people import REFUSED_SENTENCE, People, SignedIn
+from recorder.people_database import AuditNote, open_people
+from recorder.works import utc_now
+from storage.audit import AuditLog
+from storage.errors import AuditUnavailableError
+
+messages = Console(stderr=True, highlight=False)
+"""For everything that is not the result."""
+
+HomeOption = Annotated[
+    Path,
+    typer.Option("-C", "--home", envvar="RECORDER_HOME", help="The recorder's folder.", show_default="current folder"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+AsOption = Annotated[str | None, typer.Option("--as", metavar="NAME", help="The account of the person who acts.")]
+PasswordOption = Annotated[
+    Path | None,
+    typer.Option("--password-file", metavar="FILE", help="A file with the password, instead of asking for it."),
+]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit log.")]
+
+
+def fail(sentence: str, code: int = 1) -> NoReturn:
+    """Print a sentence on standard error and leave with an exit code."""
+    messages.print(f"recorder: {escape(clean(sentence))}", style="red" if messages.is_terminal else "")
+    raise typer.Exit(code)
+
+
+def say(sentence: str) -> None:
+    """Print a message on standard error."""
+    messages.print(escape(clean(sentence)))
+
+
+def clean(text: object) -> str:
+    """Return text with control characters in view, so that a caller's name cannot drive a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(text))
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False) + "\n")
+
+
+def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str) -> None:
+    """Print rows as a table for people: a drawn one on a terminal, tab-separated elsewhere.
+
+    Args:
+        rows: Values by key.
+        columns: Key and heading of each column.
+        empty: Said instead of an empty table.
+    """
+    listed = list(rows)
+    if not listed:
+        say(empty)
+        return
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(clean(row.get(key, "")) for key, _ in columns) + "\n" for row in listed)
+        return
+    table = Table(box=None, header_style="bold")
+    for _, heading in columns:
+        table.add_column(heading, overflow="fold")
+    for row in listed:
+        table.add_row(*(escape(clean(_shown(row.get(key)))) for key, _ in columns))
+    Console(highlight=False).print(table)
+
+
+def _shown(value: object) -> object:
+    return "" if value is None else value
+
+
+def load_home(root: Path) -> tuple[Home, Config]:
+    """Read a home's configuration, or leave with exit code 2 and the sentence."""
+    home = Home(root.resolve())
+    try:
+        return home, configuration.read(home.config)
+    except ConfigError as error:
+        fail(str(error), 2)
+
+
+def os_user() -> str:
+    """Return the operating system's name for who runs this."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid:{os.getuid()}"
+
+
+def read_password(path: Path | None, prompt: str) -> str:
+    """Return a password from the first line of a file, or ask for it on the terminal."""
+    if path is not None:
+        try:
+            return path.read_text().splitlines()[0]
+        except (OSError, UnicodeDecodeError, IndexError) as error:
+            fail(f"{path} holds no password: {getattr(error, 'strerror', None) or 'it is empty or not text'}", 2)
+    if not sys.stdin.isatty():
+        fail("a password is needed: give --password-file FILE", 2)
+    return getpass.getpass(prompt)
+
+
+def people_of(home: Home) -> People:
+    """Open the accounts of a home."""
+    try:
+        return People(open_people(home.people), now=utc_now)
+    except OSError as error:
+        fail(f"{home.people}: {error.strerror}")
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A person who may do an act, and how the audit log marks it."""
+
+    person: Person
+    is_break_glass: bool
+
+
+def sign_in(home: Home, name: str | None, password_file: Path | None, what: str) -> Person:
+    """Have a person sign in, or leave with a sentence; both are audited."""
+    if name is None:
+        fail(f"{what} takes a person: give --as NAME and --password-file FILE", 2)
+    result = people_of(home).verify(name, read_password(password_file, f"Password of {name}: "))
+    if not isinstance(result, SignedIn):
+        audit(home, result.note, actor=name)
+        fail(REFUSED_SENTENCE)
+    audit(home, result.note, actor=result.person.actor)
+    return result.person
+
+
+def permit(
+    home: Home, act: Act, person: Person, *, reason: str, subject: str, operator: str | None, details: Mapping[str, Any]
+) -> Permission:
+    """Decide whether a person may do an act on a recording, and audit it before it is done; or leave."""
+    decision = may(person, act, reason=reason, operator=operator)
+    if isinstance(decision, Refused):
+        note = AuditNote(act=f"{act.value}.refused", subject=subject, details={**details, "why": decision.reason})
+        audit(home, note, actor=person.actor, text=reason)
+        fail(decision.reason)
+    assert isinstance(decision, Allowed)
+    note = AuditNote(act=act.value, subject=subject, details={**details, "break_glass": decision.break_glass})
+    audit(home, note, actor=person.actor, text=reason)
+    return Permission(person, decision.break_glass)
+
+
+def audit(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:
+    """Write an audit entry, or leave: what cannot be audited does not happen."""
+    details = {**note.details, "os_user": os_user()}
+    try:
+        AuditLog(home.audit).append(act=note.act, actor=actor, subject=note.subject, details=details, text=text or None)
+    except AuditUnavailableError as error:
+        fail(f"{error}; nothing was done")

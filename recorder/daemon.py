@@ -1,0 +1,333 @@
+"""`recorder run`: puts the parts together and takes them apart again.
+
+Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
+appends; `clerk` and `filing` wait for disks; `media-events` and `socket` bring what happens to the call thread.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import secrets
+import select
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from audio.relay import Relay
+
+from audio import prompts
+from audio.types import RelayOptions
+from audio.writer import PausableWriter, WriterOptions
+from recorder import config as configuration
+from recorder.agents import SignOns
+from recorder.broadcast import Broadcast
+from recorder.clerk import Clerk
+from recorder.config import Config, ConfigError
+from recorder.control import Control
+from recorder.home import Home
+from recorder.hygiene import forbid_dumps, raise_descriptors
+from recorder.live_api import LiveApi, SocketServer
+from recorder.notices import NoticeError, NoticeStore
+from recorder.pauses import PauseRegister
+from recorder.problems import ProblemError
+from recorder.works import Sounds, Works
+from sip.b2bua import SipEndpoint
+from sip.events import SipEvent, SipOptions
+from sip.reactor import Reactor
+from storage.audit import AuditLog
+from storage.errors import AuditUnavailableError
+from storage.index import Index, sqlite_url
+from storage.keys import NodeKeys
+from storage.rows import row_from_json
+from storage.vault import Recovered, Vault, recover
+
+_log = logging.getLogger(__name__)
+
+SETTLE_S = 0.3
+"""From the last hang-up to the end of the loop: media legs close a moment after their calls."""
+FILING_S = 15.0
+"""How long a stop waits for recordings to be filed; what is not is recovered at the next start."""
+
+
+class AlreadyRunningError(Exception):
+    """Another daemon holds this home."""
+
+
+class StartError(Exception):
+    """The daemon cannot start; the sentence says why and what to do."""
+
+
+@contextlib.contextmanager
+def held(home: Home) -> Iterator[None]:
+    """Hold a home's lock for as long as the daemon runs.
+
+    Raises:
+        AlreadyRunningError: Another process holds it.
+    """
+    home.state.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunningError(f"a daemon is running in {home.root} already") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def open_index(home: Home, config: Config) -> Index:
+    """Open the index that the configuration names."""
+    return Index(config.storage.index_url or sqlite_url(home.index))
+
+
+def recover_all(home: Home, config: Config) -> list[Recovered]:
+    """Close what a dead daemon left open and put it into the index; nothing may be writing."""
+    node = NodeKeys.load(home.root)
+    recovered = recover(Vault(home.root, node), lambda _id: False)
+    index = open_index(home, config)
+    try:
+        for found in recovered:
+            if found.row:
+                index.save(row_from_json(found.row))
+    finally:
+        index.close()
+    return recovered
+
+
+def load_sounds(home: Home, config: Config) -> Sounds:
+    """Load everything that can be played.
+
+    Raises:
+        NoticeError: A message is missing or unreadable.
+    """
+    store = NoticeStore(home.notices)
+    return Sounds(
+        first=store.load(config.notice.first),
+        second=store.load(config.notice.second) if config.notice.second else None,
+        ringback=prompts.ringback(),
+        hold=prompts.hold_tone(),
+        failed=prompts.refused_tone(),
+        paused=prompts.paused_tone(),
+        resumed=prompts.resumed_tone(),
+        refused=prompts.refused_tone(),
+        still_paused=prompts.still_paused_tone(),
+    )
+
+
+class Daemon:
+    """The parts of a running recorder."""
+
+    def __init__(self, home: Home, config: Config) -> None:
+        self._home = home
+        self._reactor = Reactor()
+        self._broadcast = Broadcast()
+        self._stopping = threading.Event()
+        node = NodeKeys.load(home.root)
+        self._clerk, self._filing = Clerk("clerk"), Clerk("filing")
+        self._index = open_index(home, config)
+        media = config.media
+        self._relay = Relay(
+            RelayOptions(
+                address=media.address or config.sip.listen.host,
+                ports=media.ports,
+                threads=media.threads,
+                lock_memory=media.lock_memory,
+                dead_rtp_s=media.dead_rtp_s,
+            )
+        )
+        self._writer = PausableWriter(
+            self._relay,
+            on_failure=lambda key, error: self._reactor.submit(self._control.recording_failed, key, error),
+            options=WriterOptions(max_recordings=config.limits.max_calls),
+            **_fast_peaks(),
+        )
+        trusted = tuple(network for peer in config.peer for network in peer.networks)
+        options = SipOptions(
+            listen=config.sip.listen,
+            advertised=config.sip.advertised,
+            trusted=trusted,
+            watch_every_s=config.sip.watch_every_s,
+        )
+        self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
+        self._works = Works(
+            config=config,
+            sounds=load_sounds(home, config),
+            endpoint=self._endpoint,
+            scheduler=self._reactor,
+            relay=self._relay,
+            writer=self._writer,
+            vault=Vault(home.root, node),
+            index=self._index,
+            audit=AuditLog(home.audit),
+            pauses=PauseRegister(home.state / "pauses.json", self._clerk),
+            sign_ons=SignOns(home.state / "agents.json"),
+            clerk=self._clerk,
+            filing=self._filing,
+            operator_key=lambda operator: operator_key(node, operator),
+            publish=self._broadcast.publish,
+        )
+        self._control = Control(self._works, loop_mark(home))
+        api = LiveApi(self._works, self._control, self._broadcast, reload=self._reload)
+        self._socket = SocketServer(api.app(), home.socket)
+        self._media_events = threading.Thread(target=self._pump, name="media-events", daemon=True)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
+        self._relay.start()
+        self._writer.start()
+        self._media_events.start()
+        self._watch_targets()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._reactor.submit(self._stop))
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.submit(self._reload_by_signal))
+        self._socket.start()
+        _log.info("listening for SIP on %s", self._endpoint.address)
+        self._reactor.run()
+        self._close()
+
+    # --- events
+
+    def _on_sip(self, event: SipEvent) -> None:
+        self._control.receive(event)
+
+    def _pump(self) -> None:
+        """Carry the media core's events to the call thread; on a thread of its own."""
+        poller = select.poll()
+        poller.register(self._relay.event_fd, select.POLLIN)
+        while not self._stopping.is_set():
+            if poller.poll(200):
+                events = self._relay.events()
+                if events:
+                    self._reactor.submit(self._control.receive_media, events)
+
+    def _watch_targets(self) -> None:
+        """Ask targets for their health where there is another one to turn to."""
+        for route in self._works.config.route:
+            if len(route.targets) > 1:
+                for target in route.targets:
+                    self._endpoint.watch(target)
+
+    # --- reload
+
+    def _reload_by_signal(self) -> None:
+        try:
+            self._reload("signal")
+        except ProblemError as error:
+            _log.error("the configuration stays as it was: %s", error.detail)
+
+    def _reload(self, by: str) -> dict[str, Any]:
+        """Bring a changed file into force for new calls.
+
+        Raises:
+            ProblemError: It cannot be used; everything stays as it was.
+        """
+        old = self._works.config
+        try:
+            new = configuration.read(self._home.config)
+            sounds = load_sounds(self._home, new)
+        except (ConfigError, NoticeError) as error:
+            raise ProblemError(409, f"{error}.", title="Configuration refused") from error
+        changed = changes(old, new)
+        details = {"sha256": new.sha256, "before": old.sha256, "changed": changed}
+        try:
+            self._works.audit.append(act="config.reload", actor=by, subject="", details=details)
+        except AuditUnavailableError:
+            self._works.alarm("audit_unavailable")
+        self._works.config, self._works.sounds = new, sounds
+        needs_restart = [name for name in changed if name.split(".")[0] in ("sip", "media", "storage", "peer")]
+        _log.info("configuration reloaded, changed: %s", ", ".join(changed) or "nothing")
+        return {"sha256": new.sha256, "changed": changed, "needs_restart": needs_restart}
+
+    # --- the end
+
+    def _stop(self) -> None:
+        _log.info("stopping: %d calls are ended", self._control.live)
+        self._control.stop()
+        self._reactor.call_later(SETTLE_S, self._reactor.stop)
+
+    def _close(self) -> None:
+        self._socket.close()
+        deadline = time.monotonic() + FILING_S
+        while self._works.open_recordings and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self._works.open_recordings:
+            _log.error("%d recordings were not filed; the next start recovers them", len(self._works.open_recordings))
+        self._endpoint.close()
+        self._writer.close()
+        self._filing.close()
+        self._clerk.close()
+        self._stopping.set()
+        self._media_events.join(2)
+        self._relay.close()
+        self._index.close()
+
+
+def _fast_peaks() -> dict[str, Any]:
+    from audio import _relay  # noqa: PLC0415 - the compiled core is only needed here
+
+    return {"peaks": _relay.peaks}
+
+
+def changes(old: Config, new: Config) -> list[str]:
+    """Return the keys, dotted, that differ between two configurations."""
+    found = []
+    for section in (
+        "site",
+        "sip",
+        "emergency",
+        "media",
+        "notice",
+        "pause",
+        "storage",
+        "retention",
+        "console",
+        "limits",
+    ):
+        before, after = getattr(old, section), getattr(new, section)
+        found += [f"{section}.{k}" for k in before.__dataclass_fields__ if getattr(before, k) != getattr(after, k)]
+    found += [s for s in ("peer", "route", "service", "extension") if getattr(old, s) != getattr(new, s)]
+    return found
+
+
+def operator_key(node: NodeKeys, operator: str) -> str:
+    """Return the opaque folder name of an operator: the same for the same name on this node, no name in it."""
+    return hashlib.blake2b(operator.encode(), key=node.index_key, person=b"operator", digest_size=8).hexdigest()
+
+
+def loop_mark(home: Home) -> str:
+    """Return this recorder's mark against loops, made once."""
+    path = home.state / "loop_mark"
+    if not path.exists():
+        path.write_text(secrets.token_hex(8))
+    return path.read_text().strip()
+
+
+def run(root: Path) -> None:
+    """Run the daemon in a home until it is told to stop.
+
+    Raises:
+        ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError: A sentence each.
+    """
+    home = Home(root)
+    config = configuration.read(home.config)
+    forbid_dumps()
+    raise_descriptors(config.limits.max_calls)
+    with held(home):
+        for found in recover_all(home, config):
+            if found.problem:
+                _log.error("not recovered: %s", found.problem)
+            else:
+                _log.warning("recording %s was left open by a daemon that died; it is partial", found.id)
+        try:
+            daemon = Daemon(home, config)
+        except OSError as error:
+            raise StartError(
+                f"cannot listen on {config.sip.listen}: {error.strerror or error}; is another program using it?"
+            ) from error
+        daemon.run()

@@ -1,0 +1,73 @@
+"""A call that is none of our business, and every emergency call: signalling only, bodies untouched (P1).
+
+No media port, no notice, no gate, no limit. The two ends talk to one another; what they say never comes here.
+"""
+
+from typing import Any
+
+from recorder.domain import call as table
+from recorder.domain.call import Side
+from recorder.live_call import LiveCall
+from sip.events import Body, InfoReceived, LegAnswered, LegRang, OfferAnswered, OfferReceived, OfferRefused
+
+
+class PassedCall(LiveCall):
+    """Joins two legs by handing each one's bodies to the other."""
+
+    _body: Body | None = None
+    _status: int = 180
+
+    def rang(self, event: LegRang) -> None:
+        """Pass the provisional response on, early media's SDP and all."""
+        self._body, self._status = event.body, event.status
+        self.apply(table.Rang(has_media=event.body is not None))
+
+    def answered(self, event: LegAnswered) -> None:
+        """Pass the answer on."""
+        self._body = event.body
+        self.apply(table.Answered())
+
+    def reoffered(self, side: Side, event: OfferReceived) -> None:
+        """Pass an offer on; its answer comes back by `offer_answered`."""
+        other = self.legs.of(side.other)
+        if other is None:
+            return
+        self.works.endpoint.offer(other, event.body)
+
+    def offer_answered(self, side: Side, event: OfferAnswered) -> None:
+        """Pass an answer back."""
+        other = self.legs.of(side.other)
+        if other is not None:
+            self.works.endpoint.answer_offer(other, event.body)
+
+    def offer_refused(self, side: Side, event: OfferRefused) -> None:
+        """Pass a refusal back."""
+        other = self.legs.of(side.other)
+        if other is not None:
+            self.works.endpoint.refuse_offer(other, event.status)
+
+    def info(self, side: Side, event: InfoReceived) -> None:
+        """Pass an INFO on."""
+        other = self.legs.of(side.other)
+        if other is not None:
+            self.works.endpoint.send_info(other, event.body)
+
+    def offer_to_b(self) -> Body | None:
+        """Return A's offer as it is."""
+        return self.offered.body
+
+    def do(self, command: table.Command) -> None:
+        """Ring and answer A with B's words."""
+        if self.legs.a is None:
+            return
+        if isinstance(command, table.Ring):
+            self.works.endpoint.ring(self.legs.a, status=self._status, body=self._body)
+        elif isinstance(command, table.AnswerA):
+            self.works.endpoint.answer(self.legs.a, self._body)
+
+    def finish(self, end: str) -> None:
+        """Leave nothing behind."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what may be known of a call that is not ours: that it is there."""
+        return {"state": self.call.state.value, "started_at": self.started_at}

@@ -1,0 +1,555 @@
+"""A call of a nominated extension: announced, bridged through the media core, recorded, pausable.
+
+Runs on the call thread. What SDP and media legs have to do with one another is `recorder.party`'s; what is kept is
+`recorder.taping`'s; when what happens is the table's (`recorder.domain.call`).
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from audio.dtmf import CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
+from audio.types import (
+    ControlPressed,
+    DigitPressed,
+    DtmfPolicy,
+    MediaEvent,
+    MediaResumed,
+    MediaStopped,
+    Prompt,
+    PromptEnded,
+)
+from audio.types import LegId as MediaLegId
+from recorder.domain import call as table
+from recorder.domain.call import Call, Play, Side
+from recorder.domain.outcome import Facts, settle
+from recorder.domain.pausing import AGENT, CARD_DIGITS, HOLD, Authority, Final, PauseBook, PauseState, RefusedError
+from recorder.domain.policy import Nomination, Service, recording_id
+from recorder.live_call import LiveCall, Way
+from recorder.negotiation import offer_to_second
+from recorder.party import MediaError, Party
+from recorder.taping import PauseAnswer, Taping
+from recorder.works import Works, utc_now
+from sip.events import (
+    Body,
+    CallOffered,
+    InfoReceived,
+    LegAnswered,
+    LegId,
+    LegRang,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+)
+from storage.types import NoticeProof, Outcome, RecordingRow
+
+_log = logging.getLogger(__name__)
+
+CLOSING_S = 0.06
+"""How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
+
+FEW_LOST = 0.05
+"""Share of a notice's packets that a caller may report lost while it still counts as heard in full."""
+
+_INFO_MASK_BEFORE_S = 0.6
+_INFO_MASK_AFTER_S = 0.4
+"""An INFO comes after its tone began, by an unknown time: what may hold the tone is silenced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """An act on the recording of a call: what it did, and when that is on disk."""
+
+    answer: PauseAnswer
+    durable: "Future[None]"
+
+
+class RecordedCall(LiveCall):
+    """A `LiveCall` with media, a notice, and a recording."""
+
+    def __init__(
+        self,
+        works: Works,
+        offered: CallOffered,
+        call: Call,
+        way: Way,
+        nomination: Nomination,
+        *,
+        random_hex: str,
+        thread: int,
+        adopt: Callable[[LegId], None],
+        adopt_media: Callable[[MediaLegId], None],
+        ended: Callable[[], None],
+    ) -> None:
+        super().__init__(works, offered, call, way, adopt=adopt, ended=ended)
+        self.nomination = nomination
+        self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
+        self.operator = works.sign_ons.operator_of(nomination.extension)
+        self.service: Service = works.config.service_of(nomination.extension)
+        self.book = PauseBook()
+        self.taping: Taping | None = None
+        self._joined_at: datetime | None = None
+        self._blocked: str | None = None
+        self._fault: str | None = None
+        self._notice_began: datetime | None = None
+        self._notice_ended: datetime | None = None
+        self._sounds = works.sounds
+        pause = works.config.pause
+        self._keys = {pause.pause_keys: self._key_pause, pause.resume_keys: self._key_resume}
+        self._matcher = ControlMatcher(frozenset(self._keys))
+        self._card = CardRule(digits=pause.card_digits, within_s=pause.card_window_s)
+        self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
+
+    # --- before the table: can this offer be served?
+
+    def accept_offer(self) -> None:
+        """Open A's media leg and read its offer.
+
+        Raises:
+            MediaError: Nothing in it can be recorded (488).
+            PortsExhaustedError: No ports are left (503).
+        """
+        self.parties[Side.A].open()
+        self.parties[Side.A].take_offer(self.offered.body)
+
+    # --- SIP events
+
+    def rang(self, event: LegRang) -> None:
+        """Let A hear B's early media, if it has any."""
+        has_media = event.body is not None and self._try_answer(Side.B, event.body)
+        self.apply(table.Rang(has_media=has_media))
+
+    def answered(self, event: LegAnswered) -> None:
+        """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
+        party = self.parties[Side.B]
+        if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
+            self.apply(table.Answered())
+        else:
+            self._hang_up(table.HangUp(Side.B))
+            self.leg_ended(Side.B)
+            self.apply(table.Refused(488))
+
+    def leg_ended(self, side: Side) -> None:
+        """Close the media of a target that came to nothing: the next one gets its own."""
+        if side is Side.B:
+            self.parties[Side.B].close()
+
+    def reoffered(self, side: Side, event: OfferReceived) -> None:
+        """Answer a re-offer ourselves; hold is passed on to the other side (design section 3.5)."""
+        leg = self.legs.of(side)
+        assert leg is not None
+        party, other = self.parties[side], self.parties[side.other]
+        try:
+            answer = party.answer_reoffer(event.body, other.codec)
+        except MediaError as error:
+            _log.info("call %s: re-offer refused: %s", self.id, error)
+            self.works.endpoint.refuse_offer(leg, 488)
+            return
+        self.works.endpoint.answer_offer(leg, answer)
+        if event.body is not None:
+            self._session_changed(side)
+
+    def offer_answered(self, side: Side, event: OfferAnswered) -> None:
+        """Take the answer to an offer of ours."""
+        if event.body is not None and not self._try_answer(side, event.body):
+            _log.warning("call %s: side %s answered an offer with media that cannot be bridged", self.id, side.value)
+            return
+        self._hold_by_rule()
+
+    def offer_refused(self, side: Side, event: OfferRefused) -> None:
+        """Go on as before (RFC 3261 section 14.1)."""
+        _log.info("call %s: side %s refused a re-offer with %d", self.id, side.value, event.status)
+
+    def info(self, side: Side, event: InfoReceived) -> None:
+        """Take a digit from an INFO, and pass on what is not for us."""
+        try:
+            digit = parse_info_digit(event.body.content_type, event.body.content)
+        except InfoDigitError:
+            return
+        if digit is None:
+            self._pass_info(side, event.body)
+        elif side is self.call.outside:
+            self._outside_info(digit, event.body)
+        else:
+            self._officer_info(digit, event.body)
+
+    def _outside_info(self, digit: str, body: Body) -> None:
+        if self.taping is not None:
+            now_s = self.taping.position_s
+            self.taping.mask(now_s - _INFO_MASK_BEFORE_S, now_s + _INFO_MASK_AFTER_S)
+        self._outside_digit(digit)
+        if not self.service.mask_card_digits:
+            self._pass_info(self.call.outside, body)
+
+    def _officer_info(self, digit: str, body: Body) -> None:
+        for action in self._matcher.press(digit, time.monotonic_ns()):
+            self._officer_info_action(action, digit, body)
+
+    def _officer_info_action(self, action: ControlAction, digit: str, body: Body) -> None:
+        officer = self.call.officer
+        if action is ControlAction.SWALLOW:
+            self._control("*" + digit)
+        elif action is ControlAction.HOLD:
+            self.works.scheduler.call_later(1.6, self._release_star, body.content_type)
+        elif action is ControlAction.PASS:
+            self._pass_info(officer, body)
+        elif action in (ControlAction.REPLAY, ControlAction.REPLAY_AND_HOLD, ControlAction.REPLAY_AND_PASS):
+            self._replay_star(body.content_type)
+            if action is ControlAction.REPLAY_AND_PASS:
+                self._pass_info(officer, body)
+
+    def _release_star(self, content_type: str) -> None:
+        if self._matcher.wait(time.monotonic_ns()):
+            self._replay_star(content_type)
+
+    def _replay_star(self, content_type: str) -> None:
+        is_relay = content_type.split(";", 1)[0].strip().lower() == "application/dtmf-relay"
+        content = b"Signal=*\r\nDuration=160\r\n" if is_relay else b"*"
+        self._pass_info(self.call.officer, Body(content=content, content_type=content_type))
+
+    def _pass_info(self, side: Side, body: Body) -> None:
+        other = self.legs.of(side.other)
+        if other is not None and self.call.was_joined:
+            self.works.endpoint.send_info(other, body)
+
+    # --- media events
+
+    def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
+        """Take what the media core saw on one of the call's legs."""
+        side = next((side for side, party in self.parties.items() if party.media_leg == leg), None)
+        if side is None:
+            return
+        match event:
+            case PromptEnded():
+                self._prompt_ended(side, event)
+            case ControlPressed() if side is self.call.officer:
+                self._control(event.keys)
+            case DigitPressed() if side is self.call.outside:
+                self._outside_digit(event.digit)
+            case MediaStopped():
+                _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
+            case MediaResumed():
+                _log.info("call %s: RTP again on side %s", self.id, side.value)
+            case _:
+                pass
+
+    def _prompt_ended(self, side: Side, event: PromptEnded) -> None:
+        played = _PLAY_OF.get(event.tag)
+        if played is Play.NOTICE and side is self.call.outside:
+            self._notice_ended = utc_now()
+            self.apply(table.NoticeEnded(complete=event.complete and self._was_received(side, event)))
+        elif played is Play.SECOND and side is self.call.outside:
+            self.apply(table.SecondEnded())
+        elif played is Play.FAILED:
+            self.apply(table.ToneEnded())
+
+    def _was_received(self, side: Side, event: PromptEnded) -> bool:
+        lost = self.parties[side].remote_lost
+        return lost is None or lost <= event.packets_due * FEW_LOST
+
+    def _outside_digit(self, digit: str | None) -> None:
+        if not self.call.was_joined:
+            if digit == self.works.config.notice.second_key:
+                self.apply(table.SecondWanted())
+        elif self._card.count(time.monotonic_ns()) and self.book.state is PauseState.RECORDING:
+            self.pause(CARD_DIGITS, "rule:card_digits")
+
+    # --- acts on the recording
+
+    def pause(self, reason: str, by: str) -> Act:
+        """Pause the recording; the gate is shut when this returns.
+
+        Raises:
+            RefusedError: The recording has ended for good.
+        """
+        if self.taping is not None:
+            position_s = self.taping.pause(reason, by)
+        else:
+            self.book.pause(reason)
+            position_s = 0.0
+        return self._act(position_s)
+
+    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
+        """Take away the reasons that an authority may clear.
+
+        Raises:
+            RefusedError: Nothing to clear, or not for this authority.
+        """
+        if self.taping is not None:
+            position_s = self.taping.resume(authority, by, token=token)
+        else:
+            self.book.resume(authority, token=token)
+            position_s = 0.0
+        if self.book.state is PauseState.RECORDING:
+            self._card.forget()
+        return self._act(position_s)
+
+    def opt_out(self, reason: str, by: str) -> Act:
+        """Stop recording for the rest of the call; cannot be undone.
+
+        Raises:
+            RefusedError: The recording has ended for good already.
+        """
+        if self.taping is not None:
+            position_s = self.taping.end(Final.OPTED_OUT, reason, by)
+        else:
+            self.book.end(Final.OPTED_OUT)
+            position_s = 0.0
+        return self._act(position_s)
+
+    def _act(self, position_s: float) -> Act:
+        reasons = tuple(sorted(self.book.reasons))
+        answer = PauseAnswer(call=self.id, state=self.book.state, reasons=reasons, position_s=position_s)
+        durable = self.works.pauses.put(self.id, state=answer.state.value, reasons=list(reasons))
+        self.works.publish({"event": "call", **self.as_json()})
+        return Act(answer=answer, durable=durable)
+
+    def _control(self, keys: str) -> None:
+        if self.call.was_joined and keys in self._keys:
+            self._keys[keys]()
+
+    def _key_pause(self) -> None:
+        by = f"officer:{self.operator}"
+        try:
+            act = self.pause(AGENT, by)
+        except RefusedError:
+            self._tell_officer(self._sounds.refused)
+            return
+        self._audit("call.pause", by, act.answer)
+        self._confirm(act, self._sounds.paused)
+
+    def _key_resume(self) -> None:
+        by = f"officer:{self.operator}"
+        try:
+            act = self.resume(Authority.OFFICER, by)
+        except RefusedError:
+            self._tell_officer(self._sounds.refused)
+            return
+        self._audit("call.resume", by, act.answer)
+        is_open = act.answer.state is PauseState.RECORDING
+        self._confirm(act, self._sounds.resumed if is_open else self._sounds.still_paused)
+
+    def _audit(self, act: str, by: str, answer: PauseAnswer) -> None:
+        details = {"state": answer.state.value, "position_s": round(answer.position_s, 4), "carrier": "keys"}
+        self.works.clerk.submit(self.works.audit.append, act=act, actor=by, subject=self.id, details=details)
+
+    def _confirm(self, act: Act, sound: Prompt) -> None:
+        def on_disk(future: "Future[None]") -> None:
+            heard = sound if future.exception() is None else self._sounds.refused
+            self.works.scheduler.submit(self._tell_officer, heard)
+
+        act.durable.add_done_callback(on_disk)
+
+    def _tell_officer(self, sound: Prompt) -> None:
+        self.parties[self.call.officer].play(sound, tag=0)
+
+    # --- commands
+
+    @property
+    def ring_s(self) -> float | None:
+        """Return the service's time to ring."""
+        return self.service.ring_s
+
+    def offer_to_b(self) -> Body | None:
+        """Offer what can be bridged to A, from a leg of its own."""
+        party = self.parties[Side.B]
+        party.open()
+        return party.make_offer(offer_to_second(self.parties[Side.A].usable))
+
+    def do(self, command: table.Command) -> None:
+        """Do what has to do with media."""
+        match command:
+            case table.AnswerA():
+                self._answer_a()
+            case table.Ring():
+                self._ring_a(command)
+            case table.PlayTo():
+                self._play(command)
+            case table.StopPlaying():
+                for party in self.parties.values():
+                    party.stop_playing()
+            case table.JoinEarly():
+                self._bridge()
+            case table.Join():
+                self._join()
+            case _:
+                raise AssertionError(f"no rule for command {command}")
+
+    def _answer_a(self) -> None:
+        party, leg = self.parties[Side.A], self.legs.a
+        assert leg is not None
+        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codec))
+        self._listen_for_keys()
+
+    def _ring_a(self, command: table.Ring) -> None:
+        leg = self.legs.a
+        assert leg is not None
+        if not command.early:
+            self.works.endpoint.ring(leg)
+            return
+        self.works.endpoint.ring(leg, status=183, body=self.parties[Side.A].answer_first(self.parties[Side.B].codec))
+        self._bridge()
+
+    def _listen_for_keys(self) -> None:
+        outside = self.parties[self.call.outside]
+        outside.listen(DtmfPolicy.SWALLOW, tones=self.works.config.media.detect_tones)
+
+    def _play(self, command: table.PlayTo) -> None:
+        party = self.parties[command.side]
+        party.unbridge()
+        if command.what is Play.NOTICE:
+            self._notice_began = utc_now()
+        if command.what in (Play.NOTICE, Play.SECOND):
+            party.listen(DtmfPolicy.SWALLOW, tones=self.works.config.media.detect_tones)
+        party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
+
+    def _sound(self, what: Play) -> Prompt:
+        second = self._sounds.second or self._sounds.first
+        return {
+            Play.NOTICE: self._sounds.first.prompt,
+            Play.SECOND: second.prompt,
+            Play.RINGBACK: self._sounds.ringback,
+            Play.HOLD: self._sounds.hold,
+            Play.FAILED: self._sounds.failed,
+        }[what]
+
+    def _bridge(self) -> None:
+        a, b = self.parties[Side.A], self.parties[Side.B]
+        a.stop_playing()
+        assert a.media_leg is not None
+        assert b.media_leg is not None
+        self.works.relay.bridge(a.media_leg, b.media_leg)
+
+    def _join(self) -> None:
+        self._joined_at = utc_now()
+        outside, officer = self.parties[self.call.outside], self.parties[self.call.officer]
+        tones = self.works.config.media.detect_tones
+        outside.listen(DtmfPolicy.MASK if self.service.mask_card_digits else DtmfPolicy.PASS, tones=tones)
+        officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=tuple(self._keys))
+        self._bridge()
+        if not self.call.notice_complete:
+            self._blocked = "notice_not_heard"
+        elif self.book.final is None:
+            assert outside.media_leg is not None
+            assert officer.media_leg is not None
+            self.taping = Taping(self.works, self._row(), self.book, left=outside.media_leg, right=officer.media_leg)
+        self.works.publish({"event": "call", **self.as_json()})
+
+    def _session_changed(self, side: Side) -> None:
+        """Pass a side's new direction on to the other."""
+        other_leg, other = self.legs.of(side.other), self.parties[side.other]
+        if other_leg is not None and self.call.was_joined and other.direction != self.parties[side].direction:
+            self.works.endpoint.offer(other_leg, other.make_reoffer(self.parties[side].direction))
+        self._hold_by_rule()
+
+    def _hold_by_rule(self) -> None:
+        if self.service.record_hold or self.taping is None:
+            return
+        is_held = any(party.is_held for party in self.parties.values())
+        try:
+            if is_held and HOLD not in self.book.reasons:
+                self.pause(HOLD, "rule:hold")
+            elif not is_held and HOLD in self.book.reasons:
+                self.resume(Authority.RULE, "rule:hold")
+        except RefusedError:
+            _log.debug("call %s: recording has ended, hold changes nothing", self.id)
+
+    def _try_answer(self, side: Side, body: Body | None) -> bool:
+        try:
+            self.parties[side].take_answer(body)
+        except MediaError as error:
+            _log.info("call %s: side %s: %s", self.id, side.value, error)
+            return False
+        return True
+
+    # --- the end
+
+    def finish(self, end: str) -> None:
+        """Close media after its last packets, then the recording; file the row."""
+        self.works.pauses.drop(self.id)
+        for party in self.parties.values():
+            party.stop_playing()
+        self.works.scheduler.call_later(CLOSING_S, self._close, end)
+
+    def _close(self, end: str) -> None:
+        codecs = tuple(self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
+        for party in self.parties.values():
+            party.close()
+        facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self._blocked, fault=self._fault)
+        row = replace(self._row(), ended_at=utc_now(), codecs=(codecs[0], codecs[1]))
+        if self.taping is not None:
+            self.taping.finish(facts, row, self._file)
+            return
+        facts = replace(facts, opted_out=self.book.final is Final.OPTED_OUT)
+        outcome, reason = settle(facts)
+        self.works.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
+
+    def _file(self, row: RecordingRow) -> None:
+        """File the row; on the filing clerk's thread."""
+        try:
+            self.works.index.save(row)
+        except Exception as error:  # noqa: BLE001 - whatever the database says, the container is closed and can be re-indexed
+            self.works.alarm("index_unavailable")
+            _log.error("recording %s is not in the index (%s); `recorder recover` brings it back", row.id, error)
+        self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
+
+    def _row(self) -> RecordingRow:
+        due = (self._joined_at or self.started_at) + self.works.config.retention.retention_duration
+        return RecordingRow(
+            id=self.id,
+            started_at=self._joined_at or self.started_at,
+            ended_at=None,
+            direction=self.nomination.direction.value,
+            extension=self.nomination.extension.number,
+            operator=self.operator,
+            service=self.service.name,
+            caller=self.offered.asserted_user or self.offered.from_user,
+            called=self.offered.request_user,
+            outcome=Outcome.FAILED,
+            reason="in_progress",
+            notice=self._proof(),
+            opted_out=self.book.final is Final.OPTED_OUT,
+            card_payment=self.service.card_payment.value,
+            retention_due=due,
+            operator_key=self.works.operator_key(self.operator),
+        )
+
+    def _proof(self) -> NoticeProof:
+        first = self._sounds.first
+        return NoticeProof(
+            id=f"{first.name}/{first.version}",
+            sha256=first.sha256,
+            started_at=self._notice_began,
+            ended_at=self._notice_ended,
+            complete=bool(self.call.notice_complete),
+            proof="heard" if self.call.notice_complete else "none",
+            second_message=self.call.second_played,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call as `GET /api/calls` lists it."""
+        position_s = self.taping.position_s if self.taping is not None else None
+        return {
+            "id": self.id,
+            "call": self.id,
+            "started_at": self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "direction": self.nomination.direction.value,
+            "extension": self.nomination.extension.number,
+            "operator": self.operator,
+            "service": self.service.name,
+            "caller": self.offered.asserted_user or self.offered.from_user,
+            "called": self.offered.request_user,
+            "phase": self.call.state.value,
+            "is_recorded": self.taping is not None,
+            "state": self.book.state.value if self._blocked is None else "blocked",
+            "reasons": sorted(self.book.reasons),
+            "position_s": None if position_s is None else round(position_s, 3),
+        }
+
+
+_TAGS = {play: number for number, play in enumerate(Play, 1)}
+_PLAY_OF = {number: play for play, number in _TAGS.items()}

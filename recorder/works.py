@@ -1,0 +1,78 @@
+"""What every call needs, made once by the daemon and handed down. No logic."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from audio.relay import Relay
+
+from audio.types import Prompt
+from audio.writer import PausableWriter
+from recorder.agents import SignOns
+from recorder.clerk import Clerk
+from recorder.config import Config
+from recorder.notices import Message
+from recorder.pauses import PauseRegister
+from sip.events import Endpoint
+from storage.audit import AuditLog
+from storage.index import Index
+from storage.vault import Vault
+
+
+class Scheduler(Protocol):
+    """The doors to the call thread; `sip.reactor.Reactor` is the real one."""
+
+    def submit(self, fn: Callable[..., object], *args: object) -> None:
+        """Run a function soon on the call thread; from any thread."""
+
+    def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Any:  # noqa: ANN401
+        """Run a function on the call thread after a delay; returns something with ``cancel()``."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Sounds:
+    """Everything that can be played, ready in every codec."""
+
+    first: Message
+    second: Message | None
+    ringback: Prompt
+    hold: Prompt
+    failed: Prompt
+    paused: Prompt
+    resumed: Prompt
+    refused: Prompt
+    still_paused: Prompt
+
+
+@dataclass(slots=True, kw_only=True)
+class Works:
+    """The parts of the daemon. ``config`` and ``sounds`` are replaced by a reload, the rest stays."""
+
+    config: Config
+    sounds: Sounds
+    endpoint: Endpoint
+    scheduler: Scheduler
+    relay: Relay
+    writer: PausableWriter
+    vault: Vault
+    index: Index
+    audit: AuditLog
+    pauses: PauseRegister
+    sign_ons: SignOns
+    clerk: Clerk
+    filing: Clerk
+    operator_key: Callable[[str], str]
+    publish: Callable[[dict[str, Any]], None]
+    alarms: dict[str, int] = field(default_factory=dict)
+    open_recordings: set[str] = field(default_factory=set)
+    """Ids between the opening of a tap and the filing of its row."""
+
+    def alarm(self, what: str) -> None:
+        """Count something that a person must look into; health shows it."""
+        self.alarms[what] = self.alarms.get(what, 0) + 1
+
+
+def utc_now() -> datetime:
+    """Return the wall clock, aware."""
+    return datetime.now(UTC)
