@@ -53,7 +53,7 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
         HomeError: The recorder could not be run.
     """
     sip = _free_address()
-    extensions = [f"{FIRST_EXTENSION + index}:Officer {index + 1}:{_SERVICE}" for index in range(calls)]
+    extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{_SERVICE}" for index in range(calls)]
     with PlacedCalls(calls) as placed:
         host, port = placed.officer.address
         home = RecorderHome(

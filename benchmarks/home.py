@@ -23,9 +23,9 @@ class HomeError(Exception):
 
 
 def recorder_command() -> list[str]:
-    """Return the start of the ``recorder`` command line: the script beside this interpreter, or the module."""
+    """Return the start of the ``recorder`` command line: the script beside this interpreter, or its function."""
     script = Path(sys.executable).with_name("recorder")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "recorder.cli"]
+    return [str(script)] if script.exists() else [sys.executable, "-c", "from recorder.cli import main; main()"]
 
 
 class RecorderHome:
