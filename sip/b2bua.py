@@ -109,17 +109,17 @@ class SipEndpoint:
     def offer(self, leg: LegId, body: Body | None) -> None:
         """Send a re-INVITE."""
         if found := self._legs.get(leg):
-            found.offer(body)
+            found.offers.offer(body)
 
     def answer_offer(self, leg: LegId, body: Body | None) -> None:
         """Answer the offer that is open on the leg."""
         if found := self._legs.get(leg):
-            found.answer_offer(body)
+            found.offers.answer(body)
 
     def refuse_offer(self, leg: LegId, status: int = 488) -> None:
         """Refuse the offer that is open on the leg."""
         if found := self._legs.get(leg):
-            found.refuse_offer(status)
+            found.offers.refuse(status)
 
     def send_info(self, leg: LegId, body: Body) -> None:
         """Send an INFO."""

@@ -120,3 +120,10 @@ class Wires:
             response.appendHeader(SipHeader(name="contact", body=contact))
         response.appendHeaders([raw_header(name, value) for name, value in headers])
         self.transactions.sendResponse(response, transaction, ack_cb=ack_cb)
+
+
+def strip_route(response: Sippy) -> None:
+    """Take from a refusal what would lead its ACK astray."""
+    # sippy would send the ACK of a refusal to the Contact in it; it belongs where the INVITE went (section 17.1.1.3).
+    response.delHFs("contact")
+    response.delHFs("record-route")

@@ -1,6 +1,7 @@
 """SipEndpoint on the wire, against a peer on a raw socket."""
 
 import importlib
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -419,3 +420,18 @@ def test_close_ends_every_leg() -> None:
         endpoint.close()
         talker.expect("BYE")
         assert caller.expect(503)["Retry-After"]
+
+
+def test_ipv6() -> None:
+    with (
+        sip_process.EndpointProcess(listen=["::1", 0]) as endpoint,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as peer,
+    ):
+        peer.bind(("::1", 0))
+        peer.settimeout(5)
+        port = peer.getsockname()[1]
+        endpoint.do("dial", target=["::1", port], request_user="1", from_user="2", body=SDP)
+        endpoint.take("dialled")
+        invite = sip_process.Message(peer.recv(65535))
+        assert invite.start == f"INVITE sip:1@[::1]:{port} SIP/2.0"
+        assert invite["Contact"] == f"<sip:2@[::1]:{endpoint.address[1]}>"
