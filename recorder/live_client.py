@@ -3,6 +3,7 @@
 The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``; why and with which authority in the body.
 """
 
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
@@ -54,20 +55,18 @@ def _body(reason: str, authority: str) -> dict[str, str]:
     return {"reason": reason, "as": authority}
 
 
-def _unavailable(socket: Path, error: Exception) -> DaemonUnavailableError:
+def _unavailable(path: Path, error: Exception) -> DaemonUnavailableError:
     if isinstance(error, httpx.TimeoutException):
-        return DaemonUnavailableError(
-            f"The daemon at {socket} did not answer in time: see `recorder calls` and its log."
-        )
+        return DaemonUnavailableError(f"The daemon at {path} did not answer in time: see `recorder calls` and its log.")
     if isinstance(error, httpx.ConnectError):
-        if not socket.exists():
+        if not path.exists():
             return DaemonUnavailableError(
-                f"No daemon is running here ({socket} is missing): start it with `recorder up`."
+                f"No daemon is running here ({path} is missing): start it with `recorder up`."
             )
         return DaemonUnavailableError(
-            f"The daemon's socket {socket} does not answer: start it with `recorder up`, as a user who may open it."
+            f"The daemon's socket {path} does not answer: start it with `recorder up`, as a user who may open it."
         )
-    return DaemonUnavailableError(f"The daemon at {socket} broke off its answer: see `recorder calls` and its log.")
+    return DaemonUnavailableError(f"The daemon at {path} broke off its answer: see `recorder calls` and its log.")
 
 
 def _result(response: httpx.Response) -> dict[str, Any]:
@@ -86,18 +85,20 @@ def _result(response: httpx.Response) -> dict[str, Any]:
 class LiveClient:
     """Live calls, by the daemon's socket. Every method blocks; safe to share between threads.
 
-    ``authority`` is ``officer``, ``manager`` or ``token:NAME``. Every method raises DaemonUnavailableError and DaemonRefusedError. Acts return the daemon's answer, which carries
-    ``call, state, reasons, position_s`` (a list of them under ``calls`` for an extension).
+    ``authority`` is ``officer``, ``manager`` or ``token:NAME``. Every method raises DaemonUnavailableError and
+    DaemonRefusedError. Acts return the daemon's answer, which carries ``call, state, reasons, position_s`` (a list
+    of them under ``calls`` for an extension).
 
     Args:
-        socket: The daemon's socket.
+        path: The daemon's socket.
         timeout_s: Longest wait for the connection, and again for the answer.
     """
 
-    def __init__(self, socket: Path, *, timeout_s: float = 5.0) -> None:
-        self._socket = socket
+    def __init__(self, path: Path, *, timeout_s: float = 5.0) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)), base_url=_BASE, timeout=timeout_s, trust_env=False
+            transport=httpx.HTTPTransport(uds=str(path)), base_url=_BASE, timeout=timeout_s, trust_env=False
         )
 
     def __enter__(self) -> Self:
@@ -170,16 +171,28 @@ class LiveClient:
 
     def _send(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         try:
+            self._probe()
             return _result(self._http.request(method, path, **arguments))
         except httpx.HTTPError as error:
-            raise _unavailable(self._socket, error) from error
+            raise _unavailable(self._path, error) from error
+
+    def _probe(self) -> None:
+        """Connect and leave: httpx does not close a unix socket that it could not connect."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(self._timeout_s)
+            try:
+                probe.connect(str(self._path))
+            except TimeoutError as error:
+                raise httpx.ConnectTimeout("the socket's queue is full") from error
+            except OSError as error:
+                raise httpx.ConnectError(str(error)) from error
 
 
-async def events(socket: Path, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0) -> AsyncIterator[bytes]:
+async def events(path: Path, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0) -> AsyncIterator[bytes]:
     """Yield the daemon's server-sent events as they come, byte for byte.
 
     Args:
-        socket: The daemon's socket.
+        path: The daemon's socket.
         actor: Who watches.
         connect_s: Longest wait for the connection and the start of the answer.
         silence_s: Longest time without an event or comment; the daemon sends one at least every 15 s.
@@ -189,7 +202,7 @@ async def events(socket: Path, *, actor: str, connect_s: float = 2.0, silence_s:
         DaemonRefusedError: It answered with an error.
     """
     timeout = httpx.Timeout(connect_s, read=silence_s)
-    transport = httpx.AsyncHTTPTransport(uds=str(socket))
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
     try:
         async with (
             httpx.AsyncClient(transport=transport, base_url=_BASE, timeout=timeout, trust_env=False) as http,
@@ -201,4 +214,4 @@ async def events(socket: Path, *, actor: str, connect_s: float = 2.0, silence_s:
             async for chunk in response.aiter_raw():
                 yield chunk
     except httpx.HTTPError as error:
-        raise _unavailable(socket, error) from error
+        raise _unavailable(path, error) from error

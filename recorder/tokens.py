@@ -86,10 +86,13 @@ class Tokens:
         Raises:
             TokenError: A value is not good enough or the name was used before.
         """
+        numbers = list(extensions)
+        if not all(_EXTENSION.fullmatch(number) for number in numbers):
+            raise TokenError("An extension is 1 to 40 letters, digits, + * # . _ or -.")
         row = {
             "name": name,
             "scopes": ",".join(sorted(set(scopes))),
-            "extensions": ",".join(extensions),
+            "extensions": ",".join(numbers),
             "networks": ",".join(str(network) for network in _networks(networks)),
             "created_s": self._now().timestamp(),
             "expires_s": None if expires_at is None else expires_at.timestamp(),
@@ -110,8 +113,6 @@ class Tokens:
             )
         if not row["scopes"]:
             raise TokenError(f"A token needs a scope: {', '.join(Scope)}.")
-        if not all(_EXTENSION.fullmatch(number) for number in _split(row["extensions"])):
-            raise TokenError("An extension is 1 to 40 letters, digits, + * # . _ or -.")
         if row["expires_s"] is not None and row["expires_s"] <= row["created_s"]:
             raise TokenError("The token would have expired already.")
 

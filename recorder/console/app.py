@@ -10,7 +10,7 @@ from recorder.console import api, pages
 from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.desk import Desk
-from recorder.console.middleware import Guard
+from recorder.console.middleware import Guard, security_headers
 from recorder.console.parts import Parts, SignInNeededError
 from recorder.console.render import HERE, Renderer
 from recorder.problems import ProblemError
@@ -44,13 +44,18 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(Guard, is_tls=deps.is_tls)
 
+    headers = security_headers(is_tls=deps.is_tls)
+
     def respond(request: Request, problem: ProblemError) -> Response:
+        answer: Response
         if request.url.path.startswith("/api"):
-            return problems.response(problem)
-        title = _TITLES.get(problem.status, problem.title)
-        page = renderer.page("error.html", None, status=problem.status, title=title, detail=problem.detail)
-        page.headers.update(problem.headers)
-        return page
+            answer = problems.response(problem)
+        else:
+            title = _TITLES.get(problem.status, problem.title)
+            answer = renderer.page("error.html", None, status=problem.status, title=title, detail=problem.detail)
+            answer.headers.update(problem.headers)
+        answer.headers.update(headers)  # the answer to a bug does not pass the guard
+        return answer
 
     def on_sign_in_needed(_request: Request, _error: Exception) -> Response:
         return RedirectResponse("/sign-in", 303)

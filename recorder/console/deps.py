@@ -61,7 +61,7 @@ class Live(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFile:
-    """A decoded copy, made as it is read; nothing of it touches a disk."""
+    """A decoded copy; nothing of it touches a disk. ``suffix`` is that of its file name, without the dot."""
 
     media_type: str
     suffix: str

@@ -138,6 +138,8 @@ class Desk:
         except DaemonUnavailableError as error:
             raise ProblemError(504, str(error), title="Not confirmed", extra={"state": "not_confirmed"}) from error
         except DaemonRefusedError as error:
+            if error.status == 504:
+                raise ProblemError(504, str(error), title="Not confirmed", extra={"state": "not_confirmed"}) from error
             status = error.status if 400 <= error.status < 500 else 502
             raise ProblemError(status, str(error)) from error
 
@@ -233,7 +235,7 @@ class Desk:
 
 def _authority(actor: Actor) -> str:
     if isinstance(actor, Application):
-        return "token"
+        return actor.actor
     return "manager" if isinstance(actor, Person) and speaks_as_manager(actor) else "officer"
 
 

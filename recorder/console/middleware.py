@@ -1,6 +1,7 @@
 """What holds for every request and answer of the console: headers, and a limit on what is sent to it."""
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recorder.problems import ProblemError, response
@@ -34,6 +35,11 @@ _ALWAYS = {
 _TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
+def security_headers(*, is_tls: bool) -> dict[str, str]:
+    """Return the headers of every answer."""
+    return {**_ALWAYS, **(_TLS if is_tls else {})}
+
+
 class Guard:
     """Adds the security headers to every answer and refuses bodies over MAX_BODY_BYTES.
 
@@ -42,7 +48,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, is_tls: bool) -> None:
         self._app = app
-        self._headers = {**_ALWAYS, **(_TLS if is_tls else {})}
+        self._headers = security_headers(is_tls=is_tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -73,7 +79,8 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > MAX_BODY_BYTES:
-            raise _too_large()
+            # FastAPI passes this one on while it reads a body, and no other.
+            raise HTTPException(413, _too_large().detail)
         return message
 
     return counted

@@ -20,6 +20,7 @@ _STATES = {
     "opted_out": "Opted out",
     "discarded": "Discarded",
     "out_of_scope": "Not recorded",
+    "blocked": "Not recorded",
     "not_confirmed": "Not confirmed",
 }
 

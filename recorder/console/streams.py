@@ -11,7 +11,7 @@ from recorder.problems import ProblemError
 
 def download(audio: AudioFile, recording_id: str) -> StreamingResponse:
     """Return a copy as a file to save. The id was found in the index, so it is safe in a header."""
-    name = f"{recording_id}{audio.suffix}"
+    name = f"{recording_id}.{audio.suffix}"
     return StreamingResponse(
         audio.chunks,
         media_type=audio.media_type,

@@ -1,0 +1,79 @@
+"""The console's real parts, out of a recorder's home."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recorder import live_client
+from recorder.config import Config
+from recorder.console.copies import Copies
+from recorder.console.deps import ConsoleDeps
+from recorder.console.sessions import Sessions
+from recorder.home import Home
+from recorder.live_client import LiveClient
+from recorder.people import People
+from recorder.people_database import open_people
+from recorder.tokens import Tokens
+from storage.audit import AuditLog
+from storage.export import Format
+from storage.index import Index, sqlite_url
+from storage.keys import EpochKeys, NodeKeys
+from storage.rows import row_to_json
+from storage.vault import Vault
+
+ANSWER_S = 1.8
+"""How long the daemon may take: the page promises an answer within 2 s."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def open_console(
+    home: Home,
+    config: Config,
+    *,
+    is_tls: bool = False,
+    passphrase: bytes | None = None,
+    now: Callable[[], datetime] = _utc_now,
+) -> Iterator[ConsoleDeps]:
+    """Open what the console is built on, and close it at the end.
+
+    Args:
+        home: The recorder's home.
+        config: Its configuration.
+        is_tls: Whether browsers come by HTTPS.
+        passphrase: Of the private keys, None when they have none.
+        now: The clock.
+
+    Raises:
+        StorageError: The node's keys or the index cannot be opened.
+        OSError: The file of people cannot be opened.
+    """
+    private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
+    keys = EpochKeys(home.root / "keys" / "epochs", private, passphrase=passphrase)
+    vault = Vault(home.root, NodeKeys.load(home.root))
+    with ExitStack() as stack:
+        engine = open_people(home.people)
+        stack.callback(engine.dispose)
+        index = Index(config.storage.index_url or sqlite_url(home.index))
+        stack.callback(index.close)
+        live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
+        yield ConsoleDeps(
+            people=People(engine, now=now),
+            tokens=Tokens(engine, now=now),
+            sessions=Sessions(engine, now=now),
+            index=index,
+            audit=AuditLog(home.audit),
+            live=live,
+            events=lambda actor: live_client.events(home.socket, actor=actor),
+            exporter=Copies(home.root, vault, keys),
+            row_json=row_to_json,
+            site=config.site.name,
+            timezone=config.site.timezone,
+            now=now,
+            is_tls=is_tls,
+            export_formats=tuple(Format),
+        )

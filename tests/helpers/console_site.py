@@ -1,0 +1,199 @@
+"""A console on a real port, with real files, and a daemon's socket that answers as a test says."""
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from argon2 import PasswordHasher
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+
+from recorder.config import Config
+from recorder.console.app import create_app
+from recorder.console.copies import Copies
+from recorder.console.deps import ConsoleDeps
+from recorder.console.server import server_config
+from recorder.console.wiring import open_console
+from recorder.domain.access import Role
+from recorder.home import Home
+from recorder.peercred import PeerCredProtocol, user_name
+from recorder.people import People
+from recorder.people_database import open_people
+from recorder.problems import ProblemError, install
+from storage.audit import AuditEntry, AuditLog
+from storage.index import Index, sqlite_url
+from storage.rows import row_from_json
+from tests.helpers.storage_home import Site, row
+
+PASSWORD = "violet otter lantern"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+CALL = "20261125T090000Z-2001-aaaaaa"
+
+
+class Daemon:
+    """The other end of the daemon's socket: keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.state = "recording"
+        self.heard: list[tuple[str, str | None, str | None, dict[str, Any]]] = []
+        self.release = threading.Event()
+        self.is_stalled = False
+        self.app = FastAPI()
+        install(self.app)
+        self.app.get("/api/calls")(self.calls)
+        self.app.get("/api/events")(self.events)
+        self.app.post("/api/calls/{call}/{act}")(self.act)
+        self.app.post("/api/extensions/{number}/{act}")(self.act_on_extension)
+
+    def calls(self) -> dict[str, Any]:
+        if self.is_stalled:
+            self.release.wait(30)
+        return {"calls": [self._call()]}
+
+    def _call(self) -> dict[str, Any]:
+        return {
+            "call": CALL, "id": CALL, "state": self.state, "reasons": [], "position_s": 1.5, "extension": "2001",
+            "operator": "<b>Ann</b>", "caller": "02079460000", "called": "2001", "started_at": "2026-07-01T09:00:00Z",
+        }  # fmt: skip
+
+    async def events(self) -> StreamingResponse:
+        async def flow() -> Any:
+            yield b": listening\n\n"
+            yield b'event: call\ndata: {"call": "x"}\n\n'
+            await asyncio.to_thread(self.release.wait, 30)
+
+        return StreamingResponse(flow(), media_type="text/event-stream")
+
+    def act(self, request: Request, call: str, act: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._hear(request, f"{act} {call}", body)
+        if self.is_stalled:
+            self.release.wait(30)
+        if call != CALL:
+            raise ProblemError(404, "no such call.")
+        self.state = {"pause": "paused", "resume": "recording", "opt-out": "opted_out"}[act]
+        return {"call": call, "state": self.state, "reasons": [], "position_s": 2.0}
+
+    def act_on_extension(self, request: Request, number: str, act: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._hear(request, f"{act} {number}", body)
+        return {"calls": []}
+
+    def _hear(self, request: Request, what: str, body: dict[str, Any]) -> None:
+        client = (request.client.host, request.client.port) if request.client else None
+        self.heard.append((what, request.headers.get("x-recorder-actor"), user_name(client), body))
+
+
+@contextmanager
+def serving(config: uvicorn.Config, release: threading.Event | None = None) -> Iterator[uvicorn.Server]:
+    """Run a server on a thread until the block ends."""
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="uvicorn")
+    thread.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            assert time.monotonic() < deadline, "the server did not start in time"
+            time.sleep(0.01)
+        yield server
+    finally:
+        if release is not None:
+            release.set()
+        server.should_exit = True
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+class Console:
+    """A running console and its parts."""
+
+    def __init__(self, url: str, deps: ConsoleDeps, home: Home, daemon: Daemon) -> None:
+        self.url = url
+        self.deps = deps
+        self.home = home
+        self.daemon = daemon
+        self.people = deps.people
+
+    def browser(self) -> "Browser":
+        return Browser(self.url)
+
+    def entries(self, act: str = "") -> list[AuditEntry]:
+        return [entry for entry in AuditLog(self.home.audit).entries() if act in ("", entry.act)]
+
+
+class Browser(httpx.Client):
+    """Follows forms as a browser does, by the fields that the page has."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(base_url=url, timeout=10)
+        self.csrf = ""
+
+    def sign_in(self, name: str = "dpo", password: str = PASSWORD) -> httpx.Response:
+        form = self.get("/sign-in")
+        answer = self.post("/sign-in", data={"name": name, "password": password, "csrf": csrf_of(form)})
+        if answer.status_code == 303:
+            self.csrf = csrf_of(self.get("/recordings"), or_else="")
+            self.csrf = self.csrf or csrf_of(self.get("/live"))
+        return answer
+
+    def submit(self, path: str, **fields: str) -> httpx.Response:
+        return self.post(path, data={"csrf": self.csrf, **fields})
+
+
+def csrf_of(page: httpx.Response, or_else: str | None = None) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    if found is None:
+        assert or_else is not None, f"no form in {page.status_code}: {page.text[:300]}"
+        return or_else
+    return found[1]
+
+
+@contextmanager
+def console_site(folder: Path, *, is_daemon_up: bool = True, now: Any = None) -> Iterator[Console]:
+    """A site with one recording and the people dpo, officer, admin, ict; passwords are PASSWORD."""
+    site, daemon = Site(folder), Daemon()
+    home = Home(site.home)
+    _path, finished = site.record()
+    index = Index(sqlite_url(home.index))
+    fields = row(path=finished.path, bytes=finished.bytes, sha256=finished.sha256, duration_s=3.0, recorded_s=3.0)
+    index.save(row_from_json({**fields, "operator": "Olive Officer", "caller": "<i>02079460000</i>"}))
+    index.close()
+    clock = now or (lambda: datetime.now(UTC))
+    with open_console(home, Config(), now=clock) as real:
+        # private keys lie apart from the home, and hashing is cheap: the rest is as in production
+        deps = _with(real, site, clock)
+        daemon_server = uvicorn.Config(
+            daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
+            timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        config = server_config(create_app(deps), host="127.0.0.1", port=0)
+        if is_daemon_up:
+            with serving(daemon_server, daemon.release), serving(config, daemon.release) as server:
+                yield Console(_url(server), deps, home, daemon)
+        else:
+            with serving(config) as server:
+                yield Console(_url(server), deps, home, daemon)
+
+
+def _with(real: ConsoleDeps, site: Site, clock: Any) -> ConsoleDeps:
+    people = People(open_people(Home(site.home).people), now=clock, hasher=CHEAP)
+    people.add("dpo", PASSWORD, display_name="Dora Dpo", roles={Role.DPO})
+    people.add("officer", PASSWORD, display_name="Olive Officer", roles={Role.OFFICER})
+    people.add("other", PASSWORD, display_name="Otto Other", roles={Role.OFFICER})
+    people.add("admin", PASSWORD, roles={Role.ADMIN})
+    people.add("ict", PASSWORD, roles={Role.ICT})
+    people.add("lead", PASSWORD, roles={Role.TEAM_LEADER})
+    return replace(real, people=people, exporter=Copies(site.home, site.vault, site.epochs))
+
+
+def _url(server: uvicorn.Server) -> str:
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    return f"http://{host}:{port}"

@@ -1,0 +1,245 @@
+"""The pages, as a browser without script uses them, against a running console."""
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import soundfile
+
+from recorder.console.sessions import IDLE
+from tests.helpers.console_site import CALL, PASSWORD, Browser, Console, console_site
+from tests.helpers.storage_home import ID
+
+NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
+    with console_site(tmp_path, now=clock) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(console: Console) -> Iterator[Browser]:
+    with console.browser() as browser:
+        yield browser
+
+
+def test_headers_and_cookie(browser: Browser) -> None:
+    page = browser.get("/sign-in")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    cookie = browser.sign_in().headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "style=" not in page.text
+    assert "<script>" not in page.text
+
+
+def test_signing_in_and_out(browser: Browser, console: Console) -> None:
+    assert browser.get("/live").headers["location"] == "/sign-in"
+    assert browser.sign_in().headers["location"] == "/live"
+    secret = browser.cookies["recorder"]
+    assert secret.encode() not in console.home.people.read_bytes()
+    assert browser.submit("/sign-out").status_code == 303
+    browser.cookies.set("recorder", secret)
+    assert browser.get("/live").headers["location"] == "/sign-in"
+    assert [e.actor for e in console.entries("people.sign_in")] == ["dpo"]
+    assert [e.actor for e in console.entries("people.sign_out")] == ["dpo"]
+
+
+def test_refused_sign_in_says_the_same_for_everyone(browser: Browser, console: Console) -> None:
+    wrong, unknown = browser.sign_in(password="violet otter wrong"), browser.sign_in(name="nobody")
+    assert (wrong.status_code, unknown.status_code) == (403, 403)
+    assert sentence(wrong) == sentence(unknown)
+    assert [e.details["why"] for e in console.entries("people.sign_in_refused")] == ["wrong_password", "unknown"]
+    assert "recorder" not in browser.cookies
+
+
+def sentence(page: httpx.Response) -> str:
+    found = re.search(r'<a href="#name">(.*?)</a>', page.text)
+    assert found is not None
+    return found[1]
+
+
+def test_sign_in_needs_its_own_form(browser: Browser) -> None:
+    browser.get("/sign-in")
+    answer = browser.post("/sign-in", data={"name": "dpo", "password": PASSWORD, "csrf": "guess"})
+    assert answer.status_code == 403
+    assert "recorder" not in browser.cookies
+
+
+def test_idle_session_ends_although_the_page_looks_by_itself(browser: Browser, clock: Clock) -> None:
+    browser.sign_in()
+    clock.time += IDLE - timedelta(seconds=1)
+    assert browser.get("/live/rows").status_code == 200
+    clock.time += timedelta(seconds=1)
+    assert browser.get("/live/rows").headers["location"] == "/sign-in"
+
+
+def test_activity_keeps_a_session(browser: Browser, clock: Clock) -> None:
+    browser.sign_in()
+    for _ in range(3):
+        clock.time += IDLE - timedelta(seconds=1)
+        assert browser.get("/recordings").status_code == 200
+
+
+def test_disabling_ends_sessions(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    console.people.disable("dpo")
+    assert browser.get("/live").headers["location"] == "/sign-in"
+
+
+def test_live_page(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    page = browser.get("/live").text
+    assert "&lt;b&gt;Ann&lt;/b&gt;" in page
+    assert "<b>Ann" not in page
+    assert "01/07/2026 10:00:00" in page
+    assert f'action="/live/{CALL}/pause"' in page
+    paused = browser.submit(f"/live/{CALL}/pause")
+    assert "The recording is now paused." in paused.text
+    assert f'action="/live/{CALL}/resume"' in paused.text
+    assert console.daemon.heard[0][:2] == (f"pause {CALL}", "dpo")
+    assert console.entries("live.view")
+
+
+def test_forms_without_their_token_do_nothing(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    answer = browser.post(f"/live/{CALL}/pause", data={"csrf": "guess"})
+    assert answer.status_code == 403
+    assert console.daemon.heard == []
+    assert [e.details["act"] for e in console.entries("access.refused")] == ["csrf"]
+
+
+def test_search(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    found = browser.submit("/recordings", from_date="2026-11-24", to_date="2026-11-24", number="0161 496 0000")
+    assert "0 recordings found" in found.text
+    found = browser.submit("/recordings", from_date="2026-11-24", to_date="2026-11-24", outcome="recorded")
+    assert "1 recording found" in found.text
+    assert f'href="/recordings/{ID}"' in found.text
+    assert "<i>0207" not in found.text
+    log = b"".join(path.read_bytes() for path in console.home.audit.glob("*.log"))
+    assert b"recording.search" in log
+    assert b"0161 496" not in log
+
+
+def test_search_error_is_told_at_its_field(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    before = len(console.entries("recording.search"))
+    page = browser.submit("/recordings", from_date="tomorrow")
+    assert page.status_code == 422
+    assert 'href="#from_date"' in page.text
+    assert 'aria-describedby="from_date-error"' in page.text
+    assert 'value="tomorrow"' in page.text
+    assert len(console.entries("recording.search")) == before
+
+
+def test_listening(browser: Browser, console: Console, clock: Clock) -> None:
+    browser.sign_in()
+    assert browser.submit(f"/recordings/{ID}/play", reason="").status_code == 403
+    page = browser.submit(f"/recordings/{ID}/play", reason="complaint 17")
+    found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', page.text)
+    assert found is not None
+    audio = browser.get(found[1])
+    assert audio.headers["cache-control"] == "no-store"
+    samples, rate = soundfile.read(io.BytesIO(audio.content))
+    assert (samples.shape, rate) == ((24000, 2), 8000)
+    assert samples.any(axis=0).all()
+    entry = console.entries("recording.play")[0]
+    assert (entry.actor, entry.subject, entry.details["break_glass"]) == ("dpo", ID, True)
+    assert len(console.entries("recording.play.opened")) == 1
+    clock.time += timedelta(minutes=29)
+    browser.get("/live")
+    clock.time += timedelta(minutes=1)
+    assert browser.get(found[1]).status_code == 403
+
+
+def test_leave_to_listen_is_personal(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    page = browser.submit(f"/recordings/{ID}/play", reason="complaint 17")
+    found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', page.text)
+    assert found is not None
+    with console.browser() as other:
+        other.sign_in("lead")
+        assert other.get(found[1]).status_code == 403
+    assert console.entries("recording.play.opened") == []
+
+
+def test_export(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    copy = browser.submit(f"/recordings/{ID}/export", format="g711", reason="tribunal 4")
+    assert copy.headers["content-disposition"] == f'attachment; filename="{ID}.wav"'
+    assert copy.content[:4] == b"RIFF"
+    assert console.entries("recording.export")[0].details["format"] == "g711"
+    assert browser.submit(f"/recordings/{ID}/export", format="doc", reason="tribunal 4").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "can_see", "can_play", "can_export"),
+    [("lead", 200, 200, 200), ("ict", 200, 200, 403), ("officer", 200, 403, 403), ("other", 403, 403, 403),
+     ("admin", 403, 403, 403)],
+)  # fmt: skip
+def test_roles(console: Console, name: str, can_see: int, can_play: int, can_export: int) -> None:
+    with console.browser() as browser:
+        browser.sign_in(name)
+        assert browser.get(f"/recordings/{ID}").status_code == can_see
+        assert browser.submit(f"/recordings/{ID}/play", reason="complaint 17").status_code == can_play
+        export = browser.submit(f"/recordings/{ID}/export", format="wav", reason="complaint 17")
+        assert export.status_code == can_export
+    refused = [e for e in console.entries("access.refused") if e.actor == name]
+    assert len(refused) >= [can_see, can_play, can_export].count(403)
+
+
+def test_nothing_shows_when_the_audit_log_cannot_be_written(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    console.home.audit.rename(console.home.root / "audit.gone")
+    console.home.audit.write_text("in the way")
+    assert browser.get(f"/recordings/{ID}").status_code == 503
+    assert browser.submit(f"/recordings/{ID}/play", reason="complaint 17").status_code == 503
+    assert browser.submit("/recordings").status_code == 503
+    assert browser.submit(f"/live/{CALL}/pause").status_code == 200
+    assert console.daemon.state == "paused"
+
+
+def test_a_damaged_recording_is_not_played(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    path = next(console.home.recordings.glob("*/*/*/*/*.rec"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    answer = browser.submit(f"/recordings/{ID}/export", format="wav", reason="complaint 17")
+    assert answer.status_code == 409
+    assert "not what was recorded" in answer.text
+
+
+def test_errors_are_pages(browser: Browser) -> None:
+    missing = browser.get("/nowhere")
+    assert missing.status_code == 404
+    assert "<h1>There is no such page</h1>" in missing.text
+    browser.sign_in()
+    assert browser.get("/recordings/20261124T093000Z-2001-ffffff").status_code == 404
+    assert browser.get("/recordings/20261124T093000Z").status_code == 404
+    assert browser.post("/recordings", content=b"x" * 70_000).status_code == 413

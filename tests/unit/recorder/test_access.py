@@ -1,0 +1,115 @@
+"""Every (role, act) pair is decided here, by hand, apart from the table that it checks."""
+
+import pytest
+
+from recorder.domain.access import (
+    LOCAL_ACTS,
+    NEEDS_REASON,
+    SCOPE_OF,
+    Act,
+    Allowed,
+    Application,
+    LocalUser,
+    Person,
+    Refused,
+    Role,
+    Scope,
+    may,
+    speaks_as_manager,
+)
+
+REASON = "complaint 17 of Mrs Example"
+
+# y: allowed, o: own recordings only, g: break-glass, -: refused
+EXPECTED = {
+    #                  admin officer manager leader dpo ict member
+    Act.SEE_LIVE: "y y y y y y y",
+    Act.PAUSE: "y y y y y y y",
+    Act.RESUME: "y y y y y y y",
+    Act.OPT_OUT: "- - g g g - -",
+    Act.SEARCH: "- o y y y y -",
+    Act.VIEW: "- o y y y y -",
+    Act.PLAY: "- - g g g g -",
+    Act.EXPORT: "- - g g g - -",
+    Act.MANAGE_PEOPLE: "y - - - - - -",
+    Act.MANAGE_TOKENS: "y - - - - - -",
+}
+PAIRS = [(role, act, mark) for act, line in EXPECTED.items() for role, mark in zip(Role, line.split(), strict=True)]
+
+
+def person(*roles: Role) -> Person:
+    return Person(name="pat", display_name="Pat Example", roles=frozenset(roles))
+
+
+def test_every_act_is_decided() -> None:
+    assert set(EXPECTED) == set(Act)
+    assert len(PAIRS) == len(Role) * len(Act)
+
+
+@pytest.mark.parametrize(("role", "act", "mark"), PAIRS)
+def test_role_and_act(role: Role, act: Act, mark: str) -> None:
+    decision = may(person(role), act, reason=REASON)
+    expected = {"y": Allowed(), "o": Allowed(own_only=True), "g": Allowed(break_glass=True)}.get(mark)
+    if expected is None:
+        assert isinstance(decision, Refused)
+        assert "role" in decision.reason
+    else:
+        assert decision == expected
+
+
+@pytest.mark.parametrize("act", list(Act))
+def test_nobody_without_a_role_does_anything(act: Act) -> None:
+    assert isinstance(may(person(), act, reason=REASON), Refused)
+
+
+def test_admin_and_officer_together_do_not_listen() -> None:
+    assert isinstance(may(person(Role.ADMIN, Role.OFFICER), Act.PLAY, reason=REASON), Refused)
+
+
+def test_roles_add_up() -> None:
+    assert may(person(Role.OFFICER, Role.DPO), Act.SEARCH, operator="Somebody Else") == Allowed()
+
+
+@pytest.mark.parametrize("act", sorted(NEEDS_REASON))
+@pytest.mark.parametrize("reason", ["", "   ", "ab", "x" * 1001])
+def test_a_reason_is_demanded(act: Act, reason: str) -> None:
+    decision = may(person(Role.DPO), act, reason=reason)
+    assert isinstance(decision, Refused)
+    assert "reason" in decision.reason
+
+
+def test_officer_sees_own_calls_only() -> None:
+    assert may(person(Role.OFFICER), Act.VIEW, operator="Pat Example") == Allowed(own_only=True)
+    assert isinstance(may(person(Role.OFFICER), Act.VIEW, operator="Sam Example"), Refused)
+
+
+@pytest.mark.parametrize("act", list(Act))
+def test_local_user(act: Act) -> None:
+    decision = may(LocalUser(name="root"), act, reason=REASON)
+    assert isinstance(decision, Allowed) == (act in LOCAL_ACTS)
+
+
+def test_local_user_never_listens() -> None:
+    assert not LOCAL_ACTS & {Act.PLAY, Act.EXPORT, Act.OPT_OUT, Act.MANAGE_PEOPLE, Act.MANAGE_TOKENS}
+
+
+@pytest.mark.parametrize("act", list(Act))
+@pytest.mark.parametrize("scope", list(Scope))
+def test_token_does_what_its_scope_says(act: Act, scope: Scope) -> None:
+    decision = may(Application(name="crm", scopes=frozenset({scope})), act, reason=REASON)
+    assert isinstance(decision, Allowed) == (SCOPE_OF.get(act) == scope)
+
+
+def test_token_stays_on_its_extensions() -> None:
+    token = Application(name="crm", scopes=frozenset(Scope), extensions=frozenset({"2001"}))
+    assert may(token, Act.PAUSE, extension="2001") == Allowed()
+    assert isinstance(may(token, Act.PAUSE, extension="2002"), Refused)
+
+
+def test_actors_cannot_be_mistaken_for_one_another() -> None:
+    names = {person().actor, LocalUser(name="pat").actor, Application(name="pat", scopes=frozenset()).actor}
+    assert names == {"pat", "os:pat", "token:pat"}
+
+
+def test_who_speaks_as_manager() -> None:
+    assert {role for role in Role if speaks_as_manager(person(role))} == {Role.MANAGER, Role.TEAM_LEADER}

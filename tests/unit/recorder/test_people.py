@@ -1,0 +1,244 @@
+"""Accounts and tokens, with a real SQLite file and a clock that the test holds."""
+
+import stat
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import Engine
+
+from recorder.domain.access import Application, Role, Scope
+from recorder.people import (
+    FOUNDER_ROLES,
+    LOCKED_FOR,
+    MAX_FAILURES,
+    People,
+    PeopleError,
+    Refusal,
+    SignedIn,
+    SignInRefused,
+    count_usable,
+)
+from recorder.people_database import open_people
+from recorder.tokens import TokenError, TokenRefused, Tokens
+
+PASSWORD = "violet otter lantern"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_people(tmp_path / "people.sqlite")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def people(engine: Engine, clock: Clock) -> People:
+    people = People(engine, now=clock, hasher=CHEAP)
+    people.add("ann", PASSWORD, display_name="Ann Example", roles=FOUNDER_ROLES, teams=["Revenues"], extension="2001")
+    return people
+
+
+@pytest.fixture
+def tokens(engine: Engine, clock: Clock) -> Tokens:
+    return Tokens(engine, now=clock)
+
+
+def fail(people: People, times: int) -> SignInRefused:
+    results = [people.verify("ann", "violet otter lamp post") for _ in range(times)]
+    refused = [result for result in results if isinstance(result, SignInRefused)]
+    assert len(refused) == times
+    return refused[-1]
+
+
+def test_right_password(people: People) -> None:
+    result = people.verify(" Ann ", PASSWORD)
+    assert isinstance(result, SignedIn)
+    assert result.person.roles == {Role.ADMIN, Role.DPO}
+    assert (result.person.teams, result.person.extension) == (("Revenues",), "2001")
+    assert (result.note.act, result.note.subject) == ("people.sign_in", "ann")
+
+
+def test_wrong_password_and_unknown_name(people: People) -> None:
+    assert fail(people, 1).refusal is Refusal.WRONG_PASSWORD
+    unknown = people.verify("hunter2-typed-here", PASSWORD)
+    assert isinstance(unknown, SignInRefused)
+    assert unknown.refusal is Refusal.UNKNOWN
+    assert unknown.note.subject == "unknown"
+
+
+def test_locked_after_five_for_fifteen_minutes(people: People, clock: Clock) -> None:
+    assert fail(people, MAX_FAILURES).locked_until == clock.time + LOCKED_FOR
+    locked = people.verify("ann", PASSWORD)
+    assert isinstance(locked, SignInRefused)
+    assert locked.refusal is Refusal.LOCKED
+    clock.time += LOCKED_FOR - timedelta(seconds=1)
+    assert isinstance(people.verify("ann", PASSWORD), SignInRefused)
+    clock.time += timedelta(seconds=1)
+    assert isinstance(people.verify("ann", PASSWORD), SignedIn)
+
+
+def test_lock_is_kept_in_the_file(people: People, tmp_path: Path, clock: Clock) -> None:
+    fail(people, MAX_FAILURES)
+    engine = open_people(tmp_path / "people.sqlite")
+    again = People(engine, now=clock, hasher=CHEAP).verify("ann", PASSWORD)
+    engine.dispose()
+    assert isinstance(again, SignInRefused)
+    assert again.refusal is Refusal.LOCKED
+
+
+def test_count_begins_again_after_success_and_after_the_lock(people: People, clock: Clock) -> None:
+    fail(people, MAX_FAILURES - 1)
+    assert isinstance(people.verify("ann", PASSWORD), SignedIn)
+    assert fail(people, MAX_FAILURES - 1).locked_until is None
+    fail(people, 1)
+    clock.time += LOCKED_FOR
+    assert fail(people, MAX_FAILURES - 1).locked_until is None
+
+
+def test_guesses_at_the_same_time_get_no_more_tries(people: People) -> None:
+    results: list[SignedIn | SignInRefused] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(people.verify("ann", "violet otter lamp post")))
+        for _ in range(12)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tried = [r for r in results if isinstance(r, SignInRefused) and r.refusal is Refusal.WRONG_PASSWORD]
+    assert (len(results), len(tried)) == (12, MAX_FAILURES)
+
+
+def test_disabled_account(people: People) -> None:
+    people.add("bob", PASSWORD, roles={Role.ADMIN})
+    note = people.disable("ann")
+    refused = people.verify("ann", PASSWORD)
+    assert note.act == "people.disable"
+    assert isinstance(refused, SignInRefused)
+    assert refused.refusal is Refusal.DISABLED
+    assert people.find("ann") is None
+    assert [account.is_disabled for account in people.list()] == [True, False]
+    assert count_usable(people) == 1
+
+
+def test_last_admin_stays(people: People) -> None:
+    people.add("bob", PASSWORD, roles={Role.DPO})
+    with pytest.raises(PeopleError, match="last admin"):
+        people.disable("ann")
+    assert people.find("ann") is not None
+
+
+def test_new_password_unlocks(people: People) -> None:
+    fail(people, MAX_FAILURES)
+    people.set_password("ann", "copper walrus teapot")
+    assert isinstance(people.verify("ann", PASSWORD), SignInRefused)
+    assert isinstance(people.verify("ann", "copper walrus teapot"), SignedIn)
+
+
+@pytest.mark.parametrize(
+    ("name", "display_name"), [("ann", "Another"), ("bea", "Ann Example"), ("A N", ""), ("-x", ""), ("bea", "a\nb")]
+)
+def test_bad_or_taken_names(people: People, name: str, display_name: str) -> None:
+    with pytest.raises(PeopleError):
+        people.add(name, PASSWORD, display_name=display_name, roles=())
+    assert len(people.list()) == 1
+
+
+def test_a_weak_password_changes_nothing(people: People) -> None:
+    with pytest.raises(PeopleError, match="12 characters"):
+        people.set_password("ann", "short")
+    assert isinstance(people.verify("ann", PASSWORD), SignedIn)
+
+
+def test_unknown_account(people: People) -> None:
+    with pytest.raises(PeopleError, match="no account"):
+        people.disable("nobody")
+    with pytest.raises(PeopleError, match="no account"):
+        people.set_password("nobody", PASSWORD)
+
+
+def test_neither_password_nor_token_is_in_the_file(people: People, tokens: Tokens, tmp_path: Path) -> None:
+    secret = tokens.add("crm", scopes=[Scope.PAUSE]).secret
+    path = tmp_path / "people.sqlite"
+    content = path.read_bytes()
+    assert b"Ann Example" in content
+    assert b"$argon2id$" in content
+    assert PASSWORD.encode() not in content
+    assert secret.encode() not in content
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_token(tokens: Tokens) -> None:
+    new = tokens.add("crm", scopes=[Scope.PAUSE], extensions=["2001"], networks=["10.1.0.0/16", "2001:db8::/32"])
+    found = tokens.verify(new.secret, "10.1.2.3", Scope.PAUSE, "2001")
+    assert found == Application(name="crm", scopes=frozenset({Scope.PAUSE}), extensions=frozenset({"2001"}))
+    assert isinstance(tokens.verify(new.secret, "::ffff:10.1.2.3", Scope.PAUSE, None), Application)
+    assert isinstance(tokens.verify(new.secret, "2001:db8::7", Scope.PAUSE, None), Application)
+    assert new.secret not in str(new.note)
+
+
+@pytest.mark.parametrize(
+    ("source", "scope", "extension", "why"),
+    [
+        ("10.2.0.1", Scope.PAUSE, "2001", "source"),
+        ("", Scope.PAUSE, "2001", "source"),
+        ("10.1.0.1", Scope.CALLS_READ, "2001", "scope"),
+        ("10.1.0.1", Scope.PAUSE, "2002", "extension"),
+    ],
+)
+def test_token_refused(tokens: Tokens, source: str, scope: Scope, extension: str, why: str) -> None:
+    new = tokens.add("crm", scopes=[Scope.PAUSE], extensions=["2001"], networks=["10.1.0.0/16"])
+    assert tokens.verify(new.secret, source, scope, extension) == TokenRefused("crm", why)
+
+
+def test_token_expires_and_is_revoked(tokens: Tokens, clock: Clock) -> None:
+    new = tokens.add("crm", scopes=[Scope.PAUSE], expires_at=clock.time + timedelta(days=1))
+    other = tokens.add("old", scopes=[Scope.PAUSE])
+    assert isinstance(tokens.identify(new.secret, "10.0.0.1"), Application)
+    clock.time += timedelta(days=1)
+    assert tokens.identify(new.secret, "10.0.0.1") == TokenRefused("crm", "expired")
+    assert tokens.revoke("old").act == "tokens.revoke"
+    assert tokens.identify(other.secret, "10.0.0.1") == TokenRefused("old", "revoked")
+    with pytest.raises(TokenError):
+        tokens.revoke("old")
+
+
+def test_unknown_token(tokens: Tokens) -> None:
+    secret = tokens.add("crm", scopes=[Scope.PAUSE]).secret
+    for wrong in ("", secret[:-1], secret + "x", "\udcff"):
+        assert tokens.identify(wrong, "10.0.0.1") == TokenRefused("", "unknown")
+
+
+def test_bad_tokens(tokens: Tokens, clock: Clock) -> None:
+    with pytest.raises(TokenError, match="scope"):
+        tokens.add("crm", scopes=[])
+    with pytest.raises(TokenError, match="network"):
+        tokens.add("crm", scopes=[Scope.PAUSE], networks=["10.1.0.1/16"])
+    with pytest.raises(TokenError, match="expired"):
+        tokens.add("crm", scopes=[Scope.PAUSE], expires_at=clock.time)
+    with pytest.raises(TokenError, match="extension"):
+        tokens.add("crm", scopes=[Scope.PAUSE], extensions=["20,01"])
+    with pytest.raises(TokenError, match="name"):
+        tokens.add("C R M", scopes=[Scope.PAUSE])
+    tokens.add("crm", scopes=[Scope.PAUSE])
+    with pytest.raises(TokenError, match="used before"):
+        tokens.add("crm", scopes=[Scope.PAUSE])
+    assert [line.application.name for line in tokens.list()] == ["crm"]
