@@ -17,9 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from audio._relay import peaks
 from audio.analysis import ChannelTotals, RecordingAnalysis, peaks_of
 from audio.blocks import AudioRun, LostRange, decode_block
-from audio.types import Channel, TapId
+from audio.types import Channel, Codec, TapId
 
 _log = logging.getLogger(__name__)
 
@@ -47,15 +48,8 @@ class BlockSink(Protocol):
         """Make what was appended outlive a power cut. OSError if that failed."""
 
 
-class BlockPeaks(Protocol):
-    """Peaks of one channel of a block: ``(first slot, peaks)`` of each run, as ``audio._relay.peaks`` gives."""
-
-    def __call__(self, block: memoryview, channel: int, /) -> list[tuple[int, bytes]]:
-        """Return the peaks of the channel."""
-
-
-def reference_peaks(block: memoryview, channel: int, /) -> list[tuple[int, bytes]]:
-    """Return the peaks of one channel of a block, in numpy."""
+def reference_peaks(block: bytes | bytearray | memoryview, channel: int) -> list[tuple[int, bytes]]:
+    """Return the peaks of one channel of a block, in numpy: what `audio._relay.peaks` does for G.711."""
     return [peaks_of(run) for run in decode_block(block) if isinstance(run, AudioRun) and run.channel == channel]
 
 
@@ -141,12 +135,10 @@ class PausableWriter:
         *,
         on_failure: OnFailure,
         options: WriterOptions | None = None,
-        peaks: BlockPeaks = reference_peaks,
     ) -> None:
         self._taps = taps
         self._on_failure = on_failure
         self._options = options or WriterOptions()
-        self._peaks = peaks
         self._buffer = bytearray(self._options.buffer_bytes)
         self._wake = threading.Condition()
         self._open: dict[str, _Open] = {}
@@ -304,8 +296,11 @@ class PausableWriter:
         self._bytes += length
 
     def _analyse(self, recording: _Open, block: memoryview) -> None:
+        peaks_of_block = peaks
         for record in decode_block(block):
             if isinstance(record, AudioRun):
+                if record.codec is Codec.G722:
+                    peaks_of_block = reference_peaks
                 recording.analysis.channel(record.channel).add_ticks(len(record.payload))
             elif isinstance(record, LostRange):
                 if len(recording.lost) < _MAX_LOST:
@@ -313,8 +308,8 @@ class PausableWriter:
                 else:
                     recording.lost_beyond += 1
         for channel in Channel:
-            for first_slot, peaks in self._peaks(block, channel):
-                recording.analysis.channel(channel).add_peaks(first_slot, peaks)
+            for first_slot, values in peaks_of_block(block, channel):
+                recording.analysis.channel(channel).add_peaks(first_slot, values)
 
     def _sync_all(self) -> None:
         with self._wake:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio.blocks import AudioRun, LostRange, decode_block
+from audio._relay import peaks
+from audio.blocks import AudioRun, LostRange, decode_block, encode_block
 from audio.codecs import encode
 from audio.reference import ReferenceTap
 from audio.types import Channel, Codec, TapId
-from audio.writer import FinishedRecording, PausableWriter, WriterFullError, WriterOptions
+from audio.writer import FinishedRecording, PausableWriter, WriterFullError, WriterOptions, reference_peaks
 
 SPEECH = encode(Codec.PCMA, (8000 * np.sin(np.arange(160) * 2 * np.pi * 500 / 8000)).astype(np.int16))
 
@@ -143,6 +144,31 @@ def test_what_is_said_is_written_and_summed_up(bench: Bench, tmp_path: Path) -> 
     assert bytes(bench.taps.last_out) == bytes(len(bench.taps.last_out)), "plaintext is wiped"
     assert bench.writer.counters.recordings == 0
     assert bench.writer.counters.bytes == sink.path.stat().st_size
+
+
+def test_peaks_of_the_core_are_those_of_the_reference_and_g722_has_some(bench: Bench, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    runs = [
+        AudioRun(channel=channel, codec=codec, start=start, payload=rng.bytes(length))
+        for channel in Channel
+        for codec, start, length in ((Codec.PCMA, 100, 4000), (Codec.PCMU, 16_000, 801), (Codec.PCMA, 20_799, 1))
+    ]
+    block = encode_block(runs)
+    for channel in Channel:
+        assert flat(peaks(block, channel)) == flat(reference_peaks(block, channel))
+    tap = bench.taps.open(1)
+    loud = encode(Codec.G722, (16000 * np.sin(np.arange(320) / 4)).astype(np.int16))
+    bench.taps.taps[tap].receive(Channel.LEFT, ssrc=1, timestamp=0, payload=loud, codec=Codec.G722, arrival_ns=0)
+    bench.writer.add("a", tap, FileSink(tmp_path / "a"))
+    assert max(bench.finish("a").left.peaks) > 60
+
+
+def flat(slots: list[tuple[int, bytes]]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for first, values in slots:
+        for i, value in enumerate(values):
+            found[first + i] = max(value, found.get(first + i, 0))
+    return {slot: value for slot, value in found.items() if value}
 
 
 def test_a_failing_sink_is_told_once_and_stops_nobody_else(

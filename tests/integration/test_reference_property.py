@@ -1,0 +1,331 @@
+"""Same packets through the pure reference and through the media core give the same blocks, hostile packets included."""
+
+import random
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audio._relay import Core
+from audio.reference import ReferenceTap
+from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
+from audio.types import Channel, Codec
+
+OPENED_NS = 1_000_000_000
+TICK_NS = 125_000
+LOOK_BACK = 8000
+RING = 1 << 15
+EVENT_PT = 101
+SSRCS = (0x1111, 0x2222, 0x3333)
+
+
+@dataclass(frozen=True)
+class Packet:
+    """An audio packet; ``timestamp`` in ticks of the sender's clock, before wrap-around."""
+
+    channel: Channel
+    ssrc: int
+    timestamp: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Event:
+    """An RFC 4733 packet on the left channel."""
+
+    ssrc: int
+    timestamp: int
+    duration: int
+
+
+@dataclass(frozen=True)
+class Recode:
+    """The officer's leg goes over to another codec."""
+
+    codec: Codec
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something the owner of the tap does; ``a`` and ``b`` are ticks."""
+
+    name: str
+    a: int = 0
+    b: int = 0
+
+
+Step = Packet | Event | Recode | Act
+Script = list[tuple[int, Step]]
+"""Each step with the ticks that pass before it."""
+
+
+class Pair:
+    """A tap of the core and one of the reference, driven by the same steps."""
+
+    def __init__(self, core: Core, legs: tuple[int, int], *, is_closed: bool) -> None:
+        self._core, self._legs = core, legs
+        self._now = OPENED_NS
+        self._sequence = 0
+        self._codecs = {Channel.LEFT: Codec.PCMA, Channel.RIGHT: Codec.PCMA}
+        self._configure()
+        self.tap = core.open_tap(
+            *legs, look_back_ticks=LOOK_BACK, ring_ticks=RING, is_closed=is_closed, now_ns=OPENED_NS
+        )
+        self.reference = ReferenceTap(
+            opened_ns=OPENED_NS, look_back_ticks=LOOK_BACK, ring_ticks=RING, is_closed=is_closed
+        )
+
+    def _configure(self) -> None:
+        for channel in Channel:
+            codec = int(self._codecs[channel])
+            self._core.update_leg(
+                self._legs[channel],
+                codec=codec,
+                send_pt=codec,
+                receive_pt=codec,
+                send_event_pt=EVENT_PT,
+                receive_event_pt=EVENT_PT,
+                sends=True,
+                receives=True,
+            )
+
+    def play(self, script: Script) -> None:
+        for wait, step in script:
+            self._now += wait * TICK_NS
+            match step:
+                case Packet():
+                    self._audio(step)
+                case Event():
+                    self._event(step)
+                case Recode():
+                    self._codecs[Channel.RIGHT] = step.codec
+                    self._configure()
+                case Act():
+                    self._act(step)
+        self._drain(is_final=True)
+
+    def _inject(self, channel: Channel, payload_type: int, ssrc: int, timestamp: int, payload: bytes) -> None:
+        self._sequence += 1
+        packet = RtpPacket(
+            payload_type=payload_type,
+            sequence=self._sequence % 65536,
+            timestamp=timestamp % (1 << 32),
+            ssrc=ssrc,
+            payload=payload,
+        )
+        self._core.inject(self._legs[channel], build_rtp(packet), self._now)
+
+    def _audio(self, step: Packet) -> None:
+        codec = self._codecs[step.channel]
+        self._inject(step.channel, int(codec), step.ssrc, step.timestamp, step.payload)
+        self.reference.receive(
+            step.channel,
+            ssrc=step.ssrc,
+            timestamp=step.timestamp % (1 << 32),
+            payload=step.payload,
+            codec=codec,
+            arrival_ns=self._now,
+        )
+
+    def _event(self, step: Event) -> None:
+        event = TelephoneEvent(event=5, is_end=False, volume=10, duration=step.duration)
+        self._inject(Channel.LEFT, EVENT_PT, step.ssrc, step.timestamp, build_event(event))
+        self.reference.receive_event(
+            ssrc=step.ssrc, timestamp=step.timestamp % (1 << 32), duration=step.duration, arrival_ns=self._now
+        )
+
+    def _act(self, act: Act) -> None:
+        if act.name == "close":
+            answer = self._core.gate_close(self.tap, act.a, self._now)
+            assert answer == self.reference.close(self._now, act.a)
+        elif act.name == "open":
+            assert self._core.gate_open(self.tap, self._now) == self.reference.open(self._now)
+        elif act.name == "mask":
+            here = self.reference.here(self._now)
+            self._core.gate_mask(self.tap, here + act.a, here + act.a + act.b, self._now)
+            self.reference.mask(here + act.a, here + act.a + act.b, self._now)
+        elif act.name == "drain":
+            self._drain(is_final=False)
+
+    def _drain(self, *, is_final: bool) -> None:
+        out = bytearray(1 << 18)
+        length, has_more = self._core.drain_tap(self.tap, out, is_final=is_final, now_ns=self._now)
+        assert not has_more
+        expected = self.reference.drain(self._now, is_final=is_final)
+        assert bytes(out[:length]) == expected
+
+
+class Legs:
+    """A core with two legs on real sockets."""
+
+    def __init__(self) -> None:
+        self.core = Core(lock_memory=False)
+        self._sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
+        for each in self._sockets:
+            each.bind(("127.0.0.1", 0))
+            each.setblocking(False)
+        fds = [each.fileno() for each in self._sockets]
+        self.core.start()
+        self.legs = (
+            self.core.open_leg(thread=0, rtp_fd=fds[0], rtcp_fd=fds[1]),
+            self.core.open_leg(thread=0, rtp_fd=fds[2], rtcp_fd=fds[3]),
+        )
+
+    def compare(self, script: Script, *, is_closed: bool = False) -> None:
+        pair = Pair(self.core, self.legs, is_closed=is_closed)
+        try:
+            pair.play(script)
+        finally:
+            self.core.release_tap(pair.tap)
+
+    def close(self) -> None:
+        self.core.close()
+        for each in self._sockets:
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def legs() -> Iterator[Legs]:
+    legs = Legs()
+    yield legs
+    legs.close()
+
+
+def acts(rng: random.Random, ssrc: int, timestamp: int) -> Script:
+    """Return what the owner of the tap does after a packet: mostly nothing."""
+    choices: list[Step] = [
+        Act("close", rng.choice([0, 100, 8000, 20_000])),
+        Act("open"),
+        Act("mask", rng.randrange(-6000, 2000), rng.randrange(2000)),
+        Event(ssrc, timestamp, rng.randrange(3000)),
+        Recode(rng.choice(list(Codec))),
+    ]
+    luck = rng.random()
+    if luck < 0.12:
+        return [(0, rng.choice(choices))]
+    return [(0, Act("drain"))] if luck < 0.2 else []
+
+
+def stream(seed: int, *, packets: int = 150, ptime: int = 160) -> Script:
+    """Return a two-way conversation with jitter, loss, duplicates of other content, reordering and jumps."""
+    rng = random.Random(seed)
+    script: Script = []
+    ssrc = {channel: rng.choice(SSRCS) for channel in Channel}
+    clock = {channel: rng.randrange(1 << 32) for channel in Channel}
+    late: list[Packet] = []
+    for _ in range(packets):
+        script.append((ptime if rng.random() < 0.9 else rng.randrange(4 * ptime), Act("nothing")))
+        for channel in Channel:
+            clock[channel] += ptime
+            luck = rng.random()
+            if luck < 0.02:
+                clock[channel] += rng.choice([480_000, -480_000, 3999, 4001, -31_999, -33_000])
+            elif luck < 0.04:
+                ssrc[channel] = rng.choice(SSRCS)
+            length = rng.choice([ptime] * 8 + [1, 33, 80, 240, 480])
+            packet = Packet(channel, ssrc[channel], clock[channel], rng.randbytes(length))
+            if luck > 0.95:
+                continue
+            if luck > 0.9:
+                late.append(packet)
+                continue
+            script.append((0, packet))
+            if luck > 0.85:
+                script.append((0, Packet(channel, packet.ssrc, packet.timestamp, rng.randbytes(length))))
+        if late and rng.random() < 0.2:
+            script.append((rng.randrange(40), late.pop(rng.randrange(len(late)))))
+        script += acts(rng, ssrc[Channel.LEFT], clock[Channel.LEFT])
+    return script
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 1 << 30),
+    packets=st.integers(1, 120),
+    ptime=st.sampled_from([80, 160, 240, 320]),
+    is_closed=st.booleans(),
+)
+def test_core_and_reference_give_the_same_bytes(
+    legs: Legs, seed: int, packets: int, ptime: int, is_closed: bool
+) -> None:
+    legs.compare(stream(seed, packets=packets, ptime=ptime), is_closed=is_closed)
+
+
+def talk(start: int, count: int, *, ssrc: int = 1, channel: Channel = Channel.LEFT, wait: int = 160) -> Script:
+    return [(wait, Packet(channel, ssrc, start + 160 * i, bytes([i % 250 + 1]) * 160)) for i in range(count)]
+
+
+HOSTILE: dict[str, Script] = {
+    "late past resume": [
+        *talk(0, 50),
+        (0, Act("close", 1000)),
+        *talk(8000, 20)[:10],
+        (0, Act("open")),
+        *talk(8000, 20, wait=1),
+        *talk(11_200, 50),
+    ],
+    "timestamp step of 60 s while closed": [
+        *talk(0, 50),
+        (0, Act("close", 0)),
+        *talk(488_000, 30),
+        (0, Act("open")),
+        *talk(492_800, 60),
+    ],
+    "timestamp step of 60 s back": [*talk(600_000, 50), (0, Act("close", 0)), (800, Act("open")), *talk(128_000, 60)],
+    "new stream while closed": [
+        *talk(0, 50),
+        (0, Act("close", 0)),
+        *talk(77, 9, ssrc=2),
+        (0, Act("open")),
+        *talk(1517, 99, ssrc=2),
+    ],
+    "new stream after resume": [*talk(0, 50), (0, Act("close", 0)), (900, Act("open")), *talk(77, 99, ssrc=2)],
+    "flapping streams": [step for i in range(40) for step in talk(160 * i, 1, ssrc=1 + i % 2, wait=80)],
+    "a stream that comes back after silence": [*talk(0, 9), *talk(5, 9, ssrc=2), (8001, Act("drain")), *talk(99, 9)],
+    "duplicates with other content": [
+        step
+        for i in range(40)
+        for step in (
+            (160, Packet(Channel.LEFT, 1, 160 * i, b"a" * 160)),
+            (0, Packet(Channel.LEFT, 1, 160 * i, b"b" * 200)),
+        )
+    ],
+    "wrap-around of the timestamp": talk((1 << 32) - 1600, 40),
+    "a ring that runs over": [*talk(0, 300), (0, Act("drain")), *talk(48_000, 9)],
+    "a burst ahead": [*talk(0, 5), *talk(800, 60, wait=1), (0, Act("drain")), *talk(10_400, 50)],
+    "seventy masks": [
+        *talk(0, 10),
+        *[step for i in range(70) for step in ((0, Event(1, 1600 + 4000 * i, 1)), *talk(1600 + 160 * i, 1))],
+        *talk(12_800, 80),
+    ],
+    "twice closed, twice opened": [
+        (100, Act("open")),
+        *talk(0, 30),
+        (0, Act("close", 160)),
+        (160, Act("close", 4000)),
+        (160, Act("open")),
+        (160, Act("open")),
+        *talk(5280, 60),
+    ],
+    "nothing at all": [(8000, Act("drain")), (8000, Act("close", 5)), (1, Act("open")), (9000, Act("drain"))],
+    "empty payloads": [
+        (160, Packet(Channel.LEFT, 1, 0, b"")),
+        *talk(0, 5),
+        (160, Packet(Channel.LEFT, 9, 7, b"")),
+        *talk(800, 5),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_scripts(legs: Legs, name: str) -> None:
+    legs.compare(HOSTILE[name])
+
+
+def test_both_channels_mask_a_digit_of_the_left(legs: Legs) -> None:
+    both = [step for i in range(100) for step in (*talk(160 * i, 1), *talk(160 * i, 1, channel=Channel.RIGHT, wait=0))]
+    script = [*both[:100], (0, Event(1, 8000, 400)), *both[100:]]
+    legs.compare(script)
