@@ -111,6 +111,7 @@ def test_count_begins_again_after_success_and_after_the_lock(people: People, clo
     fail(people, 1)
     clock.time += LOCKED_FOR
     assert fail(people, MAX_FAILURES - 1).locked_until is None
+    assert fail(people, 1).locked_until == clock.time + LOCKED_FOR
 
 
 def test_guesses_at_the_same_time_get_no_more_tries(people: People) -> None:
