@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from audio._relay import peaks
+from audio._relay import peaks as core_peaks
 from audio.analysis import ChannelTotals, RecordingAnalysis, peaks_of
 from audio.blocks import AudioRun, LostRange, decode_block
 from audio.types import Channel, Codec, TapId
@@ -46,6 +46,10 @@ class BlockSink(Protocol):
 
     def sync(self) -> None:
         """Make what was appended outlive a power cut. OSError if that failed."""
+
+
+BlockPeaks = Callable[[memoryview, int], list[tuple[int, bytes]]]
+"""Peaks of one channel of a block without G.722: ``(first slot, peaks)``, in any order."""
 
 
 def reference_peaks(block: bytes | bytearray | memoryview, channel: int) -> list[tuple[int, bytes]]:
@@ -135,10 +139,12 @@ class PausableWriter:
         *,
         on_failure: OnFailure,
         options: WriterOptions | None = None,
+        peaks: BlockPeaks = core_peaks,
     ) -> None:
         self._taps = taps
         self._on_failure = on_failure
         self._options = options or WriterOptions()
+        self._peaks = peaks
         self._buffer = bytearray(self._options.buffer_bytes)
         self._wake = threading.Condition()
         self._open: dict[str, _Open] = {}
@@ -296,11 +302,11 @@ class PausableWriter:
         self._bytes += length
 
     def _analyse(self, recording: _Open, block: memoryview) -> None:
-        peaks_of_block = peaks
+        peaks = self._peaks
         for record in decode_block(block):
             if isinstance(record, AudioRun):
                 if record.codec is Codec.G722:
-                    peaks_of_block = reference_peaks
+                    peaks = reference_peaks
                 recording.analysis.channel(record.channel).add_ticks(len(record.payload))
             elif isinstance(record, LostRange):
                 if len(recording.lost) < _MAX_LOST:
@@ -308,7 +314,7 @@ class PausableWriter:
                 else:
                     recording.lost_beyond += 1
         for channel in Channel:
-            for first_slot, values in peaks_of_block(block, channel):
+            for first_slot, values in peaks(block, channel):
                 recording.analysis.channel(channel).add_peaks(first_slot, values)
 
     def _sync_all(self) -> None:
