@@ -16,7 +16,14 @@ setup(
                 ["audio/_relay.pyx", *core],
                 include_dirs=["audio/core"],
                 depends=sorted(str(path) for path in Path("audio/core").glob("*.h")),
-                extra_compile_args=["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", *(["-fsanitize=undefined"] if debug else [])],
+                extra_compile_args=[
+                    "-std=gnu11",
+                    "-O2",
+                    "-g",
+                    "-Wall",
+                    "-Wextra",
+                    *(["-fsanitize=undefined"] if debug else []),
+                ],
                 libraries=["m", "pthread"],
             )
         ],
@@ -26,6 +33,7 @@ setup(
             "wraparound": False,
             "autotestdict": False,  # so that mypy.stubtest holds the .pyi true
             "embedsignature": False,
+            "auto_pickle": False,
         },
     )
 )

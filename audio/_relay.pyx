@@ -1,0 +1,361 @@
+# distutils: language = c
+"""The border between Python and the media core in C: no logic, one call each (ADR 0003; rules: docs/media-core.md)."""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.errno cimport EINVAL, ENOENT, ENOMEM, ESHUTDOWN, errno
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t
+from libc.string cimport memset
+
+import os
+
+cdef extern from "core.h" nogil:
+    struct core:
+        pass
+    struct event:
+        int64_t kind
+        int64_t id
+        int64_t a
+        int64_t b
+        int64_t c
+    struct leg_media:
+        int codec
+        int send_pt
+        int receive_pt
+        int send_event_pt
+        int receive_event_pt
+        int sends
+        int receives
+    struct leg_statistics:
+        int64_t received
+        int64_t sent
+        int64_t lost
+        int64_t dropped
+        int64_t jitter_us
+        int64_t remote_lost
+        int64_t digits
+    struct core_counters:
+        int64_t legs
+        int64_t taps
+        int64_t received
+        int64_t sent
+        int64_t dropped
+        int64_t send_errors
+        int64_t rtcp_received
+        int64_t rtcp_malformed
+        int64_t late_ticks
+        int64_t lost_ticks
+    core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns)
+    int core_start(core *)
+    void core_close(core *)
+    void core_free(core *)
+    int core_event_fd(const core *)
+    int core_drain_events(core *, event *out, int max)
+    int64_t core_dropped_events(core *)
+    void core_count(core *, core_counters *)
+    int64_t core_open_leg(core *, int thread, int rtp_fd, int rtcp_fd)
+    int core_close_leg(core *, int64_t leg)
+    int core_set_remote(core *, int64_t leg, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port)
+    int core_update_leg(core *, int64_t leg, const leg_media *)
+    int core_bridge(core *, int64_t a, int64_t b)
+    int core_unbridge(core *, int64_t leg)
+    int core_play(core *, int64_t leg, const uint8_t *audio, size_t length, int64_t tag, int loop)
+    int core_stop(core *, int64_t leg)
+    int core_mute(core *, int64_t leg, int is_muted)
+    int core_dtmf_policy(core *, int64_t leg, int policy, unsigned control)
+    int core_detect_tones(core *, int64_t leg, int is_on)
+    int core_send_dtmf(core *, int64_t leg, int digit, int duration_ms)
+    int core_leg_statistics(core *, int64_t leg, leg_statistics *)
+    int core_inject(core *, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
+    int core_inject_rtcp(core *, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
+    int64_t core_open_tap(core *, int64_t left, int64_t right, int64_t look_back, int64_t ring, int mask, int is_closed, int64_t now_ns)
+    int core_retarget_tap(core *, int64_t tap, int64_t left, int64_t right)
+    int64_t core_gate_close(core *, int64_t tap, int64_t erase_ticks, int64_t now_ns)
+    int64_t core_gate_open(core *, int64_t tap, int64_t now_ns)
+    int core_gate_mask(core *, int64_t tap, int64_t from_ticks, int64_t to_ticks, int64_t now_ns)
+    int64_t core_tap_now(core *, int64_t tap, int64_t now_ns)
+    int64_t core_drain_tap(core *, int64_t tap, uint8_t *out, size_t size, int is_final, int64_t now_ns, int *more)
+    int core_release_tap(core *, int64_t tap)
+    int levels_of_block(const uint8_t *, size_t, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max)
+    int64_t speech_of_block(const uint8_t *, size_t, int channel)
+    int64_t buckets_of_block(const uint8_t *, size_t, int channel)
+    void g711_init()
+
+cdef enum:
+    EVENTS_AT_ONCE = 256
+
+g711_init()  # the tables that the analysis of blocks needs without a core
+
+
+cdef int64_t checked(int64_t code, str what) except -1:
+    """Return a result of the core, or raise what its negated errno stands for."""
+    if code >= 0:
+        return code
+    if code == -ENOENT:
+        raise KeyError(f"{what}: unknown or closed id")
+    if code == -EINVAL:
+        raise ValueError(f"{what}: value out of range or not possible now")
+    if code == -ENOMEM:
+        raise MemoryError(f"{what}: no memory, or no more may be locked (RLIMIT_MEMLOCK)")
+    if code == -ESHUTDOWN:
+        raise RuntimeError(f"{what}: the core is closed")
+    raise OSError(-code, os.strerror(-code), what)
+
+
+cdef int64_t moment(now_ns) except? -1:
+    """Return a time of the caller's, or the value that has the core read the clock."""
+    return INT64_MIN if now_ns is None else now_ns
+
+
+cdef class Core:
+    """Sockets, legs, taps and media threads of one process."""
+
+    cdef core *core
+
+    def __cinit__(self, *, int threads=1, int max_events=8192, bint lock_memory=True, int dead_rtp_ms=10000):
+        self.core = core_new(threads, max_events, lock_memory, <int64_t>dead_rtp_ms * 1000000)
+        if self.core is NULL:
+            checked(-errno, "Core")
+
+    def __dealloc__(self):
+        if self.core is not NULL:
+            core_close(self.core)
+            core_free(self.core)
+
+    @property
+    def event_fd(self):
+        return core_event_fd(self.core)
+
+    @property
+    def dropped_events(self):
+        return core_dropped_events(self.core)
+
+    def start(self):
+        checked(core_start(self.core), "start")
+
+    def close(self):
+        with nogil:
+            core_close(self.core)
+
+    def open_leg(self, *, int thread, int rtp_fd, int rtcp_fd):
+        cdef int64_t code
+        with nogil:
+            code = core_open_leg(self.core, thread, rtp_fd, rtcp_fd)
+        return checked(code, "open_leg")
+
+    def close_leg(self, int64_t leg):
+        cdef int64_t code
+        with nogil:
+            code = core_close_leg(self.core, leg)
+        checked(code, "close_leg")
+
+    def set_remote(self, int64_t leg, rtp, rtcp):
+        cdef bytes rtp_ip = rtp[0].encode() if rtp is not None else b""
+        cdef bytes rtcp_ip = rtcp[0].encode() if rtcp is not None else b""
+        cdef const char *rtp_text = NULL
+        cdef const char *rtcp_text = NULL
+        if rtp is not None:
+            rtp_text = rtp_ip
+        if rtcp is not None:
+            rtcp_text = rtcp_ip
+        cdef int rtp_port = rtp[1] if rtp is not None else 0
+        cdef int rtcp_port = rtcp[1] if rtcp is not None else 0
+        cdef int64_t code
+        with nogil:
+            code = core_set_remote(self.core, leg, rtp_text, rtp_port, rtcp_text, rtcp_port)
+        checked(code, "set_remote")
+
+    def update_leg(
+        self, int64_t leg, *, int codec, int send_pt, int receive_pt, int send_event_pt, int receive_event_pt,
+        bint sends, bint receives,
+    ):
+        cdef leg_media media = leg_media(codec, send_pt, receive_pt, send_event_pt, receive_event_pt, sends, receives)
+        cdef int64_t code
+        with nogil:
+            code = core_update_leg(self.core, leg, &media)
+        checked(code, "update_leg")
+
+    def bridge(self, int64_t a, int64_t b):
+        cdef int64_t code
+        with nogil:
+            code = core_bridge(self.core, a, b)
+        checked(code, "bridge")
+
+    def unbridge(self, int64_t leg):
+        cdef int64_t code
+        with nogil:
+            code = core_unbridge(self.core, leg)
+        checked(code, "unbridge")
+
+    def play(self, int64_t leg, bytes audio, *, int64_t tag, bint loop=False):
+        cdef const uint8_t *data = audio
+        cdef size_t length = len(audio)
+        cdef int64_t code
+        with nogil:
+            code = core_play(self.core, leg, data, length, tag, loop)
+        checked(code, "play")
+
+    def stop(self, int64_t leg):
+        cdef int64_t code
+        with nogil:
+            code = core_stop(self.core, leg)
+        checked(code, "stop")
+
+    def mute(self, int64_t leg, bint is_muted):
+        cdef int64_t code
+        with nogil:
+            code = core_mute(self.core, leg, is_muted)
+        checked(code, "mute")
+
+    def dtmf_policy(self, int64_t leg, int policy, control=()):
+        cdef unsigned mask = 0
+        cdef int64_t code
+        for keys in control:
+            if len(keys) != 2 or keys[0] != "*" or keys[1] not in "0123456789*#ABCD":
+                raise ValueError("a control sequence is * and one key")
+            mask |= 1 << "0123456789*#ABCD".index(keys[1])
+        with nogil:
+            code = core_dtmf_policy(self.core, leg, policy, mask)
+        checked(code, "dtmf_policy")
+
+    def detect_tones(self, int64_t leg, bint is_on):
+        cdef int64_t code
+        with nogil:
+            code = core_detect_tones(self.core, leg, is_on)
+        checked(code, "detect_tones")
+
+    def send_dtmf(self, int64_t leg, str digit, int duration_ms=160):
+        cdef int key = ord(digit) if len(digit) == 1 else 0
+        cdef int64_t code
+        with nogil:
+            code = core_send_dtmf(self.core, leg, key if key < 128 else 0, duration_ms)
+        checked(code, "send_dtmf")
+
+    def open_tap(
+        self, int64_t left, int64_t right, *, int64_t look_back_ticks, int64_t ring_ticks, bint mask_left_digits=True,
+        bint is_closed=False, now_ns=None,
+    ):
+        cdef int64_t now = moment(now_ns), code
+        with nogil:
+            code = core_open_tap(self.core, left, right, look_back_ticks, ring_ticks, mask_left_digits, is_closed, now)
+        return checked(code, "open_tap")
+
+    def retarget_tap(self, int64_t tap, int64_t left, int64_t right):
+        cdef int64_t code
+        with nogil:
+            code = core_retarget_tap(self.core, tap, left, right)
+        checked(code, "retarget_tap")
+
+    def gate_close(self, int64_t tap, int64_t erase_ticks, now_ns=None):
+        cdef int64_t now = moment(now_ns), code
+        with nogil:
+            code = core_gate_close(self.core, tap, erase_ticks, now)
+        return checked(code, "gate_close")
+
+    def gate_open(self, int64_t tap, now_ns=None):
+        cdef int64_t now = moment(now_ns), code
+        with nogil:
+            code = core_gate_open(self.core, tap, now)
+        return checked(code, "gate_open")
+
+    def gate_mask(self, int64_t tap, int64_t from_ticks, int64_t to_ticks, now_ns=None):
+        cdef int64_t now = moment(now_ns), code
+        with nogil:
+            code = core_gate_mask(self.core, tap, from_ticks, to_ticks, now)
+        checked(code, "gate_mask")
+
+    def tap_now(self, int64_t tap, now_ns=None):
+        cdef int64_t now = moment(now_ns), code
+        with nogil:
+            code = core_tap_now(self.core, tap, now)
+        return checked(code, "tap_now")
+
+    def drain_tap(self, int64_t tap, out, *, bint is_final=False, now_ns=None):
+        cdef uint8_t[::1] view = out
+        cdef uint8_t *data = &view[0] if view.shape[0] else NULL
+        cdef size_t size = view.shape[0]
+        cdef int64_t now = moment(now_ns), code
+        cdef int more = 0
+        with nogil:
+            code = core_drain_tap(self.core, tap, data, size, is_final, now, &more)
+        return checked(code, "drain_tap"), more != 0
+
+    def release_tap(self, int64_t tap):
+        cdef int64_t code
+        with nogil:
+            code = core_release_tap(self.core, tap)
+        checked(code, "release_tap")
+
+    def drain_events(self):
+        cdef event events[EVENTS_AT_ONCE]
+        cdef int i, count = EVENTS_AT_ONCE
+        cdef list out = []
+        while count == EVENTS_AT_ONCE:
+            with nogil:
+                count = core_drain_events(self.core, events, EVENTS_AT_ONCE)
+            for i in range(count):
+                out.append((events[i].kind, events[i].id, events[i].a, events[i].b, events[i].c))
+        memset(events, 0, sizeof(events))
+        return out
+
+    def leg_statistics(self, int64_t leg):
+        cdef leg_statistics statistics
+        cdef int64_t code
+        with nogil:
+            code = core_leg_statistics(self.core, leg, &statistics)
+        checked(code, "leg_statistics")
+        return statistics
+
+    def inject(self, int64_t leg, bytes packet, int64_t arrival_ns):
+        cdef const uint8_t *data = packet
+        cdef size_t length = len(packet)
+        cdef int64_t code
+        with nogil:
+            code = core_inject(self.core, leg, data, length, arrival_ns)
+        checked(code, "inject")
+
+    def inject_rtcp(self, int64_t leg, bytes packet, int64_t arrival_ns):
+        cdef const uint8_t *data = packet
+        cdef size_t length = len(packet)
+        cdef int64_t code
+        with nogil:
+            code = core_inject_rtcp(self.core, leg, data, length, arrival_ns)
+        checked(code, "inject_rtcp")
+
+    def counters(self):
+        cdef core_counters counters
+        with nogil:
+            core_count(self.core, &counters)
+        return counters
+
+
+def peaks(block, int channel):
+    cdef const uint8_t[::1] view = block
+    cdef const uint8_t *data = &view[0] if view.shape[0] else NULL
+    cdef size_t length = view.shape[0]
+    cdef int64_t first = 0, room = checked(buckets_of_block(data, length, channel), "peaks")
+    cdef uint8_t *levels
+    cdef int i, start = -1, count
+    if room > 1 << 20:
+        raise ValueError("peaks: the block spans more than a day")
+    levels = <uint8_t *>PyMem_Malloc(2 * room + 1)
+    if levels is NULL:
+        raise MemoryError
+    try:
+        memset(levels, 0, 2 * room + 1)
+        count = checked(levels_of_block(data, length, channel, &first, levels, levels + room, room), "peaks")
+        out = []
+        for i in range(count + 1):
+            if i < count and levels[room + i]:
+                start = i if start < 0 else start
+            elif start >= 0:
+                out.append((first + start, levels[start:i]))
+                start = -1
+        return out
+    finally:
+        PyMem_Free(levels)
+
+
+def speech_ms(block, int channel):
+    cdef const uint8_t[::1] view = block
+    cdef const uint8_t *data = &view[0] if view.shape[0] else NULL
+    return checked(speech_of_block(data, view.shape[0], channel), "speech_ms")

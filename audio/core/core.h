@@ -1,0 +1,103 @@
+/*
+ * The media core as `_relay.pyx` sees it (ADR 0003; rules: docs/media-core.md).
+ *
+ * Every function is safe from any thread: it takes the fair lock of the media thread that owns the leg or tap, so it
+ * happens between two batches of packets. Results below zero are negated errno values: ENOENT unknown or closed id,
+ * EINVAL value out of range, ESHUTDOWN closed core, others from the system. Times are CLOCK_MONOTONIC ns; CORE_NOW
+ * reads the clock once the lock is held.
+ */
+#ifndef AUDIO_CORE_CORE_H
+#define AUDIO_CORE_CORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CORE_NOW INT64_MIN
+
+struct core;
+
+enum event_kind {
+    EVENT_DIGIT = 1,      /* leg; a: ASCII or 0 (masked), b: enum digit_source */
+    EVENT_CONTROL = 2,    /* leg; a: ASCII of the key after the star, b: enum digit_source */
+    EVENT_PROMPT = 3,     /* leg; a: tag, b: packets sent, c: packets due * 2 + complete */
+    EVENT_STOPPED = 4,    /* leg; a: silence in ms */
+    EVENT_RESUMED = 5,    /* leg */
+    EVENT_REANCHORED = 6, /* tap; a: channel, b: position */
+    EVENT_LOST = 7,       /* tap; a: channel, b: start, c: end */
+    EVENT_FAX = 8         /* leg; a: 0 CNG, 1 CED */
+};
+
+enum digit_source { SOURCE_RFC4733 = 0, SOURCE_INBAND = 1 };
+
+enum dtmf_policy { DTMF_PASS = 0, DTMF_HOLD_STAR = 1, DTMF_SWALLOW = 2, DTMF_MASK = 3 };
+
+struct event {
+    int64_t kind, id, a, b, c;
+};
+
+/* What an offer/answer settled; payload types of -1 mean none. */
+struct leg_media {
+    int codec, send_pt, receive_pt, send_event_pt, receive_event_pt, sends, receives;
+};
+
+struct leg_statistics {
+    int64_t received, sent, lost, dropped, jitter_us, remote_lost /* -1: never reported */, digits;
+};
+
+struct core_counters {
+    int64_t legs, taps, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks;
+};
+
+struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns);
+int core_start(struct core *core);
+void core_close(struct core *core); /* idempotent; stops the threads, zeroes the rings; sockets stay the caller's */
+void core_free(struct core *core);  /* after core_close, when no other thread can call any more */
+int core_event_fd(const struct core *core);
+int core_drain_events(struct core *core, struct event *out, int max);
+int64_t core_dropped_events(struct core *core);
+void core_count(struct core *core, struct core_counters *out);
+
+int64_t core_open_leg(struct core *core, int thread, int rtp_fd, int rtcp_fd);
+int core_close_leg(struct core *core, int64_t leg);
+/* ip NULL: no remote. */
+int core_set_remote(struct core *core, int64_t leg, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port);
+int core_update_leg(struct core *core, int64_t leg, const struct leg_media *media);
+int core_bridge(struct core *core, int64_t a, int64_t b);
+int core_unbridge(struct core *core, int64_t leg);
+int core_play(struct core *core, int64_t leg, const uint8_t *audio, size_t length, int64_t tag, int loop);
+int core_stop(struct core *core, int64_t leg);
+int core_mute(struct core *core, int64_t leg, int is_muted);
+/* control: bit n set means "*" followed by event n (RFC 4733 section 3.2) is a control sequence. */
+int core_dtmf_policy(struct core *core, int64_t leg, int policy, unsigned control);
+int core_detect_tones(struct core *core, int64_t leg, int is_on);
+int core_send_dtmf(struct core *core, int64_t leg, int digit, int duration_ms);
+int core_leg_statistics(struct core *core, int64_t leg, struct leg_statistics *out);
+int core_inject(struct core *core, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
+int core_inject_rtcp(struct core *core, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
+
+/* left or right 0: nobody on that side. */
+int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t look_back_ticks, int64_t ring_ticks,
+                      int mask_left_digits, int is_closed, int64_t now_ns);
+int core_retarget_tap(struct core *core, int64_t tap, int64_t left, int64_t right);
+int64_t core_gate_close(struct core *core, int64_t tap, int64_t erase_ticks, int64_t now_ns);
+int64_t core_gate_open(struct core *core, int64_t tap, int64_t now_ns);
+int core_gate_mask(struct core *core, int64_t tap, int64_t from_ticks, int64_t to_ticks, int64_t now_ns);
+int64_t core_tap_now(struct core *core, int64_t tap, int64_t now_ns);
+int64_t core_drain_tap(struct core *core, int64_t tap, uint8_t *out, size_t size, int is_final, int64_t now_ns, int *more);
+int core_release_tap(struct core *core, int64_t tap);
+
+/* Fills the G.711 tables; core_new does it too, the analysis below needs it without a core. */
+void g711_init(void);
+
+/*
+ * Analysis of a drained block, no state: loudness of one channel, for pictures and for the one-way check.
+ * levels_of_block fills out[i] with the peak (|linear 16 bit| >> 7) of bucket first + i, 800 ticks each, and has[i]
+ * with whether any audio lies in it; returns the number of buckets (at most max), or -EINVAL for a torn block.
+ */
+int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max);
+/* Milliseconds in 20 ms frames whose mean level is above -42 dBFS (G.722: frames that hold audio). */
+int64_t speech_of_block(const uint8_t *block, size_t length, int channel);
+/* Number of buckets that levels_of_block needs room for. */
+int64_t buckets_of_block(const uint8_t *block, size_t length, int channel);
+
+#endif

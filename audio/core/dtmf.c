@@ -1,0 +1,264 @@
+/* RFC 4733: events that arrive under the leg's policy, control sequences, replay, and events of our own making. */
+#include <errno.h>
+
+#include "state.h"
+
+#define KEYS "0123456789*#ABCD"
+#define STAR 10
+#define STAR_WAIT_NS (1500 * NS_PER_MS)
+#define EVENT_LOST_END_NS (400 * NS_PER_MS) /* every end packet of an event was lost */
+#define GAP_NS (50 * NS_PER_MS)             /* between two events of ours */
+#define SEGMENT_TICKS 0xFF00                /* RFC 4733 section 2.5.1.3: a long event goes on under a new timestamp */
+#define END_PACKETS 3
+#define VOLUME 10
+
+int digits_are_busy(const struct leg *leg)
+{
+    return leg->digits_out.is_sending || leg->digits_out.count > 0;
+}
+
+/* Queues an event to be sent on a leg; 0 if the leg cannot take it. */
+static int queue_digit(struct leg *leg, int code, uint32_t duration_ticks, int64_t now)
+{
+    struct digit_out *out = &leg->digits_out;
+    if (leg->media.send_event_pt < 0 || out->count == DIGIT_QUEUE)
+        return 0;
+    int at = (out->head + out->count++) % DIGIT_QUEUE;
+    out->queue[at].code = (uint8_t)code;
+    out->queue[at].duration_ticks = (uint16_t)(duration_ticks < FRAME_TICKS ? FRAME_TICKS
+                                               : duration_ticks > 0xFFFF  ? 0xFFFF
+                                                                          : duration_ticks);
+    if (out->next_ns < now)
+        out->next_ns = now;
+    leg_wake_at(leg, out->next_ns);
+    return 1;
+}
+
+static void replay(struct leg *from, int code, uint32_t duration_ticks, int64_t now)
+{
+    if (from->peer && !from->is_muted && from->peer->is_configured)
+        queue_digit(from->peer, code, duration_ticks, now);
+}
+
+static void report_digit(struct leg *leg, int code)
+{
+    int named = leg->policy == DTMF_MASK ? 0 : KEYS[code];
+    report(leg->thread->core, EVENT_DIGIT, leg->id, named, SOURCE_RFC4733, 0);
+}
+
+/* The star waited in vain, or its leg's rule changed: it goes on after all. */
+void star_release(struct leg *leg, int64_t now)
+{
+    if (!leg->star.is_held)
+        return;
+    leg->star.is_held = 0;
+    replay(leg, STAR, leg->star.duration, now);
+    report_digit(leg, STAR);
+}
+
+/* A digit is over; what HOLD_STAR kept back is decided (audio/dtmf.py has the table). */
+static void finish(struct leg *leg, int64_t now)
+{
+    struct digit_in *event = &leg->event;
+    event->has_ended = 1;
+    leg->digits++;
+    if (leg->policy != DTMF_HOLD_STAR) {
+        report_digit(leg, event->code);
+        return;
+    }
+    if (leg->star.is_held && leg->control >> event->code & 1) {
+        leg->star.is_held = 0;
+        report(leg->thread->core, EVENT_CONTROL, leg->id, KEYS[event->code], SOURCE_RFC4733, 0);
+        return;
+    }
+    star_release(leg, now);
+    if (event->code == STAR && event->is_held) {
+        leg->star.is_held = 1;
+        leg->star.duration = event->duration;
+        leg->star.until_ns = now + STAR_WAIT_NS;
+        leg_wake_at(leg, leg->star.until_ns);
+        return;
+    }
+    if (event->is_held)
+        replay(leg, event->code, event->duration, now);
+    report_digit(leg, event->code);
+}
+
+static void pass_event(struct leg *from, const struct packet *packet, uint32_t duration)
+{
+    struct leg *to = from->peer;
+    if (!to || from->is_muted || to->prompt.audio || digits_are_busy(to))
+        return;
+    if (!leg_can_hear(to)) {
+        to->out.is_switching = 1;
+        return;
+    }
+    if (to->media.send_event_pt < 0) {
+        swallow(to, packet);
+        return;
+    }
+    int is_switch = stream_align(&to->out, FROM_BRIDGE, packet->ssrc, packet->seq, packet->ts, packet->arrival_ns);
+    send_rtp(to, packet->payload, packet->length, to->media.send_event_pt, packet->has_marker || is_switch,
+             output_seq(&to->out, packet->seq), packet->ts + to->out.ts_offset, duration, packet->arrival_ns);
+}
+
+static int is_kept_back(const struct leg *leg, int code)
+{
+    if (leg->policy != DTMF_HOLD_STAR)
+        return leg->policy != DTMF_PASS;
+    return code == STAR || leg->star.is_held || (leg->peer && digits_are_busy(leg->peer));
+}
+
+static void begin(struct leg *leg, const struct packet *packet, int code)
+{
+    struct digit_in *event = &leg->event;
+    if (event->has_event && !event->has_ended)
+        finish(leg, packet->arrival_ns);
+    *event = (struct digit_in){.ssrc = packet->ssrc, .ts = packet->ts, .has_event = 1, .code = (uint8_t)code};
+    event->is_held = (uint8_t)is_kept_back(leg, code);
+    leg->keyed.from_ns = packet->arrival_ns;
+}
+
+void receive_event(struct leg *leg, const struct packet *packet)
+{
+    struct digit_in *event = &leg->event;
+    if (packet->length < 4) {
+        leg->dropped++;
+        if (leg->peer)
+            swallow(leg->peer, packet);
+        return;
+    }
+    int code = packet->payload[0], is_end = packet->payload[1] >> 7;
+    uint32_t duration = (uint32_t)packet->payload[2] << 8 | packet->payload[3];
+    tap_mask_event(leg, packet, duration);
+    int is_key = code < 16, is_held = leg->policy != DTMF_PASS;
+    int is_same = event->has_event && event->ssrc == packet->ssrc;
+    int is_old = is_same && (int32_t)(packet->ts - event->ts) < 0;
+    if (is_key && !is_old) {
+        int goes_on = is_same && !event->has_ended && event->code == code && event->duration >= SEGMENT_TICKS &&
+                      packet->ts == event->ts + event->duration;
+        if (goes_on) {
+            event->ts = packet->ts;
+            event->duration = 0;
+        } else if (!is_same || packet->ts != event->ts) {
+            begin(leg, packet, code);
+        }
+        event->duration = duration > event->duration ? duration : event->duration;
+        event->last_ns = packet->arrival_ns;
+        leg->keyed.code = event->code;
+        leg->keyed.to_ns = packet->arrival_ns;
+        is_held = event->is_held;
+    }
+    if (is_held || is_old) {
+        if (leg->peer)
+            swallow(leg->peer, packet);
+    } else {
+        pass_event(leg, packet, duration);
+    }
+    if (!is_key || is_old || event->has_ended)
+        return;
+    if (is_end)
+        finish(leg, packet->arrival_ns);
+    else
+        leg_wake_at(leg, packet->arrival_ns + EVENT_LOST_END_NS);
+}
+
+/* Sends the next packet of the event that is going out; 0 when the leg cannot be sent to. */
+static int send_event(struct leg *leg, int64_t now)
+{
+    struct digit_out *out = &leg->digits_out;
+    int is_first = out->duration == 0;
+    uint32_t total = out->queue[out->head].duration_ticks;
+    uint8_t *payload = leg->thread->buffer + RTP_HEADER;
+    if (!leg_can_hear(leg) || leg->media.send_event_pt < 0)
+        return 0;
+    if (is_first) {
+        leg->out.is_switching = 1;
+        stream_align(&leg->out, FROM_DIGITS, 0, 0, 0, now);
+        out->ts = leg->out.ts_offset;
+    }
+    uint16_t seq = is_first ? leg->out.seq_offset : (uint16_t)(leg->out.seq + 1);
+    out->duration = out->duration + FRAME_TICKS < total ? out->duration + FRAME_TICKS : total;
+    int is_end = out->duration == total;
+    payload[0] = out->queue[out->head].code;
+    payload[1] = (uint8_t)(is_end ? 0x80 | VOLUME : VOLUME);
+    payload[2] = (uint8_t)(out->duration >> 8);
+    payload[3] = (uint8_t)out->duration;
+    send_rtp(leg, payload, 4, leg->media.send_event_pt, is_first, seq, out->ts, out->duration, now);
+    out->ends_sent += (uint8_t)is_end;
+    return 1;
+}
+
+static int64_t send_due(struct leg *leg, int64_t now)
+{
+    struct digit_out *out = &leg->digits_out;
+    while (out->count > 0 && out->next_ns <= now) {
+        if (!out->is_sending) {
+            out->is_sending = 1;
+            out->ends_sent = 0;
+            out->duration = 0;
+            out->next_ns = now;
+        }
+        if (send_event(leg, now) && out->ends_sent < END_PACKETS) {
+            out->next_ns += FRAME_NS;
+            continue;
+        }
+        out->queue[out->head].code = 0;
+        out->head = (out->head + 1) % DIGIT_QUEUE;
+        out->count--;
+        out->is_sending = 0;
+        out->next_ns = now + GAP_NS;
+        leg->out.is_switching = 1;
+    }
+    return out->count > 0 ? out->next_ns : NEVER;
+}
+
+/* What is due on a leg, as a receiver and as a sender of digits; when to call again. */
+int64_t digits_tick(struct leg *leg, int64_t now)
+{
+    int64_t next = NEVER;
+    int is_pressed = leg->event.has_event && !leg->event.has_ended;
+    if (is_pressed && now - leg->event.last_ns >= EVENT_LOST_END_NS) {
+        finish(leg, now);
+        is_pressed = 0;
+    }
+    if (is_pressed)
+        next = leg->event.last_ns + EVENT_LOST_END_NS;
+    if (leg->star.is_held && now >= leg->star.until_ns && !is_pressed)
+        star_release(leg, now);
+    if (leg->star.is_held && !is_pressed)
+        next = leg->star.until_ns;
+    int64_t sending = send_due(leg, now);
+    return sending < next ? sending : next;
+}
+
+int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control)
+{
+    if (policy < DTMF_PASS || policy > DTMF_MASK || control > 0xFFFF)
+        return -EINVAL;
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    if (policy != DTMF_HOLD_STAR)
+        star_release(leg, clock_ns());
+    leg->policy = (uint8_t)policy;
+    leg->control = (uint16_t)control;
+    leg->sounded_star_ns = NEVER;
+    thread_unlock(leg->thread);
+    return 0;
+}
+
+int core_send_dtmf(struct core *core, int64_t id, int digit, int duration_ms)
+{
+    int code = digit_code(digit);
+    if (code < 0 || duration_ms < 40 || duration_ms > 8000)
+        return -EINVAL;
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    error = leg->is_configured && queue_digit(leg, code, (uint32_t)duration_ms * 8, clock_ns()) ? 0 : -EINVAL;
+    thread_unlock(leg->thread);
+    return error;
+}

@@ -1,0 +1,124 @@
+/* What we send: one RTP stream per leg, numbered on across every change of source (docs/media-core.md, Forwarding). */
+#include <errno.h>
+
+#include "state.h"
+
+#define HOLE_LIFE 1024 /* packets after which nothing older can come late any more */
+
+int same_rate(int codec, int other)
+{
+    return (codec == CODEC_G722) == (other == CODEC_G722);
+}
+
+/*
+ * Makes the sender follow this source, whose next packet has seq and ts. At a switch the sequence goes on by one and
+ * time by the wall clock, but never into the audio sent last. Returns 1 at a switch: the marker is due.
+ */
+int stream_align(struct sender *out, enum stream_source source, uint32_t ssrc, uint16_t seq, uint32_t ts, int64_t now)
+{
+    if (!out->is_switching && out->source == source && out->source_ssrc == ssrc)
+        return 0;
+    uint16_t next_seq = out->seq;
+    uint32_t next_ts = out->ts;
+    if (out->has_sent) {
+        int64_t elapsed = (now - out->sent_ns) * 8 / NS_PER_MS;
+        next_seq++;
+        next_ts += elapsed > (int64_t)out->span_ticks ? (uint32_t)elapsed : out->span_ticks;
+    }
+    out->seq_offset = (uint16_t)(next_seq - seq);
+    out->ts_offset = next_ts - ts;
+    out->source = (uint8_t)source;
+    out->source_ssrc = ssrc;
+    out->is_switching = out->has_hole = 0;
+    out->input_seq = (uint16_t)(seq - 1);
+    return 1;
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)(value >> 24);
+    at[1] = (uint8_t)(value >> 16);
+    at[2] = (uint8_t)(value >> 8);
+    at[3] = (uint8_t)value;
+}
+
+/* Sends payload with our header, written into the RTP_HEADER bytes before it; 1 if the kernel took it. */
+int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, int has_marker, uint16_t seq, uint32_t ts,
+             uint32_t span_ticks, int64_t now)
+{
+    struct sender *out = &leg->out;
+    uint8_t *data = payload - RTP_HEADER;
+    data[0] = 0x80;
+    data[1] = (uint8_t)(payload_type | (has_marker ? 0x80 : 0));
+    data[2] = (uint8_t)(seq >> 8);
+    data[3] = (uint8_t)seq;
+    put_u32(data + 4, ts);
+    put_u32(data + 8, out->ssrc);
+    if (!out->has_sent || (int16_t)(seq - out->seq) > 0) {
+        if (!out->has_sent || ts != out->ts) /* packets of one event share their timestamp, which is its beginning */
+            out->sent_ns = now;
+        out->has_sent = 1;
+        out->seq = seq;
+        out->ts = ts;
+        out->span_ticks = span_ticks;
+    }
+    if (sendto(leg->rtp_fd, data, (size_t)(RTP_HEADER + length), MSG_DONTWAIT | MSG_NOSIGNAL, &leg->rtp.at.any,
+               leg->rtp.length) < 0) {
+        leg->thread->counters.send_errors++;
+        return 0;
+    }
+    out->packets++;
+    out->octets += length;
+    leg->thread->counters.sent++;
+    return 1;
+}
+
+/* The number under which an input packet goes on; one from before the last swallowed run keeps the older offset. */
+uint16_t output_seq(struct sender *out, uint16_t seq)
+{
+    uint16_t offset = out->seq_offset;
+    if (out->has_hole && (int16_t)(seq - out->hole_from) > HOLE_LIFE)
+        out->has_hole = 0;
+    if (out->has_hole && (int16_t)(seq - out->hole_from) < 0)
+        offset = out->hole_offset;
+    if ((int16_t)(seq - out->input_seq) > 0)
+        out->input_seq = seq;
+    return (uint16_t)(seq + offset);
+}
+
+/* Leaves a packet out of what goes to a leg so that the far side sees no loss. */
+void swallow(struct leg *to, const struct packet *packet)
+{
+    struct sender *out = &to->out;
+    if (out->is_switching || out->source != FROM_BRIDGE || out->source_ssrc != packet->ssrc)
+        return; /* the next packet of this source is a switch, which counts anew */
+    if ((int16_t)(packet->seq - out->input_seq) <= 0)
+        return; /* late: its place has passed as a loss */
+    if (!out->has_hole || packet->seq != (uint16_t)(out->hole_to + 1)) {
+        out->hole_from = packet->seq;
+        out->hole_offset = out->seq_offset;
+        out->has_hole = 1;
+    }
+    out->hole_to = out->input_seq = packet->seq;
+    out->seq_offset--;
+}
+
+void forward_audio(struct leg *from, const struct packet *packet)
+{
+    struct leg *to = from->peer;
+    if (!to || from->is_muted || to->prompt.audio || digits_are_busy(to))
+        return; /* what comes after is a switch */
+    if (!leg_can_hear(to) || !same_rate(from->media.codec, to->media.codec)) {
+        to->out.is_switching = 1;
+        return;
+    }
+    int is_switch = stream_align(&to->out, FROM_BRIDGE, packet->ssrc, packet->seq, packet->ts, packet->arrival_ns);
+    if (from->media.codec != to->media.codec) {
+        const uint8_t *other = g711_other[from->media.codec == CODEC_PCMA];
+        for (int i = 0; i < packet->length; i++)
+            packet->payload[i] = other[packet->payload[i]];
+    }
+    send_rtp(to, packet->payload, packet->length, to->media.send_pt, packet->has_marker || is_switch,
+             output_seq(&to->out, packet->seq), packet->ts + to->out.ts_offset, (uint32_t)packet->length,
+             packet->arrival_ns);
+}

@@ -1,0 +1,102 @@
+/*
+ * Which positions may be written (docs/media-core.md, Gate; audio/gate.py is the same in Python). When in doubt, closed.
+ * Each channel has its own list; the open-ended span of a closed gate is apart, so that a mask inside it outlives it.
+ */
+#include <string.h>
+
+#include "state.h"
+
+#define PACKET_TICKS 160
+#define GUARD 1600
+#define SETTLED 8000
+
+void spans_add(struct spans *spans, int64_t start, int64_t end)
+{
+    if (end <= start)
+        return;
+    int first = 0;
+    while (first < spans->count && spans->list[first].end < start)
+        first++;
+    int last = first;
+    while (last < spans->count && spans->list[last].start <= end) {
+        start = start < spans->list[last].start ? start : spans->list[last].start;
+        end = end > spans->list[last].end ? end : spans->list[last].end;
+        last++;
+    }
+    if (last == first && spans->count == MAX_SPANS) { /* no room: the two oldest become one that covers both */
+        if (first == 0) {
+            spans->list[0].start = start;
+            return;
+        }
+        spans->list[0].end = spans->list[1].end;
+        memmove(&spans->list[1], &spans->list[2], sizeof spans->list[0] * (size_t)(spans->count - 2));
+        spans->count--;
+        if (first == 1) /* it lay between the two */
+            return;
+        first--;
+        last--;
+    }
+    memmove(&spans->list[first + 1], &spans->list[last], sizeof spans->list[0] * (size_t)(spans->count - last));
+    spans->count += 1 - (last - first);
+    spans->list[first].start = start;
+    spans->list[first].end = end;
+}
+
+void spans_drop_below(struct spans *spans, int64_t edge)
+{
+    int gone = 0;
+    while (gone < spans->count && spans->list[gone].end <= edge)
+        gone++;
+    spans->count -= gone;
+    memmove(&spans->list[0], &spans->list[gone], sizeof spans->list[0] * (size_t)spans->count);
+}
+
+static void erase(struct channel *channel, int64_t start, int64_t end)
+{
+    int64_t limit = channel->edge + channel->ring.ticks;
+    ring_zero(&channel->ring, start > channel->edge ? start : channel->edge, end < limit ? end : limit);
+}
+
+void gate_shut(struct tap *tap, int64_t here, int64_t back)
+{
+    for (int side = 0; side < 2; side++) {
+        struct channel *channel = &tap->channels[side];
+        int64_t start = here + envelope(channel, here) - back;
+        start = start > 0 ? start : 0;
+        if (!tap->is_closed || start < channel->closed_from)
+            channel->closed_from = start;
+        erase(channel, channel->closed_from, INT64_MAX);
+    }
+    tap->is_closed = 1;
+}
+
+void gate_release(struct tap *tap, int64_t here)
+{
+    if (!tap->is_closed)
+        return;
+    for (int side = 0; side < 2; side++) {
+        struct channel *channel = &tap->channels[side];
+        spans_add(&channel->spans, channel->closed_from, here + envelope(channel, here) + PACKET_TICKS);
+        if (channel->has_epoch && channel->began_here > here - SETTLED)
+            channel->blocked_until = here + GUARD;
+    }
+    tap->is_closed = 0;
+    tap->gate_opened_here = here;
+}
+
+/* The audio of a stream that begins right after an opening may have been captured while closed. */
+void gate_stream_began(struct tap *tap, struct channel *channel, int64_t here)
+{
+    if (tap->gate_opened_here != INT64_MIN && tap->gate_opened_here <= here && here < tap->gate_opened_here + GUARD)
+        channel->blocked_until = tap->gate_opened_here + GUARD;
+}
+
+void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here)
+{
+    for (int side = 0; side < 2; side++) {
+        struct channel *channel = &tap->channels[side];
+        int64_t env = envelope(channel, here);
+        spans_add(&channel->spans, from + env, to + env);
+        erase(channel, from + env, to + env);
+    }
+}

@@ -1,0 +1,474 @@
+/* Legs: their life, what was negotiated, and the way of a packet from the socket (docs/media-core.md). */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+
+#include "state.h"
+
+#define MAX_SLOTS 0xFFFF
+#define MAX_DROPOUT 3000 /* RFC 3550 appendix A.1: a larger step is a restart, not loss */
+#define MAX_MISORDER 100
+
+int address_equal(const struct address *a, const struct address *b)
+{
+    if (a->length != b->length || a->at.any.sa_family != b->at.any.sa_family)
+        return 0;
+    if (a->at.any.sa_family == AF_INET)
+        return a->at.v4.sin_port == b->at.v4.sin_port && a->at.v4.sin_addr.s_addr == b->at.v4.sin_addr.s_addr;
+    return a->at.v6.sin6_port == b->at.v6.sin6_port &&
+           memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
+}
+
+static int address_parse(struct address *out, const char *ip, int port)
+{
+    memset(out, 0, sizeof *out);
+    if (!ip)
+        return 0;
+    if (port < 1 || port > 65535)
+        return -EINVAL;
+    if (inet_pton(AF_INET, ip, &out->at.v4.sin_addr) == 1) {
+        out->at.v4.sin_family = AF_INET;
+        out->at.v4.sin_port = htons((uint16_t)port);
+        out->length = sizeof out->at.v4;
+        return 0;
+    }
+    if (inet_pton(AF_INET6, ip, &out->at.v6.sin6_addr) == 1) {
+        out->at.v6.sin6_family = AF_INET6;
+        out->at.v6.sin6_port = htons((uint16_t)port);
+        out->length = sizeof out->at.v6;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* The peer may be sent to now. */
+int leg_can_hear(const struct leg *leg)
+{
+    return leg->is_configured && leg->media.sends && leg->rtp.length && !leg->is_latched;
+}
+
+static struct leg *free_slot(struct thread *thread)
+{
+    for (int slot = 0; slot < thread->leg_slots; slot++)
+        if (thread->legs[slot]->id == 0)
+            return thread->legs[slot];
+    if (thread->leg_slots == MAX_SLOTS)
+        return NULL;
+    struct leg **legs = realloc(thread->legs, sizeof *legs * (size_t)(thread->leg_slots + 1));
+    if (!legs)
+        return NULL;
+    thread->legs = legs;
+    struct leg *leg = calloc(1, sizeof *leg);
+    if (!leg)
+        return NULL;
+    leg->slot = thread->leg_slots;
+    leg->thread = thread;
+    thread->legs[thread->leg_slots++] = leg;
+    return leg;
+}
+
+static void leg_reset(struct leg *leg)
+{
+    int slot = leg->slot;
+    struct thread *thread = leg->thread;
+    explicit_bzero(leg, sizeof *leg);
+    leg->slot = slot;
+    leg->thread = thread;
+}
+
+static int watch(struct leg *leg, int fd, int is_rtcp)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)((uintptr_t)leg | (uintptr_t)is_rtcp)};
+    return epoll_ctl(leg->thread->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int leg_attach(struct leg *leg, int rtp_fd, int rtcp_fd)
+{
+    struct {
+        uint32_t ssrc, ts;
+        uint16_t seq;
+        uint8_t cname[12];
+    } random;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        return -EIO;
+    int error = watch(leg, rtp_fd, 0);
+    if (!error && (error = watch(leg, rtcp_fd, 1)) != 0)
+        epoll_ctl(leg->thread->epoll, EPOLL_CTL_DEL, rtp_fd, NULL);
+    if (error)
+        return error;
+    leg->rtp_fd = rtp_fd;
+    leg->rtcp_fd = rtcp_fd;
+    leg->out.ssrc = random.ssrc;
+    leg->out.seq = random.seq;
+    leg->out.ts = random.ts;
+    leg->remote_lost = -1;
+    leg->keyed.code = leg->sounded.code = -1;
+    leg->sounded_star_ns = NEVER;
+    for (size_t i = 0; i < sizeof random.cname; i++) { /* RFC 7022: names no host */
+        leg->cname[2 * i] = "0123456789abcdef"[random.cname[i] >> 4];
+        leg->cname[2 * i + 1] = "0123456789abcdef"[random.cname[i] & 15];
+    }
+    leg->id = new_id(leg->thread, leg->slot);
+    leg->thread->counters.legs++;
+    return 0;
+}
+
+int64_t core_open_leg(struct core *core, int thread_index, int rtp_fd, int rtcp_fd)
+{
+    if (thread_index < 0 || thread_index >= core->thread_count || rtp_fd < 0 || rtcp_fd < 0)
+        return -EINVAL;
+    struct thread *thread = &core->threads[thread_index];
+    thread_lock(thread);
+    int64_t result = -ESHUTDOWN;
+    if (!core->is_closed) {
+        struct leg *leg = free_slot(thread);
+        int error = leg ? leg_attach(leg, rtp_fd, rtcp_fd) : -ENOMEM;
+        result = error ? error : leg->id;
+    }
+    thread_unlock(thread);
+    return result;
+}
+
+static void unbridge(struct leg *leg)
+{
+    if (!leg->peer)
+        return;
+    leg->peer->out.is_switching = leg->out.is_switching = 1;
+    leg->peer->peer = NULL;
+    leg->peer = NULL;
+}
+
+/* Takes a leg out of everything; its slot is free afterwards. */
+void leg_detach(struct leg *leg)
+{
+    struct thread *thread = leg->thread;
+    prompt_end(leg, 0);
+    unbridge(leg);
+    tap_detach_leg(leg);
+    for (struct leg **link = &thread->active; *link; link = &(*link)->next_active)
+        if (*link == leg) {
+            *link = leg->next_active;
+            break;
+        }
+    if (thread->epoll >= 0) {
+        epoll_ctl(thread->epoll, EPOLL_CTL_DEL, leg->rtp_fd, NULL);
+        epoll_ctl(thread->epoll, EPOLL_CTL_DEL, leg->rtcp_fd, NULL);
+    }
+    leg_reset(leg);
+    thread->counters.legs--;
+}
+
+int core_close_leg(struct core *core, int64_t id)
+{
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    struct thread *thread = leg->thread;
+    leg_detach(leg);
+    thread_unlock(thread);
+    return 0;
+}
+
+int core_set_remote(struct core *core, int64_t id, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port)
+{
+    struct address rtp, rtcp;
+    if (address_parse(&rtp, rtp_ip, rtp_port) || address_parse(&rtcp, rtcp_ip, rtcp_port))
+        return -EINVAL;
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    struct address own = {.length = sizeof own.at};
+    getsockname(leg->rtp_fd, &own.at.any, &own.length);
+    if ((rtp.length && rtp.at.any.sa_family != own.at.any.sa_family) ||
+        (rtcp.length && rtcp.at.any.sa_family != own.at.any.sa_family)) {
+        thread_unlock(leg->thread);
+        return -EAFNOSUPPORT;
+    }
+    if (leg->is_latched || !address_equal(&rtp, &leg->rtp))
+        leg->out.is_switching = 1;
+    leg->rtp = rtp;
+    leg->rtcp = rtcp;
+    leg->is_latched = 0;
+    if (!leg->rtcp_next_ns)
+        leg->rtcp_next_ns = clock_ns() + 5000 * NS_PER_MS;
+    thread_unlock(leg->thread);
+    return 0;
+}
+
+static int is_payload_type(int value, int may_be_none)
+{
+    return (value >= 0 && value <= 127) || (may_be_none && value == -1);
+}
+
+int core_update_leg(struct core *core, int64_t id, const struct leg_media *media)
+{
+    if ((media->codec != CODEC_PCMU && media->codec != CODEC_PCMA && media->codec != CODEC_G722) ||
+        !is_payload_type(media->send_pt, 0) || !is_payload_type(media->receive_pt, 0) ||
+        !is_payload_type(media->send_event_pt, 1) || !is_payload_type(media->receive_event_pt, 1))
+        return -EINVAL;
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    if (!leg->is_configured || leg->media.sends != media->sends || leg->media.codec != media->codec)
+        leg->out.is_switching = 1;
+    if (!leg->is_configured || leg->media.receives != media->receives) {
+        leg->last_arrival_ns = clock_ns(); /* silence counts from here */
+        leg->has_stopped = 0;
+    }
+    leg->media = *media;
+    leg->is_configured = 1;
+    thread_unlock(leg->thread);
+    return 0;
+}
+
+int core_bridge(struct core *core, int64_t a_id, int64_t b_id)
+{
+    int error;
+    struct leg *a = leg_lock(core, a_id, &error);
+    if (!a)
+        return error;
+    struct leg *b = leg_find(a->thread, b_id);
+    error = b ? 0 : thread_of(core, b_id) && thread_of(core, b_id) != a->thread ? -EINVAL : -ENOENT;
+    if (b && (a == b || (a->is_configured && b->is_configured && !same_rate(a->media.codec, b->media.codec))))
+        error = -EINVAL;
+    if (!error && a->peer != b) {
+        unbridge(a);
+        unbridge(b);
+        a->peer = b;
+        b->peer = a;
+        a->out.is_switching = b->out.is_switching = 1;
+        a->last_arrival_ns = b->last_arrival_ns = clock_ns();
+        a->has_stopped = b->has_stopped = 0;
+    }
+    thread_unlock(a->thread);
+    return error;
+}
+
+int core_unbridge(struct core *core, int64_t id)
+{
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    unbridge(leg);
+    thread_unlock(leg->thread);
+    return 0;
+}
+
+int core_mute(struct core *core, int64_t id, int is_muted)
+{
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    leg->is_muted = (uint8_t)is_muted;
+    if (leg->peer)
+        leg->peer->out.is_switching = 1;
+    thread_unlock(leg->thread);
+    return 0;
+}
+
+/* Packets missing so far (RFC 3550 appendix A.3), restarts of the sender added up; never negative. */
+int64_t packets_lost(const struct receiver *in)
+{
+    int64_t expected = in->has_stream ? (int64_t)in->cycles + in->max_seq - in->base_seq + 1 : 0;
+    int64_t lost = expected - in->stream_received;
+    return in->lost_before + (lost > 0 ? lost : 0);
+}
+
+int core_leg_statistics(struct core *core, int64_t id, struct leg_statistics *out)
+{
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    out->received = leg->in.received;
+    out->sent = leg->out.packets;
+    out->lost = packets_lost(&leg->in);
+    out->dropped = leg->dropped;
+    out->jitter_us = (int64_t)leg->in.jitter * 125 / 16;
+    out->remote_lost = leg->remote_lost;
+    out->digits = leg->digits;
+    thread_unlock(leg->thread);
+    return 0;
+}
+
+static void note_sequence(struct receiver *in, const struct packet *packet)
+{
+    uint32_t transit = (uint32_t)(packet->arrival_ns * 8 / NS_PER_MS) - packet->ts;
+    int16_t step = (int16_t)(packet->seq - in->max_seq);
+    if (!in->has_stream || in->ssrc != packet->ssrc || step > MAX_DROPOUT || step < -MAX_MISORDER) {
+        in->lost_before = packets_lost(in);
+        in->has_stream = 1;
+        in->ssrc = packet->ssrc;
+        in->base_seq = in->max_seq = packet->seq;
+        in->cycles = 0;
+        in->stream_received = in->prior_expected = in->prior_received = 0;
+    } else {
+        if (step > 0) {
+            in->cycles += packet->seq < in->max_seq ? 0x10000 : 0;
+            in->max_seq = packet->seq;
+        }
+        uint32_t change = transit - in->transit;
+        change = (int32_t)change < 0 ? 0u - change : change;
+        in->jitter += change - ((in->jitter + 8) >> 4);
+    }
+    in->transit = transit;
+    in->stream_received++;
+    in->received++;
+}
+
+static uint32_t read_u32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* RFC 3550 section 5.1; 0 when the packet is not what its header says. */
+static int parse(uint8_t *data, int length, int64_t arrival_ns, struct packet *out)
+{
+    if (length < RTP_HEADER || data[0] >> 6 != 2)
+        return 0;
+    int start = RTP_HEADER + 4 * (data[0] & 15);
+    if (data[0] & 0x10) {
+        if (length < start + 4)
+            return 0;
+        start += 4 + 4 * (data[start + 2] << 8 | data[start + 3]);
+    }
+    int padding = data[0] & 0x20 ? data[length - 1] : 0;
+    if (start + padding > length || (data[0] & 0x20 && padding == 0))
+        return 0;
+    out->payload = data + start;
+    out->length = length - start - padding;
+    out->has_marker = data[1] >> 7;
+    out->payload_type = data[1] & 0x7F;
+    out->seq = (uint16_t)(data[2] << 8 | data[3]);
+    out->ts = read_u32(data + 4);
+    out->ssrc = read_u32(data + 8);
+    out->arrival_ns = arrival_ns;
+    return 1;
+}
+
+static void receive_audio(struct leg *leg, const struct packet *packet)
+{
+    int64_t position = 0;
+    int is_placed = leg->tap && tap_receive(leg, packet, &position);
+    if (leg->hears_tones && leg->media.codec != CODEC_G722)
+        hear_audio(leg, packet, is_placed, position);
+    forward_audio(leg, packet); /* last: it writes over the packet */
+}
+
+/* One packet, from a socket or injected; data is the thread's buffer. */
+void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
+{
+    struct packet packet;
+    int is_event = 0, is_good = leg->is_configured && leg->media.receives && parse(data, length, arrival_ns, &packet);
+    if (is_good) {
+        is_event = packet.payload_type == leg->media.receive_event_pt;
+        is_good = is_event || packet.payload_type == leg->media.receive_pt;
+    }
+    if (!is_good) {
+        leg->dropped++;
+        leg->thread->counters.dropped++;
+        return;
+    }
+    leg->thread->counters.received++;
+    leg->last_arrival_ns = arrival_ns;
+    if (leg->has_stopped) {
+        leg->has_stopped = 0;
+        report(leg->thread->core, EVENT_RESUMED, leg->id, 0, 0, 0);
+    }
+    note_sequence(&leg->in, &packet);
+    if (is_event)
+        receive_event(leg, &packet);
+    else if (packet.length > 0)
+        receive_audio(leg, &packet);
+    else if (leg->peer)
+        swallow(leg->peer, &packet); /* a keep-alive */
+}
+
+/*
+ * Only the signalled address counts. A leg without one that may receive (a SIPREC stream) takes the first source it
+ * hears, and no other until the next set_remote; such a leg is never sent to.
+ */
+static int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source)
+{
+    if (is_rtcp)
+        return leg->rtcp.length && address_equal(source, &leg->rtcp);
+    if (!leg->rtp.length && leg->is_configured && leg->media.receives) {
+        leg->rtp = *source;
+        leg->is_latched = 1;
+    }
+    return leg->rtp.length && address_equal(source, &leg->rtp);
+}
+
+/* Takes one datagram; epoll is level-triggered and comes back for more. */
+void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
+{
+    struct thread *thread = leg->thread;
+    struct address source;
+    if (!leg->id) /* closed after epoll reported it */
+        return;
+    source.length = sizeof source.at;
+    ssize_t length = recvfrom(is_rtcp ? leg->rtcp_fd : leg->rtp_fd, thread->buffer, sizeof thread->buffer,
+                              MSG_DONTWAIT, &source.at.any, &source.length);
+    if (length < 0)
+        return;
+    int is_tapped = leg->tap != NULL;
+    if (length > MAX_PACKET || !is_from_peer(leg, is_rtcp, &source)) {
+        leg->dropped++;
+        thread->counters.dropped++;
+    } else if (is_rtcp) {
+        receive_rtcp(leg, thread->buffer, (int)length, now);
+    } else {
+        receive_rtp(leg, thread->buffer, (int)length, now);
+    }
+    if (is_tapped)
+        explicit_bzero(thread->buffer, (size_t)length);
+}
+
+static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns, int is_rtcp)
+{
+    if (length > MAX_PACKET)
+        return -EINVAL;
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    struct thread *thread = leg->thread;
+    memcpy(thread->buffer, packet, length);
+    (is_rtcp ? (void)receive_rtcp(leg, thread->buffer, (int)length, arrival_ns)
+             : receive_rtp(leg, thread->buffer, (int)length, arrival_ns));
+    explicit_bzero(thread->buffer, length);
+    thread_unlock(thread);
+    return 0;
+}
+
+int core_inject(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns)
+{
+    return inject(core, id, packet, length, arrival_ns, 0);
+}
+
+int core_inject_rtcp(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns)
+{
+    return inject(core, id, packet, length, arrival_ns, 1);
+}
+
+/* Four times a second: own RTCP, and silence where there should be media. */
+void leg_house(struct leg *leg, int64_t now)
+{
+    if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns)
+        send_rtcp(leg, now);
+    if (!leg->peer || !leg->is_configured || !leg->media.receives || leg->has_stopped)
+        return;
+    int64_t silent_ns = now - leg->last_arrival_ns;
+    if (silent_ns < leg->thread->core->dead_rtp_ns)
+        return;
+    leg->has_stopped = 1;
+    report(leg->thread->core, EVENT_STOPPED, leg->id, silent_ns / NS_PER_MS, 0, 0);
+}

@@ -1,0 +1,122 @@
+/* Loudness of a drained block, for pictures of recordings and for the one-way check; no state, no lock. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+#define RUN_HEADER 24
+#define RECORD_AUDIO 1
+#define BUCKET 800
+#define LOUD 260 /* mean |linear 16 bit|: -42 dBFS */
+
+struct run {
+    const uint8_t *payload;
+    int64_t start, length;
+    int codec;
+};
+
+static uint64_t get_le(const uint8_t *at, int bytes)
+{
+    uint64_t value = 0;
+    for (int i = bytes - 1; i >= 0; i--)
+        value = value << 8 | at[i];
+    return value;
+}
+
+/* The next audio run of a channel at or after *at: 1, 0 at the end, -EINVAL for a torn block. */
+static int next_run(const uint8_t *block, size_t length, int channel, size_t *at, struct run *run)
+{
+    while (*at < length) {
+        const uint8_t *head = block + *at;
+        if (length - *at < RUN_HEADER)
+            return -EINVAL;
+        size_t payload = head[0] == RECORD_AUDIO ? get_le(head + 4, 4) : 0;
+        if (length - *at - RUN_HEADER < payload)
+            return -EINVAL;
+        *at += RUN_HEADER + payload;
+        if (head[0] != RECORD_AUDIO || head[1] != channel)
+            continue;
+        *run = (struct run){head + RUN_HEADER, (int64_t)get_le(head + 8, 8), (int64_t)payload, head[2]};
+        if (run->start < 0 || run->start > INT64_MAX / 2)
+            return -EINVAL;
+        return 1;
+    }
+    return 0;
+}
+
+int64_t buckets_of_block(const uint8_t *block, size_t length, int channel)
+{
+    struct run run;
+    size_t at = 0;
+    int64_t first = INT64_MAX, last = -1;
+    int status;
+    while ((status = next_run(block, length, channel, &at, &run)) > 0) {
+        if (run.length == 0)
+            continue;
+        int64_t from = run.start / BUCKET, to = (run.start + run.length - 1) / BUCKET;
+        first = from < first ? from : first;
+        last = to > last ? to : last;
+    }
+    return status < 0 ? status : last < 0 ? 0 : last - first + 1;
+}
+
+int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max)
+{
+    struct run run;
+    size_t at = 0;
+    int count = 0, status;
+    *first = -1;
+    while ((status = next_run(block, length, channel, &at, &run)) > 0) {
+        const int16_t *linear = run.codec == CODEC_G722 ? NULL : g711_linear[run.codec == CODEC_PCMA];
+        for (int64_t i = 0; i < run.length;) {
+            int64_t position = run.start + i, bucket = position / BUCKET;
+            int64_t end = i + BUCKET - position % BUCKET;
+            end = end < run.length ? end : run.length;
+            *first = *first < 0 ? bucket : *first;
+            if (bucket < *first || bucket - *first >= max)
+                return -EINVAL; /* runs of a channel ascend */
+            int peak = 0;
+            for (; i < end; i++) {
+                int level = linear ? abs(linear[run.payload[i]]) : 0;
+                peak = level > peak ? level : peak;
+            }
+            int slot = (int)(bucket - *first);
+            peak = peak >> 7 < 255 ? peak >> 7 : 255;
+            out[slot] = (uint8_t)(peak > out[slot] ? peak : out[slot]);
+            has[slot] = 1;
+            count = slot + 1 > count ? slot + 1 : count;
+        }
+    }
+    return status < 0 ? status : count;
+}
+
+/* Ends a frame: loud on average over the samples it has, of which at least half a frame is asked for. */
+static int is_speech(int64_t sum, int samples, int has_levels)
+{
+    return samples >= FRAME_TICKS / 2 && (!has_levels || sum > (int64_t)LOUD * samples);
+}
+
+int64_t speech_of_block(const uint8_t *block, size_t length, int channel)
+{
+    struct run run;
+    size_t at = 0;
+    int64_t frames = 0, frame = -1, sum = 0;
+    int samples = 0, has_levels = 1, status;
+    while ((status = next_run(block, length, channel, &at, &run)) > 0) {
+        const int16_t *linear = run.codec == CODEC_G722 ? NULL : g711_linear[run.codec == CODEC_PCMA];
+        for (int64_t i = 0; i < run.length; i++) {
+            int64_t now = (run.start + i) / FRAME_TICKS;
+            if (now != frame) {
+                frames += is_speech(sum, samples, has_levels);
+                frame = now;
+                sum = samples = 0;
+                has_levels = linear != NULL;
+            }
+            sum += linear ? abs(linear[run.payload[i]]) : 0;
+            samples++;
+        }
+    }
+    frames += is_speech(sum, samples, has_levels);
+    return status < 0 ? status : frames * 20;
+}

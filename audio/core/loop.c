@@ -1,0 +1,311 @@
+/*
+ * Media threads: epoll, the fair lock, timers, ids, and the life of a core (ADR 0003).
+ *
+ * An id is generation << 24 | thread << 16 | slot: never used twice, and found without a search.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "state.h"
+
+#define MAX_THREADS 64
+#define MAX_BATCH 128
+#define HOUSE_NS (250 * NS_PER_MS)
+
+int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+void thread_lock(struct thread *thread)
+{
+    pthread_mutex_lock(&thread->next);
+    pthread_mutex_lock(&thread->data);
+    pthread_mutex_unlock(&thread->next);
+}
+
+void thread_unlock(struct thread *thread)
+{
+    pthread_mutex_unlock(&thread->data);
+}
+
+int64_t new_id(struct thread *thread, int slot)
+{
+    return ++thread->generation << 24 | (int64_t)thread->index << 16 | slot;
+}
+
+struct thread *thread_of(struct core *core, int64_t id)
+{
+    int index = (int)(id >> 16 & 0xFF);
+    return id > 0 && index < core->thread_count ? &core->threads[index] : NULL;
+}
+
+struct leg *leg_find(struct thread *thread, int64_t id)
+{
+    int slot = (int)(id & 0xFFFF);
+    return slot < thread->leg_slots && thread->legs[slot]->id == id ? thread->legs[slot] : NULL;
+}
+
+/* Finds the thread of an id and locks it; NULL and *error for an id that cannot be. */
+static struct thread *lock_of(struct core *core, int64_t id, int *error)
+{
+    struct thread *thread = thread_of(core, id);
+    *error = -ENOENT;
+    if (!thread)
+        return NULL;
+    thread_lock(thread);
+    if (!core->is_closed)
+        return thread;
+    thread_unlock(thread);
+    *error = -ESHUTDOWN;
+    return NULL;
+}
+
+struct leg *leg_lock(struct core *core, int64_t id, int *error)
+{
+    struct thread *thread = lock_of(core, id, error);
+    struct leg *leg = thread ? leg_find(thread, id) : NULL;
+    if (thread && !leg)
+        thread_unlock(thread);
+    return leg;
+}
+
+struct tap *tap_lock(struct core *core, int64_t id, int *error)
+{
+    struct thread *thread = lock_of(core, id, error);
+    int slot = (int)(id & 0xFFFF);
+    struct tap *tap = thread && slot < thread->tap_slots && thread->taps[slot]->id == id ? thread->taps[slot] : NULL;
+    if (thread && !tap)
+        thread_unlock(thread);
+    return tap;
+}
+
+/* Has the leg's tick called at at_ns or before. */
+void leg_wake_at(struct leg *leg, int64_t at_ns)
+{
+    struct thread *thread = leg->thread;
+    if (!leg->is_active) {
+        leg->is_active = 1;
+        leg->next_active = thread->active;
+        thread->active = leg;
+    }
+    if (at_ns < thread->due_ns)
+        thread->due_ns = at_ns;
+    if (thread->due_ns < thread->asleep_until_ns) {
+        thread->asleep_until_ns = thread->due_ns;
+        eventfd_write(thread->wake_fd, 1);
+    }
+}
+
+/* Runs what is due on the active legs; those with nothing left drop off the list. */
+static void tick(struct thread *thread, int64_t now)
+{
+    struct leg **link = &thread->active;
+    int64_t due = NEVER;
+    while (*link) {
+        struct leg *leg = *link;
+        int64_t prompt = prompt_tick(leg, now), digits = digits_tick(leg, now);
+        int64_t next = prompt < digits ? prompt : digits;
+        due = next < due ? next : due;
+        if (next == NEVER) {
+            leg->is_active = 0;
+            *link = leg->next_active;
+        } else {
+            link = &leg->next_active;
+        }
+    }
+    thread->due_ns = due;
+}
+
+static void keep_house(struct thread *thread, int64_t now)
+{
+    for (int slot = 0; slot < thread->leg_slots; slot++)
+        if (thread->legs[slot]->id)
+            leg_house(thread->legs[slot], now);
+    thread->house_ns = now + HOUSE_NS;
+}
+
+static int wait_ms(int64_t until_ns)
+{
+    int64_t left = until_ns - clock_ns();
+    return left <= 0 ? 0 : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void *run(void *argument)
+{
+    struct thread *thread = argument;
+    struct epoll_event events[MAX_BATCH];
+    int64_t until_ns = 0;
+    while (!thread->core->is_stopping) {
+        int count = epoll_wait(thread->epoll, events, MAX_BATCH, wait_ms(until_ns));
+        thread_lock(thread);
+        thread->asleep_until_ns = 0;
+        int64_t now = clock_ns();
+        for (int i = 0; i < count; i++) {
+            uintptr_t source = (uintptr_t)events[i].data.ptr; /* a leg, lowest bit set for its RTCP; 0: woken */
+            eventfd_t signals;
+            if (source)
+                socket_readable((struct leg *)(source & ~(uintptr_t)1), source & 1, now);
+            else
+                (void)!eventfd_read(thread->wake_fd, &signals);
+        }
+        if (now >= thread->due_ns)
+            tick(thread, now);
+        if (now >= thread->house_ns)
+            keep_house(thread, now);
+        until_ns = thread->due_ns < thread->house_ns ? thread->due_ns : thread->house_ns;
+        thread->asleep_until_ns = until_ns;
+        thread_unlock(thread);
+    }
+    return NULL;
+}
+
+static int thread_init(struct core *core, int index)
+{
+    struct thread *thread = &core->threads[index];
+    thread->core = core;
+    thread->index = index;
+    thread->due_ns = NEVER;
+    pthread_mutex_init(&thread->next, NULL);
+    pthread_mutex_init(&thread->data, NULL);
+    thread->epoll = epoll_create1(EPOLL_CLOEXEC);
+    thread->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    struct epoll_event wake = {.events = EPOLLIN, .data.ptr = NULL};
+    if (thread->epoll < 0 || thread->wake_fd < 0)
+        return -1;
+    return epoll_ctl(thread->epoll, EPOLL_CTL_ADD, thread->wake_fd, &wake);
+}
+
+struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns)
+{
+    if (threads < 1 || threads > MAX_THREADS || max_events < 1 || dead_rtp_ns < 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    struct core *core = calloc(1, sizeof *core);
+    if (!core)
+        return NULL;
+    g711_init();
+    pthread_mutex_init(&core->events_lock, NULL);
+    pthread_mutex_init(&core->life, NULL);
+    core->lock_memory = lock_memory;
+    core->dead_rtp_ns = dead_rtp_ns;
+    core->events_max = max_events;
+    core->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    core->events = calloc((size_t)max_events, sizeof *core->events);
+    core->threads = calloc((size_t)threads, sizeof *core->threads);
+    int is_good = core->event_fd >= 0 && core->events && core->threads;
+    for (int i = 0; is_good && i < threads; i++) {
+        core->thread_count = i + 1;
+        is_good = thread_init(core, i) == 0;
+    }
+    if (is_good)
+        return core;
+    int error = errno;
+    core_close(core);
+    core_free(core);
+    errno = error;
+    return NULL;
+}
+
+int core_start(struct core *core)
+{
+    int error = 0;
+    pthread_mutex_lock(&core->life);
+    if (core->is_closed || core->is_started) {
+        error = core->is_closed ? -ESHUTDOWN : 0;
+        pthread_mutex_unlock(&core->life);
+        return error;
+    }
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
+    for (int i = 0; i < core->thread_count && !error; i++, core->is_started += !error)
+        error = -pthread_create(&core->threads[i].handle, NULL, run, &core->threads[i]);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_mutex_unlock(&core->life);
+    return error;
+}
+
+static void close_thread(struct thread *thread)
+{
+    thread_lock(thread);
+    for (int slot = 0; slot < thread->tap_slots; slot++)
+        if (thread->taps[slot]->id)
+            tap_free(thread->taps[slot]);
+    for (int slot = 0; slot < thread->leg_slots; slot++)
+        if (thread->legs[slot]->id)
+            leg_detach(thread->legs[slot]);
+    explicit_bzero(thread->buffer, sizeof thread->buffer);
+    explicit_bzero(thread->samples, sizeof thread->samples);
+    if (thread->epoll >= 0)
+        close(thread->epoll);
+    if (thread->wake_fd >= 0)
+        close(thread->wake_fd);
+    thread->epoll = thread->wake_fd = -1;
+    thread_unlock(thread);
+}
+
+void core_close(struct core *core)
+{
+    pthread_mutex_lock(&core->life);
+    if (!core->is_closed) {
+        core->is_stopping = 1;
+        for (int i = 0; i < core->is_started; i++)
+            eventfd_write(core->threads[i].wake_fd, 1);
+        for (int i = 0; i < core->is_started; i++)
+            pthread_join(core->threads[i].handle, NULL);
+        core->is_closed = 1;
+        for (int i = 0; i < core->thread_count; i++)
+            close_thread(&core->threads[i]);
+        pthread_mutex_lock(&core->events_lock);
+        if (core->event_fd >= 0)
+            close(core->event_fd);
+        core->event_fd = -1;
+        pthread_mutex_unlock(&core->events_lock);
+    }
+    pthread_mutex_unlock(&core->life);
+}
+
+void core_free(struct core *core)
+{
+    for (int i = 0; i < core->thread_count; i++) {
+        struct thread *thread = &core->threads[i];
+        for (int slot = 0; slot < thread->leg_slots; slot++)
+            free(thread->legs[slot]);
+        for (int slot = 0; slot < thread->tap_slots; slot++)
+            free(thread->taps[slot]);
+        free(thread->legs);
+        free(thread->taps);
+        pthread_mutex_destroy(&thread->next);
+        pthread_mutex_destroy(&thread->data);
+    }
+    if (core->events)
+        explicit_bzero(core->events, sizeof *core->events * (size_t)core->events_max);
+    free(core->events);
+    free(core->threads);
+    pthread_mutex_destroy(&core->events_lock);
+    pthread_mutex_destroy(&core->life);
+    free(core);
+}
+
+void core_count(struct core *core, struct core_counters *out)
+{
+    memset(out, 0, sizeof *out);
+    int64_t *total = (int64_t *)out;
+    for (int i = 0; i < core->thread_count; i++) {
+        thread_lock(&core->threads[i]);
+        const int64_t *part = (const int64_t *)&core->threads[i].counters;
+        for (size_t at = 0; at < sizeof *out / sizeof *total; at++)
+            total[at] += part[at];
+        thread_unlock(&core->threads[i]);
+    }
+}

@@ -1,0 +1,313 @@
+/* What the files of the core share: threads, legs, taps. Everything here is guarded by its thread's fair lock. */
+#ifndef AUDIO_CORE_STATE_H
+#define AUDIO_CORE_STATE_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "core.h"
+#include "tones.h"
+
+#define NS_PER_MS 1000000LL
+#define NEVER INT64_MAX
+#define FRAME_TICKS 160            /* a packet of ours: 20 ms */
+#define FRAME_NS (20 * NS_PER_MS)
+#define MAX_PACKET 2048            /* more than any RTP packet that fits an Ethernet frame; longer ones are dropped */
+#define RTP_HEADER 12
+#define DIGIT_MARGIN_TICKS 1600    /* silenced either side of a caller's digit: 200 ms */
+
+enum codec { CODEC_PCMU = 0, CODEC_PCMA = 8, CODEC_G722 = 9 };
+enum channel_side { LEFT = 0, RIGHT = 1 };
+
+struct address {
+    socklen_t length; /* 0: none */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at;
+};
+
+/* An RTP packet that was taken; payload points into the thread's buffer, RTP_HEADER bytes before it are ours too. */
+struct packet {
+    uint8_t *payload;
+    int length;
+    int payload_type;
+    int has_marker;
+    uint16_t seq;
+    uint32_t ts;
+    uint32_t ssrc;
+    int64_t arrival_ns;
+};
+
+enum stream_source { FROM_NOBODY = 0, FROM_BRIDGE, FROM_PROMPT, FROM_DIGITS };
+
+/* The one RTP stream that we send on a leg, whoever it comes from (docs/media-core.md, Forwarding). */
+struct sender {
+    uint32_t ssrc;
+    uint16_t seq;           /* newest sent; before the first: what the first will have */
+    uint16_t seq_offset;
+    uint32_t ts;            /* of the newest sent */
+    uint32_t ts_offset;
+    uint32_t span_ticks;    /* audio in the newest sent */
+    uint32_t source_ssrc;
+    int64_t sent_ns;
+    uint16_t input_seq;     /* newest input sequence number that was passed on or swallowed */
+    uint16_t hole_from, hole_to, hole_offset; /* last swallowed run, so that what comes late keeps its own number */
+    uint8_t has_hole, has_sent, is_switching, source;
+    int64_t packets, octets;
+};
+
+/* The stream that arrives (RFC 3550 appendix A.1, A.3, A.8). */
+struct receiver {
+    uint32_t ssrc, transit, jitter /* ticks * 16 */;
+    uint16_t base_seq, max_seq;
+    uint8_t has_stream;
+    uint32_t cycles, last_sr;
+    int64_t stream_received, received, lost_before, prior_expected, prior_received, last_sr_ns;
+};
+
+/* The RFC 4733 event that is arriving, and what the policy does with it. */
+struct digit_in {
+    uint32_t ssrc, ts, duration;
+    uint8_t has_event, has_ended, code, is_held;
+    int64_t last_ns;
+};
+
+#define DIGIT_QUEUE 16
+/* Events that we make ourselves on a leg: send_dtmf and replays. */
+struct digit_out {
+    struct {
+        uint8_t code;
+        uint16_t duration_ticks;
+    } queue[DIGIT_QUEUE];
+    int head, count;
+    uint8_t is_sending, ends_sent;
+    uint32_t ts, duration;
+    int64_t next_ns;
+};
+
+struct star {
+    uint8_t is_held;
+    uint32_t duration;
+    int64_t until_ns;
+};
+
+/* What was pressed last on a leg, to tell echoes and doubles. */
+struct heard {
+    int code; /* -1: nothing yet */
+    int64_t from_ns, to_ns;
+};
+
+struct prompt {
+    uint8_t *audio; /* NULL: nothing plays */
+    size_t length, at;
+    int64_t tag, next_ns, sent;
+    uint8_t codec, loop, is_whole;
+};
+
+struct tap;
+struct thread;
+
+struct leg {
+    int64_t id; /* 0: the slot is free */
+    int slot;
+    int rtp_fd, rtcp_fd;
+    struct thread *thread;
+    struct leg *peer;
+    struct tap *tap;
+    int channel;
+    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched;
+    uint8_t policy;
+    uint16_t control;
+    struct leg_media media;
+    struct address rtp, rtcp;
+    int64_t last_arrival_ns, dropped, digits;
+    struct sender out;
+    struct receiver in;
+    int64_t remote_lost;
+    int64_t rtcp_next_ns, rtcp_packets;
+    struct digit_in event;
+    struct star star;
+    struct digit_out digits_out;
+    struct prompt prompt;
+    struct heard keyed, sounded; /* by RFC 4733, in band */
+    int64_t sounded_star_ns;     /* end of an in-band star that may begin a control sequence; NEVER: none */
+    struct leg *next_active;
+    uint32_t tone_ssrc, tone_next_ts;
+    int64_t tone_shift; /* position on the tap minus offset in the detector */
+    uint8_t has_tone_stream, has_tone_shift;
+    struct tones tones;
+    char cname[25];
+};
+
+#define MAX_SPANS 64
+/* Closed positions of one channel, ascending, disjoint, not touching. */
+struct spans {
+    int count;
+    struct {
+        int64_t start, end;
+    } list[MAX_SPANS];
+};
+
+/* One byte a tick and two bits that say whose: 0 absent, 1 PCMU, 2 PCMA, 3 G.722. */
+struct ring {
+    uint8_t *bytes;
+    uint64_t *low, *high;
+    int64_t ticks; /* a power of two */
+};
+
+#define MAX_ANCHORS 32
+struct anchor {
+    int64_t position, arrival_ns, lead;
+    uint32_t ts;
+    int codec;
+};
+
+struct channel {
+    struct ring ring;
+    int64_t edge;
+    uint8_t has_epoch, has_before, has_candidate, has_window;
+    uint32_t ssrc, ssrc_before, ref_ts;
+    int64_t ref_pos, next_pos, last_here, began_here;
+    int64_t env_value, env_here;
+    struct spans spans;
+    int64_t closed_from;   /* start of the open-ended span while the gate is closed */
+    int64_t blocked_until; /* nothing below is written: a stream began too close to an opening */
+    int64_t lost_start, lost_end; /* pending lost range; empty when equal */
+    struct anchor candidate, anchors[MAX_ANCHORS];
+    int64_t window_here;
+    int anchor_count;
+};
+
+struct tap {
+    int64_t id;
+    int slot;
+    struct thread *thread;
+    struct leg *legs[2];
+    int64_t opened_ns, look_back;
+    int64_t gate_opened_here; /* when the gate was opened last, on the call's clock; INT64_MIN: never */
+    uint8_t is_closed, mask_left_digits;
+    void *memory;
+    size_t memory_size;
+    struct channel channels[2];
+};
+
+struct thread {
+    struct core *core;
+    int index;
+    pthread_t handle;
+    pthread_mutex_t next, data; /* taken in this order; whoever waits holds next, so nobody overtakes */
+    int epoll, wake_fd;
+    struct leg **legs; /* slots are never freed before the core: a stale epoll event meets a slot, never free memory */
+    struct tap **taps;
+    int leg_slots, tap_slots;
+    int64_t generation;
+    struct leg *active; /* legs with something due: prompts, digits, a held star */
+    int64_t due_ns, house_ns, asleep_until_ns;
+    struct core_counters counters;
+    _Alignas(16) uint8_t buffer[MAX_PACKET + 1];
+    int16_t samples[MAX_PACKET];
+};
+
+struct core {
+    int thread_count, lock_memory;
+    int64_t dead_rtp_ns;
+    atomic_int is_stopping, is_closed;
+    int is_started;
+    pthread_mutex_t life; /* start and close */
+    struct thread *threads;
+    pthread_mutex_t events_lock;
+    int event_fd, events_max, events_head, events_count;
+    int64_t events_dropped;
+    struct event *events;
+};
+
+/* loop.c */
+int64_t clock_ns(void);
+void thread_lock(struct thread *thread);
+void thread_unlock(struct thread *thread);
+void leg_wake_at(struct leg *leg, int64_t at_ns);
+struct leg *leg_lock(struct core *core, int64_t id, int *error);
+struct tap *tap_lock(struct core *core, int64_t id, int *error);
+struct leg *leg_find(struct thread *thread, int64_t id);
+int64_t new_id(struct thread *thread, int slot);
+struct thread *thread_of(struct core *core, int64_t id);
+
+/* events.c */
+void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int64_t b, int64_t c);
+
+/* leg.c */
+int address_equal(const struct address *a, const struct address *b);
+void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
+void leg_detach(struct leg *leg);
+int leg_can_hear(const struct leg *leg);
+void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns);
+void leg_house(struct leg *leg, int64_t now);
+int64_t packets_lost(const struct receiver *in);
+
+/* forward.c */
+int same_rate(int codec, int other);
+int stream_align(struct sender *out, enum stream_source source, uint32_t ssrc, uint16_t seq, uint32_t ts, int64_t now);
+int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, int has_marker, uint16_t seq, uint32_t ts,
+             uint32_t span_ticks, int64_t now);
+uint16_t output_seq(struct sender *out, uint16_t seq);
+void swallow(struct leg *to, const struct packet *packet);
+void forward_audio(struct leg *from, const struct packet *packet);
+
+/* prompt.c */
+int64_t prompt_tick(struct leg *leg, int64_t now);
+void prompt_end(struct leg *leg, int is_complete);
+
+/* dtmf.c */
+void receive_event(struct leg *leg, const struct packet *packet);
+int64_t digits_tick(struct leg *leg, int64_t now);
+int digits_are_busy(const struct leg *leg);
+void star_release(struct leg *leg, int64_t now);
+
+/* hear.c */
+void hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position);
+int digit_code(int digit);
+
+/* rtcp.c */
+void receive_rtcp(struct leg *leg, const uint8_t *data, int length, int64_t arrival_ns);
+void send_rtcp(struct leg *leg, int64_t now);
+
+/* tap.c */
+int64_t tap_here(const struct tap *tap, int64_t at_ns);
+int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position);
+void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration);
+void tap_mask_left(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
+void tap_detach_leg(struct leg *leg);
+void tap_free(struct tap *tap);
+
+/* timeline.c */
+int64_t envelope(const struct channel *channel, int64_t here);
+int timeline_expect(const struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t here, int64_t *position);
+/* 0 dropped, 1 placed, 2 placed and it began an epoch. */
+int timeline_place(struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t ticks, int64_t here, int64_t *position);
+void anchor_note(struct channel *channel, const struct anchor *anchor, int64_t here);
+
+/* gate.c */
+void spans_add(struct spans *spans, int64_t start, int64_t end);
+void spans_drop_below(struct spans *spans, int64_t edge);
+void gate_shut(struct tap *tap, int64_t here, int64_t erase);
+void gate_release(struct tap *tap, int64_t here);
+void gate_stream_began(struct tap *tap, struct channel *channel, int64_t here);
+void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here);
+
+/* ring.c */
+size_t ring_bytes(int64_t ticks);
+void ring_place(struct ring *ring, void *memory, int64_t ticks);
+void ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec);
+void ring_zero(struct ring *ring, int64_t start, int64_t end);
+int64_t ring_run(const struct ring *ring, int64_t position, int64_t limit, int *codec);
+void ring_copy(const struct ring *ring, int64_t position, int64_t length, uint8_t *out);
+
+/* g711.c */
+extern int16_t g711_linear[2][256]; /* [codec is PCMA][byte] */
+extern uint8_t g711_other[2][256];  /* to the other law */
+
+#endif

@@ -1,0 +1,278 @@
+"""The Python owner of the media core: sockets, ids and events in the words of `audio.types`.
+
+Commands may come from any thread, in practice the call thread; `drain` comes from the writer thread. Nothing here
+touches a packet: see docs/media-core.md.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from audio._relay import Core
+from audio.ports import PortPair, PortPool
+from audio.types import (
+    TICKS_PER_S,
+    AudioLost,
+    Channel,
+    Codec,
+    ControlPressed,
+    DigitPressed,
+    DigitSource,
+    DtmfPolicy,
+    FaxHeard,
+    LegId,
+    LegMedia,
+    LegStatistics,
+    MediaAddress,
+    MediaEvent,
+    MediaResumed,
+    MediaStopped,
+    Prompt,
+    PromptEnded,
+    RelayOptions,
+    StreamReanchored,
+    TapId,
+    TapOptions,
+)
+
+_RING_MARGIN_S = 3.0
+"""What a ring holds beyond the look-back: a writer that is late by so much loses nothing."""
+
+_SOURCES = (DigitSource.RFC4733, DigitSource.INBAND)
+_MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
+    1: lambda i, a, b, c: DigitPressed(leg=LegId(i), digit=chr(a) if a else None, source=_SOURCES[b]),
+    2: lambda i, a, b, c: ControlPressed(leg=LegId(i), keys="*" + chr(a), source=_SOURCES[b]),
+    3: lambda i, a, b, c: PromptEnded(leg=LegId(i), tag=a, packets_sent=b, packets_due=c >> 1, complete=bool(c & 1)),
+    4: lambda i, a, b, c: MediaStopped(leg=LegId(i), silent_s=a / 1000),
+    5: lambda i, a, b, c: MediaResumed(leg=LegId(i)),
+    6: lambda i, a, b, c: StreamReanchored(tap=TapId(i), channel=Channel(a), position=b),
+    7: lambda i, a, b, c: AudioLost(tap=TapId(i), channel=Channel(a), start=b, end=c),
+    8: lambda i, a, b, c: FaxHeard(leg=LegId(i), kind="ced" if a else "cng"),
+}
+"""How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""
+
+
+class Relay:
+    """Legs, taps and media threads of the daemon, from `start` to `close`.
+
+    Ids of legs and taps are never used twice. Unknown or closed ids raise KeyError, impossible values ValueError, a
+    closed relay RuntimeError. Both legs of a bridge and of a tap must have been opened with the same thread hint.
+    """
+
+    def __init__(self, options: RelayOptions) -> None:
+        self._options = options
+        self._pool = PortPool(
+            address=options.address, ports=options.ports, quarantine_s=options.quarantine_s, dscp=options.dscp
+        )
+        self._core = Core(
+            threads=options.threads, lock_memory=options.lock_memory, dead_rtp_ms=round(options.dead_rtp_s * 1000)
+        )
+        self._pairs: dict[LegId, PortPair] = {}
+        self._codecs: dict[LegId, Codec] = {}
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def event_fd(self) -> int:
+        """Descriptor that is readable while events wait; -1 after `close`."""
+        return self._core.event_fd
+
+    def start(self) -> None:
+        """Start the media threads; a second call does nothing."""
+        self._core.start()
+
+    def close(self) -> None:
+        """Stop the threads, wipe the rings, close the sockets; may be called again."""
+        with self._lock:
+            self._is_closed = True
+            self._core.close()
+            for pair in self._pairs.values():
+                self._pool.give_back(pair)
+            self._pairs.clear()
+            self._codecs.clear()
+
+    def open_leg(self, thread_hint: int = 0) -> LegId:
+        """Bind a pair of ports and watch it; nothing is taken in before `set_media`.
+
+        Raises:
+            PortsExhaustedError: No pair is free; nothing was opened.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("open_leg: the relay is closed")
+            pair = self._pool.take()
+            try:
+                leg = LegId(
+                    self._core.open_leg(
+                        thread=thread_hint % self._options.threads,
+                        rtp_fd=pair.rtp.fileno(),
+                        rtcp_fd=pair.rtcp.fileno(),
+                    )
+                )
+            except BaseException:
+                self._pool.give_back(pair)
+                raise
+            self._pairs[leg] = pair
+            return leg
+
+    def close_leg(self, leg: LegId) -> None:
+        """End a leg: it leaves its bridge and tap, a prompt ends incomplete, its ports rest."""
+        with self._lock:
+            self._core.close_leg(leg)
+            self._codecs.pop(leg, None)
+            self._pool.give_back(self._pairs.pop(leg))
+
+    def local_address(self, leg: LegId) -> MediaAddress:
+        """Return the address and ports of ours, for the SDP."""
+        pair = self._pairs[leg]
+        return MediaAddress(ip=self._options.address, rtp_port=pair.port, rtcp_port=pair.port + 1)
+
+    def set_media(self, leg: LegId, media: LegMedia) -> None:
+        """Apply what an offer/answer settled.
+
+        A leg that receives but has no remote takes the first source that it hears and no other (SIPREC); it is
+        never sent to.
+
+        Raises:
+            OSError: The remote's IP version is not that of our socket; nothing has changed.
+        """
+        remote = media.remote
+        if remote is None:
+            self._core.set_remote(leg, None, None)
+        else:
+            self._core.set_remote(leg, (remote.ip, remote.rtp_port), (remote.ip, remote.rtcp_port))
+        self._core.update_leg(
+            leg,
+            codec=media.codec,
+            send_pt=media.send_pt,
+            receive_pt=media.receive_pt,
+            send_event_pt=-1 if media.send_event_pt is None else media.send_event_pt,
+            receive_event_pt=-1 if media.receive_event_pt is None else media.receive_event_pt,
+            sends=media.sends,
+            receives=media.receives,
+        )
+        self._codecs[leg] = media.codec
+
+    def bridge(self, a: LegId, b: LegId) -> None:
+        """Let two legs hear each other; a bridge that either is in ends first. ValueError if their rates differ."""
+        self._core.bridge(a, b)
+
+    def unbridge(self, leg: LegId) -> None:
+        """End the bridge that a leg is in, if any."""
+        self._core.unbridge(leg)
+
+    def play(self, leg: LegId, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
+        """Play a prompt to a leg in place of the bridge; PromptEnded with ``tag`` follows, also for one it replaces."""
+        codec = self._codecs.get(leg)
+        if codec is None:
+            raise ValueError("play: the leg has no media yet")
+        self._core.play(leg, prompt.audio[codec], tag=tag, loop=loop)
+
+    def stop(self, leg: LegId) -> None:
+        """Stop the prompt that plays on a leg, if any."""
+        self._core.stop(leg)
+
+    def mute(self, leg: LegId, is_muted: bool) -> None:
+        """Keep what a leg says from the other side; it is recorded all the same."""
+        self._core.mute(leg, is_muted)
+
+    def set_dtmf(self, leg: LegId, policy: DtmfPolicy, control: Sequence[str] = ()) -> None:
+        """Set what becomes of digits that arrive on a leg; ``control`` are sequences such as ``*1``."""
+        self._core.dtmf_policy(leg, policy, control)
+
+    def detect_tones(self, leg: LegId, is_on: bool) -> None:
+        """Listen for tones in the audio of a leg (G.711 only): digits and fax."""
+        self._core.detect_tones(leg, is_on)
+
+    def send_dtmf(self, leg: LegId, digit: str, duration_ms: int = 160) -> None:
+        """Send an RFC 4733 event on a leg, after those that wait; ValueError if none was negotiated.
+
+        Args:
+            leg: The leg.
+            digit: One of ``0-9 * # A-D``.
+            duration_ms: In [40, 8000].
+        """
+        self._core.send_dtmf(leg, digit, duration_ms)
+
+    def statistics(self, leg: LegId) -> LegStatistics:
+        """Return the counters of a leg."""
+        raw = self._core.leg_statistics(leg)
+        return LegStatistics(
+            received=raw["received"],
+            sent=raw["sent"],
+            lost=raw["lost"],
+            dropped=raw["dropped"],
+            jitter_ms=raw["jitter_us"] / 1000,
+            remote_lost=raw["remote_lost"] if raw["remote_lost"] >= 0 else None,
+            digits=raw["digits"],
+        )
+
+    def open_tap(
+        self, left: LegId | None, right: LegId | None, options: TapOptions, *, is_closed: bool = False
+    ) -> TapId:
+        """Begin to record what arrives on two legs of one thread; None where there is nobody yet.
+
+        Raises:
+            MemoryError: The rings cannot be locked (RLIMIT_MEMLOCK); nothing was opened.
+        """
+        look_back = round(options.look_back_s * TICKS_PER_S)
+        ring = 1 << (look_back + round(_RING_MARGIN_S * TICKS_PER_S) - 1).bit_length()
+        tap = self._core.open_tap(
+            left or 0,
+            right or 0,
+            look_back_ticks=look_back,
+            ring_ticks=ring,
+            mask_left_digits=options.mask_left_digits,
+            is_closed=is_closed,
+        )
+        return TapId(tap)
+
+    def retarget_tap(self, tap: TapId, left: LegId | None, right: LegId | None) -> None:
+        """Record other legs on the same time line, as after a transfer; spans and gate stay as they are."""
+        self._core.retarget_tap(tap, left or 0, right or 0)
+
+    def close_gate(self, tap: TapId, erase_s: float) -> float:
+        """Stop keeping audio, and erase the last ``erase_s`` seconds; returns the position from which, seconds."""
+        return self._core.gate_close(tap, round(erase_s * TICKS_PER_S)) / TICKS_PER_S
+
+    def open_gate(self, tap: TapId) -> float:
+        """Keep audio again; returns the position from which, seconds."""
+        return self._core.gate_open(tap) / TICKS_PER_S
+
+    def mask(self, tap: TapId, from_s: float, to_s: float) -> None:
+        """Silence a span of the call on both channels for good, in seconds of position."""
+        self._core.gate_mask(tap, round(from_s * TICKS_PER_S), round(to_s * TICKS_PER_S))
+
+    def position_s(self, tap: TapId) -> float:
+        """Return how long the tap has been open, seconds."""
+        return self._core.tap_now(tap) / TICKS_PER_S
+
+    def drain(self, tap: TapId, out: bytearray | memoryview, *, is_final: bool = False) -> tuple[int, bool]:
+        """Fill ``out`` with a block of what is older than the look-back, or of everything at the end.
+
+        Returns:
+            Its length in bytes, and whether more waits because ``out`` was full.
+        """
+        return self._core.drain_tap(tap, out, is_final=is_final)
+
+    def release_tap(self, tap: TapId) -> None:
+        """End a tap; what it still holds is wiped."""
+        self._core.release_tap(tap)
+
+    def events(self) -> list[MediaEvent]:
+        """Take the events that wait, oldest first."""
+        return [_MAKERS[kind](i, a, b, c) for kind, i, a, b, c in self._core.drain_events()]
+
+    def counters(self) -> dict[str, int]:
+        """Return the totals of the process: open legs and taps, packets, what was dropped, late or lost."""
+        return {**self._core.counters(), "events_dropped": self._core.dropped_events}
