@@ -1,1 +1,57 @@
-# Two commands do everything: `make demo` and `make test`. Set-up happens by itself, once.
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+CORE := $(STAMPS)/core
+
+# What Debian brings: the compiler, the voice, and the peers that the tests talk to.
+PACKAGES := gcc libc6-dev espeak-ng sip-tester baresip-core sipsak
+
+.PHONY: setup demo test check bench fuzz clean types
+
+setup: $(CORE)
+
+# Packages are asked for only when one is missing, so that a machine without root but with everything works.
+$(STAMPS)/packages:
+	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "installing$$missing"; \
+	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; \
+	fi
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/environment: pyproject.toml | $(STAMPS)/packages
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), "Python 3.11 to 3.13 is needed"'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade pip setuptools
+	$(BIN)/python -m pip install -q --disable-pip-version-check Cython
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,demo,phones]'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.c audio/core/*.h) $(STAMPS)/environment
+	$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@
+
+demo: $(CORE)
+	$(BIN)/recorder demo $(if $(ONCE),--once)
+
+test: $(CORE)
+	$(BIN)/python -m pytest -q
+
+check: $(CORE)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m mypy.stubtest audio._relay
+
+bench: $(CORE)
+	$(BIN)/python -m benchmarks.media --calls 200 --seconds 10
+	$(BIN)/python -m benchmarks.calls --calls 200 --seconds 60 --bare
+
+clean:
+	rm -rf build dist *.egg-info audio/_relay.c audio/*.so benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

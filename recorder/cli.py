@@ -1,5 +1,7 @@
 """The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage."""
 
+from collections.abc import Callable
+
 import typer
 
 from recorder.commands import live, people, records, service, setup
@@ -12,14 +14,27 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (setup.init, service.up, service.run, service.console, service.demo):
-    app.command()(command)
-app.command("site-check")(setup.site_check)
-for command in (live.calls, live.pause, live.resume, live.reload):
-    app.command()(command)
-app.command("opt-out")(live.opt_out)
-for command in (records.find, records.show, records.play, records.export, records.verify, records.recover):
-    app.command()(command)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "init": setup.init,
+    "site-check": setup.site_check,
+    "up": service.up,
+    "run": service.run,
+    "console": service.console,
+    "reload": live.reload,
+    "demo": service.demo,
+    "calls": live.calls,
+    "pause": live.pause,
+    "resume": live.resume,
+    "opt-out": live.opt_out,
+    "find": records.find,
+    "show": records.show,
+    "play": records.play,
+    "export": records.export,
+    "verify": records.verify,
+    "recover": records.recover,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
 app.add_typer(live.agents, name="agents")

@@ -33,18 +33,17 @@ from recorder.home import Home
 from recorder.hygiene import forbid_dumps, raise_descriptors
 from recorder.live_api import LiveApi, SocketServer
 from recorder.notices import NoticeError, NoticeStore
+from recorder.opening import open_index, recover_all
 from recorder.pauses import PauseRegister
 from recorder.problems import ProblemError
-from recorder.works import Sounds, Works
+from recorder.works import Sounds, Works, utc_now
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent, SipOptions
 from sip.reactor import Reactor
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
-from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
-from storage.rows import row_from_json
-from storage.vault import Recovered, Vault, recover
+from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
 
@@ -79,25 +78,6 @@ def held(home: Home) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def open_index(home: Home, config: Config) -> Index:
-    """Open the index that the configuration names."""
-    return Index(config.storage.index_url or sqlite_url(home.index))
-
-
-def recover_all(home: Home, config: Config) -> list[Recovered]:
-    """Close what a dead daemon left open and put it into the index; nothing may be writing."""
-    node = NodeKeys.load(home.root)
-    recovered = recover(Vault(home.root, node), lambda _id: False)
-    index = open_index(home, config)
-    try:
-        for found in recovered:
-            if found.row:
-                index.save(row_from_json(found.row))
-    finally:
-        index.close()
-    return recovered
 
 
 def load_sounds(home: Home, config: Config) -> Sounds:
@@ -145,7 +125,6 @@ class Daemon:
             self._relay,
             on_failure=lambda key, error: self._reactor.submit(self._control.recording_failed, key, error),
             options=WriterOptions(max_recordings=config.limits.max_calls),
-            **_fast_peaks(),
         )
         trusted = tuple(network for peer in config.peer for network in peer.networks)
         options = SipOptions(
@@ -268,12 +247,6 @@ class Daemon:
         self._index.close()
 
 
-def _fast_peaks() -> dict[str, Any]:
-    from audio import _relay  # noqa: PLC0415 - the compiled core is only needed here
-
-    return {"peaks": _relay.peaks}
-
-
 def changes(old: Config, new: Config) -> list[str]:
     """Return the keys, dotted, that differ between two configurations."""
     found = []
@@ -319,7 +292,7 @@ def run(root: Path) -> None:
     forbid_dumps()
     raise_descriptors(config.limits.max_calls)
     with held(home):
-        for found in recover_all(home, config):
+        for found in recover_all(home, config, utc_now()):
             if found.problem:
                 _log.error("not recovered: %s", found.problem)
             else:

@@ -91,7 +91,7 @@ class Party:
         if self.media_leg is None:
             return
         self._works.relay.set_dtmf(self.media_leg, policy, control)
-        self._works.relay.detect_tones(self.media_leg, tones)
+        self._works.relay.detect_tones(self.media_leg, is_on=tones)
 
     @property
     def remote_lost(self) -> int | None:

@@ -436,8 +436,16 @@ class RecordedCall(LiveCall):
         elif self.book.final is None:
             assert outside.media_leg is not None
             assert officer.media_leg is not None
-            self.taping = Taping(self.works, self._row(), self.book, left=outside.media_leg, right=officer.media_leg)
+            self._open_tap(outside.media_leg, officer.media_leg)
         self.works.publish({"event": "call", **self.as_json()})
+
+    def _open_tap(self, left: MediaLegId, right: MediaLegId) -> None:
+        try:
+            self.taping = Taping(self.works, self._row(), self.book, left=left, right=right)
+        except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
+            _log.error("call %s is not recorded: %s", self.id, error)
+            self._fault = "memory_not_locked"
+            self.works.alarm(self._fault)
 
     def _session_changed(self, side: Side) -> None:
         """Pass a side's new direction on to the other."""

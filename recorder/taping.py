@@ -261,17 +261,18 @@ class Taping:
         outcome, reason = settle(facts)
         row = replace(row, outcome=outcome, reason=reason)
         if self._container is not None:
-            row = self._close(self._container.take(), row)
+            is_whole = facts.fault is None and facts.lost_s == 0
+            row = self._close(self._container.take(), row, is_whole=is_whole)
         ending.done(row)
         self._works.open_recordings.discard(row.id)
 
-    def _close(self, container: OpenRecording, row: RecordingRow) -> RecordingRow:
+    def _close(self, container: OpenRecording, row: RecordingRow, *, is_whole: bool) -> RecordingRow:
         try:
             if row.outcome is Outcome.BLOCKED:
                 container.discard()
                 return replace(row, recorded_s=0.0)
             fields = row_to_json(row, with_peaks=True)
-            finished = container.close(fields, is_complete=row.outcome is Outcome.RECORDED)
+            finished = container.close(fields, is_complete=is_whole)
         except (OSError, VaultError) as error:
             _log.error("recording %s is left to `recorder recover`: %s", row.id, error)
             self._works.alarm(fault_of(error))

@@ -32,12 +32,13 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Act
 from recorder.home import Home
-from storage.errors import ExportError, NotFoundError, StorageError
+from recorder.opening import open_index, open_reader, recover_all
+from recorder.works import utc_now
+from storage.errors import NotFoundError, StorageError
 from storage.export import Exported, Format
 from storage.export import export as write_copy
 from storage.index import Index
-from storage.keys import EpochKeys, NodeKeys
-from storage.reader import RecordingReader, epoch_of, open_recording
+from storage.keys import NodeKeys
 from storage.rows import row_to_json
 from storage.types import Outcome, RecordingRow, Search
 from storage.vault import Vault
@@ -47,7 +48,7 @@ from storage.verify import verify as verify_file
 @contextmanager
 def opened_index(home: Home, config: Config) -> Iterator[Index]:
     """Open the index for a command."""
-    index = daemon.open_index(home, config)
+    index = open_index(home, config)
     try:
         yield index
     finally:
@@ -152,20 +153,6 @@ def _row(home: Home, config: Config, recording: str) -> RecordingRow:
             return index.get(recording)
         except NotFoundError as error:
             fail(f"{error}; `recorder find` lists them")
-
-
-def open_reader(home: Home, config: Config, row: RecordingRow) -> RecordingReader:
-    """Open a recording's container with the private key of its month.
-
-    Raises:
-        StorageError: Nothing was kept, or the key or the file is missing or damaged.
-    """
-    if row.path is None:
-        raise ExportError(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
-    path = Vault(home.root, NodeKeys.load(home.root)).locate(row.path)
-    private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
-    keys = EpochKeys(home.root / "keys" / "epochs", private)
-    return open_recording(path, home.root, keys.load_private(epoch_of(path)))
 
 
 def export(
@@ -305,7 +292,7 @@ def recover(home: HomeOption = Path(), json: JsonOption = False) -> None:
     place, config = load_home(home)
     try:
         with daemon.held(place):
-            recovered = daemon.recover_all(place, config)
+            recovered = recover_all(place, config, utc_now())
     except daemon.AlreadyRunningError as error:
         fail(f"{error}; it recovered what was left when it started")
     except (StorageError, OSError) as error:

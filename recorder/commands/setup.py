@@ -89,7 +89,7 @@ def init(
         erase_on_opt_out=erase_on_opt_out,
     )
     password = read_password(password_file, f"Password of {admin} (at least 12 characters): ")
-    _make(Home(folder.resolve()), answers, password)
+    make_home(Home(folder.resolve()), answers, password)
     say(f"{folder} is ready; `recorder site-check -C {folder}` looks it over, `recorder up -C {folder}` starts it")
 
 
@@ -127,7 +127,8 @@ def _ports(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def _make(home: Home, answers: config_file.Answers, password: str) -> None:
+def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
+    """Make everything that a recorder's folder holds, or leave with a sentence and an empty folder."""
     now = datetime.now(UTC)
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     home.root.chmod(0o700)

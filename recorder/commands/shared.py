@@ -43,13 +43,13 @@ ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why
 
 def fail(sentence: str, code: int = 1) -> NoReturn:
     """Print a sentence on standard error and leave with an exit code."""
-    messages.print(f"recorder: {escape(clean(sentence))}", style="red" if messages.is_terminal else "")
+    messages.print(f"recorder: {escape(clean(sentence))}", style="red" if messages.is_terminal else "", soft_wrap=True)
     raise typer.Exit(code)
 
 
 def say(sentence: str) -> None:
     """Print a message on standard error."""
-    messages.print(escape(clean(sentence)))
+    messages.print(escape(clean(sentence)), soft_wrap=True)
 
 
 def clean(text: object) -> str:

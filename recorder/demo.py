@@ -1,0 +1,268 @@
+"""`make demo`: two independent phones hold a spoken conversation through a real recorder, and the result is checked.
+
+A caller rings extension 2001, hears the notice, and talks to an officer, who presses the pause key while the caller
+says a made-up card number. Everything that is claimed at the end has been measured on what came out.
+"""
+
+import json
+import logging
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import soundfile
+import soxr
+from rich.console import Console
+
+from audio.prompts import PromptError, speak
+from recorder import config as configuration
+from recorder.commands import service
+from recorder.commands.setup import make_home
+from recorder.config_file import Answers
+from recorder.demo_check import RATE, Claim, claims, draw
+from recorder.domain.policy import Extension
+from recorder.home import Home
+from recorder.live_client import LiveClient
+from recorder.opening import open_index, open_reader
+from sip.events import Address
+from sip.phone import Phone, PhoneError
+from storage.errors import StorageError
+from storage.export import Format, export
+from storage.rows import row_to_json
+from storage.types import RecordingRow, Search
+
+_log = logging.getLogger(__name__)
+CALLER_SAYS = (
+    "Hello, this is Pat Morgan of fourteen Mill Lane. I would like to pay the rest of my council tax by card, please. "
+    "I think it is one hundred and twelve pounds."
+)
+OFFICER_SAYS = (
+    "Good morning, you are through to Revenues, my name is Alice. Thank you, I have found your account. "
+    "I will stop the recording now while you read me your card."
+)
+CARD_SAYS = "The number is four nine two nine, zero zero one two, three four five six, seven eight nine one."
+CALLER_AFTER = "That is all, thank you very much for your help. Goodbye."
+OFFICER_AFTER = "The payment went through and the recording is on again. Is there anything else? Goodbye then."
+
+
+class DemoError(Exception):
+    """The demo could not be held, or a claim of it is not true; a sentence."""
+
+
+class Story:
+    """Tells what happens, as it happens."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._began = time.monotonic()
+
+    def tell(self, sentence: str) -> None:
+        """Print a line with the seconds since the beginning."""
+        self._console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/dim]  {sentence}", soft_wrap=True)
+
+
+def show(output: Path, *, once: bool) -> None:
+    """Hold the demo, write copy and picture, check every claim.
+
+    Raises:
+        DemoError: Something that the demo needs is missing, or a claim is not true.
+    """
+    story = Story()
+    output.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-demo-")))
+        try:
+            row = _hold(folder, output, story, stack)
+        except (PhoneError, PromptError, StorageError) as error:
+            raise DemoError(str(error)) from error
+    if not once:
+        story.tell(f"look at {output}/recording.png, listen to {output}/recording.wav")
+    print_last(row)
+
+
+def print_last(row: RecordingRow) -> None:
+    """Print the recording's JSON as the last line."""
+    Console(highlight=False, soft_wrap=True, markup=False).print(json.dumps(row_to_json(row)))
+
+
+def _hold(folder: Path, output: Path, story: Story, stack: ExitStack) -> RecordingRow:
+    sounds = _speak_all(folder, story)
+    officer = stack.enter_context(Phone("2001"))
+    caller = stack.enter_context(Phone("01632960123"))
+    home = _make(folder / "home", officer.port)
+    stack.enter_context(_running(home, story))
+    heard = _converse(home, caller, officer, sounds, story)
+    row = _wait_for_row(home)
+    story.tell(
+        f"recording [bold]{row.id}[/bold]: {row.outcome}, {row.recorded_s:.1f} s kept, {row.paused_s:.1f} s paused"
+    )
+    for segment in row.segments:
+        why = f" ({segment.reason}, by {segment.by})" if segment.reason else ""
+        story.tell(f"  {segment.start_s:7.2f} to {segment.end_s:7.2f} s  {segment.kind}{why}")
+    copy = _copy(home, row, output, story)
+    _check(claims(row, copy, heard, sounds), story)
+    draw(row, copy, output / "recording.png")
+    story.tell(f"picture: {output}/recording.png")
+    return row
+
+
+# --- before the call
+
+
+def _speak_all(folder: Path, story: Story) -> dict[str, Path]:
+    story.tell("espeak-ng speaks both parts")
+    texts = {
+        "caller": (CALLER_SAYS, "en-gb+m3"),
+        "officer": (OFFICER_SAYS, "en-gb+f3"),
+        "card": (CARD_SAYS, "en-gb+m3"),
+        "caller_after": (CALLER_AFTER, "en-gb+m3"),
+        "officer_after": (OFFICER_AFTER, "en-gb+f3"),
+    }
+    paths = {}
+    for name, (text, voice) in texts.items():
+        paths[name] = folder / f"{name}.wav"
+        speak(text, voice, paths[name])
+        samples, rate = soundfile.read(paths[name], dtype="float64")
+        soundfile.write(paths[name], soxr.resample(samples, rate, RATE), RATE, subtype="PCM_16")
+    return paths
+
+
+def _make(folder: Path, officer_port: int) -> Home:
+    home = Home(folder)
+    first_port = _free_ports()
+    answers = Answers(
+        site="Wold Borough Council",
+        timezone="Europe/London",
+        sip=Address(host="127.0.0.1", port=_free_port(socket.SOCK_DGRAM)),
+        next_hop=Address(host="127.0.0.1", port=officer_port),
+        extensions=(Extension(number="2001", operator="alice", service="Revenues"),),
+        media_ports=(first_port, first_port + 99),
+        console=Address(host="127.0.0.1", port=_free_port(socket.SOCK_STREAM)),
+        admin="founder",
+        decided_by="the demo",
+    )
+    make_home(home, answers, "a long password for the demo")
+    text = home.config.read_text().replace("max_calls = 1000", "max_calls = 20")
+    home.config.write_text(text)
+    return home
+
+
+def _free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _free_ports() -> int:
+    """Return the first of a hundred ports that are likely to be free: below those that the system hands out."""
+    return 20000 + 2 * (_free_port(socket.SOCK_DGRAM) % 4000)
+
+
+@contextmanager
+def _running(home: Home, story: Story) -> Iterator[None]:
+    children = [service.start(home, command, log=home.log) for command in ("run", "console")]
+    try:
+        service.wait_ready(home, children[0])
+        config = configuration.read(home.config)
+        story.tell(f"recorder listens for SIP on {config.sip.listen}, its console is http://{config.console.listen}")
+        yield
+    finally:
+        for child in children:
+            service.stop(child)
+
+
+# --- the call
+
+
+def _converse(home: Home, caller: Phone, officer: Phone, sounds: dict[str, Path], story: Story) -> Path:
+    """Hold the conversation; return what the caller's phone heard."""
+    config = configuration.read(home.config)
+    heard = sounds["caller"].with_name("heard-by-caller.wav")
+    officer.auto_answer(1.5)
+    story.tell("the caller dials extension 2001")
+    caller.record(heard)
+    caller.call(f"sip:2001@{config.sip.listen}")
+    caller.wait_for("confirmed", timeout_s=10)
+    story.tell("the recorder answers and plays the notice")
+    officer.wait_for("incoming", timeout_s=60)
+    story.tell("the notice is over: the officer's phone rings")
+    officer.wait_for("confirmed", timeout_s=20)
+    story.tell("the officer answers; both are joined, recording is on")
+    _say(officer, sounds["officer"], after_s=0.3)
+    _say(caller, sounds["caller"])
+    time.sleep(1.0)
+    story.tell("the officer presses [bold]*1[/bold]: recording is paused")
+    officer.send_dtmf("*1")
+    _wait_state(home, "paused")
+    story.tell("the caller reads out a card number")
+    _say(caller, sounds["card"])
+    story.tell("the officer presses [bold]*2[/bold]: recording goes on")
+    officer.send_dtmf("*2")
+    _wait_state(home, "recording")
+    time.sleep(0.5)
+    _say(officer, sounds["officer_after"])
+    _say(caller, sounds["caller_after"])
+    time.sleep(0.5)
+    caller.hang_up()
+    officer.wait_for("disconnected", timeout_s=10)
+    story.tell("the caller hangs up")
+    return heard
+
+
+def _say(phone: Phone, sound: Path, *, after_s: float = 0.0) -> None:
+    time.sleep(after_s)
+    phone.play(sound)
+    time.sleep(soundfile.info(sound).duration + 0.2)
+
+
+def _wait_state(home: Home, state: str) -> None:
+    deadline = time.monotonic() + 5
+    with LiveClient(home.socket) as client:
+        while time.monotonic() < deadline:
+            calls = client.calls()
+            if calls and calls[0]["state"] == state:
+                return
+            time.sleep(0.05)
+    raise DemoError(f"the recording did not become {state} within 5 s; see {home.log}")
+
+
+def _wait_for_row(home: Home) -> RecordingRow:
+    deadline = time.monotonic() + 15
+    index = open_index(home, configuration.read(home.config))
+    try:
+        while time.monotonic() < deadline:
+            rows = index.find(Search(limit=1))
+            if rows:
+                return rows[0]
+            time.sleep(0.1)
+    finally:
+        index.close()
+    raise DemoError(f"the recording was not filed within 15 s; see {home.log}")
+
+
+# --- after the call
+
+
+def _copy(home: Home, row: RecordingRow, output: Path, story: Story) -> Path:
+    target = output / "recording.wav"
+    target.unlink(missing_ok=True)
+    reader = open_reader(home, configuration.read(home.config), row)
+    copy = export(reader, target, Format.WAV, duration_s=row.duration_s)
+    story.tell(f"stereo copy: {target}, {copy.duration_s:.1f} s, caller left, officer right")
+    return target
+
+
+def _check(measured: list[Claim], story: Story) -> None:
+    """Show what was measured.
+
+    Raises:
+        DemoError: A claim is not true.
+    """
+    for claim in measured:
+        story.tell(f"{'[green]true [/green]' if claim.is_true else '[red]FALSE[/red]'} {claim.sentence}")
+    wrong = [claim.sentence for claim in measured if not claim.is_true]
+    if wrong:
+        raise DemoError("not true: " + "; ".join(wrong))

@@ -1,0 +1,72 @@
+"""Opening what lies in a home: index, vault, and - on the key holder - recordings."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from recorder.config import Config
+from recorder.home import Home
+from storage.errors import DamagedError, ExportError, NotFoundError
+from storage.index import Index, sqlite_url
+from storage.keys import EpochKeys, NodeKeys
+from storage.reader import RecordingReader, epoch_of, open_recording
+from storage.rows import row_from_json
+from storage.types import RecordingRow
+from storage.vault import Recovered, Vault, read_row, recover
+
+
+def open_index(home: Home, config: Config) -> Index:
+    """Open the index that the configuration names."""
+    return Index(config.storage.index_url or sqlite_url(home.index))
+
+
+def open_reader(home: Home, config: Config, row: RecordingRow) -> RecordingReader:
+    """Open a recording's container with the private key of its month.
+
+    Raises:
+        StorageError: Nothing was kept, or the key or the file is missing or damaged.
+    """
+    if row.path is None:
+        raise ExportError(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
+    path = Vault(home.root, NodeKeys.load(home.root)).locate(row.path)
+    private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
+    keys = EpochKeys(home.root / "keys" / "epochs", private)
+    return open_recording(path, home.root, keys.load_private(epoch_of(path)))
+
+
+LATELY = timedelta(days=2)
+"""How far back a start looks for finished files that a kill kept out of the index."""
+
+
+def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
+    """Close what a dead daemon left open, and put it and what it could not index into the index.
+
+    Needs no private key; nothing may be writing. It may be killed anywhere and run again.
+    """
+    vault = Vault(home.root, NodeKeys.load(home.root))
+    recovered = recover(vault, lambda _id: False)
+    index = open_index(home, config)
+    try:
+        for found in recovered:
+            if found.row:
+                index.save(row_from_json(found.row))
+        _index_missing(vault, index, now)
+    finally:
+        index.close()
+    return recovered
+
+
+def _index_missing(vault: Vault, index: Index, now: datetime) -> None:
+    for age in range(LATELY.days + 1):
+        day = vault.root / (now - timedelta(days=age)).strftime("%Y/%m/%d")
+        for path in sorted(day.glob("*/*.rec")):
+            try:
+                index.get(path.stem)
+            except NotFoundError:
+                _index_one(vault, index, path)
+
+
+def _index_one(vault: Vault, index: Index, path: Path) -> None:
+    try:
+        index.save(row_from_json(read_row(vault, path)))
+    except DamagedError:
+        return  # `recorder verify --all` names it; it is no reason not to start
