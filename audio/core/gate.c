@@ -70,25 +70,33 @@ void gate_shut(struct tap *tap, int64_t here, int64_t back)
     tap->is_closed = 1;
 }
 
+/* Nothing is written on the channel until shortly after the last opening: its envelope is not settled. */
+static void block(struct tap *tap, struct channel *channel, int64_t here)
+{
+    int64_t until = tap->gate_opened_here + envelope(channel, here) + GUARD;
+    channel->blocked_until = until > channel->blocked_until ? until : channel->blocked_until;
+}
+
 void gate_release(struct tap *tap, int64_t here)
 {
     if (!tap->is_closed)
         return;
-    for (int side = 0; side < 2; side++) {
-        struct channel *channel = &tap->channels[side];
-        spans_add(&channel->spans, channel->closed_from, here + envelope(channel, here) + PACKET_TICKS);
-        if (channel->has_epoch && channel->began_here > here - SETTLED)
-            channel->blocked_until = here + GUARD;
-    }
     tap->is_closed = 0;
     tap->gate_opened_here = here;
+    for (int side = 0; side < 2; side++) {
+        struct channel *channel = &tap->channels[side];
+        int64_t carried = channel->longest > PACKET_TICKS ? channel->longest : PACKET_TICKS;
+        spans_add(&channel->spans, channel->closed_from, here + envelope(channel, here) + carried);
+        if (channel->has_epoch && channel->began_here > here - SETTLED)
+            block(tap, channel, here);
+    }
 }
 
 /* The audio of a stream that begins right after an opening may have been captured while closed. */
 void gate_stream_began(struct tap *tap, struct channel *channel, int64_t here)
 {
     if (tap->gate_opened_here != INT64_MIN && tap->gate_opened_here <= here && here < tap->gate_opened_here + GUARD)
-        channel->blocked_until = tap->gate_opened_here + GUARD;
+        block(tap, channel, here);
 }
 
 void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here)

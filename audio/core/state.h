@@ -172,6 +172,7 @@ struct channel {
     uint8_t has_epoch, has_before, has_candidate, has_window;
     uint32_t ssrc, ssrc_before, ref_ts;
     int64_t ref_pos, next_pos, last_here, began_here;
+    int64_t longest; /* ticks of the longest payload so far */
     int64_t env_value, env_here;
     struct spans spans;
     int64_t closed_from;   /* start of the open-ended span while the gate is closed */

@@ -55,6 +55,7 @@ int timeline_place(struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t 
         begin_epoch(channel, ssrc, ts, *position, here);
     }
     channel->last_here = here;
+    channel->longest = ticks > channel->longest ? ticks : channel->longest;
     if (*position + ticks > channel->next_pos) {
         channel->next_pos = *position + ticks;
         channel->ref_pos = *position;
