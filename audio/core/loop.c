@@ -105,24 +105,20 @@ void leg_wake_at(struct leg *leg, int64_t at_ns)
     }
 }
 
-/* Runs what is due on the active legs; those with nothing left drop off the list. */
+/* Runs what is due on the active legs; those with nothing left drop off. A tick may wake other legs, hence the new list. */
 static void tick(struct thread *thread, int64_t now)
 {
-    struct leg **link = &thread->active;
-    int64_t due = NEVER;
-    while (*link) {
-        struct leg *leg = *link;
+    struct leg *leg = thread->active, *following;
+    thread->active = NULL;
+    thread->due_ns = NEVER;
+    for (; leg; leg = following) {
+        following = leg->next_active;
         int64_t prompt = prompt_tick(leg, now), digits = digits_tick(leg, now);
         int64_t next = prompt < digits ? prompt : digits;
-        due = next < due ? next : due;
-        if (next == NEVER) {
-            leg->is_active = 0;
-            *link = leg->next_active;
-        } else {
-            link = &leg->next_active;
-        }
+        leg->is_active = 0;
+        if (next != NEVER)
+            leg_wake_at(leg, next);
     }
-    thread->due_ns = due;
 }
 
 static void keep_house(struct thread *thread, int64_t now)

@@ -1,0 +1,162 @@
+"""A tiny language for media tests, in the spirit of rtpengine's suite: a peer sends this, the other must get that.
+
+Failures name the packet and the line of the test that expected it.
+"""
+
+import inspect
+import socket
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from audio.relay import Relay
+from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
+from audio.types import Codec, LegId, LegMedia, MediaAddress, MediaEvent
+
+T = TypeVar("T")
+EVENT_PT = 101
+PATIENCE_S = 2.0
+
+
+class Peer:
+    """One party on loopback: its RTP and RTCP sockets, and the leg of ours that it talks to."""
+
+    def __init__(
+        self, relay: Relay, codec: Codec = Codec.PCMA, *, ip: str = "127.0.0.1", is_known: bool = True
+    ) -> None:
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        self.rtp, self.rtcp = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
+        for sock in (self.rtp, self.rtcp):
+            sock.bind((ip, 0))
+            sock.settimeout(PATIENCE_S)
+        self.relay, self.codec = relay, codec
+        self.ssrc = 0x1000 + self.rtp.getsockname()[1]
+        self.leg: LegId = relay.open_leg()
+        self.ours = relay.local_address(self.leg)
+        self.ssrc_of_ours: int | None = None
+        self.configure(is_known=is_known)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.rtp.close()
+        self.rtcp.close()
+
+    def configure(
+        self, *, is_known: bool = True, sends: bool = True, receives: bool = True, events: int | None = EVENT_PT
+    ) -> None:
+        """Tell the relay where this party is and what it talks."""
+        address = MediaAddress(
+            ip=self.rtp.getsockname()[0],
+            rtp_port=self.rtp.getsockname()[1],
+            rtcp_port=self.rtcp.getsockname()[1],
+        )
+        self.relay.set_media(
+            self.leg,
+            LegMedia(
+                remote=address if is_known else None,
+                codec=self.codec,
+                send_pt=int(self.codec),
+                receive_pt=int(self.codec),
+                send_event_pt=events,
+                receive_event_pt=events,
+                sends=sends,
+                receives=receives,
+            ),
+        )
+
+    def snd(
+        self,
+        sequence: int,
+        timestamp: int,
+        payload: bytes = b"",
+        *,
+        pt: int | None = None,
+        ssrc: int | None = None,
+        is_marked: bool = False,
+        source: socket.socket | None = None,
+    ) -> None:
+        """Send one packet to our leg."""
+        packet = RtpPacket(
+            payload_type=int(self.codec) if pt is None else pt,
+            sequence=sequence % 65536,
+            timestamp=timestamp % (1 << 32),
+            ssrc=self.ssrc if ssrc is None else ssrc,
+            payload=payload or bytes(160),
+            is_marked=is_marked,
+        )
+        self.snd_raw(build_rtp(packet), source=source)
+
+    def snd_raw(self, data: bytes, *, source: socket.socket | None = None) -> None:
+        """Send bytes to our leg's RTP port."""
+        (source or self.rtp).sendto(data, (self.ours.ip, self.ours.rtp_port))
+
+    def snd_event(self, sequence: int, timestamp: int, key: str, duration: int, *, is_end: bool = False) -> None:
+        """Send one RFC 4733 packet."""
+        event = TelephoneEvent(event="0123456789*#ABCD".index(key), is_end=is_end, volume=10, duration=duration)
+        self.snd(sequence, timestamp, build_event(event), pt=EVENT_PT)
+
+    def snd_digit(self, sequence: int, timestamp: int, key: str) -> int:
+        """Press a key for 100 ms, as a phone does; returns the next sequence number."""
+        for i in range(5):
+            self.snd_event(sequence + i, timestamp, key, 160 * (i + 1))
+        for i in range(3):
+            self.snd_event(sequence + 5 + i, timestamp, key, 800, is_end=True)
+        return sequence + 8
+
+    def rcv(self, what: str, *, payload: bytes | None = None, timeout_s: float = PATIENCE_S) -> RtpPacket:
+        """Return the next packet that our leg sends here; fails, naming ``what`` and the line, if none comes."""
+        self.rtp.settimeout(timeout_s)
+        try:
+            packet = parse_rtp(self.rtp.recv(4096))
+        except TimeoutError:
+            raise AssertionError(f"{what}: nothing came within {timeout_s} s{_line()}") from None
+        self.ssrc_of_ours = self.ssrc_of_ours or packet.ssrc
+        assert packet.ssrc == self.ssrc_of_ours, f"{what}: our SSRC changed{_line()}"
+        if payload is not None:
+            assert packet.payload == payload, f"{what}: seq {packet.sequence} has another payload{_line()}"
+        return packet
+
+    def rcv_none(self, what: str, *, within_s: float = 0.1) -> None:
+        """Fail if any packet comes."""
+        self.rtp.settimeout(within_s)
+        try:
+            packet = parse_rtp(self.rtp.recv(4096))
+        except TimeoutError:
+            return
+        raise AssertionError(f"{what}: got pt {packet.payload_type} seq {packet.sequence}{_line()}")
+
+
+def _line() -> str:
+    """Return the line of the test that is running, for messages."""
+    for frame in inspect.stack():
+        if frame.filename != __file__:
+            return f" (expected at {frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})"
+    return ""
+
+
+def eventually(probe: Callable[[], T | None], what: str, *, timeout_s: float = PATIENCE_S) -> T:
+    """Poll until ``probe`` gives something true; fails naming ``what``."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        value = probe()
+        if value:
+            return value
+        time.sleep(0.002)
+    raise AssertionError(f"{what}: not within {timeout_s} s{_line()}")
+
+
+def next_events(relay: Relay, count: int, what: str, *, timeout_s: float = PATIENCE_S) -> list[MediaEvent]:
+    """Wait for that many events."""
+    got: list[MediaEvent] = []
+    deadline = time.monotonic() + timeout_s
+    while len(got) < count:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: {count} events expected, got {got}{_line()}")
+        got += relay.events()
+        time.sleep(0.002)
+    return got

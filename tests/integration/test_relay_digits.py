@@ -1,0 +1,262 @@
+"""Digits through the real media core: the four policies, control sequences, replay, our own events, tones in band."""
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from audio._relay import speech_ms
+from audio.codecs import encode
+from audio.relay import Relay
+from audio.rtp import RtpPacket, TelephoneEvent, parse_event
+from audio.types import (
+    Codec,
+    ControlPressed,
+    DigitPressed,
+    DigitSource,
+    DtmfPolicy,
+    FaxHeard,
+    Prompt,
+    RelayOptions,
+    TapOptions,
+)
+from tests.helpers.rtp import EVENT_PT, Peer, next_events
+
+RFC4733 = DigitSource.RFC4733
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
+    relay.start()
+    yield relay
+    relay.close()
+
+
+@pytest.fixture
+def pair(relay: Relay) -> Iterator[tuple[Peer, Peer]]:
+    with Peer(relay) as a, Peer(relay) as b:
+        relay.bridge(a.leg, b.leg)
+        a.snd(1, 160)
+        b.rcv("voice before the digits")
+        yield a, b
+
+
+def event_of(packet: RtpPacket) -> TelephoneEvent:
+    assert packet.payload_type == EVENT_PT
+    return parse_event(packet.payload)
+
+
+def rcv_key(peer: Peer, what: str) -> tuple[str, int]:
+    """Receive a whole event and return its key and duration in ticks."""
+    packets = [peer.rcv(f"{what}: first packet")]
+    while not event_of(packets[-1]).is_end:
+        packets.append(peer.rcv(f"{what}: packet {len(packets)}"))
+    packets += [peer.rcv(f"{what}: end packet {i}") for i in (2, 3)]
+    assert len({packet.timestamp for packet in packets}) == 1, f"{what}: timestamps differ"
+    steps = {(b.sequence - a.sequence) % 65536 for a, b in itertools.pairwise(packets)}
+    assert steps == {1}, f"{what}: numbering is {steps}"
+    return "0123456789*#ABCD"[event_of(packets[-1]).event], event_of(packets[-1]).duration
+
+
+def test_pass_is_live_with_our_numbering_and_their_duration(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    a.snd_event(2, 320, "5", 160)
+    first = b.rcv("live, before the key is up")
+    assert event_of(first) == TelephoneEvent(event=5, is_end=False, volume=10, duration=160)
+    a.snd_event(3, 320, "5", 960, is_end=True)
+    last = b.rcv("end")
+    assert event_of(last).duration == 960
+    assert (last.timestamp, last.sequence) == (first.timestamp, (first.sequence + 1) % 65536)
+    assert next_events(relay, 1, "report") == [DigitPressed(leg=a.leg, digit="5", source=RFC4733)]
+
+
+@pytest.mark.parametrize(("policy", "name"), [(DtmfPolicy.SWALLOW, "7"), (DtmfPolicy.MASK, None)])
+def test_swallowed_digits_leave_no_gap(
+    pair: tuple[Peer, Peer], relay: Relay, policy: DtmfPolicy, name: str | None
+) -> None:
+    a, b = pair
+    relay.set_dtmf(a.leg, policy)
+    a.snd(2, 320)
+    before = b.rcv("before")
+    at = a.snd_digit(3, 480, "7")
+    a.snd(at, 1440)
+    after = b.rcv("after")
+    assert after.payload_type == Codec.PCMA
+    assert (after.sequence - before.sequence) % 65536 == 1
+    assert (after.timestamp - before.timestamp) % (1 << 32) == 1120
+    assert next_events(relay, 1, "report") == [DigitPressed(leg=a.leg, digit=name, source=RFC4733)]
+    assert relay.statistics(a.leg).digits == 1
+
+
+def test_a_late_packet_keeps_its_number_across_a_swallowed_digit(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    relay.set_dtmf(a.leg, DtmfPolicy.SWALLOW)
+    a.snd(2, 320)
+    base = b.rcv("before").sequence
+    at = a.snd_digit(4, 640, "7")
+    a.snd(at, 1600)
+    assert (b.rcv("after").sequence - base) % 65536 == 2
+    a.snd(3, 480)
+    assert (b.rcv("late").sequence - base) % 65536 == 1
+
+
+def test_a_control_sequence_is_swallowed_whole(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
+    at = a.snd_digit(2, 320, "*")
+    at = a.snd_digit(at, 2000, "1")
+    assert next_events(relay, 1, "control") == [ControlPressed(leg=a.leg, keys="*1", source=RFC4733)]
+    a.snd(at, 4000)
+    assert b.rcv("voice").payload_type == Codec.PCMA
+    b.rcv_none("no digit")
+    assert relay.events() == []
+
+
+def test_any_other_key_replays_the_star_in_order(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    at = a.snd_digit(2, 320, "*")
+    at = a.snd_digit(at, 2000, "5")
+    a.snd_digit(at, 4000, "6")
+    assert [rcv_key(b, key) for key in "*56"] == [("*", 800), ("5", 800), ("6", 800)]
+    reported = next_events(relay, 3, "reports")
+    assert reported == [DigitPressed(leg=a.leg, digit=key, source=RFC4733) for key in "*56"]
+
+
+def test_a_star_alone_goes_on_after_its_time(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    began = time.monotonic()
+    a.snd_digit(2, 320, "*")
+    assert rcv_key(b, "star") == ("*", 800)
+    assert 1.5 <= time.monotonic() - began < 2.0
+    assert next_events(relay, 1, "report") == [DigitPressed(leg=a.leg, digit="*", source=RFC4733)]
+
+
+def test_two_stars_and_a_control_key(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    at = a.snd_digit(2, 320, "*")
+    at = a.snd_digit(at, 2000, "*")
+    a.snd_digit(at, 4000, "1")
+    assert rcv_key(b, "first star") == ("*", 800)
+    b.rcv_none("the second star is part of *1")
+    assert next_events(relay, 2, "reports") == [
+        DigitPressed(leg=a.leg, digit="*", source=RFC4733),
+        ControlPressed(leg=a.leg, keys="*1", source=RFC4733),
+    ]
+
+
+def test_a_digit_whose_ends_are_lost_is_still_one(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, _ = pair
+    a.snd_event(2, 320, "3", 160)
+    assert next_events(relay, 1, "by time") == [DigitPressed(leg=a.leg, digit="3", source=RFC4733)]
+    a.snd_event(3, 4000, "4", 160)
+    a.snd_digit(4, 8000, "4")
+    assert len(next_events(relay, 2, "by the next")) == 2
+    assert relay.statistics(a.leg).digits == 3
+
+
+def test_malformed_events_are_dropped(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    a.snd(2, 320, b"\x05\x8a", pt=EVENT_PT)
+    b.rcv_none("two bytes")
+    assert relay.statistics(a.leg).digits == 0
+
+
+def test_we_send_digits_and_voice_goes_on(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    relay.send_dtmf(b.leg, "#", 100)
+    relay.send_dtmf(b.leg, "0", 60)
+    assert [rcv_key(b, "#"), rcv_key(b, "0")] == [("#", 800), ("0", 480)]
+    time.sleep(0.06)
+    a.snd(2, 320)
+    assert b.rcv("voice").is_marked
+    b.configure(events=None)
+    for digit in ("1", "x", "", "12"):
+        with pytest.raises(ValueError, match="send_dtmf"):
+            relay.send_dtmf(b.leg, digit)
+
+
+def tone(low: float, high: float, seconds: float) -> bytes:
+    t = np.arange(round(8000 * seconds)) / 8000
+    wave = 8000 * np.sin(2 * np.pi * low * t) + (8000 * np.sin(2 * np.pi * high * t) if high else 0)
+    return encode(Codec.PCMA, wave.astype(np.int16))
+
+
+def inject(relay: Relay, peer: Peer, audio: bytes, at: int) -> int:
+    """Inject audio paced by its own clock from tick ``at``; returns the next tick."""
+    for i in range(0, len(audio), 160):
+        head = b"\x80\x08" + (at // 160 % 65536).to_bytes(2, "big") + at.to_bytes(4, "big") + b"abcd"
+        relay._core.inject(peer.leg, head + audio[i : i + 160], 10**9 + at * 125_000)
+        at += 160
+    return at
+
+
+STAR, ONE = (941, 1209), (697, 1209)
+QUIET = b"\xd5" * 1600
+
+
+def test_tones_in_band_are_digits_and_control_sequences(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, _ = pair
+    relay.detect_tones(a.leg, True)
+    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    inject(relay, a, QUIET + tone(*STAR, 0.1) + QUIET + tone(*ONE, 0.1) + QUIET, 0)
+    inband = DigitSource.INBAND
+    assert next_events(relay, 2, "star, then the sequence") == [
+        DigitPressed(leg=a.leg, digit="*", source=inband),
+        ControlPressed(leg=a.leg, keys="*1", source=inband),
+    ]
+
+
+def test_an_echo_of_the_caller_is_no_key_of_the_officer(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    tap = relay.open_tap(a.leg, b.leg, TapOptions())
+    for peer in pair:
+        relay.detect_tones(peer.leg, True)
+    relay.set_dtmf(a.leg, DtmfPolicy.MASK)
+    sound = QUIET + tone(*ONE, 0.1) + QUIET
+    inject(relay, a, sound, 0)
+    inject(relay, b, sound, 160)
+    assert next_events(relay, 1, "the caller's") == [DigitPressed(leg=a.leg, digit=None, source=DigitSource.INBAND)]
+    inject(relay, b, sound, 16_000)
+    assert next_events(relay, 1, "the officer's own") == [DigitPressed(leg=b.leg, digit="1", source=DigitSource.INBAND)]
+    relay.release_tap(tap)
+
+
+def test_a_tone_held_longer_than_the_look_back_is_silenced_as_it_goes(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    core = relay._core
+    relay.detect_tones(a.leg, True)
+    tap = core.open_tap(a.leg, b.leg, look_back_ticks=4000, ring_ticks=1 << 15, now_ns=10**9)
+    sound = QUIET * 2 + tone(*ONE, 2.0) + QUIET * 4
+    kept = 0
+    out = bytearray(1 << 17)
+    at = 0
+    for i in range(0, len(sound), 800):
+        at = inject(relay, a, sound[i : i + 800], at)
+        length, _ = core.drain_tap(tap, out, now_ns=10**9 + at * 125_000)
+        kept += speech_ms(out[:length], 0)
+    length, _ = core.drain_tap(tap, out, is_final=True, now_ns=10**9 + at * 125_000)
+    assert kept + speech_ms(out[:length], 0) == 0
+    core.release_tap(tap)
+
+
+@pytest.mark.parametrize(("frequency", "kind"), [(1100.0, "cng"), (2100.0, "ced")])
+def test_fax_is_heard(pair: tuple[Peer, Peer], relay: Relay, frequency: float, kind: str) -> None:
+    a, _ = pair
+    relay.detect_tones(a.leg, True)
+    inject(relay, a, QUIET + tone(frequency, 0, 0.6 if kind == "cng" else 3.0) + QUIET * 5, 0)
+    assert next_events(relay, 1, kind) == [FaxHeard(leg=a.leg, kind=kind)]
+
+
+def test_our_digits_go_before_a_prompt_which_is_still_whole(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    _, b = pair
+    audio = b"p" * 480
+    relay.send_dtmf(b.leg, "9", 40)
+    relay.play(b.leg, Prompt(name="p", audio=dict.fromkeys(Codec, audio)), tag=1)
+    assert rcv_key(b, "digit") == ("9", 320)
+    assert [b.rcv(f"frame {i}").payload for i in range(3)] == [b"p" * 160] * 3

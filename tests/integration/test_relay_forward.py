@@ -1,0 +1,313 @@
+"""Packets through the real media core on loopback: forwarding, prompts, RTCP, sockets, ports."""
+
+import random
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audio.codecs import ALAW_TO_MULAW, MULAW_TO_ALAW
+from audio.ports import PortPool
+from audio.relay import Relay
+from audio.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
+from audio.types import (
+    Codec,
+    MediaResumed,
+    MediaStopped,
+    PortsExhaustedError,
+    Prompt,
+    PromptEnded,
+    RelayOptions,
+)
+from tests.helpers.rtp import Peer, eventually, next_events
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False, dead_rtp_s=0.5, quarantine_s=0.0))
+    relay.start()
+    yield relay
+    relay.close()
+    counters = relay.counters()
+    assert (counters["legs"], counters["taps"], counters["events_dropped"]) == (0, 0, 0)
+
+
+@pytest.fixture
+def pair(relay: Relay) -> Iterator[tuple[Peer, Peer]]:
+    with Peer(relay) as a, Peer(relay) as b:
+        relay.bridge(a.leg, b.leg)
+        yield a, b
+
+
+def prompt(frames: int) -> Prompt:
+    rng = random.Random(frames)
+    audio = rng.randbytes(160 * frames)
+    return Prompt(name="test", audio=dict.fromkeys(Codec, audio))
+
+
+def test_thousands_of_packets_pass_both_ways_to_the_byte(pair: tuple[Peer, Peer]) -> None:
+    a, b = pair
+    rng = random.Random(1)
+    offsets: dict[Peer, set[tuple[int, int]]] = {a: set(), b: set()}
+    for i in range(65000, 67000):
+        for speaker, hearer in ((a, b), (b, a)):
+            payload = rng.randbytes(160)
+            speaker.snd(i, 160 * i, payload)
+            got = hearer.rcv(f"packet {i}", payload=payload)
+            offsets[hearer].add(((got.sequence - i) % 65536, (got.timestamp - 160 * i) % (1 << 32)))
+            assert got.payload_type == Codec.PCMA
+            assert got.is_marked == (i == 65000)
+    assert all(len(seen) == 1 for seen in offsets.values()), "numbering moved in the middle of a stream"
+
+
+@pytest.mark.parametrize(("codec", "table"), [(Codec.PCMA, ALAW_TO_MULAW), (Codec.PCMU, MULAW_TO_ALAW)])
+def test_the_laws_are_converted(relay: Relay, codec: Codec, table: list[int]) -> None:
+    other = Codec.PCMU if codec is Codec.PCMA else Codec.PCMA
+    with Peer(relay, codec) as a, Peer(relay, other) as b:
+        relay.bridge(a.leg, b.leg)
+        a.snd(1, 160, bytes(range(256)))
+        got = b.rcv("all values", payload=bytes(table[value] for value in range(256)))
+        assert got.payload_type == other
+
+
+def test_different_rates_are_never_bridged(relay: Relay) -> None:
+    with Peer(relay, Codec.G722) as a, Peer(relay) as b, pytest.raises(ValueError, match="bridge"):
+        relay.bridge(a.leg, b.leg)
+
+
+def test_loss_reordering_and_duplicates_stay_visible(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    sent = [10, 11, 13, 12, 12, 20]
+    for sequence in sent:
+        a.snd(sequence, 160 * sequence)
+    got = [b.rcv(f"sequence {sequence}").sequence for sequence in sent]
+    assert [(sequence - got[0]) % 65536 for sequence in got] == [0, 1, 3, 2, 2, 10]
+    assert relay.statistics(a.leg).lost == 11 - 6
+
+
+def test_a_new_stream_goes_on_by_one_with_marker_and_wall_clock(pair: tuple[Peer, Peer]) -> None:
+    a, b = pair
+    a.snd(500, 8000)
+    first = b.rcv("old stream")
+    time.sleep(0.1)
+    a.snd(9, 4_000_000_000, ssrc=77)
+    second = b.rcv("new stream")
+    assert (second.sequence - first.sequence) % 65536 == 1
+    assert second.is_marked
+    assert 700 <= (second.timestamp - first.timestamp) % (1 << 32) <= 4000
+    assert second.ssrc == first.ssrc
+
+
+def test_foreign_sources_and_foreign_payloads_are_dropped(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        a.snd(1, 160, source=stranger)
+    a.snd(2, 320, pt=13)
+    a.snd(3, 320, pt=0)
+    for junk in (b"", b"\x80", b"\x80\x08" + bytes(9), b"\x00" * 40, b"\xbf\x08" + b"\xff" * 20, bytes(2049)):
+        a.snd_raw(junk)
+    b.rcv_none("what no rule lets in")
+    assert relay.statistics(a.leg).dropped == 9
+    a.snd(4, 640)
+    b.rcv("the call goes on")
+
+
+def test_padding_and_extension_are_taken_off(pair: tuple[Peer, Peer]) -> None:
+    a, b = pair
+    header = b"\xb1\x08" + (7).to_bytes(2, "big") + bytes(4) + b"\0\0\0\x05" + b"csrc" + b"\xbe\xde\0\x01exts"
+    a.snd_raw(header + b"voice" * 32 + b"\0\0\x03")
+    b.rcv("plain packet", payload=b"voice" * 32)
+
+
+def test_a_muted_leg_is_not_heard_and_comes_back_with_marker(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    a.snd(1, 160)
+    before = b.rcv("before")
+    relay.mute(a.leg, True)
+    a.snd(2, 320)
+    b.rcv_none("muted")
+    relay.mute(a.leg, False)
+    a.snd(3, 480)
+    after = b.rcv("after")
+    assert (after.sequence - before.sequence) % 65536 == 1
+    assert after.is_marked
+
+
+def test_a_leg_without_address_takes_its_first_source_only(relay: Relay) -> None:
+    with Peer(relay, is_known=False) as a:
+        a.snd(1, 160)
+        eventually(lambda: relay.statistics(a.leg).received == 1, "first source")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            a.snd(2, 320, source=stranger)
+        eventually(lambda: relay.statistics(a.leg).dropped == 1, "second source")
+
+
+def test_ipv6() -> None:
+    with Relay(RelayOptions(address="::1", ports=(41000, 41999), lock_memory=False)) as relay:
+        with Peer(relay, ip="::1") as a, Peer(relay, ip="::1") as b:
+            relay.bridge(a.leg, b.leg)
+            a.snd(1, 160, b"six" * 50)
+            b.rcv("IPv6", payload=b"six" * 50)
+        with Peer(relay, ip="::1", is_known=False) as c, pytest.raises(OSError, match="set_remote"):
+            relay._core.set_remote(c.leg, ("127.0.0.1", 9), None)
+
+
+def test_a_prompt_is_paced_counted_and_followed_by_a_marked_packet(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    notice = prompt(15)
+    a.snd(1, 160)
+    before = b.rcv("before the prompt")
+    relay.play(b.leg, notice, tag=9)
+    came, packets = [], []
+    for i in range(15):
+        packets.append(b.rcv(f"frame {i}", payload=notice.audio[Codec.PCMA][160 * i : 160 * i + 160]))
+        came.append(time.monotonic())
+        a.snd(2 + i, 320 + 160 * i)
+    assert next_events(relay, 1, "end of the prompt") == [
+        PromptEnded(leg=b.leg, tag=9, packets_sent=15, packets_due=15, complete=True)
+    ]
+    assert [(p.sequence - before.sequence) % 65536 for p in packets] == list(range(1, 16))
+    assert [(p.timestamp - packets[0].timestamp) % (1 << 32) for p in packets] == [160 * i for i in range(15)]
+    assert [p.is_marked for p in packets] == [True] + [False] * 14
+    assert 0.27 < came[-1] - came[0] < 0.35
+    a.snd(17, 2720)
+    after = b.rcv("after the prompt")
+    assert after.is_marked
+    assert (after.sequence - packets[-1].sequence) % 65536 == 1
+    b.rcv_none("the bridge was silent under the prompt")
+
+
+def test_a_prompt_to_a_held_leg_is_not_complete(relay: Relay) -> None:
+    with Peer(relay) as a:
+        relay.play(a.leg, prompt(5), tag=1)
+        a.rcv("first frame")
+        a.configure(sends=False)
+        (ended,) = next_events(relay, 1, "end")
+        assert isinstance(ended, PromptEnded)
+        assert not ended.complete
+        assert ended.packets_sent < ended.packets_due == 5
+
+
+def test_a_loop_runs_until_stopped_and_a_new_prompt_ends_the_old(relay: Relay) -> None:
+    with Peer(relay) as a:
+        relay.play(a.leg, prompt(1), tag=1, loop=True)
+        for i in range(4):
+            a.rcv(f"turn {i}", payload=prompt(1).audio[Codec.PCMA])
+        relay.play(a.leg, prompt(3), tag=2)
+        relay.stop(a.leg)
+        first, second = next_events(relay, 2, "both ends")
+        assert isinstance(first, PromptEnded)
+        assert isinstance(second, PromptEnded)
+        assert (first.tag, first.complete, second.tag, second.complete) == (1, False, 2, False)
+        assert first.packets_sent >= 4
+
+
+def test_dead_rtp_is_an_event(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    stopped = next_events(relay, 2, "silence on both legs")
+    assert {e.leg for e in stopped if isinstance(e, MediaStopped) and e.silent_s >= 0.5} == {a.leg, b.leg}
+    a.snd(1, 160)
+    assert next_events(relay, 1, "voice") == [MediaResumed(leg=a.leg)]
+
+
+def test_our_rtcp_and_theirs(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    for i in (1, 2, 4):
+        a.snd(i, 160 * i)
+        b.rcv(f"packet {i}")
+    assert b.ssrc_of_ours is not None
+    block = ReceptionReport(
+        ssrc=b.ssrc_of_ours, fraction_lost=0, lost=3, highest_sequence=0, jitter=0, last_sr=0, delay_since_last_sr=0
+    )
+    good = build_rtcp((RtcpReport(ssrc=1, sender=None, reports=(block,) * 31),))
+    to = (b.ours.ip, b.ours.rtcp_port)
+    garbage = [
+        b"",
+        b"\x80",
+        b"\x9f\xc8\x00\x01" + bytes(4),
+        b"\x9f\xc9\xff\xff" + bytes(8),
+        b"\x80\xc9\0\x01" * 99,
+        good[:-1],
+    ]
+    for junk in garbage:
+        b.rtcp.sendto(junk, to)
+    eventually(lambda: relay.counters()["rtcp_malformed"] == len(garbage), "garbage is counted")
+    assert relay.statistics(b.leg).remote_lost is None
+    b.rtcp.sendto(good * 2, to)
+    eventually(lambda: relay.statistics(b.leg).remote_lost == 3, "reported loss")
+
+
+@pytest.mark.slow
+def test_our_reports_are_well_formed(pair: tuple[Peer, Peer]) -> None:
+    a, b = pair
+    for i in (1, 2, 4):
+        a.snd(i, 160 * i)
+        b.rcv(f"packet {i}")
+    for peer in pair:
+        peer.rtcp.settimeout(7)
+    receiver, _ = parse_rtcp(a.rtcp.recv(500))
+    sender, _ = parse_rtcp(b.rtcp.recv(500))
+    assert isinstance(receiver, RtcpReport)
+    assert isinstance(sender, RtcpReport)
+    assert receiver.sender is None
+    assert (receiver.reports[0].ssrc, receiver.reports[0].lost) == (a.ssrc, 1)
+    assert sender.sender is not None
+    assert (sender.ssrc, sender.sender.packets, sender.sender.octets) == (b.ssrc_of_ours, 3, 480)
+
+
+def test_two_hundred_legs_leave_no_descriptor(relay: Relay) -> None:
+    fds = Path("/proc/self/fd")
+    before = len(list(fds.iterdir()))
+    seen = set()
+    for _ in range(2):
+        legs = [relay.open_leg() for _ in range(200)]
+        seen.update(legs)
+        for leg in legs:
+            relay.close_leg(leg)
+            with pytest.raises(KeyError):
+                relay.statistics(leg)
+    assert len(seen) == 400
+    assert len(list(fds.iterdir())) == before
+
+
+def test_closing_is_clean_and_final() -> None:
+    relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
+    relay.start()
+    leg = relay.open_leg()
+    relay.close()
+    relay.close()
+    assert relay.counters()["legs"] == 0
+    for act in (relay.open_leg, lambda: relay.unbridge(leg), relay.start):
+        with pytest.raises(RuntimeError, match="closed"):
+            act()
+
+
+def test_ports_run_out_rest_and_come_back() -> None:
+    now = [0.0]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind(("127.0.0.1", 42503))
+        pool = PortPool(address="127.0.0.1", ports=(42499, 42506), quarantine_s=2.0, clock=lambda: now[0])
+        pairs = [pool.take(), pool.take()]
+        assert sorted(pair.port for pair in pairs) == [42500, 42504]
+        with pytest.raises(PortsExhaustedError, match="2 in use, 0 resting, 1 held by others"):
+            pool.take()
+        pool.give_back(pairs[0])
+        now[0] = 1.9
+        with pytest.raises(PortsExhaustedError, match="1 resting"):
+            pool.take()
+        now[0] = 2.0
+        again = pool.take()
+        assert again.port == pairs[0].port
+        again.close()
+        pairs[1].close()
+
+
+def test_media_is_marked_ef() -> None:
+    pool = PortPool(address="127.0.0.1", ports=(42600, 42601), dscp=46)
+    pair = pool.take()
+    assert pair.rtp.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 46 << 2
+    pool.give_back(pair)
