@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from audio.relay import Relay
-
 from audio import prompts
+from audio.relay import Relay
 from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
 from recorder import config as configuration
