@@ -4,17 +4,13 @@ Threads: the call thread is the main thread and runs the reactor; media threads 
 appends; `clerk` and `filing` wait for disks; `media-events` and `socket` bring what happens to the call thread.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import logging
-import os
 import secrets
 import select
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +22,17 @@ from recorder import config as configuration
 from recorder.agents import SignOns
 from recorder.broadcast import Broadcast
 from recorder.clerk import Clerk
+from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.control import Control
 from recorder.home import Home
 from recorder.hygiene import forbid_dumps, raise_descriptors
 from recorder.live_api import LiveApi, SocketServer
 from recorder.notices import NoticeError, NoticeStore
-from recorder.opening import open_index, recover_all
+from recorder.opening import held, open_index, recover_all
 from recorder.pauses import PauseRegister
 from recorder.problems import ProblemError
-from recorder.works import Sounds, Works, utc_now
+from recorder.works import Sounds, Works
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent, SipOptions
 from sip.reactor import Reactor
@@ -52,31 +49,8 @@ FILING_S = 15.0
 """How long a stop waits for recordings to be filed; what is not is recovered at the next start."""
 
 
-class AlreadyRunningError(Exception):
-    """Another daemon holds this home."""
-
-
 class StartError(Exception):
     """The daemon cannot start; the sentence says why and what to do."""
-
-
-@contextlib.contextmanager
-def held(home: Home) -> Iterator[None]:
-    """Hold a home's lock for as long as the daemon runs.
-
-    Raises:
-        AlreadyRunningError: Another process holds it.
-    """
-    home.state.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AlreadyRunningError(f"a daemon is running in {home.root} already") from error
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def load_sounds(home: Home, config: Config) -> Sounds:

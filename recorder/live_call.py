@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
 from recorder.domain.outcome import refusal_reason
 from recorder.domain.routing import Route, in_order
-from recorder.works import Works, utc_now
+from recorder.works import Works
 from sip.events import (
     Address,
     Body,

@@ -1,5 +1,9 @@
-"""Opening what lies in a home: index, vault, and - on the key holder - recordings."""
+"""Opening what lies in a home: its lock, index, vault, and - on the key holder - recordings."""
 
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +16,29 @@ from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.rows import row_from_json
 from storage.types import RecordingRow
 from storage.vault import Recovered, Vault, read_row, recover
+
+
+class AlreadyRunningError(Exception):
+    """Another daemon holds this home."""
+
+
+@contextlib.contextmanager
+def held(home: Home) -> Iterator[None]:
+    """Hold a home's lock for as long as the daemon runs.
+
+    Raises:
+        AlreadyRunningError: Another process holds it.
+    """
+    home.state.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunningError(f"a daemon is running in {home.root} already") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def open_index(home: Home, config: Config) -> Index:

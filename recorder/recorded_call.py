@@ -24,6 +24,7 @@ from audio.types import (
     PromptEnded,
 )
 from audio.types import LegId as MediaLegId
+from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Play, Side
 from recorder.domain.outcome import Facts, settle
@@ -33,7 +34,7 @@ from recorder.live_call import LiveCall, Way
 from recorder.negotiation import offer_to_second
 from recorder.party import MediaError, Party
 from recorder.taping import PauseAnswer, Taping
-from recorder.works import Works, utc_now
+from recorder.works import Works
 from sip.events import (
     Body,
     CallOffered,

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from audio.relay import Relay
-
 from audio.types import Prompt
 from audio.writer import PausableWriter
 from recorder.agents import SignOns
@@ -71,8 +69,3 @@ class Works:
     def alarm(self, what: str) -> None:
         """Count something that a person must look into; health shows it."""
         self.alarms[what] = self.alarms.get(what, 0) + 1
-
-
-def utc_now() -> datetime:
-    """Return the wall clock, aware."""
-    return datetime.now(UTC)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from recorder.clock import utc_now
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -27,7 +28,6 @@ from recorder.home import Home
 from recorder.people import PeopleError
 from recorder.people_database import open_people
 from recorder.tokens import TokenError, Tokens
-from recorder.works import utc_now
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
 tokens = typer.Typer(no_args_is_help=True, help="Tokens for other systems.")

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from recorder import daemon
+from recorder.clock import utc_now
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -32,8 +32,7 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Act
 from recorder.home import Home
-from recorder.opening import open_index, open_reader, recover_all
-from recorder.works import utc_now
+from recorder.opening import AlreadyRunningError, held, open_index, open_reader, recover_all
 from storage.errors import NotFoundError, StorageError
 from storage.export import Exported, Format
 from storage.export import export as write_copy
@@ -291,9 +290,9 @@ def recover(home: HomeOption = Path(), json: JsonOption = False) -> None:
     """Close what a killed daemon left open, as partial recordings; needs no private key."""
     place, config = load_home(home)
     try:
-        with daemon.held(place):
+        with held(place):
             recovered = recover_all(place, config, utc_now())
-    except daemon.AlreadyRunningError as error:
+    except AlreadyRunningError as error:
         fail(f"{error}; it recovered what was left when it started")
     except (StorageError, OSError) as error:
         fail(str(error))

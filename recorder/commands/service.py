@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-from recorder import daemon
 from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.config import ConfigError
 from recorder.home import Home
 from recorder.hygiene import LimitError
 from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.notices import NoticeError
+from recorder.opening import AlreadyRunningError
 from storage.errors import StorageError
 
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling too; never bodies or digits.")]
@@ -32,12 +32,14 @@ def _log_to_stderr(verbose: bool) -> None:
 
 def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     """Run the daemon: SIP, media, recording. Ends on SIGTERM, reloads on SIGHUP."""
+    from recorder import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
+
     _log_to_stderr(verbose)
     try:
         daemon.run(home.resolve())
     except ConfigError as error:
         fail(str(error), 2)
-    except (NoticeError, LimitError, StorageError, daemon.AlreadyRunningError, daemon.StartError) as error:
+    except (NoticeError, LimitError, StorageError, AlreadyRunningError, daemon.StartError) as error:
         fail(str(error))
 
 

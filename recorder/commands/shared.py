@@ -16,12 +16,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from recorder import config as configuration
+from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.domain.access import Act, Allowed, Person, Refused, may
 from recorder.home import Home
 from recorder.people import REFUSED_SENTENCE, People, SignedIn
 from recorder.people_database import AuditNote, open_people
-from recorder.works import utc_now
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 

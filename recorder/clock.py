@@ -1,0 +1,8 @@
+"""The wall clock, in one place. Intervals are measured with the monotonic clock instead."""
+
+from datetime import UTC, datetime
+
+
+def utc_now() -> datetime:
+    """Return the wall clock, aware, in UTC."""
+    return datetime.now(UTC)
