@@ -1,6 +1,7 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
 
-PYTHON ?= python3
+# pjsua2, the phone of the demo and of some tests, has wheels up to Python 3.12.
+PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c "import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))" 2>/dev/null && echo $$p && break; done),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
