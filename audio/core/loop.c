@@ -17,6 +17,7 @@
 #define MAX_THREADS 64
 #define MAX_BATCH 128
 #define HOUSE_NS (250 * NS_PER_MS)
+#define GATHER_NS (1 * NS_PER_MS) /* under load a batch is worth this wait: a wake-up costs as much as a packet */
 
 int64_t clock_ns(void)
 {
@@ -135,16 +136,29 @@ static int wait_ms(int64_t until_ns)
     return left <= 0 ? 0 : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
 }
 
+/* Lets packets gather when the last batch is less than GATHER_NS ago; a thread with little to do never waits here. */
+static void gather(int64_t last_ns, int64_t due_ns)
+{
+    int64_t now = clock_ns(), until = last_ns + GATHER_NS < due_ns ? last_ns + GATHER_NS : due_ns;
+    struct timespec pause = {.tv_nsec = (long)(until - now)};
+    if (until > now)
+        nanosleep(&pause, NULL);
+}
+
 static void *run(void *argument)
 {
     struct thread *thread = argument;
     struct epoll_event events[MAX_BATCH];
-    int64_t until_ns = 0;
+    int64_t until_ns = 0, batch_ns = 0, before_ns = INT64_MIN / 2;
     while (!thread->core->is_stopping) {
+        if (batch_ns - before_ns < 2 * GATHER_NS)
+            gather(batch_ns, until_ns);
         int count = epoll_wait(thread->epoll, events, MAX_BATCH, wait_ms(until_ns));
         thread_lock(thread);
         thread->asleep_until_ns = 0;
         int64_t now = clock_ns();
+        before_ns = batch_ns;
+        batch_ns = now;
         for (int i = 0; i < count; i++) {
             uintptr_t source = (uintptr_t)events[i].data.ptr; /* a leg, lowest bit set for its RTCP; 0: woken */
             eventfd_t signals;
