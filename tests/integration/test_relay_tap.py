@@ -10,7 +10,6 @@ from audio._relay import peaks, speech_ms
 from audio.blocks import AudioRun, LostRange, decode_block, encode_block
 from audio.relay import Relay
 from audio.types import (
-    TICKS_PER_S,
     AudioLost,
     Channel,
     Codec,
