@@ -1,7 +1,8 @@
 """A thread of our own for work that may block on a disk, with its results as futures.
 
 The call thread never waits for a disk. It hands the work to a clerk: the *clerk* proper writes pauses and audit
-entries, which somebody is waiting for; *filing* makes and closes containers and writes the index, which takes longer.
+entries, which somebody is waiting for; *opening* makes containers, before the ring of a new call is full; *filing*
+closes them and writes the index, which may take its time.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """`recorder run`: puts the parts together and takes them apart again.
 
 Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
-appends; `clerk` and `filing` wait for disks; `media-events` and `socket` bring what happens to the call thread.
+appends; `clerk`, `opening` and `filing` wait for disks; `media-events` and `socket` bring what happens to the call thread.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ class Daemon:
         self._broadcast = Broadcast()
         self._stopping = threading.Event()
         node = NodeKeys.load(home.root)
-        self._clerk, self._filing = Clerk("clerk"), Clerk("filing")
+        self._clerk, self._opening, self._filing = Clerk("clerk"), Clerk("opening"), Clerk("filing")
         self._index = open_index(home, config)
         media = config.media
         self._relay = Relay(
@@ -120,6 +120,7 @@ class Daemon:
             pauses=PauseRegister(home.state / "pauses.json", self._clerk),
             sign_ons=SignOns(home.state / "agents.json"),
             clerk=self._clerk,
+            opening=self._opening,
             filing=self._filing,
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
@@ -212,6 +213,7 @@ class Daemon:
             _log.error("%d recordings were not filed; the next start recovers them", len(self._works.open_recordings))
         self._endpoint.close()
         self._writer.close()
+        self._opening.close()
         self._filing.close()
         self._clerk.close()
         self._stopping.set()

@@ -101,6 +101,7 @@ class RecordedCall(LiveCall):
         self._sounds = works.sounds
         pause = works.config.pause
         self._keys = {pause.pause_keys: self._key_pause, pause.resume_keys: self._key_resume}
+        self._waiting: dict[Side, table.PlayTo] = {}
         self._matcher = ControlMatcher(frozenset(self._keys))
         self._card = CardRule(digits=pause.card_digits, within_s=pause.card_window_s)
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
@@ -159,6 +160,9 @@ class RecordedCall(LiveCall):
         if event.body is not None and not self._try_answer(side, event.body):
             _log.warning("call %s: side %s answered an offer with media that cannot be bridged", self.id, side.value)
             return
+        waiting = self._waiting.pop(side, None)
+        if waiting is not None:
+            self._play(waiting)
         self._hold_by_rule()
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
@@ -401,6 +405,9 @@ class RecordedCall(LiveCall):
 
     def _play(self, command: table.PlayTo) -> None:
         party = self.parties[command.side]
+        if not party.is_settled:  # a delayed offer: where to play to comes with the ACK
+            self._waiting[command.side] = command
+            return
         party.unbridge()
         if command.what is Play.NOTICE:
             self._notice_began = utc_now()
@@ -451,8 +458,9 @@ class RecordedCall(LiveCall):
     def _session_changed(self, side: Side) -> None:
         """Pass a side's new direction on to the other."""
         other_leg, other = self.legs.of(side.other), self.parties[side.other]
-        if other_leg is not None and self.call.was_joined and other.direction != self.parties[side].direction:
-            self.works.endpoint.offer(other_leg, other.make_reoffer(self.parties[side].direction))
+        sends, receives = self.parties[side].direction
+        if other_leg is not None and self.call.was_joined and other.direction != (receives, sends):
+            self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives)))
         self._hold_by_rule()
 
     def _hold_by_rule(self) -> None:

@@ -117,6 +117,7 @@ class Taping:
         self._segments = SegmentList()
         self._container: _Container | None = None
         self._fault: str | None = None
+        self._is_ending = False
         is_closed = book.state is not PauseState.RECORDING
         options = TapOptions(look_back_s=works.config.pause.look_back_s)
         self._tap: TapId = works.relay.open_tap(left, right, options, is_closed=is_closed)
@@ -125,7 +126,8 @@ class Taping:
         else:
             self._segments.begin(0.0, SegmentKind.RECORDING)
         works.open_recordings.add(row.id)
-        works.filing.submit(self._create, self._snapshot())
+        self._created = works.opening.submit(self._create, self._snapshot())
+        self._created.add_done_callback(lambda _: works.scheduler.submit(self._refresh))
 
     @property
     def tap(self) -> TapId:
@@ -180,9 +182,9 @@ class Taping:
     def finish(self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None]) -> None:
         """Drain, close and file the recording; ``done`` gets the final row, on the filing clerk's thread."""
         facts = replace(facts, ended_paused=self._book.state is PauseState.PAUSED)
+        self._is_ending = True
         ending = _Ending(facts=facts, row=row, end_s=self.position_s, done=done)
-        # Filing does one thing after another: the container has been made, or has failed, by the time this runs.
-        self._works.filing.submit(self._drain, ending)
+        self._created.add_done_callback(lambda _: self._works.filing.submit(self._drain, ending))
 
     def fail(self, fault: str) -> None:
         """Note that nothing more can be written; the call goes on."""
@@ -197,7 +199,11 @@ class Taping:
 
     def _begin(self, position_s: float, kind: SegmentKind, reason: str, by: str) -> None:
         self._segments.begin(position_s, kind, reason=reason, by=by)
-        if self._container is not None:
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Tell the container how the row stands, for recovery; also what changed while it was being made."""
+        if self._container is not None and not self._is_ending:
             self._works.filing.submit(self._container.update, self._snapshot())
 
     def _snapshot(self) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Works:
     pauses: PauseRegister
     sign_ons: SignOns
     clerk: Clerk
+    opening: Clerk
     filing: Clerk
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
