@@ -1,7 +1,7 @@
 """`recorder run`: puts the parts together and takes them apart again.
 
 Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
-appends; `clerk`, `opening` and `filing` wait for disks; `media-events` and `socket` bring what happens to the call thread.
+appends; `clerk`, `opening` and `filing` wait for disks; `media-events` and `socket` bring events to the call thread.
 """
 
 import hashlib
