@@ -43,7 +43,7 @@ class DtmfPolicy(enum.IntEnum):
     PASS = 0
     """Event packets go on live, with our numbering and their own duration."""
     HOLD_STAR = 1
-    """A ``*`` waits for the next digit or 1.5 s: then it is replayed in order, or swallowed with it as a control key."""
+    """A ``*`` waits for the next digit or 1.5 s; it is replayed in order, or swallowed with it as a control key."""
     SWALLOW = 2
     """Reported, not forwarded."""
     MASK = 3
