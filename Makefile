@@ -10,7 +10,7 @@ CORE := $(STAMPS)/core
 # What Debian brings: the compiler, the voice, and the peers that the tests talk to.
 PACKAGES := gcc libc6-dev espeak-ng sip-tester baresip-core sipsak
 
-.PHONY: setup demo test check bench fuzz clean types
+.PHONY: setup demo test check bench clean
 
 setup: $(CORE)
 
