@@ -215,6 +215,7 @@ class Call:
         second_wanted: The key was pressed before its message could play.
         second_played: The second message was begun.
         is_second_playing: It is being played now.
+        is_early_heard: A, who is connected, hears B's early media.
         notice_complete: The notice was heard in full; None until it ended.
         was_joined: The sides were connected.
         end: How it ended.
@@ -230,6 +231,7 @@ class Call:
     second_wanted: bool = False
     second_played: bool = False
     is_second_playing: bool = False
+    is_early_heard: bool = False
     notice_complete: bool | None = None
     was_joined: bool = False
     end: str = ""
@@ -279,6 +281,7 @@ def _remember_second(call: Call, _event: Event) -> list[Command]:
 
 def _play_second(call: Call) -> list[Command]:
     call.second_wanted, call.second_played, call.is_second_playing = False, True, True
+    call.is_early_heard = False
     return [PlayTo(call.outside, Play.SECOND)]
 
 
@@ -314,7 +317,10 @@ def _second_ended_ringing(call: Call, _event: Event) -> list[Command]:
 
 def _rang_after_notice(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Rang)
-    return [JoinEarly()] if event.has_media and not call.is_second_playing else []
+    if not event.has_media or call.is_second_playing:
+        return []
+    call.is_early_heard = True
+    return [JoinEarly()]
 
 
 def _rang_first(_call: Call, event: Event) -> list[Command]:
@@ -360,11 +366,19 @@ def _next_target(call: Call, status: int) -> list[Command] | None:
     return [Dial(call.target)]
 
 
+def _ring_again(call: Call) -> list[Command]:
+    """Give A ringback in the place of the early media of a target that is gone."""
+    if not call.is_early_heard:
+        return []
+    call.is_early_heard = False
+    return [PlayTo(Side.A, Play.RINGBACK)]
+
+
 def _refused_after_notice(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Refused)
     again = _next_target(call, event.status)
     if again is not None:
-        return again
+        return [*_ring_again(call), *again]
     call.state, call.end = State.CLEARING, refusal_reason(event.status)
     return [PlayTo(Side.A, Play.FAILED)]
 
