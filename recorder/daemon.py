@@ -26,7 +26,7 @@ from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.control import Control
 from recorder.home import Home
-from recorder.hygiene import forbid_dumps, raise_descriptors
+from recorder.hygiene import can_lock, forbid_dumps, raise_descriptors
 from recorder.live_api import LiveApi, SocketServer
 from recorder.notices import NoticeError, NoticeStore
 from recorder.opening import held, open_index, recover_all
@@ -85,12 +85,13 @@ class Daemon:
         self._clerk, self._opening, self._filing = Clerk("clerk"), Clerk("opening"), Clerk("filing")
         self._index = open_index(home, config)
         media = config.media
+        is_lockable = can_lock(config.limits.max_calls)
         self._relay = Relay(
             RelayOptions(
                 address=media.address or config.sip.listen.host,
                 ports=media.ports,
                 threads=media.threads,
-                lock_memory=media.lock_memory,
+                lock_memory=media.lock_memory and is_lockable,
                 dead_rtp_s=media.dead_rtp_s,
             )
         )
@@ -125,6 +126,12 @@ class Daemon:
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
         )
+        if media.lock_memory and not is_lockable:
+            # A recording that may reach swap is better than none; but somebody has to know.
+            _log.error(
+                "LimitMEMLOCK is too low for max_calls: audio in memory may reach swap; see `recorder site-check`"
+            )
+            self._works.alarm("memory_not_locked")
         self._control = Control(self._works, loop_mark(home))
         api = LiveApi(self._works, self._control, self._broadcast, reload=self._reload)
         self._socket = SocketServer(api.app(), home.socket)

@@ -2,6 +2,7 @@
 
 import ctypes
 import resource
+from pathlib import Path
 
 _PR_SET_DUMPABLE = 4
 DESCRIPTORS_PER_CALL = 5
@@ -36,3 +37,19 @@ def raise_descriptors(calls: int) -> int:
             "raise LimitNOFILE or lower max_calls in [limits]"
         )
     return hard
+
+
+LOCKED_BYTES_PER_CALL = 160 * 1024
+"""Two rings and their presence bits at the default look-back."""
+_CAP_IPC_LOCK = 14
+
+
+def can_lock(calls: int) -> bool:
+    """Tell whether the audio of so many calls can be kept out of swap; raises the soft limit as far as it goes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    if hard == resource.RLIM_INFINITY or hard >= calls * LOCKED_BYTES_PER_CALL:
+        return True
+    status = Path("/proc/self/status").read_text()
+    capabilities = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return bool(int(capabilities, 16) >> _CAP_IPC_LOCK & 1)

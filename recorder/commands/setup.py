@@ -1,7 +1,6 @@
 """`recorder init` and `recorder site-check`, and the messages that callers hear."""
 
 import getpass
-import resource
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ from recorder.config import Config, ConfigError, parse_address
 from recorder.domain.access import Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
-from recorder.hygiene import LimitError, raise_descriptors
+from recorder.hygiene import LOCKED_BYTES_PER_CALL, LimitError, can_lock, raise_descriptors
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.people import PeopleError, count_usable
 from recorder.people_database import AuditNote
@@ -224,12 +223,11 @@ def _check_keys(home: Home, finding: Any) -> Iterator[dict[str, Any]]:  # noqa: 
 
 
 def _check_memory(config: Config, finding: Any) -> dict[str, Any]:  # noqa: ANN401
-    needed = config.limits.max_calls * 160 * 1024
-    soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     if not config.media.lock_memory:
         return dict(finding("warning", "locked memory", "lock_memory is false: audio may reach swap"))
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        says = f"LimitMEMLOCK is {soft // 2**20} MiB, {config.limits.max_calls} calls lock {needed // 2**20} MiB"
+    if not can_lock(config.limits.max_calls):
+        needed = config.limits.max_calls * LOCKED_BYTES_PER_CALL // 2**20
+        says = f"{config.limits.max_calls} calls lock {needed} MiB: raise LimitMEMLOCK, or audio may reach swap"
         return dict(finding("warning", "locked memory", says))
     return dict(finding("ok", "locked memory", "the limit is high enough"))
 
