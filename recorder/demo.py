@@ -19,7 +19,6 @@ from rich.console import Console
 
 from audio.prompts import PromptError, speak
 from recorder import config as configuration
-from recorder.commands import service
 from recorder.commands.setup import make_home
 from recorder.config_file import Answers
 from recorder.demo_check import RATE, Claim, claims, draw
@@ -27,6 +26,7 @@ from recorder.domain.policy import Extension
 from recorder.home import Home
 from recorder.live_client import LiveClient
 from recorder.opening import open_index, open_reader
+from recorder.processes import NotReadyError, start, stop, wait_ready
 from sip.events import Address
 from sip.phone import Phone, PhoneError
 from storage.errors import StorageError
@@ -76,7 +76,7 @@ def show(output: Path, *, once: bool) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-demo-")))
         try:
             row = _hold(folder, output, story, stack)
-        except (PhoneError, PromptError, StorageError) as error:
+        except (PhoneError, PromptError, StorageError, NotReadyError) as error:
             raise DemoError(str(error)) from error
     if not once:
         story.tell(f"look at {output}/recording.png, listen to {output}/recording.wav")
@@ -163,15 +163,15 @@ def _free_ports() -> int:
 
 @contextmanager
 def _running(home: Home, story: Story) -> Iterator[None]:
-    children = [service.start(home, command, log=home.log) for command in ("run", "console")]
+    children = [start(home, command, log=home.log) for command in ("run", "console")]
     try:
-        service.wait_ready(home, children[0])
+        wait_ready(home, children[0])
         config = configuration.read(home.config)
         story.tell(f"recorder listens for SIP on {config.sip.listen}, its console is http://{config.console.listen}")
         yield
     finally:
         for child in children:
-            service.stop(child)
+            stop(child)
 
 
 # --- the call

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,11 +12,10 @@ import typer
 
 from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.config import ConfigError
-from recorder.home import Home
 from recorder.hygiene import LimitError
-from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.notices import NoticeError
 from recorder.opening import AlreadyRunningError
+from recorder.processes import NotReadyError, start, stop, wait_ready
 from storage.errors import StorageError
 
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling too; never bodies or digits.")]
@@ -73,6 +71,8 @@ def up(home: HomeOption = Path()) -> None:
             time.sleep(0.2)
     except KeyboardInterrupt:
         say("stopping")
+    except NotReadyError as error:
+        fail(str(error))
     finally:
         codes = [stop(child) for child in children]
     if any(code not in (0, -signal.SIGTERM) for code in codes):
@@ -81,41 +81,6 @@ def up(home: HomeOption = Path()) -> None:
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def start(home: Home, command: str, *, log: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start a part of the recorder as a process of its own."""
-    arguments = [sys.executable, "-m", "recorder", command, "-C", str(home.root)]
-    if log is None:
-        return subprocess.Popen(arguments)  # noqa: S603 - ourselves
-    with log.open("ab") as file:
-        return subprocess.Popen(arguments, stderr=file, stdout=file)  # noqa: S603 - ourselves
-
-
-def stop(child: subprocess.Popen[bytes], within_s: float = 20.0) -> int:
-    """Ask a part to end; kill it if it does not. Return its exit code."""
-    if child.poll() is None:
-        child.terminate()
-    try:
-        return child.wait(within_s)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        return child.wait()
-
-
-def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.0) -> None:
-    """Wait until the daemon answers on its socket, or leave with a sentence."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if child.poll() is not None:
-            fail("the daemon did not start; its message is above, or in its log")
-        try:
-            with LiveClient(home.socket) as client:
-                client.health()
-            return
-        except (DaemonUnavailableError, DaemonRefusedError):
-            time.sleep(0.05)
-    fail(f"the daemon did not answer within {within_s:g} s")
 
 
 def demo(

@@ -1,0 +1,52 @@
+"""Starting and stopping the recorder's parts as processes of their own."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from recorder.home import Home
+from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+
+
+class NotReadyError(Exception):
+    """A part did not come up; a sentence."""
+
+
+def start(home: Home, command: str, *, log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start a part of the recorder as a process of its own."""
+    arguments = [sys.executable, "-m", "recorder", command, "-C", str(home.root)]
+    if log is None:
+        return subprocess.Popen(arguments)  # noqa: S603 - ourselves
+    with log.open("ab") as file:
+        return subprocess.Popen(arguments, stderr=file, stdout=file)  # noqa: S603 - ourselves
+
+
+def stop(child: subprocess.Popen[bytes], within_s: float = 20.0) -> int:
+    """Ask a part to end; kill it if it does not. Return its exit code."""
+    if child.poll() is None:
+        child.terminate()
+    try:
+        return child.wait(within_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.0) -> None:
+    """Wait until the daemon answers on its socket, and answers.
+
+    Raises:
+        NotReadyError: It ended, or does not answer in time.
+    """
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            raise NotReadyError("the daemon did not start; its message is above, or in its log")
+        try:
+            with LiveClient(home.socket) as client:
+                client.health()
+            return
+        except (DaemonUnavailableError, DaemonRefusedError):
+            time.sleep(0.05)
+    raise NotReadyError(f"the daemon did not answer within {within_s:g} s")
