@@ -6,6 +6,7 @@ is for, its unit and its default stand in the file that `recorder init` writes (
 
 import dataclasses
 import hashlib
+import math
 import tomllib
 import types
 import typing
@@ -251,7 +252,7 @@ class _Reader:
                 self.fail(f"{key} must be one of {', '.join(repr(m.value) for m in hint)}, not {value!r}", *where)
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
-        if type(value) is not hint:
+        if type(value) is not hint or (hint is float and not math.isfinite(value)):
             words = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
             self.fail(f"{key} must be {words.get(hint, hint)}, not {value!r}", *where)
         return value
@@ -274,9 +275,43 @@ class _Reader:
 
 def _check(config: Config, reader: _Reader) -> None:
     """Refuse combinations that cannot work."""
+    _check_ranges(config, reader)
     _check_pause(config, reader)
     _check_names(config, reader)
     _check_network(config, reader)
+
+
+_OVER_ZERO = {
+    "sip": ("no_reply_s", "watch_every_s"),
+    "media": ("dead_rtp_s",),
+    "pause": ("max_s", "card_window_s"),
+    "service": ("ring_s",),
+}
+_AT_LEAST = {
+    "media": {"threads": 1},
+    "pause": {"card_digits": 1},
+    "retention": {"retention_days": 1},
+    "limits": {"max_calls": 1},
+    "route": {"strip": 0},
+}
+
+
+def _check_ranges(config: Config, reader: _Reader) -> None:
+    for section, keys in _OVER_ZERO.items():
+        for i, entry in enumerate(_entries(config, section)):
+            for key in keys:
+                if getattr(entry, key) <= 0:
+                    reader.fail(f"{key} is {getattr(entry, key):g}: it must be over 0", section, key, i)
+    for section, least in _AT_LEAST.items():
+        for i, entry in enumerate(_entries(config, section)):
+            for key, bound in least.items():
+                if getattr(entry, key) < bound:
+                    reader.fail(f"{key} is {getattr(entry, key)}: it must be at least {bound}", section, key, i)
+
+
+def _entries(config: Config, section: str) -> tuple[Any, ...]:
+    found = getattr(config, section)
+    return found if isinstance(found, tuple) else (found,)
 
 
 def _check_pause(config: Config, reader: _Reader) -> None:
@@ -305,6 +340,10 @@ def _check_pause(config: Config, reader: _Reader) -> None:
 
 
 def _check_names(config: Config, reader: _Reader) -> None:
+    if len(config.notice.second_key) != 1 or config.notice.second_key not in "0123456789*#":
+        reader.fail(f"second_key must be one of 0-9, * and #, not {config.notice.second_key!r}", "notice", "second_key")
+    for section in ("peer", "service"):
+        _check_unique(getattr(config, section), section, reader)
     services = {service.name for service in config.service}
     numbers: set[str] = set()
     for i, extension in enumerate(config.extension):
@@ -331,8 +370,18 @@ def _check_names(config: Config, reader: _Reader) -> None:
         reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
 
 
+def _check_unique(entries: tuple[Peer, ...] | tuple[Service, ...], section: str, reader: _Reader) -> None:
+    names: set[str] = set()
+    for i, entry in enumerate(entries):
+        if entry.name in names:
+            reader.fail(f"{section} {entry.name!r} is there twice", section, "name", i)
+        names.add(entry.name)
+
+
 def _check_network(config: Config, reader: _Reader) -> None:
     for i, peer in enumerate(config.peer):
+        if not peer.networks:
+            reader.fail(f"peer {peer.name!r} has no networks, so nothing is taken from it", "peer", "networks", i)
         for network in peer.networks:
             try:
                 ip_network(network, strict=False)
@@ -352,7 +401,3 @@ def _check_network(config: Config, reader: _Reader) -> None:
             reader.fail(f"address {config.media.address!r} is not an IP address", "media", "address")
     if (config.media.address or config.sip.listen.host) in WILDCARDS and config.media.advertised is None:
         reader.fail("advertised must say which IP goes into SDP when address is a wildcard", "media", "advertised")
-    if config.media.threads < 1:
-        reader.fail("threads must be at least 1", "media", "threads")
-    if config.retention.retention_days < 1:
-        reader.fail("retention_days must be at least 1", "retention", "retention_days")

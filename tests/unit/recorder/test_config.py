@@ -1,0 +1,227 @@
+"""Reading the configuration: each mistake is one sentence with file and line."""
+
+import dataclasses
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from recorder.config import Config, ConfigError, parse_address, read
+from recorder.domain.policy import CardPayment, NoticeWhen
+from sip.events import Address
+
+GOOD = """\
+[sip]
+listen = "192.0.2.10:5060"
+
+[[peer]]
+name = "pbx"
+networks = ["192.0.2.20/32"]
+
+[[route]]
+name = "default"
+peer = "pbx"
+targets = ["192.0.2.20:5060", "192.0.2.21"]
+
+[media]
+ports = [30000, 30099]
+
+[[service]]
+name = "Revenues"
+notice_when = "after_answer"
+card_payment = "discard"
+
+[[extension]]
+number = "2001"
+operator = "alice"
+service = "Revenues"
+
+[[extension]]
+number = "2002"
+operator = "bob"
+service = "Revenues"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recorder.toml"
+    path.write_text(text)
+    return path
+
+
+def complaint(folder: Path, old: str, new: str) -> tuple[int, str]:
+    """Return the line and the sentence for the good file with one thing changed."""
+    assert GOOD.count(old) == 1, "the change is ambiguous"
+    path = written(folder, GOOD.replace(old, new))
+    with pytest.raises(ConfigError) as error:
+        read(path)
+    found = re.fullmatch(rf"{re.escape(str(path))}, line (\d+): (.+)", str(error.value))
+    assert found, f"not one sentence with file and line: {error.value}"
+    return int(found[1]), found[2]
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    config = read(written(tmp_path, GOOD))
+    assert config.sip.listen == Address(host="192.0.2.10", port=5060)
+    assert config.route[0].targets[1] == Address(host="192.0.2.21", port=5060)
+    assert config.media.ports == (30000, 30099)
+    assert config.service[0].notice_when is NoticeWhen.AFTER_ANSWER
+    assert config.service_of(config.extensions["2002"]).card_payment is CardPayment.DISCARD
+    assert config.retention.retention_duration == timedelta(days=90)
+
+
+def test_the_hash_is_the_files(tmp_path: Path) -> None:
+    first = read(written(tmp_path, GOOD)).sha256
+    assert len(first) == 64
+    assert read(written(tmp_path, GOOD + "# a word\n")).sha256 != first
+
+
+def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
+    config = read(written(tmp_path, ""))
+    assert dataclasses.replace(config, sha256="") == Config()
+
+
+def test_whole_numbers_are_fine_where_seconds_are_wanted(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "[pause]\nlook_back_s = 6\n")).pause.look_back_s == 6.0
+
+
+def test_off_turns_an_optional_key_off(tmp_path: Path) -> None:
+    config = read(written(tmp_path, '[notice]\nsecond = "off"\n[console]\nlisten = "off"\n'))
+    assert config.notice.second is None
+    assert config.console.listen is None
+
+
+MISTAKES = {
+    "unknown key": ('listen = "192', 'lisen = "192', 2, "unknown key 'lisen'; known here are advertised, listen,"),
+    "unknown section": ("[media]", "[medium]", 13, "unknown key 'medium'; known here are console, emergency,"),
+    "unknown key of the second extension": ('operator = "bob"', 'oper = "bob"', 28, "unknown key 'oper'"),
+    "missing key": ('operator = "bob"\n', "", 26, "[[extension]] needs operator"),
+    "text for a number": ("[30000, 30099]", '["a", "b"]', 14, "ports must be a whole number, not 'a'"),
+    "number for text": ('name = "pbx"', "name = 5", 5, "name must be text in quotes, not 5"),
+    "one port": ("[30000, 30099]", "[30000]", 14, "ports must be two numbers: [first, last]"),
+    "no list": ("[30000, 30099]", "30000", 14, "ports must be a list"),
+    "ports the wrong way round": ("[30000, 30099]", "[30099, 30000]", 14, "the first one smaller"),
+    "ports of the system": ("[30000, 30099]", "[1000, 30000]", 14, "two numbers in [1024, 65535]"),
+    "no address": ('"192.0.2.10:5060"', '"192.0.2.10:x"', 2, "listen must be IP:PORT in quotes, not '192.0.2.10:x'"),
+    "bad choice": ('"discard"', '"bin"', 19, "card_payment must be one of 'pause', 'discard', not 'bin'"),
+    "no network": ("192.0.2.20/32", "192.0.2.20/40", 6, "'192.0.2.20/40' is no network"),
+    "unknown peer": ('peer = "pbx"', 'peer = "sbc"', 10, "route 'default' names peer 'sbc', which is not there"),
+    "no targets": ('["192.0.2.20:5060", "192.0.2.21"]', "[]", 11, "route 'default' has no targets"),
+    "duplicate extension": ('number = "2002"', 'number = "2001"', 27, "extension 2001 is there twice"),
+    "wildcard without a word for SDP": ("192.0.2.10:5060", "0.0.0.0:5060", 13, "advertised must say which IP"),
+    "bad media address": ("ports =", 'address = "here"\nports =', 14, "address 'here' is not an IP address"),
+    "strip what is not there": ("peer = ", "strip = -1\npeer = ", 10, "strip is -1: it must be at least 0"),
+    "no time to ring": ("card_payment", "ring_s = 0\ncard_payment", 19, "ring_s is 0: it must be over 0"),
+    "peer without networks": ('["192.0.2.20/32"]', "[]", 6, "peer 'pbx' has no networks, so nothing is taken from it"),
+    "peer twice": (
+        "[[route]]",
+        '[[peer]]\nname = "pbx"\nnetworks = ["::/0"]\n[[route]]',
+        9,
+        "peer 'pbx' is there twice",
+    ),
+    "service twice": (
+        "[[service]]",
+        '[[service]]\nname = "Revenues"\n[[service]]',
+        19,
+        "service 'Revenues' is there twice",
+    ),
+    "no media thread": ("ports =", "threads = 0\nports =", 14, "threads is 0: it must be at least 1"),
+    "truth for a number": ("ports =", "threads = true\nports =", 14, "threads must be a whole number, not True"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+    found_line, sentence = complaint(tmp_path, old, new)
+    assert says in sentence
+    assert found_line == line
+
+
+def test_unknown_service_is_found_where_it_is_named(tmp_path: Path) -> None:
+    before, name, after = GOOD.rpartition('service = "Revenues"')
+    path = written(tmp_path, before + name.replace("Revenues", "Benefits") + after)
+    with pytest.raises(ConfigError, match=r"line 29: extension 2002 names service 'Benefits'; known are Revenues"):
+        read(path)
+
+
+ALONE = {
+    "look-back too short": (
+        "[pause]\nerase_s = 0.2\nlook_back_s = 1.2\n",
+        3,
+        "look_back_s is 1.2: shorter than digit window + detector lag + writer period (1.3 s)",
+    ),
+    "erase longer than what is in memory": ("[pause]\nlook_back_s = 3.0\n", 1, "erase_s is 3: it must lie in"),
+    "negative erase": ("[pause]\nerase_s = -1.0\n", 2, "erase_s is -1: it must lie in"),
+    "keys without a star": ('[pause]\npause_keys = "11"\n', 2, "pause_keys must be * and one more key, not '11'"),
+    "same keys": ('[pause]\nresume_keys = "*1"\n', 2, "pause_keys and resume_keys must differ"),
+    "no such zone": ('[site]\ntimezone = "Europe/Hull"\n', 2, "timezone 'Europe/Hull' is not known"),
+    "no retention": ("[retention]\nretention_days = 0\n", 2, "retention_days is 0: it must be at least 1"),
+    "no call allowed": ("[limits]\nmax_calls = 0\n", 2, "max_calls is 0: it must be at least 1"),
+    "no time for a target": ("[sip]\nno_reply_s = 0.0\n", 2, "no_reply_s is 0: it must be over 0"),
+    "no time between OPTIONS": ("[sip]\nwatch_every_s = -1\n", 2, "watch_every_s is -1: it must be over 0"),
+    "no time without RTP": ("[media]\ndead_rtp_s = 0\n", 2, "dead_rtp_s is 0: it must be over 0"),
+    "no time for a pause": ("[pause]\nmax_s = 0\n", 2, "max_s is 0: it must be over 0"),
+    "a number that is none": ("[pause]\nlook_back_s = nan\n", 2, "look_back_s must be a number, not nan"),
+    "a number without end": ("[pause]\nlook_back_s = inf\n", 2, "look_back_s must be a number, not inf"),
+    "no digit": ("[pause]\ncard_digits = 0\n", 2, "card_digits is 0: it must be at least 1"),
+    "no window": ("[pause]\ncard_window_s = 0\n", 2, "card_window_s is 0: it must be over 0"),
+    "no key": ('[notice]\nsecond_key = "10"\n', 2, "second_key must be one of 0-9, * and #, not '10'"),
+    "key outside a section": ("retention_days = 1\n", 1, "unknown key 'retention_days'"),
+    "section that is none": ("sip = 5\n", 1, "sip must be a section: [sip]"),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "says"), ALONE.values(), ids=ALONE)
+def test_mistakes_in_short_files(tmp_path: Path, text: str, line: int, says: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        read(path)
+    assert str(error.value).startswith(f"{path}, line {line}: ")
+    assert says in str(error.value)
+
+
+def test_the_longest_erase_that_fits_is_taken(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "[pause]\nlook_back_s = 4.0\nerase_s = 3.0\n")).pause.erase_s == 3.0
+
+
+def test_toml_that_is_none_says_where(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"recorder\.toml: .*line 2"):
+        read(written(tmp_path, "[sip]\nlisten = \n"))
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "recorder.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"recorder\.toml: "):
+        read(path)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="recorder init"):
+        read(tmp_path / "recorder.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("192.0.2.1:5060", "192.0.2.1", 5060),
+        ("[2001:db8::1]:5070", "2001:db8::1", 5070),
+        ("pbx.example:0", "pbx.example", 0),
+        ("192.0.2.1", "192.0.2.1", 5061),
+        ("[2001:db8::1]", "2001:db8::1", 5061),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    assert parse_address(text, 5061) == Address(host=host, port=port)
+
+
+@pytest.mark.parametrize("text", ["", ":5060", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:-1", "[]:5060"])
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ValueError, match="is not IP:PORT"):
+        parse_address(text)
+
+
+def test_an_address_needs_its_port_where_there_is_no_default() -> None:
+    with pytest.raises(ValueError, match="is not IP:PORT"):
+        parse_address("192.0.2.1")
