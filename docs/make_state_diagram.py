@@ -69,7 +69,7 @@ def beginnings() -> Iterator[Call]:
 
 @functools.cache
 def reachable() -> tuple[tuple[Call, Event, Call], ...]:
-    """Return every step that a call can take: the call before, the event, the call after. Copy before you change one."""
+    """Return every step that a call can take: the call before, the event, the call after. Never change one."""
     return tuple(_explore())
 
 

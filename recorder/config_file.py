@@ -55,7 +55,7 @@ timezone = {_quote(answers.timezone)}   # times are kept in UTC and shown in thi
 listen = {_quote(str(answers.sip))}     # UDP, IP:PORT
 advertised = "off"              # IP:PORT in Via and Contact when it is not `listen` (NAT, virtual IP)
 no_reply_s = 2.0                # a target silent for this long is given up; callers hear silence meanwhile
-watch_every_s = 10.0            # OPTIONS to every target, so that a dead one is known before a caller needs it
+watch_every_s = 10.0            # OPTIONS to the targets of a route that has several: a dead one is then tried last
 
 # Who may send us calls. Requests from elsewhere get no reply at all.
 [[peer]]
@@ -93,7 +93,7 @@ look_back_s = 5.0               # audio younger than this is only in memory, so 
 erase_s = 3.0                   # what a pause erases before the key: the digits already spoken
 pause_keys = "*1"               # the officer's keys; the caller's never work
 resume_keys = "*2"
-max_s = 600.0                   # over this an alarm, never a resume
+max_s = 600.0                   # over this an alarm, never a resume (read, but not acted on by this version)
 card_digits = 4                 # so many digits keyed by the caller ...
 card_window_s = 10.0            # ... within this time pause the recording
 
@@ -120,8 +120,10 @@ def _service(answers: Answers, service: str, today: date) -> str:
 [[service]]
 name = {_quote(service)}
 notice_when = {_quote(answers.notice_when.value)}     # before_ring, or after_answer (queues, hunt groups, voicemail)
-card_payment = {_quote(answers.card_payment.value)}          # pause while a card is paid with, or discard the recording
-erase_on_opt_out = {str(answers.erase_on_opt_out).lower()}        # erase what was recorded before an opt-out
+# "pause" while a card is paid with, or "discard" the recording; kept with each recording, but this version pauses always
+card_payment = {_quote(answers.card_payment.value)}
+# erase what was recorded before an opt-out; this version keeps it always
+erase_on_opt_out = {str(answers.erase_on_opt_out).lower()}
 record_hold = true              # go on recording while a party is on hold
 mask_card_digits = false        # keep the caller's keyed digits from the officer's ear
 ring_s = 60.0
