@@ -19,8 +19,8 @@ from recorder.domain.routing import find_peer, find_route
 from recorder.live_call import LiveCall, Way
 from recorder.party import MediaError
 from recorder.passed_call import PassedCall
-from recorder.recorded_call import Act, RecordedCall
-from recorder.taping import fault_of
+from recorder.recorded_call import RecordedCall
+from recorder.taping import Act, fault_of
 from recorder.works import Works
 from sip.events import Address, CallOffered, LegId, SipEvent, TargetChanged
 
@@ -167,10 +167,10 @@ class Control:
             adopt_media=lambda leg: self._media.__setitem__(leg, call),
             ended=lambda: self._ended(call),
         )
-        refusal = 404 if way is None else self._first_obstacle(call)
+        refusal = (404, "no_route") if way is None else self._first_obstacle(call)
         if refusal is not None:
             self.counts["refused"] += 1
-            call.refuse_offer(refusal)
+            call.refuse_offer(*refusal)
             call.finish(call.call.end)
             return
         self.counts["recorded"] += 1
@@ -179,16 +179,17 @@ class Control:
         self._guard(call, call.apply, table.Begin())
         self._works.publish({"event": "call", **call.as_json()})
 
-    def _first_obstacle(self, call: RecordedCall) -> int | None:
+    def _first_obstacle(self, call: RecordedCall) -> tuple[int, str] | None:
+        """Return the status that refuses a call, and why, or None when it can be served."""
         try:
             call.accept_offer()
         except MediaError as error:
             _log.info("call %s refused: %s", call.id, error)
-            return 488
+            return 488, "codec_refused"
         except PortsExhaustedError as error:
             _log.warning("call %s refused: %s", call.id, error)
             self._works.alarm("ports_exhausted")
-            return 503
+            return 503, "ports_exhausted"
         return None
 
     def _adopt(self, leg: LegId, call: LiveCall) -> None:

@@ -27,7 +27,8 @@ from recorder.domain.pausing import AGENT, MANAGER, Authority, RefusedError, pay
 from recorder.live_client import ACTOR_HEADER
 from recorder.peercred import PeerCredProtocol, user_name
 from recorder.problems import ProblemError
-from recorder.recorded_call import Act, RecordedCall
+from recorder.recorded_call import RecordedCall
+from recorder.taping import Act
 from recorder.works import Works
 from storage.errors import AuditUnavailableError
 

@@ -13,7 +13,6 @@ from typing import Any
 from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
-from recorder.domain.outcome import refusal_reason
 from recorder.domain.routing import Route, in_order
 from recorder.works import Works
 from sip.events import (
@@ -256,10 +255,10 @@ class LiveCall(ABC):
         if self.call.state is not table.State.ENDED:
             self.apply(table.Stopped(reason))
 
-    def refuse_offer(self, status: int) -> None:
-        """End an offer that cannot be served before anything was begun."""
+    def refuse_offer(self, status: int, end: str) -> None:
+        """End an offer that cannot be served before anything was begun; ``end`` is why, for the record."""
         self._refuse(status, (("Retry-After", "5"),) if status == 503 else ())
-        self.call.state, self.call.end = table.State.ENDED, refusal_reason(status)
+        self.call.state, self.call.end = table.State.ENDED, end
 
     @abstractmethod
     def as_json(self) -> dict[str, Any]:

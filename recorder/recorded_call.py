@@ -5,14 +5,11 @@ Runs on the call thread. What SDP and media legs have to do with one another is 
 """
 
 import logging
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from audio.dtmf import CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
 from audio.types import (
     ControlPressed,
     DigitPressed,
@@ -28,12 +25,13 @@ from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Play, Side
 from recorder.domain.outcome import Facts, settle
-from recorder.domain.pausing import AGENT, CARD_DIGITS, HOLD, Authority, Final, PauseBook, PauseState, RefusedError
+from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState, RefusedError
 from recorder.domain.policy import Nomination, Service, recording_id
+from recorder.keypad import Keypad
 from recorder.live_call import LiveCall, Way
 from recorder.negotiation import offer_to_second
 from recorder.party import MediaError, Party
-from recorder.taping import PauseAnswer, Taping
+from recorder.taping import Act, PauseAnswer, Taping
 from recorder.works import Works
 from sip.events import (
     Body,
@@ -55,18 +53,6 @@ CLOSING_S = 0.06
 
 FEW_LOST = 0.05
 """Share of a notice's packets that a caller may report lost while it still counts as heard in full."""
-
-_INFO_MASK_BEFORE_S = 0.6
-_INFO_MASK_AFTER_S = 0.4
-"""An INFO comes after its tone began, by an unknown time: what may hold the tone is silenced."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """An act on the recording of a call: what it did, and when that is on disk."""
-
-    answer: PauseAnswer
-    durable: "Future[None]"
 
 
 class RecordedCall(LiveCall):
@@ -99,24 +85,21 @@ class RecordedCall(LiveCall):
         self._notice_began: datetime | None = None
         self._notice_ended: datetime | None = None
         self._sounds = works.sounds
-        pause = works.config.pause
-        self._keys = {pause.pause_keys: self._key_pause, pause.resume_keys: self._key_resume}
         self._waiting: dict[Side, table.PlayTo] = {}
-        self._matcher = ControlMatcher(frozenset(self._keys))
-        self._card = CardRule(digits=pause.card_digits, within_s=pause.card_window_s)
+        self._keypad = Keypad(self)
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
 
     # --- before the table: can this offer be served?
 
     def accept_offer(self) -> None:
-        """Open A's media leg and read its offer.
+        """Read A's offer and open its media leg.
 
         Raises:
             MediaError: Nothing in it can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
+        self.parties[Side.A].take_offer(self.offered.body)  # first: what is refused must not use up ports
         self.parties[Side.A].open()
-        self.parties[Side.A].take_offer(self.offered.body)
 
     # --- SIP events
 
@@ -170,53 +153,11 @@ class RecordedCall(LiveCall):
         _log.info("call %s: side %s refused a re-offer with %d", self.id, side.value, event.status)
 
     def info(self, side: Side, event: InfoReceived) -> None:
-        """Take a digit from an INFO, and pass on what is not for us."""
-        try:
-            digit = parse_info_digit(event.body.content_type, event.body.content)
-        except InfoDigitError:
-            return
-        if digit is None:
-            self._pass_info(side, event.body)
-        elif side is self.call.outside:
-            self._outside_info(digit, event.body)
-        else:
-            self._officer_info(digit, event.body)
+        """Give an INFO to the keypad."""
+        self._keypad.info(side, event.body)
 
-    def _outside_info(self, digit: str, body: Body) -> None:
-        if self.taping is not None:
-            now_s = self.taping.position_s
-            self.taping.mask(now_s - _INFO_MASK_BEFORE_S, now_s + _INFO_MASK_AFTER_S)
-        self._outside_digit(digit)
-        if not self.service.mask_card_digits:
-            self._pass_info(self.call.outside, body)
-
-    def _officer_info(self, digit: str, body: Body) -> None:
-        for action in self._matcher.press(digit, time.monotonic_ns()):
-            self._officer_info_action(action, digit, body)
-
-    def _officer_info_action(self, action: ControlAction, digit: str, body: Body) -> None:
-        officer = self.call.officer
-        if action is ControlAction.SWALLOW:
-            self._control("*" + digit)
-        elif action is ControlAction.HOLD:
-            self.works.scheduler.call_later(1.6, self._release_star, body.content_type)
-        elif action is ControlAction.PASS:
-            self._pass_info(officer, body)
-        elif action in (ControlAction.REPLAY, ControlAction.REPLAY_AND_HOLD, ControlAction.REPLAY_AND_PASS):
-            self._replay_star(body.content_type)
-            if action is ControlAction.REPLAY_AND_PASS:
-                self._pass_info(officer, body)
-
-    def _release_star(self, content_type: str) -> None:
-        if self._matcher.wait(time.monotonic_ns()):
-            self._replay_star(content_type)
-
-    def _replay_star(self, content_type: str) -> None:
-        is_relay = content_type.split(";", 1)[0].strip().lower() == "application/dtmf-relay"
-        content = b"Signal=*\r\nDuration=160\r\n" if is_relay else b"*"
-        self._pass_info(self.call.officer, Body(content=content, content_type=content_type))
-
-    def _pass_info(self, side: Side, body: Body) -> None:
+    def pass_info(self, side: Side, body: Body) -> None:
+        """Send an INFO of one side on to the other."""
         other = self.legs.of(side.other)
         if other is not None and self.call.was_joined:
             self.works.endpoint.send_info(other, body)
@@ -232,9 +173,9 @@ class RecordedCall(LiveCall):
             case PromptEnded():
                 self._prompt_ended(side, event)
             case ControlPressed() if side is self.call.officer:
-                self._control(event.keys)
+                self._keypad.control(event.keys)
             case DigitPressed() if side is self.call.outside:
-                self._outside_digit(event.digit)
+                self._keypad.digit(event.digit)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
             case MediaResumed():
@@ -255,13 +196,6 @@ class RecordedCall(LiveCall):
     def _was_received(self, side: Side, event: PromptEnded) -> bool:
         lost = self.parties[side].remote_lost
         return lost is None or lost <= event.packets_due * FEW_LOST
-
-    def _outside_digit(self, digit: str | None) -> None:
-        if not self.call.was_joined:
-            if digit == self.works.config.notice.second_key:
-                self.apply(table.SecondWanted())
-        elif self._card.count(time.monotonic_ns()) and self.book.state is PauseState.RECORDING:
-            self.pause(CARD_DIGITS, "rule:card_digits")
 
     # --- acts on the recording
 
@@ -290,7 +224,7 @@ class RecordedCall(LiveCall):
             self.book.resume(authority, token=token)
             position_s = 0.0
         if self.book.state is PauseState.RECORDING:
-            self._card.forget()
+            self._keypad.forget_digits()
         return self._act(position_s)
 
     def opt_out(self, reason: str, by: str) -> Act:
@@ -313,43 +247,19 @@ class RecordedCall(LiveCall):
         self.works.publish({"event": "call", **self.as_json()})
         return Act(answer=answer, durable=durable)
 
-    def _control(self, keys: str) -> None:
-        if self.call.was_joined and keys in self._keys:
-            self._keys[keys]()
+    @property
+    def mask_card_digits(self) -> bool:
+        """Tell whether the outside party's digits are kept from the officer."""
+        return self.service.mask_card_digits
 
-    def _key_pause(self) -> None:
-        by = f"officer:{self.operator}"
-        try:
-            act = self.pause(AGENT, by)
-        except RefusedError:
-            self._tell_officer(self._sounds.refused)
-            return
-        self._audit("call.pause", by, act.answer)
-        self._confirm(act, self._sounds.paused)
+    def mask_lately(self, before_s: float, after_s: float) -> None:
+        """Silence what was recorded around now."""
+        if self.taping is not None:
+            now_s = self.taping.position_s
+            self.taping.mask(now_s - before_s, now_s + after_s)
 
-    def _key_resume(self) -> None:
-        by = f"officer:{self.operator}"
-        try:
-            act = self.resume(Authority.OFFICER, by)
-        except RefusedError:
-            self._tell_officer(self._sounds.refused)
-            return
-        self._audit("call.resume", by, act.answer)
-        is_open = act.answer.state is PauseState.RECORDING
-        self._confirm(act, self._sounds.resumed if is_open else self._sounds.still_paused)
-
-    def _audit(self, act: str, by: str, answer: PauseAnswer) -> None:
-        details = {"state": answer.state.value, "position_s": round(answer.position_s, 4), "carrier": "keys"}
-        self.works.clerk.submit(self.works.audit.append, act=act, actor=by, subject=self.id, details=details)
-
-    def _confirm(self, act: Act, sound: Prompt) -> None:
-        def on_disk(future: "Future[None]") -> None:
-            heard = sound if future.exception() is None else self._sounds.refused
-            self.works.scheduler.submit(self._tell_officer, heard)
-
-        act.durable.add_done_callback(on_disk)
-
-    def _tell_officer(self, sound: Prompt) -> None:
+    def tell_officer(self, sound: Prompt) -> None:
+        """Play a confirmation to the officer; a party that is gone hears nothing."""
         self.parties[self.call.officer].play(sound, tag=0)
 
     # --- commands
@@ -437,7 +347,7 @@ class RecordedCall(LiveCall):
         outside, officer = self.parties[self.call.outside], self.parties[self.call.officer]
         tones = self.works.config.media.detect_tones
         outside.listen(DtmfPolicy.MASK if self.service.mask_card_digits else DtmfPolicy.PASS, tones=tones)
-        officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=tuple(self._keys))
+        officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=self._keypad.control_keys)
         self._bridge()
         if not self.call.notice_complete:
             self._blocked = "notice_not_heard"

@@ -8,6 +8,7 @@ import errno
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +50,14 @@ class PauseAnswer:
             "reasons": list(self.reasons),
             "position_s": round(self.position_s, 4),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """An act on the recording of a call: what it did, and when that is on disk."""
+
+    answer: PauseAnswer
+    durable: "Future[None]"
 
 
 class _Container:
