@@ -1,7 +1,7 @@
 """The spans of a recording, put together from what happened when. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from storage.types import Segment, SegmentKind
 
@@ -18,16 +18,12 @@ class SegmentList:
     def begin(self, start_s: float, kind: SegmentKind, *, reason: str = "", by: str = "") -> None:
         """Begin a segment at ``start_s``, which may reach back over earlier ones (look-back erase).
 
-        What an erase reaches back over is no longer what it was: earlier segments are cut, and those that
-        lie wholly after ``start_s`` are dropped, unless they were closed to recording themselves: a pause that follows
-        a pause covers both.
+        What an erase reaches back over is no longer what it was: the earlier segment is cut, and those that lie wholly
+        after ``start_s`` are dropped.
         """
-        start_s = max(start_s, 0.0)
+        start_s = round(max(start_s, 0.0), 4)
         while self._begun and self._begun[-1].start_s >= start_s:
-            last = self._begun.pop()
-            if last.kind is not SegmentKind.RECORDING:
-                start_s = last.start_s
-                break
+            self._begun.pop()
         if self._begun and self._begun[-1].kind is kind and self._begun[-1].reason == reason:
             return
         self._begun.append(Segment(start_s=start_s, end_s=start_s, kind=kind, reason=reason, by=by))
@@ -39,8 +35,12 @@ class SegmentList:
 
     def finish(self, end_s: float, lost: Iterable[tuple[float, float]] = ()) -> tuple[Segment, ...]:
         """Return the segments from 0 to ``end_s`` without a gap, with lost spans cut out of recorded ones."""
+        if not self._begun:
+            return ()
+        end_s = round(end_s, 4)
         spans: list[Segment] = []
-        ends = [segment.start_s for segment in self._begun[1:]] + [end_s]
+        # A resume takes effect a packet later: a call may end before that.
+        ends = [min(segment.start_s, end_s) for segment in self._begun[1:]] + [end_s]
         for segment, end in zip(self._begun, ends, strict=True):
             if end > segment.start_s:
                 spans.append(_spanning(segment, segment.start_s, end))
@@ -55,16 +55,13 @@ def seconds_of(segments: Iterable[Segment], kind: SegmentKind) -> float:
 
 
 def _spanning(segment: Segment, start_s: float, end_s: float) -> Segment:
-    return Segment(
-        start_s=round(start_s, 4), end_s=round(end_s, 4), kind=segment.kind, reason=segment.reason, by=segment.by
-    )
+    return replace(segment, start_s=start_s, end_s=end_s)
 
 
 def _cut(span: Segment, start: float, end: float) -> list[Segment]:
     if span.kind is not SegmentKind.RECORDING or end <= span.start_s or start >= span.end_s:
         return [span]
-    lost = Segment(
-        start_s=max(start, span.start_s), end_s=min(end, span.end_s), kind=SegmentKind.LOST, reason="writer_overrun"
-    )
+    start, end = round(max(start, span.start_s), 4), round(min(end, span.end_s), 4)
+    lost = Segment(start_s=start, end_s=end, kind=SegmentKind.LOST, reason="writer_overrun")
     parts = [_spanning(span, span.start_s, lost.start_s), lost, _spanning(span, lost.end_s, span.end_s)]
     return [part for part in parts if part.end_s > part.start_s]
