@@ -342,8 +342,8 @@ def _check_pause(config: Config, reader: _Reader) -> None:
 def _check_names(config: Config, reader: _Reader) -> None:
     if len(config.notice.second_key) != 1 or config.notice.second_key not in "0123456789*#":
         reader.fail(f"second_key must be one of 0-9, * and #, not {config.notice.second_key!r}", "notice", "second_key")
-    for section in ("peer", "service"):
-        _check_unique(getattr(config, section), section, reader)
+    _check_unique("peer", [peer.name for peer in config.peer], reader)
+    _check_unique("service", [service.name for service in config.service], reader)
     services = {service.name for service in config.service}
     numbers: set[str] = set()
     for i, extension in enumerate(config.extension):
@@ -370,12 +370,10 @@ def _check_names(config: Config, reader: _Reader) -> None:
         reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
 
 
-def _check_unique(entries: tuple[Peer, ...] | tuple[Service, ...], section: str, reader: _Reader) -> None:
-    names: set[str] = set()
-    for i, entry in enumerate(entries):
-        if entry.name in names:
-            reader.fail(f"{section} {entry.name!r} is there twice", section, "name", i)
-        names.add(entry.name)
+def _check_unique(section: str, names: list[str], reader: _Reader) -> None:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            reader.fail(f"{section} {name!r} is there twice", section, "name", i)
 
 
 def _check_network(config: Config, reader: _Reader) -> None:

@@ -120,7 +120,7 @@ def _service(answers: Answers, service: str, today: date) -> str:
 [[service]]
 name = {_quote(service)}
 notice_when = {_quote(answers.notice_when.value)}     # before_ring, or after_answer (queues, hunt groups, voicemail)
-# "pause" while a card is paid with, or "discard" the recording; kept with each recording, but this version pauses always
+# "pause" while a card is paid with, or "discard" the recording; this version stores the choice and pauses always
 card_payment = {_quote(answers.card_payment.value)}
 # erase what was recorded before an opt-out; this version keeps it always
 erase_on_opt_out = {str(answers.erase_on_opt_out).lower()}

@@ -1,0 +1,88 @@
+"""The register of pauses: what is acknowledged is on the disk."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorder.clerk import Clerk
+from recorder.pauses import PauseRegister
+
+
+@pytest.fixture
+def clerk() -> Iterator[Clerk]:
+    made = Clerk("test-clerk")
+    yield made
+    made.close()
+
+
+def on_disk(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_done_means_on_the_disk(tmp_path: Path, clerk: Clerk) -> None:
+    path = tmp_path / "pauses.json"
+    register = PauseRegister(path, clerk)
+    register.put("call-1", state="paused", reasons=["agent"]).result(5)
+    assert on_disk(path) == {"call-1": {"state": "paused", "reasons": ["agent"]}}
+    register.put("call-1", state="recording", reasons=[]).result(5)
+    assert on_disk(path) == {"call-1": {"state": "recording", "reasons": []}}
+
+
+def test_a_call_that_ended_is_forgotten(tmp_path: Path, clerk: Clerk) -> None:
+    path = tmp_path / "pauses.json"
+    register = PauseRegister(path, clerk)
+    register.put("call-1", state="paused", reasons=["agent"])
+    register.drop("call-1")
+    register.drop("call-1")
+    register.put("call-2", state="paused", reasons=["agent"]).result(5)
+    assert list(on_disk(path)) == ["call-2"]
+
+
+def test_what_waits_together_is_one_write_and_none_is_missing(tmp_path: Path, clerk: Clerk) -> None:
+    path = tmp_path / "pauses.json"
+    register = PauseRegister(path, clerk)
+    go_on = threading.Event()
+    clerk.submit(go_on.wait, 5)
+    waiting = [register.put(f"call-{n}", state="paused", reasons=["agent"]) for n in range(50)]
+    assert not path.exists()
+    go_on.set()
+    waiting[0].result(5)
+    assert len(on_disk(path)) == 50
+    written_at = path.stat().st_mtime_ns
+    for future in waiting:
+        future.result(5)
+    assert path.stat().st_mtime_ns == written_at
+
+
+def test_a_disk_that_refuses_is_said(tmp_path: Path, clerk: Clerk) -> None:
+    register = PauseRegister(tmp_path / "gone" / "pauses.json", clerk)
+    with pytest.raises(OSError, match="gone"):
+        register.put("call-1", state="paused", reasons=["agent"]).result(5)
+    assert clerk.failures == 1
+
+
+def test_after_a_refusal_the_next_write_holds_everything(tmp_path: Path, clerk: Clerk) -> None:
+    folder = tmp_path / "later"
+    register = PauseRegister(folder / "pauses.json", clerk)
+    assert isinstance(register.put("call-1", state="paused", reasons=["agent"]).exception(5), OSError)
+    folder.mkdir()
+    register.put("call-2", state="paused", reasons=["manager"]).result(5)
+    assert set(on_disk(folder / "pauses.json")) == {"call-1", "call-2"}
+
+
+def test_what_a_dead_daemon_left_is_read(tmp_path: Path, clerk: Clerk) -> None:
+    path = tmp_path / "pauses.json"
+    PauseRegister(path, clerk).put("call-1", state="paused", reasons=["agent"]).result(5)
+    assert PauseRegister(path, clerk).left_behind() == {"call-1": {"state": "paused", "reasons": ["agent"]}}
+
+
+@pytest.mark.parametrize("content", [None, "", "{"])
+def test_nothing_left_or_nothing_readable(tmp_path: Path, clerk: Clerk, content: str | None) -> None:
+    path = tmp_path / "pauses.json"
+    if content is not None:
+        path.write_text(content)
+    assert PauseRegister(path, clerk).left_behind() == {}
