@@ -8,6 +8,7 @@ character a byte**, so that sippy's lengths are lengths in bytes and no byte of 
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 MAX_HEADERS = 256
 """More is an attack: the longest real message in our captures has 60."""
@@ -139,14 +140,18 @@ def split_values(value: str) -> list[str]:
 
 
 def user_part(address: str) -> str:
-    """Return the user of a name-addr, SIP URI or tel URI, without parameters and password, or ""."""
+    """Return the user of a name-addr, SIP URI or tel URI, without escapes, parameters and password, or "".
+
+    Escaped and plain are the same user (RFC 3261 section 19.1.4): ``%32001`` is extension 2001, and must not get past
+    its rules.
+    """
     bare = strip_quoted(address)
     uri = bare[bare.find("<") + 1 :].split(">", 1)[0] if "<" in bare else bare
     scheme, _, rest = uri.strip().partition(":")
     if scheme.lower() == "tel":
-        return rest.split(";", 1)[0]
+        return one_line(unquote(rest.split(";", 1)[0]))
     user, at, _ = rest.rpartition("@")
-    return re.split("[:;]", user, maxsplit=1)[0] if at else ""
+    return one_line(unquote(re.split("[:;]", user, maxsplit=1)[0])) if at else ""
 
 
 def display_name(address: str) -> str:
@@ -158,8 +163,12 @@ def display_name(address: str) -> str:
 
 
 def strip_quoted(value: str) -> str:
-    """Return a header value with its quoted strings emptied, so that what they hold is not taken for syntax."""
-    return re.sub(r'"(?:[^"\\]|\\.)*"', '""', value)
+    """Return a header value with its quoted strings emptied, so that what they hold is not taken for syntax.
+
+    One that is not closed goes to the end of the value: looking for its end again from each quote inside would take
+    time by the square of the length.
+    """
+    return re.sub(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', '""', value)
 
 
 def one_line(value: str) -> str:

@@ -1,4 +1,5 @@
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -81,3 +82,19 @@ def test_parts_of_addresses() -> None:
 
 def test_numbers_are_masked() -> None:
     assert message.masked("INVITE sip:+442079460123@x") == "INVITE sip:+*********123@x"
+
+
+def test_escaped_is_the_same_user() -> None:
+    assert message.user_part("<sip:%32001@h>") == "2001"
+    assert message.user_part("<sip:*21%23@h>") == "*21#"
+    assert message.user_part("sip:a%40b%0d%0aX@h") == "a@b  X"
+    assert message.user_part("tel:%2B44") == "+44"
+
+
+def test_a_quote_that_is_not_closed_costs_little() -> None:
+    value = '"' + '\\"' * 4000
+    start = time.perf_counter()
+    assert message.strip_quoted(value) == '""'
+    assert message.strip_quoted(value + "\\") == '""'
+    assert time.perf_counter() - start < 0.05  # by the square of the length it is 0.3 s
+    assert message.strip_quoted('"a" <sip:x@h>;p="b;tag=no";tag=yes') == '"" <sip:x@h>;p="";tag=yes'
