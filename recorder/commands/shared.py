@@ -75,14 +75,19 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, 
         say(empty)
         return
     if not sys.stdout.isatty():
-        sys.stdout.writelines("\t".join(clean(row.get(key, "")) for key, _ in columns) + "\n" for row in listed)
+        sys.stdout.writelines("\t".join(_cell(row.get(key, "")) for key, _ in columns) + "\n" for row in listed)
         return
     table = Table(box=None, header_style="bold")
     for _, heading in columns:
         table.add_column(heading, overflow="fold")
     for row in listed:
-        table.add_row(*(escape(clean(_shown(row.get(key)))) for key, _ in columns))
+        table.add_row(*(escape(_cell(_shown(row.get(key)))) for key, _ in columns))
     Console(highlight=False).print(table)
+
+
+def _cell(value: object) -> str:
+    """Return a value as one line: a line break in a caller's name must not look like another row."""
+    return clean(value).replace("\n", "\\x0a")
 
 
 def _shown(value: object) -> object:

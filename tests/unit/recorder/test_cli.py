@@ -1,0 +1,340 @@
+"""The command line: exit codes, help, JSON, and what is said when something is wrong."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.core import TyperGroup
+from typer.testing import CliRunner, Result
+
+from recorder.cli import app
+from recorder.commands.shared import clean, print_table
+
+PASSWORD = "a long enough password here"
+
+
+def run(*arguments: str | Path, stdin: str | None = None) -> Result:
+    """Run the command line; nothing but its own exit codes may come out of it."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code in (0, 1, 2)
+    assert "Traceback" not in result.output
+    return result
+
+
+def said(result: Result) -> str:
+    """Return what was said on standard error, without the breaks that its width made."""
+    return " ".join(result.stderr.split())
+
+
+@pytest.fixture(scope="module")
+def password_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("secret") / "password"
+    path.write_text(PASSWORD + "\n")
+    return path
+
+
+def init(folder: Path, password_file: Path, *more: str) -> Result:
+    return run(
+        "init", folder, "--sip", "127.0.0.1:5060", "--next-hop", "127.0.0.1:5070", "--extension", "2001:alice:Revenues",
+        "--media-ports", "30000-30099", "--console", "off", "--admin", "founder", "--password-file", password_file,
+        *more,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, password_file: Path) -> Path:
+    """Return a home as `recorder init` makes it; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("home") / "recorder"
+    assert init(folder, password_file).exit_code == 0
+    return folder
+
+
+# --- help and wrong usage
+
+
+def commands() -> Iterator[list[str]]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for name, command in group.commands.items():
+        yield [name]
+        if isinstance(command, TyperGroup):
+            yield from ([name, inner] for inner in command.commands)
+
+
+@pytest.mark.parametrize("names", [[], *commands()], ids=lambda names: " ".join(names) or "recorder")
+def test_help_of_every_command(names: list[str]) -> None:
+    result = run(*names, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+    assert run(*names, "-h").stdout == result.stdout
+
+
+@pytest.mark.parametrize("names", list(commands()), ids=" ".join)
+def test_an_unknown_option_is_wrong_usage(names: list[str]) -> None:
+    result = run(*names, "--no-such-option")
+    assert result.exit_code == 2
+    assert "--no-such-option" in said(result)
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    assert run("no-such-command").exit_code == 2
+
+
+READERS = (
+    ["site-check"],
+    ["calls"],
+    ["find"],
+    ["show", "x"],
+    ["verify", "--all"],
+    ["recover"],
+    ["agents", "list"],
+    ["reload"],
+)
+
+
+@pytest.mark.parametrize("arguments", READERS, ids=" ".join)
+def test_a_folder_that_is_no_home_is_wrong_usage(tmp_path: Path, arguments: list[str]) -> None:
+    result = run(*arguments, "-C", tmp_path)
+    assert result.exit_code == 2
+    assert "recorder init" in said(result)
+
+
+def test_a_mistake_in_the_configuration_is_one_sentence_with_its_line(home: Path, tmp_path: Path) -> None:
+    text = (home / "recorder.toml").read_text().replace("max_calls", "max_cals")
+    (tmp_path / "recorder.toml").write_text(text)
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith("max_cals"))
+    result = run("site-check", "-C", tmp_path)
+    assert result.exit_code == 2
+    assert f"recorder.toml, line {line}: unknown key 'max_cals'" in said(result)
+    assert len(result.stderr.splitlines()) == 1
+
+
+# --- init
+
+
+@pytest.mark.parametrize("option", ["--sip", "--next-hop", "--extension", "--admin", "--password-file"])
+def test_init_without_a_terminal_says_which_option_is_missing(tmp_path: Path, password_file: Path, option: str) -> None:
+    every = {
+        "--sip": "127.0.0.1:5060",
+        "--next-hop": "127.0.0.1:5070",
+        "--extension": "2001:alice:Revenues",
+        "--admin": "founder",
+        "--password-file": str(password_file),
+    }
+    given = [part for name, value in every.items() if name != option for part in (name, value)]
+    result = run("init", tmp_path / "new", *given)
+    assert result.exit_code == 2
+    assert option in said(result)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--sip", "somewhere"),
+        ("--extension", "2001:alice"),
+        ("--media-ports", "30000"),
+        ("--media-ports", "40000-30000"),
+        ("--console", "8080"),
+        ("--timezone", "Europe/Hull"),
+        ("--notice-when", "never"),
+    ],
+)
+def test_init_refuses_what_cannot_be_and_leaves_nothing(
+    tmp_path: Path, password_file: Path, option: str, value: str
+) -> None:
+    result = init(tmp_path / "new", password_file, option, value)
+    assert result.exit_code == 2
+    assert not (tmp_path / "new").exists() or not list((tmp_path / "new").iterdir())
+
+
+def test_init_refuses_a_weak_password(tmp_path: Path) -> None:
+    weak = tmp_path / "weak"
+    weak.write_text("short\n")
+    assert init(tmp_path / "new", weak).exit_code == 2
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_init_does_not_touch_a_folder_with_something_in_it(tmp_path: Path, password_file: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    result = init(tmp_path, password_file)
+    assert result.exit_code == 2
+    assert "not empty" in said(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_what_init_made_is_for_its_user_alone(home: Path) -> None:
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    for name in ("recorder.toml", "people.sqlite", "index.sqlite"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
+    for path in (home / "private").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_init_writes_into_the_audit_log_who_decided(tmp_path: Path, password_file: Path) -> None:
+    assert (
+        init(tmp_path / "new", password_file, "--decided-by", "The Board", "--card-payment", "discard").exit_code == 0
+    )
+    entries = [json.loads(line) for line in (tmp_path / "new" / "audit" / "audit.log").read_text().splitlines()]
+    details = next(entry["details"] for entry in entries if entry["act"] == "recorder.init")
+    assert (details["decided_by"], details["card_payment"]) == ("The Board", "discard")
+
+
+# --- reading
+
+
+def test_site_check_in_json(home: Path) -> None:
+    result = run("site-check", "-C", home, "--json")
+    findings = json.loads(result.stdout)
+    assert {finding["level"] for finding in findings} <= {"ok", "warning", "error"}
+    assert all(finding.keys() == {"level", "what", "says"} for finding in findings)
+    assert result.exit_code == (1 if any(finding["level"] == "error" for finding in findings) else 0)
+
+
+def test_site_check_finds_a_message_that_is_gone(tmp_path: Path, password_file: Path) -> None:
+    folder = tmp_path / "new"
+    init(folder, password_file)
+    for path in (folder / "notices").glob("*.flac"):
+        path.unlink()
+    result = run("site-check", "-C", folder)
+    assert result.exit_code == 1
+    assert "message first" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["find"], ["verify", "--all"], ["recover"], ["users", "list"], ["tokens", "list"]]
+)
+def test_empty_listings_are_empty_documents(home: Path, arguments: list[str]) -> None:
+    result = run(*arguments, "-C", home, "--json")
+    assert result.exit_code == 0
+    listed = json.loads(result.stdout)
+    assert isinstance(listed, list)
+    assert [row["name"] for row in listed] == (["founder"] if arguments[0] == "users" else [])
+
+
+def test_messages_are_listed(home: Path) -> None:
+    listed = json.loads(run("notice", "list", "-C", home, "--json").stdout)
+    assert [(row["name"], row["version"]) for row in listed] == [("first", 1), ("second", 1)]
+
+
+def test_nothing_found_is_said_on_standard_error(home: Path) -> None:
+    result = run("find", "-C", home)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no call matches" in said(result)
+
+
+def test_a_recording_that_is_not_there(home: Path) -> None:
+    result = run("show", "20261125T000000Z-2001-000000", "-C", home)
+    assert result.exit_code == 1
+    assert "recorder find" in said(result)
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_a_time_that_is_none(home: Path, option: str) -> None:
+    result = run("find", "-C", home, option, "yesterday")
+    assert result.exit_code == 2
+    assert "'yesterday' is no time" in said(result)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["verify"], ["verify", "ID", "--all"], ["pause"], ["resume", "--call", "a", "--extension", "2"]]
+)
+def test_either_one_or_the_other(home: Path, arguments: list[str]) -> None:
+    result = run(*arguments, "-C", home)
+    assert result.exit_code == 2
+    assert "give either" in said(result)
+
+
+def test_an_empty_number_file(home: Path) -> None:
+    result = run("find", "-C", home, "--number-file", "-", stdin="\n")
+    assert result.exit_code == 2
+    assert "empty" in said(result)
+
+
+# --- acting
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["calls"], ["pause", "--extension", "2001"], ["resume", "--call", "x"], ["agents", "list"], ["reload"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_without_a_daemon_a_sentence_says_so(home: Path, arguments: list[str]) -> None:
+    result = run(*arguments, "-C", home)
+    assert result.exit_code == 1
+    assert "daemon" in said(result)
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [["export", "x", "-o", "copy.wav"], ["play", "x"], ["opt-out", "--call", "x"]])
+def test_what_takes_a_person_says_so(home: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _name: "/bin/true")
+    result = run(*arguments, "-C", home, "--reason", "because of a test")
+    assert result.exit_code == 2
+    assert "--as NAME" in said(result)
+
+
+def test_a_wrong_password_is_refused_and_in_the_audit_log(home: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("not the password at all\n")
+    arguments = [
+        "export",
+        "x",
+        "-o",
+        tmp_path / "copy.wav",
+        "--as",
+        "founder",
+        "--password-file",
+        wrong,
+        "--reason",
+        "test",
+    ]
+    result = run(*arguments, "-C", home)
+    assert result.exit_code == 1
+    assert not (tmp_path / "copy.wav").exists()
+    last = json.loads((home / "audit" / "audit.log").read_text().splitlines()[-1])
+    assert last["actor"] == "founder"
+    assert "refused" in last["act"] or "failed" in last["act"]
+
+
+def test_an_opt_out_without_a_reason_is_refused(home: Path, password_file: Path) -> None:
+    result = run("opt-out", "--call", "x", "--as", "founder", "--password-file", password_file, "-C", home)
+    assert result.exit_code == 1
+    assert "takes a reason" in said(result)
+
+
+def test_the_console_that_is_off_says_how_to_turn_it_on(home: Path) -> None:
+    result = run("console", "-C", home)
+    assert result.exit_code == 2
+    assert "[console]" in said(result)
+
+
+# --- what callers send must not drive a terminal
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\u202e\u0085x"
+
+
+def test_control_characters_are_shown_not_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"caller": EVIL}], [("caller", "Caller")], empty="")
+    shown = capsys.readouterr().out
+    assert shown == clean(EVIL) + "\n"
+    assert shown.strip("\n").isprintable()
+    assert "owned" in shown
+
+
+def test_the_same_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table([{"caller": f"[red]{EVIL}"}], [("caller", "Caller")], empty="")
+    shown = capsys.readouterr().out
+    assert "\x07" not in shown
+    assert "\x1b]" not in shown
+    assert "[red]" in shown.replace("\n", "")
+
+
+def test_a_line_break_in_a_name_is_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"caller": "a\nrecorded\tb", "id": 1}], [("caller", "Caller"), ("id", "")], empty="")
+    assert capsys.readouterr().out.splitlines() == ["a\\x0arecorded\\x09b\t1"]
