@@ -33,7 +33,7 @@ from sip.events import (
     SipEvent,
 )
 from sip.leg_state import TRANSITIONS, Move, State
-from sip.message import RawMessage, one_line, user_part
+from sip.message import RawMessage, is_ip, one_line, user_part
 from sip.offers import Offers
 from sip.reactor import Cancellable, Sippy
 from sip.wires import ALLOW, MARKER, Wires, body_of, phrase, raw_body, raw_header, strip_route
@@ -184,10 +184,10 @@ class Leg:
         if self.state is State.CANCELLING:
             self._send_cancel(transaction)
             return
+        if was_first and self._ring_s is not None:  # after a 100 too: a proxy may have died since
+            self.timers.append(self.wires.reactor.call_later(self._ring_s, self._give_up, 480))
         if status == 100 or not self._move(Move.PROGRESS):
             return
-        if was_first and self._ring_s is not None:
-            self.timers.append(self.wires.reactor.call_later(self._ring_s, self._give_up, 480))
         self.emit(LegRang(leg=self.id, status=status, body=body_of(self.wires.transactions.current)))
 
     def _on_success(self, response: Sippy, transaction: Sippy) -> None:
@@ -403,12 +403,21 @@ class Leg:
         return contact
 
     def learn_target(self, message: Sippy, *, is_required: bool = True) -> None:
-        """Take the peer's Contact as the target of our next requests (RFC 3261 section 12.2)."""
+        """Take the peer's Contact as the target of our next requests (RFC 3261 section 12.2).
+
+        A name in a Contact that no route leads to (``phone.invalid``, ``phone.local``) is replaced by the address that
+        the message came from, here and in the message, by which sippy sends the ACK: it would ask the DNS, on the one
+        thread that sends, and every other call would wait.
+        """
         if message.countHFs("contact") == 0 or message.getHFBody("contact").asterisk:
             if is_required:
                 raise ValueError("no Contact")
             return
-        self._target = message.getHFBody("contact").getUrl().getCopy()
+        url = message.getHFBody("contact").getUrl()
+        source = self.wires.transactions.source
+        if not self.routes and message.countHFs("record-route") == 0 and not is_ip(str(url.host)):
+            url.host, url.port = f"[{source.host}]" if ":" in source.host else source.host, source.port
+        self._target = url.getCopy()
 
     def _refusal_headers(self, status: int) -> tuple[Header, ...]:
         message = self.wires.transactions.current_or_none

@@ -6,6 +6,7 @@ sippy is rebuilt from what was read: one header a line, the head as UTF-8 text, 
 character a byte**, so that sippy's lengths are lengths in bytes and no byte of a body changes.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -169,6 +170,15 @@ def strip_quoted(value: str) -> str:
     time by the square of the length.
     """
     return re.sub(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', '""', value)
+
+
+def is_ip(host: str) -> bool:
+    """Tell whether a host is an IP literal, in brackets or not."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def one_line(value: str) -> str:

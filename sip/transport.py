@@ -192,6 +192,12 @@ class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has n
         return self._current[0]
 
     @property
+    def source(self) -> Address:
+        """Return where that message came from."""
+        assert self._current is not None
+        return self._current[1]
+
+    @property
     def current_or_none(self) -> RawMessage | None:
         """Return the message in whose processing we are, or None in a timer."""
         return self._current[0] if self._current is not None else None
