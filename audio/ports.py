@@ -17,6 +17,7 @@ _RECEIVE_BUFFER_BYTES = 65536
 
 
 _HELD_BY_OTHERS = frozenset({errno.EADDRINUSE, errno.EACCES})
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,21 @@ class PortPool:
         """Bind a pair; one that another process holds is passed over and tried again later.
 
         Raises:
-            PortsExhaustedError: Every pair is out, resting, or held by another process.
+            PortsExhaustedError: Every pair is out, resting, or held by another process, or no descriptor is left.
+            OSError: The address cannot be bound.
         """
         now = self._clock()
         while self._resting and self._resting[0][0] <= now:
             self._free.append(self._resting.popleft()[1])
         for _ in range(len(self._free)):
-            port = self._free.popleft()
-            pair = self._bind(port)
+            port = self._free[0]
+            try:
+                pair = self._bind(port)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                raise PortsExhaustedError(f"no descriptor or memory for a media socket: {error.strerror}") from error
+            self._free.popleft()
             if pair is not None:
                 self._taken.add(port)
                 return pair
@@ -110,7 +118,11 @@ class PortPool:
         rtp = self._bind_one(port)
         if rtp is None:
             return None
-        rtcp = self._bind_one(port + 1)
+        try:
+            rtcp = self._bind_one(port + 1)
+        except OSError:
+            rtp.close()
+            raise
         if rtcp is None:
             rtp.close()
             return None
