@@ -1,0 +1,263 @@
+"""A recorder as its users have it: a home made by `recorder init`, a daemon that is a process of its own.
+
+Notices are a second of tone, so that a test need not listen to a speech. Everything goes through the command line and
+the daemon's socket.
+"""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import numpy as np
+import soundfile
+
+T = TypeVar("T")
+ROOT = Path(__file__).parents[2]
+NOTICE_S, SECOND_S = 1.0, 0.6
+NOTICE_HZ, SECOND_HZ = 700, 500
+ADMIN, PASSWORD = "founder", "seven tall cranes over the harbour"
+_COMMAND = [sys.executable, "-m", "recorder"]
+EXTENSIONS = ("2001:alice:Revenues", "2002:bob:Revenues", "3001:carol:Queue")
+Edits = Sequence[tuple[str, str]]
+
+
+def eventually(probe: Callable[[], T | None], what: str, *, timeout_s: float = 5.0) -> T:
+    """Poll until ``probe`` gives something true and return it; fails naming ``what``."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := probe()):
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
+        time.sleep(0.01)
+    return value
+
+
+def free_port() -> int:
+    """Return a UDP port that is free now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def free_range(count: int) -> tuple[int, int]:
+    """Return first (even) and last port of a range in which nothing is bound now, below the ephemeral ports."""
+    first = 10_000 + (os.getpid() * 37 + time.monotonic_ns() // 1000) % 18_000 // 2 * 2
+    for start in range(first, 32_000, 100):
+        probes = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+        try:
+            for offset, probe in enumerate(probes):
+                probe.bind(("127.0.0.1", start + offset))
+        except OSError:
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+        return start, start + count - 1
+    raise AssertionError("no range of free ports")
+
+
+def tone_file(path: Path, hz: float, seconds: float) -> Path:
+    """Write a sine as WAV."""
+    ticks = np.arange(int(8000 * seconds))
+    soundfile.write(path, 0.3 * np.sin(2 * math.pi * hz * ticks / 8000), 8000)
+    return path
+
+
+class RecorderHome:
+    """One home, and at most one daemon in it; `recorder_home` makes it and ends the daemon."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        next_hop: str,
+        extensions: Sequence[str] = EXTENSIONS,
+        ports: int = 400,
+        edits: Edits = (),
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.root = folder / "home"
+        self.password_file = folder / "password"
+        self.password_file.write_text(PASSWORD + "\n")
+        self.sip = ("127.0.0.1", free_port())
+        self.media_ports = free_range(ports)
+        self.log = folder / "daemon.log"
+        self.daemon: subprocess.Popen[bytes] | None = None
+        self.live = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(self.root / "recorder.sock")), base_url="http://recorder", timeout=5
+        )
+        nominated = [word for extension in extensions for word in ("--extension", extension)]
+        self.recorder(
+            "init", str(self.root), "--sip", f"127.0.0.1:{self.sip[1]}", "--next-hop", next_hop, *nominated,
+            "--media-ports", "{}-{}".format(*self.media_ports), "--console", "off",
+            "--admin", ADMIN, "--password-file", str(self.password_file),
+        )  # fmt: skip
+        for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
+            self.recorder(
+                "notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(self.root)
+            )
+        for old, new in edits:
+            self.edit(old, new)
+
+    # --- configuration
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.root / "recorder.toml"
+
+    def edit(self, old: str, new: str) -> None:
+        """Replace text of the configuration; fails if it is not there."""
+        text = self.config.read_text()
+        assert old in text, f"{old!r} is not in the configuration"
+        self.config.write_text(text.replace(old, new))
+
+    # --- the daemon
+
+    def start(self, *, timeout_s: float = 20.0, before: Sequence[str] = (), words: Sequence[str] = ()) -> None:
+        """Start the daemon and wait until it answers; ``before`` wraps the command, as `prlimit` does."""
+        with self.log.open("ab") as log:
+            command = [*before, *_COMMAND, "run", "-C", str(self.root), *words]
+            self.daemon = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        daemon = self.daemon
+
+        def is_ready() -> bool:
+            assert daemon.poll() is None, f"the daemon ended at its start: {self.log.read_text()[-2000:]}"
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                if probe.connect_ex(str(self.root / "recorder.sock")):  # httpx leaks the socket of a refused connection
+                    return False
+            return self.live.get("/api/health").status_code == httpx.codes.OK
+
+        eventually(is_ready, "the daemon answers on its socket", timeout_s=timeout_s)
+
+    def stop(self, *, timeout_s: float = 25.0) -> int:
+        """End the daemon with SIGTERM and return its exit code."""
+        assert self.daemon is not None
+        self.daemon.terminate()
+        return self.daemon.wait(timeout_s)
+
+    def kill(self) -> float:
+        """End the daemon with SIGKILL; returns the moment (monotonic)."""
+        assert self.daemon is not None
+        self.daemon.send_signal(signal.SIGKILL)
+        moment = time.monotonic()
+        self.daemon.wait(10)
+        return moment
+
+    def close(self) -> None:
+        """End what runs. Idempotent."""
+        self.live.close()
+        if self.daemon is not None and self.daemon.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.daemon.kill()
+                self.daemon.wait(10)
+
+    @property
+    def said(self) -> str:
+        """What the daemon wrote to its log."""
+        return self.log.read_text()
+
+    # --- the command line
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command of `recorder` to its end, whatever that is."""
+        return subprocess.run(
+            [*_COMMAND, *words], capture_output=True, text=True, timeout=60, check=False, input=stdin, cwd=ROOT
+        )
+
+    def recorder(self, *words: str) -> str:
+        """Run a command that must succeed; returns its output."""
+        done = self.run(*words)
+        assert done.returncode == 0, f"recorder {words[0]}: exit {done.returncode}: {done.stderr[-2000:]}"
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        """Run a command in this home with ``--json`` and return its document."""
+        return json.loads(self.recorder(*words, "-C", str(self.root), "--json"))
+
+    def as_admin(self) -> tuple[str, ...]:
+        """Return the options that say who acts."""
+        return ("--as", ADMIN, "--password-file", str(self.password_file))
+
+    # --- calls and recordings
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the recorded calls in progress."""
+        found: list[dict[str, Any]] = self.live.get("/api/calls").raise_for_status().json()["calls"]
+        return found
+
+    def health(self) -> dict[str, Any]:
+        """Return what the daemon says of itself."""
+        found: dict[str, Any] = self.live.get("/api/health").raise_for_status().json()
+        return found
+
+    def act(self, path: str, **body: str) -> httpx.Response:
+        """Post an act to the daemon's socket, as a person when ``by`` is given."""
+        by = body.pop("by", "")
+        return self.live.post(path, json=body, headers={"X-Recorder-Actor": by} if by else {})
+
+    def rows(self, **search: Any) -> list[dict[str, Any]]:
+        """Return rows of the index, newest first, as `recorder find --json` would."""
+        from recorder import config  # noqa: PLC0415 - only tests that ask pay for it
+        from recorder.home import Home  # noqa: PLC0415
+        from recorder.opening import open_index  # noqa: PLC0415
+        from storage.rows import row_to_json  # noqa: PLC0415
+        from storage.types import Search  # noqa: PLC0415
+
+        index = open_index(Home(self.root), config.read(self.config))
+        try:
+            return [row_to_json(row) for row in index.find(Search(**{"limit": 1000, **search}))]
+        finally:
+            index.close()
+
+    def row_of(self, caller: str, *, timeout_s: float = 6.0) -> dict[str, Any]:
+        """Wait until the call from a number is filed; returns its one row."""
+        rows = eventually(lambda: self.rows(number=caller), f"the call from {caller} is filed", timeout_s=timeout_s)
+        assert len(rows) == 1, f"{len(rows)} rows of one call"
+        return rows[0]
+
+    def copy(self, recording: str) -> tuple[bytes, bytes, dict[str, Any]]:
+        """Export a recording byte-exact; returns left and right channel and what the command said."""
+        path = self.root.parent / f"{recording}.wav"
+        said = self.json(
+            "export", recording, "--format", "g711", "-o", str(path), *self.as_admin(), "--reason", "checking accuracy"
+        )
+        left, right, law = wave_channels(path.read_bytes())
+        return left, right, {**said, "law": law}
+
+
+def wave_channels(content: bytes) -> tuple[bytes, bytes, str]:
+    """Return the two channels of a stereo WAV of G.711 and its law, by its RIFF chunks; fails if it is another kind."""
+    assert (content[:4], content[8:12]) == (b"RIFF", b"WAVE")
+    assert int.from_bytes(content[4:8], "little") == len(content) - 8
+    at, form, data = 12, b"", b""
+    while at < len(content):
+        name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+        chunk = content[at + 8 : at + 8 + size]
+        form, data = (chunk if name == b"fmt " else form), (chunk if name == b"data" else data)
+        at += 8 + size + size % 2
+    kind, channels, rate = (int.from_bytes(form[i:j], "little") for i, j in ((0, 2), (2, 4), (4, 8)))
+    assert (channels, rate) == (2, 8000)
+    return data[0::2], data[1::2], {6: "alaw", 7: "ulaw"}[kind]
+
+
+@contextmanager
+def recorder_home(folder: Path, *, is_started: bool = True, **options: Any) -> Iterator[RecorderHome]:
+    """Make a home and, unless told otherwise, start its daemon; ends it whatever happens."""
+    home = RecorderHome(folder, **options)
+    try:
+        if is_started:
+            home.start()
+        yield home
+    finally:
+        home.close()

@@ -1,0 +1,219 @@
+"""Voices: parties on loopback that stream known G.711 every 20 ms, press keys, and keep whatever they hear.
+
+Every byte of a voice is its own: the stream is pseudo-random, so that sixteen bytes tell where in it they are from.
+One thread serves every voice of a `Studio`, paced to absolute deadlines.
+"""
+
+import heapq
+import itertools
+import random
+import select
+import socket
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from audio.rtp import MalformedPacketError, RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
+from tests.helpers.sip_peer import Media
+
+PCMU, PCMA, EVENT = 0, 8, 101
+FRAME = 160
+TICKS_PER_S = 8000
+STREAM_S = 40
+_KEYS = "0123456789*#ABCD"
+_seeds = itertools.count(1)
+_NEVER_SILENT = bytes(0x54 if code == 0xD5 else 0x7E if code == 0xFF else code for code in range(256))
+"""A voice never says the byte that stands for silence: every byte that was kept can be told from one that was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A packet that arrived, and when (monotonic seconds)."""
+
+    at_s: float
+    packet: RtpPacket
+
+
+class Voice:
+    """One party's RTP. Commands are safe from any thread; ``sent`` and ``heard`` only grow.
+
+    Attributes:
+        stream: What it says, one byte a tick; tick n is at RTP timestamp ``first_timestamp + n``.
+        sent: Tick and monotonic time of every audio frame that was sent.
+        heard: What arrived.
+    """
+
+    def __init__(self, studio: "Studio", *, law: int = PCMA, stream: bytes | None = None) -> None:
+        self.socket = _even_port()
+        self.port: int = self.socket.getsockname()[1]
+        self.law = law
+        self.stream = stream or random.Random(next(_seeds)).randbytes(STREAM_S * TICKS_PER_S).translate(_NEVER_SILENT)
+        self.remote: tuple[str, int] | None = None
+        self.sent: list[tuple[int, float]] = []
+        self.heard: list[Heard] = []
+        self.pressed: list[tuple[str, int, int]] = []
+        """Key, first tick and tick after the last, of every key that was pressed."""
+        self._studio = studio
+        self.first_timestamp, self._sequence, self._ssrc = 4_294_900_000, 65_500, 0x5000_0000 + self.port
+        self._tick = 0
+        self._keys: deque[tuple[str, int]] = deque()
+        self._key: tuple[str, int, int] | None = None
+        self._is_talking = False
+
+    def media(self, **changes: object) -> Media:
+        """Return its SDP."""
+        formats = ((self.law, f"{'PCMA' if self.law == PCMA else 'PCMU'}/8000"), (EVENT, "telephone-event/8000"))
+        return Media(**{"ip": "127.0.0.1", "port": self.port, "formats": formats, **changes})  # type: ignore[arg-type]
+
+    def talk(self, remote: tuple[str, int] | None) -> None:
+        """Begin, or go on, to stream to an address."""
+        assert remote is not None, "the far side has not said where it wants its audio"
+        self.remote = remote
+        if not self._is_talking:
+            self._is_talking = True
+            self._studio.begin(self)
+
+    def hush(self) -> None:
+        """Stop streaming; the clock of the stream stops with it."""
+        self._is_talking = False
+
+    def press(self, keys: str, *, ms: int = 100) -> None:
+        """Press keys one after another with 60 ms between them; events take the place of audio (RFC 4733)."""
+        for key in keys:
+            self._keys.append((key, ms))
+
+    def tick_at(self, moment_s: float) -> int:
+        """Return the first tick of the frame that was sent last before a moment."""
+        before = [tick for tick, at_s in self.sent if at_s <= moment_s]
+        assert before, "nothing was sent by then"
+        return before[-1]
+
+    def heard_audio(self, since_s: float = 0.0) -> list[Heard]:
+        """Return the audio packets that arrived since a moment, in order of their time stamps."""
+        found = [one for one in list(self.heard) if one.packet.payload_type != EVENT and one.at_s >= since_s]
+        return sorted(found, key=lambda one: (one.packet.timestamp - found[0].packet.timestamp) % (1 << 32))
+
+    def heard_keys(self, since_s: float = 0.0) -> str:
+        """Return the keys that arrived as events, each once, in order."""
+        keys: dict[int, str] = {}
+        for one in list(self.heard):
+            if one.packet.payload_type == EVENT and one.at_s >= since_s:
+                keys.setdefault(one.packet.timestamp, _KEYS[one.packet.payload[0]])
+        return "".join(keys.values())
+
+    # --- the studio's thread
+
+    def send_frame(self, now_s: float) -> bool:
+        """Send what is due; tells whether the voice goes on."""
+        if not self._is_talking or self.remote is None or self._tick + FRAME > len(self.stream):
+            self._is_talking = False
+            return False
+        if self._key is None and self._keys:
+            key, ms = self._keys.popleft()
+            self._key = (key, self._tick, ms * 8)
+        if self._key is None:
+            self._send(self.law, self._tick, self.stream[self._tick : self._tick + FRAME])
+            self.sent.append((self._tick, now_s))
+        else:
+            self._send_key(*self._key)
+        self._tick += FRAME
+        return True
+
+    def _send_key(self, key: str, start: int, ticks: int) -> None:
+        held = self._tick - start + FRAME
+        if held <= ticks:
+            self._send_event(key, start, held, is_end=False)
+        if held == ticks:
+            self.pressed.append((key, start, start + ticks))
+            for _ in range(3):
+                self._send_event(key, start, ticks, is_end=True)
+        elif held >= ticks + 3 * FRAME:  # the pause after a key, without audio too
+            self._key = None
+
+    def _send_event(self, key: str, start: int, duration: int, *, is_end: bool) -> None:
+        event = TelephoneEvent(event=_KEYS.index(key), is_end=is_end, volume=10, duration=duration)
+        self._send(EVENT, start, build_event(event))
+
+    def _send(self, payload_type: int, tick: int, payload: bytes) -> None:
+        packet = RtpPacket(
+            payload_type=payload_type,
+            sequence=self._sequence % 65536,
+            timestamp=(self.first_timestamp + tick) % (1 << 32),
+            ssrc=self._ssrc,
+            payload=payload,
+        )
+        self._sequence += 1
+        assert self.remote is not None
+        self.socket.sendto(build_rtp(packet), self.remote)
+
+    def take(self, now_s: float) -> None:
+        """Keep a packet that arrived."""
+        try:
+            packet = parse_rtp(self.socket.recv(4096))
+        except (BlockingIOError, ConnectionError, MalformedPacketError):
+            return
+        self.heard.append(Heard(now_s, packet))
+
+
+class Studio:
+    """Serves voices; a context manager that owns their sockets and its thread."""
+
+    def __init__(self) -> None:
+        self._voices: list[Voice] = []
+        self._due: list[tuple[float, int, Voice]] = []
+        self._order = itertools.count()
+        self._begun: deque[Voice] = deque()
+        self._poller = select.poll()
+        self._by_fd: dict[int, Voice] = {}
+        self._must_end = False
+        self._thread = threading.Thread(target=self._run, name="studio", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._must_end = True
+        self._thread.join()
+        for voice in self._voices:
+            voice.socket.close()
+
+    def voice(self, *, law: int = PCMA, stream: bytes | None = None) -> Voice:
+        """Return a new voice, silent until it is told where to talk to."""
+        voice = Voice(self, law=law, stream=stream)
+        self._voices.append(voice)
+        self._by_fd[voice.socket.fileno()] = voice
+        self._poller.register(voice.socket, select.POLLIN)
+        return voice
+
+    def begin(self, voice: Voice) -> None:
+        """Send its first frame soon, and one every 20 ms from then on."""
+        self._begun.append(voice)
+
+    def _run(self) -> None:
+        while not self._must_end:
+            for fd, _ in self._poller.poll(4):
+                self._by_fd[fd].take(time.monotonic())
+            now_s = time.monotonic()
+            while self._begun:
+                heapq.heappush(self._due, (now_s, next(self._order), self._begun.popleft()))
+            while self._due and self._due[0][0] <= now_s:
+                due_s, _, voice = heapq.heappop(self._due)
+                if voice.send_frame(time.monotonic()):
+                    heapq.heappush(self._due, (due_s + FRAME / TICKS_PER_S, next(self._order), voice))
+
+
+def _even_port() -> socket.socket:
+    while True:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        opened.bind(("127.0.0.1", 0))
+        if opened.getsockname()[1] % 2 == 0:
+            opened.setblocking(False)
+            return opened
+        opened.close()

@@ -1,0 +1,171 @@
+"""Changes in mid-call: hold in its three forms, another codec, digits by INFO; and a notice that was not heard."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.helpers.exactness import heard_frames, kept_of
+from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.recorder_home import eventually
+from tests.helpers.sip_peer import Call, Media
+from tests.helpers.voices import PCMU
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("hold"), edits=(("erase_s = 3.0", "erase_s = 0.3"),)) as made:
+        yield made
+
+
+def re_offer(call: Call, media: Media) -> bytes:
+    """Send a re-INVITE, wait for its 200, and return the answer's SDP."""
+    before = len(call.replies_to("INVITE"))
+    call.offer(media)
+    call.wait_for(lambda c: len(c.replies_to("INVITE")) > before)
+    assert call.replies_to("INVITE")[-1] == 200
+    return call.remote_body
+
+
+@pytest.mark.parametrize("form", ["sendonly", "inactive", "0.0.0.0"])
+def test_hold_is_passed_on_and_taken_back(lines: Exchange, form: str) -> None:
+    talk = lines.call()
+    recording = talk.join()
+    talk.talk_for(0.4)
+    second = talk.wait_second()
+    held = talk.left.media(version=2, **({"ip": form} if form == "0.0.0.0" else {"direction": form}))
+    answer = re_offer(talk.first, held)
+    if form != "0.0.0.0":  # RFC 2543's hold says nothing of directions
+        assert {"sendonly": b"a=recvonly", "inactive": b"a=inactive"}[form] in answer
+    second.wait_for(lambda c: len(c.requests("INVITE")) == 2)
+    offered = second.requests("INVITE")[1].body
+    assert (b"a=inactive" if form == "inactive" else b"a=sendonly") in offered
+    eventually(lambda: quiet_since(talk), "nothing goes to the side that holds", timeout_s=3)
+    talk.talk_for(0.3)
+    assert talk.wait_phase("joined")["id"] == recording, "a hold is no end"
+
+    re_offer(talk.first, talk.left.media(version=3))
+    second.wait_for(lambda c: len(c.requests("INVITE")) == 3)
+    assert b"a=sendrecv" in second.requests("INVITE")[2].body
+    resumed_s = time.monotonic()
+    eventually(lambda: len(heard_frames(talk.left, talk.right, since_s=resumed_s)) > 10, "the caller hears again")
+    eventually(lambda: len(heard_frames(talk.right, talk.left, since_s=resumed_s)) > 10, "the officer hears again")
+    row = talk.hang_up()
+    assert (row["id"], row["outcome"]) == (recording, "recorded")
+    left, right, _ = lines.home.copy(recording)
+    kept_of(left, talk.left)
+    kept_of(right, talk.right)
+
+
+def quiet_since(talk: Talk) -> bool:
+    """Tell whether nothing came to the caller for 100 ms, all ports open."""
+    return bool(talk.left.heard) and time.monotonic() - talk.left.heard[-1].at_s > 0.1
+
+
+def test_a_hold_by_the_officer_is_passed_on_too(lines: Exchange) -> None:
+    talk = lines.call()
+    talk.join()
+    talk.talk_for(0.5)
+    second = talk.wait_second()
+    re_offer(second, replace(second.media, direction="sendonly", version=2))
+    talk.first.wait_for(lambda c: len(c.requests("INVITE")) == 1)
+    assert b"a=sendonly" in talk.first.requests("INVITE")[0].body
+    talk.talk_for(0.3)
+    re_offer(second, replace(second.media, direction="sendrecv", version=3))
+    talk.first.wait_for(lambda c: len(c.requests("INVITE")) == 2)
+    assert b"a=sendrecv" in talk.first.requests("INVITE")[1].body
+    talk.talk_for(0.5)
+    row = talk.hang_up()
+    assert (row["outcome"], row["reason"]) == ("recorded", "caller_hung_up")
+
+
+def test_an_empty_re_invite_gets_our_offer(lines: Exchange) -> None:
+    talk = lines.call()
+    talk.join()
+    talk.first.offer(None)
+    talk.first.wait_for(lambda c: len(c.replies_to("INVITE")) == 2)
+    assert b"a=sendrecv" in talk.first.remote_body
+    assert b"PCMA" in talk.first.remote_body
+    again_s = time.monotonic()
+    eventually(lambda: len(heard_frames(talk.left, talk.right, since_s=again_s)) > 10, "the call goes on")
+    talk.hang_up()
+
+
+def test_a_change_to_mu_law_is_bridged_and_recorded_in_its_place(lines: Exchange) -> None:
+    talk = lines.call()
+    recording = talk.join()
+    talk.talk_for(0.5)
+    answer = re_offer(talk.first, talk.left.media(formats=((0, "PCMU/8000"), (101, "telephone-event/8000")), version=2))
+    assert b"PCMU" in answer
+    talk.left.law = PCMU
+    changed_s = time.monotonic()
+    talk.talk_for(0.5)
+    assert talk.right.heard_audio(changed_s)[-1].packet.payload_type == 8, "the officer goes on with A-law"
+    row = talk.hang_up()
+    assert row["outcome"] == "recorded"
+    left, right, said = lines.home.copy(recording)
+    assert said["law"] == "alaw"
+    assert len(kept_of(right, talk.right).spans) == 1, "the other side does not notice"
+    start = next(tick for tick, at_s in talk.left.sent if at_s > changed_s - 0.4)
+    where = left.find(talk.left.stream[start : start + 160])
+    assert where >= 0, "what was said in A-law is as it was said"
+    silent = sum(value == 0xD5 for value in left[where : where + 6000])
+    assert silent < 400, "what was said in mu-law follows without a gap"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), ("application/dtmf", b"5")],
+)
+def test_a_callers_digit_by_info_is_passed_on_and_silenced(lines: Exchange, content_type: str, body: bytes) -> None:
+    talk = lines.call()
+    recording = talk.join()
+    talk.talk_for(1.2)
+    talk.first.request("INFO", body, content_type)
+    talk.first.wait_for(lambda c: c.replies_to("INFO") == [200])
+    second = talk.wait_second()
+    second.wait_for(lambda c: [m.body for m in c.requests("INFO")] == [body])
+    info_s = time.monotonic()
+    talk.talk_for(1.0)
+    talk.hang_up()
+    left, right, _ = lines.home.copy(recording)
+    for kept in (kept_of(left, talk.left), kept_of(right, talk.right)):
+        assert kept.bytes_between(info_s - 0.3, info_s + 0.2) == 0
+        assert kept.bytes_between(info_s - 2, info_s - 1) > 0
+        assert len(kept.spans) == 2
+
+
+def wait_state(talk: Talk, state: str) -> None:
+    """Wait until the recording is in a state."""
+    eventually(lambda: (call := talk.live) and call["state"] == state, f"the recording is {state}")
+
+
+def test_the_officers_keys_work_by_info(lines: Exchange) -> None:
+    talk = lines.call()
+    talk.join()
+    second = talk.wait_second()
+    for key, state in (("1", "paused"), ("2", "recording")):
+        for signal in ("*", key):
+            second.request("INFO", f"Signal={signal}\r\nDuration=160\r\n".encode(), "application/dtmf-relay")
+        wait_state(talk, state)
+    assert talk.first.requests("INFO") == [], "the caller sees nothing of it"
+    talk.hang_up()
+
+
+def test_a_notice_interrupted_by_a_hold_blocks_the_recording_and_not_the_call(lines: Exchange) -> None:
+    talk = lines.call()
+    talk.begin()
+    talk.wait_phase("notice")
+    eventually(lambda: len(talk.left.heard) > 5, "the notice is heard")
+    re_offer(talk.first, talk.left.media(direction="inactive", version=2))
+    eventually(lambda: quiet_since(talk), "nothing is sent to a caller on hold")
+    re_offer(talk.first, talk.left.media(version=3))
+    call = talk.join()
+    found = talk.wait_phase("joined")
+    assert (found["is_recorded"], found["state"]) == (False, "blocked")
+    eventually(lambda: len(heard_frames(talk.left, talk.right)) > 10, "they talk all the same")
+    row = talk.hang_up()
+    assert (row["outcome"], row["reason"], row["path"]) == ("blocked", "notice_not_heard", None)
+    assert row["notice"]["complete"] is False
+    assert not list(lines.home.root.rglob(f"{call}.*"))
