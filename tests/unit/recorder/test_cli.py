@@ -281,21 +281,10 @@ def test_what_takes_a_person_says_so(home: Path, arguments: list[str], monkeypat
 def test_a_wrong_password_is_refused_and_in_the_audit_log(home: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("not the password at all\n")
-    arguments = [
-        "export",
-        "x",
-        "-o",
-        tmp_path / "copy.wav",
-        "--as",
-        "founder",
-        "--password-file",
-        wrong,
-        "--reason",
-        "test",
-    ]
-    result = run(*arguments, "-C", home)
+    copy = tmp_path / "copy.wav"
+    result = run("export", "x", "-o", copy, "--as", "founder", "--password-file", wrong, "--reason", "test", "-C", home)
     assert result.exit_code == 1
-    assert not (tmp_path / "copy.wav").exists()
+    assert not copy.exists()
     last = json.loads((home / "audit" / "audit.log").read_text().splitlines()[-1])
     assert last["actor"] == "founder"
     assert "refused" in last["act"] or "failed" in last["act"]
