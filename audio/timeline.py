@@ -15,6 +15,8 @@ STALE_AFTER = 8000
 """Ticks of silence after which the stream before the current one may come back."""
 DECAY = 2000
 """The envelope sinks one tick in so many: 500 ppm."""
+RUN_AWAY = 1000
+"""No clock is faster than the call's by more than one tick in so many."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Timeline:
         self.epoch: Epoch | None = None
         self._previous_ssrc: int | None = None
         self._last_here = 0
+        self._began_lead = 0
         self._env_value = 0
         self._env_here = 0
 
@@ -60,11 +63,12 @@ class Timeline:
 
     def expect(self, ssrc: int, timestamp: int, here: int) -> int | None:
         """Return the position of ``timestamp`` in the running epoch, or None; no state changes."""
-        if self.epoch is None or self.epoch.ssrc != ssrc:
+        if self.epoch is None or self.began_here is None or self.epoch.ssrc != ssrc:
             return None
         position = self.epoch.ref_pos + ticks_between(self.epoch.ref_ts, timestamp)
         envelope = self.envelope(here)
-        return position if envelope - BEHIND <= position - here <= envelope + AHEAD else None
+        most = self._began_lead + BEHIND + max(here - self.began_here, 0) // RUN_AWAY
+        return position if envelope - BEHIND <= position - here <= min(envelope + AHEAD, most) else None
 
     def place(self, ssrc: int, timestamp: int, length: int, here: int) -> Placement | None:
         """Place ``length`` ticks of audio that arrived at ``here``; None if the packet is dropped, state unchanged."""
@@ -94,4 +98,5 @@ class Timeline:
             self._previous_ssrc = self.epoch.ssrc
         self.epoch = Epoch(ssrc, timestamp, position)
         self.began_here = here
+        self._began_lead = position - here
         self._env_value, self._env_here = position - here, here

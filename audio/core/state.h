@@ -171,7 +171,7 @@ struct channel {
     int64_t edge;
     uint8_t has_epoch, has_before, has_candidate, has_window;
     uint32_t ssrc, ssrc_before, ref_ts;
-    int64_t ref_pos, next_pos, last_here, began_here;
+    int64_t ref_pos, next_pos, last_here, began_here, began_lead;
     int64_t longest; /* ticks of the longest payload so far */
     int64_t env_value, env_here;
     struct spans spans;
@@ -215,7 +215,7 @@ struct thread {
 
 struct core {
     int thread_count, lock_memory;
-    int64_t dead_rtp_ns;
+    int64_t dead_rtp_ns, gather_ns;
     atomic_int is_stopping, is_closed;
     int is_started;
     pthread_mutex_t life; /* start and close */

@@ -5,6 +5,7 @@
 #define BEHIND 32000
 #define STALE_AFTER 8000
 #define DECAY 2000
+#define RUN_AWAY 1000 /* no clock is faster than the call's by more than one tick in so many */
 #define ANCHOR_EVERY 8000
 
 int64_t envelope(const struct channel *channel, int64_t here)
@@ -20,8 +21,9 @@ int timeline_expect(const struct channel *channel, uint32_t ssrc, uint32_t ts, i
     if (!channel->has_epoch || channel->ssrc != ssrc)
         return 0;
     *position = channel->ref_pos + (int32_t)(ts - channel->ref_ts);
-    int64_t lead = *position - here, env = envelope(channel, here);
-    return env - BEHIND <= lead && lead <= env + AHEAD;
+    int64_t lead = *position - here, env = envelope(channel, here), age = here - channel->began_here;
+    int64_t most = channel->began_lead + BEHIND + (age > 0 ? age / RUN_AWAY : 0);
+    return env - BEHIND <= lead && lead <= env + AHEAD && lead <= most;
 }
 
 static void begin_epoch(struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t position, int64_t here)
@@ -35,6 +37,7 @@ static void begin_epoch(struct channel *channel, uint32_t ssrc, uint32_t ts, int
     channel->ref_ts = ts;
     channel->ref_pos = position;
     channel->began_here = here;
+    channel->began_lead = position - here;
     channel->env_value = position - here;
     channel->env_here = here;
 }
