@@ -1,7 +1,8 @@
 """Invariant: nothing captured in [close - erase, open] is ever handed out; what was captured well outside is.
 
 Independent of the algorithm: each sample is marked by when it was captured on the model's own clock. Delay is what
-a packet has above the fastest way through the network; one packet in 25 takes that way.
+a packet has above the fastest way through the network; one packet in 25, and two in every second, take that way: the
+gate trusts a stream's clock after a second (SETTLED).
 """
 
 import random
@@ -49,10 +50,11 @@ def packets_of(scenario: Scenario, rng: random.Random) -> list[tuple[int, int, i
     """Return (arrival, ssrc, timestamp, payload) by arrival."""
     packets = []
     ssrc, offset = 1, rng.randrange(1 << 32)
+    fast = min(25, 4000 // scenario.ptime)
     for number, start in enumerate(range(0, scenario.length, scenario.ptime)):
         if any(start - scenario.ptime < at <= start for at in scenario.restarts):
             ssrc, offset = ssrc + 1, rng.randrange(1 << 32)
-        delay = 0 if number % 25 == 24 else rng.randrange(scenario.jitter + 1)
+        delay = 0 if number % fast == fast - 1 else rng.randrange(scenario.jitter + 1)
         payload = bytes(mark(captured, scenario) for captured in range(start, start + scenario.ptime))
         timestamp = (start + offset) % (1 << 32)
         packets.append((start + scenario.ptime + delay, ssrc, timestamp, payload))
