@@ -88,29 +88,44 @@ class Index:
 
     Args:
         url: SQLAlchemy URL, `sqlite_url` for a file. Tables are made where they are missing.
+        is_deferred: Do not touch the database before it is needed, and try again each time until it can be used: calls
+            must go on, and the daemon must start, while it is down or the disk is full.
 
     Raises:
         StorageError: The database was made by a newer program.
         sqlalchemy.exc.SQLAlchemyError: It cannot be reached; so for every method.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url, hide_parameters=True)
-        if self._engine.dialect.name == "sqlite":
+    def __init__(self, url: str, *, is_deferred: bool = False) -> None:
+        self._made = sa.create_engine(url, hide_parameters=True)
+        self._is_ready = False
+        if self._made.dialect.name == "sqlite":
+            sa.event.listen(self._made, "connect", _set_up_sqlite)
+        if not is_deferred:
+            self._prepare()
+
+    @property
+    def _engine(self) -> sa.Engine:
+        if not self._is_ready:
+            self._prepare()
+        return self._made
+
+    def _prepare(self) -> None:
+        if self._made.dialect.name == "sqlite":
             self._prepare_file()
-            sa.event.listen(self._engine, "connect", _set_up_sqlite)
-        _metadata.create_all(self._engine)
+        _metadata.create_all(self._made)
         self._check_version()
+        self._is_ready = True
 
     def _prepare_file(self) -> None:
-        name = self._engine.url.database
+        name = self._made.url.database
         if name and name != ":memory:":
             path = Path(name)
             make_folder(path.parent)
             path.touch(mode=0o600)
 
     def _check_version(self) -> None:
-        with self._engine.begin() as connection:
+        with self._made.begin() as connection:
             found = connection.execute(sa.select(_schema.c.version)).scalar()
             if found is None:
                 connection.execute(_schema.insert().values(id=1, version=SCHEMA_VERSION))
@@ -131,6 +146,8 @@ class Index:
         Raises:
             NotFoundError: None fits, or more than one.
         """
+        if not id_or_prefix.isascii():
+            raise NotFoundError("no recording has an id like this")
         column = _recordings.c.id
         with self._engine.connect() as connection:
             found = connection.execute(_recordings.select().where(column == id_or_prefix)).one_or_none()
@@ -170,7 +187,7 @@ class Index:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._engine.dispose()
+        self._made.dispose()
 
 
 def _columns(row: RecordingRow) -> dict[str, Any]:

@@ -104,3 +104,25 @@ def test_two_processes_share_the_file(index: Index, tmp_path: Path) -> None:
     other.save(row(5))
     assert index.get(row(5).id) == row(5)
     assert (tmp_path / "index.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_a_deferred_index_waits_for_its_database(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "database"
+    in_the_way.write_text("no folder")
+    path = in_the_way / "index.sqlite"
+    with pytest.raises(OSError, match="database"):
+        Index(sqlite_url(path))
+    index = Index(sqlite_url(path), is_deferred=True)
+    with pytest.raises(OSError, match="database"):
+        index.save(row(1))
+    in_the_way.unlink()
+    index.save(row(1))
+    assert index.get(row(1).id) == row(1)
+    assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("prefix", ["\U0010ffff", "2026\ud7ff", "2026\x7f"])
+def test_a_prefix_that_no_id_has_is_not_found(index: Index, prefix: str) -> None:
+    index.save(row(1))
+    with pytest.raises(NotFoundError):
+        index.get(prefix)
