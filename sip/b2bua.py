@@ -7,7 +7,7 @@ What happens inside a leg is `sip.dialog`'s. Knows sippy; see `sip.reactor`.
 import itertools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sip.dialog import Leg
 from sip.events import (
@@ -130,11 +130,13 @@ class SipEndpoint:
         """Begin to send OPTIONS to a target."""
         self._watch.add(target)
 
-    def close(self) -> None:
-        """End all legs and close the socket."""
+    def close(self, *, keep: Collection[LegId] = ()) -> None:
+        """End all legs but those to be kept, and close the socket."""
         self._watch.close()
         for leg in list(self._legs.values()):
-            leg.close()
+            if leg.id not in keep:
+                leg.close()
+        self._legs.clear()
         self._transport.close()
 
     # -- messages

@@ -4,7 +4,7 @@ Pure: no socket, no sippy. A *leg* is one dialog between us and one peer; the ap
 calls. Every value here is made on, and stays on, the call thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NewType, Protocol
 
@@ -283,5 +283,9 @@ class Endpoint(Protocol):
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""
 
-    def close(self) -> None:
-        """Close the sockets. Legs that still exist are ended first, with BYE, CANCEL or 503."""
+    def close(self, *, keep: Collection[LegId] = ()) -> None:
+        """Close the sockets. Legs that still exist are ended first, with BYE, CANCEL or 503.
+
+        Args:
+            keep: Legs to be left as they are: their media does not come here, so that they outlive us.
+        """

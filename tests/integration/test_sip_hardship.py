@@ -58,3 +58,22 @@ def test_offered_contact_with_a_name(shared: Any, peer: Any) -> None:
     peer.request("ACK")
     shared.do("hang_up", leg=leg)
     peer.respond(peer.expect("BYE"), 200)
+
+
+def test_closing_leaves_the_legs_that_are_kept() -> None:
+    with (
+        sip_process.EndpointProcess() as own,
+        sip_process.Peer(own.address) as kept,
+        sip_process.Peer(own.address) as other,
+    ):
+        legs = []
+        for peer in (kept, other):
+            leg, invite = dialled(own, peer)
+            peer.respond(invite, 200, body=SDP)
+            peer.expect("ACK")
+            own.take("LegAnswered")
+            legs.append(leg)
+        own.do("close", keep=legs[:1])
+        other.expect("BYE")
+        own.close()  # and so does the second close, when the process ends
+        kept.nothing(0.5)
