@@ -43,10 +43,17 @@ class NoticeStore:
         return self._folder / "catalogue.json"
 
     def versions(self) -> list[dict[str, Any]]:
-        """Return every version of every message, oldest first."""
+        """Return every version of every message, oldest first.
+
+        Raises:
+            NoticeError: The catalogue is there and cannot be read.
+        """
         if not self._catalogue.exists():
             return []
-        listed: list[dict[str, Any]] = json.loads(self._catalogue.read_text())
+        try:
+            listed: list[dict[str, Any]] = json.loads(self._catalogue.read_text())
+        except (OSError, ValueError) as error:
+            raise NoticeError(f"{self._catalogue} cannot be read: {error}") from error
         return listed
 
     def put(self, name: str, source: Path, *, by: str) -> Message:

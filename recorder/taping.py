@@ -291,7 +291,8 @@ class Taping:
         except (OSError, VaultError) as error:
             _log.error("recording %s is left to `recorder recover`: %s", row.id, error)
             self._works.alarm(fault_of(error))
-            return replace(row, outcome=Outcome.PARTIAL, reason=fault_of(error))
+            kept = Outcome.FAILED if row.outcome is Outcome.FAILED else Outcome.PARTIAL
+            return replace(row, outcome=kept, reason=fault_of(error))
         return replace(row, path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
 
 

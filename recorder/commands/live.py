@@ -13,7 +13,6 @@ from recorder.commands.shared import (
     PasswordOption,
     ReasonOption,
     fail,
-    load_home,
     permit,
     print_json,
     print_table,
@@ -29,8 +28,8 @@ ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N",
 
 
 def _ask(root: Path, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN401 - JSON
-    home, _ = load_home(root)
-    with LiveClient(home.socket) as client:
+    # Not through the configuration: a mistake in the file must not keep anybody from pausing a call.
+    with LiveClient(Home(root.resolve()).socket) as client:
         try:
             return question(client)
         except (DaemonUnavailableError, DaemonRefusedError) as error:
@@ -91,7 +90,7 @@ def opt_out(
     json: JsonOption = False,
 ) -> None:
     """Stop recording for the rest of a call; it cannot be undone. Takes a manager and a reason."""
-    found, _ = load_home(home)
+    found = Home(home.resolve())
     person = sign_in(found, name, password_file, "an opt-out")
     target = call or extension or ""
     permit(found, Act.OPT_OUT, person, reason=reason, subject=target, operator=None, details={})
@@ -108,7 +107,7 @@ def _act(
     root: Path,
     json: bool,
 ) -> None:
-    home, _ = load_home(root)
+    home = Home(root.resolve())
     actor, authority = "", "officer"
     if name is not None:
         person = sign_in(home, name, password_file, f"to {act} as somebody")

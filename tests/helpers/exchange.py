@@ -124,15 +124,19 @@ class Exchange:
         has_offer: bool = True,
     ) -> Talk:
         """Place a call and return at once."""
-        calling = from_number or f"0163296{next(_numbers):04d}"
+        talk = self.expect(from_number or f"0163296{next(_numbers):04d}", laws=laws, answer=answer)
+        ours: Media = talk.left.media(**(media or {}))
+        talk.first = self.caller.invite(
+            self.home.sip, number, from_number=talk.number, media=ours, headers=headers, has_offer=has_offer
+        )
+        return talk
+
+    def expect(self, number: str, *, laws: tuple[int, int] = (PCMA, PCMA), answer: Answer | None = None) -> Talk:
+        """Be ready for a call from a number, which somebody else places."""
         left, right = (self.studio.voice(law=law) for law in laws)
         plan = answer or Answer(after_s=0.05)
-        talk = Talk(self, calling, left, right, replace(plan, media=plan.media or right.media()))
-        self.talks[calling] = talk
-        ours: Media = left.media(**(media or {}))
-        talk.first = self.caller.invite(
-            self.home.sip, number, from_number=calling, media=ours, headers=headers, has_offer=has_offer
-        )
+        talk = Talk(self, number, left, right, replace(plan, media=plan.media or right.media()))
+        self.talks[number] = talk
         return talk
 
     def _answer(self, invite: Message) -> Answer:

@@ -87,8 +87,8 @@ class RecorderHome:
         self.root = folder / "home"
         self.password_file = folder / "password"
         self.password_file.write_text(PASSWORD + "\n")
-        self.sip = ("127.0.0.1", free_port())
-        self.media_ports = free_range(ports)
+        first, last = free_range(ports + 2)
+        self.sip, self.media_ports = ("127.0.0.1", first), (first + 2, last)
         self.log = folder / "daemon.log"
         self.daemon: subprocess.Popen[bytes] | None = None
         self.live = httpx.Client(
@@ -137,6 +137,12 @@ class RecorderHome:
             return self.live.get("/api/health").status_code == httpx.codes.OK
 
         eventually(is_ready, "the daemon answers on its socket", timeout_s=timeout_s)
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        assert self.daemon is not None
+        return self.daemon.pid
 
     def stop(self, *, timeout_s: float = 25.0) -> int:
         """End the daemon with SIGTERM and return its exit code."""
