@@ -84,16 +84,7 @@ def test_an_unknown_command_is_wrong_usage() -> None:
     assert run("no-such-command").exit_code == 2
 
 
-READERS = (
-    ["site-check"],
-    ["calls"],
-    ["find"],
-    ["show", "x"],
-    ["verify", "--all"],
-    ["recover"],
-    ["agents", "list"],
-    ["reload"],
-)
+READERS = (["site-check"], ["find"], ["show", "x"], ["verify", "--all"], ["recover"], ["notice", "list"])
 
 
 @pytest.mark.parametrize("arguments", READERS, ids=" ".join)
@@ -111,6 +102,14 @@ def test_a_mistake_in_the_configuration_is_one_sentence_with_its_line(home: Path
     assert result.exit_code == 2
     assert f"recorder.toml, line {line}: unknown key 'max_cals'" in said(result)
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["calls"], ["pause", "--extension", "2001"], ["resume", "--extension", "2001"]])
+def test_a_mistake_in_the_configuration_keeps_nobody_from_pausing(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "recorder.toml").write_text("nonsense")
+    result = run(*arguments, "-C", tmp_path)
+    assert result.exit_code == 1
+    assert "No daemon is running" in said(result)
 
 
 # --- init
