@@ -15,7 +15,13 @@ class Core:
     """Sockets, legs, taps and media threads of one process."""
 
     def __new__(
-        cls, *, threads: int = 1, max_events: int = 8192, lock_memory: bool = True, dead_rtp_ms: int = 10000
+        cls,
+        *,
+        threads: int = 1,
+        max_events: int = 8192,
+        lock_memory: bool = True,
+        dead_rtp_ms: int = 10000,
+        gather_us: int = 2000,
     ) -> Self: ...
     @property
     def event_fd(self) -> int: ...

@@ -44,7 +44,8 @@ cdef extern from "core.h" nogil:
         int64_t rtcp_malformed
         int64_t late_ticks
         int64_t lost_ticks
-    core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns)
+    core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns,
+                   int64_t gather_ns)
     int core_start(core *)
     void core_close(core *)
     void core_free(core *)
@@ -111,8 +112,9 @@ cdef class Core:
 
     cdef core *core
 
-    def __cinit__(self, *, int threads=1, int max_events=8192, bint lock_memory=True, int dead_rtp_ms=10000):
-        self.core = core_new(threads, max_events, lock_memory, <int64_t>dead_rtp_ms * 1000000)
+    def __cinit__(self, *, int threads=1, int max_events=8192, bint lock_memory=True, int dead_rtp_ms=10000,
+                  int gather_us=2000):
+        self.core = core_new(threads, max_events, lock_memory, <int64_t>dead_rtp_ms * 1000000, <int64_t>gather_us * 1000)
         if self.core is NULL:
             checked(-errno, "Core")
 

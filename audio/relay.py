@@ -66,7 +66,10 @@ class Relay:
             address=options.address, ports=options.ports, quarantine_s=options.quarantine_s, dscp=options.dscp
         )
         self._core = Core(
-            threads=options.threads, lock_memory=options.lock_memory, dead_rtp_ms=round(options.dead_rtp_s * 1000)
+            threads=options.threads,
+            lock_memory=options.lock_memory,
+            dead_rtp_ms=round(options.dead_rtp_s * 1000),
+            gather_us=round(options.gather_ms * 1000),
         )
         self._pairs: dict[LegId, PortPair] = {}
         self._codecs: dict[LegId, Codec] = {}

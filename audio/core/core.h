@@ -48,7 +48,7 @@ struct core_counters {
     int64_t legs, taps, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks;
 };
 
-struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns);
+struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns, int64_t gather_ns);
 int core_start(struct core *core);
 void core_close(struct core *core); /* idempotent; stops the threads, zeroes the rings; sockets stay the caller's */
 void core_free(struct core *core);  /* after core_close, when no other thread can call any more */

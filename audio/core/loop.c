@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@
 #define MAX_THREADS 64
 #define MAX_BATCH 128
 #define HOUSE_NS (250 * NS_PER_MS)
-#define GATHER_NS (1 * NS_PER_MS) /* under load a batch is worth this wait: a wake-up costs as much as a packet */
+#define MAX_GATHER_NS (10 * NS_PER_MS)
 
 int64_t clock_ns(void)
 {
@@ -136,12 +137,12 @@ static int wait_ms(int64_t until_ns)
     return left <= 0 ? 0 : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* Lets packets gather when the last batch is less than GATHER_NS ago; a thread with little to do never waits here. */
-static void gather(int64_t last_ns, int64_t due_ns)
+/* Lets packets gather for gather_ns, or until something is due: a wake-up costs as much as several packets. */
+static void gather(const struct thread *thread, int64_t due_ns)
 {
-    int64_t now = clock_ns(), until = last_ns + GATHER_NS < due_ns ? last_ns + GATHER_NS : due_ns;
-    struct timespec pause = {.tv_nsec = (long)(until - now)};
-    if (until > now)
+    int64_t now = clock_ns(), until = now + thread->core->gather_ns;
+    struct timespec pause = {.tv_nsec = (long)((until < due_ns ? until : due_ns) - now)};
+    if (pause.tv_nsec > 0)
         nanosleep(&pause, NULL);
 }
 
@@ -149,15 +150,17 @@ static void *run(void *argument)
 {
     struct thread *thread = argument;
     struct epoll_event events[MAX_BATCH];
-    int64_t until_ns = 0, batch_ns = 0, before_ns = INT64_MIN / 2;
+    int64_t until_ns = 0, batch_ns = INT64_MIN / 2;
+    int is_busy = 0;
+    prctl(PR_SET_TIMERSLACK, 1); /* else every wait is 50 us longer */
     while (!thread->core->is_stopping) {
-        if (batch_ns - before_ns < 2 * GATHER_NS)
-            gather(batch_ns, until_ns);
+        if (is_busy)
+            gather(thread, until_ns);
         int count = epoll_wait(thread->epoll, events, MAX_BATCH, wait_ms(until_ns));
         thread_lock(thread);
         thread->asleep_until_ns = 0;
         int64_t now = clock_ns();
-        before_ns = batch_ns;
+        is_busy = count > 1 || now - batch_ns < thread->core->gather_ns / 2; /* with little to do nothing waits */
         batch_ns = now;
         for (int i = 0; i < count; i++) {
             uintptr_t source = (uintptr_t)events[i].data.ptr; /* a leg, lowest bit set for its RTCP; 0: woken */
@@ -194,9 +197,10 @@ static int thread_init(struct core *core, int index)
     return epoll_ctl(thread->epoll, EPOLL_CTL_ADD, thread->wake_fd, &wake);
 }
 
-struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns)
+struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns, int64_t gather_ns)
 {
-    if (threads < 1 || threads > MAX_THREADS || max_events < 1 || dead_rtp_ns < 1) {
+    if (threads < 1 || threads > MAX_THREADS || max_events < 1 || dead_rtp_ns < 1 || gather_ns < 0 ||
+        gather_ns > MAX_GATHER_NS) {
         errno = EINVAL;
         return NULL;
     }
@@ -208,6 +212,7 @@ struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead
     pthread_mutex_init(&core->life, NULL);
     core->lock_memory = lock_memory;
     core->dead_rtp_ns = dead_rtp_ns;
+    core->gather_ns = gather_ns;
     core->events_max = max_events;
     core->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     core->events = calloc((size_t)max_events, sizeof *core->events);
