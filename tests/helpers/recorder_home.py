@@ -79,6 +79,7 @@ class RecorderHome:
         folder: Path,
         *,
         next_hop: str,
+        host: str = "127.0.0.1",
         extensions: Sequence[str] = EXTENSIONS,
         ports: int = 400,
         edits: Edits = (),
@@ -88,7 +89,7 @@ class RecorderHome:
         self.password_file = folder / "password"
         self.password_file.write_text(PASSWORD + "\n")
         first, last = free_range(ports + 2)
-        self.sip, self.media_ports = ("127.0.0.1", first), (first + 2, last)
+        self.sip, self.media_ports = (host, first), (first + 2, last)
         self.log = folder / "daemon.log"
         self.daemon: subprocess.Popen[bytes] | None = None
         self.live = httpx.Client(
@@ -96,7 +97,7 @@ class RecorderHome:
         )
         nominated = [word for extension in extensions for word in ("--extension", extension)]
         self.recorder(
-            "init", str(self.root), "--sip", f"127.0.0.1:{self.sip[1]}", "--next-hop", next_hop, *nominated,
+            "init", str(self.root), "--sip", f"{host}:{first}", "--next-hop", next_hop, *nominated,
             "--media-ports", "{}-{}".format(*self.media_ports), "--console", "off",
             "--admin", ADMIN, "--password-file", str(self.password_file),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -233,6 +234,21 @@ def test_when_ports_are_used_up_999_still_passes_and_others_are_told_when_to_try
         assert talk.wait_phase("joined"), "the others are not touched"
         assert talk.hang_up()["outcome"] == "recorded"
     eventually(lambda: narrow.home.health()["media"]["legs"] == 0, "the ports are given back")
+
+
+def test_999_is_exempt_from_the_limit_of_calls(tmp_path: Path) -> None:
+    with exchange(tmp_path, edits=(("max_calls = 1000", "max_calls = 1"),)) as busy:
+        talk = busy.call()
+        talk.join()
+        one_more = busy.call()
+        one_more.first.wait_ended()
+        assert one_more.first.status == 503
+        emergency = busy.call("999")
+        emergency.first.wait_confirmed()
+        assert emergency.wait_second().invite.uri.startswith("sip:999@")
+        emergency.first.hang_up()
+        talk.hang_up()
+        assert busy.home.rows(number=emergency.number) == []
 
 
 def test_a_second_target_takes_over_within_two_seconds(lines: Exchange, no_reply: str) -> None:

@@ -1,0 +1,136 @@
+"""A soft phone that nobody here wrote calls in, hears the notice, and talks; its tone is found in its channel."""
+
+import math
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from audio.codecs import ALAW_TO_LINEAR, encode
+from audio.types import Codec
+from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, free_port, tone_file
+from tests.helpers.sip_peer import State
+
+BARESIP = shutil.which("baresip")
+MODULES = Path("/usr/lib/baresip/modules")
+PHONE_HZ, OFFICER_HZ = 440, 1100
+TALK_S = 3.0
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.skipif(BARESIP is None or not MODULES.exists(), reason="baresip is not installed"),
+]
+
+CONFIG = """
+module_path {modules}
+module g711.so
+module aufile.so
+module_app account.so
+module_app menu.so
+sip_listen 0.0.0.0:{sip}
+audio_source aufile,{said}
+audio_player aufile,{heard}
+audio_alert aufile,{heard}.alert
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+"""
+NUMBER = "01632960777"
+
+
+@contextmanager
+def baresip(folder: Path, target: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A phone that dials at once and says a sine; what it hears goes to ``folder/heard.wav``."""
+    sip = free_port()
+    said = tone_file(folder / "said.wav", PHONE_HZ, 30)
+    (folder / "accounts").write_text(f"<sip:{NUMBER}@127.0.0.1:{sip}>;regint=0;audio_codecs=PCMA\n")
+    (folder / "config").write_text(
+        CONFIG.format(modules=MODULES, sip=sip, said=said, heard=folder / "heard.wav").lstrip()
+    )
+    with (folder / "baresip.log").open("wb") as log:
+        phone = subprocess.Popen(
+            [str(BARESIP), "-f", str(folder), "-e", f"/dial {target}"], stdin=subprocess.PIPE, stdout=log, stderr=log
+        )
+        try:
+            yield phone
+        finally:
+            phone.terminate()
+            try:
+                phone.wait(5)
+            except subprocess.TimeoutExpired:
+                phone.kill()
+                phone.wait(5)
+            assert phone.stdin is not None
+            phone.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("baresip"), host=own_address()) as made:
+        yield made
+
+
+def own_address() -> str:
+    """Return this machine's own address: baresip knows no other, and says it in its SDP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # nothing is sent: it only asks for the route
+        return str(probe.getsockname()[0])
+
+
+def sine(hz: float, seconds: float) -> bytes:
+    ticks = np.arange(int(8000 * seconds))
+    return encode(Codec.PCMA, (8000 * np.sin(2 * math.pi * hz * ticks / 8000)).astype(np.int16))
+
+
+def seconds_of(samples: NDArray[np.float64], hz: float) -> float:
+    """Return how many seconds of a signal at 8 kHz are this tone, in windows of 50 ms."""
+    found = 0
+    for start in range(0, len(samples) - 400, 400):
+        power = np.abs(np.fft.rfft(samples[start : start + 400] * np.hanning(400))) ** 2
+        near = slice(round(hz / 20) - 3, round(hz / 20) + 4)
+        found += bool(power.sum() > 1e8 and power[near].sum() > 0.8 * power.sum())
+    return found * 0.05
+
+
+def test_baresip_hears_the_notice_and_is_recorded_in_its_channel(lines: Exchange, tmp_path: Path) -> None:
+    talk = lines.expect(NUMBER)
+    talk.right.stream = sine(OFFICER_HZ, 20)
+    with baresip(tmp_path, "sip:2001@{}:{}".format(*lines.home.sip)) as phone:
+        second = talk.wait_second(timeout_s=15)
+        second.wait_for(lambda call: call.state is State.CONFIRMED)
+        talk.right.talk(second.remote_media)
+        recording = talk.wait_phase("joined")["id"]
+        joined_s = time.monotonic()
+        eventually(
+            lambda: time.monotonic() - joined_s > TALK_S and len(talk.right.heard) > 100,
+            "they talk",
+            timeout_s=TALK_S + 2,
+        )
+        phone.terminate()
+        phone.wait(5)
+    second.wait_ended()
+    talk.right.hush()
+    row = lines.home.row_of(NUMBER)
+    assert (row["id"], row["outcome"], row["reason"]) == (recording, "recorded", "caller_hung_up")
+    assert row["notice"]["complete"] is True
+
+    left, right, _ = lines.home.copy(recording)
+    caller, officer = (ALAW_TO_LINEAR[np.frombuffer(channel, np.uint8)].astype(float) for channel in (left, right))
+    assert seconds_of(caller, PHONE_HZ) > TALK_S - 0.5
+    assert seconds_of(caller, OFFICER_HZ) == 0
+    assert seconds_of(officer, OFFICER_HZ) > TALK_S - 0.5
+    assert seconds_of(officer, PHONE_HZ) == 0
+
+    heard, rate = soundfile.read(tmp_path / "heard.wav", dtype="int16")
+    assert rate == 8000
+    assert seconds_of(heard.astype(float), NOTICE_HZ) >= NOTICE_S - 0.15
+    assert seconds_of(heard.astype(float), OFFICER_HZ) > TALK_S - 1
