@@ -12,6 +12,7 @@ import typer
 from audio.prompts import PromptError, speak
 from recorder import config as configuration
 from recorder import config_file
+from recorder.clock import utc_now
 from recorder.commands.shared import (
     HomeOption,
     JsonOption,
@@ -32,8 +33,8 @@ from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
 from recorder.hygiene import LOCKED_BYTES_PER_CALL, LimitError, can_lock, raise_descriptors
 from recorder.notices import NoticeError, NoticeStore, install_shipped
-from recorder.people import PeopleError, count_usable
-from recorder.people_database import AuditNote
+from recorder.people import People, PeopleError, count_usable
+from recorder.people_database import AuditNote, open_people
 from sip.events import Address
 from storage.errors import StorageError
 from storage.index import Index, sqlite_url
@@ -62,8 +63,11 @@ def init(
     decided_by: Annotated[str | None, typer.Option("--decided-by", metavar="NAME", help="Who decided.")] = None,
 ) -> None:
     """Make a recorder's folder: configuration, keys, index, messages, first account. Asks for what is not given."""
-    if folder.exists() and any(folder.iterdir()):
-        fail(f"{folder} is not empty; give a new folder, or remove what is in it", 2)
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            fail(f"{folder} is not empty; give a new folder, or remove what is in it", 2)
+    except OSError as error:
+        fail(f"{folder}: {error.strerror}", 2)
     sip = sip or _ask("--sip", "Where to listen for SIP, IP:PORT", "127.0.0.1:5060")
     next_hop = next_hop or _ask("--next-hop", "Address of the PBX, IP:PORT", "")
     extensions = extension or _ask_extensions()
@@ -129,13 +133,16 @@ def _ports(text: str) -> tuple[int, int]:
 def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
     """Make everything that a recorder's folder holds, or leave with a sentence and an empty folder."""
     now = datetime.now(UTC)
-    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    home.root.chmod(0o700)
-    home.config.touch(mode=0o600)
-    home.config.write_text(config_file.text(answers, now.date()))
     try:
+        home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.root.chmod(0o700)
+    except OSError as error:
+        fail(f"{home.root}: {error.strerror}", 2)
+    try:
+        home.config.touch(mode=0o600)
+        home.config.write_text(config_file.text(answers, now.date()))
         configuration.read(home.config)
-        note = people_of(home).add(answers.admin, password, roles=[Role.ADMIN, Role.DPO])
+        note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=[Role.ADMIN, Role.DPO])
         NodeKeys.create(home.root)
         EpochKeys(home.root / "keys" / "epochs", home.private_keys).ensure_epochs(now)
         Index(sqlite_url(home.index)).close()
@@ -195,11 +202,7 @@ def _findings(home: Home, config: Config) -> Iterator[dict[str, Any]]:
     if pairs < 2 * config.limits.max_calls:
         says = f"{pairs} pairs carry {pairs // 2} calls, max_calls is {config.limits.max_calls}"
         yield finding("warning", "media ports", says)
-    people = count_usable(people_of(home))
-    level, says = (
-        ("ok", f"{people} accounts") if people > 1 else ("warning", "one person holds every power; add a second")
-    )
-    yield finding(level, "people", says)
+    yield _check_people(home, finding)
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if pattern.startswith("|"):
         yield finding(
@@ -208,6 +211,15 @@ def _findings(home: Home, config: Config) -> Iterator[dict[str, Any]]:
     swap = [line.split()[0] for line in Path("/proc/swaps").read_text().splitlines()[1:]]
     if swap:
         yield finding("warning", "swap", f"{', '.join(swap)}: make sure that it is encrypted")
+
+
+def _check_people(home: Home, finding: Any) -> dict[str, Any]:  # noqa: ANN401
+    if not home.people.exists():
+        return dict(finding("error", "people", f"{home.people} is missing: nobody can sign in"))
+    people = count_usable(people_of(home))
+    if people < 2:
+        return dict(finding("warning", "people", "one person holds every power; add a second"))
+    return dict(finding("ok", "people", f"{people} accounts"))
 
 
 def _check_keys(home: Home, finding: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a function of two lines above

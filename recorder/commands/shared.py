@@ -124,7 +124,9 @@ def read_password(path: Path | None, prompt: str) -> str:
 
 
 def people_of(home: Home) -> People:
-    """Open the accounts of a home."""
+    """Open the accounts of a home, or leave with a sentence: a folder without them is no recorder's."""
+    if not home.people.exists():
+        fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
     try:
         return People(open_people(home.people), now=utc_now)
     except OSError as error:

@@ -166,6 +166,14 @@ def test_init_does_not_touch_a_folder_with_something_in_it(tmp_path: Path, passw
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_init_says_when_there_can_be_no_folder(tmp_path: Path, password_file: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        result = init(folder, password_file)
+        assert result.exit_code == 2
+        assert str(folder) in said(result).replace(" ", "")
+
+
 def test_what_init_made_is_for_its_user_alone(home: Path) -> None:
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     for name in ("recorder.toml", "people.sqlite", "index.sqlite"):
@@ -287,6 +295,15 @@ def test_a_wrong_password_is_refused_and_in_the_audit_log(home: Path, tmp_path: 
     last = json.loads((home / "audit" / "audit.log").read_text().splitlines()[-1])
     assert last["actor"] == "founder"
     assert "refused" in last["act"] or "failed" in last["act"]
+
+
+def test_an_act_in_a_folder_that_is_no_home_leaves_nothing_there(tmp_path: Path, password_file: Path) -> None:
+    result = run(
+        "opt-out", "--call", "x", "--as", "a", "--password-file", password_file, "-C", tmp_path, "--reason", "so"
+    )
+    assert result.exit_code == 2
+    assert "recorder init" in said(result)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_opt_out_without_a_reason_is_refused(home: Path, password_file: Path) -> None:
