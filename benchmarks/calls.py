@@ -2,9 +2,10 @@
 
 Metric: CPU ms per call-second of the daemon's process in the steady state (all calls joined, none being set up); CPU
 ms per call of the set-up, with what the joined calls cost in that time taken off; packets lost; one-way delay through
-the daemon; calls that failed. A real recorder in a home of its own; callers and officers are scripted SIP peers, and
-from the joining on both stream A-law.
-Command: ``python -m benchmarks.calls --calls 200 --seconds 60 [--rate 20] [--bare] [--json]``.
+the daemon; memory and descriptors per call; calls that failed or did not stand to the end. A real recorder in a home of
+its own, with a notice of one second unless told otherwise; callers and officers are scripted SIP peers, and from the
+joining on both stream A-law.
+Command: ``python -m benchmarks.calls --calls 200 --seconds 60 [--rate 20] [--notice-s 1] [--bare] [--json]``.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.home import HomeError, RecorderHome
-from benchmarks.machine import cpu_ms, this_commit, this_machine
-from benchmarks.media import bare_command, print_table, summary, tell
+from benchmarks.machine import Holdings, cpu_ms, holdings, this_commit, this_machine
+from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
 from benchmarks.paths import MediaPath, PathError
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
 from benchmarks.streams import DescriptorsError, delays, need_descriptors
@@ -46,7 +47,7 @@ def _media_ports(calls: int) -> tuple[int, int]:
     return _FIRST_MEDIA_PORT, last
 
 
-def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
+def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict[str, Any]:
     """Run the calls through a recorder and return its part of the document.
 
     Raises:
@@ -57,16 +58,20 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
     with PlacedCalls(calls) as placed:
         host, port = placed.officer.address
         home = RecorderHome(
-            sip=f"{sip[0]}:{sip[1]}", next_hop=f"{host}:{port}", extensions=extensions, media_ports=_media_ports(calls)
+            sip=f"{sip[0]}:{sip[1]}",
+            next_hop=f"{host}:{port}",
+            extensions=extensions,
+            media_ports=_media_ports(calls),
+            notice_s=notice_s,
         )
         with home:
-            return _through(home, placed, sip, seconds=seconds, rate=rate)
+            return {**_through(home, placed, sip, seconds=seconds, rate=rate), "rate": rate, "notice_s": notice_s}
 
 
 def _through(
     home: RecorderHome, placed: PlacedCalls, sip: tuple[str, int], *, seconds: float, rate: float
 ) -> dict[str, Any]:
-    cpu_idle = cpu_ms(home.pid)
+    cpu_idle, held_idle = cpu_ms(home.pid), holdings(home.pid)
     placed.place(sip, rate=rate, on_placed=lambda count: _progress(f"{count} calls placed"))
     joined = placed.wait_joined(_NOTICE_AND_RINGING_S, lambda count: _progress(f"{count} calls joined"))
     cpu_joined, joined_at_s = cpu_ms(home.pid), time.monotonic()
@@ -75,6 +80,8 @@ def _through(
     before, cpu_before, began = placed.load.histogram(), cpu_ms(home.pid), time.monotonic()
     time.sleep(seconds)
     after, cpu_after, ended = placed.load.histogram(), cpu_ms(home.pid), time.monotonic()
+    held = holdings(home.pid)
+    standing = min(placed.standing(), home.live_calls())
     packets = placed.cease()
     stuck = placed.hang_up()
     rows = _rows_at_end(home, placed.count)
@@ -91,11 +98,24 @@ def _through(
         "late_sends": packets.late_sends,
         "delay_ms": dataclasses.asdict(delay) if delay else None,
         "calls": placed.count,
-        "failed_calls": placed.count - min(joined, outcomes["recorded"]),
+        "joined_calls": joined,
+        "standing_calls": standing,
+        "failed_calls": placed.count - min(standing, outcomes["recorded"]),
         "never_ended": stuck,
         "outcomes": dict(outcomes),
         "lost_segments": sum(part.get("kind") == "lost" for row in rows for part in row.get("segments", [])),
+        "per_call": _per_call(held_idle, held, max(joined, 1)),
         "seconds": round(ended - began, 3),
+    }
+
+
+def _per_call(idle: Holdings, busy: Holdings, calls: int) -> dict[str, float | None]:
+    """What one more call holds."""
+    known = busy.descriptors is not None and idle.descriptors is not None
+    return {
+        "resident_kb": round((busy.resident_kb - idle.resident_kb) / calls, 1),
+        "locked_kb": round((busy.locked_kb - idle.locked_kb) / calls, 1),
+        "descriptors": round(((busy.descriptors or 0) - (idle.descriptors or 0)) / calls, 2) if known else None,
     }
 
 
@@ -116,13 +136,11 @@ def _progress(line: str) -> None:
 
 
 def with_bare(document: dict[str, Any], *, calls: int, seconds: float) -> dict[str, Any]:
-    """Run the bare loop under the same load and add it, and the ratio, to the document."""
+    """Run the bare loop under the same load, gathering as the core does, and add it and the ratio to the document."""
     tell("\nthe bare loop in the same conditions")
-    with MediaPath(bare_command(), calls) as path:
+    with MediaPath(bare_command(GATHER_US), calls) as path:
         bare = summary([path.run(seconds=seconds)])
-    floor = bare["cpu_ms_per_call_second"]
-    ratio = round(document["cpu_ms_per_call_second"] / floor, 2) if floor else None
-    return {**document, "bare": bare, "ratio": ratio}
+    return {**document, "bare": bare, "ratio": ratio_to(bare, document)}
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -131,7 +149,13 @@ def _print(document: dict[str, Any]) -> None:
         paths["bare"] = document["bare"]
     print_table(paths)
     print(f"set-up: {document['setup_cpu_ms_per_call']} CPU ms per call")
-    print(f"calls: {document['calls']}, failed: {document['failed_calls']}, outcomes: {document['outcomes']}")
+    print(
+        "per call: {resident_kb} kB resident, {locked_kb} kB locked, {descriptors} descriptors".format_map(
+            document["per_call"]
+        )
+    )
+    print("calls: {calls}, standing at the end: {standing_calls}, failed: {failed_calls}".format_map(document))
+    print(f"outcomes: {document['outcomes']}, lost segments: {document['lost_segments']}")
     if "ratio" in document:
         print(f"the daemon costs {document['ratio']} times the bare loop")
 
@@ -142,14 +166,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, default=200, help="calls at the same time")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the steady state that is measured")
     parser.add_argument("--rate", type=float, default=20.0, help="calls placed a second")
+    parser.add_argument("--notice-s", type=float, default=1.0, help="length of the notice that every caller hears")
     parser.add_argument("--bare", action="store_true", help="run the bare loop beside it, and give the ratio")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
-    if options.calls < 1 or options.seconds <= 0 or options.rate <= 0:
-        parser.error("calls, seconds and rate must be above 0")
+    if options.calls < 1 or options.seconds <= 0 or options.rate <= 0 or options.notice_s < 0.1:
+        parser.error("calls, seconds and rate must be above 0, the notice 0.1 s or longer")
     try:
         need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
-        document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate)
+        document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate, notice_s=options.notice_s)
         if options.bare:
             document = with_bare(document, calls=options.calls, seconds=options.seconds)
     except (DescriptorsError, HomeError, PathError) as error:

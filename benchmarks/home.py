@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,10 +13,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import numpy as np
+import soundfile
 
 _START_S, _END_S, _COMMAND_S = 30.0, 30.0, 60.0
 _ADMIN = "bench"
 _PASSWORD = "seven tall cranes over the harbour"  # noqa: S105 - of a home that is deleted with its folder
+
+
+_NOTICE_RATE = 8000
+_MOST_ROWS = 100_000
 
 
 class HomeError(Exception):
@@ -31,13 +38,16 @@ def recorder_command() -> list[str]:
 class RecorderHome:
     """A recorder that runs in a new home; leaving the context ends it and deletes the home."""
 
-    def __init__(self, *, sip: str, next_hop: str, extensions: Sequence[str], media_ports: tuple[int, int]) -> None:
+    def __init__(
+        self, *, sip: str, next_hop: str, extensions: Sequence[str], media_ports: tuple[int, int], notice_s: float
+    ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="recorder-bench-"))
         self.root = self._folder / "home"
         self._log = (self._folder / "recorder.log").open("w+b")
         self._daemon: subprocess.Popen[bytes] | None = None
         try:
             self._init(sip, next_hop, extensions, media_ports)
+            self._set_notice(notice_s)
             self._daemon = subprocess.Popen(
                 [*recorder_command(), "run", "-C", str(self.root)], stdout=self._log, stderr=self._log
             )
@@ -78,7 +88,7 @@ class RecorderHome:
         Raises:
             HomeError: The command failed or its answer is not the document that it promises.
         """
-        answer = self._run("find", "-C", str(self.root), "--json")
+        answer = self._run("find", "-C", str(self.root), "--limit", str(_MOST_ROWS), "--json")
         try:
             document = json.loads(answer)
         except ValueError as error:
@@ -87,6 +97,21 @@ class RecorderHome:
         if not isinstance(rows, list):
             raise HomeError(f"`recorder find --json` printed no list: {answer[:200]!r}")
         return rows
+
+    def live_calls(self) -> int:
+        """Return how many calls the daemon says it has.
+
+        Raises:
+            HomeError: It did not answer.
+        """
+        transport = httpx.HTTPTransport(uds=str(self.root / "recorder.sock"))
+        try:
+            with httpx.Client(transport=transport, base_url="http://recorder", timeout=10.0) as client:
+                return int(client.get("/api/health").raise_for_status().json()["calls"])
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            raise HomeError(
+                f"the daemon does not say how it is: {error}; its last words: {self._last_words()}"
+            ) from error
 
     def _init(self, sip: str, next_hop: str, extensions: Sequence[str], media_ports: tuple[int, int]) -> None:
         password = self._folder / "password"
@@ -99,6 +124,13 @@ class RecorderHome:
             "--admin", _ADMIN, "--password-file", str(password),
         )  # fmt: skip
 
+    def _set_notice(self, seconds: float) -> None:
+        """Put a short message in the place of the spoken one: the calls are to be joined soon."""
+        path = self._folder / "notice.wav"
+        at = np.arange(round(seconds * _NOTICE_RATE)) / _NOTICE_RATE
+        soundfile.write(path, 0.1 * np.sin(2 * np.pi * 500 * at), _NOTICE_RATE)
+        self._run("notice", "set", "first", str(path), "-C", str(self.root))
+
     def _run(self, *words: str) -> str:
         done = subprocess.run(
             [*recorder_command(), *words], capture_output=True, text=True, timeout=_COMMAND_S, check=False
@@ -110,20 +142,18 @@ class RecorderHome:
     def _wait_healthy(self) -> None:
         assert self._daemon is not None
         deadline = time.monotonic() + _START_S
-        transport = httpx.HTTPTransport(uds=str(self.root / "recorder.sock"))
-        with httpx.Client(transport=transport, base_url="http://recorder", timeout=2.0) as client:
-            while time.monotonic() < deadline:
-                if self._daemon.poll() is not None:
-                    raise HomeError(
-                        f"the daemon ended at its start (exit {self._daemon.returncode}): {self._last_words()}"
-                    )
-                try:
-                    if client.get("/api/health").status_code == httpx.codes.OK:
-                        return
-                except httpx.TransportError:
-                    pass  # not yet
-                time.sleep(0.1)
+        while time.monotonic() < deadline:
+            if self._daemon.poll() is not None:
+                raise HomeError(f"the daemon ended at its start (exit {self._daemon.returncode}): {self._last_words()}")
+            if self._is_listening():
+                self.live_calls()
+                return
+            time.sleep(0.1)
         raise HomeError(f"the daemon was not ready within {_START_S:g} s: {self._last_words()}")
+
+    def _is_listening(self) -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            return probe.connect_ex(str(self.root / "recorder.sock")) == 0
 
     def _last_words(self) -> str:
         self._log.seek(0)

@@ -3,10 +3,12 @@
 import os
 import platform
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_SCHED_CLOCK = 2
+"""The kernel's clock id of a process: ~pid << 3, and this for its CPU time (clock_getcpuclockid(3))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,43 @@ def this_commit() -> str:
 def cpu_ms(pid: int) -> float:
     """Return the CPU time a process has used so far, user and system, all its threads, in ms.
 
-    Resolution is one tick of the kernel (10 ms): measure over seconds.
+    From the scheduler's clock, in ns. The ticks of ``/proc/PID/stat`` count 10 to 15 % more for a process that wakes up
+    thousands of times a second.
 
     Raises:
-        FileNotFoundError: There is no such process.
+        ProcessLookupError: There is no such process.
     """
-    # The name in field 2 may hold blanks and brackets: count from the last one (proc(5)).
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / _TICKS_PER_S
+    try:
+        return time.clock_gettime_ns(~pid << 3 | _SCHED_CLOCK) / 1e6
+    except (OSError, OverflowError) as error:
+        raise ProcessLookupError(f"there is no process {pid}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """What a process holds: resident and locked memory in kB, open descriptors (None where we may not look)."""
+
+    resident_kb: int
+    locked_kb: int
+    descriptors: int | None
+
+
+def holdings(pid: int) -> Holdings:
+    """Return what a process holds now.
+
+    Raises:
+        ProcessLookupError: There is no such process.
+    """
+    process = Path(f"/proc/{pid}")
+    try:
+        lines = (process / "status").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise ProcessLookupError(f"there is no process {pid}") from error
+    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    try:
+        descriptors = len(list((process / "fd").iterdir()))
+    except PermissionError:  # the daemon forbids dumps, which closes this folder to all but root
+        descriptors = None
+    return Holdings(
+        resident_kb=int(sizes["VmRSS"].split()[0]), locked_kb=int(sizes["VmLck"].split()[0]), descriptors=descriptors
+    )

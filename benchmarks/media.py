@@ -1,8 +1,10 @@
 """What does the media core cost per call, beside a loop that only receives, copies and sends?
 
-Metric: CPU ms per call-second of the process, in the steady state, from the kernel; the ratio of the two; packets lost
-and one-way delay. Both paths run in turn, under the same load on the same machine; each figure is the median of the
-rounds. Command: ``python -m benchmarks.media --calls 200 --seconds 10 [--rounds 3] [--only core|bare] [--json]``.
+Metric: CPU ms per call-second of the process in the steady state, from the scheduler; its ratio to the bare loop's;
+packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bare_gathering`` for what has gathered in
+1 ms, as the core does under load; ``core`` relays, taps and drains with tone detection, ``core_no_tones`` without. They
+run in turn under the same load; each figure is the median of the rounds. Ratios are to ``bare_gathering``.
+Command: ``python -m benchmarks.media --calls 200 --seconds 10 [--rounds 3] [--only PATH ...] [--json]``.
 """
 
 import argparse
@@ -18,17 +20,30 @@ from benchmarks.machine import this_commit, this_machine
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.streams import DescriptorsError, need_descriptors
 
+GATHER_US = 1000
+"""How long the core lets packets gather (GATHER_NS in audio/core/loop.c)."""
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 4, 64
+_FLOOR = "bare_gathering"
 
 
-def bare_command() -> list[str]:
+def bare_command(gather_us: int = 0) -> list[str]:
     """Return the command of the bare loop, compiled when needed."""
-    return [str(ensure_bare_loop())]
+    return [str(ensure_bare_loop()), str(gather_us)]
 
 
-def core_command() -> list[str]:
+def core_command(*, tones: bool = True) -> list[str]:
     """Return the command of the media core as a path."""
-    return [sys.executable, "-m", "benchmarks.media_host"]
+    return [sys.executable, "-m", "benchmarks.media_host", "tones" if tones else "no-tones"]
+
+
+def paths_under_test() -> dict[str, list[str]]:
+    """Return every path's command by its name."""
+    return {
+        "bare": bare_command(),
+        _FLOOR: bare_command(GATHER_US),
+        "core": core_command(),
+        "core_no_tones": core_command(tones=False),
+    }
 
 
 def summary(results: Sequence[PathResult]) -> dict[str, Any]:
@@ -44,10 +59,15 @@ def summary(results: Sequence[PathResult]) -> dict[str, Any]:
     }
 
 
-def measure(*, calls: int, seconds: float, rounds: int, only: str | None = None) -> dict[str, Any]:
+def ratio_to(floor: dict[str, Any], path: dict[str, Any]) -> float | None:
+    """Return how many times the floor's CPU a path takes; None when the floor took none."""
+    least = floor["cpu_ms_per_call_second"]
+    return round(path["cpu_ms_per_call_second"] / least, 2) if least else None
+
+
+def measure(*, calls: int, seconds: float, rounds: int, only: Sequence[str] = ()) -> dict[str, Any]:
     """Run the paths in turn, ``rounds`` times, and return the document that ``--json`` prints."""
-    paths = {"bare": bare_command(), "core": core_command()}
-    chosen = {name: command for name, command in paths.items() if only in {None, name}}
+    chosen = {name: command for name, command in paths_under_test().items() if not only or name in only}
     results: dict[str, list[PathResult]] = {name: [] for name in chosen}
     for turn in range(rounds):
         for name, command in chosen.items():
@@ -55,9 +75,8 @@ def measure(*, calls: int, seconds: float, rounds: int, only: str | None = None)
             with MediaPath(command, calls) as path:
                 results[name].append(path.run(seconds=seconds))
     document: dict[str, Any] = {name: summary(of_path) for name, of_path in results.items()}
-    if only is None and document["bare"]["cpu_ms_per_call_second"]:
-        ratio = document["core"]["cpu_ms_per_call_second"] / document["bare"]["cpu_ms_per_call_second"]
-        document["ratio"] = round(ratio, 2)
+    if _FLOOR in document:
+        document["ratios"] = {name: ratio_to(document[_FLOOR], document[name]) for name in chosen if name != _FLOOR}
     about = {"calls": calls, "seconds": seconds, "rounds": rounds}
     return {**document, **about, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
 
@@ -70,11 +89,11 @@ def tell(line: str) -> None:
 
 def print_table(paths: dict[str, dict[str, Any]]) -> None:
     """Print one row per path."""
-    print(f"{'path':10} {'CPU ms/call-s':>14} {'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
+    print(f"{'path':14} {'CPU ms/call-s':>14} {'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
     for name, figures in paths.items():
         delay = figures["delay_ms"] or {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
         print(
-            f"{name:10} {figures['cpu_ms_per_call_second']:14.3f} {figures['packets_lost']:8}"
+            f"{name:14} {figures['cpu_ms_per_call_second']:14.3f} {figures['packets_lost']:8}"
             f" {figures['packets_sent']:10} {delay['p50']:8.2f} {delay['p99']:8.2f} {delay['max']:8.2f}"
         )
 
@@ -85,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, default=200, help="bridged pairs at the same time")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the steady state that is measured")
     parser.add_argument("--rounds", type=int, default=3, help="the figures are the median of this many runs")
-    parser.add_argument("--only", choices=["bare", "core"], help="one path alone")
+    parser.add_argument("--only", nargs="+", choices=list(paths_under_test()), default=[], help="these paths alone")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
     if options.calls < 1 or options.seconds <= 0 or options.rounds < 1:
@@ -99,9 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(document, indent=2))
         return 0
-    print_table({name: document[name] for name in ("bare", "core") if name in document})
-    if "ratio" in document:
-        print(f"the core costs {document['ratio']} times the bare loop")
+    print_table({name: document[name] for name in paths_under_test() if name in document})
+    for name, ratio in document.get("ratios", {}).items():
+        print(f"{name} costs {ratio} times the bare loop that gathers")
     return 0
 
 

@@ -68,6 +68,14 @@ class PlacedCalls:
             time.sleep(0.05)
         return len(self.joined_at_s)
 
+    def standing(self) -> int:
+        """Return how many joined calls are still up on both sides."""
+        officers = {self._index_of(call.invite): call for call in self.officer.incoming()}
+        return sum(
+            self.placed[index].state is State.CONFIRMED and officers[index].state is State.CONFIRMED
+            for index in list(self.joined_at_s)
+        )
+
     def cease(self) -> Totals:
         """End all streams, let what is under way arrive, and return the packets of the whole run."""
         for index in self.joined_at_s:

@@ -1,6 +1,6 @@
 /* RTP load: paced streams that can be recognised packet by packet, and their check at the far end. IPv4.
  *
- * A payload is 160 bytes: tag (4), packet number (4), send time in ns of CLOCK_MONOTONIC (8), then 144 bytes of noise
+ * A payload is 160 bytes: tag (4), packet number (4), send time in ns of CLOCK_REALTIME (8), then 144 bytes of noise
  * that tag and number determine. Each stream is sent and received by one thread, so its counters have one writer.
  */
 #ifndef BENCHMARKS_LOAD_H

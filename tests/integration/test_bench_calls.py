@@ -74,17 +74,30 @@ def test_an_invite_is_sent_again_until_something_answers() -> None:
         assert media_address(invite.body)[0] == "127.0.0.1"
 
 
-def test_the_document_of_a_real_run_has_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("recorder.cli", reason="the recorder has no command line yet")
+def test_calls_that_ended_do_not_count_as_standing() -> None:
+    with PlacedCalls(2) as placed:
+        placed.place(placed.officer.address, rate=50)
+        assert placed.wait_joined(5) == 2
+        assert placed.standing() == 2
+        placed.placed[0].hang_up()
+        placed.placed[0].wait_ended()
+        assert placed.standing() == 1
+        placed.cease()
+        assert placed.hang_up() == 0
+
+
+def test_a_real_run_fails_no_call_and_has_its_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert recorder_command()
-    status = calls.main(["--calls", "3", "--seconds", "2", "--json"])
+    status = calls.main(["--calls", "3", "--seconds", "1", "--notice-s", "0.4", "--json"])
     captured = capsys.readouterr()
     assert status == 0, captured.err
     document = json.loads(captured.out)
     assert set(document) >= {
         "cpu_ms_per_call_second", "setup_cpu_ms_per_call", "packets_sent", "packets_lost", "delay_ms", "calls",
-        "failed_calls", "seconds", "machine", "commit",
+        "failed_calls", "standing_calls", "notice_s", "rate", "per_call", "seconds", "machine", "commit",
     }  # fmt: skip
     assert set(document["delay_ms"]) == {"p50", "p99", "p99_9", "max"}
-    assert (document["calls"], document["failed_calls"]) == (3, 0)
+    assert (document["calls"], document["standing_calls"], document["failed_calls"]) == (3, 3, 0)
     assert (document["packets_lost"], document["packets_damaged"], document["lost_segments"]) == (0, 0, 0)
+    assert document["outcomes"] == {"recorded": 3}
+    assert document["per_call"]["resident_kb"] > 0

@@ -2,13 +2,14 @@
 
 import itertools
 import json
+import os
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from benchmarks import media
-from benchmarks.machine import cpu_ms
+from benchmarks.machine import cpu_ms, holdings
 from benchmarks.paths import MediaPath, PathError
 from benchmarks.streams import ALAW, DescriptorsError, Load, delays, need_descriptors, open_socket, totals
 
@@ -32,7 +33,7 @@ def await_received(load: Load, stream: int, name: str, count: int) -> int:
 
 
 def test_the_bare_loop_passes_every_stream_intact() -> None:
-    with MediaPath(media.bare_command(), 5) as path:
+    with MediaPath(media.bare_command(media.GATHER_US), 5) as path:
         result = path.run(seconds=1)
     packets = result.packets
     assert packets.sent > 5 * 2 * 50
@@ -118,22 +119,35 @@ def test_too_many_descriptors_are_refused_with_the_limit() -> None:
 
 
 def test_an_unknown_process_has_no_cpu_time() -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ProcessLookupError):
         cpu_ms(1 << 30)
+    with pytest.raises(ProcessLookupError):
+        holdings(1 << 30)
 
 
-def test_the_document_has_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    assert media.main(["--calls", "3", "--seconds", "1", "--rounds", "1", "--only", "bare", "--json"]) == 0
+def test_cpu_time_is_that_of_the_process() -> None:
+    before, own = cpu_ms(os.getpid()), time.process_time()
+    while time.process_time() < own + 0.05:
+        pass
+    assert 50 <= cpu_ms(os.getpid()) - before < 500
+    assert holdings(os.getpid()).resident_kb > 1000
+
+
+def test_the_document_has_its_keys_and_ratios_to_the_loop_that_gathers(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--calls", "2", "--seconds", "0.5", "--rounds", "1", "--only", "bare_gathering", "core", "--json"]
+    assert media.main(arguments) == 0
     document = json.loads(capsys.readouterr().out)
-    assert set(document) == {"bare", "calls", "seconds", "rounds", "machine", "commit"}
-    assert set(document["bare"]) >= FIGURES
+    assert set(document) == {"bare_gathering", "core", "ratios", "calls", "seconds", "rounds", "machine", "commit"}
+    assert set(document["core"]) >= FIGURES
     assert set(document["machine"]) == {"cpu", "cores", "kernel", "python"}
-    assert document["bare"]["packets_lost"] == 0
+    assert document["core"]["packets_lost"] == 0
+    floor, core = (document[name]["cpu_ms_per_call_second"] for name in ("bare_gathering", "core"))
+    assert document["ratios"] == {"core": round(core / floor, 2)}
 
 
-def test_the_core_passes_every_stream_intact() -> None:
-    pytest.importorskip("audio._relay", reason="the media core is not built")
-    with MediaPath(media.core_command(), 3) as path:
-        packets = path.run(seconds=2).packets
+@pytest.mark.parametrize("tones", [True, False])
+def test_the_core_passes_every_stream_intact(tones: bool) -> None:
+    with MediaPath(media.core_command(tones=tones), 3) as path:
+        packets = path.run(seconds=0.5).packets
     assert packets.sent > 3 * 2 * 50
     assert (packets.lost, packets.damaged, packets.strayed, packets.duplicates) == (0, 0, 0, 0)
