@@ -415,7 +415,8 @@ class Leg:
             return
         url = message.getHFBody("contact").getUrl()
         source = self.wires.transactions.source
-        if not self.routes and message.countHFs("record-route") == 0 and not is_ip(str(url.host)):
+        is_address = isinstance(url.host, str) and is_ip(url.host)  # of a tel URI sippy makes our own address
+        if not self.routes and message.countHFs("record-route") == 0 and not is_address:
             url.host, url.port = f"[{source.host}]" if ":" in source.host else source.host, source.port
         self._target = url.getCopy()
 

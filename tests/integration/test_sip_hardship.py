@@ -40,10 +40,11 @@ def test_trying_and_then_nothing_is_given_up(shared: Any, peer: Any) -> None:
     shared.nothing(0.1)
 
 
-def test_contact_with_a_name_is_answered_where_it_came_from(shared: Any, peer: Any) -> None:
+@pytest.mark.parametrize("contact", ["sip:peer@phone.invalid:5070", "tel:peer"])
+def test_contact_with_a_name_is_answered_where_it_came_from(shared: Any, peer: Any, contact: str) -> None:
     leg, invite = dialled(shared, peer)
-    peer.respond(invite, 200, body=SDP, headers="Contact: <sip:peer@phone.invalid:5070>\r\n")
-    assert peer.expect("ACK").start.split(" ")[1] == f"sip:peer@127.0.0.1:{peer.port}"
+    peer.respond(invite, 200, body=SDP, headers=f"Contact: <{contact}>\r\n")
+    assert peer.expect("ACK").start.split(" ")[1].split(";")[0] == f"sip:peer@127.0.0.1:{peer.port}"
     shared.take("LegAnswered")
     shared.do("hang_up", leg=leg)
     peer.respond(peer.expect("BYE"), 200)
