@@ -1,16 +1,26 @@
 """`recorder console`: the console served over a recorder's home. The only process that opens private keys."""
 
-from datetime import UTC, datetime
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import uvicorn
 
+from recorder.clock import utc_now
 from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.home import Home
+from storage.errors import StorageError
 from storage.keys import EpochKeys
+
+_log = logging.getLogger(__name__)
+
+MONTHS_EVERY_S = 6 * 3600.0
+"""How often the months' keys are looked at; each is made two months ahead, so a day without a console does no harm."""
 
 
 class ConsoleError(Exception):
@@ -29,10 +39,31 @@ def serve(home: Home, config: Config) -> None:
     listen = config.console.listen
     private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
     # The key holder makes the keys of the coming months, so that the daemon always has one to seal to.
-    EpochKeys(home.root / "keys" / "epochs", private).ensure_epochs(datetime.now(UTC))
+    keys = EpochKeys(home.root / "keys" / "epochs", private)
+    keys.ensure_epochs(utc_now())
+    stopping = threading.Event()
+    months = threading.Thread(target=keep_months, args=(keys, stopping), name="months", daemon=True)
+    months.start()
     with open_console(home, config) as deps:
         server = uvicorn.Server(server_config(create_app(deps), host=listen.host, port=listen.port))
         try:
             server.run()
         except SystemExit as error:  # uvicorn's way to say that the address cannot be bound
             raise ConsoleError(f"cannot listen on http://{listen}: is another program using it?") from error
+        finally:
+            stopping.set()
+
+
+def keep_months(
+    keys: EpochKeys,
+    stopping: threading.Event,
+    *,
+    every_s: float = MONTHS_EVERY_S,
+    now: Callable[[], datetime] = utc_now,
+) -> None:
+    """Go on making the months' keys until told to stop; a failure is logged and tried again."""
+    while not stopping.wait(every_s):
+        try:
+            keys.ensure_epochs(now())
+        except (StorageError, OSError) as error:
+            _log.error("the keys of the coming months could not be made: %s", error)
