@@ -1,6 +1,7 @@
 """Server-sent events from any thread to every listener: bounded, so that a slow page holds nothing up."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator
@@ -24,7 +25,8 @@ class Broadcast:
         with self._lock:
             listeners = list(self._listeners.items())
         for queue, loop in listeners:
-            loop.call_soon_threadsafe(self._put, queue, line)
+            with contextlib.suppress(RuntimeError):  # its loop has ended: nobody listens there any more
+                loop.call_soon_threadsafe(self._put, queue, line)
 
     async def listen(self) -> AsyncIterator[bytes]:
         """Yield events as they come, and a comment every ten seconds while there are none."""

@@ -61,6 +61,7 @@ watch_every_s = 10.0            # OPTIONS to the targets of a route that has sev
 [[peer]]
 name = "pbx"
 networks = [{_quote(_network(answers.next_hop.host))}, {_quote(_network(host))}]
+is_inside = true                # it says truly which extension calls; false for a trunk: its callers may lie
 
 # Where calls go. The first route whose peer and number prefix fit is taken; targets are tried in order.
 [[route]]

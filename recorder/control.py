@@ -3,6 +3,7 @@
 A bug in one call is stopped here: it is logged once, that call is ended, the others go on.
 """
 
+import contextlib
 import itertools
 import logging
 import secrets
@@ -55,7 +56,7 @@ class Control:
     def receive(self, event: SipEvent) -> None:
         """Take an event of the SIP side."""
         if isinstance(event, CallOffered):
-            self._guard(None, self._offered, event)
+            self._guard(None, self._offered, event, otherwise=lambda: self._refuse(event, 500, "Server Internal Error"))
         elif isinstance(event, TargetChanged):
             self._target_changed(event)
         elif (call := self._calls.get(event.leg)) is not None:
@@ -70,7 +71,13 @@ class Control:
             if call is not None:
                 self._guard(call, call.receive_media, event, event.leg)
 
-    def _guard(self, call: LiveCall | None, fn: Callable[..., object], *args: object) -> None:
+    def _guard(
+        self,
+        call: LiveCall | None,
+        fn: Callable[..., object],
+        *args: object,
+        otherwise: Callable[[], None] | None = None,
+    ) -> None:
         try:
             fn(*args)
         except Exception:  # noqa: BLE001 - the boundary between calls: a bug of one ends here
@@ -79,12 +86,18 @@ class Control:
             _log.exception("a call failed by a fault of ours; it is ended, the others go on")
             if call is not None:
                 self._abandon(call)
+            if otherwise is not None:
+                otherwise()
 
     def _abandon(self, call: LiveCall) -> None:
         try:
             call.stop("internal_error")
         except Exception:  # noqa: BLE001 - as above
             _log.exception("the call could not be ended cleanly either")
+        if any(self._calls.get(leg) is call for leg in call.legs.every):  # it failed on its way out
+            self._ended(call)
+            with contextlib.suppress(Exception):
+                call.finish("internal_error")
 
     def _target_changed(self, event: TargetChanged) -> None:
         word = "answers again" if event.is_alive else "does not answer"
@@ -102,15 +115,20 @@ class Control:
             return
         if self._loop_mark in event.loop_marks:
             self._refuse(event, 482, "Loop Detected")
-        elif self._is_draining or len(self._calls) >= 2 * config.limits.max_calls:
+        elif self._is_draining or len(self._recorded) >= config.limits.max_calls:
             self._refuse(event, 503, "Service Unavailable")
         else:
-            calling = event.asserted_user or event.from_user
+            # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
+            calling = (event.asserted_user or event.from_user) if self._is_inside(event) else ""
             nomination = nominate(config.extensions, calling=calling, called=event.request_user)
             if nomination is None:
                 self._begin_passed(event)
             else:
                 self._begin_recorded(event, nomination)
+
+    def _is_inside(self, event: CallOffered) -> bool:
+        peer = find_peer(self._works.config.peer, event.source.host)
+        return peer is not None and peer.is_inside
 
     def _refuse(self, event: CallOffered, status: int, phrase: str) -> None:
         self.counts["refused"] += 1
@@ -172,6 +190,7 @@ class Control:
             self.counts["refused"] += 1
             call.refuse_offer(*refusal)
             call.finish(call.call.end)
+            self._ended(call)
             return
         self.counts["recorded"] += 1
         self._recorded[call.id] = call
@@ -256,10 +275,19 @@ class Control:
             call.taping.fail(fault_of(error))
 
     def stop(self) -> None:
-        """End every call; new ones are refused, emergency calls go on being passed."""
+        """End every call but those that talk without us; new ones are refused, emergency calls go on being passed."""
         self._is_draining = True
-        for call in {id(call): call for call in self._calls.values()}.values():
+        alone = self.left_alone()
+        for call in {id(call): call for leg, call in self._calls.items() if leg not in alone}.values():
             self._guard(call, call.stop, "daemon_stopped")
+
+    def left_alone(self) -> frozenset[LegId]:
+        """Return the legs of passed calls that talk: their media does not come here, so they outlive us."""
+        return frozenset(
+            leg
+            for leg, call in self._calls.items()
+            if isinstance(call, PassedCall) and call.call.state is table.State.THROUGH_JOINED
+        )
 
     @property
     def live(self) -> int:

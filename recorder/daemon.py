@@ -83,7 +83,7 @@ class Daemon:
         self._stopping = threading.Event()
         node = NodeKeys.load(home.root)
         self._clerk, self._opening, self._filing = Clerk("clerk"), Clerk("opening"), Clerk("filing")
-        self._index = open_index(home, config)
+        self._index = open_index(home, config, is_deferred=True)
         media = config.media
         is_lockable = can_lock(config.limits.max_calls)
         self._relay = Relay(
@@ -176,13 +176,16 @@ class Daemon:
     # --- reload
 
     def _reload_by_signal(self) -> None:
-        try:
-            self._reload("signal")
-        except ProblemError as error:
-            _log.error("the configuration stays as it was: %s", error.detail)
+        def reload() -> None:
+            try:
+                self._reload("signal")
+            except ProblemError as error:
+                _log.error("the configuration stays as it was: %s", error.detail)
+
+        self._clerk.submit(reload)
 
     def _reload(self, by: str) -> dict[str, Any]:
-        """Bring a changed file into force for new calls.
+        """Bring a changed file into force for new calls; reads files, so never on the call thread.
 
         Raises:
             ProblemError: It cannot be used; everything stays as it was.
@@ -199,10 +202,13 @@ class Daemon:
             self._works.audit.append(act="config.reload", actor=by, subject="", details=details)
         except AuditUnavailableError:
             self._works.alarm("audit_unavailable")
-        self._works.config, self._works.sounds = new, sounds
+        self._reactor.submit(self._use, new, sounds)
         needs_restart = [name for name in changed if name.split(".")[0] in ("sip", "media", "storage", "peer")]
         _log.info("configuration reloaded, changed: %s", ", ".join(changed) or "nothing")
         return {"sha256": new.sha256, "changed": changed, "needs_restart": needs_restart}
+
+    def _use(self, config: Config, sounds: Sounds) -> None:
+        self._works.config, self._works.sounds = config, sounds
 
     # --- the end
 
@@ -213,12 +219,13 @@ class Daemon:
 
     def _close(self) -> None:
         self._socket.close()
+        # First of all: a socket that takes an INVITE which nobody answers keeps its caller from another way out.
+        self._endpoint.close(keep=self._control.left_alone())
         deadline = time.monotonic() + FILING_S
         while self._works.open_recordings and time.monotonic() < deadline:
             time.sleep(0.02)
         if self._works.open_recordings:
             _log.error("%d recordings were not filed; the next start recovers them", len(self._works.open_recordings))
-        self._endpoint.close()
         self._writer.close()
         self._opening.close()
         self._filing.close()
@@ -263,6 +270,20 @@ def loop_mark(home: Home) -> str:
     return path.read_text().strip()
 
 
+def _recover(home: Home, config: Config) -> None:
+    """Recover what a dead daemon left; whatever keeps that from working must not keep calls from going through."""
+    try:
+        recovered = recover_all(home, config, utc_now())
+    except Exception as error:  # noqa: BLE001 - a full disk, a database that is down, a damaged row: calls come first
+        _log.error("recordings left open were not recovered (%s); run `recorder recover` later", error)
+        return
+    for found in recovered:
+        if found.problem:
+            _log.error("not recovered: %s", found.problem)
+        else:
+            _log.warning("recording %s was left open by a daemon that died; it is partial", found.id)
+
+
 def run(root: Path) -> None:
     """Run the daemon in a home until it is told to stop.
 
@@ -274,11 +295,7 @@ def run(root: Path) -> None:
     forbid_dumps()
     raise_descriptors(config.limits.max_calls)
     with held(home):
-        for found in recover_all(home, config, utc_now()):
-            if found.problem:
-                _log.error("not recovered: %s", found.problem)
-            else:
-                _log.warning("recording %s was left open by a daemon that died; it is partial", found.id)
+        _recover(home, config)
         try:
             daemon = Daemon(home, config)
         except OSError as error:

@@ -41,6 +41,10 @@ class KeyedCall(Protocol):
     def mask_card_digits(self) -> bool:
         """Tell whether the outside party's digits are kept from the officer."""
 
+    @property
+    def pause_reasons(self) -> frozenset[str]:
+        """Return what holds the pause."""
+
     def apply(self, event: table.Event) -> None:
         """Feed the table."""
 
@@ -114,10 +118,16 @@ class Keypad:
     # --- the outside party
 
     def _pause_for_card(self) -> None:
+        if CARD_DIGITS in self._call.pause_reasons:
+            return
+        by = "rule:card_digits"
         try:
-            self._call.pause(CARD_DIGITS, "rule:card_digits")
+            done = self._call.pause(CARD_DIGITS, by)
         except RefusedError:
             return  # recording has ended for good: there is nothing left to pause
+        # The officer must know: whoever keys four digits stops the recording of what they say next.
+        self._audit("call.pause", by, done.answer)
+        self._confirm(done, self._sounds.paused)
 
     def _outside_info(self, digit: str, body: Body) -> None:
         self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)

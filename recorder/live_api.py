@@ -28,7 +28,7 @@ from recorder.live_client import ACTOR_HEADER
 from recorder.peercred import PeerCredProtocol, user_name
 from recorder.problems import ProblemError
 from recorder.recorded_call import RecordedCall
-from recorder.taping import Act
+from recorder.taping import Act, PauseAnswer
 from recorder.works import Works
 from storage.errors import AuditUnavailableError
 
@@ -189,24 +189,47 @@ class LiveApi:
         body: ActBody,
         who: Caller,
     ) -> list[dict[str, Any]]:
+        def do() -> list[tuple[Act, Future[Any]]]:
+            # Audited in the same step: an act that nobody waits for any more is in the log all the same.
+            done = self._control.each(find(), act)
+            return [(one, self._submit_audit(name, who, one.answer, body)) for one in done]
+
         try:
-            acts = await self._on_call_thread(lambda: self._control.each(find(), act))
+            acts = await self._on_call_thread(do)
         except UnknownCallError as error:
             raise ProblemError(404, f"{error}.") from error
         except RefusedError as error:
             await self._audit(f"{name}.refused", who, "", {"why": str(error)}, body.reason)
             raise ProblemError(409, f"{error}.") from error
-        for done in acts:
-            await self._confirm(done.durable)
-            answer = done.answer.as_json()
-            await self._audit(name, who, done.answer.call, {**answer, "as": body.authority}, body.reason)
-        return [done.answer.as_json() for done in acts]
+        for done, audited in acts:
+            try:
+                await self._confirm(done.durable)
+            except OSError as error:
+                self._works.alarm("pause_state_not_stored")
+                detail = f"The recording is {done.answer.state}, but that could not be stored: {error.strerror}."
+                raise ProblemError(503, detail, title="Not stored") from error
+            await self._audited(audited)
+        return [done.answer.as_json() for done, _ in acts]
+
+    def _submit_audit(self, act: str, who: Caller, answer: PauseAnswer, body: ActBody) -> "Future[Any]":
+        details = {**answer.as_json(), "as": body.authority, "os_user": who.os_user}
+        return self._works.clerk.submit(
+            self._works.audit.append,
+            act=act,
+            actor=who.actor,
+            subject=answer.call,
+            details=details,
+            text=body.reason or None,
+        )
 
     async def _audit(self, act: str, who: Caller, subject: str, details: dict[str, Any], reason: str) -> None:
         details = {**details, "os_user": who.os_user}
         future = self._works.clerk.submit(
             self._works.audit.append, act=act, actor=who.actor, subject=subject, details=details, text=reason or None
         )
+        await self._audited(future)
+
+    async def _audited(self, future: "Future[Any]") -> None:
         # Pausing goes on when the audit log cannot be written: an alarm, not a refusal (design section 6).
         try:
             await self._confirm(future)
@@ -233,7 +256,7 @@ class LiveApi:
 
     async def reload(self, who: WhoCalls) -> dict[str, Any]:
         """Read the configuration again; calls in progress keep what they began with."""
-        return await self._on_call_thread(lambda: self._reload(who.actor))
+        return await asyncio.to_thread(self._reload, who.actor)
 
     # --- the way to the call thread
 

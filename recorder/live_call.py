@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from audio.types import PortsExhaustedError
 from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
@@ -217,17 +218,33 @@ class LiveCall(ABC):
         """Return how long B may ring, or None for as long as it likes."""
         return None
 
+    @property
+    def _dialled(self) -> str:
+        """Return the number to dial: the route's, but no rule of a route may spoil an emergency number."""
+        dialled = self.way.route.dialled(self.offered.request_user)
+        is_emergency = self.works.config.emergency.has
+        if is_emergency(self.offered.request_user) and not is_emergency(dialled):
+            return self.offered.request_user
+        return dialled
+
     def _dial(self, index: int) -> None:
+        try:
+            body = self.offer_to_b()
+        except PortsExhaustedError as error:
+            _log.error("a call is ended: %s", error)
+            self.works.alarm("ports_exhausted")
+            self.stop("ports_exhausted")
+            return
         outgoing = OutgoingCall(
             target=self.way.targets[index],
-            request_user=self.way.route.dialled(self.offered.request_user),
+            request_user=self._dialled,
             from_user=self.offered.from_user,
             from_display=self.offered.from_display,
             headers=self.offered.headers,
             max_forwards=self.offered.max_forwards - 1,
             loop_mark=self.way.loop_mark,
             loop_marks=self.offered.loop_marks,
-            body=self.offer_to_b(),
+            body=body,
             no_reply_s=self.works.config.sip.no_reply_s,
             ring_s=self.ring_s,
         )

@@ -41,9 +41,9 @@ def held(home: Home) -> Iterator[None]:
         os.close(descriptor)
 
 
-def open_index(home: Home, config: Config) -> Index:
-    """Open the index that the configuration names."""
-    return Index(config.storage.index_url or sqlite_url(home.index))
+def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Index:
+    """Open the index that the configuration names; deferred, a database that is down is no reason not to start."""
+    return Index(config.storage.index_url or sqlite_url(home.index), is_deferred=is_deferred)
 
 
 def open_reader(home: Home, config: Config, row: RecordingRow) -> RecordingReader:
@@ -95,5 +95,5 @@ def _index_missing(vault: Vault, index: Index, now: datetime) -> None:
 def _index_one(vault: Vault, index: Index, path: Path) -> None:
     try:
         index.save(row_from_json(read_row(vault, path)))
-    except DamagedError:
+    except (DamagedError, OSError, KeyError, TypeError, ValueError):
         return  # `recorder verify --all` names it; it is no reason not to start

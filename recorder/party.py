@@ -218,26 +218,27 @@ class Party:
         return Body(content=written.content)
 
     def _settle(self, media: sdp.Media, local: sdp.LocalStream) -> None:
-        self._settled, self._local = media, local
         codec = Codec(media.codec)
-        self.codec_name = codec.name
         remote = None
         if media.remote_ip is not None:
             remote = MediaAddress(ip=media.remote_ip, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port)
         assert self.media_leg is not None
-        self._works.relay.set_media(
-            self.media_leg,
-            LegMedia(
-                remote=remote,
-                codec=codec,
-                send_pt=media.send_pt,
-                receive_pt=media.receive_pt,
-                send_event_pt=media.send_event_pt,
-                receive_event_pt=media.receive_event_pt,
-                sends=media.sends,
-                receives=media.receives,
-            ),
+        leg_media = LegMedia(
+            remote=remote,
+            codec=codec,
+            send_pt=media.send_pt,
+            receive_pt=media.receive_pt,
+            send_event_pt=media.send_event_pt,
+            receive_event_pt=media.receive_event_pt,
+            sends=media.sends,
+            # Without an address the core would take whoever sends first: right for SIPREC, an open door here.
+            receives=media.receives and remote is not None,
         )
+        try:
+            self._works.relay.set_media(self.media_leg, leg_media)
+        except (OSError, ValueError) as error:  # IPv6 to an IPv4 socket, an address with a zone
+            raise MediaError(f"side {self._name}: {error}") from error
+        self._settled, self._local, self.codec_name = media, local, codec.name
 
 
 def _bridgeable(other: Codec) -> tuple[Codec, ...]:

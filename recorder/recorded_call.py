@@ -86,6 +86,7 @@ class RecordedCall(LiveCall):
         self._notice_ended: datetime | None = None
         self._sounds = works.sounds
         self._waiting: dict[Side, table.PlayTo] = {}
+        self._asked: set[Side] = set()
         self._keypad = Keypad(self)
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
 
@@ -135,17 +136,24 @@ class RecordedCall(LiveCall):
             self.works.endpoint.refuse_offer(leg, 488)
             return
         self.works.endpoint.answer_offer(leg, answer)
-        if event.body is not None:
+        if event.body is None:
+            self._asked.add(side)  # the ACK says what it wants (RFC 3261 section 14.2)
+        else:
             self._session_changed(side)
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
         """Take the answer to an offer of ours."""
         if event.body is not None and not self._try_answer(side, event.body):
             _log.warning("call %s: side %s answered an offer with media that cannot be bridged", self.id, side.value)
+        if not self.parties[side].is_settled:
+            self.stop("no_media")  # a delayed offer that was never answered: nobody would ever hear anything
             return
         waiting = self._waiting.pop(side, None)
         if waiting is not None:
             self._play(waiting)
+        if side in self._asked:
+            self._asked.discard(side)
+            self._session_changed(side)
         self._hold_by_rule()
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
@@ -251,6 +259,11 @@ class RecordedCall(LiveCall):
     def mask_card_digits(self) -> bool:
         """Tell whether the outside party's digits are kept from the officer."""
         return self.service.mask_card_digits
+
+    @property
+    def pause_reasons(self) -> frozenset[str]:
+        """Return what holds the pause."""
+        return frozenset(self.book.reasons)
 
     def mask_lately(self, before_s: float, after_s: float) -> None:
         """Silence what was recorded around now."""

@@ -4,6 +4,7 @@ Runs on the call thread; what may block goes to the filing clerk. The gate is sh
 an acknowledgement waits until the pause is on disk, the audio does not.
 """
 
+import contextlib
 import errno
 import logging
 import threading
@@ -127,8 +128,9 @@ class Taping:
         self._container: _Container | None = None
         self._fault: str | None = None
         self._is_ending = False
+        self._pause = works.config.pause  # a reload must not promise more erasing than this tap's look-back holds
         is_closed = book.state is not PauseState.RECORDING
-        options = TapOptions(look_back_s=works.config.pause.look_back_s)
+        options = TapOptions(look_back_s=self._pause.look_back_s)
         self._tap: TapId = works.relay.open_tap(left, right, options, is_closed=is_closed)
         if is_closed:
             self._segments.begin(0.0, self._kind(), reason=",".join(sorted(book.reasons)))
@@ -156,7 +158,7 @@ class Taping:
         """
         if not self._book.pause(reason):
             return self.position_s
-        position_s = self._works.relay.close_gate(self._tap, self._works.config.pause.erase_s)
+        position_s = self._works.relay.close_gate(self._tap, self._pause.erase_s)
         self._begin(position_s, SegmentKind.PAUSED, reason, by)
         return position_s
 
@@ -179,7 +181,7 @@ class Taping:
             RefusedError: It has ended for good already; nothing changed.
         """
         self._book.end(final)
-        erase_s = self._works.config.pause.erase_s if final is not Final.OUT_OF_SCOPE else 0.0
+        erase_s = self._pause.erase_s if final is not Final.OUT_OF_SCOPE else 0.0
         position_s = self._works.relay.close_gate(self._tap, erase_s)
         self._begin(0.0 if erase_all else position_s, _FINAL_KIND[final], reason, by)
         return position_s
@@ -235,11 +237,19 @@ class Taping:
             id=self._row.id, started_at=self._row.started_at, operator_key=self._row.operator_key, index_row=row
         )
         try:
-            container = _Container(self._works.vault.create(head))
-            self._works.writer.add(self._row.id, self._tap, container)
-        except (OSError, VaultError, WriterFullError) as error:
+            recording = self._works.vault.create(head)
+        except (OSError, VaultError) as error:
             _log.error("recording %s cannot be kept: %s", self._row.id, error)
             self.fail(fault_of(error))
+            return
+        container = _Container(recording)
+        try:
+            self._works.writer.add(self._row.id, self._tap, container)
+        except WriterFullError as error:
+            _log.error("recording %s cannot be kept: %s", self._row.id, error)
+            self.fail("writer_full")
+            with contextlib.suppress(VaultError):
+                recording.discard()
             return
         self._container = container
 
@@ -255,7 +265,17 @@ class Taping:
         self._works.filing.submit(self._file, finished, ending)
 
     def _file(self, finished: FinishedRecording | None, ending: _Ending) -> None:
+        try:
+            ending.done(self._settled(finished, ending))
+        finally:
+            self._works.open_recordings.discard(ending.row.id)
+
+    def _settled(self, finished: FinishedRecording | None, ending: _Ending) -> RecordingRow:
+        if finished is not None and finished.is_failed and self._fault is None:
+            self.fail("storage_fault")  # it failed in the last drain, when nobody listened to the writer any more
         lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
+        if self._fault is not None:
+            lost.append((self._kept_to_s, ending.end_s))
         segments = self._segments.finish(ending.end_s, lost)
         row = replace(
             ending.row,
@@ -278,8 +298,12 @@ class Taping:
         if self._container is not None:
             is_whole = facts.fault is None and facts.lost_s == 0
             row = self._close(self._container.take(), row, is_whole=is_whole)
-        ending.done(row)
-        self._works.open_recordings.discard(row.id)
+        return row
+
+    @property
+    def _kept_to_s(self) -> float:
+        """Return how far the container reaches, seconds."""
+        return self._container.take().ticks / TICKS_PER_S if self._container is not None else 0.0
 
     def _close(self, container: OpenRecording, row: RecordingRow, *, is_whole: bool) -> RecordingRow:
         try:

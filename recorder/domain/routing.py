@@ -9,10 +9,14 @@ from sip.events import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A system that may send us calls; its networks decide, not what its messages claim."""
+    """A system that may send us calls; its networks decide, not what its messages claim.
+
+    ``is_inside`` peers (the PBX) say truly which extension is calling; a trunk's callers may claim anything.
+    """
 
     name: str
     networks: tuple[str, ...]
+    is_inside: bool = True
 
     def has(self, host: str) -> bool:
         """Tell whether an IP literal lies in one of the peer's networks."""
