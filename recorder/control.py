@@ -12,6 +12,7 @@ from typing import Any
 
 from audio.types import AudioLost, MediaEvent, PortsExhaustedError, StreamReanchored
 from audio.types import LegId as MediaLegId
+from recorder.acts import Act
 from recorder.domain import call as table
 from recorder.domain.call import Call
 from recorder.domain.pausing import RefusedError
@@ -21,7 +22,7 @@ from recorder.live_call import LiveCall, Way
 from recorder.party import MediaError
 from recorder.passed_call import PassedCall
 from recorder.recorded_call import RecordedCall
-from recorder.taping import Act, fault_of
+from recorder.taping import fault_of
 from recorder.works import Works
 from sip.events import Address, CallOffered, LegId, SipEvent, TargetChanged
 
@@ -251,7 +252,7 @@ class Control:
             raise UnknownCallError(f"no recorded call of extension {extension} is in progress")
         return found
 
-    def each(self, calls: list[RecordedCall], act: Callable[[RecordedCall], Act]) -> list[Act]:
+    def each(self, calls: list[RecordedCall], act: Callable[[RecordedCall], Act]) -> list[tuple[RecordedCall, Act]]:
         """Do an act on every call of an extension; refused ones are left out unless all are.
 
         Raises:
@@ -260,7 +261,7 @@ class Control:
         done, refused = [], None
         for call in calls:
             try:
-                done.append(act(call))
+                done.append((call, act(call)))
             except RefusedError as error:
                 refused = error
         if not done and refused is not None:

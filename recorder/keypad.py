@@ -11,10 +11,10 @@ from typing import Protocol
 
 from audio.dtmf import CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
 from audio.types import Prompt
+from recorder.acts import Act, PauseAnswer, Signature, signed
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
 from recorder.domain.pausing import AGENT, CARD_DIGITS, Authority, PauseState, RefusedError
-from recorder.taping import Act, PauseAnswer
 from recorder.works import Works
 from sip.events import Body
 
@@ -126,8 +126,7 @@ class Keypad:
         except RefusedError:
             return  # recording has ended for good: there is nothing left to pause
         # The officer must know: whoever keys four digits stops the recording of what they say next.
-        self._audit("call.pause", by, done.answer)
-        self._confirm(done, self._sounds.paused)
+        self._confirm("call.pause", by, done, self._sounds.paused)
 
     def _outside_info(self, digit: str, body: Body) -> None:
         self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
@@ -170,20 +169,19 @@ class Keypad:
         except RefusedError:
             self._call.tell_officer(self._sounds.refused)
             return
-        self._audit(name, by, done.answer)
-        is_still_paused = name == "call.resume" and done.answer.state is not PauseState.RECORDING
-        self._confirm(done, self._sounds.still_paused if is_still_paused else done_sound)
+        self._confirm(name, by, done, done_sound)
 
-    def _audit(self, act: str, by: str, answer: PauseAnswer) -> None:
-        works = self._call.works
-        details = {"state": answer.state.value, "position_s": round(answer.position_s, 4), "carrier": "keys"}
-        works.clerk.submit(works.audit.append, act=act, actor=by, subject=self._call.id, details=details)
+    def _confirm(self, name: str, by: str, act: Act, sound: Prompt) -> None:
+        """Tell the officer once the act is on disk and in the log: a tone that is heard is a promise."""
+        signature = Signature(act=name, actor=by, subject=self._call.id, details={"carrier": "keys"})
 
-    def _confirm(self, act: Act, sound: Prompt) -> None:
-        """Tell the officer once the state is on disk: a tone that is heard is a promise."""
-
-        def on_disk(future: "Future[None]") -> None:
-            heard = sound if future.exception() is None else self._sounds.refused
+        def told(future: "Future[PauseAnswer]") -> None:
+            if future.exception() is not None:
+                heard = self._sounds.refused
+            elif name == "call.resume" and future.result().state is not PauseState.RECORDING:
+                heard = self._sounds.still_paused
+            else:
+                heard = sound
             self._call.works.scheduler.submit(self._call.tell_officer, heard)
 
-        act.durable.add_done_callback(on_disk)
+        signed(self._call.works, act, signature).add_done_callback(told)

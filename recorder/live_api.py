@@ -21,6 +21,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder import problems
+from recorder.acts import Act, PauseAnswer, Signature, signed
 from recorder.broadcast import Broadcast
 from recorder.control import Control, UnknownCallError
 from recorder.domain.pausing import AGENT, MANAGER, Authority, RefusedError, payment_app
@@ -28,7 +29,6 @@ from recorder.live_client import ACTOR_HEADER
 from recorder.peercred import PeerCredProtocol, user_name
 from recorder.problems import ProblemError
 from recorder.recorded_call import RecordedCall
-from recorder.taping import Act, PauseAnswer
 from recorder.works import Works
 from storage.errors import AuditUnavailableError
 
@@ -189,10 +189,12 @@ class LiveApi:
         body: ActBody,
         who: Caller,
     ) -> list[dict[str, Any]]:
-        def do() -> list[tuple[Act, Future[Any]]]:
-            # Audited in the same step: an act that nobody waits for any more is in the log all the same.
-            done = self._control.each(find(), act)
-            return [(one, self._submit_audit(name, who, one.answer, body)) for one in done]
+        def do() -> "list[Future[PauseAnswer]]":
+            # Signed in the same step: an act that nobody waits for any more is in the log all the same.
+            return [
+                signed(self._works, one, self._signature(name, who, call, body))
+                for call, one in self._control.each(find(), act)
+            ]
 
         try:
             acts = await self._on_call_thread(do)
@@ -201,36 +203,25 @@ class LiveApi:
         except RefusedError as error:
             await self._audit(f"{name}.refused", who, "", {"why": str(error)}, body.reason)
             raise ProblemError(409, f"{error}.") from error
-        for done, audited in acts:
-            try:
-                await self._confirm(done.durable)
-            except OSError as error:
-                self._works.alarm("pause_state_not_stored")
-                detail = f"The recording is {done.answer.state}, but that could not be stored: {error.strerror}."
-                raise ProblemError(503, detail, title="Not stored") from error
-            await self._audited(audited)
-        return [done.answer.as_json() for done, _ in acts]
+        return [(await self._stored(name, one)).as_json() for one in acts]
 
-    def _submit_audit(self, act: str, who: Caller, answer: PauseAnswer, body: ActBody) -> "Future[Any]":
-        details = {**answer.as_json(), "as": body.authority, "os_user": who.os_user}
-        return self._works.clerk.submit(
-            self._works.audit.append,
-            act=act,
-            actor=who.actor,
-            subject=answer.call,
-            details=details,
-            text=body.reason or None,
-        )
+    async def _stored(self, name: str, act: "Future[PauseAnswer]") -> PauseAnswer:
+        try:
+            return await self._confirm(act)
+        except OSError as error:
+            holds = "Recording stays paused" if name == "call.resume" else "Recording has stopped"
+            detail = f"{holds}, but the state could not be stored: {error.strerror or error}."
+            raise ProblemError(503, detail, title="Not stored") from error
+
+    def _signature(self, name: str, who: Caller, call: RecordedCall, body: ActBody) -> Signature:
+        details = {"as": body.authority, "os_user": who.os_user}
+        return Signature(act=name, actor=who.actor, subject=call.id, details=details, text=body.reason)
 
     async def _audit(self, act: str, who: Caller, subject: str, details: dict[str, Any], reason: str) -> None:
         details = {**details, "os_user": who.os_user}
         future = self._works.clerk.submit(
             self._works.audit.append, act=act, actor=who.actor, subject=subject, details=details, text=reason or None
         )
-        await self._audited(future)
-
-    async def _audited(self, future: "Future[Any]") -> None:
-        # Pausing goes on when the audit log cannot be written: an alarm, not a refusal (design section 6).
         try:
             await self._confirm(future)
         except AuditUnavailableError:

@@ -4,8 +4,10 @@ Runs on the call thread. What SDP and media legs have to do with one another is 
 `recorder.taping`'s; when what happens is the table's (`recorder.domain.call`).
 """
 
+import contextlib
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -21,6 +23,8 @@ from audio.types import (
     PromptEnded,
 )
 from audio.types import LegId as MediaLegId
+from recorder.acts import Act, PauseAnswer
+from recorder.call_row import listing_of, row_of
 from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Play, Side
@@ -31,7 +35,7 @@ from recorder.keypad import Keypad
 from recorder.live_call import LiveCall, Way
 from recorder.negotiation import offer_to_second
 from recorder.party import MediaError, Party
-from recorder.taping import Act, PauseAnswer, Taping
+from recorder.taping import Taping
 from recorder.works import Works
 from sip.events import (
     Body,
@@ -44,7 +48,7 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
 )
-from storage.types import NoticeProof, Outcome, RecordingRow
+from storage.types import RecordingRow
 
 _log = logging.getLogger(__name__)
 
@@ -79,14 +83,15 @@ class RecordedCall(LiveCall):
         self.service: Service = works.config.service_of(nomination.extension)
         self.book = PauseBook()
         self.taping: Taping | None = None
-        self._joined_at: datetime | None = None
-        self._blocked: str | None = None
+        self.joined_at: datetime | None = None
+        self.blocked: str | None = None
         self._fault: str | None = None
-        self._notice_began: datetime | None = None
-        self._notice_ended: datetime | None = None
-        self._sounds = works.sounds
+        self.notice_began: datetime | None = None
+        self.notice_ended: datetime | None = None
+        self.sounds = works.sounds
         self._waiting: dict[Side, table.PlayTo] = {}
         self._asked: set[Side] = set()
+        self._acts = 0
         self._keypad = Keypad(self)
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
 
@@ -194,7 +199,7 @@ class RecordedCall(LiveCall):
     def _prompt_ended(self, side: Side, event: PromptEnded) -> None:
         played = _PLAY_OF.get(event.tag)
         if played is Play.NOTICE and side is self.call.outside:
-            self._notice_ended = utc_now()
+            self.notice_ended = utc_now()
             self.apply(table.NoticeEnded(complete=event.complete and self._was_received(side, event)))
         elif played is Play.SECOND and side is self.call.outside:
             self.apply(table.SecondEnded())
@@ -218,14 +223,39 @@ class RecordedCall(LiveCall):
         else:
             self.book.pause(reason)
             position_s = 0.0
-        return self._act(position_s)
+        return self._stored(position_s)
 
     def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
-        """Take away the reasons that an authority may clear.
+        """Take away the reasons that an authority may clear, once that is on disk.
+
+        Until then the gate stays shut: whoever is told that it could not be stored may rely on the pause. An act
+        that comes in between wins.
 
         Raises:
             RefusedError: Nothing to clear, or not for this authority.
         """
+        left = self.book.left_after(authority, token=token)
+        state = PauseState.PAUSED if left else PauseState.RECORDING
+        acts_before, done = self._acts, Act()
+
+        def reopen() -> None:
+            position_s = self._position_s
+            if self._acts == acts_before and self.call.state is not table.State.ENDED:
+                with contextlib.suppress(RefusedError):  # pressed twice: the first has done it
+                    position_s = self._reopen(authority, by, token)
+            done.set_result(self._answer(position_s))
+
+        def on_disk(stored: "Future[None]") -> None:
+            error = stored.exception()
+            if error is not None:
+                done.set_exception(error)
+            else:
+                self.works.scheduler.submit(reopen)
+
+        self.works.pauses.put(self.id, state=state.value, reasons=sorted(left)).add_done_callback(on_disk)
+        return done
+
+    def _reopen(self, authority: Authority, by: str, token: str | None) -> float:
         if self.taping is not None:
             position_s = self.taping.resume(authority, by, token=token)
         else:
@@ -233,7 +263,8 @@ class RecordedCall(LiveCall):
             position_s = 0.0
         if self.book.state is PauseState.RECORDING:
             self._keypad.forget_digits()
-        return self._act(position_s)
+        self.works.publish({"event": "call", **self.as_json()})
+        return position_s
 
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording for the rest of the call; cannot be undone.
@@ -246,14 +277,33 @@ class RecordedCall(LiveCall):
         else:
             self.book.end(Final.OPTED_OUT)
             position_s = 0.0
-        return self._act(position_s)
+        return self._stored(position_s)
 
-    def _act(self, position_s: float) -> Act:
-        reasons = tuple(sorted(self.book.reasons))
-        answer = PauseAnswer(call=self.id, state=self.book.state, reasons=reasons, position_s=position_s)
-        durable = self.works.pauses.put(self.id, state=answer.state.value, reasons=list(reasons))
+    def _stored(self, position_s: float) -> Act:
+        """Return the answer to an act that is done already, once it is on disk."""
+        self._acts += 1
+        answer, done = self._answer(position_s), Act()
+
+        def on_disk(stored: "Future[None]") -> None:
+            error = stored.exception()
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(answer)
+
+        stored = self.works.pauses.put(self.id, state=answer.state.value, reasons=list(answer.reasons))
+        stored.add_done_callback(on_disk)
         self.works.publish({"event": "call", **self.as_json()})
-        return Act(answer=answer, durable=durable)
+        return done
+
+    def _answer(self, position_s: float) -> PauseAnswer:
+        reasons = tuple(sorted(self.book.reasons))
+        return PauseAnswer(call=self.id, state=self.book.state, reasons=reasons, position_s=position_s)
+
+    @property
+    def _position_s(self) -> float:
+        is_taped = self.taping is not None and self.call.state is not table.State.ENDED
+        return self.taping.position_s if self.taping is not None and is_taped else 0.0
 
     @property
     def mask_card_digits(self) -> bool:
@@ -333,19 +383,19 @@ class RecordedCall(LiveCall):
             return
         party.unbridge()
         if command.what is Play.NOTICE:
-            self._notice_began = utc_now()
+            self.notice_began = utc_now()
         if command.what in (Play.NOTICE, Play.SECOND):
             party.listen(DtmfPolicy.SWALLOW, tones=self.works.config.media.detect_tones)
         party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
 
     def _sound(self, what: Play) -> Prompt:
-        second = self._sounds.second or self._sounds.first
+        second = self.sounds.second or self.sounds.first
         return {
-            Play.NOTICE: self._sounds.first.prompt,
+            Play.NOTICE: self.sounds.first.prompt,
             Play.SECOND: second.prompt,
-            Play.RINGBACK: self._sounds.ringback,
-            Play.HOLD: self._sounds.hold,
-            Play.FAILED: self._sounds.failed,
+            Play.RINGBACK: self.sounds.ringback,
+            Play.HOLD: self.sounds.hold,
+            Play.FAILED: self.sounds.failed,
         }[what]
 
     def _bridge(self) -> None:
@@ -356,14 +406,15 @@ class RecordedCall(LiveCall):
         self.works.relay.bridge(a.media_leg, b.media_leg)
 
     def _join(self) -> None:
-        self._joined_at = utc_now()
+        self.joined_at = utc_now()
         outside, officer = self.parties[self.call.outside], self.parties[self.call.officer]
         tones = self.works.config.media.detect_tones
         outside.listen(DtmfPolicy.MASK if self.service.mask_card_digits else DtmfPolicy.PASS, tones=tones)
         officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=self._keypad.control_keys)
         self._bridge()
         if not self.call.notice_complete:
-            self._blocked = "notice_not_heard"
+            self.blocked = "notice_not_heard"
+            self.tell_officer(self.sounds.refused)  # they should know that nothing of this is kept
         elif self.book.final is None:
             assert outside.media_leg is not None
             assert officer.media_leg is not None
@@ -419,7 +470,7 @@ class RecordedCall(LiveCall):
         codecs = tuple(self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
         for party in self.parties.values():
             party.close()
-        facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self._blocked, fault=self._fault)
+        facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self._fault)
         row = replace(self._row(), ended_at=utc_now(), codecs=(codecs[0], codecs[1]))
         if self.taping is not None:
             self.taping.finish(facts, row, self._file)
@@ -438,57 +489,11 @@ class RecordedCall(LiveCall):
         self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
 
     def _row(self) -> RecordingRow:
-        due = (self._joined_at or self.started_at) + self.works.config.retention.retention_duration
-        return RecordingRow(
-            id=self.id,
-            started_at=self._joined_at or self.started_at,
-            ended_at=None,
-            direction=self.nomination.direction.value,
-            extension=self.nomination.extension.number,
-            operator=self.operator,
-            service=self.service.name,
-            caller=self.offered.asserted_user or self.offered.from_user,
-            called=self.offered.request_user,
-            outcome=Outcome.FAILED,
-            reason="in_progress",
-            notice=self._proof(),
-            opted_out=self.book.final is Final.OPTED_OUT,
-            card_payment=self.service.card_payment.value,
-            retention_due=due,
-            operator_key=self.works.operator_key(self.operator),
-        )
-
-    def _proof(self) -> NoticeProof:
-        first = self._sounds.first
-        return NoticeProof(
-            id=f"{first.name}/{first.version}",
-            sha256=first.sha256,
-            started_at=self._notice_began,
-            ended_at=self._notice_ended,
-            complete=bool(self.call.notice_complete),
-            proof="heard" if self.call.notice_complete else "none",
-            second_message=self.call.second_played,
-        )
+        return row_of(self)
 
     def as_json(self) -> dict[str, Any]:
         """Return the call as `GET /api/calls` lists it."""
-        position_s = self.taping.position_s if self.taping is not None else None
-        return {
-            "id": self.id,
-            "call": self.id,
-            "started_at": self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "direction": self.nomination.direction.value,
-            "extension": self.nomination.extension.number,
-            "operator": self.operator,
-            "service": self.service.name,
-            "caller": self.offered.asserted_user or self.offered.from_user,
-            "called": self.offered.request_user,
-            "phase": self.call.state.value,
-            "is_recorded": self.taping is not None,
-            "state": self.book.state.value if self._blocked is None else "blocked",
-            "reasons": sorted(self.book.reasons),
-            "position_s": None if position_s is None else round(position_s, 3),
-        }
+        return listing_of(self)
 
 
 _TAGS = {play: number for number, play in enumerate(Play, 1)}

@@ -9,7 +9,6 @@ import errno
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,33 +31,6 @@ _FINAL_KIND = {
     Final.DISCARDED: SegmentKind.ERASED,
     Final.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseAnswer:
-    """What an act on a recording did: the JSON that `pause`, `resume` and `opt-out` answer with."""
-
-    call: str
-    state: PauseState
-    reasons: tuple[str, ...]
-    position_s: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the answer as JSON-able values."""
-        return {
-            "call": self.call,
-            "state": self.state.value,
-            "reasons": list(self.reasons),
-            "position_s": round(self.position_s, 4),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """An act on the recording of a call: what it did, and when that is on disk."""
-
-    answer: PauseAnswer
-    durable: "Future[None]"
 
 
 class _Container:

@@ -96,6 +96,15 @@ class PauseBook:
         Raises:
             RefusedError: Nothing is paused, only others' reasons are left, or the recording has ended for good.
         """
+        self.reasons = set(self.left_after(authority, token=token))
+        return not self.reasons
+
+    def left_after(self, authority: Authority, *, token: str | None = None) -> frozenset[str]:
+        """Return the reasons that a resume would leave, without doing it.
+
+        Raises:
+            RefusedError: As `resume`.
+        """
         self._refuse_final()
         if not self.reasons:
             raise RefusedError("the call is not paused")
@@ -103,8 +112,7 @@ class PauseBook:
         if not mine:
             held = ", ".join(sorted(self.reasons))
             raise RefusedError(f"the pause is held by {held}, which {authority} may not clear; ask a manager")
-        self.reasons -= mine
-        return not self.reasons
+        return frozenset(self.reasons - mine)
 
     def end(self, final: Final) -> None:
         """End the recording of this part of the call for good.

@@ -1,0 +1,83 @@
+"""Acts on a recording, from the deed to its last signature: done, on disk, in the audit log - in this order told.
+
+What is not wanted is stopped at once and written down after; what lets recording go on is written down first.
+"""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from recorder.domain.pausing import PauseState
+from recorder.works import Works
+from storage.errors import AuditUnavailableError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseAnswer:
+    """What an act on a recording did: the JSON that `pause`, `resume` and `opt-out` answer with."""
+
+    call: str
+    state: PauseState
+    reasons: tuple[str, ...]
+    position_s: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer as JSON-able values."""
+        return {
+            "call": self.call,
+            "state": self.state.value,
+            "reasons": list(self.reasons),
+            "position_s": round(self.position_s, 4),
+        }
+
+
+Act = Future[PauseAnswer]
+"""An act: its answer once the state is on disk; OSError when it could not be stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Who did an act, as the audit log names it."""
+
+    act: str
+    actor: str
+    subject: str
+    details: dict[str, Any]
+    text: str = ""
+
+
+def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]":
+    """Return the answer of an act once it is in the audit log as well, whether or not somebody still waits for it.
+
+    An act that could not be stored is audited as such, and its error is passed on. If the audit log cannot be
+    written that is an alarm, not a refusal: pausing never stops for it (design section 6).
+    """
+    told: Future[PauseAnswer] = Future()
+
+    def on_disk(stored: Act) -> None:
+        error = stored.exception()
+        if error is not None:
+            works.alarm("pause_state_not_stored")
+            _append(works, signature, f"{signature.act}.not_stored", {}).add_done_callback(
+                lambda _: told.set_exception(error)
+            )
+            return
+        answer = stored.result()
+        _append(works, signature, signature.act, answer.as_json()).add_done_callback(lambda _: told.set_result(answer))
+
+    act.add_done_callback(on_disk)
+    return told
+
+
+def _append(works: Works, signature: Signature, act: str, answer: dict[str, Any]) -> "Future[None]":
+    def append() -> None:
+        details = {**answer, **signature.details}
+        try:
+            works.audit.append(
+                act=act, actor=signature.actor, subject=signature.subject, details=details, text=signature.text or None
+            )
+        except AuditUnavailableError:
+            works.alarm("audit_unavailable")
+            raise
+
+    return works.clerk.submit(append)
