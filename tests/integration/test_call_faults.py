@@ -71,7 +71,7 @@ def test_a_party_on_hold_without_an_address_leaves_its_port_to_nobody(lines: Exc
             packet[2:4], packet[4:8] = number.to_bytes(2, "big"), (number * 160).to_bytes(4, "big")
             outside.sendto(packet, port)
             time.sleep(0.005)
-    assert not [heard for heard in talk.right.heard_audio(since_s) if heard.payload == b"\x2a" * 160]
+    assert not [heard for heard in talk.right.heard_audio(since_s) if heard.packet.payload == b"\x2a" * 160]
     talk.hang_up()
     left, _, _ = lines.home.copy(recording)
     assert b"\x2a" * 160 not in left
