@@ -16,9 +16,9 @@ from tests.helpers.recorder_home import eventually
 
 SMALL_DISK = (
     "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-    'mount -t tmpfs -o size=160k tmpfs "$0" && exec "$@"',
+    'mount -t tmpfs -o size=96k tmpfs "$0" && exec "$@"',
 )  # fmt: skip
-"""Runs a command with a disk of its own, 160 kB small, in the place of a folder; takes no privilege."""
+"""Runs a command with a disk of its own, 96 kB small, in the place of a folder; takes no privilege."""
 QUICK = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.2"))
 
 
@@ -60,7 +60,7 @@ def test_a_full_disk_stops_no_call_and_leaves_nothing_that_looks_finished(tmp_pa
         left, right, _ = home.copy(recording)
         for kept in (kept_of(left, talk.left), kept_of(right, talk.right)):
             assert len(kept.spans) == 1, "what was kept is whole"
-            assert kept.bytes_between(joined_s, full_s - 4) > 8000
+            assert kept.bytes_between(joined_s, full_s - 4) > 4000
 
 
 def fill(path: Path) -> None:

@@ -54,6 +54,7 @@ class Voice:
         self.remote: tuple[str, int] | None = None
         self.sent: list[tuple[int, float]] = []
         self.heard: list[Heard] = []
+        self.strays = 0
         self.pressed: list[tuple[str, int, int]] = []
         """Key, first tick and tick after the last, of every key that was pressed."""
         self._studio = studio
@@ -150,10 +151,14 @@ class Voice:
         self.socket.sendto(build_rtp(packet), self.remote)
 
     def take(self, now_s: float) -> None:
-        """Keep a packet that arrived."""
+        """Keep a packet that arrived; what comes from elsewhere than the far side is another program's."""
         try:
-            packet = parse_rtp(self.socket.recv(4096))
+            data, source = self.socket.recvfrom(4096)
+            packet = parse_rtp(data)
         except (BlockingIOError, ConnectionError, MalformedPacketError):
+            return
+        if self.remote is not None and source != self.remote:
+            self.strays += 1
             return
         self.heard.append(Heard(now_s, packet))
 

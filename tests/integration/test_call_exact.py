@@ -38,7 +38,7 @@ def test_each_channel_holds_exactly_the_bytes_from_the_joining_to_the_hang_up(li
 
     assert (row["id"], row["outcome"], row["reason"]) == (recording, "recorded", "caller_hung_up")
     assert [segment["kind"] for segment in row["segments"]] == ["recording"]
-    left, right, said = lines.home.copy(recording)
+    left, right, said = lines.home.exported(recording)
     assert len(left) == len(right)
     assert said["law"] == "alaw"
     assert said["duration_s"] == pytest.approx(row["duration_s"], abs=0.05)
@@ -96,7 +96,7 @@ def test_mu_law_is_stored_as_it_was_sent_and_converted_on_the_wire(lines: Exchan
     assert payload == talk.left.stream[start : start + len(payload)], "the container holds the bytes as sent"
     assert len(payload) >= 2 * TICKS_PER_S
 
-    left, right, said = lines.home.copy(recording)
+    left, right, said = lines.home.exported(recording)
     assert said["law"] == "ulaw", "a copy has one law: the caller's"
     assert kept_of(left, talk.left, silence=SILENT_ULAW).spans == [
         (left.find(payload), left.find(payload) + len(payload))

@@ -104,8 +104,8 @@ def test_a_change_to_mu_law_is_bridged_and_recorded_in_its_place(lines: Exchange
     assert talk.right.heard_audio(changed_s)[-1].packet.payload_type == 8, "the officer goes on with A-law"
     row = talk.hang_up()
     assert row["outcome"] == "recorded"
-    left, right, said = lines.home.copy(recording)
-    assert said["law"] == "alaw"
+    left, right, law = lines.home.copy(recording)
+    assert law == "alaw"
     assert len(kept_of(right, talk.right).spans) == 1, "the other side does not notice"
     start = next(tick for tick, at_s in talk.left.sent if at_s > changed_s - 0.4)
     where = left.find(talk.left.stream[start : start + 160])
