@@ -2,7 +2,7 @@
 
 Metric: CPU ms per call-second of the process in the steady state, from the scheduler; its ratio to the bare loop's;
 packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bare_gathering`` for what has gathered in
-1 ms, as the core does under load; ``core`` relays, taps and drains with tone detection, ``core_no_tones`` without. They
+2 ms, as the core does under load; ``core`` relays, taps and drains with tone detection, ``core_no_tones`` without. They
 run in turn under the same load; each figure is the median of the rounds. Ratios are to ``bare_gathering``.
 Command: ``python -m benchmarks.media --calls 200 --seconds 10 [--rounds 3] [--only PATH ...] [--json]``.
 """
@@ -20,8 +20,8 @@ from benchmarks.machine import this_commit, this_machine
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.streams import DescriptorsError, need_descriptors
 
-GATHER_US = 1000
-"""How long the core lets packets gather (GATHER_NS in audio/core/loop.c)."""
+GATHER_US = 2000
+"""How long the core lets packets gather (`audio.types.RelayOptions.gather_ms`)."""
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 4, 64
 _FLOOR = "bare_gathering"
 
