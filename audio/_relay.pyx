@@ -56,6 +56,7 @@ cdef extern from "core.h" nogil:
     int64_t core_open_leg(core *, int thread, int rtp_fd, int rtcp_fd)
     int core_close_leg(core *, int64_t leg)
     int core_set_remote(core *, int64_t leg, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port)
+    int core_accept_from(core *, int64_t leg, const char *ip)
     int core_update_leg(core *, int64_t leg, const leg_media *)
     int core_bridge(core *, int64_t a, int64_t b)
     int core_unbridge(core *, int64_t leg)
@@ -165,6 +166,14 @@ cdef class Core:
         with nogil:
             code = core_set_remote(self.core, leg, rtp_text, rtp_port, rtcp_text, rtcp_port)
         checked(code, "set_remote")
+
+    def accept_from(self, int64_t leg, str ip not None):
+        cdef bytes encoded = ip.encode()
+        cdef const char *text = encoded
+        cdef int64_t code
+        with nogil:
+            code = core_accept_from(self.core, leg, text)
+        checked(code, "accept_from")
 
     def update_leg(
         self, int64_t leg, *, int codec, int send_pt, int receive_pt, int send_event_pt, int receive_event_pt,

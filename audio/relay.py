@@ -154,6 +154,8 @@ class Relay:
             self._core.set_remote(leg, None, None)
         else:
             self._core.set_remote(leg, (remote.ip, remote.rtp_port), (remote.ip, remote.rtcp_port))
+            if media.also_from is not None and media.also_from != remote.ip:
+                self._core.accept_from(leg, media.also_from)
         self._core.update_leg(
             leg,
             codec=media.codec,

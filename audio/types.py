@@ -80,6 +80,8 @@ class LegMedia:
         receive_event_pt: Payload type of telephone-event that we take, or None.
         sends: The peer may be sent to (its direction is sendrecv or recvonly).
         receives: The peer's packets count (its direction is sendrecv or sendonly).
+        also_from: IP literal of a second source that counts, with the ports of ``remote``: a peer with several
+            addresses signals one and may send from the one that its signalling comes from. We never send there.
     """
 
     remote: MediaAddress | None
@@ -90,6 +92,7 @@ class LegMedia:
     receive_event_pt: int | None = None
     sends: bool = True
     receives: bool = True
+    also_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

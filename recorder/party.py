@@ -6,6 +6,7 @@ The SIP side moves bodies, the media core moves packets; this is where one becom
 import dataclasses
 import secrets
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, Prompt
 from audio.types import LegId as MediaLegId
@@ -42,6 +43,8 @@ class Party:
         self.media_leg: MediaLegId | None = None
         self._local: sdp.LocalStream | None = None
         self._offer: sdp.Description | None = None
+        self.signals_from: str | None = None
+        """IP that the party's signalling comes from, if it is one: its media may come from there too."""
         self._awaits_answer = False
         self._settled: sdp.Media | None = None
         self.codec_name = ""
@@ -233,12 +236,22 @@ class Party:
             sends=media.sends,
             # Without an address the core would take whoever sends first: right for SIPREC, an open door here.
             receives=media.receives and remote is not None,
+            also_from=self._other_source(remote),
         )
         try:
             self._works.relay.set_media(self.media_leg, leg_media)
         except (OSError, ValueError) as error:  # IPv6 to an IPv4 socket, an address with a zone
             raise MediaError(f"side {self._name}: {error}") from error
         self._settled, self._local, self.codec_name = media, local, codec.name
+
+    def _other_source(self, remote: MediaAddress | None) -> str | None:
+        if remote is None or self.signals_from is None:
+            return None
+        try:
+            here, there = ip_address(self.signals_from), ip_address(remote.ip)
+        except ValueError:
+            return None  # a host name
+        return self.signals_from if here.version == there.version else None
 
 
 def _bridgeable(other: Codec) -> tuple[Codec, ...]:

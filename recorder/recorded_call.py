@@ -105,6 +105,7 @@ class RecordedCall(LiveCall):
             PortsExhaustedError: No ports are left (503).
         """
         self.parties[Side.A].take_offer(self.offered.body)  # first: what is refused must not use up ports
+        self.parties[Side.A].signals_from = self.offered.source.host
         self.parties[Side.A].open()
 
     # --- SIP events
@@ -335,6 +336,7 @@ class RecordedCall(LiveCall):
     def offer_to_b(self) -> Body | None:
         """Offer what can be bridged to A, from a leg of its own."""
         party = self.parties[Side.B]
+        party.signals_from = self.way.targets[self.call.target].host
         party.open()
         return party.make_offer(offer_to_second(self.parties[Side.A].usable))
 

@@ -61,6 +61,8 @@ int64_t core_open_leg(struct core *core, int thread, int rtp_fd, int rtcp_fd);
 int core_close_leg(struct core *core, int64_t leg);
 /* ip NULL: no remote. */
 int core_set_remote(struct core *core, int64_t leg, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port);
+/* Packets from this IP with the ports of set_remote count as well; until the next set_remote, which must come first. */
+int core_accept_from(struct core *core, int64_t leg, const char *ip);
 int core_update_leg(struct core *core, int64_t leg, const struct leg_media *media);
 int core_bridge(struct core *core, int64_t a, int64_t b);
 int core_unbridge(struct core *core, int64_t leg);

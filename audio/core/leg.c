@@ -193,11 +193,35 @@ int core_set_remote(struct core *core, int64_t id, const char *rtp_ip, int rtp_p
         leg->out.is_switching = 1;
     leg->rtp = rtp;
     leg->rtcp = rtcp;
+    leg->also_rtp.length = leg->also_rtcp.length = 0;
     leg->is_latched = 0;
     if (!leg->rtcp_next_ns)
         leg->rtcp_next_ns = clock_ns() + 5000 * NS_PER_MS;
     thread_unlock(leg->thread);
     return 0;
+}
+
+static int port_of(const struct address *address)
+{
+    return ntohs(address->at.any.sa_family == AF_INET6 ? address->at.v6.sin6_port : address->at.v4.sin_port);
+}
+
+int core_accept_from(struct core *core, int64_t id, const char *ip)
+{
+    struct address rtp, rtcp;
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    error = -EINVAL;
+    if (leg->rtp.length && leg->rtcp.length && !address_parse(&rtp, ip, port_of(&leg->rtp)) &&
+        !address_parse(&rtcp, ip, port_of(&leg->rtcp)) && rtp.at.any.sa_family == leg->rtp.at.any.sa_family) {
+        leg->also_rtp = rtp;
+        leg->also_rtcp = rtcp;
+        error = 0;
+    }
+    thread_unlock(leg->thread);
+    return error;
 }
 
 static int is_payload_type(int value, int may_be_none)
@@ -393,18 +417,20 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
 }
 
 /*
- * Only the signalled address counts. A leg without one that may receive (a SIPREC stream) takes the first source it
+ * Only the signalled address counts, and the one that core_accept_from has named. A leg without one that may receive (a SIPREC stream) takes the first source it
  * hears, and no other until the next set_remote; such a leg is never sent to.
  */
 static int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source)
 {
     if (is_rtcp)
-        return leg->rtcp.length && address_equal(source, &leg->rtcp);
+        return (leg->rtcp.length && address_equal(source, &leg->rtcp)) ||
+               (leg->also_rtcp.length && address_equal(source, &leg->also_rtcp));
     if (!leg->rtp.length && leg->is_configured && leg->media.receives) {
         leg->rtp = *source;
         leg->is_latched = 1;
     }
-    return leg->rtp.length && address_equal(source, &leg->rtp);
+    return (leg->rtp.length && address_equal(source, &leg->rtp)) ||
+           (leg->also_rtp.length && address_equal(source, &leg->also_rtp));
 }
 
 /* Takes one datagram; epoll is level-triggered and comes back for more. */

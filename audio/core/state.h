@@ -124,6 +124,7 @@ struct leg {
     uint16_t control;
     struct leg_media media;
     struct address rtp, rtcp;
+    struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
     int64_t last_arrival_ns, dropped, digits;
     struct sender out;
     struct receiver in;

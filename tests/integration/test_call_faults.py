@@ -17,6 +17,7 @@ from recorder.passed_call import PassedCall
 from recorder.works import Works
 from sip.events import Address, Body, CallOffered, LegAnswered, LegId, OfferAnswered, OfferReceived
 from storage.audit import AuditLog
+from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.sip_peer import State as PeerState
 
@@ -75,6 +76,16 @@ def test_a_party_on_hold_without_an_address_leaves_its_port_to_nobody(lines: Exc
     talk.hang_up()
     left, _, _ = lines.home.copy(recording)
     assert b"\x2a" * 160 not in left
+
+
+def test_a_party_that_signals_another_of_its_addresses_is_heard_and_recorded(lines: Exchange) -> None:
+    talk = lines.call(media={"ip": "127.0.0.2"})  # it sends from 127.0.0.1, as baresip does with several interfaces
+    recording = talk.join()
+    talk.talk_for(0.6)
+    row = talk.hang_up()
+    assert row["outcome"] == "recorded"
+    left, _, _ = lines.home.copy(recording)
+    kept_of(left, talk.left)
 
 
 def test_an_emergency_call_outlives_the_recorder(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from audio.relay import Relay
 from audio.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
 from audio.types import (
     Codec,
+    LegMedia,
+    MediaAddress,
     MediaResumed,
     MediaStopped,
     PortsExhaustedError,
@@ -98,6 +101,32 @@ def test_a_new_stream_goes_on_by_one_with_marker_and_wall_clock(pair: tuple[Peer
     assert second.is_marked
     assert 700 <= (second.timestamp - first.timestamp) % (1 << 32) <= 4000
     assert second.ssrc == first.ssrc
+
+
+def test_the_address_that_signalling_comes_from_counts_with_the_signalled_port(
+    pair: tuple[Peer, Peer], relay: Relay
+) -> None:
+    a, b = pair
+    port, rtcp_port = a.rtp.getsockname()[1], a.rtcp.getsockname()[1]
+    signalled = MediaAddress(ip="127.0.0.2", rtp_port=port, rtcp_port=rtcp_port)
+    media = LegMedia(remote=signalled, codec=Codec.PCMA, send_pt=8, receive_pt=8)
+    relay.set_media(a.leg, media)
+    a.snd(1, 160)
+    b.rcv_none("another address than the signalled")
+    relay.set_media(a.leg, replace(media, also_from="127.0.0.1"))
+    a.snd(2, 320, b"\x2a" * 160)
+    b.rcv("from the address of its signalling", payload=b"\x2a" * 160)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other_port:
+        other_port.bind(("127.0.0.1", 0))
+        a.snd(3, 480, source=other_port)
+        b.rcv_none("another port")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other_address:
+        other_address.bind(("127.0.0.3", port))
+        a.snd(4, 640, source=other_address)
+        b.rcv_none("a third address")
+    relay.set_media(a.leg, media)
+    a.snd(5, 800)
+    b.rcv_none("the rule ends with the next offer")
 
 
 def test_foreign_sources_and_foreign_payloads_are_dropped(pair: tuple[Peer, Peer], relay: Relay) -> None:
