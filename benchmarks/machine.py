@@ -24,7 +24,10 @@ class Machine:
 def this_machine() -> Machine:
     """Describe the machine that the benchmark runs on."""
     return Machine(
-        cpu=_cpu_name(), cores=os.cpu_count() or 1, kernel=platform.release(), python=platform.python_version()
+        cpu=_cpu_name(),
+        cores=os.cpu_count() or 1,
+        kernel=platform.release().partition("-")[0],
+        python=platform.python_version(),
     )
 
 
