@@ -20,6 +20,7 @@ class Answers:
     console: Address | None
     admin: str
     decided_by: str
+    own_addresses: tuple[str, ...] = ()
     card_payment: CardPayment = CardPayment.PAUSE
     notice_when: NoticeWhen = NoticeWhen.BEFORE_RING
     erase_on_opt_out: bool = False
@@ -60,7 +61,7 @@ watch_every_s = 10.0            # OPTIONS to the targets of a route that has sev
 # Who may send us calls. Requests from elsewhere get no reply at all.
 [[peer]]
 name = "pbx"
-networks = [{_quote(_network(answers.next_hop.host))}, {_quote(_network(host))}]
+networks = [{", ".join(map(_quote, dict.fromkeys(_network(a) for a in _peers(answers))))}]
 is_inside = true                # it says truly which extension calls; false for a trunk: its callers may lie
 
 # Where calls go. The first route whose peer and number prefix fit is taken; targets are tried in order.
@@ -109,6 +110,11 @@ retention_days = 90             # by policy
 max_calls = 1000                # more are answered 503; emergency calls never are
 
 """
+
+
+def _peers(answers: Answers) -> tuple[str, ...]:
+    """Return the addresses that may call: the PBX, and this machine by whichever of its own it does."""
+    return (answers.next_hop.host, answers.sip.host, *answers.own_addresses)
 
 
 def _network(host: str) -> str:

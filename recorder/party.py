@@ -245,13 +245,17 @@ class Party:
         self._settled, self._local, self.codec_name = media, local, codec.name
 
     def _other_source(self, remote: MediaAddress | None) -> str | None:
-        if remote is None or self.signals_from is None:
+        """Return the second address that the party's packets may come from (docs/media-core.md)."""
+        if remote is None or self.signals_from is None or self.media_leg is None:
             return None
         try:
-            here, there = ip_address(self.signals_from), ip_address(remote.ip)
+            source, there = ip_address(self.signals_from), ip_address(remote.ip)
         except ValueError:
             return None  # a host name
-        return self.signals_from if here.version == there.version else None
+        own = ip_address(self._works.relay.local_address(self.media_leg).ip)
+        if own.is_loopback and not source.is_loopback:
+            source = own  # whoever reaches us there is on this machine, and its system may choose this source
+        return str(source) if source.version == there.version else None
 
 
 def _bridgeable(other: Codec) -> tuple[Codec, ...]:

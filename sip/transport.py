@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 T2_S = 4.0
 """Longest interval between retransmissions (RFC 3261 section 17.1.1.1)."""
 
+MAX_STRANGERS = 100
+"""Sources without a peer that are named in the log."""
+
 MAX_BACKLOG = 2000
 """Datagrams that may wait for the call thread: about a second of its work. More are dropped and counted."""
 
@@ -78,6 +81,7 @@ class Transport:
         Raises:
             OSError: The address cannot be bound.
         """
+        self._strangers: set[str] = set()
         self.counters: collections.Counter[str] = collections.Counter()
         self._options = options
         self._networks: tuple[_Network, ...] = tuple(ipaddress.ip_network(cidr) for cidr in options.trusted)
@@ -129,8 +133,10 @@ class Transport:
 
     def received(self, server: Sippy, data: bytes, address: tuple[str, int], rtime: Sippy) -> None:
         """Take one datagram on the receiver thread: drop it, or pass it to the call thread."""
-        if not self._is_trusted(address[0].strip("[]")):
+        source = address[0].strip("[]")
+        if not self._is_trusted(source):
             self.counters["untrusted"] += 1
+            self._tell_once(source)
             return
         if len(data) < 32:
             self.counters["keepalive"] += 1
@@ -146,6 +152,13 @@ class Transport:
         if not self._is_closed:
             self._is_closed = True
             self.transactions.shutdown()
+
+    def _tell_once(self, source: str) -> None:
+        """Log a source that gets no reply, once each and a bounded number: a flood must not fill the log."""
+        if source in self._strangers or len(self._strangers) >= MAX_STRANGERS:
+            return
+        self._strangers.add(source)
+        _log.warning("requests from %s get no reply: it is in the networks of no [[peer]]", source)
 
     def _is_trusted(self, host: str) -> bool:
         verdict = self._verdicts.get(host)

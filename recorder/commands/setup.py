@@ -1,6 +1,7 @@
 """`recorder init` and `recorder site-check`, and the messages that callers hear."""
 
 import getpass
+import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -81,6 +82,7 @@ def init(
         site=site,
         timezone=timezone,
         sip=_address(sip, "--sip"),
+        own_addresses=_own_addresses(_address(sip, "--sip")),
         next_hop=_address(next_hop, "--next-hop"),
         extensions=tuple(_extension(text) for text in extensions),
         media_ports=_ports(media_ports),
@@ -107,6 +109,18 @@ def _ask_extensions() -> list[str]:
     while more := typer.prompt("Another one, or Enter", default="", show_default=False):
         found.append(more)
     return found
+
+
+def _own_addresses(listen: Address) -> tuple[str, ...]:
+    """Return what a phone on this machine may call from when we listen on loopback: some prefer the outside address."""
+    if not listen.host.startswith("127."):
+        return ()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent: it only asks for the route
+        except OSError:
+            return ()
+        return (str(probe.getsockname()[0]),)
 
 
 def _address(text: str, option: str) -> Address:
