@@ -61,6 +61,7 @@ class Media:
     lock_memory: bool = True
     detect_tones: bool = True
     dead_rtp_s: float = 10.0
+    gather_ms: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +277,7 @@ class _Reader:
 def _check(config: Config, reader: _Reader) -> None:
     """Refuse combinations that cannot work."""
     _check_ranges(config, reader)
+    _check_gathering(config, reader)
     _check_pause(config, reader)
     _check_names(config, reader)
     _check_network(config, reader)
@@ -307,6 +309,11 @@ def _check_ranges(config: Config, reader: _Reader) -> None:
             for key, bound in least.items():
                 if getattr(entry, key) < bound:
                     reader.fail(f"{key} is {getattr(entry, key)}: it must be at least {bound}", section, key, i)
+
+
+def _check_gathering(config: Config, reader: _Reader) -> None:
+    if not 0 <= config.media.gather_ms <= 10:
+        reader.fail(f"gather_ms is {config.media.gather_ms:g}: it must lie in [0, 10]", "media", "gather_ms")
 
 
 def _entries(config: Config, section: str) -> tuple[Any, ...]:

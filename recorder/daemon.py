@@ -93,6 +93,7 @@ class Daemon:
                 threads=media.threads,
                 lock_memory=media.lock_memory and is_lockable,
                 dead_rtp_s=media.dead_rtp_s,
+                gather_ms=media.gather_ms,
             )
         )
         self._writer = PausableWriter(

@@ -161,6 +161,7 @@ ALONE = {
     "no time for a target": ("[sip]\nno_reply_s = 0.0\n", 2, "no_reply_s is 0: it must be over 0"),
     "no time between OPTIONS": ("[sip]\nwatch_every_s = -1\n", 2, "watch_every_s is -1: it must be over 0"),
     "no time without RTP": ("[media]\ndead_rtp_s = 0\n", 2, "dead_rtp_s is 0: it must be over 0"),
+    "gathering too long": ("[media]\ngather_ms = 20.0\n", 2, "gather_ms is 20: it must lie in [0, 10]"),
     "no time for a pause": ("[pause]\nmax_s = 0\n", 2, "max_s is 0: it must be over 0"),
     "a number that is none": ("[pause]\nlook_back_s = nan\n", 2, "look_back_s must be a number, not nan"),
     "a number without end": ("[pause]\nlook_back_s = inf\n", 2, "look_back_s must be a number, not inf"),
