@@ -4,10 +4,8 @@ Runs on the call thread. What SDP and media legs have to do with one another is 
 `recorder.taping`'s; when what happens is the table's (`recorder.domain.call`).
 """
 
-import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -23,14 +21,15 @@ from audio.types import (
     PromptEnded,
 )
 from audio.types import LegId as MediaLegId
-from recorder.acts import Act, PauseAnswer
+from recorder.acts import Act
 from recorder.call_row import listing_of, row_of
 from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Play, Side
 from recorder.domain.outcome import Facts, settle
-from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState, RefusedError
+from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, RefusedError
 from recorder.domain.policy import Nomination, Service, recording_id
+from recorder.gate_acts import GateActs
 from recorder.keypad import Keypad
 from recorder.live_call import LiveCall, Way
 from recorder.negotiation import offer_to_second
@@ -91,8 +90,8 @@ class RecordedCall(LiveCall):
         self.sounds = works.sounds
         self._waiting: dict[Side, table.PlayTo] = {}
         self._asked: set[Side] = set()
-        self._acts = 0
         self._keypad = Keypad(self)
+        self._gate = GateActs(self, self._keypad.forget_digits)
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
 
     # --- before the table: can this offer be served?
@@ -214,97 +213,16 @@ class RecordedCall(LiveCall):
     # --- acts on the recording
 
     def pause(self, reason: str, by: str) -> Act:
-        """Pause the recording; the gate is shut when this returns.
-
-        Raises:
-            RefusedError: The recording has ended for good.
-        """
-        if self.taping is not None:
-            position_s = self.taping.pause(reason, by)
-        else:
-            self.book.pause(reason)
-            position_s = 0.0
-        return self._stored(position_s)
+        """Pause the recording; see `GateActs`."""
+        return self._gate.pause(reason, by)
 
     def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
-        """Take away the reasons that an authority may clear, once that is on disk.
-
-        Until then the gate stays shut: whoever is told that it could not be stored may rely on the pause. An act
-        that comes in between wins.
-
-        Raises:
-            RefusedError: Nothing to clear, or not for this authority.
-        """
-        left = self.book.left_after(authority, token=token)
-        state = PauseState.PAUSED if left else PauseState.RECORDING
-        acts_before, done = self._acts, Act()
-
-        def reopen() -> None:
-            position_s = self._position_s
-            if self._acts == acts_before and self.call.state is not table.State.ENDED:
-                with contextlib.suppress(RefusedError):  # pressed twice: the first has done it
-                    position_s = self._reopen(authority, by, token)
-            done.set_result(self._answer(position_s))
-
-        def on_disk(stored: "Future[None]") -> None:
-            error = stored.exception()
-            if error is not None:
-                done.set_exception(error)
-            else:
-                self.works.scheduler.submit(reopen)
-
-        self.works.pauses.put(self.id, state=state.value, reasons=sorted(left)).add_done_callback(on_disk)
-        return done
-
-    def _reopen(self, authority: Authority, by: str, token: str | None) -> float:
-        if self.taping is not None:
-            position_s = self.taping.resume(authority, by, token=token)
-        else:
-            self.book.resume(authority, token=token)
-            position_s = 0.0
-        if self.book.state is PauseState.RECORDING:
-            self._keypad.forget_digits()
-        self.works.publish({"event": "call", **self.as_json()})
-        return position_s
+        """Take away the reasons that an authority may clear; see `GateActs`."""
+        return self._gate.resume(authority, by, token=token)
 
     def opt_out(self, reason: str, by: str) -> Act:
-        """Stop recording for the rest of the call; cannot be undone.
-
-        Raises:
-            RefusedError: The recording has ended for good already.
-        """
-        if self.taping is not None:
-            position_s = self.taping.end(Final.OPTED_OUT, reason, by)
-        else:
-            self.book.end(Final.OPTED_OUT)
-            position_s = 0.0
-        return self._stored(position_s)
-
-    def _stored(self, position_s: float) -> Act:
-        """Return the answer to an act that is done already, once it is on disk."""
-        self._acts += 1
-        answer, done = self._answer(position_s), Act()
-
-        def on_disk(stored: "Future[None]") -> None:
-            error = stored.exception()
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(answer)
-
-        stored = self.works.pauses.put(self.id, state=answer.state.value, reasons=list(answer.reasons))
-        stored.add_done_callback(on_disk)
-        self.works.publish({"event": "call", **self.as_json()})
-        return done
-
-    def _answer(self, position_s: float) -> PauseAnswer:
-        reasons = tuple(sorted(self.book.reasons))
-        return PauseAnswer(call=self.id, state=self.book.state, reasons=reasons, position_s=position_s)
-
-    @property
-    def _position_s(self) -> float:
-        is_taped = self.taping is not None and self.call.state is not table.State.ENDED
-        return self.taping.position_s if self.taping is not None and is_taped else 0.0
+        """Stop recording for the rest of the call; see `GateActs`."""
+        return self._gate.opt_out(reason, by)
 
     @property
     def mask_card_digits(self) -> bool:

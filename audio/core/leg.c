@@ -1,5 +1,4 @@
 /* Legs: their life, what was negotiated, and the way of a packet from the socket (docs/media-core.md). */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,38 +10,6 @@
 #define MAX_SLOTS 0xFFFF
 #define MAX_DROPOUT 3000 /* RFC 3550 appendix A.1: a larger step is a restart, not loss */
 #define MAX_MISORDER 100
-
-int address_equal(const struct address *a, const struct address *b)
-{
-    if (a->length != b->length || a->at.any.sa_family != b->at.any.sa_family)
-        return 0;
-    if (a->at.any.sa_family == AF_INET)
-        return a->at.v4.sin_port == b->at.v4.sin_port && a->at.v4.sin_addr.s_addr == b->at.v4.sin_addr.s_addr;
-    return a->at.v6.sin6_port == b->at.v6.sin6_port &&
-           memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
-}
-
-static int address_parse(struct address *out, const char *ip, int port)
-{
-    memset(out, 0, sizeof *out);
-    if (!ip)
-        return 0;
-    if (port < 1 || port > 65535)
-        return -EINVAL;
-    if (inet_pton(AF_INET, ip, &out->at.v4.sin_addr) == 1) {
-        out->at.v4.sin_family = AF_INET;
-        out->at.v4.sin_port = htons((uint16_t)port);
-        out->length = sizeof out->at.v4;
-        return 0;
-    }
-    if (inet_pton(AF_INET6, ip, &out->at.v6.sin6_addr) == 1) {
-        out->at.v6.sin6_family = AF_INET6;
-        out->at.v6.sin6_port = htons((uint16_t)port);
-        out->length = sizeof out->at.v6;
-        return 0;
-    }
-    return -EINVAL;
-}
 
 /* The peer may be sent to now. */
 int leg_can_hear(const struct leg *leg)
@@ -171,57 +138,6 @@ int core_close_leg(struct core *core, int64_t id)
     leg_detach(leg);
     thread_unlock(thread);
     return 0;
-}
-
-int core_set_remote(struct core *core, int64_t id, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port)
-{
-    struct address rtp, rtcp;
-    if (address_parse(&rtp, rtp_ip, rtp_port) || address_parse(&rtcp, rtcp_ip, rtcp_port))
-        return -EINVAL;
-    int error;
-    struct leg *leg = leg_lock(core, id, &error);
-    if (!leg)
-        return error;
-    struct address own = {.length = sizeof own.at};
-    getsockname(leg->rtp_fd, &own.at.any, &own.length);
-    if ((rtp.length && rtp.at.any.sa_family != own.at.any.sa_family) ||
-        (rtcp.length && rtcp.at.any.sa_family != own.at.any.sa_family)) {
-        thread_unlock(leg->thread);
-        return -EAFNOSUPPORT;
-    }
-    if (leg->is_latched || !address_equal(&rtp, &leg->rtp))
-        leg->out.is_switching = 1;
-    leg->rtp = rtp;
-    leg->rtcp = rtcp;
-    leg->also_rtp.length = leg->also_rtcp.length = 0;
-    leg->is_latched = 0;
-    if (!leg->rtcp_next_ns)
-        leg->rtcp_next_ns = clock_ns() + 5000 * NS_PER_MS;
-    thread_unlock(leg->thread);
-    return 0;
-}
-
-static int port_of(const struct address *address)
-{
-    return ntohs(address->at.any.sa_family == AF_INET6 ? address->at.v6.sin6_port : address->at.v4.sin_port);
-}
-
-int core_accept_from(struct core *core, int64_t id, const char *ip)
-{
-    struct address rtp, rtcp;
-    int error;
-    struct leg *leg = leg_lock(core, id, &error);
-    if (!leg)
-        return error;
-    error = -EINVAL;
-    if (leg->rtp.length && leg->rtcp.length && !address_parse(&rtp, ip, port_of(&leg->rtp)) &&
-        !address_parse(&rtcp, ip, port_of(&leg->rtcp)) && rtp.at.any.sa_family == leg->rtp.at.any.sa_family) {
-        leg->also_rtp = rtp;
-        leg->also_rtcp = rtcp;
-        error = 0;
-    }
-    thread_unlock(leg->thread);
-    return error;
 }
 
 static int is_payload_type(int value, int may_be_none)
@@ -414,23 +330,6 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
         receive_audio(leg, &packet);
     else if (leg->peer)
         swallow(leg->peer, &packet); /* a keep-alive */
-}
-
-/*
- * Only the signalled address counts, and the one that core_accept_from has named. A leg without one that may receive (a SIPREC stream) takes the first source it
- * hears, and no other until the next set_remote; such a leg is never sent to.
- */
-static int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source)
-{
-    if (is_rtcp)
-        return (leg->rtcp.length && address_equal(source, &leg->rtcp)) ||
-               (leg->also_rtcp.length && address_equal(source, &leg->also_rtcp));
-    if (!leg->rtp.length && leg->is_configured && leg->media.receives) {
-        leg->rtp = *source;
-        leg->is_latched = 1;
-    }
-    return (leg->rtp.length && address_equal(source, &leg->rtp)) ||
-           (leg->also_rtp.length && address_equal(source, &leg->also_rtp));
 }
 
 /* Takes one datagram; epoll is level-triggered and comes back for more. */

@@ -241,8 +241,10 @@ struct thread *thread_of(struct core *core, int64_t id);
 /* events.c */
 void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int64_t b, int64_t c);
 
+/* remote.c */
+int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source);
+
 /* leg.c */
-int address_equal(const struct address *a, const struct address *b);
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 void leg_detach(struct leg *leg);
 int leg_can_hear(const struct leg *leg);
