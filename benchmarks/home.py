@@ -22,7 +22,6 @@ _PASSWORD = "seven tall cranes over the harbour"  # noqa: S105 - of a home that 
 
 
 _NOTICE_RATE = 8000
-_MOST_ROWS = 100_000
 
 
 class HomeError(Exception):
@@ -88,7 +87,7 @@ class RecorderHome:
         Raises:
             HomeError: The command failed or its answer is not the document that it promises.
         """
-        answer = self._run("find", "-C", str(self.root), "--limit", str(_MOST_ROWS), "--json")
+        answer = self._run("find", "-C", str(self.root), "--json")
         try:
             document = json.loads(answer)
         except ValueError as error:

@@ -43,6 +43,11 @@ from storage.types import Outcome, RecordingRow, Search
 from storage.vault import Vault
 from storage.verify import verify as verify_file
 
+SHOWN_ROWS = 100
+"""Rows that a person gets without asking for more; a program gets all there are."""
+
+MOST_ROWS = 1_000_000
+
 
 @contextmanager
 def opened_index(home: Home, config: Config) -> Iterator[Index]:
@@ -66,7 +71,9 @@ def find(
         ),
     ] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", metavar="O")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000)] = 100,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, max=MOST_ROWS, show_default="100, with --json all")
+    ] = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
@@ -80,7 +87,7 @@ def find(
         extension=extension,
         number=_number(number_file),
         outcome=outcome,
-        limit=limit,
+        limit=limit or (MOST_ROWS if json else SHOWN_ROWS),
     )
     with opened_index(place, config) as index:
         rows, total = index.find(search), index.count(search)

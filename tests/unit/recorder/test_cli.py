@@ -12,6 +12,10 @@ from typer.testing import CliRunner, Result
 
 from recorder.cli import app
 from recorder.commands.shared import clean, print_table
+from storage.index import Index, sqlite_url
+from storage.rows import row_from_json
+from storage.types import RecordingId
+from tests.helpers.storage_home import row
 
 PASSWORD = "a long enough password here"
 
@@ -343,3 +347,17 @@ def test_the_same_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch:
 def test_a_line_break_in_a_name_is_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"caller": "a\nrecorded\tb", "id": 1}], [("caller", "Caller"), ("id", "")], empty="")
     assert capsys.readouterr().out.splitlines() == ["a\\x0arecorded\\x09b\t1"]
+
+
+def test_find_gives_a_program_every_row_and_a_person_the_newest(tmp_path: Path, password_file: Path) -> None:
+    folder = tmp_path / "recorder"
+    assert init(folder, password_file).exit_code == 0
+    index = Index(sqlite_url(folder / "index.sqlite"))
+    for number in range(120):
+        index.save(row_from_json(row(RecordingId(f"20261124T093000Z-2001-{number:06x}"))))
+    index.close()
+    assert len(json.loads(run("find", "-C", folder, "--json").stdout)) == 120
+    shown = run("find", "-C", folder)
+    assert len(shown.stdout.splitlines()) == 100
+    assert "100 of 120 calls" in said(shown)
+    assert len(json.loads(run("find", "-C", folder, "--json", "--limit", "7").stdout)) == 7
