@@ -54,6 +54,9 @@ _log = logging.getLogger(__name__)
 CLOSING_S = 0.06
 """How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
 
+PROBE_AFTER = 5
+"""A call in which nobody is heard is probed after so many times the silence that is reported."""
+
 FEW_LOST = 0.05
 """Share of a notice's packets that a caller may report lost while it still counts as heard in full."""
 
@@ -90,6 +93,8 @@ class RecordedCall(LiveCall):
         self.sounds = works.sounds
         self._waiting: dict[Side, table.PlayTo] = {}
         self._asked: set[Side] = set()
+        self._silent: set[Side] = set()
+        self._is_probing = False
         self._keypad = Keypad(self)
         self._gate = GateActs(self, self._keypad.forget_digits)
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
@@ -191,10 +196,38 @@ class RecordedCall(LiveCall):
                 self._keypad.digit(event.digit)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
+                self._fell_silent(side)
             case MediaResumed():
                 _log.info("call %s: RTP again on side %s", self.id, side.value)
+                self._silent.discard(side)
             case _:
                 pass
+
+    def _fell_silent(self, side: Side) -> None:
+        self._silent.add(side)
+        if len(self._silent) == len(Side) and not self._is_probing:
+            self._is_probing = True
+            self.works.scheduler.call_later(self._probe_s, self._probe)
+
+    @property
+    def _probe_s(self) -> float:
+        return PROBE_AFTER * self.works.config.media.dead_rtp_s
+
+    def _probe(self) -> None:
+        """Ask both sides whether they are still there, as long as neither is heard.
+
+        A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side that no longer knows the dialog
+        says so (481, or nothing at all: RFC 3261 section 12.2.1.2), and then the call is over.
+        """
+        if self.call.state is not table.State.JOINED or len(self._silent) < len(Side):
+            self._is_probing = False
+            return
+        for side, party in self.parties.items():
+            leg = self.legs.of(side)
+            if leg is not None:
+                sends, receives = party.direction
+                self.works.endpoint.offer(leg, party.make_reoffer((receives, sends)))
+        self.works.scheduler.call_later(self._probe_s, self._probe)
 
     def _prompt_ended(self, side: Side, event: PromptEnded) -> None:
         played = _PLAY_OF.get(event.tag)

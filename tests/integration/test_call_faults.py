@@ -17,8 +17,9 @@ from recorder.passed_call import PassedCall
 from recorder.works import Works
 from sip.events import Address, Body, CallOffered, LegAnswered, LegId, OfferAnswered, OfferReceived
 from storage.audit import AuditLog
-from tests.helpers.exactness import kept_of
+from tests.helpers.exactness import heard_frames, kept_of
 from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import State as PeerState
 
 
@@ -86,6 +87,26 @@ def test_a_party_that_signals_another_of_its_addresses_is_heard_and_recorded(lin
     assert row["outcome"] == "recorded"
     left, _, _ = lines.home.copy(recording)
     kept_of(left, talk.left)
+
+
+def test_a_call_in_which_nobody_is_heard_is_probed_and_goes_on(tmp_path: Path) -> None:
+    edits = (("dead_rtp_s = 10.0", "dead_rtp_s = 0.2"),)
+    with exchange(tmp_path, edits=edits) as lines:
+        talk = lines.call()
+        recording = talk.join()
+        second = talk.wait_second()
+        talk.talk_for(0.3)
+        talk.left.hush()
+        talk.right.hush()
+        talk.first.wait_for(lambda c: bool(c.requests("INVITE")))
+        second.wait_for(lambda c: len(c.requests("INVITE")) > 1)
+        assert b"a=sendrecv" in talk.first.requests("INVITE")[0].body
+        since_s = time.monotonic()
+        talk.left.talk(talk.first.remote_media)
+        talk.right.talk(second.remote_media)
+        eventually(lambda: len(heard_frames(talk.left, talk.right, since_s=since_s)) > 10, "the caller hears again")
+        assert talk.wait_phase("joined")["id"] == recording
+        assert talk.hang_up()["outcome"] == "recorded"
 
 
 def test_an_emergency_call_outlives_the_recorder(tmp_path: Path) -> None:
