@@ -16,7 +16,7 @@ from audio.analysis import is_one_way
 from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
 from audio.writer import FinishedRecording, WriterFullError
 from recorder.domain.outcome import Facts, settle
-from recorder.domain.pausing import Authority, Final, PauseBook, PauseState
+from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState
 from recorder.domain.segments import SegmentList, seconds_of
 from recorder.works import Works
 from storage.errors import VaultError
@@ -128,10 +128,18 @@ class Taping:
         Raises:
             RefusedError: The recording has ended for good; nothing changed.
         """
-        if not self._book.pause(reason):
-            return self.position_s
-        position_s = self._works.relay.close_gate(self._tap, self._pause.erase_s)
-        self._begin(position_s, SegmentKind.PAUSED, reason, by)
+        was_held_only = self._book.reasons == {HOLD}
+        is_first = self._book.pause(reason)
+        if reason == HOLD:
+            # Nobody decided that something must not be kept: what was said before the hold stays.
+            return self._shut(0.0, SegmentKind.HOLD, reason, by) if is_first else self.position_s
+        if is_first or was_held_only:
+            return self._shut(self._pause.erase_s, SegmentKind.PAUSED, reason, by)
+        return self.position_s
+
+    def _shut(self, erase_s: float, kind: SegmentKind, reason: str, by: str) -> float:
+        position_s = self._works.relay.close_gate(self._tap, erase_s)
+        self._begin(position_s, kind, reason, by)
         return position_s
 
     def resume(self, authority: Authority, by: str, *, token: str | None = None) -> float:
@@ -164,7 +172,8 @@ class Taping:
 
     def finish(self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None]) -> None:
         """Drain, close and file the recording; ``done`` gets the final row, on the filing clerk's thread."""
-        facts = replace(facts, ended_paused=self._book.state is PauseState.PAUSED)
+        is_paused = self._book.state is PauseState.PAUSED and self._book.reasons != {HOLD}
+        facts = replace(facts, ended_paused=is_paused)
         self._is_ending = True
         ending = _Ending(facts=facts, row=row, end_s=self.position_s, done=done)
         self._created.add_done_callback(lambda _: self._works.filing.submit(self._drain, ending))

@@ -169,3 +169,54 @@ def test_a_notice_interrupted_by_a_hold_blocks_the_recording_and_not_the_call(li
     assert (row["outcome"], row["reason"], row["path"]) == ("blocked", "notice_not_heard", None)
     assert row["notice"]["complete"] is False
     assert not list(lines.home.root.rglob(f"{call}.*"))
+
+
+@pytest.fixture(scope="module")
+def silent_holds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    edits = (("record_hold = true ", "record_hold = false "), ("erase_s = 3.0", "erase_s = 0.3"))
+    with exchange(tmp_path_factory.mktemp("silent"), edits=edits) as made:
+        yield made
+
+
+def test_a_hold_that_is_not_recorded_by_rule_erases_nothing_before_it(silent_holds: Exchange) -> None:
+    talk = silent_holds.call()
+    recording = talk.join()
+    talk.talk_for(0.8)
+    re_offer(talk.first, talk.left.media(version=2, direction="sendonly"))
+    held = eventually(lambda: _reasons(talk) == ["hold"], "the hold is taken for one")
+    assert held
+    talk.talk_for(0.4)
+    re_offer(talk.first, talk.left.media(version=3))
+    eventually(lambda: _reasons(talk) == [], "recording goes on")
+    talk.talk_for(0.4)
+    row = talk.hang_up()
+    assert [s["kind"] for s in row["segments"]] == ["recording", "hold", "recording"]
+    assert row["outcome"] == "recorded"
+    left, _, _ = silent_holds.home.copy(recording)
+    before, hold, _ = row["segments"]
+    edge = round(hold["start_s"] * 8000)
+    assert left[edge - 1600 : edge - 400].count(0xD5) == 0, "what was said before the hold stays"
+    assert set(left[edge + 400 : round(hold["end_s"] * 8000) - 400]) == {0xD5}
+    assert before["end_s"] > 0.7
+
+
+def test_a_pause_during_a_hold_erases_what_was_said_before_it(silent_holds: Exchange) -> None:
+    talk = silent_holds.call()
+    recording = talk.join()
+    talk.talk_for(0.8)
+    re_offer(talk.first, talk.left.media(version=2, direction="sendonly"))
+    eventually(lambda: _reasons(talk) == ["hold"], "the hold is taken for one")
+    paused = silent_holds.home.act(f"/api/calls/{recording}/pause").json()
+    assert paused["reasons"] == ["agent", "hold"]
+    row = talk.hang_up()
+    kinds = [(s["kind"], s["reason"]) for s in row["segments"]]
+    assert kinds == [("recording", ""), ("paused", "agent")]
+    assert row["segments"][1]["start_s"] == pytest.approx(paused["position_s"], abs=0.001)
+    assert (row["outcome"], row["reason"]) == ("partial", "ended_while_paused")
+    left, _, _ = silent_holds.home.copy(recording)
+    assert set(left[round(paused["position_s"] * 8000) + 160 :]) <= {0xD5}
+
+
+def _reasons(talk: Talk) -> list[str]:
+    live = talk.live
+    return list(live["reasons"]) if live is not None else ["gone"]
