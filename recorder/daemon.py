@@ -37,6 +37,7 @@ from sip.b2bua import SipEndpoint
 from sip.events import SipEvent, SipOptions
 from sip.reactor import Reactor
 from storage.audit import AuditLog
+from storage.durable import save_atomically
 from storage.errors import AuditUnavailableError
 from storage.keys import NodeKeys
 from storage.vault import Vault
@@ -267,7 +268,7 @@ def loop_mark(home: Home) -> str:
     """Return this recorder's mark against loops, made once."""
     path = home.state / "loop_mark"
     if not path.exists():
-        path.write_text(secrets.token_hex(8))
+        save_atomically(path, secrets.token_hex(8).encode())
     return path.read_text().strip()
 
 
