@@ -53,10 +53,12 @@ class ReferenceTap:
         ring_ticks: int,
         mask_left_digits: bool = True,
         is_closed: bool = False,
+        gather_ticks: int = 0,
     ) -> None:
         self._opened_ns = opened_ns
         self._look_back = look_back_ticks
         self._masks_digits = mask_left_digits
+        self._gather = gather_ticks
         self._tracks = {channel: _Track(Ring(channel, ring_ticks)) for channel in Channel}
         self._is_closed = is_closed
         self._opened_gate_here: int | None = None
@@ -120,11 +122,11 @@ class ReferenceTap:
             self._opened_gate_here = here
             for track in self._tracks.values():
                 timeline = track.timeline
-                end = here + timeline.envelope(here) + max(PACKET, timeline.longest)
+                end = here + timeline.envelope(here) + max(PACKET, timeline.longest) + self._gather
                 track.spans.add(track.closed_from, end)
                 if timeline.began_here is not None and timeline.began_here > here - SETTLED:
                     self._block(track, here)
-        return max(here + PACKET, 0)
+        return max(here + PACKET + self._gather, 0)
 
     def _block(self, track: _Track, here: int) -> None:
         """Write nothing on the channel until shortly after the last opening: its envelope is not settled."""

@@ -77,16 +77,23 @@ static void block(struct tap *tap, struct channel *channel, int64_t here)
     channel->blocked_until = until > channel->blocked_until ? until : channel->blocked_until;
 }
 
+int64_t gather_ticks(const struct tap *tap)
+{
+    return (tap->thread->core->gather_ns * TICKS_PER_MS + NS_PER_MS - 1) / NS_PER_MS;
+}
+
 void gate_release(struct tap *tap, int64_t here)
 {
     if (!tap->is_closed)
         return;
+    /* Packets that gather arrive later than they came: the envelope may be low by as much. */
+    int64_t waited = gather_ticks(tap);
     tap->is_closed = 0;
     tap->gate_opened_here = here;
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         int64_t carried = channel->longest > PACKET_TICKS ? channel->longest : PACKET_TICKS;
-        spans_add(&channel->spans, channel->closed_from, here + envelope(channel, here) + carried);
+        spans_add(&channel->spans, channel->closed_from, here + envelope(channel, here) + carried + waited);
         if (channel->has_epoch && channel->began_here > here - SETTLED)
             block(tap, channel, here);
     }

@@ -11,6 +11,7 @@
 #include "tones.h"
 
 #define NS_PER_MS 1000000LL
+#define TICKS_PER_MS 8
 #define NEVER INT64_MAX
 #define FRAME_TICKS 160            /* a packet of ours: 20 ms */
 #define FRAME_NS (20 * NS_PER_MS)
@@ -299,6 +300,7 @@ void spans_add(struct spans *spans, int64_t start, int64_t end);
 void spans_drop_below(struct spans *spans, int64_t edge);
 void gate_shut(struct tap *tap, int64_t here, int64_t erase);
 void gate_release(struct tap *tap, int64_t here);
+int64_t gather_ticks(const struct tap *tap); /* how long a packet may have waited before it was taken */
 void gate_stream_began(struct tap *tap, struct channel *channel, int64_t here);
 void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here);
 

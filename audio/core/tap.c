@@ -271,8 +271,9 @@ int64_t core_gate_open(struct core *core, int64_t id, int64_t now_ns)
         return error;
     int64_t here = tap_here(tap, now_ns == CORE_NOW ? clock_ns() : now_ns);
     gate_release(tap, here);
+    int64_t from = here + FRAME_TICKS + gather_ticks(tap);
     thread_unlock(tap->thread);
-    return here + FRAME_TICKS > 0 ? here + FRAME_TICKS : 0;
+    return from > 0 ? from : 0;
 }
 
 int core_gate_mask(struct core *core, int64_t id, int64_t from_ticks, int64_t to_ticks, int64_t now_ns)

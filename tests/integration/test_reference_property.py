@@ -14,6 +14,9 @@ from audio.reference import ReferenceTap
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from audio.types import Channel, Codec
 
+GATHER_MS = 2
+"""How long the core lets packets gather; both must leave as much out after an opening."""
+
 OPENED_NS = 1_000_000_000
 TICK_NS = 125_000
 LOOK_BACK = 8000
@@ -75,7 +78,11 @@ class Pair:
             *legs, look_back_ticks=LOOK_BACK, ring_ticks=RING, is_closed=is_closed, now_ns=OPENED_NS
         )
         self.reference = ReferenceTap(
-            opened_ns=OPENED_NS, look_back_ticks=LOOK_BACK, ring_ticks=RING, is_closed=is_closed
+            gather_ticks=GATHER_MS * 8,
+            opened_ns=OPENED_NS,
+            look_back_ticks=LOOK_BACK,
+            ring_ticks=RING,
+            is_closed=is_closed,
         )
 
     def _configure(self) -> None:
@@ -162,7 +169,7 @@ class Legs:
     """A core with two legs on real sockets."""
 
     def __init__(self) -> None:
-        self.core = Core(lock_memory=False)
+        self.core = Core(lock_memory=False, gather_us=GATHER_MS * 1000)
         self._sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
         for each in self._sockets:
             each.bind(("127.0.0.1", 0))
