@@ -24,6 +24,7 @@ from recorder import problems
 from recorder.acts import Act, PauseAnswer, Signature, signed
 from recorder.broadcast import Broadcast
 from recorder.control import Control, UnknownCallError
+from recorder.domain.access import MIN_REASON_CHARACTERS
 from recorder.domain.pausing import AGENT, MANAGER, Authority, RefusedError, payment_app
 from recorder.live_client import ACTOR_HEADER
 from recorder.peercred import PeerCredProtocol, user_name
@@ -35,7 +36,6 @@ from storage.errors import AuditUnavailableError
 CONFIRM_S = 1.5
 """An act that is not confirmed by then is answered 504: the page shows "not confirmed" within 2 s."""
 
-MIN_REASON = 3
 _T = TypeVar("_T")
 _TOKEN = re.compile(r"token:[\w.@ -]{1,64}\Z")
 
@@ -285,7 +285,7 @@ def _resume(body: ActBody, who: Caller) -> Callable[[RecordedCall], Act]:
 def _opt_out(body: ActBody, who: Caller) -> Callable[[RecordedCall], Act]:
     if not who.name or who.name.startswith(("os:", "token:")):
         raise ProblemError(403, "An opt-out is granted by a person: give --as NAME.")
-    if len(body.reason.strip()) < MIN_REASON:
+    if len(body.reason.strip()) < MIN_REASON_CHARACTERS:
         raise ProblemError(422, "An opt-out needs a reason: give --reason TEXT.")
     return lambda call: call.opt_out("opt_out", who.actor)
 

@@ -45,7 +45,6 @@ class Party:
         self._offer: sdp.Description | None = None
         self.signals_from: str | None = None
         """IP that the party's signalling comes from, if it is one: its media may come from there too."""
-        self._awaits_answer = False
         self._settled: sdp.Media | None = None
         self.codec_name = ""
 
@@ -72,7 +71,6 @@ class Party:
         if self.media_leg is not None:
             self._works.relay.close_leg(self.media_leg)
         self.media_leg = self._local = self._offer = self._settled = None
-        self._awaits_answer = False
 
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
         """Play something to the party; a party that is gone hears nothing."""
@@ -180,7 +178,6 @@ class Party:
         local = dataclasses.replace(self._local, codecs=tuple(map(int, codecs)), sends=sends, receives=receives)
         written = sdp.local_offer(local)
         self._local = written.local
-        self._awaits_answer = True
         return Body(content=written.content)
 
     def take_answer(self, body: Body | None) -> None:
@@ -196,7 +193,6 @@ class Party:
             media = sdp.answered(self._local, _parse(body))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
-        self._awaits_answer = False
         self._settle(media, self._local)
 
     def answer_reoffer(self, body: Body | None, other: Codec | None) -> Body:

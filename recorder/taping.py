@@ -113,11 +113,6 @@ class Taping:
         self._created.add_done_callback(lambda _: works.scheduler.submit(self._refresh))
 
     @property
-    def tap(self) -> TapId:
-        """Return the tap, for what masks and retargets it."""
-        return self._tap
-
-    @property
     def position_s(self) -> float:
         """Return where the recording is now, seconds on the call's clock."""
         return self._works.relay.position_s(self._tap)
@@ -154,17 +149,15 @@ class Taping:
         self._begin(position_s, SegmentKind.RECORDING, "", by)
         return position_s
 
-    def end(self, final: Final, reason: str, by: str, *, erase_all: bool = False) -> float:
-        """End the recording of this part for good; ``erase_all`` drops what was kept before, too.
+    def end(self, final: Final, reason: str, by: str) -> float:
+        """End the recording of this part for good.
 
         Raises:
             RefusedError: It has ended for good already; nothing changed.
         """
         self._book.end(final)
         erase_s = self._pause.erase_s if final is not Final.OUT_OF_SCOPE else 0.0
-        position_s = self._works.relay.close_gate(self._tap, erase_s)
-        self._begin(0.0 if erase_all else position_s, _FINAL_KIND[final], reason, by)
-        return position_s
+        return self._shut(erase_s, _FINAL_KIND[final], reason, by)
 
     def mask(self, from_s: float, to_s: float) -> None:
         """Silence a span of both channels: a digit came by another way than the media."""

@@ -1,6 +1,7 @@
 """Real containers on a real disk: written, verified, opened, and damaged in every place."""
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -185,6 +186,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=False).returncode:
+        assert os.geteuid() != 0, "root must be able to mount a small tmpfs"
         pytest.skip("mounting a small tmpfs needs root")
     yield folder
     subprocess.run(["umount", folder], check=True)

@@ -1,7 +1,6 @@
 """Calls between two sipp through a SipEndpoint that joins its legs: an independent stack on either side."""
 
 import importlib
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 sip_process = importlib.import_module("sip_process")
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed")]
+pytestmark = pytest.mark.peer
 
 
 def free_port() -> int:
