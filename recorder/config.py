@@ -81,7 +81,10 @@ class Pause:
     erase_s: float = 3.0
     pause_keys: str = "*1"
     resume_keys: str = "*2"
+    manager_keys: str | None = None
     max_s: float = 600.0
+    reminder_s: float | None = 60.0
+    forgot_s: float = 300.0
     card_digits: int = 4
     card_window_s: float = 10.0
 
@@ -286,7 +289,7 @@ def _check(config: Config, reader: _Reader) -> None:
 _OVER_ZERO = {
     "sip": ("no_reply_s", "watch_every_s"),
     "media": ("dead_rtp_s",),
-    "pause": ("max_s", "card_window_s"),
+    "pause": ("max_s", "forgot_s", "card_window_s"),
     "service": ("ring_s",),
 }
 _AT_LEAST = {
@@ -338,12 +341,18 @@ def _check_pause(config: Config, reader: _Reader) -> None:
             "pause",
             "erase_s",
         )
-    for key in ("pause_keys", "resume_keys"):
+    for key in ("pause_keys", "resume_keys", "manager_keys"):
         keys = getattr(pause, key)
+        if keys is None:
+            continue
         if len(keys) != 2 or keys[0] != "*" or keys[1] not in "0123456789#":
             reader.fail(f"{key} must be * and one more key, not {keys!r}", "pause", key)
     if pause.pause_keys == pause.resume_keys:
         reader.fail("pause_keys and resume_keys must differ", "pause", "resume_keys")
+    if pause.manager_keys in (pause.pause_keys, pause.resume_keys):
+        reader.fail("manager_keys must differ from pause_keys and resume_keys", "pause", "manager_keys")
+    if pause.reminder_s is not None and pause.reminder_s <= 0:
+        reader.fail(f'reminder_s is {pause.reminder_s:g}: it must be over 0, or "off"', "pause", "reminder_s")
 
 
 def _check_names(config: Config, reader: _Reader) -> None:

@@ -96,7 +96,10 @@ look_back_s = 5.0               # audio younger than this is only in memory, so 
 erase_s = 3.0                   # what a pause erases before the key: the digits already spoken
 pause_keys = "*1"               # the officer's keys; the caller's never work
 resume_keys = "*2"
-max_s = 600.0                   # over this an alarm, never a resume (read, but not acted on by this version)
+max_s = 600.0                   # over this an alarm, never a resume
+reminder_s = 60.0               # how often a paused officer hears that recording still is paused; "off" is never
+manager_keys = "off"            # "*9": a manager's keys on the officer's phone, then PIN and #, grant an opt-out
+forgot_s = 300.0                # an officer who forgot to pause may have so much erased without a second person
 card_digits = 4                 # so many digits keyed by the caller ...
 card_window_s = 10.0            # ... within this time pause the recording
 

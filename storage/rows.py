@@ -11,6 +11,7 @@ from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Segme
 _PLAIN = (
     "id", "direction", "extension", "operator", "service", "caller", "called", "outcome", "reason", "duration_s",
     "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "operator_key",
+    "team",
 )  # fmt: skip
 _LISTS = ("codecs", "holds", "related", "speech_s")
 _TIMES = ("started_at", "ended_at", "retention_due")

@@ -104,7 +104,59 @@ class RecordingRow:
     speech_s: tuple[float, float] = (0.0, 0.0)
     is_one_way: bool = False
     operator_key: str = ""
+    team: str = ""
     peaks: Peaks = field(default=(b"", b""), repr=False)
+
+
+class ErasureKind(enum.StrEnum):
+    """Why a span of a recording is to go."""
+
+    CARD_DATA = "card_data"
+    OPT_OUT = "opt_out"
+    OTHER = "other"
+
+
+class ErasureState(enum.StrEnum):
+    """Where an order to erase stands; until it is ``done`` or ``declined`` the recording is locked."""
+
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    DONE = "done"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureOrder:
+    """An order to erase a span of one recording for good.
+
+    Attributes:
+        id: 8 hex, names the order.
+        recording: Whose span; it may still be in the making.
+        start_s: Start of the span, seconds on the recording's clock.
+        end_s: End of the span; None is the end of the recording.
+        kind: Why.
+        ordered_by: Who gave the order, as the audit log names them.
+        ordered_at: When, UTC.
+        state: Where it stands.
+        decided_by: Who confirmed or declined it; None while it waits, or where nobody has to.
+        decided_at: When.
+        done_at: When the span was gone.
+        problem: Why it failed; empty otherwise.
+    """
+
+    id: str
+    recording: RecordingId
+    start_s: float
+    end_s: float | None
+    kind: ErasureKind
+    ordered_by: str
+    ordered_at: datetime
+    state: ErasureState
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    done_at: datetime | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,11 +28,17 @@ class Act(enum.StrEnum):
     SEE_LIVE = "live.view"
     PAUSE = "call.pause"
     RESUME = "call.resume"
+    RAISE_OPT_OUT = "opt_out.raise"
     OPT_OUT = "call.opt_out"
+    DECLINE_OPT_OUT = "opt_out.decline"
+    FORGOT = "recording.forgot"
     SEARCH = "recording.search"
     VIEW = "recording.view"
     PLAY = "recording.play"
     EXPORT = "recording.export"
+    ERASE = "recording.erase"
+    CONFIRM_ERASURE = "erasure.confirm"
+    REPORT = "report.view"
     MANAGE_PEOPLE = "people.manage"
     MANAGE_TOKENS = "tokens.manage"
 
@@ -129,16 +135,18 @@ _OWN = Allowed(own_only=True)
 _GLASS = Allowed(break_glass=True)
 
 _LIVE: Mapping[Act, Allowed] = {Act.SEE_LIVE: _YES, Act.PAUSE: _YES, Act.RESUME: _YES}
-_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES}
+_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
 _LISTEN: Mapping[Act, Allowed] = {Act.PLAY: _GLASS, Act.EXPORT: _GLASS}
+_OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _GLASS, Act.DECLINE_OPT_OUT: _YES}
+_ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
     {
         Role.ADMIN: {**_LIVE, Act.MANAGE_PEOPLE: _YES, Act.MANAGE_TOKENS: _YES},
-        Role.OFFICER: {**_LIVE, Act.SEARCH: _OWN, Act.VIEW: _OWN},
-        Role.MANAGER: {**_LIVE, **_ROWS, **_LISTEN, Act.OPT_OUT: _GLASS},
-        Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_LISTEN, Act.OPT_OUT: _GLASS},
-        Role.DPO: {**_LIVE, **_ROWS, **_LISTEN, Act.OPT_OUT: _GLASS},
+        Role.OFFICER: {**_LIVE, Act.SEARCH: _OWN, Act.VIEW: _OWN, Act.RAISE_OPT_OUT: _YES, Act.FORGOT: _OWN},
+        Role.MANAGER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE},
+        Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE},
+        Role.DPO: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE},
         Role.ICT: {**_LIVE, **_ROWS, Act.PLAY: _GLASS},
         Role.MEMBER: {**_LIVE},
     }
@@ -159,7 +167,7 @@ SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
 )
 """The scope that an act asks of a token; an act that is not here is never a token's."""
 
-NEEDS_REASON = frozenset({Act.PLAY, Act.EXPORT, Act.OPT_OUT})
+NEEDS_REASON = frozenset({Act.PLAY, Act.EXPORT, Act.OPT_OUT, Act.DECLINE_OPT_OUT, Act.ERASE})
 """Acts that demand a person and a reason (P10)."""
 
 MIN_REASON_CHARACTERS = 3
@@ -169,11 +177,17 @@ _VERBS: Mapping[Act, str] = {
     Act.SEE_LIVE: "see live calls",
     Act.PAUSE: "pause a recording",
     Act.RESUME: "resume a recording",
+    Act.RAISE_OPT_OUT: "ask for an opt-out",
     Act.OPT_OUT: "grant an opt-out",
+    Act.DECLINE_OPT_OUT: "decline an opt-out",
+    Act.FORGOT: "mark a span that should have been paused",
     Act.SEARCH: "search recordings",
     Act.VIEW: "see a recording's details",
     Act.PLAY: "listen to a recording",
     Act.EXPORT: "export a recording",
+    Act.ERASE: "erase a span of a recording",
+    Act.CONFIRM_ERASURE: "confirm an erasure",
+    Act.REPORT: "see reports",
     Act.MANAGE_PEOPLE: "change accounts",
     Act.MANAGE_TOKENS: "change tokens",
 }
