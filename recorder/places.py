@@ -1,0 +1,129 @@
+"""Every place that the recorder writes to, as data: for docs/security.md, the leak suite, and whoever audits us. Pure.
+
+A file that appears in a home and is in no row here is a fault: either the code writes where it must not, or nobody
+thought about what the file may hold. Rows outside the home are those that the recorder itself opens; where the service
+manager takes standard error to, and what the kernel keeps, is theirs, and in docs/security.md.
+"""
+
+import fnmatch
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+
+
+class Holds(StrEnum):
+    """The most that a place may hold."""
+
+    NOTHING = "nothing"
+    """Names and random marks, nothing of a call."""
+    SEALED_AUDIO = "sealed audio"
+    """Ciphertext that only the key holder opens, in a clear frame that holds no numbers but the extension in the id."""
+    PLAIN_AUDIO = "audio in the clear"
+    """A copy that somebody asked for; audited before it was made."""
+    METADATA = "metadata"
+    """Who called whom and when: telephone numbers, names, reasons. Never a keyed digit, never audio."""
+    MESSAGES = "messages to callers"
+    """The notices; no caller's voice."""
+    LOG = "log"
+    """Sentences about what happened; no full telephone number, no digit, no body of SIP."""
+    KEYS = "keys"
+    """Key material."""
+
+
+class Writer(StrEnum):
+    """Who writes there."""
+
+    DAEMON = "daemon"
+    CONSOLE = "console"
+    COMMANDS = "commands"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One kind of file.
+
+    Attributes:
+        pattern: Path with ``/`` between its parts; ``*`` and ``?`` stand for what is inside one part. Relative to the
+            home, or absolute for a place outside it.
+        holds: The most that may be in it.
+        writers: Who opens it for writing.
+        note: What it is, for a reader of the documentation.
+        is_passing: It is there for moments only, or in memory only; it may be missing at any time.
+    """
+
+    pattern: str
+    holds: Holds
+    writers: tuple[Writer, ...]
+    note: str
+    is_passing: bool = False
+
+
+_DAEMON, _CONSOLE, _COMMANDS = ((writer,) for writer in Writer)
+_ALL = (Writer.DAEMON, Writer.CONSOLE, Writer.COMMANDS)
+_RECORDING = "recordings/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*"
+_MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
+
+
+def _place(pattern: str, holds: Holds, writers: tuple[Writer, ...], note: str, *, is_passing: bool = False) -> Place:
+    return Place(pattern=pattern, holds=holds, writers=writers, note=note, is_passing=is_passing)
+
+
+def _database(pattern: str, holds: Holds, writers: tuple[Writer, ...], note: str) -> tuple[Place, ...]:
+    """Return a SQLite file and what SQLite keeps beside it, which holds the same."""
+    beside = [
+        _place(pattern + end, holds, writers, f"of {pattern}: {what}", is_passing=True)
+        for end, what in (("-wal", "changes not yet moved into it"), ("-shm", "index of those changes"),
+                          ("-journal", "pages as they were, during a change"))
+    ]  # fmt: skip
+    return (_place(pattern, holds, writers, note), *beside)
+
+
+HOME_PLACES: tuple[Place, ...] = (
+    _place(f"{_RECORDING}/*.rec", Holds.SEALED_AUDIO, _ALL, "finished recording"),
+    _place(f"{_RECORDING}/*.part", Holds.SEALED_AUDIO, _ALL, "recording in progress, or in the making by an erasure"),
+    _place(f"keys/sealed/{_MONTH}/*.key", Holds.KEYS, _ALL, "key of one recording, sealed to its month"),
+    _place(f"keys/epochs/{_MONTH}.pub", Holds.NOTHING, (Writer.CONSOLE, Writer.COMMANDS), "public key of a month"),
+    _place("keys/node/*.key", Holds.KEYS, _COMMANDS, "keys of the node: signature, index metadata"),
+    _place(f"private/{_MONTH}.key", Holds.KEYS, (Writer.CONSOLE, Writer.COMMANDS), "private key of a month"),
+    *_database("index.sqlite", Holds.METADATA, _ALL, "index of recordings, orders to erase"),
+    *_database("people.sqlite", Holds.METADATA, (Writer.CONSOLE, Writer.COMMANDS), "accounts, tokens, sessions"),
+    _place("audit/audit.log", Holds.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),
+    *_database("audit/texts.sqlite", Holds.METADATA, _ALL, "the free text of the audit log, which can expire"),
+    _place("notices/*", Holds.MESSAGES, _COMMANDS, "messages that callers hear, and which is in use"),
+    _place("state/pauses.json", Holds.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
+    _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension"),
+    _place("state/loop_mark", Holds.NOTHING, _DAEMON, "mark of this recorder against loops"),
+    _place("state/daemon.lock", Holds.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),
+    _place("recorder.toml", Holds.METADATA, _COMMANDS, "configuration: extensions, operators, addresses"),
+    _place("recorder.sock", Holds.NOTHING, _DAEMON, "socket of the daemon"),
+    _place("recorder.log", Holds.LOG, (Writer.DAEMON, Writer.CONSOLE), "standard error of both, in the demo"),
+)
+"""What may be in a home. ``.new-*`` beside any of them is the same file while it is being written (`place_of`)."""
+
+OUTSIDE_PLACES: tuple[Place, ...] = (
+    _place("/dev/shm/recorder-*/copy", Holds.PLAIN_AUDIO, _CONSOLE,  # noqa: S108 - named, not made
+           "decoded copy for listening: in memory, nameless before its first byte is sent", is_passing=True),
+    _place("/tmp/recorder-demo-*", Holds.PLAIN_AUDIO, _COMMANDS,  # noqa: S108
+           "`recorder demo`: a home of its own and what its phones say and hear", is_passing=True),
+)  # fmt: skip
+"""Beside these: the file that ``-o`` names, standard output and error, the database of ``[storage] index_url``."""
+
+_UNFINISHED = ".new-"
+
+
+def place_of(path: str | PurePath) -> Place | None:
+    """Return the row of a file by its path relative to the home; None if nothing may be written there.
+
+    Folders have no rows: those above a row's files are its own. A file that is being written whole (``.new-*``) is
+    taken for what its folder holds; where that is of more than one kind, for the first of them.
+    """
+    parts = PurePath(path).parts
+    is_unfinished = bool(parts) and parts[-1].startswith(_UNFINISHED)
+    for place in HOME_PLACES:
+        pattern = place.pattern.split("/")
+        if len(pattern) != len(parts):
+            continue
+        pairs = list(zip(parts, pattern, strict=True))
+        if all(fnmatch.fnmatchcase(part, wanted) for part, wanted in (pairs[:-1] if is_unfinished else pairs)):
+            return place
+    return None

@@ -1,0 +1,77 @@
+"""Every file of a home has a row that says what it may hold; anything else has none."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from recorder.home import Home
+from recorder.places import HOME_PLACES, OUTSIDE_PLACES, Holds, place_of
+
+CONTAINER = "recordings/2026/11/25/72e3035e0bcaed93/20261125T034732Z-2001-2a8b58"
+
+
+@pytest.mark.parametrize(
+    ("path", "holds"),
+    [
+        (f"{CONTAINER}.rec", Holds.SEALED_AUDIO),
+        (f"{CONTAINER}.part", Holds.SEALED_AUDIO),
+        ("recordings/2026/11/25/72e3035e0bcaed93/.new-00ff", Holds.SEALED_AUDIO),
+        ("keys/sealed/2026-11/20261125T034732Z-2001-2a8b58.key", Holds.KEYS),
+        ("keys/sealed/2026-11/.new-00ff", Holds.KEYS),
+        ("index.sqlite-wal", Holds.METADATA),
+        ("people.sqlite-journal", Holds.METADATA),
+        ("audit/texts.sqlite", Holds.METADATA),
+        ("state/pauses.json", Holds.METADATA),
+        ("state/.new-00ff", Holds.METADATA),
+        ("notices/catalogue.json", Holds.MESSAGES),
+        ("recorder.log", Holds.LOG),
+    ],
+)
+def test_a_known_file_has_its_row(path: str, holds: Holds) -> None:
+    place = place_of(path)
+    assert place is not None, path
+    assert place.holds is holds
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{CONTAINER}.wav",
+        f"{CONTAINER}.rec.bak",
+        "recordings/20261125T034732Z-2001-2a8b58.rec",
+        "recordings/2026/11/25/a/b/20261125T034732Z-2001-2a8b58.rec",
+        "core",
+        "core.1234",
+        "private/2026-11.key.txt",
+        "state/audio.raw",
+        "index.sqlite-backup",
+        "spool/.new-00ff",
+        "../home/recorder.log",
+        "",
+    ],
+)
+def test_any_other_file_has_none(path: str) -> None:
+    assert place_of(path) is None
+
+
+def test_every_path_that_a_home_names_is_a_row_or_a_folder_of_one() -> None:
+    home = Home(Path("/home-of-it"))
+    named = [name for name, value in vars(Home).items() if isinstance(value, property)]
+    assert len(named) > 8
+    for name in named:
+        path = getattr(home, name).relative_to(home.root).as_posix()
+        is_folder = any(place.pattern.startswith(f"{path}/") for place in HOME_PLACES)
+        assert is_folder or place_of(path) is not None, name
+
+
+def test_nothing_in_a_home_holds_audio_in_the_clear() -> None:
+    assert not [place.pattern for place in HOME_PLACES if place.holds is Holds.PLAIN_AUDIO]
+    assert [place.pattern for place in OUTSIDE_PLACES if place.holds is Holds.PLAIN_AUDIO]
+
+
+def test_patterns_are_unique_and_absolute_outside_only() -> None:
+    patterns = [place.pattern for place in (*HOME_PLACES, *OUTSIDE_PLACES)]
+    assert len(set(patterns)) == len(patterns)
+    assert not [place.pattern for place in HOME_PLACES if place.pattern.startswith("/")]
+    assert not [place.pattern for place in OUTSIDE_PLACES if not re.match("/", place.pattern)]
