@@ -1,24 +1,20 @@
-"""The HTTP+JSON interface of the console, under /api/."""
+"""The HTTP+JSON interface of the console to recordings, under /api/."""
 
 from datetime import UTC
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
-from recorder.console.auth import Caller
 from recorder.console.parts import ApiChanger, ApiReader, Console
-from recorder.console.streams import download, event_stream
-from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Application
-from recorder.problems import MEDIA_TYPE, ProblemError
+from recorder.console.streams import download
+from recorder.domain.access import MAX_REASON_CHARACTERS
+from recorder.problems import MEDIA_TYPE
 from storage.types import Outcome, Search
 
 MAX_LIMIT = 1000
 
-CallPath = Annotated[str, Path(description="The call's id, from GET /api/calls", max_length=100)]
-Number = Annotated[str, Path(description="A nominated extension's number", max_length=40)]
 RecordingPath = Annotated[str, Path(description="YYYYMMDDTHHMMSSZ-<extension>-<6 hex>", max_length=100)]
 
 
@@ -30,25 +26,12 @@ class Problem(BaseModel):
     detail: str
 
 
-class Why(BaseModel):
-    """Why something is done."""
-
-    model_config = ConfigDict(extra="forbid")
-    reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
-
-
 class ExportOrder(BaseModel):
     """A copy to take away."""
 
     model_config = ConfigDict(extra="forbid")
     format: str = Field(description="wav (PCM, two channels) or g711 (A-law, caller left)")
     reason: str = Field(max_length=MAX_REASON_CHARACTERS)
-
-
-class Calls(BaseModel):
-    """Calls in progress."""
-
-    calls: list[dict[str, Any]]
 
 
 class Recordings(BaseModel):
@@ -85,46 +68,10 @@ class SearchQuery(BaseModel):
         )
 
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in (401, 403, 404, 422, 503, 504)
 }
-router = APIRouter(prefix="/api", responses=_PROBLEMS)
-
-
-@router.get("/calls")
-def calls(console: Console, caller: ApiReader) -> Calls:
-    """Calls in progress."""
-    return Calls(calls=console.desk.calls(caller.actor))
-
-
-@router.post("/calls/{call}/pause")
-def pause(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
-    """Pause one call's recording; answered once both channels are gated."""
-    return console.desk.pause(caller.actor, call, why.reason if why else "")
-
-
-@router.post("/calls/{call}/resume")
-def resume(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
-    """Resume one call's recording, as far as the caller may."""
-    return console.desk.resume(caller.actor, call, why.reason if why else "")
-
-
-@router.post("/calls/{call}/opt-out")
-def opt_out(console: Console, call: CallPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
-    """Stop recording for the rest of a call; takes a person and a reason."""
-    return console.desk.opt_out(caller.actor, call, why.reason)
-
-
-@router.post("/extensions/{number}/pause")
-def pause_extension(console: Console, number: Number, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
-    """Pause every call of an extension."""
-    return console.desk.pause_extension(caller.actor, number, why.reason if why else "")
-
-
-@router.post("/extensions/{number}/resume")
-def resume_extension(console: Console, number: Number, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
-    """Resume every call of an extension."""
-    return console.desk.resume_extension(caller.actor, number, why.reason if why else "")
+router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 
 @router.get("/recordings")
@@ -144,17 +91,3 @@ def recording(console: Console, recording_id: RecordingPath, caller: ApiReader) 
 def export(console: Console, recording_id: RecordingPath, caller: ApiChanger, order: ExportOrder) -> StreamingResponse:
     """Make a copy to take away; takes a signed-in person and a reason."""
     return download(console.desk.export(caller.actor, recording_id, order.format, order.reason), recording_id)
-
-
-def _background(request: Request, console: Console) -> Caller:
-    # An open stream must not keep a session alive that nobody uses.
-    return console.gate.by_any(request, is_activity=False)
-
-
-@router.get("/events", response_class=StreamingResponse)
-async def events(console: Console, caller: Annotated[Caller, Depends(_background)]) -> StreamingResponse:
-    """Live calls as they change: server-sent events, as the daemon sends them."""
-    await run_in_threadpool(console.desk.require, caller.actor, Act.SEE_LIVE)
-    if isinstance(caller.actor, Application) and caller.actor.extensions:
-        raise ProblemError(403, "The stream shows every extension; this token is good for some only.")
-    return await event_stream(console.deps.events(caller.actor.actor))

@@ -6,13 +6,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from recorder import problems
-from recorder.console import api, pages
+from recorder.console import api, live_pages, live_routes, pages
 from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.desk import Desk
+from recorder.console.live_desk import LiveDesk
 from recorder.console.middleware import Guard, security_headers
 from recorder.console.parts import Parts, SignInNeededError
 from recorder.console.render import HERE, Renderer
+from recorder.console.rules import Rules
 from recorder.problems import ProblemError
 
 _TITLES = {
@@ -29,7 +31,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     Args:
         deps: What it is built on; stays the caller's, and outlives the application.
     """
-    desk, renderer = Desk(deps), Renderer(deps)
+    rules, renderer = Rules(deps.audit), Renderer(deps)
     app = FastAPI(
         title="Council call recorder",
         description="Live calls and recordings. Errors are problem documents (RFC 9457).",
@@ -38,9 +40,16 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         docs_url=None,  # both pages would load scripts from elsewhere
         redoc_url=None,
     )
-    app.state.parts = Parts(deps=deps, desk=desk, gate=Gatekeeper(deps, desk), renderer=renderer)
-    app.include_router(api.router)
-    app.include_router(pages.router)
+    app.state.parts = Parts(
+        deps=deps,
+        rules=rules,
+        live=LiveDesk(deps.live, rules),
+        desk=Desk(deps, rules),
+        gate=Gatekeeper(deps, rules),
+        renderer=renderer,
+    )
+    for router in (live_routes.router, api.router, live_pages.router, pages.router):
+        app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(Guard, is_tls=deps.is_tls)
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from recorder.console.deps import ConsoleDeps
-from recorder.console.desk import Desk
+from recorder.console.rules import Rules
 from recorder.console.sessions import LONGEST, Session
 from recorder.domain.access import Actor, Person
 from recorder.problems import ProblemError
@@ -38,9 +38,9 @@ class Caller:
 class Gatekeeper:
     """Identifies callers; every method blocks."""
 
-    def __init__(self, deps: ConsoleDeps, desk: Desk) -> None:
+    def __init__(self, deps: ConsoleDeps, rules: Rules) -> None:
         self._deps = deps
-        self._desk = desk
+        self._rules = rules
 
     @property
     def cookie(self) -> str:
@@ -82,7 +82,7 @@ class Gatekeeper:
         if isinstance(known, TokenRefused):
             sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
             who = f"token:{known.name}" if known.name else "unknown"
-            self._desk.refuse(who, "token.use", known.name, known.why, status=401)
+            self._rules.refuse(who, "token.use", known.name, known.why, status=401)
             raise _unauthorized(sentence)
         return Caller(actor=known, session=None)
 
@@ -95,7 +95,7 @@ class Gatekeeper:
         if caller.session is None:
             return  # a token is never sent by a browser on its own
         if not sent or not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
-            raise self._desk.refuse(
+            raise self._rules.refuse(
                 caller.actor.actor, "csrf", "", "This form is out of date. Go back, load the page again and retry."
             )
 

@@ -1,18 +1,17 @@
-"""The console's pages for people."""
+"""The console's pages for signing in and for recordings."""
 
 import hmac
 import secrets
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from recorder.console.auth import Caller
 from recorder.console.filters import FIELDS, PAGE_SIZE, read_form
-from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
-from recorder.console.streams import changes, download, event_stream
+from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.console.streams import download
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.people import REFUSED_SENTENCE, SignInRefused
 from recorder.problems import ProblemError
@@ -45,7 +44,7 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
         return _sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
     result = console.deps.people.verify(name, password)
     note, source = result.note, request.client.host if request.client else ""
-    console.desk.note(note.subject, note.act, note.subject, **note.details, source=source)
+    console.rules.note(note.subject, note.act, note.subject, **note.details, source=source)
     if isinstance(result, SignInRefused):
         return _sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
     answer = RedirectResponse("/live", 303)
@@ -59,7 +58,7 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
     """End the session."""
     assert caller.session is not None
     console.deps.sessions.end(caller.session.key)
-    console.desk.note(caller.actor.actor, "people.sign_out", caller.actor.actor)
+    console.rules.note(caller.actor.actor, "people.sign_out", caller.actor.actor)
     answer = RedirectResponse("/sign-in", 303)
     console.gate.clear_cookie(answer, console.gate.cookie)
     return answer
@@ -70,55 +69,6 @@ def _sign_in_page(console: Parts, *, name: str = "", error: str | None = None, s
     page = console.renderer.page("sign_in.html", None, status=status, name=name, error=error, form_csrf=secret)
     console.gate.set_sign_in_cookie(page, secret)
     return page
-
-
-# Live calls
-
-
-@router.get("/live")
-def live(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the calls in progress."""
-    console.desk.require(caller.actor, Act.SEE_LIVE)
-    console.desk.note(caller.actor.actor, Act.SEE_LIVE, "")
-    return _live_page(console, caller)
-
-
-@router.get("/live/rows")
-def live_rows(console: Console, caller: PageWatcher) -> HTMLResponse:
-    """Return the table's rows, for the page's script."""
-    return console.renderer.page("live_rows.html", caller, calls=console.desk.calls(caller.actor))
-
-
-@router.get("/live/changes")
-async def live_changes(request: Request, console: Console) -> StreamingResponse:
-    """Tell the page's script when to ask for the rows again."""
-    caller = await run_in_threadpool(signed_in, request, console, is_activity=False)
-    await run_in_threadpool(console.desk.require, caller.actor, Act.SEE_LIVE)
-    return await event_stream(changes(console.deps.events(caller.actor.actor)))
-
-
-@router.post("/live/{call}/{act}")
-def live_act(console: Console, call: str, act: str, caller: PageChanger) -> HTMLResponse:
-    """Pause or resume without the page's script."""
-    acts = {"pause": console.desk.pause, "resume": console.desk.resume}
-    if act not in acts:
-        raise ProblemError(404, "There is no such page.")
-    try:
-        answer = acts[act](caller.actor, call, "")
-    except ProblemError as error:
-        return _live_page(console, caller, problem=error.detail, status=error.status)
-    return _live_page(console, caller, said=f"The recording is now {answer.get('state', 'in an unknown state')}.")
-
-
-def _live_page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200) -> HTMLResponse:
-    calls: list[dict[str, Any]] = []
-    try:
-        calls = console.desk.calls(caller.actor)
-    except ProblemError as error:
-        if error.status == 403:
-            raise
-        problem = problem or error.detail
-    return console.renderer.page("live.html", caller, status=status, calls=calls, said=said, problem=problem)
 
 
 # Recordings

@@ -8,7 +8,9 @@ from fastapi import Depends, Form, Header, Request
 from recorder.console.auth import CSRF_HEADER, Caller, Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.desk import Desk
+from recorder.console.live_desk import LiveDesk
 from recorder.console.render import Renderer
+from recorder.console.rules import Rules
 
 Text = Annotated[str, Form(max_length=1000)]
 
@@ -18,6 +20,8 @@ class Parts:
     """The parts of one console; kept as ``app.state.parts``."""
 
     deps: ConsoleDeps
+    rules: Rules
+    live: LiveDesk
     desk: Desk
     gate: Gatekeeper
     renderer: Renderer

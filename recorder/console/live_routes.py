@@ -1,0 +1,83 @@
+"""The HTTP+JSON interface of the console to calls in progress, under /api/."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from recorder.console.api import PROBLEMS
+from recorder.console.auth import Caller
+from recorder.console.parts import ApiChanger, ApiReader, Console
+from recorder.console.streams import event_stream
+from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Application
+from recorder.problems import ProblemError
+
+router = APIRouter(prefix="/api", responses=PROBLEMS)
+
+CallPath = Annotated[str, Path(description="The call's id, from GET /api/calls", max_length=100)]
+Number = Annotated[str, Path(description="A nominated extension's number", max_length=40)]
+
+
+class Why(BaseModel):
+    """Why something is done."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
+
+
+class Calls(BaseModel):
+    """Calls in progress."""
+
+    calls: list[dict[str, Any]]
+
+
+@router.get("/calls")
+def calls(console: Console, caller: ApiReader) -> Calls:
+    """Calls in progress."""
+    return Calls(calls=console.live.calls(caller.actor))
+
+
+@router.post("/calls/{call}/pause")
+def pause(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+    """Pause one call's recording; answered once both channels are gated."""
+    return console.live.pause(caller.actor, call, why.reason if why else "")
+
+
+@router.post("/calls/{call}/resume")
+def resume(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+    """Resume one call's recording, as far as the caller may."""
+    return console.live.resume(caller.actor, call, why.reason if why else "")
+
+
+@router.post("/calls/{call}/opt-out")
+def opt_out(console: Console, call: CallPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
+    """Stop recording for the rest of a call; takes a person and a reason."""
+    return console.live.opt_out(caller.actor, call, why.reason)
+
+
+@router.post("/extensions/{number}/pause")
+def pause_extension(console: Console, number: Number, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+    """Pause every call of an extension."""
+    return console.live.pause_extension(caller.actor, number, why.reason if why else "")
+
+
+@router.post("/extensions/{number}/resume")
+def resume_extension(console: Console, number: Number, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+    """Resume every call of an extension."""
+    return console.live.resume_extension(caller.actor, number, why.reason if why else "")
+
+
+def _background(request: Request, console: Console) -> Caller:
+    # An open stream must not keep a session alive that nobody uses.
+    return console.gate.by_any(request, is_activity=False)
+
+
+@router.get("/events", response_class=StreamingResponse)
+async def events(console: Console, caller: Annotated[Caller, Depends(_background)]) -> StreamingResponse:
+    """Live calls as they change: server-sent events, as the daemon sends them."""
+    await run_in_threadpool(console.rules.require, caller.actor, Act.SEE_LIVE)
+    if isinstance(caller.actor, Application) and caller.actor.extensions:
+        raise ProblemError(403, "The stream shows every extension; this token is good for some only.")
+    return await event_stream(console.deps.events(caller.actor.actor))

@@ -1,0 +1,46 @@
+"""Who may do what in the console: decided by `recorder.domain.access`, and written to the audit log."""
+
+import logging
+from typing import Any
+
+from recorder.console.deps import Audit
+from recorder.domain.access import Act, Actor, Allowed, Refused, may
+from recorder.problems import ProblemError
+
+logger = logging.getLogger(__name__)
+
+
+class Rules:
+    """Decides for every desk of the console; refusals are audited."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+
+    def note(self, actor: str, verb: str, subject: str, *, text: str | None = None, **details: Any) -> None:  # noqa: ANN401
+        """Write one entry of the audit log.
+
+        Raises:
+            ProblemError: It cannot be written; the caller shows nothing.
+        """
+        try:
+            self._audit.append(act=verb, actor=actor, subject=subject, details=details, text=text)
+        except Exception as error:
+            logger.exception("the audit log cannot be written")
+            raise ProblemError(
+                503, "The audit log cannot be written, so nothing can be shown. Ask ICT to look at the recorder."
+            ) from error
+
+    def refuse(self, actor: str, act: str, subject: str, sentence: str, *, status: int = 403) -> ProblemError:
+        """Write a refusal to the audit log and return it; a refusal stands even when it cannot be written."""
+        try:
+            self.note(actor, "access.refused", subject, text=sentence, act=act)
+        except ProblemError:
+            logger.warning("a refusal was not written to the audit log")
+        return ProblemError(status, sentence)
+
+    def require(self, actor: Actor, act: Act, subject: str = "", **about: Any) -> Allowed:  # noqa: ANN401 - of `may`
+        """Return what is allowed, or raise the refusal."""
+        decision = may(actor, act, **about)
+        if isinstance(decision, Refused):
+            raise self.refuse(actor.actor, act, subject, decision.reason)
+        return decision
