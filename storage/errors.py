@@ -6,7 +6,8 @@ StorageError
 │   ├── DamagedError       a container or key does not say what its writer wrote
 │   └── KeyProblemError    a key is missing, unreadable, too open, or does not fit
 ├── AuditUnavailableError  the audit log cannot be written: listening stops, pausing never does
-├── NotFoundError          no recording of that id, or more than one of that prefix
+├── NotFoundError          no recording or order of that id, or more than one of that prefix
+├── ErasureStateError      an order to erase is not in a state for that
 └── ExportError            the copy cannot be made as asked
 """
 
@@ -53,7 +54,11 @@ class AuditUnavailableError(StorageError):
 
 
 class NotFoundError(StorageError):
-    """No recording has that id, or a prefix fits more than one."""
+    """No recording or order has that id, or a prefix fits more than one."""
+
+
+class ErasureStateError(StorageError):
+    """An order to erase is not in a state in which that can happen."""
 
 
 class ExportError(StorageError):

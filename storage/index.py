@@ -105,7 +105,8 @@ class Index:
             self._prepare()
 
     @property
-    def _engine(self) -> sa.Engine:
+    def engine(self) -> sa.Engine:
+        """Return the database, its tables made; for what lies beside the index."""
         if not self._is_ready:
             self._prepare()
         return self._made
@@ -135,7 +136,7 @@ class Index:
     def save(self, row: RecordingRow) -> None:
         """Store a row durably, in place of an older one of that id."""
         values = _columns(row)
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             changed = connection.execute(_recordings.update().where(_recordings.c.id == row.id).values(values))
             if not changed.rowcount:
                 connection.execute(_recordings.insert().values(values))
@@ -149,7 +150,7 @@ class Index:
         if not id_or_prefix.isascii():
             raise NotFoundError("no recording has an id like this")
         column = _recordings.c.id
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             found = connection.execute(_recordings.select().where(column == id_or_prefix)).one_or_none()
             if found is not None:
                 return _row(found)
@@ -171,18 +172,18 @@ class Index:
             .limit(search.limit)
             .offset(search.offset)
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [_row(found) for found in connection.execute(query)]
 
     def count(self, search: Search) -> int:
         """Return how many rows match, whatever the limit."""
         query = sa.select(sa.func.count()).select_from(_recordings).where(*_conditions(search))
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def remove(self, recording: RecordingId) -> bool:
         """Delete a row; tells whether there was one."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             return bool(connection.execute(_recordings.delete().where(_recordings.c.id == recording)).rowcount)
 
     def close(self) -> None:

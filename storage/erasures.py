@@ -1,0 +1,273 @@
+"""Orders to erase spans of recordings: a table beside the index, in the same database.
+
+An order is durable when `Erasures.place` returns. Until it is done or declined its recording is locked. Safe from any
+thread and from several processes; who may order, confirm or decline is decided above.
+"""
+
+import enum
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.errors import ErasureStateError, NotFoundError, StorageError
+from storage.index import Index
+from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+
+
+class ErasureEvent(enum.StrEnum):
+    """What can happen to an order."""
+
+    CONFIRM = "confirm"
+    DECLINE = "decline"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+
+
+TABLE: Mapping[tuple[ErasureState, ErasureEvent], ErasureState] = MappingProxyType(
+    {
+        (ErasureState.WAITING, ErasureEvent.CONFIRM): ErasureState.CONFIRMED,
+        (ErasureState.WAITING, ErasureEvent.DECLINE): ErasureState.DECLINED,
+        # Nothing of the recording was kept, so there is nothing to ask a second person.
+        (ErasureState.WAITING, ErasureEvent.SUCCEED): ErasureState.DONE,
+        (ErasureState.CONFIRMED, ErasureEvent.SUCCEED): ErasureState.DONE,
+        (ErasureState.CONFIRMED, ErasureEvent.FAIL): ErasureState.FAILED,
+        (ErasureState.FAILED, ErasureEvent.SUCCEED): ErasureState.DONE,
+        (ErasureState.FAILED, ErasureEvent.FAIL): ErasureState.FAILED,
+    }
+)
+"""The life of an order; what is not here is refused."""
+
+CLOSED = frozenset({ErasureState.DONE, ErasureState.DECLINED})
+"""An order in one of these no longer locks its recording."""
+
+FIRST_RETRY = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(hours=1)
+
+_metadata = sa.MetaData()
+_orders = sa.Table(
+    "erasures",
+    _metadata,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("recording", sa.String(80), nullable=False, index=True),
+    sa.Column("start_s", sa.Float(53), nullable=False),
+    sa.Column("end_s", sa.Float(53)),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("ordered_by", sa.Text, nullable=False),
+    sa.Column("ordered_us", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_us", sa.BigInteger),
+    sa.Column("done_us", sa.BigInteger),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_us", sa.BigInteger, nullable=False),
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def new_order_id() -> str:
+    """Return a fresh id of an order: 8 hex."""
+    return secrets.token_hex(4)
+
+
+def is_open(order: ErasureOrder) -> bool:
+    """Tell whether an order still locks its recording."""
+    return order.state not in CLOSED
+
+
+def after(state: ErasureState, event: ErasureEvent) -> ErasureState:
+    """Return the state that follows.
+
+    Raises:
+        ErasureStateError: The event cannot happen in that state.
+    """
+    try:
+        return TABLE[state, event]
+    except KeyError:
+        raise ErasureStateError(f"an order that is {state} cannot {event}") from None
+
+
+def retry_after(attempts: int) -> timedelta:
+    """Return how long to wait after the ``attempts``-th failure (from 1): doubling, at most an hour."""
+    return min(FIRST_RETRY * (1 << min(attempts - 1, 10)), LONGEST_RETRY)
+
+
+class Erasures:
+    """The orders that are known.
+
+    Args:
+        index: Whose database holds them. Like it, the table is made when it is first needed, so that the daemon starts
+            while the database is down.
+
+    Raises:
+        StorageError: The database cannot be reached; so for every method.
+        OSError: Its folder cannot be made; so for every method.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._is_ready = False
+
+    def place(self, order: ErasureOrder) -> None:
+        """Store a new order durably; one that is there already under that id stays as it is."""
+        with self._transaction() as connection:
+            if _found(connection, order.id) is None:
+                values = {**_columns(order), "attempts": 0, "due_us": 0}
+                connection.execute(_orders.insert().values(values))
+
+    def get(self, order_id: str) -> ErasureOrder:
+        """Return an order.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        with self._transaction() as connection:
+            return _known(connection, order_id)
+
+    def of_recording(self, recording: RecordingId) -> list[ErasureOrder]:
+        """Return the orders of one recording, oldest first, closed ones included."""
+        return self._select(_orders.c.recording == recording)
+
+    def open_orders(self) -> list[ErasureOrder]:
+        """Return the orders that still lock a recording, oldest first."""
+        return self._select(_orders.c.state.not_in([str(state) for state in CLOSED]))
+
+    def newest(self, limit: int) -> list[ErasureOrder]:
+        """Return at most ``limit`` orders in any state, newest first."""
+        query = _orders.select().order_by(_orders.c.ordered_us.desc(), _orders.c.id).limit(limit)
+        with self._transaction() as connection:
+            return [_order(found) for found in connection.execute(query)]
+
+    def decide(self, order_id: str, *, by: str, at: datetime, confirm: bool) -> ErasureOrder:
+        """Confirm or decline an order; returns it as it is then.
+
+        Raises:
+            NotFoundError: There is none of that id.
+            ErasureStateError: It does not wait for anybody.
+        """
+        event = ErasureEvent.CONFIRM if confirm else ErasureEvent.DECLINE
+        return self._move(order_id, event, {"decided_by": by, "decided_us": _microseconds(at)})
+
+    def take_next(
+        self, *, now: datetime, is_ready: Callable[[ErasureOrder], bool] = lambda _: True
+    ) -> ErasureOrder | None:
+        """Return the oldest order that is to be carried out now, or None.
+
+        Args:
+            now: The time; an order that failed comes again only when its pause is over.
+            is_ready: Tells whether a recording is closed, so that it can be erased from.
+        """
+        due = sa.and_(_orders.c.state == str(ErasureState.FAILED), _orders.c.due_us <= _microseconds(now))
+        ready = self._select(sa.or_(_orders.c.state == str(ErasureState.CONFIRMED), due))
+        return next((order for order in ready if is_ready(order)), None)
+
+    def finish(self, order_id: str, *, at: datetime, problem: str = "") -> ErasureOrder:
+        """Note that an order was carried out, or why it could not be; returns it as it is then.
+
+        Raises:
+            NotFoundError: There is none of that id.
+            ErasureStateError: It is not to be carried out.
+        """
+        if not problem:
+            return self._move(order_id, ErasureEvent.SUCCEED, {"done_us": _microseconds(at), "problem": ""})
+        with self._transaction() as connection:
+            found = _found(connection, order_id)
+        attempts = (found.attempts if found else 0) + 1
+        values = {"problem": problem, "attempts": attempts, "due_us": _microseconds(at + retry_after(attempts))}
+        return self._move(order_id, ErasureEvent.FAIL, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            engine = self._index.engine
+            if not self._is_ready:
+                _make_table(engine)
+                self._is_ready = True
+            with engine.begin() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageError("the orders to erase cannot be read or written: the database does not answer") from error
+
+    def _select(self, condition: sa.ColumnElement[bool]) -> list[ErasureOrder]:
+        query = _orders.select().where(condition).order_by(_orders.c.ordered_us, _orders.c.id)
+        with self._transaction() as connection:
+            return [_order(found) for found in connection.execute(query)]
+
+    def _move(self, order_id: str, event: ErasureEvent, values: Mapping[str, Any]) -> ErasureOrder:
+        with self._transaction() as connection:
+            order = _known(connection, order_id)
+            state = after(order.state, event)
+            is_same = sa.and_(_orders.c.id == order_id, _orders.c.state == str(order.state))
+            changed = connection.execute(_orders.update().where(is_same).values({**values, "state": str(state)}))
+            if not changed.rowcount:
+                raise ErasureStateError(f"order {order_id} was decided by somebody else just now")
+            return _known(connection, order_id)
+
+
+def _make_table(engine: sa.Engine) -> None:
+    """Make the table where it is missing. Not create_all: daemon and console may come here together."""
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateTable(_orders, if_not_exists=True))
+        for index in _orders.indexes:
+            connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+
+
+def _found(connection: sa.Connection, order_id: str) -> sa.Row[Any] | None:
+    return connection.execute(_orders.select().where(_orders.c.id == order_id)).one_or_none()
+
+
+def _known(connection: sa.Connection, order_id: str) -> ErasureOrder:
+    found = _found(connection, order_id)
+    if found is None:
+        raise NotFoundError(f"there is no order {order_id!r}")
+    return _order(found)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _columns(order: ErasureOrder) -> dict[str, Any]:
+    return {
+        "id": order.id,
+        "recording": order.recording,
+        "start_s": order.start_s,
+        "end_s": order.end_s,
+        "kind": str(order.kind),
+        "ordered_by": order.ordered_by,
+        "ordered_us": _microseconds(order.ordered_at),
+        "state": str(order.state),
+        "decided_by": order.decided_by,
+        "decided_us": None if order.decided_at is None else _microseconds(order.decided_at),
+        "done_us": None if order.done_at is None else _microseconds(order.done_at),
+        "problem": order.problem,
+    }
+
+
+def _order(found: sa.Row[Any]) -> ErasureOrder:
+    ordered_at = _moment(found.ordered_us)
+    assert ordered_at is not None
+    return ErasureOrder(
+        id=found.id,
+        recording=RecordingId(found.recording),
+        start_s=found.start_s,
+        end_s=found.end_s,
+        kind=ErasureKind(found.kind),
+        ordered_by=found.ordered_by,
+        ordered_at=ordered_at,
+        state=ErasureState(found.state),
+        decided_by=found.decided_by,
+        decided_at=_moment(found.decided_us),
+        done_at=_moment(found.done_us),
+        problem=found.problem,
+    )
