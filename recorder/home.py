@@ -26,6 +26,11 @@ class Home:
         return self.root / "people.sqlite"
 
     @property
+    def pins(self) -> Path:
+        """PINs of managers, hashed: what the daemon reads of people."""
+        return self.root / "pins.json"
+
+    @property
     def index(self) -> Path:
         """The index, unless a URL is configured."""
         return self.root / "index.sqlite"
