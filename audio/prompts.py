@@ -182,6 +182,12 @@ def still_paused_tone() -> Prompt:
     return _prompt_of_tones("still-paused", _tone(0.08, 440), _tone(0.12), _tone(0.08, 440))
 
 
+def ended_tone() -> Prompt:
+    """Return three falling notes: nothing more of this call is kept (opted out, or discarded)."""
+    notes = (_tone(0.12, 660), _tone(0.04), _tone(0.12, 550), _tone(0.04), _tone(0.24, 440))
+    return _prompt_of_tones("ended", *notes)
+
+
 def hold_tone() -> Prompt:
     """Return a soft note every 3 s, to be looped: somebody is waiting while the notice is played to the other."""
     return _prompt_of_tones("hold", _tone(0.25, 425), _tone(2.75))

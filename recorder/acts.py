@@ -10,6 +10,7 @@ from typing import Any
 from recorder.domain.pausing import PauseState
 from recorder.works import Works
 from storage.errors import AuditUnavailableError
+from storage.types import ErasureOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +21,26 @@ class PauseAnswer:
     state: PauseState
     reasons: tuple[str, ...]
     position_s: float
+    erasure: ErasureOrder | None = None
+    """The order that the act placed."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the answer as JSON-able values."""
-        return {
+        """Return the answer as JSON-able values; ``erasure`` is there only where the act placed an order."""
+        fields: dict[str, Any] = {
             "call": self.call,
             "state": self.state.value,
             "reasons": list(self.reasons),
             "position_s": round(self.position_s, 4),
         }
+        order = self.erasure
+        if order is not None:
+            fields["erasure"] = {
+                "id": order.id,
+                "state": order.state.value,
+                "start_s": order.start_s,
+                "end_s": order.end_s,
+            }
+        return fields
 
 
 Act = Future[PauseAnswer]
@@ -67,6 +79,11 @@ def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]
 
     act.add_done_callback(on_disk)
     return told
+
+
+def refused(works: Works, signature: Signature, why: str) -> "Future[None]":
+    """Write down that an act was refused; the future is done when that is in the audit log."""
+    return _append(works, signature, f"{signature.act}.refused", {"why": why})
 
 
 def _append(works: Works, signature: Signature, act: str, answer: dict[str, Any]) -> "Future[None]":

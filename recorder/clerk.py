@@ -2,7 +2,8 @@
 
 The call thread never waits for a disk. It hands the work to a clerk: the *clerk* proper writes pauses and audit
 entries, which somebody is waiting for; *opening* makes containers, before the ring of a new call is full; *filing*
-closes them and writes the index, which may take its time.
+closes them and writes the index, which may take its time; *orders* places orders to erase, in a database that may be
+far away.
 """
 
 import logging
@@ -38,3 +39,34 @@ class Clerk:
         if error is not None:
             self.failures += 1
             _log.error("%s: %s: %s", self._name, type(error).__name__, error)
+
+
+def after(first: "Future[None]", start: "Callable[[], Future[None]]") -> "Future[None]":
+    """Start something when a future is done, whatever became of it; return a future of what was started."""
+    done: Future[None] = Future()
+    first.add_done_callback(lambda _: start().add_done_callback(lambda ended: _pass_on(ended, done)))
+    return done
+
+
+def after_all(first: "Future[None]", *others: "Future[None]") -> "Future[None]":
+    """Return a future that is done when all of several are; with the first failure, in their order, if there is one."""
+    if not others:
+        return first
+    done: Future[None] = Future()
+
+    def go_on(ended: "Future[None]") -> None:
+        if ended.exception() is not None:
+            _pass_on(ended, done)
+        else:
+            after_all(*others).add_done_callback(lambda last: _pass_on(last, done))
+
+    first.add_done_callback(go_on)
+    return done
+
+
+def _pass_on(ended: "Future[None]", done: "Future[None]") -> None:
+    error = ended.exception()
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(None)

@@ -1,7 +1,8 @@
 """`recorder run`: puts the parts together and takes them apart again.
 
 Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
-appends; `clerk`, `opening` and `filing` wait for disks; `media-events` and `socket` bring events to the call thread.
+appends; `clerk`, `opening`, `filing` and `orders` wait for disks; `media-events` and `socket` bring events to the call
+thread.
 """
 
 import hashlib
@@ -38,6 +39,7 @@ from sip.events import SipEvent, SipOptions
 from sip.reactor import Reactor
 from storage.audit import AuditLog
 from storage.durable import save_atomically
+from storage.erasures import Erasures
 from storage.errors import AuditUnavailableError
 from storage.keys import NodeKeys
 from storage.vault import Vault
@@ -71,6 +73,7 @@ def load_sounds(home: Home, config: Config) -> Sounds:
         resumed=prompts.resumed_tone(),
         refused=prompts.refused_tone(),
         still_paused=prompts.still_paused_tone(),
+        ended=prompts.ended_tone(),
     )
 
 
@@ -84,6 +87,7 @@ class Daemon:
         self._stopping = threading.Event()
         node = NodeKeys.load(home.root)
         self._clerk, self._opening, self._filing = Clerk("clerk"), Clerk("opening"), Clerk("filing")
+        self._orders = Clerk("orders")
         self._index = open_index(home, config, is_deferred=True)
         media = config.media
         is_lockable = can_lock(config.limits.max_calls)
@@ -119,12 +123,14 @@ class Daemon:
             writer=self._writer,
             vault=Vault(home.root, node),
             index=self._index,
+            erasures=Erasures(self._index),
             audit=AuditLog(home.audit),
             pauses=PauseRegister(home.state / "pauses.json", self._clerk),
             sign_ons=SignOns(home.state / "agents.json"),
             clerk=self._clerk,
             opening=self._opening,
             filing=self._filing,
+            orders=self._orders,
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
         )
@@ -231,6 +237,7 @@ class Daemon:
         self._writer.close()
         self._opening.close()
         self._filing.close()
+        self._orders.close()
         self._clerk.close()
         self._stopping.set()
         self._media_events.join(2)

@@ -12,36 +12,48 @@ from typing import Any
 from recorder.clerk import Clerk
 from storage.durable import save_atomically
 
+States = dict[str, dict[str, Any]]
+"""By call: ``state``, ``reasons``, and ``position_s``, from where the state holds."""
+
+
+def read_states(path: Path) -> States:
+    """Return what a daemon wrote into the file, by call; nothing if there is no such file, or it cannot be read."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_states(path: Path, states: States) -> None:
+    """Save what is left of the states after a recovery. OSError if the disk refuses."""
+    save_atomically(path, json.dumps(states).encode())
+
 
 class PauseRegister:
-    """The file of pauses. ``put`` and ``drop`` are for the call thread; the write happens on the clerk's."""
+    """The file of pauses. ``put`` and ``drop`` may come from any thread; the write happens on the clerk's.
+
+    What a daemon before us left in it, and recovery did not settle, stays in it.
+    """
 
     def __init__(self, path: Path, clerk: Clerk) -> None:
         self._path = path
         self._clerk = clerk
         self._lock = threading.Lock()
-        self._states: dict[str, dict[str, Any]] = {}
+        self._states = read_states(path)
         self._version = 0
         self._written = 0
 
-    def left_behind(self) -> dict[str, dict[str, Any]]:
-        """Return what the daemon before us left in the file: calls that were paused when it died."""
-        try:
-            found: dict[str, dict[str, Any]] = json.loads(self._path.read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
-
-    def put(self, call: str, *, state: str, reasons: list[str]) -> "Future[None]":
-        """Record the state of a call; the future is done when it is on disk."""
+    def put(self, call: str, *, state: str, reasons: list[str], position_s: float) -> "Future[None]":
+        """Record the state of a call and where it took effect; the future is done when it is on disk."""
         with self._lock:
-            self._states[call] = {"state": state, "reasons": reasons}
+            self._states[call] = {"state": state, "reasons": reasons, "position_s": round(position_s, 4)}
             self._version += 1
             version = self._version
         return self._clerk.submit(self._write, version)
 
     def drop(self, call: str) -> None:
-        """Forget a call that has ended."""
+        """Forget a call that is filed: until then recovery may need to know."""
         with self._lock:
             if self._states.pop(call, None) is None:
                 return

@@ -47,7 +47,7 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
 )
-from storage.types import RecordingRow
+from storage.types import Outcome, RecordingRow
 
 _log = logging.getLogger(__name__)
 
@@ -257,6 +257,15 @@ class RecordedCall(LiveCall):
         """Stop recording for the rest of the call; see `GateActs`."""
         return self._gate.opt_out(reason, by)
 
+    def forgot(self, seconds: float | None, by: str) -> Act:
+        """Pause, and order the last seconds (None: everything so far) to be erased; see `GateActs`."""
+        return self._gate.forgot(seconds, by)
+
+    def file_discarded(self) -> None:
+        """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
+        row = replace(self._row(), outcome=Outcome.BLOCKED, reason="discarded")
+        self.works.filing.submit(self._save, row)
+
     @property
     def mask_card_digits(self) -> bool:
         """Tell whether the outside party's digits are kept from the officer."""
@@ -274,7 +283,9 @@ class RecordedCall(LiveCall):
             self.taping.mask(now_s - before_s, now_s + after_s)
 
     def tell_officer(self, sound: Prompt) -> None:
-        """Play a confirmation to the officer; a party that is gone hears nothing."""
+        """Play a confirmation to the officer; before the joining they hear other things, and nobody is told."""
+        if self.call.state is not table.State.JOINED:
+            return
         self.parties[self.call.officer].play(sound, tag=0)
 
     # --- commands
@@ -414,7 +425,7 @@ class RecordedCall(LiveCall):
 
     def finish(self, end: str) -> None:
         """Close media after its last packets, then the recording; file the row."""
-        self.works.pauses.drop(self.id)
+        self._gate.end()
         for party in self.parties.values():
             party.stop_playing()
         self.works.scheduler.call_later(CLOSING_S, self._close, end)
@@ -428,18 +439,23 @@ class RecordedCall(LiveCall):
         if self.taping is not None:
             self.taping.finish(facts, row, self._file)
             return
-        facts = replace(facts, opted_out=self.book.final is Final.OPTED_OUT)
+        final = self.book.final
+        facts = replace(facts, opted_out=final is Final.OPTED_OUT, discarded=final is Final.DISCARDED)
         outcome, reason = settle(facts)
         self.works.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
 
     def _file(self, row: RecordingRow) -> None:
         """File the row; on the filing clerk's thread."""
+        self._save(row)
+        self.works.pauses.drop(self.id)
+        self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
+
+    def _save(self, row: RecordingRow) -> None:
         try:
             self.works.index.save(row)
         except Exception as error:  # noqa: BLE001 - whatever the database says, the container is closed and can be re-indexed
             self.works.alarm("index_unavailable")
             _log.error("recording %s is not in the index (%s); `recorder recover` brings it back", row.id, error)
-        self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
 
     def _row(self) -> RecordingRow:
         return row_of(self)

@@ -9,20 +9,26 @@ import errno
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
 from audio.analysis import is_one_way
 from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
 from audio.writer import FinishedRecording, WriterFullError
+from recorder.clerk import after
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState
-from recorder.domain.segments import SegmentList, seconds_of
+from recorder.domain.reminding import is_watched
+from recorder.domain.segments import SegmentList, joined, seconds_of
 from recorder.works import Works
 from storage.errors import VaultError
 from storage.recording import OpenRecording
 from storage.rows import row_to_json
 from storage.types import Outcome, RecordingHead, RecordingRow, SegmentKind
+
+_ALL_S = 1.0
+"""What the position grows by, at most, while everything before it is erased."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,9 +48,12 @@ class _Container:
     def __init__(self, recording: OpenRecording) -> None:
         self._recording = recording
         self._lock = threading.Lock()
+        self._is_destroyed = False
 
     def append(self, block: memoryview) -> None:
         with self._lock:
+            if self._is_destroyed:
+                return
             try:
                 self._recording.append(block)
             except VaultError as error:
@@ -52,6 +61,8 @@ class _Container:
 
     def sync(self) -> None:
         with self._lock:
+            if self._is_destroyed:
+                return
             try:
                 self._recording.sync()
             except VaultError as error:
@@ -59,7 +70,21 @@ class _Container:
 
     def update(self, row: dict[str, Any]) -> None:
         with self._lock:
-            self._recording.update(row)
+            if not self._is_destroyed:
+                self._recording.update(row)
+
+    def destroy(self) -> None:
+        """Destroy the key and the file, durably; what comes afterwards goes nowhere.
+
+        Raises:
+            OSError: The system refused; call again. Nothing more is written all the same.
+        """
+        with self._lock:
+            self._is_destroyed = True
+            try:
+                self._recording.discard()
+            except VaultError as error:
+                raise OSError(*_os_error(error)) from error
 
     def take(self) -> OpenRecording:
         """Hand the container over to be closed; the writer has let go of it."""
@@ -105,7 +130,7 @@ class Taping:
         options = TapOptions(look_back_s=self._pause.look_back_s)
         self._tap: TapId = works.relay.open_tap(left, right, options, is_closed=is_closed)
         if is_closed:
-            self._segments.begin(0.0, self._kind(), reason=",".join(sorted(book.reasons)))
+            self._segments.begin(0.0, SegmentKind.PAUSED, reason=joined(book.reasons))
         else:
             self._segments.begin(0.0, SegmentKind.RECORDING)
         works.open_recordings.add(row.id)
@@ -125,16 +150,18 @@ class Taping:
         """
         was_held_only = self._book.reasons == {HOLD}
         is_first = self._book.pause(reason)
-        if reason == HOLD:
+        if reason == HOLD and is_first:
             # Nobody decided that something must not be kept: what was said before the hold stays.
-            return self._shut(0.0, SegmentKind.HOLD, reason, by) if is_first else self.position_s
+            return self._shut(0.0, SegmentKind.HOLD, by)
         if is_first or was_held_only:
-            return self._shut(self._pause.erase_s, SegmentKind.PAUSED, reason, by)
+            return self._shut(self._pause.erase_s, SegmentKind.PAUSED, by)
+        self._segments.add_reason(reason)
+        self._refresh()
         return self.position_s
 
-    def _shut(self, erase_s: float, kind: SegmentKind, reason: str, by: str) -> float:
+    def _shut(self, erase_s: float, kind: SegmentKind, by: str, reason: str = "") -> float:
         position_s = self._works.relay.close_gate(self._tap, erase_s)
-        self._begin(position_s, kind, reason, by)
+        self._begin(position_s, kind, reason or joined(self._book.reasons), by)
         return position_s
 
     def resume(self, authority: Authority, by: str, *, token: str | None = None) -> float:
@@ -143,21 +170,28 @@ class Taping:
         Raises:
             RefusedError: There is nothing to clear, or not for this authority; nothing changed.
         """
-        if not self._book.resume(authority, token=token):
-            return self.position_s
-        position_s = self._works.relay.open_gate(self._tap)
-        self._begin(position_s, SegmentKind.RECORDING, "", by)
+        if self._book.resume(authority, token=token):
+            position_s = self._works.relay.open_gate(self._tap)
+            self._begin(position_s, SegmentKind.RECORDING, "", by)
+            return position_s
+        position_s = self.position_s
+        if self._book.reasons == {HOLD}:
+            self._begin(position_s, SegmentKind.HOLD, HOLD, by)  # the pause is over, the hold is not
         return position_s
 
     def end(self, final: Final, reason: str, by: str) -> float:
-        """End the recording of this part for good.
+        """End the recording of this part for good; where it is discarded nothing is left of the whole call.
 
         Raises:
             RefusedError: It has ended for good already; nothing changed.
         """
         self._book.end(final)
-        erase_s = self._pause.erase_s if final is not Final.OUT_OF_SCOPE else 0.0
-        return self._shut(erase_s, _FINAL_KIND[final], reason, by)
+        erase_s = {Final.OUT_OF_SCOPE: 0.0, Final.DISCARDED: self.position_s + _ALL_S}.get(final, self._pause.erase_s)
+        return self._shut(erase_s, _FINAL_KIND[final], by, reason)
+
+    def destroy(self) -> "Future[None]":
+        """Destroy the container's key and file; done when nothing of them is left. OSError if the disk refused."""
+        return after(self._created, lambda: self._works.clerk.submit(self._destroy))
 
     def mask(self, from_s: float, to_s: float) -> None:
         """Silence a span of both channels: a digit came by another way than the media."""
@@ -165,8 +199,7 @@ class Taping:
 
     def finish(self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None]) -> None:
         """Drain, close and file the recording; ``done`` gets the final row, on the filing clerk's thread."""
-        is_paused = self._book.state is PauseState.PAUSED and self._book.reasons != {HOLD}
-        facts = replace(facts, ended_paused=is_paused)
+        facts = replace(facts, ended_paused=is_watched(self._book))
         self._is_ending = True
         ending = _Ending(facts=facts, row=row, end_s=self.position_s, done=done)
         self._created.add_done_callback(lambda _: self._works.filing.submit(self._drain, ending))
@@ -178,9 +211,6 @@ class Taping:
             self._works.alarm(fault)
 
     # --- on the call thread
-
-    def _kind(self) -> SegmentKind:
-        return SegmentKind.PAUSED if self._book.final is None else _FINAL_KIND[self._book.final]
 
     def _begin(self, position_s: float, kind: SegmentKind, reason: str, by: str) -> None:
         self._segments.begin(position_s, kind, reason=reason, by=by)
@@ -227,6 +257,11 @@ class Taping:
             return
         self._container = container
 
+    def _destroy(self) -> None:
+        """On the clerk's thread, after the state that says so: somebody waits for it."""
+        if self._container is not None:
+            self._container.destroy()
+
     def _drain(self, ending: _Ending) -> None:
         if self._container is None:
             self._works.relay.release_tap(self._tap)
@@ -265,7 +300,7 @@ class Taping:
             lost_s=seconds_of(segments, SegmentKind.LOST),
             fault=self._fault,
         )
-        if finished is not None:
+        if finished is not None and not facts.discarded:
             row, facts = _measured(row, facts, finished)
         outcome, reason = settle(facts)
         row = replace(row, outcome=outcome, reason=reason)

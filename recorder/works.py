@@ -15,6 +15,7 @@ from recorder.pauses import PauseRegister
 from sip.events import Endpoint
 from storage.audit import AuditLog
 from storage.index import Index
+from storage.types import ErasureOrder
 from storage.vault import Vault
 
 
@@ -26,6 +27,13 @@ class Scheduler(Protocol):
 
     def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Any:  # noqa: ANN401
         """Run a function on the call thread after a delay; returns something with ``cancel()``."""
+
+
+class OrderBook(Protocol):
+    """Where orders to erase are placed; `storage.erasures.Erasures` is the real one."""
+
+    def place(self, order: ErasureOrder) -> None:
+        """Store an order durably. StorageError or OSError if that failed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +49,7 @@ class Sounds:
     resumed: Prompt
     refused: Prompt
     still_paused: Prompt
+    ended: Prompt
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +70,9 @@ class Works:
     clerk: Clerk
     opening: Clerk
     filing: Clerk
+    orders: Clerk
+    """Places orders to erase: a database that is slow must not keep pauses waiting."""
+    erasures: OrderBook
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
     alarms: dict[str, int] = field(default_factory=dict)

@@ -68,6 +68,8 @@ def _unjoined(facts: Facts) -> tuple[Outcome, str]:
         return Outcome.FAILED, facts.fault
     if facts.end in _OURS:
         return Outcome.FAILED, facts.end
+    if facts.discarded:
+        return Outcome.BLOCKED, "discarded"
     if facts.opted_out:
         return Outcome.BLOCKED, "opted_out"
     return Outcome.NO_CONVERSATION, facts.end

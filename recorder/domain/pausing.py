@@ -5,13 +5,25 @@ resume.
 """
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-AGENT = "agent"
-CARD_DIGITS = "card_digits"
-MANAGER = "manager"
-HOLD = "hold"
-_APP = "payment_app:"
+
+class Kind(enum.StrEnum):
+    """Kinds of reasons for which a recording is paused."""
+
+    AGENT = "agent"
+    CARD_DIGITS = "card_digits"
+    PAYMENT_APP = "payment_app"
+    MANAGER = "manager"
+    HOLD = "hold"
+
+
+AGENT = Kind.AGENT.value
+CARD_DIGITS = Kind.CARD_DIGITS.value
+MANAGER = Kind.MANAGER.value
+HOLD = Kind.HOLD.value
 
 
 class Authority(enum.StrEnum):
@@ -23,24 +35,55 @@ class Authority(enum.StrEnum):
     RULE = "rule"
 
 
+class Clears(enum.Enum):
+    """Whether an authority may take a reason away."""
+
+    YES = "yes"
+    NO = "no"
+    OWN = "own"
+    """Only where it is the one who gave it."""
+
+
+_YES, _NO, _OWN = Clears.YES, Clears.NO, Clears.OWN
+_COLUMNS = (Authority.OFFICER, Authority.MANAGER, Authority.TOKEN, Authority.RULE)
+_ROWS: Mapping[Kind, tuple[Clears, Clears, Clears, Clears]] = {
+    #                  officer manager token rule
+    Kind.AGENT:        (_YES,  _YES,   _NO,  _NO),
+    Kind.CARD_DIGITS:  (_YES,  _YES,   _NO,  _NO),
+    Kind.PAYMENT_APP:  (_NO,   _YES,   _OWN, _NO),
+    Kind.MANAGER:      (_NO,   _YES,   _NO,  _NO),
+    Kind.HOLD:         (_NO,   _YES,   _NO,  _YES),
+}  # fmt: skip
+
+MAY_CLEAR: Mapping[tuple[Kind, Authority], Clears] = MappingProxyType(
+    {(kind, authority): clears for kind, row in _ROWS.items() for authority, clears in zip(_COLUMNS, row, strict=True)}
+)
+"""Who may take which reason away: every pair is decided. A rule is SIP's hold: it clears what it gave, never more."""
+
+CARD_TRIGGERS = frozenset({Kind.AGENT, Kind.CARD_DIGITS, Kind.PAYMENT_APP})
+"""Reasons that mean a card payment; where a service discards such calls, each of them does so."""
+
+
 def payment_app(token: str) -> str:
     """Return the reason that a payment application's token holds."""
-    return _APP + token
+    return f"{Kind.PAYMENT_APP}:{token}"
+
+
+def kind_of(reason: str) -> Kind:
+    """Return the kind of a reason.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    return Kind(reason.partition(":")[0])
 
 
 def may_clear(authority: Authority, reason: str, *, token: str | None = None) -> bool:
-    """Tell whether somebody may take a reason away.
-
-    A token clears only its own; the officer clears ``agent`` and ``card_digits``; a manager clears all; a rule (the
-    end of a hold) clears only ``hold``.
-    """
-    if authority is Authority.MANAGER:
-        return True
-    if authority is Authority.OFFICER:
-        return reason in (AGENT, CARD_DIGITS)
-    if authority is Authority.TOKEN:
+    """Tell whether somebody may take a reason away, by `MAY_CLEAR`."""
+    clears = MAY_CLEAR[kind_of(reason), authority]
+    if clears is Clears.OWN:
         return token is not None and reason == payment_app(token)
-    return reason == HOLD
+    return clears is Clears.YES
 
 
 class Final(enum.StrEnum):

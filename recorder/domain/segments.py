@@ -28,6 +28,11 @@ class SegmentList:
             return
         self._begun.append(Segment(start_s=start_s, end_s=start_s, kind=kind, reason=reason, by=by))
 
+    def add_reason(self, reason: str) -> None:
+        """Add a reason to the segment that is being made; reasons are sorted and joined by commas."""
+        last = self._begun[-1]
+        self._begun[-1] = replace(last, reason=joined({*last.reason.split(","), reason}))
+
     @property
     def current(self) -> SegmentKind | None:
         """Return the kind of the segment that is being made, or None before the first."""
@@ -47,6 +52,11 @@ class SegmentList:
         for start, end in sorted(lost):
             spans = [part for span in spans for part in _cut(span, start, end)]
         return tuple(spans)
+
+
+def joined(reasons: Iterable[str]) -> str:
+    """Return a set of reasons as a segment carries it."""
+    return ",".join(sorted(reasons))
 
 
 def seconds_of(segments: Iterable[Segment], kind: SegmentKind) -> float:

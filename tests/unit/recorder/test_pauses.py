@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from recorder.clerk import Clerk
-from recorder.pauses import PauseRegister
+from recorder.pauses import PauseRegister, read_states
+
+PAUSED = {"state": "paused", "reasons": ["agent"], "position_s": 1.5}
 
 
 @pytest.fixture
@@ -26,19 +28,19 @@ def on_disk(path: Path) -> Any:
 def test_done_means_on_the_disk(tmp_path: Path, clerk: Clerk) -> None:
     path = tmp_path / "pauses.json"
     register = PauseRegister(path, clerk)
-    register.put("call-1", state="paused", reasons=["agent"]).result(5)
-    assert on_disk(path) == {"call-1": {"state": "paused", "reasons": ["agent"]}}
-    register.put("call-1", state="recording", reasons=[]).result(5)
-    assert on_disk(path) == {"call-1": {"state": "recording", "reasons": []}}
+    register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
+    assert on_disk(path) == {"call-1": PAUSED}
+    register.put("call-1", state="recording", reasons=[], position_s=9).result(5)
+    assert on_disk(path) == {"call-1": {"state": "recording", "reasons": [], "position_s": 9}}
 
 
 def test_a_call_that_ended_is_forgotten(tmp_path: Path, clerk: Clerk) -> None:
     path = tmp_path / "pauses.json"
     register = PauseRegister(path, clerk)
-    register.put("call-1", state="paused", reasons=["agent"])
+    register.put("call-1", state="paused", reasons=["agent"], position_s=1.5)
     register.drop("call-1")
     register.drop("call-1")
-    register.put("call-2", state="paused", reasons=["agent"]).result(5)
+    register.put("call-2", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert list(on_disk(path)) == ["call-2"]
 
 
@@ -47,7 +49,7 @@ def test_what_waits_together_is_one_write_and_none_is_missing(tmp_path: Path, cl
     register = PauseRegister(path, clerk)
     go_on = threading.Event()
     clerk.submit(go_on.wait, 5)
-    waiting = [register.put(f"call-{n}", state="paused", reasons=["agent"]) for n in range(50)]
+    waiting = [register.put(f"call-{n}", state="paused", reasons=["agent"], position_s=1.5) for n in range(50)]
     assert not path.exists()
     go_on.set()
     waiting[0].result(5)
@@ -61,28 +63,30 @@ def test_what_waits_together_is_one_write_and_none_is_missing(tmp_path: Path, cl
 def test_a_disk_that_refuses_is_said(tmp_path: Path, clerk: Clerk) -> None:
     register = PauseRegister(tmp_path / "gone" / "pauses.json", clerk)
     with pytest.raises(OSError, match="gone"):
-        register.put("call-1", state="paused", reasons=["agent"]).result(5)
+        register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert clerk.failures == 1
 
 
 def test_after_a_refusal_the_next_write_holds_everything(tmp_path: Path, clerk: Clerk) -> None:
     folder = tmp_path / "later"
     register = PauseRegister(folder / "pauses.json", clerk)
-    assert isinstance(register.put("call-1", state="paused", reasons=["agent"]).exception(5), OSError)
+    assert isinstance(register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).exception(5), OSError)
     folder.mkdir()
-    register.put("call-2", state="paused", reasons=["manager"]).result(5)
+    register.put("call-2", state="paused", reasons=["manager"], position_s=0.0).result(5)
     assert set(on_disk(folder / "pauses.json")) == {"call-1", "call-2"}
 
 
-def test_what_a_dead_daemon_left_is_read(tmp_path: Path, clerk: Clerk) -> None:
+def test_what_a_dead_daemon_left_and_nobody_settled_stays(tmp_path: Path, clerk: Clerk) -> None:
     path = tmp_path / "pauses.json"
-    PauseRegister(path, clerk).put("call-1", state="paused", reasons=["agent"]).result(5)
-    assert PauseRegister(path, clerk).left_behind() == {"call-1": {"state": "paused", "reasons": ["agent"]}}
+    PauseRegister(path, clerk).put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
+    assert read_states(path) == {"call-1": PAUSED}
+    PauseRegister(path, clerk).put("call-2", state="paused", reasons=["agent"], position_s=1.5).result(5)
+    assert read_states(path) == {"call-1": PAUSED, "call-2": PAUSED}
 
 
-@pytest.mark.parametrize("content", [None, "", "{"])
-def test_nothing_left_or_nothing_readable(tmp_path: Path, clerk: Clerk, content: str | None) -> None:
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "7"])
+def test_nothing_left_or_nothing_readable(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "pauses.json"
     if content is not None:
         path.write_text(content)
-    assert PauseRegister(path, clerk).left_behind() == {}
+    assert read_states(path) == {}
