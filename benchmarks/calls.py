@@ -12,39 +12,21 @@ import argparse
 import collections
 import dataclasses
 import json
-import socket
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.home import HomeError, RecorderHome
+from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
 from benchmarks.machine import Holdings, cpu_ms, holdings, this_commit, this_machine
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
 from benchmarks.paths import MediaPath, PathError
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
 from benchmarks.streams import DescriptorsError, delays, need_descriptors
 
-_FIRST_MEDIA_PORT, _LAST_MEDIA_PORT = 16384, 32767
-_PORTS_PER_CALL = 4
 _SETTLE_S, _NOTICE_AND_RINGING_S, _SEALED_S = 2.0, 90.0, 60.0
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
 _SERVICE = "Customer Service Centre"
-
-
-def _free_address() -> tuple[str, int]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        address: tuple[str, int] = probe.getsockname()
-        return address
-
-
-def _media_ports(calls: int) -> tuple[int, int]:
-    """Return a range below the ephemeral ports, with room for pairs in quarantine."""
-    last = _FIRST_MEDIA_PORT + _PORTS_PER_CALL * calls + _PORTS_PER_CALL * max(16, calls // 4) - 1
-    if last > _LAST_MEDIA_PORT:
-        raise HomeError(f"{calls} calls need media ports up to {last}, above {_LAST_MEDIA_PORT}: take fewer calls.")
-    return _FIRST_MEDIA_PORT, last
 
 
 def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict[str, Any]:
@@ -53,7 +35,7 @@ def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict
     Raises:
         HomeError: The recorder could not be run.
     """
-    sip = _free_address()
+    sip = free_address()
     extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{_SERVICE}" for index in range(calls)]
     with PlacedCalls(calls) as placed:
         host, port = placed.officer.address
@@ -61,7 +43,7 @@ def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict
             sip=f"{sip[0]}:{sip[1]}",
             next_hop=f"{host}:{port}",
             extensions=extensions,
-            media_ports=_media_ports(calls),
+            media_ports=media_ports(calls),
             notice_s=notice_s,
         )
         with home:

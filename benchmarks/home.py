@@ -16,16 +16,40 @@ import httpx
 import numpy as np
 import soundfile
 
+from storage.audit import AuditLog
+
 _START_S, _END_S, _COMMAND_S = 30.0, 30.0, 60.0
 _ADMIN = "bench"
 _PASSWORD = "seven tall cranes over the harbour"  # noqa: S105 - of a home that is deleted with its folder
 
 
 _NOTICE_RATE = 8000
+_FIRST_MEDIA_PORT, _LAST_MEDIA_PORT = 16384, 32767
+_PORTS_PER_CALL = 4
 
 
 class HomeError(Exception):
     """The recorder could not be set up, did not start or refused a command; the message says what it said."""
+
+
+def free_address() -> tuple[str, int]:
+    """Return an address on loopback that is free now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address: tuple[str, int] = probe.getsockname()
+        return address
+
+
+def media_ports(calls: int) -> tuple[int, int]:
+    """Return a range below the ephemeral ports, with room for pairs in quarantine.
+
+    Raises:
+        HomeError: There is no such range for so many calls.
+    """
+    last = _FIRST_MEDIA_PORT + _PORTS_PER_CALL * calls + _PORTS_PER_CALL * max(16, calls // 4) - 1
+    if last > _LAST_MEDIA_PORT:
+        raise HomeError(f"{calls} calls need media ports up to {last}, above {_LAST_MEDIA_PORT}: take fewer calls.")
+    return _FIRST_MEDIA_PORT, last
 
 
 def recorder_command() -> list[str]:
@@ -38,19 +62,28 @@ class RecorderHome:
     """A recorder that runs in a new home; leaving the context ends it and deletes the home."""
 
     def __init__(
-        self, *, sip: str, next_hop: str, extensions: Sequence[str], media_ports: tuple[int, int], notice_s: float
+        self,
+        *,
+        sip: str,
+        next_hop: str,
+        extensions: Sequence[str],
+        media_ports: tuple[int, int],
+        notice_s: float,
+        console: str = "off",
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="recorder-bench-"))
         self.root = self._folder / "home"
         self._log = (self._folder / "recorder.log").open("w+b")
         self._daemon: subprocess.Popen[bytes] | None = None
+        self._console: subprocess.Popen[bytes] | None = None
         try:
-            self._init(sip, next_hop, extensions, media_ports)
+            self._init(sip, next_hop, extensions, media_ports, console)
             self._set_notice(notice_s)
-            self._daemon = subprocess.Popen(
-                [*recorder_command(), "run", "-C", str(self.root)], stdout=self._log, stderr=self._log
-            )
+            self._daemon = self._started("run")
             self._wait_healthy()
+            if console != "off":
+                self._console = self._started("console")
+                self._wait_listening(console)
         except BaseException:
             self.close()
             raise
@@ -70,14 +103,15 @@ class RecorderHome:
         self.close()
 
     def close(self) -> None:
-        """End the daemon and delete the home. Idempotent."""
-        if self._daemon is not None:
-            self._daemon.terminate()
-            try:
-                self._daemon.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                self._daemon.kill()
-                self._daemon.wait()
+        """End the daemon and the console and delete the home. Idempotent."""
+        for process in (self._console, self._daemon):
+            if process is not None:
+                process.terminate()
+                try:
+                    process.wait(_END_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -103,23 +137,59 @@ class RecorderHome:
         Raises:
             HomeError: It did not answer.
         """
+        return int(self._ask("/api/health")["calls"])
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the recorded calls in progress, as the daemon lists them.
+
+        Raises:
+            HomeError: It did not answer.
+        """
+        listed: list[dict[str, Any]] = self._ask("/api/calls")["calls"]
+        return listed
+
+    def audited(self, act: str) -> int:
+        """Return how many entries of an act the audit log has."""
+        return sum(entry.act == act for entry in AuditLog(self.root / "audit").entries())
+
+    def add_token(self, name: str, scope: str) -> str:
+        """Make a token for the console and return its secret.
+
+        Raises:
+            HomeError: It was refused.
+        """
+        password = str(self._folder / "password")
+        made = self._run(
+            "tokens", "add", name, "--scope", scope, "-C", str(self.root), "--json",
+            "--as", _ADMIN, "--password-file", password,
+        )  # fmt: skip
+        return str(json.loads(made)["token"])
+
+    def _ask(self, path: str) -> dict[str, Any]:
         transport = httpx.HTTPTransport(uds=str(self.root / "recorder.sock"))
         try:
             with httpx.Client(transport=transport, base_url="http://recorder", timeout=10.0) as client:
-                return int(client.get("/api/health").raise_for_status().json()["calls"])
-        except (httpx.HTTPError, KeyError, ValueError) as error:
+                answer: dict[str, Any] = client.get(path).raise_for_status().json()
+                return answer
+        except (httpx.HTTPError, ValueError) as error:
             raise HomeError(
                 f"the daemon does not say how it is: {error}; its last words: {self._last_words()}"
             ) from error
 
-    def _init(self, sip: str, next_hop: str, extensions: Sequence[str], media_ports: tuple[int, int]) -> None:
+    def _started(self, word: str) -> subprocess.Popen[bytes]:
+        command = [*recorder_command(), word, "-C", str(self.root)]
+        return subprocess.Popen(command, stdout=self._log, stderr=self._log)
+
+    def _init(
+        self, sip: str, next_hop: str, extensions: Sequence[str], media_ports: tuple[int, int], console: str
+    ) -> None:
         password = self._folder / "password"
         password.write_text(_PASSWORD + "\n", encoding="utf-8")
         password.chmod(0o600)
         nominated = [word for extension in extensions for word in ("--extension", extension)]
         self._run(
             "init", str(self.root), "--sip", sip, "--next-hop", next_hop, *nominated,
-            "--media-ports", f"{media_ports[0]}-{media_ports[1]}", "--console", "off",
+            "--media-ports", f"{media_ports[0]}-{media_ports[1]}", "--console", console,
             "--admin", _ADMIN, "--password-file", str(password),
         )  # fmt: skip
 
@@ -149,6 +219,16 @@ class RecorderHome:
                 return
             time.sleep(0.1)
         raise HomeError(f"the daemon was not ready within {_START_S:g} s: {self._last_words()}")
+
+    def _wait_listening(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+                if probe.connect_ex((host, int(port))) == 0:
+                    return
+            time.sleep(0.1)
+        raise HomeError(f"the console was not ready within {_START_S:g} s: {self._last_words()}")
 
     def _is_listening(self) -> bool:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
