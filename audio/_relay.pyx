@@ -63,7 +63,7 @@ cdef extern from "core.h" nogil:
     int core_play(core *, int64_t leg, const uint8_t *audio, size_t length, int64_t tag, int loop)
     int core_stop(core *, int64_t leg)
     int core_mute(core *, int64_t leg, int is_muted)
-    int core_dtmf_policy(core *, int64_t leg, int policy, unsigned control)
+    int core_dtmf_policy(core *, int64_t leg, int policy, unsigned control, unsigned secret)
     int core_detect_tones(core *, int64_t leg, int is_on)
     int core_send_dtmf(core *, int64_t leg, int digit, int duration_ms)
     int core_leg_statistics(core *, int64_t leg, leg_statistics *)
@@ -106,6 +106,16 @@ cdef int64_t checked(int64_t code, str what) except -1:
 cdef int64_t moment(now_ns) except? -1:
     """Return a time of the caller's, or the value that has the core read the clock."""
     return INT64_MIN if now_ns is None else now_ns
+
+
+cdef int64_t second_keys(sequences) except -1:
+    """Return the events of the keys after the star as a set of bits."""
+    cdef int64_t keys = 0
+    for sequence in sequences:
+        if len(sequence) != 2 or sequence[0] != "*" or sequence[1] not in "0123456789*#ABCD":
+            raise ValueError("a control sequence is * and one key")
+        keys |= 1 << "0123456789*#ABCD".index(sequence[1])
+    return keys
 
 
 cdef class Core:
@@ -217,15 +227,11 @@ cdef class Core:
             code = core_mute(self.core, leg, is_muted)
         checked(code, "mute")
 
-    def dtmf_policy(self, int64_t leg, int policy, control=()):
-        cdef unsigned mask = 0
+    def dtmf_policy(self, int64_t leg, int policy, control=(), secret=()):
+        cdef unsigned control_keys = second_keys(control), secret_keys = second_keys(secret)
         cdef int64_t code
-        for keys in control:
-            if len(keys) != 2 or keys[0] != "*" or keys[1] not in "0123456789*#ABCD":
-                raise ValueError("a control sequence is * and one key")
-            mask |= 1 << "0123456789*#ABCD".index(keys[1])
         with nogil:
-            code = core_dtmf_policy(self.core, leg, policy, mask)
+            code = core_dtmf_policy(self.core, leg, policy, control_keys, secret_keys)
         checked(code, "dtmf_policy")
 
     def detect_tones(self, int64_t leg, bint is_on):

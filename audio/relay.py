@@ -191,9 +191,17 @@ class Relay:
         """Keep what a leg says from the other side; it is recorded all the same."""
         self._core.mute(leg, is_muted)
 
-    def set_dtmf(self, leg: LegId, policy: DtmfPolicy, control: Sequence[str] = ()) -> None:
-        """Set what becomes of digits that arrive on a leg; ``control`` are sequences such as ``*1``."""
-        self._core.dtmf_policy(leg, policy, control)
+    def set_dtmf(self, leg: LegId, policy: DtmfPolicy, control: Sequence[str] = (), secret: Sequence[str] = ()) -> None:
+        """Set what becomes of digits that arrive on a leg; an entry that is under way is broken off.
+
+        Args:
+            leg: The leg.
+            policy: MASK also holds the leg's audio back by about 50 ms, so that a tone is silenced before it goes on.
+            control: On a HOLD_STAR leg, sequences such as ``*1`` that are withheld and reported.
+            secret: On a HOLD_STAR leg, prefixes such as ``*9``: every key after one is withheld from the other side
+                and silenced in the recording, until ``#`` or 10 s without a key; SecretEntered follows.
+        """
+        self._core.dtmf_policy(leg, policy, control, secret)
 
     def detect_tones(self, leg: LegId, is_on: bool) -> None:
         """Listen for tones in the audio of a leg (G.711 only): digits and fax."""

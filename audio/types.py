@@ -5,7 +5,7 @@ Pure. Units: a *tick* is one period of the RTP clock, 1/8000 s for all three cod
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 LegId = NewType("LegId", int)
@@ -169,6 +169,25 @@ class ControlPressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecretEntered:
+    """An entry behind a secret prefix of a HOLD_STAR leg is over; nothing of it went on or is in the recording.
+
+    Attributes:
+        leg: The leg it was keyed on.
+        prefix: What began it, such as ``*9``.
+        digits: At most 12 keys, without the ``#`` that ended them; empty unless complete. Never shown by repr.
+        is_complete: It was ended by ``#`` and had at most 12 keys; else it was broken off or 10 s passed without a key.
+        source: The carrier of its last key.
+    """
+
+    leg: LegId
+    prefix: str
+    digits: str = field(repr=False)
+    is_complete: bool
+    source: DigitSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptEnded:
     """A prompt ran to its end or was stopped.
 
@@ -230,7 +249,15 @@ class FaxHeard:
 
 
 MediaEvent = (
-    DigitPressed | ControlPressed | PromptEnded | MediaStopped | MediaResumed | StreamReanchored | AudioLost | FaxHeard
+    DigitPressed
+    | ControlPressed
+    | SecretEntered
+    | PromptEnded
+    | MediaStopped
+    | MediaResumed
+    | StreamReanchored
+    | AudioLost
+    | FaxHeard
 )
 
 

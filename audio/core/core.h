@@ -24,7 +24,9 @@ enum event_kind {
     EVENT_RESUMED = 5,    /* leg */
     EVENT_REANCHORED = 6, /* tap; a: channel, b: position */
     EVENT_LOST = 7,       /* tap; a: channel, b: start, c: end */
-    EVENT_FAX = 8         /* leg; a: 0 CNG, 1 CED */
+    EVENT_FAX = 8,        /* leg; a: 0 CNG, 1 CED */
+    EVENT_SECRET = 9      /* leg; a: ASCII of the key after the star, b: keys, 4 bits each, their number from bit 48 on,
+                             c: enum digit_source * 2 + complete */
 };
 
 enum digit_source { SOURCE_RFC4733 = 0, SOURCE_INBAND = 1 };
@@ -70,7 +72,8 @@ int core_play(struct core *core, int64_t leg, const uint8_t *audio, size_t lengt
 int core_stop(struct core *core, int64_t leg);
 int core_mute(struct core *core, int64_t leg, int is_muted);
 /* control: bit n set means "*" followed by event n (RFC 4733 section 3.2) is a control sequence. */
-int core_dtmf_policy(struct core *core, int64_t leg, int policy, unsigned control);
+/* secret: the same for a prefix of an entry that is withheld up to "#". A bit in both is refused. */
+int core_dtmf_policy(struct core *core, int64_t leg, int policy, unsigned control, unsigned secret);
 int core_detect_tones(struct core *core, int64_t leg, int is_on);
 int core_send_dtmf(struct core *core, int64_t leg, int digit, int duration_ms);
 int core_leg_statistics(struct core *core, int64_t leg, struct leg_statistics *out);

@@ -232,9 +232,9 @@ int64_t digits_tick(struct leg *leg, int64_t now)
     return sending < next ? sending : next;
 }
 
-int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control)
+int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control, unsigned secret)
 {
-    if (policy < DTMF_PASS || policy > DTMF_MASK || control > 0xFFFF)
+    if (policy < DTMF_PASS || policy > DTMF_MASK || control > 0xFFFF || secret > 0xFFFF || control & secret)
         return -EINVAL;
     int error;
     struct leg *leg = leg_lock(core, id, &error);
@@ -244,6 +244,7 @@ int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control
         star_release(leg, clock_ns());
     leg->policy = (uint8_t)policy;
     leg->control = (uint16_t)control;
+    leg->secret_keys = (uint16_t)secret;
     leg->sounded_star_ns = NEVER;
     thread_unlock(leg->thread);
     return 0;

@@ -102,6 +102,12 @@ struct heard {
     int64_t from_ns, to_ns;
 };
 
+/* The lower sub-band decoder of G.722: scale factor, predictor and its memory. */
+struct g722 {
+    int32_t estimate, zeros_estimate, restored, log_scale, step;
+    int32_t partial[2], poles[2], zeros[6], differences[6];
+};
+
 struct prompt {
     uint8_t *audio; /* NULL: nothing plays */
     size_t length, at;
@@ -122,7 +128,7 @@ struct leg {
     int channel;
     uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched;
     uint8_t policy;
-    uint16_t control;
+    uint16_t control, secret_keys;
     struct leg_media media;
     struct address rtp, rtcp;
     struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
@@ -275,6 +281,10 @@ void star_release(struct leg *leg, int64_t now);
 /* hear.c */
 void hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position);
 int digit_code(int digit);
+
+/* g722.c */
+void g722_init(struct g722 *state);
+void g722_decode_low(struct g722 *state, const uint8_t *data, int length, int16_t *out); /* 8000 Hz, 16 bits */
 
 /* rtcp.c */
 void receive_rtcp(struct leg *leg, const uint8_t *data, int length, int64_t arrival_ns);
