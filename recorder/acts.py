@@ -3,13 +3,14 @@
 What is not wanted is stopped at once and written down after; what lets recording go on is written down first.
 """
 
+import errno
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from recorder.domain.pausing import PauseState
 from recorder.works import Works
-from storage.errors import AuditUnavailableError
+from storage.errors import AuditUnavailableError, StorageError
 from storage.types import ErasureOrder
 
 
@@ -81,9 +82,30 @@ def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]
     return told
 
 
+def written(works: Works, signature: Signature) -> "Future[None]":
+    """Write a signature down by itself; AuditUnavailableError, and an alarm, when the audit log cannot be written."""
+    return _append(works, signature, signature.act, {})
+
+
 def refused(works: Works, signature: Signature, why: str) -> "Future[None]":
     """Write down that an act was refused; the future is done when that is in the audit log."""
     return _append(works, signature, f"{signature.act}.refused", {"why": why})
+
+
+def placed(works: Works, order: ErasureOrder) -> "Future[None]":
+    """Store an order to erase; the future is done when it is on disk, and an OSError when it is not.
+
+    Nobody may be told that a span will be erased before that.
+    """
+
+    def place() -> None:
+        try:
+            works.erasures.place(order)
+        except StorageError as error:
+            works.alarm("erasure_not_placed")
+            raise OSError(errno.EIO, f"the order to erase was not stored ({error})") from error
+
+    return works.orders.submit(place)
 
 
 def _append(works: Works, signature: Signature, act: str, answer: dict[str, Any]) -> "Future[None]":

@@ -19,6 +19,7 @@ from recorder.domain.pausing import RefusedError
 from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
 from recorder.domain.routing import find_peer, find_route
 from recorder.live_call import LiveCall, Way
+from recorder.opt_out_acts import OptOutActs
 from recorder.party import MediaError
 from recorder.passed_call import PassedCall
 from recorder.recorded_call import RecordedCall
@@ -222,6 +223,7 @@ class Control:
         if isinstance(call, RecordedCall):
             self._recorded.pop(call.id, None)
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
+            OptOutActs(self._works).call_ended(call.id)
             self._works.publish({"event": "ended", "id": call.id})
 
     # --- what people ask for

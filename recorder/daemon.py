@@ -31,7 +31,9 @@ from recorder.hygiene import can_lock, forbid_dumps, raise_descriptors
 from recorder.live_api import LiveApi, SocketServer
 from recorder.notices import NoticeError, NoticeStore
 from recorder.opening import held, open_index, recover_all
+from recorder.opt_outs import OptOutRegister
 from recorder.pauses import PauseRegister
+from recorder.pins import PinFile, Pins
 from recorder.problems import ProblemError
 from recorder.works import Sounds, Works
 from sip.b2bua import SipEndpoint
@@ -87,7 +89,7 @@ class Daemon:
         self._stopping = threading.Event()
         node = NodeKeys.load(home.root)
         self._clerk, self._opening, self._filing = Clerk("clerk"), Clerk("opening"), Clerk("filing")
-        self._orders = Clerk("orders")
+        self._orders, self._pin_clerk = Clerk("orders"), Clerk("pins")
         self._index = open_index(home, config, is_deferred=True)
         media = config.media
         is_lockable = can_lock(config.limits.max_calls)
@@ -127,6 +129,14 @@ class Daemon:
             audit=AuditLog(home.audit),
             pauses=PauseRegister(home.state / "pauses.json", self._clerk),
             sign_ons=SignOns(home.state / "agents.json"),
+            opt_outs=OptOutRegister(home.state / "opt_outs.json", self._clerk),
+            pins=Pins(
+                PinFile(home.pins),
+                self._pin_clerk,
+                locks=home.state / "wrong_pins.json",
+                now=utc_now,
+                on_failure=lambda: self._works.alarm("pins_unreadable"),
+            ),
             clerk=self._clerk,
             opening=self._opening,
             filing=self._filing,
@@ -154,6 +164,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._reactor.submit(self._stop))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.submit(self._reload_by_signal))
+        self._clerk.submit(self._works.opt_outs.lapse_left_behind, self._works.audit)
         self._socket.start()
         _log.info("listening for SIP on %s", self._endpoint.address)
         self._reactor.run()
@@ -238,6 +249,7 @@ class Daemon:
         self._opening.close()
         self._filing.close()
         self._orders.close()
+        self._pin_clerk.close()
         self._clerk.close()
         self._stopping.set()
         self._media_events.join(2)

@@ -5,14 +5,13 @@ gets it when both are done (`recorder.acts`).
 """
 
 import contextlib
-import errno
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
 from audio.types import Prompt
-from recorder.acts import Act, PauseAnswer
+from recorder.acts import Act, PauseAnswer, placed
 from recorder.clerk import after_all
 from recorder.clock import utc_now
 from recorder.domain.call import Call, State
@@ -22,7 +21,6 @@ from recorder.pause_watch import PauseWatch
 from recorder.taping import Taping
 from recorder.works import Sounds, Works
 from storage.erasures import new_order_id
-from storage.errors import StorageError
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 
 _log = logging.getLogger(__name__)
@@ -112,7 +110,7 @@ class GateActs:
         now_s = taping.position_s
         position_s = self._shut(AGENT, by) if call.book.final is None else now_s
         order = self._order(now_s, seconds, by)
-        return self._stored(position_s, lambda: call.works.orders.submit(_place, call.works, order), erasure=order)
+        return self._stored(position_s, lambda: placed(call.works, order), erasure=order)
 
     def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
         """Take away the reasons that an authority may clear, once that is on disk.
@@ -242,16 +240,3 @@ class GateActs:
     def _position_s(self) -> float:
         taping = self._call.taping
         return taping.position_s if taping is not None and self._call.call.state is not State.ENDED else 0.0
-
-
-def _place(works: Works, order: ErasureOrder) -> None:
-    """Store an order; on the clerk of orders.
-
-    Raises:
-        OSError: It could not be stored: nobody may be told that the span will be erased.
-    """
-    try:
-        works.erasures.place(order)
-    except StorageError as error:
-        works.alarm("erasure_not_placed")
-        raise OSError(errno.EIO, f"the order to erase was not stored ({error})") from error

@@ -1,61 +1,107 @@
-"""Requests to opt out, in the daemon: raised, granted, declined, lapsed; each step in the audit log before it is told.
+"""Requests to opt out of calls in progress, in memory and on disk. Belongs to the call thread.
 
-Belongs to the call thread. What is asked for goes by `recorder.domain.opt_out`.
+The audit log is the record. The file beside it only names what is open, so that a daemon that was killed can say at its
+next start that those requests lapsed.
 """
 
+import json
+from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Any, Protocol
+from pathlib import Path
 
-from recorder.acts import Act, PauseAnswer
-from recorder.domain.opt_out import CallFacts
-from recorder.domain.policy import Nomination, Service
-from recorder.works import Works
+from recorder.clerk import Clerk
+from recorder.domain.opt_out import OptOutRequest, OptOutState
+from storage.audit import AuditLog
+from storage.durable import save_atomically
 from storage.types import RecordingId
 
-
-class OptOutCall(Protocol):
-    """Whose opt-out it is; `recorder.recorded_call.RecordedCall` is the real one."""
-
-    id: RecordingId
-    works: Works
-    nomination: Nomination
-    service: Service
-    operator: str
-
-    def opt_out(self, reason: str, by: str) -> Act:
-        """Stop recording for the rest of the call."""
+RAISED, GRANTED, DECLINED, LAPSED = (f"opt_out.{state}" for state in OptOutState)
+"""Acts of the audit log, one for each state that a request can come to."""
 
 
-def facts_of(call: OptOutCall) -> CallFacts:
-    """Return what the rules need to know of a call."""
-    first, second = call.nomination.extension, call.nomination.second
-    operators = {call.operator}
-    if second is not None:
-        operators.add(call.works.sign_ons.operator_of(second))
-    return CallFacts(
-        call=call.id,
-        team=first.team,
-        extensions=frozenset({first.number} | ({second.number} if second else set())),
-        operators=frozenset(operators),
-        erase_on_opt_out=call.service.erase_on_opt_out,
-    )
+class UnknownRequestError(Exception):
+    """There is no such request; the message is a sentence."""
 
 
-class KeyedGrants(Protocol):
-    """What the keypad needs of opt-outs; `OptOuts` (``works.opt_outs``) is the real one."""
+class OptOutRegister:
+    """The requests of every call in progress, decided ones too.
 
-    def granted_by_keys(self, call: OptOutCall, manager: str) -> "Future[PauseAnswer]":
-        """Grant an opt-out on the word of a manager whose PIN was right (`recorder.pins`), from the call thread.
+    Args:
+        path: The file of what is open.
+        clerk: Writes it.
+    """
 
-        The keys are the statement that the caller asked and that distress was judged. The answer comes once it is
-        stored and in the audit log.
+    def __init__(self, path: Path, clerk: Clerk) -> None:
+        self._path = path
+        self._clerk = clerk
+        self._requests: dict[str, OptOutRequest] = {}
+
+    def all(self) -> list[OptOutRequest]:
+        """Return the requests, oldest first."""
+        return list(self._requests.values())
+
+    def get(self, request_id: str) -> OptOutRequest:
+        """Return a request.
 
         Raises:
-            RefusedError: Recording of the call has ended for good already.
+            UnknownRequestError: There is none of a call in progress.
         """
+        found = self._requests.get(request_id)
+        if found is None:
+            raise UnknownRequestError("There is no such request of a call in progress: see `recorder opt-outs list`.")
+        return found
 
-    def call_ended(self, call: RecordingId) -> None:
-        """Let what is open of a call lapse, and forget the call."""
+    def of_call(self, call: RecordingId) -> list[OptOutRequest]:
+        """Return the requests of one call, oldest first."""
+        return [request for request in self._requests.values() if request.facts.call == call]
 
-    def of_call(self, call: RecordingId) -> dict[str, Any] | None:
-        """Return the newest request of a call as JSON-able values, None when nobody raised one."""
+    def open_of(self, call: RecordingId) -> OptOutRequest | None:
+        """Return the request of a call that waits for a manager."""
+        return next((one for one in self.of_call(call) if one.state is OptOutState.RAISED), None)
+
+    def put(self, request: OptOutRequest) -> None:
+        """Keep a request, in the place of what it was before."""
+        self._requests[request.id] = request
+
+    def drop(self, request_id: str) -> None:
+        """Forget a request."""
+        self._requests.pop(request_id, None)
+
+    def save(self) -> "Future[None]":
+        """Write what is open now; the future is done when it is on disk."""
+        waiting = {one.id: one.facts.call for one in self._requests.values() if one.state is OptOutState.RAISED}
+        return self._clerk.submit(save_atomically, self._path, json.dumps(waiting).encode())
+
+    def lapse_left_behind(self, audit: AuditLog) -> int:
+        """Write into the audit log that requests lapsed whose daemon died, and their calls with it; return how many.
+
+        Call it before anything is raised. Blocks.
+
+        Raises:
+            AuditUnavailableError: It cannot be written; the next start tries again.
+            OSError: The file cannot be written.
+        """
+        left = self._left_behind()
+        if not left:
+            return 0
+        decided = {
+            str(entry.details.get("request")) for entry in audit.entries() if entry.act in (GRANTED, DECLINED, LAPSED)
+        }
+        lapsed = {request: call for request, call in left.items() if request not in decided}
+        for request, call in lapsed.items():
+            audit.append(act=LAPSED, actor="recorder", subject=call, details={"request": request, "why": "daemon_died"})
+        save_atomically(self._path, b"{}")
+        return len(lapsed)
+
+    def _left_behind(self) -> dict[str, str]:
+        try:
+            found: dict[str, str] = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+
+def newest(requests: Iterable[OptOutRequest]) -> OptOutRequest | None:
+    """Return the last of some requests."""
+    found = list(requests)
+    return found[-1] if found else None

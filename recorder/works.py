@@ -11,7 +11,9 @@ from recorder.agents import SignOns
 from recorder.clerk import Clerk
 from recorder.config import Config
 from recorder.notices import Message
+from recorder.opt_outs import OptOutRegister
 from recorder.pauses import PauseRegister
+from recorder.pins import PinCheck
 from sip.events import Endpoint
 from storage.audit import AuditLog
 from storage.index import Index
@@ -67,6 +69,8 @@ class Works:
     audit: AuditLog
     pauses: PauseRegister
     sign_ons: SignOns
+    opt_outs: OptOutRegister
+    pins: PinCheck
     clerk: Clerk
     opening: Clerk
     filing: Clerk

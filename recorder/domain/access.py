@@ -130,6 +130,22 @@ class Refused:
     reason: str
 
 
+class Fault(enum.Enum):
+    """What is wrong with an act that was denied; the edges turn it into a status."""
+
+    NOT_ALLOWED = "not allowed"
+    INCOMPLETE = "incomplete"
+    TOO_LATE = "too late"
+
+
+class DeniedError(Exception):
+    """An act on a call was denied; the message is a sentence for the person who tried. Nothing changed."""
+
+    def __init__(self, fault: Fault, sentence: str) -> None:
+        super().__init__(sentence)
+        self.fault = fault
+
+
 _YES = Allowed()
 _OWN = Allowed(own_only=True)
 _GLASS = Allowed(break_glass=True)

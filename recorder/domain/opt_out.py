@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from recorder.domain.access import Act, Person, Refused, Role, may
+from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, Role, may
 from storage.types import RecordingId
 
 EVERY_TEAM = frozenset({Role.TEAM_LEADER, Role.DPO})
@@ -48,22 +48,6 @@ class Statements:
 
     caller_asked: bool
     distress_judged: bool
-
-
-class Fault(enum.Enum):
-    """What kind of refusal it is; the edges turn it into a status."""
-
-    NOT_ALLOWED = "not allowed"
-    INCOMPLETE = "incomplete"
-    TOO_LATE = "too late"
-
-
-class OptOutRefusedError(Exception):
-    """A step of the workflow was refused; the message is a sentence. Nothing changed."""
-
-    def __init__(self, fault: Fault, sentence: str) -> None:
-        super().__init__(sentence)
-        self.fault = fault
 
 
 class OptOutState(enum.StrEnum):
@@ -122,12 +106,12 @@ class OptOutRequest:
         """Return the request after a step.
 
         Raises:
-            OptOutRefusedError: The table has no such step in this state.
+            DeniedError: The table has no such step in this state.
         """
         state = STEPS.get((self.state, step))
         if state is None:
             who = f" by {self.decided_by}" if self.decided_by else ""
-            raise OptOutRefusedError(Fault.TOO_LATE, f"This request was {self.state.value}{who} already.")
+            raise DeniedError(Fault.TOO_LATE, f"This request was {self.state.value}{who} already.")
         return replace(self, state=state, decided_by=by, decided_at=at)
 
     def as_json(self) -> dict[str, Any]:
@@ -156,7 +140,7 @@ def check_raise(person: Person) -> None:
     """Make sure that somebody may raise a request.
 
     Raises:
-        OptOutRefusedError: Their role does not allow it.
+        DeniedError: Their role does not allow it.
     """
     _check_role(person, Act.RAISE_OPT_OUT, "")
 
@@ -165,12 +149,12 @@ def check_grant(person: Person, facts: CallFacts, statements: Statements, reason
     """Make sure that somebody may grant an opt-out, and tell whether the audit log is to mark it as break-glass.
 
     Raises:
-        OptOutRefusedError: They may not, or something is missing.
+        DeniedError: They may not, or something is missing.
     """
     is_break_glass = _check_role(person, Act.OPT_OUT, reason)
     _check_call(person, facts)
     if not (statements.caller_asked and statements.distress_judged):
-        raise OptOutRefusedError(
+        raise DeniedError(
             Fault.INCOMPLETE,
             "An opt-out is granted only where the caller asked not to be recorded and you judge that recording "
             "distresses them: state both, or decline.",
@@ -182,17 +166,29 @@ def check_decline(person: Person, facts: CallFacts, reason: str) -> None:
     """Make sure that somebody may decline a request.
 
     Raises:
-        OptOutRefusedError: They may not, or the reason is missing.
+        DeniedError: They may not, or the reason is missing.
     """
     _check_role(person, Act.DECLINE_OPT_OUT, reason)
     _check_call(person, facts)
+
+
+def check_forgot(person: Person, facts: CallFacts) -> None:
+    """Make sure that somebody may say that a pause of this call was forgotten: an officer only of their own calls.
+
+    Raises:
+        DeniedError: They may not.
+    """
+    operator = person.display_name if person.display_name in facts.operators else min(facts.operators, default="")
+    decision = may(person, Act.FORGOT, operator=operator)
+    if isinstance(decision, Refused):
+        raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
 
 
 def may_decide(person: Person, facts: CallFacts) -> bool:
     """Tell whether a person is one who could grant an opt-out of this call, its statements and reason apart."""
     try:
         check_grant(person, facts, Statements(caller_asked=True, distress_judged=True), "asked in advance")
-    except OptOutRefusedError:
+    except DeniedError:
         return False
     return True
 
@@ -212,20 +208,18 @@ def answers_for(person: Person, team: str) -> bool:
 def _check_role(person: Person, act: Act, reason: str) -> bool:
     nothing_wrong = may(person, act, reason="not looked at yet")
     if isinstance(nothing_wrong, Refused):
-        raise OptOutRefusedError(Fault.NOT_ALLOWED, nothing_wrong.reason)
+        raise DeniedError(Fault.NOT_ALLOWED, nothing_wrong.reason)
     decision = may(person, act, reason=reason)
     if isinstance(decision, Refused):
-        raise OptOutRefusedError(Fault.INCOMPLETE, decision.reason)
+        raise DeniedError(Fault.INCOMPLETE, decision.reason)
     return decision.break_glass
 
 
 def _check_call(person: Person, facts: CallFacts) -> None:
     if _is_on_call(person, facts):
-        raise OptOutRefusedError(
-            Fault.NOT_ALLOWED, "You are on this call yourself: another manager decides on its opt-out."
-        )
+        raise DeniedError(Fault.NOT_ALLOWED, "You are on this call yourself: another manager decides on its opt-out.")
     if not answers_for(person, facts.team):
-        raise OptOutRefusedError(
+        raise DeniedError(
             Fault.NOT_ALLOWED,
             f"This call is of the team {facts.team!r}: a manager of that team decides on its opt-out.",
         )
