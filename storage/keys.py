@@ -18,7 +18,7 @@ from nacl.secret import SecretBox
 from nacl.utils import random as random_bytes
 
 from storage import crypto
-from storage.durable import SavedFile, make_folder
+from storage.durable import SavedFile, make_folder, remove, sync_folder
 from storage.errors import KeyProblemError
 from storage.types import RecordingId
 
@@ -269,6 +269,24 @@ def _stretch(passphrase: bytes, kdf: Mapping[str, Any]) -> bytes:
     return key
 
 
+def destroy_key(path: Path) -> None:
+    """Remove a sealed key for good; durable, a missing one is fine."""
+    _remove_twins(path)
+    remove(path)
+
+
+def _remove_twins(path: Path) -> None:
+    """Remove the temporary name of a key whose writer was killed before it could do so itself."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    if found.st_nlink > 1:
+        for twin in path.parent.glob(".new-*"):
+            if twin.stat().st_ino == found.st_ino:
+                twin.unlink()
+
+
 class SealedKeys:
     """The sealed keys of recordings: ``keys/sealed/<YYYY-MM>/<id>.key`` under a home."""
 
@@ -286,11 +304,33 @@ class SealedKeys:
             FileExistsError: The recording has a key already.
             OSError: It could not be written.
         """
-        path = self.path(recording, epoch.month)
+        return self._seal(self.path(recording, epoch.month), recording, key, epoch)
+
+    def _seal(self, path: Path, recording: RecordingId, key: bytes, epoch: EpochPublicKey) -> Path:
         make_folder(path.parent)
         sealed = crypto.seal_to(epoch.public, key + recording.encode("ascii"))
         SavedFile(path).create(_SEALED_MAGIC + crypto.fingerprint(epoch.public) + sealed)
         return path
+
+    def next_path(self, recording: RecordingId, month: str) -> Path:
+        """Return where the key lies that is about to take the place of a recording's."""
+        return self._folder / month / f"{recording}.next"
+
+    def seal_next(self, recording: RecordingId, key: bytes, epoch: EpochPublicKey) -> None:
+        """Seal a key that is to take the place of a recording's, durable when this returns; the old one stays.
+
+        Raises:
+            FileExistsError: There is one already.
+            OSError: It could not be written.
+        """
+        self._seal(self.next_path(recording, epoch.month), recording, key, epoch)
+
+    def take_next(self, recording: RecordingId, month: str) -> None:
+        """Put the next key in the place of a recording's, which is destroyed by it; durable, in one step."""
+        path = self.path(recording, month)
+        _remove_twins(path)
+        self.next_path(recording, month).replace(path)
+        sync_folder(path.parent)
 
     def unseal(self, recording: RecordingId, epoch: EpochPrivateKey) -> bytes:
         """Open a recording's key with its epoch's private key.

@@ -7,7 +7,7 @@ from typing import Any
 
 from storage import crypto
 from storage.errors import DamagedError
-from storage.format import ContainerScan, Footer, FrameType, Status
+from storage.format import ContainerScan, Footer, Frame, FrameType, Status
 from storage.keys import EpochPrivateKey, SealedKeys
 from storage.types import RecordingId
 
@@ -38,6 +38,14 @@ class RecordingReader:
         """Yield type and plaintext of every sealed frame in order.
 
         Raises:
+            DamagedError: As `opened`.
+        """
+        return ((frame.type, plain) for frame, plain in self.opened())
+
+    def opened(self) -> Iterator[tuple[Frame, bytes]]:
+        """Yield every sealed frame in order with its plaintext.
+
+        Raises:
             DamagedError: At the first frame that is cut, changed, moved or missing; a file without a footer or
                 with one that says complete but without its end fails at the end.
         """
@@ -52,7 +60,7 @@ class RecordingReader:
                     continue
                 plain, has_ended = opener.open(frame.body, bound + frame.header)
                 bound = b""
-                yield frame.type, plain
+                yield frame, plain
         if status is None or (status is Status.COMPLETE and not has_ended):
             raise DamagedError("the recording's end is missing")
 

@@ -11,7 +11,7 @@ from storage import crypto
 from storage.durable import AppendFile, remove, sync_folder
 from storage.errors import WriteFailedError
 from storage.format import Footer, FrameType, Prologue, RunningHash, Status, frame_header
-from storage.keys import NodeKeys
+from storage.keys import NodeKeys, destroy_key
 from storage.runs import end_of_audio
 from storage.types import FinishedFile, RecordingHead, RecordingId
 
@@ -242,7 +242,7 @@ class OpenRecording:
         """
         self._file.close()
         try:
-            remove(self._key_path)
+            destroy_key(self._key_path)
             remove(self._file.path)
         except OSError as error:
             raise self._failure(error, is_taken=False) from error

@@ -82,18 +82,23 @@ def test_the_oldest_that_is_ready_comes_first_and_a_failed_one_when_its_pause_is
     erasures.place(order("bbbbbbbb", ErasureState.CONFIRMED, minutes=1))
     erasures.place(order("cccccccc", ErasureState.WAITING))
     now = AT + timedelta(hours=1)
-    assert erasures.take_next(now=now).id == "bbbbbbbb"
-    assert erasures.take_next(now=now, is_ready=lambda o: o.id != "bbbbbbbb").id == "aaaaaaaa"
+
+    def taken(seconds: float = 0, skip: str = "") -> str | None:
+        next_ = erasures.take_next(now=now + timedelta(seconds=seconds), is_ready=lambda o: o.id != skip)
+        return None if next_ is None else next_.id
+
+    assert taken() == "bbbbbbbb"
+    assert taken(skip="bbbbbbbb") == "aaaaaaaa"
     failed = erasures.finish("bbbbbbbb", at=now, problem="the key is not here")
     assert (failed.state, failed.problem) == (ErasureState.FAILED, "the key is not here")
     assert is_open(failed)
-    assert erasures.take_next(now=now).id == "aaaaaaaa"
+    assert taken() == "aaaaaaaa"
     done = erasures.finish("aaaaaaaa", at=now)
     assert (done.state, done.done_at) == (ErasureState.DONE, now)
-    assert erasures.take_next(now=now + timedelta(seconds=59)) is None
-    assert erasures.take_next(now=now + timedelta(seconds=60)).id == "bbbbbbbb"
+    assert taken(59) is None
+    assert taken(60) == "bbbbbbbb"
     erasures.finish("bbbbbbbb", at=now, problem="still not here")
-    assert erasures.take_next(now=now + timedelta(seconds=119)) is None
+    assert taken(119) is None
     assert erasures.finish("bbbbbbbb", at=now).problem == ""
 
 
@@ -116,7 +121,8 @@ def test_every_state_and_event_is_in_the_table_or_refused(state: ErasureState, e
 
 def test_one_of_two_people_decides(index: Index) -> None:
     Erasures(index).place(order())
-    start, results = threading.Barrier(6), []
+    start = threading.Barrier(6)
+    results: list[ErasureOrder | None] = []
 
     def decide(who: int) -> None:
         mine = Erasures(index)

@@ -1,0 +1,135 @@
+"""An erasure is killed at each step: the recording is the old or the new one, never both, never none."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from audio.analysis import speech_seconds
+from storage.erase import erase_spans, fresh_path
+from storage.errors import StorageError
+from storage.reader import RecordingReader, epoch_of
+from storage.rows import row_from_json
+from storage.runs import AUDIO, parse
+from storage.spans import Span
+from storage.types import FinishedFile, RecordingRow
+from storage.vault import read_row, recover
+from storage.verify import verify
+from tests.helpers.storage_home import ID, Site, block, row
+
+ROOT = Path(__file__).parents[2]
+SPAN = Span(start_s=0.5, end_s=1.5, reason="card_data", by="olive")
+
+ERASER = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, "tests/helpers")
+from audio.analysis import speech_seconds
+from storage.erase import erase_spans
+from storage.rows import row_from_json
+from storage.spans import Span
+from storage.vault import read_row
+from storage_home import Site
+step, folder = int(sys.argv[1]), Path(sys.argv[2])
+site = Site(folder)
+(path,) = site.vault.finished()
+found = row_from_json(read_row(site.vault, path))
+count = 0
+def counted(real):
+    def call(*args, **kwargs):
+        global count
+        count += 1
+        if count == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+    return call
+for name in ("writev", "fdatasync", "fsync", "ftruncate", "link"):
+    setattr(os, name, counted(getattr(os, name)))
+for name in ("rename", "replace", "unlink"):
+    setattr(Path, name, counted(getattr(Path, name)))
+span = Span(start_s=0.5, end_s=1.5, reason="card_data", by="olive")
+erase_spans(site.vault, site.epochs, found, [span], speech=speech_seconds)
+print(count, flush=True)
+"""
+
+
+def erase_until(step: int, folder: Path) -> int | None:
+    """Erase until the step, where the process is killed; return the number of steps if it got to the end."""
+    done = subprocess.run(
+        [sys.executable, "-c", ERASER, str(step), str(folder)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode == -signal.SIGKILL:
+        return None
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def is_silent(reader: RecordingReader) -> bool:
+    """Tell whether nothing is in the span, and everything beside it."""
+    runs = [run for block in reader.blocks() for run in parse(block) if run.kind == AUDIO]
+    inside = [run for run in runs if run.start < 12_000 and run.start + run.length > 4_000]
+    assert sum(run.length for run in runs) in (2 * 24_000, 2 * 16_000)
+    return not inside
+
+
+def recorded(folder: Path) -> tuple[Site, Path, RecordingRow]:
+    site = Site(folder)
+    opened = site.begin()
+    for second in range(3):
+        opened.append(block(second))
+    segments = [{"start_s": 0.0, "end_s": 3.0, "kind": "recording", "reason": "", "by": ""}]
+    finished: FinishedFile = opened.close(row(duration_s=3.0, recorded_s=3.0, segments=segments), is_complete=True)
+    path = site.vault.root / finished.path
+    return site, path, row_from_json(read_row(site.vault, path))
+
+
+@pytest.mark.slow
+def test_killed_at_each_step_of_an_erasure(tmp_path: Path) -> None:
+    step, seen = 1, set()
+    while True:
+        site, path, before = recorded(tmp_path / str(step))
+        old_key = site.vault.sealed.unseal(ID, site.private(path))
+        old_file = path.read_bytes()
+        total = erase_until(step, tmp_path / str(step))
+
+        # What a daemon that starts now does must not bring anything back.
+        assert recover(site.vault, lambda _: False) == []
+        assert list(site.vault.finished()) == [path]
+        assert verify(path, site.node.sign_public).problem is None
+
+        # Whoever opens it by the books gets the old, the new, or - between the two renames - nothing of either.
+        key = site.vault.sealed.unseal(ID, site.private(path))
+        is_committed = key != old_key
+        try:
+            is_erased = is_silent(site.open(path))
+            assert is_erased == is_committed
+        except StorageError:
+            assert is_committed
+            assert path.read_bytes() == old_file, "the key of it is gone"
+            assert is_silent(RecordingReader(fresh_path(path), key))
+            is_erased = None
+        seen.add((is_committed, is_erased))
+
+        # The order is still open, and a restart carries it out.
+        after = erase_spans(site.vault, site.epochs, before, [SPAN], speech=speech_seconds)
+        assert is_silent(site.open(path))
+        assert verify(path, site.node.sign_public).problem is None
+        assert row_from_json(read_row(site.vault, path)) == after
+        assert after.recorded_s == 2.0
+        assert replace(after, segments=(), recorded_s=0, bytes=0, sha256="") == replace(
+            before, segments=(), recorded_s=0, bytes=0, sha256=""
+        )
+        left = sorted(p.name for p in (site.home / "recordings").rglob("*") if p.is_file())
+        keys = sorted(p.name for p in (site.home / "keys" / "sealed" / epoch_of(path)).iterdir())
+        assert left == [path.name]
+        assert [name for name in keys if not name.startswith(".new-")] == [f"{ID}.key"]
+        if total is not None:
+            assert total == step - 1
+            break
+        step += 1
+    assert seen == {(False, False), (True, None), (True, True)}
+    assert step > 15
