@@ -1,16 +1,15 @@
 """Which calls are paused, on disk: a pause is acknowledged only when it would survive the process.
 
-One small file holds the state of every live call. Writing is the clerk's; requests that wait together share one write.
+One small journal holds the state of every live call. Writing is a clerk's; requests that wait together share one write.
 """
 
-import json
 import threading
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from recorder.clerk import Clerk
-from storage.durable import save_atomically
+from storage import journal
 
 States = dict[str, dict[str, Any]]
 """By call: ``state``, ``reasons``, and ``position_s``, from where the state holds."""
@@ -19,52 +18,59 @@ States = dict[str, dict[str, Any]]
 def read_states(path: Path) -> States:
     """Return what a daemon wrote into the file, by call; nothing if there is no such file, or it cannot be read."""
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return journal.read_states(path)
+    except OSError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def write_states(path: Path, states: States) -> None:
     """Save what is left of the states after a recovery. OSError if the disk refuses."""
-    save_atomically(path, json.dumps(states).encode())
+    journal.write_states(path, states)
 
 
 class PauseRegister:
     """The file of pauses. ``put`` and ``drop`` may come from any thread; the write happens on the clerk's.
 
     What a daemon before us left in it, and recovery did not settle, stays in it.
+
+    Args:
+        path: The file.
+        clerk: Writes; for the sake of who waits it should have nothing slower to do.
     """
 
     def __init__(self, path: Path, clerk: Clerk) -> None:
-        self._path = path
         self._clerk = clerk
         self._lock = threading.Lock()
         self._states = read_states(path)
+        self._journal = journal.StateJournal(path)
+        self._changes: dict[str, dict[str, Any] | None] = {}
         self._version = 0
         self._written = 0
 
     def put(self, call: str, *, state: str, reasons: list[str], position_s: float) -> "Future[None]":
         """Record the state of a call and where it took effect; the future is done when it is on disk."""
+        fields = {"state": state, "reasons": reasons, "position_s": round(position_s, 4)}
         with self._lock:
-            self._states[call] = {"state": state, "reasons": reasons, "position_s": round(position_s, 4)}
-            self._version += 1
-            version = self._version
-        return self._clerk.submit(self._write, version)
+            self._states[call] = fields
+            return self._submit(call, fields)
 
     def drop(self, call: str) -> None:
         """Forget a call that is filed: until then recovery may need to know."""
         with self._lock:
-            if self._states.pop(call, None) is None:
-                return
-            self._version += 1
-            version = self._version
-        self._clerk.submit(self._write, version)
+            if self._states.pop(call, None) is not None:
+                self._submit(call, None)
+
+    def _submit(self, call: str, change: dict[str, Any] | None) -> "Future[None]":
+        """Have a change written; under the lock, so that changes are written in their order."""
+        self._changes[call] = change
+        self._version += 1
+        return self._clerk.submit(self._write, self._version)
 
     def _write(self, version: int) -> None:
         with self._lock:
             if self._written >= version:  # a write that began later has covered this one
                 return
-            covered, content = self._version, json.dumps(self._states).encode()
-        save_atomically(self._path, content)
+            covered, states = self._version, dict(self._states)
+            changes, self._changes = self._changes, {}
+        self._journal.save(changes, states)
         self._written = covered

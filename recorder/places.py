@@ -91,7 +91,7 @@ HOME_PLACES: tuple[Place, ...] = (
     _place("audit/audit.log", Holds.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),
     *_database("audit/texts.sqlite", Holds.METADATA, _ALL, "the free text of the audit log, which can expire"),
     _place("notices/*", Holds.MESSAGES, _COMMANDS, "messages that callers hear, and which is in use"),
-    _place("state/pauses.json", Holds.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
+    _place("state/pauses.journal", Holds.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
     _place("state/opt_outs.json", Holds.METADATA, _DAEMON, "opt-outs asked for and not decided: call, who, team"),
     _place("state/wrong_pins.json", Holds.METADATA, _DAEMON, "when wrong PINs were keyed at which extension"),
     _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension"),

@@ -1,15 +1,14 @@
 """The register of pauses: what is acknowledged is on the disk."""
 
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from recorder.clerk import Clerk
-from recorder.pauses import PauseRegister, read_states
+from recorder.pauses import PauseRegister, read_states, write_states
+from storage import journal
 
 PAUSED = {"state": "paused", "reasons": ["agent"], "position_s": 1.5}
 
@@ -21,12 +20,11 @@ def clerk() -> Iterator[Clerk]:
     made.close()
 
 
-def on_disk(path: Path) -> Any:
-    return json.loads(path.read_text())
+on_disk = journal.read_states
 
 
 def test_done_means_on_the_disk(tmp_path: Path, clerk: Clerk) -> None:
-    path = tmp_path / "pauses.json"
+    path = tmp_path / "pauses.journal"
     register = PauseRegister(path, clerk)
     register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert on_disk(path) == {"call-1": PAUSED}
@@ -35,7 +33,7 @@ def test_done_means_on_the_disk(tmp_path: Path, clerk: Clerk) -> None:
 
 
 def test_a_call_that_ended_is_forgotten(tmp_path: Path, clerk: Clerk) -> None:
-    path = tmp_path / "pauses.json"
+    path = tmp_path / "pauses.journal"
     register = PauseRegister(path, clerk)
     register.put("call-1", state="paused", reasons=["agent"], position_s=1.5)
     register.drop("call-1")
@@ -45,7 +43,7 @@ def test_a_call_that_ended_is_forgotten(tmp_path: Path, clerk: Clerk) -> None:
 
 
 def test_what_waits_together_is_one_write_and_none_is_missing(tmp_path: Path, clerk: Clerk) -> None:
-    path = tmp_path / "pauses.json"
+    path = tmp_path / "pauses.journal"
     register = PauseRegister(path, clerk)
     go_on = threading.Event()
     clerk.submit(go_on.wait, 5)
@@ -61,7 +59,7 @@ def test_what_waits_together_is_one_write_and_none_is_missing(tmp_path: Path, cl
 
 
 def test_a_disk_that_refuses_is_said(tmp_path: Path, clerk: Clerk) -> None:
-    register = PauseRegister(tmp_path / "gone" / "pauses.json", clerk)
+    register = PauseRegister(tmp_path / "gone" / "pauses.journal", clerk)
     with pytest.raises(OSError, match="gone"):
         register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert clerk.failures == 1
@@ -69,15 +67,15 @@ def test_a_disk_that_refuses_is_said(tmp_path: Path, clerk: Clerk) -> None:
 
 def test_after_a_refusal_the_next_write_holds_everything(tmp_path: Path, clerk: Clerk) -> None:
     folder = tmp_path / "later"
-    register = PauseRegister(folder / "pauses.json", clerk)
+    register = PauseRegister(folder / "pauses.journal", clerk)
     assert isinstance(register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).exception(5), OSError)
     folder.mkdir()
     register.put("call-2", state="paused", reasons=["manager"], position_s=0.0).result(5)
-    assert set(on_disk(folder / "pauses.json")) == {"call-1", "call-2"}
+    assert set(on_disk(folder / "pauses.journal")) == {"call-1", "call-2"}
 
 
 def test_what_a_dead_daemon_left_and_nobody_settled_stays(tmp_path: Path, clerk: Clerk) -> None:
-    path = tmp_path / "pauses.json"
+    path = tmp_path / "pauses.journal"
     PauseRegister(path, clerk).put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert read_states(path) == {"call-1": PAUSED}
     PauseRegister(path, clerk).put("call-2", state="paused", reasons=["agent"], position_s=1.5).result(5)
@@ -86,7 +84,34 @@ def test_what_a_dead_daemon_left_and_nobody_settled_stays(tmp_path: Path, clerk:
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", "7"])
 def test_nothing_left_or_nothing_readable(tmp_path: Path, content: str | None) -> None:
-    path = tmp_path / "pauses.json"
+    path = tmp_path / "pauses.journal"
     if content is not None:
         path.write_text(content)
     assert read_states(path) == {}
+
+
+def test_what_recovery_leaves_is_what_the_next_daemon_begins_with(tmp_path: Path, clerk: Clerk) -> None:
+    path = tmp_path / "pauses.journal"
+    write_states(path, {"call-1": PAUSED})
+    PauseRegister(path, clerk).put("call-2", state="paused", reasons=["agent"], position_s=1.5).result(5)
+    assert read_states(path) == {"call-1": PAUSED, "call-2": PAUSED}
+
+
+def test_changes_that_come_while_another_is_written_are_all_there(tmp_path: Path, clerk: Clerk) -> None:
+    path = tmp_path / "pauses.journal"
+    register = PauseRegister(path, clerk)
+
+    def press(call: str) -> None:
+        for second in range(50):
+            register.put(call, state="paused", reasons=["agent"], position_s=second)
+
+    presses = [threading.Thread(target=press, args=(f"call-{n}",)) for n in range(4)]
+    for one in presses:
+        one.start()
+    for one in presses:
+        one.join()
+    register.put("last", state="paused", reasons=["agent"], position_s=1.5).result(5)
+    assert {name: state["position_s"] for name, state in read_states(path).items()} == {
+        **{f"call-{n}": 49 for n in range(4)},
+        "last": 1.5,
+    }

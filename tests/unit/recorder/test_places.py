@@ -22,7 +22,7 @@ CONTAINER = "recordings/2026/11/25/72e3035e0bcaed93/20261125T034732Z-2001-2a8b58
         ("index.sqlite-wal", Holds.METADATA),
         ("people.sqlite-journal", Holds.METADATA),
         ("audit/texts.sqlite", Holds.METADATA),
-        ("state/pauses.json", Holds.METADATA),
+        ("state/pauses.journal", Holds.METADATA),
         ("state/.new-00ff", Holds.METADATA),
         ("notices/catalogue.json", Holds.MESSAGES),
         ("recorder.log", Holds.LOG),
