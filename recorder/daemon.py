@@ -28,13 +28,14 @@ from recorder.config import Config, ConfigError
 from recorder.control import Control
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, raise_descriptors
-from recorder.live_api import LiveApi, SocketServer
+from recorder.live_api import LiveApi
 from recorder.notices import NoticeError, NoticeStore
 from recorder.opening import held, open_index, recover_all
 from recorder.opt_outs import OptOutRegister
-from recorder.pauses import PauseRegister
+from recorder.pauses import REGISTER, PauseRegister
 from recorder.pins import PinFile, Pins
 from recorder.problems import ProblemError
+from recorder.socket_server import SocketServer
 from recorder.works import Sounds, Works
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent, SipOptions
@@ -89,6 +90,7 @@ class Daemon:
         self._stopping = threading.Event()
         node = NodeKeys.load(home.root)
         self._clerk, self._opening, self._filing = Clerk("clerk"), Clerk("opening"), Clerk("filing")
+        self._pausing = Clerk("pauses")
         self._orders, self._pin_clerk = Clerk("orders"), Clerk("pins")
         self._index = open_index(home, config, is_deferred=True)
         media = config.media
@@ -127,7 +129,7 @@ class Daemon:
             index=self._index,
             erasures=Erasures(self._index),
             audit=AuditLog(home.audit),
-            pauses=PauseRegister(home.state / "pauses.json", self._clerk),
+            pauses=PauseRegister(home.state / REGISTER, self._pausing),
             sign_ons=SignOns(home.state / "agents.json"),
             opt_outs=OptOutRegister(home.state / "opt_outs.json", self._clerk),
             pins=Pins(
@@ -250,6 +252,7 @@ class Daemon:
         self._filing.close()
         self._orders.close()
         self._pin_clerk.close()
+        self._pausing.close()
         self._clerk.close()
         self._stopping.set()
         self._media_events.join(2)

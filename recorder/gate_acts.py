@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from audio.types import Prompt
 from recorder.acts import Act, PauseAnswer, placed
-from recorder.clerk import after_all
+from recorder.clerk import after, after_all
 from recorder.clock import utc_now
 from recorder.domain.call import Call, State
 from recorder.domain.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseBook, PauseState, RefusedError, kind_of
@@ -222,7 +222,7 @@ class GateActs:
                 done.set_result(answer)
 
         put = self._put(answer.state, list(answer.reasons), position_s)
-        after_all(put, *(start() for start in also)).add_done_callback(on_disk)
+        after_all(put, *(after(put, start) for start in also)).add_done_callback(on_disk)
         self._changed()
         return done
 

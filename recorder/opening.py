@@ -9,13 +9,15 @@ from pathlib import Path
 
 from recorder.config import Config
 from recorder.home import Home
+from recorder.left_behind import amended, is_discarded
+from recorder.pauses import REGISTER, read_states, write_states
 from storage.errors import DamagedError, ExportError, NotFoundError
 from storage.index import Index, sqlite_url
 from storage.keys import EpochKeys, NodeKeys
 from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.rows import row_from_json
-from storage.types import RecordingRow
-from storage.vault import Recovered, Vault, read_row, recover
+from storage.types import Outcome, RecordingId, RecordingRow
+from storage.vault import Recovered, Vault, bare_row, destroy, read_row, recover
 
 
 class AlreadyRunningError(Exception):
@@ -67,19 +69,51 @@ LATELY = timedelta(days=2)
 def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
     """Close what a dead daemon left open, and put it and what it could not index into the index.
 
-    Needs no private key; nothing may be writing. It may be killed anywhere and run again.
+    What the daemon had acknowledged of a call holds: a discarded one is destroyed, one that was opted out or paused is
+    filed as that. Needs no private key; nothing may be writing. It may be killed anywhere and run again.
     """
     vault = Vault(home.root, NodeKeys.load(home.root))
-    recovered = recover(vault, lambda _id: False)
+    register = home.state / REGISTER
+    states = read_states(register)
+    discarded = [_destroyed(vault, RecordingId(call)) for call in states if is_discarded(states[call])]
+    closed = recover(
+        vault,
+        lambda recording: is_discarded(states.get(recording)),
+        amend=lambda row: amended(row, states.get(row["id"])),
+    )
+    recovered = [*discarded, *closed]
     index = open_index(home, config)
     try:
-        for found in recovered:
+        for found in closed:
             if found.row:
                 index.save(row_from_json(found.row))
+        for found in discarded:
+            _file_discarded(index, found)
         _index_missing(vault, index, now)
     finally:
         index.close()
+    left = {found.id for found in recovered if found.problem}
+    if states:
+        write_states(register, {call: state for call, state in states.items() if call in left})
     return recovered
+
+
+def _destroyed(vault: Vault, recording: RecordingId) -> Recovered:
+    try:
+        destroy(vault, recording)
+    except (OSError, ValueError) as error:
+        return Recovered(id=recording, row={}, finished=None, problem=f"{recording} was not destroyed: {error}")
+    row = bare_row(recording) | {"outcome": Outcome.BLOCKED.value, "reason": "discarded"}
+    return Recovered(id=recording, row=row, finished=None)
+
+
+def _file_discarded(index: Index, found: Recovered) -> None:
+    """Give a discarded call its row, unless the daemon that discarded it has given it a better one."""
+    try:
+        index.get(found.id)
+    except NotFoundError:
+        if found.row:
+            index.save(row_from_json(found.row))
 
 
 def _index_missing(vault: Vault, index: Index, now: datetime) -> None:

@@ -11,8 +11,13 @@ from typing import Any
 from recorder.clerk import Clerk
 from storage import journal
 
-States = dict[str, dict[str, Any]]
-"""By call: ``state``, ``reasons``, and ``position_s``, from where the state holds."""
+REGISTER = "pauses.journal"
+"""Its name, in the home's folder of states."""
+
+State = dict[str, Any]
+"""Of one call: ``state``, ``reasons``, and ``position_s``, from where the state holds."""
+
+States = dict[str, State]
 
 
 def read_states(path: Path) -> States:
@@ -49,8 +54,11 @@ class PauseRegister:
 
     def put(self, call: str, *, state: str, reasons: list[str], position_s: float) -> "Future[None]":
         """Record the state of a call and where it took effect; the future is done when it is on disk."""
-        fields = {"state": state, "reasons": reasons, "position_s": round(position_s, 4)}
         with self._lock:
+            before = self._states.get(call)
+            if before is not None and before["state"] == state:
+                position_s = min(position_s, before["position_s"])  # the same pause, for another reason as well
+            fields = {"state": state, "reasons": reasons, "position_s": round(position_s, 4)}
             self._states[call] = fields
             return self._submit(call, fields)
 

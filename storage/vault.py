@@ -33,6 +33,8 @@ __all__ = [
     "Vault",
     "VaultError",
     "WriteFailedError",
+    "bare_row",
+    "destroy",
     "epoch_of",
     "open_recording",
     "read_row",
@@ -206,7 +208,11 @@ def _with_file(row: dict[str, Any], file: FinishedFile) -> dict[str, Any]:
     return {**row, "path": file.path, "bytes": file.bytes, "sha256": file.sha256}
 
 
-def recover(vault: Vault, is_live: Callable[[RecordingId], bool]) -> list[Recovered]:
+Amend = Callable[[dict[str, Any]], dict[str, Any]]
+"""Returns a row (JSON form) with what its container did not know yet; must not change the one it gets."""
+
+
+def recover(vault: Vault, is_live: Callable[[RecordingId], bool], *, amend: Amend = lambda row: row) -> list[Recovered]:
     """Close every ``.part`` that no daemon is writing, as partial, without the private key.
 
     Each is cut after its last whole frame; the row is rebuilt from the newest index frame, with outcome ``partial``
@@ -216,26 +222,27 @@ def recover(vault: Vault, is_live: Callable[[RecordingId], bool]) -> list[Recove
     Args:
         vault: Where to look.
         is_live: Tells whether a recording is being written by a running daemon; it is left alone.
+        amend: What else is known of a row that is closed as partial, before its segments are cut to the audio.
 
     Returns:
         One entry for each file that was tried. The caller saves the rows.
     """
     return [
-        _recover_one(vault, path, RecordingId(path.stem))
+        _recover_one(vault, path, RecordingId(path.stem), amend)
         for path in vault.unfinished()
         if not is_live(RecordingId(path.stem))
     ]
 
 
-def _recover_one(vault: Vault, path: Path, recording: RecordingId) -> Recovered:
+def _recover_one(vault: Vault, path: Path, recording: RecordingId, amend: Amend) -> Recovered:
     try:
-        return _close_part(vault, path, recording)
+        return _close_part(vault, path, recording, amend)
     except (DamagedError, OSError, ValueError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         return Recovered(id=recording, row={}, finished=None, problem=f"{path.name}: {reason}")
 
 
-def _close_part(vault: Vault, path: Path, recording: RecordingId) -> Recovered:
+def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend) -> Recovered:
     try:
         survey = _survey(path, vault.node)
     except DamagedError:
@@ -252,7 +259,7 @@ def _close_part(vault: Vault, path: Path, recording: RecordingId) -> Recovered:
         row, status, running = survey.row, survey.status, survey.scan.hash
         writer = FrameWriter(file, recording, vault.node, running)
         if status is None:
-            row, status = _stopped(row, survey.ticks), Status.PARTIAL
+            row, status = _stopped(amend(row), survey.ticks), Status.PARTIAL
             writer.put_index(row, survey.ticks)
             writer.put_footer(status, survey.ticks)
             writer.write()
@@ -269,15 +276,32 @@ _LARGEST_EMPTY_BYTES = 256
 
 def _drop_empty(path: Path, recording: RecordingId) -> Recovered:
     """Remove a file in which nothing of a call can be; the row says that the call was not kept."""
+    remove(path)
+    row = bare_row(recording) | {"operator_key": path.parent.name}
+    return Recovered(id=recording, row=row, finished=None)
+
+
+def bare_row(recording: RecordingId) -> dict[str, Any]:
+    """Return what a recording's id alone says, as a row (JSON form): when, which extension, nothing kept."""
     day, extension, _ = recording.split("-", 2)
     started = datetime.strptime(day, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    remove(path)
-    row = {
+    return {
         "id": recording, "started_at": time_to_json(started), "ended_at": None, "direction": "", "operator": "",
         "extension": extension, "service": "", "caller": "", "called": "", "outcome": "failed", "reason": STOPPED,
-        "operator_key": path.parent.name,
     }  # fmt: skip
-    return Recovered(id=recording, row=row, finished=None)
+
+
+def destroy(vault: Vault, recording: RecordingId) -> None:
+    """Destroy the sealed key of a recording that was left open, then its file; what is missing is fine.
+
+    Raises:
+        ValueError: That is no id of a recording.
+        OSError: The system refused; call again.
+    """
+    if not is_recording_id(recording):
+        raise ValueError(f"{recording!r} is not a recording id")
+    for path in (*vault.home.glob(f"keys/sealed/*/{recording}.key"), *vault.root.glob(f"*/*/*/*/{recording}.part")):
+        remove(path)
 
 
 def _kept(segments: list[dict[str, Any]], audio_s: float) -> list[dict[str, Any]]:
