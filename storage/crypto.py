@@ -1,11 +1,14 @@
 """Every use of a cipher, in one place: libsodium by PyNaCl's bindings, no construction of our own.
 
-Pure. Keys are bytes and live in this process's memory until it ends: Python cannot wipe them.
+Pure. What is sealed frame by frame goes straight from the caller's buffer to libsodium, without the copies in
+``bytes`` that the bindings would make and nobody could wipe; the state of a stream is wiped when its owner says so.
+Keys that come as ``bytes`` (the node's, the months') live until Python frees them.
 """
 
 import hashlib
 
 import nacl.bindings as sodium
+from nacl._sodium import ffi, lib  # type: ignore[import-not-found]  # what nacl.bindings itself is made of
 from nacl.exceptions import CryptoError
 
 from storage.errors import DamagedError, KeyProblemError
@@ -16,7 +19,12 @@ _MESSAGE: int = sodium.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
 _NONCE_BYTES: int = sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 INDEX_OVERHEAD_BYTES: int = _NONCE_BYTES + sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES
 _INDEX_DOMAIN = b"council-call-recorder index v1\0"
+_STATE_BYTES: int = sodium.crypto_secretstream_xchacha20poly1305_STATEBYTES
+_HEADER_BYTES: int = sodium.crypto_secretstream_xchacha20poly1305_HEADERBYTES
 KEY_BYTES = 32
+
+Readable = bytes | bytearray | memoryview
+"""Bytes in one piece, wherever they are."""
 
 
 def fingerprint(public_key: bytes) -> bytes:
@@ -29,18 +37,55 @@ def new_key() -> bytes:
     return sodium.randombytes(KEY_BYTES)
 
 
+def new_wipeable_key() -> bytearray:
+    """Return a random key of 32 bytes that `wipe` can take away again."""
+    key = bytearray(KEY_BYTES)
+    lib.randombytes(ffi.from_buffer(key), KEY_BYTES)
+    return key
+
+
+def wipe(buffer: bytearray | memoryview) -> None:
+    """Fill a buffer with zeros, in a way that no compiler leaves out."""
+    lib.sodium_memzero(ffi.from_buffer(buffer), len(buffer))
+
+
 class StreamSealer:
-    """Seals the frames of one recording in order; a frame cannot be changed, moved or left out unnoticed."""
+    """Seals the frames of one recording in order; a frame cannot be changed, moved or left out unnoticed.
 
-    def __init__(self, key: bytes) -> None:
-        self._state = sodium.crypto_secretstream_xchacha20poly1305_state()
-        self.header: bytes = sodium.crypto_secretstream_xchacha20poly1305_init_push(self._state, key)
+    Args:
+        key: 32 bytes; the caller may wipe them at once.
+    """
 
-    def seal(self, plain: bytes, associated: bytes, *, is_final: bool = False) -> bytes:
-        """Return the ciphertext, STREAM_OVERHEAD_BYTES longer; ``associated`` is bound but not stored."""
-        tag = _FINAL if is_final else _MESSAGE
-        sealed: bytes = sodium.crypto_secretstream_xchacha20poly1305_push(self._state, plain, associated, tag)
+    def __init__(self, key: Readable) -> None:
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(key)}")
+        self._state = ffi.new("unsigned char[]", _STATE_BYTES)
+        self._is_wiped = False
+        header = bytearray(_HEADER_BYTES)
+        lib.crypto_secretstream_xchacha20poly1305_init_push(self._state, ffi.from_buffer(header), ffi.from_buffer(key))
+        self.header = bytes(header)
+
+    def seal(self, plain: Readable, associated: bytes, *, is_final: bool = False) -> bytearray:
+        """Return the ciphertext, STREAM_OVERHEAD_BYTES longer; ``associated`` is bound but not stored.
+
+        Nothing of ``plain`` is kept or copied.
+
+        Raises:
+            RuntimeError: The sealer was wiped.
+        """
+        if self._is_wiped:  # its state is zeros now: a key that anybody has
+            raise RuntimeError("the stream has ended and its key is gone")
+        sealed = bytearray(len(plain) + STREAM_OVERHEAD_BYTES)
+        lib.crypto_secretstream_xchacha20poly1305_push(
+            self._state, ffi.from_buffer(sealed), ffi.NULL, ffi.from_buffer(plain), len(plain),
+            associated, len(associated), _FINAL if is_final else _MESSAGE,
+        )  # fmt: skip
         return sealed
+
+    def wipe(self) -> None:
+        """Forget the key; nothing can be sealed any more. May be called again."""
+        self._is_wiped = True
+        lib.sodium_memzero(self._state, _STATE_BYTES)
 
 
 class StreamOpener:
@@ -50,7 +95,7 @@ class StreamOpener:
         self._state = sodium.crypto_secretstream_xchacha20poly1305_state()
         sodium.crypto_secretstream_xchacha20poly1305_init_pull(self._state, header, key)
 
-    def open(self, sealed: bytes, associated: bytes) -> tuple[bytes, bool]:
+    def open(self, sealed: bytes | bytearray, associated: bytes) -> tuple[bytes, bool]:
         """Return the plaintext and whether it was sealed as the last.
 
         Raises:
@@ -59,7 +104,7 @@ class StreamOpener:
         if len(sealed) < STREAM_OVERHEAD_BYTES:
             raise DamagedError("a sealed frame is shorter than its seal")
         try:
-            plain, tag = sodium.crypto_secretstream_xchacha20poly1305_pull(self._state, sealed, associated)
+            plain, tag = sodium.crypto_secretstream_xchacha20poly1305_pull(self._state, bytes(sealed), associated)
         except (CryptoError, RuntimeError) as error:
             raise DamagedError("a frame does not open with this recording's key") from error
         return plain, tag == _FINAL
@@ -88,10 +133,18 @@ def open_index(sealed: bytes, key: bytes, associated: bytes) -> bytes:
     return plain
 
 
-def seal_to(public_key: bytes, plain: bytes) -> bytes:
-    """Seal to an X25519 public key; only its private key opens it (crypto_box_seal)."""
-    sealed: bytes = sodium.crypto_box_seal(plain, public_key)
-    return sealed
+def seal_to(public_key: bytes, plain: Readable) -> bytes:
+    """Seal to an X25519 public key; only its private key opens it (crypto_box_seal). ``plain`` is not copied.
+
+    Raises:
+        ValueError: The public key does not have 32 bytes, or is none.
+    """
+    if len(public_key) != KEY_BYTES:
+        raise ValueError(f"a public key has {KEY_BYTES} bytes, not {len(public_key)}")
+    sealed = bytearray(len(plain) + sodium.crypto_box_SEALBYTES)
+    if lib.crypto_box_seal(ffi.from_buffer(sealed), ffi.from_buffer(plain), len(plain), public_key) != 0:
+        raise ValueError("the public key is no point of the curve that can be sealed to")
+    return bytes(sealed)
 
 
 def open_sealed(sealed: bytes, public_key: bytes, private_key: bytes) -> bytes:

@@ -127,7 +127,7 @@ class RunningHash:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
-    def check(self, *parts: bytes) -> bytes:
+    def check(self, *parts: bytes | bytearray) -> bytes:
         """Take in the parts and return the check that follows them, which is taken in too."""
         for part in parts:
             self._hash.update(part)

@@ -297,7 +297,7 @@ class SealedKeys:
         """Return where the sealed key of a recording lies."""
         return self._folder / month / f"{recording}.key"
 
-    def seal(self, recording: RecordingId, key: bytes, epoch: EpochPublicKey) -> Path:
+    def seal(self, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> Path:
         """Seal a recording's key to its epoch, durable when this returns.
 
         Raises:
@@ -306,9 +306,13 @@ class SealedKeys:
         """
         return self._seal(self.path(recording, epoch.month), recording, key, epoch)
 
-    def _seal(self, path: Path, recording: RecordingId, key: bytes, epoch: EpochPublicKey) -> Path:
+    def _seal(self, path: Path, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> Path:
         make_folder(path.parent)
-        sealed = crypto.seal_to(epoch.public, key + recording.encode("ascii"))
+        plain = bytearray().join((key, recording.encode("ascii")))
+        try:
+            sealed = crypto.seal_to(epoch.public, plain)
+        finally:
+            crypto.wipe(plain)
         SavedFile(path).create(_SEALED_MAGIC + crypto.fingerprint(epoch.public) + sealed)
         return path
 
@@ -316,7 +320,7 @@ class SealedKeys:
         """Return where the key lies that is about to take the place of a recording's."""
         return self._folder / month / f"{recording}.next"
 
-    def seal_next(self, recording: RecordingId, key: bytes, epoch: EpochPublicKey) -> None:
+    def seal_next(self, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> None:
         """Seal a key that is to take the place of a recording's, durable when this returns; the old one stays.
 
         Raises:

@@ -39,7 +39,7 @@ class FrameWriter:
         self._id = recording
         self._node = node
         self._hash = running
-        self._pending: list[bytes] = []
+        self._pending: list[bytes | bytearray] = []
         self._pending_bytes = 0
 
     @property
@@ -56,8 +56,8 @@ class FrameWriter:
         """Return the SHA-256 over everything put so far."""
         return self._hash.digest()
 
-    def put(self, *parts: bytes) -> None:
-        """Take the parts of a frame, or of the prologue, with the check that follows them."""
+    def put(self, *parts: bytes | bytearray) -> None:
+        """Take the parts of a frame, or of the prologue, with the check that follows them; no copy is made."""
         parts = (*parts, self._hash.check(*parts))
         self._pending.extend(parts)
         self._pending_bytes += sum(map(len, parts))
@@ -160,6 +160,8 @@ class OpenRecording:
     def append(self, block: bytes | memoryview) -> None:
         """Seal a block of runs and append it; empty blocks are skipped. No sync.
 
+        The block is sealed where it is: no copy of it is made, and the caller wipes it.
+
         Raises:
             ValueError: Not a block of runs, or larger than a frame; nothing was written.
             WriteFailedError: See there for what became of the block.
@@ -169,7 +171,7 @@ class OpenRecording:
         ticks = end_of_audio(block)
         self._retry()
         self._ticks = max(self._ticks, ticks)
-        self._put_sealed(FrameType.AUDIO, bytes(block))
+        self._put_sealed(FrameType.AUDIO, block)
         self._audio_frames += 1
         self._write()
 
@@ -218,6 +220,7 @@ class OpenRecording:
         status = Status.COMPLETE if is_complete else Status.PARTIAL
         end = {"row": index_row, "audio_frames": self._audio_frames, "ticks": self._ticks}
         self._put_sealed(FrameType.END, encode_json(end), is_final=True)
+        self._sealer.wipe()
         self._frames.put_index(index_row, self._ticks)
         self._frames.put_footer(status, self._ticks)
         try:
@@ -247,7 +250,9 @@ class OpenRecording:
         except OSError as error:
             raise self._failure(error, is_taken=False) from error
 
-    def _put_sealed(self, kind: FrameType, plain: bytes, *, bound: bytes = b"", is_final: bool = False) -> None:
+    def _put_sealed(
+        self, kind: FrameType, plain: bytes | memoryview, *, bound: bytes = b"", is_final: bool = False
+    ) -> None:
         header = frame_header(kind, len(plain) + crypto.STREAM_OVERHEAD_BYTES, self._ticks)
         self._frames.put(header, self._sealer.seal(plain, bound + header, is_final=is_final))
 

@@ -84,14 +84,16 @@ class Vault:
             raise ValueError(f"{head.id!r} is not a recording id")
         folder = self.folder(head.started_at, head.operator_key)
         epoch = current_public(self._epochs, head.started_at)
-        key = crypto.new_key()
+        key = crypto.new_wipeable_key()
         try:
             make_folder(folder)
             key_path = self.sealed.seal(head.id, key, epoch)
             file = AppendFile.create(folder / f"{head.id}.part")
+            sealer = crypto.StreamSealer(key)
         except OSError as error:
             raise _refused(head.id, error) from error
-        sealer = crypto.StreamSealer(key)
+        finally:
+            crypto.wipe(key)
         prologue = Prologue(
             id=head.id,
             epoch=epoch.month,
