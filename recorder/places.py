@@ -80,8 +80,22 @@ def _database(pattern: str, holds: Holds, writers: tuple[Writer, ...], note: str
 
 HOME_PLACES: tuple[Place, ...] = (
     _place(f"{_RECORDING}/*.rec", Holds.SEALED_AUDIO, _ALL, "finished recording"),
-    _place(f"{_RECORDING}/*.part", Holds.SEALED_AUDIO, _ALL, "recording in progress, or in the making by an erasure"),
+    _place(f"{_RECORDING}/*.part", Holds.SEALED_AUDIO, _ALL, "recording in progress"),
+    _place(
+        f"{_RECORDING}/*.erasing",
+        Holds.SEALED_AUDIO,
+        (Writer.CONSOLE, Writer.COMMANDS),
+        "recording without its erased spans, about to take the place of the old one",
+        is_passing=True,
+    ),
     _place(f"keys/sealed/{_MONTH}/*.key", Holds.KEYS, _ALL, "key of one recording, sealed to its month"),
+    _place(
+        f"keys/sealed/{_MONTH}/*.next",
+        Holds.KEYS,
+        (Writer.CONSOLE, Writer.COMMANDS),
+        "key of an *.erasing, about to take the place of the old one, which is destroyed",
+        is_passing=True,
+    ),
     _place(f"keys/epochs/{_MONTH}.pub", Holds.NOTHING, (Writer.CONSOLE, Writer.COMMANDS), "public key of a month"),
     _place("keys/node/*.key", Holds.KEYS, _COMMANDS, "keys of the node: signature, index metadata"),
     _place(f"private/{_MONTH}.key", Holds.KEYS, (Writer.CONSOLE, Writer.COMMANDS), "private key of a month"),
@@ -97,6 +111,7 @@ HOME_PLACES: tuple[Place, ...] = (
     _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension"),
     _place("state/loop_mark", Holds.NOTHING, _DAEMON, "mark of this recorder against loops"),
     _place("state/daemon.lock", Holds.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),
+    _place("state/erasing.lock", Holds.NOTHING, (Writer.CONSOLE, Writer.COMMANDS), "held while spans are erased"),
     _place("recorder.toml", Holds.METADATA, _COMMANDS, "configuration: extensions, operators, addresses"),
     _place("recorder.sock", Holds.NOTHING, _DAEMON, "socket of the daemon"),
     _place("recorder.log", Holds.LOG, (Writer.DAEMON, Writer.CONSOLE), "standard error of both, in the demo"),

@@ -295,6 +295,7 @@ class _Copy:
         if self._has_end:
             end = {"row": self._fields, "audio_frames": self._audio_frames, "ticks": self._ticks}
             self._seal(FrameType.END, encode_json(end), is_final=True)
+        self._sealer.wipe()
         self._frames.put_index(self._fields, self._ticks)
         self._frames.put_footer(status, self._ticks)
         self._frames.write()

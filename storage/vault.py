@@ -16,7 +16,7 @@ from storage import crypto
 from storage.durable import AppendFile, make_folder, remove
 from storage.errors import DamagedError, KeyProblemError, VaultError, WriteFailedError
 from storage.format import ContainerScan, FrameType, Prologue, Status, is_recording_id
-from storage.keys import NodeKeys, SealedKeys, current_public
+from storage.keys import NodeKeys, SealedKeys, current_public, destroy_key
 from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.recording import FrameWriter, OpenRecording, index_context, settle
 from storage.rows import time_from_json, time_to_json
@@ -118,6 +118,17 @@ class Vault:
     def finished(self) -> Iterator[Path]:
         """Yield every ``.rec``, in no order; `read_row` gives each one's row (reindex)."""
         return self.root.glob("*/*/*/*/*.rec")
+
+    def files_of(self, recording: RecordingId) -> list[Path]:
+        """Return the files of one recording, in whatever state they are; its id says on which day to look.
+
+        Raises:
+            ValueError: Not a recording id.
+        """
+        if not is_recording_id(recording):
+            raise ValueError(f"{recording!r} is not a recording id")
+        day = f"{recording[:4]}/{recording[4:6]}/{recording[6:8]}"
+        return sorted((self.root / day).glob(f"*/{recording}.*"))
 
     def locate(self, path: str) -> Path:
         """Return the file of a row's path.
@@ -302,7 +313,9 @@ def destroy(vault: Vault, recording: RecordingId) -> None:
     """
     if not is_recording_id(recording):
         raise ValueError(f"{recording!r} is not a recording id")
-    for path in (*vault.home.glob(f"keys/sealed/*/{recording}.key"), *vault.root.glob(f"*/*/*/*/{recording}.part")):
+    for path in vault.home.glob(f"keys/sealed/*/{recording}.key"):
+        destroy_key(path)
+    for path in vault.root.glob(f"*/*/*/*/{recording}.part"):
         remove(path)
 
 

@@ -1,0 +1,113 @@
+"""Who may have a span of a recording erased, who must confirm it, and who may not. Pure.
+
+What is erased is evidence that is gone: one person alone may do it only for what was forgotten a moment ago.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from recorder.domain.access import Act, Allowed, Person, Refused, Role, may
+from storage.types import ErasureKind, ErasureOrder, ErasureState
+
+GRACE_S = 15 * 60.0
+"""How long after a call its officer may still have forgotten to pause without asking a second person."""
+
+
+class Confirmation(enum.StrEnum):
+    """What an order needs before it is carried out."""
+
+    NONE = "none"
+    SECOND_PERSON = "second_person"
+    DPO = "dpo"
+    NEVER = "never"
+    """It is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the rules have to know of a recording.
+
+    Attributes:
+        operator: Whose call it was, as calls name them.
+        extension: The extension that it was on.
+        team: The team of that extension at the time; empty where it is not known.
+        is_held: Somebody keeps it: a complaint, a request for information.
+        since_end_s: Seconds since the call ended; None while it goes on.
+    """
+
+    operator: str
+    extension: str
+    team: str
+    is_held: bool
+    since_end_s: float | None
+
+
+def confirmation_for(kind: ErasureKind, about: About, *, length_s: float, forgot_s: float) -> Confirmation:
+    """Return what an order needs.
+
+    Args:
+        kind: Why the span is to go.
+        about: The recording.
+        length_s: How much is to go, seconds.
+        forgot_s: ``[pause] forgot_s``: how much may go without a second person.
+    """
+    if about.is_held:
+        return Confirmation.DPO if kind is ErasureKind.CARD_DATA else Confirmation.NEVER
+    is_fresh = about.since_end_s is None or about.since_end_s <= GRACE_S
+    if kind is ErasureKind.CARD_DATA and length_s <= forgot_s and is_fresh:
+        return Confirmation.NONE
+    return Confirmation.SECOND_PERSON
+
+
+STATE_AT_ORDER = {
+    Confirmation.NONE: ErasureState.CONFIRMED,
+    Confirmation.SECOND_PERSON: ErasureState.WAITING,
+    Confirmation.DPO: ErasureState.WAITING,
+}
+"""The state in which an order begins."""
+
+
+def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reason: str) -> Allowed | Refused:
+    """Decide whether somebody may order an erasure.
+
+    Args:
+        person: Who orders.
+        kind: Why.
+        about: The recording.
+        act: FORGOT for what should have been paused, else ERASE.
+        reason: In their words; demanded for ERASE.
+    """
+    decision = may(person, act, reason=reason, operator=about.operator)
+    if isinstance(decision, Refused):
+        return decision
+    if act is Act.FORGOT and kind is not ErasureKind.CARD_DATA:
+        return Refused("What was forgotten to pause is card data; anything else is erased by its own act.")
+    is_own = act is Act.FORGOT and about.operator == person.display_name
+    if not is_own and not _answers_for(person, about.team):
+        return Refused("This is a call of a team that is not yours.")
+    if about.is_held and kind is not ErasureKind.CARD_DATA:
+        return Refused("The recording is held, so nothing but card data may be erased from it. Ask the DPO.")
+    return decision
+
+
+def may_decide(person: Person, order: ErasureOrder, about: About, *, confirm: bool) -> Allowed | Refused:
+    """Decide whether somebody may confirm or decline an order: a second person, who was not in the call."""
+    decision = may(person, Act.CONFIRM_ERASURE)
+    if isinstance(decision, Refused):
+        return decision
+    if order.ordered_by == person.actor:
+        return Refused("You gave this order yourself: it takes a second person.")
+    if person.display_name == about.operator or (person.extension is not None and person.extension == about.extension):
+        return Refused("This is your own call: somebody else has to decide.")
+    if not _answers_for(person, about.team):
+        return Refused("This is a call of a team that is not yours.")
+    if about.is_held and confirm and order.kind is not ErasureKind.CARD_DATA:
+        return Refused("The recording is held, so nothing but card data may be erased from it.")
+    if about.is_held and Role.DPO not in person.roles:
+        return Refused("The recording is held: only the DPO decides what is erased from it.")
+    return decision
+
+
+def _answers_for(person: Person, team: str) -> bool:
+    """Tell whether somebody answers for a team: a manager for their own ones, team leader and DPO for every one."""
+    return bool(person.roles & {Role.TEAM_LEADER, Role.DPO}) or team in person.teams

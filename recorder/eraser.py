@@ -1,0 +1,193 @@
+"""Carries out orders to erase, on the key holder: one at a time, never in two processes at once."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from audio.analysis import speech_seconds
+from storage.audit import AuditLog
+from storage.erase import Preview, Progress, erase_spans, preview
+from storage.erasures import Erasures
+from storage.errors import AuditUnavailableError, NotFoundError, StorageError
+from storage.index import Index
+from storage.keys import EpochKeys
+from storage.reader import epoch_of
+from storage.rows import time_to_json
+from storage.spans import Span
+from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingRow
+from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+EVERY_S = 3.0
+"""How often the key holder looks for orders."""
+BY = "recorder"
+"""Actor of what nobody in person does: carrying out what others ordered."""
+_HELD = "the recording is held, so only card data may be erased from it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eraser:
+    """The key holder's hand.
+
+    Attributes:
+        vault: Where recordings lie.
+        keys: The private keys.
+        index: Recordings.
+        erasures: Orders.
+        audit: The audit log.
+        lock: A file; whoever holds its lock carries out.
+        now: The clock, UTC.
+    """
+
+    vault: Vault
+    keys: EpochKeys
+    index: Index
+    erasures: Erasures
+    audit: AuditLog
+    lock: Path
+    now: Callable[[], datetime]
+
+    def carry_out_due(
+        self, *, progress: Progress = lambda _done, _total: None, wait: bool = False
+    ) -> list[ErasureOrder]:
+        """Carry out every order that is due, oldest first.
+
+        What fails is noted and comes again later; so does what cannot even be noted.
+
+        Args:
+            progress: Told how far each one is.
+            wait: Wait for another process that is at it, instead of leaving it to that one.
+
+        Returns:
+            The orders that were tried, as they are now.
+
+        Raises:
+            StorageError, OSError, SQLAlchemyError: Database or audit log do not answer; the rest comes later.
+        """
+        tried: list[ErasureOrder] = []
+        with _alone(self.lock, wait=wait) as is_alone:
+            while is_alone and (order := self.erasures.take_next(now=self.now(), is_ready=self._is_closed)) is not None:
+                tried.append(self._carry_out(order, progress))
+        return tried
+
+    def preview(self, order: ErasureOrder) -> Preview:
+        """Say what an order would take away; raises StorageError if the recording cannot be opened."""
+        return preview(self.vault, self.keys, self.index.get(order.recording), [_span(order)], speech=speech_seconds)
+
+    def problem_with_key(self, row: RecordingRow) -> str:
+        """Return why this process cannot open a recording, or nothing."""
+        assert row.path is not None
+        try:
+            self.keys.load_private(epoch_of(self.vault.locate(row.path)))
+        except (StorageError, OSError) as error:
+            return str(error)
+        return ""
+
+    def _is_closed(self, order: ErasureOrder) -> bool:
+        """Tell whether a recording's call is over and filed, so that it is what it will stay."""
+        try:
+            row = self.index.get(order.recording)
+        except NotFoundError:
+            return False
+        suffixes = {path.suffix for path in self.vault.files_of(order.recording)}
+        return ".part" not in suffixes if row.path is not None else not suffixes
+
+    def _carry_out(self, order: ErasureOrder, progress: Progress) -> ErasureOrder:
+        try:
+            self._erase(order, progress)
+        except (StorageError, OSError, ValueError) as error:
+            if isinstance(error, AuditUnavailableError):
+                raise
+            return self._failed(order, str(error))
+        return self.erasures.finish(order.id, at=self.now())
+
+    def _erase(self, order: ErasureOrder, progress: Progress) -> None:
+        row = self.index.get(order.recording)
+        details: dict[str, Any] = {
+            "order": order.id,
+            "start_s": order.start_s,
+            "end_s": order.end_s,
+            "kind": str(order.kind),
+        }
+        if row.path is None:
+            self._note("erasure.done", order, {**details, "was_kept": False})
+            return
+        if row.holds and order.kind is not ErasureKind.CARD_DATA:
+            raise StorageError(_HELD)
+        done = erase_spans(self.vault, self.keys, row, [_span(order)], speech=speech_seconds, progress=progress)
+        self._save(done)
+        sums = {"sha256": done.sha256, "bytes": done.bytes, "before_sha256": row.sha256}
+        self._note("erasure.done", order, {**details, "was_kept": True, **sums})
+        _log.info("recording %s: order %s to erase is carried out", order.recording, order.id)
+
+    def _save(self, done: RecordingRow) -> None:
+        """Save what erasing changed, and nothing else: somebody may have changed the row meanwhile."""
+        self.index.save(
+            replace(
+                self.index.get(done.id),
+                segments=done.segments,
+                recorded_s=done.recorded_s,
+                peaks=done.peaks,
+                speech_s=done.speech_s,
+                bytes=done.bytes,
+                sha256=done.sha256,
+            )
+        )
+
+    def _failed(self, order: ErasureOrder, problem: str) -> ErasureOrder:
+        _log.error("recording %s: order %s to erase failed: %s", order.recording, order.id, problem)
+        self._note("erasure.failed", order, {"order": order.id, "problem": problem})
+        return self.erasures.finish(order.id, at=self.now(), problem=problem)
+
+    def _note(self, act: str, order: ErasureOrder, details: dict[str, Any]) -> None:
+        self.audit.append(
+            act=act, actor=BY, subject=order.recording, details={**details, "at": time_to_json(self.now())}
+        )
+
+
+def _span(order: ErasureOrder) -> Span:
+    return Span(start_s=order.start_s, end_s=order.end_s, reason=str(order.kind), by=order.ordered_by)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a lock between processes; gives False if another one holds it and we do not wait."""
+    lock.parent.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def keep_erasing(eraser: Eraser, stopping: threading.Event, *, every_s: float = EVERY_S) -> None:
+    """Go on carrying out what is due until told to stop; a failure is logged once and tried again."""
+    last_problem = ""
+    while not stopping.wait(every_s):
+        problem = ""
+        try:
+            eraser.carry_out_due()
+        except Exception as error:  # noqa: BLE001 - whatever it is, what others ordered must be carried out some day
+            problem = str(error) if isinstance(error, StorageError) else type(error).__name__
+        if problem != last_problem and problem:
+            _log.error("orders to erase are not carried out now: %s", problem)
+        last_problem = problem
+
+
+def alarms_of(erasures: Erasures) -> dict[str, int]:
+    """Return what the key holder's health says of orders; empty when all is well."""
+    failed = sum(order.state is ErasureState.FAILED for order in erasures.open_orders())
+    return {"erasure_failed": failed} if failed else {}
