@@ -63,7 +63,8 @@ class WriterOptions:
 
     Attributes:
         period_s: Seconds between two drains of a tap, in (0, 10].
-        sync_every_s: Seconds between two group syncs.
+        sync_every_s: Seconds between two syncs of a recording, to the nearest drain. Each has its own time: all of them
+            at once would keep every other file of the disk waiting.
         buffer_bytes: Size of the plaintext buffer; larger backlogs are drained in several blocks.
         max_recordings: More are refused by `add`.
     """
@@ -127,6 +128,7 @@ class _Open:
     lost_beyond: int = 0
     is_failed: bool = False
     is_dirty: bool = False
+    synced_s: float = field(default_factory=time.monotonic)
     on_done: OnDone | None = None
 
 
@@ -213,7 +215,6 @@ class PausableWriter:
     def _run(self) -> None:
         slot_s = self._options.period_s / _SLOTS
         due = time.monotonic()
-        sync_due = due + self._options.sync_every_s
         slot = 0
         while True:
             finishing, turn, is_closing = self._wait(due, slot)
@@ -226,9 +227,8 @@ class PausableWriter:
                 continue
             for recording in turn:
                 self._drain(recording, is_final=False)
-            if now >= sync_due:
-                self._sync_all()
-                sync_due = time.monotonic() + self._options.sync_every_s
+                if now - recording.synced_s >= self._options.sync_every_s - self._options.period_s / 2:
+                    self._sync(recording)
             slot, due, behind = _next_turn(slot, due, slot_s)
             self._late += behind
         self._finish_rest()
@@ -317,13 +317,8 @@ class PausableWriter:
             for first_slot, values in peaks(block, channel):
                 recording.analysis.channel(channel).add_peaks(first_slot, values)
 
-    def _sync_all(self) -> None:
-        with self._wake:
-            recordings = list(self._open.values())
-        for recording in recordings:
-            self._sync(recording)
-
     def _sync(self, recording: _Open) -> None:
+        recording.synced_s = time.monotonic()
         if recording.is_failed or not recording.is_dirty:
             return
         try:

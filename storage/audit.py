@@ -128,6 +128,8 @@ class AuditLog:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "audit.log"
+        self._known: tuple[int, int, AuditEntry] | None = None
+        """Inode and size of the file after our last entry, and that entry: if both still fit, nobody came after us."""
 
     def append(
         self,
@@ -240,19 +242,24 @@ class AuditLog:
         }
         fields["hash"] = _digest(fields)
         line = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
-        size = os.fstat(descriptor).st_size
+        before = os.fstat(descriptor)
         try:
             if os.write(descriptor, line) != len(line):
                 raise OSError(28, os.strerror(28))
             os.fdatasync(descriptor)
         except OSError:
-            os.ftruncate(descriptor, size)
+            os.ftruncate(descriptor, before.st_size)
             raise
-        return _parse(line)
+        entry = _parse(line)
+        self._known = (before.st_ino, before.st_size + len(line), entry)
+        return entry
 
     def _repair(self, descriptor: int) -> AuditEntry | None:
         """Return the last entry; a tail that is none is moved aside first, and that is noted as an entry."""
-        size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        size, known = status.st_size, self._known
+        if known is not None and known[:2] == (status.st_ino, size):
+            return known[2]
         if size == 0:
             return None
         tail_at = self._tail_offset(descriptor, size)
