@@ -5,7 +5,7 @@ What is not wanted is stopped at once and written down after; what lets recordin
 
 import errno
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recorder.domain.pausing import PauseState
@@ -48,6 +48,14 @@ Act = Future[PauseAnswer]
 """An act: its answer once the state is on disk; OSError when it could not be stored."""
 
 
+class DoneAct(Act):
+    """An act whose deed is done already, and only its state has still to be stored; ``answer`` is what it will be."""
+
+    def __init__(self, answer: PauseAnswer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """Who did an act, as the audit log names it."""
@@ -58,14 +66,20 @@ class Signature:
     details: dict[str, Any]
     text: str = ""
 
+    def of(self, subject: str) -> "Signature":
+        """Return the same for another subject."""
+        return replace(self, subject=subject)
+
 
 def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]":
     """Return the answer of an act once it is in the audit log as well, whether or not somebody still waits for it.
 
-    An act that could not be stored is audited as such, and its error is passed on. If the audit log cannot be
-    written that is an alarm, not a refusal: pausing never stops for it (design section 6).
+    What is done already is written down while its state is being stored. An act that could not be stored is audited as
+    such, and its error is passed on. If the audit log cannot be written that is an alarm, not a refusal: pausing never
+    stops for it (design section 6).
     """
     told: Future[PauseAnswer] = Future()
+    begun = _append(works, signature, signature.act, act.answer.as_json()) if isinstance(act, DoneAct) else None
 
     def on_disk(stored: Act) -> None:
         error = stored.exception()
@@ -76,7 +90,8 @@ def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]
             )
             return
         answer = stored.result()
-        _append(works, signature, signature.act, answer.as_json()).add_done_callback(lambda _: told.set_result(answer))
+        entry = begun or _append(works, signature, signature.act, answer.as_json())
+        entry.add_done_callback(lambda _: told.set_result(answer))
 
     act.add_done_callback(on_disk)
     return told

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from audio.types import Prompt
-from recorder.acts import Act, PauseAnswer, placed
+from recorder.acts import Act, DoneAct, PauseAnswer, placed
 from recorder.clerk import after, after_all
 from recorder.clock import utc_now
 from recorder.domain.call import Call, State
@@ -212,7 +212,8 @@ class GateActs:
     ) -> Act:
         """Return the answer to an act that is done already, once its state, and then what else it needs, is on disk."""
         self._acts += 1
-        answer, done = self._answer(position_s, erasure), Act()
+        answer = self._answer(position_s, erasure)
+        done = DoneAct(answer)
 
         def on_disk(stored: "Future[None]") -> None:
             error = stored.exception()
