@@ -27,7 +27,7 @@ from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.control import Control
 from recorder.home import Home
-from recorder.hygiene import can_lock, forbid_dumps, raise_descriptors
+from recorder.hygiene import can_lock, forbid_dumps, lock_memory, raise_descriptors
 from recorder.live_api import LiveApi
 from recorder.notices import NoticeError, NoticeStore
 from recorder.opening import held, open_index, recover_all
@@ -317,6 +317,8 @@ def run(root: Path) -> None:
     home = Home(root)
     config = configuration.read(home.config)
     forbid_dumps()
+    if config.media.lock_memory:
+        lock_memory()
     raise_descriptors(config.limits.max_calls)
     with held(home):
         _recover(home, config)

@@ -1,10 +1,20 @@
-"""What the process does to itself before it hears a voice: no core files, not dumpable, enough descriptors."""
+"""What a process does to itself before it hears a voice: freed memory is wiped, no core files, enough descriptors.
+
+Python's objects cannot be wiped where they lie: text and ``bytes`` never change. What can be done is done one floor
+below: Python is told to take all its memory from the C library, and that one to overwrite whatever is given back to it.
+So a digit in a SIP message, a decoded copy or a key is gone from memory when the last reference to it is. Both are
+settings of the environment that are read once, when a process starts.
+"""
 
 import ctypes
+import os
 import resource
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-_PR_SET_DUMPABLE = 4
+_PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 DESCRIPTORS_PER_CALL = 5
 """Two legs of an RTP and an RTCP socket each, and the container."""
 DESCRIPTORS_BESIDE = 200
@@ -15,10 +25,44 @@ class LimitError(Exception):
     """A limit of the system is too low for the configuration; the sentence says which, and what to do."""
 
 
+_TUNABLES = "glibc.malloc.perturb=255:glibc.malloc.tcache_count=0"
+"""Overwrite what is freed with 0xFF, and keep no cache of freed pieces that this passes by (glibc manual, 3.2.4)."""
+
+
+def wiping_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which a new process of ours wipes the memory that it frees."""
+    tunables = [part for part in environment.get("GLIBC_TUNABLES", "").split(":") if part]
+    ours = _TUNABLES.split(":")
+    names = {part.partition("=")[0] for part in ours}
+    others = [part for part in tunables if part.partition("=")[0] not in names]
+    return {**environment, "PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": ":".join([*others, *ours])}
+
+
+def is_freed_memory_wiped() -> bool:
+    """Tell whether this process was started so that it wipes the memory that it frees (with glibc; see above)."""
+    return dict(os.environ) == wiping_environment(os.environ)
+
+
+def wipe_freed_memory() -> None:
+    """Start this program again, in this process, with freed memory wiped; return if it is already.
+
+    Called before anything is opened: descriptors that must not outlive it would be lost.
+    """
+    if not is_freed_memory_wiped():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wiping_environment(os.environ))  # noqa: S606
+
+
 def forbid_dumps() -> None:
     """Leave no core file and let nobody attach: audio that a pause will erase is in this memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def is_dumpable() -> bool:
+    """Tell whether the kernel would write this process's memory to a core file, or let its own user read it."""
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0))
 
 
 def raise_descriptors(calls: int) -> int:
@@ -39,6 +83,19 @@ def raise_descriptors(calls: int) -> int:
     return hard
 
 
+def lock_memory() -> bool:
+    """Keep all of this process's memory out of swap, as its pages come into use; tell whether that is so.
+
+    Only without a limit on locked memory: with one, the first allocation beyond it would fail. The rings of audio are
+    locked by the media core in any case.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if hard != resource.RLIM_INFINITY and not _may_lock_all():
+        return False
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    return bool(ctypes.CDLL(None, use_errno=True).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
+
+
 LOCKED_BYTES_PER_CALL = 160 * 1024
 """Two rings and their presence bits at the default look-back."""
 _CAP_IPC_LOCK = 14
@@ -50,6 +107,10 @@ def can_lock(calls: int) -> bool:
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
     if hard == resource.RLIM_INFINITY or hard >= calls * LOCKED_BYTES_PER_CALL:
         return True
+    return _may_lock_all()
+
+
+def _may_lock_all() -> bool:
     status = Path("/proc/self/status").read_text()
     capabilities = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
     return bool(int(capabilities, 16) >> _CAP_IPC_LOCK & 1)

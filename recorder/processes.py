@@ -1,11 +1,13 @@
 """Starting and stopping the recorder's parts as processes of their own."""
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from recorder.home import Home
+from recorder.hygiene import wiping_environment
 from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 
 
@@ -16,10 +18,11 @@ class NotReadyError(Exception):
 def start(home: Home, command: str, *, log: Path | None = None) -> subprocess.Popen[bytes]:
     """Start a part of the recorder as a process of its own."""
     arguments = [sys.executable, "-m", "recorder", command, "-C", str(home.root)]
+    environment = wiping_environment(os.environ)
     if log is None:
-        return subprocess.Popen(arguments)  # noqa: S603 - ourselves
+        return subprocess.Popen(arguments, env=environment)  # noqa: S603 - ourselves
     with log.open("ab") as file:
-        return subprocess.Popen(arguments, stderr=file, stdout=file)  # noqa: S603 - ourselves
+        return subprocess.Popen(arguments, env=environment, stderr=file, stdout=file)  # noqa: S603 - ourselves
 
 
 def stop(child: subprocess.Popen[bytes], within_s: float = 20.0) -> int:

@@ -1,8 +1,6 @@
 """Commands that run something: the daemon, the console, both, and the demo."""
 
-import logging
 import signal
-import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -12,7 +10,8 @@ import typer
 
 from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.config import ConfigError
-from recorder.hygiene import LimitError
+from recorder.hygiene import LimitError, forbid_dumps, lock_memory, wipe_freed_memory
+from recorder.logs import log_to_stderr
 from recorder.notices import NoticeError
 from recorder.opening import AlreadyRunningError
 from recorder.processes import NotReadyError, start, stop, wait_ready
@@ -21,18 +20,12 @@ from storage.errors import StorageError
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling too; never bodies or digits.")]
 
 
-def _log_to_stderr(verbose: bool) -> None:
-    form = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
-    if verbose:
-        logging.getLogger("sip").setLevel(logging.DEBUG)
-
-
 def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     """Run the daemon: SIP, media, recording. Ends on SIGTERM, reloads on SIGHUP."""
+    wipe_freed_memory()
     from recorder import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
 
-    _log_to_stderr(verbose)
+    log_to_stderr(is_verbose=verbose)
     try:
         daemon.run(home.resolve())
     except ConfigError as error:
@@ -43,9 +36,12 @@ def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
 
 def console(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     """Run the console: the pages and the HTTP interface."""
+    wipe_freed_memory()
     from recorder.console.run import ConsoleError, serve  # noqa: PLC0415 - a web framework that other commands need not load
 
-    _log_to_stderr(verbose)
+    log_to_stderr(is_verbose=verbose)
+    forbid_dumps()
+    lock_memory()
     place, config = load_home(home)
     if config.console.listen is None:
         fail("the console is off: set listen in [console] of recorder.toml", 2)

@@ -1,0 +1,110 @@
+"""The log of daemon and console: where it goes, and the last defence against numbers and digits in it.
+
+The first defence is that nothing puts them there: messages name calls by their ids. But an exception may quote what it
+choked on, and a library may print what it was given. So whatever leaves by a log handler, tracebacks included, is read
+once more here, and every run of five digits or more becomes ``[11 digits]``. Left alone are recording ids (they hold
+the extension, on purpose), times, and addresses with their ports. A count of five digits is masked as well: rather that
+than a rule which a number can slip through.
+"""
+
+import logging
+import re
+import sys
+import threading
+from types import TracebackType
+
+MASKED_FROM = 5
+"""Digits in a row that are masked; extensions and durations mostly have fewer, telephone numbers and cards more."""
+
+_FORM = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
+_KEPT = (
+    r"(?<![0-9A-Za-z])\d{8}T\d{6}Z-[0-9A-Za-z+_]{1,32}-[0-9a-f]{6}(?![0-9a-f])",  # a recording id
+    r"(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?(?!\d)",
+    r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\d.])",
+    r"\[[0-9a-fA-F:.]{2,45}\](?::\d{1,5})?(?!\d)",
+)
+_DIGITS = rf"\+?\d(?:[ \-()]{{0,2}}\d){{{MASKED_FROM - 1},}}"
+_PATTERN = re.compile("|".join([f"(?:{kept})" for kept in _KEPT]) + f"|(?P<digits>{_DIGITS})")
+_QUIET = ("httpx", "httpcore", "asyncio", "multipart", "python_multipart", "sqlalchemy.engine")
+"""Libraries that tell at INFO or DEBUG what they were given: addresses with their queries, statements, bodies."""
+
+
+def without_digits(text: str) -> str:
+    """Return a text with every run of digits that could be a number or a card replaced by its length.
+
+    Blanks, hyphens and brackets between digits do not break a run. Single digits cannot be known from others: that
+    they are in no message is the business of whoever writes it.
+    """
+    return _PATTERN.sub(_replaced, text)
+
+
+def _replaced(match: re.Match[str]) -> str:
+    digits = match["digits"]
+    return match[0] if digits is None else f"[{sum(char.isdigit() for char in digits)} digits]"
+
+
+class MaskingFormatter(logging.Formatter):
+    """Formats as usual, then masks the whole record: message, traceback and stack."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line with its message masked; time and thread are ours."""
+        record.message = without_digits(record.message)
+        return super().formatMessage(record)
+
+    def formatException(  # noqa: N802 - logging's name
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        """Return the traceback, masked: the message of an exception may quote what it choked on."""
+        return without_digits(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        """Return the stack, masked."""
+        return without_digits(super().formatStack(stack_info))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record; a traceback that another handler has formatted and kept is not used."""
+        kept, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = kept
+
+
+def log_to_stderr(*, is_verbose: bool = False) -> None:
+    """Send every log of this process to standard error, masked, uncaught exceptions too.
+
+    Args:
+        is_verbose: Log signalling: start lines of SIP, never bodies.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskingFormatter(_FORM))
+    root = logging.getLogger()
+    for other in list(root.handlers):
+        root.removeHandler(other)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("sip").setLevel(logging.DEBUG if is_verbose else logging.NOTSET)
+    logging.captureWarnings(capture=True)
+    log = logging.getLogger("recorder.uncaught")
+    sys.excepthook = lambda kind, value, trace: _log_uncaught(log, "main", kind, value, trace)
+    threading.excepthook = lambda args: _log_uncaught(
+        log, args.thread.name if args.thread else "?", args.exc_type, args.exc_value, args.exc_traceback
+    )
+    sys.unraisablehook = lambda args: _log_uncaught(
+        log, "an object's end", args.exc_type, args.exc_value, args.exc_traceback
+    )
+
+
+def _log_uncaught(
+    log: logging.Logger,
+    where: str,
+    kind: type[BaseException],
+    value: BaseException | None,
+    trace: TracebackType | None,
+) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    log.critical("uncaught in %s", where, exc_info=(kind, value or kind(), trace))

@@ -1,0 +1,149 @@
+"""No run of digits that could be a telephone number or a card leaves by the log, tracebacks included."""
+
+import io
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recorder.logs import MASKED_FROM, MaskingFormatter, without_digits
+
+CARD, NUMBER = "4929123412341234", "+441632960555"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (f"INVITE sip:{NUMBER}@192.0.2.7 SIP/2.0", "INVITE sip:[12 digits]@192.0.2.7 SIP/2.0"),
+        (f"invalid literal: '{CARD}'", "invalid literal: '[16 digits]'"),
+        ("4929 1234 1234 1234", "[16 digits]"),
+        ("4929-1234-1234-1234", "[16 digits]"),
+        ("(01632) 960555", "([11 digits]"),
+        ("+44 (0)1632 960555", "[13 digits]"),
+        ("b'Signal=5\\r\\n49291'", "b'Signal=5\\r\\n[5 digits]'"),
+        ("tel:01632960555;phone-context=x", "tel:[11 digits];phone-context=x"),
+        ("x01632960555y", "x[11 digits]y"),
+        ("call_01632960555_end", "call_[11 digits]_end"),
+        ("12345", "[5 digits]"),
+    ],
+)
+def test_numbers_are_masked(text: str, masked: str) -> None:
+    assert without_digits(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "recording 20261125T034732Z-2001-2a8b58 cannot be kept",
+        "call 20261125T034732Z-200100-123456: side a refused a re-offer with 488",
+        "listening for SIP on 127.0.0.1:30000",
+        "listening for SIP on [2001:db8::12]:30000",
+        "since 2026-11-25T03:47:39.123456Z and 2026-11-25 03:47:39,123",
+        "1000 calls, 3.25 s, 4 digits, 9999",
+        "extension 2001",
+        "",
+    ],
+)
+def test_what_the_log_is_for_stays_readable(text: str) -> None:
+    assert without_digits(text) == text
+
+
+@given(st.text(alphabet="0123456789 -+():.;@=\r\nabcZT", max_size=80), st.from_regex(r"[0-9]{12,19}", fullmatch=True))
+def test_a_card_number_is_masked_wherever_it_stands(around: str, card: str) -> None:
+    # Letters and colons round it, so that it is no part of an id, a time or an address.
+    assert card not in without_digits(f"{around}q{card}q{around}")
+
+
+@pytest.mark.parametrize(
+    "text", [f"2026-11-25-{CARD}", f"192.0.2.7:{CARD}", f"20261125T034732Z-2001-{CARD}", f"a{CARD}"]
+)
+def test_a_card_number_is_masked_even_where_something_that_stays_begins(text: str) -> None:
+    assert CARD not in without_digits(text)
+
+
+@given(st.text(max_size=200))
+def test_masking_is_stable(text: str) -> None:
+    once = without_digits(text)
+    assert without_digits(once) == once
+
+
+@pytest.fixture
+def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(MaskingFormatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger("test-of-masking")
+    logger.propagate = False
+    logger.addHandler(handler)
+    yield logger, written
+    logger.handlers.clear()
+
+
+def test_arguments_are_masked(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    logger.warning("from %s: %r", NUMBER, {"digits": CARD})
+    assert written.getvalue() == "WARNING from [12 digits]: {'digits': '[16 digits]'}\n"
+
+
+def test_a_traceback_is_masked_down_to_its_causes(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    try:
+        try:
+            int(f"x{CARD}")
+        except ValueError as error:
+            raise KeyError(NUMBER) from error
+    except KeyError:
+        logger.exception("failed")
+    said = written.getvalue()
+    assert "KeyError" in said
+    assert "ValueError" in said
+    assert CARD not in said
+    assert NUMBER[1:] not in said
+
+
+def test_a_traceback_that_another_handler_has_kept_is_not_used(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    plain = logging.StreamHandler(io.StringIO())
+    logger.handlers.insert(0, plain)
+    try:
+        raise KeyError(NUMBER)
+    except KeyError:
+        logger.exception("failed")
+    assert NUMBER[1:] in plain.stream.getvalue(), "the other handler does not mask: this test shows nothing"
+    assert NUMBER[1:] not in written.getvalue()
+
+
+def test_a_stack_is_masked(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    logger.warning("here", stack_info=True)
+    assert "Stack" in written.getvalue()
+    assert not [word for word in written.getvalue().split() if word.isdigit() and len(word) >= MASKED_FROM]
+
+
+_UNCAUGHT = f"""
+import logging, sys, threading, warnings
+from recorder.logs import log_to_stderr
+log_to_stderr()
+logging.getLogger("httpx").info("HTTP Request: GET /find?number={NUMBER}")
+thread = threading.Thread(target=lambda: int("t{CARD}"))
+thread.start(); thread.join()
+class Dying:
+    def __del__(self): raise ValueError("d{CARD}")
+Dying()
+warnings.warn("w{CARD}")
+int("m{CARD}")
+"""
+
+
+def test_uncaught_exceptions_and_warnings_go_to_the_masked_log() -> None:
+    done = subprocess.run([sys.executable, "-c", _UNCAUGHT], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("ValueError") == 3, done.stderr
+    for letter in "tdmw":
+        assert f"{letter}[16 digits]" in done.stderr, letter
+    assert CARD not in done.stderr + done.stdout
+    assert "HTTP Request" not in done.stderr
