@@ -59,6 +59,7 @@ class Place:
 
 
 _DAEMON, _CONSOLE, _COMMANDS = ((writer,) for writer in Writer)
+_KEY_HOLDER = (Writer.CONSOLE, Writer.COMMANDS)
 _ALL = (Writer.DAEMON, Writer.CONSOLE, Writer.COMMANDS)
 _RECORDING = "recordings/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*"
 _MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
@@ -84,7 +85,7 @@ HOME_PLACES: tuple[Place, ...] = (
     _place(
         f"{_RECORDING}/*.erasing",
         Holds.SEALED_AUDIO,
-        (Writer.CONSOLE, Writer.COMMANDS),
+        _KEY_HOLDER,
         "recording without its erased spans, about to take the place of the old one",
         is_passing=True,
     ),
@@ -92,17 +93,18 @@ HOME_PLACES: tuple[Place, ...] = (
     _place(
         f"keys/sealed/{_MONTH}/*.next",
         Holds.KEYS,
-        (Writer.CONSOLE, Writer.COMMANDS),
+        _KEY_HOLDER,
         "key of an *.erasing, about to take the place of the old one, which is destroyed",
         is_passing=True,
     ),
-    _place(f"keys/epochs/{_MONTH}.pub", Holds.NOTHING, (Writer.CONSOLE, Writer.COMMANDS), "public key of a month"),
+    _place(f"keys/epochs/{_MONTH}.pub", Holds.NOTHING, _KEY_HOLDER, "public key of a month"),
     _place("keys/node/*.key", Holds.KEYS, _COMMANDS, "keys of the node: signature, index metadata"),
-    _place(f"private/{_MONTH}.key", Holds.KEYS, (Writer.CONSOLE, Writer.COMMANDS), "private key of a month"),
+    _place(f"private/{_MONTH}.key", Holds.KEYS, _KEY_HOLDER, "private key of a month"),
     *_database("index.sqlite", Holds.METADATA, _ALL, "index of recordings, orders to erase"),
-    *_database("people.sqlite", Holds.METADATA, (Writer.CONSOLE, Writer.COMMANDS), "accounts, tokens, sessions"),
+    *_database("people.sqlite", Holds.METADATA, _KEY_HOLDER, "accounts, tokens, sessions"),
     _place("pins.json", Holds.METADATA, _COMMANDS, "managers who have a PIN; of the PIN only a hash"),
     _place("audit/audit.log", Holds.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),
+    _place("audit/torn-*.bin", Holds.METADATA, _ALL, "the torn end of the audit log after a power cut, put aside"),
     *_database("audit/texts.sqlite", Holds.METADATA, _ALL, "the free text of the audit log, which can expire"),
     _place("notices/*", Holds.MESSAGES, _COMMANDS, "messages that callers hear, and which is in use"),
     _place("state/pauses.journal", Holds.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
@@ -111,9 +113,10 @@ HOME_PLACES: tuple[Place, ...] = (
     _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension"),
     _place("state/loop_mark", Holds.NOTHING, _DAEMON, "mark of this recorder against loops"),
     _place("state/daemon.lock", Holds.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),
-    _place("state/erasing.lock", Holds.NOTHING, (Writer.CONSOLE, Writer.COMMANDS), "held while spans are erased"),
+    _place("state/erasing.lock", Holds.NOTHING, _KEY_HOLDER, "held while spans are erased"),
     _place("recorder.toml", Holds.METADATA, _COMMANDS, "configuration: extensions, operators, addresses"),
     _place("recorder.sock", Holds.NOTHING, _DAEMON, "socket of the daemon"),
+    _place(".recorder.sock.new", Holds.NOTHING, _DAEMON, "that socket, before its mode is set", is_passing=True),
     _place("recorder.log", Holds.LOG, (Writer.DAEMON, Writer.CONSOLE), "standard error of both, in the demo"),
 )
 """What may be in a home. ``.new-*`` beside any of them is the same file while it is being written (`place_of`)."""
