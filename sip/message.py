@@ -258,5 +258,5 @@ def _body(message: RawMessage) -> bytes:
     if stated is None:
         return message.body
     if not stated.isascii() or not stated.isdigit() or int(stated) > len(message.body):
-        raise MalformedMessageError(f"Content-Length {stated[:12]!r}, {len(message.body)} bytes came")
+        raise MalformedMessageError(f"Content-Length is no number up to the {len(message.body)} bytes that came")
     return message.body[: int(stated)]

@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 from sippy.Core.EventDispatcher import ED2
 from sippy.Network_server import Remote_address
@@ -221,7 +222,7 @@ class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has n
         self._current = (message, source)
         try:
             if not self._is_stray_success(message):
-                self.handleIncoming(message.text_for_stack(), Remote_address(address, "udp"), server, rtime)
+                self.handleIncoming(_for_sippy(message), Remote_address(address, "udp"), server, rtime)
         finally:
             self._current = None
 
@@ -240,6 +241,11 @@ class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has n
         message, source = self._current
         return self._on_request(request, transaction, message, source)
 
+    def timerB(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
+        """Give up on a request of ours: what it said, digits perhaps, is dropped now and not when sippy forgets it."""
+        transaction.data = None
+        super().timerB(transaction)
+
     def timerA(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
         """Retransmit; twice the interval each time, at most T2 except for our INVITEs (RFC 3261 section 17.1.1.2)."""
         self.transmitData(transaction.userv, transaction.data, transaction.address)
@@ -247,3 +253,13 @@ class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has n
         doubled = transaction.tout * 2
         transaction.tout = doubled if is_our_invite else min(doubled, T2_S)
         transaction.teA = Timeout(self.timerA, transaction.tout, 1, transaction)
+
+
+def _for_sippy(message: RawMessage) -> str:
+    """Return a message as sippy gets it: an INFO without its body, which may be a digit and which sippy does not need.
+
+    Who answers an INFO reads the body from `_Transactions.current`; a retransmission is known by the rest of it.
+    """
+    if message.method == "INFO" and message.status is None:
+        message = replace(message, body=b"")
+    return message.text_for_stack()

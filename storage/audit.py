@@ -311,6 +311,7 @@ class AuditLog:
         database = sqlite3.connect(self._texts, timeout=5.0)
         database.execute("PRAGMA secure_delete=ON")
         database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA temp_store=MEMORY")
         database.execute("CREATE TABLE IF NOT EXISTS texts (hash TEXT PRIMARY KEY, salt BLOB, text TEXT)")
         return database
 

@@ -78,6 +78,7 @@ def _set_up_sqlite(connection: DBAPIConnection, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "secure_delete=ON",
+        "temp_store=MEMORY",  # sorting many rows would write them to a file in /var/tmp
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
