@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, Protocol
 
+from recorder.announcing import Announcer
 from recorder.domain.call import Call
 from recorder.domain.pausing import Final, PauseBook
 from recorder.domain.policy import Nomination, Service
@@ -27,8 +28,7 @@ class WrittenCall(Protocol):
     taping: Taping | None
     started_at: datetime
     joined_at: datetime | None
-    notice_began: datetime | None
-    notice_ended: datetime | None
+    announcer: Announcer
     blocked: str | None
 
 
@@ -88,8 +88,8 @@ def _proof(call: WrittenCall) -> NoticeProof:
     return NoticeProof(
         id=f"{first.name}/{first.version}",
         sha256=first.sha256,
-        started_at=call.notice_began,
-        ended_at=call.notice_ended,
+        started_at=call.announcer.notice_began,
+        ended_at=call.announcer.notice_ended,
         complete=is_complete,
         proof="heard" if is_complete else "none",
         second_message=call.call.second_played,

@@ -87,11 +87,13 @@ class Party:
         if self.media_leg is not None:
             self._works.relay.unbridge(self.media_leg)
 
-    def listen(self, policy: DtmfPolicy, *, tones: bool, control: tuple[str, ...] = ()) -> None:
+    def listen(
+        self, policy: DtmfPolicy, *, tones: bool, control: tuple[str, ...] = (), secret: tuple[str, ...] = ()
+    ) -> None:
         """Set what becomes of the party's digits, and whether tones are looked for in its audio."""
         if self.media_leg is None:
             return
-        self._works.relay.set_dtmf(self.media_leg, policy, control)
+        self._works.relay.set_dtmf(self.media_leg, policy, control, secret)
         self._works.relay.detect_tones(self.media_leg, is_on=tones)
 
     @property

@@ -19,13 +19,15 @@ from audio.types import (
     MediaStopped,
     Prompt,
     PromptEnded,
+    SecretEntered,
 )
 from audio.types import LegId as MediaLegId
 from recorder.acts import Act
+from recorder.announcing import Announcer
 from recorder.call_row import listing_of, row_of
 from recorder.clock import utc_now
 from recorder.domain import call as table
-from recorder.domain.call import Call, Play, Side
+from recorder.domain.call import Call, Side
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, RefusedError
 from recorder.domain.policy import Nomination, Service, recording_id
@@ -34,6 +36,7 @@ from recorder.keypad import Keypad
 from recorder.live_call import LiveCall, Way
 from recorder.negotiation import offer_to_second
 from recorder.party import MediaError, Party
+from recorder.probing import SilenceProbe
 from recorder.taping import Taping
 from recorder.works import Works
 from sip.events import (
@@ -53,12 +56,6 @@ _log = logging.getLogger(__name__)
 
 CLOSING_S = 0.06
 """How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
-
-PROBE_AFTER = 5
-"""A call in which nobody is heard is probed after so many times the silence that is reported."""
-
-FEW_LOST = 0.05
-"""Share of a notice's packets that a caller may report lost while it still counts as heard in full."""
 
 
 class RecordedCall(LiveCall):
@@ -88,16 +85,13 @@ class RecordedCall(LiveCall):
         self.joined_at: datetime | None = None
         self.blocked: str | None = None
         self._fault: str | None = None
-        self.notice_began: datetime | None = None
-        self.notice_ended: datetime | None = None
         self.sounds = works.sounds
-        self._waiting: dict[Side, table.PlayTo] = {}
         self._asked: set[Side] = set()
-        self._silent: set[Side] = set()
-        self._is_probing = False
         self._keypad = Keypad(self)
         self._gate = GateActs(self, self._keypad.forget_digits)
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
+        self.announcer = Announcer(self)
+        self._silence = SilenceProbe(self)
 
     # --- before the table: can this offer be served?
 
@@ -158,9 +152,7 @@ class RecordedCall(LiveCall):
         if not self.parties[side].is_settled:
             self.stop("no_media")  # a delayed offer that was never answered: nobody would ever hear anything
             return
-        waiting = self._waiting.pop(side, None)
-        if waiting is not None:
-            self._play(waiting)
+        self.announcer.settled(side)
         if side in self._asked:
             self._asked.discard(side)
             self._session_changed(side)
@@ -189,59 +181,23 @@ class RecordedCall(LiveCall):
             return
         match event:
             case PromptEnded():
-                self._prompt_ended(side, event)
+                meant = self.announcer.ended(side, event)
+                if meant is not None:
+                    self.apply(meant)
             case ControlPressed() if side is self.call.officer:
                 self._keypad.control(event.keys)
+            case SecretEntered() if side is self.call.officer:
+                self._keypad.secret(event.prefix, event.digits if event.is_complete else None)
             case DigitPressed() if side is self.call.outside:
                 self._keypad.digit(event.digit)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
-                self._fell_silent(side)
+                self._silence.fell_silent(side)
             case MediaResumed():
                 _log.info("call %s: RTP again on side %s", self.id, side.value)
-                self._silent.discard(side)
+                self._silence.heard(side)
             case _:
                 pass
-
-    def _fell_silent(self, side: Side) -> None:
-        self._silent.add(side)
-        if len(self._silent) == len(Side) and not self._is_probing:
-            self._is_probing = True
-            self.works.scheduler.call_later(self._probe_s, self._probe)
-
-    @property
-    def _probe_s(self) -> float:
-        return PROBE_AFTER * self.works.config.media.dead_rtp_s
-
-    def _probe(self) -> None:
-        """Ask both sides whether they are still there, as long as neither is heard.
-
-        A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side that no longer knows the dialog
-        says so (481, or nothing at all: RFC 3261 section 12.2.1.2), and then the call is over.
-        """
-        if self.call.state is not table.State.JOINED or len(self._silent) < len(Side):
-            self._is_probing = False
-            return
-        for side, party in self.parties.items():
-            leg = self.legs.of(side)
-            if leg is not None:
-                sends, receives = party.direction
-                self.works.endpoint.offer(leg, party.make_reoffer((receives, sends)))
-        self.works.scheduler.call_later(self._probe_s, self._probe)
-
-    def _prompt_ended(self, side: Side, event: PromptEnded) -> None:
-        played = _PLAY_OF.get(event.tag)
-        if played is Play.NOTICE and side is self.call.outside:
-            self.notice_ended = utc_now()
-            self.apply(table.NoticeEnded(complete=event.complete and self._was_received(side, event)))
-        elif played is Play.SECOND and side is self.call.outside:
-            self.apply(table.SecondEnded())
-        elif played is Play.FAILED:
-            self.apply(table.ToneEnded())
-
-    def _was_received(self, side: Side, event: PromptEnded) -> bool:
-        lost = self.parties[side].remote_lost
-        return lost is None or lost <= event.packets_due * FEW_LOST
 
     # --- acts on the recording
 
@@ -310,7 +266,7 @@ class RecordedCall(LiveCall):
             case table.Ring():
                 self._ring_a(command)
             case table.PlayTo():
-                self._play(command)
+                self.announcer.play(command)
             case table.StopPlaying():
                 for party in self.parties.values():
                     party.stop_playing()
@@ -325,7 +281,7 @@ class RecordedCall(LiveCall):
         party, leg = self.parties[Side.A], self.legs.a
         assert leg is not None
         self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codec))
-        self._listen_for_keys()
+        self.announcer.listen_for_keys()
 
     def _ring_a(self, command: table.Ring) -> None:
         leg = self.legs.a
@@ -335,32 +291,6 @@ class RecordedCall(LiveCall):
             return
         self.works.endpoint.ring(leg, status=183, body=self.parties[Side.A].answer_first(self.parties[Side.B].codec))
         self._bridge()
-
-    def _listen_for_keys(self) -> None:
-        outside = self.parties[self.call.outside]
-        outside.listen(DtmfPolicy.SWALLOW, tones=self.works.config.media.detect_tones)
-
-    def _play(self, command: table.PlayTo) -> None:
-        party = self.parties[command.side]
-        if not party.is_settled:  # a delayed offer: where to play to comes with the ACK
-            self._waiting[command.side] = command
-            return
-        party.unbridge()
-        if command.what is Play.NOTICE:
-            self.notice_began = utc_now()
-        if command.what in (Play.NOTICE, Play.SECOND):
-            party.listen(DtmfPolicy.SWALLOW, tones=self.works.config.media.detect_tones)
-        party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
-
-    def _sound(self, what: Play) -> Prompt:
-        second = self.sounds.second or self.sounds.first
-        return {
-            Play.NOTICE: self.sounds.first.prompt,
-            Play.SECOND: second.prompt,
-            Play.RINGBACK: self.sounds.ringback,
-            Play.HOLD: self.sounds.hold,
-            Play.FAILED: self.sounds.failed,
-        }[what]
 
     def _bridge(self) -> None:
         a, b = self.parties[Side.A], self.parties[Side.B]
@@ -374,7 +304,8 @@ class RecordedCall(LiveCall):
         outside, officer = self.parties[self.call.outside], self.parties[self.call.officer]
         tones = self.works.config.media.detect_tones
         outside.listen(DtmfPolicy.MASK if self.service.mask_card_digits else DtmfPolicy.PASS, tones=tones)
-        officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=self._keypad.control_keys)
+        keypad = self._keypad
+        officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=keypad.control_keys, secret=keypad.secret_keys)
         self._bridge()
         if not self.call.notice_complete:
             self.blocked = "notice_not_heard"
@@ -463,7 +394,3 @@ class RecordedCall(LiveCall):
     def as_json(self) -> dict[str, Any]:
         """Return the call as `GET /api/calls` lists it."""
         return listing_of(self)
-
-
-_TAGS = {play: number for number, play in enumerate(Play, 1)}
-_PLAY_OF = {number: play for play, number in _TAGS.items()}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio.types import Codec, Prompt
 from tests.helpers.voices import FRAME, TICKS_PER_S, Voice
 
 SILENT_ALAW, SILENT_ULAW = 0xD5, 0xFF
@@ -85,3 +86,8 @@ def heard_frames(listener: Voice, speaker: Voice, *, since_s: float = 0.0) -> li
 def is_gapless(ticks: list[int]) -> bool:
     """Tell whether frames follow one another without loss, repeat or change of order."""
     return ticks == list(range(ticks[0], ticks[-1] + FRAME, FRAME))
+
+
+def times_heard(listener: Voice, prompt: Prompt, *, law: Codec = Codec.PCMA) -> int:
+    """Return how often a prompt came to a listener whole, in packets that follow one another."""
+    return b"".join(one.packet.payload for one in listener.heard_audio()).count(prompt.audio[law])

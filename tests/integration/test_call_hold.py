@@ -210,7 +210,7 @@ def test_a_pause_during_a_hold_erases_what_was_said_before_it(silent_holds: Exch
     assert paused["reasons"] == ["agent", "hold"]
     row = talk.hang_up()
     kinds = [(s["kind"], s["reason"]) for s in row["segments"]]
-    assert kinds == [("recording", ""), ("paused", "agent")]
+    assert kinds == [("recording", ""), ("paused", "agent,hold")]
     assert row["segments"][1]["start_s"] == pytest.approx(paused["position_s"], abs=0.001)
     assert (row["outcome"], row["reason"]) == ("partial", "ended_while_paused")
     left, _, _ = silent_holds.home.copy(recording)
