@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from recorder.commands import live, people, records, service, setup
+from recorder.commands import live, opt_outs, people, records, service, setup
 
 app = typer.Typer(
     name="recorder",
@@ -25,7 +25,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "calls": live.calls,
     "pause": live.pause,
     "resume": live.resume,
-    "opt-out": live.opt_out,
+    "forgot": live.forgot,
+    "opt-out": opt_outs.opt_out,
     "find": records.find,
     "show": records.show,
     "play": records.play,
@@ -37,6 +38,7 @@ for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
+app.add_typer(opt_outs.opt_outs, name="opt-outs")
 app.add_typer(live.agents, name="agents")
 app.add_typer(setup.notice, name="notice")
 

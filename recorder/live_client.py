@@ -5,6 +5,7 @@ The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``; why and with
 
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,12 +13,41 @@ from urllib.parse import quote
 
 import httpx
 
+from recorder.domain.access import Person
+
 ACTOR_HEADER = "X-Recorder-Actor"
 _BASE = "http://recorder"
 _CALLS = "/api/calls"
 _EVENTS = "/api/events"
 _HEALTH = "/api/health"
 _AGENTS = "/api/agents"
+_OPT_OUTS = "/api/opt-outs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a manager says who grants an opt-out.
+
+    Attributes:
+        caller_asked: They state that the caller asked not to be recorded.
+        distress_judged: They state that they judged that being recorded distresses the caller.
+        reason: Why, in words that can be checked later.
+        erase_before: Whether what was recorded before is to be erased; None leaves it to the service's rule.
+    """
+
+    caller_asked: bool
+    distress_judged: bool
+    reason: str
+    erase_before: bool | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the body of the act."""
+        return {
+            "caller_asked": self.caller_asked,
+            "distress_judged": self.distress_judged,
+            "reason": self.reason,
+            "erase_before": self.erase_before,
+        }
 
 
 class DaemonUnavailableError(Exception):
@@ -51,8 +81,20 @@ def _headers(actor: str) -> dict[str, str]:
     return {ACTOR_HEADER: quote(actor, safe=" :.@-_")}
 
 
-def _body(reason: str, authority: str) -> dict[str, str]:
+def _body(reason: str, authority: str) -> dict[str, Any]:
     return {"reason": reason, "as": authority}
+
+
+def _of(person: Person) -> dict[str, Any]:
+    """Return what the daemon has to know of a person, whose password was checked here."""
+    return {
+        "person": {
+            "display_name": person.display_name,
+            "roles": sorted(person.roles),
+            "teams": list(person.teams),
+            "extension": person.extension,
+        }
+    }
 
 
 def _unavailable(path: Path, error: Exception) -> DaemonUnavailableError:
@@ -129,9 +171,13 @@ class LiveClient:
         """Take away the reasons that this authority may clear."""
         return self._act(_call_path(call, "resume"), actor, reason, authority)
 
-    def opt_out(self, call: str, *, actor: str, reason: str, authority: str = "manager") -> dict[str, Any]:
+    def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
+        """Pause one call, and order its last seconds to be erased; None is everything so far."""
+        return self._personal(_call_path(call, "forgot"), person, seconds=seconds, reason=reason)
+
+    def opt_out(self, call: str, *, person: Person, grant: Grant) -> dict[str, Any]:
         """Stop recording for the rest of a call; cannot be undone."""
-        return self._act(_call_path(call, "opt-out"), actor, reason, authority)
+        return self._personal(_call_path(call, "opt-out"), person, **grant.as_json())
 
     def pause_extension(
         self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
@@ -145,9 +191,32 @@ class LiveClient:
         """Resume every call of an extension."""
         return self._act(_extension_path(number, "resume"), actor, reason, authority)
 
-    def opt_out_extension(self, number: str, *, actor: str, reason: str, authority: str = "manager") -> dict[str, Any]:
+    def forgot_extension(
+        self, number: str, *, person: Person, seconds: float | None, reason: str = ""
+    ) -> dict[str, Any]:
+        """Pause every call of an extension, and order their last seconds to be erased."""
+        return self._personal(_extension_path(number, "forgot"), person, seconds=seconds, reason=reason)
+
+    def opt_out_extension(self, number: str, *, person: Person, grant: Grant) -> dict[str, Any]:
         """Stop recording every call of an extension that is in progress."""
-        return self._act(_extension_path(number, "opt-out"), actor, reason, authority)
+        return self._personal(_extension_path(number, "opt-out"), person, **grant.as_json())
+
+    def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
+        """Return the requests to opt out of the calls in progress, oldest first, decided ones too."""
+        found: list[dict[str, Any]] = self._send("GET", _OPT_OUTS, headers=_headers(actor))["opt_outs"]
+        return found
+
+    def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Ask that a call be recorded no longer; returns the request."""
+        return self._personal(_call_path(call, "opt-out-request"), person, reason=reason)
+
+    def grant_opt_out(self, request: str, *, person: Person, grant: Grant) -> dict[str, Any]:
+        """Grant a request: recording ends for the rest of the call."""
+        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/grant", person, **grant.as_json())
+
+    def decline_opt_out(self, request: str, *, person: Person, reason: str) -> dict[str, Any]:
+        """Decline a request: the call goes on being recorded."""
+        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, reason=reason)
 
     def agents(self) -> list[dict[str, Any]]:
         """Return nominated extensions and who is at them."""
@@ -168,6 +237,9 @@ class LiveClient:
 
     def _act(self, path: str, actor: str, reason: str, authority: str) -> dict[str, Any]:
         return self._send("POST", path, headers=_headers(actor), json=_body(reason, authority))
+
+    def _personal(self, path: str, person: Person, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        return self._send("POST", path, headers=_headers(person.actor), json={**body, **_of(person)})
 
     def _send(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         try:

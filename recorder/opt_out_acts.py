@@ -33,6 +33,10 @@ KEYS = Statements(caller_asked=True, distress_judged=True)
 """What a manager states by keying their PIN on the officer's phone: the keys have no other meaning."""
 
 
+Answer = Future[PauseAnswer]
+"""What was done, once it is stored and signed; OSError when it could not be stored."""
+
+
 class OptOutCall(Protocol):
     """Whose opt-out it is; `recorder.recorded_call.RecordedCall` is the real one."""
 
@@ -112,7 +116,7 @@ class OptOutActs:
         declined = request.after(Step.DECLINE, at=utc_now(), by=person.actor)
         return self._stored(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
-    def grant(self, request: OptOutRequest, call: OptOutCall, person: Person, order: Order) -> "Future[PauseAnswer]":
+    def grant(self, request: OptOutRequest, call: OptOutCall, person: Person, order: Order) -> Answer:
         """Grant a request: recording ends at once, for the rest of the call.
 
         Raises:
@@ -123,7 +127,15 @@ class OptOutActs:
         details = {**order.details, "break_glass": is_break_glass}
         return self._grant(request, call, person.actor, replace(order, details=details))
 
-    def grant_directly(self, call: OptOutCall, person: Person, order: Order) -> "Future[PauseAnswer]":
+    def check(self, call: OptOutCall, person: Person, order: Order) -> None:
+        """Make sure that somebody may grant an opt-out of a call.
+
+        Raises:
+            DeniedError: They may not, or something is missing.
+        """
+        check_grant(person, facts_of(call), order.statements, order.reason)
+
+    def grant_directly(self, call: OptOutCall, person: Person, order: Order) -> Answer:
         """Grant what nobody has raised, or what is open of the call: raised and granted in one.
 
         Raises:
@@ -133,7 +145,7 @@ class OptOutActs:
         request = self._works.opt_outs.open_of(call.id) or _new_request(facts_of(call), person, order.reason)
         return self.grant(request, call, person, order)
 
-    def grant_by_keys(self, call: OptOutCall, manager: str) -> "Future[PauseAnswer]":
+    def grant_by_keys(self, call: OptOutCall, manager: str) -> Answer:
         """Grant an opt-out on the word of a manager whose PIN was right: `recorder.pins` has asked the same rules.
 
         Raises:
@@ -158,7 +170,7 @@ class OptOutActs:
 
     # --- done, stored, told
 
-    def _grant(self, request: OptOutRequest, call: OptOutCall, by: str, order: Order) -> "Future[PauseAnswer]":
+    def _grant(self, request: OptOutRequest, call: OptOutCall, by: str, order: Order) -> Answer:
         granted = request.after(Step.GRANT, at=utc_now(), by=by)
         is_erasing = request.facts.erase_on_opt_out if order.erase_before is None else order.erase_before
         act = call.opt_out("opt_out", by)

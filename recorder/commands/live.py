@@ -13,13 +13,12 @@ from recorder.commands.shared import (
     PasswordOption,
     ReasonOption,
     fail,
-    permit,
     print_json,
     print_table,
     say,
     sign_in,
 )
-from recorder.domain.access import Act, speaks_as_manager
+from recorder.domain.access import speaks_as_manager
 from recorder.home import Home
 from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 
@@ -27,9 +26,10 @@ CallOption = Annotated[str | None, typer.Option("--call", metavar="ID", help="On
 ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="Every call of an extension.")]
 
 
-def _ask(root: Path, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN401 - JSON
+def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN401 - JSON
+    """Ask the daemon of a home, or leave with its sentence."""
     # Not through the configuration: a mistake in the file must not keep anybody from pausing a call.
-    with LiveClient(Home(root.resolve()).socket) as client:
+    with LiveClient(home.socket) as client:
         try:
             return question(client)
         except (DaemonUnavailableError, DaemonRefusedError) as error:
@@ -38,7 +38,7 @@ def _ask(root: Path, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN
 
 def calls(home: HomeOption = Path(), json: JsonOption = False) -> None:
     """List the calls that are being recorded."""
-    rows = _ask(home, lambda client: client.calls())
+    rows = ask(Home(home.resolve()), lambda client: client.calls())
     if json:
         print_json(rows)
         return
@@ -50,8 +50,10 @@ def calls(home: HomeOption = Path(), json: JsonOption = False) -> None:
         ("operator", "Operator"),
         ("caller", "Caller"),
         ("position_s", "At, s"),
+        ("opt_out", "Opt-out"),
     ]
-    print_table(rows, columns, empty="no call of a nominated extension is in progress")
+    shown = [{**row, "opt_out": (row["opt_out"] or {}).get("state")} for row in rows]
+    print_table(shown, columns, empty="no call of a nominated extension is in progress")
 
 
 def pause(
@@ -80,21 +82,36 @@ def resume(
     _act("resume", call, extension, reason, name, password_file, home, json)
 
 
-def opt_out(
+def forgot(
     call: CallOption = None,
     extension: ExtensionOption = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", metavar="S", min=0.1, max=86_400, help="How far back.", show_default="the whole call so far"
+        ),
+    ] = None,
     reason: ReasonOption = "",
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Stop recording for the rest of a call; it cannot be undone. Takes a manager and a reason."""
+    """Say that you forgot to pause: recording pauses now, and the last seconds are erased for good.
+
+    More seconds than `forgot_s` in the configuration wait for a second person. Until they are gone nobody can play the
+    recording.
+    """
+    one_of(call, extension)
     found = Home(home.resolve())
-    person = sign_in(found, name, password_file, "an opt-out")
-    target = call or extension or ""
-    permit(found, Act.OPT_OUT, person, reason=reason, subject=target, operator=None, details={})
-    _send("opt_out", call, extension, reason, person.actor, "manager", found, json)
+    person = sign_in(found, name, password_file, "what was forgotten")
+
+    def forget(client: LiveClient) -> dict[str, Any]:
+        if extension is not None:
+            return client.forgot_extension(extension, person=person, seconds=seconds, reason=reason)
+        return client.forgot(whole(client, call or ""), person=person, seconds=seconds, reason=reason)
+
+    tell(ask(found, forget), json=json)
 
 
 def _act(
@@ -118,23 +135,38 @@ def _act(
 def _send(
     act: str, call: str | None, extension: str | None, reason: str, actor: str, authority: str, home: Home, json: bool
 ) -> None:
-    if (call is None) == (extension is None):
-        fail("give either --call ID or --extension N", 2)
+    one_of(call, extension)
     words = {"actor": actor, "reason": reason, "authority": authority}
     if extension is not None:
-        answer = _ask(home.root, lambda client: getattr(client, f"{act}_extension")(extension, **words))
-        answers = answer["calls"]
+        answer = ask(home, lambda client: getattr(client, f"{act}_extension")(extension, **words))
     else:
-        answers = [_ask(home.root, lambda client: getattr(client, act)(_whole(client, call or ""), **words))]
+        answer = ask(home, lambda client: getattr(client, act)(whole(client, call or ""), **words))
+    tell(answer, json=json)
+
+
+def one_of(call: str | None, extension: str | None) -> None:
+    """Leave with exit code 2 unless exactly one of two options was given."""
+    if (call is None) == (extension is None):
+        fail("give either --call ID or --extension N", 2)
+
+
+def tell(answer: dict[str, Any], *, json: bool) -> None:
+    """Print what an act on one call, or on every call of an extension, did."""
+    answers = answer.get("calls", [answer])
     if json:
-        print_json(answers if extension is not None else answers[0])
+        print_json(answers if "calls" in answer else answer)
         return
     for one in answers:
         held = f" ({', '.join(one['reasons'])})" if one["reasons"] else ""
         say(f"{one['call']}: {one['state']}{held} from {one['position_s']:.2f} s")
+        order = one.get("erasure")
+        if order is not None:
+            waits = "waits for a second person" if order["state"] == "waiting" else "is done once the call has ended"
+            say(f"{one['call']}: erasing {order['start_s']:.2f} to {order['end_s']:.2f} s {waits}")
 
 
-def _whole(client: LiveClient, prefix: str) -> str:
+def whole(client: LiveClient, prefix: str) -> str:
+    """Return the id of the one live call that begins so; what was given, where none does."""
     fits = [row["id"] for row in client.calls() if row["id"].startswith(prefix)]
     if len(fits) > 1:
         fail(f"{len(fits)} calls begin with {prefix}; give more of the id")
@@ -147,7 +179,7 @@ agents = typer.Typer(no_args_is_help=True, help="Who sits at which extension.")
 @agents.command("list")
 def list_agents(home: HomeOption = Path(), json: JsonOption = False) -> None:
     """List nominated extensions and who is at them."""
-    rows = _ask(home, lambda client: client.agents())
+    rows = ask(Home(home.resolve()), lambda client: client.agents())
     if json:
         print_json(rows)
     else:
@@ -163,7 +195,7 @@ def sign_on(
     json: JsonOption = False,
 ) -> None:
     """Sign an operator on: calls of the extension are theirs from the next one on."""
-    answer = _ask(home, lambda client: client.sign_on(extension, operator))
+    answer = ask(Home(home.resolve()), lambda client: client.sign_on(extension, operator))
     print_json(answer) if json else say(f"{operator} is signed on at {extension}")
 
 
@@ -174,13 +206,13 @@ def sign_off(
     json: JsonOption = False,
 ) -> None:
     """Sign off whoever is at an extension."""
-    answer = _ask(home, lambda client: client.sign_off(extension))
+    answer = ask(Home(home.resolve()), lambda client: client.sign_off(extension))
     print_json(answer) if json else say(f"nobody is signed on at {extension} now")
 
 
 def reload(home: HomeOption = Path(), json: JsonOption = False) -> None:
     """Bring a changed recorder.toml into force; no call is dropped."""
-    answer = _ask(home, lambda client: client.reload())
+    answer = ask(Home(home.resolve()), lambda client: client.reload())
     if json:
         print_json(answer)
         return

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from recorder.console.sessions import Sessions
+from recorder.domain.access import Person
+from recorder.live_client import Grant
 from recorder.people import People
 from recorder.tokens import Tokens
 from storage.types import RecordingRow, Search
@@ -45,8 +47,23 @@ class Live(Protocol):
     def resume(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
         """Resume one call."""
 
-    def opt_out(self, call: str, *, actor: str, reason: str, authority: str = "manager") -> dict[str, Any]:
+    def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
+        """Pause one call, and order its last seconds to be erased."""
+
+    def opt_out(self, call: str, *, person: Person, grant: Grant) -> dict[str, Any]:
         """Stop recording one call for good."""
+
+    def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
+        """Return the requests to opt out of the calls in progress."""
+
+    def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Ask that a call be recorded no longer."""
+
+    def grant_opt_out(self, request: str, *, person: Person, grant: Grant) -> dict[str, Any]:
+        """Grant a request."""
+
+    def decline_opt_out(self, request: str, *, person: Person, reason: str) -> dict[str, Any]:
+        """Decline a request."""
 
     def pause_extension(
         self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
@@ -57,6 +74,11 @@ class Live(Protocol):
         self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
     ) -> dict[str, Any]:
         """Resume every call of an extension."""
+
+    def forgot_extension(
+        self, number: str, *, person: Person, seconds: float | None, reason: str = ""
+    ) -> dict[str, Any]:
+        """Pause every call of an extension, and order their last seconds to be erased."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""What people and other systems do to calls in progress, for pages and API alike."""
+"""What people and other systems do to calls in progress, for pages and API alike.
+
+Which call is whose, and which opt-out somebody may decide, is for the daemon to say: it alone knows the call. What is
+decided here is what a role or a token is good for at all.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -6,8 +10,10 @@ from typing import Any, TypeVar
 from recorder.console.deps import Live
 from recorder.console.rules import Rules
 from recorder.domain.access import Act, Actor, Application, Person, speaks_as_manager
-from recorder.live_client import DaemonRefusedError, DaemonUnavailableError
+from recorder.domain.opt_out import CallFacts, may_see
+from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.problems import ProblemError
+from storage.types import RecordingId
 
 T = TypeVar("T")
 
@@ -24,31 +30,26 @@ class LiveDesk:
         self._rules = rules
 
     def calls(self, actor: Actor) -> list[dict[str, Any]]:
-        """Return the calls in progress that this actor may see."""
+        """Return the calls in progress that this actor may see; who may not decide on opt-outs does not see them."""
         self._rules.require(actor, Act.SEE_LIVE)
         calls = self._daemon(lambda: self._live.calls(actor=actor.actor))
         if isinstance(actor, Application) and actor.extensions:
-            return [call for call in calls if call.get("extension") in actor.extensions]
-        return calls
+            calls = [call for call in calls if call.get("extension") in actor.extensions]
+        return [call if _sees_opt_out(actor, call) else {**call, "opt_out": None} for call in calls]
 
     def pause(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Pause a call. The daemon writes the audit log; that it cannot never stops a pause."""
         self._require_call(actor, Act.PAUSE, call)
-        live = self._live
-        return self._daemon(lambda: live.pause(call, actor=actor.actor, reason=reason, authority=_authority(actor)))
+        return self._daemon(
+            lambda: self._live.pause(call, actor=actor.actor, reason=reason, authority=_authority(actor))
+        )
 
     def resume(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Resume a call, as far as this actor may."""
         self._require_call(actor, Act.RESUME, call)
-        live = self._live
-        return self._daemon(lambda: live.resume(call, actor=actor.actor, reason=reason, authority=_authority(actor)))
-
-    def opt_out(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
-        """Stop recording for the rest of a call."""
-        allowed = self._rules.require(actor, Act.OPT_OUT, call, reason=reason)
-        self._rules.note(actor.actor, Act.OPT_OUT, call, text=reason, break_glass=allowed.break_glass)
-        live = self._live
-        return self._daemon(lambda: live.opt_out(call, actor=actor.actor, reason=reason, authority="manager"))
+        return self._daemon(
+            lambda: self._live.resume(call, actor=actor.actor, reason=reason, authority=_authority(actor))
+        )
 
     def pause_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
         """Pause every call of an extension."""
@@ -62,6 +63,54 @@ class LiveDesk:
         act = self._live.resume_extension
         return self._daemon(lambda: act(number, actor=actor.actor, reason=reason, authority=_authority(actor)))
 
+    def forgot(self, actor: Actor, call: str, seconds: float | None, reason: str) -> dict[str, Any]:
+        """Pause a call, and order what was recorded of its last seconds to be erased."""
+        person = self._person(actor, Act.FORGOT, call, reason)
+        return self._daemon(lambda: self._live.forgot(call, person=person, seconds=seconds, reason=reason))
+
+    def forgot_extension(self, actor: Actor, number: str, seconds: float | None, reason: str) -> dict[str, Any]:
+        """Do so for every call of an extension."""
+        person = self._person(actor, Act.FORGOT, number, reason)
+        act = self._live.forgot_extension
+        return self._daemon(lambda: act(number, person=person, seconds=seconds, reason=reason))
+
+    # Opt-outs
+
+    def opt_outs(self, actor: Actor) -> list[dict[str, Any]]:
+        """Return the requests of the calls that a person is on or answers for, oldest first, decided ones too."""
+        self._rules.require(actor, Act.SEE_LIVE)
+        if not isinstance(actor, Person):
+            raise self._rules.refuse(actor.actor, Act.SEE_LIVE, "", "Requests to opt out are for people, not tokens.")
+        found = self._daemon(lambda: self._live.opt_outs(actor=actor.actor))
+        return [request for request in found if may_see(actor, _facts(request))]
+
+    def ask_opt_out(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
+        """Ask that a call be recorded no longer."""
+        person = self._person(actor, Act.RAISE_OPT_OUT, call, reason)
+        return self._daemon(lambda: self._live.ask_opt_out(call, person=person, reason=reason))
+
+    def opt_out(self, actor: Actor, call: str, grant: Grant) -> dict[str, Any]:
+        """Stop recording for the rest of a call."""
+        person = self._person(actor, Act.OPT_OUT, call, grant.reason)
+        return self._daemon(lambda: self._live.opt_out(call, person=person, grant=grant))
+
+    def grant_opt_out(self, actor: Actor, request: str, grant: Grant) -> dict[str, Any]:
+        """Grant a request: recording ends for the rest of its call."""
+        person = self._person(actor, Act.OPT_OUT, request, grant.reason)
+        return self._daemon(lambda: self._live.grant_opt_out(request, person=person, grant=grant))
+
+    def decline_opt_out(self, actor: Actor, request: str, reason: str) -> dict[str, Any]:
+        """Decline a request."""
+        person = self._person(actor, Act.DECLINE_OPT_OUT, request, reason)
+        return self._daemon(lambda: self._live.decline_opt_out(request, person=person, reason=reason))
+
+    # What they have in common
+
+    def _person(self, actor: Actor, act: Act, subject: str, reason: str) -> Person:
+        self._rules.require(actor, act, subject, reason=reason)
+        assert isinstance(actor, Person), "the table gives these acts to nobody else"
+        return actor
+
     def _require_call(self, actor: Actor, act: Act, call: str) -> None:
         self._rules.require(actor, act, call)
         if not (isinstance(actor, Application) and actor.extensions):
@@ -69,7 +118,7 @@ class LiveDesk:
         calls = self._daemon(lambda: self._live.calls(actor=actor.actor))
         extension = next((str(c.get("extension")) for c in calls if c.get("call") == call), None)
         if extension is None:
-            raise ProblemError(404, "There is no such call in progress.")
+            raise self._rules.refuse(actor.actor, act, call, "There is no such call in progress.", status=404)
         self._rules.require(actor, act, call, extension=extension)
 
     def _daemon(self, ask: Callable[[], T]) -> T:
@@ -80,7 +129,7 @@ class LiveDesk:
         except DaemonRefusedError as error:
             if error.status == 504:
                 raise ProblemError(504, str(error), title="Not confirmed", extra={"state": "not_confirmed"}) from error
-            status = error.status if 400 <= error.status < 500 else 502
+            status = error.status if 400 <= error.status < 500 or error.status == 503 else 502
             raise ProblemError(status, str(error)) from error
 
 
@@ -88,3 +137,18 @@ def _authority(actor: Actor) -> str:
     if isinstance(actor, Application):
         return actor.actor
     return "manager" if isinstance(actor, Person) and speaks_as_manager(actor) else "officer"
+
+
+def _sees_opt_out(actor: Actor, call: dict[str, Any]) -> bool:
+    row = {**call, "extensions": [call.get("extension")], "operators": [call.get("operator")]}
+    return isinstance(actor, Person) and may_see(actor, _facts(row))
+
+
+def _facts(listed: dict[str, Any]) -> CallFacts:
+    """Return what the rules need to know of a call, out of what the daemon lists."""
+    return CallFacts(
+        call=RecordingId(str(listed.get("call"))),
+        team=str(listed.get("team") or ""),
+        extensions=frozenset(str(number) for number in listed.get("extensions", ()) if number),
+        operators=frozenset(str(name) for name in listed.get("operators", ()) if name),
+    )

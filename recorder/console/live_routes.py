@@ -12,9 +12,8 @@ from recorder.console.auth import Caller
 from recorder.console.parts import ApiChanger, ApiReader, Console
 from recorder.console.streams import event_stream
 from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Application
-from recorder.problems import ProblemError
 
-router = APIRouter(prefix="/api", responses=PROBLEMS)
+router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
 
 CallPath = Annotated[str, Path(description="The call's id, from GET /api/calls", max_length=100)]
 Number = Annotated[str, Path(description="A nominated extension's number", max_length=40)]
@@ -25,6 +24,14 @@ class Why(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
+
+
+class Forgotten(Why):
+    """A pause that was forgotten."""
+
+    seconds: float | None = Field(
+        gt=0, le=86_400, description="How far back it should have begun; null: always"
+    )
 
 
 class Calls(BaseModel):
@@ -51,10 +58,10 @@ def resume(console: Console, call: CallPath, caller: ApiChanger, why: Why | None
     return console.live.resume(caller.actor, call, why.reason if why else "")
 
 
-@router.post("/calls/{call}/opt-out")
-def opt_out(console: Console, call: CallPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
-    """Stop recording for the rest of a call; takes a person and a reason."""
-    return console.live.opt_out(caller.actor, call, why.reason)
+@router.post("/calls/{call}/forgot")
+def forgot(console: Console, call: CallPath, caller: ApiChanger, span: Forgotten) -> dict[str, Any]:
+    """Pause, and have what was recorded of the last seconds erased; takes a person."""
+    return console.live.forgot(caller.actor, call, span.seconds, span.reason)
 
 
 @router.post("/extensions/{number}/pause")
@@ -69,6 +76,12 @@ def resume_extension(console: Console, number: Number, caller: ApiChanger, why: 
     return console.live.resume_extension(caller.actor, number, why.reason if why else "")
 
 
+@router.post("/extensions/{number}/forgot")
+def forgot_extension(console: Console, number: Number, caller: ApiChanger, span: Forgotten) -> dict[str, Any]:
+    """Do so for every call of an extension."""
+    return console.live.forgot_extension(caller.actor, number, span.seconds, span.reason)
+
+
 def _background(request: Request, console: Console) -> Caller:
     # An open stream must not keep a session alive that nobody uses.
     return console.gate.by_any(request, is_activity=False)
@@ -79,5 +92,6 @@ async def events(console: Console, caller: Annotated[Caller, Depends(_background
     """Live calls as they change: server-sent events, as the daemon sends them."""
     await run_in_threadpool(console.rules.require, caller.actor, Act.SEE_LIVE)
     if isinstance(caller.actor, Application) and caller.actor.extensions:
-        raise ProblemError(403, "The stream shows every extension; this token is good for some only.")
+        sentence = "The stream shows every extension; this token is good for some only."
+        raise await run_in_threadpool(console.rules.refuse, caller.actor.actor, Act.SEE_LIVE, "", sentence)
     return await event_stream(console.deps.events(caller.actor.actor))

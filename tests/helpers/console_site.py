@@ -51,6 +51,10 @@ class Daemon:
         install(self.app)
         self.app.get("/api/calls")(self.calls)
         self.app.get("/api/events")(self.events)
+        self.requests: list[dict[str, Any]] = []
+        self.app.get("/api/opt-outs")(self.opt_outs)
+        self.app.post("/api/opt-outs/{request_id}/{act}")(self.decide)
+        self.app.post("/api/calls/{call}/opt-out-request")(self.ask)
         self.app.post("/api/calls/{call}/{act}")(self.act)
         self.app.post("/api/extensions/{number}/{act}")(self.act_on_extension)
 
@@ -63,7 +67,36 @@ class Daemon:
         return {
             "call": CALL, "id": CALL, "state": self.state, "reasons": [], "position_s": 1.5, "extension": "2001",
             "operator": "<b>Ann</b>", "caller": "02079460000", "called": "2001", "started_at": "2026-07-01T09:00:00Z",
+            "team": "Revenues",
+            "opt_out": {"id": self.requests[-1]["id"], "state": self.requests[-1]["state"]} if self.requests else None,
         }  # fmt: skip
+
+    def opt_outs(self) -> dict[str, Any]:
+        return {"opt_outs": self.requests}
+
+    def ask(self, request: Request, call: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._hear(request, f"opt-out-request {call}", body)
+        asked = {
+            "id": f"{len(self.requests):08x}", "call": call, "state": "raised", "team": "Revenues",
+            "extensions": ["2001"], "operators": ["<b>Ann</b>"], "raised_by": request.headers["x-recorder-actor"],
+            "raised_at": "2026-07-01T09:01:00Z", "reason": body["reason"], "decided_by": None, "decided_at": None,
+            "erase_on_opt_out": False,
+        }  # fmt: skip
+        self.requests.append(asked)
+        return asked
+
+    def decide(self, request: Request, request_id: str, act: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._hear(request, f"{act} {request_id}", body)
+        asked = next((one for one in self.requests if one["id"] == request_id), None)
+        if asked is None:
+            raise ProblemError(404, "no such request.")
+        if asked["state"] != "raised":
+            raise ProblemError(409, "decided already.")
+        asked["state"] = {"grant": "granted", "decline": "declined"}[act]
+        if act == "grant":
+            self.state = "opted_out"
+            return {"call": CALL, "state": self.state, "reasons": [], "position_s": 2.0, "id": request_id}
+        return asked
 
     async def events(self) -> StreamingResponse:
         async def flow() -> Any:
@@ -79,7 +112,7 @@ class Daemon:
             self.release.wait(30)
         if call != CALL:
             raise ProblemError(404, "no such call.")
-        self.state = {"pause": "paused", "resume": "recording", "opt-out": "opted_out"}[act]
+        self.state = {"pause": "paused", "resume": "recording", "opt-out": "opted_out", "forgot": "paused"}[act]
         return {"call": call, "state": self.state, "reasons": [], "position_s": 2.0}
 
     def act_on_extension(self, request: Request, number: str, act: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +224,10 @@ def _with(real: ConsoleDeps, site: Site, clock: Any) -> ConsoleDeps:
     people.add("admin", PASSWORD, roles={Role.ADMIN})
     people.add("ict", PASSWORD, roles={Role.ICT})
     people.add("lead", PASSWORD, roles={Role.TEAM_LEADER})
-    return replace(real, people=people, exporter=Copies(site.home, site.vault, site.epochs))
+    people.add("revenues", PASSWORD, display_name="Rhea Revenues", roles={Role.MANAGER}, teams=["Revenues"])
+    people.add("housing", PASSWORD, display_name="Hugo Housing", roles={Role.MANAGER}, teams=["Housing"])
+    eraser = replace(real.eraser, keys=site.epochs)
+    return replace(real, people=people, exporter=Copies(site.home, site.vault, site.epochs), eraser=eraser)
 
 
 def _url(server: uvicorn.Server) -> str:

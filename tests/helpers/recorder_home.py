@@ -34,6 +34,7 @@ NOTICE_S, SECOND_S = 1.0, 0.6
 NOTICE_HZ, SECOND_HZ = 700, 500
 ADMIN, PASSWORD = "founder", "seven tall cranes over the harbour"
 _COMMAND = [sys.executable, "-m", "recorder"]
+PERSONAL = ("opt-out", "opt-out-request", "grant", "decline", "forgot")
 EXTENSIONS = ("2001:alice:Revenues", "2002:bob:Revenues", "3001:carol:Queue")
 Edits = Sequence[tuple[str, str]]
 
@@ -228,9 +229,17 @@ class RecorderHome:
         found: dict[str, Any] = self.live.get("/api/health").raise_for_status().json()
         return found
 
-    def act(self, path: str, **body: str) -> httpx.Response:
-        """Post an act to the daemon's socket, as a person when ``by`` is given."""
-        by = body.pop("by", "")
+    def act(self, path: str, *, by: str = "", **body: Any) -> httpx.Response:
+        """Post an act to the daemon's socket, as a person when ``by`` is given.
+
+        What only a person may do is said by a manager of no team who is on no call, unless ``person`` says otherwise;
+        an opt-out comes with both statements.
+        """
+        word = path.rpartition("/")[2]
+        if by and word in PERSONAL:
+            body = {"person": {"display_name": by, "roles": ["manager"]}, **body}
+        if by and word in ("opt-out", "grant"):
+            body = {"caller_asked": True, "distress_judged": True, **body}
         return self.live.post(path, json=body, headers={"X-Recorder-Actor": by} if by else {})
 
     def rows(self, **search: Any) -> list[dict[str, Any]]:

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.domain.access import Person, Role
+from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
 from recorder.peercred import PeerCredProtocol, peer_of, user_name
 from tests.helpers.console_site import CALL, Daemon, serving
 
 ME = pwd.getpwuid(os.getuid()).pw_name
+ZOE = Person(name="zoë", display_name="Zoë Example", roles=frozenset({Role.MANAGER}), teams=("Revenues",))
 
 
 @pytest.fixture
@@ -37,10 +39,14 @@ def test_the_daemon_knows_the_user_and_the_name(path: Path, daemon: Daemon) -> N
         assert client.calls(actor="zoë")[0]["call"] == CALL
         assert client.pause(CALL, actor="zoë", reason="card")["state"] == "paused"
         assert client.resume(CALL, actor="zoë", authority="manager")["state"] == "recording"
-        assert client.opt_out(CALL, actor="zoë", reason="distress")["state"] == "opted_out"
+        grant = Grant(caller_asked=True, distress_judged=True, reason="distress")
+        assert client.opt_out(CALL, person=ZOE, grant=grant)["state"] == "opted_out"
         assert client.pause_extension("2001", actor="os:root") == {"calls": []}
     assert [heard[2] for heard in daemon.heard] == [ME] * 4
     assert daemon.heard[0][1:] == ("zo%C3%AB", ME, {"reason": "card", "as": "officer"})
+    assert daemon.heard[2][3]["person"] == {
+        "display_name": "Zoë Example", "roles": ["manager"], "teams": ["Revenues"], "extension": None,
+    }  # fmt: skip
     assert daemon.heard[3][1] == "os:root"
 
 

@@ -1,0 +1,153 @@
+"""Commands of the opt-out workflow. Who may do what is decided by the daemon, which knows the call."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.commands.live import CallOption, ExtensionOption, ask, one_of, tell, whole
+from recorder.commands.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    ReasonOption,
+    audit,
+    fail,
+    print_json,
+    print_table,
+    say,
+    sign_in,
+)
+from recorder.domain.access import Act, Person, Refused, may
+from recorder.home import Home
+from recorder.live_client import Grant, LiveClient
+from recorder.people_database import AuditNote
+
+opt_outs = typer.Typer(
+    no_args_is_help=True,
+    help="Callers who ask not to be recorded: an officer raises a request, a manager of the call's team decides.",
+)
+RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder opt-outs list`.")]
+EraseOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--erase-before/--keep-before",
+        help="Whether what was recorded before is to be erased, once a second person agrees.",
+        show_default="as the service says",
+    ),
+]
+
+
+def opt_out(
+    call: CallOption = None,
+    extension: ExtensionOption = None,
+    reason: ReasonOption = "",
+    erase_before: EraseOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Stop recording for the rest of a call; it cannot be undone.
+
+    Takes a manager of the call's team who is not on the call, and a reason. Giving this command states that the
+    caller asked not to be recorded and that you judged that being recorded distresses them.
+    """
+    one_of(call, extension)
+    found = Home(home.resolve())
+    person = _sign_in(found, Act.OPT_OUT, name, password_file, call or extension or "", reason)
+    grant = Grant(caller_asked=True, distress_judged=True, reason=reason, erase_before=erase_before)
+
+    def end(client: LiveClient) -> dict[str, Any]:
+        if extension is not None:
+            return client.opt_out_extension(extension, person=person, grant=grant)
+        return client.opt_out(whole(client, call or ""), person=person, grant=grant)
+
+    tell(ask(found, end), json=json)
+
+
+def _sign_in(home: Home, act: Act, name: str | None, password_file: Path | None, subject: str, reason: str) -> Person:
+    """Have a person sign in whose role allows an act at all; or leave with a sentence that is audited."""
+    person = sign_in(home, name, password_file, "an opt-out")
+    decision = may(person, act, reason=reason)
+    if isinstance(decision, Refused):
+        note = AuditNote(act=f"{act.value}.refused", subject=subject, details={"why": decision.reason})
+        audit(home, note, actor=person.actor, text=reason)
+        fail(decision.reason)
+    return person
+
+
+@opt_outs.command("list")
+def list_requests(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """List the requests of the calls in progress, decided ones too."""
+    rows = ask(Home(home.resolve()), lambda client: client.opt_outs())
+    if json:
+        print_json(rows)
+        return
+    columns = [
+        ("id", "Request"),
+        ("state", "State"),
+        ("call", "Call"),
+        ("team", "Team"),
+        ("raised_by", "Raised by"),
+        ("raised_at", "At"),
+        ("reason", "Reason"),
+        ("decided_by", "Decided by"),
+    ]
+    print_table(rows, columns, empty="nobody has asked not to be recorded in a call that is in progress")
+
+
+@opt_outs.command("raise")
+def raise_request(
+    call: Annotated[str, typer.Option("--call", metavar="ID", help="The call, or the beginning of its id.")],
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Tell the managers of a call's team that its caller asks not to be recorded."""
+    found = Home(home.resolve())
+    person = _sign_in(found, Act.RAISE_OPT_OUT, name, password_file, call, reason)
+    request = ask(found, lambda client: client.ask_opt_out(whole(client, call), person=person, reason=reason))
+    print_json(request) if json else say(f"{request['id']}: a manager has yet to decide; the call is still recorded")
+
+
+@opt_outs.command("grant")
+def grant_request(
+    request: RequestArgument,
+    reason: ReasonOption = "",
+    caller_asked: Annotated[
+        bool, typer.Option("--caller-asked", help="You state that the caller asked not to be recorded.")
+    ] = False,
+    distress_judged: Annotated[
+        bool, typer.Option("--distress-judged", help="You state that you judged that recording distresses the caller.")
+    ] = False,
+    erase_before: EraseOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Grant a request: recording ends for the rest of its call. Takes both statements and a reason."""
+    found = Home(home.resolve())
+    person = _sign_in(found, Act.OPT_OUT, name, password_file, request, reason)
+    grant = Grant(caller_asked=caller_asked, distress_judged=distress_judged, reason=reason, erase_before=erase_before)
+    tell(ask(found, lambda client: client.grant_opt_out(request, person=person, grant=grant)), json=json)
+
+
+@opt_outs.command("decline")
+def decline_request(
+    request: RequestArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Decline a request, for a reason: its call goes on being recorded."""
+    found = Home(home.resolve())
+    person = _sign_in(found, Act.DECLINE_OPT_OUT, name, password_file, request, reason)
+    declined = ask(found, lambda client: client.decline_opt_out(request, person=person, reason=reason))
+    print_json(declined) if json else say(f"{declined['id']}: declined; {declined['call']} is still recorded")
