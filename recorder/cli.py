@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from recorder.commands import live, opt_outs, people, records, service, setup
+from recorder.commands import copies, erase, live, opt_outs, people, records, service, setup, upkeep
 
 app = typer.Typer(
     name="recorder",
@@ -29,10 +29,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "opt-out": opt_outs.opt_out,
     "find": records.find,
     "show": records.show,
-    "play": records.play,
-    "export": records.export,
-    "verify": records.verify,
-    "recover": records.recover,
+    "play": copies.play,
+    "export": copies.export,
+    "erase": erase.erase,
+    "verify": upkeep.verify,
+    "recover": upkeep.recover,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)

@@ -6,8 +6,8 @@ Each act is in the audit log, with all that it takes to replay it, before it is 
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,6 +46,7 @@ class Books:
         vault: Tells whether a recording is still being written.
         forgot_s: ``[pause] forgot_s``.
         now: The clock, UTC.
+        origin: Facts for the audit log: from where the acts come.
     """
 
     index: Index
@@ -54,6 +55,7 @@ class Books:
     vault: Vault
     forgot_s: float
     now: Callable[[], datetime]
+    origin: Mapping[str, str] = field(default_factory=dict)
 
 
 def order_to_json(order: ErasureOrder) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def _order(
         "at": time_to_json(order.ordered_at),
         "by_act": str(act),
     }
-    _note(books.audit, "erasure.ordered", order.ordered_by, order.recording, details, text=reason)
+    _note(books, "erasure.ordered", order.ordered_by, order.recording, details, text=reason)
     with _database():
         books.erasures.place(order)
     return order
@@ -219,7 +221,7 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
         raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
     act = "erasure.confirmed" if confirm else "erasure.declined"
     at = books.now()
-    _note(books.audit, act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
+    _note(books, act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
     with _database():
         try:
             return books.erasures.decide(order.id, by=person.actor, at=at, confirm=confirm)
@@ -289,16 +291,22 @@ def _refusal(books: Books, actor: Actor, act: Act, subject: str, sentence: str) 
     """Write a refusal to the audit log and return it; it stands even when it cannot be written."""
     try:
         books.audit.append(
-            act="access.refused", actor=actor.actor, subject=subject, details={"act": str(act)}, text=sentence
+            act="access.refused",
+            actor=actor.actor,
+            subject=subject,
+            details={"act": str(act), **books.origin},
+            text=sentence,
         )
     except AuditUnavailableError:
         _log.warning("a refusal was not written to the audit log")
     return ProblemError(403, sentence)
 
 
-def _note(audit: AuditLog, act: str, actor: str, subject: str, details: dict[str, Any], *, text: str = "") -> None:
+def _note(books: Books, act: str, actor: str, subject: str, details: dict[str, Any], *, text: str = "") -> None:
     try:
-        audit.append(act=act, actor=actor, subject=subject, details=details, text=text or None)
+        books.audit.append(
+            act=act, actor=actor, subject=subject, details={**details, **books.origin}, text=text or None
+        )
     except AuditUnavailableError as error:
         raise ProblemError(503, "The audit log cannot be written, so nothing was done.") from error
 

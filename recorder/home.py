@@ -66,6 +66,11 @@ class Home:
         return self.state / "daemon.lock"
 
     @property
+    def erasing_lock(self) -> Path:
+        """Held by whoever carries out orders to erase."""
+        return self.state / "erasing.lock"
+
+    @property
     def log(self) -> Path:
         """The daemon's log when `up` runs it."""
         return self.root / "recorder.log"

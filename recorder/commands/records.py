@@ -1,7 +1,5 @@
-"""Commands for recordings: find, show, play, export, verify, recover."""
+"""Commands for the rows of recordings: find and show."""
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,37 +9,17 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from recorder.clock import utc_now
-from recorder.commands.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
-    ReasonOption,
-    fail,
-    load_home,
-    messages,
-    permit,
-    print_json,
-    print_table,
-    say,
-    sign_in,
-)
+from recorder.commands.shared import HomeOption, JsonOption, fail, load_home, print_json, print_table, say
 from recorder.config import Config
-from recorder.domain.access import Act
+from recorder.erasing import order_to_json
 from recorder.home import Home
-from recorder.opening import AlreadyRunningError, held, open_index, open_reader, recover_all
-from storage.errors import NotFoundError, StorageError
-from storage.export import Exported, Format
-from storage.export import export as write_copy
+from recorder.opening import open_index
+from storage.erasures import Erasures, is_open
+from storage.errors import NotFoundError
 from storage.index import Index
-from storage.keys import NodeKeys
 from storage.rows import row_to_json
 from storage.types import Outcome, RecordingRow, Search
-from storage.vault import Vault
-from storage.verify import verify as verify_file
 
 SHOWN_ROWS = 100
 """Rows that a person gets without asking for more; a program gets all there are."""
@@ -91,8 +69,9 @@ def find(
     )
     with opened_index(place, config) as index:
         rows, total = index.find(search), index.count(search)
+        locked = {order.recording for order in Erasures(index).open_orders()}
     if json:
-        print_json([row_to_json(row) for row in rows])
+        print_json([{**row_to_json(row), "locked": row.id in locked} for row in rows])
         return
     columns = [
         ("id", "Recording"),
@@ -135,179 +114,46 @@ def _number(source: str | None) -> str | None:
     return text.strip() or fail("the number file is empty", 2)
 
 
+ORDER_COLUMNS = [
+    ("id", "Order to erase"),
+    ("recording", "Recording"),
+    ("start_s", "From, s"),
+    ("end_s", "To, s"),
+    ("kind", "Why"),
+    ("state", "State"),
+    ("ordered_by", "Ordered by"),
+    ("ordered_at", "On"),
+    ("decided_by", "Decided by"),
+    ("problem", "Problem"),
+]
+"""Of a table of orders."""
+
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
 
 
 def show(recording: IdArgument, home: HomeOption = Path(), json: JsonOption = False) -> None:
     """Show one call: its outcome, its notice, its segments."""
     place, config = load_home(home)
-    row = _row(place, config, recording)
+    row = row_of(place, config, recording)
+    with opened_index(place, config) as index:
+        orders = Erasures(index).of_recording(row.id)
+    fields = {**row_to_json(row), "locked": any(map(is_open, orders))}
     if json:
-        print_json(row_to_json(row))
+        print_json({**fields, "erasures": [order_to_json(order) for order in orders]})
         return
-    fields = row_to_json(row)
     facts = [{"key": key, "value": value} for key, value in fields.items() if key not in ("segments", "notice")]
     facts += [{"key": f"notice.{key}", "value": value} for key, value in (fields["notice"] or {}).items()]
     print_table(facts, [("key", ""), ("value", "")], empty="")
     columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason"), ("by", "By")]
     print_table(fields["segments"], columns, empty="nothing of this call was kept")
+    if orders:
+        print_table([order_to_json(order) for order in orders], ORDER_COLUMNS, empty="")
 
 
-def _row(home: Home, config: Config, recording: str) -> RecordingRow:
+def row_of(home: Home, config: Config, recording: str) -> RecordingRow:
+    """Return the row of an id or of its beginning, or leave with a sentence."""
     with opened_index(home, config) as index:
         try:
             return index.get(recording)
         except NotFoundError as error:
             fail(f"{error}; `recorder find` lists them")
-
-
-def export(
-    recording: IdArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A file that is not there yet.")],
-    format_: Annotated[Format, typer.Option("--format", help="g711 is exact; the others are decoded.")] = Format.WAV,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    reason: ReasonOption = "",
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Write a copy of a recording, caller on the left. Takes a person and a reason."""
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "an export")
-    row = _row(place, config, recording)
-    details = {"format": format_.value, "file": output.name}
-    permission = permit(
-        place, Act.EXPORT, person, reason=reason, subject=row.id, operator=row.operator, details=details
-    )
-    copy = _copy(place, config, row, output, format_)
-    if json:
-        print_json(
-            {
-                "id": row.id,
-                "path": str(output),
-                "format": format_.value,
-                "bytes": copy.bytes,
-                "sha256": copy.sha256,
-                "duration_s": copy.duration_s,
-                "break_glass": permission.is_break_glass,
-            }
-        )
-    else:
-        say(f"{output}: {copy.duration_s:.1f} s, {copy.bytes} bytes, sha256 {copy.sha256}")
-
-
-def _copy(home: Home, config: Config, row: RecordingRow, output: Path, form: Format) -> Exported:
-    bar = Progress(
-        TextColumn("[progress.description]{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=messages,
-        disable=not messages.is_terminal,
-    )
-    try:
-        with bar:
-            task = bar.add_task("exporting", total=max(row.duration_s, 0.1))
-            return write_copy(
-                open_reader(home, config, row),
-                output,
-                form,
-                duration_s=row.duration_s,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
-    except StorageError as error:
-        fail(str(error))
-
-
-def play(
-    recording: IdArgument,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    reason: ReasonOption = "",
-    home: HomeOption = Path(),
-) -> None:
-    """Play a recording on this machine's loudspeaker. Takes a person and a reason."""
-    player = shutil.which("play") or shutil.which("aplay")
-    if player is None:
-        fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "listening")
-    row = _row(place, config, recording)
-    permit(place, Act.PLAY, person, reason=reason, subject=row.id, operator=row.operator, details={"where": "shell"})
-    # Memory only: a copy for the player must not touch a disk.
-    copy = Path("/dev/shm") / f"recorder-{row.id}.wav"  # noqa: S108 - made O_EXCL and 0600 by the export
-    try:
-        _copy(place, config, row, copy, Format.WAV)
-        arguments = [player, "-q", str(copy)]
-        if subprocess.run(arguments, check=False).returncode != 0:  # noqa: S603 - a fixed program and our own file
-            fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")
-    finally:
-        copy.unlink(missing_ok=True)
-
-
-def verify(
-    recording: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every recording in the vault.")] = False,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Prove that recordings are as they were closed; needs no private key."""
-    if (recording is None) != all_:
-        fail("give either an ID or --all", 2)
-    place, config = load_home(home)
-    try:
-        node = NodeKeys.load(place.root)
-    except StorageError as error:
-        fail(str(error))
-    vault = Vault(place.root, node)
-    found = []
-    for path in _paths(place, config, vault, recording):
-        result = verify_file(path, node.sign_public)
-        found.append(
-            {
-                "id": result.id,
-                "ok": result.problem is None,
-                "is_complete": result.is_complete,
-                "bytes": result.bytes,
-                "sha256": result.sha256,
-                "problem": result.problem,
-            }
-        )
-    bad = [one for one in found if not one["ok"]]
-    if json:
-        print_json(found)
-    else:
-        columns = [("id", "Recording"), ("ok", "Unchanged"), ("is_complete", "Complete"), ("problem", "Problem")]
-        print_table(found, columns, empty="there are no finished recordings")
-        say(f"{len(found) - len(bad)} of {len(found)} recordings are unchanged")
-    if bad:
-        raise typer.Exit(1)
-
-
-def _paths(home: Home, config: Config, vault: Vault, recording: str | None) -> Iterator[Path]:
-    if recording is None:
-        yield from vault.finished()
-        return
-    row = _row(home, config, recording)
-    if row.path is None:
-        fail(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
-    yield vault.locate(row.path)
-
-
-def recover(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """Close what a killed daemon left open, as partial recordings; needs no private key."""
-    place, config = load_home(home)
-    try:
-        with held(place):
-            recovered = recover_all(place, config, utc_now())
-    except AlreadyRunningError as error:
-        fail(f"{error}; it recovered what was left when it started")
-    except (StorageError, OSError) as error:
-        fail(str(error))
-    rows = [{"id": r.id, "cut_bytes": r.cut_bytes, "problem": r.problem, "ok": r.problem is None} for r in recovered]
-    if json:
-        print_json(rows)
-    else:
-        columns = [("id", "Recording"), ("ok", "Recovered"), ("cut_bytes", "Torn bytes cut"), ("problem", "Problem")]
-        print_table(rows, columns, empty="nothing was left open")
-    if any(r.problem for r in recovered):
-        raise typer.Exit(1)

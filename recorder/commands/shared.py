@@ -5,7 +5,8 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -13,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from recorder import config as configuration
@@ -92,6 +94,21 @@ def _cell(value: object) -> str:
 
 def _shown(value: object) -> object:
     return "" if value is None else value
+
+
+@contextmanager
+def progress_bar(what: str, total_s: float) -> Iterator[Callable[[float, float], None]]:
+    """Show how far something is, on a terminal only; gives a function that takes seconds done and seconds in all."""
+    bar = Progress(
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=messages,
+        disable=not messages.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(what, total=max(total_s, 0.1))
+        yield lambda done, total: bar.update(task, completed=done, total=max(total, 0.1))
 
 
 def load_home(root: Path) -> tuple[Home, Config]:

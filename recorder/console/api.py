@@ -1,5 +1,6 @@
 """The HTTP+JSON interface of the console to recordings, under /api/."""
 
+from collections.abc import Iterable
 from datetime import UTC
 from typing import Annotated, Any
 
@@ -7,11 +8,13 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from recorder.console.parts import ApiChanger, ApiReader, Console
+from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.console.streams import download
 from recorder.domain.access import MAX_REASON_CHARACTERS
+from recorder.erasing import order_to_json
 from recorder.problems import MEDIA_TYPE
-from storage.types import Outcome, Search
+from storage.erasures import is_open
+from storage.types import Outcome, RecordingRow, Search
 
 MAX_LIMIT = 1000
 
@@ -78,13 +81,21 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 def recordings(console: Console, caller: ApiReader, query: Annotated[SearchQuery, Query()]) -> Recordings:
     """Find recordings."""
     found = console.desk.search(caller.actor, query.search())
-    return Recordings(total=found.total, recordings=[console.deps.row_json(row) for row in found.rows])
+    return Recordings(total=found.total, recordings=_listed(console, found.rows))
+
+
+def _listed(console: Parts, rows: Iterable[RecordingRow]) -> list[dict[str, Any]]:
+    locked = console.desk.locked()
+    return [{**console.deps.row_json(row), "locked": row.id in locked} for row in rows]
 
 
 @router.get("/recordings/{recording_id}")
 def recording(console: Console, recording_id: RecordingPath, caller: ApiReader) -> dict[str, Any]:
     """One recording's details."""
-    return console.deps.row_json(console.desk.view(caller.actor, recording_id))
+    row = console.desk.view(caller.actor, recording_id)
+    orders = console.desk.orders(row)
+    erasures = [order_to_json(order) for order in orders]
+    return {**console.deps.row_json(row), "locked": any(map(is_open, orders)), "erasures": erasures}
 
 
 @router.post("/recordings/{recording_id}/export", response_class=StreamingResponse)

@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from recorder import problems
-from recorder.console import api, live_pages, live_routes, opt_out_routes, pages
+from recorder.console import api, erasure_pages, erasure_routes, live_pages, live_routes, opt_out_routes, pages
 from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.desk import Desk
@@ -48,7 +48,15 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         gate=Gatekeeper(deps, rules),
         renderer=renderer,
     )
-    for router in (live_routes.router, opt_out_routes.router, api.router, live_pages.router, pages.router):
+    for router in (
+        live_routes.router,
+        opt_out_routes.router,
+        api.router,
+        erasure_routes.router,
+        live_pages.router,
+        pages.router,
+        erasure_pages.router,
+    ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(Guard, is_tls=deps.is_tls)

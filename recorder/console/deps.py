@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from recorder.console.sessions import Sessions
 from recorder.domain.access import Person
+from recorder.eraser import Eraser
+from recorder.erasing import Books
 from recorder.live_client import Grant
 from recorder.people import People
 from recorder.tokens import Tokens
@@ -114,6 +116,8 @@ class ConsoleDeps:
         live: The daemon, with a time-out below 2 s: the page promises an answer within 2 s.
         events: Opens the daemon's server-sent events for an actor.
         exporter: Decodes recordings.
+        books: Orders to erase: given and decided.
+        eraser: Carries them out.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
         export_formats: Formats that ``exporter`` knows.
         site: Name of the council, shown on every page.
@@ -130,6 +134,8 @@ class ConsoleDeps:
     live: Live
     events: Callable[[str], AsyncIterator[bytes]]
     exporter: Exporter
+    books: Books
+    eraser: Eraser
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str
     timezone: str

@@ -9,10 +9,11 @@ from recorder.console.deps import AudioFile, ConsoleDeps, RecordingUnavailableEr
 from recorder.console.filters import describe, typed
 from recorder.console.rules import Rules
 from recorder.domain.access import Act, Actor, Allowed, Application, Person
+from recorder.erasing import refuse_locked
 from recorder.problems import ProblemError
 from storage.errors import NotFoundError
 from storage.format import is_recording_id
-from storage.types import RecordingId, RecordingRow, Search
+from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
 _MOST_GRANTS = 10_000
@@ -75,6 +76,7 @@ class Desk:
     def grant_play(self, person: Person, recording_id: str, reason: str) -> str:
         """Give leave to listen to one recording for half an hour; returns the secret part of the audio's address."""
         row = self._row(person, Act.PLAY, recording_id, reason=reason)
+        self._refuse_locked(person, Act.PLAY, row)
         self._rules.note(
             person.actor, Act.PLAY, row.id, text=reason, break_glass=True, granted_s=LISTEN_FOR.total_seconds()
         )
@@ -104,6 +106,7 @@ class Desk:
             )
         reason = self._grants[secret].reason
         row = self._row(person, Act.PLAY, recording_id, reason=reason)
+        self._refuse_locked(person, Act.PLAY, row)
         self._rules.note(person.actor, f"{Act.PLAY}.opened", row.id, text=reason, break_glass=True)
         return self._open(row, "wav")
 
@@ -112,8 +115,24 @@ class Desk:
         row = self._row(actor, Act.EXPORT, recording_id, reason=reason)
         if audio_format not in self._deps.export_formats:
             raise ProblemError(422, f"The format must be one of {', '.join(self._deps.export_formats)}.")
+        self._refuse_locked(actor, Act.EXPORT, row)
         self._rules.note(actor.actor, Act.EXPORT, row.id, text=reason, break_glass=True, format=audio_format)
         return self._open(row, audio_format)
+
+    def orders(self, row: RecordingRow) -> list[ErasureOrder]:
+        """Return the orders to erase from a recording, for whoever may see it; oldest first."""
+        return self._deps.books.erasures.of_recording(row.id)
+
+    def locked(self) -> frozenset[RecordingId]:
+        """Return the recordings that nobody can listen to, because part of them is to be erased."""
+        return frozenset(order.recording for order in self._deps.books.erasures.open_orders())
+
+    def _refuse_locked(self, actor: Actor, act: Act, row: RecordingRow) -> None:
+        try:
+            refuse_locked(self._deps.books.erasures, row.id)
+        except ProblemError as error:
+            self._rules.refuse(actor.actor, act, row.id, error.detail)
+            raise
 
     def _row(self, actor: Actor, act: Act, recording_id: str, *, reason: str = "") -> RecordingRow:
         if not is_recording_id(recording_id):

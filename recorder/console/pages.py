@@ -15,6 +15,7 @@ from recorder.console.streams import download
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.people import REFUSED_SENTENCE, SignInRefused
 from recorder.problems import ProblemError
+from storage.erasures import is_open
 from storage.types import Outcome
 
 router = APIRouter(include_in_schema=False)
@@ -106,7 +107,7 @@ def search(
 @router.get("/recordings/{recording_id}")
 def recording(console: Console, recording_id: str, caller: PageReader) -> HTMLResponse:
     """Show one recording."""
-    return _recording_page(console, caller, recording_id)
+    return recording_page(console, caller, recording_id)
 
 
 @router.post("/recordings/{recording_id}/play")
@@ -115,8 +116,8 @@ def play(console: Console, recording_id: str, caller: PageChanger, reason: Text 
     try:
         secret = console.desk.grant_play(_person(caller), recording_id, reason)
     except ProblemError as error:
-        return _again(console, caller, recording_id, error, Act.PLAY)
-    return _recording_page(console, caller, recording_id, audio=f"/recordings/{recording_id}/audio/{secret}")
+        return again(console, caller, recording_id, error, Act.PLAY)
+    return recording_page(console, caller, recording_id, audio=f"/recordings/{recording_id}/audio/{secret}")
 
 
 @router.get("/recordings/{recording_id}/audio/{secret}")
@@ -138,7 +139,7 @@ def export(
     try:
         return download(console.desk.export(caller.actor, recording_id, audio_format, reason), recording_id)
     except ProblemError as error:
-        return _again(console, caller, recording_id, error, Act.EXPORT)
+        return again(console, caller, recording_id, error, Act.EXPORT)
 
 
 def _person(caller: Caller) -> Person:
@@ -156,19 +157,35 @@ def _listing(console: Parts, caller: Caller, sent: dict[str, str]) -> HTMLRespon
     )
 
 
-def _recording_page(
-    console: Parts, caller: Caller, recording_id: str, *, status: int = 200, problem: str = "", audio: str = ""
-) -> HTMLResponse:
+def recording_page(
+    console: Parts, caller: Caller, recording_id: str, *, status: int = 200, problem: str = "", audio: str = "",
+    said: str = "",
+) -> HTMLResponse:  # fmt: skip
+    """Return a recording's page.
+
+    Args:
+        console: The console.
+        caller: Whose page.
+        recording_id: Whose recording.
+        status: HTTP status.
+        problem: What was wrong with the form that was sent.
+        audio: Address of the audio, where leave to listen was given.
+        said: What was done.
+
+    Raises:
+        ProblemError: It may not be shown.
+    """
     row = console.desk.view(caller.actor, recording_id)
-    formats = console.deps.export_formats
+    orders = console.desk.orders(row)
     return console.renderer.page(
-        "recording.html", caller, status=status, row=row, formats=formats, problem=problem, audio=audio
-    )
+        "recording.html", caller, status=status, row=row, formats=console.deps.export_formats, problem=problem,
+        audio=audio, said=said, orders=orders, is_locked=any(map(is_open, orders)),
+    )  # fmt: skip
 
 
-def _again(console: Parts, caller: Caller, recording_id: str, error: ProblemError, act: Act) -> HTMLResponse:
+def again(console: Parts, caller: Caller, recording_id: str, error: ProblemError, act: Act) -> HTMLResponse:
     """Show the recording's page with what was wrong with the form; any other error stays what it is."""
     is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere"), Refused)
     if not is_theirs or error.status not in (403, 409, 422):
         raise error
-    return _recording_page(console, caller, recording_id, status=error.status, problem=error.detail)
+    return recording_page(console, caller, recording_id, status=error.status, problem=error.detail)

@@ -13,6 +13,7 @@ from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
+from recorder.eraser import keep_erasing
 from recorder.home import Home
 from storage.errors import StorageError
 from storage.keys import EpochKeys
@@ -21,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 MONTHS_EVERY_S = 6 * 3600.0
 """How often the months' keys are looked at; each is made two months ahead, so a day without a console does no harm."""
+
+STOP_S = 5.0
+"""How long the end waits for an erasure that is going on."""
 
 
 class ConsoleError(Exception):
@@ -45,6 +49,8 @@ def serve(home: Home, config: Config) -> None:
     months = threading.Thread(target=keep_months, args=(keys, stopping), name="months", daemon=True)
     months.start()
     with open_console(home, config) as deps:
+        erasing = threading.Thread(target=keep_erasing, args=(deps.eraser, stopping), name="erasing", daemon=True)
+        erasing.start()
         server = uvicorn.Server(server_config(create_app(deps), host=listen.host, port=listen.port))
         try:
             server.run()
@@ -52,6 +58,7 @@ def serve(home: Home, config: Config) -> None:
             raise ConsoleError(f"cannot listen on http://{listen}: is another program using it?") from error
         finally:
             stopping.set()
+            erasing.join(STOP_S)  # an erasure that is cut off is finished by the next start
 
 
 def keep_months(

@@ -10,12 +10,15 @@ from recorder.config import Config
 from recorder.console.copies import Copies
 from recorder.console.deps import ConsoleDeps
 from recorder.console.sessions import Sessions
+from recorder.eraser import Eraser
+from recorder.erasing import Books
 from recorder.home import Home
 from recorder.live_client import LiveClient
 from recorder.people import People
 from recorder.people_database import open_people
 from recorder.tokens import Tokens
 from storage.audit import AuditLog
+from storage.erasures import Erasures
 from storage.export import Format
 from storage.index import Index, sqlite_url
 from storage.keys import EpochKeys, NodeKeys
@@ -60,16 +63,35 @@ def open_console(
         stack.callback(engine.dispose)
         index = Index(config.storage.index_url or sqlite_url(home.index))
         stack.callback(index.close)
+        audit, erasures = AuditLog(home.audit), Erasures(index)
         live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
         yield ConsoleDeps(
             people=People(engine, now=now),
             tokens=Tokens(engine, now=now),
             sessions=Sessions(engine, now=now),
             index=index,
-            audit=AuditLog(home.audit),
+            audit=audit,
             live=live,
             events=lambda actor: live_client.events(home.socket, actor=actor),
             exporter=Copies(home.root, vault, keys),
+            books=Books(
+                index=index,
+                erasures=erasures,
+                audit=audit,
+                vault=vault,
+                forgot_s=config.pause.forgot_s,
+                now=now,
+                origin={"where": "console"},
+            ),
+            eraser=Eraser(
+                vault=vault,
+                keys=keys,
+                index=index,
+                erasures=erasures,
+                audit=audit,
+                lock=home.erasing_lock,
+                now=now,
+            ),
             row_json=row_to_json,
             site=config.site.name,
             timezone=config.site.timezone,

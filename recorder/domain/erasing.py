@@ -4,6 +4,7 @@ What is erased is evidence that is gone: one person alone may do it only for wha
 """
 
 import enum
+import re
 from dataclasses import dataclass
 
 from recorder.domain.access import Act, Allowed, Person, Refused, Role, may
@@ -65,6 +66,24 @@ STATE_AT_ORDER = {
     Confirmation.DPO: ErasureState.WAITING,
 }
 """The state in which an order begins."""
+
+
+def position_from(text: str) -> float:
+    """Read a position in a recording: seconds, ``mm:ss`` or ``h:mm:ss``.
+
+    Raises:
+        ValueError: It is none; a sentence.
+    """
+    sentence = f"{text!r} is no position in a recording; write seconds (75.5) or mm:ss (1:15.5)"
+    total = 0.0
+    parts = text.strip().split(":")
+    for place, part in enumerate(parts):
+        if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", part, re.ASCII) or (place > 0 and float(part) >= 60):
+            raise ValueError(sentence)
+        total = total * 60 + float(part)
+    if len(parts) > 3:
+        raise ValueError(sentence)
+    return total
 
 
 def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reason: str) -> Allowed | Refused:

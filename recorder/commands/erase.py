@@ -1,0 +1,217 @@
+"""`recorder erase`: orders to erase a span: given, listed, decided, and carried out where the private keys are."""
+
+import enum
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+import typer
+
+from recorder.clock import utc_now
+from recorder.commands.records import ORDER_COLUMNS, opened_index
+from recorder.commands.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    load_home,
+    os_user,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    sign_in,
+)
+from recorder.config import Config
+from recorder.domain.erasing import position_from
+from recorder.eraser import Eraser
+from recorder.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
+from recorder.home import Home
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.erasures import Erasures
+from storage.errors import NotFoundError, StorageError
+from storage.format import is_recording_id
+from storage.index import Index
+from storage.keys import EpochKeys, NodeKeys
+from storage.types import ErasureKind, ErasureOrder, ErasureState
+from storage.vault import Vault
+
+LISTED = 100
+"""Orders that ``--list`` shows, newest first."""
+
+
+class KindOption(enum.StrEnum):
+    """Why a span is to go, as typed."""
+
+    CARD_DATA = "card-data"
+    OTHER = "other"
+
+
+_KINDS = MappingProxyType({KindOption.CARD_DATA: ErasureKind.CARD_DATA, KindOption.OTHER: ErasureKind.OTHER})
+
+
+def erase(
+    recording: Annotated[str | None, typer.Argument(metavar="[ID]", help="A recording's id.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", metavar="S", help="Seconds, or mm:ss.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="S", help="Seconds, mm:ss, or end.")] = None,
+    kind: Annotated[KindOption, typer.Option("--kind", help="Why.")] = KindOption.CARD_DATA,
+    list_: Annotated[bool, typer.Option("--list", help="Show the newest orders.")] = False,
+    confirm: Annotated[str | None, typer.Option("--confirm", metavar="ORDER", help="Confirm an order.")] = None,
+    decline: Annotated[str | None, typer.Option("--decline", metavar="ORDER", help="Decline an order.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    reason: ReasonOption = "",
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Erase a span of a recording for good: of the file, its key and its row. May take a second person."""
+    wanted = [recording is not None, list_, confirm is not None, decline is not None]
+    if sum(wanted) != 1:
+        fail("give either an ID, or --list, --confirm ORDER or --decline ORDER", 2)
+    if recording is not None and (from_ is None or to is None):
+        fail("give --from and --to: the span to erase, in seconds or mm:ss", 2)
+    place, config = load_home(home)
+    with opened_index(place, config) as index:
+        if list_:
+            _list(index, json=json)
+            return
+        person = sign_in(place, name, password_file, "erasing")
+        books, eraser = _parts(place, config, index)
+        try:
+            if recording is not None:
+                assert from_ is not None
+                assert to is not None
+                span_s = (_seconds(from_), None if to == "end" else _seconds(to))
+                found = _whole_id(index, recording)
+                if dry_run:
+                    row, order = check_order(books, person, found, span_s, kind=_KINDS[kind], reason=reason)
+                    _preview(eraser, order, row.id, json=json)
+                    return
+                order = order_erasure(books, person, found, span_s=span_s, kind=_KINDS[kind], reason=reason)
+            else:
+                decided = confirm if confirm is not None else decline
+                assert decided is not None
+                order = decide_erasure(books, person, decided, confirm=confirm is not None, reason=reason)
+        except ProblemError as error:
+            fail(error.detail)
+        _answer(eraser, index, order, json=json)
+
+
+def _list(index: Index, *, json: bool) -> None:
+    orders = [order_to_json(order) for order in Erasures(index).newest(LISTED)]
+    if json:
+        print_json(orders)
+    else:
+        print_table(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
+
+
+def _parts(home: Home, config: Config, index: Index) -> tuple[Books, Eraser]:
+    try:
+        vault = Vault(home.root, NodeKeys.load(home.root))
+    except StorageError as error:
+        fail(str(error))
+    private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
+    erasures, audit = Erasures(index), AuditLog(home.audit)
+    books = Books(
+        index=index,
+        erasures=erasures,
+        audit=audit,
+        vault=vault,
+        forgot_s=config.pause.forgot_s,
+        now=utc_now,
+        origin={"where": "shell", "os_user": os_user()},
+    )
+    eraser = Eraser(
+        vault=vault,
+        keys=EpochKeys(home.root / "keys" / "epochs", private),
+        index=index,
+        erasures=erasures,
+        audit=audit,
+        lock=home.erasing_lock,
+        now=utc_now,
+    )
+    return books, eraser
+
+
+def _whole_id(index: Index, recording: str) -> str:
+    """Return the id that begins like this, if it is one; the rest is said by the rules."""
+    try:
+        return index.get(recording).id
+    except NotFoundError as error:
+        if is_recording_id(recording):
+            return recording
+        fail(f"{error}; `recorder find` lists them")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return position_from(text)
+    except ValueError as error:
+        fail(str(error), 2)
+
+
+def _preview(eraser: Eraser, order: ErasureOrder, recording: str, *, json: bool) -> None:
+    try:
+        seen = eraser.preview(order)
+    except (StorageError, OSError) as error:
+        fail(f"{error}; where the private keys are, this can be said")
+    segments = [
+        {"start_s": s.start_s, "end_s": s.end_s, "kind": str(s.kind), "reason": s.reason} for s in seen.row.segments
+    ]
+    left, right = seen.silenced_s
+    if json:
+        answer = {"id": recording, "dry_run": True, "silenced_s": [left, right], "segments": segments}
+        print_json({**answer, "needs_second_person": order.state is ErasureState.WAITING})
+        return
+    say(f"{left:.1f} s of the caller and {right:.1f} s of the officer would be erased; nothing was changed")
+    columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason")]
+    print_table(segments, columns, empty="")
+    if order.state is ErasureState.WAITING:
+        say("it would wait for a second person")
+
+
+def _answer(eraser: Eraser, index: Index, order: ErasureOrder, *, json: bool) -> None:
+    """Carry a confirmed order out where the keys are, and say how it stands."""
+    queued_because = ""
+    if order.state is ErasureState.CONFIRMED:
+        order, queued_because = _carry_out(eraser, index, order)
+    if json:
+        print_json({**order_to_json(order), "queued_because": queued_because})
+    else:
+        say(_sentence(order, queued_because))
+    if order.state is ErasureState.FAILED:
+        raise typer.Exit(1)
+
+
+def _carry_out(eraser: Eraser, index: Index, order: ErasureOrder) -> tuple[ErasureOrder, str]:
+    row = index.get(order.recording)
+    problem = eraser.problem_with_key(row) if row.path is not None else ""
+    if problem:
+        return order, problem
+    try:
+        with progress_bar("erasing", row.duration_s) as progress:
+            eraser.carry_out_due(progress=progress, wait=True)
+        return eraser.erasures.get(order.id), ""
+    except (StorageError, OSError) as error:
+        return replace(order), str(error)
+
+
+def _sentence(order: ErasureOrder, queued_because: str) -> str:
+    if order.state is ErasureState.WAITING:
+        return (
+            f"order {order.id} waits for a second person: the team's manager, the team leader or the DPO; "
+            "until then the recording is locked"
+        )
+    if order.state is ErasureState.DONE:
+        return f"order {order.id} is carried out: the span is gone from {order.recording}"
+    if order.state is ErasureState.DECLINED:
+        return f"order {order.id} is declined; nothing was erased"
+    if order.state is ErasureState.FAILED:
+        return f"order {order.id} could not be carried out: {order.problem}; the console tries again"
+    why = f" ({queued_because})" if queued_because else ""
+    return f"order {order.id} is confirmed and queued{why}; the console carries it out, until then it is locked"
