@@ -144,6 +144,16 @@ class Erasures:
         with self._transaction() as connection:
             return [_order(found) for found in connection.execute(query)]
 
+    def count_by_recording(self, kind: ErasureKind, *, since: datetime) -> dict[RecordingId, int]:
+        """Return how many orders of a kind were given since a moment, by recording, whatever became of them."""
+        query = (
+            sa.select(_orders.c.recording, sa.func.count())
+            .where(_orders.c.kind == str(kind), _orders.c.ordered_us >= _microseconds(since))
+            .group_by(_orders.c.recording)
+        )
+        with self._transaction() as connection:
+            return {RecordingId(recording): count for recording, count in connection.execute(query)}
+
     def decide(self, order_id: str, *, by: str, at: datetime, confirm: bool) -> ErasureOrder:
         """Confirm or decline an order; returns it as it is then.
 

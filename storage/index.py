@@ -5,6 +5,7 @@ Safe from any thread and from several processes.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = ["SCHEMA_VERSION", "Index", "normalise_number", "row_from_json", "row_
 
 SCHEMA_VERSION = 1
 _BUSY_MS = 5000
+_PAGE = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _metadata = sa.MetaData()
@@ -175,6 +177,31 @@ class Index:
         )
         with self.engine.connect() as connection:
             return [_row(found) for found in connection.execute(query)]
+
+    def each(self, search: Search) -> Iterator[RecordingRow]:
+        """Yield every row that matches, newest first, whatever the limit and offset; without peaks.
+
+        Read in pages, each by a query of its own: neither memory nor a transaction grows with the number of rows. A row
+        that is saved meanwhile may be missed; none comes twice.
+        """
+        column = _recordings.c
+        query = (
+            sa.select(column.started_us, column.id, column.document)
+            .where(*_conditions(search))
+            .order_by(column.started_us.desc(), column.id.desc())
+            .limit(_PAGE)
+        )
+        page = query
+        while True:
+            with self.engine.connect() as connection:
+                found = connection.execute(page).all()
+            for one in found:
+                yield row_from_json(json.loads(one.document))
+            if len(found) < _PAGE:
+                return
+            last = found[-1]
+            is_before = sa.and_(column.started_us == last.started_us, column.id < last.id)
+            page = query.where(sa.or_(column.started_us < last.started_us, is_before))
 
     def count(self, search: Search) -> int:
         """Return how many rows match, whatever the limit."""

@@ -1,0 +1,125 @@
+"""Pauses per officer: how much of their calls was not recorded, and what about it somebody should look at. Pure.
+
+No number of a caller gets in here: rows are counted and forgotten.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from recorder.domain.pausing import AGENT, CARD_DIGITS, payment_app
+from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
+
+_APP = payment_app("")
+
+
+@dataclass(slots=True)
+class OfficerPauses:
+    """One officer's calls of a period.
+
+    Attributes:
+        operator: As calls name them.
+        teams: Teams of the extensions that the calls were at.
+        calls: Calls in which somebody talked, discarded ones included.
+        call_s: How long they were in all, seconds.
+        paused_s: How much of that was paused, seconds.
+        pauses: Pauses by whatever reason; a hold by rule is none.
+        repeats: Calls with more than one pause.
+        without_payment: Pauses by the officer during which neither a payment application nor card digits held.
+        never_resumed: Calls that ended while paused.
+        discarded: Calls of which nothing was kept, because a card was paid with.
+        forgot: Orders to erase card data that should have been paused.
+        opt_outs: Calls that were opted out of.
+        longest_pause_s: Length of the longest pause, seconds.
+    """
+
+    operator: str
+    teams: set[str] = field(default_factory=set)
+    calls: int = 0
+    call_s: float = 0.0
+    paused_s: float = 0.0
+    pauses: int = 0
+    repeats: int = 0
+    without_payment: int = 0
+    never_resumed: int = 0
+    discarded: int = 0
+    forgot: int = 0
+    opt_outs: int = 0
+    longest_pause_s: float = 0.0
+
+    @property
+    def paused_share(self) -> float:
+        """Return the share of call time that was paused, in [0, 1]."""
+        return self.paused_s / self.call_s if self.call_s else 0.0
+
+    def add(self, row: RecordingRow, *, forgot: int) -> None:
+        """Count one call and the orders to erase card data from it."""
+        pauses = [segment for segment in row.segments if segment.kind is SegmentKind.PAUSED]
+        lengths = [segment.end_s - segment.start_s for segment in pauses]
+        if row.team:
+            self.teams.add(row.team)
+        self.calls += 1
+        self.call_s += row.duration_s
+        self.paused_s += sum(lengths)
+        self.pauses += len(pauses)
+        self.repeats += len(pauses) > 1
+        self.without_payment += sum(_is_without_payment(pause) for pause in pauses)
+        self.never_resumed += bool(row.segments) and row.segments[-1].kind is SegmentKind.PAUSED
+        self.discarded += _is_discarded(row)
+        self.forgot += forgot
+        self.opt_outs += row.opted_out
+        self.longest_pause_s = max(self.longest_pause_s, *lengths, 0.0)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line as JSON-able values; seconds as numbers."""
+        return {
+            "operator": self.operator,
+            "teams": sorted(self.teams),
+            "calls": self.calls,
+            "call_s": round(self.call_s, 1),
+            "paused_s": round(self.paused_s, 1),
+            "paused_share": round(self.paused_share, 4),
+            "pauses": self.pauses,
+            "repeats": self.repeats,
+            "without_payment": self.without_payment,
+            "never_resumed": self.never_resumed,
+            "discarded": self.discarded,
+            "forgot": self.forgot,
+            "opt_outs": self.opt_outs,
+            "longest_pause_s": round(self.longest_pause_s, 1),
+        }
+
+
+def pauses_per_officer(
+    rows: Iterable[RecordingRow], forgot: Mapping[RecordingId, int], *, teams: frozenset[str] | None = None
+) -> list[OfficerPauses]:
+    """Add calls up by officer.
+
+    Args:
+        rows: Calls, each once, in any order; read once, one at a time.
+        forgot: Orders to erase card data, by recording.
+        teams: The only teams that count, by the team of each call; None is all.
+
+    Returns:
+        A line per officer who had a call, by name.
+    """
+    lines: dict[str, OfficerPauses] = {}
+    for row in rows:
+        if not _is_conversation(row) or (teams is not None and row.team not in teams):
+            continue
+        line = lines.setdefault(row.operator, OfficerPauses(operator=row.operator))
+        line.add(row, forgot=forgot.get(row.id, 0))
+    return sorted(lines.values(), key=lambda line: line.operator.casefold())
+
+
+def _is_conversation(row: RecordingRow) -> bool:
+    return row.duration_s > 0 or _is_discarded(row)
+
+
+def _is_discarded(row: RecordingRow) -> bool:
+    return row.outcome is Outcome.BLOCKED and row.reason == "discarded"
+
+
+def _is_without_payment(pause: Segment) -> bool:
+    reasons = pause.reason.split(",")
+    return AGENT in reasons and not any(reason == CARD_DIGITS or reason.startswith(_APP) for reason in reasons)

@@ -1,0 +1,107 @@
+"""Reports over the index, as far as the person who asks may see: who, which period, and the counting in one pass."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from recorder.domain.access import Act, Person, Refused, Role, may
+from recorder.domain.pause_report import OfficerPauses, pauses_per_officer
+from storage.types import ErasureKind, RecordingId, RecordingRow, Search
+
+DEFAULT_DAYS = 28
+_EVERY_TEAM = frozenset({Role.TEAM_LEADER, Role.DPO, Role.ICT})
+
+
+class Rows(Protocol):
+    """Gives rows one at a time, however many there are; `storage.index.Index` is the real one."""
+
+    def each(self, search: Search, /) -> Iterator[RecordingRow]:
+        """Yield every row that matches."""
+
+
+class Orders(Protocol):
+    """Counts orders to erase; `storage.erasures.Erasures` is the real one."""
+
+    def count_by_recording(self, kind: ErasureKind, *, since: datetime) -> Mapping[RecordingId, int]:
+        """Return how many orders of a kind were given since then, by recording."""
+
+
+class ReportRefusedError(Exception):
+    """Somebody may not see a report; the message is a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a report is about. Times are aware, UTC; calls that began in [start, end) count."""
+
+    start: datetime
+    end: datetime
+    operator: str | None = None
+    team: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return {"from": _iso(self.start), "to": _iso(self.end), "operator": self.operator, "team": self.team}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseReport:
+    """Pauses per officer, and what was asked."""
+
+    asked: Asked
+    officers: list[OfficerPauses]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return {**self.asked.as_json(), "officers": [line.as_json() for line in self.officers]}
+
+
+def period(start: datetime | None, end: datetime | None, *, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the period to report on: up to now, and from the midnight 28 days before its end, unless given."""
+    until = end or now
+    if start is None:
+        first_day = until.astimezone(zone) - timedelta(days=DEFAULT_DAYS)
+        start = first_day.replace(hour=0, minute=0, second=0, microsecond=0)
+    return start.astimezone(UTC), until.astimezone(UTC)
+
+
+def teams_seen_by(person: Person) -> frozenset[str] | None:
+    """Return the teams whose officers a person sees in reports; None is every team, and officers of none."""
+    return None if person.roles & _EVERY_TEAM else frozenset(person.teams)
+
+
+def teams_of(person: Person, team: str | None) -> frozenset[str] | None:
+    """Return the teams that a report of this person covers.
+
+    Raises:
+        ReportRefusedError: They may not see reports, or not of that team.
+    """
+    decision = may(person, Act.REPORT)
+    if isinstance(decision, Refused):
+        raise ReportRefusedError(decision.reason)
+    seen = teams_seen_by(person)
+    if team is None:
+        return seen
+    if seen is not None and team not in seen:
+        raise ReportRefusedError("You see only reports of your own teams.")
+    return frozenset({team})
+
+
+def pause_report(rows: Rows, orders: Orders, asked: Asked, *, teams: frozenset[str] | None) -> PauseReport:
+    """Count the pauses of a period by officer.
+
+    Args:
+        rows: The index.
+        orders: The orders to erase.
+        asked: What about.
+        teams: From `teams_of`.
+    """
+    search = Search(started_from=asked.start, started_to=asked.end, operator=asked.operator)
+    forgot = orders.count_by_recording(ErasureKind.CARD_DATA, since=asked.start)
+    return PauseReport(asked=asked, officers=pauses_per_officer(rows.each(search), forgot, teams=teams))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
