@@ -26,11 +26,17 @@ _ENERGY_MIN = 1_000_000
 _LEVEL_MIN = 300_000
 _SHARE_PERCENT = 55
 _PEAK = 4
-_TWIST = 14
+_TWIST = 10
 _HARMONIC_PERCENT = 20
 _HARMONIC_CLEAR_HZ = 150
 _FAX_PERCENT = 60
-_DIGIT_BLOCKS = 2
+_SHARP = 6
+_TILT = 4
+_STEADY = 2
+_TURN_SHIFT = 12
+_POINTS_ENOUGH = 6
+_AGREEMENT_MIN = (144, 133, 120, 106, 64, 46, 29, 13)
+_EVIDENCE = ((93, 6, 6), (82, 6, 3), (75, 3, 2), (65, 2, 1))
 _GAP_BLOCKS = 2
 _CNG_BLOCKS_MIN = 30
 _CNG_BLOCKS_MAX = 48
@@ -68,20 +74,51 @@ def _tables() -> NDArray[np.int64]:
 _TABLES = _tables()
 
 
-def _powers(block: NDArray[np.int64]) -> list[int]:
+def _turns() -> list[tuple[int, int]]:
+    """Return cosine and sine of the phase by which each tone of a digit advances in a block."""
+    turns = (np.array(FREQUENCIES_HZ[:8]) * BLOCK) % 8000 / 8000
+    waves = np.rint(2**_TURN_SHIFT * np.stack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)], axis=1))
+    return [(int(cosine), int(sine)) for cosine, sine in waves]
+
+
+_TURNS = _turns()
+
+
+@dataclass(frozen=True, slots=True)
+class _Spectrum:
+    """Real part, imaginary part and power of each row of ``_TABLES`` in a block."""
+
+    parts: list[list[int]]
+    powers: list[int]
+
+
+def _spectrum_of(block: NDArray[np.int64]) -> _Spectrum:
     parts = _TABLES @ block
-    return [int(value) >> _SHIFT for value in (parts * parts).sum(axis=1)]
+    return _Spectrum(parts.tolist(), [int(value) >> _SHIFT for value in (parts * parts).sum(axis=1)])
 
 
-def _peak(powers: list[int]) -> int | None:
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a block showed of the two tones of its digit: row, then column."""
+
+    key: str
+    tones: tuple[int, int]
+    parts: tuple[list[int], list[int]]
+    powers: tuple[int, int]
+    energy: int
+    is_sharp: bool
+
+
+def _peak(powers: list[int], factor: int) -> int | None:
     best = max(range(4), key=lambda i: powers[i])
-    return best if all(i == best or powers[i] * _PEAK <= powers[best] for i in range(4)) else None
+    return best if all(i == best or powers[i] * factor <= powers[best] for i in range(4)) else None
 
 
-def _digit_of(energy: int, powers: list[int]) -> str:
-    row, column = _peak(powers[:4]), _peak(powers[4:8])
+def _view_of(energy: int, spectrum: _Spectrum) -> _View | None:
+    powers = spectrum.powers
+    row, column = _peak(powers[:4], _PEAK), _peak(powers[4:8], _PEAK)
     if row is None or column is None:
-        return ""
+        return None
     low, high = powers[row], powers[4 + column]
     harmonics = powers[14 + column]
     if abs(2 * FREQUENCIES_HZ[row] - FREQUENCIES_HZ[4 + column]) >= _HARMONIC_CLEAR_HZ:
@@ -92,7 +129,45 @@ def _digit_of(energy: int, powers: list[int]) -> str:
         and (low + high) * 100 >= energy * _UNIT * _SHARE_PERCENT
         and harmonics * 100 <= (low + high) * _HARMONIC_PERCENT
     )
-    return KEYPAD[row][column] if is_digit else ""
+    if not is_digit:
+        return None
+    tones = (row, 4 + column)
+    parts = (spectrum.parts[tones[0]], spectrum.parts[tones[1]])
+    is_sharp = _peak(powers[:4], _SHARP) is not None and _peak(powers[4:8], _SHARP) is not None
+    return _View(KEYPAD[row][column], tones, parts, (low, high), energy, is_sharp)
+
+
+def _agreement(before: _View, now: _View, i: int) -> int:
+    """Return how well a tone went on in phase: 200 if its frequency is exact, 100 + 100 cos of the error else."""
+    real, imaginary = (part >> _SHIFT // 2 for part in before.parts[i])
+    next_real, next_imaginary = (part >> _SHIFT // 2 for part in now.parts[i])
+    cosine, sine = _TURNS[now.tones[i]]
+    along = (next_real * real + next_imaginary * imaginary) * cosine
+    along += (next_real * imaginary - next_imaginary * real) * sine
+    along >>= _TURN_SHIFT
+    whole = before.powers[i] + now.powers[i]
+    return max(along * 2 + whole, 0) * 100 // whole
+
+
+def _share(view: _View, agreements: list[int]) -> int:
+    """Return the share in percent of a block's energy in its tones; what a frequency off the exact one hides is added."""
+    held = sum(power * 600 // (400 + agreement) for power, agreement in zip(view.powers, agreements, strict=True))
+    return held * 100 // (view.energy * _UNIT)
+
+
+def _points(before: _View, now: _View) -> int:
+    """Return the points for the same digit in two blocks in a row; 0 if it did not hold still."""
+    if not before.is_sharp or not now.is_sharp:
+        return 0
+    for power, other in zip(before.powers, now.powers, strict=True):
+        if max(power, other) > min(power, other) * _STEADY:
+            return 0
+    agreements = [_agreement(before, now, i) for i in range(2)]
+    if any(agreement < _AGREEMENT_MIN[tone] for agreement, tone in zip(agreements, now.tones, strict=True)):
+        return 0
+    share = min(_share(before, agreements), _share(now, agreements))
+    is_tilted = any(max(view.powers) > min(view.powers) * _TILT for view in (before, now))
+    return next((tilted if is_tilted else even for percent, even, tilted in _EVIDENCE if share >= percent), 0)
 
 
 @dataclass(slots=True)
@@ -111,9 +186,9 @@ class ToneDetector:
     def __init__(self) -> None:
         self._pending = np.zeros(0, np.int64)
         self._position = 0
-        self._candidate = ""
+        self._view: _View | None = None
         self._candidate_start = 0
-        self._hits = 0
+        self._evidence = 0
         self._digit = ""
         self._digit_start = 0
         self._digit_end = 0
@@ -133,22 +208,27 @@ class ToneDetector:
 
     def _take_block(self, block: NDArray[np.int64], start: int) -> list[ToneEvent]:
         energy = int((block * block).sum())
-        seen, is_cng, is_ced = "", False, False
+        view, is_cng, is_ced = None, False, False
         if energy >= _ENERGY_MIN:
-            powers = _powers(block)
-            seen = _digit_of(energy, powers)
-            is_cng, is_ced = (powers[i] * 100 >= energy * _UNIT * _FAX_PERCENT for i in (8, 9))
-        events = self._follow_digit(seen, start)
+            spectrum = _spectrum_of(block)
+            view = _view_of(energy, spectrum)
+            is_cng, is_ced = (spectrum.powers[i] * 100 >= energy * _UNIT * _FAX_PERCENT for i in (8, 9))
+        self._gather_evidence(view, start)
+        events = self._follow_digit(view.key if view else "", start + BLOCK)
         events += self._follow_cng(is_cng, start)
         return events + self._follow_ced(is_ced, start)
 
-    def _follow_digit(self, seen: str, start: int) -> list[ToneEvent]:
-        end = start + BLOCK
-        if seen != self._candidate:
-            self._candidate, self._hits, self._candidate_start = seen, 0, max(start - BLOCK, 0)
-        self._hits += bool(seen)
+    def _gather_evidence(self, view: _View | None, start: int) -> None:
+        before, self._view = self._view, view
+        if view is None or before is None or view.key != before.key:
+            self._evidence, self._candidate_start = 0, max(start - BLOCK, 0)
+        else:
+            points = _points(before, view)
+            self._evidence = min(self._evidence, _POINTS_ENOUGH) + points if points else 0
+
+    def _follow_digit(self, seen: str, end: int) -> list[ToneEvent]:
         events: list[ToneEvent] = []
-        is_new = bool(seen) and seen != self._digit and self._hits >= _DIGIT_BLOCKS
+        is_new = bool(seen) and seen != self._digit and self._evidence >= _POINTS_ENOUGH
         if seen and seen == self._digit:
             self._misses, self._digit_end = 0, end
         elif self._digit:

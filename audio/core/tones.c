@@ -11,26 +11,46 @@
 #define SHIFT 16              /* of the powers, so that their multiples stay below 2^63 */
 #define UNIT 204              /* (AMPLITUDE^2 * TONES_BLOCK / 2) >> SHIFT: the power of a lone tone per unit of energy */
 
-#define ENERGY_MIN 1000000    /* of a block, sum of squares: rms 99, about -47 dBm0; below it nothing is looked for */
+#define ENERGY_MIN 1000000    /* of a block, sum of squares: rms 99, about -44 dBm0; below it nothing is looked for */
 #define LEVEL_MIN 300000      /* the same for each tone of a digit: amplitude 77, about -49 dBm0 */
 #define SHARE_PERCENT 55      /* of the block's energy that the two tones of a digit hold at least */
-#define PEAK 4                /* a tone is this many times (7.8 dB) above the others of its group */
-#define TWIST 14              /* and at most this many times (9.5 dB) above its partner */
+#define PEAK 4                /* a tone is this many times (6 dB) above the others of its group */
+#define TWIST 10              /* and at most this many times (10 dB) above its partner */
 #define HARMONIC_PERCENT 20   /* of the two tones' power that their second harmonics hold at most */
 #define HARMONIC_CLEAR 150    /* Hz: closer to the column the harmonic of the row cannot be told from the column itself */
 #define FAX_PERCENT 60        /* of the block's energy that a fax tone holds at least */
 
-#define DIGIT_BLOCKS 2        /* a tone of 40 ms fills at least two blocks whole */
+#define SHARP 6               /* the same (7.8 dB) in a block that may begin a digit: half a block of tone is less sharp */
+#define TILT 4                /* 6 dB: what is more twisted than that has to be cleaner or longer */
+#define STEADY 2              /* a tone's power in two blocks in a row differs by this factor (3 dB) at most */
+#define TURN_SHIFT 12         /* of the tables of turns */
+#define POINTS_ENOUGH 6       /* to believe a digit: a tone of 40 ms fills two blocks whole wherever it starts */
+
 #define GAP_BLOCKS 2          /* and so does a pause of 40 ms; a drop-out of 10 ms spoils one block or two halves */
 #define CNG_BLOCKS_MIN 30     /* 0.38 s: T.30 says 0.5 s +-15 % */
 #define CNG_BLOCKS_MAX 48     /* 0.61 s */
 #define CED_BLOCKS 40         /* 0.51 s of the 2.6 s to 4 s that T.30 gives it */
 
 static const int FREQUENCIES[TONES] = {697, 770, 852, 941, 1209, 1336, 1477, 1633, 1100, 2100};
+
+/* 100 + 100 cos of the phase error that an offset of 2 % makes from one block to the next; Q.24 wants 1.5 % accepted. */
+static const int AGREEMENT_MIN[8] = {144, 133, 120, 106, 64, 46, 29, 13};
+
+/*
+ * Points of two steady blocks in a row by the share of their energy that the tones hold: two clean blocks are enough, in
+ * noise it takes up to four. Speech stays on two tones for two blocks now and then, hardly ever for four.
+ */
+static const struct {
+    int share_percent, points, points_if_tilted;
+} EVIDENCE[] = {{93, 6, 6}, {82, 6, 3}, {75, 3, 2}, {65, 2, 1}};
+
 static const char DIGITS[4][4] = {{'1', '2', '3', 'A'}, {'4', '5', '6', 'B'}, {'7', '8', '9', 'C'}, {'*', '0', '#', 'D'}};
 
 /* Cosine and sine of each tone, then of each harmonic; filled once when the code is loaded and only read after. */
 static int16_t tables[TONES + HARMONICS][2][TONES_ROOM] __attribute__((aligned(64)));
+
+/* Cosine and sine of the phase by which each tone of a digit advances in a block. */
+static int16_t turns[8][2];
 
 /* Sine of x in [-pi, pi] by its series, so that the core needs no libm; exact to 1e-10, which is plenty here. */
 static double sine(double x)
@@ -43,10 +63,10 @@ static double sine(double x)
     return sum;
 }
 
-static int16_t table_value(int phase)
+static int16_t table_value(int amplitude, int phase)
 {
     double turn = (double)(phase % RATE) / RATE;
-    double value = AMPLITUDE * sine((turn < 0.5 ? turn : turn - 1.0) * 6.283185307179586);
+    double value = amplitude * sine((turn < 0.5 ? turn : turn - 1.0) * 6.283185307179586);
     return (int16_t)(value < 0 ? value - 0.5 : value + 0.5);
 }
 
@@ -55,9 +75,13 @@ __attribute__((constructor)) static void fill_tables(void)
     for (int tone = 0; tone < TONES + HARMONICS; tone++) {
         int frequency = tone < TONES ? FREQUENCIES[tone] : 2 * FREQUENCIES[tone - TONES];
         for (int i = 0; i < TONES_BLOCK; i++) {
-            tables[tone][0][i] = table_value(frequency * i + RATE / 4);
-            tables[tone][1][i] = table_value(frequency * i);
+            tables[tone][0][i] = table_value(AMPLITUDE, frequency * i + RATE / 4);
+            tables[tone][1][i] = table_value(AMPLITUDE, frequency * i);
         }
+    }
+    for (int tone = 0; tone < 8; tone++) {
+        turns[tone][0] = table_value(1 << TURN_SHIFT, FREQUENCIES[tone] * TONES_BLOCK + RATE / 4);
+        turns[tone][1] = table_value(1 << TURN_SHIFT, FREQUENCIES[tone] * TONES_BLOCK);
     }
 }
 
@@ -69,12 +93,21 @@ static inline int32_t correlate(const int16_t *restrict a, const int16_t *restri
     return sum;
 }
 
-static inline int64_t power_of(const int16_t *block, int tone)
+static inline int64_t power_from(int64_t real, int64_t imaginary)
 {
-    int64_t real = correlate(block, tables[tone][0]);
-    int64_t imaginary = correlate(block, tables[tone][1]);
     return (real * real + imaginary * imaginary) >> SHIFT;
 }
+
+static int64_t power_of(const int16_t *block, int tone)
+{
+    return power_from(correlate(block, tables[tone][0]), correlate(block, tables[tone][1]));
+}
+
+/* The ten tones in a block. */
+struct spectrum {
+    int32_t real[TONES], imaginary[TONES];
+    int64_t power[TONES];
+};
 
 /* Wide vectors where the processor has them save a third of the detector's time; the sums are the same, bit for bit. */
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
@@ -83,10 +116,13 @@ static inline int64_t power_of(const int16_t *block, int tone)
 #define WIDE
 #endif
 
-WIDE static void powers_of(const int16_t *block, int64_t *power)
+WIDE static void take_spectrum(const int16_t *block, struct spectrum *spectrum)
 {
-    for (int tone = 0; tone < TONES; tone++)
-        power[tone] = power_of(block, tone);
+    for (int tone = 0; tone < TONES; tone++) {
+        spectrum->real[tone] = correlate(block, tables[tone][0]);
+        spectrum->imaginary[tone] = correlate(block, tables[tone][1]);
+        spectrum->power[tone] = power_from(spectrum->real[tone], spectrum->imaginary[tone]);
+    }
 }
 
 static int64_t energy_of(const int16_t *block)
@@ -97,22 +133,23 @@ static int64_t energy_of(const int16_t *block)
     return sum;
 }
 
-/* Index of the tone of a group of four that stands out above the three others, or -1. */
-static int peak_of(const int64_t *power)
+/* Index of the tone of a group of four that stands out above the three others by a factor, or -1. */
+static int peak_of(const int64_t *power, int factor)
 {
     int best = 0;
     for (int i = 1; i < 4; i++)
         if (power[i] > power[best])
             best = i;
     for (int i = 0; i < 4; i++)
-        if (i != best && power[i] * PEAK > power[best])
+        if (i != best && power[i] * factor > power[best])
             return -1;
     return best;
 }
 
-static char digit_of(const int16_t *block, int64_t energy, const int64_t *power)
+static char digit_of(const int16_t *block, int64_t energy, const struct spectrum *spectrum, struct tones_view *view)
 {
-    int row = peak_of(power), column = peak_of(power + 4);
+    const int64_t *power = spectrum->power;
+    int row = peak_of(power, PEAK), column = peak_of(power + 4, PEAK);
     if (row < 0 || column < 0)
         return 0;
     int64_t low = power[row], high = power[4 + column];
@@ -127,7 +164,64 @@ static char digit_of(const int16_t *block, int64_t energy, const int64_t *power)
         harmonics += power_of(block, TONES + row);
     if (harmonics * 100 > (low + high) * HARMONIC_PERCENT)
         return 0;
+    *view = (struct tones_view){
+        .tone = {(int8_t)row, (int8_t)(4 + column)},
+        .real = {spectrum->real[row], spectrum->real[4 + column]},
+        .imaginary = {spectrum->imaginary[row], spectrum->imaginary[4 + column]},
+        .power = {low, high},
+        .energy = energy,
+        .is_sharp = peak_of(power, SHARP) >= 0 && peak_of(power + 4, SHARP) >= 0,
+    };
     return DIGITS[row][column];
+}
+
+/*
+ * How well a tone went on in phase from one block to the next: 200 if its frequency is exact, 100 + 100 cos of the error
+ * else. The geometric mean of the powers is taken for the arithmetic one, which steady powers allow.
+ */
+static int agreement_of(const struct tones_view *before, const struct tones_view *now, int i)
+{
+    int64_t real = before->real[i] >> SHIFT / 2, imaginary = before->imaginary[i] >> SHIFT / 2;
+    int64_t next_real = now->real[i] >> SHIFT / 2, next_imaginary = now->imaginary[i] >> SHIFT / 2;
+    const int16_t *turn = turns[now->tone[i]];
+    int64_t along = ((next_real * real + next_imaginary * imaginary) * turn[0] +
+                     (next_real * imaginary - next_imaginary * real) * turn[1]) >>
+                    TURN_SHIFT;
+    int64_t whole = before->power[i] + now->power[i];
+    return along * 2 + whole > 0 ? (int)((along * 2 + whole) * 100 / whole) : 0;
+}
+
+/* Share in percent of a block's energy that its tones hold; what a frequency off the exact one hides is added. */
+static int share_of(const struct tones_view *view, const int *agreement)
+{
+    int64_t held = view->power[0] * 600 / (400 + agreement[0]) + view->power[1] * 600 / (400 + agreement[1]);
+    return (int)(held * 100 / (view->energy * UNIT));
+}
+
+static int is_tilted(const struct tones_view *view)
+{
+    return view->power[0] > view->power[1] * TILT || view->power[1] > view->power[0] * TILT;
+}
+
+/* Points for the same digit in two blocks in a row; 0 if it did not hold still. */
+static int points_of(const struct tones_view *before, const struct tones_view *now)
+{
+    int agreement[2];
+    if (!before->is_sharp || !now->is_sharp)
+        return 0;
+    for (int i = 0; i < 2; i++) {
+        if (now->power[i] > before->power[i] * STEADY || before->power[i] > now->power[i] * STEADY)
+            return 0;
+        agreement[i] = agreement_of(before, now, i);
+        if (agreement[i] < AGREEMENT_MIN[now->tone[i]])
+            return 0;
+    }
+    int share = share_of(before, agreement), other = share_of(now, agreement);
+    share = other < share ? other : share;
+    for (size_t i = 0; i < sizeof EVIDENCE / sizeof *EVIDENCE; i++)
+        if (share >= EVIDENCE[i].share_percent)
+            return is_tilted(before) || is_tilted(now) ? EVIDENCE[i].points_if_tilted : EVIDENCE[i].points;
+    return 0;
 }
 
 struct sink {
@@ -146,16 +240,25 @@ static int64_t trace_of(int64_t start)
     return start > TONES_BLOCK ? start - TONES_BLOCK : 0;
 }
 
-static void follow_digit(struct tones *state, char seen, int64_t start, int64_t end, struct sink *sink)
+/* Gathers what speaks for the digit that the last blocks showed; view is that of this block if it shows one. */
+static void gather_evidence(struct tones *state, char seen, const struct tones_view *view, int64_t start)
 {
     if (seen != state->candidate) {
         state->candidate = seen;
-        state->hits = 0;
+        state->evidence = 0;
         state->candidate_from = trace_of(start);
+    } else if (seen) {
+        int points = points_of(&state->view, view);
+        int so_far = state->evidence < POINTS_ENOUGH ? state->evidence : POINTS_ENOUGH;
+        state->evidence = points ? so_far + points : 0;
     }
-    if (seen && state->hits < DIGIT_BLOCKS)
-        state->hits++;
-    int is_new = seen && seen != state->digit && state->hits >= DIGIT_BLOCKS;
+    if (seen)
+        state->view = *view;
+}
+
+static void follow_digit(struct tones *state, char seen, int64_t end, struct sink *sink)
+{
+    int is_new = seen && seen != state->digit && state->evidence >= POINTS_ENOUGH;
     if (seen && seen == state->digit) {
         state->misses = 0;
         state->digit_to = end;
@@ -194,17 +297,21 @@ static void take_block(struct tones *state, struct sink *sink)
 {
     int64_t start = state->position - TONES_BLOCK, end = state->position;
     int64_t energy = energy_of(state->block);
+    struct tones_view view;
     char seen = 0;
     int is_fax[2] = {0, 0};
 
     if (energy >= ENERGY_MIN) {
-        int64_t power[TONES];
-        powers_of(state->block, power);
-        seen = digit_of(state->block, energy, power);
+        struct spectrum spectrum;
+        take_spectrum(state->block, &spectrum);
+        seen = digit_of(state->block, energy, &spectrum, &view);
         for (int i = 0; i < 2; i++)
-            is_fax[i] = power[8 + i] * 100 >= energy * UNIT * FAX_PERCENT;
+            is_fax[i] = spectrum.power[8 + i] * 100 >= energy * UNIT * FAX_PERCENT;
     }
-    follow_digit(state, seen, start, end, sink);
+    if (seen)
+        state->seen_to = end;
+    gather_evidence(state, seen, &view, start);
+    follow_digit(state, seen, end, sink);
     for (int i = 0; i < 2; i++)
         follow_fax(state, i, is_fax[i], start, end, sink);
 }

@@ -17,7 +17,7 @@
 #define TONES_ROOM 104
 
 enum tones_kind {
-    TONES_DIGIT_START = 1, /* a digit has been seen in enough blocks to be believed */
+    TONES_DIGIT_START = 1, /* a digit has been seen often and steadily enough to be believed */
     TONES_DIGIT_END = 2,   /* that digit is over */
     TONES_CNG = 3,         /* fax calling tone, at the end of a burst of about 0.5 s */
     TONES_CED = 4          /* fax or modem answering tone, once, when it has lasted 0.5 s */
@@ -35,19 +35,30 @@ struct tones_event {
     int64_t to;
 };
 
+/* What a block showed of the two tones of its digit: row, then column. */
+struct tones_view {
+    int32_t real[2], imaginary[2]; /* correlations with the tone, as counted from the start of the block */
+    int64_t power[2];
+    int64_t energy;                /* of the whole block */
+    int8_t tone[2];                /* index of each */
+    uint8_t is_sharp;              /* both stood out clearly */
+};
+
 /* Opaque to callers, but of known size so that it can be embedded in a leg. */
 struct tones {
     int16_t block[TONES_ROOM]; /* the block being filled, and zeros to a whole number of vectors */
+    struct tones_view view;    /* the last block, while candidate is set */
     int64_t position;          /* samples fed so far */
     int64_t candidate_from;    /* first trace of the candidate */
     int64_t digit_from;        /* first trace of the digit that is on */
     int64_t digit_to;          /* end of the last block in which it was seen */
+    int64_t seen_to;           /* end of the last block in which any digit was seen, 0 if none */
     int64_t fax_from[2];       /* first trace of CNG and CED */
     int64_t fax_to[2];         /* end of the last block in which each was seen */
     int32_t fax_hits[2];       /* blocks of the burst so far */
     int32_t fax_misses[2];     /* consecutive blocks without it */
     int32_t fill;              /* samples in block */
-    int32_t hits;              /* consecutive blocks of the candidate */
+    int32_t evidence;          /* points of the candidate's steady blocks so far */
     int32_t misses;            /* consecutive blocks without the digit that is on */
     char candidate;            /* digit of the last block, 0 if none */
     char digit;                /* digit that is on, 0 if none */
