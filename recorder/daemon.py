@@ -94,7 +94,7 @@ class Daemon:
         self._orders, self._pin_clerk = Clerk("orders"), Clerk("pins")
         self._index = open_index(home, config, is_deferred=True)
         media = config.media
-        is_lockable = can_lock(config.limits.max_calls)
+        is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s)
         self._relay = Relay(
             RelayOptions(
                 address=media.address or config.sip.listen.host,

@@ -65,6 +65,11 @@ def is_dumpable() -> bool:
     return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0))
 
 
+def descriptors_needed(calls: int) -> int:
+    """Return how many descriptors the daemon may have open with so many calls."""
+    return calls * DESCRIPTORS_PER_CALL + DESCRIPTORS_BESIDE
+
+
 def raise_descriptors(calls: int) -> int:
     """Raise the soft limit of descriptors as far as it goes; return it.
 
@@ -74,7 +79,7 @@ def raise_descriptors(calls: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    needed = calls * DESCRIPTORS_PER_CALL + DESCRIPTORS_BESIDE
+    needed = descriptors_needed(calls)
     if needed > hard:
         raise LimitError(
             f"max_calls = {calls} needs {needed} descriptors, the hard limit is {hard}: "
@@ -96,16 +101,22 @@ def lock_memory() -> bool:
     return bool(ctypes.CDLL(None, use_errno=True).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
 
 
-LOCKED_BYTES_PER_CALL = 160 * 1024
-"""Two rings and their presence bits at the default look-back."""
+_RING_MARGIN_S, _TICKS_PER_S = 7, 8000
+"""What `audio.relay` gives a ring beyond the look-back, and the ticks of a second; a test compares."""
 _CAP_IPC_LOCK = 14
 
 
-def can_lock(calls: int) -> bool:
+def locked_bytes_per_call(look_back_s: float) -> int:
+    """Return the memory that the rings of one call lock: bytes and bit planes of two channels, powers of two long."""
+    ticks = 1 << (round((look_back_s + _RING_MARGIN_S) * _TICKS_PER_S) - 1).bit_length()
+    return 2 * (ticks + ticks // 4)
+
+
+def can_lock(calls: int, look_back_s: float) -> bool:
     """Tell whether the audio of so many calls can be kept out of swap; raises the soft limit as far as it goes."""
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
-    if hard == resource.RLIM_INFINITY or hard >= calls * LOCKED_BYTES_PER_CALL:
+    if hard == resource.RLIM_INFINITY or hard >= calls * locked_bytes_per_call(look_back_s):
         return True
     return _may_lock_all()
 

@@ -10,7 +10,7 @@ import typer
 
 from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.config import ConfigError
-from recorder.hygiene import LimitError, forbid_dumps, lock_memory, wipe_freed_memory
+from recorder.hygiene import LimitError, forbid_dumps, lock_memory
 from recorder.logs import log_to_stderr
 from recorder.notices import NoticeError
 from recorder.opening import AlreadyRunningError
@@ -22,7 +22,6 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling t
 
 def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     """Run the daemon: SIP, media, recording. Ends on SIGTERM, reloads on SIGHUP."""
-    wipe_freed_memory()
     from recorder import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
 
     log_to_stderr(is_verbose=verbose)
@@ -36,15 +35,14 @@ def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
 
 def console(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     """Run the console: the pages and the HTTP interface."""
-    wipe_freed_memory()
     from recorder.console.run import ConsoleError, serve  # noqa: PLC0415 - a web framework that other commands need not load
 
-    log_to_stderr(is_verbose=verbose)
-    forbid_dumps()
-    lock_memory()
     place, config = load_home(home)
     if config.console.listen is None:
         fail("the console is off: set listen in [console] of recorder.toml", 2)
+    log_to_stderr(is_verbose=verbose)
+    forbid_dumps()
+    lock_memory()
     try:
         serve(place, config)
     except (ConsoleError, StorageError) as error:

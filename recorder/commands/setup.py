@@ -4,9 +4,10 @@ import getpass
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -32,14 +33,18 @@ from recorder.config import Config, ConfigError, parse_address
 from recorder.domain.access import Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
-from recorder.hygiene import LOCKED_BYTES_PER_CALL, LimitError, can_lock, raise_descriptors
+from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.people import People, PeopleError, count_usable
 from recorder.people_database import AuditNote, open_people
+from recorder.site_check import Finding, Level, check_folders, check_machine, error, warning
 from sip.events import Address
 from storage.errors import StorageError
 from storage.index import Index, sqlite_url
 from storage.keys import EpochKeys, NodeKeys, current_public
+
+MIN_PEOPLE = 2
+"""Accounts that can be used: a second person decides what one alone may not."""
 
 
 def init(
@@ -183,79 +188,75 @@ def _undo(home: Home) -> None:
 
 
 def site_check(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """Look over configuration, keys, messages, limits and people; exit 1 if something keeps it from working."""
+    """Look over configuration, keys, messages, people and the machine; exit 1 if something keeps it from working."""
     place, config = load_home(home)
     findings = list(_findings(place, config))
     if json:
-        print_json(findings)
+        print_json([asdict(finding) for finding in findings])
     else:
-        print_table(findings, [("level", ""), ("what", "Checked"), ("says", "Found")], empty="")
-    if any(finding["level"] == "error" for finding in findings):
+        _print_findings(findings)
+    if any(finding.level is Level.ERROR for finding in findings):
         raise typer.Exit(1)
 
 
-def _findings(home: Home, config: Config) -> Iterator[dict[str, Any]]:
-    def finding(level: str, what: str, says: str) -> dict[str, Any]:
-        return {"level": level, "what": what, "says": says}
+def _print_findings(findings: list[Finding]) -> None:
+    rows = [asdict(finding) for finding in findings]
+    print_table(rows, [("level", ""), ("what", "Checked"), ("says", "Found")], empty="")
+    for finding in findings:
+        if finding.level is not Level.OK:
+            say(f"{finding.level.value}: {finding.what}: {finding.why}; {finding.do}")
 
-    yield finding("ok", "configuration", f"{len(config.extension)} nominated extensions, {len(config.route)} routes")
-    yield from _check_keys(home, finding)
+
+def _findings(home: Home, config: Config) -> Iterator[Finding]:
+    says = f"{len(config.extension)} nominated extensions, {len(config.route)} routes"
+    yield Finding(level=Level.OK, what="configuration", says=f"{says}, times in {config.site.timezone}")
+    yield from _check_keys(home, config)
+    yield from _check_messages(home, config)
+    yield _check_people(home)
+    yield from check_folders(home)
+    yield from check_machine(read_machine(), config)
+
+
+def _check_messages(home: Home, config: Config) -> Iterator[Finding]:
     for name in filter(None, (config.notice.first, config.notice.second)):
+        what = f"message {name}"
         try:
             message = NoticeStore(home.notices).load(name)
-            yield finding("ok", f"message {name}", f"version {message.version}, {message.prompt.duration_s:.1f} s")
-        except NoticeError as error:
-            yield finding("error", f"message {name}", str(error))
-    try:
-        limit = raise_descriptors(config.limits.max_calls)
-        yield finding("ok", "descriptors", f"{limit} are enough for {config.limits.max_calls} calls")
-    except LimitError as error:
-        yield finding("error", "descriptors", str(error))
-    yield _check_memory(config, finding)
-    pairs = (config.media.ports[1] - config.media.ports[0] + 1) // 2
-    if pairs < 2 * config.limits.max_calls:
-        says = f"{pairs} pairs carry {pairs // 2} calls, max_calls is {config.limits.max_calls}"
-        yield finding("warning", "media ports", says)
-    yield _check_people(home, finding)
-    pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
-    if pattern.startswith("|"):
-        yield finding(
-            "warning", "core files", f"the kernel pipes them to {pattern[1:].split()[0]}; the daemon makes none"
-        )
-    swap = [line.split()[0] for line in Path("/proc/swaps").read_text().splitlines()[1:]]
-    if swap:
-        yield finding("warning", "swap", f"{', '.join(swap)}: make sure that it is encrypted")
+        except NoticeError as problem:
+            yield error(what, str(problem), why="nobody is recorded who was not told", do="`recorder notice set`")
+            continue
+        says = f"version {message.version}, {message.prompt.duration_s:.1f} s"
+        yield Finding(level=Level.OK, what=what, says=says)
 
 
-def _check_people(home: Home, finding: Any) -> dict[str, Any]:  # noqa: ANN401
+def _check_people(home: Home) -> Finding:
     if not home.people.exists():
-        return dict(finding("error", "people", f"{home.people} is missing: nobody can sign in"))
+        why = "nobody can sign in"
+        return error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
     people = count_usable(people_of(home))
-    if people < 2:
-        return dict(finding("warning", "people", "one person holds every power; add a second"))
-    return dict(finding("ok", "people", f"{people} accounts"))
+    if people < MIN_PEOPLE:
+        why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"
+        return warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
+    return Finding(level=Level.OK, what="people", says=f"{people} accounts")
 
 
-def _check_keys(home: Home, finding: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a function of two lines above
+def _check_keys(home: Home, config: Config) -> Iterator[Finding]:
     try:
         NodeKeys.load(home.root)
         epoch = current_public(home.root / "keys" / "epochs", datetime.now(UTC))
-        level = "warning" if epoch.is_fallback else "ok"
-        yield finding(level, "keys", f"recordings are sealed to {epoch.month}")
-    except StorageError as error:
-        yield finding("error", "keys", str(error))
-    if home.private_keys.exists():
-        yield finding("warning", "private keys", "they lie on this machine: whoever has it can listen")
-
-
-def _check_memory(config: Config, finding: Any) -> dict[str, Any]:  # noqa: ANN401
-    if not config.media.lock_memory:
-        return dict(finding("warning", "locked memory", "lock_memory is false: audio may reach swap"))
-    if not can_lock(config.limits.max_calls):
-        needed = config.limits.max_calls * LOCKED_BYTES_PER_CALL // 2**20
-        says = f"{config.limits.max_calls} calls lock {needed} MiB: raise LimitMEMLOCK, or audio may reach swap"
-        return dict(finding("warning", "locked memory", says))
-    return dict(finding("ok", "locked memory", "the limit is high enough"))
+    except StorageError as problem:
+        yield error("keys", str(problem), why="nothing can be sealed, so nothing is recorded", do="restore `keys/`")
+    else:
+        says = f"recordings are sealed to {epoch.month}"
+        if epoch.is_fallback:
+            why = "the key holder has made no key for this month"
+            yield warning("keys", says, why=why, do="start the console, which makes the keys of coming months")
+        else:
+            yield Finding(level=Level.OK, what="keys", says=says)
+    if config.storage.private_keys is None and home.private_keys.exists():
+        why = "whoever has this machine can listen to every recording"
+        do = "keep them elsewhere, mounted only while somebody listens: private_keys in [storage]"
+        yield warning("private keys", f"they lie on this machine, in {home.private_keys}", why=why, do=do)
 
 
 # --- messages

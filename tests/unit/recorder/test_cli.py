@@ -202,7 +202,8 @@ def test_site_check_in_json(home: Path) -> None:
     result = run("site-check", "-C", home, "--json")
     findings = json.loads(result.stdout)
     assert {finding["level"] for finding in findings} <= {"ok", "warning", "error"}
-    assert all(finding.keys() == {"level", "what", "says"} for finding in findings)
+    assert all(finding.keys() == {"level", "what", "says", "why", "do"} for finding in findings)
+    assert all(bool(finding["why"] and finding["do"]) == (finding["level"] != "ok") for finding in findings)
     assert result.exit_code == (1 if any(finding["level"] == "error" for finding in findings) else 0)
 
 

@@ -1,0 +1,133 @@
+"""What site-check makes of a machine and a home."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recorder.config import Config, Limits, Media, Pause
+from recorder.home import Home
+from recorder.hygiene import locked_bytes_per_call
+from recorder.machine import Machine, Process, Swap
+from recorder.site_check import Finding, Level, check_folders, check_machine
+
+FIT = Machine(
+    core_pattern="core",
+    suid_dumpable=0,
+    swaps=(),
+    can_hibernate=False,
+    resumes_from=None,
+    processes=(Process(pid=1, name="systemd", arguments=("/sbin/init",)),),
+    packet_sockets=("systemd-network",),
+    memlock_bytes=None,
+    may_lock_all=False,
+    descriptors=20_000,
+    is_clock_synchronised=True,
+    has_glibc=True,
+)
+CONFIG = Config(limits=Limits(max_calls=200), media=Media(ports=(30000, 33999)))
+
+
+def found(what: str, machine: Machine = FIT, config: Config = CONFIG) -> Finding:
+    (finding,) = [one for one in check_machine(machine, config) if one.what == what]
+    return finding
+
+
+def test_a_fit_machine_has_nothing_to_look_at() -> None:
+    findings = list(check_machine(FIT, CONFIG))
+    assert {finding.level for finding in findings} == {Level.OK}
+    assert len({finding.what for finding in findings}) == len(findings) > 10
+
+
+RECORDER = ("/opt/recorder/bin/python", "/opt/recorder/bin/recorder", "run", "--verbose")
+
+
+@pytest.mark.parametrize(
+    ("what", "change", "says"),
+    [
+        ("core files", {"core_pattern": "|/usr/share/apport/apport %p"}, "/usr/share/apport/apport"),
+        ("core files", {"suid_dumpable": 1}, "suid_dumpable is 1"),
+        (
+            "swap",
+            {"swaps": (Swap(name="/dev/sda2", is_safe=False), Swap(name="/dev/dm-0", is_safe=True))},
+            "/dev/sda2:",
+        ),
+        ("hibernation", {"can_hibernate": True, "resumes_from": "/dev/sda3"}, "resume from /dev/sda3"),
+        ("capture", {"processes": (Process(pid=7, name="sngrep"), Process(pid=8, name="sh"))}, "sngrep (process 7)"),
+        ("packet sockets", {"packet_sockets": ("dhclient", "?", "?", "mystery")}, "mystery, 2 of unknown programs"),
+        ("debug logging", {"processes": (Process(pid=9, name="recorder", arguments=RECORDER),)}, "process 9"),
+        ("clock", {"is_clock_synchronised": False}, "not synchronised"),
+        ("freed memory", {"has_glibc": False}, "not glibc"),
+        ("locked memory", {"memlock_bytes": 8 << 20}, "the limit here is 8 MiB"),
+    ],
+)
+def test_a_warning_says_what_and_why_and_what_to_do(what: str, change: dict[str, object], says: str) -> None:
+    finding = found(what, replace(FIT, **change))  # type: ignore[arg-type]
+    assert finding.level is Level.WARNING
+    assert says in finding.says
+    assert finding.why
+    assert finding.do
+    assert found(what).level is Level.OK
+
+
+def test_too_few_descriptors_are_an_error() -> None:
+    finding = found("descriptors", replace(FIT, descriptors=1024))
+    assert finding.level is Level.ERROR
+    assert "1200" in finding.says
+
+
+def test_what_may_be_locked_is_counted_for_the_calls_and_the_look_back() -> None:
+    needed = 200 * locked_bytes_per_call(CONFIG.pause.look_back_s)
+    assert found("locked memory", replace(FIT, memlock_bytes=needed)).level is Level.OK
+    assert found("locked memory", replace(FIT, memlock_bytes=needed - 1)).level is Level.WARNING
+    assert found("locked memory", replace(FIT, memlock_bytes=0, may_lock_all=True)).level is Level.OK
+    longer = replace(CONFIG, pause=Pause(look_back_s=30.0))
+    assert found("locked memory", replace(FIT, memlock_bytes=needed), longer).level is Level.WARNING
+    off = replace(CONFIG, media=Media(ports=(30000, 33999), lock_memory=False))
+    assert found("locked memory", config=off).level is Level.WARNING
+
+
+def test_ports_for_fewer_calls_than_configured() -> None:
+    few = replace(CONFIG, media=Media(ports=(30000, 30399)))
+    assert "carry 100 calls, max_calls is 200" in found("media ports", config=few).says
+    enough = replace(CONFIG, media=Media(ports=(30000, 30799)))
+    assert found("media ports", config=enough).level is Level.OK
+
+
+def test_another_programs_verbose_is_none_of_ours() -> None:
+    other = Process(pid=9, name="rsync", arguments=("rsync", "--verbose", "run"))
+    assert found("debug logging", replace(FIT, processes=(other,))).level is Level.OK
+    quiet = Process(pid=9, name="recorder", arguments=RECORDER[:-1])
+    assert found("debug logging", replace(FIT, processes=(quiet,))).level is Level.OK
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    tmp_path.chmod(0o755)
+    made = Home(tmp_path / "home")
+    for folder in (made.root, made.recordings, made.audit, made.state, made.private_keys):
+        folder.mkdir(mode=0o700)
+    for file in (made.config, made.index, made.people):
+        file.touch(mode=0o600)
+    return made
+
+
+def test_a_home_of_the_owner_alone(home: Home) -> None:
+    assert [finding.level for finding in check_folders(home)] == [Level.OK]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [(".", 0o755), ("index.sqlite", 0o640), ("private", 0o750), ("audit", 0o701)]
+)
+def test_whatever_others_may_touch_is_named_with_its_mode(home: Home, name: str, mode: int) -> None:
+    (home.root / name).chmod(mode)
+    (finding,) = check_folders(home)
+    assert finding.level is Level.WARNING
+    assert f"{name} ({mode:04o})" in finding.says
+
+
+def test_a_folder_above_that_anybody_may_write_to(home: Home) -> None:
+    home.root.parent.chmod(0o777)
+    assert [finding.what for finding in check_folders(home)] == ["permissions", "permissions above"]
+    home.root.parent.chmod(0o1777)
+    assert [finding.what for finding in check_folders(home)] == ["permissions"]
