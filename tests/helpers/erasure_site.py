@@ -1,0 +1,65 @@
+"""A site with one finished recording, and everything that orders, decides and carries out erasures."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from recorder.domain.access import Person, Role
+from recorder.eraser import Eraser
+from recorder.erasing import Books
+from storage.audit import AuditEntry, AuditLog
+from storage.erasures import Erasures
+from storage.index import Index, sqlite_url
+from storage.rows import row_from_json
+from storage.types import RecordingRow
+from tests.helpers.storage_home import ID, Site, row
+
+SECONDS = 5
+ENDED = datetime(2026, 11, 24, 9, 30, SECONDS, tzinfo=UTC)
+OLIVE = Person(name="olive", display_name="Olive Officer", roles=frozenset({Role.OFFICER}))
+MONA = Person(name="mona", display_name="Mona", roles=frozenset({Role.MANAGER}), teams=("Revenues",))
+LEA = Person(name="lea", display_name="Lea", roles=frozenset({Role.TEAM_LEADER}))
+DORA = Person(name="dora", display_name="Dora", roles=frozenset({Role.DPO}))
+
+
+class ErasureSite(Site):
+    """`now` is the clock of both sides; it starts a minute after the call."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.now = ENDED + timedelta(minutes=1)
+        self.index = Index(sqlite_url(self.home / "index.sqlite"))
+        self.erasures = Erasures(self.index)
+        self.audit = AuditLog(self.home / "audit")
+        self.path, finished = self.record(SECONDS)
+        self.row = self.save(path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
+        self.books = Books(
+            index=self.index, erasures=self.erasures, audit=self.audit, vault=self.vault, forgot_s=300.0,
+            now=lambda: self.now,
+        )  # fmt: skip
+        self.eraser = Eraser(
+            vault=self.vault, keys=self.epochs, index=self.index, erasures=self.erasures, audit=self.audit,
+            lock=self.home / "state" / "erasing.lock", now=lambda: self.now,
+        )  # fmt: skip
+
+    def save(self, **changes: Any) -> RecordingRow:
+        """Save the recording's row in the index."""
+        segments = [{"start_s": 0.0, "end_s": float(SECONDS), "kind": "recording", "reason": "", "by": ""}]
+        fields = row(
+            operator="Olive Officer", team="Revenues", ended_at=ENDED.isoformat(), duration_s=float(SECONDS),
+            recorded_s=float(SECONDS), segments=segments,
+        )  # fmt: skip
+        peaks = bytes([40] * 10 * SECONDS)
+        saved = replace(row_from_json({**fields, **changes}), peaks=(peaks, peaks))
+        self.index.save(saved)
+        return saved
+
+    def entries(self, act: str) -> list[AuditEntry]:
+        """Return the audit log's entries of an act, or of every act that begins like this."""
+        return [entry for entry in self.audit.entries() if entry.act.startswith(act)]
+
+    def snapshot(self) -> tuple[bytes, bytes, RecordingRow, int]:
+        """Return what a refusal must leave alone: file, key, row, orders."""
+        key = self.vault.sealed.path(ID, "2026-11").read_bytes()
+        return self.path.read_bytes(), key, self.index.get(ID), len(self.erasures.newest(100))

@@ -1,0 +1,149 @@
+"""Who may have what erased, and who must confirm it: every cell."""
+
+import itertools
+from datetime import UTC, datetime
+
+import pytest
+
+from recorder.domain.access import Act, Allowed, Person, Refused, Role
+from recorder.domain.erasing import (
+    GRACE_S,
+    STATE_AT_ORDER,
+    About,
+    Confirmation,
+    confirmation_for,
+    may_decide,
+    may_order,
+    position_from,
+)
+from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+
+FORGOT_S = 300.0
+CARD, OPT_OUT, OTHER = ErasureKind.CARD_DATA, ErasureKind.OPT_OUT, ErasureKind.OTHER
+
+
+def about(*, is_held: bool = False, since_end_s: float | None = 60.0, team: str = "Revenues") -> About:
+    return About(operator="Olive Officer", extension="2001", team=team, is_held=is_held, since_end_s=since_end_s)
+
+
+def person(
+    name: str, *roles: Role, display: str = "", teams: tuple[str, ...] = (), extension: str | None = None
+) -> Person:
+    return Person(
+        name=name, display_name=display or name.title(), roles=frozenset(roles), teams=teams, extension=extension
+    )
+
+
+OLIVE = person("olive", Role.OFFICER, display="Olive Officer", extension="2001")
+OTTO = person("otto", Role.OFFICER)
+MANAGER = person("mona", Role.MANAGER, teams=("Revenues",))
+STRANGER = person("max", Role.MANAGER, teams=("Benefits",))
+LEAD = person("lea", Role.TEAM_LEADER)
+DPO = person("dora", Role.DPO)
+ICT = person("ian", Role.ICT)
+ADMIN = person("ada", Role.ADMIN)
+MEMBER = person("mel", Role.MEMBER)
+NOBODY = person("nil")
+EVERYBODY = (OLIVE, OTTO, MANAGER, STRANGER, LEAD, DPO, ICT, ADMIN, MEMBER, NOBODY)
+
+#               kind     at most forgot_s, fresh   longer, fresh   at most, stale   longer, stale     held
+CONFIRMATIONS = {
+    CARD:    ("none",          "second_person", "second_person", "second_person", "dpo"),
+    OPT_OUT: ("second_person", "second_person", "second_person", "second_person", "never"),
+    OTHER:   ("second_person", "second_person", "second_person", "second_person", "never"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ErasureKind)
+@pytest.mark.parametrize("length_s", [0.1, FORGOT_S, FORGOT_S + 0.1, 90_000.0])
+@pytest.mark.parametrize("since_end_s", [None, -1.0, 0.0, GRACE_S, GRACE_S + 1, 1e9])
+@pytest.mark.parametrize("is_held", [False, True])
+def test_what_an_order_needs(kind: ErasureKind, length_s: float, since_end_s: float | None, is_held: bool) -> None:
+    is_long = length_s > FORGOT_S
+    is_stale = since_end_s is not None and since_end_s > 900
+    column = 4 if is_held else 2 * is_stale + is_long
+    found = confirmation_for(
+        kind, about(is_held=is_held, since_end_s=since_end_s), length_s=length_s, forgot_s=FORGOT_S
+    )
+    assert found == CONFIRMATIONS[kind][column]
+
+
+def test_the_state_an_order_begins_in() -> None:
+    assert {str(k): str(v) for k, v in STATE_AT_ORDER.items()} == {
+        "none": "confirmed", "second_person": "waiting", "dpo": "waiting",
+    }  # fmt: skip
+    assert Confirmation.NEVER not in STATE_AT_ORDER
+
+
+MAY_FORGET = {"olive", "mona", "lea", "dora"}
+MAY_ERASE = {"mona", "lea", "dora"}
+
+
+@pytest.mark.parametrize("who", EVERYBODY, ids=lambda p: p.name)
+@pytest.mark.parametrize("kind", ErasureKind)
+@pytest.mark.parametrize("act", [Act.FORGOT, Act.ERASE])
+@pytest.mark.parametrize("is_held", [False, True])
+def test_who_may_order(who: Person, kind: ErasureKind, act: Act, is_held: bool) -> None:
+    expected = who.name in (MAY_FORGET if act is Act.FORGOT else MAY_ERASE)
+    expected = expected and (kind is CARD or (act is Act.ERASE and not is_held))
+    found = may_order(who, kind, about(is_held=is_held), act=act, reason="read out the card")
+    assert isinstance(found, Allowed if expected else Refused), found
+
+
+def test_an_erasure_takes_a_reason_and_a_known_team() -> None:
+    assert isinstance(may_order(LEAD, OTHER, about(), act=Act.ERASE, reason=" "), Refused)
+    assert isinstance(may_order(OLIVE, CARD, about(), act=Act.FORGOT, reason=""), Allowed)
+    assert isinstance(may_order(MANAGER, CARD, about(team=""), act=Act.ERASE, reason="card"), Refused)
+    assert isinstance(may_order(LEAD, CARD, about(team=""), act=Act.ERASE, reason="card"), Allowed)
+
+
+def order(kind: ErasureKind, by: str = "olive") -> ErasureOrder:
+    return ErasureOrder(
+        id="0a1b2c3d", recording=RecordingId("20261124T093000Z-2001-0a1b2c"), start_s=0.0, end_s=5.0, kind=kind,
+        ordered_by=by, ordered_at=datetime(2026, 11, 24, tzinfo=UTC), state=ErasureState.WAITING,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("who", EVERYBODY, ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    ("kind", "by", "is_held", "confirm"),
+    [*itertools.product(ErasureKind, ("olive", "mona", "lea", "dora"), (False, True), (False, True))],
+)
+def test_who_may_decide(who: Person, kind: ErasureKind, by: str, is_held: bool, confirm: bool) -> None:
+    of_held = who is DPO and (kind is CARD or not confirm)
+    expected = of_held if is_held else who in (MANAGER, LEAD, DPO)
+    expected = expected and who.name != by
+    found = may_decide(who, order(kind, by), about(is_held=is_held), confirm=confirm)
+    assert isinstance(found, Allowed if expected else Refused), found
+
+
+def test_nobody_decides_on_their_own_call() -> None:
+    boss = person("olga", Role.TEAM_LEADER, display="Olive Officer")
+    at_the_phone = person("petra", Role.DPO, extension="2001")
+    for who in (boss, at_the_phone):
+        assert "own call" in _reason(may_decide(who, order(CARD), about(), confirm=True))
+    assert "yourself" in _reason(may_decide(DPO, order(CARD, "dora"), about(), confirm=True))
+    assert "not yours" in _reason(may_decide(STRANGER, order(CARD), about(), confirm=True))
+    assert "not yours" in _reason(may_decide(MANAGER, order(CARD), about(team=""), confirm=True))
+    assert "DPO" in _reason(may_decide(LEAD, order(CARD), about(is_held=True), confirm=True))
+
+
+def _reason(found: Allowed | Refused) -> str:
+    assert isinstance(found, Refused)
+    return found.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0), ("75.5", 75.5), ("1:15.5", 75.5), ("01:02:03", 3723), (" 9 ", 9), ("90:00", 5400), ("999999", 999_999)],
+)
+def test_positions(text: str, seconds: float) -> None:
+    assert position_from(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1:60", "1:-2", "1:2:3:4", "nan", "inf", "1e5", "x", "1:", ":1", "1;2", "١", "9" * 40, "0x1"]
+)
+def test_no_positions(text: str) -> None:
+    with pytest.raises(ValueError, match="no position"):
+        position_from(text)
