@@ -1,10 +1,12 @@
 """The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage."""
 
+import sys
 from collections.abc import Callable
 
 import typer
 
-from recorder.commands import copies, erase, live, opt_outs, people, records, service, setup, upkeep
+from recorder.commands import copies, erase, live, opt_outs, people, records, reports, service, setup, upkeep
+from recorder.hygiene import wipe_freed_memory
 
 app = typer.Typer(
     name="recorder",
@@ -41,9 +43,16 @@ app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
 app.add_typer(opt_outs.opt_outs, name="opt-outs")
 app.add_typer(live.agents, name="agents")
+app.add_typer(reports.report, name="report")
 app.add_typer(setup.notice, name="notice")
+
+
+LASTING = ("run", "console")
+"""Commands that live for months: what they free must not lie about in their memory."""
 
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:2] and sys.argv[1] in LASTING:
+        wipe_freed_memory()
     app()
