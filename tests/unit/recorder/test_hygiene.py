@@ -1,0 +1,86 @@
+"""What a process does to itself: settings that are read at its start, limits, and what becomes of freed memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recorder.hygiene import (
+    LimitError,
+    descriptors_needed,
+    is_freed_memory_wiped,
+    locked_bytes_per_call,
+    raise_descriptors,
+    wiping_environment,
+)
+from tests.helpers.process_memory import can_search, search
+
+SOURCE = bytes(65 + 7 * i % 26 for i in range(26)) + b"QZJK"
+_CHILD = f"""
+import sys
+sizes = (0, 300, 5000, 90000) * 20
+pieces = [{SOURCE!r}.lower() + b"!" * size for size in sizes]
+pieces += [{SOURCE.decode()!r}.lower() + "!" * size for size in sizes]
+kept = {SOURCE[::-1]!r}.lower()
+del pieces
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_other_tunables_stay_and_ours_win() -> None:
+    made = wiping_environment({"A": "b", "GLIBC_TUNABLES": "glibc.cpu.x=1:glibc.malloc.perturb=0:"})
+    assert made["A"] == "b"
+    assert made["PYTHONMALLOC"] == "malloc"
+    assert made["GLIBC_TUNABLES"] == "glibc.cpu.x=1:glibc.malloc.perturb=255:glibc.malloc.tcache_count=0"
+    assert wiping_environment(made) == made, "a second start would start a third"
+
+
+def test_this_process_knows_whether_it_wipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONMALLOC", raising=False)
+    assert not is_freed_memory_wiped()
+    for name, value in wiping_environment(os.environ).items():
+        monkeypatch.setenv(name, value)
+    assert is_freed_memory_wiped()
+
+
+def test_both_units_set_what_the_program_would_set() -> None:
+    made = wiping_environment({})
+    line = " ".join(f"{name}={value}" for name, value in made.items())
+    for unit in Path("deploy").glob("*.service"):
+        text = unit.read_text()
+        assert f"Environment={line}\n" in text, unit
+        assert "LimitCORE=0\n" in text, unit
+        assert "LimitMEMLOCK=infinity\n" in text, unit
+
+
+@pytest.mark.parametrize("is_wiping", [False, True])
+def test_freed_objects_are_gone_from_memory_when_it_is_wiped(is_wiping: bool) -> None:
+    environment = wiping_environment(os.environ) if is_wiping else {**os.environ, "PYTHONMALLOC": "pymalloc"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        if not can_search(child.pid):
+            child.kill()
+            pytest.skip("the memory of another process may not be read here")
+        needles = {"freed": SOURCE.lower(), "kept": SOURCE[::-1].lower()}
+        found = {hit.needle for hit in search(child.pid, needles)}
+        child.kill()
+    assert "kept" in found, "what is planted is not found: the search shows nothing"
+    assert ("freed" in found) is not is_wiping
+
+
+def test_too_many_calls_for_the_descriptors() -> None:
+    with pytest.raises(LimitError, match="raise LimitNOFILE or lower max_calls"):
+        raise_descriptors(100_000_000)
+    assert descriptors_needed(1000) == 5200
+
+
+def test_locked_memory_grows_in_powers_of_two() -> None:
+    assert locked_bytes_per_call(5.0) == 2 * (131_072 + 32_768)
+    assert locked_bytes_per_call(20.0) == 4 * locked_bytes_per_call(1.0)
