@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from recorder.commands import copies, erase, live, opt_outs, people, records, reports, service, setup, upkeep
+from recorder.commands import copies, erase, forgot, live, opt_outs, people, records, reports, service, setup, upkeep
 from recorder.hygiene import wipe_freed_memory
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "calls": live.calls,
     "pause": live.pause,
     "resume": live.resume,
-    "forgot": live.forgot,
+    "forgot": forgot.forgot,
     "opt-out": opt_outs.opt_out,
     "find": records.find,
     "show": records.show,

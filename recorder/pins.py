@@ -35,7 +35,7 @@ LOCKED_FOR = timedelta(minutes=15)
 
 
 class PinError(Exception):
-    """A PIN was refused when it was set; the message is a sentence without it. Nothing changed."""
+    """A PIN was refused when it was set, or the file cannot be used; a sentence without the PIN. Nothing changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +132,7 @@ class PinFile:
         """Take somebody's PIN away; tell whether they had one.
 
         Raises:
+            PinError: The file is damaged.
             OSError: The file can be neither read nor written.
         """
         content = self._read()
@@ -154,10 +155,11 @@ class PinFile:
 
     def _read(self) -> _Content:
         try:
-            document = json.loads(self._path.read_text())
+            return _content_of(json.loads(self._path.read_text()))
         except FileNotFoundError:
             return _Content(salt=secrets.token_bytes(16), costs=self._costs)
-        return _content_of(document)
+        except (ValueError, KeyError, TypeError) as error:
+            raise PinError(f"{self._path} is damaged: remove it and set every PIN again.") from error
 
     def _write(self, content: _Content, entries: tuple[_Entry, ...]) -> None:
         document = {
@@ -247,7 +249,7 @@ class Pins:
             if owner is not None:
                 self._wrong.take_back(extension)
             return PinAnswer(manager=owner, is_locked=self._wrong.is_locked(extension, self._now()))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, PinError, ValueError):
             self._on_failure()
             return PinAnswer(manager=None, is_locked=False)
 

@@ -81,13 +81,13 @@ def erase(
             _list(index, json=json)
             return
         person = sign_in(place, name, password_file, "erasing")
-        books, eraser = _parts(place, config, index)
+        books, eraser = parts_of(place, config, index)
         try:
             if recording is not None:
                 assert from_ is not None
                 assert to is not None
                 span_s = (_seconds(from_), None if to == "end" else _seconds(to))
-                found = _whole_id(index, recording)
+                found = whole_id(index, recording)
                 if dry_run:
                     row, order = check_order(books, person, found, span_s, kind=_KINDS[kind], reason=reason)
                     _preview(eraser, order, row.id, json=json)
@@ -99,7 +99,7 @@ def erase(
                 order = decide_erasure(books, person, decided, confirm=confirm is not None, reason=reason)
         except ProblemError as error:
             fail(error.detail)
-        _answer(eraser, index, order, json=json)
+        answer(eraser, index, order, json=json)
 
 
 def _list(index: Index, *, json: bool) -> None:
@@ -110,7 +110,8 @@ def _list(index: Index, *, json: bool) -> None:
         print_table(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
 
 
-def _parts(home: Home, config: Config, index: Index) -> tuple[Books, Eraser]:
+def parts_of(home: Home, config: Config, index: Index) -> tuple[Books, Eraser]:
+    """Open what orders are given and carried out with, or leave with a sentence."""
     try:
         vault = Vault(home.root, NodeKeys.load(home.root))
     except StorageError as error:
@@ -138,7 +139,7 @@ def _parts(home: Home, config: Config, index: Index) -> tuple[Books, Eraser]:
     return books, eraser
 
 
-def _whole_id(index: Index, recording: str) -> str:
+def whole_id(index: Index, recording: str) -> str:
     """Return the id that begins like this, if it is one; the rest is said by the rules."""
     try:
         return index.get(recording).id
@@ -175,7 +176,7 @@ def _preview(eraser: Eraser, order: ErasureOrder, recording: str, *, json: bool)
         say("it would wait for a second person")
 
 
-def _answer(eraser: Eraser, index: Index, order: ErasureOrder, *, json: bool) -> None:
+def answer(eraser: Eraser, index: Index, order: ErasureOrder, *, json: bool) -> None:
     """Carry a confirmed order out where the keys are, and say how it stands."""
     queued_because = ""
     if order.state is ErasureState.CONFIRMED:

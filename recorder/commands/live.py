@@ -82,38 +82,6 @@ def resume(
     _act("resume", call, extension, reason, name, password_file, home, json)
 
 
-def forgot(
-    call: CallOption = None,
-    extension: ExtensionOption = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--seconds", metavar="S", min=0.1, max=86_400, help="How far back.", show_default="the whole call so far"
-        ),
-    ] = None,
-    reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Say that you forgot to pause: recording pauses now, and the last seconds are erased for good.
-
-    More seconds than `forgot_s` in the configuration wait for a second person. Until they are gone nobody can play the
-    recording.
-    """
-    one_of(call, extension)
-    found = Home(home.resolve())
-    person = sign_in(found, name, password_file, "what was forgotten")
-
-    def forget(client: LiveClient) -> dict[str, Any]:
-        if extension is not None:
-            return client.forgot_extension(extension, person=person, seconds=seconds, reason=reason)
-        return client.forgot(whole(client, call or ""), person=person, seconds=seconds, reason=reason)
-
-    tell(ask(found, forget), json=json)
-
-
 def _act(
     act: str,
     call: str | None,

@@ -1,5 +1,6 @@
 """Commands for accounts and tokens. The first admin is made by `recorder init`; everybody else by an admin."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +27,8 @@ from recorder.commands.shared import (
 from recorder.domain.access import Act, Role, Scope
 from recorder.home import Home
 from recorder.people import PeopleError
-from recorder.people_database import open_people
+from recorder.people_database import AuditNote, open_people
+from recorder.pins import PinError, PinFile
 from recorder.tokens import TokenError, Tokens
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
@@ -100,16 +102,61 @@ def disable_user(
     actor = _admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     try:
         note = people_of(place).disable(account)
-    except PeopleError as error:
+        had_pin = PinFile(place.pins).remove(account)
+    except (PeopleError, PinError) as error:
         fail(str(error))
-    audit(place, note, actor=actor)
+    except OSError as error:
+        fail(f"{account} is disabled, but its PIN was not removed: {place.pins}: {error.strerror}")
+    audit(place, replace(note, details={**note.details, "had_pin": had_pin}), actor=actor)
     say(f"{account} is disabled")
+
+
+@users.command("pin")
+def set_pin(
+    account: NameArgument,
+    pin_file: Annotated[
+        Path | None, typer.Option("--pin-file", metavar="FILE", help="A file with the PIN, instead of asking for it.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the PIN away.")] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Set the PIN with which a manager grants an opt-out on an officer's phone; people may set their own.
+
+    Works where manager_keys is set in the configuration. 6 to 12 digits.
+    """
+    place, _ = load_home(home)
+    person = sign_in(place, name, password_file, "a PIN")
+    if person.name != account:
+        permit(place, Act.MANAGE_PEOPLE, person, reason="", subject=account, operator=None, details={})
+    manager = people_of(place).find(account)
+    if manager is None:
+        fail(f"There is no account {account!r} in use: see `recorder users list`.")
+    pins = PinFile(place.pins)
+    try:
+        if remove and not pins.remove(account):
+            fail(f"{account} has no PIN.")
+        if not remove:
+            pins.set(manager, read_password(pin_file, f"New PIN of {account}: ", what="PIN"))
+    except PinError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{place.pins}: {error.strerror}")
+    audit(
+        place, AuditNote(act="people.remove_pin" if remove else "people.set_pin", subject=account), actor=person.actor
+    )
+    say(f"{account} has no PIN now" if remove else f"{account} has a new PIN")
 
 
 @users.command("list")
 def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
     """List accounts."""
     place, _ = load_home(home)
+    try:
+        with_pin = PinFile(place.pins).names()
+    except (PinError, OSError) as error:
+        fail(str(error))
     rows = [
         {
             "name": account.person.name,
@@ -117,6 +164,7 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
             "roles": sorted(account.person.roles),
             "teams": list(account.person.teams),
             "extension": account.person.extension,
+            "has_pin": account.person.name in with_pin,
             "is_disabled": account.is_disabled,
             "is_locked": account.locked_until is not None and account.locked_until > utc_now(),
         }

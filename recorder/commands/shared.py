@@ -128,15 +128,15 @@ def os_user() -> str:
         return f"uid:{os.getuid()}"
 
 
-def read_password(path: Path | None, prompt: str) -> str:
-    """Return a password from the first line of a file, or ask for it on the terminal."""
+def read_password(path: Path | None, prompt: str, *, what: str = "password") -> str:
+    """Return a password, or a PIN, from the first line of a file, or ask for it on the terminal."""
     if path is not None:
         try:
             return path.read_text().splitlines()[0]
         except (OSError, UnicodeDecodeError, IndexError) as error:
-            fail(f"{path} holds no password: {getattr(error, 'strerror', None) or 'it is empty or not text'}", 2)
+            fail(f"{path} holds no {what}: {getattr(error, 'strerror', None) or 'it is empty or not text'}", 2)
     if not sys.stdin.isatty():
-        fail("a password is needed: give --password-file FILE", 2)
+        fail(f"a {what} is needed: give --{what.lower()}-file FILE", 2)
     return getpass.getpass(prompt)
 
 
