@@ -16,6 +16,9 @@ KEYS = "0123456789*#ABCD"
 HOLD_NS = 1_500_000_000
 """How long a ``*`` waits for the key that would make it a control sequence."""
 
+SAME_PRESS_NS = 1_000_000_000
+"""A digit that comes by two carriers comes twice within this: in band 38 ms after it began, otherwise at its end."""
+
 _MAX_INFO_BYTES = 256
 
 
@@ -170,26 +173,40 @@ class ControlMatcher:
         return action
 
 
+@dataclass(slots=True)
+class _Press:
+    """One press of a key: when it was first seen, and the carriers that have brought it."""
+
+    at_ns: int
+    carriers: set[str]
+
+
 class CardRule:
     """Counts digits of the caller: ``digits`` within ``within_s`` seconds look like a card number.
 
-    Holds the times of key presses only, never which keys.
+    A press that comes by several carriers (RFC 4733 and in band, in band and SIP INFO) counts once: a carrier's digit
+    belongs to the oldest press of the last second that this carrier has not brought yet. Holds the times of key
+    presses and their carriers only, never which keys.
     """
 
     def __init__(self, *, digits: int = 4, within_s: float = 10.0) -> None:
         if digits < 1 or within_s <= 0:
             raise ValueError(f"at least one digit in a positive time, got {digits} in {within_s} s")
         self._within_ns = round(within_s * 1e9)
-        self._times: deque[int] = deque(maxlen=digits)
+        self._presses: deque[_Press] = deque(maxlen=digits)
 
-    def count(self, now_ns: int) -> bool:
+    def count(self, now_ns: int, carrier: str = "") -> bool:
         """Take one digit at ``now_ns`` (monotonic); True if it makes the rule true, also while it stays true."""
-        self._times.append(now_ns)
-        return len(self._times) == self._times.maxlen and now_ns - self._times[0] <= self._within_ns
+        for press in self._presses:
+            if now_ns - press.at_ns <= SAME_PRESS_NS and carrier not in press.carriers:
+                press.carriers.add(carrier)
+                return False
+        self._presses.append(_Press(now_ns, {carrier}))
+        return len(self._presses) == self._presses.maxlen and now_ns - self._presses[0].at_ns <= self._within_ns
 
     def forget(self) -> None:
         """Start again, as after a resume."""
-        self._times.clear()
+        self._presses.clear()
 
 
 _INFO_CODES = {str(code): key for code, key in enumerate(KEYS)}

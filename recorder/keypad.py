@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from audio.dtmf import CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
+from audio.types import DigitSource
 from recorder.domain import call as table
 from recorder.domain.call import Side
 from recorder.domain.limits import RateLimit
@@ -78,12 +79,12 @@ class Keypad:
         """Count the card rule from nothing again: recording goes on."""
         self._card.forget()
 
-    def digit(self, digit: str | None) -> None:
+    def digit(self, digit: str | None, carrier: DigitSource) -> None:
         """Take a digit of the outside party; its value matters only before the sides are joined."""
         if not self._call.call.was_joined:
             if digit == self._second_key:
                 self._call.apply(table.SecondWanted())
-        elif self._card.count(time.monotonic_ns()):
+        elif self._card.count(time.monotonic_ns(), carrier):
             self._acts.pause_for_card()
 
     def control(self, keys: str) -> None:
@@ -126,7 +127,7 @@ class Keypad:
         return True
 
     def _outside_info(self, digit: str, body: Body) -> None:
-        self.digit(digit)
+        self.digit(digit, DigitSource.INFO)
         if not self._call.mask_card_digits:
             self._call.pass_info(self._call.call.outside, body)
 

@@ -189,7 +189,7 @@ class RecordedCall(LiveCall):
             case SecretEntered() if side is self.call.officer:
                 self._keypad.secret(event.prefix, event.digits if event.is_complete else None)
             case DigitPressed() if side is self.call.outside:
-                self._keypad.digit(event.digit)
+                self._keypad.digit(event.digit, event.source)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
                 self._silence.fell_silent(side)

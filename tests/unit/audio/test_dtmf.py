@@ -26,6 +26,28 @@ def event(code: int, duration: int, *, is_end: bool = False) -> TelephoneEvent:
     return TelephoneEvent(event=code, is_end=is_end, volume=10, duration=duration)
 
 
+def test_a_press_that_comes_by_two_carriers_counts_once() -> None:
+    ms = 1_000_000
+    rule = CardRule(digits=4, within_s=10)
+    for start in (0, 200, 400):  # each in band after 40 ms, and as an event at its end
+        assert not rule.count((start + 40) * ms, "inband")
+        assert not rule.count((start + 150) * ms, "rfc4733")
+    assert rule.count(640 * ms, "inband"), "the fourth press, by whichever carrier comes first"
+
+
+def test_a_held_key_counts_once_and_a_late_carrier_is_a_press_of_its_own() -> None:
+    ms = 1_000_000
+    rule = CardRule(digits=2, within_s=10)
+    assert not rule.count(40 * ms, "inband")
+    assert not rule.count(1040 * ms, "info")
+    assert rule.count(2041 * ms, "rfc4733")
+
+
+def test_presses_by_one_carrier_all_count_however_fast() -> None:
+    rule = CardRule(digits=4, within_s=10)
+    assert [rule.count(moment, "rfc4733") for moment in range(4)] == [False, False, False, True]
+
+
 def test_one_press_of_many_packets_is_one_key() -> None:
     tracker = EventTracker()
     assert tracker.receive(1, 800, event(5, 160)) == [KeyPressed(key="5", timestamp=800)]
