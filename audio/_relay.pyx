@@ -8,6 +8,9 @@ from libc.string cimport memset
 
 import os
 
+cdef extern from "string.h" nogil:
+    void explicit_bzero(void *, size_t)
+
 cdef extern from "core.h" nogil:
     struct core:
         pass
@@ -311,7 +314,7 @@ cdef class Core:
                 count = core_drain_events(self.core, events, EVENTS_AT_ONCE)
             for i in range(count):
                 out.append((events[i].kind, events[i].id, events[i].a, events[i].b, events[i].c))
-        memset(events, 0, sizeof(events))
+        explicit_bzero(events, sizeof(events))
         return out
 
     def leg_statistics(self, int64_t leg):

@@ -11,6 +11,10 @@ GUARD = 1600
 """Ticks after an opening in which a stream that begins is not trusted."""
 SETTLED = 8000
 """Ticks after which the envelope of a stream is trusted: by then a packet with little delay has come."""
+ARRIVALS = 1024
+"""Stretches of arrival time whose positions are remembered."""
+MIN_STRETCH = 80
+"""Ticks of such a stretch at least: 10 ms."""
 
 Span = tuple[int, int]
 
@@ -53,3 +57,32 @@ class ClosedSpans:
         if start < end:
             parts.append((start, end))
         return parts
+
+
+class Arrivals:
+    """Where the payloads that arrived lately went, so that they are found however their timestamps have jumped.
+
+    Args:
+        look_back_ticks: How far back it must reach at least; it reaches twice as far.
+    """
+
+    def __init__(self, look_back_ticks: int) -> None:
+        self._stretch = max(look_back_ticks // (ARRIVALS // 2) + 1, MIN_STRETCH)
+        self._slots: dict[int, tuple[int, int, int]] = {}
+
+    @property
+    def reach(self) -> int:
+        """Return how many ticks back everything is known."""
+        return (ARRIVALS - 1) * self._stretch
+
+    def note(self, here: int, start: int, end: int) -> None:
+        """Remember that a payload for [start, end) arrived at ``here``."""
+        here = max(here, 0)
+        _, low, high = self._slots.get(here // self._stretch, (here, start, end))
+        self._slots[here // self._stretch] = here, min(low, start), max(high, end)
+
+    def since(self, start: int, here: int) -> list[Span]:
+        """Return the positions of what arrived in [start, here], in order of arrival."""
+        first = max(max(start, 0) // self._stretch, here // self._stretch - ARRIVALS + 1)
+        slots = [self._slots[at] for at in sorted(self._slots) if first <= at <= here // self._stretch]
+        return [(low, high) for last, low, high in slots if last >= start]

@@ -7,7 +7,7 @@ CLOCK_MONOTONIC nanoseconds and never go back.
 from dataclasses import dataclass, field
 
 from audio.blocks import Anchor, LostRange, Record, encode_block
-from audio.gate import GUARD, PACKET, SETTLED, ClosedSpans
+from audio.gate import GUARD, PACKET, SETTLED, Arrivals, ClosedSpans
 from audio.ring import Ring
 from audio.timeline import Timeline
 from audio.types import TICKS_PER_S, Channel, Codec
@@ -28,6 +28,7 @@ class _Track:
     """One channel: its time line, its ring, its spans, and the anchors that wait for the next drain."""
 
     ring: Ring
+    arrivals: Arrivals
     timeline: Timeline = field(default_factory=Timeline)
     spans: ClosedSpans = field(default_factory=ClosedSpans)
     closed_from: int = 0
@@ -59,7 +60,7 @@ class ReferenceTap:
         self._look_back = look_back_ticks
         self._masks_digits = mask_left_digits
         self._gather = gather_ticks
-        self._tracks = {channel: _Track(Ring(channel, ring_ticks)) for channel in Channel}
+        self._tracks = {channel: _Track(Ring(channel, ring_ticks), Arrivals(look_back_ticks)) for channel in Channel}
         self._is_closed = is_closed
         self._opened_gate_here: int | None = None
 
@@ -73,11 +74,13 @@ class ReferenceTap:
         """Take one audio packet; an empty payload is no audio."""
         here = self.here(arrival_ns)
         track = self._tracks[channel]
+        envelope = track.timeline.envelope(here)
         placed = track.timeline.place(ssrc, timestamp, len(payload), here) if payload else None
         if placed is None:
             return
         opened = self._opened_gate_here
-        if placed.is_new_epoch and opened is not None and opened <= here < opened + GUARD:
+        has_jumped = placed.is_new_epoch or placed.lead > envelope + PACKET
+        if has_jumped and opened is not None and opened <= here < opened + GUARD:
             self._block(track, here)
         anchor = Anchor(
             channel=channel,
@@ -89,6 +92,8 @@ class ReferenceTap:
         self._note_anchor(track, placed.lead, here, anchor)
         if self._is_closed:
             return
+        if placed.position + len(payload) > track.ring.edge:
+            track.arrivals.note(here, placed.position, placed.position + len(payload))
         first = max(placed.position, track.blocked_until)
         for start, end in track.spans.open_parts(first, placed.position + len(payload)):
             for at in range(start, end):
@@ -108,9 +113,15 @@ class ReferenceTap:
         """Close the gate and erase; returns the position on the call's clock at which it took effect."""
         here = self.here(now_ns)
         for track in self._tracks.values():
-            start = max(here + track.timeline.envelope(here) - erase_ticks, 0)
+            start = here + track.timeline.envelope(here) - erase_ticks
+            if erase_ticks > track.arrivals.reach:
+                start = min(start, track.ring.edge)
+            start = max(start, 0)
             track.closed_from = min(start, track.closed_from) if self._is_closed else start
             track.ring.erase(track.closed_from, FOREVER)
+            for low, high in track.arrivals.since(here - erase_ticks, here):
+                track.spans.add(low, min(high, track.closed_from))
+                track.ring.erase(low, high)
         self._is_closed = True
         return max(here - erase_ticks, 0)
 
@@ -148,7 +159,8 @@ class ReferenceTap:
         here = self.here(now_ns)
         records: list[Record] = []
         for channel, track in self._tracks.items():
-            edge = here + track.timeline.envelope(here) - self._look_back
+            young = track.arrivals.since(here - self._look_back + 1, here)
+            edge = min([here + track.timeline.envelope(here) - self._look_back, *(low for low, _ in young)])
             if is_final:
                 edge = track.timeline.next_pos
             edge = max(edge, track.ring.edge)

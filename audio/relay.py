@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from audio._relay import Core
+from audio.dtmf import KEYS
 from audio.ports import PortPair, PortPool
 from audio.types import (
     TICKS_PER_S,
@@ -31,13 +32,20 @@ from audio.types import (
     Prompt,
     PromptEnded,
     RelayOptions,
+    SecretEntered,
     StreamReanchored,
     TapId,
     TapOptions,
 )
 
-_RING_MARGIN_S = 3.0
-"""What a ring holds beyond the look-back: a writer that is late by so much loses nothing."""
+_RING_MARGIN_S = 7.0
+"""What a ring holds beyond the look-back: a writer that is late by 3 s loses nothing, though packets came 4 s late."""
+
+
+def _unpacked(keys: int) -> str:
+    """Return the keys of an entry: four bits each, how many from bit 48 on."""
+    return "".join(KEYS[keys >> 4 * i & 15] for i in range(keys >> 48))
+
 
 _SOURCES = (DigitSource.RFC4733, DigitSource.INBAND)
 _MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
@@ -49,6 +57,9 @@ _MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
     6: lambda i, a, b, c: StreamReanchored(tap=TapId(i), channel=Channel(a), position=b),
     7: lambda i, a, b, c: AudioLost(tap=TapId(i), channel=Channel(a), start=b, end=c),
     8: lambda i, a, b, c: FaxHeard(leg=LegId(i), kind="ced" if a else "cng"),
+    9: lambda i, a, b, c: SecretEntered(
+        leg=LegId(i), prefix="*" + chr(a), digits=_unpacked(b), is_complete=bool(c & 1), source=_SOURCES[c >> 1]
+    ),
 }
 """How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""
 
@@ -204,7 +215,7 @@ class Relay:
         self._core.dtmf_policy(leg, policy, control, secret)
 
     def detect_tones(self, leg: LegId, is_on: bool) -> None:
-        """Listen for tones in the audio of a leg (G.711 only): digits and fax."""
+        """Listen for tones in the audio of a leg: digits and fax."""
         self._core.detect_tones(leg, is_on)
 
     def send_dtmf(self, leg: LegId, digit: str, duration_ms: int = 160) -> None:

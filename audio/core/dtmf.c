@@ -1,9 +1,9 @@
 /* RFC 4733: events that arrive under the leg's policy, control sequences, replay, and events of our own making. */
 #include <errno.h>
+#include <string.h>
 
 #include "state.h"
 
-#define KEYS "0123456789*#ABCD"
 #define STAR 10
 #define STAR_WAIT_NS (1500 * NS_PER_MS)
 #define EVENT_LOST_END_NS (400 * NS_PER_MS) /* every end packet of an event was lost */
@@ -40,10 +40,10 @@ static void replay(struct leg *from, int code, uint32_t duration_ticks, int64_t 
         queue_digit(from->peer, code, duration_ticks, now);
 }
 
-static void report_digit(struct leg *leg, int code)
+static void report_digit(struct leg *leg, int code, int64_t now)
 {
     int named = leg->policy == DTMF_MASK ? 0 : KEYS[code];
-    report(leg->thread->core, EVENT_DIGIT, leg->id, named, SOURCE_RFC4733, 0);
+    report_at(leg, EVENT_DIGIT, named, SOURCE_RFC4733, 0, now);
 }
 
 /* The star waited in vain, or its leg's rule changed: it goes on after all. */
@@ -53,26 +53,28 @@ void star_release(struct leg *leg, int64_t now)
         return;
     leg->star.is_held = 0;
     replay(leg, STAR, leg->star.duration, now);
-    report_digit(leg, STAR);
+    report_digit(leg, STAR, now);
 }
 
-/* A digit is over; what HOLD_STAR kept back is decided (audio/dtmf.py has the table). */
-static void finish(struct leg *leg, int64_t now)
+/* A digit of a HOLD_STAR leg is over: what was kept back is decided (audio/dtmf.py has the table). */
+static void decide(struct leg *leg, int code, int64_t now)
 {
     struct digit_in *event = &leg->event;
-    event->has_ended = 1;
-    leg->digits++;
-    if (leg->policy != DTMF_HOLD_STAR) {
-        report_digit(leg, event->code);
+    int has_star = leg->star.is_held;
+    if (secret_take(leg, code, SOURCE_RFC4733, now))
+        return;
+    if (has_star && leg->control >> code & 1) {
+        leg->star.is_held = 0;
+        report_at(leg, EVENT_CONTROL, KEYS[code], SOURCE_RFC4733, 0, now);
         return;
     }
-    if (leg->star.is_held && leg->control >> event->code & 1) {
+    if (has_star && leg->secret_keys >> code & 1) {
         leg->star.is_held = 0;
-        report(leg->thread->core, EVENT_CONTROL, leg->id, KEYS[event->code], SOURCE_RFC4733, 0);
+        secret_begin(leg, code, now);
         return;
     }
     star_release(leg, now);
-    if (event->code == STAR && event->is_held) {
+    if (code == STAR && event->is_held) {
         leg->star.is_held = 1;
         leg->star.duration = event->duration;
         leg->star.until_ns = now + STAR_WAIT_NS;
@@ -80,8 +82,23 @@ static void finish(struct leg *leg, int64_t now)
         return;
     }
     if (event->is_held)
-        replay(leg, event->code, event->duration, now);
-    report_digit(leg, event->code);
+        replay(leg, code, event->duration, now);
+    report_digit(leg, code, now);
+}
+
+static void finish(struct leg *leg, int64_t now)
+{
+    int code = leg->event.code;
+    leg->event.has_ended = 1;
+    leg->event.code = 0; /* over, and its identity is its timestamp: the key itself is kept no longer */
+    if (!leg->secret.is_on)
+        leg->digits++;
+    if (leg->policy == DTMF_HOLD_STAR)
+        decide(leg, code, now);
+    else
+        report_digit(leg, code, now);
+    leg->is_secret_near = 0;
+    hold_update(leg, now);
 }
 
 static void pass_event(struct leg *from, const struct packet *packet, uint32_t duration)
@@ -106,7 +123,7 @@ static int is_kept_back(const struct leg *leg, int code)
 {
     if (leg->policy != DTMF_HOLD_STAR)
         return leg->policy != DTMF_PASS;
-    return code == STAR || leg->star.is_held || (leg->peer && digits_are_busy(leg->peer));
+    return code == STAR || leg->star.is_held || leg->secret.is_on || (leg->peer && digits_are_busy(leg->peer));
 }
 
 static void begin(struct leg *leg, const struct packet *packet, int code)
@@ -116,7 +133,11 @@ static void begin(struct leg *leg, const struct packet *packet, int code)
         finish(leg, packet->arrival_ns);
     *event = (struct digit_in){.ssrc = packet->ssrc, .ts = packet->ts, .has_event = 1, .code = (uint8_t)code};
     event->is_held = (uint8_t)is_kept_back(leg, code);
-    leg->keyed.from_ns = packet->arrival_ns;
+    press_begin(&leg->keyed, code, packet->arrival_ns);
+    if (leg->policy == DTMF_HOLD_STAR && leg->star.is_held && leg->secret_keys >> code & 1) {
+        leg->is_secret_near = 1; /* tones that come beside the next events must find the audio held already */
+        hold_update(leg, packet->arrival_ns);
+    }
 }
 
 void receive_event(struct leg *leg, const struct packet *packet)
@@ -124,13 +145,11 @@ void receive_event(struct leg *leg, const struct packet *packet)
     struct digit_in *event = &leg->event;
     if (packet->length < 4) {
         leg->dropped++;
-        if (leg->peer)
-            swallow(leg->peer, packet);
+        hold_swallowed(leg, packet);
         return;
     }
     int code = packet->payload[0], is_end = packet->payload[1] >> 7;
     uint32_t duration = (uint32_t)packet->payload[2] << 8 | packet->payload[3];
-    tap_mask_event(leg, packet, duration);
     int is_key = code < 16, is_held = leg->policy != DTMF_PASS;
     int is_same = event->has_event && event->ssrc == packet->ssrc;
     int is_old = is_same && (int32_t)(packet->ts - event->ts) < 0;
@@ -145,13 +164,13 @@ void receive_event(struct leg *leg, const struct packet *packet)
         }
         event->duration = duration > event->duration ? duration : event->duration;
         event->last_ns = packet->arrival_ns;
-        leg->keyed.code = event->code;
-        leg->keyed.to_ns = packet->arrival_ns;
+        if (!event->has_ended)
+            press_now(&leg->keyed)->to_ns = packet->arrival_ns;
         is_held = event->is_held;
     }
+    tap_mask_event(leg, packet, duration); /* after the prefix of an entry, whose ends may all be lost, is known to be over */
     if (is_held || is_old) {
-        if (leg->peer)
-            swallow(leg->peer, packet);
+        hold_swallowed(leg, packet);
     } else {
         pass_event(leg, packet, duration);
     }
@@ -185,6 +204,7 @@ static int send_event(struct leg *leg, int64_t now)
     payload[2] = (uint8_t)(out->duration >> 8);
     payload[3] = (uint8_t)out->duration;
     send_rtp(leg, payload, 4, leg->media.send_event_pt, is_first, seq, out->ts, out->duration, now);
+    explicit_bzero(payload, 4);
     out->ends_sent += (uint8_t)is_end;
     return 1;
 }
@@ -228,8 +248,10 @@ int64_t digits_tick(struct leg *leg, int64_t now)
         star_release(leg, now);
     if (leg->star.is_held && !is_pressed)
         next = leg->star.until_ns;
-    int64_t sending = send_due(leg, now);
-    return sending < next ? sending : next;
+    int64_t others[] = {secret_tick(leg, is_pressed, now), send_due(leg, now), hold_tick(leg, now)};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        next = others[i] < next ? others[i] : next;
+    return next;
 }
 
 int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control, unsigned secret)
@@ -240,14 +262,19 @@ int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control
     struct leg *leg = leg_lock(core, id, &error);
     if (!leg)
         return error;
+    int64_t now = clock_ns();
+    secret_end(leg, 0, SOURCE_RFC4733, now);
     if (policy != DTMF_HOLD_STAR)
-        star_release(leg, clock_ns());
+        star_release(leg, now);
     leg->policy = (uint8_t)policy;
     leg->control = (uint16_t)control;
     leg->secret_keys = (uint16_t)secret;
     leg->sounded_star_ns = NEVER;
+    leg->is_secret_near = 0;
+    hold_update(leg, now);
+    error = leg->is_holding && !leg->hold ? -ENOMEM : 0;
     thread_unlock(leg->thread);
-    return 0;
+    return error;
 }
 
 int core_send_dtmf(struct core *core, int64_t id, int digit, int duration_ms)

@@ -19,6 +19,17 @@ void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int6
     pthread_mutex_unlock(&core->events_lock);
 }
 
+#define REPORT_NS (40 * NS_PER_MS)   /* 25 keys a second */
+#define BURST_NS (2000 * NS_PER_MS)  /* 50 at once */
+
+void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int64_t c, int64_t now)
+{
+    if (leg->reports_ns > now + BURST_NS) /* a flood: these keys are counted and silenced like any other */
+        return;
+    leg->reports_ns = (leg->reports_ns > now ? leg->reports_ns : now) + REPORT_NS;
+    report(leg->thread->core, kind, leg->id, a, b, c);
+}
+
 int core_event_fd(const struct core *core)
 {
     return core->event_fd;

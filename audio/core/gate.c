@@ -57,15 +57,71 @@ static void erase(struct channel *channel, int64_t start, int64_t end)
     ring_zero(&channel->ring, start > channel->edge ? start : channel->edge, end < limit ? end : limit);
 }
 
+/* Notes where a payload goes that has arrived while the gate was open. */
+void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, int64_t start, int64_t end)
+{
+    if (end <= channel->edge)
+        return;
+    here = here > 0 ? here : 0;
+    struct arrivals *slot = &channel->arrivals[here / tap->stretch % ARRIVALS];
+    if (slot->start == slot->end || slot->last_here / tap->stretch != here / tap->stretch)
+        *slot = (struct arrivals){here, start, end};
+    slot->last_here = here;
+    slot->start = start < slot->start ? start : slot->start;
+    slot->end = end > slot->end ? end : slot->end;
+}
+
+/* The next stretch, from the one that *at is in, with something that arrived in [from, here]; NULL: no more. */
+static const struct arrivals *next_arrivals(const struct tap *tap, const struct channel *channel, int64_t *at, int64_t from,
+                                            int64_t here)
+{
+    for (; *at <= here / tap->stretch; ++*at) {
+        const struct arrivals *slot = &channel->arrivals[*at % ARRIVALS];
+        if (slot->start == slot->end || slot->last_here / tap->stretch != *at || slot->last_here < from)
+            continue;
+        ++*at;
+        return slot;
+    }
+    return NULL;
+}
+
+static int64_t first_stretch(const struct tap *tap, int64_t from, int64_t here)
+{
+    int64_t first = from > 0 ? from / tap->stretch : 0, oldest = here / tap->stretch - (ARRIVALS - 1);
+    return first > oldest ? first : oldest;
+}
+
+int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t here)
+{
+    int64_t edge = here + envelope(channel, here) - tap->look_back, from = here - tap->look_back + 1;
+    int64_t at = first_stretch(tap, from, here);
+    for (const struct arrivals *slot; (slot = next_arrivals(tap, channel, &at, from, here));)
+        edge = slot->start < edge ? slot->start : edge;
+    return edge;
+}
+
+/* Erases, wherever timestamps have put it, what arrived in [from, here]. */
+static void erase_arrived(struct tap *tap, struct channel *channel, int64_t from, int64_t here)
+{
+    int64_t at = first_stretch(tap, from, here);
+    for (const struct arrivals *slot; (slot = next_arrivals(tap, channel, &at, from, here));) {
+        spans_add(&channel->spans, slot->start, slot->end < channel->closed_from ? slot->end : channel->closed_from);
+        erase(channel, slot->start, slot->end);
+    }
+}
+
 void gate_shut(struct tap *tap, int64_t here, int64_t back)
 {
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         int64_t start = here + envelope(channel, here) - back;
+        if (back > (ARRIVALS - 1) * tap->stretch) /* what came when is known no more: all that is held goes */
+            start = start < channel->edge ? start : channel->edge;
         start = start > 0 ? start : 0;
         if (!tap->is_closed || start < channel->closed_from)
             channel->closed_from = start;
         erase(channel, channel->closed_from, INT64_MAX);
+        erase_arrived(tap, channel, here - back, here);
     }
     tap->is_closed = 1;
 }

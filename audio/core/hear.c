@@ -4,10 +4,11 @@
 
 #include "state.h"
 
-#define KEYS "0123456789*#ABCD"
 #define STAR 10
 #define STAR_WAIT_NS (1500 * NS_PER_MS)
 #define SAME_PRESS_NS (200 * NS_PER_MS)
+#define ECHO_NS (600 * NS_PER_MS)     /* after a tone of the caller's the same on the officer's leg is its echo */
+#define ECHO_LEAD_NS (80 * NS_PER_MS) /* a tone that seems to begin so much earlier may still be one */
 #define LONGEST_GAP 80000 /* ticks; a larger step of the timestamp is a new clock, not silence */
 #define LATEST (-8000)
 #define MAX_EVENTS (4 + MAX_PACKET / TONES_BLOCK)
@@ -19,45 +20,98 @@ int digit_code(int digit)
     return at ? (int)(at - KEYS) : -1;
 }
 
+struct heard *press_now(struct presses *presses)
+{
+    return &presses->list[presses->newest];
+}
+
+void press_begin(struct presses *presses, int code, int64_t from_ns)
+{
+    presses->newest = (presses->newest + 1) % RECENT_PRESSES;
+    *press_now(presses) = (struct heard){code, from_ns, from_ns};
+}
+
+void presses_forget(struct presses *presses, int64_t before_ns)
+{
+    for (int i = 0; i < RECENT_PRESSES; i++)
+        if (presses->list[i].to_ns < before_ns)
+            presses->list[i] = (struct heard){-1, INT64_MIN / 2, INT64_MIN / 2};
+}
+
+/* One key that came as a tone and as event packets. */
 static int is_same_press(const struct heard *a, const struct heard *b)
 {
     return a->code == b->code && a->from_ns <= b->to_ns + SAME_PRESS_NS && b->from_ns <= a->to_ns + SAME_PRESS_NS;
 }
 
-/* The officer's telephone hears the caller's tone: not a key of the officer's. */
-static int is_echo(const struct leg *leg)
+static int has_echo(const struct presses *caller, const struct heard *officer)
+{
+    for (int i = 0; i < RECENT_PRESSES; i++) {
+        const struct heard *press = &caller->list[i];
+        if (press->code == officer->code && press->from_ns - ECHO_LEAD_NS <= officer->from_ns &&
+            officer->from_ns <= press->to_ns + ECHO_NS)
+            return 1;
+    }
+    return 0;
+}
+
+/* The officer's telephone hears the caller's tone: not a key of the officer's (audio/dtmf.py, is_echo). */
+static int is_echo(const struct leg *leg, const struct heard *officer)
 {
     const struct leg *left = leg->tap && leg->channel == RIGHT ? leg->tap->legs[LEFT] : NULL;
-    return left && (is_same_press(&leg->sounded, &left->sounded) || is_same_press(&leg->sounded, &left->keyed));
+    return left && (has_echo(&left->sounded, officer) || has_echo(&left->keyed, officer));
 }
 
-static void digit_heard(struct leg *leg)
+/* The tone would end a control sequence or a secret prefix that a star in band has begun. */
+static int is_second(const struct leg *leg, const struct heard *tone)
 {
-    struct core *core = leg->thread->core;
-    int code = leg->sounded.code;
-    if (is_same_press(&leg->sounded, &leg->keyed) || is_echo(leg))
+    return leg->policy == DTMF_HOLD_STAR && leg->sounded_star_ns != NEVER &&
+           tone->from_ns - leg->sounded_star_ns <= STAR_WAIT_NS;
+}
+
+static void digit_heard(struct leg *leg, int64_t now)
+{
+    const struct heard tone = *press_now(&leg->sounded);
+    if (is_same_press(&tone, press_now(&leg->keyed)) || is_echo(leg, &tone))
         return; /* reported by its event packets, or somebody else's */
+    if (secret_take(leg, tone.code, SOURCE_INBAND, now))
+        return;
     leg->digits++;
-    int is_second = leg->sounded_star_ns != NEVER && leg->sounded.from_ns - leg->sounded_star_ns <= STAR_WAIT_NS;
+    int ends_sequence = is_second(leg, &tone);
     leg->sounded_star_ns = NEVER;
-    if (leg->policy == DTMF_HOLD_STAR && is_second && leg->control >> code & 1) {
-        report(core, EVENT_CONTROL, leg->id, KEYS[code], SOURCE_INBAND, 0);
+    if (ends_sequence && leg->control >> tone.code & 1) {
+        report_at(leg, EVENT_CONTROL, KEYS[tone.code], SOURCE_INBAND, 0, now);
         return;
     }
-    if (code == STAR)
-        leg->sounded_star_ns = leg->sounded.to_ns;
-    report(core, EVENT_DIGIT, leg->id, leg->policy == DTMF_MASK ? 0 : KEYS[code], SOURCE_INBAND, 0);
+    if (ends_sequence && leg->secret_keys >> tone.code & 1) {
+        secret_begin(leg, tone.code, now);
+        return;
+    }
+    if (tone.code == STAR)
+        leg->sounded_star_ns = tone.to_ns;
+    report_at(leg, EVENT_DIGIT, leg->policy == DTMF_MASK ? 0 : KEYS[tone.code], SOURCE_INBAND, 0, now);
 }
 
-/* Notes when a tone sounded, and silences the part of it that is known so far. */
+/* Notes how long a tone has sounded, and silences the part of it that is known so far. */
 static void note_tone(struct leg *leg, int digit, int64_t from, int64_t to, int64_t arrival_ns)
 {
-    leg->sounded.code = digit_code(digit);
-    leg->sounded.from_ns = arrival_ns - (leg->tones.position - from) * NS_PER_TICK;
-    leg->sounded.to_ns = arrival_ns - (leg->tones.position - to) * NS_PER_TICK;
+    struct heard *press = press_now(&leg->sounded);
+    press->code = digit_code(digit);
+    press->from_ns = arrival_ns - (leg->tones.position - from) * NS_PER_TICK;
+    press->to_ns = arrival_ns - (leg->tones.position - to) * NS_PER_TICK;
     if (leg->has_tone_shift)
-        tap_mask_left(leg, from + leg->tone_shift - DIGIT_MARGIN_TICKS, to + leg->tone_shift + DIGIT_MARGIN_TICKS,
+        tap_mask_tone(leg, from + leg->tone_shift - DIGIT_MARGIN_TICKS, to + leg->tone_shift + DIGIT_MARGIN_TICKS,
                       arrival_ns);
+}
+
+/* The key after which secret ones may follow: its own end is known too late to hold what comes next. */
+static void look_out(struct leg *leg, int64_t now)
+{
+    const struct heard *tone = press_now(&leg->sounded);
+    if (!is_second(leg, tone) || !(leg->secret_keys >> tone->code & 1))
+        return;
+    leg->is_secret_near = 1;
+    hold_update(leg, now);
 }
 
 static void take_events(struct leg *leg, const struct tones_event *events, int count, int64_t arrival_ns)
@@ -68,21 +122,54 @@ static void take_events(struct leg *leg, const struct tones_event *events, int c
             report(leg->thread->core, EVENT_FAX, leg->id, event->kind == TONES_CED, 0, 0);
             continue;
         }
+        if (event->kind == TONES_DIGIT_START)
+            press_begin(&leg->sounded, -1, arrival_ns);
         note_tone(leg, event->digit, event->from, event->to, arrival_ns);
-        if (event->kind == TONES_DIGIT_END)
-            digit_heard(leg);
+        if (event->kind == TONES_DIGIT_START) {
+            look_out(leg, arrival_ns);
+            continue;
+        }
+        digit_heard(leg, arrival_ns);
+        leg->is_secret_near = 0;
+        hold_update(leg, arrival_ns);
     }
 }
 
-void hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position)
+static void linear_of(struct leg *leg, const struct packet *packet, int16_t *samples)
+{
+    if (leg->media.codec == CODEC_G722) {
+        g722_decode_low(&leg->decoder, packet->payload, packet->length, samples);
+        return;
+    }
+    const int16_t *linear = g711_linear[leg->media.codec == CODEC_PCMA];
+    for (int i = 0; i < packet->length; i++)
+        samples[i] = linear[packet->payload[i]];
+}
+
+/* The stream has stopped: ends what sounds, and keeps none of its samples. */
+void hear_no_more(struct leg *leg, int64_t now)
+{
+    struct tones_event events[MAX_EVENTS];
+    int count = tones_skip(&leg->tones, 8 * TONES_BLOCK, events, MAX_EVENTS);
+    take_events(leg, events, count, now);
+    explicit_bzero(events, sizeof *events * (size_t)count);
+    explicit_bzero(&leg->decoder, sizeof leg->decoder);
+    leg->has_tone_stream = leg->has_tone_shift = 0;
+}
+
+int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position)
 {
     struct tones_event events[MAX_EVENTS];
     int16_t *samples = leg->thread->samples;
     int32_t gap = (int32_t)(packet->ts - leg->tone_next_ts);
     int is_new = !leg->has_tone_stream || leg->tone_ssrc != packet->ssrc || gap > LONGEST_GAP || gap < LATEST;
     if (!is_new && gap < 0)
-        return; /* late or double: the detector has passed it */
-    if (!is_new && gap > 0)
+        return 0; /* late or double: the detector has passed it */
+    if (is_new || gap > 0)
+        hold_cut(leg);
+    if (is_new)
+        g722_init(&leg->decoder);
+    else if (gap > 0)
         take_events(leg, events, tones_skip(&leg->tones, gap, events, MAX_EVENTS), packet->arrival_ns);
     leg->has_tone_stream = 1;
     leg->tone_ssrc = packet->ssrc;
@@ -91,15 +178,15 @@ void hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int
         leg->tone_shift = position - leg->tones.position;
         leg->has_tone_shift = 1;
     }
-    const int16_t *linear = g711_linear[leg->media.codec == CODEC_PCMA];
-    for (int i = 0; i < packet->length; i++)
-        samples[i] = linear[packet->payload[i]];
+    linear_of(leg, packet, samples);
     int count = tones_feed(&leg->tones, samples, (size_t)packet->length, events, MAX_EVENTS);
     take_events(leg, events, count, packet->arrival_ns);
     if (leg->tones.digit) /* a key held for long is silenced as it goes, before the writer takes it */
         note_tone(leg, leg->tones.digit, leg->tones.digit_from, leg->tones.digit_to, packet->arrival_ns);
-    if (leg->tap)
-        explicit_bzero(samples, sizeof *samples * (size_t)packet->length);
+    explicit_bzero(samples, sizeof *samples * (size_t)packet->length);
+    if (count)
+        explicit_bzero(events, sizeof events);
+    return 1;
 }
 
 int core_detect_tones(struct core *core, int64_t id, int is_on)
@@ -112,7 +199,11 @@ int core_detect_tones(struct core *core, int64_t id, int is_on)
         tones_init(&leg->tones);
         leg->has_tone_stream = leg->has_tone_shift = 0;
     }
+    if (!is_on)
+        explicit_bzero(&leg->tones, sizeof leg->tones);
     leg->hears_tones = (uint8_t)is_on;
+    hold_update(leg, clock_ns());
+    error = leg->is_holding && !leg->hold ? -ENOMEM : 0;
     thread_unlock(leg->thread);
-    return 0;
+    return error;
 }

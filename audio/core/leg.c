@@ -10,6 +10,7 @@
 #define MAX_SLOTS 0xFFFF
 #define MAX_DROPOUT 3000 /* RFC 3550 appendix A.1: a larger step is a restart, not loss */
 #define MAX_MISORDER 100
+#define FORGET_NS (2000 * NS_PER_MS) /* what was keyed, and the last samples of a stream that has stopped */
 
 /* The peer may be sent to now. */
 int leg_can_hear(const struct leg *leg)
@@ -72,7 +73,8 @@ static int leg_attach(struct leg *leg, int rtp_fd, int rtcp_fd)
     leg->out.seq = random.seq;
     leg->out.ts = random.ts;
     leg->remote_lost = -1;
-    leg->keyed.code = leg->sounded.code = -1;
+    presses_forget(&leg->keyed, NEVER);
+    presses_forget(&leg->sounded, NEVER);
     leg->sounded_star_ns = NEVER;
     for (size_t i = 0; i < sizeof random.cname; i++) { /* RFC 7022: names no host */
         leg->cname[2 * i] = "0123456789abcdef"[random.cname[i] >> 4];
@@ -103,6 +105,8 @@ static void unbridge(struct leg *leg)
 {
     if (!leg->peer)
         return;
+    hold_drop(leg);
+    hold_drop(leg->peer);
     leg->peer->out.is_switching = leg->out.is_switching = 1;
     leg->peer->peer = NULL;
     leg->peer = NULL;
@@ -113,8 +117,10 @@ void leg_detach(struct leg *leg)
 {
     struct thread *thread = leg->thread;
     prompt_end(leg, 0);
+    secret_end(leg, 0, SOURCE_RFC4733, clock_ns());
     unbridge(leg);
     tap_detach_leg(leg);
+    hold_free(leg);
     for (struct leg **link = &thread->active; *link; link = &(*link)->next_active)
         if (*link == leg) {
             *link = leg->next_active;
@@ -157,6 +163,10 @@ int core_update_leg(struct core *core, int64_t id, const struct leg_media *media
         return error;
     if (!leg->is_configured || leg->media.sends != media->sends || leg->media.codec != media->codec)
         leg->out.is_switching = 1;
+    if (leg->media.codec != media->codec) {
+        hold_drop(leg);
+        leg->has_tone_stream = 0;
+    }
     if (!leg->is_configured || leg->media.receives != media->receives) {
         leg->last_arrival_ns = clock_ns(); /* silence counts from here */
         leg->has_stopped = 0;
@@ -208,6 +218,7 @@ int core_mute(struct core *core, int64_t id, int is_muted)
     if (!leg)
         return error;
     leg->is_muted = (uint8_t)is_muted;
+    hold_drop(leg);
     if (leg->peer)
         leg->peer->out.is_switching = 1;
     thread_unlock(leg->thread);
@@ -298,9 +309,11 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
 {
     int64_t position = 0;
     int is_placed = leg->tap && tap_receive(leg, packet, &position);
-    if (leg->hears_tones && leg->media.codec != CODEC_G722)
-        hear_audio(leg, packet, is_placed, position);
-    forward_audio(leg, packet); /* last: it writes over the packet */
+    int is_heard = leg->hears_tones && hear_audio(leg, packet, is_placed, position);
+    if (leg->is_holding)
+        hold_audio(leg, packet, is_heard);
+    else
+        forward_audio(leg, packet); /* last: it writes over the packet */
 }
 
 /* One packet, from a socket or injected; data is the thread's buffer. */
@@ -328,8 +341,8 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
         receive_event(leg, &packet);
     else if (packet.length > 0)
         receive_audio(leg, &packet);
-    else if (leg->peer)
-        swallow(leg->peer, &packet); /* a keep-alive */
+    else
+        hold_swallowed(leg, &packet); /* a keep-alive */
 }
 
 /* Takes one datagram; epoll is level-triggered and comes back for more. */
@@ -344,7 +357,6 @@ void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
                               MSG_DONTWAIT, &source.at.any, &source.length);
     if (length < 0)
         return;
-    int is_tapped = leg->tap != NULL;
     if (length > MAX_PACKET || !is_from_peer(leg, is_rtcp, &source)) {
         leg->dropped++;
         thread->counters.dropped++;
@@ -353,8 +365,7 @@ void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
     } else {
         receive_rtp(leg, thread->buffer, (int)length, now);
     }
-    if (is_tapped)
-        explicit_bzero(thread->buffer, (size_t)length);
+    explicit_bzero(thread->buffer, (size_t)length);
 }
 
 static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns, int is_rtcp)
@@ -387,6 +398,10 @@ int core_inject_rtcp(struct core *core, int64_t id, const uint8_t *packet, size_
 /* Four times a second: own RTCP, and silence where there should be media. */
 void leg_house(struct leg *leg, int64_t now)
 {
+    presses_forget(&leg->keyed, now - FORGET_NS);
+    presses_forget(&leg->sounded, now - FORGET_NS);
+    if (leg->has_tone_stream && now - leg->last_arrival_ns > FORGET_NS)
+        hear_no_more(leg, now);
     if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns)
         send_rtcp(leg, now);
     if (!leg->peer || !leg->is_configured || !leg->media.receives || leg->has_stopped)

@@ -15,8 +15,9 @@ void prompt_end(struct leg *leg, int is_complete)
         return;
     int64_t due = (int64_t)(prompt->length / FRAME_TICKS);
     report(leg->thread->core, EVENT_PROMPT, leg->id, prompt->tag, prompt->sent, due * 2 + (is_complete && prompt->is_whole));
+    explicit_bzero(prompt->audio, prompt->length);
     free(prompt->audio);
-    memset(prompt, 0, sizeof *prompt);
+    explicit_bzero(prompt, sizeof *prompt);
     leg->out.is_switching = 1;
 }
 
@@ -36,7 +37,9 @@ static int send_frame(struct leg *leg, int64_t now)
     int is_switch = stream_align(out, FROM_PROMPT, 0, 0, 0, now);
     uint16_t seq = is_switch ? out->seq_offset : (uint16_t)(out->seq + 1);
     uint32_t ts = is_switch ? out->ts_offset : out->ts + FRAME_TICKS;
-    return send_rtp(leg, payload, FRAME_TICKS, leg->media.send_pt, is_switch, seq, ts, FRAME_TICKS, now);
+    int is_sent = send_rtp(leg, payload, FRAME_TICKS, leg->media.send_pt, is_switch, seq, ts, FRAME_TICKS, now);
+    explicit_bzero(payload, FRAME_TICKS);
+    return is_sent;
 }
 
 /* Sends what is due by now; when the leg wants to be called again, NEVER if nothing plays. */

@@ -18,6 +18,8 @@
 #define MAX_PACKET 2048            /* more than any RTP packet that fits an Ethernet frame; longer ones are dropped */
 #define RTP_HEADER 12
 #define DIGIT_MARGIN_TICKS 1600    /* silenced either side of a caller's digit: 200 ms */
+#define KEYS "0123456789*#ABCD"    /* by event code, RFC 4733 section 3.2 */
+#define SECRET_KEYS 12             /* of an entry behind a secret prefix */
 
 enum codec { CODEC_PCMU = 0, CODEC_PCMA = 8, CODEC_G722 = 9 };
 enum channel_side { LEFT = 0, RIGHT = 1 };
@@ -96,10 +98,22 @@ struct star {
     int64_t until_ns;
 };
 
-/* What was pressed last on a leg, to tell echoes and doubles. */
 struct heard {
-    int code; /* -1: nothing yet */
+    int code; /* -1: nothing */
     int64_t from_ns, to_ns;
+};
+
+#define RECENT_PRESSES 8 /* as many as fit the time in which an echo counts */
+/* What was pressed lately on a leg, to tell echoes and doubles; forgotten after two seconds. */
+struct presses {
+    struct heard list[RECENT_PRESSES];
+    int newest;
+};
+
+/* Keys behind a secret prefix, until "#". */
+struct secret {
+    uint8_t is_on, prefix, has_star, is_spoiled, count, keys[SECRET_KEYS];
+    int64_t until_ns;
 };
 
 /* The lower sub-band decoder of G.722: scale factor, predictor and its memory. */
@@ -126,7 +140,7 @@ struct leg {
     struct leg *peer;
     struct tap *tap;
     int channel;
-    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched;
+    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched, is_holding, is_secret_near;
     uint8_t policy;
     uint16_t control, secret_keys;
     struct leg_media media;
@@ -141,13 +155,17 @@ struct leg {
     struct star star;
     struct digit_out digits_out;
     struct prompt prompt;
-    struct heard keyed, sounded; /* by RFC 4733, in band */
+    struct presses keyed, sounded; /* by RFC 4733, in band */
+    struct secret secret;
+    struct hold *hold;             /* audio that waits for the detector; NULL: none waits */
+    int64_t reports_ns;            /* when the keys reported so far would all have been due */
     int64_t sounded_star_ns;     /* end of an in-band star that may begin a control sequence; NEVER: none */
     struct leg *next_active;
     uint32_t tone_ssrc, tone_next_ts;
     int64_t tone_shift; /* position on the tap minus offset in the detector */
     uint8_t has_tone_stream, has_tone_shift;
     struct tones tones;
+    struct g722 decoder;
     char cname[25];
 };
 
@@ -165,6 +183,12 @@ struct ring {
     uint8_t *bytes;
     uint64_t *low, *high;
     int64_t ticks; /* a power of two */
+};
+
+#define ARRIVALS 1024
+/* Where the payloads of one short stretch of arrival went: what came lately is known even where timestamps jump. */
+struct arrivals {
+    int64_t last_here, start, end; /* of the newest; positions, empty when equal */
 };
 
 #define MAX_ANCHORS 32
@@ -189,6 +213,7 @@ struct channel {
     struct anchor candidate, anchors[MAX_ANCHORS];
     int64_t window_here;
     int anchor_count;
+    struct arrivals arrivals[ARRIVALS];
 };
 
 struct tap {
@@ -196,7 +221,7 @@ struct tap {
     int slot;
     struct thread *thread;
     struct leg *legs[2];
-    int64_t opened_ns, look_back;
+    int64_t opened_ns, look_back, stretch; /* ticks of arrival in one of the channels' arrivals */
     int64_t gate_opened_here; /* when the gate was opened last, on the call's clock; INT64_MIN: never */
     uint8_t is_closed, mask_left_digits;
     void *memory;
@@ -247,6 +272,8 @@ struct thread *thread_of(struct core *core, int64_t id);
 
 /* events.c */
 void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int64_t b, int64_t c);
+/* The same for keys, of which a leg may report no more than fingers can press. */
+void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int64_t c, int64_t now);
 
 /* remote.c */
 int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source);
@@ -278,9 +305,28 @@ int64_t digits_tick(struct leg *leg, int64_t now);
 int digits_are_busy(const struct leg *leg);
 void star_release(struct leg *leg, int64_t now);
 
+/* hold.c */
+void hold_audio(struct leg *leg, const struct packet *packet, int is_heard);
+void hold_swallowed(struct leg *leg, const struct packet *packet);
+void hold_update(struct leg *leg, int64_t now);
+void hold_cut(struct leg *leg);
+void hold_drop(struct leg *leg);
+void hold_free(struct leg *leg);
+int64_t hold_tick(struct leg *leg, int64_t now);
+
+/* secret.c */
+void secret_begin(struct leg *leg, int code, int64_t now);
+void secret_end(struct leg *leg, int is_complete, enum digit_source source, int64_t now);
+int secret_take(struct leg *leg, int code, enum digit_source source, int64_t now);
+int64_t secret_tick(struct leg *leg, int is_pressed, int64_t now);
+
 /* hear.c */
-void hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position);
+int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position); /* 0: it has passed */
+void hear_no_more(struct leg *leg, int64_t now);
 int digit_code(int digit);
+void press_begin(struct presses *presses, int code, int64_t from_ns);
+struct heard *press_now(struct presses *presses);
+void presses_forget(struct presses *presses, int64_t before_ns);
 
 /* g722.c */
 void g722_init(struct g722 *state);
@@ -294,9 +340,11 @@ void send_rtcp(struct leg *leg, int64_t now);
 int64_t tap_here(const struct tap *tap, int64_t at_ns);
 int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position);
 void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration);
-void tap_mask_left(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
+void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
 void tap_detach_leg(struct leg *leg);
 void tap_free(struct tap *tap);
+void *memory_locked(size_t size, int lock);
+void memory_free(void *memory, size_t size);
 
 /* timeline.c */
 int64_t envelope(const struct channel *channel, int64_t here);
@@ -311,6 +359,8 @@ void spans_drop_below(struct spans *spans, int64_t edge);
 void gate_shut(struct tap *tap, int64_t here, int64_t erase);
 void gate_release(struct tap *tap, int64_t here);
 int64_t gather_ticks(const struct tap *tap); /* how long a packet may have waited before it was taken */
+void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, int64_t start, int64_t end);
+int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t here); /* what may be handed out ends here */
 void gate_stream_began(struct tap *tap, struct channel *channel, int64_t here);
 void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here);
 

@@ -7,6 +7,7 @@
 #include "state.h"
 
 #define RUN_HEADER 24
+#define MIN_STRETCH 80 /* 10 ms */
 #define MAX_RING_TICKS (1LL << 22)
 
 enum record_kind { RECORD_AUDIO = 1, RECORD_ANCHOR = 2, RECORD_LOST = 3 };
@@ -67,6 +68,7 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
     struct channel *channel = &tap->channels[leg->channel];
     int64_t here = tap_here(tap, packet->arrival_ns);
     int was_running = channel->has_epoch;
+    int64_t env = envelope(channel, here);
     int placed = timeline_place(channel, packet->ssrc, packet->ts, packet->length, here, position);
     if (!placed)
         return 0;
@@ -74,36 +76,46 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
         gate_stream_began(tap, channel, here);
         if (was_running)
             report(tap->thread->core, EVENT_REANCHORED, tap->id, leg->channel, *position, 0);
+    } else if (*position - here > env + FRAME_TICKS) {
+        gate_stream_began(tap, channel, here); /* its clock has jumped ahead of what the opening reckoned with */
     }
     if (*position >= 0) { /* an anchor's position is unsigned; what precedes the opening holds no audio either */
         struct anchor anchor = {*position, packet->arrival_ns - tap->opened_ns, *position - here, packet->ts, leg->media.codec};
         anchor_note(channel, &anchor, here);
     }
-    if (!tap->is_closed)
+    if (!tap->is_closed) {
+        gate_arrived(tap, channel, here, *position, *position + packet->length);
         write_payload(tap, channel, packet, leg->media.codec, *position);
+    }
     return 1;
 }
 
-/* Silences an RFC 4733 event of the left channel, 200 ms either side, on both. */
+/* Keys that no recording may hold: the caller's, and an entry behind a secret prefix. */
+static int is_unkept(const struct leg *leg)
+{
+    return leg->tap && (leg->secret.is_on || (leg->channel == LEFT && leg->tap->mask_left_digits));
+}
+
+/* Silences an RFC 4733 event, 200 ms either side, on both channels. */
 void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration)
 {
     struct tap *tap = leg->tap;
-    if (!tap || leg->channel != LEFT || !tap->mask_left_digits)
+    if (!is_unkept(leg))
         return;
-    struct channel *channel = &tap->channels[LEFT];
+    struct channel *channel = &tap->channels[leg->channel];
     int64_t here = tap_here(tap, packet->arrival_ns), start = here, position;
     if (timeline_expect(channel, packet->ssrc, packet->ts, here, &position))
         start = position - envelope(channel, here);
     gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, here);
 }
 
-/* Silences positions [from, to) of the left channel, and the same moments on the right. */
-void tap_mask_left(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns)
+/* Silences positions [from, to) of the leg's channel, and the same moments on the other. */
+void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns)
 {
     struct tap *tap = leg->tap;
-    if (!tap || leg->channel != LEFT || !tap->mask_left_digits)
+    if (!is_unkept(leg))
         return;
-    int64_t here = tap_here(tap, arrival_ns), env = envelope(&tap->channels[LEFT], here);
+    int64_t here = tap_here(tap, arrival_ns), env = envelope(&tap->channels[leg->channel], here);
     gate_mask_span(tap, from - env, to - env, here);
 }
 
@@ -124,7 +136,7 @@ static void attach(struct tap *tap, struct leg *leg, int side)
     }
 }
 
-static void *locked_memory(size_t size, int lock)
+void *memory_locked(size_t size, int lock)
 {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
@@ -138,13 +150,18 @@ static void *locked_memory(size_t size, int lock)
     return memory;
 }
 
+void memory_free(void *memory, size_t size)
+{
+    explicit_bzero(memory, size);
+    munmap(memory, size);
+}
+
 void tap_free(struct tap *tap)
 {
     for (int side = 0; side < 2; side++)
         if (tap->legs[side])
             tap_detach_leg(tap->legs[side]);
-    explicit_bzero(tap->memory, tap->memory_size);
-    munmap(tap->memory, tap->memory_size);
+    memory_free(tap->memory, tap->memory_size);
     int slot = tap->slot;
     struct thread *thread = tap->thread;
     explicit_bzero(tap, sizeof *tap);
@@ -188,12 +205,13 @@ static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_
 {
     struct tap *tap = free_slot(thread);
     size_t each = ring_bytes(ring_ticks);
-    void *memory = tap ? locked_memory(2 * each, thread->core->lock_memory) : NULL;
+    void *memory = tap ? memory_locked(2 * each, thread->core->lock_memory) : NULL;
     if (!memory)
         return -ENOMEM;
     tap->memory = memory;
     tap->memory_size = 2 * each;
     tap->look_back = look_back;
+    tap->stretch = look_back / (ARRIVALS / 2) + 1 > MIN_STRETCH ? look_back / (ARRIVALS / 2) + 1 : MIN_STRETCH;
     tap->gate_opened_here = INT64_MIN;
     tap->id = new_id(thread, tap->slot);
     for (int side = 0; side < 2; side++) {
@@ -368,7 +386,7 @@ int64_t core_drain_tap(struct core *core, int64_t id, uint8_t *out, size_t size,
     int is_done = 1;
     for (int side = 0; side < 2 && is_done; side++) {
         struct channel *channel = &tap->channels[side];
-        int64_t edge = is_final ? channel->next_pos : here + envelope(channel, here) - tap->look_back;
+        int64_t edge = is_final ? channel->next_pos : gate_edge(tap, channel, here);
         is_done = drain_channel(tap, side, edge > channel->edge ? edge : channel->edge, out, size, &used);
     }
     *more = !is_done;

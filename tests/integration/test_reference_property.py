@@ -3,13 +3,14 @@
 import random
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audio._relay import Core
+from audio.blocks import AudioRun, decode_block
 from audio.reference import ReferenceTap
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from audio.types import Channel, Codec
@@ -71,6 +72,7 @@ class Pair:
     def __init__(self, core: Core, legs: tuple[int, int], *, is_closed: bool) -> None:
         self._core, self._legs = core, legs
         self._now = OPENED_NS
+        self.kept = b""
         self._sequence = 0
         self._codecs = {Channel.LEFT: Codec.PCMA, Channel.RIGHT: Codec.PCMA}
         self._configure()
@@ -163,6 +165,7 @@ class Pair:
         assert not has_more
         expected = self.reference.drain(self._now, is_final=is_final)
         assert bytes(out[:length]) == expected
+        self.kept += b"".join(run.payload for run in decode_block(expected) if isinstance(run, AudioRun))
 
 
 class Legs:
@@ -181,12 +184,14 @@ class Legs:
             self.core.open_leg(thread=0, rtp_fd=fds[2], rtcp_fd=fds[3]),
         )
 
-    def compare(self, script: Script, *, is_closed: bool = False) -> None:
+    def compare(self, script: Script, *, is_closed: bool = False) -> bytes:
+        """Play a script to both; returns all audio that they handed out."""
         pair = Pair(self.core, self.legs, is_closed=is_closed)
         try:
             pair.play(script)
         finally:
             self.core.release_tap(pair.tap)
+        return pair.kept
 
     def close(self) -> None:
         self.core.close()
@@ -204,7 +209,7 @@ def legs() -> Iterator[Legs]:
 def acts(rng: random.Random, ssrc: int, timestamp: int) -> Script:
     """Return what the owner of the tap does after a packet: mostly nothing."""
     choices: list[Step] = [
-        Act("close", rng.choice([0, 100, 8000, 20_000])),
+        Act("close", rng.choice([0, 100, 4000, 8000, 20_000, 90_000])),
         Act("open"),
         Act("mask", rng.randrange(-6000, 2000), rng.randrange(2000)),
         Event(ssrc, timestamp, rng.randrange(3000)),
@@ -216,7 +221,12 @@ def acts(rng: random.Random, ssrc: int, timestamp: int) -> Script:
     return [(0, Act("drain"))] if luck < 0.2 else []
 
 
-def stream(seed: int, *, packets: int = 150, ptime: int = 160) -> Script:
+JUMPS = (480_000, -480_000, 3999, 4001, -31_999, -33_000)
+
+
+def stream(
+    seed: int, *, packets: int = 150, ptime: int = 160, jumps: tuple[int, ...] = JUMPS, jumping: float = 0.02
+) -> Script:
     """Return a two-way conversation with jitter, loss, duplicates of other content, reordering and jumps."""
     rng = random.Random(seed)
     script: Script = []
@@ -228,9 +238,9 @@ def stream(seed: int, *, packets: int = 150, ptime: int = 160) -> Script:
         for channel in Channel:
             clock[channel] += ptime
             luck = rng.random()
-            if luck < 0.02:
-                clock[channel] += rng.choice([480_000, -480_000, 3999, 4001, -31_999, -33_000])
-            elif luck < 0.04:
+            if luck < jumping:
+                clock[channel] += rng.choice(jumps)
+            elif luck < jumping + 0.02:
                 ssrc[channel] = rng.choice(SSRCS)
             length = rng.choice([ptime] * 8 + [1, 33, 80, 240, 480])
             packet = Packet(channel, ssrc[channel], clock[channel], rng.randbytes(length))
@@ -336,3 +346,64 @@ def test_both_channels_mask_a_digit_of_the_left(legs: Legs) -> None:
     both = [step for i in range(100) for step in (*talk(160 * i, 1), *talk(160 * i, 1, channel=Channel.RIGHT, wait=0))]
     script = [*both[:100], (0, Event(1, 8000, 400)), *both[100:]]
     legs.compare(script)
+
+
+SECRET, PUBLIC = b"\x01", b"\x02"
+
+
+def tagged(script: Script) -> Script:
+    """Fill each packet with what it is: whether an act of the script asks that nothing of it be kept.
+
+    Secret is what arrives while the gate is closed, and what arrived less than the act's time before it is. Neither
+    timestamps nor the order of packets have a say in it; nor may they have one in what is kept.
+    """
+    now, is_closed = 0, False
+    arrivals: dict[int, int] = {}
+    secret: set[int] = set()
+    for index, (wait, step) in enumerate(script):
+        now += wait
+        if isinstance(step, Packet):
+            arrivals[index] = now
+            secret |= {index} if is_closed else set()
+        elif isinstance(step, Act) and step.name == "close":
+            is_closed = True
+            secret |= {at for at, arrived in arrivals.items() if arrived > now - min(step.a, LOOK_BACK)}
+        elif isinstance(step, Act) and step.name == "open":
+            is_closed = False
+    return [
+        (wait, replace(step, payload=(SECRET if i in secret else PUBLIC) * len(step.payload)))
+        if isinstance(step, Packet)
+        else (wait, step)
+        for i, (wait, step) in enumerate(script)
+    ]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1 << 30), packets=st.integers(20, 200), ptime=st.sampled_from([80, 160, 240, 320]))
+def test_nothing_that_arrived_too_lately_is_kept_whatever_the_timestamps(
+    legs: Legs, seed: int, packets: int, ptime: int
+) -> None:
+    jumps = (480_000, -480_000, 3999, 3999, 2000, 1000, 300, -3000, -20_000)
+    kept = legs.compare(tagged(stream(seed, packets=packets, ptime=ptime, jumps=jumps, jumping=0.1)))
+    assert SECRET not in kept
+
+
+def test_clocks_that_jump_ahead_again_and_again_hide_nothing_from_an_erasure(legs: Legs) -> None:
+    talking = [step for i in range(8) for step in talk(1600 * i + 3900 * i, 10)]
+    script = tagged([*talking, (1, Act("close", 8000))])
+    assert sum(step.payload[:1] == SECRET for _, step in script if isinstance(step, Packet)) == 50
+    kept = legs.compare(script)
+    assert SECRET not in kept
+    assert kept == PUBLIC * 30 * 160, "what arrived before is kept"
+
+
+def test_an_erasure_that_reaches_further_than_is_known_takes_all(legs: Legs) -> None:
+    assert legs.compare([*talk(0, 30), (0, Act("close", 90_000)), (9000, Act("drain"))]) == b""
+
+
+def test_a_clock_that_jumps_ahead_right_after_the_opening_brings_nothing_from_before_it(legs: Legs) -> None:
+    late = Packet(Channel.LEFT, 1, 160 * 70 + 3000, b"\xf0" * 160)
+    script = [*talk(0, 60), (0, Act("close", 0)), *talk(9600, 10), (0, Act("open")), (40, late), *talk(14_360, 40)]
+    kept = legs.compare(script)
+    assert b"\xf0" not in kept, "it was said while the gate was closed"
+    assert len(kept) > 70 * 160

@@ -1,0 +1,201 @@
+/*
+ * Audio of a masked leg waits until the detector has passed it, so that a tone is silenced before any of it goes on
+ * (docs/media-core.md, Held audio). Bounded, in order of arrival, wiped as it leaves.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "state.h"
+
+#define HOLD_SLOTS 16
+#define HOLD_TICKS 320 /* more than the 203 after which a tone has filled one block of the detector whole */
+#define HANG_TICKS 480 /* silent after a block with a tone, so that a drop-out does not let its rest go on */
+#define STALL_NS (200 * NS_PER_MS)
+
+struct held {
+    int64_t position; /* of its end, in the detector */
+    uint32_t ts, ssrc;
+    uint16_t seq, length;
+    uint8_t has_marker, is_audio, is_silenced, is_due;
+    uint8_t bytes[RTP_HEADER + MAX_PACKET];
+};
+
+struct hold {
+    int first, count;
+    int64_t last_ns; /* when the newest came */
+    struct held slots[HOLD_SLOTS];
+};
+
+static struct held *slot_at(struct hold *hold, int index)
+{
+    return &hold->slots[(hold->first + index) % HOLD_SLOTS];
+}
+
+static uint8_t silence_of(int codec)
+{
+    return codec == CODEC_PCMU ? 0xFF : codec == CODEC_PCMA ? 0xD5 : 0xFA;
+}
+
+static void silence(const struct leg *leg, struct held *held)
+{
+    if (!held->is_silenced)
+        memset(held->bytes + RTP_HEADER, silence_of(leg->media.codec), held->length);
+    held->is_silenced = 1;
+}
+
+static void wipe_first(struct hold *hold)
+{
+    struct held *held = slot_at(hold, 0);
+    explicit_bzero(held, sizeof *held - sizeof held->bytes + RTP_HEADER + held->length);
+    hold->first = (hold->first + 1) % HOLD_SLOTS;
+    hold->count--;
+}
+
+static void send_first(struct leg *leg, int64_t now)
+{
+    struct held *held = slot_at(leg->hold, 0);
+    struct packet packet = {.payload = held->bytes + RTP_HEADER, .length = held->length, .has_marker = held->has_marker,
+                            .seq = held->seq, .ts = held->ts, .ssrc = held->ssrc, .arrival_ns = now};
+    if (held->is_audio)
+        forward_audio(leg, &packet);
+    else if (leg->peer)
+        swallow(leg->peer, &packet);
+    wipe_first(leg->hold);
+}
+
+/* Sends what the detector has passed, and what is due for another reason. */
+static void send_due(struct leg *leg, int64_t now)
+{
+    while (leg->hold->count > 0) {
+        struct held *held = slot_at(leg->hold, 0);
+        if (held->is_audio && !held->is_due && leg->tones.position - held->position < HOLD_TICKS)
+            return;
+        send_first(leg, now);
+    }
+}
+
+/* What is held goes on as it is: nothing is withheld any more. */
+static void flush(struct leg *leg, int64_t now)
+{
+    while (leg->hold->count > 0)
+        send_first(leg, now);
+}
+
+/* What the detector could not decide yet is silenced, since what follows does not join up with it. */
+void hold_cut(struct leg *leg)
+{
+    if (!leg->hold)
+        return;
+    for (int i = 0; i < leg->hold->count; i++) {
+        struct held *held = slot_at(leg->hold, i);
+        if (!held->is_audio || leg->tones.position - held->position >= HOLD_TICKS)
+            continue;
+        silence(leg, held);
+        held->is_due = 1;
+    }
+}
+
+/* What is held goes nowhere: its listener has changed. */
+void hold_drop(struct leg *leg)
+{
+    if (!leg->hold || !leg->hold->count)
+        return;
+    while (leg->hold->count > 0)
+        wipe_first(leg->hold);
+    if (leg->peer)
+        leg->peer->out.is_switching = 1;
+}
+
+void hold_free(struct leg *leg)
+{
+    if (leg->hold)
+        memory_free(leg->hold, sizeof *leg->hold);
+    leg->hold = NULL;
+}
+
+/* Begins to hold audio back, or ends it, as the leg's rules now say. */
+void hold_update(struct leg *leg, int64_t now)
+{
+    int is_entry = leg->secret.is_on || leg->is_secret_near;
+    leg->is_holding = leg->hears_tones && (leg->policy == DTMF_MASK || is_entry);
+    if (leg->is_holding && !leg->hold)
+        leg->hold = memory_locked(sizeof *leg->hold, leg->thread->core->lock_memory);
+    if (leg->is_holding || !leg->hold)
+        return;
+    flush(leg, now);
+    hold_free(leg);
+}
+
+static int has_tone(const struct tones *tones)
+{
+    return tones->seen_to && tones->position - tones->seen_to < HANG_TICKS;
+}
+
+static struct held *append(struct leg *leg, const struct packet *packet)
+{
+    struct hold *hold = leg->hold;
+    if (hold->count == HOLD_SLOTS) { /* more packets than any codec sends: the oldest cannot wait, so it is silenced */
+        struct held *oldest = slot_at(hold, 0);
+        if (oldest->is_audio && leg->tones.position - oldest->position < HOLD_TICKS)
+            silence(leg, oldest);
+        send_first(leg, packet->arrival_ns);
+    }
+    struct held *held = slot_at(hold, hold->count++);
+    held->position = leg->tones.position;
+    held->ts = packet->ts;
+    held->ssrc = packet->ssrc;
+    held->seq = packet->seq;
+    held->length = (uint16_t)packet->length;
+    held->has_marker = (uint8_t)packet->has_marker;
+    held->is_audio = held->is_silenced = held->is_due = 0;
+    hold->last_ns = packet->arrival_ns;
+    return held;
+}
+
+/* Takes a packet of audio in place of forward_audio; is_heard: the detector has been fed with it. */
+void hold_audio(struct leg *leg, const struct packet *packet, int is_heard)
+{
+    if (!leg->hold) { /* no memory: nothing of it may go on */
+        memset(packet->payload, silence_of(leg->media.codec), (size_t)packet->length);
+        forward_audio(leg, packet);
+        return;
+    }
+    struct held *held = append(leg, packet);
+    held->is_audio = 1;
+    memcpy(held->bytes + RTP_HEADER, packet->payload, (size_t)packet->length);
+    if (!is_heard)
+        silence(leg, held);
+    if (has_tone(&leg->tones))
+        for (int i = 0; i < leg->hold->count; i++)
+            if (slot_at(leg->hold, i)->is_audio)
+                silence(leg, slot_at(leg->hold, i));
+    send_due(leg, packet->arrival_ns);
+    if (leg->hold->count)
+        leg_wake_at(leg, packet->arrival_ns + STALL_NS);
+}
+
+/* Takes a packet that is not to go on, in its turn: the numbering of what is sent closes up behind it. */
+void hold_swallowed(struct leg *leg, const struct packet *packet)
+{
+    if (!leg->is_holding || !leg->hold) {
+        if (leg->peer)
+            swallow(leg->peer, packet);
+        return;
+    }
+    append(leg, packet)->length = 0;
+    send_due(leg, packet->arrival_ns);
+    if (leg->hold->count)
+        leg_wake_at(leg, packet->arrival_ns + STALL_NS);
+}
+
+/* A stream that stalls, or pauses for silence, does not leave its last words here. */
+int64_t hold_tick(struct leg *leg, int64_t now)
+{
+    if (!leg->hold || !leg->hold->count)
+        return NEVER;
+    if (now - leg->hold->last_ns < STALL_NS)
+        return leg->hold->last_ns + STALL_NS;
+    hold_cut(leg);
+    flush(leg, now);
+    return NEVER;
+}
