@@ -196,7 +196,11 @@ def console_site(folder: Path, *, is_daemon_up: bool = True, now: Any = None) ->
     home = Home(site.home)
     _path, finished = site.record()
     index = Index(sqlite_url(home.index))
-    fields = row(path=finished.path, bytes=finished.bytes, sha256=finished.sha256, duration_s=3.0, recorded_s=3.0)
+    segments = [{"start_s": 0.0, "end_s": 3.0, "kind": "recording", "reason": "", "by": ""}]
+    fields = row(
+        path=finished.path, bytes=finished.bytes, sha256=finished.sha256, duration_s=3.0, recorded_s=3.0,
+        segments=segments,
+    )  # fmt: skip
     index.save(row_from_json({**fields, "operator": "Olive Officer", "caller": "<i>02079460000</i>"}))
     index.close()
     clock = now or (lambda: datetime.now(UTC))

@@ -1,0 +1,195 @@
+"""Erasures in the console: marked, confirmed, carried out; locked until then."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from recorder.domain.access import Scope
+from tests.helpers.console_site import Browser, Console, console_site
+from tests.helpers.storage_home import ID
+
+PATH = f"/recordings/{ID}"
+API = f"/api{PATH}"
+WHY = {"reason": "complaint 12"}
+
+
+class Clock:
+    """A minute after the end of the recorded call, until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 24, 9, 31, 3, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
+    with console_site(tmp_path, now=clock) as running:
+        yield running
+
+
+@contextmanager
+def signed_in(console: Console, name: str) -> Iterator[Browser]:
+    with console.browser() as browser:
+        browser.sign_in(name)
+        browser.headers["X-CSRF-Token"] = browser.csrf
+        yield browser
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    return str(answer.json()["detail"])
+
+
+def acts(console: Console) -> list[str]:
+    return [entry.act for entry in console.entries() if entry.act.startswith("erasure.")]
+
+
+def test_an_officer_who_forgot_marks_a_span_and_it_goes(console: Console) -> None:
+    with signed_in(console, "officer") as officer:
+        page = officer.submit(f"{PATH}/forgot", start="0:01", end="2", reason="card read out")
+        assert page.status_code == 200
+        assert "will be erased in a moment" in page.text
+        assert "Locked." in page.text
+        assert "another reason" not in page.text
+        (done,) = console.deps.eraser.carry_out_due()
+        assert done.ordered_by == "officer"
+        shown = officer.get(PATH).text
+        assert "Locked." not in shown
+        assert "Erased from 0:01.0 to 0:02.0 (card_data, by officer)" in shown
+        assert "Card data from 0:01.0 to 0:02.0, ordered by officer" in shown
+    assert acts(console) == ["erasure.ordered", "erasure.done"]
+    assert console.entries("erasure.ordered")[0].details["where"] == "console"
+
+
+def test_while_an_order_is_open_nobody_listens_and_nobody_copies(console: Console, clock: Clock) -> None:
+    clock.now += timedelta(hours=1)
+    with signed_in(console, "dpo") as dpo, signed_in(console, "lead") as lead:
+        page = dpo.submit(f"{PATH}/play", reason="complaint 12")
+        address = page.text.partition('src="')[2].partition('"')[0]
+        assert dpo.get(address).status_code == 200
+        order = dpo.post(f"{API}/erase", json={"from_s": 1, "to_s": 2, "kind": "other", **WHY}).json()
+        assert order["state"] == "waiting"
+        audited = len(console.entries("recording.export"))
+        for answer in (
+            dpo.post(f"{API}/export", json={"format": "wav", **WHY}),
+            dpo.submit(f"{PATH}/play", reason="complaint 12"),
+            dpo.submit(f"{PATH}/export", reason="complaint 12", format="wav"),
+            dpo.get(address),
+        ):
+            assert answer.status_code == 409
+            assert "locked" in answer.text
+            assert order["id"] in answer.text
+            assert "done or declined" in answer.text
+        assert len(console.entries("recording.export")) == audited
+        assert len(console.entries("access.refused")) == 4
+        shown = lead.get(API).json()
+        assert (shown["locked"], [e["id"] for e in shown["erasures"]]) == (True, [order["id"]])
+        assert [r["locked"] for r in lead.get("/api/recordings").json()["recordings"]] == [True]
+        assert 'action="/recordings' not in dpo.get(PATH).text.partition("I forgot to pause")[0]
+        assert lead.post(f"/api/erasures/{order['id']}/decline", json=WHY).json()["state"] == "declined"
+        assert lead.get(API).json()["locked"] is False
+        assert dpo.post(f"{API}/export", json={"format": "wav", **WHY}).status_code == 200
+
+
+def test_a_second_person_confirms_on_the_page(console: Console, clock: Clock) -> None:
+    clock.now += timedelta(hours=1)
+    with signed_in(console, "officer") as officer:
+        assert "second person" in officer.submit(f"{PATH}/forgot", start="1", end="").text
+        assert officer.get("/erasures").status_code == 403
+        assert 'href="/erasures"' not in officer.get("/recordings").text
+    order = console.deps.books.erasures.newest(1)[0]
+    with signed_in(console, "lead") as lead:
+        page = lead.get("/erasures").text
+        assert f"/erasures/{order.id}/confirm" in page
+        assert f"/erasures/{order.id}/decline" in page
+        assert "from 0:01.0 to the end" in page
+        assert lead.submit(f"/erasures/{order.id}/maybe").status_code == 404
+        done = lead.submit(f"/erasures/{order.id}/confirm", reason="yes")
+        assert (done.status_code, done.headers["location"]) == (303, "/erasures")
+        assert "Nothing waits" in lead.get("/erasures").text
+        again = lead.submit(f"/erasures/{order.id}/confirm")
+        assert again.status_code == 409
+        assert "does not wait" in again.text
+    console.deps.eraser.carry_out_due()
+    assert acts(console)[-1] == "erasure.done"
+    assert console.deps.index.get(ID).recorded_s == 1.0
+
+
+def test_the_api_answers_like_the_page(console: Console, clock: Clock) -> None:
+    with signed_in(console, "officer") as officer:
+        done = officer.post(f"{API}/forgot", json={"seconds": 1}).json()
+        assert (done["start_s"], done["end_s"], done["state"]) == (2.0, None, "confirmed")
+        assert officer.post(f"{API}/forgot", json={"from_s": 0.5, "to_s": 1}).json()["start_s"] == 0.5
+        assert "role" in refused(officer.post(f"{API}/erase", json={"from_s": 0, "to_s": 1, **WHY}), 403)
+        assert "role" in refused(officer.get("/api/erasures"), 403)
+    with signed_in(console, "other") as other:
+        assert "own calls" in refused(other.post(f"{API}/forgot", json={"seconds": 1}), 403)
+    with signed_in(console, "lead") as lead:
+        listed = lead.get("/api/erasures").json()["erasures"]
+        assert [order["ordered_by"] for order in listed] == ["officer", "officer"]
+        assert lead.get("/api/health").json() == {"alarms": {}}
+
+
+def test_bad_input_is_a_sentence_and_changes_nothing(console: Console) -> None:
+    with signed_in(console, "lead") as lead:
+        for body in (
+            {"from_s": 2, "to_s": 1, **WHY},
+            {"from_s": 3, "to_s": None, **WHY},
+            {"from_s": 0, "to_s": 9, **WHY},
+            {"from_s": -1, "to_s": 1, **WHY},
+            {"from_s": "NaN", "to_s": 1, **WHY},
+            {"from_s": 0, "to_s": 1, "kind": "opt_out", **WHY},
+            {"from_s": 0, "to_s": 1, "extra": 1, **WHY},
+            {"from_s": 0, **WHY},
+        ):
+            refused(lead.post(f"{API}/erase", json=body), 422)
+        assert "reason" in refused(lead.post(f"{API}/erase", json={"from_s": 0, "to_s": 1, "reason": "x"}), 403)
+        refused(lead.post(f"{API}/forgot", json={"seconds": 0}), 422)
+        missing = "/api/recordings/20261124T093000Z-2001-ffffff"
+        refused(lead.post(f"{missing}/forgot", json={"seconds": 1}), 404)
+        refused(lead.post("/api/erasures/ffffffff/confirm"), 404)
+        for start, end in (("", ""), ("one", "2"), ("2", "1"), ("0:61", "")):
+            page = lead.submit(f"{PATH}/forgot", start=start, end=end)
+            assert page.status_code == 422
+            assert "There is a problem" in page.text
+        lead.headers.pop("X-CSRF-Token")
+        assert lead.post(f"{API}/forgot", json={"seconds": 1}).status_code == 403
+        assert lead.post(f"{PATH}/forgot", data={"start": "1"}).status_code == 403
+    for name in ("admin", "ict"):
+        with signed_in(console, name) as browser:
+            refused(browser.post(f"{API}/forgot", json={"seconds": 1}), 403)
+            refused(browser.post(f"{API}/erase", json={"from_s": 0, "to_s": 1, **WHY}), 403)
+            refused(browser.post("/api/erasures/ffffffff/confirm"), 403)
+            assert browser.get("/erasures").status_code == 403
+    assert console.deps.books.erasures.newest(9) == []
+    assert acts(console) == []
+
+
+def test_a_token_erases_nothing(console: Console) -> None:
+    secret = console.deps.tokens.add("payments", scopes=[*Scope]).secret
+    with httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {secret}"}) as client:
+        assert "person" in refused(client.post(f"{API}/forgot", json={"seconds": 1}), 403)
+        assert "person" in refused(client.post(f"{API}/erase", json={"from_s": 0, "to_s": 1, **WHY}), 403)
+        assert "person" in refused(client.get("/api/erasures"), 403)
+
+
+def test_a_failure_is_an_alarm_in_health(console: Console) -> None:
+    with signed_in(console, "officer") as officer:
+        officer.post(f"{API}/forgot", json={"seconds": 1})
+    for key in (console.home.root.parent / "private").iterdir():
+        key.unlink()
+    console.deps.eraser.carry_out_due()
+    with signed_in(console, "lead") as lead:
+        assert lead.get("/api/health").json() == {"alarms": {"erasure_failed": 1}}
+        assert "Failed: " in lead.get("/erasures").text
