@@ -30,9 +30,10 @@ def amended(row: dict[str, Any], state: State | None) -> dict[str, Any]:
     if segments and segments[-1]["kind"] == kind:
         return row
     at_s = state["position_s"]
-    before = [one for one in segments if one["start_s"] < at_s] or [_span(0.0, SegmentKind.RECORDING)]
-    before[-1] = before[-1] | {"end_s": at_s}
-    return row | {"segments": [*before, _span(at_s, kind, joined(state["reasons"]))]}
+    before = [one for one in segments or [_span(0.0, SegmentKind.RECORDING)] if one["start_s"] < at_s]
+    if before:
+        before[-1] = before[-1] | {"end_s": at_s}
+    return row | {"segments": [*before, _span(at_s, kind, _reason(kind, state))]}
 
 
 def _kind_of(state: State | None) -> SegmentKind | None:
@@ -46,6 +47,12 @@ def _kind_of(state: State | None) -> SegmentKind | None:
         PauseState.OPTED_OUT: SegmentKind.OPTED_OUT,
         PauseState.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
     }.get(state["state"])
+
+
+def _reason(kind: SegmentKind, state: State) -> str:
+    if kind in (SegmentKind.PAUSED, SegmentKind.HOLD):
+        return joined(state["reasons"])
+    return "" if kind is SegmentKind.RECORDING else kind.value
 
 
 def _span(at_s: float, kind: SegmentKind, reason: str = "") -> dict[str, Any]:

@@ -319,6 +319,10 @@ def destroy(vault: Vault, recording: RecordingId) -> None:
         remove(path)
 
 
+_LONGEST_PACKET_S = 0.06
+"""A gate need not shut on the edge of a packet: so much before it nothing may be there, and nothing is lost."""
+
+
 def _kept(segments: list[dict[str, Any]], audio_s: float) -> list[dict[str, Any]]:
     """Return the segments as they are true of the audio on the disk.
 
@@ -327,7 +331,7 @@ def _kept(segments: list[dict[str, Any]], audio_s: float) -> list[dict[str, Any]
     """
     kept: list[dict[str, Any]] = []
     for segment in segments[:-1]:
-        if segment["kind"] != "recording" or segment["end_s"] <= audio_s:
+        if segment["kind"] != "recording" or segment["end_s"] <= audio_s + _LONGEST_PACKET_S:
             kept.append(segment)
             continue
         at = max(segment["start_s"], audio_s)

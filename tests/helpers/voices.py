@@ -25,7 +25,7 @@ TICKS_PER_S = 8000
 STREAM_S = 40
 _KEYS = "0123456789*#ABCD"
 _seeds = itertools.count(1)
-_NEVER_SILENT = bytes(0x54 if code == 0xD5 else 0x7E if code == 0xFF else code for code in range(256))
+NEVER_SILENT = bytes(0x54 if code == 0xD5 else 0x7E if code == 0xFF else code for code in range(256))
 """A voice never says the byte that stands for silence: every byte that was kept can be told from one that was not."""
 
 
@@ -50,7 +50,7 @@ class Voice:
         self.socket = _even_port()
         self.port: int = self.socket.getsockname()[1]
         self.law = law
-        self.stream = stream or random.Random(next(_seeds)).randbytes(STREAM_S * TICKS_PER_S).translate(_NEVER_SILENT)
+        self.stream = stream or random.Random(next(_seeds)).randbytes(STREAM_S * TICKS_PER_S).translate(NEVER_SILENT)
         self.remote: tuple[str, int] | None = None
         self.sent: list[tuple[int, float]] = []
         self.heard: list[Heard] = []
@@ -85,6 +85,12 @@ class Voice:
         """Press keys one after another with 60 ms between them; events take the place of audio (RFC 4733)."""
         for key in keys:
             self._keys.append((key, ms))
+
+    def begin_stream(self, *, jump_ticks: int = 123_456) -> None:
+        """Go on as another stream, as after a change in the PBX: new SSRC, sequence and time stamps."""
+        self._ssrc += 1
+        self._sequence += 7000
+        self.first_timestamp += jump_ticks
 
     def tick_at(self, moment_s: float) -> int:
         """Return the first tick of the frame that was sent last before a moment."""

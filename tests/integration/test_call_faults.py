@@ -29,31 +29,33 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         yield made
 
 
-def test_recording_goes_on_only_when_that_could_be_stored(lines: Exchange) -> None:
-    talk = lines.call()
-    recording = talk.join()
-    talk.talk_for(0.5)
-    path = f"/api/calls/{recording}"
-    assert lines.home.act(f"{path}/pause").json()["state"] == "paused"
-    state = lines.home.root / "state"
-    state.rename(state.with_name("state.away"))
-    try:
-        refused = lines.home.act(f"{path}/resume")
-    finally:
-        state.with_name("state.away").rename(state)
-    assert refused.status_code == 503
-    assert "stays paused" in refused.json()["detail"]
-    assert talk.wait_phase("joined")["state"] == "paused", "who is told that it failed may rely on the pause"
-    talk.talk_for(0.4)
-    resumed = lines.home.act(f"{path}/resume").json()
-    assert resumed["state"] == "recording"
-    talk.talk_for(0.6)
-    row = talk.hang_up()
-    kinds = [(s["kind"], s["start_s"], s["end_s"]) for s in row["segments"]]
-    assert [kind for kind, _, _ in kinds] == ["recording", "paused", "recording"]
-    assert kinds[2][1] == pytest.approx(resumed["position_s"], abs=0.001)
-    acts = [entry.act for entry in AuditLog(lines.home.root / "audit").entries() if entry.subject == recording]
-    assert acts == ["call.pause", "call.resume.not_stored", "call.resume"]
+def test_recording_goes_on_only_when_that_could_be_stored(tmp_path: Path) -> None:
+    with exchange(tmp_path, edits=(("erase_s = 3.0", "erase_s = 0.3"),)) as lines:
+        talk = lines.call()
+        recording = talk.join()
+        talk.talk_for(0.5)
+        path = f"/api/calls/{recording}"
+        state = lines.home.root / "state"
+        state.rename(state.with_name("state.away"))
+        try:
+            stopped = lines.home.act(f"{path}/pause")
+            refused = lines.home.act(f"{path}/resume")
+        finally:
+            state.with_name("state.away").rename(state)
+        assert stopped.status_code == refused.status_code == 503
+        assert "has stopped" in stopped.json()["detail"], "what is not wanted is stopped, stored or not"
+        assert "stays paused" in refused.json()["detail"]
+        assert talk.wait_phase("joined")["state"] == "paused", "who is told that it failed may rely on the pause"
+        talk.talk_for(0.4)
+        resumed = lines.home.act(f"{path}/resume").json()
+        assert resumed["state"] == "recording"
+        talk.talk_for(0.6)
+        row = talk.hang_up()
+        kinds = [(s["kind"], s["start_s"], s["end_s"]) for s in row["segments"]]
+        assert [kind for kind, _, _ in kinds] == ["recording", "paused", "recording"]
+        assert kinds[2][1] == pytest.approx(resumed["position_s"], abs=0.001)
+        acts = [entry.act for entry in AuditLog(lines.home.root / "audit").entries() if entry.subject == recording]
+        assert acts == ["call.pause", "call.pause.not_stored", "call.resume.not_stored", "call.resume"]
 
 
 def test_a_party_on_hold_without_an_address_leaves_its_port_to_nobody(lines: Exchange) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.helpers.exactness import PACKET_S, Kept, kept_of
@@ -65,6 +66,14 @@ def by_key(talk: Talk, word: str) -> Moment:
         return found
 
     return act(do)
+
+
+def opt_out(talk: Talk, call: str, *, by: str = "mary", **body: Any) -> httpx.Response:
+    """Ask for an opt-out as console and command line do for a manager."""
+    person = {"display_name": "Mary", "roles": ["dpo"]}
+    words = {"caller_asked": True, "distress_judged": True, "person": person, **body}
+    headers = {"X-Recorder-Actor": by} if by else {}
+    return talk.home.live.post(f"/api/calls/{call}/opt-out", json=words, headers=headers)
 
 
 def channels_of(talk: Talk, recording: str) -> tuple[Kept, Kept]:
@@ -199,9 +208,9 @@ def test_an_opt_out_needs_person_and_reason_and_is_final(lines: Exchange) -> Non
     talk = lines.call()
     recording = talk.join()
     talk.talk_for(ERASE_S + 0.4)
-    nobody = talk.home.act(f"/api/calls/{recording}/opt-out", reason="caller is distressed")
+    nobody = opt_out(talk, recording, by="", reason="caller is distressed")
     assert nobody.status_code == 403
-    groundless = talk.home.act(f"/api/calls/{recording}/opt-out", by="mary")
+    groundless = opt_out(talk, recording)
     assert groundless.status_code == 422
     assert talk.wait_phase("joined")["state"] == "recording", "what was refused changed nothing"
     granted = act(
@@ -210,7 +219,7 @@ def test_an_opt_out_needs_person_and_reason_and_is_final(lines: Exchange) -> Non
         )
     )
     assert granted.answer["state"] == "opted_out"
-    again = talk.home.act(f"/api/calls/{recording}/opt-out", by="mary", reason="caller is distressed")
+    again = opt_out(talk, recording, reason="caller is distressed")
     assert again.status_code == 409
     assert "ended for good" in again.json()["detail"]
     assert talk.home.act(f"/api/calls/{recording}/resume").status_code == 409
@@ -247,7 +256,7 @@ def test_an_opt_out_before_the_joining_keeps_nothing(lines: Exchange) -> None:
     talk = lines.call()
     talk.begin()
     call = talk.wait_phase("notice")["id"]
-    talk.home.act(f"/api/calls/{call}/opt-out", by="mary", reason="asked before").raise_for_status()
+    opt_out(talk, call, reason="asked before").raise_for_status()
     assert talk.join() == call
     assert talk.wait_phase("joined")["is_recorded"] is False
     talk.talk_for(0.3)

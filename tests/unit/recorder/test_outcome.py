@@ -17,6 +17,8 @@ JOINED = {
     "whole": ({}, Outcome.RECORDED, "caller_hung_up"),
     "notice not heard": ({"blocked": "notice_not_heard"}, Outcome.BLOCKED, "notice_not_heard"),
     "discarded": ({"discarded": True}, Outcome.BLOCKED, "discarded"),
+    "discarded beats an opt-out": ({"discarded": True, "opted_out": True}, Outcome.BLOCKED, "discarded"),
+    "discarded beats a fault": ({"discarded": True, "fault": "disk_full"}, Outcome.BLOCKED, "discarded"),
     "opted out, a part kept": ({"opted_out": True}, Outcome.PARTIAL, "opted_out"),
     "opted out, nothing kept": ({"opted_out": True, "kept_s": 0.0}, Outcome.BLOCKED, "opted_out"),
     "disk full later": ({"fault": "disk_full"}, Outcome.PARTIAL, "disk_full"),
@@ -45,6 +47,7 @@ UNJOINED = {
     "our stop": ({"end": "daemon_stopped"}, Outcome.FAILED, "daemon_stopped"),
     "our routes": ({"end": "no_route"}, Outcome.FAILED, "no_route"),
     "a fault": ({"end": "busy", "fault": "memory_not_locked"}, Outcome.FAILED, "memory_not_locked"),
+    "discarded early": ({"end": "busy", "discarded": True}, Outcome.BLOCKED, "discarded"),
     "opted out early": ({"end": "busy", "opted_out": True}, Outcome.BLOCKED, "opted_out"),
 }
 

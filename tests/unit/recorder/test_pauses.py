@@ -32,6 +32,17 @@ def test_done_means_on_the_disk(tmp_path: Path, clerk: Clerk) -> None:
     assert on_disk(path) == {"call-1": {"state": "recording", "reasons": [], "position_s": 9}}
 
 
+def test_one_pause_holds_from_its_first_position(tmp_path: Path, clerk: Clerk) -> None:
+    path = tmp_path / "pauses.json"
+    register = PauseRegister(path, clerk)
+    register.put("call-1", state="paused", reasons=["agent"], position_s=4.0)
+    register.put("call-1", state="paused", reasons=["agent", "hold"], position_s=6.0).result(5)
+    assert on_disk(path) == {"call-1": {"state": "paused", "reasons": ["agent", "hold"], "position_s": 4.0}}
+    register.put("call-1", state="recording", reasons=[], position_s=8.0)
+    register.put("call-1", state="paused", reasons=["agent"], position_s=9.0).result(5)
+    assert on_disk(path) == {"call-1": {"state": "paused", "reasons": ["agent"], "position_s": 9.0}}
+
+
 def test_a_call_that_ended_is_forgotten(tmp_path: Path, clerk: Clerk) -> None:
     path = tmp_path / "pauses.journal"
     register = PauseRegister(path, clerk)

@@ -5,36 +5,72 @@ import pytest
 from recorder.domain.pausing import (
     AGENT,
     CARD_DIGITS,
+    CARD_TRIGGERS,
     HOLD,
     MANAGER,
+    MAY_CLEAR,
     Authority,
     Final,
+    Kind,
     PauseBook,
     PauseState,
     RefusedError,
+    kind_of,
     may_clear,
     payment_app,
 )
 
 SHOP = payment_app("shop")
 REASONS = (AGENT, CARD_DIGITS, MANAGER, HOLD, SHOP)
-CLEARS = {
-    Authority.OFFICER: {AGENT, CARD_DIGITS},
-    Authority.MANAGER: set(REASONS),
-    Authority.TOKEN: {SHOP},
-    Authority.RULE: {HOLD},
-}
+EXPECTED = {
+    # reason: who may take it away, of officer, manager, its own token, another token, no token's name, rule
+    AGENT:       "y y - - - -",
+    CARD_DIGITS: "y y - - - -",
+    SHOP:        "- y y - - -",
+    MANAGER:     "- y - - - -",
+    HOLD:        "- y - - - y",
+}  # fmt: skip
+WHO: tuple[tuple[Authority, str | None], ...] = (
+    (Authority.OFFICER, None),
+    (Authority.MANAGER, None),
+    (Authority.TOKEN, "shop"),
+    (Authority.TOKEN, "other"),
+    (Authority.TOKEN, None),
+    (Authority.RULE, None),
+)
 
 
 @pytest.mark.parametrize("reason", REASONS)
-@pytest.mark.parametrize("authority", Authority)
-def test_who_may_clear_what(authority: Authority, reason: str) -> None:
-    assert may_clear(authority, reason, token="shop") == (reason in CLEARS[authority])
+@pytest.mark.parametrize("column", range(len(WHO)))
+def test_who_may_clear_what(column: int, reason: str) -> None:
+    authority, token = WHO[column]
+    assert may_clear(authority, reason, token=token) == (EXPECTED[reason].split()[column] == "y")
 
 
-def test_a_token_clears_only_its_own() -> None:
-    assert not may_clear(Authority.TOKEN, SHOP, token="other")
-    assert not may_clear(Authority.TOKEN, SHOP)
+def test_every_kind_of_reason_and_every_authority_is_decided() -> None:
+    assert set(MAY_CLEAR) == {(kind, authority) for kind in Kind for authority in Authority}
+    assert {kind_of(reason) for reason in EXPECTED} == set(Kind)
+
+
+@pytest.mark.parametrize("reason", [AGENT, CARD_DIGITS, MANAGER, SHOP])
+def test_a_rule_resumes_nothing_but_its_hold(reason: str) -> None:
+    book = PauseBook({reason, HOLD})
+    assert not book.resume(Authority.RULE), "nothing resumes by time or by SIP"
+    assert book.reasons == {reason}
+    with pytest.raises(RefusedError, match="which rule may not clear"):
+        book.resume(Authority.RULE)
+
+
+def test_a_reason_of_no_kind_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="mood"):
+        may_clear(Authority.MANAGER, "mood")
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_card"), [(AGENT, True), (CARD_DIGITS, True), (SHOP, True), (MANAGER, False), (HOLD, False)]
+)
+def test_what_means_a_card_payment(reason: str, is_card: bool) -> None:
+    assert (kind_of(reason) in CARD_TRIGGERS) == is_card
 
 
 def test_only_the_first_reason_shuts_the_gate() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.domain.segments import SegmentList, seconds_of
+from recorder.domain.segments import SegmentList, joined, seconds_of
 from storage.types import Segment, SegmentKind
 
 REC, PAUSED, OUT, ERASED, LOST = (
@@ -46,6 +46,20 @@ def test_who_and_why_are_kept() -> None:
     segments.begin(0.0, REC)
     segments.begin(2.0, PAUSED, reason="agent", by="officer:alice")
     assert segments.finish(3.0)[1] == Segment(start_s=2.0, end_s=3.0, kind=PAUSED, reason="agent", by="officer:alice")
+
+
+def test_a_reason_that_comes_while_paused_is_carried_with_the_others() -> None:
+    segments = made((0, REC, ""), (7, PAUSED, "agent"))
+    segments.add_reason("payment_app:shop")
+    segments.add_reason("agent")
+    segments.add_reason("hold")
+    segments.begin(12, REC)
+    assert [s.reason for s in segments.finish(20.0)] == ["", "agent,hold,payment_app:shop", ""]
+
+
+def test_reasons_of_a_set_are_sorted() -> None:
+    assert joined({"manager", "agent"}) == "agent,manager"
+    assert joined(()) == ""
 
 
 def test_an_erase_that_reaches_before_the_start_begins_at_the_start() -> None:
