@@ -29,6 +29,9 @@ CARD, NUMBER = "4929123412341234", "+441632960555"
         ("x01632960555y", "x[11 digits]y"),
         ("call_01632960555_end", "call_[11 digits]_end"),
         ("12345", "[5 digits]"),
+        (f"['{CARD}'] [{CARD}]", "['[16 digits]'] [[16 digits]]"),
+        ("[::4929123412341234]", "[::[16 digits]]"),
+        ("[::1]:506012345", "[::1]:[9 digits]"),
     ],
 )
 def test_numbers_are_masked(text: str, masked: str) -> None:
