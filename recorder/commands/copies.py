@@ -89,13 +89,13 @@ def play(
     home: HomeOption = Path(),
 ) -> None:
     """Play a recording on this machine's loudspeaker. Takes a person and a reason."""
-    player = shutil.which("play") or shutil.which("aplay")
-    if player is None:
-        fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
     place, config = load_home(home)
     person = sign_in(place, name, password_file, "listening")
     row = row_of(place, config, recording)
     _refuse_locked(place, config, row)
+    player = shutil.which("play") or shutil.which("aplay")
+    if player is None:
+        fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
     permit(place, Act.PLAY, person, reason=reason, subject=row.id, operator=row.operator, details={"where": "shell"})
     # Memory only: a copy for the player must not touch a disk.
     copy = Path("/dev/shm") / f"recorder-{row.id}.wav"  # noqa: S108 - made O_EXCL and 0600 by the export
