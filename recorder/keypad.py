@@ -27,6 +27,9 @@ INFO_MASK_AFTER_S = 0.4
 STAR_WAIT_S = 1.6
 """A little over the time that a held ``*`` waits for its second key."""
 
+SECRET_LOOK_S = 1.0
+"""How often a secret entry by INFO is looked at, to end when nobody keys on."""
+
 MOST_INFOS, INFOS_WITHIN_S = 50, 2.0
 """More INFOs of one side in so short a time are no person's keys: they are neither counted nor passed on."""
 
@@ -61,8 +64,9 @@ class Keypad:
             config.pause.resume_keys: self._acts.resume,
         }
         self._secret = () if config.pause.manager_keys is None else (config.pause.manager_keys,)
-        self._matcher = ControlMatcher(frozenset(self._control))
+        self._matcher = ControlMatcher(frozenset(self._control), frozenset(self._secret))
         self._card = CardRule(digits=config.pause.card_digits, within_s=config.pause.card_window_s)
+        self._is_looking = False
         self._infos = {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
 
     @property
@@ -133,6 +137,8 @@ class Keypad:
 
     def _officer_info(self, action: ControlAction, digit: str, body: Body) -> None:
         officer = self._call.call.officer
+        if action in _SECRET:
+            self._secret_info(action)
         if action is ControlAction.SWALLOW:
             self.control("*" + digit)
         if action in (ControlAction.REPLAY, ControlAction.REPLAY_AND_HOLD, ControlAction.REPLAY_AND_PASS):
@@ -150,3 +156,28 @@ class Keypad:
         is_relay = content_type.split(";", 1)[0].strip().lower() == "application/dtmf-relay"
         content = b"Signal=*\r\nDuration=160\r\n" if is_relay else b"*"
         self._call.pass_info(self._call.call.officer, Body(content=content, content_type=content_type))
+
+    def _secret_info(self, action: ControlAction) -> None:
+        """Take a key of a secret entry: nothing of it goes anywhere, nor may its tone be in the recording."""
+        self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+        if action is ControlAction.SECRET:
+            if not self._is_looking:
+                self._look_later()
+            return
+        keyed = self._matcher.take_secret()
+        if keyed is not None:
+            self.secret(keyed.prefix, keyed.digits if keyed.is_complete else None)
+
+    def _look_later(self) -> None:
+        self._is_looking = True
+        self._call.works.scheduler.call_later(SECRET_LOOK_S, self._look_at_secret)
+
+    def _look_at_secret(self) -> None:
+        self._is_looking = False
+        if ControlAction.SECRET_BROKEN in self._matcher.wait(time.monotonic_ns()):
+            self._secret_info(ControlAction.SECRET_BROKEN)
+        elif self._matcher.is_secret:
+            self._look_later()
+
+
+_SECRET = (ControlAction.SECRET, ControlAction.SECRET_ENDED, ControlAction.SECRET_BROKEN)
