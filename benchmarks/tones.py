@@ -1,9 +1,9 @@
 """How often does the tone detector hear a key that nobody pressed, which keys does it miss, and what of a tone passes?
 
 Metric: false digits and false card pauses (the default rule: 4 digits in 10 s) per hour, each with its upper 95 %
-bound, over synthetic speech, over recorded speech and over music, each by itself; percent of digits missed, by condition
-and length; ms of a tone that have gone on to the other side when its digit is known. Speech and music go over a
-telephone line each (level, noise, band, A-law or mu-law at random) into the detector that ships, faster than real time.
+bound, over synthetic speech, recorded speech and music, each by itself; percent of digits missed, by condition and
+length; ms of a tone that have gone on to the other side when its digit is known. Speech and music go over a telephone
+line each (level, noise, band, A-law or mu-law at random) into the detector that ships, faster than real time.
 Recorded sound comes from Debian packages extracted below ``--corpus`` (benchmarks/tone_corpus.py names them) and from
 folders of one's own; what is missing to the hours asked for is spoken by espeak-ng.
 Command: ``python -m benchmarks.tones --speech-hours 50 --music-hours 5 --corpus DIR [--json]``.

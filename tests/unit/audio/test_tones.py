@@ -113,9 +113,12 @@ def test_the_trace_covers_the_tone(library: ctypes.CDLL) -> None:
 def mixed_signal() -> Signal:
     rng = np.random.default_rng(5)
     parts = []
-    for i in range(160):
+    for i in range(240):
         tone = sines(
-            rng.uniform(20, 90), *key_tones(ALL_KEYS[i % 16], rng.uniform(50, 9000), twist_db=rng.normal(0, 6))
+            rng.uniform(20, 90),
+            *key_tones(
+                ALL_KEYS[i % 16], rng.uniform(50, 9000), twist_db=rng.normal(0, 5), detune=rng.uniform(-0.025, 0.025)
+            ),
         )
         parts += [tone, np.zeros(rng.integers(0, 600))]
     parts += [sines(500, (1100, 2000)), np.zeros(8000), sines(900, (2100, 2000)), sines(900, (1100, 2000))]
@@ -159,12 +162,45 @@ def test_a_drop_out_of_ten_milliseconds_is_one_key(library: ctypes.CDLL) -> None
         [(697, 3000), (1209, 3000), (1000, 6000)],
         [(697, 40), (1209, 40)],
         [(733, 3000), (1270, 3000)],
+        [(697 * 1.026, 3000), (1209, 3000)],
+        [(697, 3000), (1209 * 0.975, 3000)],
+        [(697, 3000), (1209, 3000), (2600, 3400)],
         [(350, 3000), (440, 3000)],
     ],
-    ids=["row alone", "twist 20 dB", "two rows", "third tone louder", "too quiet", "off frequency", "dial tone"],
-)
+    ids=[
+        "row alone", "twist 20 dB", "two rows", "third tone louder", "too quiet", "off frequency", "row off by 2.6 %",
+        "column off by 2.5 %", "39 % of the energy elsewhere", "dial tone",
+    ],
+)  # fmt: skip
 def test_what_is_no_digit(library: ctypes.CDLL, tones: list[tuple[float, float]]) -> None:
     assert digits(CDetector(library).feed(pcm(sines(500, *tones)))) == ""
+
+
+def test_two_tones_that_swell_and_fade_are_no_digit(library: ctypes.CDLL) -> None:
+    steady = sines(1000, *key_tones("5"))
+    swell = np.where(np.arange(len(steady)) // BLOCK % 2, 1.0, 0.45)
+    assert digits(CDetector(library).feed(pcm(steady))) == "5"
+    assert digits(CDetector(library).feed(pcm(steady * swell))) == ""
+
+
+def found_in_noise(library: ctypes.CDLL, milliseconds: float, *, noise_db: float, twist_db: float = 0.0) -> int:
+    rng = np.random.default_rng(9)
+    found = 0
+    for key in ALL_KEYS * 4:
+        tone = sines(milliseconds, *key_tones(key, twist_db=twist_db))
+        signal = np.concatenate([np.zeros(rng.integers(200, 400)), tone, np.zeros(1000)])
+        signal += rng.standard_normal(len(signal)) * np.sqrt((tone * tone).mean()) / 10 ** (noise_db / 20)
+        found += digits(CDetector(library).feed(pcm(signal))) == key
+    return found
+
+
+@pytest.mark.parametrize(
+    ("twist_db", "noise_db"), [(0.0, 5.0), (8.0, 11.0), (-8.0, 11.0)], ids=["noise", "twist", "reverse twist"]
+)
+def test_what_is_less_clean_has_to_last_longer(library: ctypes.CDLL, twist_db: float, noise_db: float) -> None:
+    assert found_in_noise(library, 40, noise_db=30) == 64
+    assert found_in_noise(library, 40, noise_db=noise_db, twist_db=twist_db) < 40
+    assert found_in_noise(library, 100, noise_db=noise_db, twist_db=twist_db) > 60
 
 
 def test_fax_tones(library: ctypes.CDLL) -> None:
