@@ -150,7 +150,7 @@ def _agreement(before: _View, now: _View, i: int) -> int:
 
 
 def _share(view: _View, agreements: list[int]) -> int:
-    """Return the share in percent of a block's energy in its tones; what a frequency off the exact one hides is added."""
+    """Return the percentage of a block's energy in its tones; what a frequency off the exact one hides is added."""
     held = sum(power * 600 // (400 + agreement) for power, agreement in zip(view.powers, agreements, strict=True))
     return held * 100 // (view.energy * _UNIT)
 
