@@ -75,3 +75,17 @@ def test_patterns_are_unique_and_absolute_outside_only() -> None:
     assert len(set(patterns)) == len(patterns)
     assert not [place.pattern for place in HOME_PLACES if place.pattern.startswith("/")]
     assert not [place.pattern for place in OUTSIDE_PLACES if not re.match("/", place.pattern)]
+
+
+def test_every_place_is_in_the_documentation() -> None:
+    text = Path("docs/security.md").read_text()
+    table = text[text.index("<!-- places: begin -->") : text.index("<!-- places: end -->")]
+    year, month, day = "[0-9][0-9][0-9][0-9]", "[0-9][0-9]", "[0-9][0-9]"
+    wanted = []
+    for place in (*HOME_PLACES, *OUTSIDE_PLACES):
+        if place.note.startswith("of "):  # what SQLite keeps beside a file
+            continue
+        shown = place.pattern.replace(f"{year}-{month}", "YYYY-MM").replace(f"{year}/{month}/{day}", "YYYY/MM/DD")
+        passing = " (passing)" if place.is_passing else ""
+        wanted.append(f"| `{shown}` | {place.holds} | {', '.join(place.writers)} | {place.note}{passing} |")
+    assert [row for row in table.splitlines() if row.startswith("| `")] == wanted
