@@ -8,6 +8,7 @@ from audio.dtmf import (
     CONTROL_TABLE,
     HOLD_NS,
     KEYS,
+    SECRET_WAIT_NS,
     CardRule,
     ControlAction,
     ControlInput,
@@ -17,6 +18,9 @@ from audio.dtmf import (
     InfoDigitError,
     KeyPressed,
     KeyReleased,
+    Press,
+    SecretKeyed,
+    is_echo,
     parse_info_digit,
 )
 from audio.rtp import TelephoneEvent
@@ -159,3 +163,79 @@ def test_bad_info_bodies_are_refused_without_quoting_them(body: bytes) -> None:
 
 def test_there_are_sixteen_keys() -> None:
     assert len(set(KEYS)) == 16
+
+
+def keyed(keys: str) -> tuple[list[ControlAction], list[SecretKeyed]]:
+    """Key into a matcher with *1 for control and *9 for secrets; returns all actions and all entries."""
+    matcher = ControlMatcher(frozenset({"*1"}), frozenset({"*9"}))
+    actions: list[ControlAction] = []
+    entries = []
+    for i, key in enumerate(keys):
+        actions += matcher.press(key, i)
+        entries += [entry] if (entry := matcher.take_secret()) else []
+    assert matcher.take_secret() is None
+    return actions, entries
+
+
+@pytest.mark.parametrize(
+    ("keys", "digits"),
+    [("*92468#", "2468"), ("*9#", ""), ("*9123456789012#", "123456789012"), ("**92468#", "2468"), ("*9191#", "191")],
+)
+def test_a_secret_entry_is_withheld_and_taken_once(keys: str, digits: str) -> None:
+    actions, entries = keyed(keys)
+    entry = actions[actions.index(ControlAction.SECRET) :]
+    assert set(entry[:-1]) == {ControlAction.SECRET}
+    assert entry[-1] is ControlAction.SECRET_ENDED
+    assert entries == [SecretKeyed(prefix="*9", digits=digits, is_complete=True)]
+    assert not digits or digits not in repr(entries)
+
+
+@pytest.mark.parametrize("keys", ["*91234567890123#", "*912*34#", "*912*#34#", "*91**2#"])
+def test_an_entry_that_is_too_long_or_has_a_star_is_withheld_all_the_same(keys: str) -> None:
+    actions, entries = keyed(keys)
+    assert actions[1:] == [ControlAction.SECRET] * (len(keys) - 2) + [ControlAction.SECRET_ENDED]
+    assert entries == [SecretKeyed(prefix="*9", digits="", is_complete=False)]
+
+
+def test_a_control_sequence_breaks_an_entry_off() -> None:
+    actions, entries = keyed("*912*15")
+    assert actions[-3:] == [ControlAction.SECRET_BROKEN, ControlAction.SWALLOW, ControlAction.PASS]
+    assert entries == [SecretKeyed(prefix="*9", digits="", is_complete=False)]
+
+
+def test_a_prefix_begins_an_entry_anew() -> None:
+    actions, entries = keyed("*912*934#")
+    assert ControlAction.PASS not in actions
+    assert [(entry.digits, entry.is_complete) for entry in entries] == [("", False), ("34", True)]
+
+
+def test_an_entry_waits_ten_seconds_for_each_key() -> None:
+    matcher = ControlMatcher(frozenset(), frozenset({"*9"}))
+    for i, key in enumerate("*912"):
+        matcher.press(key, i)
+    assert matcher.is_secret
+    assert matcher.wait(3 + SECRET_WAIT_NS - 1) == ()
+    assert matcher.wait(3 + SECRET_WAIT_NS) == (ControlAction.SECRET_BROKEN,)
+    assert matcher.take_secret() == SecretKeyed(prefix="*9", digits="", is_complete=False)
+    assert not matcher.is_secret
+    assert matcher.press("3", 4 + SECRET_WAIT_NS) == (ControlAction.PASS,)
+
+
+def test_without_a_secret_prefix_nothing_is_secret() -> None:
+    matcher = ControlMatcher(frozenset({"*1"}))
+    assert matcher.press("*", 0) + matcher.press("9", 1) == (ControlAction.HOLD, ControlAction.REPLAY_AND_PASS)
+    with pytest.raises(ValueError, match="either"):
+        ControlMatcher(frozenset({"*9"}), frozenset({"*9"}))
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "is_one"),
+    [(-500, False), (-81, False), (-80, True), (0, True), (550, True), (700, True), (701, False)],
+)
+def test_what_counts_as_an_echo(delay_ms: int, is_one: bool) -> None:
+    ms = 1_000_000
+    caller = [Press(key="2", from_ns=0, to_ns=50 * ms), Press(key="1", from_ns=1000 * ms, to_ns=1100 * ms)]
+    officer = Press(key="1", from_ns=(1000 + delay_ms) * ms, to_ns=(1100 + delay_ms) * ms)
+    assert is_echo(officer, caller) is is_one
+    assert not is_echo(Press(key="3", from_ns=officer.from_ns, to_ns=officer.to_ns), caller)
+    assert "1" not in repr(officer).split("from_ns")[0]
