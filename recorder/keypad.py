@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from audio.dtmf import CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
+from audio.dtmf import SAME_PRESS_NS, CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
 from audio.types import DigitSource
 from recorder.domain import call as table
 from recorder.domain.call import Side
@@ -66,6 +66,7 @@ class Keypad:
         self._secret = () if config.pause.manager_keys is None else (config.pause.manager_keys,)
         self._matcher = ControlMatcher(frozenset(self._control), frozenset(self._secret))
         self._card = CardRule(digits=config.pause.card_digits, within_s=config.pause.card_window_s)
+        self._last: dict[str, tuple[DigitSource, int]] = {}
         self._is_looking = False
         self._infos = {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
 
@@ -91,15 +92,24 @@ class Keypad:
         elif self._card.count(time.monotonic_ns(), carrier):
             self._acts.pause_for_card()
 
-    def control(self, keys: str) -> None:
+    def control(self, keys: str, carrier: DigitSource) -> None:
         """Take a control sequence of the officer."""
-        if self._call.call.was_joined and keys in self._control:
+        if self._call.call.was_joined and keys in self._control and not self._is_repeat(keys, carrier):
             self._control[keys]()
 
-    def secret(self, prefix: str, digits: str | None) -> None:
+    def secret(self, prefix: str, digits: str | None, carrier: DigitSource) -> None:
         """Take what was keyed after a secret prefix on the officer's side; None when it was broken off."""
-        if self._call.call.was_joined and prefix in self._secret:
+        if self._call.call.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier):
             self._acts.opt_out(digits)
+
+    def _is_repeat(self, keys: str, carrier: DigitSource) -> bool:
+        """Tell whether keys have come already by another carrier: a telephone may send a tone and an INFO of it."""
+        now_ns = time.monotonic_ns()
+        other, at_ns = self._last.get(keys, (carrier, 0))
+        if other is not carrier and now_ns - at_ns <= SAME_PRESS_NS:
+            return True
+        self._last[keys] = (carrier, now_ns)
+        return False
 
     # --- SIP INFO
 
@@ -140,7 +150,7 @@ class Keypad:
         if action in _SECRET:
             self._secret_info(action)
         if action is ControlAction.SWALLOW:
-            self.control("*" + digit)
+            self.control("*" + digit, DigitSource.INFO)
         if action in (ControlAction.REPLAY, ControlAction.REPLAY_AND_HOLD, ControlAction.REPLAY_AND_PASS):
             self._replay_star(body.content_type)
         if action in (ControlAction.PASS, ControlAction.REPLAY_AND_PASS):
@@ -166,7 +176,7 @@ class Keypad:
             return
         keyed = self._matcher.take_secret()
         if keyed is not None:
-            self.secret(keyed.prefix, keyed.digits if keyed.is_complete else None)
+            self.secret(keyed.prefix, keyed.digits if keyed.is_complete else None, DigitSource.INFO)
 
     def _look_later(self) -> None:
         self._is_looking = True

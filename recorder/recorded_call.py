@@ -185,9 +185,9 @@ class RecordedCall(LiveCall):
                 if meant is not None:
                     self.apply(meant)
             case ControlPressed() if side is self.call.officer:
-                self._keypad.control(event.keys)
+                self._keypad.control(event.keys, event.source)
             case SecretEntered() if side is self.call.officer:
-                self._keypad.secret(event.prefix, event.digits if event.is_complete else None)
+                self._keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
             case DigitPressed() if side is self.call.outside:
                 self._keypad.digit(event.digit, event.source)
             case MediaStopped():
