@@ -75,6 +75,7 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "state": call.book.state.value if call.blocked is None else "blocked",
         "reasons": sorted(call.book.reasons),
         "position_s": None if position_s is None else round(position_s, 3),
+        "erase_on_opt_out": call.service.erase_on_opt_out,
     }
 
 

@@ -82,7 +82,7 @@ class LiveDesk:
         if not isinstance(actor, Person):
             raise self._rules.refuse(actor.actor, Act.SEE_LIVE, "", "Requests to opt out are for people, not tokens.")
         found = self._daemon(lambda: self._live.opt_outs(actor=actor.actor))
-        return [request for request in found if may_see(actor, _facts(request))]
+        return [request for request in found if may_see(actor, facts_of(request))]
 
     def ask_opt_out(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Ask that a call be recorded no longer."""
@@ -140,15 +140,20 @@ def _authority(actor: Actor) -> str:
 
 
 def _sees_opt_out(actor: Actor, call: dict[str, Any]) -> bool:
-    row = {**call, "extensions": [call.get("extension")], "operators": [call.get("operator")]}
-    return isinstance(actor, Person) and may_see(actor, _facts(row))
+    return isinstance(actor, Person) and may_see(actor, facts_of(call))
 
 
-def _facts(listed: dict[str, Any]) -> CallFacts:
+def facts_of(listed: dict[str, Any]) -> CallFacts:
     """Return what the rules need to know of a call, out of what the daemon lists."""
     return CallFacts(
         call=RecordingId(str(listed.get("call"))),
         team=str(listed.get("team") or ""),
-        extensions=frozenset(str(number) for number in listed.get("extensions", ()) if number),
-        operators=frozenset(str(name) for name in listed.get("operators", ()) if name),
+        extensions=_names(listed, "extension"),
+        operators=_names(listed, "operator"),
     )
+
+
+def _names(listed: dict[str, Any], what: str) -> frozenset[str]:
+    """Return both sides' names: of a request they are listed as such, of a call only the first is."""
+    every = listed.get(f"{what}s") or [listed.get(what)]
+    return frozenset(str(name) for name in every if name)

@@ -7,6 +7,8 @@
   const rows = document.getElementById("live-rows");
   const said = document.getElementById("live-said");
   const problem = document.getElementById("live-problem");
+  const requests = document.getElementById("live-requests");
+  let shown = null;
   let isAsking = false;
   let isStale = false;
 
@@ -47,6 +49,9 @@
       if (!answer.isFine) throw new Error("the daemon does not answer");
       const focused = document.activeElement && rows.contains(document.activeElement) ? document.activeElement.id : "";
       rows.innerHTML = answer.text; // our own template, which escapes every value
+      const asked = await ask("/live/requests");
+      // Only what is new is put in: a region that says what it has said already is a nuisance.
+      if (asked.isFine && asked.text !== shown) { shown = asked.text; requests.innerHTML = asked.text; }
       if (focused) {
         const other = focused.replace(/^(pause|resume)-/, (_, act) => (act === "pause" ? "resume-" : "pause-"));
         (document.getElementById(focused) || document.getElementById(other) || table.parentElement).focus();

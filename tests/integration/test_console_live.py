@@ -1,0 +1,200 @@
+"""The live page as officers and managers use it without its script: opt-outs, and a pause that was forgotten."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from recorder.domain.access import Role, Scope
+from tests.helpers.console_site import CALL, PASSWORD, Browser, Console, console_site
+
+ASK = f'action="/live/{CALL}/opt-out-request"'
+FORGOT = f'action="/live/{CALL}/forgot"'
+DIRECT = f'href="/live/{CALL}/opt-out"'
+GRANT = {"caller_asked": "yes", "distress_judged": "yes", "reason": "caller is very upset"}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
+    with console_site(tmp_path, now=clock) as running:
+        # The officer of the call that the daemon lists.
+        running.people.add("ann", PASSWORD, display_name="<b>Ann</b>", roles={Role.OFFICER})
+        yield running
+
+
+@pytest.fixture
+def ann(console: Console) -> Iterator[Browser]:
+    with console.browser() as browser:
+        browser.sign_in("ann")
+        yield browser
+
+
+@pytest.fixture
+def manager(console: Console) -> Iterator[Browser]:
+    with console.browser() as browser:
+        browser.sign_in("revenues")
+        yield browser
+
+
+def sent(console: Console) -> tuple[str, str | None, dict[str, object]]:
+    what, actor, _, body = console.daemon.heard[-1]
+    return what, actor, body
+
+
+@pytest.mark.parametrize(
+    ("name", "may_ask", "may_forget", "may_opt_out"),
+    [
+        ("ann", True, True, False), ("officer", True, False, False), ("revenues", False, True, True),
+        ("housing", True, True, False), ("dpo", False, True, True), ("lead", False, True, True),
+        ("admin", False, False, False), ("ict", False, False, False),
+    ],
+)  # fmt: skip
+def test_each_sees_what_they_may_do(
+    console: Console, name: str, may_ask: bool, may_forget: bool, may_opt_out: bool
+) -> None:
+    with console.browser() as browser:
+        browser.sign_in(name)
+        page = browser.get("/live").text
+        assert (ASK in page, FORGOT in page, DIRECT in page) == (may_ask, may_forget, may_opt_out)
+
+
+def test_an_officer_asks_and_the_manager_of_the_team_grants(console: Console, ann: Browser, manager: Browser) -> None:
+    assert "A manager of the team has been asked" in ann.submit(f"/live/{CALL}/opt-out-request").text
+    assert sent(console) == (
+        f"opt-out-request {CALL}", "ann",
+        {"reason": "", "person": {"display_name": "<b>Ann</b>", "roles": ["officer"], "teams": [], "extension": None}},
+    )  # fmt: skip
+    page = ann.get("/live").text
+    assert "Opt-out asked for" in page
+    assert "A manager has yet to decide" in page
+    assert ASK not in page
+    assert "/opt-outs/" not in page
+
+    page = manager.get("/live").text
+    assert "The caller of &lt;b&gt;Ann&lt;/b&gt; asks not to be recorded." in page
+    assert 'aria-live="polite"' in page
+    assert "The caller of" in manager.get("/live/requests").text
+    form = manager.get("/opt-outs/00000000").text
+    assert 'action="/opt-outs/00000000/grant"' in form
+    assert 'formaction="/opt-outs/00000000/decline"' in form
+    assert " checked" not in form, "nobody states what they have not ticked"
+    done = manager.submit("/opt-outs/00000000/grant", **GRANT)
+    assert "ended for good" in done.text
+    assert "was granted" in done.text
+    what, actor, body = sent(console)
+    assert (what, actor) == ("grant 00000000", "revenues")
+    assert body == {
+        "caller_asked": True, "distress_judged": True, "reason": "caller is very upset", "erase_before": False,
+        "person": {"display_name": "Rhea Revenues", "roles": ["manager"], "teams": ["Revenues"], "extension": None},
+    }  # fmt: skip
+    page = ann.get("/live").text
+    assert (ASK in page, FORGOT in page) == (False, False)
+
+
+def test_a_request_is_declined_for_a_reason(console: Console, ann: Browser, manager: Browser) -> None:
+    ann.submit(f"/live/{CALL}/opt-out-request")
+    refused = manager.submit("/opt-outs/00000000/decline", reason="")
+    assert refused.status_code == 403
+    assert "takes a reason" in refused.text
+    assert 'action="/opt-outs/00000000/grant"' in refused.text, "the form is there again"
+    assert console.daemon.requests[0]["state"] == "raised"
+    assert "declined" in manager.submit("/opt-outs/00000000/decline", reason="she did not ask").text
+    assert console.daemon.requests[0]["state"] == "declined"
+    late = manager.submit("/opt-outs/00000000/grant", **GRANT)
+    assert (late.status_code, "decided already" in late.text) == (409, True)
+    assert [e.details["act"] for e in console.entries("access.refused")] == ["opt_out.decline"]
+
+
+def test_who_is_of_another_team_sees_nothing_of_it(console: Console, ann: Browser) -> None:
+    ann.submit(f"/live/{CALL}/opt-out-request")
+    for name in ("housing", "officer", "ict", "admin"):
+        with console.browser() as browser:
+            browser.sign_in(name)
+            page = browser.get("/live").text
+            assert "asks not to be recorded.</strong>" not in page
+            assert "Opt-out asked for" not in page
+            assert browser.get("/opt-outs/00000000").status_code == 404
+            assert browser.get("/api/opt-outs").json() == {"opt_outs": []}
+            assert browser.get("/api/calls").json()["calls"][0]["opt_out"] is None
+    new = console.deps.tokens.add("crm", scopes=list(Scope))
+    with console.browser() as browser:
+        browser.headers["Authorization"] = f"Bearer {new.secret}"
+        assert browser.get("/api/opt-outs").status_code == 403
+        assert browser.get("/api/calls").json()["calls"][0]["opt_out"] is None
+
+
+def test_a_manager_ends_a_recording_that_nobody_asked_about(console: Console, manager: Browser) -> None:
+    assert f'action="/live/{CALL}/opt-out"' in manager.get(f"/live/{CALL}/opt-out").text
+    assert "ended for good" in manager.submit(f"/live/{CALL}/opt-out", **GRANT, erase_before="yes").text
+    what, actor, body = sent(console)
+    assert (what, actor, body["erase_before"]) == (f"opt-out {CALL}", "revenues", True)
+
+
+def test_roles_that_may_not_are_refused_before_the_daemon_is_asked(console: Console, ann: Browser) -> None:
+    assert ann.submit(f"/live/{CALL}/opt-out", **GRANT).status_code == 403
+    ann.headers["X-CSRF-Token"] = ann.csrf
+    assert ann.post("/api/opt-outs/00000000/grant", json={"reason": "so there"}).status_code == 403
+    with console.browser() as browser:
+        browser.sign_in("ict")
+        assert browser.submit(f"/live/{CALL}/opt-out-request").status_code == 403
+        browser.headers["X-CSRF-Token"] = browser.csrf
+        assert browser.post(f"/api/calls/{CALL}/forgot", json={"seconds": 5}).status_code == 403
+    assert console.daemon.heard == []
+    acts = [e.details["act"] for e in console.entries("access.refused")]
+    assert acts == ["call.opt_out", "call.opt_out", "opt_out.raise", "recording.forgot"]
+
+
+def test_forgetting_to_pause_pauses_at_once_and_counts_from_there(console: Console, ann: Browser, clock: Clock) -> None:
+    form = ann.submit(f"/live/{CALL}/forgot").text
+    assert sent(console)[:2] == (f"pause {CALL}", "ann")
+    paused_at = re.search(r'name="paused_at" value="(\d+)"', form)
+    assert paused_at is not None
+    assert "is paused now" in form
+    clock.time += timedelta(seconds=20)
+    done = ann.submit(f"/live/{CALL}/forgot", span="120", paused_at=paused_at[1])
+    assert "The recording is now paused." in done.text
+    what, actor, body = sent(console)
+    assert (what, actor, body["seconds"]) == (f"forgot {CALL}", "ann", 140.0)
+    ann.submit(f"/live/{CALL}/forgot", span="all", paused_at=paused_at[1])
+    assert sent(console)[2]["seconds"] is None
+    ann.submit(f"/live/{CALL}/forgot", span="60", paused_at="x")
+    assert sent(console)[2]["seconds"] == 60.0
+
+
+def test_opt_outs_by_the_api(console: Console, ann: Browser, manager: Browser) -> None:
+    for browser in (ann, manager):
+        browser.headers["X-CSRF-Token"] = browser.csrf
+    request = ann.post(f"/api/calls/{CALL}/opt-out-request", json={"reason": "she says so"}).json()
+    assert (request["state"], request["reason"]) == ("raised", "she says so")
+    assert manager.get("/api/opt-outs").json() == {"opt_outs": [request]}
+    assert ann.get("/api/opt-outs").json() == {"opt_outs": [request]}, "who is on the call sees what became of it"
+    order = {"caller_asked": True, "distress_judged": True, "reason": "caller is very upset"}
+    assert manager.post("/api/opt-outs/ffffffff/grant", json=order).status_code == 404
+    granted = manager.post(f"/api/opt-outs/{request['id']}/grant", json=order)
+    assert granted.json()["state"] == "opted_out"
+    assert sent(console)[2]["erase_before"] is None, "the service's rule decides"
+    assert manager.post(f"/api/opt-outs/{request['id']}/decline", json={"reason": "too late"}).status_code == 409
+    assert manager.post(f"/api/calls/{CALL}/opt-out", json={**order, "extra": 1}).status_code == 422
+    del manager.headers["X-CSRF-Token"]
+    assert manager.post(f"/api/calls/{CALL}/opt-out", json=order).status_code == 403
+    forgot = ann.post(f"/api/calls/{CALL}/forgot", json={"seconds": 5, "reason": "card"})
+    assert forgot.json()["state"] == "paused"
+    assert sent(console)[2]["seconds"] == 5
+    wrong: list[dict[str, object]] = [{}, {"seconds": 0}, {"seconds": -1}, {"seconds": 86_401}, {"seconds": "x"}]
+    for body in wrong:
+        assert ann.post(f"/api/calls/{CALL}/forgot", json=body).status_code == 422
