@@ -59,8 +59,8 @@ def find(
     place, config = load_home(home)
     zone = ZoneInfo(config.site.timezone)
     search = Search(
-        started_from=_moment(from_, zone, is_end=False),
-        started_to=_moment(to, zone, is_end=True),
+        started_from=moment(from_, zone, is_end=False),
+        started_to=moment(to, zone, is_end=True),
         operator=operator,
         extension=extension,
         number=_number(number_file),
@@ -92,7 +92,8 @@ def _line(row: RecordingRow, zone: ZoneInfo) -> dict[str, Any]:
     return {**row_to_json(row), "when": f"{row.started_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"}
 
 
-def _moment(text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None:
+def moment(text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None:
+    """Read a time or a date in the site's zone, or leave; a date as an end includes its day."""
     if text is None:
         return None
     try:

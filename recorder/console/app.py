@@ -6,7 +6,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from recorder import problems
-from recorder.console import api, erasure_pages, erasure_routes, live_pages, live_routes, opt_out_routes, pages
+from recorder.console import (
+    api,
+    erasure_pages,
+    erasure_routes,
+    live_pages,
+    live_routes,
+    opt_out_routes,
+    pages,
+    report_pages,
+)
 from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.desk import Desk
@@ -56,6 +65,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         live_pages.router,
         pages.router,
         erasure_pages.router,
+        report_pages.router,
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
