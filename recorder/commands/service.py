@@ -10,7 +10,7 @@ import typer
 
 from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.config import ConfigError
-from recorder.hygiene import LimitError, forbid_dumps, lock_memory
+from recorder.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory
 from recorder.logs import log_to_stderr
 from recorder.notices import NoticeError
 from recorder.opening import AlreadyRunningError
@@ -25,6 +25,7 @@ def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     from recorder import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
 
     log_to_stderr(is_verbose=verbose)
+    collect_regularly()
     try:
         daemon.run(home.resolve())
     except ConfigError as error:
@@ -43,6 +44,7 @@ def console(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     log_to_stderr(is_verbose=verbose)
     forbid_dumps()
     lock_memory()
+    collect_regularly()
     try:
         serve(place, config)
     except (ConsoleError, StorageError) as error:

@@ -75,7 +75,8 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
 
     def respond(request: Request, problem: ProblemError) -> Response:
         answer: Response
-        if request.url.path.startswith("/api"):
+        # Not request.url: Python keeps what it takes apart, queries with numbers included, in a cache of its own.
+        if request.scope["path"].startswith("/api"):
             answer = problems.response(problem)
         else:
             title = _TITLES.get(problem.status, problem.title)

@@ -75,6 +75,24 @@ def test_freed_objects_are_gone_from_memory_when_it_is_wiped(is_wiping: bool) ->
     assert ("freed" in found) is not is_wiping
 
 
+_DUMPED = """
+import ctypes, os, resource
+from recorder.hygiene import forbid_dumps, is_dumpable
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+def owner(): return os.stat("/proc/self/mem").st_uid == os.getuid()
+print(is_dumpable(), owner())
+forbid_dumps()
+print(is_dumpable(), owner(), resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+def test_a_process_that_forbids_dumps_belongs_to_nobody_who_could_read_it() -> None:
+    done = subprocess.run([sys.executable, "-c", _DUMPED], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.splitlines() == ["True True", "False False (0, 0)"]
+
+
 def test_too_many_calls_for_the_descriptors() -> None:
     with pytest.raises(LimitError, match="raise LimitNOFILE or lower max_calls"):
         raise_descriptors(100_000_000)
