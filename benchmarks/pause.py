@@ -30,6 +30,8 @@ _NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S, _SEALED_S = 1.0, 20.0, 90.0, 5.0, 
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
 _ERASE_S = 3.0
 """The default of ``[pause] erase_s``: the position a pause states lies so far before the request."""
+_FRAME_S = 0.02
+"""A packet carries the 20 ms before it was sent: a resume states the position of the first one that is kept whole."""
 _NEAR_MS = 20.0
 
 
@@ -119,7 +121,8 @@ def _summary(acts: Sequence[Pressed], started: dict[str, float]) -> dict[str, An
 
 def _off_ms(act: Pressed, started_s: float) -> float:
     """Return how far outside the time between request and answer the stated position lies on the wall clock."""
-    took_effect_s = started_s + float(act.answer["position_s"]) + (_ERASE_S if act.word == "pause" else 0.0)
+    back_s = _ERASE_S if act.word == "pause" else -_FRAME_S
+    took_effect_s = started_s + float(act.answer["position_s"]) + back_s
     return max(act.asked_s - took_effect_s, took_effect_s - act.answered_s, 0.0) * 1e3
 
 
