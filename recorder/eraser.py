@@ -58,7 +58,7 @@ class Eraser:
     def carry_out_due(
         self, *, progress: Progress = lambda _done, _total: None, wait: bool = False
     ) -> list[ErasureOrder]:
-        """Carry out every order that is due, oldest first.
+        """Carry out every order that is due, oldest first; one for a call of which nothing was kept waits for nobody.
 
         What fails is noted and comes again later; so does what cannot even be noted.
 
@@ -72,8 +72,8 @@ class Eraser:
         Raises:
             StorageError, OSError, SQLAlchemyError: Database or audit log do not answer; the rest comes later.
         """
-        tried: list[ErasureOrder] = []
         with _alone(self.lock, wait=wait) as is_alone:
+            tried = [self._carry_out(order, progress) for order in self._pointless()] if is_alone else []
             while is_alone and (order := self.erasures.take_next(now=self.now(), is_ready=self._is_closed)) is not None:
                 tried.append(self._carry_out(order, progress))
         return tried
@@ -90,6 +90,11 @@ class Eraser:
         except (StorageError, OSError) as error:
             return str(error)
         return ""
+
+    def _pointless(self) -> list[ErasureOrder]:
+        """Return the orders that wait for a second person although there is nothing to erase."""
+        waiting = [order for order in self.erasures.open_orders() if order.state is ErasureState.WAITING]
+        return [o for o in waiting if self._is_closed(o) and self.index.get(o.recording).path is None]
 
     def _is_closed(self, order: ErasureOrder) -> bool:
         """Tell whether a recording's call is over and filed, so that it is what it will stay."""

@@ -197,7 +197,7 @@ def _order(
 
 
 def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool, reason: str = "") -> ErasureOrder:
-    """Confirm or decline an order that waits.
+    """Confirm or decline an order that waits, or decline one that failed.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
@@ -217,7 +217,7 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
     decision = may_decide(person, order, about_row(row, books.now()), confirm=confirm)
     if isinstance(decision, Refused):
         raise _refusal(books, person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
-    if order.state is not ErasureState.WAITING:
+    if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
         raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
     act = "erasure.confirmed" if confirm else "erasure.declined"
     at = books.now()

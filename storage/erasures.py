@@ -38,6 +38,8 @@ TABLE: Mapping[tuple[ErasureState, ErasureEvent], ErasureState] = MappingProxyTy
         (ErasureState.CONFIRMED, ErasureEvent.FAIL): ErasureState.FAILED,
         (ErasureState.FAILED, ErasureEvent.SUCCEED): ErasureState.DONE,
         (ErasureState.FAILED, ErasureEvent.FAIL): ErasureState.FAILED,
+        # What can never be carried out, in a damaged or a held recording, must not lock it for ever.
+        (ErasureState.FAILED, ErasureEvent.DECLINE): ErasureState.DECLINED,
     }
 )
 """The life of an order; what is not here is refused."""

@@ -146,6 +146,8 @@ def test_a_hold_that_came_after_the_order_stops_it(site: ErasureSite) -> None:
     (failed,) = site.eraser.carry_out_due()
     assert (failed.state, "held" in failed.problem) == (ErasureState.FAILED, True)
     assert site.snapshot() == before
+    decide_erasure(site.books, DORA, order.id, confirm=False)
+    refuse_locked(site.erasures, ID)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,29 @@ def test_a_call_in_progress_is_left_alone_until_it_is_filed(site: ErasureSite) -
     (done,) = site.eraser.carry_out_due()
     assert done.state is ErasureState.DONE
     assert site.entries("erasure.done")[0].details["was_kept"] is False
+
+
+def test_of_a_call_of_which_nothing_was_kept_nobody_has_to_confirm(site: ErasureSite) -> None:
+    gone = RecordingId("20261124T093200Z-2001-dddddd")
+    waiting = replace(place(site, gone), id=new_order_id(), state=ErasureState.WAITING)
+    site.erasures.place(waiting)
+    site.erasures.place(replace(waiting, id=new_order_id(), recording=ID))
+    site.index.save(replace(site.row, id=gone, path=None))
+    assert {order.state for order in site.eraser.carry_out_due()} == {ErasureState.DONE}
+    assert [order.recording for order in site.erasures.open_orders()] == [ID], "there is something to erase of that"
+
+
+def test_a_damaged_recording_stays_as_it_is_and_can_be_unlocked(site: ErasureSite) -> None:
+    site.path.write_bytes(site.path.read_bytes()[:-1])
+    order = place(site)
+    before = site.snapshot()
+    (failed,) = site.eraser.carry_out_due()
+    assert "not what was recorded" in failed.problem
+    assert site.snapshot() == before
+    with refused(409, "failed"):
+        decide_erasure(site.books, DORA, order.id, confirm=True)
+    decide_erasure(site.books, DORA, order.id, confirm=False, reason="beyond repair")
+    refuse_locked(site.erasures, ID)
 
 
 def test_an_order_for_a_call_that_nobody_knows_yet_waits(site: ErasureSite) -> None:
