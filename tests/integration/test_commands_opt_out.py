@@ -1,0 +1,183 @@
+"""Opt-outs, forgotten pauses and PINs at the command line, with a daemon and real calls."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from recorder.cli import app
+from recorder.domain.opt_out import CallFacts
+from recorder.home import Home
+from recorder.pins import PinFile
+from storage.audit import AuditLog
+from storage.types import RecordingId
+from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.recorder_home import RecorderHome
+
+EDITS = (
+    ("erase_s = 3.0", "erase_s = 0.3"),
+    ("forgot_s = 300.0", "forgot_s = 0.5"),
+    ('service = "Revenues"\nteam = ""', 'service = "Revenues"\nteam = "Revenues"'),
+)
+REASON = ("--reason", "caller is very upset")
+PIN = "284915"
+STATED = ("--caller-asked", "--distress-judged")
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("commands"), edits=EDITS) as made:
+        for name, role, *rest in (
+            ("mary", "manager", "--team", "Revenues"),
+            ("hugo", "manager", "--team", "Housing"),
+            ("alice", "officer"),
+            ("otto", "officer"),
+            ("maud", "manager", "--team", "Revenues", "--extension", "2001"),
+        ):
+            ok(
+                made.home, "users", "add", name, "--role", role, *rest,
+                "--new-password-file", str(made.home.password_file), *made.home.as_admin(),
+            )  # fmt: skip
+        yield made
+
+
+def by(home: RecorderHome, name: str) -> tuple[str, ...]:
+    return ("--as", name, "--password-file", str(home.password_file))
+
+
+def run(home: RecorderHome, *words: str) -> Result:
+    """Run a command in this process: a new one takes longer than what it does."""
+    return CliRunner().invoke(app, [*words, "-C", str(home.root)])
+
+
+def document(home: RecorderHome, *words: str) -> Any:
+    """Run a command that must succeed; returns its document."""
+    done = run(home, *words, "--json")
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def ok(home: RecorderHome, *words: str) -> None:
+    done = run(home, *words)
+    assert done.exit_code == 0, done.stderr
+
+
+def refused(home: RecorderHome, *words: str, code: int = 1) -> str:
+    """Run a command that must be refused; returns its sentence."""
+    done = run(home, *words)
+    assert done.exit_code == code, done.stderr
+    assert done.stdout == ""
+    return " ".join(done.stderr.split())
+
+
+def test_the_workflow_by_commands(lines: Exchange) -> None:
+    home, talk = lines.home, lines.call()
+    call = talk.join()
+    assert document(home, "opt-outs", "list") == []
+    asked = document(home, "opt-outs", "raise", "--call", call[:-2], *by(home, "alice"), "--reason", "she says so")
+    assert (asked["call"], asked["state"]) == (call, "raised")
+    assert document(home, "opt-outs", "list") == [asked]
+    assert document(home, "calls")[0]["opt_out"] == {"id": asked["id"], "state": "raised"}
+    table = run(home, "opt-outs", "list").stdout
+    assert [asked["id"], "raised", call] == table.splitlines()[0].split("\t")[:3]
+    assert "raised" in run(home, "calls").stdout
+
+    grant = ("opt-outs", "grant", asked["id"])
+    assert "takes a person" in refused(home, *grant, *REASON, *STATED, code=2)
+    assert "takes a reason" in refused(home, *grant, *STATED, *by(home, "mary"))
+    assert "state both" in refused(home, *grant, *REASON, "--caller-asked", *by(home, "mary"))
+    assert "team 'Revenues'" in refused(home, *grant, *REASON, *STATED, *by(home, "hugo"))
+    assert "on this call yourself" in refused(home, *grant, *REASON, *STATED, *by(home, "maud"))
+    assert "role does not allow" in refused(home, *grant, *REASON, *STATED, *by(home, "alice"))
+    assert "team 'Revenues'" in refused(home, "opt-outs", "decline", asked["id"], *REASON, *by(home, "hugo"))
+    assert "asked for already" in refused(home, "opt-outs", "raise", "--call", call, *by(home, "otto"))
+    assert "no such request" in refused(home, "opt-outs", "grant", "ffffffff", *REASON, *STATED, *by(home, "mary"))
+    assert home.calls()[0]["state"] == "recording"
+
+    declined = document(home, "opt-outs", "decline", asked["id"], *REASON, *by(home, "mary"))
+    assert (declined["state"], declined["decided_by"]) == ("declined", "mary")
+    again = document(home, "opt-outs", "raise", "--call", call, *by(home, "alice"))
+    granted = document(home, "opt-outs", "grant", again["id"], *REASON, *STATED, "--erase-before", *by(home, "mary"))
+    assert (granted["call"], granted["state"], granted["erasure"]["state"]) == (call, "opted_out", "waiting")
+    assert "ended for good" in refused(home, "opt-out", "--call", call, *REASON, *by(home, "mary"))
+    talk.hang_up()
+
+
+def test_a_direct_opt_out_states_both_and_goes_by_the_same_table(lines: Exchange) -> None:
+    home, talk = lines.home, lines.call()
+    call = talk.join()
+    for name, sentence in (("hugo", "team 'Revenues'"), ("maud", "on this call yourself"), ("otto", "role")):
+        assert sentence in refused(home, "opt-out", "--call", call, *REASON, *by(home, name))
+        assert sentence in refused(home, "opt-out", "--extension", "2001", *REASON, *by(home, name))
+    assert home.calls()[0]["state"] == "recording"
+    done = run(home, "opt-out", "--call", call, *REASON, *by(home, "mary"))
+    assert done.exit_code == 0
+    assert f"{call}: opted_out from" in done.stderr
+    entry = [e for e in AuditLog(home.root / "audit").entries() if e.subject == call][-1]
+    assert (entry.act, entry.actor) == ("opt_out.granted", "mary")
+    assert (entry.details["caller_asked"], entry.details["distress_judged"]) == (True, True)
+    assert "states" in CliRunner().invoke(app, ["opt-out", "--help"]).stdout
+    talk.hang_up()
+    assert "no call" in refused(home, "opt-out", "--call", call, *REASON, *by(home, "mary")).lower()
+    assert "give either" in refused(home, "opt-out", *REASON, *by(home, "mary"), code=2)
+
+
+def test_forgetting_to_pause(lines: Exchange) -> None:
+    home, talk = lines.home, lines.call()
+    call = talk.join()
+    talk.talk_for(0.9)
+    assert "takes a person" in refused(home, "forgot", "--call", call, "--seconds", "0.3", code=2)
+    assert "own calls" in refused(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "otto"))
+    assert home.calls()[0]["state"] == "recording"
+    short: dict[str, Any] = document(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "alice"))
+    assert (short["state"], short["reasons"], short["erasure"]["state"]) == ("paused", ["agent"], "confirmed")
+    assert short["erasure"]["end_s"] - short["erasure"]["start_s"] == pytest.approx(0.3, abs=0.001)
+    (whole,) = document(home, "forgot", "--extension", "2001", "--reason", "card", *by(home, "alice"))
+    assert (whole["erasure"]["start_s"], whole["erasure"]["state"]) == (0, "waiting")
+    answer = home.live.post(f"/api/calls/{call}/forgot", json={"seconds": 1, "reason": "", "as": "officer"})
+    assert answer.status_code == 403, "somebody has to be named"
+    talk.hang_up()
+    acts = [e.act for e in AuditLog(home.root / "audit").entries() if e.subject == call]
+    assert acts[:3] == ["recording.forgot.refused", "recording.forgot", "recording.forgot"]
+    assert "locked" in refused(home, "play", call, *home.as_admin(), "--reason", "complaint 17")
+
+
+def test_forgetting_to_pause_is_noticed_after_the_call(lines: Exchange) -> None:
+    home, talk = lines.home, lines.call()
+    call = talk.join()
+    talk.talk_for(0.9)
+    talk.hang_up()
+    order = document(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "alice"))
+    assert (order["recording"], order["kind"], order["state"]) == (call, "card_data", "done")
+    assert "no" in refused(home, "forgot", "--call", "20260101T000000Z-2001-ffffff", *by(home, "alice"))
+
+
+def test_pins_of_managers(lines: Exchange) -> None:
+    home = lines.home
+    file = home.root.parent / "pin"
+    file.write_text(PIN + "\n")
+    place = Home(home.root)
+    facts = CallFacts(
+        call=RecordingId("x"), team="Revenues", extensions=frozenset({"2001"}), operators=frozenset({"alice"})
+    )
+    assert "a PIN is needed" in refused(home, "users", "pin", "mary", *home.as_admin(), code=2)
+    assert "may not grant" in refused(home, "users", "pin", "otto", "--pin-file", str(file), *home.as_admin())
+    assert "no account" in refused(home, "users", "pin", "nobody", "--pin-file", str(file), *home.as_admin())
+    assert "role" in refused(home, "users", "pin", "mary", "--pin-file", str(file), *by(home, "hugo"))
+    ok(home, "users", "pin", "mary", "--pin-file", str(file), *by(home, "mary"))
+    assert PinFile(place.pins).owner(PIN, facts) == "mary"
+    assert "another one" in refused(home, "users", "pin", "hugo", "--pin-file", str(file), *home.as_admin())
+    people = {row["name"]: row for row in document(home, "users", "list")}
+    assert (people["mary"]["has_pin"], people["hugo"]["has_pin"]) == (True, False)
+    ok(home, "users", "pin", "mary", "--remove", *home.as_admin())
+    assert "has no PIN" in refused(home, "users", "pin", "mary", "--remove", *home.as_admin())
+    ok(home, "users", "pin", "mary", "--pin-file", str(file), *home.as_admin())
+    ok(home, "users", "disable", "mary", *home.as_admin())
+    assert PinFile(place.pins).owner(PIN, facts) is None
+    assert "no account" in refused(home, "users", "pin", "mary", "--pin-file", str(file), *home.as_admin())
+    entries = list(AuditLog(home.root / "audit").entries())
+    acts = [e.act for e in entries if (e.subject == "mary" and "pin" in e.act) or "had_pin" in e.details]
+    assert acts == ["people.set_pin", "people.remove_pin", "people.set_pin", "people.disable"]
+    assert PIN not in json.dumps([e.to_json() for e in entries])
