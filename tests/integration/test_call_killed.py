@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from recorder.pauses import REGISTER, write_states
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
 
@@ -67,6 +68,22 @@ def test_what_was_acknowledged_holds(after: Found, what: str, kind: str, reason:
     for kept in row["kept"]:
         end = max(end for _, end in kept.spans)
         assert end / 8000 == pytest.approx(row["answer"]["position_s"], abs=2 * PACKET_S), "and nothing after it"
+
+
+def test_what_was_acknowledged_holds_though_the_container_did_not_know_it_yet(tmp_path: Path) -> None:
+    with exchange(tmp_path, edits=EDITS) as lines:
+        talk = lines.call()
+        call = talk.join()
+        talk.talk_for(LOOK_BACK_S + 2)
+        lines.home.kill()
+        state = {"state": "opted_out", "reasons": [], "position_s": 1.5}
+        write_states(lines.home.root / "state" / REGISTER, {call: state})
+        lines.home.start()
+        (row,) = lines.home.rows(number=talk.number)
+        assert (row["outcome"], row["opted_out"]) == ("partial", True)
+        kinds = [(s["kind"], s["start_s"]) for s in row["segments"]]
+        assert kinds == [("recording", 0), ("opted_out", 1.5)]
+        assert lines.home.json("verify", call)[0]["ok"], "what recovery wrote is signed"
 
 
 def test_the_register_forgets_what_is_recovered(tmp_path: Path) -> None:
