@@ -33,10 +33,14 @@ _FAX_PERCENT = 60
 _SHARP = 6
 _TILT = 4
 _STEADY = 2
+_OFFSET_PERMILLE = 20
+_APART_PERMILLE = 16
 _TURN_SHIFT = 12
+_TURN = 1 << _TURN_SHIFT
+_TURN_PER_HZ = 52_224
+_ATAN_BEND = 178
 _POINTS_ENOUGH = 6
-_AGREEMENT_MIN = (144, 133, 120, 106, 64, 46, 29, 13)
-_EVIDENCE = ((93, 6, 6), (82, 6, 3), (75, 3, 2), (65, 2, 1))
+_EVIDENCE = ((93, 6, 6), (84, 6, 2), (77, 3, 1), (67, 2, 1))
 _GAP_BLOCKS = 2
 _CNG_BLOCKS_MIN = 30
 _CNG_BLOCKS_MAX = 48
@@ -137,21 +141,45 @@ def _view_of(energy: int, spectrum: _Spectrum) -> _View | None:
     return _View(KEYPAD[row][column], tones, parts, (low, high), energy, is_sharp)
 
 
-def _agreement(before: _View, now: _View, i: int) -> int:
-    """Return how well a tone went on in phase: 200 if its frequency is exact, 100 + 100 cos of the error else."""
+def _angle(along: int, across: int) -> int:
+    """Return the angle of a vector in 1/_TURN of a turn, within [-_TURN / 2, _TURN / 2]; right to 1/1500 of a turn."""
+    small, large = sorted((abs(along), abs(across)))
+    if large == 0:
+        return 0
+    ratio = small * _TURN // large
+    angle = ratio * (_TURN // 8 * _TURN + _ATAN_BEND * (_TURN - ratio)) // (_TURN * _TURN)
+    angle = _TURN // 4 - angle if abs(across) > abs(along) else angle
+    angle = _TURN // 2 - angle if along < 0 else angle
+    return -angle if across < 0 else angle
+
+
+def _drift(before: _View, now: _View, i: int) -> int:
+    """Return how much further a tone has turned from block to block than its frequency says, in 1/_TURN of a turn."""
     real, imaginary = (part >> _SHIFT // 2 for part in before.parts[i])
     next_real, next_imaginary = (part >> _SHIFT // 2 for part in now.parts[i])
+    along = next_real * real + next_imaginary * imaginary
+    across = next_real * imaginary - next_imaginary * real
     cosine, sine = _TURNS[now.tones[i]]
-    along = (next_real * real + next_imaginary * imaginary) * cosine
-    along += (next_real * imaginary - next_imaginary * real) * sine
-    along >>= _TURN_SHIFT
-    whole = before.powers[i] + now.powers[i]
-    return max(along * 2 + whole, 0) * 100 // whole
+    return _angle((along * cosine + across * sine) >> _TURN_SHIFT, (across * cosine - along * sine) >> _TURN_SHIFT)
 
 
-def _share(view: _View, agreements: list[int]) -> int:
+def _is_in_tune(now: _View, drifts: list[int]) -> bool:
+    """Tell whether both frequencies are right, and off by about the same share, as when one clock makes them."""
+    low, high = (FREQUENCIES_HZ[tone] for tone in now.tones)
+    apart = abs(drifts[0] * high - drifts[1] * low)
+    return (
+        abs(drifts[0]) * 1000 <= low * _TURN_PER_HZ * _OFFSET_PERMILLE // 1000
+        and abs(drifts[1]) * 1000 <= high * _TURN_PER_HZ * _OFFSET_PERMILLE // 1000
+        and apart * 1000 <= low * high * _TURN_PER_HZ * _APART_PERMILLE // 1000
+    )
+
+
+def _share(view: _View, drifts: list[int]) -> int:
     """Return the percentage of a block's energy in its tones; what a frequency off the exact one hides is added."""
-    held = sum(power * 600 // (400 + agreement) for power, agreement in zip(view.powers, agreements, strict=True))
+    held = sum(
+        power + (power >> _TURN_SHIFT) * (4 * drift * drift >> _TURN_SHIFT)
+        for power, drift in zip(view.powers, drifts, strict=True)
+    )
     return held * 100 // (view.energy * _UNIT)
 
 
@@ -162,10 +190,10 @@ def _points(before: _View, now: _View) -> int:
     for power, other in zip(before.powers, now.powers, strict=True):
         if max(power, other) > min(power, other) * _STEADY:
             return 0
-    agreements = [_agreement(before, now, i) for i in range(2)]
-    if any(agreement < _AGREEMENT_MIN[tone] for agreement, tone in zip(agreements, now.tones, strict=True)):
+    drifts = [_drift(before, now, i) for i in range(2)]
+    if not _is_in_tune(now, drifts):
         return 0
-    share = min(_share(before, agreements), _share(now, agreements))
+    share = min(_share(before, drifts), _share(now, drifts))
     is_tilted = any(max(view.powers) > min(view.powers) * _TILT for view in (before, now))
     return next((tilted if is_tilted else even for percent, even, tilted in _EVIDENCE if share >= percent), 0)
 

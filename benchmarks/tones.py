@@ -10,6 +10,7 @@ Command: ``python -m benchmarks.tones --speech-hours 50 --music-hours 5 --corpus
 """
 
 import argparse
+import collections
 import dataclasses
 import itertools
 import json
@@ -32,7 +33,7 @@ from benchmarks.tone_text import read_books
 
 _SEED = 20_261_125
 _PLANTED = "4711"
-_WORST_CLIPS = 12
+_WORST_CLIPS = 10
 _SECONDS_PER_HOUR = 3600
 
 
@@ -61,14 +62,15 @@ def false_alarms(clips: Iterable[Clip], hours: float, *, name: str, seed: int) -
         if listener.heard_s / _SECONDS_PER_HOUR >= told_h:
             _progress(f"{name}: {told_h:.1f} h, {len(listener.digits)} digits, {len(listener.card_pauses)} card pauses")
             told_h += 0.1
-    clips_of_digits = sorted({digit.clip for digit in listener.digits})
+    clips_of_digits = collections.Counter(digit.clip for digit in listener.digits)
     return {
         "name": name,
         "hours": round(listener.heard_s / _SECONDS_PER_HOUR, 3),
         "digits": len(listener.digits),
         "card_pauses": len(listener.card_pauses),
         "fax_tones": listener.fax_tones,
-        "clips_with_digits": clips_of_digits[:_WORST_CLIPS],
+        "clips_with_digits": len(clips_of_digits),
+        "worst_clips": dict(clips_of_digits.most_common(_WORST_CLIPS)),
         "detector_us_per_second": round(listener.cpu_s / max(listener.heard_s, 1) * 1e6, 1),
     }
 

@@ -23,7 +23,12 @@
 #define SHARP 6               /* the same (7.8 dB) in a block that may begin a digit: half a block of tone is less sharp */
 #define TILT 4                /* 6 dB: what is more twisted than that has to be cleaner or longer */
 #define STEADY 2              /* a tone's power in two blocks in a row differs by this factor (3 dB) at most */
-#define TURN_SHIFT 12         /* of the tables of turns */
+#define OFFSET_PERMILLE 20    /* by which a frequency may be off: Q.24 wants 1.5 % accepted */
+#define APART_PERMILLE 16     /* by which one tone may be more off than the other */
+#define TURN_SHIFT 12
+#define TURN (1 << TURN_SHIFT)
+#define TURN_PER_HZ 52224     /* thousandths of 1/TURN of a turn that a tone of 1 Hz turns in a block */
+#define ATAN_BEND 178         /* 0.273 radian: the arc tangent of r is about r * (pi / 4 + 0.273 * (1 - r)) */
 #define POINTS_ENOUGH 6       /* to believe a digit: a tone of 40 ms fills two blocks whole wherever it starts */
 
 #define GAP_BLOCKS 2          /* and so does a pause of 40 ms; a drop-out of 10 ms spoils one block or two halves */
@@ -33,16 +38,13 @@
 
 static const int FREQUENCIES[TONES] = {697, 770, 852, 941, 1209, 1336, 1477, 1633, 1100, 2100};
 
-/* 100 + 100 cos of the phase error that an offset of 2 % makes from one block to the next; Q.24 wants 1.5 % accepted. */
-static const int AGREEMENT_MIN[8] = {144, 133, 120, 106, 64, 46, 29, 13};
-
 /*
  * Points of two steady blocks in a row by the share of their energy that the tones hold: two clean blocks are enough, in
  * noise it takes up to four. Speech stays on two tones for two blocks now and then, hardly ever for four.
  */
 static const struct {
     int share_percent, points, points_if_tilted;
-} EVIDENCE[] = {{93, 6, 6}, {82, 6, 3}, {75, 3, 2}, {65, 2, 1}};
+} EVIDENCE[] = {{93, 6, 6}, {84, 6, 2}, {77, 3, 1}, {67, 2, 1}};
 
 static const char DIGITS[4][4] = {{'1', '2', '3', 'A'}, {'4', '5', '6', 'B'}, {'7', '8', '9', 'C'}, {'*', '0', '#', 'D'}};
 
@@ -175,26 +177,47 @@ static char digit_of(const int16_t *block, int64_t energy, const struct spectrum
     return DIGITS[row][column];
 }
 
-/*
- * How well a tone went on in phase from one block to the next: 200 if its frequency is exact, 100 + 100 cos of the error
- * else. The geometric mean of the powers is taken for the arithmetic one, which steady powers allow.
- */
-static int agreement_of(const struct tones_view *before, const struct tones_view *now, int i)
+/* Angle of a vector, in 1/TURN of a turn, within [-TURN / 2, TURN / 2]; right to 1/1500 of a turn. */
+static int angle_of(int64_t along, int64_t across)
+{
+    int64_t x = along < 0 ? -along : along, y = across < 0 ? -across : across;
+    int64_t large = x > y ? x : y, small = x > y ? y : x;
+    if (large == 0)
+        return 0;
+    int64_t ratio = small * TURN / large;
+    int angle = (int)(ratio * (TURN / 8 * TURN + ATAN_BEND * (TURN - ratio)) / ((int64_t)TURN * TURN));
+    angle = y > x ? TURN / 4 - angle : angle;
+    angle = along < 0 ? TURN / 2 - angle : angle;
+    return across < 0 ? -angle : angle;
+}
+
+/* How much further a tone has turned from one block to the next than its frequency says, in 1/TURN of a turn. */
+static int drift_of(const struct tones_view *before, const struct tones_view *now, int i)
 {
     int64_t real = before->real[i] >> SHIFT / 2, imaginary = before->imaginary[i] >> SHIFT / 2;
     int64_t next_real = now->real[i] >> SHIFT / 2, next_imaginary = now->imaginary[i] >> SHIFT / 2;
+    int64_t along = next_real * real + next_imaginary * imaginary;
+    int64_t across = next_real * imaginary - next_imaginary * real;
     const int16_t *turn = turns[now->tone[i]];
-    int64_t along = ((next_real * real + next_imaginary * imaginary) * turn[0] +
-                     (next_real * imaginary - next_imaginary * real) * turn[1]) >>
-                    TURN_SHIFT;
-    int64_t whole = before->power[i] + now->power[i];
-    return along * 2 + whole > 0 ? (int)((along * 2 + whole) * 100 / whole) : 0;
+    return angle_of((along * turn[0] + across * turn[1]) >> TURN_SHIFT, (across * turn[0] - along * turn[1]) >> TURN_SHIFT);
+}
+
+/* Both frequencies are right, and off by about the same share, as they are when one clock makes them. */
+static int is_in_tune(const struct tones_view *now, const int *drift)
+{
+    int64_t low = FREQUENCIES[now->tone[0]], high = FREQUENCIES[now->tone[1]];
+    int64_t apart = drift[0] * high - drift[1] * low;
+    return abs(drift[0]) * 1000 <= low * TURN_PER_HZ * OFFSET_PERMILLE / 1000 &&
+           abs(drift[1]) * 1000 <= high * TURN_PER_HZ * OFFSET_PERMILLE / 1000 &&
+           (apart < 0 ? -apart : apart) * 1000 <= low * high * TURN_PER_HZ * APART_PERMILLE / 1000;
 }
 
 /* Share in percent of a block's energy that its tones hold; what a frequency off the exact one hides is added. */
-static int share_of(const struct tones_view *view, const int *agreement)
+static int share_of(const struct tones_view *view, const int *drift)
 {
-    int64_t held = view->power[0] * 600 / (400 + agreement[0]) + view->power[1] * 600 / (400 + agreement[1]);
+    int64_t held = 0;
+    for (int i = 0; i < 2; i++)
+        held += view->power[i] + (view->power[i] >> TURN_SHIFT) * (4 * drift[i] * drift[i] >> TURN_SHIFT);
     return (int)(held * 100 / (view->energy * UNIT));
 }
 
@@ -206,17 +229,17 @@ static int is_tilted(const struct tones_view *view)
 /* Points for the same digit in two blocks in a row; 0 if it did not hold still. */
 static int points_of(const struct tones_view *before, const struct tones_view *now)
 {
-    int agreement[2];
+    int drift[2];
     if (!before->is_sharp || !now->is_sharp)
         return 0;
     for (int i = 0; i < 2; i++) {
         if (now->power[i] > before->power[i] * STEADY || before->power[i] > now->power[i] * STEADY)
             return 0;
-        agreement[i] = agreement_of(before, now, i);
-        if (agreement[i] < AGREEMENT_MIN[now->tone[i]])
-            return 0;
+        drift[i] = drift_of(before, now, i);
     }
-    int share = share_of(before, agreement), other = share_of(now, agreement);
+    if (!is_in_tune(now, drift))
+        return 0;
+    int share = share_of(before, drift), other = share_of(now, drift);
     share = other < share ? other : share;
     for (size_t i = 0; i < sizeof EVIDENCE / sizeof *EVIDENCE; i++)
         if (share >= EVIDENCE[i].share_percent)

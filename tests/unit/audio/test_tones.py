@@ -164,12 +164,13 @@ def test_a_drop_out_of_ten_milliseconds_is_one_key(library: ctypes.CDLL) -> None
         [(733, 3000), (1270, 3000)],
         [(697 * 1.026, 3000), (1209, 3000)],
         [(697, 3000), (1209 * 0.975, 3000)],
-        [(697, 3000), (1209, 3000), (2600, 3400)],
+        [(697 * 1.012, 3000), (1209 * 0.988, 3000)],
+        [(697, 3000), (1209, 3000), (2600, 3300)],
         [(350, 3000), (440, 3000)],
     ],
     ids=[
         "row alone", "twist 20 dB", "two rows", "third tone louder", "too quiet", "off frequency", "row off by 2.6 %",
-        "column off by 2.5 %", "39 % of the energy elsewhere", "dial tone",
+        "column off by 2.5 %", "row and column off in opposite ways", "38 % of the energy elsewhere", "dial tone",
     ],
 )  # fmt: skip
 def test_what_is_no_digit(library: ctypes.CDLL, tones: list[tuple[float, float]]) -> None:
@@ -200,7 +201,7 @@ def found_in_noise(library: ctypes.CDLL, milliseconds: float, *, noise_db: float
 def test_what_is_less_clean_has_to_last_longer(library: ctypes.CDLL, twist_db: float, noise_db: float) -> None:
     assert found_in_noise(library, 40, noise_db=30) == 64
     assert found_in_noise(library, 40, noise_db=noise_db, twist_db=twist_db) < 40
-    assert found_in_noise(library, 100, noise_db=noise_db, twist_db=twist_db) > 60
+    assert found_in_noise(library, 100, noise_db=noise_db, twist_db=twist_db) > 56
 
 
 def test_fax_tones(library: ctypes.CDLL) -> None:
