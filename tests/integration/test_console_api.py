@@ -58,6 +58,13 @@ def test_openapi_is_served_and_complete(console: Console) -> None:
         "/api/recordings",
         "/api/recordings/{recording_id}",
         "/api/recordings/{recording_id}/export",
+        "/api/recordings/{recording_id}/forgot",
+        "/api/recordings/{recording_id}/erase",
+        "/api/erasures",
+        "/api/erasures/{order_id}/confirm",
+        "/api/erasures/{order_id}/decline",
+        "/api/health",
+        "/api/reports/pauses",
         "/api/events",
     }
 
