@@ -38,6 +38,12 @@ class Act(enum.StrEnum):
     EXPORT = "recording.export"
     ERASE = "recording.erase"
     CONFIRM_ERASURE = "erasure.confirm"
+    PLACE_HOLD = "hold.place"
+    RELEASE_HOLD = "hold.release"
+    RUN_RETENTION = "retention.run"
+    MANAGE_KEYS = "keys.manage"
+    VIEW_AUDIT = "audit.view"
+    REPAIR_INDEX = "index.repair"
     REPORT = "report.view"
     MANAGE_PEOPLE = "people.manage"
     MANAGE_TOKENS = "tokens.manage"
@@ -155,19 +161,24 @@ _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _Y
 _LISTEN: Mapping[Act, Allowed] = {Act.PLAY: _GLASS, Act.EXPORT: _GLASS}
 _OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _GLASS, Act.DECLINE_OPT_OUT: _YES}
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
+_HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
+_UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
     {
         Role.ADMIN: {**_LIVE, Act.MANAGE_PEOPLE: _YES, Act.MANAGE_TOKENS: _YES},
         Role.OFFICER: {**_LIVE, Act.SEARCH: _OWN, Act.VIEW: _OWN, Act.RAISE_OPT_OUT: _YES, Act.FORGOT: _OWN},
-        Role.MANAGER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE},
-        Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE},
-        Role.DPO: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE},
-        Role.ICT: {**_LIVE, **_ROWS, Act.PLAY: _GLASS},
+        Role.MANAGER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.DPO: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, Act.VIEW_AUDIT: _YES},
+        Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
         Role.MEMBER: {**_LIVE},
     }
 )
-"""What each role may do; what is not here is refused. Roles add up, so ``admin`` alone never listens."""
+"""What each role may do; what is not here is refused. Roles add up, so ``admin`` alone never listens.
+
+Keys are ``ict``'s alone (P11): who holds them could open every recording, which ``admin`` never may.
+"""
 
 LOCAL_ACTS = frozenset({Act.SEE_LIVE, Act.PAUSE, Act.RESUME, Act.SEARCH, Act.VIEW})
 """Acts of somebody at the recorder's shell, who could read the index's file anyway."""
@@ -183,7 +194,9 @@ SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
 )
 """The scope that an act asks of a token; an act that is not here is never a token's."""
 
-NEEDS_REASON = frozenset({Act.PLAY, Act.EXPORT, Act.OPT_OUT, Act.DECLINE_OPT_OUT, Act.ERASE})
+NEEDS_REASON = frozenset(
+    {Act.PLAY, Act.EXPORT, Act.OPT_OUT, Act.DECLINE_OPT_OUT, Act.ERASE, Act.PLACE_HOLD, Act.RELEASE_HOLD}
+)
 """Acts that demand a person and a reason (P10)."""
 
 MIN_REASON_CHARACTERS = 3
@@ -203,6 +216,12 @@ _VERBS: Mapping[Act, str] = {
     Act.EXPORT: "export a recording",
     Act.ERASE: "erase a span of a recording",
     Act.CONFIRM_ERASURE: "confirm an erasure",
+    Act.PLACE_HOLD: "place a hold",
+    Act.RELEASE_HOLD: "release a hold",
+    Act.RUN_RETENTION: "run the retention sweep",
+    Act.MANAGE_KEYS: "manage keys",
+    Act.VIEW_AUDIT: "read the audit log",
+    Act.REPAIR_INDEX: "repair the index",
     Act.REPORT: "see reports",
     Act.MANAGE_PEOPLE: "change accounts",
     Act.MANAGE_TOKENS: "change tokens",
