@@ -174,6 +174,13 @@ void hold_audio(struct leg *leg, const struct packet *packet, int is_heard)
         leg_wake_at(leg, packet->arrival_ns + STALL_NS);
 }
 
+/* An entry that ended within this packet may have left the end of its last tone in it. */
+void hold_silence_tail(const struct leg *leg, const struct packet *packet)
+{
+    if (has_tone(&leg->tones))
+        memset(packet->payload, silence_of(leg->media.codec), (size_t)packet->length);
+}
+
 /* Takes a packet that is not to go on, in its turn: the numbering of what is sent closes up behind it. */
 void hold_swallowed(struct leg *leg, const struct packet *packet)
 {

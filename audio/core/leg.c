@@ -309,11 +309,14 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
 {
     int64_t position = 0;
     int is_placed = leg->tap && tap_receive(leg, packet, &position);
-    int is_heard = leg->hears_tones && hear_audio(leg, packet, is_placed, position);
-    if (leg->is_holding)
+    int was_holding = leg->is_holding, is_heard = leg->hears_tones && hear_audio(leg, packet, is_placed, position);
+    if (leg->is_holding) {
         hold_audio(leg, packet, is_heard);
-    else
-        forward_audio(leg, packet); /* last: it writes over the packet */
+        return;
+    }
+    if (was_holding)
+        hold_silence_tail(leg, packet);
+    forward_audio(leg, packet); /* last: it writes over the packet */
 }
 
 /* One packet, from a socket or injected; data is the thread's buffer. */

@@ -307,6 +307,7 @@ void star_release(struct leg *leg, int64_t now);
 
 /* hold.c */
 void hold_audio(struct leg *leg, const struct packet *packet, int is_heard);
+void hold_silence_tail(const struct leg *leg, const struct packet *packet);
 void hold_swallowed(struct leg *leg, const struct packet *packet);
 void hold_update(struct leg *leg, int64_t now);
 void hold_cut(struct leg *leg);
