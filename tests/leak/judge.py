@@ -1,0 +1,359 @@
+"""What was kept of a call, compared with what was said: leaks, edges, and whether what must be kept was.
+
+Every stored byte must be explained by a frame that was sent and was not secret. Nothing here asks the recorder what it
+did: times are the parties' own, from when something was asked for and when it was known to be done.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from storage.format import FrameType
+from storage.reader import RecordingReader
+from storage.runs import AUDIO, parse
+from tests.leak.media import TICKS, Band, Frame, Voice
+from tests.leak.plan import RESTARTS
+from tests.leak.ring import Ring
+from tests.leak.search import Finder
+
+EDGE_S = 0.020
+STAMP_S = 0.003
+"""A packet's arrival is stamped up to 2 ms late while packets gather; a millisecond is ours."""
+GUARD_S = 0.2
+"""How long after an opening a stream that has just begun is not trusted."""
+_CELL = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leak:
+    """Something that must not be there.
+
+    Attributes:
+        sink: Where it was found.
+        what: What it is, in words.
+        offset: Byte of the sink's data, or position on the channel.
+        length: Samples or digits.
+    """
+
+    sink: str
+    what: str
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came of a call.
+
+    Attributes:
+        name: The call, as a failure names it.
+        leaks: What was found.
+        faults: What else is wrong.
+        edges: Distance, seconds, of what was kept last before a pause and first after it, by kind of edge.
+        excused_s: Secrets said after the act was asked for but before it was known, per channel, that were kept.
+        owed_s: Secrets said, both channels, of which nothing may be there.
+        kept_s: Ordinary audio found.
+    """
+
+    name: str
+    leaks: list[Leak] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    edges: list[tuple[str, float]] = field(default_factory=list)
+    excused_s: float = 0.0
+    owed_s: float = 0.0
+    kept_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a frame that was kept: at ``position``, ``length`` samples from ``start`` of the frame on."""
+
+    position: int
+    frame: Frame
+    start: int
+    length: int
+
+
+@dataclass(slots=True)
+class Channel:
+    """One channel of a recording: payload with gaps closed, and where each part of it stands."""
+
+    data: bytearray = field(default_factory=bytearray)
+    parts: list[tuple[int, int, int]] = field(default_factory=list)
+    """Offset in ``data``, position, length."""
+
+
+def channels_of(reader: RecordingReader) -> tuple[Channel, Channel, list[tuple[str, bytes]]]:
+    """Return both channels, and every opened frame with its kind."""
+    channels, frames = (Channel(), Channel()), []
+    for kind, plain in reader.frames():
+        frames.append((kind.name.lower(), plain))
+        if kind is not FrameType.AUDIO:
+            continue
+        for run in parse(plain):
+            if run.kind == AUDIO:
+                channel = channels[run.channel]
+                channel.parts.append((len(channel.data), run.start, run.length))
+                channel.data += run.payload
+    return (*channels, frames)
+
+
+class _Sent:
+    """A voice's ordinary and fringe frames, found by any eight samples of them."""
+
+    def __init__(self, voice: Voice) -> None:
+        self._cells: dict[bytes, tuple[Frame, int]] = {}
+        for frame in voice.frames:
+            if frame.band in (Band.ORDINARY, Band.FRINGE):
+                for start in range(0, frame.length, _CELL):
+                    self._cells[frame.payload[start : start + _CELL]] = (frame, start)
+
+    def pieces(self, data: bytes, position: int) -> Iterator[Piece | tuple[int, int]]:
+        """Yield what data at a position is made of; what is not explained as (offset, length)."""
+        at, unknown = 0, -1
+        while at < len(data):
+            found = self._at(data, at)
+            if found is None:
+                unknown = at if unknown < 0 else unknown
+                at += 1
+                continue
+            if unknown >= 0:
+                yield unknown, at - unknown
+                unknown = -1
+            yield Piece(position + at, *found)
+            at += found[2]
+        if unknown >= 0:
+            yield unknown, at - unknown
+
+    def _at(self, data: bytes, at: int) -> tuple[Frame, int, int] | None:
+        for shift in range(_CELL):
+            known = self._cells.get(data[at + shift : at + shift + _CELL])
+            if known is None:
+                continue
+            frame, start = known[0], known[1] - shift
+            if start < 0 or data[at : at + shift] != frame.payload[start : start + shift]:
+                continue
+            length = min(frame.length - start, len(data) - at)
+            while data[at : at + length] != frame.payload[start : start + length]:
+                length -= 1
+            return frame, start, length
+        # The last few of a run, fewer than a cell: they must end a frame's beginning or begin its end.
+        return None
+
+
+def judge(ring: Ring, reader: RecordingReader | None, finder: Finder) -> Verdict:
+    """Compare a call with its recording; ``reader`` None when nothing was kept."""
+    verdict = Verdict(name=ring.plan.name)
+    if ring.error is not None:
+        verdict.faults.append(ring.error)
+    owed_from_s, owed_to_s = _owed(ring)
+    for voice in ring.voices:
+        verdict.owed_s += sum(
+            _overlap(voice, frame, owed_from_s, owed_to_s) for frame in voice.frames if frame.band is Band.SECRET
+        )
+    if reader is None:
+        return verdict
+    left, right, frames = channels_of(reader)
+    for voice, channel, side in ((ring.left, left, "left"), (ring.right, right, "right")):
+        _judge_channel(ring, voice, channel, f"container, {side}", verdict, finder)
+    for kind, plain in frames:
+        if kind != "audio":
+            verdict.leaks += [
+                Leak(sink=f"container, {kind}", what=hit.form, offset=hit.offset, length=hit.length)
+                for hit in finder.find(plain)
+            ]
+            _digits_in(json.loads(plain), ring, verdict, kind)
+    return verdict
+
+
+def _digits_in(fields: object, ring: Ring, verdict: Verdict, kind: str) -> None:
+    digits = ring.plan.digits
+    if len(digits) >= 6 and digits in json.dumps(fields):
+        verdict.leaks.append(Leak(sink=f"container, {kind}", what="the digits that were keyed", offset=0, length=len(digits)))
+
+
+def _owed(ring: Ring) -> tuple[float, float]:
+    """Return from when and until when, by capture, secrets must not be kept; nothing is owed before an act is known."""
+    if ring.trigger is None:
+        return float("-inf"), float("inf")
+    if ring.closed is None:
+        return float("inf"), float("inf")
+    if ring.plan.moment == "early":
+        return float("-inf"), ring.opened.asked_s if ring.opened else float("inf")
+    until_s = ring.opened.asked_s if ring.opened else float("inf")
+    return ring.closed.done_s - ring.trigger.erase_s, until_s
+
+
+def _captured_s(voice: Voice, frame: Frame, sample: int) -> float:
+    """Return when a sample of a frame was spoken: a packet holds what precedes its sending."""
+    return voice.base_s() + (frame.tick - frame.length + sample) / TICKS
+
+
+def _overlap(voice: Voice, frame: Frame, from_s: float, to_s: float) -> float:
+    start_s = _captured_s(voice, frame, 0)
+    return max(min(start_s + frame.length / TICKS, to_s) - max(start_s, from_s), 0.0)
+
+
+def _judge_channel(ring: Ring, voice: Voice, channel: Channel, sink: str, verdict: Verdict, finder: Finder) -> None:
+    pieces: list[Piece] = []
+    if not voice.frames:
+        if channel.data:
+            verdict.leaks.append(Leak(sink=sink, what="audio of nobody", offset=0, length=len(channel.data)))
+        return
+    sent = _Sent(voice)
+    for offset, position, length in _joined(channel):
+        data = bytes(channel.data[offset : offset + length])
+        for piece in sent.pieces(data, position):
+            if isinstance(piece, Piece):
+                pieces.append(piece)
+            else:
+                _judge_unknown(ring, voice, data[piece[0] : piece[0] + piece[1]], position + piece[0], sink, verdict, finder)
+    verdict.kept_s += sum(p.length for p in pieces if p.frame.band is Band.ORDINARY) / TICKS
+    _measure_edges(ring, voice, pieces, verdict)
+    _check_kept(ring, voice, pieces, sink, verdict)
+
+
+def _joined(channel: Channel) -> Iterator[tuple[int, int, int]]:
+    """Yield the parts that stand without a gap between them as one."""
+    current: tuple[int, int, int] | None = None
+    for offset, position, length in channel.parts:
+        if current is not None and current[1] + current[2] == position:
+            current = (current[0], current[1], current[2] + length)
+            continue
+        if current is not None:
+            yield current
+        current = (offset, position, length)
+    if current is not None:
+        yield current
+
+
+def _judge_unknown(
+    ring: Ring, voice: Voice, data: bytes, position: int, sink: str, verdict: Verdict, finder: Finder
+) -> None:
+    silent = {0xD5, 0x55, 0xFF, 0x7F}
+    if len(data) < _CELL or all(byte in silent for byte in data):
+        return  # less than a cell at the edge of a mask or a pause; silence between two tones
+    rest = len(data)
+    for hit in finder.find(data, has_linear=False):
+        if hit.form not in ("alaw", "ulaw") or hit.voice != voice.number:
+            what = f"secret of voice {hit.voice}, {hit.form}"
+            verdict.leaks.append(Leak(sink=sink, what=what, offset=position + hit.offset, length=hit.length))
+            continue
+        rest -= hit.length
+        _judge_secret(ring, voice, (hit.index, hit.length), position + hit.offset, sink, verdict)
+    if rest >= 24:
+        tones = {f.payload[i : i + 16] for f in voice.frames if f.band is Band.TONE for i in (0, f.length // 2, f.length - 16)}
+        what = "a key's tone" if any(tone in data for tone in tones) else "audio that nobody said"
+        verdict.leaks.append(Leak(sink=sink, what=what, offset=position, length=rest))
+
+
+def _judge_secret(
+    ring: Ring, voice: Voice, stretch: tuple[int, int], position: int, sink: str, verdict: Verdict
+) -> None:
+    owed = owed_samples(ring, voice.number, *stretch)
+    verdict.excused_s += (stretch[1] - owed) / TICKS
+    if owed:
+        frame = _frame_of(voice, stretch[0])
+        when = ""
+        if ring.closed is not None and frame is not None:
+            when = f", spoken {_captured_s(voice, frame, stretch[0] - frame.index) - ring.closed.asked_s:+.3f} s from the act"
+        verdict.leaks.append(Leak(sink=sink, what=f"secret audio{when}", offset=position, length=owed))
+
+
+def _frame_of(voice: Voice, index: int) -> Frame | None:
+    return next((f for f in voice.frames if f.band is Band.SECRET and f.index <= index < f.index + f.length), None)
+
+
+def owed_samples(ring: Ring, number: int, index: int, length: int) -> int:
+    """Return how many samples of a voice's stretch must not be kept: those spoken once the act was known to be done.
+
+    What was said in the moment between the asking and the doing is not owed; who said it could not know.
+    """
+    voice = next(v for v in ring.voices if v.number == number)
+    from_s, to_s = _owed(ring)
+    owed = 0
+    for frame in voice.frames:
+        if frame.band is not Band.SECRET or frame.index + frame.length <= index or frame.index >= index + length:
+            continue
+        begin, end = max(index, frame.index), min(index + length, frame.index + frame.length)
+        spoken_s = _captured_s(voice, frame, begin - frame.index)
+        ends_s = spoken_s + (end - begin) / TICKS
+        owed += round(max(min(ends_s, to_s) - max(spoken_s, from_s), 0.0) * TICKS)
+    return owed
+
+
+def _measure_edges(ring: Ring, voice: Voice, pieces: list[Piece], verdict: Verdict) -> None:
+    """Note how far what was kept last and first lies from where the pause begins and ends."""
+    if ring.closed is None or ring.trigger is None or ring.plan.moment == "early":
+        return
+    spoken = [
+        (_captured_s(voice, p.frame, p.start), _captured_s(voice, p.frame, p.start + p.length)) for p in pieces
+    ]
+    before = [end for _, end in spoken if end <= ring.closed.done_s]
+    if before and ring.plan.moment not in ("step_before",):
+        begin_s, end_s = ring.closed.asked_s - ring.trigger.erase_s, ring.closed.done_s - ring.trigger.erase_s
+        said_s = max((_captured_s(voice, f, f.length) for f in voice.frames if _captured_s(voice, f, 0) < end_s), default=0.0)
+        kind = "before, 30 ms" if ring.plan.moment == "ptime_30" else "before"
+        verdict.edges.append((kind, _distance(max(before), min(begin_s, said_s), end_s)))
+    if ring.opened is None:
+        return
+    after = [start for start, _ in spoken if start >= ring.opened.asked_s - EDGE_S]
+    if after:
+        kind = "after, new clock" if ring.plan.moment in RESTARTS else "after"
+        kind += ", 30 ms" if ring.plan.moment == "ptime_30" else ""
+        ends_s = ring.opened.done_s
+        said_s = min(
+            (_captured_s(voice, f, 0) for f in voice.frames if _captured_s(voice, f, 0) >= ends_s - EDGE_S and f.band in (Band.ORDINARY, Band.FRINGE)),
+            default=ends_s,
+        )  # fmt: skip
+        verdict.edges.append((kind, _distance(min(after), ring.opened.asked_s, max(ends_s, said_s))))
+
+
+def _distance(value_s: float, from_s: float, to_s: float) -> float:
+    if value_s < from_s:
+        return value_s - from_s
+    return max(value_s - to_s, 0.0)
+
+
+def _check_kept(ring: Ring, voice: Voice, pieces: list[Piece], sink: str, verdict: Verdict) -> None:
+    """A recorder that keeps nothing leaks nothing: what had to be kept must be there."""
+    if ring.is_cut or ring.error is not None or ring.plan.moment in ("loss", "out_of_order"):
+        return
+    is_new_clock = ring.plan.moment in RESTARTS
+    if is_new_clock and ring.closed is None:
+        return
+    kept: dict[int, int] = defaultdict(int)
+    for piece in pieces:
+        kept[piece.frame.tick] += piece.length
+    base_s = ring.joined_s + 0.3
+    due = [
+        f for f in voice.frames
+        if f.band is Band.ORDINARY and f.sent_s > base_s
+        and not (is_new_clock and ring.closed and f.sent_s > ring.closed.asked_s)  # a step back is taken for lateness
+        and not (ring.opened and ring.opened.asked_s < f.sent_s < ring.opened.done_s + 0.1)
+        and not (ring.closed and ring.closed.asked_s - 1.1 < f.sent_s < ring.closed.done_s)
+    ]  # fmt: skip
+    missing = [f for f in due if kept[f.tick] < f.length]
+    share = len(missing) / len(due) if due else 0.0
+    if share > _allowed(ring):
+        verdict.faults.append(f"{sink}: {len(missing)} of {len(due)} frames that had to be kept are not there")
+
+
+def _allowed(ring: Ring) -> float:
+    """Return the share of ordinary frames that may be missing: those that a mask, a key or a new clock takes along."""
+    if ring.plan.moment in RESTARTS or ring.plan.digits:
+        return 0.35
+    if ring.plan.moment in ("held", "hang_up", "re_invite", "frozen"):
+        return 0.25
+    return 0.1
+
+
+def percentiles(values: list[float]) -> tuple[float, float, float]:
+    """Return median, 99th percentile and the most of absolute values; zeros for none."""
+    if not values:
+        return 0.0, 0.0, 0.0
+    ordered = np.abs(np.array(values))
+    return float(np.median(ordered)), float(np.percentile(ordered, 99)), float(ordered.max())

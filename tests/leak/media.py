@@ -1,0 +1,316 @@
+"""The parties' RTP: voices that say ordinary, secret and in-between audio, and distortions of how it arrives.
+
+One thread serves every voice of a `Studio`, paced to absolute deadlines; nothing is received. A call's own thread says
+what is said when (`Voice.say_from`), by the moment at which a frame is due: a frame that is due at d holds what was
+captured in the frame before d.
+"""
+
+import enum
+import heapq
+import itertools
+import random
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from tests.helpers.sip_peer import Media
+from tests.leak.signals import PCMA, Bytes, plain_stream, secret_codes, tone_codes
+
+TICKS = 8000
+EVENT_PT = 101
+STREAM_S = 30
+_KEYS = "0123456789*#ABCD"
+_NAMES = {0: "PCMU", PCMA: "PCMA"}
+SILENCE = {0: b"\xff", PCMA: b"\xd5"}
+
+
+class Band(enum.IntEnum):
+    """What a frame holds."""
+
+    ORDINARY = 0
+    """Must be kept."""
+    FRINGE = 1
+    """May be kept: nobody can say yet on which side of an act it falls."""
+    SECRET = 2
+    """Must not be kept."""
+    TONE = 3
+    """A key's tone: must not be kept."""
+    GAP = 4
+    """Silence between two tones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One packet of audio.
+
+    Attributes:
+        tick: First tick in the voice's own count, which goes on without a step.
+        length: Ticks.
+        band: What it holds.
+        index: First symbol of the voice's stretch, in SECRET frames.
+        due_s: When it was to be sent, monotonic seconds.
+        sent_s: When it was.
+        payload: Its bytes.
+    """
+
+    tick: int
+    length: int
+    band: Band
+    index: int
+    due_s: float
+    sent_s: float
+    payload: bytes
+
+
+class Distortion:
+    """How packets of a voice arrive; this one changes nothing. On the studio's thread."""
+
+    def shape(self, voice: "Voice", band: Band) -> None:
+        """Change the voice's clock or source before a frame."""
+
+    def spread(self, band: Band, data: bytes) -> Iterable[tuple[float, bytes]]:
+        """Return delay and bytes of what is sent for a packet."""
+        del band
+        return ((0.0, data),)
+
+    def release(self) -> list[tuple[float, bytes]]:
+        """Return what was kept back, once recording goes on."""
+        return []
+
+
+class Voice:
+    """One party. Lists only grow; written by the studio's thread."""
+
+    def __init__(self, studio: "Studio", number: int, symbols: Bytes, *, law: int, ptime_ms: int, seed: int) -> None:
+        self.number = number
+        self.law = law
+        self.frame_ticks = ptime_ms * 8
+        self.socket = _even_port()
+        self.port: int = self.socket.getsockname()[1]
+        self.remote: tuple[str, int] | None = None
+        self.frames: list[Frame] = []
+        self.key_ends: list[float] = []
+        """When the end of each key was sent."""
+        self.pressed = 0
+        self.distortion: Distortion = Distortion()
+        self._studio = studio
+        self._symbols = symbols
+        self._plain = plain_stream(seed, STREAM_S * TICKS)
+        self._fringe = plain_stream(seed + 1, STREAM_S * TICKS)
+        rng = random.Random(seed + 2)
+        self._ssrc, self._sequence = rng.getrandbits(32), rng.getrandbits(16)
+        self._shift = rng.getrandbits(32)
+        """Timestamp of tick 0."""
+        self._rng = rng
+        self._tick = self._secret = 0
+        self._bands: list[tuple[float, Band]] = [(0.0, Band.ORDINARY)]
+        self._keys: deque[tuple[str, int, bool]] = deque()
+        self._key: _Key | None = None
+        self._is_talking = False
+
+    def media(self, **changes: object) -> Media:
+        """Return its SDP."""
+        formats = ((self.law, f"{_NAMES[self.law]}/8000"), (EVENT_PT, "telephone-event/8000"))
+        return Media(**{"ip": "127.0.0.1", "port": self.port, "formats": formats, **changes})  # type: ignore[arg-type]
+
+    # --- from the call's thread
+
+    def talk(self, remote: tuple[str, int] | None) -> None:
+        """Begin, or go on, to stream to an address."""
+        assert remote is not None, "the far side has not said where it wants its audio"
+        self.remote = remote
+        if not self._is_talking:
+            self._is_talking = True
+            self._studio.begin(self)
+
+    def hush(self) -> None:
+        """Stop for good."""
+        self._is_talking = False
+
+    def say_from(self, moment_s: float, band: Band) -> None:
+        """Have every frame that is due from a moment on hold something else; what was planned for later is dropped."""
+        self._bands = [(at, b) for at, b in self._bands if at < moment_s] + [(moment_s, band)]
+
+    def press(self, keys: str, *, ms: int = 80, in_band: bool = False) -> None:
+        """Press keys one after another, 60 ms apart: events instead of audio (RFC 4733), or their tones as audio."""
+        for key in keys:
+            self._keys.append((key, ms, in_band))
+
+    @property
+    def is_pressing(self) -> bool:
+        """Tell whether keys are still being pressed."""
+        return bool(self._keys) or self._key is not None
+
+    def base_s(self) -> float:
+        """Return when tick 0 would have been sent by the least delayed frame."""
+        return min(frame.sent_s - frame.tick / TICKS for frame in self.frames)
+
+    # --- from a distortion, on the studio's thread
+
+    def jump(self, ticks: int) -> None:
+        """Step the timestamps."""
+        self._shift = (self._shift + ticks) % (1 << 32)
+
+    def new_source(self) -> None:
+        """Go on under another SSRC, with another clock."""
+        self._ssrc, self._sequence = self._rng.getrandbits(32), self._rng.getrandbits(16)
+        self._shift = self._rng.getrandbits(32)
+
+    # --- the studio's thread
+
+    def send_frame(self, due_s: float) -> bool:
+        """Send what is due; tells whether the voice goes on."""
+        if not self._is_talking or self.remote is None or self._tick + self.frame_ticks > STREAM_S * TICKS:
+            self._is_talking = False
+            return False
+        if self._key is None and self._keys:
+            self._key = _Key(*self._keys.popleft(), self._tick)
+        if self._key is None:
+            self._send_audio(self._band(due_s), due_s)
+        elif self._key.in_band:
+            self._send_tone(self._key, due_s)
+        else:
+            self._send_key(self._key)
+        self._tick += self.frame_ticks
+        return True
+
+    def _band(self, due_s: float) -> Band:
+        return next(band for at, band in reversed(self._bands) if at <= due_s)
+
+    def _send_audio(self, band: Band, due_s: float, payload: bytes | None = None) -> None:
+        self.distortion.shape(self, band)
+        tick, length, index = self._tick, self.frame_ticks, -1
+        if payload is None and band is Band.SECRET:
+            index = self._secret
+            payload = secret_codes(self._symbols[index : index + length], self.law)
+            self._secret += length
+            assert len(payload) == length, "the voice has used up its secret stretch"
+        elif payload is None:
+            source = self._plain if band is Band.ORDINARY else self._fringe
+            payload = source[tick : tick + length]
+        self._send(self.law, tick, payload, band)
+        self.frames.append(Frame(tick, length, band, index, due_s, time.monotonic(), payload))
+
+    def _send_tone(self, key: "_Key", due_s: float) -> None:
+        held = self._tick - key.tick
+        if held < key.ticks:
+            self._send_audio(Band.TONE, due_s, tone_codes(key.key, held, self.frame_ticks, self.law))
+            if held + self.frame_ticks >= key.ticks:
+                self.key_ends.append(time.monotonic())
+                self.pressed += 1
+            return
+        self._send_audio(Band.GAP, due_s, SILENCE[self.law] * self.frame_ticks)
+        if held + self.frame_ticks >= key.ticks + 60 * 8:
+            self._key = None
+
+    def _send_key(self, key: "_Key") -> None:
+        held = self._tick - key.tick + self.frame_ticks
+        if held < key.ticks:
+            self._send_event(key, held, is_end=False)
+        elif not key.has_ended:
+            key.has_ended = True
+            self.key_ends.append(time.monotonic())
+            for _ in range(3):
+                self._send_event(key, key.ticks, is_end=True)
+            self.pressed += 1
+        elif held >= key.ticks + 60 * 8:
+            self._key = None
+
+    def _send_event(self, key: "_Key", duration: int, *, is_end: bool) -> None:
+        payload = struct.pack("!BBH", _KEYS.index(key.key), (0x80 if is_end else 0) | 10, duration)
+        self._send(EVENT_PT, key.tick, payload, Band.GAP)
+
+    def _send(self, payload_type: int, tick: int, payload: bytes, band: Band) -> None:
+        timestamp = (self._shift + tick) % (1 << 32)
+        head = struct.pack("!BBHII", 0x80, payload_type, self._sequence, timestamp, self._ssrc)
+        self._sequence = (self._sequence + 1) % 65536
+        for delay_s, data in self.distortion.spread(band, head + payload):
+            if delay_s > 0:
+                self._studio.later(delay_s, self, data)
+            else:
+                self.transmit(data)
+
+    def transmit(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        if self.remote is not None:
+            try:
+                self.socket.sendto(data, self.remote)
+            except OSError:
+                return  # the far side is gone, or was killed: as good as lost on the way
+
+
+@dataclass
+class _Key:
+    key: str
+    ms: int
+    in_band: bool
+    tick: int
+    has_ended: bool = False
+
+    @property
+    def ticks(self) -> int:
+        return self.ms * 8
+
+
+class Studio:
+    """Serves voices; a context manager that owns their sockets and its thread."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Voice, bytes | None]] = []
+        self._order = itertools.count()
+        self._begun: deque[tuple[float, Voice, bytes | None]] = deque()
+        self._must_end = False
+        self.latest_s = 0.0
+        """The most that a frame was late."""
+        self._thread = threading.Thread(target=self._run, name="studio", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._must_end = True
+        self._thread.join()
+
+    def begin(self, voice: Voice) -> None:
+        """Send its first frame soon, and one every frame time from then on."""
+        self._begun.append((time.monotonic(), voice, None))
+
+    def later(self, delay_s: float, voice: Voice, data: bytes) -> None:
+        """Send bytes once, in a while; from any thread."""
+        self._begun.append((time.monotonic() + delay_s, voice, data))
+
+    def _run(self) -> None:
+        while not self._must_end:
+            while self._begun:
+                at_s, voice, data = self._begun.popleft()
+                heapq.heappush(self._due, (at_s, next(self._order), voice, data))
+            while self._due and self._due[0][0] <= time.monotonic():
+                due_s, _, voice, data = heapq.heappop(self._due)
+                if data is not None:
+                    voice.transmit(data)
+                    continue
+                self.latest_s = max(self.latest_s, time.monotonic() - due_s)
+                if voice.send_frame(due_s):
+                    heapq.heappush(self._due, (due_s + voice.frame_ticks / TICKS, next(self._order), voice, None))
+            wait_s = self._due[0][0] - time.monotonic() if self._due else 0.002
+            time.sleep(min(max(wait_s, 0.0002), 0.002))
+
+
+def _even_port() -> socket.socket:
+    while True:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        opened.bind(("127.0.0.1", 0))
+        if opened.getsockname()[1] % 2 == 0:
+            opened.setblocking(False)
+            return opened
+        opened.close()

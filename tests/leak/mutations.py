@@ -1,0 +1,294 @@
+"""The recorder with its gate deliberately broken, one way at a time: the suite must find the leak, and name it.
+
+Each mutation is one edit of a copy of the sources, which must match exactly once: a change of the code that moves it
+fails here, and whoever made it says anew how that line would be broken.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.helpers import recorder_home
+from tests.leak.plan import Plan, plan
+from tests.leak.run import Result, Run, Say
+
+_SOURCES = ("audio", "storage", "sip", "recorder", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """One way to break the recorder.
+
+    Attributes:
+        name: Says what is broken.
+        file: Path of the source.
+        old: Text that is there exactly once.
+        new: What takes its place.
+        calls: Trigger and moment of the calls that are made, ``trigger/moment`` or ``trigger/moment/intruder``.
+        finds: Pattern that what was found must match: the right thing must be named.
+        sinks: Sinks that are searched beside the containers.
+        has_console: Whether the console is needed.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    calls: tuple[str, ...]
+    finds: str
+    sinks: tuple[str, ...] = ()
+    has_console: bool = False
+
+
+_LOG = ("log of the daemon",)
+_GATE, _TAP = "audio/core/gate.c", "audio/core/tap.c"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        name="nothing is erased when the gate shuts", file=_GATE,
+        old="        erase(channel, channel->closed_from, INT64_MAX);\n        erase_arrived(tap, channel, here - back, here);\n",
+        new="        (void)erase_arrived;\n",
+        calls=("socket/plain", "key_rfc4733/plain"), finds=r"container, (left|right).*secret audio, spoken -",
+    ),
+    Mutation(
+        name="the gate is a flag that remembers no span", file=_GATE,
+        old="        spans_add(&channel->spans, channel->closed_from, here + envelope(channel, here) + carried + waited);\n",
+        new="        (void)carried, (void)waited;\n",
+        calls=("socket/late", "socket/duplicated", "api_call/late"), finds="x (late|duplicated).*secret audio",
+    ),
+    Mutation(
+        name="the gate shuts for positions only, not for arrivals", file=_TAP,
+        old="    if (!tap->is_closed)\n        write_payload(", new="    if (1)\n        write_payload(",
+        calls=("socket/plain", "socket/step_forward"), finds=r"secret audio, spoken \+",
+    ),
+    Mutation(
+        name="the right channel is not gated", file=_GATE,
+        old="int64_t back)\n{\n    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n        int64_t start",
+        new="int64_t back)\n{\n    for (int side = 0; side < 1; side++) {\n        struct channel *channel = &tap->channels[side];\n        int64_t start",
+        calls=("socket/plain", "key_rfc4733/plain"), finds="container, right.*secret audio",
+    ),
+    Mutation(
+        name="events of digits are not masked", file=_TAP,
+        old="    gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, here);\n",
+        new="    (void)start, (void)duration;\n",
+        calls=("digits_rfc4733/plain", "digits_rfc4733/late"), finds="digits_rfc4733.*secret audio",
+    ),
+    Mutation(
+        name="tones of digits are not masked", file=_TAP,
+        old="    gate_mask_span(tap, from - env, to - env, here);\n", new="    (void)from, (void)to, (void)env, (void)here;\n",
+        calls=("digits_inband/plain", "digits_inband/ptime_10"), finds="digits_inband.*(a key's tone|secret audio)",
+    ),
+    Mutation(
+        name="a mask silences one channel only", file=_GATE,
+        old="int64_t here)\n{\n    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n        int64_t env",
+        new="int64_t here)\n{\n    for (int side = 0; side < 1; side++) {\n        struct channel *channel = &tap->channels[side];\n        int64_t env",
+        calls=("digits_rfc4733/plain", "digits_inband/plain"), finds="digits.*container, right.*secret audio",
+    ),
+    Mutation(
+        name="a stream that has just begun is trusted", file=_TAP,
+        old="    int64_t at = position > channel->blocked_until ? position : channel->blocked_until;\n", new="    int64_t at = position;\n",
+        calls=("socket/new_source",) * 12, finds="new_source.*secret audio",
+    ),
+    Mutation(
+        name="audio is handed out without a look-back", file=_GATE,
+        old="    int64_t edge = here + envelope(channel, here) - tap->look_back, from = here - tap->look_back + 1;\n",
+        new="    int64_t edge = here + envelope(channel, here), from = here + 1;\n",
+        calls=("socket/plain", "key_rfc4733/plain", "api_call/plain"), finds="secret audio, spoken -",
+    ),
+    Mutation(
+        name="samples of the tone detector are not wiped", file="audio/core/hear.c",
+        old="    explicit_bzero(samples, sizeof *samples * (size_t)packet->length);\n", new="",
+        calls=("socket/hang_up",), finds="memory of the processes.*linear16", sinks=("memory of the processes",),
+    ),
+    Mutation(
+        name="a pause is acknowledged before the gate is shut", file="recorder/taping.py",
+        old="        position_s = self._works.relay.close_gate(self._tap, erase_s)\n",
+        new="        position_s = self.position_s\n"
+            "        self._works.scheduler.call_later(0.4, lambda: self._works.relay.close_gate(self._tap, 0.0))\n",
+        calls=("socket/plain", "key_relay/plain"), finds="secret audio, spoken",
+    ),
+    Mutation(
+        name="a token clears every reason", file="recorder/domain/pausing.py",
+        old="    Kind.AGENT:        (_YES,  _YES,   _NO,  _NO),", new="    Kind.AGENT:        (_YES,  _YES,   _YES,  _NO),",
+        calls=("socket/plain/token", "key_rfc4733/plain/token"), finds=r"secret audio, spoken \+", has_console=True,
+    ),
+    Mutation(
+        name="the end of a hold clears the officer's pause", file="recorder/recorded_call.py",
+        old='self.resume(Authority.RULE, "rule:hold")', new='self.resume(Authority.MANAGER, "rule:hold")',
+        calls=("socket/held", "key_rfc4733/held"), finds=r"x held.*secret audio, spoken \+",
+    ),
+    Mutation(
+        name="the caller's keys count", file="recorder/keypad.py",
+        old="        is_outside = side is self._call.call.outside\n", new="        is_outside = False\n",
+        calls=("socket/plain/caller_info", "key_rfc4733/plain/caller_info"), finds=r"secret audio, spoken \+",
+    ),
+    Mutation(
+        name="a digit is logged", file="recorder/keypad.py",
+        old="        if not self._call.call.was_joined:\n            if digit == self._second_key:",
+        new="        __import__('logging').getLogger(__name__).info('digit %s', digit)\n"
+            "        if not self._call.call.was_joined:\n            if digit == self._second_key:",
+        calls=("card_rfc4733/plain", "card_inband/plain"), finds="log of the daemon.*digits one by one", sinks=_LOG,
+    ),
+    Mutation(
+        name="bodies of INFO are logged", file="recorder/keypad.py",
+        old="        is_outside = side is self._call.call.outside\n",
+        new="        is_outside = side is self._call.call.outside\n"
+            "        __import__('logging').getLogger(__name__).info('INFO %s', body.content)\n",
+        calls=("card_relay/plain", "card_info/plain"), finds="log of the daemon.*digits one by one", sinks=_LOG,
+    ),
+    Mutation(
+        name="the caller's number is logged", file="recorder/recorded_call.py",
+        old="        self.joined_at = utc_now()\n",
+        new="        self.joined_at = utc_now()\n        _log.info('joined: %s', self.offered.from_user)\n",
+        calls=("socket/plain",), finds="log of the daemon.*the caller's number", sinks=_LOG,
+    ),
+    Mutation(
+        name="a copy for listening is made on a disk", file="recorder/console/copies.py",
+        old='MEMORY = Path("/dev/shm")', new='MEMORY = Path("/var/tmp")',
+        calls=("socket/plain",), finds="wrote /var/tmp/recorder-.*which no sink covers", has_console=True,
+    ),
+)  # fmt: skip
+
+QUICK = ("a pause is acknowledged before the gate is shut", "bodies of INFO are logged")
+"""What every `make test` tries: no compiler is needed."""
+
+
+class MutationError(Exception):
+    """A mutation does not fit the sources any more."""
+
+
+def _calls(mutation: Mutation, seed: int) -> list[Plan]:
+    """Return the mutation's calls; those whose random parts do not suit its purpose are passed over."""
+    plans, number = [], 0
+    for words in mutation.calls:
+        trigger, moment, *intruder = words.split("/")
+        while True:
+            one = plan(seed, number, trigger, moment, is_short=True)
+            number += 1
+            if (not intruder or one.intruder == intruder[0]) and (not one.digits or trigger.startswith("digits") or len(one.digits) >= 12):
+                break
+        plans.append(one)
+    return plans
+
+
+def mutate(folder: Path, mutation: Mutation) -> None:
+    """Break a copy of the sources.
+
+    Raises:
+        MutationError: The text is not there exactly once.
+    """
+    path = folder / mutation.file
+    text = path.read_text()
+    if text.count(mutation.old) != 1:
+        raise MutationError(
+            f"mutation {mutation.name!r}: its text is {text.count(mutation.old)} times in {mutation.file}, not once: "
+            "say anew in tests/leak/mutations.py how to break it"
+        )
+    path.write_text(text.replace(mutation.old, mutation.new))
+
+
+def copy_sources(source: Path, target: Path) -> None:
+    """Copy what a recorder is made of, built core included."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in _SOURCES:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (source / name).exists():
+            shutil.copy2(source / name, target / name)
+
+
+def build(folder: Path) -> None:
+    """Build the core of a copy in its place."""
+    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, check=True, capture_output=True)
+
+
+def rebuild(folder: Path, file: str, objects: Path) -> None:
+    """Compile one changed file of the core and link it with the objects of the others."""
+    compiler = sysconfig.get_config_var("CC").split()
+    changed = folder / "mutated.o"
+    flags = ["-std=gnu11", "-O2", "-g", "-fPIC", "-Iaudio/core"]
+    subprocess.run([*compiler, *flags, "-c", file, "-o", str(changed)], cwd=folder, check=True)
+    others = [str(path) for path in sorted(objects.rglob("*.o")) if path.name != Path(file).with_suffix(".o").name]
+    product = next((folder / "audio").glob("_relay*.so"))
+    product.unlink()
+    linker = sysconfig.get_config_var("LDSHARED").split()
+    subprocess.run([*linker, *others, str(changed), "-o", str(product), "-lm", "-lpthread"], cwd=folder, check=True)
+
+
+@contextmanager
+def _started_from(folder: Path) -> Any:
+    before = recorder_home.ROOT
+    recorder_home.ROOT = folder
+    try:
+        yield
+    finally:
+        recorder_home.ROOT = before
+
+
+def _run(mutation: Mutation, seed: int) -> Result:
+    plans = _calls(mutation, seed)
+    with Run(plans, seed=seed, slots=len(plans)) as run:
+        run.start(has_console=mutation.has_console)
+        run.make_calls()
+        run.judge_calls()
+        if mutation.has_console:
+            run.take_away()
+        if mutation.sinks:
+            run.search_sinks(*mutation.sinks)
+        run.check_places()
+    return run.result
+
+
+def try_one(mutation: Mutation, seed: int, base: Path, folder: Path) -> dict[str, Any]:
+    """Break the recorder in one way and make a few calls; tell what was found."""
+    copy_sources(base, folder)
+    mutate(folder, mutation)
+    if mutation.file.endswith(".c"):
+        rebuild(folder, mutation.file, base / "build")
+    with _started_from(folder):
+        result = _run(mutation, seed)
+    said = [f"{name}: {leak.sink}: {leak.what}" for name, leak in result.all_leaks] + result.all_faults
+    found = [line for line in said if re.search(mutation.finds, line)]
+    return {"name": mutation.name, "is_found": bool(found), "found": (found or said)[:1], "times": len(found)}
+
+
+def run_all(source: Path, seed: int, *, names: Sequence[str], say: Say) -> list[dict[str, Any]]:
+    """Try every mutation, or those of some names; returns one entry for each."""
+    chosen = [m for m in MUTATIONS if not names or m.name in names]
+    tried = []
+    with tempfile.TemporaryDirectory(prefix="recorder-leak-mutants-") as place:
+        base = Path(place) / "base"
+        copy_sources(source, base)
+        for mutation in chosen:  # before anything is built: what does not fit is told at once
+            copy = Path(place) / "fits"
+            shutil.rmtree(copy, ignore_errors=True)
+            (copy / mutation.file).parent.mkdir(parents=True)
+            shutil.copy2(base / mutation.file, copy / mutation.file)
+            mutate(copy, mutation)
+        if any(m.file.endswith(".c") for m in chosen):
+            say("building the core that is broken next")
+            build(base)
+        for number, mutation in enumerate(chosen):
+            folder = Path(place) / f"mutant-{number}"
+            tried.append(try_one(mutation, seed, base, folder))
+            say(f"mutation {number + 1} of {len(chosen)}: {mutation.name}: {'found' if tried[-1]['is_found'] else 'NOT FOUND'}")
+            shutil.rmtree(folder, ignore_errors=True)
+    return tried
+
+
+def table(tried: list[dict[str, Any]]) -> str:
+    """Return what became of the mutations, for a person."""
+    lines = ["", f"{'mutation':58}found"]
+    for one in tried:
+        lines.append(f"{one['name']:58}{'yes' if one['is_found'] else 'NO'}")
+        lines += [f"    {line[:150]}" for line in one["found"]]
+    lines.append(f"{sum(one['is_found'] for one in tried)} of {len(tried)} mutations were found")
+    return "\n".join(lines)

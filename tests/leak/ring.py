@@ -1,0 +1,276 @@
+"""One call of the leak suite, from its INVITE to its hang-up, on a thread of its own."""
+
+import random
+import time
+from dataclasses import replace
+from typing import Any
+
+from tests.helpers.exchange import user_of
+from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
+from tests.leak.media import EVENT_PT, Band, Studio, Voice
+from tests.leak.moments import DISTORTIONS
+from tests.leak.plan import DIGITS, OPT_OUTS, Plan
+from tests.leak.signals import PCMA, PCMU, Bytes
+from tests.leak.site import RefusedError, Site, extension
+from tests.leak.triggers import _DTMF, _RELAY, RESUMES, TRIGGERS, Act, _info
+
+FRINGE_S = 0.1
+"""Between the acknowledgement of a resume and speech that must be kept."""
+
+
+class Lines:
+    """Both sides' telephones: one caller and one officer for every recorder of a run."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, Answer] = {}
+        self.officer = Officer(answer=self._answer)
+        self.caller = Caller()
+
+    @property
+    def next_hop(self) -> str:
+        """Where recorders are to place calls to."""
+        return f"127.0.0.1:{self.officer.address[1]}"
+
+    def expect(self, number: str, answer: Answer) -> None:
+        """Be ready for a call."""
+        self._plans[number] = answer
+
+    def _answer(self, invite: Message) -> Answer:
+        return self._plans.get(user_of(invite), Answer(status=404))
+
+    def second(self, number: str) -> Call | None:
+        """Return the leg of a call at the officer's."""
+        return next((c for c in self.officer.incoming() if user_of(c.invite) == number), None)
+
+    def close(self) -> None:
+        """Hang up everything."""
+        self.officer.close()
+        self.caller.close()
+
+
+class Ring:
+    """One call.
+
+    Attributes:
+        closed: When nothing might be kept any more, or None before.
+        opened: When recording went on, or None.
+        windows: Spans, seconds, in which digits were keyed that stop nothing, and all that is said is secret.
+        error: What went wrong with the call itself.
+    """
+
+    def __init__(self, site: Site, lines: Lines, studio: Studio, plan: Plan, symbols: tuple[Bytes, Bytes], slot: int) -> None:
+        self.site, self.lines, self.studio, self.plan = site, lines, studio, plan
+        self.rng = random.Random(plan.seed + ":ring")
+        self.trigger = TRIGGERS.get(plan.trigger)
+        service = self.trigger.service if self.trigger else "Desk"
+        if plan.moment == "held":
+            service = "Quiet"  # two reasons at once: the hold's end must not take the other one away
+        self.extension = extension(service, slot)
+        self.left, self.right = (
+            Voice(studio, 2 * plan.number + side, symbols[side], law=plan.laws[side], ptime_ms=plan.ptime_ms,
+                  seed=plan.number * 8 + side * 4)
+            for side in (0, 1)
+        )  # fmt: skip
+        self.voices = (self.left, self.right)
+        self.id = ""
+        self.first: Call
+        self.second: Call
+        self.joined_s = 0.0
+        self.closed: Act | None = None
+        self.opened: Act | None = None
+        self.windows: list[tuple[float, float]] = []
+        self.error: str | None = None
+        self.is_cut = False
+        """The daemon was killed meanwhile: errors are to be expected."""
+        self._version = 1
+
+    def run(self) -> None:
+        """Make the call; what goes wrong with it is in ``error``."""
+        try:
+            self._begin()
+            self._talk()
+        except Exception as error:  # noqa: BLE001 - one call's failure is reported with the call
+            self.error = f"{type(error).__name__}: {error}"
+        finally:
+            self._end()
+
+    # --- before
+
+    def _begin(self) -> None:
+        plan = self.plan
+        self.lines.expect(plan.caller, Answer(after_s=0.05, media=self.right.media()))
+        self.first = self.lines.caller.invite(
+            self.site.home.sip, self.extension, from_number=plan.caller, media=self.left.media()
+        )
+        self.first.wait_confirmed(12)
+        is_early = plan.moment == "early"
+        if is_early:
+            self.id = str(self.site.wait_live(plan.caller, lambda c: True, "the call is listed")["id"])
+            self.say(0.0, Band.SECRET)
+        self.left.talk(self.first.remote_media)
+        if is_early:
+            self._close()
+        self._join()
+        self.site.wait_live(plan.caller, lambda c: c["phase"] == "joined", "both sides are joined")
+
+    def _join(self) -> None:
+        deadline = time.monotonic() + 12
+        while (second := self.lines.second(self.plan.caller)) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the officer is not rung")
+            time.sleep(0.02)
+        self.second = second
+        second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
+        self.joined_s = time.monotonic()
+        self.right.talk(second.remote_media)
+        self.id = str(self.site.wait_live(self.plan.caller, lambda c: True, "the call is listed")["id"])
+
+    # --- the conversation
+
+    def say(self, moment_s: float, band: Band) -> None:
+        """Have both say something else from a moment on."""
+        for voice in self.voices:
+            voice.say_from(moment_s, band)
+
+    def _talk(self) -> None:
+        plan = self.plan
+        trigger = self.trigger
+        if plan.moment != "early":
+            start_s = time.monotonic() + plan.before_s
+            lead_s, erase_s, slack_s = (trigger.lead_s, trigger.erase_s, trigger.slack_s) if trigger else (0, 0, 0)
+            acted = round((erase_s - slack_s) * 1000 / plan.ptime_ms) if erase_s else 4
+            self._distort(max(acted, 4))
+            if trigger is None:
+                self._key_digits(start_s)
+                return
+            secret_s = start_s + lead_s - erase_s
+            self.say(secret_s, Band.FRINGE)
+            self.say(secret_s + slack_s, Band.SECRET)
+            _sleep_to(start_s)
+            self._close()
+        self._meanwhile()
+        self._intrude()
+        time.sleep(plan.closed_s)
+        if plan.moment == "hang_up" or plan.trigger in OPT_OUTS:
+            self._release()
+            return
+        self._resume()
+        time.sleep(plan.after_s)
+
+    def _distort(self, acted: int) -> None:
+        make = DISTORTIONS.get(self.plan.moment)
+        if make is not None:
+            for side in self.plan.sides:
+                self.voices[side].distortion = make(random.Random(f"{self.plan.seed}:{side}"), acted)
+
+    def _close(self) -> None:
+        assert self.trigger is not None
+        self.closed = self.trigger.do(self)
+
+    def _meanwhile(self) -> None:
+        if self.plan.moment == "re_invite":
+            other = PCMA if self.left.law == PCMU else PCMU
+            name = "PCMA/8000" if other == PCMA else "PCMU/8000"
+            self.re_offer(formats=((other, name), (EVENT_PT, "telephone-event/8000")))
+            self.left.law = other
+        elif self.plan.moment == "held":
+            self.re_offer(direction="sendonly")
+            time.sleep(0.3)
+            self.re_offer(direction="sendrecv")
+
+    def _intrude(self) -> None:
+        """Try to have recording go on as somebody who may not: what they achieve is for the secrets to show."""
+        if self.plan.intruder == "caller_keys":
+            self.left.press("*2")
+        elif self.plan.intruder == "caller_info":
+            for key in "*2":
+                _info(self.first, key, _RELAY)
+                time.sleep(0.05)
+        elif self.plan.intruder == "token":
+            try:
+                self.site.by_token(f"/api/calls/{self.id}/resume")
+            except RefusedError:
+                return
+
+    def _resume(self) -> None:
+        do, lead_s = RESUMES[self.plan.resume]
+        self.say(time.monotonic() + max(lead_s - 0.04, 0.0), Band.FRINGE)
+        self.opened = do(self)
+        self._release()
+        self.say(time.monotonic() + FRINGE_S, Band.ORDINARY)
+
+    def _release(self) -> None:
+        for voice in self.voices:
+            for delay_s, data in voice.distortion.release():
+                self.studio.later(delay_s, voice, data)
+
+    # --- digits that stop nothing
+
+    def _key_digits(self, start_s: float) -> None:
+        is_info = self.plan.trigger in ("digits_relay", "digits_info")
+        before_s, after_s = (0.35, 0.15) if is_info else (0.16, 0.16)
+        for digit in self.plan.digits:
+            self.say(start_s - before_s - 0.2, Band.FRINGE)
+            self.say(start_s - before_s, Band.SECRET)
+            _sleep_to(start_s)
+            key_s = self._key(digit)
+            end_s = key_s + after_s
+            self.say(end_s, Band.FRINGE)
+            self.say(end_s + 0.5, Band.ORDINARY)
+            self.windows.append((start_s - before_s, end_s))
+            start_s = end_s + 0.5 + self.rng.uniform(0.4, 0.8)
+        self._meanwhile()
+        _sleep_to(start_s - 0.4)
+        self._release()
+        time.sleep(self.plan.after_s if self.plan.moment != "hang_up" else 0.02)
+
+    def _key(self, digit: str) -> float:
+        """Key a digit; return when it was over."""
+        carrier = self.plan.trigger.removeprefix("digits_")
+        if carrier in ("relay", "info"):
+            _info(self.first, digit, _RELAY if carrier == "relay" else _DTMF)
+            self.left.pressed += 1
+            return time.monotonic()
+        before = self.left.pressed
+        self.left.press(digit, ms=100, in_band=carrier == "inband")
+        deadline = time.monotonic() + 3
+        while self.left.pressed == before:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the digit was not sent")
+            time.sleep(0.005)
+        return self.left.key_ends[-1]
+
+    # --- signalling
+
+    def re_offer(self, **changes: Any) -> float:
+        """Send a re-INVITE of the caller's and wait for its 200; return when it was sent."""
+        self._version += 1
+        before = len(self.first.replies_to("INVITE"))
+        asked_s = time.monotonic()
+        self.first.offer(replace(self.left.media(), version=self._version, **changes))
+        self.first.wait_for(lambda call: len(call.replies_to("INVITE")) > before, 8)
+        return asked_s
+
+    def _end(self) -> None:
+        first = getattr(self, "first", None)
+        second = getattr(self, "second", None)
+        hanging_up = second if self.plan.hangs_up == 1 and second is not None else first
+        if hanging_up is not None and not self.is_cut:
+            hanging_up.hang_up()
+            try:
+                hanging_up.wait_ended(5)
+            except TimeoutError as error:
+                self.error = self.error or str(error)
+        if self.plan.moment in ("hang_up", "late", "duplicated"):
+            time.sleep(0.15)  # what arrives after the end
+        for voice in self.voices:
+            voice.hush()
+
+
+def _sleep_to(moment_s: float) -> None:
+    time.sleep(max(moment_s - time.monotonic(), 0.0))
+
+
+def is_digits(plan: Plan) -> bool:
+    """Tell whether a call's digits stop nothing."""
+    return plan.trigger in DIGITS

@@ -1,0 +1,384 @@
+"""A run of the leak suite: calls in waves, verdicts, sinks, proofs of the sinks, and what came of it all."""
+
+import itertools
+import queue
+import random
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from recorder import config
+from recorder.home import Home
+from recorder.opening import open_index, open_reader
+from storage.index import Index
+from storage.types import RecordingRow, Search
+from tests.leak import exports
+from tests.leak.faults import Disk, freezing
+from tests.leak.judge import Leak, Verdict, judge, owed_samples
+from tests.leak.media import Studio
+from tests.leak.plan import Plan
+from tests.leak.ring import Lines, Ring
+from tests.leak.search import DIGITS, Finder, Hit, digits_said
+from tests.leak.signals import secret_codes, secret_symbols
+from tests.leak.sinks import SINKS, Scene, Sink, strangers_in, unregistered
+from tests.leak.site import Site, site
+from tests.leak.watch import Watch
+
+Say = Callable[[str], None]
+KILL_AFTER_S = (3.2, 5.6)
+_PLANTED_NUMBER = "4929130718346275"
+
+
+@dataclass(slots=True)
+class Searched:
+    """What was searched of a sink in a run."""
+
+    bytes: int = 0
+    pieces: int = 0
+    is_proven: bool | None = None
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of a run; see `tests.leak.report`."""
+
+    seed: int
+    verdicts: list[Verdict] = field(default_factory=list)
+    cells: Counter[tuple[str, str]] = field(default_factory=Counter)
+    searched: dict[str, Searched] = field(default_factory=dict)
+    leaks: list[tuple[str, Leak]] = field(default_factory=list)
+    """What was found in sinks, by the call's name."""
+    faults: list[str] = field(default_factory=list)
+    how_watched: str = ""
+    written: int = 0
+    latest_s: float = 0.0
+    took_s: float = 0.0
+
+    @property
+    def all_leaks(self) -> list[tuple[str, Leak]]:
+        """Every leak, in containers and elsewhere."""
+        return [(v.name, leak) for v in self.verdicts for leak in v.leaks] + self.leaks
+
+    @property
+    def all_faults(self) -> list[str]:
+        """Everything else that is wrong."""
+        return self.faults + [f"{v.name}: {fault}" for v in self.verdicts for fault in v.faults]
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether nothing was found and nothing went wrong."""
+        return not self.all_leaks and not self.all_faults
+
+
+class Run:
+    """A recorder, telephones, and the calls between them; a context manager.
+
+    Args:
+        plans: The calls; their numbers are below the number of stretches.
+        seed: Of the run.
+        slots: Calls at the same time.
+        say: Told of the progress.
+    """
+
+    def __init__(self, plans: Sequence[Plan], *, seed: int, slots: int = 40, say: Say = lambda _: None) -> None:
+        self.plans = list(plans)
+        self.say = say
+        self.slots = slots
+        self.result = Result(seed)
+        self.finder = Finder()
+        self.rings: list[Ring] = []
+        self._numbers: dict[int, Plan] = {}
+        self._by_voice: dict[int, Ring] = {}
+        self._stack = ExitStack()
+        voices = [2 * p.number + side for p in self.plans for side in (0, 1)]
+        self._symbols = dict(zip(voices, secret_symbols(voices), strict=True)) if voices else {}
+        for voice, symbols in self._symbols.items():
+            self.finder.add_voice(voice, symbols)
+        for one in self.plans:
+            if len(one.digits) >= DIGITS:
+                self._numbers[self.finder.add_number(one.digits)] = one
+        self.lines: Lines
+        self.studio: Studio
+        self.site: Site
+        self.watch: Watch
+        self.disk: Disk
+        self.scene: Scene
+
+    def __enter__(self) -> Self:
+        stack = self._stack
+        folder = Path(tempfile.mkdtemp(prefix="recorder-leak-"))
+        self.lines = Lines()
+        stack.callback(self.lines.close)
+        self.studio = stack.enter_context(Studio())
+        self.disk = Disk(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-leak-shim-"))))
+        self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))
+        self.site = stack.enter_context(site(folder, next_hop=self.lines.next_hop, slots=self.slots))
+        self.scene = Scene(self.site, self.watch)
+        self.result.how_watched = self.watch.how
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    # --- calls
+
+    def start(self, *, has_console: bool = True) -> None:
+        """Start the recorder."""
+        self.site.start(before=self.disk.before, has_console=has_console)
+        self._know_processes()
+
+    def _know_processes(self) -> None:
+        self.watch.pids |= self.site.pids
+        self.scene.pids = {self.site.home.pid} | ({self.site.console.pid} if self.site.console else set())
+
+    def make_calls(self) -> None:
+        """Make every call: those without faults first, then with a stalled disk, with a frozen and a killed daemon."""
+        waves = {"stalled": self.disk.stalling, "frozen": lambda: freezing(self.site.home.pid)}
+        self._wave([p for p in self.plans if p.moment not in (*waves, "killed")])
+        for moment, fault in waves.items():
+            plans = [p for p in self.plans if p.moment == moment]
+            if plans:
+                with fault():
+                    self._wave(plans)
+        killed = [p for p in self.plans if p.moment == "killed"]
+        for start in range(0, len(killed), self.slots):
+            self._killed_wave(killed[start : start + self.slots])
+        self.result.latest_s = self.studio.latest_s
+
+    def _ring(self, plan: Plan, slot: int) -> Ring:
+        symbols = (self._symbols[2 * plan.number], self._symbols[2 * plan.number + 1])
+        ring = Ring(self.site, self.lines, self.studio, plan, symbols, slot)
+        self.rings.append(ring)
+        self._by_voice |= {voice.number: ring for voice in ring.voices}
+        self.result.cells[plan.trigger, plan.moment] += 1
+        return ring
+
+    def _wave(self, plans: Sequence[Plan]) -> None:
+        todo: queue.SimpleQueue[Plan] = queue.SimpleQueue()
+        for plan in plans:
+            todo.put(plan)
+        done = itertools.count(1)
+
+        def serve(slot: int) -> None:
+            time.sleep(slot * 0.05)
+            while True:
+                try:
+                    plan = todo.get_nowait()
+                except queue.Empty:
+                    return
+                self._ring(plan, slot).run()
+                number = next(done)
+                if number % 25 == 0 or number == len(plans):
+                    self.say(f"{number} of {len(plans)} calls, at most {self.studio.latest_s * 1000:.0f} ms late")
+
+        threads = [threading.Thread(target=serve, args=(slot,)) for slot in range(min(self.slots, len(plans)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _killed_wave(self, plans: Sequence[Plan]) -> None:
+        rings = [self._ring(plan, slot) for slot, plan in enumerate(plans)]
+        threads = [threading.Thread(target=ring.run) for ring in rings]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.04)
+        time.sleep(random.Random(plans[0].seed).uniform(*KILL_AFTER_S))
+        for ring in rings:
+            ring.is_cut = True
+        self.site.kill()
+        for thread in threads:
+            thread.join()
+        for ring in rings:
+            ring.error = None  # the daemon was killed under it
+        self.site.restart(before=self.disk.before)
+        self._know_processes()
+        self.say(f"killed with {len(rings)} calls, and started again")
+
+    # --- verdicts
+
+    def judge_calls(self) -> None:
+        """Compare every call with what was kept of it."""
+        home = Home(self.site.home.root)
+        settings = config.read(home.config)
+        index = open_index(home, settings)
+        try:
+            rows = self._rows(index)
+            for ring in self.rings:
+                row = rows.get(ring.plan.caller)
+                if row is None and not ring.is_cut:
+                    self.result.faults.append(f"{ring.plan.name}: it is not in the index")
+                reader = open_reader(home, settings, row) if row is not None and row.path is not None else None
+                self.result.verdicts.append(judge(ring, reader, self.finder))
+        finally:
+            index.close()
+        self.say(f"{len(self.rings)} recordings are compared")
+
+    def _rows(self, index: Index) -> dict[str, RecordingRow]:
+        """Wait until every call is filed."""
+        deadline = time.monotonic() + 15
+        while True:
+            rows = {row.caller: row for row in index.find(Search(limit=100_000))}
+            wanted = {ring.plan.caller for ring in self.rings if not ring.is_cut and ring.id}
+            if wanted <= rows.keys() or time.monotonic() > deadline:
+                return rows
+            time.sleep(0.1)
+
+    # --- sinks
+
+    def search_sinks(self, *names: str) -> None:
+        """Search every sink, or some, as they are now."""
+        for sink in SINKS:
+            if not names or sink.name in names:
+                for leak in self._search(sink):
+                    self.result.leaks.append(leak)
+        self.say(f"{len(names) or len(SINKS)} sinks are searched")
+
+    def _search(self, sink: Sink) -> Iterator[tuple[str, Leak]]:
+        searched = self.result.searched.setdefault(sink.name, Searched())
+        for label, data in sink.read(self.scene):
+            searched.pieces += 1
+            searched.bytes += len(data)
+            where = f"{sink.name}: {label}"
+            for hit in self.finder.find(data):
+                name, length = self._whose(hit, is_container=sink.name.startswith("containers"))
+                if length:
+                    what = f"secret {hit.form}"
+                    yield name, Leak(sink=where, what=what, offset=hit.offset, length=length)
+            if sink.is_log or sink.hides_numbers:
+                yield from self._lines(sink, where, data)
+
+    def _whose(self, hit: Hit, *, is_container: bool) -> tuple[str, int]:
+        """Return the call of a hit, and how many samples of it are owed; those in containers have been judged."""
+        if hit.form in ("digits", "event codes"):
+            plan = self._numbers.get(hit.voice)
+            return (plan.name if plan is not None else "a plant"), hit.length
+        ring = self._by_voice.get(hit.voice)
+        if ring is None:
+            return f"voice {hit.voice}", hit.length
+        return ring.plan.name, 0 if is_container else owed_samples(ring, hit.voice, hit.index, hit.length)
+
+    def _lines(self, sink: Sink, where: str, data: bytes) -> Iterator[tuple[str, Leak]]:
+        text = data.decode("utf-8", "replace")
+        lines = text.splitlines()
+        for plan in self.plans:
+            kind = digits_said(lines, plan.digits) if len(plan.digits) >= DIGITS and sink.is_log else None
+            if kind is not None:
+                yield plan.name, Leak(sink=where, what=f"digits one by one: {kind[:120]}", offset=0, length=len(plan.digits))
+            at = text.find(plan.caller) if sink.hides_numbers else -1
+            if at >= 0:
+                yield plan.name, Leak(sink=where, what="the caller's number", offset=at, length=len(plan.caller))
+
+    def check_places(self) -> None:
+        """Fail for every file that was written to a place that no sink covers."""
+        for written in unregistered(self.scene):
+            self.result.faults.append(f"process {written.pid} wrote {written.path}, which no sink covers")
+        self.result.faults += [f"{path} is in the recorder's folder and no sink covers it" for path in strangers_in(self.scene)]
+        self.result.written = len({written.path for written in self.watch.written})
+
+    # --- proofs
+
+    def prove_sinks(self) -> None:
+        """Plant a secret in every sink in turn: the search must find it there, else it is blind."""
+        planted = self._spare_voice()
+        symbols = secret_symbols([planted])[0]
+        prover = Finder()
+        prover.add_voice(planted, symbols)
+        prover.add_number(_PLANTED_NUMBER)
+        for number, sink in enumerate(SINKS):
+            audio = secret_codes(symbols[number * 400 : number * 400 + 200], 8)
+            with ExitStack() as undo:
+                undo.callback(setattr, self.scene, "pids", self.scene.pids)
+                self.scene.pids = set()  # those of the recorder have been looked into
+                sink.plant(self.scene, audio, _PLANTED_NUMBER, undo)
+                hits = [hit for _, data in sink.read(self.scene) for hit in prover.find(data)]
+            self._note_proof(sink, hits)
+        for form, is_found in exports.prove(self.scene, secret_codes(symbols[-8000:], 8)).items():
+            proven = self.result.searched.setdefault(f"export as {form}", Searched())
+            proven.is_proven = is_found
+            if not is_found:
+                self.result.faults.append(f"a secret planted in a recording is not found in its export as {form}")
+        self._prove_watch()
+        self.say("every sink is proven by a plant")
+
+    def _note_proof(self, sink: Sink, hits: list[Hit]) -> None:
+        has_audio = any(hit.form in ("alaw", "ulaw", "linear16") and hit.length >= 200 for hit in hits)
+        has_digits = any(hit.form == "digits" for hit in hits)
+        searched = self.result.searched.setdefault(sink.name, Searched())
+        searched.is_proven = (has_audio or not sink.is_audio) and has_digits
+        if not searched.is_proven:
+            missing = "digits" if has_audio or not sink.is_audio else "audio"
+            self.result.faults.append(f"{sink.name}: planted {missing} were not found: the search is blind there")
+
+    def _spare_voice(self) -> int:
+        return max(self._symbols, default=0) + 2
+
+    def _prove_watch(self) -> None:
+        """Write where nothing may be written, as a child of ours: it must be noticed."""
+        from tests.leak.sinks import in_child  # noqa: PLC0415
+
+        before = len(self.watch.written)
+        stray = f"/var/tmp/recorder-leak-stray-{self.site.home.root.parent.name}"
+        inside = f"{self.site.home.root}/forgotten.txt"
+        with ExitStack() as undo:
+            for path in (stray, inside):
+                undo.callback(Path(path).unlink, missing_ok=True)
+                in_child(self.scene, f"open({path!r}, 'w').write('x')", b"", "", undo)
+            deadline = time.monotonic() + 3
+            while time.monotonic() < deadline:
+                found = {written.path for written in unregistered(self.scene)}
+                if {stray, inside} <= found:
+                    break
+                time.sleep(0.02)
+            else:
+                self.result.faults.append("a file written outside every sink was not noticed: the watch is blind")
+            if inside not in strangers_in(self.scene):
+                self.result.faults.append("a file in no sink was not noticed in the recorder's folder")
+        del self.watch.written[before:]
+
+    # --- exports
+
+    def check_exports(self, most: int) -> None:
+        """Export some recordings in every format, and look for what must not be in them."""
+        for name, leak, form, size in exports.check(self.scene, self.rings, self.finder, most):
+            searched = self.result.searched.setdefault(f"export as {form}", Searched())
+            searched.pieces += 1
+            searched.bytes += size
+            if leak is not None:
+                self.result.leaks.append((name, leak))
+        self.say("exports are compared")
+
+    def take_away(self) -> None:
+        """Have the console make copies of two recordings, as a manager would take them away."""
+        taken = 0
+        for ring in self.rings:
+            if ring.id and taken < 2:
+                path = f"/api/recordings/{ring.id}/export"
+                body = {"format": "wav", "reason": "checking what a copy leaves behind"}
+                browser = self.site.manager
+                answer = browser.post(path, json=body, headers={"X-CSRF-Token": browser.csrf})
+                taken += answer.status_code == httpx.codes.OK
+        if not taken:
+            self.result.faults.append("the console made no copy of any recording")
+
+    def pages(self) -> None:
+        """Have the answers of daemon and console searched as well."""
+        ids = [ring.id for ring in self.rings if ring.id][:5]
+        socket_client = self.site.home.live
+        self.scene.urls = [(socket_client, path) for path in ("/api/health", "/api/calls", "/api/agents", "/metrics")]
+        if self.site.console is not None:
+            manager: httpx.Client = self.site.manager
+            paths = ["/live", "/recordings", "/api/recordings?limit=1000", "/openapi.json", "/metrics", "/api/calls"]
+            paths += [f"/recordings/{one}" for one in ids] + [f"/api/recordings/{one}" for one in ids]
+            self.scene.urls += [(manager, path) for path in paths]

@@ -1,0 +1,242 @@
+"""Finds secrets in bytes, whatever they are: memory, database pages, logs, audio. Pure (numpy).
+
+Audio: in A-law, in mu-law, and as 16-bit little-endian samples of either, at any alignment. `RUN` symbols in a row that obey
+the recurrence of `tests.leak.signals` are a hit if they stand in a stretch that was handed out; by chance that happens
+less than once in 10**13 bytes. Digits: twelve in a row of a number that was keyed, as text, as UTF-16 or UTF-32, as a
+list (``4, 9, 2``), or as event codes one, two, four or eight bytes apart.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.leak.signals import ALPHABET, LINEAR, ORDER, PCMA, PCMU, PRIME, STEP_FAR, STEP_NEAR, Bytes
+
+RUN = 10
+"""Samples in a row that are certain to be found: 1.25 ms."""
+DIGITS = 12
+"""Digits in a row of a longer number that are certain to be found; none may hold three noughts in a row."""
+CHUNK = 4 << 20
+_OUTSIDE = 255
+
+_ALONE = re.compile(r"(?<![\w.:,/+-])[0-9](?![\w.:/-]|,\d)|(?<=Signal=)[0-9]\b|(?<=')[0-9](?=')|(?<==)[0-9]\b")
+_VARYING = re.compile(r"[0-9]+")
+
+_TEXT_STRIDES = (1, 2, 3, 4, 5)
+_CODE_STRIDES = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A secret that was found.
+
+    Attributes:
+        offset: Byte of the searched data at which it begins.
+        form: ``alaw``, ``ulaw``, ``linear16``, ``digits`` or ``event codes``.
+        length: Samples, or digits, in a row.
+        voice: Whose stretch it is of, or the number's index.
+        index: Which sample of the stretch, or digit of the number, it begins with.
+    """
+
+    offset: int
+    form: str
+    length: int
+    voice: int
+    index: int
+
+
+def _symbol_tables() -> dict[str, Bytes]:
+    tables = {}
+    for name, law in (("alaw", PCMA), ("ulaw", PCMU)):
+        table = np.full(256, _OUTSIDE, np.uint8)
+        table[ALPHABET[law]] = np.arange(PRIME)
+        tables[name] = table
+    return tables
+
+
+def _linear_table() -> Bytes:
+    table = np.full(65536, _OUTSIDE, np.uint8)
+    for law in (PCMU, PCMA):
+        table[LINEAR[law][ALPHABET[law]].astype(np.int16).view(np.uint16)] = np.arange(PRIME)
+    return table
+
+
+_SYMBOLS = _symbol_tables()
+
+
+def symbols_of(codes: Bytes, law: int) -> Bytes:
+    """Return the symbols of codes of a law; 255 for one that is in no alphabet."""
+    return _SYMBOLS["alaw" if law == PCMA else "ulaw"][codes]
+
+
+_LINEAR = _linear_table()
+_NEAR = bytes(STEP_NEAR * s % PRIME for s in range(PRIME)) + bytes(129)
+_FAR = bytes(STEP_FAR * s % PRIME for s in range(PRIME)) + bytes(129)
+_REDUCED = np.arange(256, dtype=np.uint16).__mod__(PRIME).astype(np.uint8)
+_REDUCED_BYTES = _REDUCED.tobytes()
+
+
+def _all_of(found: NDArray[np.bool_], count: int, stride: int = 1) -> NDArray[np.bool_]:
+    """Return where ``count`` values in a row, ``stride`` apart, are all true."""
+    out, have = found, 1
+    while have < count:
+        step = min(have, count - have)
+        out = out[: len(out) - step * stride] & out[step * stride :]
+        have += step
+    return out
+
+
+def _runs(symbols: bytes) -> NDArray[np.int64]:
+    """Return where `RUN` symbols in a row obey the recurrence and are not all the same."""
+    y = np.frombuffer(symbols, np.uint8)
+    if len(y) < RUN:
+        return np.zeros(0, np.int64)
+    near = np.frombuffer(symbols.translate(_NEAR), np.uint8)
+    far = np.frombuffer(symbols.translate(_FAR), np.uint8)
+    due = np.frombuffer((near[1 : 1 - ORDER] + far[:-ORDER]).tobytes().translate(_REDUCED_BYTES), np.uint8)
+    at = np.flatnonzero(_all_of(due == y[ORDER:], RUN - ORDER))
+    if len(at):
+        first = y[at[:, None] + np.arange(ORDER)]
+        at = at[(first < PRIME).all(axis=1) & (first != first[:, :1]).any(axis=1)]
+    return at
+
+
+class Finder:
+    """Searches for the secrets that were handed out so far.
+
+    Attributes:
+        searched: Bytes that were searched.
+        strangers: Runs that obey the recurrence and belong to no stretch that was handed out.
+    """
+
+    def __init__(self) -> None:
+        self._stretches: dict[int, bytes] = {}
+        self._places: dict[bytes, list[int]] = {}
+        self._numbers: list[str] = []
+        self._windows: dict[int, tuple[int, int]] = {}
+        self._sorted = np.zeros(0, np.uint64)
+        self.searched = 0
+        self.strangers = 0
+
+    def add_voice(self, voice: int, symbols: Bytes) -> None:
+        """Take a voice's stretch for a secret."""
+        self._stretches[voice] = symbols.tobytes()
+
+    def add_number(self, number: str) -> int:
+        """Take a number that is keyed for a secret; one of fewer than `DIGITS` digits is not searched for."""
+        index = len(self._numbers)
+        self._numbers.append(number)
+        for at in range(len(number) - DIGITS + 1):
+            self._windows[int(number[at : at + DIGITS])] = (index, at)
+        self._sorted = np.array(sorted(self._windows), np.uint64)
+        return index
+
+    # --- searching
+
+    def find(self, data: bytes | bytearray | memoryview, *, has_linear: bool = True) -> list[Hit]:
+        """Return every secret in some bytes, the longest run at each place."""
+        found: list[Hit] = []
+        overlap = 8 * DIGITS
+        view = memoryview(data).cast("B") if not isinstance(data, memoryview) else data
+        for start in range(0, max(len(view), 1), CHUNK):
+            chunk = bytes(view[start : start + CHUNK + overlap])
+            self.searched += min(len(chunk), CHUNK)
+            if not chunk.strip(b"\0"):
+                continue
+            found += (
+                Hit(start + hit.offset, hit.form, hit.length, hit.voice, hit.index)
+                for hit in self._find_in(chunk, has_linear)
+                if hit.offset < CHUNK
+            )
+        return found
+
+    def _find_in(self, chunk: bytes, has_linear: bool) -> Iterator[Hit]:
+        for form, table in _SYMBOLS.items():
+            yield from self._audio(chunk.translate(table.tobytes()), form, 1, 0)
+        if has_linear:
+            for shift in (0, 1):
+                words = np.frombuffer(chunk, np.uint16, (len(chunk) - shift) // 2, shift)
+                yield from self._audio(_LINEAR[words].tobytes(), "linear16", 2, shift)
+        yield from self._digits(chunk)
+
+    def _audio(self, symbols: bytes, form: str, width: int, shift: int) -> Iterator[Hit]:
+        upto = -1
+        for at in _runs(symbols).tolist():
+            if at < upto:
+                continue
+            located = self.locate(symbols[at : at + RUN])
+            if located is None:
+                self.strangers += 1
+                continue
+            voice, index = located
+            length = _common(symbols[at : at + 65536], self._stretches[voice][index : index + 65536])
+            upto = at + length - RUN + 1
+            yield Hit(at * width + shift, form, length, voice, index)
+
+    def locate(self, symbols: bytes) -> tuple[int, int] | None:
+        """Return voice and index of some symbols in a row, at least `ORDER`, or None."""
+        for voice, stretch in self._stretches.items():
+            index = stretch.find(symbols)
+            if index >= 0:
+                return voice, index
+        return None
+
+    def _digits(self, chunk: bytes) -> Iterator[Hit]:
+        if not len(self._sorted):
+            return
+        values = np.frombuffer(chunk, np.uint8)
+        for form, base, strides in (("digits", 48, _TEXT_STRIDES), ("event codes", 0, _CODE_STRIDES)):
+            digits = values - np.uint8(base)
+            is_digit = digits < 10
+            for stride in strides:
+                if len(values) <= stride * (DIGITS - 1):
+                    continue
+                yield from self._numbers_at(digits, _all_of(is_digit, DIGITS, stride), stride, form)
+
+    def _numbers_at(self, digits: Bytes, there: NDArray[np.bool_], stride: int, form: str) -> Iterator[Hit]:
+        # No number has three noughts in a row (`tests.leak.plan`), and memory is full of them.
+        three = digits[: len(there)] | digits[stride : len(there) + stride] | digits[2 * stride : len(there) + 2 * stride]
+        at = np.flatnonzero(there & (three != 0))
+        seen: set[int] = set()
+        for part in np.array_split(at, len(at) // 500_000 + 1):
+            value = np.zeros(len(part), np.uint64)
+            for k in range(DIGITS):
+                value = value * np.uint64(10) + digits[part + k * stride]
+            place = np.searchsorted(self._sorted, value)
+            place[place == len(self._sorted)] = 0
+            for where in np.flatnonzero(self._sorted[place] == value).tolist():
+                number, index = self._windows[int(value[where])]
+                if number not in seen:  # the first window of each: the others are beside it
+                    seen.add(number)
+                    yield Hit(int(part[where]), form, DIGITS, number, index)
+
+    def number(self, index: int) -> str:
+        """Return a number that was handed out."""
+        return self._numbers[index]
+
+
+def _common(a: bytes, b: bytes) -> int:
+    size = min(len(a), len(b))
+    differs = np.flatnonzero(np.frombuffer(a[:size], np.uint8) != np.frombuffer(b[:size], np.uint8))
+    return int(differs[0]) if len(differs) else size
+
+
+def digits_said(lines: Iterable[str], number: str) -> str | None:
+    """Tell whether a log says the digits of a number one by one; return the kind of line that does.
+
+    Digits that stand alone are gathered by the line without them. If the number is found in order in what one kind of
+    line says, that kind of line is the leak; what comes in between may be other calls' digits.
+    """
+    said: dict[str, list[str]] = {}
+    for line in lines:
+        alone = _ALONE.findall(line)
+        if alone:
+            said.setdefault(_VARYING.sub("#", line), []).extend(alone)
+    for kind, digits in said.items():
+        rest = iter(digits)
+        if all(digit in rest for digit in number):
+            return kind
+    return None

@@ -1,0 +1,298 @@
+"""A recorder for the leak suite: daemon and console as processes of their own, people, tokens, and what is heard of calls."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.helpers import recorder_home
+from tests.helpers.console_site import Browser
+from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
+
+ERASE_S, LOOK_BACK_S = 1.0, 2.5
+SERVICES = {"Desk": "2", "Quiet": "3", "Discard": "4", "Masked": "5"}
+"""Service and the first digit of its extensions: plain; hold is not recorded; card calls are dropped; digits masked."""
+TEAM = "Contact centre"
+MANAGER, OFFICER = "mary", "oliver"
+TOKEN = "payments"
+
+
+def extension(service: str, slot: int) -> str:
+    """Return the extension that a slot has in a service."""
+    return f"{SERVICES[service]}{slot:03d}"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the daemon said of a call, and when that was heard (monotonic seconds)."""
+
+    at_s: float
+    state: str
+    reasons: tuple[str, ...]
+
+
+class Site:
+    """One recorder. `site` makes it and ends its processes.
+
+    Attributes:
+        folder: Holds the home, and the files that standard output and error of the processes go to.
+        pids: Every process of the recorder that was ever started here.
+    """
+
+    def __init__(self, folder: Path, *, next_hop: str, slots: int, edits: Sequence[tuple[str, str]] = ()) -> None:
+        self.folder = folder
+        numbers = [f"{extension(s, slot)}:agent{slot}:{s}" for s in SERVICES for slot in range(slots)]
+        self.home = RecorderHome(
+            folder,
+            next_hop=next_hop,
+            extensions=numbers,
+            ports=slots * 8 + 40,
+            edits=(
+                ("look_back_s = 5.0", f"look_back_s = {LOOK_BACK_S}"),
+                ("erase_s = 3.0", f"erase_s = {ERASE_S}"),
+                ('team = ""', f'team = "{TEAM}"'),
+                *edits,
+            ),
+        )
+        self._set_service("Quiet", "record_hold = true ", "record_hold = false ")
+        self._set_service("Masked", "mask_card_digits = false", "mask_card_digits = true")
+        self._set_service("Discard", 'card_payment = "pause"', 'card_payment = "discard"')
+        self.url = self._give_console()
+        self.console: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(base_url=self.url, timeout=10)
+        self.officer, self.manager = Browser(self.url), Browser(self.url)
+        self.secret = ""
+        self.pids: set[int] = set()
+        self.states: dict[str, list[State]] = defaultdict(list)
+        self.live: dict[str, dict[str, Any]] = {}
+        """Calls in progress by the caller's number, as last listed."""
+        self.ids: dict[str, str] = {}
+        self._heard = threading.Condition()
+        self._must_end = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.said: list[str] = []
+        """What commands wrote."""
+        self.is_killed = False
+
+    def _set_service(self, name: str, old: str, new: str) -> None:
+        blocks = self.home.config.read_text().split("[[service]]")
+        for i, block in enumerate(blocks):
+            if f'name = "{name}"' in block:
+                assert old in block
+                blocks[i] = block.replace(old, new, 1)
+        self.home.config.write_text("[[service]]".join(blocks))
+
+    def _give_console(self) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "127.0.0.1:{port}"')
+        return f"http://127.0.0.1:{port}"
+
+    # --- processes
+
+    def start(self, *, before: Sequence[str] = (), has_console: bool = True) -> None:
+        """Start daemon and console, make people and a token, and listen to what happens."""
+        self.home.start(before=before)
+        self.pids.add(self.home.pid)
+        if has_console:
+            self._start_console()
+        self._watch()
+
+    def kill(self) -> None:
+        """End the daemon with SIGKILL; whoever waits for it is told."""
+        self.home.kill()
+        with self._heard:
+            self.is_killed = True
+            self._heard.notify_all()
+
+    def restart(self, *, before: Sequence[str] = ()) -> None:
+        """Start the daemon again after a kill."""
+        self.is_killed = False
+        self.live = {}
+        self.home.start(before=before)
+        self.pids.add(self.home.pid)
+        self._watch()
+
+    def _start_console(self) -> None:
+        root = str(self.home.root)
+        own = ("--new-password-file", str(self.home.password_file), *self.home.as_admin(), "-C", root)
+        self.command("users", "add", MANAGER, "--role", "manager", "--team", TEAM, *own)
+        self.command("users", "add", OFFICER, "--role", "officer", *own)
+        made = self.command(
+            "tokens", "add", TOKEN, "--scope", "pause", "--scope", "calls:read", *self.home.as_admin(), "-C", root,
+            "--json",
+        )  # fmt: skip
+        self.secret = json.loads(made)["token"]
+        with (self.folder / "console.log").open("ab") as log:
+            self.console = subprocess.Popen(
+                [sys.executable, "-m", "recorder", "console", "-C", root],
+                stdout=log, stderr=log, cwd=recorder_home.ROOT,
+            )  # fmt: skip
+        self.pids.add(self.console.pid)
+        eventually(self._console_answers, "the console answers", timeout_s=20)
+        for browser, name in ((self.officer, OFFICER), (self.manager, MANAGER)):
+            assert browser.sign_in(name, PASSWORD).status_code == 303
+
+    def _console_answers(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return self.http.get("/sign-in").status_code == 200
+        return False
+
+    def command(self, *words: str) -> str:
+        """Run a command of `recorder` that must succeed; returns its output."""
+        started = subprocess.Popen(
+            [sys.executable, "-m", "recorder", *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=recorder_home.ROOT,
+        )  # fmt: skip
+        self.pids.add(started.pid)
+        out, err = started.communicate(timeout=60)
+        self.said += [out, err]
+        if started.returncode:
+            raise RefusedError(f"recorder {words[0]}: exit {started.returncode}: {err[-500:]}")
+        return out
+
+    def close(self) -> None:
+        """End what runs. Idempotent."""
+        self._must_end.set()
+        if self.console is not None and self.console.poll() is None:
+            self.console.terminate()
+            try:
+                self.console.wait(10)
+            except subprocess.TimeoutExpired:
+                self.console.kill()
+                self.console.wait()
+        self.home.close()
+        for thread in self._threads:
+            thread.join(5)
+        for client in (self.http, self.officer, self.manager):
+            client.close()
+
+    # --- what is heard of calls
+
+    def _watch(self) -> None:
+        daemon = self.home.daemon
+        for target, name in ((self._listen, "events"), (self._list, "listing")):
+            thread = threading.Thread(target=target, args=(daemon,), name=f"leak-{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _is_up(self, daemon: "subprocess.Popen[bytes]") -> bool:
+        return not self._must_end.is_set() and self.home.daemon is daemon and daemon.poll() is None
+
+    def _client(self) -> httpx.Client:
+        transport = httpx.HTTPTransport(uds=str(self.home.root / "recorder.sock"))
+        return httpx.Client(transport=transport, base_url="http://recorder", timeout=15)
+
+    def _listen(self, daemon: "subprocess.Popen[bytes]") -> None:
+        with self._client() as client:
+            while self._is_up(daemon):
+                with contextlib.suppress(httpx.HTTPError), client.stream("GET", "/api/events") as stream:
+                    for line in stream.iter_lines():
+                        if not self._is_up(daemon):
+                            return
+                        if line.startswith("data: "):
+                            self._take(json.loads(line[6:]))
+                time.sleep(0.05)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if event.get("event") != "call":
+            return
+        with self._heard:
+            self.ids.setdefault(event["caller"], event["id"])
+            state = State(time.monotonic(), event["state"], tuple(event["reasons"]))
+            self.states[event["id"]].append(state)
+            self._heard.notify_all()
+
+    def _list(self, daemon: "subprocess.Popen[bytes]") -> None:
+        with self._client() as client:
+            while self._is_up(daemon):
+                with contextlib.suppress(httpx.HTTPError, ValueError):
+                    calls = client.get("/api/calls").json()["calls"]
+                    with self._heard:
+                        self.live = {call["caller"]: call for call in calls}
+                        self._heard.notify_all()
+                time.sleep(0.05)
+
+    def wait_state(
+        self, call: str, fits: Callable[[State], bool], what: str, *, since_s: float, timeout_s: float = 8.0
+    ) -> State:
+        """Wait until the daemon has said something of a call since a moment; returns the first that fits."""
+
+        def probe() -> State | None:
+            return next((s for s in list(self.states[call]) if s.at_s >= since_s and fits(s)), None)
+
+        with self._heard:
+            is_there = self._heard.wait_for(lambda: probe() is not None or self.is_killed, timeout_s)
+            if not is_there or probe() is None:
+                raise TimeoutError(f"{what}: not within {timeout_s:g} s; heard {self.states[call][-3:]}")
+        found = probe()
+        assert found is not None
+        return found
+
+    def wait_live(self, caller: str, fits: Callable[[dict[str, Any]], bool], what: str, *, timeout_s: float = 12.0) -> dict[str, Any]:
+        """Wait until the listing has a call in some way."""
+
+        def probe() -> dict[str, Any] | None:
+            found = self.live.get(caller)
+            return found if found is not None and fits(found) else None
+
+        with self._heard:
+            is_there = self._heard.wait_for(lambda: probe() is not None or self.is_killed, timeout_s)
+            found = probe()
+            if not is_there or found is None:
+                raise TimeoutError(f"{what}: not within {timeout_s:g} s; listed {self.live.get(caller)}")
+        return found
+
+    # --- acts
+
+    def by_socket(self, path: str, *, by: str = "", **body: Any) -> dict[str, Any]:
+        """Post to the daemon's socket."""
+        headers = {"X-Recorder-Actor": by} if by else {}
+        return _checked(self.home.live.post(path, json=body, headers=headers))
+
+    def by_token(self, path: str) -> dict[str, Any]:
+        """Post to the console with the payment application's token."""
+        return _checked(self.http.post(path, headers={"Authorization": f"Bearer {self.secret}"}))
+
+    def by_person(self, path: str, *, is_manager: bool = False, **body: Any) -> dict[str, Any]:
+        """Post to the console as somebody who is signed in."""
+        browser = self.manager if is_manager else self.officer
+        return _checked(browser.post(path, json=body, headers={"X-CSRF-Token": browser.csrf}))
+
+
+class RefusedError(AssertionError):
+    """The recorder refused what must work."""
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_error:
+        raise RefusedError(f"{answer.request.url.path}: {answer.status_code} {answer.text[:300]}")
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@contextlib.contextmanager
+def site(folder: Path, **options: Any) -> Iterator[Site]:
+    """Make a recorder that is not started yet; end its processes and delete its folder whatever happens."""
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    made: Site | None = None
+    try:
+        made = Site(folder, **options)
+        yield made
+    finally:
+        if made is not None:
+            made.close()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,71 @@
+"""The suite as a program: a full run, its mutations, and what is printed."""
+
+import argparse
+import json
+import sys
+import time
+
+from tests.helpers import recorder_home
+from tests.leak import report
+from tests.leak.plan import matrix
+from tests.leak.run import Result, Run
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stderr.flush()
+
+
+def run_calls(seed: int, calls: int, *, slots: int, only: list[int] | None = None, is_short: bool = False) -> Result:
+    """Make the calls of a run, or some of them, and search everything; see `Run` for the parts."""
+    began_s = time.monotonic()
+    plans = matrix(seed, calls, is_short=is_short)
+    if only:
+        plans = [plan for plan in plans if plan.number in only]
+    with Run(plans, seed=seed, slots=min(slots, len(plans)), say=say) as run:
+        run.start()
+        say(f"the recorder is up; {len(plans)} calls, seed {seed}, {run.slots} at a time")
+        run.make_calls()
+        run.judge_calls()
+        run.take_away()
+        run.pages()
+        run.search_sinks()
+        run.check_places()
+        run.check_exports(4 if is_short else 16)
+        run.prove_sinks()
+        run.result.faults += edges_beyond(run.result)
+    run.result.took_s = time.monotonic() - began_s
+    return run.result
+
+
+def edges_beyond(result: Result) -> list[str]:
+    """Return a fault for each edge that lies too far from where it is due."""
+    return [
+        f"{verdict.name}: an edge ({kind}) lies {1000 * distance_s:+.1f} ms from where it is due"
+        for verdict in result.verdicts
+        for kind, distance_s in verdict.edges
+        if abs(distance_s) > report.edge_limit_s(kind)
+    ]
+
+
+def main(options: argparse.Namespace, seed: int) -> int:
+    """Run what was asked for; returns the exit status."""
+    recorder_home.ROOT = options.source
+    is_good = True
+    if options.mutations != "only" and not options.mutation:
+        result = run_calls(seed, options.calls, slots=options.slots, only=options.only)
+        print(report.table(result))  # noqa: T201 - the result of the program
+        if options.json:
+            options.json.write_text(report.document(result))
+        is_good = result.is_clean
+    if (options.mutations != "none" and not options.only) or options.mutation:
+        from tests.leak import mutations  # noqa: PLC0415
+
+        found = mutations.run_all(options.source, seed, names=options.mutation or (), say=say)
+        print(mutations.table(found))  # noqa: T201
+        if options.json:
+            said = json.loads(options.json.read_text()) if options.json.exists() else {}
+            options.json.write_text(json.dumps({**said, "mutations": found}, indent=1))
+        is_good = is_good and all(one["is_found"] for one in found)
+    return 0 if is_good else 1

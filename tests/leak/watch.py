@@ -1,0 +1,185 @@
+"""Sees every file that the recorder's processes write, anywhere: fanotify, as root; else a look at their descriptors.
+
+A file is noticed when it is closed after writing, whoever deletes it meanwhile; what has no name any more, or lies
+outside the home, is read on the spot. Files that stay open are found among the descriptors when a search is made.
+"""
+
+import contextlib
+import ctypes
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+FAN_CLOEXEC, FAN_NONBLOCK, FAN_UNLIMITED_QUEUE = 0x1, 0x2, 0x10
+FAN_CLOSE_WRITE = 0x8
+FAN_MARK_ADD, FAN_MARK_FILESYSTEM = 0x1, 0x100
+AT_FDCWD = -100
+_EVENT = struct.Struct("=IBBHQii")
+_NO_FILES = {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "tracefs", "debugfs", "bpf", "securityfs", "autofs"}
+_LARGEST = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was closed after writing.
+
+    Attributes:
+        path: Its name, with `` (deleted)`` after it when it has none any more.
+        pid: The process that wrote it.
+        content: What was in it, for files that are read on the spot; else None.
+    """
+
+    path: str
+    pid: int
+    content: bytes | None
+
+
+class Watch:
+    """Notices what descendants of this process write; a context manager.
+
+    Args:
+        is_home: Tells whether a path lies where it can still be read later.
+    """
+
+    def __init__(self, is_home: Callable[[str], bool]) -> None:
+        self._is_home = is_home
+        self.written: list[Written] = []
+        self.pids: set[int] = set()
+        """Processes known to be the recorder's, beside descendants that are still there to be asked."""
+        self.how = "fanotify"
+        self._own = os.getpid()
+        self._must_end = threading.Event()
+        self._descriptor = _open_fanotify()
+        if self._descriptor < 0:
+            self.how = "descriptors"
+        self._seen: set[tuple[str, int]] = set()
+        self._thread = threading.Thread(target=self._run, name="leak-watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._must_end.set()
+        self._thread.join()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def look(self) -> None:
+        """Note what the processes have open for writing now."""
+        for pid in list(self.pids):
+            for path, content in open_files(pid, is_deleted_only=False):
+                self._note(path, pid, content)
+
+    def _run(self) -> None:
+        while not self._must_end.wait(0.01):
+            if self._descriptor >= 0:
+                self._read()
+            else:
+                self.look()
+        if self._descriptor >= 0:
+            self._read()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data = os.read(self._descriptor, 1 << 16)
+            except BlockingIOError:
+                return
+            at = 0
+            while at < len(data):
+                length, _, _, _, _, descriptor, pid = _EVENT.unpack_from(data, at)
+                at += length
+                if descriptor >= 0:
+                    try:
+                        self._take(descriptor, pid)
+                    finally:
+                        os.close(descriptor)
+
+    def _take(self, descriptor: int, pid: int) -> None:
+        if pid == self._own or not (pid in self.pids or self._is_descendant(pid)):
+            return
+        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        content = None if self._is_home(path) and not path.endswith(" (deleted)") else _whole(descriptor)
+        self._note(path, pid, content)
+
+    def _note(self, path: str, pid: int, content: bytes | None) -> None:
+        if content is None and (path, pid) in self._seen:
+            return
+        self._seen.add((path, pid))
+        self.written.append(Written(path, pid, content))
+
+    def _is_descendant(self, pid: int) -> bool:
+        for _ in range(6):
+            pid = parent_of(pid)
+            if pid == self._own or pid in self.pids:
+                return True
+            if pid <= 1:
+                return False
+        return False
+
+
+def parent_of(pid: int) -> int:
+    """Return a process's parent, 0 when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[1])
+
+
+def open_files(pid: int, *, is_deleted_only: bool) -> Iterator[tuple[str, bytes | None]]:
+    """Yield the regular files that a process has open for writing; content of those that have no name any more."""
+    folder = Path(f"/proc/{pid}/fd")
+    try:
+        descriptors = list(folder.iterdir())
+    except OSError:
+        return
+    for entry in descriptors:
+        with contextlib.suppress(OSError, ValueError):
+            path = str(entry.readlink())
+            if not path.startswith("/") or path.startswith(("/dev/null", "/dev/pts", "/dev/urandom", "/proc/")):
+                continue
+            is_deleted = path.endswith(" (deleted)")
+            info = Path(f"/proc/{pid}/fdinfo/{entry.name}").read_text()
+            flags = int(next(line.split()[1] for line in info.splitlines() if line.startswith("flags:")), 8)
+            if not is_deleted and (is_deleted_only or flags & 3 == os.O_RDONLY):
+                continue
+            if entry.is_file():
+                yield path, entry.read_bytes()[:_LARGEST] if is_deleted else None
+
+
+def _whole(descriptor: int) -> bytes:
+    parts, at = [], 0
+    with contextlib.suppress(OSError):
+        while at < _LARGEST and (part := os.pread(descriptor, 1 << 20, at)):
+            parts.append(part)
+            at += len(part)
+    return b"".join(parts)
+
+
+def _open_fanotify() -> int:
+    """Watch every file system that holds files; -1 when this is not permitted."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.fanotify_mark.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p]
+    descriptor = int(libc.fanotify_init(FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE, os.O_RDONLY | os.O_CLOEXEC))
+    if descriptor < 0:
+        return -1
+    marked = 0
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, place, kind, options, *_ = line.split()
+        if kind in _NO_FILES or "ro" in options.split(","):
+            continue
+        flags = FAN_MARK_ADD | FAN_MARK_FILESYSTEM
+        marked += libc.fanotify_mark(descriptor, flags, FAN_CLOSE_WRITE, AT_FDCWD, os.fsencode(place)) == 0
+    if not marked:
+        os.close(descriptor)
+        return -1
+    return descriptor
