@@ -61,6 +61,12 @@ class GateActs:
         self._settings = call.works.config.pause  # a call keeps what it began with
         self._watch = PauseWatch(call, self._settings)
         self._acts = 0
+        self._resuming = 0
+
+    @property
+    def lasting_reasons(self) -> frozenset[str]:
+        """Return what holds the pause; none while a resume is under way, which a new pause has to overtake."""
+        return frozenset() if self._resuming else frozenset(self._call.book.reasons)
 
     def pause(self, reason: str, by: str) -> Act:
         """Pause the recording, or discard it where the service wants that; the gate is shut when this returns.
@@ -124,8 +130,13 @@ class GateActs:
         left = self._call.book.left_after(authority, token=token)
         state = PauseState.PAUSED if left else PauseState.RECORDING
         acts_before, done = self._acts, Act()
+        self._resuming += 1
 
-        def reopen() -> None:
+        def settle(error: BaseException | None) -> None:
+            self._resuming -= 1
+            if error is not None:
+                done.set_exception(error)
+                return
             position_s = self._position_s
             if self._acts == acts_before and self._call.call.state is not State.ENDED:
                 with contextlib.suppress(RefusedError):  # pressed twice: the first has done it
@@ -133,11 +144,7 @@ class GateActs:
             done.set_result(self._answer(position_s))
 
         def on_disk(stored: "Future[None]") -> None:
-            error = stored.exception()
-            if error is not None:
-                done.set_exception(error)
-            else:
-                self._call.works.scheduler.submit(reopen)
+            self._call.works.scheduler.submit(settle, stored.exception())
 
         self._put(state, sorted(left), self._position_s).add_done_callback(on_disk)
         return done

@@ -229,8 +229,8 @@ class RecordedCall(LiveCall):
 
     @property
     def pause_reasons(self) -> frozenset[str]:
-        """Return what holds the pause."""
-        return frozenset(self.book.reasons)
+        """Return what holds the pause, and is not about to be taken away."""
+        return self._gate.lasting_reasons
 
     def mask_lately(self, before_s: float, after_s: float) -> None:
         """Silence what was recorded around now."""
