@@ -8,7 +8,7 @@ STAMPS := $(VENV)/.stamps
 CORE := $(STAMPS)/core
 
 # What Debian brings: the compiler, the voice, and the peers that the tests talk to.
-PACKAGES := gcc libc6-dev espeak-ng sip-tester baresip-core sipsak
+PACKAGES := gcc libc6-dev espeak-ng sip-tester baresip-core sipsak postgresql
 
 .PHONY: setup demo test check bench clean
 

@@ -127,7 +127,7 @@ class Daemon:
             writer=self._writer,
             vault=Vault(home.root, node),
             index=self._index,
-            erasures=Erasures(self._index),
+            erasures=Erasures(self._index.database),
             audit=AuditLog(home.audit),
             pauses=PauseRegister(home.state / REGISTER, self._pausing),
             sign_ons=SignOns(home.state / "agents.json"),

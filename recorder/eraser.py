@@ -70,7 +70,7 @@ class Eraser:
             The orders that were tried, as they are now.
 
         Raises:
-            StorageError, OSError, SQLAlchemyError: Database or audit log do not answer; the rest comes later.
+            StorageError, OSError: Database or audit log do not answer; the rest comes later.
         """
         with _alone(self.lock, wait=wait) as is_alone:
             tried = [self._carry_out(order, progress) for order in self._pointless()] if is_alone else []

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from recorder.domain.access import Act, Actor, Person, Refused, may
 from recorder.domain.erasing import STATE_AT_ORDER, About, Confirmation, confirmation_for, may_decide, may_order
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
-from storage.errors import AuditUnavailableError, ErasureStateError, NotFoundError, StorageError
+from storage.errors import AuditUnavailableError, DatabaseError, ErasureStateError, NotFoundError, StorageError
 from storage.format import is_recording_id
 from storage.index import Index
 from storage.rows import time_to_json
@@ -315,7 +313,7 @@ def _note(books: Books, act: str, actor: str, subject: str, details: dict[str, A
 def _database() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, OSError) as error:
+    except (DatabaseError, OSError) as error:
         raise ProblemError(503, "The database of orders does not answer.") from error
     except StorageError as error:
         if isinstance(error, ErasureStateError | NotFoundError):

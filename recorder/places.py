@@ -101,6 +101,7 @@ HOME_PLACES: tuple[Place, ...] = (
     _place("keys/node/*.key", Holds.KEYS, _COMMANDS, "keys of the node: signature, index metadata"),
     _place(f"private/{_MONTH}.key", Holds.KEYS, _KEY_HOLDER, "private key of a month"),
     *_database("index.sqlite", Holds.METADATA, _ALL, "index of recordings, orders to erase"),
+    _place("index.sqlite-lock", Holds.NOTHING, _ALL, "held while the tables of index.sqlite are made or changed"),
     *_database("people.sqlite", Holds.METADATA, _KEY_HOLDER, "accounts, tokens, sessions"),
     _place("pins.json", Holds.METADATA, _COMMANDS, "managers who have a PIN; of the PIN only a hash"),
     _place("audit/audit.log", Holds.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),

@@ -6,16 +6,17 @@ thread and from several processes; who may order, confirm or decline is decided 
 
 import enum
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
-from storage.errors import ErasureStateError, NotFoundError, StorageError
-from storage.index import Index
+from storage.database import Database
+from storage.errors import ErasureStateError, NotFoundError
+from storage.tables import erasures as _orders
+from storage.tables import microseconds, moment_of
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 
 
@@ -50,28 +51,6 @@ CLOSED = frozenset({ErasureState.DONE, ErasureState.DECLINED})
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=1)
 
-_metadata = sa.MetaData()
-_orders = sa.Table(
-    "erasures",
-    _metadata,
-    sa.Column("id", sa.String(16), primary_key=True),
-    sa.Column("recording", sa.String(80), nullable=False, index=True),
-    sa.Column("start_s", sa.Float(53), nullable=False),
-    sa.Column("end_s", sa.Float(53)),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("ordered_by", sa.Text, nullable=False),
-    sa.Column("ordered_us", sa.BigInteger, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("decided_by", sa.Text),
-    sa.Column("decided_us", sa.BigInteger),
-    sa.Column("done_us", sa.BigInteger),
-    sa.Column("problem", sa.Text, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("due_us", sa.BigInteger, nullable=False),
-)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def new_order_id() -> str:
     """Return a fresh id of an order: 8 hex."""
@@ -104,21 +83,19 @@ class Erasures:
     """The orders that are known.
 
     Args:
-        index: Whose database holds them. Like it, the table is made when it is first needed, so that the daemon starts
-            while the database is down.
+        database: Which holds them, or the URL of one.
 
     Raises:
-        StorageError: The database cannot be reached; so for every method.
-        OSError: Its folder cannot be made; so for every method.
+        DatabaseError: The database cannot be used; so for every method.
+        OSError: The folder of its file cannot be made; so for every method.
     """
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._is_ready = False
+    def __init__(self, database: Database | str) -> None:
+        self._database = Database(database) if isinstance(database, str) else database
 
     def place(self, order: ErasureOrder) -> None:
         """Store a new order durably; one that is there already under that id stays as it is."""
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             if _found(connection, order.id) is None:
                 values = {**_columns(order), "attempts": 0, "due_us": 0}
                 connection.execute(_orders.insert().values(values))
@@ -129,7 +106,7 @@ class Erasures:
         Raises:
             NotFoundError: There is none of that id.
         """
-        with self._transaction() as connection:
+        with self._database.connect() as connection:
             return _known(connection, order_id)
 
     def of_recording(self, recording: RecordingId) -> list[ErasureOrder]:
@@ -143,17 +120,17 @@ class Erasures:
     def newest(self, limit: int) -> list[ErasureOrder]:
         """Return at most ``limit`` orders in any state, newest first."""
         query = _orders.select().order_by(_orders.c.ordered_us.desc(), _orders.c.id).limit(limit)
-        with self._transaction() as connection:
+        with self._database.connect() as connection:
             return [_order(found) for found in connection.execute(query)]
 
     def count_by_recording(self, kind: ErasureKind, *, since: datetime) -> dict[RecordingId, int]:
         """Return how many orders of a kind were given since a moment, by recording, whatever became of them."""
         query = (
             sa.select(_orders.c.recording, sa.func.count())
-            .where(_orders.c.kind == str(kind), _orders.c.ordered_us >= _microseconds(since))
+            .where(_orders.c.kind == str(kind), _orders.c.ordered_us >= microseconds(since))
             .group_by(_orders.c.recording)
         )
-        with self._transaction() as connection:
+        with self._database.connect() as connection:
             return {RecordingId(recording): count for recording, count in connection.execute(query)}
 
     def decide(self, order_id: str, *, by: str, at: datetime, confirm: bool) -> ErasureOrder:
@@ -164,7 +141,7 @@ class Erasures:
             ErasureStateError: It does not wait for anybody.
         """
         event = ErasureEvent.CONFIRM if confirm else ErasureEvent.DECLINE
-        return self._move(order_id, event, {"decided_by": by, "decided_us": _microseconds(at)})
+        return self._move(order_id, event, {"decided_by": by, "decided_us": microseconds(at)})
 
     def take_next(
         self, *, now: datetime, is_ready: Callable[[ErasureOrder], bool] = lambda _: True
@@ -175,7 +152,7 @@ class Erasures:
             now: The time; an order that failed comes again only when its pause is over.
             is_ready: Tells whether a recording is closed, so that it can be erased from.
         """
-        due = sa.and_(_orders.c.state == str(ErasureState.FAILED), _orders.c.due_us <= _microseconds(now))
+        due = sa.and_(_orders.c.state == str(ErasureState.FAILED), _orders.c.due_us <= microseconds(now))
         ready = self._select(sa.or_(_orders.c.state == str(ErasureState.CONFIRMED), due))
         return next((order for order in ready if is_ready(order)), None)
 
@@ -187,32 +164,20 @@ class Erasures:
             ErasureStateError: It is not to be carried out.
         """
         if not problem:
-            return self._move(order_id, ErasureEvent.SUCCEED, {"done_us": _microseconds(at), "problem": ""})
-        with self._transaction() as connection:
+            return self._move(order_id, ErasureEvent.SUCCEED, {"done_us": microseconds(at), "problem": ""})
+        with self._database.connect() as connection:
             found = _found(connection, order_id)
         attempts = (found.attempts if found else 0) + 1
-        values = {"problem": problem, "attempts": attempts, "due_us": _microseconds(at + retry_after(attempts))}
+        values = {"problem": problem, "attempts": attempts, "due_us": microseconds(at + retry_after(attempts))}
         return self._move(order_id, ErasureEvent.FAIL, values)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            engine = self._index.engine
-            if not self._is_ready:
-                _make_table(engine)
-                self._is_ready = True
-            with engine.begin() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise StorageError("the orders to erase cannot be read or written: the database does not answer") from error
 
     def _select(self, condition: sa.ColumnElement[bool]) -> list[ErasureOrder]:
         query = _orders.select().where(condition).order_by(_orders.c.ordered_us, _orders.c.id)
-        with self._transaction() as connection:
+        with self._database.connect() as connection:
             return [_order(found) for found in connection.execute(query)]
 
     def _move(self, order_id: str, event: ErasureEvent, values: Mapping[str, Any]) -> ErasureOrder:
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             order = _known(connection, order_id)
             state = after(order.state, event)
             is_same = sa.and_(_orders.c.id == order_id, _orders.c.state == str(order.state))
@@ -220,14 +185,6 @@ class Erasures:
             if not changed.rowcount:
                 raise ErasureStateError(f"order {order_id} was decided by somebody else just now")
             return _known(connection, order_id)
-
-
-def _make_table(engine: sa.Engine) -> None:
-    """Make the table where it is missing. Not create_all: daemon and console may come here together."""
-    with engine.begin() as connection:
-        connection.execute(sa.schema.CreateTable(_orders, if_not_exists=True))
-        for index in _orders.indexes:
-            connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
 
 
 def _found(connection: sa.Connection, order_id: str) -> sa.Row[Any] | None:
@@ -241,14 +198,6 @@ def _known(connection: sa.Connection, order_id: str) -> ErasureOrder:
     return _order(found)
 
 
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _moment(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
-
-
 def _columns(order: ErasureOrder) -> dict[str, Any]:
     return {
         "id": order.id,
@@ -257,18 +206,16 @@ def _columns(order: ErasureOrder) -> dict[str, Any]:
         "end_s": order.end_s,
         "kind": str(order.kind),
         "ordered_by": order.ordered_by,
-        "ordered_us": _microseconds(order.ordered_at),
+        "ordered_us": microseconds(order.ordered_at),
         "state": str(order.state),
         "decided_by": order.decided_by,
-        "decided_us": None if order.decided_at is None else _microseconds(order.decided_at),
-        "done_us": None if order.done_at is None else _microseconds(order.done_at),
+        "decided_us": None if order.decided_at is None else microseconds(order.decided_at),
+        "done_us": None if order.done_at is None else microseconds(order.done_at),
         "problem": order.problem,
     }
 
 
 def _order(found: sa.Row[Any]) -> ErasureOrder:
-    ordered_at = _moment(found.ordered_us)
-    assert ordered_at is not None
     return ErasureOrder(
         id=found.id,
         recording=RecordingId(found.recording),
@@ -276,10 +223,10 @@ def _order(found: sa.Row[Any]) -> ErasureOrder:
         end_s=found.end_s,
         kind=ErasureKind(found.kind),
         ordered_by=found.ordered_by,
-        ordered_at=ordered_at,
+        ordered_at=moment_of(found.ordered_us),
         state=ErasureState(found.state),
         decided_by=found.decided_by,
-        decided_at=_moment(found.decided_us),
-        done_at=_moment(found.done_us),
+        decided_at=moment_of(found.decided_us),
+        done_at=moment_of(found.done_us),
         problem=found.problem,
     )

@@ -5,6 +5,7 @@ StorageError
 │   ├── WriteFailedError   disk full or failing: an outcome and an alarm, never a debug line
 │   ├── DamagedError       a container or key does not say what its writer wrote
 │   └── KeyProblemError    a key is missing, unreadable, too open, or does not fit
+├── DatabaseError          the database cannot be reached, or is not one of ours; calls go on
 ├── AuditUnavailableError  the audit log cannot be written: listening stops, pausing never does
 ├── NotFoundError          no recording or order of that id, or more than one of that prefix
 ├── ErasureStateError      an order to erase is not in a state for that
@@ -47,6 +48,18 @@ class DamagedError(VaultError):
 
 class KeyProblemError(VaultError):
     """A key is missing, unreadable, readable by others, or not the one that is needed."""
+
+
+class DatabaseError(StorageError):
+    """The database cannot be reached, refuses, or was made by a newer or another program.
+
+    Attributes:
+        is_passing: It may answer later: what could not be written is worth another try.
+    """
+
+    def __init__(self, message: str, *, is_passing: bool) -> None:
+        super().__init__(message)
+        self.is_passing = is_passing
 
 
 class AuditUnavailableError(StorageError):

@@ -112,6 +112,6 @@ def _refuse_locked(home: Home, config: Config, row: RecordingRow) -> None:
     """Leave with a sentence if part of a recording is to be erased."""
     with opened_index(home, config) as index:
         try:
-            refuse_locked(Erasures(index), row.id)
+            refuse_locked(Erasures(index.database), row.id)
         except ProblemError as error:
             fail(error.detail)

@@ -103,7 +103,7 @@ def erase(
 
 
 def _list(index: Index, *, json: bool) -> None:
-    orders = [order_to_json(order) for order in Erasures(index).newest(LISTED)]
+    orders = [order_to_json(order) for order in Erasures(index.database).newest(LISTED)]
     if json:
         print_json(orders)
     else:
@@ -117,7 +117,7 @@ def parts_of(home: Home, config: Config, index: Index) -> tuple[Books, Eraser]:
     except StorageError as error:
         fail(str(error))
     private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
-    erasures, audit = Erasures(index), AuditLog(home.audit)
+    erasures, audit = Erasures(index.database), AuditLog(home.audit)
     books = Books(
         index=index,
         erasures=erasures,

@@ -69,7 +69,7 @@ def find(
     )
     with opened_index(place, config) as index:
         rows, total = index.find(search), index.count(search)
-        locked = {order.recording for order in Erasures(index).open_orders()}
+        locked = {order.recording for order in Erasures(index.database).open_orders()}
     if json:
         print_json([{**row_to_json(row), "locked": row.id in locked} for row in rows])
         return
@@ -137,7 +137,7 @@ def show(recording: IdArgument, home: HomeOption = Path(), json: JsonOption = Fa
     place, config = load_home(home)
     row = row_of(place, config, recording)
     with opened_index(place, config) as index:
-        orders = Erasures(index).of_recording(row.id)
+        orders = Erasures(index.database).of_recording(row.id)
     fields = {**row_to_json(row), "locked": any(map(is_open, orders))}
     if json:
         print_json({**fields, "erasures": [order_to_json(order) for order in orders]})

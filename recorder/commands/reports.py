@@ -86,7 +86,7 @@ def pauses(
     teams = _permitted(place, person, asked)
     try:
         with opened_index(place, config) as index:
-            found = pause_report(index, Erasures(index), asked, teams=teams)
+            found = pause_report(index, Erasures(index.database), asked, teams=teams)
     except StorageError as error:
         fail(str(error))
     if json:

@@ -63,7 +63,7 @@ def open_console(
         stack.callback(engine.dispose)
         index = Index(config.storage.index_url or sqlite_url(home.index))
         stack.callback(index.close)
-        audit, erasures = AuditLog(home.audit), Erasures(index)
+        audit, erasures = AuditLog(home.audit), Erasures(index.database)
         live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
         yield ConsoleDeps(
             people=People(engine, now=now),

@@ -30,7 +30,7 @@ class ErasureSite(Site):
         super().__init__(folder)
         self.now = ENDED + timedelta(minutes=1)
         self.index = Index(sqlite_url(self.home / "index.sqlite"))
-        self.erasures = Erasures(self.index)
+        self.erasures = Erasures(self.index.database)
         self.audit = AuditLog(self.home / "audit")
         self.path, finished = self.record(SECONDS)
         self.row = self.save(path=finished.path, bytes=finished.bytes, sha256=finished.sha256)

@@ -57,7 +57,7 @@ def state_of(lines: Exchange, order: str) -> ErasureState:
     """Read an order as another process does."""
     index = open_index(Home(lines.home.root), config.read(lines.home.config))
     try:
-        return Erasures(index).get(order).state
+        return Erasures(index.database).get(order).state
     finally:
         index.close()
 

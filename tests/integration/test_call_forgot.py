@@ -40,7 +40,7 @@ def orders_of(lines: Exchange, call: str) -> list[ErasureOrder]:
     """Read the orders as another process does."""
     index = open_index(Home(lines.home.root), config.read(lines.home.config))
     try:
-        return Erasures(index).of_recording(RecordingId(call))
+        return Erasures(index.database).of_recording(RecordingId(call))
     finally:
         index.close()
 

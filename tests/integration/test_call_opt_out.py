@@ -182,7 +182,7 @@ def test_what_was_recorded_before_waits_for_a_second_person(lines: Exchange) -> 
     assert granted["erasure"]["state"] == "waiting", "the service's rule is to erase"
     index = open_index(Home(talk.home.root), read(talk.home.config))
     try:
-        (order,) = Erasures(index).of_recording(talk.wait_phase("joined")["id"])
+        (order,) = Erasures(index.database).of_recording(talk.wait_phase("joined")["id"])
     finally:
         index.close()
     assert (order.id, order.kind, order.ordered_by) == (granted["erasure"]["id"], "opt_out", "mary")

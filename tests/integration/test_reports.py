@@ -46,7 +46,7 @@ def fill(root: Path, rows: list[dict[str, Any]]) -> None:
         id=new_order_id(), recording=RecordingId(rows[0]["id"]), start_s=1.0, end_s=2.0, kind=ErasureKind.CARD_DATA,
         ordered_by="ann", ordered_at=NOW, state=ErasureState.CONFIRMED,
     )  # fmt: skip
-    Erasures(index).place(order)
+    Erasures(index.database).place(order)
     index.close()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.database import Database
 from storage.erasures import (
     CLOSED,
     LONGEST_RETRY,
@@ -40,11 +41,11 @@ def index(tmp_path: Path) -> Index:
 
 def test_an_order_outlives_the_process(index: Index, tmp_path: Path) -> None:
     placed = order()
-    Erasures(index).place(placed)
+    Erasures(index.database).place(placed)
     whole = replace(order("ffffffff", minutes=1), end_s=None, kind=ErasureKind.OPT_OUT)
-    Erasures(index).place(whole)
+    Erasures(index.database).place(whole)
     index.close()
-    again = Erasures(Index(sqlite_url(tmp_path / "index.sqlite"), is_deferred=True))
+    again = Erasures(Database(sqlite_url(tmp_path / "index.sqlite"), is_deferred=True))
     assert again.get(placed.id) == placed
     assert again.of_recording(ID) == [placed, whole]
     assert again.of_recording(RecordingId("another")) == []
@@ -52,7 +53,7 @@ def test_an_order_outlives_the_process(index: Index, tmp_path: Path) -> None:
 
 
 def test_placing_twice_changes_nothing(index: Index) -> None:
-    erasures = Erasures(index)
+    erasures = Erasures(index.database)
     erasures.place(order(state=ErasureState.CONFIRMED))
     erasures.finish("0a1b2c3d", at=AT)
     erasures.place(order(state=ErasureState.CONFIRMED))
@@ -60,7 +61,7 @@ def test_placing_twice_changes_nothing(index: Index) -> None:
 
 
 def test_confirming_and_declining(index: Index) -> None:
-    erasures = Erasures(index)
+    erasures = Erasures(index.database)
     for name in ("aaaaaaaa", "bbbbbbbb"):
         erasures.place(order(name))
     later = AT + timedelta(minutes=3)
@@ -77,7 +78,7 @@ def test_confirming_and_declining(index: Index) -> None:
 
 
 def test_the_oldest_that_is_ready_comes_first_and_a_failed_one_when_its_pause_is_over(index: Index) -> None:
-    erasures = Erasures(index)
+    erasures = Erasures(index.database)
     erasures.place(order("aaaaaaaa", ErasureState.CONFIRMED, minutes=2))
     erasures.place(order("bbbbbbbb", ErasureState.CONFIRMED, minutes=1))
     erasures.place(order("cccccccc", ErasureState.WAITING))
@@ -120,12 +121,12 @@ def test_every_state_and_event_is_in_the_table_or_refused(state: ErasureState, e
 
 
 def test_one_of_two_people_decides(index: Index) -> None:
-    Erasures(index).place(order())
+    Erasures(index.database).place(order())
     start = threading.Barrier(6)
     results: list[ErasureOrder | None] = []
 
     def decide(who: int) -> None:
-        mine = Erasures(index)
+        mine = Erasures(index.database)
         start.wait()
         try:
             results.append(mine.decide("0a1b2c3d", by=f"p{who}", at=AT, confirm=who % 2 == 0))
@@ -138,13 +139,13 @@ def test_one_of_two_people_decides(index: Index) -> None:
     for thread in threads:
         thread.join()
     (won,) = [r for r in results if r]
-    assert Erasures(index).get("0a1b2c3d") == won
+    assert Erasures(index.database).get("0a1b2c3d") == won
 
 
 def test_the_table_is_made_only_when_the_database_can_be_reached(tmp_path: Path) -> None:
     folder = tmp_path / "later"
     folder.write_text("in the way")
-    erasures = Erasures(Index(sqlite_url(folder / "index.sqlite"), is_deferred=True))
+    erasures = Erasures(Database(sqlite_url(folder / "index.sqlite"), is_deferred=True))
     with pytest.raises(Exception, match=r"(?i)not a directory|exists"):
         erasures.place(order())
     folder.unlink()
@@ -154,7 +155,7 @@ def test_the_table_is_made_only_when_the_database_can_be_reached(tmp_path: Path)
 
 def test_a_database_that_does_not_answer_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "index.sqlite").write_bytes(b"no database" * 100)
-    erasures = Erasures(Index(sqlite_url(tmp_path / "index.sqlite"), is_deferred=True))
+    erasures = Erasures(Database(sqlite_url(tmp_path / "index.sqlite"), is_deferred=True))
     with pytest.raises(StorageError, match="does not answer") as caught:
         erasures.place(order())
     assert "olive" not in str(caught.value)

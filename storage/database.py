@@ -1,0 +1,225 @@
+"""The database that the index, orders to erase, holds and tombstones share: SQLite in a file, or PostgreSQL.
+
+Opens it, brings its tables up to date, and turns what a driver raises into sentences. Safe from any thread and from
+several processes. What the tables are is `storage.tables`'s, how old ones become new ones `storage.migrations`'s.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from storage.durable import make_folder
+from storage.errors import DatabaseError
+from storage.migrations import VERSION_TABLE, upgrade
+from storage.tables import REVISION
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+_BUSY_MS = 5000
+_ANSWER_S = 5
+"""How long a PostgreSQL server that cannot be reached is waited for, and one that has gone silent is believed in."""
+_DRIVERS = {
+    SQLITE: SQLITE,
+    "sqlite+pysqlite": SQLITE,
+    POSTGRESQL: "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_MEANINGS = {
+    "28P01": "the password is wrong",
+    "28000": "the server does not let this user in",
+    "3D000": "there is no such database",
+    "42501": "this user may not do that there",
+    "53300": "the server has no connection left",
+    "53100": "its disk is full",
+    "57P03": "it is starting or stopping",
+}
+"""What SQLSTATEs mean to whoever runs the server (PostgreSQL manual, appendix A)."""
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a database in a file."""
+    return f"sqlite:///{path}"
+
+
+def _set_up_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    # The driver's own BEGIN leaves out changes of tables, and comes too late to lock what is read before it is written.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={_BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "temp_store=MEMORY",  # sorting many rows would write them to a file in /var/tmp
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    is_writing = connection.get_execution_options().get("is_writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+
+class Database:
+    """One database, its tables up to date.
+
+    Args:
+        url: SQLAlchemy URL: `sqlite_url` for a file, ``postgresql://user:password@host/name``.
+        is_deferred: Do not touch the database before it is needed, and try again each time until it can be used: calls
+            must go on, and the daemon must start, while it is down or the disk is full.
+
+    Raises:
+        DatabaseError: The URL is none of these, the database cannot be reached, or a newer program made it; the latter
+            two come from every method when deferred.
+        OSError: The folder of the file cannot be made; likewise.
+    """
+
+    def __init__(self, url: str, *, is_deferred: bool = False) -> None:
+        self._made = _make_engine(url)
+        self._is_ready = False
+        self._preparing = threading.Lock()
+        if not is_deferred:
+            self._prepare()
+
+    @property
+    def dialect(self) -> str:
+        """Return ``sqlite`` or ``postgresql``."""
+        return self._made.dialect.name
+
+    @property
+    def name(self) -> str:
+        """Return which database it is, for people: a path, or server and name; never a password."""
+        url = self._made.url
+        if self.dialect == SQLITE:
+            return url.database or ":memory:"
+        host = url.host or url.query.get("host") or "the local socket"
+        return f"{url.database or url.username} on {host}" + (f":{url.port}" if url.port else "")
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Give a connection whose changes are durable when the block ends, and undone when it raises.
+
+        On SQLite the whole database is locked for writing from here on: what is read stays true until it is written.
+
+        Raises:
+            DatabaseError: The database does not answer or refuses.
+        """
+        with self._translated():
+            self._prepare()
+            with self._made.execution_options(is_writing=True).begin() as connection:
+                yield connection
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        """Give a connection for reading; on SQLite one state of the database for the whole block.
+
+        Raises:
+            DatabaseError: The database does not answer or refuses.
+        """
+        with self._translated():
+            self._prepare()
+            with self._made.connect() as connection:
+                yield connection
+
+    def close(self) -> None:
+        """Give the connections back; a later use opens new ones."""
+        self._made.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            raise _problem(self.name, error) from error
+
+    def _prepare(self) -> None:
+        """Bring the tables up to date, once; one thread and one process at a time."""
+        if self._is_ready:
+            return
+        with self._translated(), self._preparing, self._locked():
+            if self._is_ready:
+                return
+            with self._made.connect() as connection:
+                is_current = _revision(connection) == REVISION
+            if not is_current:
+                with self._made.execution_options(is_writing=True).begin() as connection:
+                    upgrade(connection)
+            self._is_ready = True
+
+    def _locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from a file while it is made or changed; a server is locked by `upgrade`."""
+        name = self._made.url.database
+        if self.dialect != SQLITE or not name or name == ":memory:":
+            return nullcontext()
+        return _held(Path(name))
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    make_folder(path.parent)
+    path.touch(mode=0o600)
+    descriptor = os.open(path.with_name(f"{path.name}-lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """Return what the newest migration left its name as, without asking Alembic: it takes long to load."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608 - a constant
+    return None if found is None else str(found)
+
+
+def _make_engine(text: str) -> sa.Engine:
+    try:
+        url = sa.make_url(text)
+    except sa.exc.ArgumentError:
+        raise DatabaseError(
+            "the database's URL cannot be read; write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME",
+            is_passing=False,
+        ) from None  # its message has the password in it
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        raise DatabaseError(
+            f"{url.drivername!r} is no database that can be used: only sqlite and postgresql are", is_passing=False
+        )
+    if driver == SQLITE:
+        engine = sa.create_engine(url, hide_parameters=True)
+        sa.event.listen(engine, "connect", _set_up_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return sa.create_engine(
+        url.set(drivername=driver),
+        hide_parameters=True,
+        pool_pre_ping=True,  # the server may have been started anew since the last use
+        connect_args={
+            "connect_timeout": _ANSWER_S,
+            "keepalives_idle": _ANSWER_S,
+            "keepalives_interval": 1,
+            "keepalives_count": _ANSWER_S,
+            "tcp_user_timeout": 2000 * _ANSWER_S,
+            "prepare_threshold": None,  # plans are made for the values at hand; works behind pgbouncer
+            **{key: value for key, value in url.query.items() if isinstance(value, str)},
+        },
+    )
+
+
+def _problem(name: str, error: sa.exc.SQLAlchemyError) -> DatabaseError:
+    """Return what a driver's error means, in a sentence that holds no value and no password."""
+    original = error.orig if isinstance(error, sa.exc.DBAPIError) else None
+    state = getattr(original, "sqlstate", None)
+    code = getattr(original, "sqlite_errorname", None)
+    meaning = _MEANINGS.get(state or "") or code or state or type(original or error).__name__
+    is_passing = isinstance(error, (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError))
+    return DatabaseError(f"the database {name} does not answer or refuses: {meaning}", is_passing=is_passing)

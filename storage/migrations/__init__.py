@@ -1,0 +1,60 @@
+"""How a database of any earlier version becomes one of this: Alembic's scripts, run by `storage.database` by itself.
+
+All of them run in one transaction: a process that is killed meanwhile leaves the database as it was.
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from storage.errors import DatabaseError
+
+VERSION_TABLE = "schema_revision"
+"""Where Alembic notes the newest migration; not its default name, which another program may use in this database."""
+_ADVISORY_LOCK = 0x7265_636F_7264
+"""Key of the lock that a process holds while it changes the tables of a PostgreSQL database."""
+_LAST_UNVERSIONED = 1
+"""``schema_version`` of the programs before the migrations."""
+
+
+def upgrade(connection: sa.Connection, revision: str = "head") -> None:
+    """Bring the tables up to a revision, inside the caller's transaction.
+
+    Safe when several processes come here together: the second one finds nothing left to do.
+
+    Args:
+        connection: In a transaction that may write; the caller commits.
+        revision: Of a script in ``versions``.
+
+    Raises:
+        DatabaseError: A newer program made the tables, or another one.
+    """
+    # Alembic is slow to load, and most processes find nothing to do.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    _refuse_foreign(connection, {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()})
+    command.upgrade(config, revision)
+
+
+def _refuse_foreign(connection: sa.Connection, known: set[str]) -> None:
+    tables = set(sa.inspect(connection).get_table_names())
+    if VERSION_TABLE in tables:
+        for found in connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars():  # noqa: S608
+            if found not in known:
+                raise DatabaseError(
+                    f"the database has schema {found}, this program knows up to {max(known)}: a newer program made it",
+                    is_passing=False,
+                )
+    elif "schema_version" in tables:
+        found = connection.execute(sa.text("SELECT version FROM schema_version")).scalar()
+        if found is not None and found > _LAST_UNVERSIONED:
+            raise DatabaseError(f"the database has schema {found}, which this program does not know", is_passing=False)
+    elif "recordings" in tables:
+        raise DatabaseError("the database holds tables of another program: give it one of its own", is_passing=False)

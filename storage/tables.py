@@ -1,0 +1,132 @@
+"""Every table of the database beside the recordings, as the newest migration leaves it. Portable SQL only.
+
+Moments are whole microseconds since 1970, UTC, in columns that end in ``_us``: SQLite has no type for times. What is
+here and what `storage.migrations` makes is compared by a test.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import overload
+
+import sqlalchemy as sa
+
+REVISION = "0002"
+"""The newest migration; a database that says this needs none."""
+
+METADATA = sa.MetaData()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
+"""An id of a recording: compared by bytes, so that an index serves a prefix."""
+
+schema = sa.Table(
+    "schema_version",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+"""What programs before the migrations look at: the number in it keeps them out."""
+
+recordings = sa.Table(
+    "recordings",
+    METADATA,
+    sa.Column("id", _Ascii, primary_key=True),
+    sa.Column("started_us", sa.BigInteger, nullable=False),
+    sa.Column("operator", sa.Text, nullable=False),
+    sa.Column("extension", sa.Text, nullable=False),
+    sa.Column("caller", sa.Text, nullable=False),
+    sa.Column("called", sa.Text, nullable=False),
+    sa.Column("caller_e164", sa.Text, nullable=False),
+    sa.Column("called_e164", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("retention_due_us", sa.BigInteger),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("peaks_left", sa.LargeBinary, nullable=False),
+    sa.Column("peaks_right", sa.LargeBinary, nullable=False),
+    sa.Index("recordings_by_time", "started_us"),
+    sa.Index("recordings_by_operator", "operator", "started_us"),
+    sa.Index("recordings_by_extension", "extension", "started_us"),
+    sa.Index("recordings_by_outcome", "outcome", "started_us"),
+    sa.Index("recordings_by_caller", "caller_e164", "started_us"),
+    sa.Index("recordings_by_called", "called_e164", "started_us"),
+    sa.Index("recordings_by_due", "retention_due_us"),
+)
+"""One row per call, recorded or not. ``document`` is the whole row as JSON; the rest is derived from it."""
+
+erasures = sa.Table(
+    "erasures",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("recording", sa.String(80), nullable=False, index=True),
+    sa.Column("start_s", sa.Float(53), nullable=False),
+    sa.Column("end_s", sa.Float(53)),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("ordered_by", sa.Text, nullable=False),
+    sa.Column("ordered_us", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_us", sa.BigInteger),
+    sa.Column("done_us", sa.BigInteger),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_us", sa.BigInteger, nullable=False),
+)
+"""Orders to erase spans of recordings: `storage.erasures`."""
+
+holds = sa.Table(
+    "holds",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("recording", _Ascii, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("case_reference", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("placed_by", sa.Text, nullable=False),
+    sa.Column("placed_us", sa.BigInteger, nullable=False),
+    sa.Column("review_on", sa.String(10)),
+    sa.Column("released_by", sa.Text),
+    sa.Column("released_us", sa.BigInteger),
+    sa.Column("grace_until_us", sa.BigInteger),
+    sa.Index("holds_by_recording", "recording"),
+    sa.Index("holds_by_review", "review_on"),
+    sa.Index("holds_by_grace", "grace_until_us"),
+)
+"""Why a recording must be kept: `storage.holds`. ``review_on`` is a date, ``2026-11-25``; ``grace_until_us`` is null
+until the hold is released."""
+
+deletions = sa.Table(
+    "deletions",
+    METADATA,
+    sa.Column("id", _Ascii, primary_key=True),
+    sa.Column("deleted_us", sa.BigInteger, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64)),
+    sa.Index("deletions_by_time", "deleted_us"),
+)
+"""Tombstones: what was deleted and must never come back: `storage.deletion`."""
+
+anchors = sa.Table(
+    "anchors",
+    METADATA,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("head", sa.String(64), nullable=False),
+    sa.Column("anchored_us", sa.BigInteger, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Index("anchors_by_time", "anchored_us"),
+)
+"""Heads of the audit log that were noted off the machine: the entry's number, where to, its hash, why it failed."""
+
+
+def microseconds(moment: datetime) -> int:
+    """Return an aware moment as the tables hold it."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+@overload
+def moment_of(microseconds: int) -> datetime: ...
+@overload
+def moment_of(microseconds: None) -> None: ...
+def moment_of(microseconds: int | None) -> datetime | None:
+    """Return what `microseconds` was given, in UTC; None for a column that is empty."""
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
