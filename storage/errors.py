@@ -9,6 +9,7 @@ StorageError
 ├── AuditUnavailableError  the audit log cannot be written: listening stops, pausing never does
 ├── NotFoundError          no recording or order of that id, or more than one of that prefix
 ├── ErasureStateError      an order to erase is not in a state for that
+├── HoldStateError         a hold is not in a state for that
 └── ExportError            the copy cannot be made as asked
 """
 
@@ -72,6 +73,10 @@ class NotFoundError(StorageError):
 
 class ErasureStateError(StorageError):
     """An order to erase is not in a state in which that can happen."""
+
+
+class HoldStateError(StorageError):
+    """A hold is not in a state in which that can happen."""
 
 
 class ExportError(StorageError):

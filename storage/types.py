@@ -5,7 +5,7 @@ Pure. Times are aware datetimes in UTC; positions and lengths are seconds from t
 
 import enum
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NewType
 
@@ -157,6 +157,66 @@ class ErasureOrder:
     decided_at: datetime | None = None
     done_at: datetime | None = None
     problem: str = ""
+
+
+class HoldKind(enum.StrEnum):
+    """Why a recording is kept beyond its day."""
+
+    COMPLAINT = "complaint"
+    TRAINING = "training"
+    EVIDENCE = "evidence"
+    SAR = "sar"
+    DISCLOSURE = "disclosure"
+
+
+class HoldState(enum.StrEnum):
+    """Where a hold stands; in all but ``over`` its recording is kept."""
+
+    STANDING = "standing"
+    GRACE = "grace"
+    """Released, and kept for a while yet, so that a mistake can be taken back."""
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Somebody's word that a recording must be kept.
+
+    Attributes:
+        id: 8 hex, names the hold.
+        recording: What is kept; it may still be in the making.
+        kind: Why, in one word.
+        reason: Why, in words; empty once it expired.
+        case_reference: Of the complaint, request or crime.
+        owner: Who looks after it; an account's name.
+        placed_by: Who placed it, as the audit log names them.
+        placed_at: When, UTC.
+        review_on: The day on which somebody must ask whether it is still needed.
+        against: Whom the complaint is about: account names, or an operator as calls name them.
+        released_by: Who released it; None while it stands.
+        released_at: When.
+        grace_until: Until when the recording is kept all the same; None while it stands.
+    """
+
+    id: str
+    recording: RecordingId
+    kind: HoldKind
+    reason: str
+    case_reference: str
+    owner: str
+    placed_by: str
+    placed_at: datetime
+    review_on: date
+    against: tuple[str, ...] = ()
+    released_by: str | None = None
+    released_at: datetime | None = None
+    grace_until: datetime | None = None
+
+    def state_at(self, now: datetime) -> HoldState:
+        """Return where it stands at a moment."""
+        if self.grace_until is None:
+            return HoldState.STANDING
+        return HoldState.GRACE if self.grace_until > now else HoldState.OVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("case_reference", sa.Text, nullable=False),
         sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("against", sa.Text, nullable=False),
         sa.Column("placed_by", sa.Text, nullable=False),
         sa.Column("placed_us", sa.BigInteger, nullable=False),
         sa.Column("review_on", sa.String(10)),
