@@ -1,4 +1,4 @@
-"""`make leak`: `python tests/leak --calls 500`; `--seed S --only N` makes one call of a run again. See docs/leak-suite.md."""
+"""`make leak`: `python tests/leak --calls 500`; `--seed S --only N` makes one call again. See docs/leak-suite.md."""
 
 import argparse
 import os

@@ -1,7 +1,7 @@
 """Copies of recordings in every format, and what must not be in them.
 
-A copy as G.711 is searched byte for byte. The others are decoded, resampled, and perhaps encoded with loss: there, secrets are looked
-for as waveforms, 80 ms at a time, wherever in the copy they may stand.
+A copy as G.711 is searched byte for byte. The others are decoded, resampled, and perhaps encoded with loss: there,
+secrets are looked for as waveforms, 80 ms at a time, wherever in the copy they may stand.
 """
 
 import random
@@ -24,7 +24,7 @@ from tests.helpers.recorder_home import wave_channels
 from tests.leak.judge import Leak, owed_samples
 from tests.leak.media import Band
 from tests.leak.ring import Ring
-from tests.leak.search import Finder
+from tests.leak.search import Finder, symbols_of
 from tests.leak.signals import LINEAR, PCMA
 from tests.leak.sinks import Scene, planted_container
 
@@ -79,7 +79,11 @@ def check(
     index = open_index(home, settings)
     rows = {row.caller: row for row in index.find(Search(limit=100_000))}
     index.close()
-    kept = [ring for ring in rings if (row := rows.get(ring.plan.caller)) is not None and row.path is not None and row.duration_s > 1]
+    kept = [
+        ring
+        for ring in rings
+        if (row := rows.get(ring.plan.caller)) is not None and row.path is not None and row.duration_s > 1
+    ]
     chosen = random.Random(len(kept)).sample(kept, min(most, len(kept)))
     for ring in chosen:
         row = rows[ring.plan.caller]
@@ -130,10 +134,10 @@ def prove(scene: Scene, audio: bytes) -> dict[str, bool]:
     epochs = EpochKeys(home.root / "keys" / "epochs", private)
     finder = Finder()
     symbols = np.frombuffer(audio, np.uint8)
-    from tests.leak.search import symbols_of  # noqa: PLC0415
-
     finder.add_voice(1, symbols_of(symbols, PCMA))
-    templates = [(1, LINEAR[PCMA][symbols[at : at + TEMPLATE]] / 32768) for at in range(0, len(audio) - TEMPLATE, TEMPLATE)]
+    templates = [
+        (1, LINEAR[PCMA][symbols[at : at + TEMPLATE]] / 32768) for at in range(0, len(audio) - TEMPLATE, TEMPLATE)
+    ]
     proven = {}
     for form in Format:
         reader = open_recording(path, home.root, epochs.load_private(epoch_of(path)))

@@ -24,6 +24,9 @@ STAMP_S = 0.003
 """A packet's arrival is stamped up to 2 ms late while packets gather; a millisecond is ours."""
 GUARD_S = 0.2
 """How long after an opening a stream that has just begun is not trusted."""
+NEW_CLOCK, BY_ARRIVAL, LONG_PACKETS = ", new clock", ", late arrivals", ", 30 ms"
+LATE_ARRIVALS = ("out_of_order", "duplicated", "late", "frozen")
+"""Moments in which a packet may arrive long after it was spoken: what arrived within the erased time goes with it."""
 _CELL = 8
 
 
@@ -172,7 +175,9 @@ def judge(ring: Ring, reader: RecordingReader | None, finder: Finder) -> Verdict
 def _digits_in(fields: object, ring: Ring, verdict: Verdict, kind: str) -> None:
     digits = ring.plan.digits
     if len(digits) >= 6 and digits in json.dumps(fields):
-        verdict.leaks.append(Leak(sink=f"container, {kind}", what="the digits that were keyed", offset=0, length=len(digits)))
+        verdict.leaks.append(
+            Leak(sink=f"container, {kind}", what="the digits that were keyed", offset=0, length=len(digits))
+        )
 
 
 def _owed(ring: Ring) -> tuple[float, float]:
@@ -210,7 +215,9 @@ def _judge_channel(ring: Ring, voice: Voice, channel: Channel, sink: str, verdic
             if isinstance(piece, Piece):
                 pieces.append(piece)
             else:
-                _judge_unknown(ring, voice, data[piece[0] : piece[0] + piece[1]], position + piece[0], sink, verdict, finder)
+                _judge_unknown(
+                    ring, voice, data[piece[0] : piece[0] + piece[1]], position + piece[0], sink, verdict, finder
+                )
     verdict.kept_s += sum(p.length for p in pieces if p.frame.band is Band.ORDINARY) / TICKS
     _measure_edges(ring, voice, pieces, verdict)
     _check_kept(ring, voice, pieces, sink, verdict)
@@ -245,7 +252,12 @@ def _judge_unknown(
         rest -= hit.length
         _judge_secret(ring, voice, (hit.index, hit.length), position + hit.offset, sink, verdict)
     if rest >= 24:
-        tones = {f.payload[i : i + 16] for f in voice.frames if f.band is Band.TONE for i in (0, f.length // 2, f.length - 16)}
+        tones = {
+            f.payload[i : i + 16]
+            for f in voice.frames
+            if f.band is Band.TONE
+            for i in (0, f.length // 2, f.length - 16)
+        }
         what = "a key's tone" if any(tone in data for tone in tones) else "audio that nobody said"
         verdict.leaks.append(Leak(sink=sink, what=what, offset=position, length=rest))
 
@@ -259,7 +271,8 @@ def _judge_secret(
         frame = _frame_of(voice, stretch[0])
         when = ""
         if ring.closed is not None and frame is not None:
-            when = f", spoken {_captured_s(voice, frame, stretch[0] - frame.index) - ring.closed.asked_s:+.3f} s from the act"
+            spoken_s = _captured_s(voice, frame, stretch[0] - frame.index) - ring.closed.asked_s
+            when = f", spoken {spoken_s:+.3f} s from the act"
         verdict.leaks.append(Leak(sink=sink, what=f"secret audio{when}", offset=position, length=owed))
 
 
@@ -289,27 +302,35 @@ def _measure_edges(ring: Ring, voice: Voice, pieces: list[Piece], verdict: Verdi
     """Note how far what was kept last and first lies from where the pause begins and ends."""
     if ring.closed is None or ring.trigger is None or ring.plan.moment == "early":
         return
-    spoken = [
-        (_captured_s(voice, p.frame, p.start), _captured_s(voice, p.frame, p.start + p.length)) for p in pieces
-    ]
+    spoken = [(_captured_s(voice, p.frame, p.start), _captured_s(voice, p.frame, p.start + p.length)) for p in pieces]
     before = [end for _, end in spoken if end <= ring.closed.done_s]
     if before and ring.plan.moment not in ("step_before",):
         begin_s, end_s = ring.closed.asked_s - ring.trigger.erase_s, ring.closed.done_s - ring.trigger.erase_s
-        said_s = max((_captured_s(voice, f, f.length) for f in voice.frames if _captured_s(voice, f, 0) < end_s), default=0.0)
-        kind = "before, 30 ms" if ring.plan.moment == "ptime_30" else "before"
-        verdict.edges.append((kind, _distance(max(before), min(begin_s, said_s), end_s)))
+        said_s = max(
+            (_captured_s(voice, f, f.length) for f in voice.frames if _captured_s(voice, f, 0) < end_s), default=0.0
+        )
+        verdict.edges.append(
+            ("before" + _manner(ring).replace(NEW_CLOCK, ""), _distance(max(before), min(begin_s, said_s), end_s))
+        )
     if ring.opened is None:
         return
     after = [start for start, _ in spoken if start >= ring.opened.asked_s - EDGE_S]
     if after:
-        kind = "after, new clock" if ring.plan.moment in RESTARTS else "after"
-        kind += ", 30 ms" if ring.plan.moment == "ptime_30" else ""
+        kind = "after" + _manner(ring)
         ends_s = ring.opened.done_s
-        said_s = min(
-            (_captured_s(voice, f, 0) for f in voice.frames if _captured_s(voice, f, 0) >= ends_s - EDGE_S and f.band in (Band.ORDINARY, Band.FRINGE)),
-            default=ends_s,
-        )  # fmt: skip
+        due = (_captured_s(voice, f, 0) for f in voice.frames if f.band in (Band.ORDINARY, Band.FRINGE))
+        said_s = min((at_s for at_s in due if at_s >= ends_s - EDGE_S), default=ends_s)
         verdict.edges.append((kind, _distance(min(after), ring.opened.asked_s, max(ends_s, said_s))))
+
+
+def _manner(ring: Ring) -> str:
+    """Return what about a call's packets makes its edges lie where they do."""
+    moment = ring.plan.moment
+    if moment in RESTARTS:
+        return NEW_CLOCK
+    if moment in LATE_ARRIVALS:
+        return BY_ARRIVAL
+    return LONG_PACKETS if moment == "ptime_30" else ""
 
 
 def _distance(value_s: float, from_s: float, to_s: float) -> float:

@@ -45,8 +45,8 @@ class Step(Distortion):
     """
 
     def __init__(self, rng: random.Random, acted: int, direction: int, *, is_before: bool) -> None:
-        size_s = rng.choice((rng.uniform(0.02, 0.5), rng.uniform(0.5, 4.0), rng.uniform(4.0, 60.0)))
-        self._ticks = direction * round(size_s * TICKS)
+        self._size_s = rng.choice((rng.uniform(0.02, 0.5), rng.uniform(0.5, 4.0), rng.uniform(4.0, 60.0)))
+        self._direction = direction
         self._at = rng.randrange(1, max(acted // 2, 3)) if is_before else acted + rng.randrange(2, 20)
         self._back_at = self._at + rng.randrange(5, 25) if rng.random() < 0.3 else -1
         self._secrets = 0
@@ -57,9 +57,16 @@ class Step(Distortion):
             return
         self._secrets += 1
         if self._secrets == self._at:
-            voice.jump(self._ticks)
+            voice.jump(self._direction * round(self._size_s * TICKS))
         elif self._secrets == self._back_at:
-            voice.jump(-self._ticks)
+            voice.jump(-self._direction * round(self._size_s * TICKS))
+
+    def at_least(self, size_s: float) -> None:
+        """Step no less than so far, and never back again.
+
+        Whoever steps back by less than a second repeats time that was heard: a tone in it is no new one.
+        """
+        self._size_s, self._back_at = max(self._size_s, size_s), -1
 
 
 class NewSource(Distortion):
@@ -166,4 +173,4 @@ DISTORTIONS: Mapping[str, Callable[[random.Random, int], Distortion]] = MappingP
         "gap": Gap,
     }
 )
-"""By moment, made from what is random and the number of secret frames before the act; the others leave packets alone."""
+"""By moment, made from what is random and the secret frames before the act; the others leave packets alone."""

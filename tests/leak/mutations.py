@@ -19,6 +19,7 @@ from typing import Any
 from tests.helpers import recorder_home
 from tests.leak.plan import Plan, plan
 from tests.leak.run import Result, Run, Say
+from tests.leak.search import DIGITS
 
 _SOURCES = ("audio", "storage", "sip", "recorder", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
@@ -49,30 +50,33 @@ class Mutation:
 
 
 _LOG = ("log of the daemon",)
+_BOTH = "{\n    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n"
+_LEFT = _BOTH.replace("side < 2", "side < 1")
 _GATE, _TAP = "audio/core/gate.c", "audio/core/tap.c"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         name="nothing is erased when the gate shuts", file=_GATE,
-        old="        erase(channel, channel->closed_from, INT64_MAX);\n        erase_arrived(tap, channel, here - back, here);\n",
+        old="        erase(channel, channel->closed_from, INT64_MAX);\n"
+            "        erase_arrived(tap, channel, here - back, here);\n",
         new="        (void)erase_arrived;\n",
         calls=("socket/plain", "key_rfc4733/plain"), finds=r"container, (left|right).*secret audio, spoken -",
     ),
     Mutation(
         name="the gate is a flag that remembers no span", file=_GATE,
-        old="        spans_add(&channel->spans, channel->closed_from, here + envelope(channel, here) + carried + waited);\n",
+        old="        spans_add(&channel->spans, channel->closed_from, "
+            "here + envelope(channel, here) + carried + waited);\n",
         new="        (void)carried, (void)waited;\n",
         calls=("socket/late", "socket/duplicated", "api_call/late"), finds="x (late|duplicated).*secret audio",
     ),
     Mutation(
         name="the gate shuts for positions only, not for arrivals", file=_TAP,
-        old="    if (!tap->is_closed)\n        write_payload(", new="    if (1)\n        write_payload(",
+        old="    if (!tap->is_closed) {\n", new="    if (1) {\n",
         calls=("socket/plain", "socket/step_forward"), finds=r"secret audio, spoken \+",
     ),
     Mutation(
         name="the right channel is not gated", file=_GATE,
-        old="int64_t back)\n{\n    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n        int64_t start",
-        new="int64_t back)\n{\n    for (int side = 0; side < 1; side++) {\n        struct channel *channel = &tap->channels[side];\n        int64_t start",
+        old=f"int64_t back)\n{_BOTH}        int64_t start", new=f"int64_t back)\n{_LEFT}        int64_t start",
         calls=("socket/plain", "key_rfc4733/plain"), finds="container, right.*secret audio",
     ),
     Mutation(
@@ -83,18 +87,19 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="tones of digits are not masked", file=_TAP,
-        old="    gate_mask_span(tap, from - env, to - env, here);\n", new="    (void)from, (void)to, (void)env, (void)here;\n",
+        old="    gate_mask_span(tap, from - env, to - env, here);\n",
+        new="    (void)from, (void)to, (void)env, (void)here;\n",
         calls=("digits_inband/plain", "digits_inband/ptime_10"), finds="digits_inband.*(a key's tone|secret audio)",
     ),
     Mutation(
         name="a mask silences one channel only", file=_GATE,
-        old="int64_t here)\n{\n    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n        int64_t env",
-        new="int64_t here)\n{\n    for (int side = 0; side < 1; side++) {\n        struct channel *channel = &tap->channels[side];\n        int64_t env",
+        old=f"int64_t here)\n{_BOTH}        int64_t env", new=f"int64_t here)\n{_LEFT}        int64_t env",
         calls=("digits_rfc4733/plain", "digits_inband/plain"), finds="digits.*container, right.*secret audio",
     ),
     Mutation(
         name="a stream that has just begun is trusted", file=_TAP,
-        old="    int64_t at = position > channel->blocked_until ? position : channel->blocked_until;\n", new="    int64_t at = position;\n",
+        old="    int64_t at = position > channel->blocked_until ? position : channel->blocked_until;\n",
+        new="    int64_t at = position;\n",
         calls=("socket/new_source",) * 12, finds="new_source.*secret audio",
     ),
     Mutation(
@@ -117,7 +122,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="a token clears every reason", file="recorder/domain/pausing.py",
-        old="    Kind.AGENT:        (_YES,  _YES,   _NO,  _NO),", new="    Kind.AGENT:        (_YES,  _YES,   _YES,  _NO),",
+        old="    Kind.AGENT:        (_YES,  _YES,   _NO,  _NO),",
+        new="    Kind.AGENT:        (_YES,  _YES,   _YES,  _NO),",
         calls=("socket/plain/token", "key_rfc4733/plain/token"), finds=r"secret audio, spoken \+", has_console=True,
     ),
     Mutation(
@@ -173,7 +179,8 @@ def _calls(mutation: Mutation, seed: int) -> list[Plan]:
         while True:
             one = plan(seed, number, trigger, moment, is_short=True)
             number += 1
-            if (not intruder or one.intruder == intruder[0]) and (not one.digits or trigger.startswith("digits") or len(one.digits) >= 12):
+            is_card = trigger.startswith("card")
+            if (not intruder or one.intruder == intruder[0]) and (not is_card or len(one.digits) >= DIGITS):
                 break
         plans.append(one)
     return plans
@@ -207,7 +214,9 @@ def copy_sources(source: Path, target: Path) -> None:
 
 def build(folder: Path) -> None:
     """Build the core of a copy in its place."""
-    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, check=True, capture_output=True
+    )
 
 
 def rebuild(folder: Path, file: str, objects: Path) -> None:
@@ -279,7 +288,10 @@ def run_all(source: Path, seed: int, *, names: Sequence[str], say: Say) -> list[
         for number, mutation in enumerate(chosen):
             folder = Path(place) / f"mutant-{number}"
             tried.append(try_one(mutation, seed, base, folder))
-            say(f"mutation {number + 1} of {len(chosen)}: {mutation.name}: {'found' if tried[-1]['is_found'] else 'NOT FOUND'}")
+            say(
+                f"mutation {number + 1} of {len(chosen)}: {mutation.name}: "
+                + ("found" if tried[-1]["is_found"] else "NOT FOUND")
+            )
             shutil.rmtree(folder, ignore_errors=True)
     return tried
 

@@ -86,7 +86,8 @@ class Plan:
     @property
     def name(self) -> str:
         """What a failure calls it."""
-        return f"call {self.number} ({self.trigger} x {self.moment}, --seed {self.seed.split(':', maxsplit=1)[0]} --only {self.number})"
+        run_seed = self.seed.split(":", maxsplit=1)[0]
+        return f"call {self.number} ({self.trigger} x {self.moment}, --seed {run_seed} --only {self.number})"
 
 
 def plan(run_seed: int, number: int, trigger: str, moment: str, *, is_short: bool = False) -> Plan:

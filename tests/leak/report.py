@@ -4,16 +4,21 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from tests.leak.judge import EDGE_S, GUARD_S, STAMP_S, percentiles
+from tests.leak.judge import BY_ARRIVAL, EDGE_S, GUARD_S, LONG_PACKETS, NEW_CLOCK, STAMP_S, percentiles
 from tests.leak.plan import IMPOSSIBLE, MOMENTS, TRIGGERS
 from tests.leak.run import Result
 
 _SHORT = {
-    "plain": "plain", "late": "late", "step_forward": "step+", "step_backward": "step-", "step_before": "step0", "new_source": "ssrc",
+    "plain": "plain", "late": "late", "step_forward": "step+", "step_backward": "step-", "step_before": "step0",
+    "new_source": "ssrc",
     "out_of_order": "order", "duplicated": "dup", "loss": "loss", "ptime_10": "10ms", "ptime_30": "30ms", "gap": "gap",
     "re_invite": "reinv", "held": "held", "early": "early", "hang_up": "bye", "stalled": "stall", "frozen": "froz",
     "killed": "kill",
 }  # fmt: skip
+
+
+LATE_S = 0.6
+"""What a late arrival may take along: the moments delay by up to half a second (`tests.leak.moments`)."""
 
 
 def edges_of(result: Result) -> dict[str, list[float]]:
@@ -27,9 +32,8 @@ def edges_of(result: Result) -> dict[str, list[float]]:
 
 def edge_limit_s(kind: str) -> float:
     """Return how far an edge of a kind may lie from where it is due."""
-    if kind.endswith("30 ms"):
-        return 0.030 + STAMP_S
-    return EDGE_S + STAMP_S + (GUARD_S if "new clock" in kind else 0.0)
+    longer_s = {LONG_PACKETS: 0.010, NEW_CLOCK: GUARD_S, BY_ARRIVAL: LATE_S}
+    return EDGE_S + STAMP_S + sum(s for manner, s in longer_s.items() if kind.endswith(manner))
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -43,11 +47,11 @@ def as_json(result: Result) -> dict[str, Any]:
         "ordinary_samples_kept": round(sum(v.kept_s for v in result.verdicts) * 8000),
         "excused_samples": round(sum(v.excused_s for v in result.verdicts) * 8000),
         "edges_ms": {
-            kind: {"count": len(v), **dict(zip(("p50", "p99", "max"), (round(1000 * x, 1) for x in percentiles(v)), strict=True))}
-            for kind, v in edges_of(result).items()
+            kind: {"count": len(v), **_in_ms(v)} for kind, v in edges_of(result).items()
         },
         "sinks": {
-            name: {"pieces": s.pieces, "bytes": s.bytes, "is_proven": s.is_proven} for name, s in result.searched.items()
+            name: {"pieces": s.pieces, "bytes": s.bytes, "is_proven": s.is_proven}
+            for name, s in result.searched.items()
         },
         "watched_by": result.how_watched,
         "files_written": result.written,
@@ -59,6 +63,10 @@ def as_json(result: Result) -> dict[str, Any]:
         "faults": result.all_faults,
         "took_s": round(result.took_s, 1),
     }  # fmt: skip
+
+
+def _in_ms(values_s: list[float]) -> dict[str, float]:
+    return dict(zip(("p50", "p99", "max"), (round(1000 * value, 1) for value in percentiles(values_s)), strict=True))
 
 
 def table(result: Result) -> str:
@@ -84,7 +92,10 @@ def table(result: Result) -> str:
         f"{said['excused_samples']:,} said between an act and its acknowledgement",
         f"leaks: {len(result.all_leaks)}   faults: {len(result.all_faults)}",
     ]
-    lines += [f"LEAK  {name}\n      {k.sink} at {k.offset}: {k.what}, {k.length} in a row" for name, k in result.all_leaks[:40]]
+    lines += [
+        f"LEAK  {name}\n      {k.sink} at {k.offset}: {k.what}, {k.length} in a row"
+        for name, k in result.all_leaks[:40]
+    ]
     lines += [f"FAULT {fault}" for fault in result.all_faults[:40]]
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.helpers.exchange import user_of
 from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
 from tests.leak.media import EVENT_PT, Band, Studio, Voice
-from tests.leak.moments import DISTORTIONS
+from tests.leak.moments import DISTORTIONS, Step
 from tests.leak.plan import DIGITS, OPT_OUTS, Plan
 from tests.leak.signals import PCMA, PCMU, Bytes
 from tests.leak.site import RefusedError, Site, extension
@@ -58,7 +58,9 @@ class Ring:
         error: What went wrong with the call itself.
     """
 
-    def __init__(self, site: Site, lines: Lines, studio: Studio, plan: Plan, symbols: tuple[Bytes, Bytes], slot: int) -> None:
+    def __init__(
+        self, site: Site, lines: Lines, studio: Studio, plan: Plan, symbols: tuple[Bytes, Bytes], slot: int
+    ) -> None:
         self.site, self.lines, self.studio, self.plan = site, lines, studio, plan
         self.rng = random.Random(plan.seed + ":ring")
         self.trigger = TRIGGERS.get(plan.trigger)
@@ -161,7 +163,10 @@ class Ring:
         make = DISTORTIONS.get(self.plan.moment)
         if make is not None:
             for side in self.plan.sides:
-                self.voices[side].distortion = make(random.Random(f"{self.plan.seed}:{side}"), acted)
+                distortion = make(random.Random(f"{self.plan.seed}:{side}"), acted)
+                if isinstance(distortion, Step) and self.plan.trigger.endswith("inband"):
+                    distortion.at_least(1.2)
+                self.voices[side].distortion = distortion
 
     def _close(self) -> None:
         assert self.trigger is not None

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -144,7 +144,10 @@ class Run:
 
     def make_calls(self) -> None:
         """Make every call: those without faults first, then with a stalled disk, with a frozen and a killed daemon."""
-        waves = {"stalled": self.disk.stalling, "frozen": lambda: freezing(self.site.home.pid)}
+        waves: dict[str, Callable[[], AbstractContextManager[None]]] = {
+            "stalled": self.disk.stalling,
+            "frozen": lambda: freezing(self.site.home.pid),
+        }
         self._wave([p for p in self.plans if p.moment not in (*waves, "killed")])
         for moment, fault in waves.items():
             plans = [p for p in self.plans if p.moment == moment]
@@ -275,7 +278,10 @@ class Run:
         for plan in self.plans:
             kind = digits_said(lines, plan.digits) if len(plan.digits) >= DIGITS and sink.is_log else None
             if kind is not None:
-                yield plan.name, Leak(sink=where, what=f"digits one by one: {kind[:120]}", offset=0, length=len(plan.digits))
+                yield (
+                    plan.name,
+                    Leak(sink=where, what=f"digits one by one: {kind[:120]}", offset=0, length=len(plan.digits)),
+                )
             at = text.find(plan.caller) if sink.hides_numbers else -1
             if at >= 0:
                 yield plan.name, Leak(sink=where, what="the caller's number", offset=at, length=len(plan.caller))
@@ -284,7 +290,9 @@ class Run:
         """Fail for every file that was written to a place that no sink covers."""
         for written in unregistered(self.scene):
             self.result.faults.append(f"process {written.pid} wrote {written.path}, which no sink covers")
-        self.result.faults += [f"{path} is in the recorder's folder and no sink covers it" for path in strangers_in(self.scene)]
+        self.result.faults += [
+            f"{path} is in the recorder's folder and no sink covers it" for path in strangers_in(self.scene)
+        ]
         self.result.written = len({written.path for written in self.watch.written})
 
     # --- proofs

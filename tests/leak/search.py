@@ -1,9 +1,9 @@
 """Finds secrets in bytes, whatever they are: memory, database pages, logs, audio. Pure (numpy).
 
-Audio: in A-law, in mu-law, and as 16-bit little-endian samples of either, at any alignment. `RUN` symbols in a row that obey
-the recurrence of `tests.leak.signals` are a hit if they stand in a stretch that was handed out; by chance that happens
-less than once in 10**13 bytes. Digits: twelve in a row of a number that was keyed, as text, as UTF-16 or UTF-32, as a
-list (``4, 9, 2``), or as event codes one, two, four or eight bytes apart.
+Audio: in A-law, in mu-law, and as 16-bit little-endian samples of either, at any alignment. `RUN` symbols in a row
+that obey the recurrence of `tests.leak.signals` are a hit if they stand in a stretch that was handed out; by chance
+that happens less than once in 10**13 bytes. Digits: twelve in a row of a number that was keyed, as text, as UTF-16 or
+UTF-32, as a list (``4, 9, 2``), or as event codes one, two, four or eight bytes apart.
 """
 
 import re
@@ -198,7 +198,9 @@ class Finder:
 
     def _numbers_at(self, digits: Bytes, there: NDArray[np.bool_], stride: int, form: str) -> Iterator[Hit]:
         # No number has three noughts in a row (`tests.leak.plan`), and memory is full of them.
-        three = digits[: len(there)] | digits[stride : len(there) + stride] | digits[2 * stride : len(there) + 2 * stride]
+        three = (
+            digits[: len(there)] | digits[stride : len(there) + stride] | digits[2 * stride : len(there) + 2 * stride]
+        )
         at = np.flatnonzero(there & (three != 0))
         seen: set[int] = set()
         for part in np.array_split(at, len(at) // 500_000 + 1):

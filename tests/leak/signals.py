@@ -1,9 +1,9 @@
 """What is sent in a call of the leak suite: ordinary audio, secret audio, and what lies between. Pure (numpy).
 
 Secret audio is one maximal-length sequence over GF(127): every four symbols in a row occur at one place only of its
-260 million, so a few samples tell that they are secret, whose they are, and when they were said. Symbol k is one code of
-A-law and one of mu-law that turn into one another, so the sequence survives a conversion; `tests.leak.search` finds it
-in bytes of either law and in linear samples. Every voice has a stretch of the sequence to itself.
+260 million, so a few samples tell that they are secret, whose they are, and when they were said. Symbol k is one code
+of A-law and one of mu-law that turn into one another, so the sequence survives a conversion; `tests.leak.search` finds
+it in bytes of either law and in linear samples. Every voice has a stretch of the sequence to itself.
 """
 
 import random
@@ -26,7 +26,7 @@ FRINGE_BASE = 0x5EED
 
 
 def _linear() -> dict[int, NDArray[np.int32]]:
-    """Return the 16-bit sample of each code (ITU-T G.711), written anew: a table shared with the recorder proves less."""
+    """Return the 16-bit sample of each code (ITU-T G.711): written anew, for a table of the recorder proves less."""
     codes = np.arange(256)
     mu = ~codes & 0xFF
     magnitude = ((mu & 15) * 8 + 132 << ((mu >> 4) & 7)) - 132
@@ -41,9 +41,7 @@ LINEAR = _linear()
 
 
 def _nearest(source: int, target: int) -> Bytes:
-    found: Bytes = (
-        np.abs(LINEAR[source][:, None] - LINEAR[target][None, :]).argmin(axis=1).astype(np.uint8)
-    )
+    found: Bytes = np.abs(LINEAR[source][:, None] - LINEAR[target][None, :]).argmin(axis=1).astype(np.uint8)
     return found
 
 

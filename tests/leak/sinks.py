@@ -6,6 +6,8 @@ the file system is known of a place it is a pattern of files; `unregistered` nam
 
 import contextlib
 import fnmatch
+import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -24,8 +26,10 @@ from storage.errors import StorageError
 from storage.format import ContainerScan, FrameType
 from storage.keys import EpochKeys, NodeKeys, SealedKeys
 from storage.recording import index_context
-from storage.runs import AUDIO, parse
+from storage.runs import AUDIO, PCMA, pack, parse
 from storage.types import RecordingId
+from storage.vault import Vault
+from tests.helpers.storage_home import head
 from tests.leak.site import Site
 from tests.leak.watch import Watch, Written, open_files
 
@@ -231,7 +235,9 @@ def _into_files(*names: str) -> Plant:
     def plant(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
         for name in names:
             *folders, last = (part.replace("*", "planted") for part in name.split("/"))
-            found = list(_below(scene, name)) or [scene.site.folder.joinpath(*folders, f"{last}.bin" if "*" in name else last)]
+            found = list(_below(scene, name)) or [
+                scene.site.folder.joinpath(*folders, f"{last}.bin" if "*" in name else last)
+            ]
             undo.callback(_restore, found[0], found[0].stat().st_size if found[0].exists() else None)
             found[0].parent.mkdir(parents=True, exist_ok=True)
             with found[0].open("ab") as file:
@@ -257,10 +263,6 @@ def _into_container(*, is_finished: bool) -> Plant:
 
 def planted_container(scene: Scene, audio: bytes, digits: str, *, is_finished: bool = True) -> Path:
     """Make a container with a secret in its right channel and digits in its marks; return its path."""
-    from tests.helpers.storage_home import head  # noqa: PLC0415 - only a plant makes containers
-    from storage.runs import PCMA, pack  # noqa: PLC0415
-    from storage.vault import Vault  # noqa: PLC0415
-
     name = f"20261124T093000Z-2001-{'00' if is_finished else '11'}{abs(hash(digits)) % 0xFFFF:04x}"
     vault = Vault(scene.home.root, NodeKeys.load(scene.home.root))
     opened_one = vault.create(head(RecordingId(name)))
@@ -277,8 +279,6 @@ def _into_database(name: str) -> Plant:
     """Plant a row of digits, and audio in a table that is dropped again: its bytes are in a free page."""
 
     def plant(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
-        import sqlite3  # noqa: PLC0415
-
         database = undo.enter_context(contextlib.closing(sqlite3.connect(scene.home.root / name)))
         database.execute("PRAGMA secure_delete=OFF")
         database.execute("CREATE TABLE planted_digits (said BLOB)")
@@ -303,10 +303,17 @@ time.sleep(60)
 """
 
 
-def in_child(scene: Scene, act: str, audio: bytes, digits: str, undo: ExitStack, *, words: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+def in_child(
+    scene: Scene,
+    act: str,
+    audio: bytes,
+    digits: str,
+    undo: ExitStack,
+    *,
+    words: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
+) -> None:
     """Run a few lines in a process that counts as one of the recorder's, until the stack is closed."""
-    import os  # noqa: PLC0415
-
     child = subprocess.Popen(
         [sys.executable, "-c", _CHILD.format(act=act), *words],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})},

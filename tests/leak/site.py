@@ -1,4 +1,4 @@
-"""A recorder for the leak suite: daemon and console as processes of their own, people, tokens, and what is heard of calls."""
+"""A recorder for the leak suite: daemon and console as processes, people, a token, and what is heard of calls."""
 
 import contextlib
 import json
@@ -242,7 +242,9 @@ class Site:
         assert found is not None
         return found
 
-    def wait_live(self, caller: str, fits: Callable[[dict[str, Any]], bool], what: str, *, timeout_s: float = 12.0) -> dict[str, Any]:
+    def wait_live(
+        self, caller: str, fits: Callable[[dict[str, Any]], bool], what: str, *, timeout_s: float = 12.0
+    ) -> dict[str, Any]:
         """Wait until the listing has a call in some way."""
 
         def probe() -> dict[str, Any] | None:

@@ -20,7 +20,20 @@ FAN_CLOSE_WRITE = 0x8
 FAN_MARK_ADD, FAN_MARK_FILESYSTEM = 0x1, 0x100
 AT_FDCWD = -100
 _EVENT = struct.Struct("=IBBHQii")
-_NO_FILES = {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "tracefs", "debugfs", "bpf", "securityfs", "autofs"}
+_NO_FILES = {
+    "proc",
+    "sysfs",
+    "cgroup",
+    "cgroup2",
+    "devpts",
+    "devtmpfs",
+    "mqueue",
+    "tracefs",
+    "debugfs",
+    "bpf",
+    "securityfs",
+    "autofs",
+}
 _LARGEST = 64 << 20
 
 
