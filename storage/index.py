@@ -5,14 +5,16 @@ Safe from any thread and from several processes.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from storage.database import Database, sqlite_url
 from storage.errors import NotFoundError
+from storage.holds import kinds_standing
 from storage.rows import normalise_number, row_from_json, row_to_json
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
@@ -31,19 +33,27 @@ class Index:
     Args:
         database: Where they are, or the URL of one, which is then closed with the index.
         is_deferred: Of a database by URL: see `storage.database.Database`.
+        now: The clock, UTC: which holds keep a recording depends on it.
 
     Raises:
         DatabaseError: The database cannot be used; so for every method.
         OSError: The folder of its file cannot be made; so for every method.
     """
 
-    def __init__(self, database: Database | str, *, is_deferred: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database | str,
+        *,
+        is_deferred: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._now = now
         self._is_owner = isinstance(database, str)
         self.database = Database(database, is_deferred=is_deferred) if isinstance(database, str) else database
         """For what lies beside the index."""
 
     def save(self, row: RecordingRow) -> None:
-        """Store a row durably, in place of an older one of that id."""
+        """Store a row durably, in place of an older one of that id; its holds are not in it but in `storage.holds`."""
         self.save_many([row])
 
     def save_many(self, rows: Iterable[RecordingRow]) -> None:
@@ -67,15 +77,16 @@ class Index:
         with self.database.connect() as connection:
             found = connection.execute(_recordings.select().where(column == id_or_prefix)).one_or_none()
             if found is not None:
-                return _row(found)
+                return self._rows(connection, [found])[0]
             query = _recordings.select().order_by(column).limit(2)
             if id_or_prefix:
                 beyond = id_or_prefix[:-1] + chr(ord(id_or_prefix[-1]) + 1)
                 query = query.where(column >= id_or_prefix, column < beyond)
             matches = connection.execute(query).all()
-        if len(matches) != 1:
-            raise NotFoundError(f"{'no' if not matches else 'more than one'} recording begins with {id_or_prefix!r}")
-        return _row(matches[0])
+            if len(matches) != 1:
+                number = "no" if not matches else "more than one"
+                raise NotFoundError(f"{number} recording begins with {id_or_prefix!r}")
+            return self._rows(connection, matches)[0]
 
     def find(self, search: Search) -> list[RecordingRow]:
         """Return the rows that match, newest first, at most ``search.limit``."""
@@ -87,7 +98,7 @@ class Index:
             .offset(search.offset)
         )
         with self.database.connect() as connection:
-            return [_row(found) for found in connection.execute(query)]
+            return self._rows(connection, connection.execute(query).all())
 
     def each(self, search: Search) -> Iterator[RecordingRow]:
         """Yield every row that matches, newest first, whatever the limit and offset; without peaks.
@@ -106,8 +117,9 @@ class Index:
         while True:
             with self.database.connect() as connection:
                 found = connection.execute(page).all()
+                kinds = kinds_standing(connection, [one.id for one in found], self._now())
             for one in found:
-                yield row_from_json(json.loads(one.document))
+                yield replace(row_from_json(json.loads(one.document)), holds=kinds.get(one.id, ()))
             if len(found) < _PAGE:
                 return
             last = found[-1]
@@ -133,6 +145,10 @@ class Index:
                 removed += connection.execute(_recordings.delete().where(_recordings.c.id.in_(some))).rowcount
         return removed
 
+    def _rows(self, connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[RecordingRow]:
+        kinds = kinds_standing(connection, [one.id for one in found], self._now())
+        return [_row(one, kinds.get(one.id, ())) for one in found]
+
     def close(self) -> None:
         """Give the connections back, of a database that was given by its URL."""
         if self._is_owner:
@@ -151,15 +167,15 @@ def _columns(row: RecordingRow) -> dict[str, Any]:
         "called_e164": normalise_number(row.called),
         "outcome": str(row.outcome),
         "retention_due_us": microseconds(row.retention_due) if row.retention_due else None,
-        "document": json.dumps(row_to_json(row), ensure_ascii=False),
+        "document": json.dumps(row_to_json(replace(row, holds=())), ensure_ascii=False),
         "peaks_left": row.peaks[0],
         "peaks_right": row.peaks[1],
     }
 
 
-def _row(found: sa.Row[Any]) -> RecordingRow:
+def _row(found: sa.Row[Any], holds: tuple[str, ...]) -> RecordingRow:
     row = row_from_json(json.loads(found.document))
-    return replace(row, peaks=(bytes(found.peaks_left), bytes(found.peaks_right)))
+    return replace(row, holds=holds, peaks=(bytes(found.peaks_left), bytes(found.peaks_right)))
 
 
 def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:

@@ -1,0 +1,272 @@
+"""Holds: why recordings are kept beyond their day; a table beside the index, in the same database.
+
+The audit log has each act first (`storage.hold_journal`), so this table can be made again from it. Safe from any thread
+and from several processes; who may place and release is decided above.
+"""
+
+import enum
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.errors import HoldStateError, NotFoundError
+from storage.tables import holds as _holds
+from storage.tables import microseconds, moment_of
+from storage.types import Hold, HoldKind, HoldState, RecordingId
+
+_ASKED_AT_ONCE = 500
+"""Ids in one statement: SQLite takes 999 values at the least."""
+_PAGE = 1000
+
+
+class HoldEvent(enum.StrEnum):
+    """What can happen to a hold."""
+
+    REVIEW = "be reviewed"
+    RELEASE = "be released"
+    REINSTATE = "be taken back"
+
+
+TABLE: Mapping[tuple[HoldState, HoldEvent], HoldState] = MappingProxyType(
+    {
+        (HoldState.STANDING, HoldEvent.REVIEW): HoldState.STANDING,
+        (HoldState.STANDING, HoldEvent.RELEASE): HoldState.GRACE,
+        (HoldState.GRACE, HoldEvent.REINSTATE): HoldState.STANDING,
+    }
+)
+"""The life of a hold; what is not here is refused. Its grace ends by time alone."""
+
+_SENTENCES = {
+    HoldEvent.REVIEW: "Hold {id} was released on {day}: there is nothing to review.",
+    HoldEvent.RELEASE: "Hold {id} was released on {day} already.",
+    HoldEvent.REINSTATE: "Hold {id} {why}, so its release cannot be taken back.",
+}
+
+
+def new_hold_id() -> str:
+    """Return a fresh id of a hold: 8 hex."""
+    return secrets.token_hex(4)
+
+
+def check(hold: Hold, event: HoldEvent, now: datetime) -> None:
+    """Do nothing if something can happen to a hold now.
+
+    Raises:
+        HoldStateError: It cannot; a sentence.
+    """
+    state = hold.state_at(now)
+    if (state, event) in TABLE:
+        return
+    day = "" if hold.released_at is None else f"{hold.released_at:%Y-%m-%d}"
+    over = "" if hold.grace_until is None else f"ended on {hold.grace_until:%Y-%m-%d}"
+    why = "stands" if state is HoldState.STANDING else over
+    raise HoldStateError(_SENTENCES[event].format(id=hold.id, day=day, why=why))
+
+
+class Holds:
+    """The holds that are known.
+
+    Args:
+        database: Which has them.
+
+    Raises:
+        DatabaseError: The database cannot be used; so for every method.
+        OSError: The folder of its file cannot be made; so for every method.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def place(self, hold: Hold) -> None:
+        """Store a new hold durably; one that is there already under that id stays as it is."""
+        with self._database.begin() as connection:
+            if _found(connection, hold.id) is None:
+                connection.execute(_holds.insert().values(_columns(hold)))
+
+    def get(self, hold_id: str) -> Hold:
+        """Return a hold.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        with self._database.connect() as connection:
+            return _known(connection, hold_id)
+
+    def of_recording(self, recording: RecordingId) -> list[Hold]:
+        """Return the holds of one recording, oldest first, those that are over included."""
+        query = _holds.select().where(_holds.c.recording == recording)
+        return self._select(query.order_by(_holds.c.placed_us, _holds.c.id))
+
+    def standing(self, recording: RecordingId, now: datetime) -> list[Hold]:
+        """Return the holds that keep one recording, oldest first, those in their days of grace included."""
+        return [hold for hold in self.of_recording(recording) if hold.state_at(now) is not HoldState.OVER]
+
+    def standing_among(self, recordings: Sequence[RecordingId], now: datetime) -> set[RecordingId]:
+        """Return which of some recordings are kept."""
+        with self._database.connect() as connection:
+            return set(kinds_standing(connection, recordings, now))
+
+    def standing_ids(self, now: datetime) -> Iterator[RecordingId]:
+        """Yield every recording that is kept, once and in order of ids.
+
+        Read in pages, each by a query of its own: neither memory nor a transaction grows with the number of holds.
+        """
+        column = _holds.c.recording
+        query = sa.select(column).where(_stands(now)).distinct().order_by(column).limit(_PAGE)
+        page = query
+        while True:
+            with self._database.connect() as connection:
+                found = connection.execute(page).scalars().all()
+            yield from map(RecordingId, found)
+            if len(found) < _PAGE:
+                return
+            page = query.where(column > found[-1])
+
+    def due_for_review(self, today: date, *, limit: int = _PAGE) -> list[Hold]:
+        """Return the holds that somebody must look at, the longest due first; released ones are none of them."""
+        is_due = sa.and_(_holds.c.review_on <= today.isoformat(), _holds.c.grace_until_us.is_(None))
+        return self._select(_holds.select().where(is_due).order_by(_holds.c.review_on, _holds.c.id).limit(limit))
+
+    def all_standing(self, now: datetime, *, limit: int = _PAGE) -> list[Hold]:
+        """Return the holds that keep a recording, by the day of their review."""
+        return self._select(_holds.select().where(_stands(now)).order_by(_holds.c.review_on, _holds.c.id).limit(limit))
+
+    def release(self, hold_id: str, *, by: str, at: datetime, grace_until: datetime) -> Hold:
+        """Note that a hold was released; returns it as it is then.
+
+        Raises:
+            NotFoundError: There is none of that id.
+            HoldStateError: It was released already.
+        """
+        values = {"released_by": by, "released_us": microseconds(at), "grace_until_us": microseconds(grace_until)}
+        return self._move(hold_id, HoldEvent.RELEASE, at, values)
+
+    def reinstate(self, hold_id: str, *, at: datetime) -> Hold:
+        """Take a release back; returns the hold as it is then.
+
+        Raises:
+            NotFoundError: There is none of that id.
+            HoldStateError: It stands, or its grace is over.
+        """
+        values = {"released_by": None, "released_us": None, "grace_until_us": None}
+        return self._move(hold_id, HoldEvent.REINSTATE, at, values)
+
+    def review(self, hold_id: str, *, at: datetime, review_on: date, owner: str) -> Hold:
+        """Set the next review, and who owns a hold; returns it as it is then.
+
+        Raises:
+            NotFoundError: There is none of that id.
+            HoldStateError: It was released.
+        """
+        return self._move(hold_id, HoldEvent.REVIEW, at, {"review_on": review_on.isoformat(), "owner": owner})
+
+    def restore(self, holds: Iterable[Hold]) -> int:
+        """Store holds as they are given, all or none; returns how many were not so. An old reason is kept."""
+        changed = 0
+        with self._database.begin() as connection:
+            for hold in holds:
+                found = _found(connection, hold.id)
+                if found is None:
+                    connection.execute(_holds.insert().values(_columns(hold)))
+                elif _hold(found) != replace(hold, reason=found.reason):
+                    values = {key: value for key, value in _columns(hold).items() if key != "reason"}
+                    connection.execute(_holds.update().where(_holds.c.id == hold.id).values(values))
+                else:
+                    continue
+                changed += 1
+        return changed
+
+    def known_ids(self, hold_ids: Sequence[str]) -> set[str]:
+        """Return which of some holds are in the table."""
+        known: set[str] = set()
+        with self._database.connect() as connection:
+            for start in range(0, len(hold_ids), _ASKED_AT_ONCE):
+                some = hold_ids[start : start + _ASKED_AT_ONCE]
+                known |= set(connection.execute(sa.select(_holds.c.id).where(_holds.c.id.in_(some))).scalars())
+        return known
+
+    def _select(self, query: sa.Select[Any]) -> list[Hold]:
+        with self._database.connect() as connection:
+            return [_hold(found) for found in connection.execute(query)]
+
+    def _move(self, hold_id: str, event: HoldEvent, at: datetime, values: Mapping[str, Any]) -> Hold:
+        with self._database.begin() as connection:
+            hold = _known(connection, hold_id)
+            check(hold, event, at)
+            is_same = sa.and_(_holds.c.id == hold_id, _holds.c.grace_until_us.is_(None))
+            if hold.grace_until is not None:
+                is_same = sa.and_(_holds.c.id == hold_id, _holds.c.grace_until_us == microseconds(hold.grace_until))
+            if not connection.execute(_holds.update().where(is_same).values(values)).rowcount:
+                raise HoldStateError(f"Hold {hold_id} was changed by somebody else just now.")
+            return _known(connection, hold_id)
+
+
+def kinds_standing(
+    connection: sa.Connection, recordings: Sequence[RecordingId], now: datetime
+) -> dict[RecordingId, tuple[str, ...]]:
+    """Return the kinds of the holds that stand, in order, of each of some recordings that is kept."""
+    kinds: dict[RecordingId, set[str]] = {}
+    for start in range(0, len(recordings), _ASKED_AT_ONCE):
+        some = recordings[start : start + _ASKED_AT_ONCE]
+        query = sa.select(_holds.c.recording, _holds.c.kind).where(_holds.c.recording.in_(some), _stands(now))
+        for recording, kind in connection.execute(query):
+            kinds.setdefault(RecordingId(recording), set()).add(kind)
+    return {recording: tuple(sorted(found)) for recording, found in kinds.items()}
+
+
+def _stands(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(_holds.c.grace_until_us.is_(None), _holds.c.grace_until_us > microseconds(now))
+
+
+def _found(connection: sa.Connection, hold_id: str) -> sa.Row[Any] | None:
+    return connection.execute(_holds.select().where(_holds.c.id == hold_id)).one_or_none()
+
+
+def _known(connection: sa.Connection, hold_id: str) -> Hold:
+    found = _found(connection, hold_id)
+    if found is None:
+        raise NotFoundError("There is no such hold.")
+    return _hold(found)
+
+
+def _columns(hold: Hold) -> dict[str, Any]:
+    return {
+        "id": hold.id,
+        "recording": hold.recording,
+        "kind": str(hold.kind),
+        "reason": hold.reason,
+        "case_reference": hold.case_reference,
+        "owner": hold.owner,
+        "against": json.dumps(hold.against),
+        "placed_by": hold.placed_by,
+        "placed_us": microseconds(hold.placed_at),
+        "review_on": hold.review_on.isoformat(),
+        "released_by": hold.released_by,
+        "released_us": None if hold.released_at is None else microseconds(hold.released_at),
+        "grace_until_us": None if hold.grace_until is None else microseconds(hold.grace_until),
+    }
+
+
+def _hold(found: sa.Row[Any]) -> Hold:
+    return Hold(
+        id=found.id,
+        recording=RecordingId(found.recording),
+        kind=HoldKind(found.kind),
+        reason=found.reason,
+        case_reference=found.case_reference,
+        owner=found.owner,
+        against=tuple(json.loads(found.against)),
+        placed_by=found.placed_by,
+        placed_at=moment_of(found.placed_us),
+        review_on=date.fromisoformat(found.review_on),
+        released_by=found.released_by,
+        released_at=moment_of(found.released_us),
+        grace_until=moment_of(found.grace_until_us),
+    )
