@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -167,6 +167,57 @@ class AuditLog:
                 return
             yield found
 
+    def newest_first(self) -> Iterator[AuditEntry]:
+        """Yield the entries from the last one back, as they are now; a last line that is cut is left out.
+
+        Each is checked against its own hash; that they follow from one another is `verify`'s.
+
+        Raises:
+            AuditUnavailableError: The log cannot be read, or a line is no entry.
+        """
+        try:
+            for number, line in enumerate(self._lines_backwards()):
+                if number or line.endswith(b"\n"):
+                    yield _parse(line)
+        except (OSError, ValueError) as error:
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be read back: {error}") from error
+
+    def of_act(self, *acts: str) -> Iterator[AuditEntry]:
+        """Yield the entries of some acts from the first on, at the pace of the disk: no other line is looked into.
+
+        Raises:
+            AuditUnavailableError: The log cannot be read, or one of those lines is no entry.
+        """
+        starts = tuple(f'{{"act":{json.dumps(act)},'.encode("ascii") for act in acts)
+        try:
+            if self._path.exists():
+                with self._path.open("rb") as file:
+                    yield from (_parse(line) for line in file if line.startswith(starts) and line.endswith(b"\n"))
+        except (OSError, ValueError) as error:
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
+
+    def entries_from(self, offset: int) -> Iterator[tuple[int, AuditEntry]]:
+        """Yield the entries that begin at an offset or after it, each with its own; all of them if none begins there.
+
+        Raises:
+            AuditUnavailableError: The log cannot be read, or a line is no entry.
+        """
+        try:
+            if not self._path.exists():
+                return
+            with self._path.open("rb") as file:
+                if offset:
+                    file.seek(offset - 1)
+                    if file.read(1) != b"\n":
+                        file.seek(0)
+                at = file.tell()
+                for line in file:
+                    if line.endswith(b"\n"):
+                        yield at, _parse(line)
+                    at += len(line)
+        except (OSError, ValueError) as error:
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
+
     def text(self, entry: AuditEntry) -> str | None:
         """Return the free text of an entry, or None: it has none, it expired, or it was changed."""
         if entry.text_commitment is None or not self._texts.exists():
@@ -180,6 +231,21 @@ class AuditLog:
         if entry.text_commitment is not None:
             with closing(self._database()) as database, database:
                 database.execute("DELETE FROM texts WHERE hash = ?", (entry.text_commitment,))
+
+    def forget_texts(self, entries: Sequence[AuditEntry]) -> int:
+        """Delete the free texts of many entries, and their salts, in one step; returns how many there were.
+
+        Raises:
+            AuditUnavailableError: They cannot be deleted; all are still there.
+        """
+        hashes = [(entry.text_commitment,) for entry in entries if entry.text_commitment is not None]
+        if not hashes or not self._texts.exists():
+            return 0
+        try:
+            with closing(self._database()) as database, database:
+                return database.executemany("DELETE FROM texts WHERE hash = ?", hashes).rowcount
+        except (OSError, sqlite3.Error) as error:
+            raise AuditUnavailableError(f"the texts of the audit log cannot be deleted: {error}") from error
 
     def verify(self) -> AuditState:
         """Check every entry against its hash, its number and the entry before."""
@@ -209,6 +275,21 @@ class AuditLog:
                 except ValueError as error:
                     yield number, offset, str(error)
                 offset += len(line)
+
+    def _lines_backwards(self) -> Iterator[bytes]:
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            at, rest = file.seek(0, os.SEEK_END), b""
+            while at:
+                size = min(_TAIL_BYTES, at)
+                at -= size
+                file.seek(at)
+                first, *others = (file.read(size) + rest).splitlines(keepends=True)
+                yield from reversed(others)
+                rest = first
+            if rest:
+                yield rest
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
