@@ -31,15 +31,27 @@ _DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 _MEANINGS = {
-    "28P01": "the password is wrong",
-    "28000": "the server does not let this user in",
-    "3D000": "there is no such database",
     "42501": "this user may not do that there",
-    "53300": "the server has no connection left",
     "53100": "its disk is full",
-    "57P03": "it is starting or stopping",
+    "53300": "it has no connection left",
+    "SQLITE_BUSY": "another process has been writing for too long",
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_NOTADB": "the file is no database",
+    "SQLITE_CORRUPT": "the file is damaged",
+    "SQLITE_READONLY": "it can only be read",
 }
-"""What SQLSTATEs mean to whoever runs the server (PostgreSQL manual, appendix A)."""
+"""What SQLSTATEs (PostgreSQL manual, appendix A) and SQLite's error names mean to whoever looks after the database."""
+_REFUSALS = {
+    "password authentication failed": "the password, or the user, is wrong",
+    "no password supplied": "it wants a password",
+    "does not exist": "there is no such database or user",
+    "no pg_hba.conf entry": "the server does not let this user in from here",
+    "too many clients": "it has no connection left",
+    "is starting up": "it is starting",
+    "is shutting down": "it is stopping",
+}
+"""Words in which a server refuses a connection: for these the driver gives no SQLSTATE."""
+_PASSING_REFUSALS = frozenset({"too many clients", "is starting up", "is shutting down"})
 
 
 def sqlite_url(path: Path) -> str:
@@ -86,7 +98,11 @@ class Database:
         self._is_ready = False
         self._preparing = threading.Lock()
         if not is_deferred:
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def dialect(self) -> str:
@@ -184,7 +200,7 @@ def _revision(connection: sa.Connection) -> str | None:
 def _make_engine(text: str) -> sa.Engine:
     try:
         url = sa.make_url(text)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         raise DatabaseError(
             "the database's URL cannot be read; write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME",
             is_passing=False,
@@ -216,10 +232,14 @@ def _make_engine(text: str) -> sa.Engine:
 
 
 def _problem(name: str, error: sa.exc.SQLAlchemyError) -> DatabaseError:
-    """Return what a driver's error means, in a sentence that holds no value and no password."""
+    """Return what a driver's error means, in a sentence that holds no value of a row and no password."""
     original = error.orig if isinstance(error, sa.exc.DBAPIError) else None
-    state = getattr(original, "sqlstate", None)
-    code = getattr(original, "sqlite_errorname", None)
-    meaning = _MEANINGS.get(state or "") or code or state or type(original or error).__name__
-    is_passing = isinstance(error, (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError))
+    code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+    if code is None and isinstance(error, sa.exc.OperationalError):
+        words = next((words for words in _REFUSALS if words in str(original)), "")
+        meaning, is_passing = _REFUSALS.get(words, "it is not reached"), not words or words in _PASSING_REFUSALS
+    else:
+        family = next((known for known in _MEANINGS if (code or "").startswith(known)), "")
+        meaning = _MEANINGS.get(family) or code or type(original or error).__name__
+        is_passing = isinstance(error, (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError))
     return DatabaseError(f"the database {name} does not answer or refuses: {meaning}", is_passing=is_passing)

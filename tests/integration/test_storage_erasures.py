@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import Database
+from storage.database import Database, sqlite_url
 from storage.erasures import (
     CLOSED,
     LONGEST_RETRY,
@@ -20,7 +20,6 @@ from storage.erasures import (
     retry_after,
 )
 from storage.errors import ErasureStateError, NotFoundError, StorageError
-from storage.index import Index, sqlite_url
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 
 AT = datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=UTC)
@@ -34,34 +33,30 @@ def order(order_id: str = "0a1b2c3d", state: ErasureState = ErasureState.WAITING
     )  # fmt: skip
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Index:
-    return Index(sqlite_url(tmp_path / "index.sqlite"))
-
-
-def test_an_order_outlives_the_process(index: Index, tmp_path: Path) -> None:
+def test_an_order_outlives_the_process(database: Database, database_url: str) -> None:
     placed = order()
-    Erasures(index.database).place(placed)
+    Erasures(database).place(placed)
     whole = replace(order("ffffffff", minutes=1), end_s=None, kind=ErasureKind.OPT_OUT)
-    Erasures(index.database).place(whole)
-    index.close()
-    again = Erasures(Database(sqlite_url(tmp_path / "index.sqlite"), is_deferred=True))
+    Erasures(database).place(whole)
+    other = Database(database_url, is_deferred=True)
+    again = Erasures(other)
     assert again.get(placed.id) == placed
     assert again.of_recording(ID) == [placed, whole]
     assert again.of_recording(RecordingId("another")) == []
     assert again.newest(1) == [whole]
+    other.close()
 
 
-def test_placing_twice_changes_nothing(index: Index) -> None:
-    erasures = Erasures(index.database)
+def test_placing_twice_changes_nothing(database: Database) -> None:
+    erasures = Erasures(database)
     erasures.place(order(state=ErasureState.CONFIRMED))
     erasures.finish("0a1b2c3d", at=AT)
     erasures.place(order(state=ErasureState.CONFIRMED))
     assert erasures.get("0a1b2c3d").state is ErasureState.DONE
 
 
-def test_confirming_and_declining(index: Index) -> None:
-    erasures = Erasures(index.database)
+def test_confirming_and_declining(database: Database) -> None:
+    erasures = Erasures(database)
     for name in ("aaaaaaaa", "bbbbbbbb"):
         erasures.place(order(name))
     later = AT + timedelta(minutes=3)
@@ -77,8 +72,8 @@ def test_confirming_and_declining(index: Index) -> None:
             erasures.decide(unknown, by="dora", at=later, confirm=True)
 
 
-def test_the_oldest_that_is_ready_comes_first_and_a_failed_one_when_its_pause_is_over(index: Index) -> None:
-    erasures = Erasures(index.database)
+def test_the_oldest_that_is_ready_comes_first_and_a_failed_one_when_its_pause_is_over(database: Database) -> None:
+    erasures = Erasures(database)
     erasures.place(order("aaaaaaaa", ErasureState.CONFIRMED, minutes=2))
     erasures.place(order("bbbbbbbb", ErasureState.CONFIRMED, minutes=1))
     erasures.place(order("cccccccc", ErasureState.WAITING))
@@ -120,13 +115,13 @@ def test_every_state_and_event_is_in_the_table_or_refused(state: ErasureState, e
             after(state, event)
 
 
-def test_one_of_two_people_decides(index: Index) -> None:
-    Erasures(index.database).place(order())
+def test_one_of_two_people_decides(database: Database) -> None:
+    Erasures(database).place(order())
     start = threading.Barrier(6)
     results: list[ErasureOrder | None] = []
 
     def decide(who: int) -> None:
-        mine = Erasures(index.database)
+        mine = Erasures(database)
         start.wait()
         try:
             results.append(mine.decide("0a1b2c3d", by=f"p{who}", at=AT, confirm=who % 2 == 0))
@@ -139,7 +134,7 @@ def test_one_of_two_people_decides(index: Index) -> None:
     for thread in threads:
         thread.join()
     (won,) = [r for r in results if r]
-    assert Erasures(index.database).get("0a1b2c3d") == won
+    assert Erasures(database).get("0a1b2c3d") == won
 
 
 def test_the_table_is_made_only_when_the_database_can_be_reached(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.database import Database
 from storage.errors import NotFoundError
 from storage.index import Index, row_from_json, row_to_json, sqlite_url
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Search, Segment, SegmentKind
@@ -37,8 +38,8 @@ def row(number: int = 0, **changes: object) -> RecordingRow:
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Index:
-    return Index(sqlite_url(tmp_path / "index.sqlite"))
+def index(database: Database) -> Index:
+    return Index(database)
 
 
 def test_a_row_comes_back_as_it_was(index: Index) -> None:
@@ -99,11 +100,13 @@ def test_search_by_everything_else(index: Index) -> None:
     assert index.count(between) == 1
 
 
-def test_two_processes_share_the_file(index: Index, tmp_path: Path) -> None:
-    other = Index(sqlite_url(tmp_path / "index.sqlite"))
+def test_two_processes_share_it(index: Index, database_url: str) -> None:
+    other = Index(database_url)
     other.save(row(5))
     assert index.get(row(5).id) == row(5)
-    assert (tmp_path / "index.sqlite").stat().st_mode & 0o077 == 0
+    other.close()
+    index.close()
+    assert index.get(row(5).id) == row(5), "closed what was not its own"
 
 
 def test_a_deferred_index_waits_for_its_database(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Fixtures of several folders: both engines of the database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database, sqlite_url
+from tests.helpers.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for the whole session; made when the first test asks for it."""
+    server = PostgresServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, once on each engine."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "index.sqlite")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty database of this version, once on each engine."""
+    opened = Database(database_url)
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -1,0 +1,209 @@
+"""Databases of every earlier version become ones of this, by themselves, with everything in them, on both engines."""
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import storage.migrations
+from storage.database import Database, sqlite_url
+from storage.erasures import Erasures
+from storage.errors import DatabaseError
+from storage.index import Index
+from storage.migrations import VERSION_TABLE, upgrade
+from storage.rows import row_from_json, row_to_json
+from storage.tables import METADATA, REVISION
+from storage.types import ErasureKind, ErasureOrder, ErasureState, Search
+from tests.helpers.storage_home import ID, row
+
+OLD = Path(__file__).parents[1] / "data" / "schema-before-alembic"
+ORDER = ErasureOrder(
+    id="0a1b2c3d", recording=ID, start_s=1.25, end_s=None, kind=ErasureKind.OTHER, ordered_by="olive",
+    ordered_at=datetime(2026, 11, 25, tzinfo=UTC), state=ErasureState.WAITING,
+)  # fmt: skip
+ROW = row_from_json(row())
+
+
+def script() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(Path(storage.migrations.__file__).parent))
+    return ScriptDirectory.from_config(config)
+
+
+REVISIONS = [found.revision for found in script().walk_revisions()][::-1]
+
+
+def plain_engine(url: str) -> sa.Engine:
+    """Open a database without what `Database` does to it."""
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool)
+    if engine.dialect.name == "sqlite":
+        # As `Database` does: the driver's own transactions leave out changes of tables.
+        sa.event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def fill(connection: sa.Connection) -> None:
+    """Put a call and an order in, by the columns that every version has."""
+    recording = {
+        "id": ID, "started_us": 1, "operator": "a.officer", "extension": "2001", "caller": "02079460000",
+        "called": "2001", "caller_e164": "+442079460000", "called_e164": "2001", "outcome": "recorded",
+        "retention_due_us": None, "document": json.dumps(row_to_json(ROW)), "peaks_left": b"", "peaks_right": b"",
+    }  # fmt: skip
+    order = {
+        "id": ORDER.id, "recording": ID, "start_s": 1.25, "end_s": None, "kind": "other", "ordered_by": "olive",
+        "ordered_us": int(ORDER.ordered_at.timestamp() * 1_000_000), "state": "waiting", "problem": "", "attempts": 0,
+        "due_us": 0,
+    }  # fmt: skip
+    for table, values in (("recordings", recording), ("erasures", order)):
+        names = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), values)
+
+
+def make_before_alembic(url: str, *, is_filled: bool = True) -> None:
+    engine = plain_engine(url)
+    with engine.begin() as connection:
+        for statement in (OLD / f"{engine.dialect.name}.sql").read_text().split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("INSERT INTO schema_version VALUES (1, 1)")
+        if is_filled:
+            fill(connection)
+
+
+def check_whole(url: str) -> None:
+    """Everything is there, and the tables are those of this version."""
+    index = Index(url)
+    assert index.get(ID) == ROW
+    assert index.find(Search(number="020 7946 0000")) == [ROW]
+    assert Erasures(index.database).open_orders() == [ORDER]
+    with index.database.connect() as connection:
+        assert connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all() == [REVISION]
+        assert connection.execute(sa.text("SELECT version FROM schema_version")).scalar() == 2  # keeps old programs out
+        check_tables(connection)
+    index.close()
+
+
+def check_tables(connection: sa.Connection) -> None:
+    options = {"version_table": VERSION_TABLE, "compare_type": True}
+    assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
+
+
+def test_the_programs_newest_revision_is_the_newest_script() -> None:
+    assert script().get_current_head() == REVISION
+    assert len(REVISIONS) >= 2
+
+
+def test_a_new_database_has_the_tables_of_the_program(database: Database) -> None:
+    with database.connect() as connection:
+        check_tables(connection)
+
+
+def test_a_difference_between_tables_and_migrations_would_be_seen(database: Database) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX holds_by_review")
+        with pytest.raises(AssertionError, match="holds_by_review"):
+            check_tables(connection)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_database_of_any_revision_goes_on_with_all_that_is_in_it(database_url: str, revision: str) -> None:
+    with plain_engine(database_url).begin() as connection:
+        upgrade(connection, revision)
+        fill(connection)
+    check_whole(database_url)
+
+
+def test_a_database_of_before_the_migrations_goes_on(database_url: str) -> None:
+    make_before_alembic(database_url)
+    check_whole(database_url)
+
+
+def test_one_that_never_had_an_order_has_no_table_of_them(database_url: str) -> None:
+    make_before_alembic(database_url, is_filled=False)
+    with plain_engine(database_url).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE erasures")
+    Database(database_url).close()
+    with plain_engine(database_url).begin() as connection:
+        fill(connection)
+    check_whole(database_url)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (f"UPDATE {VERSION_TABLE} SET version_num = '9999'", "schema 9999.*newer"),
+        (f"DROP TABLE {VERSION_TABLE}", "schema 2, which"),
+    ],
+)
+def test_a_newer_database_is_refused_and_untouched(database_url: str, statement: str, words: str) -> None:
+    Database(database_url).close()
+    with plain_engine(database_url).begin() as connection:
+        connection.exec_driver_sql(statement)
+    with pytest.raises(DatabaseError, match=words):
+        Database(database_url)
+    deferred = Index(database_url, is_deferred=True)
+    with pytest.raises(DatabaseError, match=words) as caught:
+        deferred.find(Search())
+    assert not caught.value.is_passing
+    deferred.close()
+
+
+def test_tables_of_another_program_are_left_alone(database_url: str) -> None:
+    with plain_engine(database_url).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE recordings (title TEXT)")
+    with pytest.raises(DatabaseError, match="another program"):
+        Database(database_url)
+    with plain_engine(database_url).connect() as connection:
+        assert sa.inspect(connection).get_table_names() == ["recordings"]
+
+
+KILLED = """
+import os, signal, sys
+import sqlalchemy as sa
+from storage.database import Database
+
+left = int(sys.argv[2])
+
+def count(*_):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sa.event.listen(sa.Engine, "after_cursor_execute", count)
+Database(sys.argv[1])
+"""
+
+
+def killed_after(url: str, statements: int) -> bool:
+    """Migrate in a process that is killed after so many statements; tell whether it was."""
+    done = subprocess.run([sys.executable, "-c", KILLED, url, str(statements)], check=False, timeout=60)
+    assert done.returncode in (0, -signal.SIGKILL)
+    return done.returncode != 0
+
+
+@pytest.mark.parametrize("statements", [9, 17, 22, 27, 30, 33])
+def test_killed_anywhere_it_is_as_it_was_and_the_next_start_does_it_all(database_url: str, statements: int) -> None:
+    make_before_alembic(database_url)
+    assert killed_after(database_url, statements)
+    with plain_engine(database_url).connect() as connection:
+        assert set(sa.inspect(connection).get_table_names()) == {"erasures", "recordings", "schema_version"}
+        assert len(sa.inspect(connection).get_indexes("recordings")) == 9
+    check_whole(database_url)
+
+
+def test_the_statements_at_which_it_is_killed_are_those_of_the_migration(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "index.sqlite")
+    make_before_alembic(url)
+    assert not killed_after(url, 60)
