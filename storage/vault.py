@@ -37,6 +37,7 @@ __all__ = [
     "destroy",
     "epoch_of",
     "open_recording",
+    "read_begun_row",
     "read_row",
     "recover",
     "verify",
@@ -206,6 +207,19 @@ def read_row(vault: Vault, path: Path) -> dict[str, Any]:
     if survey.row is None or survey.status is None or survey.size != survey.scan.whole_bytes:
         raise DamagedError(f"{path.name} is damaged or unfinished", whole_bytes=survey.scan.whole_bytes)
     return _with_file(survey.row, _finished_file(vault, path, survey.scan.hash.digest(), survey.size, survey.status))
+
+
+def read_begun_row(vault: Vault, path: Path) -> dict[str, Any]:
+    """Return the row of a container in whatever state it is, as its newest whole index frame has it.
+
+    Raises:
+        DamagedError: Not a container of this node, or none of its index frames is whole.
+        OSError: It cannot be read.
+    """
+    survey = _survey(path, vault.node)
+    if survey.row is None:
+        raise DamagedError(f"{path.name} does not say what call it is of", whole_bytes=survey.scan.whole_bytes)
+    return survey.row
 
 
 def _finished_file(vault: Vault, path: Path, digest: bytes, size: int, status: Status) -> FinishedFile:
