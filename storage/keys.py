@@ -275,6 +275,19 @@ def destroy_key(path: Path) -> None:
     remove(path)
 
 
+def unlink_key(path: Path) -> bool:
+    """Remove a sealed key, durable only after a `sync_folder` of its folder; tells whether there was one.
+
+    For many at once: what counts is that the folder is synced before anybody is told that they are gone.
+    """
+    _remove_twins(path)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _remove_twins(path: Path) -> None:
     """Remove the temporary name of a key whose writer was killed before it could do so itself."""
     try:
