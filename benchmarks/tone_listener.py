@@ -122,6 +122,6 @@ class Listener:
         return "".join(event.digit for event in found if event.kind is ToneKind.DIGIT_START)
 
     def _count(self, clip: str, event: ToneEvent) -> None:
-        if self.rule.count(event.start * _NS_PER_SAMPLE):
+        if self.rule.count(event.start * _NS_PER_SAMPLE, heard=event.digit):
             self.card_pauses.append(clip)
             self.rule.forget()

@@ -197,7 +197,7 @@ def card_numbers(count: int, *, seed: int) -> dict[str, Any]:
         found = _key_in(keys, rng)
         missed += sum(not hits for hits in found)
         rule = CardRule()
-        pauses = [index for index, hits in enumerate(found) for at in hits if rule.count(at)]
+        pauses = [index for index, hits in enumerate(found) for at in hits if rule.count(at, heard=keys[index])]
         not_paused += not pauses
         paused_at += [pauses[0] + 1] if pauses else []
     low, high = proportion(missed, 16 * count)

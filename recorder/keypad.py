@@ -85,11 +85,11 @@ class Keypad:
         self._card.forget()
 
     def digit(self, digit: str | None, carrier: DigitSource) -> None:
-        """Take a digit of the outside party; its value matters only before the sides are joined."""
+        """Take a digit of the outside party; None where the media core keeps its value to itself."""
         if not self._call.call.was_joined:
             if digit == self._second_key:
                 self._call.apply(table.SecondWanted())
-        elif self._card.count(time.monotonic_ns(), carrier):
+        elif self._card.count(time.monotonic_ns(), carrier, heard=digit if carrier is DigitSource.INBAND else None):
             self._acts.pause_for_card()
 
     def control(self, keys: str, carrier: DigitSource) -> None:

@@ -52,6 +52,23 @@ def test_presses_by_one_carrier_all_count_however_fast() -> None:
     assert [rule.count(moment, "rfc4733") for moment in range(4)] == [False, False, False, True]
 
 
+def test_one_key_that_is_only_heard_is_a_voice_and_not_a_card() -> None:
+    ms = 1_000_000
+    rule = CardRule(digits=4, within_s=10)
+    assert not any(rule.count(at * ms, "inband", heard="1") for at in range(0, 8000, 400))
+    assert rule.count(8000 * ms, "inband", heard="4"), "another key among the last four"
+
+
+def test_one_key_by_a_carrier_that_is_sure_counts() -> None:
+    ms = 1_000_000
+    rule = CardRule(digits=4, within_s=10)
+    presses = [rule.count(at * ms, "inband", heard="1") for at in (0, 1500, 3000, 4500)]
+    assert presses == [False] * 4
+    assert rule.count(4600 * ms, "rfc4733"), "the last press was no voice"
+    one = CardRule(digits=1, within_s=10)
+    assert one.count(0, "inband", heard="1"), "a rule of one digit takes any"
+
+
 def test_one_press_of_many_packets_is_one_key() -> None:
     tracker = EventTracker()
     assert tracker.receive(1, 800, event(5, 160)) == [KeyPressed(key="5", timestamp=800)]
