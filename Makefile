@@ -10,7 +10,7 @@ CORE := $(STAMPS)/core
 # What Debian brings: the compiler, the voice, and the peers that the tests talk to.
 PACKAGES := gcc libc6-dev espeak-ng sip-tester baresip-core sipsak postgresql
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench leak clean
 
 setup: $(CORE)
 
@@ -52,6 +52,10 @@ check: $(CORE)
 bench: $(CORE)
 	$(BIN)/python -m benchmarks.media --calls 200 --seconds 10
 	$(BIN)/python -m benchmarks.calls --calls 200 --seconds 60 --bare
+
+# The leak suite (docs/leak-suite.md): `make leak CALLS=500`, about ten minutes; `make leak SEED=S ONLY=N` makes one call again.
+leak: $(CORE)
+	$(BIN)/python tests/leak --calls $(or $(CALLS),500) $(if $(SEED),--seed $(SEED)) $(addprefix --only ,$(ONLY)) $(if $(JSON),--json $(JSON))
 
 clean:
 	rm -rf build dist *.egg-info audio/_relay.c audio/*.so benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core

@@ -100,6 +100,7 @@ class Voice:
         self.pressed = 0
         self.distortion: Distortion = Distortion()
         self._studio = studio
+        studio.sockets.append(self.socket)
         self._symbols = symbols
         self._plain = plain_stream(seed, STREAM_S * TICKS)
         self._fringe = plain_stream(seed + 1, STREAM_S * TICKS)
@@ -266,6 +267,7 @@ class Studio:
         self._order = itertools.count()
         self._begun: deque[tuple[float, Voice, bytes | None]] = deque()
         self._must_end = False
+        self.sockets: list[socket.socket] = []
         self.latest_s = 0.0
         """The most that a frame was late."""
         self._thread = threading.Thread(target=self._run, name="studio", daemon=True)
@@ -279,6 +281,8 @@ class Studio:
     ) -> None:
         self._must_end = True
         self._thread.join()
+        for opened in self.sockets:
+            opened.close()
 
     def begin(self, voice: Voice) -> None:
         """Send its first frame soon, and one every frame time from then on."""

@@ -151,9 +151,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("card_relay/plain", "card_info/plain"), finds="log of the daemon.*digits one by one", sinks=_LOG,
     ),
     Mutation(
-        name="the caller's number is logged", file="recorder/recorded_call.py",
+        name="the caller's number is printed", file="recorder/recorded_call.py",
         old="        self.joined_at = utc_now()\n",
-        new="        self.joined_at = utc_now()\n        _log.info('joined: %s', self.offered.from_user)\n",
+        new="        self.joined_at = utc_now()\n"
+            "        __import__('sys').stderr.write(f'{self.offered.from_user}\\n')\n",
         calls=("socket/plain",), finds="log of the daemon.*the caller's number", sinks=_LOG,
     ),
     Mutation(

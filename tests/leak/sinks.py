@@ -373,7 +373,7 @@ _DELETED = (
     "file.write(audio + digits.encode()); file.flush()\naudio = digits = None"
 )
 
-DATABASE_ENDS = ("", "-wal", "-shm", "-journal")
+DATABASE_ENDS = ("", "-wal", "-shm", "-journal", "-lock")
 
 
 def _database(name: str) -> tuple[str, ...]:

@@ -1,0 +1,68 @@
+"""A short run of the leak suite: every trigger and every moment once, every sink, and two of the mutations.
+
+`make leak` is the whole of it. A failure names the call and its seed: `make leak SEED=S ONLY=N` makes it again.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.leak import mutations, report
+from tests.leak.plan import MOMENTS, TRIGGERS
+from tests.leak.run import Result
+from tests.leak.sinks import SINKS
+from tests.leak.suite import run_calls
+
+CALLS = 24
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def seed() -> int:
+    return int(os.environ.get("LEAK_SEED", "0")) or int.from_bytes(os.urandom(3))
+
+
+@pytest.fixture(scope="module")
+def result(seed: int) -> Iterator[Result]:
+    yield run_calls(seed, CALLS, slots=CALLS, is_short=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_nothing_that_must_not_be_kept_is_anywhere(result: Result) -> None:
+    assert result.is_clean, report.table(result)
+    assert {trigger for trigger, _ in result.cells} == set(TRIGGERS)
+    assert {moment for _, moment in result.cells} == set(MOMENTS)
+    said = report.as_json(result)
+    assert said["secret_samples"] > CALLS * 8000, "secrets were said"
+    assert said["ordinary_samples_kept"] > CALLS * 4000, "and what else was said is there"
+
+
+@pytest.mark.slow
+def test_every_sink_was_searched_and_is_proven_by_a_plant(result: Result) -> None:
+    proven = {name for name, searched in result.searched.items() if searched.is_proven}
+    assert {sink.name for sink in SINKS} <= proven
+    assert {f"export as {form}" for form in ("g711", "wav", "flac", "mp3", "opus")} <= proven
+    for name in ("containers, opened", "index with its log and free pages", "audit log", "memory of the processes"):
+        assert result.searched[name].bytes > 1000, f"{name}: there was something to search"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", mutations.QUICK)
+def test_a_recorder_that_is_broken_is_found_out(seed: int, name: str) -> None:
+    (tried,) = mutations.run_all(ROOT, seed, names=(name,), say=lambda _: None)
+    assert tried["is_found"], tried
+
+
+def test_every_mutation_still_fits_the_sources(tmp_path: Path) -> None:
+    assert len(mutations.MUTATIONS) >= 8
+    mutations.copy_sources(ROOT, tmp_path / "copy")
+    for mutation in mutations.MUTATIONS:
+        path = tmp_path / "copy" / mutation.file
+        before = path.read_text()
+        mutations.mutate(tmp_path / "copy", mutation)
+        assert path.read_text() != before
+        path.write_text(before)
