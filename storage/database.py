@@ -7,11 +7,13 @@ several processes. What the tables are is `storage.tables`'s, how old ones becom
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from storage.durable import make_folder
@@ -21,6 +23,8 @@ from storage.tables import REVISION
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _BUSY_MS = 5000
+_LOOKED_AT = 1000
+"""Entries of each index that `Database.look_over` looks at."""
 _ANSWER_S = 5
 """How long a PostgreSQL server that cannot be reached is waited for, and one that has gone silent is believed in."""
 _DRIVERS = {
@@ -143,6 +147,25 @@ class Database:
             self._prepare()
             with self._made.connect() as connection:
                 yield connection
+
+    def upsert(self, table: sa.Table, values: Mapping[str, Any], *, key: sa.Column[Any]) -> sa.Insert:
+        """Return a statement that puts a row in, or in place of the one that has its key."""
+        insert = sqlite.insert if self.dialect == SQLITE else postgresql.insert
+        others = {name: value for name, value in values.items() if name != key.name}
+        return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=others)
+
+    def look_over(self) -> None:
+        """Bring up to date what the planner of SQLite knows of the tables; PostgreSQL does so by itself.
+
+        To be called about once a day, and after many rows came or went. Takes well under a second.
+
+        Raises:
+            DatabaseError: The database does not answer or refuses.
+        """
+        if self.dialect == SQLITE:
+            with self.begin() as connection:
+                connection.exec_driver_sql(f"PRAGMA analysis_limit={_LOOKED_AT}")
+                connection.exec_driver_sql("ANALYZE")
 
     def close(self) -> None:
         """Give the connections back; a later use opens new ones."""

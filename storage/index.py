@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.database import Database, sqlite_url
+from storage.database import SQLITE, Database, sqlite_url
 from storage.errors import NotFoundError
 from storage.holds import kinds_standing
 from storage.rows import normalise_number, row_from_json, row_to_json
@@ -22,6 +22,8 @@ from storage.types import RecordingId, RecordingRow, Search
 
 __all__ = ["Index", "normalise_number", "row_from_json", "row_to_json", "sqlite_url"]
 
+_Place = tuple[int, str]
+"""Of a row in the order of a search: when it started, and its id."""
 _PAGE = 1000
 _REMOVED_AT_ONCE = 500
 """Ids in one statement: SQLite takes 999 values at the least."""
@@ -60,10 +62,7 @@ class Index:
         """Store rows durably, all or none, each in place of an older one of its id."""
         with self.database.begin() as connection:
             for row in rows:
-                values = _columns(row)
-                changed = connection.execute(_recordings.update().where(_recordings.c.id == row.id).values(values))
-                if not changed.rowcount:
-                    connection.execute(_recordings.insert().values(values))
+                connection.execute(self.database.upsert(_recordings, _columns(row), key=_recordings.c.id))
 
     def get(self, id_or_prefix: str) -> RecordingRow:
         """Return the row of an id, or of a prefix that fits one only.
@@ -77,7 +76,7 @@ class Index:
         with self.database.connect() as connection:
             found = connection.execute(_recordings.select().where(column == id_or_prefix)).one_or_none()
             if found is not None:
-                return self._rows(connection, [found])[0]
+                return self._whole(connection, found)
             query = _recordings.select().order_by(column).limit(2)
             if id_or_prefix:
                 beyond = id_or_prefix[:-1] + chr(ord(id_or_prefix[-1]) + 1)
@@ -86,17 +85,11 @@ class Index:
             if len(matches) != 1:
                 number = "no" if not matches else "more than one"
                 raise NotFoundError(f"{number} recording begins with {id_or_prefix!r}")
-            return self._rows(connection, matches)[0]
+            return self._whole(connection, matches[0])
 
     def find(self, search: Search) -> list[RecordingRow]:
-        """Return the rows that match, newest first, at most ``search.limit``."""
-        query = (
-            _recordings.select()
-            .where(*_conditions(search))
-            .order_by(_recordings.c.started_us.desc(), _recordings.c.id.desc())
-            .limit(search.limit)
-            .offset(search.offset)
-        )
+        """Return the rows that match, newest first, at most ``search.limit``; without peaks."""
+        query = _with_documents(self._ids(search, limit=search.limit, offset=search.offset))
         with self.database.connect() as connection:
             return self._rows(connection, connection.execute(query).all())
 
@@ -106,31 +99,67 @@ class Index:
         Read in pages, each by a query of its own: neither memory nor a transaction grows with the number of rows. A row
         that is saved meanwhile may be missed; none comes twice.
         """
-        column = _recordings.c
-        query = (
-            sa.select(column.started_us, column.id, column.document)
-            .where(*_conditions(search))
-            .order_by(column.started_us.desc(), column.id.desc())
-            .limit(_PAGE)
-        )
-        page = query
+        last: _Place | None = None
         while True:
+            query = _with_documents(self._ids(search, limit=_PAGE, before=last))
             with self.database.connect() as connection:
-                found = connection.execute(page).all()
-                kinds = kinds_standing(connection, [one.id for one in found], self._now())
-            for one in found:
-                yield replace(row_from_json(json.loads(one.document)), holds=kinds.get(one.id, ()))
+                found = connection.execute(query).all()
+                rows = self._rows(connection, found)
+            yield from rows
             if len(found) < _PAGE:
                 return
-            last = found[-1]
-            is_before = sa.and_(column.started_us == last.started_us, column.id < last.id)
-            page = query.where(sa.or_(column.started_us < last.started_us, is_before))
+            last = (found[-1].started_us, found[-1].id)
 
-    def count(self, search: Search) -> int:
-        """Return how many rows match, whatever the limit."""
-        query = sa.select(sa.func.count()).select_from(_recordings).where(*_conditions(search))
+    def count(self, search: Search, *, at_most: int | None = None) -> int:
+        """Return how many rows match, whatever the limit and offset.
+
+        Args:
+            search: What to count.
+            at_most: Stop counting here: the answer is that or less, and comes at once however many there are.
+        """
+        query = sa.select(sa.func.count()).select_from(self._ids(search, limit=at_most).subquery())
         with self.database.connect() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def _ids(
+        self, search: Search, *, limit: int | None, offset: int = 0, before: _Place | None = None
+    ) -> sa.Select[tuple[int, str]]:
+        """Return a query for times and ids of rows, newest first, that one index answers by itself."""
+        column = _recordings.c
+        conditions = self._conditions(search)
+        if before is not None:
+            conditions.append(sa.tuple_(column.started_us, column.id) < sa.tuple_(*map(sa.literal, before)))
+        matching = sa.select(column.started_us, column.id).where(*conditions)
+        if search.number is None:
+            return _ordered(matching, column).limit(limit).offset(offset)
+        # Either side of the call may have the number. One condition with "or" would be sorted whole before its first
+        # row is known; the newest of both sides are found in the order of one index each.
+        whole = normalise_number(search.number)
+        most = None if limit is None else limit + offset
+        sides = [
+            sa.select(_ordered(matching.where(side == whole), column).limit(most).subquery())
+            for side in (column.caller_e164, column.called_e164)
+        ]
+        either = sa.union(*sides).subquery()
+        return _ordered(sa.select(either.c.started_us, either.c.id), either.c).limit(limit).offset(offset)
+
+    def _conditions(self, search: Search) -> list[sa.ColumnElement[bool]]:
+        column = _recordings.c
+        conditions: list[sa.ColumnElement[bool]] = []
+        if search.started_from is not None:
+            conditions.append(column.started_us >= microseconds(search.started_from))
+        if search.started_to is not None:
+            conditions.append(column.started_us < microseconds(search.started_to))
+        if search.operator is not None:
+            conditions.append(column.operator == search.operator)
+        if search.extension is not None:
+            conditions.append(column.extension == search.extension)
+        if search.outcome is not None:
+            is_narrowed = any(wanted is not None for wanted in (search.operator, search.extension, search.number))
+            # There are five outcomes: beside anything else their index is never the one to use. SQLite cannot know.
+            of_row = column.outcome.concat("") if is_narrowed and self.database.dialect == SQLITE else column.outcome
+            conditions.append(of_row == str(search.outcome))
+        return conditions
 
     def remove(self, recording: RecordingId) -> bool:
         """Delete a row; tells whether there was one."""
@@ -147,7 +176,11 @@ class Index:
 
     def _rows(self, connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[RecordingRow]:
         kinds = kinds_standing(connection, [one.id for one in found], self._now())
-        return [_row(one, kinds.get(one.id, ())) for one in found]
+        return [replace(row_from_json(json.loads(one.document)), holds=kinds.get(one.id, ())) for one in found]
+
+    def _whole(self, connection: sa.Connection, found: sa.Row[Any]) -> RecordingRow:
+        (row,) = self._rows(connection, [found])
+        return replace(row, peaks=(bytes(found.peaks_left), bytes(found.peaks_right)))
 
     def close(self) -> None:
         """Give the connections back, of a database that was given by its URL."""
@@ -173,25 +206,12 @@ def _columns(row: RecordingRow) -> dict[str, Any]:
     }
 
 
-def _row(found: sa.Row[Any], holds: tuple[str, ...]) -> RecordingRow:
-    row = row_from_json(json.loads(found.document))
-    return replace(row, holds=holds, peaks=(bytes(found.peaks_left), bytes(found.peaks_right)))
+def _ordered(query: sa.Select[Any], column: Any) -> sa.Select[Any]:  # noqa: ANN401 - of a table or a subquery
+    return query.order_by(column.started_us.desc(), column.id.desc())
 
 
-def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
-    column = _recordings.c
-    conditions: list[sa.ColumnElement[bool]] = []
-    if search.started_from is not None:
-        conditions.append(column.started_us >= microseconds(search.started_from))
-    if search.started_to is not None:
-        conditions.append(column.started_us < microseconds(search.started_to))
-    if search.operator is not None:
-        conditions.append(column.operator == search.operator)
-    if search.extension is not None:
-        conditions.append(column.extension == search.extension)
-    if search.outcome is not None:
-        conditions.append(column.outcome == str(search.outcome))
-    if search.number is not None:
-        whole = normalise_number(search.number)
-        conditions.append(sa.or_(column.caller_e164 == whole, column.called_e164 == whole))
-    return conditions
+def _with_documents(ids: sa.Select[Any]) -> sa.Select[Any]:
+    """Return a query for the documents of a page of ids."""
+    page, column = ids.subquery(), _recordings.c
+    query = sa.select(column.started_us, column.id, column.document)
+    return _ordered(query.join_from(page, _recordings, column.id == page.c.id), page.c)
