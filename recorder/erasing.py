@@ -6,13 +6,23 @@ Each act is in the audit log, with all that it takes to replay it, before it is 
 import contextlib
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from recorder.domain.access import Act, Actor, Person, Refused, may
-from recorder.domain.erasing import STATE_AT_ORDER, About, Confirmation, confirmation_for, may_decide, may_order
+from recorder.domain.erasing import (
+    STATE_AT_ORDER,
+    About,
+    Confirmation,
+    alone_s,
+    confirmation_for,
+    may_decide,
+    may_order,
+)
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
@@ -45,6 +55,7 @@ class Books:
         forgot_s: ``[pause] forgot_s``.
         now: The clock, UTC.
         origin: Facts for the audit log: from where the acts come.
+        ordering: Held from the decision on an order until it is placed: what is given at once adds up too.
     """
 
     index: Index
@@ -54,6 +65,7 @@ class Books:
     forgot_s: float
     now: Callable[[], datetime]
     origin: Mapping[str, str] = field(default_factory=dict)
+    ordering: AbstractContextManager[Any] = field(default_factory=threading.Lock)
 
 
 def order_to_json(order: ErasureOrder) -> dict[str, Any]:
@@ -158,7 +170,10 @@ def check_order(
     if isinstance(decision, Refused):
         raise _refusal(books, person, act, row.id, decision.reason)
     start_s, end_s = _checked(span_s, row)
-    length_s = (row.duration_s if end_s is None else end_s) - start_s
+    with _database():
+        before = books.erasures.of_recording(row.id)
+    span_s = (start_s, row.duration_s if end_s is None else end_s)
+    length_s = alone_s(before, span_s, duration_s=row.duration_s)
     needed = confirmation_for(kind, about, length_s=length_s, forgot_s=books.forgot_s)
     assert needed is not Confirmation.NEVER, "refused above"
     order = ErasureOrder(
@@ -175,6 +190,14 @@ def check_order(
 
 
 def _order(
+    books: Books, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind, reason: str,
+    act: Act,
+) -> ErasureOrder:  # fmt: skip
+    with books.ordering:
+        return _ordered(books, person, recording, span_s, kind=kind, reason=reason, act=act)
+
+
+def _ordered(
     books: Books, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind, reason: str,
     act: Act,
 ) -> ErasureOrder:  # fmt: skip

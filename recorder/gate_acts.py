@@ -15,6 +15,7 @@ from recorder.acts import Act, DoneAct, PauseAnswer, placed
 from recorder.clerk import after, after_all
 from recorder.clock import utc_now
 from recorder.domain.call import Call, State
+from recorder.domain.erasing import alone_s
 from recorder.domain.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseBook, PauseState, RefusedError, kind_of
 from recorder.domain.policy import CardPayment, Service
 from recorder.pause_watch import PauseWatch
@@ -61,6 +62,7 @@ class GateActs:
         self._settings = call.works.config.pause  # a call keeps what it began with
         self._watch = PauseWatch(call, self._settings)
         self._acts = 0
+        self._orders: list[ErasureOrder] = []
         self._resuming = 0
 
     @property
@@ -184,8 +186,8 @@ class GateActs:
 
     def _order(self, now_s: float, seconds: float | None, by: str) -> ErasureOrder:
         start_s = 0.0 if seconds is None else max(now_s - seconds, 0.0)
-        is_small = now_s - start_s <= self._settings.forgot_s
-        return ErasureOrder(
+        is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s
+        order = ErasureOrder(
             id=new_order_id(),
             recording=self._call.id,
             start_s=round(start_s, 4),
@@ -195,6 +197,8 @@ class GateActs:
             ordered_at=utc_now(),
             state=ErasureState.CONFIRMED if is_small else ErasureState.WAITING,
         )
+        self._orders.append(order)
+        return order
 
     def _reopen(self, authority: Authority, by: str, token: str | None) -> float:
         call = self._call

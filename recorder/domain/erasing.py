@@ -5,6 +5,7 @@ What is erased is evidence that is gone: one person alone may do it only for wha
 
 import enum
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recorder.domain.access import Act, Allowed, Person, Refused, Role, may
@@ -49,7 +50,7 @@ def confirmation_for(kind: ErasureKind, about: About, *, length_s: float, forgot
     Args:
         kind: Why the span is to go.
         about: The recording.
-        length_s: How much is to go, seconds.
+        length_s: How much is to go, what went before without a second person included, seconds; see `alone_s`.
         forgot_s: ``[pause] forgot_s``: how much may go without a second person.
     """
     if about.is_held:
@@ -59,6 +60,28 @@ def confirmation_for(kind: ErasureKind, about: About, *, length_s: float, forgot
         return Confirmation.NONE
     return Confirmation.SECOND_PERSON
 
+
+def alone_s(orders: Iterable[ErasureOrder], span_s: tuple[float, float], *, duration_s: float) -> float:
+    """Return how much of a recording is gone, or will be, without a second person, once a span goes too; seconds.
+
+    Small orders add up: nobody erases a whole call alone, piece by piece.
+
+    Args:
+        orders: What was ordered of the recording so far.
+        span_s: From and to.
+        duration_s: The length of the recording so far.
+    """
+    alone = [order for order in orders if order.state in _ALONE and order.decided_by is None]
+    spans = [(order.start_s, duration_s if order.end_s is None else order.end_s) for order in alone]
+    total_s, reached_s = 0.0, 0.0
+    for start_s, end_s in sorted([*spans, span_s]):
+        total_s += max(end_s - max(start_s, reached_s), 0.0)
+        reached_s = max(reached_s, end_s)
+    return total_s
+
+
+_ALONE = frozenset({ErasureState.CONFIRMED, ErasureState.DONE, ErasureState.FAILED})
+"""States in which an order that nobody has decided was given without a second person."""
 
 STATE_AT_ORDER = {
     Confirmation.NONE: ErasureState.CONFIRMED,

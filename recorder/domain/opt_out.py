@@ -173,7 +173,7 @@ def check_decline(person: Person, facts: CallFacts, reason: str) -> None:
 
 
 def check_forgot(person: Person, facts: CallFacts) -> None:
-    """Make sure that somebody may say that a pause of this call was forgotten: an officer only of their own calls.
+    """Make sure that somebody may say that a pause was forgotten: in their own calls, or in those of their team.
 
     Raises:
         DeniedError: They may not.
@@ -182,6 +182,8 @@ def check_forgot(person: Person, facts: CallFacts) -> None:
     decision = may(person, Act.FORGOT, operator=operator)
     if isinstance(decision, Refused):
         raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
+    if person.display_name not in facts.operators and not answers_for(person, facts.team):
+        raise DeniedError(Fault.NOT_ALLOWED, "This is a call of a team that is not yours.")
 
 
 def may_decide(person: Person, facts: CallFacts) -> bool:

@@ -89,6 +89,18 @@ def test_more_than_there_was_is_everything_there_was(lines: Exchange) -> None:
     talk.hang_up()
 
 
+def test_small_orders_of_one_call_add_up(lines: Exchange) -> None:
+    talk = lines.call()
+    call = talk.join()
+    states = []
+    for _ in range(3):
+        talk.talk_for(0.5)
+        states.append(forgot(lines, call, 0.45).raise_for_status().json()["erasure"]["state"])
+        lines.home.act(f"/api/calls/{call}/resume").raise_for_status()
+    assert states == ["confirmed", "confirmed", "waiting"], "piece by piece, nobody erases a whole call alone"
+    talk.hang_up()
+
+
 def test_a_paused_call_stays_paused_and_the_span_is_ordered(lines: Exchange) -> None:
     talk = lines.call()
     call = talk.join()

@@ -147,7 +147,11 @@ def test_who_sees_requests() -> None:
 
 def test_an_officer_forgot_only_in_their_own_call() -> None:
     check_forgot(person(Role.OFFICER, name="Bob"), FACTS)
-    check_forgot(person(Role.MANAGER), FACTS)
+    check_forgot(person(Role.MANAGER, teams=("Revenues",)), FACTS)
+    check_forgot(person(Role.TEAM_LEADER), FACTS)
+    check_forgot(person(Role.MANAGER, name="Bob"), FACTS)
+    with pytest.raises(DeniedError, match="not yours"):
+        check_forgot(person(Role.MANAGER, teams=("Benefits",)), FACTS)
     with pytest.raises(DeniedError, match="own calls"):
         check_forgot(person(Role.OFFICER, name="Otto"), FACTS)
     with pytest.raises(DeniedError, match="role"):

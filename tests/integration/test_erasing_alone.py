@@ -1,0 +1,51 @@
+"""What one person alone may have erased of a finished recording: small orders add up."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recorder.erasing import decide_erasure, forgot_recording, order_erasure
+from storage.types import ErasureKind, ErasureState
+from tests.helpers.erasure_site import MONA, OLIVE, SECONDS, ErasureSite
+from tests.helpers.storage_home import ID
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> ErasureSite:
+    return ErasureSite(tmp_path)
+
+
+def test_small_orders_add_up(site: ErasureSite) -> None:
+    books = replace(site.books, forgot_s=2.0)
+    first = forgot_recording(books, OLIVE, ID, span_s=(1.0, 2.0))
+    again = forgot_recording(books, OLIVE, ID, span_s=(1.0, 2.0))
+    second = forgot_recording(books, OLIVE, ID, span_s=(3.0, 4.0))
+    assert {order.state for order in (first, again, second)} == {ErasureState.CONFIRMED}
+    site.eraser.carry_out_due()
+    more = forgot_recording(books, OLIVE, ID, span_s=(2.0, 2.5))
+    assert more.state is ErasureState.WAITING, "piece by piece, nobody erases a whole call alone"
+    assert (
+        order_erasure(books, MONA, ID, span_s=(4.0, 4.5), kind=ErasureKind.CARD_DATA, reason="a card").state
+        is ErasureState.WAITING
+    )
+    decide_erasure(books, MONA, more.id, confirm=True)
+    site.eraser.carry_out_due()
+    rest = forgot_recording(books, OLIVE, ID, span_s=(1.5, 2.0))
+    assert rest.state is ErasureState.CONFIRMED, "what others have agreed to does not count"
+
+
+def test_small_orders_given_at_once_add_up_too(site: ErasureSite) -> None:
+    books = replace(site.books, forgot_s=1.0)
+    found: list[ErasureState] = []
+
+    def forget(second: int) -> None:
+        found.append(forgot_recording(books, OLIVE, ID, span_s=(second, second + 1.0)).state)
+
+    threads = [threading.Thread(target=forget, args=(second,)) for second in range(SECONDS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [ErasureState.CONFIRMED] + [ErasureState.WAITING] * (SECONDS - 1)
