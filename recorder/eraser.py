@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from audio.analysis import speech_seconds
+from recorder.domain.holds import Verdict, verdict_on
 from storage.audit import AuditLog
 from storage.erase import Preview, Progress, erase_spans, preview
 from storage.erasures import Erasures
 from storage.errors import AuditUnavailableError, NotFoundError, StorageError
+from storage.hold_journal import steady
+from storage.holds import Holds
 from storage.index import Index
 from storage.keys import EpochKeys
-from storage.reader import epoch_of
 from storage.rows import time_to_json
 from storage.spans import Span
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingRow
+from storage.types import ErasureOrder, ErasureState, RecordingRow
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -42,8 +44,9 @@ class Eraser:
         keys: The private keys.
         index: Recordings.
         erasures: Orders.
+        holds: Holds: from a held recording only card data goes, and only by the DPO.
         audit: The audit log.
-        lock: A file; whoever holds its lock carries out.
+        lock: A file in the home's folder of states; whoever holds its lock carries out.
         now: The clock, UTC.
     """
 
@@ -51,6 +54,7 @@ class Eraser:
     keys: EpochKeys
     index: Index
     erasures: Erasures
+    holds: Holds
     audit: AuditLog
     lock: Path
     now: Callable[[], datetime]
@@ -84,9 +88,8 @@ class Eraser:
 
     def problem_with_key(self, row: RecordingRow) -> str:
         """Return why this process cannot open a recording, or nothing."""
-        assert row.path is not None
         try:
-            self.keys.load_private(epoch_of(self.vault.locate(row.path)))
+            self.keys.load_private(self.vault.sealed.locate(row.id))
         except (StorageError, OSError) as error:
             return str(error)
         return ""
@@ -107,15 +110,22 @@ class Eraser:
 
     def _carry_out(self, order: ErasureOrder, progress: Progress) -> ErasureOrder:
         try:
-            self._erase(order, progress)
+            with steady(self.lock.parent, self.holds, self.audit):  # until it is done nobody places a hold
+                row = self.index.get(order.recording)
+                holds = self.holds.standing(row.id, self.now()) if row.path is not None else ()
+                verdict = verdict_on(order, holds)
+                if verdict is Verdict.ASK_THE_DPO:
+                    return self._sent_back(order)
+                if verdict is Verdict.NEVER:
+                    raise StorageError(_HELD)
+                self._erase(order, row, progress)
         except (StorageError, OSError, ValueError) as error:
             if isinstance(error, AuditUnavailableError):
                 raise
             return self._failed(order, str(error))
         return self.erasures.finish(order.id, at=self.now())
 
-    def _erase(self, order: ErasureOrder, progress: Progress) -> None:
-        row = self.index.get(order.recording)
+    def _erase(self, order: ErasureOrder, row: RecordingRow, progress: Progress) -> None:
         details: dict[str, Any] = {
             "order": order.id,
             "start_s": order.start_s,
@@ -125,8 +135,6 @@ class Eraser:
         if row.path is None:
             self._note("erasure.done", order, {**details, "was_kept": False})
             return
-        if row.holds and order.kind is not ErasureKind.CARD_DATA:
-            raise StorageError(_HELD)
         done = erase_spans(self.vault, self.keys, row, [_span(order)], speech=speech_seconds, progress=progress)
         self._save(done)
         sums = {"sha256": done.sha256, "bytes": done.bytes, "before_sha256": row.sha256}
@@ -146,6 +154,11 @@ class Eraser:
                 sha256=done.sha256,
             )
         )
+
+    def _sent_back(self, order: ErasureOrder) -> ErasureOrder:
+        _log.warning("recording %s is held: order %s to erase waits for the DPO", order.recording, order.id)
+        self._note("erasure.sent_back", order, {"order": order.id, "why": "held"})
+        return self.erasures.send_back(order.id)
 
     def _failed(self, order: ErasureOrder, problem: str) -> ErasureOrder:
         _log.error("recording %s: order %s to erase failed: %s", order.recording, order.id, problem)

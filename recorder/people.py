@@ -327,6 +327,11 @@ def _refused(name: str, refusal: Refusal, locked_until: datetime | None = None) 
     return SignInRefused(refusal=refusal, note=note, locked_until=locked_until)
 
 
+def usable_people(people: People) -> list[Person]:
+    """Return everybody with an account that can be used."""
+    return [account.person for account in people.list() if not account.is_disabled]
+
+
 def count_usable(people: People) -> int:
     """Return how many accounts can be used; site-check warns below two."""
-    return sum(not account.is_disabled for account in people.list())
+    return len(usable_people(people))

@@ -27,6 +27,7 @@ class ErasureEvent(enum.StrEnum):
     DECLINE = "decline"
     SUCCEED = "succeed"
     FAIL = "fail"
+    SEND_BACK = "be sent back"
 
 
 TABLE: Mapping[tuple[ErasureState, ErasureEvent], ErasureState] = MappingProxyType(
@@ -37,6 +38,9 @@ TABLE: Mapping[tuple[ErasureState, ErasureEvent], ErasureState] = MappingProxyTy
         (ErasureState.WAITING, ErasureEvent.SUCCEED): ErasureState.DONE,
         (ErasureState.CONFIRMED, ErasureEvent.SUCCEED): ErasureState.DONE,
         (ErasureState.CONFIRMED, ErasureEvent.FAIL): ErasureState.FAILED,
+        # A hold came between: whoever decided did not know of it.
+        (ErasureState.CONFIRMED, ErasureEvent.SEND_BACK): ErasureState.WAITING,
+        (ErasureState.FAILED, ErasureEvent.SEND_BACK): ErasureState.WAITING,
         (ErasureState.FAILED, ErasureEvent.SUCCEED): ErasureState.DONE,
         (ErasureState.FAILED, ErasureEvent.FAIL): ErasureState.FAILED,
         # What can never be carried out, in a damaged or a held recording, must not lock it for ever.
@@ -155,6 +159,15 @@ class Erasures:
         due = sa.and_(_orders.c.state == str(ErasureState.FAILED), _orders.c.due_us <= microseconds(now))
         ready = self._select(sa.or_(_orders.c.state == str(ErasureState.CONFIRMED), due))
         return next((order for order in ready if is_ready(order)), None)
+
+    def send_back(self, order_id: str) -> ErasureOrder:
+        """Have an order that is to be carried out decided again; returns it as it is then.
+
+        Raises:
+            NotFoundError: There is none of that id.
+            ErasureStateError: It is not to be carried out.
+        """
+        return self._move(order_id, ErasureEvent.SEND_BACK, {"decided_by": None, "decided_us": None, "problem": ""})
 
     def finish(self, order_id: str, *, at: datetime, problem: str = "") -> ErasureOrder:
         """Note that an order was carried out, or why it could not be; returns it as it is then.

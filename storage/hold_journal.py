@@ -78,7 +78,7 @@ def replay_holds(entries: Iterable[AuditEntry], holds: Holds, *, text: Text = la
             hold, first = said[hold_id]
             said[hold_id] = _changed(hold, entry), first
     known = holds.known_ids(list(said))
-    return holds.restore(
+    return holds.save(
         hold if hold.id in known else replace(hold, reason=text(first) or "") for hold, first in said.values()
     )
 

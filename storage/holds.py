@@ -138,37 +138,8 @@ class Holds:
         """Return the holds that keep a recording, by the day of their review."""
         return self._select(_holds.select().where(_stands(now)).order_by(_holds.c.review_on, _holds.c.id).limit(limit))
 
-    def release(self, hold_id: str, *, by: str, at: datetime, grace_until: datetime) -> Hold:
-        """Note that a hold was released; returns it as it is then.
-
-        Raises:
-            NotFoundError: There is none of that id.
-            HoldStateError: It was released already.
-        """
-        values = {"released_by": by, "released_us": microseconds(at), "grace_until_us": microseconds(grace_until)}
-        return self._move(hold_id, HoldEvent.RELEASE, at, values)
-
-    def reinstate(self, hold_id: str, *, at: datetime) -> Hold:
-        """Take a release back; returns the hold as it is then.
-
-        Raises:
-            NotFoundError: There is none of that id.
-            HoldStateError: It stands, or its grace is over.
-        """
-        values = {"released_by": None, "released_us": None, "grace_until_us": None}
-        return self._move(hold_id, HoldEvent.REINSTATE, at, values)
-
-    def review(self, hold_id: str, *, at: datetime, review_on: date, owner: str) -> Hold:
-        """Set the next review, and who owns a hold; returns it as it is then.
-
-        Raises:
-            NotFoundError: There is none of that id.
-            HoldStateError: It was released.
-        """
-        return self._move(hold_id, HoldEvent.REVIEW, at, {"review_on": review_on.isoformat(), "owner": owner})
-
-    def restore(self, holds: Iterable[Hold]) -> int:
-        """Store holds as they are given, all or none; returns how many were not so. An old reason is kept."""
+    def save(self, holds: Iterable[Hold]) -> int:
+        """Store holds as they are given, all or none; returns how many were not so. A reason once stored is kept."""
         changed = 0
         with self._database.begin() as connection:
             for hold in holds:
@@ -195,17 +166,6 @@ class Holds:
     def _select(self, query: sa.Select[Any]) -> list[Hold]:
         with self._database.connect() as connection:
             return [_hold(found) for found in connection.execute(query)]
-
-    def _move(self, hold_id: str, event: HoldEvent, at: datetime, values: Mapping[str, Any]) -> Hold:
-        with self._database.begin() as connection:
-            hold = _known(connection, hold_id)
-            check(hold, event, at)
-            is_same = sa.and_(_holds.c.id == hold_id, _holds.c.grace_until_us.is_(None))
-            if hold.grace_until is not None:
-                is_same = sa.and_(_holds.c.id == hold_id, _holds.c.grace_until_us == microseconds(hold.grace_until))
-            if not connection.execute(_holds.update().where(is_same).values(values)).rowcount:
-                raise HoldStateError(f"Hold {hold_id} was changed by somebody else just now.")
-            return _known(connection, hold_id)
 
 
 def kinds_standing(

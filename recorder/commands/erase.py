@@ -35,6 +35,7 @@ from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.errors import NotFoundError, StorageError
 from storage.format import is_recording_id
+from storage.holds import Holds
 from storage.index import Index
 from storage.keys import EpochKeys, NodeKeys
 from storage.types import ErasureKind, ErasureOrder, ErasureState
@@ -132,6 +133,7 @@ def parts_of(home: Home, config: Config, index: Index) -> tuple[Books, Eraser]:
         keys=EpochKeys(home.root / "keys" / "epochs", private),
         index=index,
         erasures=erasures,
+        holds=Holds(index.database),
         audit=audit,
         lock=home.erasing_lock,
         now=utc_now,

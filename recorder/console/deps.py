@@ -9,6 +9,7 @@ from recorder.console.sessions import Sessions
 from recorder.domain.access import Person
 from recorder.eraser import Eraser
 from recorder.erasing import Books
+from recorder.holding import HoldBooks
 from recorder.live_client import Grant
 from recorder.people import People
 from recorder.tokens import Tokens
@@ -117,7 +118,8 @@ class ConsoleDeps:
         events: Opens the daemon's server-sent events for an actor.
         exporter: Decodes recordings.
         books: Orders to erase: given and decided.
-        eraser: Carries them out.
+        hold_books: Holds: placed and released.
+        eraser: Carries out orders to erase.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
         export_formats: Formats that ``exporter`` knows.
         site: Name of the council, shown on every page.
@@ -135,6 +137,7 @@ class ConsoleDeps:
     events: Callable[[str], AsyncIterator[bytes]]
     exporter: Exporter
     books: Books
+    hold_books: HoldBooks
     eraser: Eraser
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str

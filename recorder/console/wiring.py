@@ -12,14 +12,16 @@ from recorder.console.deps import ConsoleDeps
 from recorder.console.sessions import Sessions
 from recorder.eraser import Eraser
 from recorder.erasing import Books
+from recorder.holding import HoldBooks, settle_holds
 from recorder.home import Home
 from recorder.live_client import LiveClient
-from recorder.people import People
+from recorder.people import People, usable_people
 from recorder.people_database import open_people
 from recorder.tokens import Tokens
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.export import Format
+from storage.holds import Holds
 from storage.index import Index, sqlite_url
 from storage.keys import EpochKeys, NodeKeys
 from storage.rows import row_to_json
@@ -61,12 +63,14 @@ def open_console(
     with ExitStack() as stack:
         engine = open_people(home.people)
         stack.callback(engine.dispose)
-        index = Index(config.storage.index_url or sqlite_url(home.index))
+        index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
         stack.callback(index.close)
-        audit, erasures = AuditLog(home.audit), Erasures(index.database)
+        audit, erasures, holds = AuditLog(home.audit), Erasures(index.database), Holds(index.database)
+        settle_holds(home.state, holds, audit)
+        people = People(engine, now=now)
         live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
         yield ConsoleDeps(
-            people=People(engine, now=now),
+            people=people,
             tokens=Tokens(engine, now=now),
             sessions=Sessions(engine, now=now),
             index=index,
@@ -83,11 +87,22 @@ def open_console(
                 now=now,
                 origin={"where": "console"},
             ),
+            hold_books=HoldBooks(
+                index=index,
+                holds=holds,
+                audit=audit,
+                vault=vault,
+                people=lambda: usable_people(people),
+                state=home.state,
+                now=now,
+                origin={"where": "console"},
+            ),
             eraser=Eraser(
                 vault=vault,
                 keys=keys,
                 index=index,
                 erasures=erasures,
+                holds=holds,
                 audit=audit,
                 lock=home.erasing_lock,
                 now=now,

@@ -4,14 +4,15 @@ Keeping is the safe side, so more people may place and take back than may releas
 in the call, has no say in how long it is kept.
 """
 
+import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 
 from recorder.domain.access import Act, Allowed, Person, Refused, Role, may
-from storage.types import Hold, HoldKind
+from storage.types import ErasureKind, ErasureOrder, Hold, HoldKind
 
 GRACE = timedelta(days=14)
 """How long a recording is kept after its hold was released, so that a mistake can be taken back."""
@@ -170,6 +171,32 @@ def problem_with_owner(owner: Person, hold: Hold, call: HeldCall) -> str | None:
 def is_named(person: Person, hold: Hold) -> bool:
     """Tell whether a hold's complaint is about somebody."""
     return bool({name.casefold() for name in hold.against} & {person.name.casefold(), person.display_name.casefold()})
+
+
+class Verdict(enum.StrEnum):
+    """What is to become of an order to erase that is about to be carried out."""
+
+    CARRY_OUT = "carry_out"
+    ASK_THE_DPO = "ask_the_dpo"
+    NEVER = "never"
+
+
+def verdict_on(order: ErasureOrder, holds: Iterable[Hold]) -> Verdict:
+    """Look once more at an order to erase before it is carried out: a hold may have come since it was given.
+
+    Whoever decided after the last hold was placed was the DPO: nobody else may (`recorder.domain.erasing.may_decide`).
+
+    Args:
+        order: The order.
+        holds: Those that keep its recording now.
+    """
+    placed = [hold.placed_at for hold in holds]
+    if not placed:
+        return Verdict.CARRY_OUT
+    if order.kind is not ErasureKind.CARD_DATA:
+        return Verdict.NEVER
+    knew = order.decided_at is not None and order.decided_at >= max(placed)
+    return Verdict.CARRY_OUT if knew else Verdict.ASK_THE_DPO
 
 
 def _refusal(

@@ -1,4 +1,4 @@
-"""A site with one finished recording, and everything that orders, decides and carries out erasures."""
+"""A site with one finished recording, and everything that orders, decides and carries out erasures and holds."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,11 +8,13 @@ from typing import Any
 from recorder.domain.access import Person, Role
 from recorder.eraser import Eraser
 from recorder.erasing import Books
+from recorder.holding import HoldBooks
 from storage.audit import AuditEntry, AuditLog
 from storage.erasures import Erasures
+from storage.holds import Holds, new_hold_id
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
-from storage.types import RecordingRow
+from storage.types import Hold, HoldKind, RecordingRow
 from tests.helpers.storage_home import ID, Site, row
 
 SECONDS = 5
@@ -29,8 +31,9 @@ class ErasureSite(Site):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.now = ENDED + timedelta(minutes=1)
-        self.index = Index(sqlite_url(self.home / "index.sqlite"))
+        self.index = Index(sqlite_url(self.home / "index.sqlite"), now=lambda: self.now)
         self.erasures = Erasures(self.index.database)
+        self.holds = Holds(self.index.database)
         self.audit = AuditLog(self.home / "audit")
         self.path, finished = self.record(SECONDS)
         self.row = self.save(path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
@@ -38,9 +41,14 @@ class ErasureSite(Site):
             index=self.index, erasures=self.erasures, audit=self.audit, vault=self.vault, forgot_s=300.0,
             now=lambda: self.now,
         )  # fmt: skip
+        self.people = [OLIVE, MONA, LEA, DORA]
+        self.hold_books = HoldBooks(
+            index=self.index, holds=self.holds, audit=self.audit, vault=self.vault, people=lambda: self.people,
+            state=self.home / "state", now=lambda: self.now,
+        )  # fmt: skip
         self.eraser = Eraser(
-            vault=self.vault, keys=self.epochs, index=self.index, erasures=self.erasures, audit=self.audit,
-            lock=self.home / "state" / "erasing.lock", now=lambda: self.now,
+            vault=self.vault, keys=self.epochs, index=self.index, erasures=self.erasures, holds=self.holds,
+            audit=self.audit, lock=self.home / "state" / "erasing.lock", now=lambda: self.now,
         )  # fmt: skip
 
     def save(self, **changes: Any) -> RecordingRow:
@@ -54,6 +62,15 @@ class ErasureSite(Site):
         saved = replace(row_from_json({**fields, **changes}), peaks=(peaks, peaks))
         self.index.save(saved)
         return saved
+
+    def hold(self, kind: HoldKind = HoldKind.COMPLAINT, **changes: Any) -> Hold:
+        """Put a hold into the table, as it would be there after it was placed now."""
+        hold = Hold(
+            id=new_hold_id(), recording=ID, kind=kind, reason="complaint 12", case_reference="C-12", owner="lea",
+            placed_by="lea", placed_at=self.now, review_on=self.now.date() + timedelta(days=90),
+        )  # fmt: skip
+        self.holds.place(replace(hold, **changes))
+        return self.holds.get(hold.id)
 
     def entries(self, act: str) -> list[AuditEntry]:
         """Return the audit log's entries of an act, or of every act that begins like this."""

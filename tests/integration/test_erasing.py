@@ -22,6 +22,7 @@ from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID, head
 
 CARD, OTHER = ErasureKind.CARD_DATA, ErasureKind.OTHER
+OTHER_ID = RecordingId("20261124T093500Z-2001-eeeeee")
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_the_last_seconds_and_all_of_it(site: ErasureSite) -> None:
 
 
 def test_a_held_recording_loses_only_card_data_and_only_by_the_dpo(site: ErasureSite) -> None:
-    site.save(path=site.row.path, holds=["complaint"])
+    site.hold()
     with refused(403, "held"):
         order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
     order = forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
@@ -141,7 +142,7 @@ def test_a_held_recording_loses_only_card_data_and_only_by_the_dpo(site: Erasure
 def test_a_hold_that_came_after_the_order_stops_it(site: ErasureSite) -> None:
     order = order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
     decide_erasure(site.books, DORA, order.id, confirm=True)
-    site.save(path=site.row.path, holds=["complaint"])
+    site.hold()
     before = site.snapshot()
     (failed,) = site.eraser.carry_out_due()
     assert (failed.state, "held" in failed.problem) == (ErasureState.FAILED, True)
@@ -301,7 +302,7 @@ def test_what_others_changed_in_the_row_meanwhile_stays(site: ErasureSite, monke
 
     def get(recording: str) -> Any:
         if len(calls) == 2:  # between the look at the row and its saving
-            site.index.save(replace(real(ID), holds=("complaint",)))
+            site.index.save(replace(real(ID), related=(OTHER_ID,)))
         calls.append(recording)
         return real(recording)
 
@@ -309,7 +310,7 @@ def test_what_others_changed_in_the_row_meanwhile_stays(site: ErasureSite, monke
     site.eraser.carry_out_due()
     row = real(ID)
     assert len(calls) == 3
-    assert (row.holds, row.recorded_s) == (("complaint",), SECONDS - 1)
+    assert (row.related, row.recorded_s) == ((OTHER_ID,), SECONDS - 1)
 
 
 def test_never_in_two_processes_at_once(site: ErasureSite) -> None:

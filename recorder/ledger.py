@@ -1,0 +1,66 @@
+"""The audit log as acts of people write it: first written, then done; a refusal is an entry too."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from recorder.domain.access import Act, Actor, Person, Refused, may
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.errors import AuditUnavailableError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Writes down what people do.
+
+    Attributes:
+        audit: The audit log.
+        origin: Facts for every entry: from where the acts come.
+    """
+
+    audit: AuditLog
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    def note(self, act: str, actor: str, subject: str, details: Mapping[str, Any], *, text: str = "") -> None:
+        """Write down what is about to be done.
+
+        Raises:
+            ProblemError: 503: it cannot be written, so it must not be done.
+        """
+        try:
+            self.audit.append(
+                act=act, actor=actor, subject=subject, details={**details, **self.origin}, text=text or None
+            )
+        except AuditUnavailableError as error:
+            raise ProblemError(503, "The audit log cannot be written, so nothing was done.") from error
+
+    def refusal(self, actor: Actor, act: Act, subject: str, sentence: str) -> ProblemError:
+        """Write down a refusal and return it; it stands even when it cannot be written."""
+        try:
+            self.audit.append(
+                act="access.refused",
+                actor=actor.actor,
+                subject=subject,
+                details={"act": str(act), **self.origin},
+                text=sentence,
+            )
+        except AuditUnavailableError:
+            _log.warning("a refusal was not written to the audit log")
+        return ProblemError(403, sentence)
+
+    def require(self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below") -> Person:
+        """Return the person whose role allows an act.
+
+        Raises:
+            ProblemError: 403: it does not, or it is no person; that is written down.
+        """
+        decision = may(actor, act, reason=reason)
+        if isinstance(decision, Refused):
+            raise self.refusal(actor, act, subject, decision.reason)
+        if not isinstance(actor, Person):
+            raise self.refusal(actor, act, subject, "This takes a person with an account.")
+        return actor
