@@ -1,12 +1,13 @@
 """What is written down of a recorded call: its row in the index, and its line in the list of live calls. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from recorder.announcing import Announcer
 from recorder.domain.call import Call
 from recorder.domain.pausing import Final, PauseBook
 from recorder.domain.policy import Nomination, Service
+from recorder.domain.retention import DataClass, days_of
 from recorder.taping import Taping
 from recorder.works import Sounds, Works
 from sip.events import CallOffered
@@ -51,9 +52,15 @@ def row_of(call: WrittenCall) -> RecordingRow:
         notice=_proof(call),
         opted_out=call.book.final is Final.OPTED_OUT,
         card_payment=call.service.card_payment.value,
-        retention_due=started_at + call.works.config.retention.retention_duration,
+        retention_due=due_from(call, started_at),
         operator_key=call.works.operator_key(call.operator),
     )
+
+
+def due_from(call: WrittenCall, ended_at: datetime) -> datetime:
+    """Return when a recording that ended then is due, as things stand now; the sweep works it out anew."""
+    days = days_of(call.works.config.periods, DataClass.RECORDINGS, call.service.name)
+    return ended_at + timedelta(days=days)
 
 
 def listing_of(call: WrittenCall) -> dict[str, Any]:

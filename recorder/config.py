@@ -11,7 +11,7 @@ import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time
 from enum import Enum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from recorder.domain.policy import Extension, Service
+from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from sip.events import Address
 
@@ -95,18 +96,31 @@ class Storage:
 
     index_url: str | None = None
     private_keys: str | None = None
+    passphrase_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long recordings are kept."""
+    """How long each class of data is kept, and how the sweep goes about it; the defaults are the schedule's."""
 
-    retention_days: int = 90
+    retention_days: int = SCHEDULE[DataClass.RECORDINGS].days
+    unrecorded_days: int = SCHEDULE[DataClass.UNRECORDED].days
+    text_days: int = SCHEDULE[DataClass.TEXTS].days
+    decision_days: int = SCHEDULE[DataClass.DECISIONS].days
+    torn_days: int = SCHEDULE[DataClass.TORN].days
+    tombstone_days: int = SCHEDULE[DataClass.TOMBSTONES].days
+    most_share_a_day: float = 5.0
+    sweep_at: str = "03:00"
 
     @property
-    def retention_duration(self) -> timedelta:
-        """Return the period as a duration."""
-        return timedelta(days=self.retention_days)
+    def days(self) -> dict[str, int]:
+        """Return the days of every class by its key."""
+        return {line.key: getattr(self, line.key) for line in SCHEDULE.values()}
+
+    @property
+    def sweep_time(self) -> time:
+        """Return the time of day of the sweep."""
+        return time.fromisoformat(self.sweep_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +156,11 @@ class Config:
     console: Console = field(default_factory=Console)
     limits: Limits = field(default_factory=Limits)
     sha256: str = ""
+
+    @property
+    def periods(self) -> dict[str, int]:
+        """Return the retention periods that are asked for, services' own ones included."""
+        return periods(self.retention.days, {service.name: service.retention_days for service in self.service})
 
     def service_of(self, extension: Extension) -> Service:
         """Return the rules of an extension's service; reading made sure that it exists."""
@@ -284,6 +303,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_pause(config, reader)
     _check_names(config, reader)
     _check_network(config, reader)
+    _check_retention(config, reader)
 
 
 _OVER_ZERO = {
@@ -295,7 +315,7 @@ _OVER_ZERO = {
 _AT_LEAST = {
     "media": {"threads": 1},
     "pause": {"card_digits": 1},
-    "retention": {"retention_days": 1},
+    "retention": {line.key: 1 for line in SCHEDULE.values()},
     "limits": {"max_calls": 1},
     "route": {"strip": 0},
 }
@@ -317,6 +337,31 @@ def _check_ranges(config: Config, reader: _Reader) -> None:
 def _check_gathering(config: Config, reader: _Reader) -> None:
     if not 0 <= config.media.gather_ms <= 10:
         reader.fail(f"gather_ms is {config.media.gather_ms:g}: it must lie in [0, 10]", "media", "gather_ms")
+
+
+def _check_retention(config: Config, reader: _Reader) -> None:
+    retention = config.retention
+    for i, service in enumerate(config.service):
+        if service.retention_days is not None and service.retention_days < 1:
+            days = service.retention_days
+            reader.fail(f"retention_days is {days}: it must be at least 1", "service", "retention_days", i)
+    if not 0 < retention.most_share_a_day <= 100:
+        share = retention.most_share_a_day
+        reader.fail(f"most_share_a_day is {share:g}: it must lie in (0, 100]", "retention", "most_share_a_day")
+    longest = max(days for key, days in config.periods.items() if key != SCHEDULE[DataClass.TOMBSTONES].key)
+    if retention.tombstone_days < longest:
+        reader.fail(
+            f"tombstone_days is {retention.tombstone_days}: shorter than the longest period, {longest} days, "
+            "so that a backup could bring back what was deleted",
+            "retention",
+            "tombstone_days",
+        )
+    try:
+        is_time = len(retention.sweep_at) == len("hh:mm") and retention.sweep_time.tzinfo is None
+    except ValueError:
+        is_time = False
+    if not is_time:
+        reader.fail(f"sweep_at must be a time of day, hh:mm, not {retention.sweep_at!r}", "retention", "sweep_at")
 
 
 def _entries(config: Config, section: str) -> tuple[Any, ...]:

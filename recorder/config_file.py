@@ -21,6 +21,7 @@ class Answers:
     admin: str
     decided_by: str
     own_addresses: tuple[str, ...] = ()
+    passphrase_file: str | None = None
     card_payment: CardPayment = CardPayment.PAUSE
     notice_when: NoticeWhen = NoticeWhen.BEFORE_RING
     erase_on_opt_out: bool = False
@@ -106,9 +107,18 @@ card_window_s = 10.0            # ... within this time pause the recording
 [storage]
 index_url = "off"               # a database URL; off is SQLite in this folder
 private_keys = "off"            # folder of the private keys when they lie elsewhere; the daemon never opens them
+passphrase_file = {_quote(answers.passphrase_file or "off")}         # a file (0600) with the passphrase of the private keys, when they have one
 
 [retention]
-retention_days = 90             # by policy
+# How long each class of data is kept, in days. A shorter period holds when the DPO has confirmed it; a hold beats all.
+retention_days = 90             # recordings, from the end of the call; by policy. [[service]] may say otherwise
+unrecorded_days = 90            # rows of calls of which nothing was kept
+text_days = 730                 # free text of the audit log: reasons, searches
+decision_days = 730             # orders to erase and holds that are over, once their recording is gone
+torn_days = 730                 # torn ends of the audit log, moved aside after a power cut
+tombstone_days = 2192           # tombstones in the database (six years): no backup may be older
+most_share_a_day = 5.0          # percent: if more recordings are due in a day, the sweep stops and asks
+sweep_at = "03:00"              # time of day of the sweep, in the site's timezone
 
 [limits]
 max_calls = 1000                # more are answered 503; emergency calls never are
@@ -138,6 +148,7 @@ erase_on_opt_out = {str(answers.erase_on_opt_out).lower()}
 record_hold = true              # go on recording while a party is on hold
 mask_card_digits = false        # keep the caller's keyed digits from the officer's ear
 ring_s = 60.0
+retention_days = "off"          # days that its recordings are kept; off is as [retention] says
 
 """
 

@@ -24,14 +24,15 @@ from audio.types import (
 from audio.types import LegId as MediaLegId
 from recorder.acts import Act
 from recorder.announcing import Announcer
-from recorder.call_row import listing_of, row_of
+from recorder.call_row import due_from, listing_of, row_of
 from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
 from recorder.domain.outcome import Facts, settle
-from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, RefusedError
+from recorder.domain.pausing import Authority, Final, PauseBook
 from recorder.domain.policy import Nomination, Service, recording_id
 from recorder.gate_acts import GateActs
+from recorder.hold_rule import HoldRule
 from recorder.keypad import Keypad
 from recorder.live_call import LiveCall, Way
 from recorder.negotiation import offer_to_second
@@ -92,6 +93,7 @@ class RecordedCall(LiveCall):
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
         self.announcer = Announcer(self)
         self._silence = SilenceProbe(self)
+        self._hold_rule = HoldRule(self)
 
     # --- before the table: can this offer be served?
 
@@ -156,7 +158,7 @@ class RecordedCall(LiveCall):
         if side in self._asked:
             self._asked.discard(side)
             self._session_changed(side)
-        self._hold_by_rule()
+        self._hold_rule.look()
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
         """Go on as before (RFC 3261 section 14.1)."""
@@ -231,6 +233,16 @@ class RecordedCall(LiveCall):
     def pause_reasons(self) -> frozenset[str]:
         """Return what holds the pause, and is not about to be taken away."""
         return self._gate.lasting_reasons
+
+    @property
+    def is_taped(self) -> bool:
+        """Tell whether there is a recording to pause."""
+        return self.taping is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether one of the sides is on hold."""
+        return any(party.is_held for party in self.parties.values())
 
     def mask_lately(self, before_s: float, after_s: float) -> None:
         """Silence what was recorded around now."""
@@ -330,19 +342,7 @@ class RecordedCall(LiveCall):
         sends, receives = self.parties[side].direction
         if other_leg is not None and self.call.was_joined and other.direction != (receives, sends):
             self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives)))
-        self._hold_by_rule()
-
-    def _hold_by_rule(self) -> None:
-        if self.service.record_hold or self.taping is None:
-            return
-        is_held = any(party.is_held for party in self.parties.values())
-        try:
-            if is_held and HOLD not in self.book.reasons:
-                self.pause(HOLD, "rule:hold")
-            elif not is_held and HOLD in self.book.reasons:
-                self.resume(Authority.RULE, "rule:hold")
-        except RefusedError:
-            _log.debug("call %s: recording has ended, hold changes nothing", self.id)
+        self._hold_rule.look()
 
     def _try_answer(self, side: Side, body: Body | None) -> bool:
         try:
@@ -366,7 +366,9 @@ class RecordedCall(LiveCall):
         for party in self.parties.values():
             party.close()
         facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self._fault)
-        row = replace(self._row(), ended_at=utc_now(), codecs=(codecs[0], codecs[1]))
+        ended_at = utc_now()
+        due = due_from(self, ended_at)
+        row = replace(self._row(), ended_at=ended_at, retention_due=due, codecs=(codecs[0], codecs[1]))
         if self.taping is not None:
             self.taping.finish(facts, row, self._file)
             return

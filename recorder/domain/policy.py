@@ -42,6 +42,7 @@ class Service:
         record_hold: Go on recording while a party is on hold.
         mask_card_digits: Keep the caller's digits from the officer's ear.
         ring_s: Seconds an officer's phone rings before the call counts as not answered.
+        retention_days: Days that its recordings are kept; None is as ``[retention]`` says.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Service:
     record_hold: bool = True
     mask_card_digits: bool = False
     ring_s: float = 60.0
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert config.media.ports == (30000, 30099)
     assert config.service[0].notice_when is NoticeWhen.AFTER_ANSWER
     assert config.service_of(config.extensions["2002"]).card_payment is CardPayment.DISCARD
-    assert config.retention.retention_duration == timedelta(days=90)
+    assert config.periods["retention_days"] == 90
 
 
 def test_the_hash_is_the_files(tmp_path: Path) -> None:

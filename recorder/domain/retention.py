@@ -1,0 +1,332 @@
+"""How long each class of data is kept, when it falls due, and when a sweep must not go on. Pure.
+
+The schedule is data: `SCHEDULE`. A due date is worked out anew each time from the period in force, so that a longer
+period counts at once for all that still exists; a shorter one counts when the DPO has confirmed it (P11).
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+
+class DataClass(enum.StrEnum):
+    """What is kept."""
+
+    RECORDINGS = "recordings"
+    UNRECORDED = "unrecorded_calls"
+    TEXTS = "texts"
+    DECISIONS = "decisions"
+    TORN = "torn_files"
+    TOMBSTONES = "tombstones"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the schedule.
+
+    Attributes:
+        data: The class of data.
+        key: Of ``[retention]``; holds whole days.
+        days: Its default.
+        since: From which moment on it counts.
+        owner: The role that answers for it.
+        what: What belongs to it.
+        why: Why so long.
+    """
+
+    data: DataClass
+    key: str
+    days: int
+    since: str
+    owner: str
+    what: str
+    why: str
+
+
+SCHEDULE: Mapping[DataClass, Line] = MappingProxyType(
+    {
+        line.data: line
+        for line in (
+            Line(
+                data=DataClass.RECORDINGS,
+                key="retention_days",
+                days=90,
+                since="the end of the call",
+                owner="dpo",
+                what="recordings: container, sealed key and row; by service",
+                why="the council's policy (P3)",
+            ),
+            Line(
+                data=DataClass.UNRECORDED,
+                key="unrecorded_days",
+                days=90,
+                since="the end of the call",
+                owner="dpo",
+                what="rows of calls of which nothing was kept: blocked, no conversation, failed",
+                why="who called whom is personal data too; no longer than a recording",
+            ),
+            Line(
+                data=DataClass.TEXTS,
+                key="text_days",
+                days=730,
+                since="the entry",
+                owner="dpo",
+                what="free text of the audit log: reasons, searches; that of a hold not before the hold is over",
+                why="long enough to look into misuse; the entry itself, without its text, stays",
+            ),
+            Line(
+                data=DataClass.DECISIONS,
+                key="decision_days",
+                days=730,
+                since="the decision, and not before its recording is gone",
+                owner="dpo",
+                what="orders to erase and holds that are over",
+                why="questions about a deleted recording come late",
+            ),
+            Line(
+                data=DataClass.TORN,
+                key="torn_days",
+                days=730,
+                since="the repair",
+                owner="ict",
+                what="torn ends of the audit log, moved aside after a power cut",
+                why="as long as the texts: it may hold part of an entry",
+            ),
+            Line(
+                data=DataClass.TOMBSTONES,
+                key="tombstone_days",
+                days=2192,
+                since="the deletion",
+                owner="dpo",
+                what="tombstones in the database; the audit log keeps them",
+                why="six years, the time within which claims are made; no backup may be older",
+            ),
+        )
+    }
+)
+"""The retention schedule. Beside it: a wrong PIN is counted for 15 minutes, a session ends by its own rule."""
+
+_SERVICE = "service/"
+
+Periods = Mapping[str, int]
+"""Days by key of ``[retention]``, and by ``service/NAME`` for the recordings of a service."""
+
+
+def periods(days: Mapping[str, int], services: Mapping[str, int | None]) -> dict[str, int]:
+    """Return the periods that a configuration asks for.
+
+    Args:
+        days: By key of ``[retention]``.
+        services: Days by service; None is as ``retention_days`` says.
+    """
+    default = days[SCHEDULE[DataClass.RECORDINGS].key]
+    return {**days, **{_SERVICE + name: default if own is None else own for name, own in services.items()}}
+
+
+def days_of(found: Periods, data: DataClass, service: str = "") -> int:
+    """Return the days that data of a class, and of a service, is kept."""
+    key = SCHEDULE[data].key
+    if data is DataClass.RECORDINGS:
+        return found.get(_SERVICE + service, found[key])
+    return found[key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortening:
+    """A period that the configuration makes shorter than the one in force."""
+
+    key: str
+    days: int
+    in_force: int
+
+    @property
+    def sentence(self) -> str:
+        """Return it for people."""
+        return f"{self.name} is {self.days} days, {self.in_force} are in force"
+
+    @property
+    def name(self) -> str:
+        """Return the key as the configuration has it."""
+        return f"retention_days of service {self.key[len(_SERVICE) :]!r}" if _is_service(self.key) else self.key
+
+
+def put_into_force(
+    wanted: Periods, in_force: Periods | None, *, is_confirmed: bool
+) -> tuple[dict[str, int], list[Shortening]]:
+    """Decide which periods hold now.
+
+    A longer period holds at once. A shorter one holds when the DPO has confirmed it; until then the longer one goes on
+    holding. A service that is not configured any more keeps the period that it had; one that is new is measured by
+    ``retention_days``.
+
+    Args:
+        wanted: As configured.
+        in_force: As they were until now; None on the first day, when what is configured holds.
+        is_confirmed: The DPO has confirmed what is shorter.
+
+    Returns:
+        The periods that hold, and which of those configured are shorter than what held before.
+    """
+    if in_force is None:
+        return dict(wanted), []
+    default = in_force[SCHEDULE[DataClass.RECORDINGS].key]
+    before = {key: in_force.get(key, default if _is_service(key) else days) for key, days in wanted.items()}
+    shorter = [
+        Shortening(key=key, days=days, in_force=before[key]) for key, days in wanted.items() if days < before[key]
+    ]
+    kept = {one.key: one.in_force for one in shorter} if not is_confirmed else {}
+    return {**in_force, **wanted, **kept}, shorter
+
+
+def _is_service(key: str) -> bool:
+    return key.startswith(_SERVICE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A call that may be due.
+
+    Attributes:
+        ended_at: When it ended, aware.
+        service: Whose rules hold.
+        is_recorded: Something of it was kept.
+        is_held: A hold stands, or is in its days of grace.
+        is_in_progress: It is being recorded, or waits to be recovered.
+    """
+
+    ended_at: datetime
+    service: str
+    is_recorded: bool
+    is_held: bool = False
+    is_in_progress: bool = False
+
+    @property
+    def data(self) -> DataClass:
+        """Return which class it belongs to."""
+        return DataClass.RECORDINGS if self.is_recorded else DataClass.UNRECORDED
+
+
+class Verdict(enum.StrEnum):
+    """What a sweep does with a call."""
+
+    DELETE = "delete"
+    NOT_DUE = "not_due"
+    HELD = "held"
+    IN_PROGRESS = "in_progress"
+
+
+def due_at(candidate: Candidate, found: Periods) -> datetime:
+    """Return when a call is due, holds apart."""
+    return candidate.ended_at + timedelta(days=days_of(found, candidate.data, candidate.service))
+
+
+def verdict(candidate: Candidate, found: Periods, now: datetime) -> Verdict:
+    """Decide what becomes of a call: a hold beats everything."""
+    if candidate.is_held:
+        return Verdict.HELD
+    if candidate.is_in_progress:
+        return Verdict.IN_PROGRESS
+    return Verdict.DELETE if due_at(candidate, found) <= now else Verdict.NOT_DUE
+
+
+def earliest_start(found: Periods, now: datetime) -> datetime:
+    """Return the moment after which no call that is due by ``now`` can have begun."""
+    keys = {SCHEDULE[data].key for data in (DataClass.RECORDINGS, DataClass.UNRECORDED)}
+    return now - timedelta(days=min(days for key, days in found.items() if key in keys or _is_service(key)))
+
+
+CLOCK_BACK = timedelta(hours=1)
+"""A clock may be so far behind what it has shown before: more than it is ever stepped."""
+CLOCK_AHEAD = timedelta(days=7)
+"""After a longer silence nobody can tell a long holiday from a clock that has jumped."""
+MANY = 50
+"""So many recordings may go in a day however small the vault is."""
+NATURAL_DAYS = 3
+"""So many days' recordings may go in a day: after a weekend without a sweep."""
+
+
+class Stop(enum.StrEnum):
+    """Why a sweep does not delete anything until somebody has looked."""
+
+    CLOCK = "clock"
+    SHARE = "share"
+    RECONCILE = "reconcile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A sweep must not go on; the sentence says why and what to do."""
+
+    why: Stop
+    sentence: str
+
+
+def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> Stopped | None:
+    """Return why a clock cannot be believed, or None.
+
+    Args:
+        now: What it says, aware.
+        seen: Moments that lie in the past for certain: of the last sweep, the newest call, the newest audit entry.
+    """
+    newest = max((moment for moment in seen if moment is not None), default=None)
+    if newest is None or now >= newest - CLOCK_BACK:
+        return None
+    return Stopped(
+        why=Stop.CLOCK,
+        sentence=f"the clock says {now:%Y-%m-%d %H:%M} UTC, but this recorder has seen {newest:%Y-%m-%d %H:%M} "
+        "already: set the clock right (it may have been wrong then)",
+    )
+
+
+def share_stop(
+    *, due: int, gone_today: int, kept: int, most_share: float, shortest_days: int, silence: timedelta | None
+) -> Stopped | None:
+    """Return why so many recordings must not go without somebody's word, or None.
+
+    Args:
+        due: Recordings that would go now.
+        gone_today: Recordings that went in the 24 hours before.
+        kept: Recordings in the vault now.
+        most_share: Percent of the vault that may go in a day.
+        shortest_days: The shortest period in force: its natural share of some days may go whatever ``most_share`` is.
+        silence: Since the last sweep; None if there was none.
+    """
+    before = kept + gone_today
+    if not due or not before:
+        return None
+    share = 100.0 * (due + gone_today) / before
+    most = max(most_share, 100.0 * NATURAL_DAYS / shortest_days)
+    is_silent = silence is not None and silence > CLOCK_AHEAD
+    if share <= most or (due + gone_today <= MANY and not is_silent):
+        return None
+    reason = f"nothing was swept for {silence.days} days, or the clock has jumped; " if silence and is_silent else ""
+    return Stopped(
+        why=Stop.SHARE,
+        sentence=f"{reason}{due} of {kept} recordings are due at once, and {gone_today} went in the last 24 hours: "
+        f"more than {most:.3g} % of them. Look at `recorder retention --dry-run`; "
+        "`recorder retention --confirm-share --as NAME` deletes them",
+    )
+
+
+def next_sweep(now: datetime, last: datetime | None, *, at: time, zone: ZoneInfo, jitter: timedelta) -> datetime:
+    """Return when to sweep next: each day at a time of the site's own clock, and soon where a day was left out.
+
+    Args:
+        now: Aware.
+        last: The last sweep that ended well.
+        at: Time of day in ``zone``.
+        zone: The site's.
+        jitter: Added, so that not every recorder of a council does so at once.
+    """
+    if last is None or now - last > timedelta(hours=25) + jitter:
+        return now + timedelta(minutes=5) + jitter / 4
+    earliest = max(now, last + timedelta(hours=12)) if last <= now else now
+    today = datetime.combine(now.astimezone(zone).date(), at, tzinfo=zone)
+    return next(m for days in range(-1, 4) if (m := today + timedelta(days=days) + jitter) > earliest)
+
+
+OVERDUE = timedelta(days=3)
+"""After so long without a sweep that ended well somebody has to look."""
