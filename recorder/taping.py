@@ -153,7 +153,7 @@ class Taping:
         if reason == HOLD and is_first:
             # Nobody decided that something must not be kept: what was said before the hold stays.
             return self._shut(0.0, SegmentKind.HOLD, by)
-        if is_first or was_held_only:
+        if is_first or (was_held_only and reason != HOLD):
             return self._shut(self._pause.erase_s, SegmentKind.PAUSED, by)
         self._segments.add_reason(reason)
         self._refresh()

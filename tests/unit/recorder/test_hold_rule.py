@@ -1,0 +1,149 @@
+"""A hold that is not recorded: its pause and its end, with acts and a slow disk in between."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from recorder.acts import Act
+from recorder.domain.call import State
+from recorder.domain.pausing import AGENT, HOLD, Authority, Final, PauseBook
+from recorder.gate_acts import GateActs
+from recorder.hold_rule import AGAIN_S, HoldRule
+
+RESUMED, STUCK = frozenset[str](), frozenset({HOLD})
+
+
+class Disk:
+    """Stores what it is told, when it is told."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Future[None]] = []
+
+    def put(self, _call: str, **_state: Any) -> Future[None]:
+        self.waiting.append(Future())
+        return self.waiting[-1]
+
+    def turn(self, error: OSError | None = None) -> None:
+        """Store the oldest that waits, or refuse it."""
+        first = self.waiting.pop(0)
+        first.set_exception(error) if error else first.set_result(None)
+
+    def settle(self) -> None:
+        """Store everything, what follows from it too; fails if that never ends."""
+        for _ in range(20):
+            if not self.waiting:
+                return
+            self.turn()
+        raise AssertionError("it goes on for ever")
+
+
+class Clock:
+    """Runs what is submitted at once, what comes later when it is told."""
+
+    def __init__(self) -> None:
+        self.later: list[tuple[float, Callable[[], None]]] = []
+
+    def submit(self, fn: Callable[..., None], *args: Any) -> None:
+        fn(*args)
+
+    def call_later(self, seconds: float, fn: Callable[..., None], *args: Any) -> SimpleNamespace:
+        self.later.append((seconds, lambda: fn(*args)))
+        return SimpleNamespace(cancel=lambda: None)
+
+
+class HeldCall:
+    """A call that can be held and paused; its gate acts are the real ones, its tape is not there."""
+
+    id = "20261124T093000Z-2001-0a1b2c"
+    is_taped = True
+
+    def __init__(self) -> None:
+        self.disk, self.clock = Disk(), Clock()
+        settings = SimpleNamespace(reminder_s=None, max_s=600.0, forgot_s=300.0)
+        self.works = cast(Any, SimpleNamespace(
+            config=SimpleNamespace(pause=settings), pauses=self.disk, scheduler=self.clock, publish=lambda _: None,
+        ))  # fmt: skip
+        self.call = cast(Any, SimpleNamespace(state=State.JOINED))
+        self.service = cast(Any, SimpleNamespace(record_hold=False, card_payment=None))
+        self.book, self.taping, self.is_held = PauseBook(), None, False
+        self.reopened: list[None] = []
+        self.gate = GateActs(cast(Any, self), lambda: self.reopened.append(None))
+        self.rule = HoldRule(self)
+
+    def as_json(self) -> dict[str, Any]:
+        return {}
+
+    def pause(self, reason: str, by: str) -> Act:
+        return self.gate.pause(reason, by)
+
+    def resume(self, authority: Authority, by: str) -> Act:
+        return self.gate.resume(authority, by)
+
+    def hold(self, *, is_held: bool) -> None:
+        self.is_held = is_held
+        self.rule.look()
+
+
+@pytest.fixture
+def held() -> HeldCall:
+    call = HeldCall()
+    call.hold(is_held=True)
+    call.disk.settle()
+    assert call.book.reasons == {HOLD}
+    return call
+
+
+def test_the_end_of_a_hold_resumes(held: HeldCall) -> None:
+    held.hold(is_held=False)
+    assert held.book.reasons == {HOLD}, "not before it is stored"
+    held.disk.settle()
+    assert held.book.reasons == RESUMED
+
+
+def test_an_end_that_a_pause_overtook_is_not_forgotten(held: HeldCall) -> None:
+    held.hold(is_held=False)
+    held.pause(AGENT, "olive")
+    held.disk.settle()
+    assert held.book.reasons == {AGENT}, "else the hold would keep the call from being recorded to its end"
+
+
+def test_a_hold_that_comes_back_overtakes_its_end(held: HeldCall) -> None:
+    held.hold(is_held=False)
+    held.hold(is_held=True)
+    held.disk.settle()
+    assert held.book.reasons == STUCK
+    assert not held.reopened, "not for a moment"
+    held.hold(is_held=False)
+    held.disk.settle()
+    assert held.book.reasons == RESUMED
+
+
+def test_an_end_that_cannot_be_stored_is_tried_again_and_not_at_once(held: HeldCall) -> None:
+    held.hold(is_held=False)
+    held.disk.turn(OSError(28, "disk full"))
+    assert held.book.reasons == STUCK
+    assert not held.disk.waiting
+    ((seconds, again),) = held.clock.later
+    assert seconds == AGAIN_S
+    again()
+    held.disk.settle()
+    assert held.book.reasons == RESUMED
+
+
+@pytest.mark.parametrize("final", Final)
+def test_what_has_ended_for_good_stays_so(held: HeldCall, final: Final) -> None:
+    held.book.end(final)
+    held.hold(is_held=False)
+    held.hold(is_held=True)
+    assert not held.disk.waiting
+
+
+def test_after_the_end_of_the_call_nothing_is_done(held: HeldCall) -> None:
+    held.hold(is_held=False)
+    held.call.state = State.ENDED
+    held.disk.settle()
+    assert held.book.reasons == STUCK
+    assert not held.clock.later
