@@ -18,7 +18,7 @@ from recorder import config
 from recorder.opening import open_index, open_reader
 from storage.export import Format, export
 from storage.keys import EpochKeys
-from storage.reader import RecordingReader, epoch_of, open_recording
+from storage.reader import RecordingReader, open_recording
 from storage.types import Search
 from tests.helpers.recorder_home import wave_channels
 from tests.leak.judge import Leak, owed_samples
@@ -140,7 +140,7 @@ def prove(scene: Scene, audio: bytes) -> dict[str, bool]:
     ]
     proven = {}
     for form in Format:
-        reader = open_recording(path, home.root, epochs.load_private(epoch_of(path)))
+        reader = open_recording(path, home.root, epochs)
         found, _ = _exported(reader, form, finder, templates[:4], len(audio) / 8000)
         proven[form.value] = len(found) >= (1 if form is Format.G711 else 4)
     return proven

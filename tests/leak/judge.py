@@ -194,7 +194,7 @@ def _owed(ring: Ring) -> tuple[float, float]:
 
 def _captured_s(voice: Voice, frame: Frame, sample: int) -> float:
     """Return when a sample of a frame was spoken: a packet holds what precedes its sending."""
-    return voice.base_s() + (frame.tick - frame.length + sample) / TICKS
+    return _end_s(voice.base_s(), frame, sample)
 
 
 def _overlap(voice: Voice, frame: Frame, from_s: float, to_s: float) -> float:
@@ -299,28 +299,40 @@ def owed_samples(ring: Ring, number: int, index: int, length: int) -> int:
 
 
 def _measure_edges(ring: Ring, voice: Voice, pieces: list[Piece], verdict: Verdict) -> None:
-    """Note how far what was kept last and first lies from where the pause begins and ends."""
-    if ring.closed is None or ring.trigger is None or ring.plan.moment == "early":
+    """Note how far what was kept last and first lies from where the pause begins and ends.
+
+    When something was spoken is told by the least delayed packet so far, which is all that a receiver can go by; what
+    was not said there, or was lost on the way, moves the edge it stands at.
+    """
+    if ring.closed is None or ring.trigger is None or ring.plan.moment == "early" or ring.is_cut:
         return
-    spoken = [(_captured_s(voice, p.frame, p.start), _captured_s(voice, p.frame, p.start + p.length)) for p in pieces]
-    before = [end for _, end in spoken if end <= ring.closed.done_s]
-    if before and ring.plan.moment not in ("step_before",):
+    arrived = [frame for frame in voice.frames if not frame.is_lost]
+    if ring.plan.moment != "step_before":
         begin_s, end_s = ring.closed.asked_s - ring.trigger.erase_s, ring.closed.done_s - ring.trigger.erase_s
-        said_s = max(
-            (_captured_s(voice, f, f.length) for f in voice.frames if _captured_s(voice, f, 0) < end_s), default=0.0
-        )
-        verdict.edges.append(
-            ("before" + _manner(ring).replace(NEW_CLOCK, ""), _distance(max(before), min(begin_s, said_s), end_s))
-        )
+        base_s = voice.base_s(ring.closed.done_s)
+        before = [
+            end for end in (_end_s(base_s, p.frame, p.start + p.length) for p in pieces) if end <= ring.closed.done_s
+        ]
+        said_s = max((_end_s(base_s, f, f.length) for f in arrived if _end_s(base_s, f, 0) < end_s), default=0.0)
+        if before:
+            manner = _manner(ring).replace(NEW_CLOCK, "")
+            verdict.edges.append((f"before{manner}", _distance(max(before), min(begin_s, said_s), end_s)))
     if ring.opened is None:
         return
-    after = [start for start, _ in spoken if start >= ring.opened.asked_s - EDGE_S]
+    base_s, ends_s = voice.base_s(ring.opened.done_s), ring.opened.done_s
+    after = [
+        start for start in (_end_s(base_s, p.frame, p.start) for p in pieces) if start >= ring.opened.asked_s - EDGE_S
+    ]
     if after:
-        kind = "after" + _manner(ring)
-        ends_s = ring.opened.done_s
-        due = (_captured_s(voice, f, 0) for f in voice.frames if f.band in (Band.ORDINARY, Band.FRINGE))
+        due = (_end_s(base_s, f, 0) for f in arrived if f.band in (Band.ORDINARY, Band.FRINGE))
         said_s = min((at_s for at_s in due if at_s >= ends_s - EDGE_S), default=ends_s)
+        kind = f"after{_manner(ring)}"
         verdict.edges.append((kind, _distance(min(after), ring.opened.asked_s, max(ends_s, said_s))))
+
+
+def _end_s(base_s: float, frame: Frame, sample: int) -> float:
+    """Return when a frame's samples before one had been spoken, by a voice whose tick 0 was sent at ``base_s``."""
+    return base_s + (frame.tick - frame.length + sample) / TICKS
 
 
 def _manner(ring: Ring) -> str:

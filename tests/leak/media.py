@@ -57,6 +57,7 @@ class Frame:
         due_s: When it was to be sent, monotonic seconds.
         sent_s: When it was.
         payload: Its bytes.
+        is_lost: It was not sent, or was kept back.
     """
 
     tick: int
@@ -66,6 +67,7 @@ class Frame:
     due_s: float
     sent_s: float
     payload: bytes
+    is_lost: bool = False
 
 
 class Distortion:
@@ -148,9 +150,10 @@ class Voice:
         """Tell whether keys are still being pressed."""
         return bool(self._keys) or self._key is not None
 
-    def base_s(self) -> float:
-        """Return when tick 0 would have been sent by the least delayed frame."""
-        return min(frame.sent_s - frame.tick / TICKS for frame in self.frames)
+    def base_s(self, until_s: float = float("inf")) -> float:
+        """Return when tick 0 would have been sent by the least delayed of the frames that were sent by a moment."""
+        known = (frame.sent_s - frame.tick / TICKS for frame in self.frames if frame.sent_s <= until_s)
+        return min(known, default=self.frames[0].sent_s - self.frames[0].tick / TICKS)
 
     # --- from a distortion, on the studio's thread
 
@@ -195,8 +198,8 @@ class Voice:
         elif payload is None:
             source = self._plain if band is Band.ORDINARY else self._fringe
             payload = source[tick : tick + length]
-        self._send(self.law, tick, payload, band)
-        self.frames.append(Frame(tick, length, band, index, due_s, time.monotonic(), payload))
+        is_sent = self._send(self.law, tick, payload, band)
+        self.frames.append(Frame(tick, length, band, index, due_s, time.monotonic(), payload, not is_sent))
 
     def _send_tone(self, key: "_Key", due_s: float) -> None:
         held = self._tick - key.tick
@@ -227,15 +230,17 @@ class Voice:
         payload = struct.pack("!BBH", _KEYS.index(key.key), (0x80 if is_end else 0) | 10, duration)
         self._send(EVENT_PT, key.tick, payload, Band.GAP)
 
-    def _send(self, payload_type: int, tick: int, payload: bytes, band: Band) -> None:
+    def _send(self, payload_type: int, tick: int, payload: bytes, band: Band) -> bool:
         timestamp = (self._shift + tick) % (1 << 32)
         head = struct.pack("!BBHII", 0x80, payload_type, self._sequence, timestamp, self._ssrc)
         self._sequence = (self._sequence + 1) % 65536
-        for delay_s, data in self.distortion.spread(band, head + payload):
+        parts = list(self.distortion.spread(band, head + payload))
+        for delay_s, data in parts:
             if delay_s > 0:
                 self._studio.later(delay_s, self, data)
             else:
                 self.transmit(data)
+        return bool(parts)
 
     def transmit(self, data: bytes) -> None:
         """Send bytes as they are."""
