@@ -22,6 +22,8 @@ from storage.types import RecordingId, RecordingRow, Search
 
 __all__ = ["Index", "normalise_number", "row_from_json", "row_to_json", "sqlite_url"]
 
+COUNTED = 1000
+"""Matches that a page counts: more than that nobody leafs through, and counting millions takes seconds."""
 _Place = tuple[int, str]
 """Of a row in the order of a search: when it started, and its id."""
 _PAGE = 1000

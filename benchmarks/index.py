@@ -1,0 +1,268 @@
+"""How long does a search take with so many calls in the index, and how fast are rows deleted?
+
+Metric: milliseconds of a page as the console asks for it - its rows and how many there are - p50 p95 max over varied
+searches, none asked twice; rows deleted a second; memory of this process before and after.
+Command: ``python -m benchmarks.index --rows 5000000 [--engine sqlite|postgresql|both] [--json]``; needs about 3 kB of
+disk for a row, and for PostgreSQL Debian's package (a server of its own is started).
+"""
+
+import argparse
+import json
+import random
+import resource
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from benchmarks.index_rows import DAYS, FIRST, LINES, OFFICERS, PEAKS_BYTES, columns, extension, line, made, operator
+from benchmarks.machine import this_commit, this_machine
+from benchmarks.postgres import PostgresServer
+from storage import tables
+from storage.database import POSTGRESQL, SQLITE, Database, sqlite_url
+from storage.index import COUNTED, Index
+from storage.types import Outcome, Search
+
+PAGE = 50
+QUERIES = 400
+REMOVED, AT_ONCE = 100_000, 1000
+LIMIT_MS = 50.0
+_SERVER = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "1GB",
+           "maintenance_work_mem": "1GB", "max_wal_size": "8GB"}  # fmt: skip
+
+
+def searches(kind: str, rows: int, dice: random.Random) -> Search:
+    """Return a search of a kind, another one each time."""
+    officer = operator(int(OFFICERS * dice.random() ** 1.5))
+    start = FIRST + timedelta(days=DAYS * dice.random() * 0.98)
+    end = start + timedelta(days=dice.choice((1, 7, 30, 365)), seconds=dice.randrange(86_400))
+    call = made(dice.randrange(rows), rows)
+    number = dice.choice((call.caller, call.called))
+    match kind:
+        case "range_and_operator":
+            return Search(started_from=start, started_to=end, operator=officer, limit=PAGE)
+        case "number":
+            return Search(number=number, limit=PAGE)
+        case "busy_number":
+            return Search(number=line(dice.randrange(LINES)), started_to=end, limit=PAGE)
+        case "first_page":
+            return Search(started_to=end, limit=PAGE)
+        case "range":
+            return Search(started_from=start, started_to=end, limit=PAGE)
+        case "operator_and_outcome":
+            return Search(operator=officer, outcome=dice.choice(list(Outcome)), started_to=end, limit=PAGE)
+        case "outcome":
+            return Search(outcome=dice.choice(list(Outcome)), started_to=end, limit=PAGE)
+        case "extension":
+            return Search(extension=extension(dice.randrange(OFFICERS)), started_from=start, limit=PAGE)
+        case "busy_number_and_operator":
+            return Search(number=line(dice.randrange(LINES)), operator=officer, started_to=end, limit=PAGE)
+        case _:
+            return Search(started_to=end, limit=PAGE, offset=PAGE * dice.randrange(COUNTED // PAGE))
+
+
+KINDS = (
+    "range_and_operator", "number", "first_page", "range", "operator_and_outcome", "outcome", "extension",
+    "busy_number", "busy_number_and_operator", "later_page",
+)  # fmt: skip
+
+
+def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
+    """Make the tables and fill them, the indices last."""
+    database = Database(url)
+    with database.begin() as connection:
+        for index in tables.recordings.indexes:
+            index.drop(connection)
+    database.close()
+    names = [column.name for column in tables.recordings.columns]
+    if database.dialect == SQLITE:
+        _fill_sqlite(database.name, names, _told(columns(rows), rows, say))
+    else:
+        _fill_postgresql(url, names, _told(columns(rows), rows, say))
+    for index in sorted(tables.recordings.indexes, key=lambda index: str(index.name)):
+        say(f"index {index.name}")
+        with database.begin() as connection:
+            index.create(connection)
+    say("statistics")
+    database.look_over()
+    database.close()
+    if database.dialect == POSTGRESQL:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE) recordings")
+
+
+def _fill_sqlite(name: str, names: list[str], values: Iterator[tuple[Any, ...]]) -> None:
+    connection = sqlite3.connect(name, isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA cache_size = -500000")
+    connection.execute("BEGIN")
+    marks = ", ".join("?" * len(names))
+    connection.executemany(f"INSERT INTO recordings ({', '.join(names)}) VALUES ({marks})", values)  # noqa: S608
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def _fill_postgresql(url: str, names: list[str], values: Iterator[tuple[Any, ...]]) -> None:
+    statement = f"COPY recordings ({', '.join(names)}) FROM STDIN".encode()
+    with psycopg.connect(url) as connection, connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in values:
+            copy.write_row(row)
+
+
+def _told(values: Iterator[tuple[Any, ...]], rows: int, say: Callable[[str], None]) -> Iterator[tuple[Any, ...]]:
+    began, told = time.monotonic(), 0.0
+    for number, value in enumerate(values, 1):
+        yield value
+        if number % 1000 == 0 and (now := time.monotonic()) > told + 1:
+            told = now
+            left_s = (now - began) / number * (rows - number)
+            say(f"{number:,} of {rows:,} rows, {left_s:.0f} s to go")
+
+
+def measure_searches(index: Index, rows: int, queries: int) -> dict[str, Any]:
+    """Time every kind of search."""
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        dice = random.Random(f"{kind} {rows}")
+        pages: list[int] = []
+        times_ms = [_timed(_page, index, searches(kind, rows, dice), pages) for _ in range(queries)]
+        found[kind] = {**_quantiles(times_ms), "rows_of_a_page": round(sum(pages) / len(pages), 1)}
+    dice = random.Random(f"id {rows}")
+    asked = [made(dice.randrange(rows), rows).id for _ in range(queries)]
+    found["id"] = _quantiles([_timed(index.get, id_) for id_ in asked])
+    found["id_without_its_last_two"] = _quantiles([_timed(index.get, id_[:-2]) for id_ in asked])
+    return found
+
+
+def measure_removal(index: Index, rows: int) -> dict[str, Any]:
+    """Delete the oldest rows, in steps of one transaction each."""
+    doomed = [made(number, rows).id for number in range(min(REMOVED, rows // 2))]
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    steps_ms = [_timed(index.remove_many, doomed[at : at + AT_ONCE]) for at in range(0, len(doomed), AT_ONCE)]
+    took_s = time.perf_counter() - began
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
+    return {
+        "rows": len(doomed), "rows_in_a_transaction": AT_ONCE, "rows_per_second": round(len(doomed) / took_s),
+        "transaction_ms": _quantiles(steps_ms), "memory_grown_kb": grown_kb,
+    }  # fmt: skip
+
+
+def _page(index: Index, search: Search, pages: list[int]) -> None:
+    pages.append(len(index.find(search)))
+    index.count(search, at_most=COUNTED + 1)
+
+
+def _timed(work: Callable[..., object], *arguments: object) -> float:
+    before = time.perf_counter_ns()
+    work(*arguments)
+    return (time.perf_counter_ns() - before) / 1e6
+
+
+def _quantiles(times_ms: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(times_ms)
+    p50, p95 = (ordered[-(-len(ordered) * percent // 100) - 1] for percent in (50, 95))
+    return {"p50_ms": round(p50, 2), "p95_ms": round(p95, 2), "max_ms": round(ordered[-1], 2)}
+
+
+@contextmanager
+def empty(engine: str, folder: Path) -> Iterator[str]:
+    """Give the URL of an empty database, removed at the end."""
+    if engine == SQLITE:
+        yield sqlite_url(folder / "index.sqlite")
+        return
+    server = PostgresServer(folder=folder, **_SERVER)
+    try:
+        yield server.new_database()
+    finally:
+        server.close()
+
+
+def run(engine: str, folder: Path, rows: int, queries: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Fill a database of an engine and measure it."""
+    with empty(engine, folder) as url:
+        began = time.monotonic()
+        fill(url, rows, lambda what: say(f"{engine}: {what}"))
+        filled_s = round(time.monotonic() - began, 1)
+        index = Index(url)
+        try:
+            size, version = _size(index.database)
+            say(f"{engine}: searches")
+            found = measure_searches(index, rows, queries)
+            say(f"{engine}: removal")
+            removal = measure_removal(index, rows)
+        finally:
+            index.close()
+        return {"version": version, "bytes": size, "filled_s": filled_s, "searches": found, "removal": removal}
+
+
+def _size(database: Database) -> tuple[int, str]:
+    with database.connect() as connection:
+        if database.dialect == SQLITE:
+            return Path(database.name).stat().st_size, sqlite3.sqlite_version
+        version = str(connection.execute(sa.text("SHOW server_version")).scalar_one()).partition(" ")[0]
+        return int(connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one()), version
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 done, 1 no room on the disk, 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.index", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=100_000, help="calls in the index")
+    parser.add_argument("--queries", type=int, default=QUERIES, help="searches of each kind")
+    parser.add_argument("--engine", choices=(SQLITE, POSTGRESQL, "both"), default="both")
+    parser.add_argument("--folder", type=Path, help="where there is room; default the folder for temporary files")
+    parser.add_argument("--json", action="store_true", help="one document on standard output")
+    options = parser.parse_args(arguments)
+    if options.rows < 1000 or options.queries < 1:
+        parser.error("rows must be at least 1000, queries at least 1")
+    engines = (SQLITE, POSTGRESQL) if options.engine == "both" else (options.engine,)
+    is_shown = sys.stderr.isatty()
+    document: dict[str, Any] = {
+        "rows": options.rows, "queries": options.queries, "page": PAGE, "counted_up_to": COUNTED, "days": DAYS,
+        "officers": OFFICERS, "peaks_bytes": 2 * PEAKS_BYTES, "server": _SERVER, "commit": this_commit(),
+        "machine": asdict(this_machine()), "engines": {},
+    }  # fmt: skip
+    for engine in engines:
+        folder = Path(tempfile.mkdtemp(prefix="recorder-index-", dir=options.folder))
+        try:
+            if shutil.disk_usage(folder).free < 4000 * options.rows:
+                print(f"{folder} has no room for {options.rows} rows; name another one by --folder", file=sys.stderr)
+                return 1
+            document["engines"][engine] = run(
+                engine, folder, options.rows, options.queries,
+                lambda what: print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True) if is_shown else None,
+            )  # fmt: skip
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    if is_shown:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    if options.json:
+        print(json.dumps(document, indent=2))
+    else:
+        _print_table(document)
+    return 0
+
+
+def _print_table(document: dict[str, Any]) -> None:
+    for engine, found in document["engines"].items():
+        print(f"{engine} {found['version']}: {document['rows']:,} rows, {found['bytes'] / 1e9:.1f} GB")
+        for kind, times in found["searches"].items():
+            end = f" p95 above {LIMIT_MS:.0f}" if times["p95_ms"] > LIMIT_MS else ""
+            said = ", ".join(f"{name.removesuffix('_ms')} {times[name]:.2f}" for name in ("p50_ms", "p95_ms", "max_ms"))
+            print(f"  {kind:26} {said} ms{end}")
+        print(f"  deleted {found['removal']['rows_per_second']:,} rows a second")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

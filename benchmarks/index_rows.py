@@ -1,0 +1,139 @@
+"""Made-up calls of a council, for `benchmarks.index`: the same for the same number, and spread as real ones are.
+
+2,000 officers, some busy and some not; residents of whom a few call often; 20 lines that most calls come in on.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from storage.rows import normalise_number, row_to_json
+from storage.tables import microseconds
+from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Segment, SegmentKind
+
+OFFICERS, LINES = 2000, 20
+PEAKS_BYTES = 200
+"""Per channel: 20 s. Real ones are some thousand bytes; no search reads them."""
+DAYS = 730
+FIRST = datetime(2024, 11, 25, tzinfo=UTC)
+_OUTCOMES = [*["recorded"] * 176, *["partial"] * 10, *["no_conversation"] * 10, *["blocked"] * 3, "failed"]
+_MARK = "\x00"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """One call, as the columns that it is searched by."""
+
+    id: RecordingId
+    started_at: datetime
+    operator: str
+    extension: str
+    caller: str
+    called: str
+    outcome: Outcome
+
+
+def operator(number: int) -> str:
+    """Return an officer's name."""
+    return f"Officer {number:04d}"
+
+
+def extension(number: int) -> str:
+    """Return an officer's extension."""
+    return str(2000 + number)
+
+
+def line(number: int) -> str:
+    """Return the number that a service is called on."""
+    return f"020 7946 {number:04d}"
+
+
+def made(number: int, rows: int) -> Made:
+    """Return the call of a number in [0, rows)."""
+    dice = random.Random(number)
+    officer = int(OFFICERS * dice.random() ** 1.5)
+    resident = f"0{1100000000 + int(rows / 3 * dice.random() ** 2):010d}"
+    way = dice.random()
+    caller, called = (
+        (resident, line(dice.randrange(LINES)))
+        if way < 0.7
+        else (extension(officer), resident)
+        if way < 0.95
+        else (extension(dice.randrange(OFFICERS)), extension(officer))
+    )
+    started_at = FIRST + timedelta(microseconds=number * (DAYS * 86_400_000_000 // rows))
+    return Made(
+        id=RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-{extension(officer)}-{number & 0xFFFFFF:06x}"),
+        started_at=started_at,
+        operator=operator(officer),
+        extension=extension(officer),
+        caller=caller,
+        called=called,
+        outcome=Outcome(dice.choice(_OUTCOMES)),
+    )
+
+
+def columns(rows: int, *, start: int = 0) -> Iterator[tuple[Any, ...]]:
+    """Yield what the table holds of each call, in the order of its columns.
+
+    Most of the document is the same for all calls, and made once: `storage.rows` would take the longest of it all.
+    """
+    parts = _template()
+    peaks = bytes(i % 251 for i in range(PEAKS_BYTES))
+    for number in range(start, rows):
+        call = made(number, rows)
+        started_us = microseconds(call.started_at)
+        due_us = started_us + 90 * 86_400_000_000
+        values = {
+            "id": call.id,
+            "started_at": call.started_at.isoformat().replace("+00:00", "Z"),
+            "operator": call.operator,
+            "extension": call.extension,
+            "caller": call.caller,
+            "called": call.called,
+            "outcome": str(call.outcome),
+        }
+        document = "".join(values.get(part, part) for part in parts)
+        yield (
+            call.id, started_us, call.operator, call.extension, call.caller, call.called,
+            normalise_number(call.caller), normalise_number(call.called), str(call.outcome),
+            due_us, document, peaks, peaks,
+        )  # fmt: skip
+
+
+def _template() -> list[str]:
+    """Return a document in parts; a part that is a name stands for the call's own value."""
+    at = FIRST + timedelta(hours=1)
+    row = RecordingRow(
+        id=RecordingId(f"{_MARK}id{_MARK}"),
+        started_at=at,
+        ended_at=at + timedelta(seconds=240),
+        direction="inbound",
+        extension=f"{_MARK}extension{_MARK}",
+        operator=f"{_MARK}operator{_MARK}",
+        service="housing",
+        caller=f"{_MARK}caller{_MARK}",
+        called=f"{_MARK}called{_MARK}",
+        outcome=Outcome.RECORDED,
+        reason="ended",
+        duration_s=240.0,
+        recorded_s=180.0,
+        paused_s=60.0,
+        codecs=("PCMA", "PCMA"),
+        notice=NoticeProof(id="first/1", sha256="ab" * 32, started_at=at, ended_at=at, complete=True, proof="heard"),
+        segments=(
+            Segment(start_s=0.0, end_s=120.0, kind=SegmentKind.RECORDING),
+            Segment(start_s=120.0, end_s=180.0, kind=SegmentKind.PAUSED, reason="agent", by="Officer"),
+            Segment(start_s=180.0, end_s=240.0, kind=SegmentKind.RECORDING),
+        ),
+        path="2026/11/25/72e3035e0bcaed93/20261125T034732Z-2001-2a8b58.rec",
+        bytes=3_000_000,
+        sha256="cd" * 32,
+        retention_due=at + timedelta(days=90),
+        operator_key="72e3035e0bcaed93",
+    )
+    fields = row_to_json(row) | {name: f"{_MARK}{name}{_MARK}" for name in ("started_at", "outcome")}
+    return json.dumps(fields).replace(json.dumps(_MARK)[1:-1], _MARK).split(_MARK)

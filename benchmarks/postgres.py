@@ -1,0 +1,151 @@
+"""A PostgreSQL server of our own: in a temporary folder, on a free port, ended by its process id.
+
+Needs Debian's `postgresql` (or another one in PATH), no running service and no account. The server refuses to run as
+root, so that then it runs as the user `postgres`, or as `nobody`.
+"""
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+PASSWORD = "pässword/with@signs"  # noqa: S105 - of a server that lives for one session
+QUOTED = "p%C3%A4ssword%2Fwith%40signs"
+"""As it stands in a URL."""
+START_S = 30.0
+
+
+class PostgresServer:
+    """One cluster, running.
+
+    Args:
+        folder: Where its folder is made; by default where temporary files are.
+        settings: Of postgresql.conf, in place of ours, which give up durability for speed.
+    """
+
+    def __init__(self, *, folder: Path | None = None, **settings: str) -> None:
+        self._programs = _programs()
+        self._user = _user()
+        self.folder = Path(tempfile.mkdtemp(prefix="recorder-postgres-", dir=folder))
+        self.port = _free_port()
+        self._settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._names = itertools.count(1)
+        if self._user is not None:
+            if folder is not None:
+                folder.chmod(0o755)  # that user has to get there
+            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+        try:
+            self._make_cluster()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make_cluster(self) -> None:
+        password = self.folder / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        done = self._run(
+            "initdb", "-D", str(self.folder / "data"), "-U", "recorder", "--auth=scram-sha-256", f"--pwfile={password}",
+            "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
+        )  # fmt: skip
+        assert done.returncode == 0, f"initdb failed: {done.stderr.decode()}"
+
+    def _run(self, program: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+        command = [str(self._programs / program), *words]
+        return subprocess.run(command, capture_output=True, check=False, cwd=self.folder, **self._as_user())  # type: ignore[call-overload,no-any-return]
+
+    def _as_user(self) -> dict[str, object]:
+        if self._user is None:
+            return {}
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+
+    @property
+    def pid(self) -> int:
+        """The server's first process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What it wrote to its log."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; after `stop` on the same port, with the same data."""
+        words = [f"-c{name}={value}" for name, value in self._settings.items()]
+        words += ["-clisten_addresses=127.0.0.1", f"-cport={self.port}", f"-cunix_socket_directories={self.folder}"]
+        # Were we killed, nobody else would end it.
+        command = ["setpriv", "--pdeathsig", "QUIT", str(self._programs / "postgres"), "-D", str(self.folder / "data")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # type: ignore[call-overload]
+                [*command, *words], stdout=log, stderr=log, cwd=self.folder, **self._as_user()
+            )
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                psycopg.connect(self._address("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError as error:
+                assert self._process.poll() is None, f"PostgreSQL ended: {self.log[-2000:]}"
+                assert time.monotonic() < deadline, f"PostgreSQL does not answer: {error}"
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server: SIGINT breaks connections off, SIGQUIT is a crash. Idempotent."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(START_S)
+
+    def close(self) -> None:
+        """End the server and remove everything."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder)
+
+    def new_database(self) -> str:
+        """Make an empty database; returns its URL."""
+        name = f"recorder_{next(self._names)}"
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.url(name)
+
+    def url(self, name: str, *, password: str = QUOTED, user: str = "recorder") -> str:
+        """Return the URL of a database of this server, whether there is one or not."""
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{name}"
+
+    def _address(self, name: str) -> str:
+        return f"host=127.0.0.1 port={self.port} dbname={name} user=recorder password='{PASSWORD}'"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    in_path = shutil.which("postgres")
+    assert found or in_path, "PostgreSQL is missing: `apt-get install postgresql` (it need not run)"
+    return found[-1].parent if found else Path(str(in_path)).resolve().parent
+
+
+def _user() -> pwd.struct_passwd | None:
+    """Return who the server runs as; None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise AssertionError("PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody`")
