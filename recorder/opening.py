@@ -9,12 +9,13 @@ from pathlib import Path
 
 from recorder.config import Config
 from recorder.home import Home
+from recorder.keyring import epoch_keys
 from recorder.left_behind import amended, is_discarded
 from recorder.pauses import REGISTER, read_states, write_states
 from storage.errors import DamagedError, ExportError, NotFoundError
 from storage.index import Index, sqlite_url
-from storage.keys import EpochKeys, NodeKeys
-from storage.reader import RecordingReader, epoch_of, open_recording
+from storage.keys import NodeKeys
+from storage.reader import RecordingReader, open_recording
 from storage.rows import row_from_json
 from storage.types import Outcome, RecordingId, RecordingRow
 from storage.vault import Recovered, Vault, bare_row, destroy, read_row, recover
@@ -48,8 +49,16 @@ def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Inde
     return Index(config.storage.index_url or sqlite_url(home.index), is_deferred=is_deferred)
 
 
-def open_reader(home: Home, config: Config, row: RecordingRow) -> RecordingReader:
-    """Open a recording's container with the private key of its month.
+def open_reader(
+    home: Home, config: Config, row: RecordingRow, *, passphrase_file: Path | None = None
+) -> RecordingReader:
+    """Open a recording's container with the private key of its epoch.
+
+    Args:
+        home: The recorder's home.
+        config: Its configuration.
+        row: The recording.
+        passphrase_file: Of the private keys, instead of the one that is configured.
 
     Raises:
         StorageError: Nothing was kept, or the key or the file is missing or damaged.
@@ -57,9 +66,7 @@ def open_reader(home: Home, config: Config, row: RecordingRow) -> RecordingReade
     if row.path is None:
         raise ExportError(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
     path = Vault(home.root, NodeKeys.load(home.root)).locate(row.path)
-    private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
-    keys = EpochKeys(home.root / "keys" / "epochs", private)
-    return open_recording(path, home.root, keys.load_private(epoch_of(path)))
+    return open_recording(path, home.root, epoch_keys(home, config, passphrase_file))
 
 
 LATELY = timedelta(days=2)

@@ -4,7 +4,7 @@ Steps, each durable before the next: the new key (``.next``), the new container 
 new key replaces the old one - from here on nothing opens the old container - and the new container the old one. Killed
 anywhere, the next run clears up what was not finished, or finishes it. One run at a time for a recording.
 
-The new key is sealed to the epoch of the old one: a recording must not live longer because something of it was erased.
+The new key is sealed to the epoch of the old one: a recording must not live longer because part of it was erased.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ from storage import crypto
 from storage.durable import AppendFile, remove, sync_folder
 from storage.errors import DamagedError, WriteFailedError
 from storage.format import ContainerScan, Footer, FrameType, Prologue, RunningHash, Status, frame_header
-from storage.keys import EpochKeys, EpochPrivateKey, EpochPublicKey, destroy_key
-from storage.reader import RecordingReader, epoch_of, open_recording
+from storage.keys import EpochKeys, EpochPublicKey, destroy_key
+from storage.reader import RecordingReader, open_recording
 from storage.recording import FrameWriter, encode_json
 from storage.rows import row_to_json
 from storage.runs import TICKS_PER_S
@@ -62,7 +62,7 @@ def preview(
         DamagedError, KeyProblemError: The recording cannot be opened.
     """
     path = _path(vault, row)
-    reader = open_recording(path, vault.home, keys.load_private(epoch_of(path)))
+    reader = open_recording(path, vault.home, keys)
     cuts = _survey(reader, spans)
     ticks = [0, 0]
     for block in reader.blocks():
@@ -122,15 +122,16 @@ def clear_up(vault: Vault, keys: EpochKeys, path: Path) -> None:
         DamagedError, KeyProblemError: The recording or its private key cannot be opened; nothing was changed.
         OSError: As the system says.
     """
-    fresh, month = fresh_path(path), epoch_of(path)
-    next_key = vault.sealed.next_path(RecordingId(path.stem), month)
+    fresh = fresh_path(path)
     if fresh.exists():
-        if _is_current(vault, keys, fresh, month):
+        if _is_current(vault, keys, fresh):
             _take_place(fresh, path)
             return
         remove(fresh)
-    if next_key.exists():
-        destroy_key(next_key)
+    for epoch in vault.sealed.epochs():
+        next_key = vault.sealed.next_path(RecordingId(path.stem), epoch)
+        if next_key.exists():
+            destroy_key(next_key)
 
 
 def fresh_path(path: Path) -> Path:
@@ -138,9 +139,9 @@ def fresh_path(path: Path) -> Path:
     return path.with_suffix(".erasing")
 
 
-def _is_current(vault: Vault, keys: EpochKeys, fresh: Path, month: str) -> bool:
+def _is_current(vault: Vault, keys: EpochKeys, fresh: Path) -> bool:
     """Tell whether the key that is in force is that of the new container: then there is no way back."""
-    key = vault.sealed.unseal(RecordingId(fresh.stem), keys.load_private(month))
+    key = vault.sealed.open(RecordingId(fresh.stem), keys)
     try:
         RecordingReader(fresh, key)
     except DamagedError:
@@ -192,29 +193,28 @@ class _Rewriting:
         self._vault = vault
         self._row = row
         self._path = path
-        self._epoch: EpochPrivateKey = keys.load_private(epoch_of(path))
-        self._old = open_recording(path, vault.home, self._epoch)
+        self._epoch = keys.load_private(vault.sealed.locate(row.id)).public_key
+        self._old = open_recording(path, vault.home, keys)
 
     def run(self, spans: Sequence[Span], speech: Callable[[bytes], float], progress: Progress) -> RecordingRow:
         cuts = _survey(self._old, spans)
         row = _row_without(self._row, spans, cuts, speech)
         key, fresh = crypto.new_key(), fresh_path(self._path)
-        public = EpochPublicKey(month=self._epoch.month, public=self._epoch.public)
         try:
-            self._vault.sealed.seal_next(row.id, key, public)
+            self._vault.sealed.seal_next(row.id, key, self._epoch)
             size, digest = self._write(fresh, key, row=row, spans=spans, cuts=cuts, progress=progress)
             self._prove(fresh, key, cuts)
         except BaseException:
             self._give_up(fresh)
             raise
-        self._vault.sealed.take_next(row.id, self._epoch.month)
+        self._vault.sealed.take_next(row.id, self._epoch.name)
         _take_place(fresh, self._path)
         return replace(row, bytes=size, sha256=digest.hex())
 
     def _give_up(self, fresh: Path) -> None:
         with suppress(OSError):
             remove(fresh)
-            destroy_key(self._vault.sealed.next_path(self._row.id, self._epoch.month))
+            destroy_key(self._vault.sealed.next_path(self._row.id, self._epoch.name))
 
     def _write(
         self, fresh: Path, key: bytes, *, row: RecordingRow, spans: Sequence[Span], cuts: Cuts, progress: Progress
@@ -250,7 +250,7 @@ class _Rewriting:
 class _Copy:
     """The new container in the making."""
 
-    def __init__(self, vault: Vault, file: AppendFile, epoch: EpochPrivateKey, key: bytes, row: RecordingRow) -> None:
+    def __init__(self, vault: Vault, file: AppendFile, epoch: EpochPublicKey, key: bytes, row: RecordingRow) -> None:
         self._sealer = crypto.StreamSealer(key)
         self._frames = FrameWriter(file, row.id, vault.node, RunningHash())
         self._fields = row_to_json(replace(row, path=None, bytes=None, sha256=None), with_peaks=True)

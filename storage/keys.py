@@ -1,58 +1,43 @@
-"""Keys: the node's own, the months' (epochs), and each recording's sealed one.
+"""The node's keys, and each recording's sealed one. The months' pairs are in `storage.epochs`.
 
 The node holds ``keys/node`` and reads ``keys/epochs``; only the key holder has the private folder. Nothing here
 ever overwrites a key: a second writer of the same name gets what is there.
 """
 
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from nacl.exceptions import CryptoError
-from nacl.pwhash import argon2id
-from nacl.secret import SecretBox
-from nacl.utils import random as random_bytes
 
 from storage import crypto
 from storage.durable import SavedFile, make_folder, remove, sync_folder
+from storage.epochs import (
+    EpochKeys,
+    EpochPrivateKey,
+    EpochPublicKey,
+    current_public,
+    epoch_order,
+    is_epoch,
+    month_of,
+    read_public,
+)
 from storage.errors import KeyProblemError
+from storage.format import is_recording_id
+from storage.key_files import create_once, read_secret
 from storage.types import RecordingId
 
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+__all__ = [
+    "EpochKeys",
+    "EpochPrivateKey",
+    "EpochPublicKey",
+    "NodeKeys",
+    "SealedKeys",
+    "current_public",
+    "destroy_key",
+    "month_of",
+    "read_public",
+]
+
 _SEALED_MAGIC = b"CCKEY\r\n\x01"
-
-
-def month_of(moment: datetime) -> str:
-    """Return ``YYYY-MM`` of an aware moment, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m")
-
-
-def _months_from(moment: datetime, count: int) -> list[str]:
-    first = moment.astimezone(UTC)
-    months = [first.year * 12 + first.month - 1 + step for step in range(count)]
-    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in months]
-
-
-def _read_private(path: Path) -> bytes:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise KeyProblemError(f"{path} can be read by others: its mode must be 0600")
-        return path.read_bytes()
-    except OSError as error:
-        raise KeyProblemError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _create_once(path: Path, content: bytes, mode: int = 0o600) -> bool:
-    make_folder(path.parent)
-    try:
-        SavedFile(path, mode=mode).create(content)
-    except FileExistsError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +52,7 @@ class NodeKeys:
     def create(cls, home: Path) -> "NodeKeys":
         """Write ``keys/node/sign.key`` and ``index.key`` under home where they are missing, and load them."""
         for name in ("sign.key", "index.key"):
-            _create_once(home / "keys" / "node" / name, crypto.new_key().hex().encode() + b"\n")
+            create_once(home / "keys" / "node" / name, crypto.new_key().hex().encode() + b"\n")
         return cls.load(home)
 
     @classmethod
@@ -84,7 +69,7 @@ class NodeKeys:
     @staticmethod
     def _read(path: Path) -> bytes:
         try:
-            key = bytes.fromhex(_read_private(path).decode("ascii"))
+            key = bytes.fromhex(read_secret(path).decode("ascii"))
         except ValueError as error:
             raise KeyProblemError(f"{path} does not hold a key") from error
         if len(key) != crypto.KEY_BYTES:
@@ -97,195 +82,10 @@ class NodeKeys:
         return crypto.fingerprint(self.sign_public).hex()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochPublicKey:
-    """The public key of a month. ``is_fallback``: the month asked for has none, this is the newest there is."""
-
-    month: str
-    public: bytes
-    is_fallback: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochPrivateKey:
-    """The private key of a month: opens every recording's key of it."""
-
-    month: str
-    public: bytes
-    private: bytes = field(repr=False)
-
-
-def _decode(path: Path, content: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(content)
-        if fields["version"] != 1:
-            raise KeyProblemError(f"{path} has version {fields['version']}, this program reads 1")
-        bytes.fromhex(fields["public"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise KeyProblemError(f"{path} does not hold an epoch key") from error
-    return dict(fields)
-
-
-def read_public(folder: Path, month: str) -> EpochPublicKey:
-    """Read ``<month>.pub`` from the epochs' folder.
-
-    Raises:
-        KeyProblemError: It is missing or malformed.
-    """
-    path = folder / f"{month}.pub"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise KeyProblemError(f"{path} cannot be read: {error.strerror}") from error
-    public = bytes.fromhex(_decode(path, content)["public"])
-    if len(public) != crypto.KEY_BYTES:
-        raise KeyProblemError(f"{path} holds {len(public)} bytes, expected {crypto.KEY_BYTES}")
-    return EpochPublicKey(month=month, public=public)
-
-
-def current_public(folder: Path, now: datetime) -> EpochPublicKey:
-    """Return the key of now's month, or the newest there is, flagged.
-
-    The newest and not an older one, because the private key of an old epoch may have been destroyed already.
-
-    Raises:
-        KeyProblemError: There is no epoch at all, or the one chosen cannot be read.
-    """
-    month = month_of(now)
-    if (folder / f"{month}.pub").exists():
-        return read_public(folder, month)
-    months = sorted(path.stem for path in folder.glob("*.pub") if _MONTH.fullmatch(path.stem))
-    if not months:
-        raise KeyProblemError(f"there is no epoch key in {folder}: the key holder has to create one")
-    newest = read_public(folder, months[-1])
-    return EpochPublicKey(month=newest.month, public=newest.public, is_fallback=True)
-
-
-class EpochKeys:
-    """The key holder's side: makes epochs and opens their private keys.
-
-    Args:
-        public_folder: ``keys/epochs`` of the node's home.
-        private_folder: Where private keys live, mode 0700; may be on another machine's disk.
-        passphrase: If given, new private keys are sealed with it (argon2id, then secretbox), and it opens them.
-    """
-
-    def __init__(self, public_folder: Path, private_folder: Path, *, passphrase: bytes | None = None) -> None:
-        self._public = public_folder
-        self._private = private_folder
-        self._passphrase = passphrase
-
-    def create_epoch(self, month: str) -> EpochPublicKey:
-        """Make the pair of a month ``YYYY-MM`` where it is missing; the private key is durable first.
-
-        A pair of which only the private half was written is completed; nothing is ever overwritten.
-
-        Raises:
-            ValueError: Not a month.
-            KeyProblemError: A public key is there without its private half, or the halves differ.
-        """
-        if not _MONTH.fullmatch(month):
-            raise ValueError(f"{month!r} is not a month of the form YYYY-MM")
-        path = self._private / f"{month}.key"
-        if not path.exists():
-            if (self._public / f"{month}.pub").exists():
-                raise KeyProblemError(f"epoch {month} has a public key, but {path} is missing")
-            _create_once(path, self._encode_private(month))
-        public = bytes.fromhex(_decode(path, _read_private(path))["public"])
-        content = json.dumps({"version": 1, "epoch": month, "public": public.hex()}).encode() + b"\n"
-        _create_once(self._public / f"{month}.pub", content, 0o600)
-        stored = read_public(self._public, month)
-        if stored.public != public:
-            raise KeyProblemError(f"the two halves of epoch {month} do not belong together")
-        return stored
-
-    def ensure_epochs(self, now: datetime, *, months_ahead: int = 2) -> list[str]:
-        """Make the epochs of now's month and the following ones; returns the months that are new."""
-        months = _months_from(now, months_ahead + 1)
-        missing = [month for month in months if not (self._public / f"{month}.pub").exists()]
-        for month in missing:
-            self.create_epoch(month)
-        return missing
-
-    def months(self) -> list[str]:
-        """Return the months whose private key is here, oldest first."""
-        return sorted(path.stem for path in self._private.glob("*.key") if _MONTH.fullmatch(path.stem))
-
-    def load_private(self, month: str) -> EpochPrivateKey:
-        """Open the private key of a month.
-
-        Raises:
-            KeyProblemError: Missing, readable by others, malformed, or the passphrase is missing or wrong.
-        """
-        path = self._private / f"{month}.key"
-        fields = _decode(path, _read_private(path))
-        public = bytes.fromhex(fields["public"])
-        try:
-            secret = bytes.fromhex(fields["secret"])
-            private = self._open_secret(path, secret, fields["kdf"]) if fields["kdf"] else secret
-        except (KeyError, ValueError, TypeError) as error:
-            raise KeyProblemError(f"{path} does not hold an epoch key") from error
-        if len(private) != crypto.KEY_BYTES or crypto.public_of(private) != public:
-            raise KeyProblemError(f"{path} holds a private key that is not that of its public key")
-        return EpochPrivateKey(month=month, public=public, private=private)
-
-    def _encode_private(self, month: str) -> bytes:
-        private = crypto.new_key()
-        secret, kdf = private, None
-        if self._passphrase is not None:
-            kdf = {
-                "name": "argon2id",
-                "salt": random_bytes(argon2id.SALTBYTES).hex(),
-                "ops": argon2id.OPSLIMIT_MODERATE,
-                "memory_bytes": argon2id.MEMLIMIT_MODERATE,
-            }
-            secret = bytes(SecretBox(_stretch(self._passphrase, kdf)).encrypt(private))
-        fields = {
-            "version": 1,
-            "epoch": month,
-            "public": crypto.public_of(private).hex(),
-            "kdf": kdf,
-            "secret": secret.hex(),
-        }
-        return json.dumps(fields).encode() + b"\n"
-
-    def _open_secret(self, path: Path, secret: bytes, kdf: Mapping[str, Any]) -> bytes:
-        if self._passphrase is None:
-            raise KeyProblemError(f"{path} needs its passphrase")
-        try:
-            return SecretBox(_stretch(self._passphrase, kdf)).decrypt(secret)
-        except CryptoError as error:
-            raise KeyProblemError(f"the passphrase does not open {path}") from error
-
-
-def _stretch(passphrase: bytes, kdf: Mapping[str, Any]) -> bytes:
-    key: bytes = argon2id.kdf(
-        SecretBox.KEY_SIZE,
-        passphrase,
-        bytes.fromhex(kdf["salt"]),
-        opslimit=kdf["ops"],
-        memlimit=kdf["memory_bytes"],
-    )
-    return key
-
-
 def destroy_key(path: Path) -> None:
     """Remove a sealed key for good; durable, a missing one is fine."""
     _remove_twins(path)
     remove(path)
-
-
-def unlink_key(path: Path) -> bool:
-    """Remove a sealed key, durable only after a `sync_folder` of its folder; tells whether there was one.
-
-    For many at once: what counts is that the folder is synced before anybody is told that they are gone.
-    """
-    _remove_twins(path)
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _remove_twins(path: Path) -> None:
@@ -301,23 +101,70 @@ def _remove_twins(path: Path) -> None:
 
 
 class SealedKeys:
-    """The sealed keys of recordings: ``keys/sealed/<YYYY-MM>/<id>.key`` under a home."""
+    """The sealed keys of recordings: ``keys/sealed/<epoch>/<id>.key`` under a home.
+
+    A recording's key lies in the epoch of its month, until it is sealed again to a later one. Where it lies in two,
+    because sealing it again was killed or a backup was restored, the one of the newest epoch counts.
+    """
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "keys" / "sealed"
 
-    def path(self, recording: RecordingId, month: str) -> Path:
-        """Return where the sealed key of a recording lies."""
-        return self._folder / month / f"{recording}.key"
+    def path(self, recording: RecordingId, epoch: str) -> Path:
+        """Return where the sealed key of a recording lies, if it is sealed to that epoch."""
+        return self._folder / epoch / f"{recording}.key"
 
-    def seal(self, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> Path:
-        """Seal a recording's key to its epoch, durable when this returns.
+    def epochs(self) -> list[str]:
+        """Return the epochs that ever had a sealed key here, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        names = [path.name for path in self._folder.iterdir() if path.is_dir()]
+        return sorted(filter(is_epoch, names), key=epoch_order)
+
+    def each(self, epoch: str) -> Iterator[RecordingId]:
+        """Yield the recordings whose key is sealed to an epoch, in no order; one that is about to be counts."""
+        for path in (self._folder / epoch).glob("*"):
+            if path.suffix in (".key", ".next") and is_recording_id(path.stem):
+                yield RecordingId(path.stem)
+
+    def find_all(self, recording: RecordingId) -> list[str]:
+        """Return the epochs that a recording's key is sealed to, the one that counts first."""
+        return [epoch for epoch in reversed(self.epochs()) if self.path(recording, epoch).exists()]
+
+    def find(self, recording: RecordingId) -> str | None:
+        """Return the epoch that a recording's key is sealed to, or None when the key was destroyed."""
+        return next(iter(self.find_all(recording)), None)
+
+    def locate(self, recording: RecordingId) -> str:
+        """Return the epoch that a recording's key is sealed to.
 
         Raises:
-            FileExistsError: The recording has a key already.
+            KeyProblemError: There is no key: it was destroyed with the recording, perhaps.
+        """
+        epoch = self.find(recording)
+        if epoch is None:
+            raise KeyProblemError(f"the key of recording {recording} is gone: nothing opens it any more")
+        return epoch
+
+    def destroy(self, recording: RecordingId) -> None:
+        """Destroy every sealed key of a recording, in every epoch; durable, a missing one is fine.
+
+        Raises:
+            OSError: The system refused; call again.
+        """
+        for epoch in self.epochs():
+            for path in (self.next_path(recording, epoch), self.path(recording, epoch)):
+                if path.exists():
+                    destroy_key(path)
+
+    def seal(self, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> Path:
+        """Seal a recording's key to an epoch, durable when this returns.
+
+        Raises:
+            FileExistsError: The recording has a key of that epoch already.
             OSError: It could not be written.
         """
-        return self._seal(self.path(recording, epoch.month), recording, key, epoch)
+        return self._seal(self.path(recording, epoch.name), recording, key, epoch)
 
     def _seal(self, path: Path, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> Path:
         make_folder(path.parent)
@@ -329,9 +176,9 @@ class SealedKeys:
         SavedFile(path).create(_SEALED_MAGIC + crypto.fingerprint(epoch.public) + sealed)
         return path
 
-    def next_path(self, recording: RecordingId, month: str) -> Path:
+    def next_path(self, recording: RecordingId, epoch: str) -> Path:
         """Return where the key lies that is about to take the place of a recording's."""
-        return self._folder / month / f"{recording}.next"
+        return self._folder / epoch / f"{recording}.next"
 
     def seal_next(self, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> None:
         """Seal a key that is to take the place of a recording's, durable when this returns; the old one stays.
@@ -340,13 +187,13 @@ class SealedKeys:
             FileExistsError: There is one already.
             OSError: It could not be written.
         """
-        self._seal(self.next_path(recording, epoch.month), recording, key, epoch)
+        self._seal(self.next_path(recording, epoch.name), recording, key, epoch)
 
-    def take_next(self, recording: RecordingId, month: str) -> None:
+    def take_next(self, recording: RecordingId, epoch: str) -> None:
         """Put the next key in the place of a recording's, which is destroyed by it; durable, in one step."""
-        path = self.path(recording, month)
+        path = self.path(recording, epoch)
         _remove_twins(path)
-        self.next_path(recording, month).replace(path)
+        self.next_path(recording, epoch).replace(path)
         sync_folder(path.parent)
 
     def unseal(self, recording: RecordingId, epoch: EpochPrivateKey) -> bytes:
@@ -355,12 +202,20 @@ class SealedKeys:
         Raises:
             KeyProblemError: Missing (destroyed with the recording, perhaps), of another epoch or recording, changed.
         """
-        path = self.path(recording, epoch.month)
-        content = _read_private(path)
+        path = self.path(recording, epoch.name)
+        content = read_secret(path)
         head, sealed = content[: len(_SEALED_MAGIC) + 32], content[len(_SEALED_MAGIC) + 32 :]
         if head != _SEALED_MAGIC + crypto.fingerprint(epoch.public):
-            raise KeyProblemError(f"{path} is not sealed to this key of epoch {epoch.month}")
+            raise KeyProblemError(f"{path} is not sealed to this key of epoch {epoch.name}")
         plain = crypto.open_sealed(sealed, epoch.public, epoch.private)
         if plain[crypto.KEY_BYTES :] != recording.encode("ascii"):
             raise KeyProblemError(f"{path} holds the key of another recording")
         return plain[: crypto.KEY_BYTES]
+
+    def open(self, recording: RecordingId, keys: EpochKeys) -> bytes:
+        """Open a recording's key, whichever epoch it is sealed to.
+
+        Raises:
+            KeyProblemError: The key is gone, or the private key of its epoch is not here or does not open it.
+        """
+        return self.unseal(recording, keys.load_private(self.locate(recording)))

@@ -8,7 +8,7 @@ from typing import Any
 from storage import crypto
 from storage.errors import DamagedError
 from storage.format import ContainerScan, Footer, Frame, FrameType, Status
-from storage.keys import EpochPrivateKey, SealedKeys
+from storage.keys import EpochKeys, SealedKeys
 from storage.types import RecordingId
 
 _STREAM = (FrameType.HEAD, FrameType.AUDIO, FrameType.MARK, FrameType.END)
@@ -77,26 +77,26 @@ class RecordingReader:
         return next((json.loads(plain) for kind, plain in self.frames() if kind is FrameType.END), None)
 
 
-def open_recording(path: Path, home: Path, private: EpochPrivateKey) -> RecordingReader:
-    """Open a finished container with the private key of its epoch; `verify` it first.
+def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
+    """Open a finished container with the private key of the epoch that its key is sealed to; `verify` it first.
 
     Args:
         path: The ``.rec`` file.
         home: The recorder's home that holds its sealed key.
-        private: Private key of the month that `epoch_of` names.
+        keys: The private keys.
 
     Raises:
-        KeyProblemError: The sealed key is gone (deleted recording) or does not open.
+        KeyProblemError: The sealed key is gone (deleted recording), the private key is not here, or does not open it.
         DamagedError: The container is not what was written.
     """
     with path.open("rb") as file:
         prologue = ContainerScan(file).prologue
-    key = SealedKeys(home).unseal(RecordingId(prologue.id), private)
+    key = SealedKeys(home).open(RecordingId(prologue.id), keys)
     return RecordingReader(path, key)
 
 
 def epoch_of(path: Path) -> str:
-    """Return the month ``YYYY-MM`` whose private key opens a container.
+    """Return the month ``YYYY-MM`` that a recording's key was first sealed to; `SealedKeys.find` knows where it is now.
 
     Raises:
         DamagedError: Not a container, or its prologue is damaged.

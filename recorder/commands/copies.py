@@ -12,6 +12,7 @@ from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
+    PassphraseOption,
     PasswordOption,
     ReasonOption,
     fail,
@@ -41,6 +42,7 @@ def export(
     format_: Annotated[Format, typer.Option("--format", help="g711 is exact; the others are decoded.")] = Format.WAV,
     name: AsOption = None,
     password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
     reason: ReasonOption = "",
     home: HomeOption = Path(),
     json: JsonOption = False,
@@ -54,7 +56,7 @@ def export(
     permission = permit(
         place, Act.EXPORT, person, reason=reason, subject=row.id, operator=row.operator, details=details
     )
-    copy = _copy(place, config, row, output, format_)
+    copy = _copy(place, config, row, output, format_, passphrase_file)
     if json:
         print_json(
             {
@@ -71,12 +73,13 @@ def export(
         say(f"{output}: {copy.duration_s:.1f} s, {copy.bytes} bytes, sha256 {copy.sha256}")
 
 
-def _copy(home: Home, config: Config, row: RecordingRow, output: Path, form: Format) -> Exported:
+def _copy(
+    home: Home, config: Config, row: RecordingRow, output: Path, form: Format, passphrase_file: Path | None
+) -> Exported:
     try:
+        reader = open_reader(home, config, row, passphrase_file=passphrase_file)
         with progress_bar("exporting", row.duration_s) as progress:
-            return write_copy(
-                open_reader(home, config, row), output, form, duration_s=row.duration_s, progress=progress
-            )
+            return write_copy(reader, output, form, duration_s=row.duration_s, progress=progress)
     except StorageError as error:
         fail(str(error))
 
@@ -85,6 +88,7 @@ def play(
     recording: IdArgument,
     name: AsOption = None,
     password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
     reason: ReasonOption = "",
     home: HomeOption = Path(),
 ) -> None:
@@ -100,7 +104,7 @@ def play(
     # Memory only: a copy for the player must not touch a disk.
     copy = Path("/dev/shm") / f"recorder-{row.id}.wav"  # noqa: S108 - made O_EXCL and 0600 by the export
     try:
-        _copy(place, config, row, copy, Format.WAV)
+        _copy(place, config, row, copy, Format.WAV, passphrase_file)
         arguments = [player, "-q", str(copy)]
         if subprocess.run(arguments, check=False).returncode != 0:  # noqa: S603 - a fixed program and our own file
             fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")

@@ -14,6 +14,7 @@ from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
+    PassphraseOption,
     PasswordOption,
     ReasonOption,
     fail,
@@ -30,6 +31,7 @@ from recorder.domain.erasing import position_from
 from recorder.eraser import Eraser
 from recorder.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
 from recorder.home import Home
+from recorder.keyring import epoch_keys
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures
@@ -37,7 +39,7 @@ from storage.errors import NotFoundError, StorageError
 from storage.format import is_recording_id
 from storage.holds import Holds
 from storage.index import Index
-from storage.keys import EpochKeys, NodeKeys
+from storage.keys import NodeKeys
 from storage.types import ErasureKind, ErasureOrder, ErasureState
 from storage.vault import Vault
 
@@ -66,6 +68,7 @@ def erase(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
     name: AsOption = None,
     password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
     reason: ReasonOption = "",
     home: HomeOption = Path(),
     json: JsonOption = False,
@@ -82,7 +85,7 @@ def erase(
             _list(index, json=json)
             return
         person = sign_in(place, name, password_file, "erasing")
-        books, eraser = parts_of(place, config, index)
+        books, eraser = parts_of(place, config, index, passphrase_file)
         try:
             if recording is not None:
                 assert from_ is not None
@@ -111,13 +114,13 @@ def _list(index: Index, *, json: bool) -> None:
         print_table(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
 
 
-def parts_of(home: Home, config: Config, index: Index) -> tuple[Books, Eraser]:
+def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | None = None) -> tuple[Books, Eraser]:
     """Open what orders are given and carried out with, or leave with a sentence."""
     try:
         vault = Vault(home.root, NodeKeys.load(home.root))
+        keys = epoch_keys(home, config, passphrase_file)
     except StorageError as error:
         fail(str(error))
-    private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
     erasures, audit = Erasures(index.database), AuditLog(home.audit)
     books = Books(
         index=index,
@@ -130,7 +133,7 @@ def parts_of(home: Home, config: Config, index: Index) -> tuple[Books, Eraser]:
     )
     eraser = Eraser(
         vault=vault,
-        keys=EpochKeys(home.root / "keys" / "epochs", private),
+        keys=keys,
         index=index,
         erasures=erasures,
         holds=Holds(index.database),

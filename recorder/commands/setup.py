@@ -33,6 +33,7 @@ from recorder.config import Config, ConfigError, parse_address
 from recorder.domain.access import Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
+from recorder.keyring import epoch_keys, new_passphrase
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.people import People, PeopleError, count_usable
@@ -41,7 +42,7 @@ from recorder.site_check import Finding, Level, check_folders, check_machine, er
 from sip.events import Address
 from storage.errors import StorageError
 from storage.index import Index, sqlite_url
-from storage.keys import EpochKeys, NodeKeys, current_public
+from storage.keys import NodeKeys, current_public
 
 MIN_PEOPLE = 2
 """Accounts that can be used: a second person decides what one alone may not."""
@@ -61,6 +62,10 @@ def init(
     console: Annotated[str, typer.Option("--console", metavar="IP:PORT|off")] = "127.0.0.1:8080",
     admin: Annotated[str | None, typer.Option("--admin", metavar="NAME", help="The first account.")] = None,
     password_file: PasswordOption = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option("--passphrase-file", metavar="FILE", help="Seal the private keys with its first line."),
+    ] = None,
     site: Annotated[str, typer.Option("--site", help="Name of the council.")] = "Recorder",
     timezone: Annotated[str, typer.Option("--timezone")] = "Europe/London",
     notice_when: Annotated[NoticeWhen | None, typer.Option("--notice-when", help="When the notice plays.")] = None,
@@ -97,10 +102,20 @@ def init(
         card_payment=card_payment or CardPayment.PAUSE,
         notice_when=notice_when or NoticeWhen.BEFORE_RING,
         erase_on_opt_out=erase_on_opt_out,
+        passphrase_file=None if passphrase_file is None else str(passphrase_file.resolve()),
     )
+    if passphrase_file is not None:
+        _check_passphrase(passphrase_file)
     password = read_password(password_file, f"Password of {admin} (at least 12 characters): ")
     make_home(Home(folder.resolve()), answers, password)
     say(f"{folder} is ready; `recorder site-check -C {folder}` looks it over, `recorder up -C {folder}` starts it")
+
+
+def _check_passphrase(file: Path) -> None:
+    try:
+        new_passphrase(file)
+    except StorageError as problem:
+        fail(f"--passphrase-file: {problem}", 2)
 
 
 def _ask(option: str, question: str, default: str) -> str:
@@ -160,10 +175,10 @@ def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
     try:
         home.config.touch(mode=0o600)
         home.config.write_text(config_file.text(answers, now.date()))
-        configuration.read(home.config)
+        config = configuration.read(home.config)
         note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=[Role.ADMIN, Role.DPO])
         NodeKeys.create(home.root)
-        EpochKeys(home.root / "keys" / "epochs", home.private_keys).ensure_epochs(now)
+        epoch_keys(home, config).ensure_epochs(now)
         Index(sqlite_url(home.index)).close()
         install_shipped(NoticeStore(home.notices))
     except (ConfigError, PeopleError, StorageError, NoticeError, OSError) as error:
@@ -247,7 +262,7 @@ def _check_keys(home: Home, config: Config) -> Iterator[Finding]:
     except StorageError as problem:
         yield error("keys", str(problem), why="nothing can be sealed, so nothing is recorded", do="restore `keys/`")
     else:
-        says = f"recordings are sealed to {epoch.month}"
+        says = f"recordings are sealed to {epoch.name}"
         if epoch.is_fallback:
             why = "the key holder has made no key for this month"
             yield warning("keys", says, why=why, do="start the console, which makes the keys of coming months")

@@ -40,6 +40,14 @@ PasswordOption = Annotated[
     Path | None,
     typer.Option("--password-file", metavar="FILE", help="A file with the password, instead of asking for it."),
 ]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        metavar="FILE",
+        help="A file with the private keys' passphrase, instead of passphrase_file in [storage].",
+    ),
+]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit log.")]
 
 

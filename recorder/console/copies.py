@@ -9,7 +9,7 @@ from recorder.console.deps import AudioFile, RecordingUnavailableError
 from storage.errors import StorageError
 from storage.export import Format, export
 from storage.keys import EpochKeys
-from storage.reader import epoch_of, open_recording
+from storage.reader import open_recording
 from storage.types import RecordingRow
 from storage.vault import Vault
 from storage.verify import verify
@@ -63,8 +63,7 @@ class Copies:
         found = verify(path, self._vault.node.sign_public)
         if found.problem is not None:
             raise RecordingUnavailableError(f"The recording is not what was recorded: {found.problem}.")
-        private = self._keys.load_private(epoch_of(path))
-        reader = open_recording(path, self._home, private)
+        reader = open_recording(path, self._home, self._keys)
         with tempfile.TemporaryDirectory(dir=self._memory, prefix="recorder-") as folder:
             target = Path(folder) / "copy"
             export(reader, target, form, duration_s=row.duration_s)

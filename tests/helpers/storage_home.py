@@ -74,4 +74,4 @@ class Site:
         return self.vault.root / finished.path, finished
 
     def open(self, path: Path) -> RecordingReader:
-        return open_recording(path, self.home, self.private(path))
+        return open_recording(path, self.home, self.epochs)

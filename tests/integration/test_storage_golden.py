@@ -39,8 +39,7 @@ def test_version_1_is_readable(home: Path, tmp_path: Path) -> None:
     assert rebuilt | {"path": None, "bytes": None, "sha256": None} == row(
         ended_at="2026-11-24T09:30:01Z", path=None, bytes=None, sha256=None
     )
-    private = EpochKeys(home / "keys/epochs", tmp_path / "private").load_private("2026-11")
-    reader = open_recording(path, home, private)
+    reader = open_recording(path, home, EpochKeys(home / "keys/epochs", tmp_path / "private"))
     assert list(reader.blocks()) == [
         pack(AUDIO, 0, PCMA, at, payload=bytes(range(200)))
         + pack(ANCHOR, 0, PCMA, at, aux=at * 125_000)

@@ -1,0 +1,354 @@
+"""Epochs: the key pairs of the months. Everybody reads the public halves; the key holder makes, opens and ends them.
+
+An epoch is named ``YYYY-MM``, and ``YYYY-MM.2`` and so on after a rotation within the month. A rotation also takes the
+place of the pairs that were made ahead, so that a stolen folder of private keys opens nothing that comes.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nacl.exceptions import CryptoError
+from nacl.pwhash import argon2id
+from nacl.secret import SecretBox
+from nacl.utils import random as random_bytes
+
+from storage import crypto
+from storage.durable import remove
+from storage.errors import KeyProblemError
+from storage.key_files import create_once, destroy_secret, read_secret, replace_wiped
+
+_EPOCH = re.compile(r"(\d{4}-(?:0[1-9]|1[0-2]))(?:\.([2-9]|[1-9]\d{1,3}))?")
+
+
+def month_of(moment: datetime) -> str:
+    """Return ``YYYY-MM`` of an aware moment, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m")
+
+
+def is_epoch(name: str) -> bool:
+    """Tell whether a name has the form of an epoch's."""
+    return _EPOCH.fullmatch(name) is not None
+
+
+def epoch_order(name: str) -> tuple[str, int]:
+    """Return what epochs are sorted by: their month, then how often it was rotated.
+
+    Raises:
+        ValueError: Not the name of an epoch.
+    """
+    found = _EPOCH.fullmatch(name)
+    if found is None:
+        raise ValueError(f"{name!r} is not an epoch of the form YYYY-MM or YYYY-MM.2")
+    return found[1], int(found[2] or 1)
+
+
+def next_epoch(name: str) -> str:
+    """Return the epoch that takes the place of another one of the same month."""
+    month, generation = epoch_order(name)
+    return f"{month}.{generation + 1}"
+
+
+def names_in(folder: Path, suffix: str) -> list[str]:
+    """Return the epochs that have a file of that suffix in a folder, oldest first."""
+    names = (path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
+    return sorted(filter(is_epoch, names), key=epoch_order)
+
+
+def _months_from(moment: datetime, count: int) -> list[str]:
+    first = moment.astimezone(UTC)
+    months = [first.year * 12 + first.month - 1 + step for step in range(count)]
+    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in months]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochPublicKey:
+    """The public key of an epoch. ``is_fallback``: the month asked for has none, this is the newest there is."""
+
+    name: str
+    public: bytes
+    is_fallback: bool = False
+
+    @property
+    def month(self) -> str:
+        """Return ``YYYY-MM``."""
+        return epoch_order(self.name)[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the hex SHA-256 of the public key, as files name it."""
+        return crypto.fingerprint(self.public).hex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochPrivateKey:
+    """The private key of an epoch: opens every recording's key that is sealed to it."""
+
+    name: str
+    public: bytes
+    private: bytes = field(repr=False)
+
+    @property
+    def public_key(self) -> EpochPublicKey:
+        """Return the half to seal to."""
+        return EpochPublicKey(name=self.name, public=self.public)
+
+
+def _decode(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(content)
+        if fields["version"] != 1:
+            raise KeyProblemError(f"{path} has version {fields['version']}, this program reads 1")
+        if len(bytes.fromhex(fields["public"])) != crypto.KEY_BYTES:
+            raise KeyProblemError(f"{path} holds a public key that has not {crypto.KEY_BYTES} bytes")
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeyProblemError(f"{path} does not hold an epoch key") from error
+    return dict(fields)
+
+
+def read_public(folder: Path, name: str) -> EpochPublicKey:
+    """Read the public key of an epoch from the epochs' folder.
+
+    Raises:
+        KeyProblemError: It is missing or malformed.
+    """
+    path = folder / f"{name}.pub"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise KeyProblemError(f"{path} cannot be read: {error.strerror}") from error
+    return EpochPublicKey(name=name, public=bytes.fromhex(_decode(path, content)["public"]))
+
+
+def current_public(folder: Path, now: datetime) -> EpochPublicKey:
+    """Return the newest key of now's month, or the newest there is, flagged.
+
+    The newest and not an older one, because the private key of an old epoch may have been destroyed already.
+
+    Raises:
+        KeyProblemError: There is no epoch at all, or the one chosen cannot be read.
+    """
+    names, month = names_in(folder, ".pub"), month_of(now)
+    if not names:
+        raise KeyProblemError(f"there is no epoch key in {folder}: the key holder has to create one")
+    of_month = [name for name in names if epoch_order(name)[0] == month]
+    if of_month:
+        return read_public(folder, of_month[-1])
+    newest = read_public(folder, names[-1])
+    return EpochPublicKey(name=newest.name, public=newest.public, is_fallback=True)
+
+
+class EpochKeys:
+    """The key holder's side: makes epochs, opens their private keys, and destroys them.
+
+    A private key that took a passphrase to open stays open in memory: each costs a second and 256 MiB otherwise.
+
+    Args:
+        public_folder: ``keys/epochs`` of the node's home.
+        private_folder: Where private keys live, mode 0700; may be on another machine's disk.
+        passphrase: If given, new private keys are sealed with it (argon2id, then secretbox), and it opens them.
+    """
+
+    def __init__(self, public_folder: Path, private_folder: Path, *, passphrase: bytes | None = None) -> None:
+        self.public_folder = public_folder
+        self.private_folder = private_folder
+        self._passphrase = passphrase
+        self._opened: dict[str, tuple[tuple[int, int], EpochPrivateKey]] = {}
+
+    def create_epoch(self, name: str) -> EpochPublicKey:
+        """Make the pair of an epoch where it is missing; the private key is durable first.
+
+        A pair of which only the private half was written is completed; nothing is ever overwritten.
+
+        Raises:
+            ValueError: Not the name of an epoch.
+            KeyProblemError: A public key is there without its private half, the halves differ, or the passphrase is
+                not that of the private keys that are here.
+        """
+        epoch_order(name)
+        path = self._path(name)
+        if not path.exists():
+            if (self.public_folder / f"{name}.pub").exists():
+                raise KeyProblemError(f"epoch {name} has a public key, but {path} is missing")
+            self.check_passphrase()
+            create_once(path, self._encode(name, crypto.new_key(), self._passphrase))
+        public = _decode(path, read_secret(path))["public"]
+        content = json.dumps({"version": 1, "epoch": name, "public": public}).encode() + b"\n"
+        create_once(self.public_folder / f"{name}.pub", content)
+        stored = read_public(self.public_folder, name)
+        if stored.public.hex() != public:
+            raise KeyProblemError(f"the two halves of epoch {name} do not belong together")
+        return stored
+
+    def ensure_epochs(self, now: datetime, *, months_ahead: int = 2) -> list[str]:
+        """Make the epochs of now's month and the following ones; returns the months that are new."""
+        there = {epoch_order(name)[0] for name in names_in(self.public_folder, ".pub")}
+        missing = [month for month in _months_from(now, months_ahead + 1) if month not in there]
+        for month in missing:
+            self.create_epoch(month)
+        return missing
+
+    def rotate(self, now: datetime) -> list[EpochPublicKey]:
+        """Make new pairs for now's month and every later one that has one; new recordings are sealed to them at once.
+
+        Returns:
+            The new epochs, oldest first.
+
+        Raises:
+            KeyProblemError: As `create_epoch`.
+            OSError: As the system says; what was made until then is in force.
+        """
+        newest = {epoch_order(name)[0]: name for name in names_in(self.public_folder, ".pub")}
+        return [self.create_epoch(next_epoch(newest[m])) for m in sorted(newest) if m >= month_of(now)]
+
+    def names(self) -> list[str]:
+        """Return the epochs whose private key is here, oldest first."""
+        return names_in(self.private_folder, ".key")
+
+    def is_sealed(self, name: str) -> bool:
+        """Tell whether it takes a passphrase to open a private key that is here.
+
+        Raises:
+            KeyProblemError: It is missing, readable by others, or malformed.
+        """
+        path = self._path(name)
+        return _decode(path, read_secret(path)).get("kdf") is not None
+
+    def check_passphrase(self) -> None:
+        """Do nothing if the newest private key opens with what was given, or if there is none.
+
+        Raises:
+            KeyProblemError: A passphrase is missing, wrong, or not needed; says what to do.
+        """
+        names = self.names()
+        if not names:
+            return
+        if self._passphrase is not None and not self.is_sealed(names[-1]):
+            raise KeyProblemError(
+                f"a passphrase was given, but the private keys in {self.private_folder} are not sealed with one: "
+                "`recorder keys passphrase` seals them"
+            )
+        self.load_private(names[-1])
+
+    def load_private(self, name: str) -> EpochPrivateKey:
+        """Open the private key of an epoch.
+
+        Raises:
+            KeyProblemError: Missing, readable by others, malformed, or the passphrase is missing or wrong.
+        """
+        path = self._path(name)
+        content = read_secret(path)
+        stamp = (path.stat().st_ino, path.stat().st_mtime_ns)
+        if name in self._opened and self._opened[name][0] == stamp:
+            return self._opened[name][1]
+        key = self._open(path, content, self._passphrase)
+        if self._passphrase is not None:
+            self._opened[name] = (stamp, key)
+        return key
+
+    def change_passphrase(self, new: bytes | None) -> list[str]:
+        """Seal every private key with another passphrase, or with none; each in one step.
+
+        Killed in between, some open with the old one and some with the new: called again, it goes on.
+
+        Args:
+            new: The passphrase from now on; None stores the keys in clear.
+
+        Returns:
+            The epochs whose key was sealed anew.
+
+        Raises:
+            KeyProblemError: One opens with neither; nothing was changed.
+            OSError: As the system says.
+        """
+        opened = {name: self._open_either(name, new) for name in self.names()}
+        changed = [name for name, (_, is_new) in opened.items() if not is_new]
+        for name in changed:
+            replace_wiped(self._path(name), self._encode(name, opened[name][0].private, new))
+        self._passphrase = new
+        self._opened.clear()
+        return changed
+
+    def _open_either(self, name: str, new: bytes | None) -> tuple[EpochPrivateKey, bool]:
+        path = self._path(name)
+        content = read_secret(path)
+        if self.is_sealed(name) is (new is not None):
+            try:
+                return self._open(path, content, new), True
+            except KeyProblemError:
+                if new is None:
+                    raise
+        return self._open(path, content, self._passphrase), False
+
+    def retire(self, name: str) -> None:
+        """Take the public key of an epoch away, durably: nothing is sealed to it any more. A missing one is fine."""
+        remove(self.public_folder / f"{name}.pub")
+
+    def destroy(self, name: str) -> None:
+        """Destroy the private key of an epoch: overwritten, removed, durable. A missing one is fine.
+
+        Raises:
+            OSError: As the system says; call again.
+        """
+        epoch_order(name)
+        self._opened.pop(name, None)
+        destroy_secret(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        return self.private_folder / f"{name}.key"
+
+    def _open(self, path: Path, content: bytes, passphrase: bytes | None) -> EpochPrivateKey:
+        fields = _decode(path, content)
+        public = bytes.fromhex(fields["public"])
+        try:
+            secret = bytes.fromhex(fields["secret"])
+            private = _open_secret(path, secret, fields["kdf"], passphrase) if fields["kdf"] else secret
+        except (KeyError, ValueError, TypeError) as error:
+            raise KeyProblemError(f"{path} does not hold an epoch key") from error
+        if len(private) != crypto.KEY_BYTES or crypto.public_of(private) != public:
+            raise KeyProblemError(f"{path} holds a private key that is not that of its public key")
+        return EpochPrivateKey(name=path.name.removesuffix(".key"), public=public, private=private)
+
+    @staticmethod
+    def _encode(name: str, private: bytes, passphrase: bytes | None) -> bytes:
+        secret, kdf = private, None
+        if passphrase is not None:
+            kdf = {
+                "name": "argon2id",
+                "salt": random_bytes(argon2id.SALTBYTES).hex(),
+                "ops": argon2id.OPSLIMIT_MODERATE,
+                "memory_bytes": argon2id.MEMLIMIT_MODERATE,
+            }
+            secret = bytes(SecretBox(_stretch(passphrase, kdf)).encrypt(private))
+        fields = {
+            "version": 1,
+            "epoch": name,
+            "public": crypto.public_of(private).hex(),
+            "kdf": kdf,
+            "secret": secret.hex(),
+        }
+        return json.dumps(fields).encode() + b"\n"
+
+
+def _open_secret(path: Path, secret: bytes, kdf: Mapping[str, Any], passphrase: bytes | None) -> bytes:
+    if passphrase is None:
+        raise KeyProblemError(f"{path} needs its passphrase: set passphrase_file in [storage], or give one")
+    try:
+        return SecretBox(_stretch(passphrase, kdf)).decrypt(secret)
+    except CryptoError as error:
+        raise KeyProblemError(f"the passphrase does not open {path}") from error
+
+
+def _stretch(passphrase: bytes, kdf: Mapping[str, Any]) -> bytes:
+    key: bytes = argon2id.kdf(
+        SecretBox.KEY_SIZE,
+        passphrase,
+        bytes.fromhex(kdf["salt"]),
+        opslimit=kdf["ops"],
+        memlimit=kdf["memory_bytes"],
+    )
+    return key

@@ -1,0 +1,80 @@
+"""Files that hold keys: read only where nobody else could, written once, destroyed for good."""
+
+import os
+import secrets
+from pathlib import Path
+
+from storage.durable import SavedFile, make_folder, save_atomically, sync_folder
+from storage.errors import KeyProblemError
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the bytes of a file that only its owner can read.
+
+    Raises:
+        KeyProblemError: It is missing, cannot be read, or others could read it.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise KeyProblemError(f"{path} can be read by others: its mode must be 0600")
+        return path.read_bytes()
+    except OSError as error:
+        raise KeyProblemError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def create_once(path: Path, content: bytes, mode: int = 0o600) -> bool:
+    """Write a file durably unless there is one; tells whether it was written.
+
+    Raises:
+        OSError: As the system says.
+    """
+    make_folder(path.parent)
+    try:
+        SavedFile(path, mode=mode).create(content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def replace_wiped(path: Path, content: bytes) -> None:
+    """Put new content in the place of a file in one step, and overwrite what the old one held.
+
+    Killed anywhere, the name holds the old or the new content, whole.
+
+    Not guaranteed: that the medium keeps no older copy; journals, snapshots and flash memory do.
+
+    Raises:
+        OSError: As the system says.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        save_atomically(path, content)
+        _overwrite(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def destroy_secret(path: Path) -> None:
+    """Overwrite a file, remove its name and make both durable; a missing one is fine.
+
+    Not guaranteed: as `replace_wiped`.
+
+    Raises:
+        OSError: As the system says; call again.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        _overwrite(descriptor)
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    finally:
+        os.close(descriptor)
+
+
+def _overwrite(descriptor: int) -> None:
+    size = os.fstat(descriptor).st_size
+    os.pwrite(descriptor, secrets.token_bytes(size), 0)
+    os.fsync(descriptor)
