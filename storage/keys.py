@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage import crypto
-from storage.durable import SavedFile, make_folder, remove, sync_folder
+from storage.durable import SavedFile, make_folder, sync_folder
 from storage.epochs import (
     EpochKeys,
     EpochPrivateKey,
@@ -35,6 +35,7 @@ __all__ = [
     "destroy_key",
     "month_of",
     "read_public",
+    "unlink_key",
 ]
 
 _SEALED_MAGIC = b"CCKEY\r\n\x01"
@@ -84,8 +85,21 @@ class NodeKeys:
 
 def destroy_key(path: Path) -> None:
     """Remove a sealed key for good; durable, a missing one is fine."""
+    unlink_key(path)
+    sync_folder(path.parent)
+
+
+def unlink_key(path: Path) -> bool:
+    """Remove a sealed key without waiting for the disk; tells whether there was one.
+
+    The caller makes it durable by `storage.durable.sync_folder`, once for many keys.
+    """
     _remove_twins(path)
-    remove(path)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _remove_twins(path: Path) -> None:
