@@ -5,7 +5,20 @@ from collections.abc import Callable
 
 import typer
 
-from recorder.commands import copies, erase, forgot, live, opt_outs, people, records, reports, service, setup, upkeep
+from recorder.commands import (
+    copies,
+    erase,
+    forgot,
+    hold,
+    live,
+    opt_outs,
+    people,
+    records,
+    reports,
+    service,
+    setup,
+    upkeep,
+)
 from recorder.hygiene import wipe_freed_memory
 
 app = typer.Typer(
@@ -42,6 +55,7 @@ for name, command in COMMANDS.items():
 app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
 app.add_typer(opt_outs.opt_outs, name="opt-outs")
+app.add_typer(hold.hold, name="hold")
 app.add_typer(live.agents, name="agents")
 app.add_typer(reports.report, name="report")
 app.add_typer(setup.notice, name="notice")

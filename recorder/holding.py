@@ -43,6 +43,7 @@ from storage.hold_journal import (
 from storage.holds import HoldEvent, Holds, check, new_hold_id
 from storage.index import Index
 from storage.rows import row_from_json, time_to_json
+from storage.tombstones import Deletions
 from storage.types import Hold, RecordingId, RecordingRow
 from storage.vault import Vault, read_begun_row
 
@@ -234,15 +235,18 @@ def _call_to_hold(books: HoldBooks, recording: str) -> HeldCall:
             row = books.index.get(recording)
         except NotFoundError as error:
             begun = _begun(books, RecordingId(recording))
-            if begun is None:
+            if begun is not None:
+                return held_call(begun)
+            tombstone = Deletions(books.index.database).get(RecordingId(recording))
+            if tombstone is not None:
                 raise ProblemError(
-                    404, "There is no such recording: it never was, or it was deleted, and cannot be held any more."
+                    409, f"The recording was deleted on {tombstone.deleted_at:%Y-%m-%d}, so it cannot be held."
                 ) from error
-            return held_call(begun)
+            raise ProblemError(404, "There is no such recording.") from error
     if row.path is None:
-        raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so nothing can be held.")
+        raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
     if not books.vault.locate(row.path).exists():
-        raise ProblemError(409, "The recording was deleted: its file is gone, so nothing can be held.")
+        raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
     return held_call(row)
 
 

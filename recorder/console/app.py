@@ -10,6 +10,8 @@ from recorder.console import (
     api,
     erasure_pages,
     erasure_routes,
+    hold_pages,
+    hold_routes,
     live_pages,
     live_routes,
     opt_out_routes,
@@ -62,9 +64,11 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         opt_out_routes.router,
         api.router,
         erasure_routes.router,
+        hold_routes.router,
         live_pages.router,
         pages.router,
         erasure_pages.router,
+        hold_pages.router,
         report_pages.router,
     ):
         app.include_router(router)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from recorder.console.auth import Caller
 from recorder.console.filters import FIELDS, PAGE_SIZE, read_form
+from recorder.console.holds import holds_on_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.console.streams import download
 from recorder.domain.access import Act, Person, Refused, may
@@ -180,6 +181,7 @@ def recording_page(
     return console.renderer.page(
         "recording.html", caller, status=status, row=row, formats=console.deps.export_formats, problem=problem,
         audio=audio, said=said, orders=orders, is_locked=any(map(is_open, orders)),
+        **holds_on_page(console, caller, row),
     )  # fmt: skip
 
 

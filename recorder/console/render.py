@@ -1,6 +1,6 @@
 """Pages out of templates: autoescaped, times in the site's zone."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 from recorder.console.auth import Caller
 from recorder.console.deps import ConsoleDeps
 from recorder.domain.access import Act, Refused, may
+from storage.types import HoldKind
 
 HERE = Path(__file__).parent
 
@@ -24,6 +25,14 @@ _STATES = {
     "not_confirmed": "Not confirmed",
 }
 
+_HOLD_KINDS = {
+    HoldKind.COMPLAINT: "Complaint",
+    HoldKind.TRAINING: "Training",
+    HoldKind.EVIDENCE: "Evidence of unacceptable behaviour",
+    HoldKind.SAR: "Subject access request",
+    HoldKind.DISCLOSURE: "Disclosure to police, court or insurer",
+}
+
 
 class Renderer:
     """Renders templates for one console."""
@@ -34,7 +43,9 @@ class Renderer:
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self._templates.filters.update(when=self._when, length=_length, state=_state, position=_position)
+        self._templates.filters.update(
+            when=self._when, day=_day, hold_kind=_hold_kind, length=_length, state=_state, position=_position
+        )
 
     def page(self, template: str, caller: Caller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """Return a page; ``caller`` decides what its navigation offers."""
@@ -53,6 +64,14 @@ class Renderer:
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
         return value.astimezone(self._zone).strftime("%d/%m/%Y %H:%M:%S")
+
+
+def _day(value: date) -> str:
+    return value.strftime("%d/%m/%Y")
+
+
+def _hold_kind(kind: HoldKind) -> str:
+    return _HOLD_KINDS[kind]
 
 
 def _length(seconds: float) -> str:

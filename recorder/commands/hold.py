@@ -1,0 +1,234 @@
+"""`recorder hold`: why recordings are kept beyond their day: placed, reviewed, released, taken back, listed."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.clock import utc_now
+from recorder.commands.erase import whole_id
+from recorder.commands.records import MOST_ROWS, opened_index
+from recorder.commands.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    load_home,
+    os_user,
+    people_of,
+    print_json,
+    print_table,
+    say,
+    sign_in,
+)
+from recorder.config import Config
+from recorder.domain.access import Person
+from recorder.domain.holds import HoldWish
+from recorder.holding import (
+    LISTED,
+    HoldBooks,
+    hold_to_json,
+    place_hold,
+    reinstate_hold,
+    release_hold,
+    review_hold,
+)
+from recorder.home import Home
+from recorder.people import usable_people
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.errors import StorageError
+from storage.holds import Holds
+from storage.index import Index
+from storage.keys import NodeKeys
+from storage.types import Hold, HoldKind, RecordingId
+from storage.vault import Vault
+
+hold = typer.Typer(
+    no_args_is_help=True,
+    help="Holds: a recording is not deleted while one stands, nor for 14 days after its release.",
+)
+HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="From `recorder hold list`.")]
+ReviewOption = Annotated[
+    str | None,
+    typer.Option(
+        "--review", metavar="DATE", help="When to look at it again, 2026-11-25.", show_default="90 or 180 days by kind"
+    ),
+]
+OwnerOption = Annotated[
+    str, typer.Option("--owner", metavar="NAME", help="The account of who looks after it.", show_default=False)
+]
+_COLUMNS = [
+    ("id", "Hold"),
+    ("recording", "Recording"),
+    ("kind", "Kind"),
+    ("state", "State"),
+    ("case_reference", "Case"),
+    ("owner", "Owner"),
+    ("review_on", "Review on"),
+    ("placed_by", "Placed by"),
+    ("placed_at", "On"),
+    ("against", "Against"),
+    ("grace_until", "Kept until"),
+    ("reason", "Reason"),
+]
+
+
+@hold.command("add")
+def add(
+    recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or a call's that goes on.")],
+    kind: Annotated[HoldKind, typer.Option("--kind", help="Why, in one word.")],
+    reason: ReasonOption = "",
+    case: Annotated[str, typer.Option("--case", metavar="REF", help="The case's reference.")] = "",
+    owner: OwnerOption = "",
+    review: ReviewOption = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against", metavar="NAME", help="Whom a complaint is about: they cannot release it. May be repeated."
+        ),
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Keep a recording: for a complaint, training, evidence, a subject access request or a disclosure."""
+    wish = HoldWish(
+        kind=kind, reason=reason, case_reference=case, owner=owner, review_on=_day(review), against=(*(against or ()),)
+    )
+
+    def place(books: HoldBooks, person: Person) -> Hold:
+        return place_hold(books, person, whole_id(books.index, recording), wish)
+
+    placed = _act(home, name, password_file, place)
+    _tell(placed, f"hold {placed.id} stands: {placed.recording} is kept; review on {placed.review_on}", json=json)
+
+
+@hold.command("release")
+def release(
+    hold_id: HoldArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Release a hold; its recording is kept for 14 days more, in which that can be taken back."""
+    done = _act(home, name, password_file, lambda books, person: release_hold(books, person, hold_id, reason=reason))
+    assert done.grace_until is not None
+    sentence = f"hold {done.id} is released; it keeps {done.recording} until {done.grace_until:%Y-%m-%d}"
+    _tell(done, f"{sentence}, and can be taken back until then", json=json)
+
+
+@hold.command("reinstate")
+def reinstate(
+    hold_id: HoldArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Take a release back, within its 14 days."""
+    done = _act(home, name, password_file, lambda books, person: reinstate_hold(books, person, hold_id, reason=reason))
+    _tell(done, f"hold {done.id} stands again: {done.recording} is kept", json=json)
+
+
+@hold.command("review")
+def review(
+    hold_id: HoldArgument,
+    reason: ReasonOption = "",
+    review: ReviewOption = None,
+    owner: OwnerOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Say that a hold is still needed and why, when to look at it again, and who does."""
+    day = _day(review)
+
+    def say_so(books: HoldBooks, person: Person) -> Hold:
+        return review_hold(books, person, hold_id, reason=reason, review_on=day, owner=owner)
+
+    done = _act(home, name, password_file, say_so)
+    _tell(done, f"hold {done.id} stands; {done.owner} looks at it again on {done.review_on}", json=json)
+
+
+@hold.command("list")
+def list_holds(
+    due: Annotated[bool, typer.Option("--due", help="Only those that are due for review.")] = False,
+    recording: Annotated[
+        str | None, typer.Option("--recording", metavar="ID", help="Every hold of one recording, those over too.")
+    ] = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """List the holds that keep recordings, by the day of their review."""
+    place, config = load_home(home)
+    now, limit = utc_now(), MOST_ROWS if json else LISTED
+    with opened_index(place, config) as index:
+        holds = Holds(index.database)
+        if recording is not None:
+            found = holds.of_recording(RecordingId(whole_id(index, recording)))
+            found = [one for one in found if not due or (one.released_at is None and one.review_on <= now.date())]
+        elif due:
+            found = holds.due_for_review(now.date(), limit=limit)
+        else:
+            found = holds.all_standing(now, limit=limit)
+    rows = [hold_to_json(one, now) for one in found]
+    if json:
+        print_json(rows)
+        return
+    lines: list[dict[str, Any]] = [{**row, "against": ", ".join(row["against"])} for row in rows]
+    print_table(lines, _COLUMNS, empty="no hold is due for review" if due else "no recording is held")
+
+
+def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[HoldBooks, Person], Hold]) -> Hold:
+    """Have a person sign in and do something, or leave with the sentence that says why not."""
+    place, config = load_home(home)
+    person = sign_in(place, name, password_file, "a hold")
+    with opened_index(place, config) as index:
+        try:
+            return act(_books(place, config, index), person)
+        except ProblemError as error:
+            fail(error.detail)
+
+
+def _books(home: Home, config: Config, index: Index) -> HoldBooks:
+    try:
+        vault = Vault(home.root, NodeKeys.load(home.root))
+    except StorageError as error:
+        fail(str(error))
+    people = people_of(home)
+    return HoldBooks(
+        index=index,
+        holds=Holds(index.database),
+        audit=AuditLog(home.audit),
+        vault=vault,
+        people=lambda: usable_people(people),
+        state=home.state,
+        now=utc_now,
+        origin={"where": "shell", "os_user": os_user()},
+    )
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is no date; write 2026-11-25", 2)
+
+
+def _tell(done: Hold, sentence: str, *, json: bool) -> None:
+    if json:
+        print_json(hold_to_json(done, utc_now()))
+    else:
+        say(sentence)
