@@ -76,7 +76,7 @@ class Eraser:
         Raises:
             StorageError, OSError: Database or audit log do not answer; the rest comes later.
         """
-        with _alone(self.lock, wait=wait) as is_alone:
+        with alone(self.lock, wait=wait) as is_alone:
             tried = [self._carry_out(order, progress) for order in self._pointless()] if is_alone else []
             while is_alone and (order := self.erasures.take_next(now=self.now(), is_ready=self._is_closed)) is not None:
                 tried.append(self._carry_out(order, progress))
@@ -176,7 +176,7 @@ def _span(order: ErasureOrder) -> Span:
 
 
 @contextlib.contextmanager
-def _alone(lock: Path, *, wait: bool) -> Iterator[bool]:
+def alone(lock: Path, *, wait: bool) -> Iterator[bool]:
     """Hold a lock between processes; gives False if another one holds it and we do not wait."""
     lock.parent.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

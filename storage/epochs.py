@@ -209,6 +209,15 @@ class EpochKeys:
         """Return the epochs whose private key is here, oldest first."""
         return names_in(self.private_folder, ".key")
 
+    def public_of(self, name: str) -> EpochPublicKey:
+        """Return the public half of a private key that is here; takes no passphrase.
+
+        Raises:
+            KeyProblemError: It is missing, readable by others, or malformed.
+        """
+        path = self._path(name)
+        return EpochPublicKey(name=name, public=bytes.fromhex(_decode(path, read_secret(path))["public"]))
+
     def is_sealed(self, name: str) -> bool:
         """Tell whether it takes a passphrase to open a private key that is here.
 
@@ -283,6 +292,14 @@ class EpochKeys:
                 if new is None:
                     raise
         return self._open(path, content, self._passphrase), False
+
+    def made_at(self, name: str) -> datetime | None:
+        """Return when the public key of an epoch was written here, or None if it is not here."""
+        try:
+            found = (self.public_folder / f"{name}.pub").stat()
+        except FileNotFoundError:
+            return None
+        return datetime.fromtimestamp(found.st_mtime, UTC)
 
     def retire(self, name: str) -> None:
         """Take the public key of an epoch away, durably: nothing is sealed to it any more. A missing one is fine."""
