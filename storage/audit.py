@@ -167,6 +167,11 @@ class AuditLog:
                 return
             yield found
 
+    @property
+    def folder(self) -> Path:
+        """Where the log lies, and what was moved aside from it."""
+        return self._folder
+
     def newest_first(self) -> Iterator[AuditEntry]:
         """Yield the entries from the last one back, as they are now; a last line that is cut is left out.
 

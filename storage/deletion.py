@@ -96,6 +96,18 @@ class Shredder:
         entry = self.audit.append(act=DELETED, actor=by, subject=subject, details=deleted_details(rule, doomed))
         return self._destroy(tombstones_of(entry))
 
+    def destroy_keys(self, recordings: Sequence[RecordingId]) -> int:
+        """Destroy sealed keys of calls of which nothing was kept; returns how many there were.
+
+        Raises:
+            OSError: One cannot be removed.
+        """
+        done = Done()
+        self._unlink_keys(recordings, done)
+        for problem in done.problems.values():
+            raise OSError(problem)
+        return done.keys
+
     def finish(self, spared: Spared = lambda _: set()) -> Done:
         """Destroy what has a tombstone in the audit log that the table does not know, oldest first.
 
@@ -146,22 +158,26 @@ class Shredder:
     def _destroy(self, tombstones: Sequence[Tombstone]) -> Done:
         """Destroy keys, then containers, then put the tombstones in the place of the rows."""
         done = Done()
-        touched: set[Path] = set()
-        months = [folder for folder in self._key_folders() if folder.is_dir()]
-        for one in tombstones:
-            with _noting(done, one.id):
-                for folder in months:
-                    for suffix in _KEY_SUFFIXES:
-                        if unlink_key(folder / f"{one.id}{suffix}"):
-                            done.keys += 1
-                            touched.add(folder)
-        _sync(touched)
+        self._unlink_keys([one.id for one in tombstones], done)
         left = [one for one in tombstones if one.id not in done.problems]
         done.files += self._remove_files(left, done)
         settled = [one for one in left if one.id not in done.problems]
         done.rows += self.deletions.settle(settled)
         done.ids += [one.id for one in settled]
         return done
+
+    def _unlink_keys(self, recordings: Sequence[RecordingId], done: Done) -> None:
+        """Remove every sealed key of recordings, whatever the month: durable when this returns."""
+        touched: set[Path] = set()
+        months = [folder for folder in self._key_folders() if folder.is_dir()]
+        for recording in recordings:
+            with _noting(done, recording):
+                for folder in months:
+                    for suffix in _KEY_SUFFIXES:
+                        if unlink_key(folder / f"{recording}{suffix}"):
+                            done.keys += 1
+                            touched.add(folder)
+        _sync(touched)
 
     def _remove_files(self, tombstones: Sequence[Tombstone], done: Done) -> int:
         removed, folders, old_folders = 0, set[Path](), set[Path]()

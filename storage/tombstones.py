@@ -145,6 +145,12 @@ class Deletions:
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def count_before(self, moment: datetime) -> int:
+        """Return how many tombstones `forget` would take out."""
+        query = sa.select(sa.func.count()).where(_deletions.c.deleted_us < microseconds(moment))
+        with self._database.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def forget(self, *, before: datetime) -> int:
         """Take tombstones older than a moment out of the table; returns how many. The audit log keeps them."""
         query = _deletions.delete().where(_deletions.c.deleted_us < microseconds(before))

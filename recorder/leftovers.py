@@ -1,0 +1,110 @@
+"""The sweep of what is no call: free text of the audit log, decisions, torn files, tombstones."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from recorder.domain.retention import DataClass, Periods, days_of
+from storage.audit import AuditEntry, AuditLog
+from storage.durable import remove
+from storage.errors import NotFoundError
+from storage.hold_journal import PLACED
+from storage.holds import Holds
+from storage.old_calls import OldCalls
+from storage.rows import time_from_json
+from storage.tombstones import Deletions
+from storage.types import HoldState
+
+_AT_ONCE = 500
+
+
+class Leftovers:
+    """What is due of the other classes of data.
+
+    Args:
+        audit: The audit log.
+        holds: A hold that is not over keeps its reason.
+        calls: The index, as a sweep reads it.
+        deletions: The tombstones in the database.
+    """
+
+    def __init__(self, audit: AuditLog, holds: Holds, calls: OldCalls, deletions: Deletions) -> None:
+        self._audit = audit
+        self._holds = holds
+        self._calls = calls
+        self._deletions = deletions
+
+    def count(self, found: Periods, now: datetime, text_offset: int) -> dict[DataClass, int]:
+        """Return how much of each class is due; nothing is changed.
+
+        Args:
+            found: The periods in force.
+            now: Aware.
+            text_offset: Where in the audit log the first entry lies whose text may still be there.
+        """
+        return {
+            DataClass.TEXTS: sum(self._is_due(entry, now) for _, entry in self._old(found, now, text_offset)),
+            DataClass.DECISIONS: self._calls.count_decisions(before=_before(found, DataClass.DECISIONS, now)),
+            DataClass.TORN: len(self._torn(found, now)),
+            DataClass.TOMBSTONES: self._deletions.count_before(_before(found, DataClass.TOMBSTONES, now)),
+        }
+
+    def sweep(self, found: Periods, now: datetime, text_offset: int) -> tuple[int, "Counter[str]"]:
+        """Delete what is due; returns the new offset, and what was deleted by class.
+
+        Raises:
+            StorageError, OSError: Log, database or disk failed; the next sweep goes on.
+        """
+        offset, texts = self._forget_texts(found, now, text_offset)
+        torn = self._torn(found, now)
+        for path in torn:
+            remove(path)
+        counts = {
+            DataClass.TEXTS: texts,
+            DataClass.DECISIONS: self._calls.forget_decisions(before=_before(found, DataClass.DECISIONS, now)),
+            DataClass.TORN: len(torn),
+            DataClass.TOMBSTONES: self._deletions.forget(before=_before(found, DataClass.TOMBSTONES, now)),
+        }
+        return offset, Counter({str(data): count for data, count in counts.items()})
+
+    def _forget_texts(self, found: Periods, now: datetime, offset: int) -> tuple[int, int]:
+        """Forget the texts that are due; the offset stays at the first that is needed yet."""
+        forgotten, some, first_kept = 0, list[AuditEntry](), None
+        for at, entry in self._old(found, now, offset):
+            offset = at
+            if self._is_due(entry, now):
+                some.append(entry)
+            elif entry.text_commitment is not None and first_kept is None:
+                first_kept = at
+            if len(some) == _AT_ONCE:
+                forgotten += self._audit.forget_texts(some)
+                some = []
+        forgotten += self._audit.forget_texts(some)
+        return (offset if first_kept is None else first_kept), forgotten
+
+    def _old(self, found: Periods, now: datetime, offset: int) -> Iterator[tuple[int, AuditEntry]]:
+        before = _before(found, DataClass.TEXTS, now)
+        for at, entry in self._audit.entries_from(offset):
+            moment = time_from_json(entry.at)
+            if moment is None or moment >= before:
+                return
+            yield at, entry
+
+    def _is_due(self, entry: AuditEntry, now: datetime) -> bool:
+        if entry.text_commitment is None:
+            return False
+        if entry.act != PLACED:
+            return True
+        try:
+            return self._holds.get(str(entry.details.get("hold"))).state_at(now) is HoldState.OVER
+        except NotFoundError:
+            return True
+
+    def _torn(self, found: Periods, now: datetime) -> list[Path]:
+        before = _before(found, DataClass.TORN, now).timestamp()
+        return [path for path in sorted(self._audit.folder.glob("torn-*.bin")) if path.stat().st_mtime < before]
+
+
+def _before(found: Periods, data: DataClass, now: datetime) -> datetime:
+    return (now - timedelta(days=days_of(found, data))).astimezone(UTC)

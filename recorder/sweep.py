@@ -1,0 +1,388 @@
+"""The retention sweep: deletes what is due, everything that is due, and nothing else.
+
+Runs in a process of its own (`recorder.sweep_process`), or in `recorder retention`; two never run at once. It deletes
+nothing while the clock cannot be believed, while an index that was rebuilt waits for the DPO, or when more would go in
+a day than a set share. Killed anywhere, the next one goes on. Needs no private key.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from recorder.domain.retention import (
+    DataClass,
+    Periods,
+    Shortening,
+    Stop,
+    Stopped,
+    Verdict,
+    clock_stop,
+    days_of,
+    due_at,
+    earliest_start,
+    put_into_force,
+    share_stop,
+    verdict,
+)
+from recorder.leftovers import Leftovers
+from recorder.sweep_plan import Plan, PlanLine, candidate_of
+from recorder.sweep_state import IN_FORCE, SWEPT, SweepFile, SweepState
+from storage.audit import AuditLog
+from storage.deletion import BY, PART, Done, Shredder, files_of_day
+from storage.durable import make_folder
+from storage.erasures import Erasures
+from storage.errors import StorageError
+from storage.hold_journal import ACTS as HOLD_ACTS
+from storage.hold_journal import replay_holds, steady
+from storage.holds import Holds
+from storage.old_calls import OldCall, OldCalls
+from storage.rows import time_from_json, time_to_json
+from storage.tombstones import Tombstone, since_settled
+from storage.types import RecordingId
+from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+RULE = "retention"
+"""Rule of the tombstones."""
+STOPPED, CALLS_DELETED = "retention.stopped", "calls.deleted"
+"""Acts of the audit log."""
+RECONCILE = "reconcile"
+"""Name of the mark in ``state`` that says: the index was rebuilt, and the DPO has not looked yet."""
+LOCK = "retention.lock"
+SOON = timedelta(days=7)
+
+Progress = Callable[[float, float], None]
+"""Called with recordings done and in all."""
+
+
+class SweepBusyError(StorageError):
+    """Another sweep is running."""
+
+
+class SweepStoppedError(StorageError):
+    """The sweep deleted nothing; a person has to look. The sentence says why and what to do."""
+
+    def __init__(self, stopped: Stopped) -> None:
+        super().__init__(stopped.sentence)
+        self.why = stopped.why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeper:
+    """What sweeps are made with.
+
+    Attributes:
+        vault: Where recordings lie.
+        calls: The index, as a sweep reads it.
+        shredder: Destroys.
+        holds: What beats retention.
+        erasures: Orders to erase; those of what is deleted are settled with it.
+        audit: The audit log.
+        state: The home's folder of states.
+        erasing_lock: Held by whoever rewrites a finished recording.
+        periods: As configured.
+        most_share: Percent of the vault that may go in a day.
+        now: The clock, UTC.
+    """
+
+    vault: Vault
+    calls: OldCalls
+    shredder: Shredder
+    holds: Holds
+    erasures: Erasures
+    audit: AuditLog
+    state: Path
+    erasing_lock: Path
+    periods: Periods
+    most_share: float
+    now: Callable[[], datetime]
+
+    @property
+    def file(self) -> SweepFile:
+        """Return where the state is kept."""
+        return SweepFile(self.state, self.audit)
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """Return what sweeps the other classes of data."""
+        return Leftovers(self.audit, self.holds, self.calls, self.shredder.deletions)
+
+    # --- looking
+
+    def plan(self) -> Plan:
+        """Say what a sweep would do now; nothing is changed.
+
+        Raises:
+            StorageError, OSError: Database, audit log or disk cannot be used.
+        """
+        now, state = self.now(), self.file.load()
+        found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=False)
+        return self._plan(now, state, found, shorter)
+
+    def _plan(self, now: datetime, state: SweepState, found: Periods, shorter: list[Shortening]) -> Plan:
+        lines: dict[tuple[DataClass, str], PlanLine] = {}
+        for page in self.calls.begun_by(earliest_start(found, now + SOON)):
+            held = self.holds.standing_among([call.id for call in page], now)
+            for call in page:
+                candidate = candidate_of(call, is_held=call.id in held)
+                due = due_at(candidate, found)
+                if due > now + SOON:
+                    continue
+                key = (candidate.data, call.service)
+                days = days_of(found, *key)
+                line = lines.setdefault(key, PlanLine(data=candidate.data, service=call.service, days=days))
+                (line.soon if due > now else line.held if candidate.is_held else line.due).add(call)
+        plan = Plan(
+            lines=[lines[key] for key in sorted(lines)],
+            others=self.leftovers.count(found, now, state.text_offset),
+            kept=self.calls.count_recorded(),
+            shorter=shorter,
+            stopped=None,
+        )
+        plan.stopped = self._stop(now, state, plan, found)
+        return plan
+
+    def _stop(self, now: datetime, state: SweepState, plan: Plan, found: Periods) -> Stopped | None:
+        return self._unready(now, state) or share_stop(
+            due=plan.due_recordings,
+            gone_today=self.shredder.deletions.count(RULE, since=now - timedelta(days=1)),
+            kept=plan.kept,
+            most_share=self.most_share,
+            shortest_days=min(days for key, days in found.items() if key in self.periods and _is_of_recordings(key)),
+            silence=self._silence(now, state),
+        )
+
+    def _unready(self, now: datetime, state: SweepState) -> Stopped | None:
+        if (self.state / RECONCILE).exists():
+            sentence = "the index was rebuilt: nothing is deleted until the DPO has looked (`recorder reconcile`)"
+            return Stopped(why=Stop.RECONCILE, sentence=sentence)
+        newest = next((time_from_json(entry.at) for entry in self.audit.newest_first()), None)
+        return clock_stop(now, [state.last_success, self.calls.newest(), newest])
+
+    def _silence(self, now: datetime, state: SweepState) -> timedelta | None:
+        last = state.last_success or self.calls.newest()
+        return None if last is None else now - last
+
+    # --- doing
+
+    def confirm_shorter(self, by: str) -> list[Shortening]:
+        """Put shorter periods into force; the caller made sure that it is the DPO who says so.
+
+        Returns:
+            What is shorter now.
+
+        Raises:
+            AuditUnavailableError, OSError: It cannot be written down; nothing was changed.
+            SweepBusyError: A sweep is running; it goes on with the periods that it began with.
+        """
+        with alone(self.state / LOCK):
+            state = self.file.load()
+            found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=True)
+            self._keep_periods(replace(state, unconfirmed=()), found, by)
+        return shorter
+
+    def run(self, *, is_share_confirmed: bool = False, progress: Progress = lambda _done, _total: None) -> SweepState:
+        """Sweep; returns the state that is left.
+
+        Args:
+            is_share_confirmed: A person has looked at how much is due, and lets it go this once.
+            progress: Told how far it is.
+
+        Raises:
+            SweepBusyError: Another one is running.
+            SweepStoppedError: Nothing was deleted; a person has to look.
+            StorageError, OSError: Database, audit log or disk failed; the next sweep goes on.
+        """
+        with alone(self.state / LOCK):
+            now = self.now()
+            state = replace(self.file.load(), last_try=now, stopped="", problem="")
+            try:
+                return self._sweep(now, state, is_share_confirmed, progress)
+            except SweepStoppedError as error:
+                self.audit.append(STOPPED, BY, "", {"why": str(error.why), "at": time_to_json(now)}, str(error))
+                self.file.save(replace(self.file.load(), last_try=now, stopped=str(error), problem=""))
+                raise
+            except (StorageError, OSError) as error:
+                with contextlib.suppress(StorageError, OSError):
+                    self.file.save(replace(self.file.load(), last_try=now, problem=str(error)))
+                raise
+
+    def _sweep(self, now: datetime, state: SweepState, is_share_confirmed: bool, progress: Progress) -> SweepState:
+        if stopped := self._unready(now, state):
+            raise SweepStoppedError(stopped)
+        found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=False)
+        state = self._keep_periods(state.noting(shorter), found, BY)
+        counts: Counter[str] = Counter()
+        with self._still():
+            self._catch_up()
+            done = self.shredder.finish(self._held_since)
+            done.add(self.shredder.destroy_returned())
+        counts["deleted_again"] = len(done.ids)
+        plan = self._plan(now, state, found, shorter)
+        if plan.stopped is not None and not (is_share_confirmed and plan.stopped.why is Stop.SHARE):
+            raise SweepStoppedError(plan.stopped)
+        counts += self._delete_calls(now, found, plan, progress)
+        counts["orders_settled"] = self._settle_orders(now)
+        offset, others = self.leftovers.sweep(found, now, state.text_offset)
+        counts += others
+        problems = counts["not_deleted"]
+        details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": is_share_confirmed}
+        self.audit.append(SWEPT, BY, "", details)
+        state = replace(
+            state,
+            last_success=now if not problems else state.last_success,
+            problem=f"{problems} recordings could not be destroyed; the next sweep tries again" if problems else "",
+            counts=dict(counts),
+            text_offset=offset,
+        )
+        self.file.save(state)
+        return state
+
+    def _keep_periods(self, state: SweepState, found: Periods, by: str) -> SweepState:
+        if found != state.in_force:
+            before = None if state.in_force is None else dict(state.in_force)
+            self.audit.append(IN_FORCE, by, "", {"periods": dict(found), "before": before})
+            state = replace(state, in_force=dict(found))
+        self.file.save(state)
+        return state
+
+    def _delete_calls(self, now: datetime, found: Periods, plan: Plan, progress: Progress) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        total = sum(line.due.count for line in plan.lines)
+        for page in self.calls.begun_by(earliest_start(found, now)):
+            if not any(due_at(candidate_of(call), found) <= now for call in page):
+                continue
+            with self._still():
+                files = {one: paths for day in _days(page) for one, paths in files_of_day(self.vault, day).items()}
+                doomed = self._doomed(page, files, found, now, counts)
+                kept = [call for call in doomed if call.is_recorded or call.id in files]
+                if kept:
+                    self._count(counts, self.shredder.delete(_tombstones(kept, found, now), rule=RULE), kept)
+                counts["calls"] += self._remove_rows(
+                    [call for call in doomed if not (call.is_recorded or call.id in files)], now
+                )
+            progress(min(counts["recordings"] + counts["calls"], total), total)
+        return counts
+
+    def _doomed(
+        self,
+        page: Sequence[OldCall],
+        files: Mapping[RecordingId, list[Path]],
+        found: Periods,
+        now: datetime,
+        counts: Counter[str],
+    ) -> list[OldCall]:
+        held = self.holds.standing_among([call.id for call in page], now)
+        doomed = []
+        for call in page:
+            is_open = any(path.suffix == PART for path in files.get(call.id, ()))
+            candidate = candidate_of(call, is_held=call.id in held, is_open=is_open)
+            decided = verdict(candidate, found, now)
+            if decided is Verdict.DELETE:
+                doomed.append(call)
+            elif due_at(candidate, found) <= now:
+                counts[str(decided)] += 1
+        return doomed
+
+    @staticmethod
+    def _count(counts: Counter[str], done: Done, recorded: Sequence[OldCall]) -> None:
+        sizes = {call.id: call.bytes or 0 for call in recorded}
+        counts["recordings"] += len(done.ids)
+        counts["bytes"] += sum(sizes[one] for one in done.ids)
+        counts["not_deleted"] += len(done.problems)
+        for recording, problem in done.problems.items():
+            _log.error("recording %s is due and was not destroyed: %s", recording, problem)
+
+    def _remove_rows(self, calls: Sequence[OldCall], now: datetime) -> int:
+        if not calls:
+            return 0
+        services = Counter(call.service for call in calls)
+        details = {
+            "rule": RULE,
+            "class": str(DataClass.UNRECORDED),
+            "services": dict(services),
+            "at": time_to_json(now),
+        }
+        self.audit.append(CALLS_DELETED, BY, "", details)
+        self.shredder.destroy_keys([call.id for call in calls])  # of a call that was given up when it had one already
+        return self.calls.remove([call.id for call in calls])
+
+    def _settle_orders(self, now: datetime) -> int:
+        """Close the orders to erase part of what is gone altogether."""
+        orders = self.erasures.open_orders()
+        gone = self.shredder.deletions.known([order.recording for order in orders])
+        settled = [order for order in orders if order.recording in gone]
+        for order in settled:
+            details = {"order": order.id, "was_kept": False, "deleted": True, "at": time_to_json(now)}
+            self.audit.append("erasure.done", BY, order.recording, details)
+            self.erasures.finish(order.id, at=now)
+        return len(settled)
+
+    @contextlib.contextmanager
+    def _still(self) -> Iterator[None]:
+        """Keep finished recordings from being rewritten, and holds as they are, for the length of a block."""
+        with alone(self.erasing_lock, wait=True), steady(self.state, self.holds, self.audit):
+            yield
+
+    def _catch_up(self) -> None:
+        """Bring the table of holds to what the audit log says, where it can have missed something.
+
+        An index restored from a backup does not know the holds that were placed after it was taken: the log does.
+        """
+        if any(entry.act in HOLD_ACTS for entry in since_settled(self.audit, self.shredder.deletions)):
+            replay_holds(self.audit.of_act(*HOLD_ACTS), self.holds, text=self.audit.text)
+
+    def _held_since(self, tombstones: Sequence[Tombstone]) -> set[RecordingId]:
+        """Return what was held after its deletion was cut off by a kill: what is still there must stay."""
+        now = self.now()
+        at = {one.id: one.deleted_at for one in tombstones}
+        held = self.holds.standing_among(list(at), now)
+        return {one for one in held if any(h.placed_at > at[one] for h in self.holds.standing(one, now))}
+
+
+def _days(page: Sequence[OldCall]) -> list[str]:
+    return sorted({call.id[:8] for call in page})
+
+
+def _is_of_recordings(key: str) -> bool:
+    return key == "retention_days" or key.startswith("service/")
+
+
+def _tombstones(calls: Sequence[OldCall], found: Periods, now: datetime) -> list[Tombstone]:
+    return [
+        Tombstone(
+            id=call.id,
+            deleted_at=now,
+            rule=RULE,
+            sha256=call.sha256,
+            bytes=call.bytes,
+            due=due_at(candidate_of(call), found),
+        )
+        for call in calls
+    ]
+
+
+@contextlib.contextmanager
+def alone(lock: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a lock between processes and threads.
+
+    Raises:
+        SweepBusyError: Another one holds it, and we do not wait.
+    """
+    make_folder(lock.parent)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise SweepBusyError("a sweep is running already") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,143 @@
+"""What a sweep leaves for the next one and for health: `state/retention.json`.
+
+What matters in it is in the audit log too, and is taken from there where the file is missing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from recorder.domain.retention import OVERDUE, Shortening
+from storage.audit import AuditLog
+from storage.durable import make_folder, save_atomically
+from storage.rows import time_from_json, time_to_json
+
+NAME = "retention.json"
+IN_FORCE, SWEPT = "retention.in_force", "retention.swept"
+"""Acts of the audit log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepState:
+    """Where retention stands.
+
+    Attributes:
+        in_force: Periods by key; None before the first sweep.
+        unconfirmed: Sentences on what is configured shorter and waits for the DPO.
+        last_try: When a sweep was last begun.
+        last_success: When one last ended well.
+        stopped: Why the last one deleted nothing until somebody has looked; empty otherwise.
+        problem: Why the last one failed; empty otherwise.
+        counts: What the last one that ended well did.
+        text_offset: Where in the audit log the first entry lies whose text may still be there.
+    """
+
+    in_force: Mapping[str, int] | None = None
+    unconfirmed: tuple[str, ...] = ()
+    last_try: datetime | None = None
+    last_success: datetime | None = None
+    stopped: str = ""
+    problem: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    text_offset: int = 0
+
+    def noting(self, shorter: list[Shortening]) -> "SweepState":
+        """Return it with what waits for the DPO."""
+        return replace(self, unconfirmed=tuple(one.sentence for one in shorter))
+
+
+class SweepFile:
+    """The file of one home.
+
+    Args:
+        folder: ``state`` of the home.
+        audit: Where it is taken from when the file is missing or damaged.
+    """
+
+    def __init__(self, folder: Path, audit: AuditLog) -> None:
+        self._path = folder / NAME
+        self._audit = audit
+
+    def load(self) -> SweepState:
+        """Return the state; without a file, what the audit log says of it.
+
+        Raises:
+            OSError: It cannot be read.
+            AuditUnavailableError: There is no file, and the audit log cannot be read.
+        """
+        return read_state(self._path) or self._from_audit()
+
+    def save(self, state: SweepState) -> None:
+        """Store the state durably.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        make_folder(self._path.parent)
+        save_atomically(self._path, json.dumps(_to_json(state)).encode())
+
+    def _from_audit(self) -> SweepState:
+        state = SweepState()
+        for entry in self._audit.of_act(IN_FORCE, SWEPT):
+            if entry.act == IN_FORCE:
+                state = replace(state, in_force=entry.details["periods"])
+            else:
+                state = replace(state, last_success=time_from_json(entry.details["at"]))
+        return state
+
+
+def read_state(path: Path) -> SweepState | None:
+    """Read the file; None if it is missing or damaged.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        found = json.loads(path.read_text())
+        times = {name: time_from_json(found.pop(name)) for name in ("last_try", "last_success")}
+        return SweepState(**{**found, **times, "unconfirmed": tuple(found["unconfirmed"])})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _to_json(state: SweepState) -> dict[str, Any]:
+    times = {name: time_to_json(getattr(state, name)) for name in ("last_try", "last_success")}
+    return {**asdict(state), **times}
+
+
+def alarms_of(state: SweepState | None, now: datetime, *, since: datetime) -> dict[str, int]:
+    """Return what health says of retention; empty when all is well.
+
+    Args:
+        state: As it was read; None if there is none yet.
+        now: Aware.
+        since: From when on a sweep can have been expected: the start of the daemon.
+    """
+    found = state or SweepState()
+    last = found.last_success or since
+    alarms = {
+        "retention_overdue": now - last > OVERDUE,
+        "retention_stopped": bool(found.stopped),
+        "retention_failed": bool(found.problem),
+        "retention_shorter_unconfirmed": bool(found.unconfirmed),
+    }
+    return {name: 1 for name, is_on in alarms.items() if is_on}
+
+
+def state_to_json(state: SweepState | None) -> dict[str, Any]:
+    """Return what health and `recorder retention --json` say of the last sweep."""
+    found = state or SweepState()
+    return {
+        "last_success": time_to_json(found.last_success),
+        "last_try": time_to_json(found.last_try),
+        "stopped": found.stopped,
+        "problem": found.problem,
+        "unconfirmed": list(found.unconfirmed),
+        "in_force": None if found.in_force is None else dict(found.in_force),
+        "counts": dict(found.counts),
+    }

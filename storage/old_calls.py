@@ -1,0 +1,133 @@
+"""Calls by age, read lean and in pages for the retention sweep; and what lies beside recordings that are gone.
+
+Each page is a query of its own: neither memory nor a transaction grows with the number of calls.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.erasures import CLOSED
+from storage.rows import time_from_json
+from storage.tables import erasures as _erasures
+from storage.tables import holds as _holds
+from storage.tables import microseconds, moment_of
+from storage.tables import recordings as _recordings
+from storage.types import Outcome, RecordingId
+
+PAGE = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldCall:
+    """What a sweep needs to know of a call; ``is_recorded``: something of it was kept."""
+
+    id: RecordingId
+    ended_at: datetime
+    service: str
+    is_recorded: bool
+    sha256: str | None
+    bytes: int | None
+
+
+class OldCalls:
+    """The calls in the database, for the sweep.
+
+    Args:
+        database: Which has them.
+
+    Raises:
+        DatabaseError: The database cannot be used; so for every method.
+        OSError: The folder of its file cannot be made; so for every method.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begun_by(self, moment: datetime) -> Iterator[list[OldCall]]:
+        """Yield pages of the calls that began at a moment or before it, oldest first; they may be deleted meanwhile."""
+        column = _recordings.c
+        query = (
+            sa.select(column.started_us, column.id, column.document)
+            .where(column.started_us <= microseconds(moment))
+            .order_by(column.started_us, column.id)
+            .limit(PAGE)
+        )
+        page = query
+        while True:
+            with self._database.connect() as connection:
+                found = connection.execute(page).all()
+            if found:
+                yield [_call(one.id, moment_of(one.started_us), json.loads(one.document)) for one in found]
+            if len(found) < PAGE:
+                return
+            last = found[-1]
+            is_after = sa.or_(column.started_us > last.started_us, column.id > last.id)
+            page = query.where(column.started_us >= last.started_us, is_after)
+
+    def newest(self) -> datetime | None:
+        """Return when the newest call began."""
+        with self._database.connect() as connection:
+            found: int | None = connection.execute(sa.select(sa.func.max(_recordings.c.started_us))).scalar()
+        return moment_of(found)
+
+    def count_recorded(self) -> int:
+        """Return of how many calls something is kept."""
+        outcomes = [str(Outcome.RECORDED), str(Outcome.PARTIAL)]
+        query = sa.select(sa.func.count()).where(_recordings.c.outcome.in_(outcomes))
+        with self._database.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def remove(self, calls: Sequence[RecordingId]) -> int:
+        """Delete rows of calls of which nothing is kept, a page at most; returns how many there were."""
+        with self._database.begin() as connection:
+            return connection.execute(_recordings.delete().where(_recordings.c.id.in_(calls))).rowcount
+
+    def count_decisions(self, *, before: datetime) -> int:
+        """Return how many orders to erase and holds `forget_decisions` would take away."""
+        with self._database.connect() as connection:
+            return sum(
+                int(connection.execute(sa.select(sa.func.count()).select_from(table).where(is_old)).scalar_one())
+                for table, is_old in _old_decisions(before)
+            )
+
+    def forget_decisions(self, *, before: datetime) -> int:
+        """Delete orders to erase and holds that were over before a moment and whose recording is gone."""
+        with self._database.begin() as connection:
+            return sum(
+                connection.execute(table.delete().where(is_old)).rowcount for table, is_old in _old_decisions(before)
+            )
+
+
+def _old_decisions(before: datetime) -> list[tuple[sa.Table, sa.ColumnElement[bool]]]:
+    at = microseconds(before)
+    order, hold = _erasures.c, _holds.c
+    order_at = sa.func.coalesce(order.done_us, order.decided_us, order.ordered_us)
+    is_closed = order.state.in_([str(state) for state in CLOSED])
+    return [
+        (_erasures, sa.and_(is_closed, order_at < at, _is_gone(order.recording))),
+        (_holds, sa.and_(hold.grace_until_us < at, _is_gone(hold.recording))),
+    ]
+
+
+def _is_gone(recording: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    return ~sa.exists().where(_recordings.c.id == recording)
+
+
+def _call(recording: str, started_at: datetime, document: dict[str, Any]) -> OldCall:
+    ended_at = time_from_json(document.get("ended_at"))
+    if ended_at is None:
+        ended_at = started_at + timedelta(seconds=document.get("duration_s") or 0.0)
+    return OldCall(
+        id=RecordingId(recording),
+        ended_at=ended_at,
+        service=document.get("service") or "",
+        is_recorded=document.get("path") is not None,
+        sha256=document.get("sha256"),
+        bytes=document.get("bytes"),
+    )
