@@ -26,6 +26,7 @@ from recorder.clerk import Clerk
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.control import Control
+from recorder.filing import FOLDER, RETRY_S, Filing
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, lock_memory, raise_descriptors
 from recorder.live_api import LiveApi
@@ -126,7 +127,7 @@ class Daemon:
             relay=self._relay,
             writer=self._writer,
             vault=Vault(home.root, node),
-            index=self._index,
+            rows=Filing(self._index, home.state / FOLDER, alarm=self._raise_alarm),
             erasures=Erasures(self._index.database),
             audit=AuditLog(home.audit),
             pauses=PauseRegister(home.state / REGISTER, self._pausing),
@@ -163,6 +164,7 @@ class Daemon:
         self._writer.start()
         self._media_events.start()
         self._watch_targets()
+        self._file_late()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._reactor.submit(self._stop))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.submit(self._reload_by_signal))
@@ -193,6 +195,15 @@ class Daemon:
             if len(route.targets) > 1:
                 for target in route.targets:
                     self._endpoint.watch(target)
+
+    def _raise_alarm(self, what: str) -> None:
+        self._works.alarm(what)
+
+    def _file_late(self) -> None:
+        """Have rows filed that found the database down, now and again."""
+        if self._works.rows.waiting:
+            self._filing.submit(self._works.rows.catch_up)
+        self._reactor.call_later(RETRY_S, self._file_late)
 
     # --- reload
 

@@ -111,6 +111,13 @@ HOME_PLACES: tuple[Place, ...] = (
     _place("state/pauses.journal", Holds.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
     _place("state/opt_outs.json", Holds.METADATA, _DAEMON, "opt-outs asked for and not decided: call, who, team"),
     _place("state/wrong_pins.json", Holds.METADATA, _DAEMON, "when wrong PINs were keyed at which extension"),
+    _place(
+        "state/rows/*.json",
+        Holds.METADATA,
+        _DAEMON,
+        "rows of calls that the index could not take yet",
+        is_passing=True,
+    ),
     _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension"),
     _place("state/loop_mark", Holds.NOTHING, _DAEMON, "mark of this recorder against loops"),
     _place("state/daemon.lock", Holds.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),

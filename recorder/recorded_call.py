@@ -222,7 +222,7 @@ class RecordedCall(LiveCall):
     def file_discarded(self) -> None:
         """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
         row = replace(self._row(), outcome=Outcome.BLOCKED, reason="discarded")
-        self.works.filing.submit(self._save, row)
+        self.works.filing.submit(self.works.rows.save, row)
 
     @property
     def mask_card_digits(self) -> bool:
@@ -379,16 +379,9 @@ class RecordedCall(LiveCall):
 
     def _file(self, row: RecordingRow) -> None:
         """File the row; on the filing clerk's thread."""
-        self._save(row)
+        self.works.rows.save(row)
         self.works.pauses.drop(self.id)
         self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
-
-    def _save(self, row: RecordingRow) -> None:
-        try:
-            self.works.index.save(row)
-        except Exception as error:  # noqa: BLE001 - whatever the database says, the container is closed and can be re-indexed
-            self.works.alarm("index_unavailable")
-            _log.error("recording %s is not in the index (%s); `recorder recover` brings it back", row.id, error)
 
     def _row(self) -> RecordingRow:
         return row_of(self)

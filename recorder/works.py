@@ -10,13 +10,13 @@ from audio.writer import PausableWriter
 from recorder.agents import SignOns
 from recorder.clerk import Clerk
 from recorder.config import Config
+from recorder.filing import Filing
 from recorder.notices import Message
 from recorder.opt_outs import OptOutRegister
 from recorder.pauses import PauseRegister
 from recorder.pins import PinCheck
 from sip.events import Endpoint
 from storage.audit import AuditLog
-from storage.index import Index
 from storage.types import ErasureOrder
 from storage.vault import Vault
 
@@ -65,7 +65,7 @@ class Works:
     relay: Relay
     writer: PausableWriter
     vault: Vault
-    index: Index
+    rows: Filing
     audit: AuditLog
     pauses: PauseRegister
     sign_ons: SignOns

@@ -16,6 +16,7 @@ from storage.database import SQLITE, Database, sqlite_url
 from storage.errors import NotFoundError
 from storage.holds import kinds_standing
 from storage.rows import normalise_number, row_from_json, row_to_json
+from storage.tables import deletions as _deletions
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
 from storage.types import RecordingId, RecordingRow, Search
@@ -65,6 +66,21 @@ class Index:
         with self.database.begin() as connection:
             for row in rows:
                 connection.execute(self.database.upsert(_recordings, _columns(row), key=_recordings.c.id))
+
+    def save_late(self, row: RecordingRow) -> bool:
+        """Store a row that had to wait, unless the index has one of a call that ended, or the recording was deleted.
+
+        Returns:
+            Whether it was stored.
+        """
+        with self.database.begin() as connection:
+            known = connection.execute(sa.select(_recordings.c.document).where(_recordings.c.id == row.id)).scalar()
+            if known is not None and json.loads(known)["ended_at"] is not None:
+                return False
+            if connection.execute(sa.select(_deletions.c.id).where(_deletions.c.id == row.id)).scalar() is not None:
+                return False
+            connection.execute(self.database.upsert(_recordings, _columns(row), key=_recordings.c.id))
+        return True
 
     def get(self, id_or_prefix: str) -> RecordingRow:
         """Return the row of an id, or of a prefix that fits one only.

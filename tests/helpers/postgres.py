@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own: `benchmarks.postgres`, which cannot import from here; fixtures in tests/conftest.py."""
+"""A PostgreSQL server of our own: `benchmarks.postgres`, which cannot import from here. See tests/conftest.py."""
 
 from benchmarks.postgres import PASSWORD, PostgresServer
 
