@@ -11,6 +11,8 @@ GUARD = 1600
 """Ticks after an opening in which a stream that begins is not trusted."""
 SETTLED = 8000
 """Ticks after which the envelope of a stream is trusted: by then a packet with little delay has come."""
+DOUBT = 5600
+"""Ticks for which a clock that may be one of the closed time is not trusted, since it last gained on the call's."""
 ARRIVALS = 1024
 """Stretches of arrival time whose positions are remembered."""
 MIN_STRETCH = 80

@@ -7,9 +7,9 @@ CLOCK_MONOTONIC nanoseconds and never go back.
 from dataclasses import dataclass, field
 
 from audio.blocks import Anchor, LostRange, Record, encode_block
-from audio.gate import GUARD, PACKET, SETTLED, Arrivals, ClosedSpans
+from audio.gate import DOUBT, GUARD, PACKET, SETTLED, Arrivals, ClosedSpans
 from audio.ring import Ring
-from audio.timeline import Timeline
+from audio.timeline import Placement, Timeline
 from audio.types import TICKS_PER_S, Channel, Codec
 
 MASK_MARGIN = 1600
@@ -32,7 +32,10 @@ class _Track:
     timeline: Timeline = field(default_factory=Timeline)
     spans: ClosedSpans = field(default_factory=ClosedSpans)
     closed_from: int = 0
+    opened_at: int | None = None
     blocked_until: int = 0
+    doubted_until: int = 0
+    doubted_lead: int = 0
     anchors: list[Anchor] = field(default_factory=list)
     best: tuple[int, Anchor] | None = None
     anchored_here: int | None = None
@@ -69,18 +72,25 @@ class ReferenceTap:
         return (at_ns - self._opened_ns) * _NS_PER_TICK_NUMERATOR // _NS_PER_TICK_DENOMINATOR
 
     def receive(
-        self, channel: Channel, *, ssrc: int, timestamp: int, payload: bytes, codec: Codec, arrival_ns: int
+        self,
+        channel: Channel,
+        *,
+        ssrc: int,
+        sequence: int,
+        timestamp: int,
+        payload: bytes,
+        codec: Codec,
+        arrival_ns: int,
     ) -> None:
         """Take one audio packet; an empty payload is no audio."""
         here = self.here(arrival_ns)
         track = self._tracks[channel]
         envelope = track.timeline.envelope(here)
-        placed = track.timeline.place(ssrc, timestamp, len(payload), here) if payload else None
+        placed = track.timeline.place(ssrc, sequence, timestamp, len(payload), here) if payload else None
         if placed is None:
             return
-        opened = self._opened_gate_here
-        has_jumped = placed.is_new_epoch or placed.lead > envelope + PACKET
-        if has_jumped and opened is not None and opened <= here < opened + GUARD:
+        self._doubt(track, placed, placed.position + len(payload), here)
+        if self._opened_gate_here is not None and (placed.is_new_epoch or placed.lead > envelope + PACKET):
             self._block(track, here)
         anchor = Anchor(
             channel=channel,
@@ -135,6 +145,7 @@ class ReferenceTap:
                 timeline = track.timeline
                 end = here + timeline.envelope(here) + max(PACKET, timeline.longest) + self._gather
                 track.spans.add(track.closed_from, end)
+                track.opened_at = end
                 if timeline.began_here is not None and timeline.began_here > here - SETTLED:
                     self._block(track, here)
         return max(here + PACKET + self._gather, 0)
@@ -144,6 +155,21 @@ class ReferenceTap:
         assert self._opened_gate_here is not None
         until = self._opened_gate_here + track.timeline.envelope(here) + GUARD
         track.blocked_until = max(track.blocked_until, until)
+
+    def _is_doubtful(self, track: _Track, placed: Placement, here: int) -> bool:
+        """Tell whether a new epoch may be no step of its sender's clock, but late audio of the closed time."""
+        if placed.former is None or not (self._is_closed or track.opened_at is not None):
+            return False
+        limit = placed.position if self._is_closed or track.opened_at is None else track.opened_at
+        return placed.is_passed or placed.former < limit or here < track.doubted_until
+
+    def _doubt(self, track: _Track, placed: Placement, end: int, here: int) -> None:
+        """Write nothing until the clock has gained nothing for DOUBT: what was held back comes faster than it was said."""
+        has_gained = here < track.doubted_until and placed.lead > track.doubted_lead + PACKET
+        if has_gained or self._is_doubtful(track, placed, here):
+            track.doubted_until, track.doubted_lead = here + DOUBT, placed.lead
+        if here < track.doubted_until:
+            track.blocked_until = max(track.blocked_until, end)
 
     def mask(self, from_ticks: int, to_ticks: int, now_ns: int) -> None:
         """Silence [from_ticks, to_ticks) of the call's clock on both channels, for good."""

@@ -17,24 +17,50 @@ DECAY = 2000
 """The envelope sinks one tick in so many: 500 ppm."""
 RUN_AWAY = 1000
 """No clock is faster than the call's by more than one tick in so many."""
+MAX_PAST = 4
+"""Streams before the current one that are remembered."""
+
+
+def numbers_between(earlier: int, later: int) -> int:
+    """Return the signed distance between two RTP sequence numbers, the shorter way round (RFC 3550 appendix A.1)."""
+    return (later - earlier + 0x8000) % 0x10000 - 0x8000
 
 
 @dataclass(slots=True)
 class Epoch:
-    """One run of a sender's clock: ``ref_ts`` is at ``ref_pos``."""
+    """One run of a sender's clock: ``ref_ts`` is at ``ref_pos``; ``newest`` is the highest sequence number of it."""
 
     ssrc: int
     ref_ts: int
     ref_pos: int
+    newest: int
+
+    def position_of(self, timestamp: int) -> int:
+        """Return where this clock puts a timestamp."""
+        return self.ref_pos + ticks_between(self.ref_ts, timestamp)
+
+    def is_passed(self, sequence: int) -> bool:
+        """Tell whether a packet of this number, or one after it, has come."""
+        return numbers_between(self.newest, sequence) <= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a packet's first byte goes, and whether it began a new epoch; ``lead`` is position minus arrival."""
+    """Where a packet's first byte goes.
+
+    Attributes:
+        position: Of its first byte.
+        lead: Position minus arrival.
+        is_new_epoch: It began one.
+        former: Where the clock of its stream would have put it before, if it began a new epoch of a known stream.
+        is_passed: Such a packet, that was numbered behind what has come of its stream.
+    """
 
     position: int
     lead: int
     is_new_epoch: bool
+    former: int | None = None
+    is_passed: bool = False
 
 
 class Timeline:
@@ -49,7 +75,8 @@ class Timeline:
         self.longest = 0
         self.began_here: int | None = None
         self.epoch: Epoch | None = None
-        self._previous_ssrc: int | None = None
+        self._past: list[Epoch] = []
+        self._stepped_at: int | None = None
         self._last_here = 0
         self._began_lead = 0
         self._env_value = 0
@@ -65,38 +92,58 @@ class Timeline:
         """Return the position of ``timestamp`` in the running epoch, or None; no state changes."""
         if self.epoch is None or self.began_here is None or self.epoch.ssrc != ssrc:
             return None
-        position = self.epoch.ref_pos + ticks_between(self.epoch.ref_ts, timestamp)
+        position = self.epoch.position_of(timestamp)
         envelope = self.envelope(here)
         most = self._began_lead + BEHIND + max(here - self.began_here, 0) // RUN_AWAY
         return position if envelope - BEHIND <= position - here <= min(envelope + AHEAD, most) else None
 
-    def place(self, ssrc: int, timestamp: int, length: int, here: int) -> Placement | None:
+    def place(self, ssrc: int, sequence: int, timestamp: int, length: int, here: int) -> Placement | None:
         """Place ``length`` ticks of audio that arrived at ``here``; None if the packet is dropped, state unchanged."""
         position = self.expect(ssrc, timestamp, here)
-        is_new_epoch = position is None
-        if position is None:
-            if self._is_stale(ssrc, here):
-                return None
-            position = max(here, self.next_pos)
-            if position > here + AHEAD:
-                return None
-            self._begin(ssrc, timestamp, position, here)
-        else:
-            self._env_value, self._env_here = max(self.envelope(here), position - here), here
+        if position is None or self._is_before_step(sequence) or self._steps_back(sequence, position):
+            return self._place_anew(ssrc, sequence, timestamp, length, here)
+        self._env_value, self._env_here = max(self.envelope(here), position - here), here
+        self._take(sequence, timestamp, position, length, here)
+        return Placement(position=position, lead=position - here, is_new_epoch=False)
+
+    def _place_anew(self, ssrc: int, sequence: int, timestamp: int, length: int, here: int) -> Placement | None:
+        known = next((each for each in (self.epoch, *self._past) if each is not None and each.ssrc == ssrc), None)
+        is_passed = known is not None and known.is_passed(sequence)
+        is_previous = known is not None and known in self._past[:1]
+        if (is_passed or is_previous) and here - self._last_here < STALE_AFTER:
+            return None
+        position = max(here, self.next_pos)
+        if position > here + AHEAD:
+            return None
+        former = None if known is None else known.position_of(timestamp)
+        self._begin(ssrc, sequence, timestamp, position, here)
+        self._stepped_at = None if known is None else sequence
+        self._take(sequence, timestamp, position, length, here)
+        return Placement(position=position, lead=position - here, is_new_epoch=True, former=former, is_passed=is_passed)
+
+    def _is_before_step(self, sequence: int) -> bool:
+        """Tell whether a packet belongs to the clock that its stream had before it stepped."""
+        return self._stepped_at is not None and numbers_between(self._stepped_at, sequence) < 0
+
+    def _steps_back(self, sequence: int, position: int) -> bool:
+        """Tell whether a packet is numbered after all others, and its timestamp lies before that of the furthest."""
+        assert self.epoch is not None
+        return position < self.epoch.ref_pos and not self.epoch.is_passed(sequence)
+
+    def _take(self, sequence: int, timestamp: int, position: int, length: int, here: int) -> None:
+        assert self.epoch is not None
         self._last_here = here
         self.longest = max(self.longest, length)
         if position + length > self.next_pos:
             self.next_pos = position + length
-            self.epoch = Epoch(ssrc, timestamp, position)
-        return Placement(position=position, lead=position - here, is_new_epoch=is_new_epoch)
+            self.epoch.ref_ts, self.epoch.ref_pos, self.epoch.newest = timestamp, position, sequence
+        elif not self.epoch.is_passed(sequence):
+            self.epoch.newest = sequence
 
-    def _is_stale(self, ssrc: int, here: int) -> bool:
-        return ssrc == self._previous_ssrc and here - self._last_here < STALE_AFTER
-
-    def _begin(self, ssrc: int, timestamp: int, position: int, here: int) -> None:
+    def _begin(self, ssrc: int, sequence: int, timestamp: int, position: int, here: int) -> None:
         if self.epoch is not None and self.epoch.ssrc != ssrc:
-            self._previous_ssrc = self.epoch.ssrc
-        self.epoch = Epoch(ssrc, timestamp, position)
+            self._past = [self.epoch, *(each for each in self._past if each.ssrc != ssrc)][:MAX_PAST]
+        self.epoch = Epoch(ssrc, timestamp, position, sequence)
         self.began_here = here
         self._began_lead = position - here
         self._env_value, self._env_here = position - here, here

@@ -9,6 +9,7 @@
 #define PACKET_TICKS 160
 #define GUARD 1600
 #define SETTLED 8000
+#define DOUBT 5600
 
 void spans_add(struct spans *spans, int64_t start, int64_t end)
 {
@@ -149,16 +150,43 @@ void gate_release(struct tap *tap, int64_t here)
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         int64_t carried = channel->longest > PACKET_TICKS ? channel->longest : PACKET_TICKS;
-        spans_add(&channel->spans, channel->closed_from, here + envelope(channel, here) + carried + waited);
+        channel->opened_at = here + envelope(channel, here) + carried + waited;
+        channel->has_opened = 1;
+        spans_add(&channel->spans, channel->closed_from, channel->opened_at);
         if (channel->has_epoch && channel->began_here > here - SETTLED)
             block(tap, channel, here);
     }
 }
 
-/* The audio of a stream that begins right after an opening may have been captured while closed. */
-void gate_stream_began(struct tap *tap, struct channel *channel, int64_t here)
+/* A new epoch may be no step of its sender's clock, but audio of the closed time that comes late. */
+static int is_doubtful(const struct tap *tap, const struct channel *channel, const struct placement *placed, int64_t here)
 {
-    if (tap->gate_opened_here != INT64_MIN && tap->gate_opened_here <= here && here < tap->gate_opened_here + GUARD)
+    if (!placed->is_known || !(tap->is_closed || channel->has_opened))
+        return 0;
+    int64_t limit = tap->is_closed ? placed->position : channel->opened_at;
+    return placed->is_passed || placed->former < limit || here < channel->doubted_until;
+}
+
+/* Doubt lasts until the clock has not gained a packet on the call's for DOUBT: what was held back comes faster. */
+static void doubt(const struct tap *tap, struct channel *channel, const struct placement *placed, int64_t end, int64_t here)
+{
+    int64_t lead = placed->position - here;
+    int has_gained = here < channel->doubted_until && lead > channel->doubted_lead + PACKET_TICKS;
+    if (has_gained || is_doubtful(tap, channel, placed, here)) {
+        channel->doubted_until = here + DOUBT;
+        channel->doubted_lead = lead;
+    }
+    if (here < channel->doubted_until && end > channel->blocked_until)
+        channel->blocked_until = end;
+}
+
+/* Audio whose clock says something else than the opening reckoned with may have been captured before it. */
+void gate_placed(struct tap *tap, struct channel *channel, const struct placement *placed, int64_t end, int64_t env,
+                 int64_t here)
+{
+    int has_jumped = placed->is_new_epoch || placed->position - here > env + PACKET_TICKS;
+    doubt(tap, channel, placed, end, here);
+    if (has_jumped && tap->gate_opened_here != INT64_MIN)
         block(tap, channel, here);
 }
 

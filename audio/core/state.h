@@ -198,16 +198,35 @@ struct anchor {
     int codec;
 };
 
+/* One run of a sender's clock: ref_ts is at ref_pos; newest is the highest sequence number of it. */
+struct epoch {
+    uint32_t ssrc, ref_ts;
+    int64_t ref_pos;
+    uint16_t newest;
+};
+
+/* Where a packet's first byte goes. */
+struct placement {
+    int64_t position;
+    int64_t former;  /* is_known: where the clock that its stream had before would have put it */
+    uint8_t is_new_epoch, is_known, is_passed; /* passed: numbered behind what has come of its stream */
+};
+
+#define MAX_PAST 4
 struct channel {
     struct ring ring;
     int64_t edge;
-    uint8_t has_epoch, has_before, has_candidate, has_window;
-    uint32_t ssrc, ssrc_before, ref_ts;
-    int64_t ref_pos, next_pos, last_here, began_here, began_lead;
+    uint8_t has_epoch, has_stepped, has_candidate, has_window, has_opened;
+    uint16_t stepped_seq; /* has_stepped: the first number after its clock stepped */
+    int past_count;
+    struct epoch epoch, past[MAX_PAST]; /* streams before the current one, newest first */
+    int64_t next_pos, last_here, began_here, began_lead;
     int64_t longest; /* ticks of the longest payload so far */
     int64_t env_value, env_here;
     struct spans spans;
+    int64_t opened_at;     /* has_opened: end of the span that the last opening finished */
     int64_t closed_from;   /* start of the open-ended span while the gate is closed */
+    int64_t doubted_until, doubted_lead; /* on the call's clock: what arrives before then may be of the closed time */
     int64_t blocked_until; /* nothing below is written: a stream began too close to an opening */
     int64_t lost_start, lost_end; /* pending lost range; empty when equal */
     struct anchor candidate, anchors[MAX_ANCHORS];
@@ -350,8 +369,7 @@ void memory_free(void *memory, size_t size);
 /* timeline.c */
 int64_t envelope(const struct channel *channel, int64_t here);
 int timeline_expect(const struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t here, int64_t *position);
-/* 0 dropped, 1 placed, 2 placed and it began an epoch. */
-int timeline_place(struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t ticks, int64_t here, int64_t *position);
+int timeline_place(struct channel *channel, const struct packet *packet, int64_t here, struct placement *out); /* 0: dropped */
 void anchor_note(struct channel *channel, const struct anchor *anchor, int64_t here);
 
 /* gate.c */
@@ -362,7 +380,8 @@ void gate_release(struct tap *tap, int64_t here);
 int64_t gather_ticks(const struct tap *tap); /* how long a packet may have waited before it was taken */
 void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, int64_t start, int64_t end);
 int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t here); /* what may be handed out ends here */
-void gate_stream_began(struct tap *tap, struct channel *channel, int64_t here);
+void gate_placed(struct tap *tap, struct channel *channel, const struct placement *placed, int64_t end, int64_t env,
+                 int64_t here);
 void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here);
 
 /* ring.c */

@@ -69,16 +69,15 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
     int64_t here = tap_here(tap, packet->arrival_ns);
     int was_running = channel->has_epoch;
     int64_t env = envelope(channel, here);
-    int placed = timeline_place(channel, packet->ssrc, packet->ts, packet->length, here, position);
-    if (!placed)
+    struct placement placed;
+    if (!timeline_place(channel, packet, here, &placed)) {
+        tap->thread->counters.late_ticks += placed.is_passed ? packet->length : 0;
         return 0;
-    if (placed == 2) {
-        gate_stream_began(tap, channel, here);
-        if (was_running)
-            report(tap->thread->core, EVENT_REANCHORED, tap->id, leg->channel, *position, 0);
-    } else if (*position - here > env + FRAME_TICKS) {
-        gate_stream_began(tap, channel, here); /* its clock has jumped ahead of what the opening reckoned with */
     }
+    *position = placed.position;
+    gate_placed(tap, channel, &placed, *position + packet->length, env, here);
+    if (placed.is_new_epoch && was_running)
+        report(tap->thread->core, EVENT_REANCHORED, tap->id, leg->channel, *position, 0);
     if (*position >= 0) { /* an anchor's position is unsigned; what precedes the opening holds no audio either */
         struct anchor anchor = {*position, packet->arrival_ns - tap->opened_ns, *position - here, packet->ts, leg->media.codec};
         anchor_note(channel, &anchor, here);

@@ -1,4 +1,6 @@
 /* Where a packet belongs on its channel's time line (docs/media-core.md; audio/timeline.py is the same in Python). */
+#include <string.h>
+
 #include "state.h"
 
 #define AHEAD 4000
@@ -16,55 +18,110 @@ int64_t envelope(const struct channel *channel, int64_t here)
     return channel->env_value - (aged > 0 ? aged / DECAY : 0);
 }
 
+static int64_t position_of(const struct epoch *epoch, uint32_t ts)
+{
+    return epoch->ref_pos + (int32_t)(ts - epoch->ref_ts);
+}
+
+/* A packet of this number, or one after it, has come (RFC 3550 appendix A.1). */
+static int is_passed(const struct epoch *epoch, uint16_t seq)
+{
+    return (int16_t)(seq - epoch->newest) <= 0;
+}
+
 int timeline_expect(const struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t here, int64_t *position)
 {
-    if (!channel->has_epoch || channel->ssrc != ssrc)
+    if (!channel->has_epoch || channel->epoch.ssrc != ssrc)
         return 0;
-    *position = channel->ref_pos + (int32_t)(ts - channel->ref_ts);
+    *position = position_of(&channel->epoch, ts);
     int64_t lead = *position - here, env = envelope(channel, here), age = here - channel->began_here;
     int64_t most = channel->began_lead + BEHIND + (age > 0 ? age / RUN_AWAY : 0);
     return env - BEHIND <= lead && lead <= env + AHEAD && lead <= most;
 }
 
-static void begin_epoch(struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t position, int64_t here)
+/* The stream's current or last epoch; NULL: not heard lately. */
+static const struct epoch *known_epoch(const struct channel *channel, uint32_t ssrc)
 {
-    if (channel->has_epoch && channel->ssrc != ssrc) {
-        channel->ssrc_before = channel->ssrc;
-        channel->has_before = 1;
-    }
+    if (channel->has_epoch && channel->epoch.ssrc == ssrc)
+        return &channel->epoch;
+    for (int i = 0; i < channel->past_count; i++)
+        if (channel->past[i].ssrc == ssrc)
+            return &channel->past[i];
+    return NULL;
+}
+
+static void remember_past(struct channel *channel, uint32_t ssrc)
+{
+    struct epoch past[MAX_PAST] = {channel->epoch};
+    int count = 1;
+    for (int i = 0; i < channel->past_count && count < MAX_PAST; i++)
+        if (channel->past[i].ssrc != ssrc)
+            past[count++] = channel->past[i];
+    memcpy(channel->past, past, sizeof past);
+    channel->past_count = count;
+}
+
+static void begin_epoch(struct channel *channel, const struct packet *packet, int64_t position, int64_t here)
+{
+    if (channel->has_epoch && channel->epoch.ssrc != packet->ssrc)
+        remember_past(channel, packet->ssrc);
     channel->has_epoch = 1;
-    channel->ssrc = ssrc;
-    channel->ref_ts = ts;
-    channel->ref_pos = position;
+    channel->epoch = (struct epoch){packet->ssrc, packet->ts, position, packet->seq};
     channel->began_here = here;
     channel->began_lead = position - here;
     channel->env_value = position - here;
     channel->env_here = here;
 }
 
-int timeline_place(struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t ticks, int64_t here, int64_t *position)
+/* The packet opens a new epoch, or is dropped: 0. */
+static int place_anew(struct channel *channel, const struct packet *packet, int64_t here, struct placement *out)
 {
-    int is_expected = timeline_expect(channel, ssrc, ts, here, position);
-    if (is_expected) {
-        int64_t env = envelope(channel, here), lead = *position - here;
+    const struct epoch *known = known_epoch(channel, packet->ssrc);
+    out->is_passed = known && is_passed(known, packet->seq);
+    int is_previous = known && known == &channel->past[0];
+    if ((out->is_passed || is_previous) && here - channel->last_here < STALE_AFTER)
+        return 0;
+    out->position = here > channel->next_pos ? here : channel->next_pos;
+    if (out->position > here + AHEAD)
+        return 0;
+    out->is_new_epoch = 1;
+    out->is_known = known != NULL;
+    out->former = known ? position_of(known, packet->ts) : 0;
+    channel->has_stepped = out->is_known;
+    channel->stepped_seq = packet->seq;
+    begin_epoch(channel, packet, out->position, here);
+    return 1;
+}
+
+/* The packet belongs to the running epoch: its clock has not stepped back since, nor does it step back now. */
+static int is_of_epoch(const struct channel *channel, const struct packet *packet, int64_t here, int64_t *position)
+{
+    if (!timeline_expect(channel, packet->ssrc, packet->ts, here, position))
+        return 0;
+    if (channel->has_stepped && (int16_t)(packet->seq - channel->stepped_seq) < 0)
+        return 0;
+    return *position >= channel->epoch.ref_pos || is_passed(&channel->epoch, packet->seq);
+}
+
+int timeline_place(struct channel *channel, const struct packet *packet, int64_t here, struct placement *out)
+{
+    *out = (struct placement){0};
+    if (is_of_epoch(channel, packet, here, &out->position)) {
+        int64_t env = envelope(channel, here), lead = out->position - here;
         channel->env_value = lead > env ? lead : env;
         channel->env_here = here;
-    } else {
-        if (channel->has_before && ssrc == channel->ssrc_before && here - channel->last_here < STALE_AFTER)
-            return 0;
-        *position = here > channel->next_pos ? here : channel->next_pos;
-        if (*position > here + AHEAD)
-            return 0;
-        begin_epoch(channel, ssrc, ts, *position, here);
+    } else if (!place_anew(channel, packet, here, out)) {
+        return 0;
     }
     channel->last_here = here;
-    channel->longest = ticks > channel->longest ? ticks : channel->longest;
-    if (*position + ticks > channel->next_pos) {
-        channel->next_pos = *position + ticks;
-        channel->ref_pos = *position;
-        channel->ref_ts = ts;
+    channel->longest = packet->length > channel->longest ? packet->length : channel->longest;
+    if (out->position + packet->length > channel->next_pos) {
+        channel->next_pos = out->position + packet->length;
+        channel->epoch = (struct epoch){packet->ssrc, packet->ts, out->position, packet->seq};
+    } else if (!is_passed(&channel->epoch, packet->seq)) {
+        channel->epoch.newest = packet->seq;
     }
-    return is_expected ? 1 : 2;
+    return 1;
 }
 
 /* Keeps the packet with the least delay of each second: the lower envelope that playback aligns the clocks by. */

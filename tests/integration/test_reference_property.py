@@ -28,12 +28,16 @@ SSRCS = (0x1111, 0x2222, 0x3333)
 
 @dataclass(frozen=True)
 class Packet:
-    """An audio packet; ``timestamp`` in ticks of the sender's clock, before wrap-around."""
+    """An audio packet; ``timestamp`` in ticks of the sender's clock, before wrap-around.
+
+    ``sequence`` is its number, before wrap-around; None: the next one.
+    """
 
     channel: Channel
     ssrc: int
     timestamp: int
     payload: bytes
+    sequence: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,11 +120,12 @@ class Pair:
                     self._act(step)
         self._drain(is_final=True)
 
-    def _inject(self, channel: Channel, payload_type: int, ssrc: int, timestamp: int, payload: bytes) -> None:
-        self._sequence += 1
+    def _inject(
+        self, channel: Channel, payload_type: int, ssrc: int, sequence: int, timestamp: int, payload: bytes
+    ) -> None:
         packet = RtpPacket(
             payload_type=payload_type,
-            sequence=self._sequence % 65536,
+            sequence=sequence,
             timestamp=timestamp % (1 << 32),
             ssrc=ssrc,
             payload=payload,
@@ -129,10 +134,13 @@ class Pair:
 
     def _audio(self, step: Packet) -> None:
         codec = self._codecs[step.channel]
-        self._inject(step.channel, int(codec), step.ssrc, step.timestamp, step.payload)
+        self._sequence += 1
+        sequence = (self._sequence if step.sequence is None else step.sequence) % 65536
+        self._inject(step.channel, int(codec), step.ssrc, sequence, step.timestamp, step.payload)
         self.reference.receive(
             step.channel,
             ssrc=step.ssrc,
+            sequence=sequence,
             timestamp=step.timestamp % (1 << 32),
             payload=step.payload,
             codec=codec,
@@ -141,7 +149,8 @@ class Pair:
 
     def _event(self, step: Event) -> None:
         event = TelephoneEvent(event=5, is_end=False, volume=10, duration=step.duration)
-        self._inject(Channel.LEFT, EVENT_PT, step.ssrc, step.timestamp, build_event(event))
+        self._sequence += 1
+        self._inject(Channel.LEFT, EVENT_PT, step.ssrc, self._sequence % 65536, step.timestamp, build_event(event))
         self.reference.receive_event(
             ssrc=step.ssrc, timestamp=step.timestamp % (1 << 32), duration=step.duration, arrival_ns=self._now
         )
@@ -232,18 +241,22 @@ def stream(
     script: Script = []
     ssrc = {channel: rng.choice(SSRCS) for channel in Channel}
     clock = {channel: rng.randrange(1 << 32) for channel in Channel}
+    number = {channel: rng.randrange(1 << 16) for channel in Channel}
     late: list[Packet] = []
     for _ in range(packets):
         script.append((ptime if rng.random() < 0.9 else rng.randrange(4 * ptime), Act("nothing")))
         for channel in Channel:
             clock[channel] += ptime
+            number[channel] += 1
             luck = rng.random()
             if luck < jumping:
                 clock[channel] += rng.choice(jumps)
             elif luck < jumping + 0.02:
                 ssrc[channel] = rng.choice(SSRCS)
+            elif luck < jumping + 0.03:
+                number[channel] = rng.randrange(1 << 16)
             length = rng.choice([ptime] * 8 + [1, 33, 80, 240, 480])
-            packet = Packet(channel, ssrc[channel], clock[channel], rng.randbytes(length))
+            packet = Packet(channel, ssrc[channel], clock[channel], rng.randbytes(length), number[channel])
             if luck > 0.95:
                 continue
             if luck > 0.9:
@@ -251,7 +264,7 @@ def stream(
                 continue
             script.append((0, packet))
             if luck > 0.85:
-                script.append((0, Packet(channel, packet.ssrc, packet.timestamp, rng.randbytes(length))))
+                script.append((0, replace(packet, payload=rng.randbytes(length))))
         if late and rng.random() < 0.2:
             script.append((rng.randrange(40), late.pop(rng.randrange(len(late)))))
         script += acts(rng, ssrc[Channel.LEFT], clock[Channel.LEFT])
@@ -407,3 +420,43 @@ def test_a_clock_that_jumps_ahead_right_after_the_opening_brings_nothing_from_be
     kept = legs.compare(script)
     assert b"\xf0" not in kept, "it was said while the gate was closed"
     assert len(kept) > 70 * 160
+
+
+def held_back(seed: int, *, ptime: int, step: bool) -> Script:
+    """Return talk with pauses, of whose closed time the network holds packets back, for any time: SECRET by capture.
+
+    The sender goes on meanwhile, numbers its packets in order, and its clock may step while closed.
+    """
+    rng = random.Random(seed)
+    script: Script = []
+    clock, number, ssrc = rng.randrange(1 << 32), rng.randrange(1 << 16), rng.choice(SSRCS)
+    held: list[Packet] = []
+    is_closed = False
+    for at in range(rng.randrange(300, 700)):
+        clock, number = clock + ptime, number + 1
+        if at and rng.random() < (0.03 if is_closed else 0.01):
+            script.append((0, Act("open" if is_closed else "close", 0)))
+            is_closed = not is_closed
+        if is_closed and step and rng.random() < 0.03:
+            clock += rng.choice((480_000, -480_000, 6000, -34_000, -6000))
+        packet = Packet(Channel.LEFT, ssrc, clock, (SECRET if is_closed else PUBLIC) * ptime, number)
+        if is_closed and rng.random() < 0.5:
+            held.append(packet)
+            script.append((ptime, Act("nothing")))
+        else:
+            script.append((ptime, packet))
+        if at % 50 == 49:
+            script.append((0, Act("drain")))
+        if not is_closed and held and rng.random() < 0.05:
+            script.append((0, held.pop(rng.randrange(len(held)))))
+    return script
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1 << 30), ptime=st.sampled_from([80, 160, 240, 320]), step=st.booleans())
+def test_nothing_that_was_said_while_closed_is_kept_however_late_it_comes(
+    legs: Legs, seed: int, ptime: int, step: bool
+) -> None:
+    kept = legs.compare(held_back(seed, ptime=ptime, step=step))
+    assert SECRET not in kept
+    assert len(kept) > 10 * ptime

@@ -32,7 +32,7 @@ def furthest(step: int, packets: int, every: int) -> int:
         core.release_tap(tap)
     line = Timeline()
     for i in range(packets):
-        line.place(9, i * step & 0xFFFFFFFF, 160, i * every)
+        line.place(9, i & 0xFFFF, i * step & 0xFFFFFFFF, 160, i * every)
     assert line.next_pos == end  # the reference has the same rule
     return end
 

@@ -43,6 +43,7 @@ class Taps:
             self.taps[tap].receive(
                 channel,
                 ssrc=1 + channel,
+                sequence=packet,
                 timestamp=160 * packet,
                 payload=SPEECH,
                 codec=Codec.PCMA,
@@ -158,7 +159,9 @@ def test_peaks_of_the_core_are_those_of_the_reference_and_g722_has_some(bench: B
         assert flat(peaks(block, channel)) == flat(reference_peaks(block, channel))
     tap = bench.taps.open(1)
     loud = encode(Codec.G722, (16000 * np.sin(np.arange(320) / 4)).astype(np.int16))
-    bench.taps.taps[tap].receive(Channel.LEFT, ssrc=1, timestamp=0, payload=loud, codec=Codec.G722, arrival_ns=0)
+    bench.taps.taps[tap].receive(
+        Channel.LEFT, ssrc=1, sequence=0, timestamp=0, payload=loud, codec=Codec.G722, arrival_ns=0
+    )
     bench.writer.add("a", tap, FileSink(tmp_path / "a"))
     assert max(bench.finish("a").left.peaks) > 60
 

@@ -46,8 +46,8 @@ def mark(captured: int, scenario: Scenario) -> int:
     return BORDER if any(at <= captured < at + margin for at in scenario.restarts) else OUTSIDE
 
 
-def packets_of(scenario: Scenario, rng: random.Random) -> list[tuple[int, int, int, bytes]]:
-    """Return (arrival, ssrc, timestamp, payload) by arrival."""
+def packets_of(scenario: Scenario, rng: random.Random) -> list[tuple[int, int, int, int, bytes]]:
+    """Return (arrival, ssrc, sequence, timestamp, payload) by arrival."""
     packets = []
     ssrc, offset = 1, rng.randrange(1 << 32)
     fast = min(25, 4000 // scenario.ptime)
@@ -57,9 +57,9 @@ def packets_of(scenario: Scenario, rng: random.Random) -> list[tuple[int, int, i
         delay = 0 if number % fast == fast - 1 else rng.randrange(scenario.jitter + 1)
         payload = bytes(mark(captured, scenario) for captured in range(start, start + scenario.ptime))
         timestamp = (start + offset) % (1 << 32)
-        packets.append((start + scenario.ptime + delay, ssrc, timestamp, payload))
+        packets.append((start + scenario.ptime + delay, ssrc, number, timestamp, payload))
         if rng.random() < 0.05:
-            packets.append((start + scenario.ptime + delay + rng.randrange(800), ssrc, timestamp, payload))
+            packets.append((start + scenario.ptime + delay + rng.randrange(800), ssrc, number, timestamp, payload))
     return sorted(packets, key=lambda packet: packet[0])
 
 
@@ -73,7 +73,7 @@ def run(scenario: Scenario) -> tuple[dict[int, int], int]:
     packets = packets_of(scenario, rng)
     blocks = []
     queue = sorted(acts)
-    for arrival, ssrc, timestamp, payload in packets:
+    for arrival, ssrc, sequence, timestamp, payload in packets:
         while queue and queue[0][0] <= arrival:
             at, act, erase = queue.pop(0)
             if act == "drain":
@@ -85,6 +85,7 @@ def run(scenario: Scenario) -> tuple[dict[int, int], int]:
         tap.receive(
             Channel.LEFT,
             ssrc=ssrc,
+            sequence=sequence,
             timestamp=timestamp,
             payload=payload,
             codec=Codec.PCMA,

@@ -1,0 +1,156 @@
+"""What was said while closed is not kept, however late the network brings it; a sender that begins anew is."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from audio.blocks import AudioRun, decode_block
+from audio.relay import Relay
+from audio.types import Codec, LegId, LegMedia, MediaAddress, RelayOptions
+
+NS_PER_TICK = 125_000
+NOBODY = MediaAddress(ip="127.0.0.1", rtp_port=9, rtcp_port=9)
+PUBLIC, SECRET, NEW = 1, 2, 3
+
+
+class Line:
+    """A tapped leg and a sender: packet ``i`` holds what was said in the 20 ms before tick 160 ``i``."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._core = relay._core
+        self._relay = relay
+        self._leg: LegId = relay.open_leg()
+        relay.set_media(self._leg, LegMedia(remote=NOBODY, codec=Codec.PCMA, send_pt=8, receive_pt=8))
+        self.tap = self._core.open_tap(self._leg, 0, look_back_ticks=8000, ring_ticks=1 << 17, now_ns=0)
+
+    def send(
+        self, i: int, at: int, value: int, *, ssrc: int = 1, sequence: int | None = None, timestamp: int | None = None
+    ) -> None:
+        """Have packet ``i`` arrive at tick ``at``."""
+        number = (65_500 + i if sequence is None else sequence) & 0xFFFF
+        stamp = ((1 << 32) - 30_000 + 160 * i if timestamp is None else timestamp) & 0xFFFFFFFF
+        head = b"\x80\x08" + number.to_bytes(2, "big") + stamp.to_bytes(4, "big") + ssrc.to_bytes(4, "big")
+        self._core.inject(self._leg, head + bytes([value]) * 160, at * NS_PER_TICK)
+
+    def talk(self, first: int, end: int, value: int, *, ssrc: int = 1) -> None:
+        """Have packets [first, end) arrive in time."""
+        for i in range(first, end):
+            self.send(i, 160 * i, value, ssrc=ssrc)
+
+    def close(self, at: int) -> None:
+        """Close the gate; nothing is erased."""
+        self._core.gate_close(self.tap, 0, at * NS_PER_TICK)
+
+    def open(self, at: int) -> None:
+        """Open it."""
+        self._core.gate_open(self.tap, at * NS_PER_TICK)
+
+    def kept(self) -> bytes:
+        """End the tap; return all that it kept."""
+        out = bytearray(1 << 18)
+        length, _ = self._core.drain_tap(self.tap, out, is_final=True, now_ns=1 << 50)
+        return b"".join(bytes(run.payload) for run in decode_block(bytes(out[:length])) if isinstance(run, AudioRun))
+
+    def late_ticks(self) -> int:
+        """Return what was dropped since it came late."""
+        return self._relay.counters()["late_ticks"]
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    with Relay(RelayOptions(ports=(41000, 41999), lock_memory=False)) as relay:
+        yield Line(relay)
+
+
+def paused(line: Line) -> None:
+    """Talk, close at 2 s, hold packets 120 to 129 back, open at 3 s, and talk on to 7.4 s."""
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    line.talk(101, 120, SECRET)
+    line.talk(130, 150, SECRET)
+    line.open(24_000)
+    line.talk(151, 370, PUBLIC)
+
+
+def test_a_packet_of_the_closed_time_that_is_more_than_four_seconds_late_is_dropped(line: Line) -> None:
+    paused(line)
+    for i in range(120, 130):
+        line.send(i, 59_200, SECRET)
+        line.send(i, 59_200, SECRET)
+    line.talk(370, 400, PUBLIC)
+    assert line.late_ticks() == 20 * 160
+    assert line.kept() == bytes([PUBLIC]) * (160 * (100 + 249) - 16), "all but what gathering leaves in doubt"
+
+
+def test_one_of_before_a_step_of_the_clock_is_dropped_whichever_way_it_stepped(line: Line) -> None:
+    paused(line)
+    for way, at in ((480_000, 370), (-480_000, 400)):
+        for i in range(at, at + 30):
+            line.send(i, 160 * i, PUBLIC, timestamp=160 * i + way)
+        for i in (120, 340):
+            line.send(i, 160 * (at + 30) - 1, SECRET)
+    assert SECRET not in line.kept()
+
+
+@pytest.mark.parametrize("step", [3000, -3000, -6000, 6000])
+def test_a_short_step_while_closed_leads_nothing_of_the_closed_time_astray(line: Line, step: int) -> None:
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    line.talk(101, 120, SECRET)
+    for i in range(120, 150):
+        if i % 2:
+            line.send(i, 160 * i, SECRET, timestamp=(1 << 32) - 30_000 + 160 * i + step)
+    line.open(24_000)
+    for i in range(151, 300):
+        line.send(i, 160 * i, PUBLIC, timestamp=(1 << 32) - 30_000 + 160 * i + step)
+        if i in range(164, 220, 4):
+            held = 120 + (i - 164) // 2
+            line.send(held, 160 * i + 1, SECRET, timestamp=(1 << 32) - 30_000 + 160 * held + step)
+    kept = line.kept()
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) > 200 * 160
+
+
+def test_packets_of_earlier_sources_are_dropped_when_they_come_late(line: Line) -> None:
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    for ssrc, first in ((1, 101), (2, 110), (3, 120), (4, 130)):
+        line.talk(first, first + 9, SECRET, ssrc=ssrc)
+    line.open(24_000)
+    line.talk(150, 200, PUBLIC, ssrc=4)
+    for ssrc, number in ((1, 105), (2, 112), (3, 125)):
+        line.send(number, 32_000, SECRET, ssrc=ssrc)
+    line.talk(200, 220, PUBLIC, ssrc=4)
+    assert SECRET not in line.kept()
+
+
+def test_a_sender_that_begins_anew_is_heard_at_once(line: Line) -> None:
+    line.talk(0, 100, PUBLIC)
+    for i in range(100, 200):
+        line.send(i, 160 * i, NEW, sequence=30_000 + i, timestamp=1_000_000 + 160 * i)
+    assert line.kept().count(NEW) == 100 * 160
+
+
+def test_a_sender_that_counts_back_is_heard_after_a_second(line: Line) -> None:
+    line.talk(0, 100, PUBLIC)
+    for i in range(100, 200):
+        line.send(i, 160 * i, NEW, sequence=65_500 - 1000 + i, timestamp=1_000_000 + 160 * i)
+    kept = line.kept()
+    assert 49 * 160 <= kept.count(NEW) <= 51 * 160
+
+
+@pytest.mark.parametrize("pace", [2, 20, 80])
+def test_what_a_network_held_back_and_brings_all_at_once_is_not_kept(line: Line, pace: int) -> None:
+    """Five seconds of the closed time come after it, in order, faster than they were said."""
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    line.talk(101, 104, SECRET)
+    line.open(57_600)
+    for i in range(104, 360):
+        line.send(i, 60_000 + (i - 104) * pace, SECRET)
+    end = 60_000 + 256 * pace
+    for i in range(360, 900):
+        line.send(i, max(end + i, 160 * i), PUBLIC)
+    kept = line.kept()
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) > (100 + 100) * 160
