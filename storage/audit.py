@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -125,7 +125,8 @@ def _commit(salt: bytes, text: str) -> str:
 class AuditLog:
     """``audit.log`` and its texts in one folder, created at the first append."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
         self._folder = folder
         self._path = folder / "audit.log"
         self._known: tuple[int, int, AuditEntry] | None = None
@@ -318,7 +319,7 @@ class AuditLog:
     ) -> AuditEntry:
         fields: dict[str, Any] = {
             "n": last.number + 1 if last else 1,
-            "at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "at": self._now().isoformat().replace("+00:00", "Z"),
             "act": names[0],
             "actor": names[1],
             "subject": names[2],
@@ -354,7 +355,7 @@ class AuditLog:
         last = _parse(good) if good else None
         if not torn:
             return last
-        aside = self._folder / f"torn-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.bin"
+        aside = self._folder / f"torn-{self._now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.bin"
         SavedFile(aside).create(torn)
         os.ftruncate(descriptor, size - len(torn))
         details = {"bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest(), "file": aside.name}
