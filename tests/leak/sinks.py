@@ -122,8 +122,8 @@ def opened(scene: Scene, path: Path) -> Iterator[tuple[str, bytes]]:
     with path.open("rb") as file:
         scan = ContainerScan(file)
         prologue = scan.prologue
-        epoch = EpochKeys(home.root / "keys" / "epochs", private).load_private(prologue.epoch)
-        key = SealedKeys(home.root).unseal(RecordingId(prologue.id), epoch)
+        epochs = EpochKeys(home.root / "keys" / "epochs", private)
+        key = SealedKeys(home.root).open(RecordingId(prologue.id), epochs)
         opener = crypto.StreamOpener(key, prologue.stream_header)
         bound = prologue.pack()
         with contextlib.suppress(StorageError):  # the tail of a `.part` may be torn
