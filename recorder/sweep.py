@@ -32,7 +32,7 @@ from recorder.domain.retention import (
 )
 from recorder.leftovers import Leftovers
 from recorder.sweep_plan import Plan, PlanLine, candidate_of
-from recorder.sweep_state import IN_FORCE, SWEPT, SweepFile, SweepState
+from recorder.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
 from storage.audit import AuditLog
 from storage.deletion import BY, PART, Done, Shredder, files_of_day
 from storage.durable import make_folder
@@ -163,11 +163,15 @@ class Sweeper:
         if (self.state / RECONCILE).exists():
             sentence = "the index was rebuilt: nothing is deleted until the DPO has looked (`recorder reconcile`)"
             return Stopped(why=Stop.RECONCILE, sentence=sentence)
+        return clock_stop(now, self._seen(state))
+
+    def _seen(self, state: SweepState) -> list[datetime | None]:
+        """Return moments that lie in the past for certain."""
         newest = next((time_from_json(entry.at) for entry in self.audit.newest_first()), None)
-        return clock_stop(now, [state.last_success, self.calls.newest(), newest])
+        return [state.last_success, self.calls.newest(state.wrong_times), newest]
 
     def _silence(self, now: datetime, state: SweepState) -> timedelta | None:
-        last = state.last_success or self.calls.newest()
+        last = state.last_success or self.calls.newest(state.wrong_times)
         return None if last is None else now - last
 
     # --- doing
@@ -187,6 +191,26 @@ class Sweeper:
             found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=True)
             self._keep_periods(replace(state, unconfirmed=()), found, by)
         return shorter
+
+    def confirm_clock(self, by: str) -> datetime | None:
+        """Have a person say that the clock is right now: what was seen later was seen by a wrong one.
+
+        Returns:
+            The latest moment that was seen, if it is later than now; None if there was nothing to confirm.
+
+        Raises:
+            AuditUnavailableError, OSError: It cannot be written down; nothing was changed.
+            SweepBusyError: A sweep is running.
+        """
+        with alone(self.state / LOCK):
+            now, state = self.now(), self.file.load()
+            until = max((moment for moment in self._seen(state) if moment is not None), default=now)
+            if until <= now:
+                return None
+            details = {"at": time_to_json(now), "until": time_to_json(until)}
+            self.audit.append(CLOCK, by, "", details)
+            self.file.save(replace(state, last_success=None, wrong_times=(now, until)))
+            return until
 
     def run(self, *, is_share_confirmed: bool = False, progress: Progress = lambda _done, _total: None) -> SweepState:
         """Sweep; returns the state that is left.

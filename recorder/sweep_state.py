@@ -16,7 +16,7 @@ from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json
 
 NAME = "retention.json"
-IN_FORCE, SWEPT = "retention.in_force", "retention.swept"
+IN_FORCE, SWEPT, CLOCK = "retention.in_force", "retention.swept", "retention.clock_confirmed"
 """Acts of the audit log."""
 
 
@@ -32,6 +32,8 @@ class SweepState:
         stopped: Why the last one deleted nothing until somebody has looked; empty otherwise.
         problem: Why the last one failed; empty otherwise.
         counts: What the last one that ended well did.
+        wrong_times: A person has said that the clock was right at the first of these: calls that had begun by then, and
+            until the second, began under a wrong clock. None: nobody ever had to.
         text_offset: Where in the audit log the first entry lies whose text may still be there.
     """
 
@@ -42,6 +44,7 @@ class SweepState:
     stopped: str = ""
     problem: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    wrong_times: tuple[datetime, datetime] | None = None
     text_offset: int = 0
 
     def noting(self, shorter: list[Shortening]) -> "SweepState":
@@ -81,9 +84,14 @@ class SweepFile:
 
     def _from_audit(self) -> SweepState:
         state = SweepState()
-        for entry in self._audit.of_act(IN_FORCE, SWEPT):
+        for entry in self._audit.of_act(IN_FORCE, SWEPT, CLOCK):
             if entry.act == IN_FORCE:
                 state = replace(state, in_force=entry.details["periods"])
+            elif entry.act == CLOCK:
+                times = [time_from_json(entry.details[name]) for name in ("at", "until")]
+                assert times[0] is not None
+                assert times[1] is not None
+                state = replace(state, last_success=None, wrong_times=(times[0], times[1]))
             else:
                 state = replace(state, last_success=time_from_json(entry.details["at"]))
         return state
@@ -97,7 +105,9 @@ def read_state(path: Path) -> SweepState | None:
     """
     try:
         found = json.loads(path.read_text())
-        times = {name: time_from_json(found.pop(name)) for name in ("last_try", "last_success")}
+        times: dict[str, Any] = {name: time_from_json(found.pop(name)) for name in ("last_try", "last_success")}
+        wrong = found.get("wrong_times")
+        times["wrong_times"] = tuple(map(time_from_json, wrong)) if wrong else None
         return SweepState(**{**found, **times, "unconfirmed": tuple(found["unconfirmed"])})
     except FileNotFoundError:
         return None
@@ -107,7 +117,8 @@ def read_state(path: Path) -> SweepState | None:
 
 def _to_json(state: SweepState) -> dict[str, Any]:
     times = {name: time_to_json(getattr(state, name)) for name in ("last_try", "last_success")}
-    return {**asdict(state), **times}
+    wrong = None if state.wrong_times is None else list(map(time_to_json, state.wrong_times))
+    return {**asdict(state), **times, "wrong_times": wrong}
 
 
 def alarms_of(state: SweepState | None, now: datetime, *, since: datetime) -> dict[str, int]:

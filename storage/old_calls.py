@@ -70,10 +70,14 @@ class OldCalls:
             is_after = sa.or_(column.started_us > last.started_us, column.id > last.id)
             page = query.where(column.started_us >= last.started_us, is_after)
 
-    def newest(self) -> datetime | None:
-        """Return when the newest call began."""
+    def newest(self, apart_from: tuple[datetime, datetime] | None = None) -> datetime | None:
+        """Return when the newest call began, apart from those that began in (from, to]: the clock was wrong then."""
+        query = sa.select(sa.func.max(_recordings.c.started_us))
+        if apart_from is not None:
+            start, end = map(microseconds, apart_from)
+            query = query.where(sa.or_(_recordings.c.started_us <= start, _recordings.c.started_us > end))
         with self._database.connect() as connection:
-            found: int | None = connection.execute(sa.select(sa.func.max(_recordings.c.started_us))).scalar()
+            found: int | None = connection.execute(query).scalar()
         return moment_of(found)
 
     def count_recorded(self) -> int:

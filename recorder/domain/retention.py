@@ -277,7 +277,7 @@ def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> Stopped | None
     return Stopped(
         why=Stop.CLOCK,
         sentence=f"the clock says {now:%Y-%m-%d %H:%M} UTC, but this recorder has seen {newest:%Y-%m-%d %H:%M} "
-        "already: set the clock right (it may have been wrong then)",
+        "already: set the clock right; if it was wrong then, say so: `recorder retention --confirm-clock --as NAME`",
     )
 
 

@@ -1,0 +1,260 @@
+"""The sweep over real files, keys and a real database: what is due goes, all of it, and nothing else."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from recorder.domain.retention import Stop
+from recorder.sweep import LOCK, RECONCILE, SweepBusyError, SweepStoppedError, alone
+from recorder.sweep_state import alarms_of
+from storage.erasures import is_open
+from storage.errors import AuditUnavailableError
+from storage.types import ErasureKind, ErasureOrder, ErasureState
+from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite, default_periods
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def site(tmp_path: Path, database_url: str) -> Iterator[SweepSite]:
+    made = SweepSite(tmp_path, database_url)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_what_is_due_goes_with_file_key_and_row_and_leaves_a_tombstone(site: SweepSite) -> None:
+    due, not_yet = site.record(NOW - 90 * DAY), site.record(NOW - 90 * DAY + SECOND)
+    row = site.index.get(due)
+    assert site.sweep() == {"recordings": 1, "bytes": row.bytes}
+    assert site.traces(due) == GONE
+    assert site.traces(not_yet) == PRESENT
+    tombstone = site.deletions.get(due)
+    assert tombstone is not None
+    assert (tombstone.rule, tombstone.sha256) == ("retention", row.sha256)
+    (entry,) = site.acts("recording.deleted")
+    assert entry["subject"] == due
+    assert entry["details"] == {
+        "rule": "retention",
+        "recordings": [{"id": due, "sha256": row.sha256, "bytes": row.bytes, "due": "2026-11-25T03:00:00Z"}],
+    }
+    (swept,) = site.acts("retention.swept")
+    assert swept["details"]["counts"]["recordings"] == 1
+    assert site.audit.verify().bad is None
+    assert not (site.vault.root / "2026" / "08" / "27" / "k7" / f"{due}.rec").exists()
+
+
+def test_a_day_that_is_swept_leaves_no_empty_folders(site: SweepSite) -> None:
+    site.record(NOW - 200 * DAY)
+    site.record(NOW - 200 * DAY, operator_key="k8")
+    site.sweep()
+    assert list(site.vault.root.iterdir()) == []
+
+
+def test_a_service_has_its_own_period(site: SweepSite) -> None:
+    short, long = site.record(NOW - 31 * DAY, service="short"), site.record(NOW - 100 * DAY, service="long")
+    other = site.record(NOW - 91 * DAY)
+    site.sweep(short=30, long=365)
+    assert [site.traces(one) for one in (short, long, other)] == [GONE, PRESENT, GONE]
+
+
+def test_rows_of_unrecorded_calls_have_a_period_of_their_own(site: SweepSite) -> None:
+    missed, recorded = site.miss(NOW - 31 * DAY), site.record(NOW - 31 * DAY)
+    newer = site.miss(NOW - 29 * DAY)
+    assert site.sweep(periods=default_periods(unrecorded_days=30)) == {"calls": 1}
+    assert site.ids() == sorted([newer, recorded])
+    assert not site.traces(missed)["row"]
+    (entry,) = site.acts("calls.deleted")
+    assert entry["details"]["services"] == {"housing": 1}
+    assert missed not in str(entry), "a call of which nothing was kept leaves no trace"
+
+
+def test_the_row_of_an_unrecorded_call_that_left_a_key_or_a_file_takes_them_along(site: SweepSite) -> None:
+    recording = site.record(NOW - 91 * DAY)
+    site.index.save(replace(site.index.get(recording), path=None, bytes=None, sha256=None))
+    site.sweep()
+    assert site.traces(recording) == GONE
+    missed = site.miss(NOW - 91 * DAY)
+    folder = site.home.root / "keys" / "sealed" / "2026-08"
+    (folder / f"{missed}.key").write_bytes(b"opens nothing")
+    site.sweep(NOW + DAY)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_hold_beats_retention_until_its_grace_is_over(site: SweepSite) -> None:
+    held, free = site.record(NOW - 100 * DAY), site.record(NOW - 100 * DAY)
+    hold = site.hold(held, NOW - 99 * DAY)
+    counts = site.sweep()
+    assert (counts["recordings"], counts["held"]) == (1, 1)
+    assert [site.traces(one) for one in (held, free)] == [PRESENT, GONE]
+    site.release(hold, NOW)
+    site.sweep(NOW + 13 * DAY)
+    assert site.traces(held) == PRESENT
+    site.sweep(NOW + 14 * DAY)
+    assert site.traces(held) == GONE
+
+
+def test_a_hold_that_only_the_audit_log_knows_beats_retention(site: SweepSite) -> None:
+    """An index restored from a backup that is older than the hold."""
+    held = site.record(NOW - 100 * DAY)
+    site.hold(held, NOW - 99 * DAY, in_table=False)
+    site.sweep()
+    assert site.traces(held) == PRESENT
+    assert [hold.reason for hold in site.holds.of_recording(held)] == ["they complained"]
+
+
+def test_what_is_being_recorded_is_never_deleted(site: SweepSite) -> None:
+    recording = site.record(NOW - 100 * DAY)
+    (path,) = site.vault.files_of(recording)
+    path.rename(path.with_suffix(".part"))
+    assert site.sweep() == {"in_progress": 1}
+    assert site.traces(recording) == PRESENT
+
+
+def test_an_open_order_to_erase_is_settled_by_the_deletion(site: SweepSite) -> None:
+    recording = site.record(NOW - 100 * DAY)
+    order = ErasureOrder(
+        id="0123abcd", recording=recording, start_s=0.0, end_s=None, kind=ErasureKind.CARD_DATA, ordered_by="olive",
+        ordered_at=NOW, state=ErasureState.WAITING,
+    )  # fmt: skip
+    site.erasures.place(order)
+    assert site.sweep()["orders_settled"] == 1
+    assert not is_open(site.erasures.get(order.id))
+    (entry,) = site.acts("erasure.done")
+    assert entry["details"]["deleted"] is True
+
+
+def test_a_longer_period_holds_at_once_and_a_shorter_one_when_the_dpo_says_so(site: SweepSite) -> None:
+    recording = site.record(NOW - 40 * DAY)
+    site.sweep()
+    for days in (120, 30):
+        site.sweep(periods=default_periods(retention_days=days))
+        assert site.traces(recording) == PRESENT
+    state = site.sweeper(NOW).file.load()
+    assert state.unconfirmed == ("retention_days is 30 days, 120 are in force",)
+    assert alarms_of(state, NOW, since=NOW) == {"retention_shorter_unconfirmed": 1}
+    (site.home.state / "retention.json").unlink()  # the audit log knows as well
+    site.sweep(periods=default_periods(retention_days=30))
+    assert site.traces(recording) == PRESENT
+    sweeper = site.sweeper(NOW, default_periods(retention_days=30))
+    assert [one.in_force for one in sweeper.confirm_shorter("dora")] == [120]
+    assert site.acts("retention.in_force")[-1]["actor"] == "dora"
+    site.sweep(periods=default_periods(retention_days=30))
+    assert site.traces(recording) == GONE
+    assert site.sweeper(NOW).file.load().unconfirmed == ()
+
+
+def test_a_rebuilt_index_is_not_swept_before_the_dpo_has_looked(site: SweepSite) -> None:
+    recording = site.record(NOW - 100 * DAY)
+    site.home.state.mkdir(exist_ok=True)
+    mark = site.home.state / RECONCILE
+    mark.touch()
+    with pytest.raises(SweepStoppedError) as stopped:
+        site.sweep()
+    assert stopped.value.why is Stop.RECONCILE
+    assert site.traces(recording) == PRESENT
+    assert alarms_of(site.sweeper(NOW).file.load(), NOW, since=NOW) == {"retention_stopped": 1}
+    mark.unlink()
+    site.sweep()
+    assert site.traces(recording) == GONE
+    assert alarms_of(site.sweeper(NOW).file.load(), NOW, since=NOW) == {}
+
+
+@pytest.mark.parametrize("ahead", [DAY, 4000 * DAY])
+def test_a_clock_that_is_behind_what_was_seen_is_not_believed(site: SweepSite, ahead: timedelta) -> None:
+    recording = site.record(NOW - 100 * DAY)
+    site.record(NOW + ahead)
+    with pytest.raises(SweepStoppedError) as stopped:
+        site.sweep()
+    assert stopped.value.why is Stop.CLOCK
+    assert site.traces(recording) == PRESENT
+    assert site.acts("recording.deleted") == []
+
+
+def test_a_clock_that_jumped_ahead_deletes_nothing_before_somebody_has_looked(site: SweepSite) -> None:
+    ids = [site.record(NOW - (days % 80) * DAY) for days in range(1, 21)]
+    site.sweep()
+    jumped = NOW + 3650 * DAY
+    for most_share in (5.0, 99.0):
+        with pytest.raises(SweepStoppedError) as stopped:
+            site.sweeper(jumped, most_share=most_share).run()
+        assert stopped.value.why is Stop.SHARE
+        assert "the clock has jumped" in str(stopped.value)
+    assert {str(site.traces(one)) for one in ids} == {str(PRESENT)}
+    with pytest.raises(SweepStoppedError, match="has seen 2036"):  # the refusal itself is in the audit log
+        site.sweeper(NOW + DAY).run()
+    site.record(jumped)
+    assert site.sweeper(NOW + DAY).confirm_clock("ines") == jumped - SECOND
+    assert site.sweeper(NOW + DAY).confirm_clock("ines") is None
+    for _ in range(2):
+        site.sweeper(NOW + DAY, most_share=5.0).run()
+        (site.home.state / "retention.json").unlink()
+    site.sweeper(NOW + DAY, most_share=5.0).run()
+    assert alarms_of(site.sweeper(NOW + DAY).file.load(), NOW + DAY, since=NOW) == {}
+
+
+def test_too_large_a_share_stops_the_sweep_until_a_person_lets_it_go_on(site: SweepSite) -> None:
+    old = [site.record(NOW - 100 * DAY) for _ in range(60)]
+    for _ in range(40):
+        site.record(NOW - DAY)
+    sweeper = site.sweeper(NOW, most_share=50.0)
+    with pytest.raises(SweepStoppedError, match="60 of 100 recordings are due at once") as stopped:
+        sweeper.run()
+    assert stopped.value.why is Stop.SHARE
+    assert len(site.ids()) == 100
+    assert sweeper.run(is_share_confirmed=True).counts["recordings"] == 60
+    assert {str(site.traces(one)) for one in old} == {str(GONE)}
+
+
+def test_what_went_in_the_day_before_counts_too(site: SweepSite) -> None:
+    for _ in range(40):
+        site.record(NOW - 100 * DAY)
+    for _ in range(60):
+        site.record(NOW - 89 * DAY - timedelta(hours=12))
+    site.sweeper(NOW, most_share=50.0).run()
+    with pytest.raises(SweepStoppedError, match="and 40 went"):
+        site.sweeper(NOW + timedelta(hours=13), most_share=50.0).run()
+    assert len(site.ids()) == 60
+
+
+def test_two_sweeps_never_run_at_once(site: SweepSite) -> None:
+    recording = site.record(NOW - 100 * DAY)
+    problems: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            site.sweep()
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            problems.append(error)
+
+    with alone(site.home.state / LOCK):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(10)
+        assert [type(one) for one in problems] == [SweepBusyError]
+    assert site.traces(recording) == PRESENT
+    site.sweep()
+    assert site.traces(recording) == GONE
+
+
+def test_without_an_audit_log_nothing_is_deleted(site: SweepSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = site.record(NOW - 100 * DAY)
+    site.sweep(NOW - 20 * DAY)
+    append = site.audit.append
+
+    def refuse(act: str, *values: object, **named: object) -> object:
+        if act == "recording.deleted":
+            raise AuditUnavailableError("no room")
+        return append(act, *values, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(site.audit, "append", refuse)
+    with pytest.raises(AuditUnavailableError):
+        site.sweep()
+    assert site.traces(recording) == PRESENT
+    assert alarms_of(site.sweeper(NOW).file.load(), NOW, since=NOW)["retention_failed"] == 1
