@@ -2,23 +2,28 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from recorder.clock import utc_now
 from recorder.config import Config
 from recorder.home import Home
 from recorder.keyring import epoch_keys
 from recorder.left_behind import amended, is_discarded
 from recorder.pauses import REGISTER, read_states, write_states
-from storage.errors import DamagedError, ExportError, NotFoundError
+from recorder.returned import destroy_returned
+from storage.errors import DamagedError, ExportError, NotFoundError, StorageError
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
 from storage.reader import RecordingReader, open_recording
 from storage.rows import row_from_json
 from storage.types import Outcome, RecordingId, RecordingRow
 from storage.vault import Recovered, Vault, bare_row, destroy, read_row, recover
+
+_log = logging.getLogger(__name__)
 
 
 class AlreadyRunningError(Exception):
@@ -80,6 +85,7 @@ def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
     filed as that. Needs no private key; nothing may be writing. It may be killed anywhere and run again.
     """
     vault = Vault(home.root, NodeKeys.load(home.root))
+    _destroy_returned(home, config, vault)  # first of all: what was deleted must not be recovered
     register = home.state / REGISTER
     states = read_states(register)
     discarded = [_destroyed(vault, RecordingId(call)) for call in states if is_discarded(states[call])]
@@ -103,6 +109,17 @@ def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
     if states:
         write_states(register, {call: state for call, state in states.items() if call in left})
     return recovered
+
+
+def _destroy_returned(home: Home, config: Config, vault: Vault) -> None:
+    try:
+        index = open_index(home, config)
+        try:
+            destroy_returned(home, vault, index.database, utc_now)
+        finally:
+            index.close()
+    except (StorageError, OSError) as error:
+        _log.error("whether anything that was deleted has come back cannot be known now: %s", error)
 
 
 def _destroyed(vault: Vault, recording: RecordingId) -> Recovered:

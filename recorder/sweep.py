@@ -6,9 +6,7 @@ a day than a set share. Killed anywhere, the next one goes on. Needs no private 
 """
 
 import contextlib
-import fcntl
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,19 +29,18 @@ from recorder.domain.retention import (
     verdict,
 )
 from recorder.leftovers import Leftovers
+from recorder.returned import LOCK, alone, catch_up
 from recorder.sweep_plan import Plan, PlanLine, candidate_of
 from recorder.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
 from storage.audit import AuditLog
 from storage.deletion import BY, PART, Done, Shredder, files_of_day
-from storage.durable import make_folder
 from storage.erasures import Erasures
 from storage.errors import StorageError
-from storage.hold_journal import ACTS as HOLD_ACTS
-from storage.hold_journal import replay_holds, steady
+from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.old_calls import OldCall, OldCalls
 from storage.rows import time_from_json, time_to_json
-from storage.tombstones import Tombstone, since_settled
+from storage.tombstones import Tombstone
 from storage.types import RecordingId
 from storage.vault import Vault
 
@@ -55,15 +52,10 @@ STOPPED, CALLS_DELETED = "retention.stopped", "calls.deleted"
 """Acts of the audit log."""
 RECONCILE = "reconcile"
 """Name of the mark in ``state`` that says: the index was rebuilt, and the DPO has not looked yet."""
-LOCK = "retention.lock"
 SOON = timedelta(days=7)
 
 Progress = Callable[[float, float], None]
 """Called with recordings done and in all."""
-
-
-class SweepBusyError(StorageError):
-    """Another sweep is running."""
 
 
 class SweepStoppedError(StorageError):
@@ -245,9 +237,7 @@ class Sweeper:
         state = self._keep_periods(state.noting(shorter), found, BY)
         counts: Counter[str] = Counter()
         with self._still():
-            self._catch_up()
-            done = self.shredder.finish(self._held_since)
-            done.add(self.shredder.destroy_returned())
+            done = catch_up(self.shredder, self.holds, self.now, is_thorough=True)
         counts["deleted_again"] = len(done.ids)
         plan = self._plan(now, state, found, shorter)
         if plan.stopped is not None and not (is_share_confirmed and plan.stopped.why is Stop.SHARE):
@@ -355,21 +345,6 @@ class Sweeper:
         with alone(self.erasing_lock, wait=True), steady(self.state, self.holds, self.audit):
             yield
 
-    def _catch_up(self) -> None:
-        """Bring the table of holds to what the audit log says, where it can have missed something.
-
-        An index restored from a backup does not know the holds that were placed after it was taken: the log does.
-        """
-        if any(entry.act in HOLD_ACTS for entry in since_settled(self.audit, self.shredder.deletions)):
-            replay_holds(self.audit.of_act(*HOLD_ACTS), self.holds, text=self.audit.text)
-
-    def _held_since(self, tombstones: Sequence[Tombstone]) -> set[RecordingId]:
-        """Return what was held after its deletion was cut off by a kill: what is still there must stay."""
-        now = self.now()
-        at = {one.id: one.deleted_at for one in tombstones}
-        held = self.holds.standing_among(list(at), now)
-        return {one for one in held if any(h.placed_at > at[one] for h in self.holds.standing(one, now))}
-
 
 def _days(page: Sequence[OldCall]) -> list[str]:
     return sorted({call.id[:8] for call in page})
@@ -391,22 +366,3 @@ def _tombstones(calls: Sequence[OldCall], found: Periods, now: datetime) -> list
         )
         for call in calls
     ]
-
-
-@contextlib.contextmanager
-def alone(lock: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold a lock between processes and threads.
-
-    Raises:
-        SweepBusyError: Another one holds it, and we do not wait.
-    """
-    make_folder(lock.parent)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            raise SweepBusyError("a sweep is running already") from error
-        yield
-    finally:
-        os.close(descriptor)

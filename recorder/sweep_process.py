@@ -19,7 +19,8 @@ from recorder.home import Home
 from recorder.hygiene import forbid_dumps
 from recorder.logs import log_to_stderr
 from recorder.opening import open_index
-from recorder.sweep import SweepBusyError, Sweeper, SweepStoppedError
+from recorder.returned import SweepBusyError
+from recorder.sweep import Sweeper, SweepStoppedError
 from storage.audit import AuditLog
 from storage.deletion import Shredder
 from storage.erasures import Erasures

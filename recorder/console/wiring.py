@@ -17,6 +17,7 @@ from recorder.home import Home
 from recorder.live_client import LiveClient
 from recorder.people import People, usable_people
 from recorder.people_database import open_people
+from recorder.returned import destroy_returned
 from recorder.tokens import Tokens
 from storage.audit import AuditLog
 from storage.erasures import Erasures
@@ -65,6 +66,7 @@ def open_console(
         stack.callback(engine.dispose)
         index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
         stack.callback(index.close)
+        destroy_returned(home, vault, index.database, now)
         audit, erasures, holds = AuditLog(home.audit), Erasures(index.database), Holds(index.database)
         settle_holds(home.state, holds, audit)
         people = People(engine, now=now)

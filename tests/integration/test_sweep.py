@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from recorder.domain.retention import Stop
-from recorder.sweep import LOCK, RECONCILE, SweepBusyError, SweepStoppedError, alone
+from recorder.returned import LOCK, SweepBusyError, alone
+from recorder.sweep import RECONCILE, SweepStoppedError
 from recorder.sweep_state import alarms_of
 from storage.erasures import is_open
 from storage.errors import AuditUnavailableError

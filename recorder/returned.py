@@ -1,0 +1,111 @@
+"""Nothing that was deleted comes back: what a kill left of a deletion, and what a backup brought back, is destroyed.
+
+At the start of daemon and console, in `recorder recover`, and at the start of each sweep.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from recorder.home import Home
+from storage.audit import AuditLog
+from storage.database import Database
+from storage.deletion import Done, Shredder, Spared
+from storage.durable import make_folder
+from storage.errors import StorageError
+from storage.hold_journal import ACTS as HOLD_ACTS
+from storage.hold_journal import replay_holds, steady
+from storage.holds import Holds
+from storage.tombstones import Deletions, Tombstone, since_settled
+from storage.types import RecordingId
+from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+LOCK = "retention.lock"
+
+
+class SweepBusyError(StorageError):
+    """Another process or thread is sweeping, or rewrites a recording."""
+
+
+def destroy_returned(home: Home, vault: Vault, database: Database, now: Callable[[], datetime]) -> list[RecordingId]:
+    """Destroy again what was deleted and is there; said in the audit log and in our own.
+
+    Somebody else who is at it is left to it: a sweep begins with the same.
+
+    Returns:
+        What was there again, or had not gone yet.
+
+    Raises:
+        StorageError, OSError: Audit log, database or disk cannot be used.
+    """
+    audit, holds = AuditLog(home.audit), Holds(database)
+    shredder = Shredder(vault, Deletions(database), audit)
+    try:
+        with alone(home.state / LOCK), alone(home.erasing_lock), steady(home.state, holds, audit):
+            done = catch_up(shredder, holds, now)
+    except SweepBusyError:
+        return []
+    return done.ids
+
+
+def catch_up(shredder: Shredder, holds: Holds, now: Callable[[], datetime], *, is_thorough: bool = False) -> Done:
+    """Bring the database to what the audit log says of holds and deletions, and the disk with it.
+
+    An index restored from a backup knows neither the holds that were placed after it was taken nor the deletions.
+    The caller holds the locks.
+
+    Raises:
+        StorageError, OSError: Audit log, database or disk cannot be used.
+    """
+    audit = shredder.audit
+    if any(entry.act in HOLD_ACTS for entry in since_settled(audit, shredder.deletions)):
+        replay_holds(audit.of_act(*HOLD_ACTS), holds, text=audit.text)
+    done = shredder.finish(held_since(holds, now))
+    done.add(shredder.destroy_returned(is_thorough=is_thorough))
+    if done.files or done.keys or done.rows:
+        _log.warning(
+            "%d recordings that were deleted were there again and are destroyed: %d files, %d keys, %d rows",
+            len(done.ids), done.files, done.keys, done.rows,
+        )  # fmt: skip
+    for recording in sorted(done.spared):
+        _log.error("recording %s was held after its deletion was cut off, so it stays", recording)
+    return done
+
+
+def held_since(holds: Holds, now: Callable[[], datetime]) -> Spared:
+    """Return what tells which recordings were held after their deletion was cut off by a kill: those must stay.
+
+    A hold from before the deletion spares nothing: it was over then, and a backup has brought it back.
+    """
+
+    def spared(tombstones: Sequence[Tombstone]) -> set[RecordingId]:
+        at = {one.id: one.deleted_at for one in tombstones}
+        held = holds.standing_among(list(at), now())
+        return {one for one in held if any(hold.placed_at > at[one] for hold in holds.standing(one, now()))}
+
+    return spared
+
+
+@contextlib.contextmanager
+def alone(lock: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a lock between processes and threads.
+
+    Raises:
+        SweepBusyError: Another one holds it, and we do not wait.
+    """
+    make_folder(lock.parent)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise SweepBusyError("a sweep is running already") from error
+        yield
+    finally:
+        os.close(descriptor)
