@@ -94,15 +94,19 @@ class Listener:
         heard_s: Seconds of clips so far.
         digits: Every digit found.
         card_pauses: How often the card rule would have paused the recording, counted afresh after each.
+        masked_card_pauses: The same on a masked leg, where the rule is not told the keys and so cannot see that they
+            are all the same.
         fax_tones: CNG and CED found.
         cpu_s: CPU time that the detector took.
     """
 
     detector: CoreDetector = field(default_factory=CoreDetector)
     rule: CardRule = field(default_factory=CardRule)
+    masked_rule: CardRule = field(default_factory=CardRule)
     heard_s: float = 0.0
     digits: list[FalseDigit] = field(default_factory=list)
     card_pauses: list[str] = field(default_factory=list)
+    masked_card_pauses: list[str] = field(default_factory=list)
     fax_tones: int = 0
     cpu_s: float = 0.0
     _position: int = 0
@@ -122,6 +126,10 @@ class Listener:
         return "".join(event.digit for event in found if event.kind is ToneKind.DIGIT_START)
 
     def _count(self, clip: str, event: ToneEvent) -> None:
-        if self.rule.count(event.start * _NS_PER_SAMPLE, heard=event.digit):
+        at_ns = event.start * _NS_PER_SAMPLE
+        if self.rule.count(at_ns, heard=event.digit):
             self.card_pauses.append(clip)
             self.rule.forget()
+        if self.masked_rule.count(at_ns):
+            self.masked_card_pauses.append(clip)
+            self.masked_rule.forget()

@@ -183,17 +183,19 @@ def table(digits: int, disturbances: Disturbances, on_done: Callable[[str], None
             yield misses(condition, duration_ms, digits, disturbances, seed=1000 * number + duration_ms)
 
 
-def card_numbers(count: int, *, seed: int) -> dict[str, Any]:
+def card_numbers(count: int, *, seed: int, alike: int = 1) -> dict[str, Any]:
     """Key card numbers of sixteen digits as callers do from their phones and return what became of them.
 
-    Each call: digits of 70 to 250 ms with 60 to 400 ms between them, each tone at -25 to -8 dBm0, twist -4 to +2 dB,
-    frequencies within 0.5 %, white noise 20 to 45 dB below, one packet in a hundred lost, A-law or mu-law.
+    The first ``alike`` digits are the same, the others at random. Each call: digits of 70 to 250 ms with 60 to 400 ms
+    between them, each tone at -25 to -8 dBm0, twist -4 to +2 dB, frequencies within 0.5 %, white noise 20 to 45 dB
+    below, one packet in a hundred lost, A-law or mu-law.
     """
     rng = np.random.default_rng(seed)
     missed = not_paused = 0
     paused_at: list[int] = []
     for _ in range(count):
         keys = "".join(rng.choice(list("0123456789"), 16))
+        keys = keys[0] * alike + keys[alike:]
         found = _key_in(keys, rng)
         missed += sum(not hits for hits in found)
         rule = CardRule()

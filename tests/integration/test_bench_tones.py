@@ -37,9 +37,9 @@ def test_minutes_of_speech_give_no_card_pause() -> None:
     assert part["digits"] <= 2
 
 
-@pytest.mark.parametrize(("keys", "pauses"), [("4716", 1), ("471", 0)])
+@pytest.mark.parametrize(("keys", "pauses", "masked"), [("4716", 1, 1), ("471", 0, 0), ("1111", 0, 1)])
 def test_a_folder_with_keys_in_it_is_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], keys: str, pauses: int
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], keys: str, pauses: int, masked: int
 ) -> None:
     soundfile.write(tmp_path / "call.wav", speech_with_keys(keys) / 32768, 8000)
     arguments = [
@@ -56,7 +56,7 @@ def test_a_folder_with_keys_in_it_is_reported(
     assert tones.main(arguments) == pauses
     document = json.loads(capsys.readouterr().out)
     (part,) = document["recorded_speech"]["parts"]
-    assert (part["digits"], part["card_pauses"]) == (len(keys), pauses)
+    assert (part["digits"], part["card_pauses"], part["masked_card_pauses"]) == (len(keys), pauses, masked)
     assert (part["clips_with_digits"], part["worst_clips"]) == (1, {"call.wav": len(keys)})
     assert document["speech"]["card_pauses"] == pauses
     assert "asterisk-moh-opsound-wav (**/*.wav)" in document["music"]["absent"]
@@ -72,6 +72,8 @@ def test_misses_are_counted() -> None:
     assert misses(wide, 70, 32, disturbances, seed=1)["missed"] == 0
     number = card_numbers(4, seed=1)
     assert (number["missed"], number["not_paused"], number["paused_at_digit"]["latest"]) == (0, 0, 4)
+    alike = card_numbers(4, seed=1, alike=6)
+    assert (alike["missed"], alike["not_paused"], alike["paused_at_digit"]) == (0, 0, {"median": 7, "latest": 7})
 
 
 def test_what_passes_before_a_digit_is_known() -> None:
