@@ -22,6 +22,8 @@ from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from sip.events import Address
+from storage.database import parse_url
+from storage.errors import DatabaseError
 
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
@@ -304,6 +306,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_names(config, reader)
     _check_network(config, reader)
     _check_retention(config, reader)
+    _check_database(config, reader)
 
 
 _OVER_ZERO = {
@@ -429,6 +432,14 @@ def _check_names(config: Config, reader: _Reader) -> None:
         ZoneInfo(config.site.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
+
+
+def _check_database(config: Config, reader: _Reader) -> None:
+    if config.storage.index_url is not None:
+        try:
+            parse_url(config.storage.index_url)
+        except DatabaseError as error:
+            reader.fail(str(error), "storage", "index_url")
 
 
 def _check_unique(section: str, names: list[str], reader: _Reader) -> None:

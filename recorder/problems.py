@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from storage.errors import DatabaseError
+
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
@@ -102,7 +104,12 @@ def install(app: FastAPI, respond: Callable[[Request, ProblemError], Response] |
     def on_bug(request: Request, error: Exception) -> Response:
         return answer(request, bug(request, error))
 
+    def on_database(request: Request, error: Exception) -> Response:
+        logger.error("%s", error)
+        return answer(request, ProblemError(503, "The database does not answer; try again in a minute."))
+
     app.add_exception_handler(ProblemError, on_problem)
+    app.add_exception_handler(DatabaseError, on_database)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_bug)

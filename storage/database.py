@@ -220,7 +220,12 @@ def _revision(connection: sa.Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def _make_engine(text: str) -> sa.Engine:
+def parse_url(text: str) -> sa.URL:
+    """Return a database's URL with the driver that is used for it; touches nothing.
+
+    Raises:
+        DatabaseError: It cannot be read, or is of no database that can be used; the sentence does not repeat it.
+    """
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
@@ -233,13 +238,18 @@ def _make_engine(text: str) -> sa.Engine:
         raise DatabaseError(
             f"{url.drivername!r} is no database that can be used: only sqlite and postgresql are", is_passing=False
         )
-    if driver == SQLITE:
+    return url.set(drivername=driver)
+
+
+def _make_engine(text: str) -> sa.Engine:
+    url = parse_url(text)
+    if url.drivername == SQLITE:
         engine = sa.create_engine(url, hide_parameters=True)
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     return sa.create_engine(
-        url.set(drivername=driver),
+        url,
         hide_parameters=True,
         pool_pre_ping=True,  # the server may have been started anew since the last use
         connect_args={

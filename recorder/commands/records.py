@@ -1,5 +1,6 @@
 """Commands for the rows of recordings: find and show."""
 
+import itertools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +11,23 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from recorder.commands.shared import HomeOption, JsonOption, fail, load_home, print_json, print_table, say
+from recorder.commands.shared import (
+    HomeOption,
+    JsonOption,
+    fail,
+    load_home,
+    print_json,
+    print_json_list,
+    print_table,
+    say,
+)
 from recorder.config import Config
 from recorder.erasing import order_to_json
 from recorder.home import Home
 from recorder.opening import open_index
 from storage.erasures import Erasures, is_open
-from storage.errors import NotFoundError
-from storage.index import Index
+from storage.errors import DatabaseError, NotFoundError
+from storage.index import COUNTED, Index
 from storage.rows import row_to_json
 from storage.types import Outcome, RecordingRow, Search
 
@@ -30,11 +40,14 @@ MOST_ROWS = 1_000_000
 @contextmanager
 def opened_index(home: Home, config: Config) -> Iterator[Index]:
     """Open the index for a command."""
-    index = open_index(home, config)
     try:
-        yield index
-    finally:
-        index.close()
+        index = open_index(home, config)
+        try:
+            yield index
+        finally:
+            index.close()
+    except DatabaseError as error:
+        fail(str(error))
 
 
 def find(
@@ -68,11 +81,12 @@ def find(
         limit=limit or (MOST_ROWS if json else SHOWN_ROWS),
     )
     with opened_index(place, config) as index:
-        rows, total = index.find(search), index.count(search)
-        locked = {order.recording for order in Erasures(index.database).open_orders()}
-    if json:
-        print_json([{**row_to_json(row), "locked": row.id in locked} for row in rows])
-        return
+        if json:
+            locked = {order.recording for order in Erasures(index.database).open_orders()}
+            found = itertools.islice(index.each(search), search.limit)
+            print_json_list({**row_to_json(row), "locked": row.id in locked} for row in found)
+            return
+        rows, counted = index.find(search), index.count(search, at_most=COUNTED + 1)
     columns = [
         ("id", "Recording"),
         ("when", "When"),
@@ -84,7 +98,8 @@ def find(
         ("recorded_s", "Recorded, s"),
     ]
     print_table([_line(row, zone) for row in rows], columns, empty="no call matches")
-    if total > len(rows):
+    if counted > len(rows):
+        total = f"more than {COUNTED}" if counted > COUNTED else counted
         say(f"{len(rows)} of {total} calls; give --limit to see more")
 
 

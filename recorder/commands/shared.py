@@ -72,6 +72,15 @@ def print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False) + "\n")
 
 
+def print_json_list(items: Iterable[object]) -> None:
+    """Print a JSON list on standard output as its items come, so that a long one needs no memory."""
+    opening = "[\n" if sys.stdout.isatty() else "["
+    for item in items:
+        sys.stdout.write(opening + json.dumps(item, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+        opening = ",\n" if sys.stdout.isatty() else ", "
+    sys.stdout.write("]\n" if opening.startswith(",") else "[]\n")
+
+
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str) -> None:
     """Print rows as a table for people: a drawn one on a terminal, tab-separated elsewhere.
 

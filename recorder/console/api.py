@@ -40,7 +40,8 @@ class ExportOrder(BaseModel):
 class Recordings(BaseModel):
     """One page of a search, newest first."""
 
-    total: int
+    total: int = Field(description="How many match, up to 1000")
+    is_more: bool = Field(description="More than total match")
     recordings: list[dict[str, Any]]
 
 
@@ -81,7 +82,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 def recordings(console: Console, caller: ApiReader, query: Annotated[SearchQuery, Query()]) -> Recordings:
     """Find recordings."""
     found = console.desk.search(caller.actor, query.search())
-    return Recordings(total=found.total, recordings=_listed(console, found.rows))
+    return Recordings(total=found.total, is_more=found.is_more, recordings=_listed(console, found.rows))
 
 
 def _listed(console: Parts, rows: Iterable[RecordingRow]) -> list[dict[str, Any]]:

@@ -22,8 +22,8 @@ class Index(Protocol):
     def find(self, search: Search, /) -> Sequence[RecordingRow]:
         """Return one page, newest first."""
 
-    def count(self, search: Search, /) -> int:
-        """Return how many match, whatever limit and offset say."""
+    def count(self, search: Search, /, *, at_most: int | None = None) -> int:
+        """Return how many match, whatever limit and offset say; stop counting at ``at_most``."""
 
     def get(self, id_or_prefix: str, /) -> RecordingRow:
         """Return one row; raises storage.errors.NotFoundError."""

@@ -13,6 +13,7 @@ from recorder.erasing import refuse_locked
 from recorder.problems import ProblemError
 from storage.errors import NotFoundError
 from storage.format import is_recording_id
+from storage.index import COUNTED
 from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
@@ -21,10 +22,17 @@ _MOST_GRANTS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One page of a search."""
+    """One page of a search.
+
+    Attributes:
+        rows: The page.
+        total: How many match; counting ends at `storage.index.COUNTED`.
+        is_more: There are more than ``total``.
+    """
 
     rows: Sequence[RecordingRow]
     total: int
+    is_more: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +62,8 @@ class Desk:
         allowed = self._rules.require(actor, Act.SEARCH, extension=search.extension)
         search = self._narrow(actor, allowed, search)
         self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
-        return Found(rows=self._deps.index.find(search), total=self._deps.index.count(search))
+        rows, counted = self._deps.index.find(search), self._deps.index.count(search, at_most=COUNTED + 1)
+        return Found(rows=rows, total=min(counted, COUNTED), is_more=counted > COUNTED)
 
     def _narrow(self, actor: Actor, allowed: Allowed, search: Search) -> Search:
         if allowed.own_only:

@@ -151,10 +151,18 @@ def _person(caller: Caller) -> Person:
 def _listing(console: Parts, caller: Caller, sent: dict[str, str]) -> HTMLResponse:
     form = read_form(sent, console.deps.timezone)
     found = None if form.errors else console.desk.search(caller.actor, form.search)
-    pages = max(1, -(-found.total // PAGE_SIZE)) if found else 1
+    pages = max(1, -(-found.total // PAGE_SIZE)) if found and not found.is_more else None
+    has_next = found is not None and (len(found.rows) == PAGE_SIZE if pages is None else form.page < pages)
     status = 422 if form.errors else 200
     return console.renderer.page(
-        "recordings.html", caller, status=status, form=form, found=found, pages=pages, outcomes=list(Outcome)
+        "recordings.html",
+        caller,
+        status=status,
+        form=form,
+        found=found,
+        pages=pages,
+        has_next=has_next,
+        outcomes=list(Outcome),
     )
 
 

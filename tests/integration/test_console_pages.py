@@ -11,8 +11,11 @@ import pytest
 import soundfile
 
 from recorder.console.sessions import IDLE
+from storage.index import Index, sqlite_url
+from storage.rows import row_from_json
+from storage.types import RecordingId
 from tests.helpers.console_site import CALL, PASSWORD, Browser, Console, console_site
-from tests.helpers.storage_home import ID
+from tests.helpers.storage_home import ID, row
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
@@ -144,6 +147,23 @@ def test_search(browser: Browser, console: Console) -> None:
     log = b"".join(path.read_bytes() for path in console.home.audit.glob("*.log"))
     assert b"recording.search" in log
     assert b"0161 496" not in log
+
+
+def test_more_than_a_page_counts_can_be_leafed_through(browser: Browser, console: Console) -> None:
+    index = Index(sqlite_url(console.home.index))
+    rows = (row(RecordingId(f"20261124T093000Z-2001-{number:06x}")) for number in range(1, 1001))
+    index.save_many(map(row_from_json, rows))
+    index.close()
+    browser.sign_in()
+    page = browser.submit("/recordings").text
+    assert "More than 1000 recordings found" in page
+    assert "Page 1, newest first" in page
+    assert "Next page" in page
+    last = browser.submit("/recordings", page="21").text
+    assert "Page 21, newest first" in last
+    assert "Next page" not in last
+    found = browser.get("/api/recordings").json()
+    assert (found["total"], found["is_more"]) == (1000, True)
 
 
 def test_search_error_is_told_at_its_field(browser: Browser, console: Console) -> None:

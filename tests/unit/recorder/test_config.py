@@ -145,6 +145,12 @@ def test_unknown_service_is_found_where_it_is_named(tmp_path: Path) -> None:
 
 
 ALONE = {
+    "a database of another kind": (
+        '[storage]\nindex_url = "mysql://root:secret@db/x"\n',
+        2,
+        "'mysql' is no database that can be used: only sqlite and postgresql are",
+    ),
+    "a URL that is none": ('[storage]\nindex_url = "recorder"\n', 2, "the database's URL cannot be read; write"),
     "look-back too short": (
         "[pause]\nerase_s = 0.2\nlook_back_s = 1.2\n",
         3,
