@@ -13,7 +13,7 @@ SETTLED = 8000
 """Ticks after which the envelope of a stream is trusted: by then a packet with little delay has come."""
 DOUBT = 5600
 """Ticks for which a clock that may be one of the closed time is not trusted, since it last gained on the call's."""
-ARRIVALS = 1024
+ARRIVALS = 256
 """Stretches of arrival time whose positions are remembered."""
 MIN_STRETCH = 80
 """Ticks of such a stretch at least: 10 ms."""
@@ -65,11 +65,11 @@ class Arrivals:
     """Where the payloads that arrived lately went, so that they are found however their timestamps have jumped.
 
     Args:
-        look_back_ticks: How far back it must reach at least; it reaches twice as far.
+        look_back_ticks: How far back it must reach at least; it reaches a little further.
     """
 
     def __init__(self, look_back_ticks: int) -> None:
-        self._stretch = max(look_back_ticks // (ARRIVALS // 2) + 1, MIN_STRETCH)
+        self._stretch = max(look_back_ticks // (ARRIVALS - 8) + 1, MIN_STRETCH)
         self._slots: dict[int, tuple[int, int, int]] = {}
 
     @property

@@ -164,7 +164,7 @@ class ReferenceTap:
         return placed.is_passed or placed.former < limit or here < track.doubted_until
 
     def _doubt(self, track: _Track, placed: Placement, end: int, here: int) -> None:
-        """Write nothing until the clock has gained nothing for DOUBT: what was held back comes faster than it was said."""
+        """Write nothing until the clock has gained nothing for DOUBT: what was held back comes faster."""
         has_gained = here < track.doubted_until and placed.lead > track.doubted_lead + PACKET
         if has_gained or self._is_doubtful(track, placed, here):
             track.doubted_until, track.doubted_lead = here + DOUBT, placed.lead

@@ -38,8 +38,17 @@ from audio.types import (
     TapOptions,
 )
 
-_RING_MARGIN_S = 7.0
-"""What a ring holds beyond the look-back: a writer that is late by 3 s loses nothing, though packets came 4 s late."""
+_RING_MARGIN_S = 5.1
+"""What a ring holds beyond the look-back: what came 4 s late and cannot go before the look-back is over, 1 s between
+two drains. While nothing comes late, a writer may be late by 4 s."""
+_RING_STEP_TICKS = 2048
+"""Rings are as long as whole pages of memory."""
+
+
+def ring_ticks(look_back_ticks: int) -> int:
+    """Return the length of the ring of a channel, one byte a tick."""
+    least = look_back_ticks + round(_RING_MARGIN_S * TICKS_PER_S)
+    return -(-least // _RING_STEP_TICKS) * _RING_STEP_TICKS
 
 
 def _unpacked(keys: int) -> str:
@@ -250,12 +259,11 @@ class Relay:
             MemoryError: The rings cannot be locked (RLIMIT_MEMLOCK); nothing was opened.
         """
         look_back = round(options.look_back_s * TICKS_PER_S)
-        ring = 1 << (look_back + round(_RING_MARGIN_S * TICKS_PER_S) - 1).bit_length()
         tap = self._core.open_tap(
             left or 0,
             right or 0,
             look_back_ticks=look_back,
-            ring_ticks=ring,
+            ring_ticks=ring_ticks(look_back),
             mask_left_digits=options.mask_left_digits,
             is_closed=is_closed,
         )

@@ -123,15 +123,16 @@ def lock_memory() -> bool:
     return bool(ctypes.CDLL(None, use_errno=True).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
 
 
-_RING_MARGIN_S, _TICKS_PER_S = 7, 8000
-"""What `audio.relay` gives a ring beyond the look-back, and the ticks of a second; a test compares."""
+_RING_MARGIN_S, _RING_STEP_TICKS, _TICKS_PER_S = 5.1, 2048, 8000
+"""What `audio.relay` gives a ring beyond the look-back, what its length is a multiple of, and the ticks of a second; a
+test compares."""
 _CAP_IPC_LOCK = 14
 
 
 def locked_bytes_per_call(look_back_s: float) -> int:
-    """Return the memory that the rings of one call lock: bytes and bit planes of two channels, powers of two long."""
-    ticks = 1 << (round((look_back_s + _RING_MARGIN_S) * _TICKS_PER_S) - 1).bit_length()
-    return 2 * (ticks + ticks // 4)
+    """Return the memory that the rings of one call lock: a byte a tick of two channels."""
+    least = round((look_back_s + _RING_MARGIN_S) * _TICKS_PER_S)
+    return 2 * -(-least // _RING_STEP_TICKS) * _RING_STEP_TICKS
 
 
 def can_lock(calls: int, look_back_s: float) -> bool:

@@ -64,26 +64,35 @@ void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, 
     if (end <= channel->edge)
         return;
     here = here > 0 ? here : 0;
-    struct arrivals *slot = &channel->arrivals[here / tap->stretch % ARRIVALS];
-    if (slot->start == slot->end || slot->last_here / tap->stretch != here / tap->stretch)
-        *slot = (struct arrivals){here, start, end};
-    slot->last_here = here;
-    slot->start = start < slot->start ? start : slot->start;
-    slot->end = end > slot->end ? end : slot->end;
+    int64_t stretch = here / tap->stretch, base = stretch * tap->stretch;
+    int32_t first = (int32_t)(start - base), last = (int32_t)(end - base);
+    struct arrivals *slot = &channel->arrivals[stretch % ARRIVALS];
+    if (slot->start == slot->end || slot->stretch != (uint32_t)stretch)
+        *slot = (struct arrivals){(uint32_t)stretch, 0, first, last};
+    slot->newest = (int32_t)(here - base);
+    slot->start = first < slot->start ? first : slot->start;
+    slot->end = last > slot->end ? last : slot->end;
 }
 
-/* The next stretch, from the one that *at is in, with something that arrived in [from, here]; NULL: no more. */
-static const struct arrivals *next_arrivals(const struct tap *tap, const struct channel *channel, int64_t *at, int64_t from,
-                                            int64_t here)
+/* Positions of what arrived in one stretch. */
+struct arrived {
+    int64_t start, end;
+};
+
+/* The next stretch, from *at on, with something that arrived in [from, here]; 0: no more. */
+static int next_arrived(const struct tap *tap, const struct channel *channel, int64_t *at, int64_t from, int64_t here,
+                        struct arrived *out)
 {
     for (; *at <= here / tap->stretch; ++*at) {
         const struct arrivals *slot = &channel->arrivals[*at % ARRIVALS];
-        if (slot->start == slot->end || slot->last_here / tap->stretch != *at || slot->last_here < from)
+        int64_t base = *at * tap->stretch;
+        if (slot->start == slot->end || slot->stretch != (uint32_t)*at || base + slot->newest < from)
             continue;
+        *out = (struct arrived){base + slot->start, base + slot->end};
         ++*at;
-        return slot;
+        return 1;
     }
-    return NULL;
+    return 0;
 }
 
 static int64_t first_stretch(const struct tap *tap, int64_t from, int64_t here)
@@ -96,8 +105,8 @@ int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t 
 {
     int64_t edge = here + envelope(channel, here) - tap->look_back, from = here - tap->look_back + 1;
     int64_t at = first_stretch(tap, from, here);
-    for (const struct arrivals *slot; (slot = next_arrivals(tap, channel, &at, from, here));)
-        edge = slot->start < edge ? slot->start : edge;
+    for (struct arrived arrived; next_arrived(tap, channel, &at, from, here, &arrived);)
+        edge = arrived.start < edge ? arrived.start : edge;
     return edge;
 }
 
@@ -105,9 +114,9 @@ int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t 
 static void erase_arrived(struct tap *tap, struct channel *channel, int64_t from, int64_t here)
 {
     int64_t at = first_stretch(tap, from, here);
-    for (const struct arrivals *slot; (slot = next_arrivals(tap, channel, &at, from, here));) {
-        spans_add(&channel->spans, slot->start, slot->end < channel->closed_from ? slot->end : channel->closed_from);
-        erase(channel, slot->start, slot->end);
+    for (struct arrived arrived; next_arrived(tap, channel, &at, from, here, &arrived);) {
+        spans_add(&channel->spans, arrived.start, arrived.end < channel->closed_from ? arrived.end : channel->closed_from);
+        erase(channel, arrived.start, arrived.end);
     }
 }
 

@@ -13,17 +13,20 @@ static int codec_of(int code)
     return code == 1 ? CODEC_PCMU : code == 2 ? CODEC_PCMA : CODEC_G722;
 }
 
-size_t ring_bytes(int64_t ticks)
+/* Bytes of the three bit planes; they hold no audio, and two of them are hardly ever touched. */
+size_t ring_plane_bytes(int64_t ticks)
 {
-    return (size_t)(ticks + ticks / 4);
+    return (size_t)(ticks / 8 * 3);
 }
 
-void ring_place(struct ring *ring, void *memory, int64_t ticks)
+void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *planes, int64_t ticks)
 {
-    ring->bytes = memory;
-    ring->low = (uint64_t *)(ring->bytes + ticks);
+    ring->bytes = bytes;
+    ring->present = (uint64_t *)planes;
+    ring->low = ring->present + ticks / 64;
     ring->high = ring->low + ticks / 64;
     ring->ticks = ticks;
+    ring->base = ring->is_mixed = 0;
 }
 
 /* The part of [position, end) that lies in one word of the bit planes. */
@@ -35,20 +38,30 @@ struct chunk {
 static struct chunk chunk_at(const struct ring *ring, int64_t position, int64_t end)
 {
     struct chunk chunk;
-    int bit = (int)(position & 63);
-    chunk.index = position & (ring->ticks - 1);
+    int bit = (int)(position & 63); /* a ring is a whole number of words long */
+    chunk.index = position % ring->ticks;
     chunk.word = chunk.index / 64;
     chunk.length = end - position < 64 - bit ? end - position : 64 - bit;
     chunk.mask = (chunk.length == 64 ? ~0ULL : (1ULL << chunk.length) - 1) << bit;
     return chunk;
 }
 
+/* Notes that fresh bytes are not of the ring's first codec. */
+static void mark_other(struct ring *ring, int64_t word, uint64_t fresh, int difference)
+{
+    ring->is_mixed = 1;
+    ring->low[word] |= difference & 1 ? fresh : 0;
+    ring->high[word] |= difference & 2 ? fresh : 0;
+}
+
 void ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec)
 {
     int code = code_of(codec);
+    if (!ring->base)
+        ring->base = (uint8_t)code;
     for (int64_t end = position + length; position < end;) {
         struct chunk chunk = chunk_at(ring, position, end);
-        uint64_t present = (ring->low[chunk.word] | ring->high[chunk.word]) & chunk.mask;
+        uint64_t present = ring->present[chunk.word] & chunk.mask;
         if (!present) {
             memcpy(ring->bytes + chunk.index, data, (size_t)chunk.length);
         } else {
@@ -56,9 +69,9 @@ void ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t 
                 if (!(present >> ((position + i) & 63) & 1))
                     ring->bytes[chunk.index + i] = data[i];
         }
-        uint64_t fresh = chunk.mask & ~present;
-        ring->low[chunk.word] |= code & 1 ? fresh : 0;
-        ring->high[chunk.word] |= code & 2 ? fresh : 0;
+        ring->present[chunk.word] |= chunk.mask;
+        if (code != ring->base)
+            mark_other(ring, chunk.word, chunk.mask & ~present, code ^ ring->base);
         position += chunk.length;
         data += chunk.length;
     }
@@ -68,10 +81,13 @@ void ring_zero(struct ring *ring, int64_t start, int64_t end)
 {
     while (start < end) {
         struct chunk chunk = chunk_at(ring, start, end);
-        if ((ring->low[chunk.word] | ring->high[chunk.word]) & chunk.mask) {
+        if (ring->present[chunk.word] & chunk.mask) {
             memset(ring->bytes + chunk.index, 0, (size_t)chunk.length);
-            ring->low[chunk.word] &= ~chunk.mask;
-            ring->high[chunk.word] &= ~chunk.mask;
+            ring->present[chunk.word] &= ~chunk.mask;
+            if (ring->is_mixed) {
+                ring->low[chunk.word] &= ~chunk.mask;
+                ring->high[chunk.word] &= ~chunk.mask;
+            }
         }
         start += chunk.length;
     }
@@ -80,15 +96,19 @@ void ring_zero(struct ring *ring, int64_t start, int64_t end)
 /* Length of the stretch from position, below limit, that is all absent (*codec = -1) or all of one codec. */
 int64_t ring_run(const struct ring *ring, int64_t position, int64_t limit, int *codec)
 {
-    int64_t word = (position & (ring->ticks - 1)) / 64, start = position;
-    int code = (int)(ring->low[word] >> (position & 63) & 1) | (int)(ring->high[word] >> (position & 63) & 1) << 1;
-    uint64_t low = code & 1 ? ~0ULL : 0, high = code & 2 ? ~0ULL : 0;
-    *codec = code ? codec_of(code) : -1;
+    int64_t word = position % ring->ticks / 64, start = position;
+    int bit = (int)(position & 63), is_present = ring->present[word] >> bit & 1, other = 0;
+    if (is_present && ring->is_mixed)
+        other = (int)(ring->low[word] >> bit & 1) | (int)(ring->high[word] >> bit & 1) << 1;
+    uint64_t present = is_present ? ~0ULL : 0, low = other & 1 ? ~0ULL : 0, high = other & 2 ? ~0ULL : 0;
+    *codec = is_present ? codec_of(ring->base ^ other) : -1;
     while (position < limit) {
         struct chunk chunk = chunk_at(ring, position, limit);
-        uint64_t differs = ((ring->low[chunk.word] ^ low) | (ring->high[chunk.word] ^ high)) & chunk.mask;
-        if (differs)
-            return position - start + __builtin_ctzll(differs) - (position & 63);
+        uint64_t differs = ring->present[chunk.word] ^ present;
+        if (ring->is_mixed)
+            differs |= (ring->low[chunk.word] ^ low) | (ring->high[chunk.word] ^ high);
+        if (differs & chunk.mask)
+            return position - start + __builtin_ctzll(differs & chunk.mask) - (position & 63);
         position += chunk.length;
     }
     return limit - start;
@@ -96,7 +116,7 @@ int64_t ring_run(const struct ring *ring, int64_t position, int64_t limit, int *
 
 void ring_copy(const struct ring *ring, int64_t position, int64_t length, uint8_t *out)
 {
-    int64_t index = position & (ring->ticks - 1);
+    int64_t index = position % ring->ticks;
     int64_t first = length < ring->ticks - index ? length : ring->ticks - index;
     memcpy(out, ring->bytes + index, (size_t)first);
     memcpy(out + first, ring->bytes, (size_t)(length - first));

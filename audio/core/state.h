@@ -178,17 +178,20 @@ struct spans {
     } list[MAX_SPANS];
 };
 
-/* One byte a tick and two bits that say whose: 0 absent, 1 PCMU, 2 PCMA, 3 G.722. */
+/* One byte a tick, and whether it is present; 1 PCMU, 2 PCMA, 3 G.722. */
 struct ring {
     uint8_t *bytes;
-    uint64_t *low, *high;
-    int64_t ticks; /* a power of two */
+    uint64_t *present, *low, *high; /* low and high: in what the code differs from base, touched only if any does */
+    int64_t ticks;                  /* a multiple of 64 */
+    uint8_t base, is_mixed;         /* code of the first byte that came, 0: none has; others have come */
 };
 
-#define ARRIVALS 1024
+#define ARRIVALS 256
 /* Where the payloads of one short stretch of arrival went: what came lately is known even where timestamps jump. */
 struct arrivals {
-    int64_t last_here, start, end; /* of the newest; positions, empty when equal */
+    uint32_t stretch;   /* which, from the opening of the tap on */
+    int32_t newest;     /* when the newest came, from the start of the stretch */
+    int32_t start, end; /* positions, from there too; empty when equal */
 };
 
 #define MAX_ANCHORS 32
@@ -243,8 +246,8 @@ struct tap {
     int64_t opened_ns, look_back, stretch; /* ticks of arrival in one of the channels' arrivals */
     int64_t gate_opened_here; /* when the gate was opened last, on the call's clock; INT64_MIN: never */
     uint8_t is_closed, mask_left_digits;
-    void *memory;
-    size_t memory_size;
+    uint8_t *memory, *planes; /* bytes of both rings, locked; their bit planes */
+    size_t memory_size, planes_size;
     struct channel channels[2];
 };
 
@@ -385,8 +388,8 @@ void gate_placed(struct tap *tap, struct channel *channel, const struct placemen
 void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here);
 
 /* ring.c */
-size_t ring_bytes(int64_t ticks);
-void ring_place(struct ring *ring, void *memory, int64_t ticks);
+size_t ring_plane_bytes(int64_t ticks);
+void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *planes, int64_t ticks);
 void ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec);
 void ring_zero(struct ring *ring, int64_t start, int64_t end);
 int64_t ring_run(const struct ring *ring, int64_t position, int64_t limit, int *codec);

@@ -161,6 +161,7 @@ void tap_free(struct tap *tap)
         if (tap->legs[side])
             tap_detach_leg(tap->legs[side]);
     memory_free(tap->memory, tap->memory_size);
+    munmap(tap->planes, tap->planes_size);
     int slot = tap->slot;
     struct thread *thread = tap->thread;
     explicit_bzero(tap, sizeof *tap);
@@ -203,18 +204,26 @@ static int find_sides(struct thread *thread, const int64_t ids[2], const struct 
 static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_back, int64_t ring_ticks)
 {
     struct tap *tap = free_slot(thread);
-    size_t each = ring_bytes(ring_ticks);
-    void *memory = tap ? memory_locked(2 * each, thread->core->lock_memory) : NULL;
-    if (!memory)
+    size_t each = ring_plane_bytes(ring_ticks);
+    uint8_t *memory = tap ? memory_locked(2 * (size_t)ring_ticks, thread->core->lock_memory) : NULL;
+    void *planes = mmap(NULL, 2 * each, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!memory || planes == MAP_FAILED) {
+        if (memory)
+            memory_free(memory, 2 * (size_t)ring_ticks);
+        if (planes != MAP_FAILED)
+            munmap(planes, 2 * each);
         return -ENOMEM;
+    }
     tap->memory = memory;
-    tap->memory_size = 2 * each;
+    tap->memory_size = 2 * (size_t)ring_ticks;
+    tap->planes = planes;
+    tap->planes_size = 2 * each;
     tap->look_back = look_back;
-    tap->stretch = look_back / (ARRIVALS / 2) + 1 > MIN_STRETCH ? look_back / (ARRIVALS / 2) + 1 : MIN_STRETCH;
+    tap->stretch = look_back / (ARRIVALS - 8) + 1 > MIN_STRETCH ? look_back / (ARRIVALS - 8) + 1 : MIN_STRETCH;
     tap->gate_opened_here = INT64_MIN;
     tap->id = new_id(thread, tap->slot);
     for (int side = 0; side < 2; side++) {
-        ring_place(&tap->channels[side].ring, (uint8_t *)memory + (size_t)side * each, ring_ticks);
+        ring_place(&tap->channels[side].ring, memory + side * ring_ticks, tap->planes + (size_t)side * each, ring_ticks);
         attach(tap, legs[side], side);
     }
     thread->counters.taps++;
@@ -224,7 +233,7 @@ static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_
 int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t look_back_ticks, int64_t ring_ticks,
                       int mask_left_digits, int is_closed, int64_t now_ns)
 {
-    if (ring_ticks < 1024 || ring_ticks > MAX_RING_TICKS || (ring_ticks & (ring_ticks - 1)))
+    if (ring_ticks < 1024 || ring_ticks > MAX_RING_TICKS || ring_ticks % 64)
         return -EINVAL;
     if (look_back_ticks < 0 || look_back_ticks >= ring_ticks || (!left && !right))
         return -EINVAL;

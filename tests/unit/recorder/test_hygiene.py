@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from audio.relay import ring_ticks
 from recorder.hygiene import (
     LimitError,
     descriptors_needed,
@@ -99,6 +100,7 @@ def test_too_many_calls_for_the_descriptors() -> None:
     assert descriptors_needed(1000) == 5200
 
 
-def test_locked_memory_grows_in_powers_of_two() -> None:
-    assert locked_bytes_per_call(5.0) == 2 * (131_072 + 32_768)
-    assert locked_bytes_per_call(20.0) == 4 * locked_bytes_per_call(1.0)
+def test_locked_memory_is_what_the_relay_asks_for() -> None:
+    assert locked_bytes_per_call(5.0) == 2 * 81_920
+    for look_back_s in (1.0, 5.0, 20.0, 60.0):
+        assert locked_bytes_per_call(look_back_s) == 2 * ring_ticks(round(look_back_s * 8000))
