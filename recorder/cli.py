@@ -10,6 +10,7 @@ from recorder.commands import (
     erase,
     forgot,
     hold,
+    keys,
     live,
     opt_outs,
     people,
@@ -56,6 +57,7 @@ app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
 app.add_typer(opt_outs.opt_outs, name="opt-outs")
 app.add_typer(hold.hold, name="hold")
+app.add_typer(keys.keys, name="keys")
 app.add_typer(live.agents, name="agents")
 app.add_typer(reports.report, name="report")
 app.add_typer(setup.notice, name="notice")

@@ -129,6 +129,7 @@ class KeyHolder:
         with alone(self.lock, wait=wait) as is_alone:
             tended.is_elsewhere = not is_alone
             if is_alone:
+                self.keys.finish_destroying()
                 for name in self.keys.names():
                     self._tend(name, tended)
         return tended
@@ -263,15 +264,15 @@ class KeyHolder:
         self.keys.retire(name)
         if sentences := self.need(name).sentences:
             return sentences
+        self._remove_folder(name)
         noted = {**details, "epoch": name, "fingerprint": key.fingerprint, "at": time_to_json(self.now())}
         self.audit.append(act="epoch.destroyed", actor=by, subject="", details=noted)
         self.keys.destroy(name)
-        self._remove_folder(name)
         _log.info("the private key of epoch %s is destroyed, fingerprint %s", name, key.fingerprint[:16])
         return []
 
     def _remove_folder(self, name: str) -> None:
-        """Remove the epoch's folder of sealed keys, and what killed writers left in it."""
+        """Remove an epoch's folder of sealed keys and what killed writers left; refused if a key came in after all."""
         folder = self.vault.home / "keys" / "sealed" / name
         if folder.is_dir():
             for path in folder.glob(".new-*"):

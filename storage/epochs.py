@@ -20,7 +20,7 @@ from nacl.utils import random as random_bytes
 from storage import crypto
 from storage.durable import remove
 from storage.errors import KeyProblemError
-from storage.key_files import create_once, destroy_secret, read_secret, replace_wiped
+from storage.key_files import create_once, destroy_secret, finish_destroying, read_secret, replace_wiped
 
 _EPOCH = re.compile(r"(\d{4}-(?:0[1-9]|1[0-2]))(?:\.([2-9]|[1-9]\d{1,3}))?")
 
@@ -174,6 +174,7 @@ class EpochKeys:
         if not path.exists():
             if (self.public_folder / f"{name}.pub").exists():
                 raise KeyProblemError(f"epoch {name} has a public key, but {path} is missing")
+            self._check_here()
             self.check_passphrase()
             create_once(path, self._encode(name, crypto.new_key(), self._passphrase))
         public = _decode(path, read_secret(path))["public"]
@@ -183,6 +184,14 @@ class EpochKeys:
         if stored.public.hex() != public:
             raise KeyProblemError(f"the two halves of epoch {name} do not belong together")
         return stored
+
+    def _check_here(self) -> None:
+        """Do nothing, unless private keys ought to be here and none is: a second folder would hide the first."""
+        if not self.names() and names_in(self.public_folder, ".pub"):
+            raise KeyProblemError(
+                f"there are public keys, but no private one in {self.private_folder}: "
+                "is its disk mounted, and private_keys in [storage] right?"
+            )
 
     def ensure_epochs(self, now: datetime, *, months_ahead: int = 2) -> list[str]:
         """Make the epochs of now's month and the following ones; returns the months that are new."""
@@ -314,6 +323,14 @@ class EpochKeys:
         epoch_order(name)
         self._opened.pop(name, None)
         destroy_secret(self._path(name))
+
+    def finish_destroying(self) -> None:
+        """Do the rest of what a killed `destroy` began.
+
+        Raises:
+            OSError: As the system says; call again.
+        """
+        finish_destroying(self.private_folder)
 
     def _path(self, name: str) -> Path:
         return self.private_folder / f"{name}.key"

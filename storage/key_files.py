@@ -4,8 +4,11 @@ import os
 import secrets
 from pathlib import Path
 
-from storage.durable import SavedFile, make_folder, save_atomically, sync_folder
+from storage.durable import SavedFile, make_folder, remove, save_atomically, sync_folder
 from storage.errors import KeyProblemError
+
+_DOOMED = ".gone-"
+"""Begins the name of a file that is being destroyed."""
 
 
 def read_secret(path: Path) -> bytes:
@@ -55,7 +58,9 @@ def replace_wiped(path: Path, content: bytes) -> None:
 
 
 def destroy_secret(path: Path) -> None:
-    """Overwrite a file, remove its name and make both durable; a missing one is fine.
+    """Destroy a file of keys for good: its name first, then what it holds; a missing one is fine.
+
+    Killed after the first step, `finish_destroying` does the rest: a file under its own name is never half of one.
 
     Not guaranteed: as `replace_wiped`.
 
@@ -63,15 +68,26 @@ def destroy_secret(path: Path) -> None:
         OSError: As the system says; call again.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        path.rename(path.with_name(f"{_DOOMED}{path.name}"))
     except FileNotFoundError:
         return
-    try:
-        _overwrite(descriptor)
-        path.unlink(missing_ok=True)
-        sync_folder(path.parent)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
+    finish_destroying(path.parent)
+
+
+def finish_destroying(folder: Path) -> None:
+    """Overwrite and remove what a killed `destroy_secret` left in a folder.
+
+    Raises:
+        OSError: As the system says; call again.
+    """
+    for path in folder.glob(f"{_DOOMED}*"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            _overwrite(descriptor)
+        finally:
+            os.close(descriptor)
+        remove(path)
 
 
 def _overwrite(descriptor: int) -> None:

@@ -4,7 +4,6 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import uvicorn
 
@@ -15,6 +14,8 @@ from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.eraser import keep_erasing
 from recorder.home import Home
+from recorder.housekeeping import KeyHolder, keep_house
+from recorder.keyring import epoch_keys
 from storage.errors import StorageError
 from storage.keys import EpochKeys
 
@@ -24,7 +25,7 @@ MONTHS_EVERY_S = 6 * 3600.0
 """How often the months' keys are looked at; each is made two months ahead, so a day without a console does no harm."""
 
 STOP_S = 5.0
-"""How long the end waits for an erasure that is going on."""
+"""How long the end waits for an erasure, or for the keys' housekeeping, that is going on."""
 
 
 class ConsoleError(Exception):
@@ -41,16 +42,25 @@ def serve(home: Home, config: Config) -> None:
     """
     assert config.console.listen is not None
     listen = config.console.listen
-    private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
-    # The key holder makes the keys of the coming months, so that the daemon always has one to seal to.
-    keys = EpochKeys(home.root / "keys" / "epochs", private)
-    keys.ensure_epochs(utc_now())
+    keys = epoch_keys(home, config)
+    keys.check_passphrase()
+    make_months(keys, utc_now())
     stopping = threading.Event()
     months = threading.Thread(target=keep_months, args=(keys, stopping), name="months", daemon=True)
     months.start()
-    with open_console(home, config) as deps:
+    with open_console(home, config, keys=keys) as deps:
         erasing = threading.Thread(target=keep_erasing, args=(deps.eraser, stopping), name="erasing", daemon=True)
         erasing.start()
+        holder = KeyHolder(
+            vault=deps.eraser.vault,
+            keys=keys,
+            index=deps.eraser.index,
+            audit=deps.eraser.audit,
+            lock=home.erasing_lock,
+            now=utc_now,
+        )
+        keeping = threading.Thread(target=keep_house, args=(holder, stopping), name="housekeeping", daemon=True)
+        keeping.start()
         server = uvicorn.Server(server_config(create_app(deps), host=listen.host, port=listen.port))
         try:
             server.run()
@@ -58,7 +68,8 @@ def serve(home: Home, config: Config) -> None:
             raise ConsoleError(f"cannot listen on http://{listen}: is another program using it?") from error
         finally:
             stopping.set()
-            erasing.join(STOP_S)  # an erasure that is cut off is finished by the next start
+            for thread in (erasing, keeping):
+                thread.join(STOP_S)  # what is cut off is finished by the next start
 
 
 def keep_months(
@@ -70,7 +81,12 @@ def keep_months(
 ) -> None:
     """Go on making the months' keys until told to stop; a failure is logged and tried again."""
     while not stopping.wait(every_s):
-        try:
-            keys.ensure_epochs(now())
-        except (StorageError, OSError) as error:
-            _log.error("the keys of the coming months could not be made: %s", error)
+        make_months(keys, now())
+
+
+def make_months(keys: EpochKeys, now: datetime) -> None:
+    """Make the keys of the coming months, so that the daemon always has one to seal to; a failure is logged."""
+    try:
+        keys.ensure_epochs(now)
+    except (StorageError, OSError) as error:
+        _log.error("the keys of the coming months could not be made: %s", error)

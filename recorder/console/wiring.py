@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from recorder import live_client
 from recorder.config import Config
@@ -14,6 +13,7 @@ from recorder.eraser import Eraser
 from recorder.erasing import Books
 from recorder.holding import HoldBooks, settle_holds
 from recorder.home import Home
+from recorder.keyring import epoch_keys
 from recorder.live_client import LiveClient
 from recorder.people import People, usable_people
 from recorder.people_database import open_people
@@ -42,7 +42,7 @@ def open_console(
     config: Config,
     *,
     is_tls: bool = False,
-    passphrase: bytes | None = None,
+    keys: EpochKeys | None = None,
     now: Callable[[], datetime] = _utc_now,
 ) -> Iterator[ConsoleDeps]:
     """Open what the console is built on, and close it at the end.
@@ -51,15 +51,14 @@ def open_console(
         home: The recorder's home.
         config: Its configuration.
         is_tls: Whether browsers come by HTTPS.
-        passphrase: Of the private keys, None when they have none.
+        keys: The private keys; None is as configured.
         now: The clock.
 
     Raises:
         StorageError: The node's keys or the index cannot be opened.
         OSError: The file of people cannot be opened.
     """
-    private = Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
-    keys = EpochKeys(home.root / "keys" / "epochs", private, passphrase=passphrase)
+    keys = keys or epoch_keys(home, config)
     vault = Vault(home.root, NodeKeys.load(home.root))
     with ExitStack() as stack:
         engine = open_people(home.people)
