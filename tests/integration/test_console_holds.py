@@ -1,0 +1,271 @@
+"""Holds in the console: placed, reviewed and released on pages and by the API; who is shown what."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from recorder.domain.access import Scope
+from storage.types import Hold, RecordingHead, RecordingId
+from tests.helpers.console_site import Browser, Console, console_site
+from tests.helpers.storage_home import ID, STARTED, row
+
+PATH = f"/recordings/{ID}"
+API = f"/api{PATH}"
+WISH = {"kind": "complaint", "reason": "Mrs <b>Ä</b> complained", "case_reference": "C-17"}
+WHY = {"reason": "procedure is over"}
+
+
+class Clock:
+    """The morning after the recorded call, until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
+    with console_site(tmp_path, now=clock) as running:
+        index = running.deps.hold_books.index
+        index.save(replace(index.get(ID), team="Revenues"))
+        yield running
+
+
+@contextmanager
+def signed_in(console: Console, name: str) -> Iterator[Browser]:
+    with console.browser() as browser:
+        browser.sign_in(name)
+        browser.headers["X-CSRF-Token"] = browser.csrf
+        yield browser
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    return str(answer.json()["detail"])
+
+
+def acts(console: Console) -> list[str]:
+    return [entry.act for entry in console.entries() if entry.act.startswith("hold.") and entry.act != "hold.view"]
+
+
+def standing(console: Console) -> list[Hold]:
+    return console.deps.hold_books.holds.all_standing(console.deps.now())
+
+
+def test_the_api_places_lists_releases_and_takes_back(console: Console, clock: Clock) -> None:
+    with signed_in(console, "revenues") as manager, signed_in(console, "dpo") as dpo:
+        placed = manager.post(f"{API}/holds", json={**WISH, "against": ["Olive Officer"]}).json()
+        assert {key: placed[key] for key in ("recording", "kind", "state", "owner", "against", "review_on")} == {
+            "recording": ID, "kind": "complaint", "state": "standing", "owner": "revenues", "against": ["officer"],
+            "review_on": "2027-02-23",
+        }  # fmt: skip
+        assert manager.get(f"{API}/holds").json() == {"holds": [placed]}
+        assert dpo.get(API).json()["holds"] == ["complaint"]
+        assert [r["holds"] for r in dpo.get("/api/recordings").json()["recordings"]] == [["complaint"]]
+        assert dpo.get("/api/holds").json() == {"holds": [placed]}
+        assert dpo.get("/api/holds?due=true").json() == {"holds": []}
+        clock.now += timedelta(days=90)
+        with signed_in(console, "dpo") as dpo_later, signed_in(console, "revenues") as manager_later:
+            assert [h["id"] for h in dpo_later.get("/api/holds?due=true").json()["holds"]] == [placed["id"]]
+            reviewed = manager_later.post(f"/api/holds/{placed['id']}/review", json={"reason": "still open"}).json()
+            assert reviewed["review_on"] == "2027-05-24"
+            gone = dpo_later.post(f"/api/holds/{placed['id']}/release", json=WHY).json()
+            assert (gone["state"], gone["released_by"], gone["grace_until"]) == (
+                "grace", "dpo", "2027-03-09T09:00:00Z",
+            )  # fmt: skip
+            assert dpo_later.get(API).json()["holds"] == ["complaint"]
+            back = manager_later.post(f"/api/holds/{placed['id']}/reinstate", json={"reason": "an appeal"}).json()
+            assert (back["state"], back["released_by"]) == ("standing", None)
+    assert acts(console) == ["hold.placed", "hold.reviewed", "hold.released", "hold.reinstated"]
+    assert console.entries("hold.placed")[0].details["where"] == "console"
+
+
+def test_a_call_in_progress_is_held_by_the_api(console: Console) -> None:
+    live = RecordingId("20261124T093100Z-2001-bbbbbb")
+    vault = console.deps.hold_books.vault
+    opened = vault.create(
+        RecordingHead(id=live, started_at=STARTED, operator_key="k7", index_row=row(live, team="Revenues"))
+    )
+    with signed_in(console, "revenues") as manager:
+        assert manager.post(f"/api/recordings/{live}/holds", json=WISH).json()["recording"] == live
+    opened.discard()
+
+
+def test_bad_input_is_a_sentence_and_changes_nothing(console: Console) -> None:
+    with signed_in(console, "lead") as lead:
+        for body in (
+            {"kind": "complaint", "case_reference": "C-17"},
+            {**WISH, "kind": "love"},
+            {**WISH, "case_reference": ""},
+            {**WISH, "case_reference": "she said that he said; and more of it, for ever and ever"},
+            {**WISH, "review_on": "2026-11-25"},
+            {**WISH, "review_on": "2036-11-25"},
+            {**WISH, "review_on": "soon"},
+            {**WISH, "owner": "nobody"},
+            {**WISH, "owner": "officer"},
+            {**WISH, "against": ["nobody"]},
+            {**WISH, "against": ["lead"]},
+            {**WISH, "kind": "evidence", "against": ["officer"]},
+            {**WISH, "extra": 1},
+        ):
+            refused(lead.post(f"{API}/holds", json=body), 422)
+        assert "reason" in refused(lead.post(f"{API}/holds", json={**WISH, "reason": "x"}), 403)
+        refused(lead.post("/api/recordings/20261124T093000Z-2001-ffffff/holds", json=WISH), 404)
+        refused(lead.post("/api/recordings/20261124/holds", json=WISH), 404)
+        refused(lead.post("/api/holds/ffffffff/release", json=WHY), 404)
+        refused(lead.post("/api/holds/ffffffff/release", json={}), 422)
+        lead.headers.pop("X-CSRF-Token")
+        refused(lead.post(f"{API}/holds", json=WISH), 403)
+        assert lead.post(f"{PATH}/hold", data=WISH).status_code == 403
+        assert lead.post("/holds/ffffffff/release", data=WHY).status_code == 403
+    assert standing(console) == []
+    assert acts(console) == []
+
+
+def test_who_may_not_is_refused(console: Console) -> None:
+    with signed_in(console, "lead") as lead:
+        hold = lead.post(f"{API}/holds", json={**WISH, "kind": "sar"}).json()
+        assert "dpo" in refused(lead.post(f"/api/holds/{hold['id']}/release", json=WHY), 403)
+    with signed_in(console, "housing") as housing:
+        assert "not yours" in refused(housing.post(f"{API}/holds", json=WISH), 403)
+        refused(housing.post(f"/api/holds/{hold['id']}/release", json=WHY), 403)
+        assert housing.get("/api/holds").json() == {"holds": []}
+        assert "Keep this recording" not in housing.get(PATH).text
+    with signed_in(console, "revenues") as revenues:
+        assert "sar" in refused(revenues.post(f"{API}/holds", json={**WISH, "kind": "sar"}), 403)
+    for name in ("officer", "admin", "ict"):
+        with signed_in(console, name) as browser:
+            for answer in (
+                browser.post(f"{API}/holds", json=WISH),
+                browser.get(f"{API}/holds"),
+                browser.get("/api/holds"),
+                browser.post(f"/api/holds/{hold['id']}/release", json=WHY),
+                browser.post(f"/api/holds/{hold['id']}/reinstate", json=WHY),
+                browser.post(f"/api/holds/{hold['id']}/review", json=WHY),
+            ):
+                assert "role" in refused(answer, 403)
+            assert browser.get("/holds").status_code == 403
+            assert 'href="/holds"' not in browser.get("/live").text
+    with signed_in(console, "officer") as officer:
+        shown = officer.get(PATH).text
+        assert "Kept by sar" in shown
+        assert "complained" not in shown
+        assert 'id="hold' not in shown
+    secret = console.deps.tokens.add("crm", scopes=[*Scope]).secret
+    with httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {secret}"}) as client:
+        for answer in (client.post(f"{API}/holds", json=WISH), client.get("/api/holds"), client.get(f"{API}/holds")):
+            assert "person" in refused(answer, 403)
+    assert acts(console) == ["hold.placed"]
+
+
+def test_the_recordings_page_places_reviews_releases_and_takes_back(console: Console, clock: Clock) -> None:
+    with signed_in(console, "revenues") as manager:
+        page = manager.get(PATH).text
+        assert "Keep this recording" in page
+        offered = page.partition('id="hold-kind"')[2].partition("</select>")[0]
+        assert [kind for kind in ("complaint", "training", "evidence", "sar") if f'value="{kind}"' in offered] == [
+            "complaint", "training", "evidence",
+        ]  # fmt: skip
+        wrong = manager.submit(f"{PATH}/hold", **{**WISH, "review_on": "tomorrow"})
+        assert wrong.status_code == 422
+        assert "There is a problem" in wrong.text
+        assert "2026-11-25" in wrong.text
+        assert manager.submit(f"{PATH}/hold", **{**WISH, "kind": ""}).status_code == 422
+        said = manager.submit(f"{PATH}/hold", **WISH, owner="", review_on="2027-01-31", against=" Hugo Housing, ")
+        assert said.status_code == 200, said.text
+        assert 'role="status"' in said.text
+        assert "Mrs &lt;b&gt;Ä&lt;/b&gt; complained" in said.text
+        assert "Review on 31/01/2027" in said.text
+        assert "Against: housing" in said.text
+        assert "Kept by complaint" in said.text
+        (hold,) = standing(console)
+        released = manager.submit(f"{PATH}/holds/{hold.id}/release", reason="procedure is over")
+        assert "it keeps the recording until 09/12/2026 09:00:00" in released.text
+        assert "Take the release back" in released.text
+        assert manager.submit(f"{PATH}/holds/{hold.id}/release", reason="again").status_code == 409
+        assert "stands again" in manager.submit(f"{PATH}/holds/{hold.id}/reinstate", reason="an appeal").text
+        assert "is set" in manager.submit(f"{PATH}/holds/{hold.id}/review", reason="open", review_on="2027-03-01").text
+        assert manager.submit(f"{PATH}/holds/{hold.id}/burn").status_code == 404
+        assert standing(console)[0].review_on.isoformat() == "2027-03-01"
+        manager.submit(f"{PATH}/holds/{hold.id}/release", reason="procedure is over")
+    clock.now += timedelta(days=14)
+    with signed_in(console, "dpo") as dpo:
+        page = dpo.get(PATH).text
+        assert "it is over" in page
+        assert "Kept by" not in page
+    assert acts(console) == [
+        "hold.placed", "hold.released", "hold.reinstated", "hold.reviewed", "hold.released",
+    ]  # fmt: skip
+
+
+def test_the_page_of_holds_due_for_review(console: Console, clock: Clock) -> None:
+    with signed_in(console, "lead") as lead:
+        lead.submit(f"{PATH}/hold", **WISH, review_on="2026-12-01")
+        lead.submit(f"{PATH}/hold", **{**WISH, "kind": "evidence"}, review_on="2027-06-01")
+        page = lead.get("/holds").text
+        assert "No hold is due for review." in page
+        assert page.count("<tr><th") == 3, "its heading and two holds"
+        assert 'aria-current="page">Holds' in page
+    clock.now += timedelta(days=10)
+    due = standing(console)[0]
+    with signed_in(console, "dpo") as dpo:
+        page = dpo.get("/holds").text
+        assert f'action="/holds/{due.id}/review"' in page
+        assert f'formaction="/holds/{due.id}/release"' in page
+        assert "Due since 01/12/2026" in page
+        assert page.count("<form") == 2, "one to sign out, one hold that is due"
+        assert dpo.submit(f"/holds/{due.id}/review", reason="x").status_code == 403
+        wrong = dpo.submit(f"/holds/{due.id}/review", reason="still open", review_on="1/2/2027")
+        assert wrong.status_code == 422
+        assert "2026-11-25" in unescape(wrong.text)
+        done = dpo.submit(f"/holds/{due.id}/review", reason="still open", review_on="2027-02-01")
+        assert (done.status_code, done.headers["location"]) == (303, "/holds")
+        assert "No hold is due for review." in dpo.get("/holds").text
+        assert dpo.submit(f"/holds/{due.id}/release", reason="procedure is over").status_code == 303
+        assert "Released, kept until" in dpo.get("/holds").text
+        assert dpo.submit(f"/holds/{due.id}/burn").status_code == 404
+        assert dpo.submit(f"/holds/{due.id}/release", reason="again").status_code == 409
+    assert len(console.entries("hold.view")) > 3
+
+
+def labels(page: str) -> set[str]:
+    return {part.partition('"')[0] for part in page.split('<label for="')[1:]}
+
+
+def fields(page: str) -> set[str]:
+    found: set[str] = set()
+    for tag in ("<input ", "<textarea ", "<select "):
+        for part in page.split(tag)[1:]:
+            attributes = part.partition(">")[0]
+            if 'type="hidden"' not in attributes:
+                found.add(attributes.partition('id="')[2].partition('"')[0])
+    return found
+
+
+def test_every_field_has_a_label_and_every_id_is_one(console: Console, clock: Clock) -> None:
+    with signed_in(console, "lead") as lead:
+        for kind in ("complaint", "evidence"):
+            lead.submit(f"{PATH}/hold", **{**WISH, "kind": kind}, review_on="2026-12-01")
+    clock.now += timedelta(days=10)
+    with signed_in(console, "lead") as lead:
+        for address in (PATH, "/holds"):
+            page = lead.get(address).text
+            assert "" not in fields(page)
+            assert fields(page) == labels(page)
+            ids: list[Any] = [part.partition('"')[0] for part in page.split(' id="')[1:]]
+            assert len(ids) == len(set(ids))
+            assert "<script" not in page
