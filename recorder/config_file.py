@@ -107,7 +107,7 @@ card_window_s = 10.0            # ... within this time pause the recording
 [storage]
 index_url = "off"               # a database URL; off is SQLite in this folder
 private_keys = "off"            # folder of the private keys when they lie elsewhere; the daemon never opens them
-passphrase_file = {_quote(answers.passphrase_file or "off")}         # a file (0600) with the private keys' passphrase, if they have one
+passphrase_file = {_quote(answers.passphrase_file or "off")}         # a file (0600) with their passphrase, if any
 
 [retention]
 # How long each class of data is kept, in days. A shorter period holds when the DPO has confirmed it; a hold beats all.

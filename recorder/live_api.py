@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from recorder import problems
+from recorder import problem_answers
 from recorder.broadcast import Broadcast
 from recorder.control import Control
 from recorder.live_acts import LiveActs
@@ -38,7 +38,7 @@ class LiveApi:
     def app(self) -> FastAPI:
         """Return the application."""
         app = FastAPI(title="Recorder, live", docs_url=None, redoc_url=None)
-        problems.install(app)
+        problem_answers.install(app)
         app.get("/api/health")(self.health)
         app.get("/api/calls")(self.calls)
         app.get("/api/events")(self.events)

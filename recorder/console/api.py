@@ -12,7 +12,7 @@ from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.console.streams import download
 from recorder.domain.access import MAX_REASON_CHARACTERS
 from recorder.erasing import order_to_json
-from recorder.problems import MEDIA_TYPE
+from recorder.problem_answers import MEDIA_TYPE
 from storage.erasures import is_open
 from storage.types import Outcome, RecordingRow, Search
 

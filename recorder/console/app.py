@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from recorder import problems
+from recorder import problem_answers
 from recorder.console import (
     api,
     erasure_pages,
@@ -81,7 +81,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         answer: Response
         # Not request.url: Python keeps what it takes apart, queries with numbers included, in a cache of its own.
         if request.scope["path"].startswith("/api"):
-            answer = problems.response(problem)
+            answer = problem_answers.response(problem)
         else:
             title = _TITLES.get(problem.status, problem.title)
             answer = renderer.page("error.html", None, status=problem.status, title=title, detail=problem.detail)
@@ -92,6 +92,6 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     def on_sign_in_needed(_request: Request, _error: Exception) -> Response:
         return RedirectResponse("/sign-in", 303)
 
-    problems.install(app, respond)
+    problem_answers.install(app, respond)
     app.add_exception_handler(SignInNeededError, on_sign_in_needed)
     return app

@@ -4,7 +4,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recorder.problems import ProblemError, response
+from recorder.problem_answers import response
+from recorder.problems import ProblemError
 
 MAX_BODY_BYTES = 64 * 1024
 

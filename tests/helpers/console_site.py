@@ -28,7 +28,8 @@ from recorder.home import Home
 from recorder.peercred import PeerCredProtocol, user_name
 from recorder.people import People
 from recorder.people_database import open_people
-from recorder.problems import ProblemError, install
+from recorder.problem_answers import install
+from recorder.problems import ProblemError
 from storage.audit import AuditEntry, AuditLog
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
