@@ -27,8 +27,8 @@ DELETED, AGAIN = "recording.deleted", "recording.deleted_again"
 
 _ASKED_AT_ONCE = 500
 """Ids in one statement: SQLite takes 999 values at the least."""
-_AFTER_DIGITS = ":"
-"""Sorts after every digit, as bytes."""
+_AFTER_ALL = "~"
+"""Sorts after whatever may stand in an id, as bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class Deletions:
     def of_day(self, day: str) -> set[RecordingId]:
         """Return the recordings of a day, ``20261124``, that have a tombstone."""
         column = _deletions.c.id
-        query = sa.select(column).where(column >= day, column < day + _AFTER_DIGITS)
+        query = sa.select(column).where(column >= day, column < day + _AFTER_ALL)
         with self._database.connect() as connection:
             return {RecordingId(one) for one in connection.execute(query).scalars()}
 

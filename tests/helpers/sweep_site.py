@@ -42,14 +42,18 @@ class SweepSite:
         self.epochs = EpochKeys(self.home.root / "keys" / "epochs", self.home.private_keys)
         self.vault = Vault(self.home.root, self.node)
         self.url = url or sqlite_url(self.home.index)
-        self.database = Database(self.url)
-        self.index = Index(self.database)
+        self.open()
         self.now = NOW - timedelta(days=366)
         """What the clock of the audit log says; a sweep sets it."""
         self.audit = AuditLog(self.home.audit, now=lambda: self.now)
+        self.count = 0
+
+    def open(self) -> None:
+        """Open the database, anew where it was taken away."""
+        self.database = Database(self.url)
+        self.index = Index(self.database)
         self.holds, self.erasures = Holds(self.database), Erasures(self.database)
         self.deletions = Deletions(self.database)
-        self.count = 0
 
     def record(self, ended_at: datetime, *, service: str = "housing", operator_key: str = "k7") -> RecordingId:
         """Make a finished recording of one second that ended then."""

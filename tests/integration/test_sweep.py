@@ -51,6 +51,18 @@ def test_what_is_due_goes_with_file_key_and_row_and_leaves_a_tombstone(site: Swe
     assert not (site.vault.root / "2026" / "08" / "27" / "k7" / f"{due}.rec").exists()
 
 
+def test_what_has_come_back_is_found_by_its_day(site: SweepSite) -> None:
+    """A day's range of ids is one of bytes, on both engines."""
+    ids = [site.record(NOW.replace(hour=0) - 100 * DAY + after) for after in (SECOND, DAY, DAY + SECOND)]
+    site.sweep()
+    assert site.deletions.of_day(ids[0][:8]) == set(ids[:2])
+    assert site.deletions.of_day(ids[2][:8]) == {ids[2]}
+    kept = site.home.root / "keys" / "sealed" / "2026-08" / f"{ids[1]}.key"
+    kept.write_bytes(b"from a backup")
+    assert site.sweep(NOW + DAY) == {"deleted_again": 1}
+    assert not kept.exists()
+
+
 def test_a_day_that_is_swept_leaves_no_empty_folders(site: SweepSite) -> None:
     site.record(NOW - 200 * DAY)
     site.record(NOW - 200 * DAY, operator_key="k8")
