@@ -45,7 +45,7 @@ PassphraseOption = Annotated[
     typer.Option(
         "--passphrase-file",
         metavar="FILE",
-        help="A file with the private keys' passphrase, instead of passphrase_file in [storage].",
+        help="A file with the private keys' passphrase, instead of the one that is configured.",
     ),
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit log.")]
