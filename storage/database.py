@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ def sqlite_url(path: Path) -> str:
 def _set_up_sqlite(connection: DBAPIConnection, _record: object) -> None:
     # The driver's own BEGIN leaves out changes of tables, and comes too late to lock what is read before it is written.
     connection.isolation_level = None
+    # A damaged byte in a text must not keep the other rows from being read: what it did is found by who reads the row.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={_BUSY_MS}",

@@ -4,7 +4,8 @@ StorageError
 ├── VaultError
 │   ├── WriteFailedError   disk full or failing: an outcome and an alarm, never a debug line
 │   ├── DamagedError       a container or key does not say what its writer wrote
-│   └── KeyProblemError    a key is missing, unreadable, too open, or does not fit
+│   ├── KeyProblemError    a key is missing, unreadable, too open, or does not fit
+│   └── OutsideError       a path leads out of the recordings
 ├── DatabaseError          the database cannot be reached, or is not one of ours; calls go on
 ├── AuditUnavailableError  the audit log cannot be written: listening stops, pausing never does
 ├── NotFoundError          no recording or order of that id, or more than one of that prefix
@@ -49,6 +50,10 @@ class DamagedError(VaultError):
 
 class KeyProblemError(VaultError):
     """A key is missing, unreadable, readable by others, or not the one that is needed."""
+
+
+class OutsideError(VaultError, ValueError):
+    """A path leads out of the recordings: whoever wrote it is not to be believed."""
 
 
 class DatabaseError(StorageError):

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.database import Database, sqlite_url
-from storage.errors import NotFoundError
+from storage.errors import DatabaseError, NotFoundError
 from storage.holds import kinds_standing
 from storage.rows import normalise_number, row_from_json, row_to_json
 from storage.tables import deletions as _deletions
@@ -111,18 +111,24 @@ class Index:
         with self.database.connect() as connection:
             return self._rows(connection, connection.execute(query).all())
 
-    def each(self, search: Search) -> Iterator[RecordingRow]:
+    def each(
+        self, search: Search, *, on_damaged: Callable[[RecordingId], object] | None = None
+    ) -> Iterator[RecordingRow]:
         """Yield every row that matches, newest first, whatever the limit and offset; without peaks.
 
         Read in pages, each by a query of its own: neither memory nor a transaction grows with the number of rows. A row
         that is saved meanwhile may be missed; none comes twice.
+
+        Args:
+            search: What to find.
+            on_damaged: Told the id of a row that cannot be read, which is left out; by default it is an error.
         """
         last: _Place | None = None
         while True:
             query = _with_documents(self._ids(search, limit=_PAGE, before=last))
             with self.database.connect() as connection:
                 found = connection.execute(query).all()
-                rows = self._rows(connection, found)
+                rows = self._rows(connection, found, on_damaged)
             yield from rows
             if len(found) < _PAGE:
                 return
@@ -187,9 +193,22 @@ class Index:
         ).subquery()
         return _ordered(sa.select(either.c.started_us, either.c.id), either.c).limit(limit).offset(offset)
 
-    def _rows(self, connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[RecordingRow]:
+    def _rows(
+        self,
+        connection: sa.Connection,
+        found: Sequence[sa.Row[Any]],
+        on_damaged: Callable[[RecordingId], object] | None = None,
+    ) -> list[RecordingRow]:
         kinds = kinds_standing(connection, [one.id for one in found], self._now())
-        return [replace(row_from_json(json.loads(one.document)), holds=kinds.get(one.id, ())) for one in found]
+        rows = []
+        for one in found:
+            try:
+                rows.append(replace(_row(one), holds=kinds.get(one.id, ())))
+            except DatabaseError:
+                if on_damaged is None:
+                    raise
+                on_damaged(RecordingId(one.id))
+        return rows
 
     def _whole(self, connection: sa.Connection, found: sa.Row[Any]) -> RecordingRow:
         (row,) = self._rows(connection, [found])
@@ -199,6 +218,20 @@ class Index:
         """Give the connections back, of a database that was given by its URL."""
         if self._is_owner:
             self.database.close()
+
+
+def _row(found: sa.Row[Any]) -> RecordingRow:
+    try:
+        row = row_from_json(json.loads(found.document))
+        if row.id != found.id:
+            raise ValueError("it is another recording's")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DatabaseError(
+            f"the index's row of recording {found.id} is damaged ({type(error).__name__}): `recorder reindex` rebuilds "
+            "it from the recording",
+            is_passing=False,
+        ) from error
+    return row
 
 
 def _columns(row: RecordingRow) -> dict[str, Any]:
