@@ -1,6 +1,8 @@
 """Made-up calls of a council, for `benchmarks.index`: the same for the same number, and spread as real ones are.
 
-2,000 officers, some busy and some not; residents of whom a few call often; 20 lines that most calls come in on.
+2,000 officers, some busy, some not and ten who hardly ever telephone; residents of whom a few call often; 20 lines that
+most calls come in on, half of them on one, whose queue is an extension: a third of all calls has that number and that
+extension.
 """
 
 import json
@@ -15,6 +17,12 @@ from storage.tables import microseconds
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 
 OFFICERS, LINES = 2000, 20
+QUIET = range(OFFICERS, OFFICERS + 10)
+"""Officers of whom there is one call in 100,000 each."""
+QUEUE = "1000"
+"""Extension that the calls of the busiest line come in at."""
+NOBODY = "Contact centre"
+"""Who stands for calls of the queue that nobody took."""
 PEAKS_BYTES = 200
 """Per channel: 20 s. Real ones are some thousand bytes; no search reads them."""
 DAYS = 730
@@ -54,25 +62,30 @@ def line(number: int) -> str:
 def made(number: int, rows: int) -> Made:
     """Return the call of a number in [0, rows)."""
     dice = random.Random(number)
-    officer = int(OFFICERS * dice.random() ** 1.5)
+    place = number % 100_000
+    officer = QUIET[place] if place < len(QUIET) else int(OFFICERS * dice.random() ** 1.5)
     resident = f"0{1100000000 + int(rows / 3 * dice.random() ** 2):010d}"
     way = dice.random()
+    came_in_on = 0 if dice.random() < 0.5 else dice.randrange(1, LINES)
+    is_queue = way < 0.7 and came_in_on == 0
+    outcome = Outcome(dice.choice(_OUTCOMES))
     caller, called = (
-        (resident, line(dice.randrange(LINES)))
+        (resident, line(came_in_on))
         if way < 0.7
         else (extension(officer), resident)
         if way < 0.95
         else (extension(dice.randrange(OFFICERS)), extension(officer))
     )
+    of_call = QUEUE if is_queue else extension(officer)
     started_at = FIRST + timedelta(microseconds=number * (DAYS * 86_400_000_000 // rows))
     return Made(
-        id=RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-{extension(officer)}-{number & 0xFFFFFF:06x}"),
+        id=RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-{of_call}-{number & 0xFFFFFF:06x}"),
         started_at=started_at,
-        operator=operator(officer),
-        extension=extension(officer),
+        operator=NOBODY if is_queue and outcome is Outcome.NO_CONVERSATION else operator(officer),
+        extension=of_call,
         caller=caller,
         called=called,
-        outcome=Outcome(dice.choice(_OUTCOMES)),
+        outcome=outcome,
     )
 
 

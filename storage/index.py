@@ -16,6 +16,7 @@ from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError, NotFoundError
 from storage.holds import kinds_standing
 from storage.rows import normalise_number, row_from_json, row_to_json
+from storage.searches import Place, ids, with_documents
 from storage.tables import deletions as _deletions
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
@@ -25,8 +26,6 @@ __all__ = ["Index", "normalise_number", "row_from_json", "row_to_json", "sqlite_
 
 COUNTED = 1000
 """Matches that a page counts: more than that nobody leafs through, and counting millions takes seconds."""
-_Place = tuple[int, str]
-"""Of a row in the order of a search: when it started, and its id."""
 _PAGE = 1000
 _REMOVED_AT_ONCE = 500
 """Ids in one statement: SQLite takes 999 values at the least."""
@@ -107,9 +106,9 @@ class Index:
 
     def find(self, search: Search) -> list[RecordingRow]:
         """Return the rows that match, newest first, at most ``search.limit``; without peaks."""
-        query = _with_documents(self._ids(search, limit=search.limit, offset=search.offset))
         with self.database.connect() as connection:
-            return self._rows(connection, connection.execute(query).all())
+            places = ids(connection, search, limit=search.limit, offset=search.offset)
+            return self._rows(connection, connection.execute(with_documents(places)).all())
 
     def each(
         self, search: Search, *, on_damaged: Callable[[RecordingId], object] | None = None
@@ -123,11 +122,11 @@ class Index:
             search: What to find.
             on_damaged: Told the id of a row that cannot be read, which is left out; by default it is an error.
         """
-        last: _Place | None = None
+        last: Place | None = None
         while True:
-            query = _with_documents(self._ids(search, limit=_PAGE, before=last))
             with self.database.connect() as connection:
-                found = connection.execute(query).all()
+                places = ids(connection, search, limit=_PAGE, before=last)
+                found = connection.execute(with_documents(places)).all()
                 rows = self._rows(connection, found, on_damaged)
             yield from rows
             if len(found) < _PAGE:
@@ -141,9 +140,9 @@ class Index:
             search: What to count.
             at_most: Stop counting here: the answer is that or less, and comes at once however many there are.
         """
-        query = sa.select(sa.func.count()).select_from(self._ids(search, limit=at_most).subquery())
         with self.database.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+            places = ids(connection, search, limit=at_most)
+            return int(connection.execute(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one())
 
     def remove(self, recording: RecordingId) -> bool:
         """Delete a row; tells whether there was one."""
@@ -157,41 +156,6 @@ class Index:
                 some = recordings[start : start + _REMOVED_AT_ONCE]
                 removed += connection.execute(_recordings.delete().where(_recordings.c.id.in_(some))).rowcount
         return removed
-
-    def _ids(
-        self, search: Search, *, limit: int | None, offset: int = 0, before: _Place | None = None
-    ) -> sa.Select[tuple[int, str]]:
-        """Return a query for times and ids of rows, newest first, that one index answers by itself.
-
-        Which one is decided here and not by a planner, which knows averages only: a service's number has a hundred
-        thousand times the calls of most numbers. What one officer or one extension did is few; the rest is looked for
-        in there, and so are outcomes beside anything narrower.
-        """
-        column = _recordings.c
-        conditions = _times(search)
-        if before is not None:
-            conditions.append(sa.tuple_(column.started_us, column.id) < sa.tuple_(*map(sa.literal, before)))
-        is_one_officers = search.operator is not None or search.extension is not None
-        if search.operator is not None:
-            conditions.append(column.operator == search.operator)
-        if search.extension is not None:
-            conditions.append(column.extension == search.extension)
-        if search.outcome is not None:
-            is_narrowed = is_one_officers or search.number is not None
-            conditions.append((_unindexed(column.outcome) if is_narrowed else column.outcome) == str(search.outcome))
-        if search.number is None:
-            return _page(conditions, limit, offset)
-        whole = normalise_number(search.number)
-        sides = (column.caller_e164, column.called_e164)
-        if is_one_officers:
-            return _page([*conditions, sa.or_(*(_unindexed(side) == whole for side in sides))], limit, offset)
-        # Either side of the call may have the number. One condition with "or" would be sorted whole before its first
-        # row is known; the newest of both sides are found in the order of one index each.
-        most = None if limit is None else limit + offset
-        either = sa.union(
-            *(sa.select(_page([*conditions, side == whole], most).subquery()) for side in sides)
-        ).subquery()
-        return _ordered(sa.select(either.c.started_us, either.c.id), either.c).limit(limit).offset(offset)
 
     def _rows(
         self,
@@ -250,34 +214,3 @@ def _columns(row: RecordingRow) -> dict[str, Any]:
         "peaks_left": row.peaks[0],
         "peaks_right": row.peaks[1],
     }
-
-
-def _times(search: Search) -> list[sa.ColumnElement[bool]]:
-    column = _recordings.c.started_us
-    conditions: list[sa.ColumnElement[bool]] = []
-    if search.started_from is not None:
-        conditions.append(column >= microseconds(search.started_from))
-    if search.started_to is not None:
-        conditions.append(column < microseconds(search.started_to))
-    return conditions
-
-
-def _unindexed(column: sa.Column[Any]) -> sa.ColumnElement[str]:
-    """Return the value of a column as something that no index is found by."""
-    return column.concat("")
-
-
-def _page(conditions: list[sa.ColumnElement[bool]], limit: int | None, offset: int = 0) -> sa.Select[tuple[int, str]]:
-    query = sa.select(_recordings.c.started_us, _recordings.c.id).where(*conditions)
-    return _ordered(query, _recordings.c).limit(limit).offset(offset)
-
-
-def _ordered(query: sa.Select[Any], column: Any) -> sa.Select[Any]:  # noqa: ANN401 - of a table or a subquery
-    return query.order_by(column.started_us.desc(), column.id.desc())
-
-
-def _with_documents(ids: sa.Select[Any]) -> sa.Select[Any]:
-    """Return a query for the documents of a page of ids."""
-    page, column = ids.subquery(), _recordings.c
-    query = sa.select(column.started_us, column.id, column.document)
-    return _ordered(query.join_from(page, _recordings, column.id == page.c.id), page.c)

@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a database that says this needs none."""
 
 METADATA = sa.MetaData()
@@ -119,6 +119,22 @@ anchors = sa.Table(
     sa.Index("anchors_by_time", "anchored_us"),
 )
 """Heads of the audit log that were noted off the machine: the entry's number, where to, its hash, why it failed."""
+
+copies = sa.Table(
+    "copies",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("recording", _Ascii, nullable=False),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("made_us", sa.BigInteger, nullable=False),
+    sa.Column("format", sa.Text, nullable=False),
+    sa.Column("start_s", sa.Float(53), nullable=False),
+    sa.Column("end_s", sa.Float(53), nullable=False),
+    sa.Column("redactions", sa.Integer, nullable=False),
+    sa.Column("sha256", sa.String(64)),
+    sa.Index("copies_by_recording", "recording", "made_us"),
+)
+"""Copies that were made of recordings: `storage.copy_list`. ``sha256`` is null until the last byte was given."""
 
 
 def microseconds(moment: datetime) -> int:

@@ -11,11 +11,11 @@ _Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
 
 _INDICES = {
     "recordings_by_time": ["started_us", "id"],
-    "recordings_by_operator": ["operator", "started_us", "id", "outcome", "caller_e164", "called_e164"],
-    "recordings_by_extension": ["extension", "started_us", "id", "outcome", "caller_e164", "called_e164"],
-    "recordings_by_outcome": ["outcome", "started_us", "id"],
-    "recordings_by_caller": ["caller_e164", "started_us", "id", "outcome"],
-    "recordings_by_called": ["called_e164", "started_us", "id", "outcome"],
+    "recordings_by_operator": ["operator", "started_us", "id", "extension", "outcome", "caller_e164", "called_e164"],
+    "recordings_by_extension": ["extension", "started_us", "id", "operator", "outcome", "caller_e164", "called_e164"],
+    "recordings_by_outcome": ["outcome", "started_us", "id", "operator", "extension", "caller_e164", "called_e164"],
+    "recordings_by_caller": ["caller_e164", "started_us", "id", "operator", "extension", "outcome", "called_e164"],
+    "recordings_by_called": ["called_e164", "started_us", "id", "operator", "extension", "outcome", "caller_e164"],
     "recordings_by_due": ["retention_due_us", "id"],
 }
 

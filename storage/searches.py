@@ -1,0 +1,126 @@
+"""Searches of the index as SQL: a page of ids is found, and matches are counted, in one index, whatever is asked for.
+
+Which index leads is decided here and not by a planner. A planner knows averages only, and no average serves: the number
+of a service has a hundred thousand times the calls of most numbers. So it is looked how far back the newest calls reach
+that have each thing asked for. The one whose calls are sparsest leads; what else was asked for is compared with what
+stands in the same index (`storage.tables`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.rows import normalise_number
+from storage.tables import microseconds
+from storage.tables import recordings as _recordings
+from storage.types import Search
+
+Place = tuple[int, str]
+"""Of a row in the order of a search, newest first: when it started, microseconds since 1970, and its id."""
+Ids = sa.Select[tuple[int, str]]
+"""A query for places."""
+
+_PROBED = 1000
+"""Calls of each thing asked for that are looked at to tell how sparse they are: as many as a count goes through."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Criterion:
+    """One thing asked for: any of the columns has the value. Each column leads an index."""
+
+    columns: tuple[sa.Column[Any], ...]
+    value: str
+
+    def as_filter(self) -> sa.ColumnElement[bool]:
+        """Return it as a condition that no database looks up in an index."""
+        return sa.or_(*(column.concat("") == self.value for column in self.columns))
+
+
+def ids(
+    connection: sa.Connection, search: Search, *, limit: int | None, offset: int = 0, before: Place | None = None
+) -> Ids:
+    """Return a query for the places of rows that match, newest first.
+
+    Args:
+        connection: For looking what is sparse; the query should run on it too.
+        search: What to look for; its own limit and offset are left alone.
+        limit: Places at most; None for all.
+        offset: Places to leave out, the newest.
+        before: Only what comes after this place, so older.
+    """
+    criteria = _criteria(search)
+    within = _times(search)
+    if before is not None:
+        column = _recordings.c
+        within.append(sa.tuple_(column.started_us, column.id) < sa.tuple_(*map(sa.literal, before)))
+    if not criteria:
+        return _page(within, limit, offset)
+    leading = _sparsest(connection, criteria, within)
+    filters = [one.as_filter() for one in criteria if one is not leading]
+    return _lookup(leading, [*within, *filters], limit=limit, offset=offset)
+
+
+def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
+    """Return a query for the documents of a page of places, in the same order."""
+    page, column = places.subquery(), _recordings.c
+    query = sa.select(column.started_us, column.id, column.document)
+    return _ordered(query.join_from(page, _recordings, column.id == page.c.id), page.c)
+
+
+def _criteria(search: Search) -> list[_Criterion]:
+    column = _recordings.c
+    asked = [
+        ((column.operator,), search.operator),
+        ((column.extension,), search.extension),
+        ((column.caller_e164, column.called_e164), None if search.number is None else normalise_number(search.number)),
+        ((column.outcome,), None if search.outcome is None else str(search.outcome)),
+    ]
+    return [_Criterion(columns, value) for columns, value in asked if value is not None]
+
+
+def _times(search: Search) -> list[sa.ColumnElement[bool]]:
+    column = _recordings.c.started_us
+    conditions: list[sa.ColumnElement[bool]] = []
+    if search.started_from is not None:
+        conditions.append(column >= microseconds(search.started_from))
+    if search.started_to is not None:
+        conditions.append(column < microseconds(search.started_to))
+    return conditions
+
+
+def _sparsest(
+    connection: sa.Connection, criteria: Sequence[_Criterion], within: Sequence[sa.ColumnElement[bool]]
+) -> _Criterion:
+    """Return the criterion of which fewest rows must be read."""
+    if len(criteria) == 1:
+        return criteria[0]
+    reach_us = []
+    for one in criteria:
+        probed = connection.execute(_lookup(one, within, limit=1, offset=_PROBED)).first()
+        if probed is None:  # so few need no comparing
+            return one
+        reach_us.append(probed.started_us)
+    return criteria[reach_us.index(min(reach_us))]
+
+
+def _lookup(criterion: _Criterion, conditions: Sequence[sa.ColumnElement[bool]], limit: int | None, offset: int) -> Ids:
+    """Return a query that is answered by the index, or the indices, that a criterion leads."""
+    if len(criterion.columns) == 1:
+        return _page([*conditions, criterion.columns[0] == criterion.value], limit, offset)
+    # One condition with "or" would be sorted whole before its first row is known; the newest of both sides of a call
+    # are found in the order of one index each.
+    most = None if limit is None else limit + offset
+    sides = [_page([*conditions, column == criterion.value], most).subquery() for column in criterion.columns]
+    either = sa.union(*map(sa.select, sides)).subquery()
+    return _ordered(sa.select(either.c.started_us, either.c.id), either.c).limit(limit).offset(offset)
+
+
+def _page(conditions: Sequence[sa.ColumnElement[bool]], limit: int | None, offset: int = 0) -> Ids:
+    query = sa.select(_recordings.c.started_us, _recordings.c.id).where(*conditions)
+    return _ordered(query, _recordings.c).limit(limit).offset(offset)
+
+
+def _ordered(query: sa.Select[Any], column: Any) -> sa.Select[Any]:  # noqa: ANN401 - of a table or a subquery
+    return query.order_by(column.started_us.desc(), column.id.desc())
