@@ -53,9 +53,9 @@ def media_ports(calls: int) -> tuple[int, int]:
 
 
 def recorder_command() -> list[str]:
-    """Return the start of the ``recorder`` command line: the script beside this interpreter, or its function."""
+    """Return the start of the ``recorder`` command line: the script beside this interpreter, or its module."""
     script = Path(sys.executable).with_name("recorder")
-    return [str(script)] if script.exists() else [sys.executable, "-c", "from recorder.cli import main; main()"]
+    return [str(script)] if script.exists() else [sys.executable, "-m", "recorder"]
 
 
 class RecorderHome:

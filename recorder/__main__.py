@@ -1,5 +1,21 @@
-"""``python -m recorder``."""
+"""The program ``recorder``, also as ``python -m recorder``."""
 
-from recorder.cli import main
+import sys
 
-main()
+from recorder.hygiene import wipe_freed_memory
+
+LASTING = ("run", "console")
+"""Commands that live for months: what they free must not lie about in their memory."""
+
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:2] and sys.argv[1] in LASTING:
+        wipe_freed_memory()  # before anything is loaded that the new start would load again
+    from recorder.cli import app  # noqa: PLC0415
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,5 @@
 """The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage."""
 
-import sys
 from collections.abc import Callable
 
 import typer
@@ -20,7 +19,6 @@ from recorder.commands import (
     setup,
     upkeep,
 )
-from recorder.hygiene import wipe_freed_memory
 
 app = typer.Typer(
     name="recorder",
@@ -61,14 +59,3 @@ app.add_typer(keys.keys, name="keys")
 app.add_typer(live.agents, name="agents")
 app.add_typer(reports.report, name="report")
 app.add_typer(setup.notice, name="notice")
-
-
-LASTING = ("run", "console")
-"""Commands that live for months: what they free must not lie about in their memory."""
-
-
-def main() -> None:
-    """Run the command line."""
-    if sys.argv[1:2] and sys.argv[1] in LASTING:
-        wipe_freed_memory()
-    app()

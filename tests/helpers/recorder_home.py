@@ -4,13 +4,17 @@ Notices are a second of tone, so that a test need not listen to a speech. Everyt
 the daemon's socket.
 """
 
+import atexit
+import functools
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +37,8 @@ ROOT = Path(__file__).parents[2]
 NOTICE_S, SECOND_S = 1.0, 0.6
 NOTICE_HZ, SECOND_HZ = 700, 500
 ADMIN, PASSWORD = "founder", "seven tall cranes over the harbour"
+_SIP_PORT, _HOP_PORT, _MEDIA_PORTS = 5001, 5002, (30_000, 30_098)
+"""Of the template; every home has its own."""
 _COMMAND = [sys.executable, "-m", "recorder"]
 PERSONAL = ("opt-out", "opt-out-request", "grant", "decline", "forgot")
 EXTENSIONS = ("2001:alice:Revenues", "2002:bob:Revenues", "3001:carol:Queue")
@@ -79,6 +85,41 @@ def tone_file(path: Path, hz: float, seconds: float) -> Path:
     return path
 
 
+@functools.cache
+def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
+    """Make a folder with a home by the command line, as anybody would; made once, copied by every test.
+
+    Copies share the keys and differ in their ports.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="recorder-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    root, password = folder / "home", folder / "password"
+    password.write_text(PASSWORD + "\n")
+    nominated = [word for extension in extensions for word in ("--extension", extension)]
+    must(
+        "init", str(root), "--sip", f"{host}:{_SIP_PORT}", "--next-hop", f"{hop}:{_HOP_PORT}", *nominated,
+        "--media-ports", "{}-{}".format(*_MEDIA_PORTS), "--console", "off",
+        "--admin", ADMIN, "--password-file", str(password),
+    )  # fmt: skip
+    for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
+        must("notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(root))
+    return folder
+
+
+def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command of `recorder` to its end, whatever that is."""
+    return subprocess.run(
+        [*_COMMAND, *words], capture_output=True, text=True, timeout=60, check=False, input=stdin, cwd=ROOT
+    )
+
+
+def must(*words: str) -> str:
+    """Run a command that must succeed; returns its output."""
+    done = run(*words)
+    assert done.returncode == 0, f"recorder {words[0]}: exit {done.returncode}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
 class RecorderHome:
     """One home, and at most one daemon in it; `recorder_home` makes it and ends the daemon."""
 
@@ -103,16 +144,11 @@ class RecorderHome:
         self.live = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(self.root / "recorder.sock")), base_url="http://recorder", timeout=5
         )
-        nominated = [word for extension in extensions for word in ("--extension", extension)]
-        self.recorder(
-            "init", str(self.root), "--sip", f"{host}:{first}", "--next-hop", next_hop, *nominated,
-            "--media-ports", "{}-{}".format(*self.media_ports), "--console", "off",
-            "--admin", ADMIN, "--password-file", str(self.password_file),
-        )  # fmt: skip
-        for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
-            self.recorder(
-                "notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(self.root)
-            )
+        hop, _, port = next_hop.rpartition(":")
+        shutil.copytree(_template(host, hop, tuple(extensions)) / "home", self.root)
+        self.edit(f"{host}:{_SIP_PORT}", f"{host}:{first}")
+        self.edit(f"{hop}:{_HOP_PORT}", f"{hop}:{port}")
+        self.edit("[{}, {}]".format(*_MEDIA_PORTS), "[{}, {}]".format(*self.media_ports))
         for old, new in edits:
             self.edit(old, new)
 
@@ -199,15 +235,11 @@ class RecorderHome:
 
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command of `recorder` to its end, whatever that is."""
-        return subprocess.run(
-            [*_COMMAND, *words], capture_output=True, text=True, timeout=60, check=False, input=stdin, cwd=ROOT
-        )
+        return run(*words, stdin=stdin)
 
     def recorder(self, *words: str) -> str:
         """Run a command that must succeed; returns its output."""
-        done = self.run(*words)
-        assert done.returncode == 0, f"recorder {words[0]}: exit {done.returncode}: {done.stderr[-2000:]}"
-        return done.stdout
+        return must(*words)
 
     def json(self, *words: str) -> Any:
         """Run a command in this home with ``--json`` and return its document."""
