@@ -6,7 +6,7 @@ thread and from several processes; who may order, confirm or decline is decided 
 
 import enum
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -51,6 +51,9 @@ TABLE: Mapping[tuple[ErasureState, ErasureEvent], ErasureState] = MappingProxyTy
 
 CLOSED = frozenset({ErasureState.DONE, ErasureState.DECLINED})
 """An order in one of these no longer locks its recording."""
+
+_MOVING = frozenset({"state", "decided_by", "decided_us", "done_us", "problem"})
+"""Columns that change in the life of an order."""
 
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=1)
@@ -103,6 +106,22 @@ class Erasures:
             if _found(connection, order.id) is None:
                 values = {**_columns(order), "attempts": 0, "due_us": 0}
                 connection.execute(_orders.insert().values(values))
+
+    def save(self, orders: Iterable[ErasureOrder]) -> int:
+        """Store orders as they are given, all or none, also those that stood otherwise; returns how many did."""
+        changed = 0
+        with self._database.begin() as connection:
+            for order in orders:
+                found = _found(connection, order.id)
+                if found is None:
+                    connection.execute(_orders.insert().values({**_columns(order), "attempts": 0, "due_us": 0}))
+                elif found.state != str(order.state):
+                    values = {name: value for name, value in _columns(order).items() if name in _MOVING}
+                    connection.execute(_orders.update().where(_orders.c.id == order.id).values(values))
+                else:
+                    continue
+                changed += 1
+        return changed
 
     def get(self, order_id: str) -> ErasureOrder:
         """Return an order.

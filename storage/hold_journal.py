@@ -69,6 +69,19 @@ def replay_holds(entries: Iterable[AuditEntry], holds: Holds, *, text: Text = la
     Raises:
         DatabaseError, OSError: The database cannot be used; nothing was changed.
     """
+    said = journalled(entries)
+    known = holds.known_ids(list(said))
+    return holds.save(
+        hold if hold.id in known else replace(hold, reason=text(first) or "") for hold, first in said.values()
+    )
+
+
+def journalled(entries: Iterable[AuditEntry]) -> dict[str, tuple[Hold, AuditEntry]]:
+    """Return the holds as the audit log says, without their reason, each with the entry that placed it; by id.
+
+    Args:
+        entries: Of the audit log, those of `ACTS` at least, in order.
+    """
     said: dict[str, tuple[Hold, AuditEntry]] = {}
     for entry in entries:
         hold_id = str(entry.details.get("hold", ""))
@@ -77,10 +90,7 @@ def replay_holds(entries: Iterable[AuditEntry], holds: Holds, *, text: Text = la
         elif entry.act in ACTS and hold_id in said:
             hold, first = said[hold_id]
             said[hold_id] = _changed(hold, entry), first
-    known = holds.known_ids(list(said))
-    return holds.save(
-        hold if hold.id in known else replace(hold, reason=text(first) or "") for hold, first in said.values()
-    )
+    return said
 
 
 def _placed(entry: AuditEntry) -> Hold:

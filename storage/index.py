@@ -64,7 +64,7 @@ class Index:
         """Store rows durably, all or none, each in place of an older one of its id."""
         with self.database.begin() as connection:
             for row in rows:
-                connection.execute(self.database.upsert(_recordings, _columns(row), key=_recordings.c.id))
+                connection.execute(self.database.upsert(_recordings, columns_of(row), key=_recordings.c.id))
 
     def save_late(self, row: RecordingRow) -> bool:
         """Store a row that had to wait, unless the index has one of a call that ended, or the recording was deleted.
@@ -78,7 +78,7 @@ class Index:
                 return False
             if connection.execute(sa.select(_deletions.c.id).where(_deletions.c.id == row.id)).scalar() is not None:
                 return False
-            connection.execute(self.database.upsert(_recordings, _columns(row), key=_recordings.c.id))
+            connection.execute(self.database.upsert(_recordings, columns_of(row), key=_recordings.c.id))
         return True
 
     def get(self, id_or_prefix: str) -> RecordingRow:
@@ -198,7 +198,8 @@ def _row(found: sa.Row[Any]) -> RecordingRow:
     return row
 
 
-def _columns(row: RecordingRow) -> dict[str, Any]:
+def columns_of(row: RecordingRow) -> dict[str, Any]:
+    """Return a row as its table holds it."""
     return {
         "id": row.id,
         "started_us": microseconds(row.started_at),

@@ -1,0 +1,97 @@
+"""Rows as they are stored, damaged ones too: read in the order of ids and compared with what their documents say.
+
+For whoever rebuilds the index or checks it; peaks are left where they are. Neither memory nor a transaction grows with
+the number of rows.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.index import columns_of
+from storage.rows import row_from_json
+from storage.tables import recordings as _recordings
+from storage.types import RecordingId, RecordingRow
+
+PAGE = 500
+"""Rows that are read at once; SQLite takes 999 values in a statement at the least."""
+_PEAKS = frozenset({"peaks_left", "peaks_right"})
+_COLUMNS = [column for column in _recordings.c if column.name not in _PEAKS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRow:
+    """One row.
+
+    Attributes:
+        id: Of the recording.
+        columns: What is searched by, and ``document``.
+        row: What the document says, or None: it cannot be read.
+    """
+
+    id: RecordingId
+    columns: Mapping[str, Any]
+    row: RecordingRow | None
+
+    @property
+    def wrong_columns(self) -> list[str]:
+        """Return the columns that do not say what the document says."""
+        if self.row is None:
+            return ["document"]
+        expected = columns_of(self.row)
+        return [name for name, value in self.columns.items() if name != "document" and value != expected[name]]
+
+
+class StoredRows:
+    """The rows of one database.
+
+    Args:
+        database: Which has them.
+
+    Raises:
+        DatabaseError: The database cannot be used; so for every method.
+        OSError: The folder of its file cannot be made; so for every method.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def each(self) -> Iterator[StoredRow]:
+        """Yield every row by id; one that is saved meanwhile may be missed, none comes twice."""
+        column, last = _recordings.c.id, ""
+        while True:
+            query = sa.select(*_COLUMNS).where(column > last).order_by(column).limit(PAGE)
+            with self._database.connect() as connection:
+                found = connection.execute(query).all()
+            yield from map(_stored, found)
+            if len(found) < PAGE:
+                return
+            last = found[-1].id
+
+    def among(self, recordings: Sequence[RecordingId]) -> dict[RecordingId, StoredRow]:
+        """Return the rows of some recordings."""
+        known: dict[RecordingId, StoredRow] = {}
+        with self._database.connect() as connection:
+            for start in range(0, len(recordings), PAGE):
+                some = recordings[start : start + PAGE]
+                query = sa.select(*_COLUMNS).where(_recordings.c.id.in_(some))
+                known |= {one.id: one for one in map(_stored, connection.execute(query))}
+        return known
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        with self._database.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(_recordings)).scalar_one())
+
+
+def _stored(found: sa.Row[Any]) -> StoredRow:
+    columns = dict(found._mapping)
+    try:
+        row = row_from_json(json.loads(columns["document"]))
+    except (ValueError, TypeError, KeyError):
+        row = None
+    return StoredRow(id=RecordingId(columns["id"]), columns=columns, row=row)
