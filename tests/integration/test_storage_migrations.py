@@ -89,7 +89,8 @@ def check_whole(url: str) -> None:
     assert Erasures(index.database).open_orders() == [ORDER]
     with index.database.connect() as connection:
         assert connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all() == [REVISION]
-        assert connection.execute(sa.text("SELECT version FROM schema_version")).scalar() == 2  # keeps old programs out
+        version = connection.execute(sa.text("SELECT version FROM schema_version")).scalar_one()
+        assert version > 1, "old programs are not kept out"
         check_tables(connection)
     index.close()
 
@@ -143,7 +144,7 @@ def test_one_that_never_had_an_order_has_no_table_of_them(database_url: str) -> 
     ("statement", "words"),
     [
         (f"UPDATE {VERSION_TABLE} SET version_num = '9999'", "schema 9999.*newer"),
-        (f"DROP TABLE {VERSION_TABLE}", "schema 2, which"),
+        (f"DROP TABLE {VERSION_TABLE}", "schema [2-9], which"),
     ],
 )
 def test_a_newer_database_is_refused_and_untouched(database_url: str, statement: str, words: str) -> None:
@@ -173,37 +174,43 @@ import os, signal, sys
 import sqlalchemy as sa
 from storage.database import Database
 
-left = int(sys.argv[2])
+done, last = 0, int(sys.argv[2])
 
 def count(*_):
-    global left
-    left -= 1
-    if left < 0:
+    global done
+    done += 1
+    if done == last:
         os.kill(os.getpid(), signal.SIGKILL)
 
 sa.event.listen(sa.Engine, "after_cursor_execute", count)
 Database(sys.argv[1])
+print(done)
 """
 
 
-def killed_after(url: str, statements: int) -> bool:
-    """Migrate in a process that is killed after so many statements; tell whether it was."""
-    done = subprocess.run([sys.executable, "-c", KILLED, url, str(statements)], check=False, timeout=60)
-    assert done.returncode in (0, -signal.SIGKILL)
-    return done.returncode != 0
+def migrated(url: str, *, killed_after: int = 0) -> int:
+    """Migrate in a process that is killed after so many statements; returns how many it takes when it is not."""
+    command = [sys.executable, "-c", KILLED, url, str(killed_after)]
+    done = subprocess.run(command, check=False, timeout=60, stdout=subprocess.PIPE)
+    assert done.returncode == (-signal.SIGKILL if killed_after else 0)
+    return 0 if killed_after else int(done.stdout)
 
 
-@pytest.mark.parametrize("statements", [9, 17, 22, 27, 30, 33])
-def test_killed_anywhere_it_is_as_it_was_and_the_next_start_does_it_all(database_url: str, statements: int) -> None:
+@pytest.fixture(scope="module")
+def statements(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many statements all migrations take together on SQLite; on PostgreSQL a few less."""
+    url = sqlite_url(tmp_path_factory.mktemp("counted") / "index.sqlite")
+    make_before_alembic(url)
+    return migrated(url)
+
+
+@pytest.mark.parametrize("part", [0.25, 0.45, 0.6, 0.75, 0.85, 0.92])
+def test_killed_anywhere_it_is_as_it_was_and_the_next_start_does_it_all(
+    database_url: str, statements: int, part: float
+) -> None:
     make_before_alembic(database_url)
-    assert killed_after(database_url, statements)
+    migrated(database_url, killed_after=int(part * statements))
     with plain_engine(database_url).connect() as connection:
         assert set(sa.inspect(connection).get_table_names()) == {"erasures", "recordings", "schema_version"}
         assert len(sa.inspect(connection).get_indexes("recordings")) == 9
     check_whole(database_url)
-
-
-def test_the_statements_at_which_it_is_killed_are_those_of_the_migration(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "index.sqlite")
-    make_before_alembic(url)
-    assert not killed_after(url, 60)
