@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from storage.erasures import Erasures, is_open
-from storage.errors import NotFoundError
+from storage.errors import DatabaseError, NotFoundError, OutsideError
+from storage.format import is_recording_id
 from storage.index import Index
 from storage.types import RecordingId, RecordingRow, Search, Verification
 from storage.vault import Vault
@@ -14,11 +15,12 @@ from storage.verify import verify
 
 FILING_S = 60.0
 """A finished file may be so old before its row must be there: the daemon files it a moment after it is closed."""
+FOREIGN = "it is no recording's: foreign, or moved here from its folder; take it away"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspector:
-    """Looks at containers and rows.
+    """Looks at containers, their sealed keys and their rows.
 
     Attributes:
         vault: Where containers lie; its node is the one that is trusted.
@@ -31,26 +33,60 @@ class Inspector:
     now_s: Callable[[], float] = time.time
 
     def one(self, row: RecordingRow) -> Verification:
-        """Verify the container of a row that has one."""
+        """Verify the container of a row that has one.
+
+        Raises:
+            DatabaseError: The index cannot be read.
+        """
         assert row.path is not None, "asked for a recording of which something was kept"
-        return self._compared(verify(self.vault.locate(row.path), self.vault.node.sign_public), row)
+        try:
+            path = self.vault.locate(row.path)
+        except OutsideError as error:
+            return _finding(row.id, self.vault.root / row.path, str(error))
+        return self._compared(verify(path, self.vault.node.sign_public), row)
 
     def all(self) -> Iterator[Verification]:
-        """Verify every container, then look for rows whose container is missing; constant memory.
+        """Verify every container, then name foreign files and rows whose container is missing; constant memory.
 
-        What is deleted or erased from meanwhile is no finding.
+        What is deleted or rewritten meanwhile is no finding.
+
+        Raises:
+            DatabaseError: The index cannot be read.
         """
         for path in self.vault.finished():
             found = verify(path, self.vault.node.sign_public)
-            row = self._row(found.id)
+            try:
+                row = self._row(found.id)
+            except DatabaseError as error:
+                if error.is_passing:
+                    raise
+                yield replace(found, problem=found.problem or str(error))
+                continue
             if row is None and not path.exists():
                 continue
             yield self._unknown(found) if row is None else self._compared(found, row)
-        for row in self.index.each(Search()):
-            if row.path is not None and not self.vault.locate(row.path).exists():
-                again = self._row(row.id)
-                if again is not None and again.path == row.path:
-                    yield self.one(again)
+        for path in self.vault.strangers():
+            yield _finding(RecordingId(path.stem), path, f"{path.relative_to(self.vault.root)}: {FOREIGN}")
+        yield from self._missing()
+
+    def _missing(self) -> Iterator[Verification]:
+        """Yield the rows of which no container is where they say."""
+        damaged: list[RecordingId] = []
+        for row in self.index.each(Search(), on_damaged=damaged.append):
+            if row.path is None or self._is_there(row.path):
+                continue
+            again = self._row(row.id)
+            if again is not None and again.path == row.path:
+                yield self.one(again)
+        for recording in damaged:  # those that have a container were named with it
+            if not is_recording_id(recording) or not self.vault.files_of(recording):
+                yield _finding(recording, self.vault.root, "the index's row of it is damaged, and it has no container")
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            return self.vault.locate(path).is_file()
+        except OutsideError:
+            return False
 
     def _row(self, recording: RecordingId) -> RecordingRow | None:
         try:
@@ -65,15 +101,37 @@ class Inspector:
         return replace(found, problem="the index does not know it, so nobody finds it: `recorder reindex`")
 
     def _compared(self, found: Verification, row: RecordingRow) -> Verification:
-        if found.problem is not None or self._is_being_rewritten(row):
+        """Compare a container with its row; what does not fit is looked at twice: it may just have been rewritten."""
+        if self._problem(found, row) is None:
             return found
-        return replace(found, problem=difference(found, row, self._relative(found.path)))
+        row = self._row(row.id) or row
+        found = verify(found.path, self.vault.node.sign_public)
+        problem = self._problem(found, row)
+        if problem is None or (found.problem is None and self._is_being_rewritten(row)):
+            return found
+        return replace(found, problem=problem)
+
+    def _problem(self, found: Verification, row: RecordingRow) -> str | None:
+        if found.problem is not None:
+            return found.problem + _size(found.path, row)
+        path = found.path.relative_to(self.vault.root).as_posix()
+        return difference(found, row, path) or self.vault.sealed.problem(row.id)
 
     def _is_being_rewritten(self, row: RecordingRow) -> bool:
         return any(is_open(order) for order in Erasures(self.index.database).of_recording(row.id))
 
-    def _relative(self, path: Path) -> str:
-        return path.resolve().relative_to(self.vault.root.resolve()).as_posix()
+
+def _finding(recording: RecordingId, path: Path, problem: str) -> Verification:
+    return Verification(
+        id=recording, path=path, is_complete=False, bytes=0, sha256="", signed_by="", problem=problem
+    )  # fmt: skip
+
+
+def _size(path: Path, row: RecordingRow) -> str:
+    """Return how much longer or shorter a file is than its row says, as the end of a sentence."""
+    if row.bytes is None or not path.is_file() or (extra := path.stat().st_size - row.bytes) == 0:
+        return ""
+    return f" ({abs(extra)} bytes {'more' if extra > 0 else 'fewer'} than the {row.bytes} of the index)"
 
 
 def difference(found: Verification, row: RecordingRow, path: str) -> str | None:

@@ -22,6 +22,7 @@ _INDEX_DOMAIN = b"council-call-recorder index v1\0"
 _STATE_BYTES: int = sodium.crypto_secretstream_xchacha20poly1305_STATEBYTES
 _HEADER_BYTES: int = sodium.crypto_secretstream_xchacha20poly1305_HEADERBYTES
 KEY_BYTES = 32
+SEAL_OVERHEAD_BYTES: int = sodium.crypto_box_SEALBYTES
 
 Readable = bytes | bytearray | memoryview
 """Bytes in one piece, wherever they are."""

@@ -4,6 +4,7 @@ Pure but for reading from the file object passed in. Nothing here holds a key ex
 """
 
 import hashlib
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -230,17 +231,27 @@ class ContainerScan:
 
     def _read_prologue(self) -> Prologue:
         fixed = self._file.read(_PROLOGUE.size)
+        if not fixed:
+            raise DamagedError("the file is empty")
         if fixed[:8] != MAGIC:
-            raise DamagedError("this is not a recording: the magic at byte 0 is wrong or missing")
+            raise DamagedError("this is not a recording: the magic at byte 0 is wrong or cut")
         if len(fixed) < _PROLOGUE.size:
-            raise DamagedError(f"the file is cut inside its prologue: {len(fixed)} bytes, at least {_PROLOGUE.size}")
+            raise DamagedError(f"the file is cut after byte {len(fixed)}, inside its prologue")
         _, version, length, id_bytes, epoch, fingerprint, stream_header = _PROLOGUE.unpack(fixed)
         if version not in READABLE_VERSIONS:
-            raise DamagedError(f"format version {version}, this program reads {sorted(READABLE_VERSIONS)}")
+            known = ", ".join(map(str, sorted(READABLE_VERSIONS)))
+            raise DamagedError(
+                f"format version {version} at byte 8, this program reads {known}: it takes a newer program, "
+                "or the byte was changed"
+            )
         rest = self._file.read(id_bytes + CHECK_BYTES)
         name, check = rest[:id_bytes], rest[id_bytes:]
+        if len(check) < CHECK_BYTES:
+            raise DamagedError(
+                f"the prologue is cut after byte {len(fixed) + len(rest)}, or its length at byte 12 was changed"
+            )
         if length != _PROLOGUE.size + id_bytes or check != self.hash.check(fixed, name):
-            raise DamagedError(f"the prologue, bytes 0 to {_PROLOGUE.size + id_bytes + CHECK_BYTES}, is cut or changed")
+            raise DamagedError(f"the prologue, bytes 0 to {_PROLOGUE.size + id_bytes + CHECK_BYTES}, was changed")
         try:
             text, month = name.decode("ascii"), epoch.decode("ascii")
         except UnicodeDecodeError as error:
@@ -263,10 +274,8 @@ class ContainerScan:
             yield frame
             number += 1
             if frame.type is FrameType.FOOTER:
-                if self._file.read(1):
-                    raise DamagedError(
-                        f"bytes follow the footer, from byte {frame.end} on", whole_bytes=self.whole_bytes
-                    )
+                if extra := self._file.seek(0, os.SEEK_END) - frame.end:
+                    raise self._damage(f"the file is extended by {extra} bytes, from byte {frame.end} on")
                 return
 
     def _read_frame(self, number: int, header: bytes) -> Frame:

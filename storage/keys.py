@@ -160,6 +160,24 @@ class SealedKeys:
             raise KeyProblemError(f"the key of recording {recording} is gone: nothing opens it any more")
         return epoch
 
+    def problem(self, recording: RecordingId) -> str | None:
+        """Return what is wrong with the sealed key that counts, as far as it shows without a private key, or None."""
+        epoch = self.find(recording)
+        if epoch is None:
+            return "its sealed key is missing, so nothing opens it: it was deleted, or keys/sealed was not restored"
+        path = self.path(recording, epoch)
+        sealed_bytes = len(_SEALED_MAGIC) + 32 + crypto.SEAL_OVERHEAD_BYTES + crypto.KEY_BYTES + len(recording)
+        try:
+            content = read_secret(path)
+            public = read_public(self._folder.parent / "epochs", epoch).public
+        except KeyProblemError as error:
+            return f"its key cannot be judged: {error}"
+        if len(content) != sealed_bytes:
+            return f"its sealed key {path.name} in {epoch} has {len(content)} bytes, expected {sealed_bytes}"
+        if content[: len(_SEALED_MAGIC) + 32] != _SEALED_MAGIC + crypto.fingerprint(public):
+            return f"its sealed key {path.name} is not one of epoch {epoch}: its first 40 bytes were changed"
+        return None
+
     def destroy(self, recording: RecordingId) -> None:
         """Destroy every sealed key of a recording, in every epoch; durable, a missing one is fine.
 

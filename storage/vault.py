@@ -14,7 +14,7 @@ from typing import Any
 
 from storage import crypto
 from storage.durable import AppendFile, make_folder, remove
-from storage.errors import DamagedError, KeyProblemError, VaultError, WriteFailedError
+from storage.errors import DamagedError, KeyProblemError, OutsideError, VaultError, WriteFailedError
 from storage.format import ContainerScan, FrameType, Prologue, Status, is_recording_id
 from storage.keys import NodeKeys, SealedKeys, current_public, destroy_key
 from storage.reader import RecordingReader, epoch_of, open_recording
@@ -43,6 +43,9 @@ __all__ = [
     "verify",
 ]
 
+_DEPTH = 4
+"""Folders above a recording: year, month, day, operator."""
+_SUFFIXES = (".rec", ".part", ".erasing")
 _OPERATOR_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 STOPPED = "daemon_stopped"
 """Reason of a row that recovery closed."""
@@ -135,12 +138,26 @@ class Vault:
         """Return the file of a row's path.
 
         Raises:
-            ValueError: The path leads out of the recordings.
+            OutsideError: The path, or what it is a link to, leads out of the recordings.
         """
-        found = (self.root / path).resolve()
-        if not found.is_relative_to(self.root.resolve()):
-            raise ValueError("the path leads out of the recordings")
+        found = self.root / path
+        is_plain = not Path(path).is_absolute() and ".." not in Path(path).parts
+        if not is_plain or not found.resolve().is_relative_to(self.root.resolve()):
+            raise OutsideError(
+                f"the index says that it lies at {path!r}, which leads out of the recordings: the index was changed, "
+                "or a folder is a link; nothing was opened"
+            )
         return found
+
+    def strangers(self) -> Iterator[Path]:
+        """Yield what lies among the recordings and is none, nor one in the making: foreign, moved to another depth."""
+        for folder, _, names in os.walk(self.root):
+            depth = len(Path(folder).relative_to(self.root).parts)
+            for name in names:
+                path = Path(folder, name)
+                is_ours = depth == _DEPTH and is_recording_id(path.stem) and path.suffix in _SUFFIXES
+                if not is_ours:
+                    yield path
 
 
 def _refused(recording: RecordingId, error: OSError) -> WriteFailedError:

@@ -1,7 +1,9 @@
 """Says of a finished container whether it is what its node closed. Needs no private key."""
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from storage import crypto
 from storage.errors import DamagedError
@@ -25,6 +27,8 @@ def verify(path: Path, trusted: bytes | Iterable[bytes]) -> Verification:
         return _Check(path, keys).run()
     except DamagedError as error:
         return _verdict(path, problem=str(error))
+    except FileNotFoundError:
+        return _verdict(path, problem=f"the container is missing: {path.name} cannot be read where it ought to lie")
     except OSError as error:
         return _verdict(path, problem=f"the file cannot be read: {error.strerror}")
 
@@ -43,6 +47,25 @@ def _verdict(
     )
 
 
+def _regular(path: Path) -> BinaryIO:
+    """Open a file that is one itself: a link, a pipe or a device in the vault is nobody's recording.
+
+    Raises:
+        DamagedError: It is something else.
+        OSError: It cannot be read.
+    """
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise DamagedError(f"it is a symbolic link to {path.readlink()}, not a recording")
+    if not stat.S_ISREG(mode):
+        raise DamagedError("it is no file: a folder, a pipe or a device has its name")
+    return path.open("rb")
+
+
+def _so_far(frames: int) -> str:
+    return f"after frame {frames - 1}" if frames else "after its prologue"
+
+
 class _Check:
     def __init__(self, path: Path, keys: dict[bytes, bytes]) -> None:
         self._path = path
@@ -51,16 +74,19 @@ class _Check:
 
     def run(self) -> Verification:
         footer: Footer | None = None
-        problem: str | None = "the file has no footer: it was not closed, or its end was cut off"
-        with self._path.open("rb") as file:
+        problem: str | None = None
+        with _regular(self._path) as file:
             scan = ContainerScan(file)
-            covered, digest = scan.whole_bytes, scan.hash.digest()
+            covered, digest, frames = scan.whole_bytes, scan.hash.digest(), 0
             for frame in scan.frames():
                 self._check_order(frame)
+                frames += 1
                 if frame.type is FrameType.FOOTER:
                     footer, message, signature = Footer.parse(frame)
                     problem = self._problem(footer, scan, (covered, digest), message, signature)
                 covered, digest = scan.whole_bytes, scan.hash.digest()
+        if footer is None:
+            problem = f"the file is cut after byte {covered}, {_so_far(frames)}: it has no footer, or was never closed"
         return _verdict(self._path, problem=problem, footer=footer, size=covered, sha256=digest.hex())
 
     def _check_order(self, frame: Frame) -> None:

@@ -1,8 +1,7 @@
 """Commands that keep the store in order: verify and recover."""
 
-import sys
 from collections.abc import Iterator
-from json import dumps
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from recorder.commands.shared import (
     load_home,
     messages,
     print_json,
+    print_json_list,
     print_table,
     progress_bar,
     say,
@@ -42,12 +42,37 @@ def verify(
     try:
         with opened_index(place, config) as index:
             inspector = Inspector(vault=Vault(place.root, NodeKeys.load(place.root)), index=index)
-            found = _inspected(inspector, None if recording is None else row_of(place, config, recording))
-            wrong = _print_stream(found) if json else _print_findings(found, is_all=all_)
+            tally = _Tally()
+            found = tally.counted(
+                _inspected(inspector, None if recording is None else row_of(place, config, recording))
+            )
+            if json:
+                print_json_list(found)
+            else:
+                _print_findings(found, is_all=all_)
     except StorageError as error:
         fail(str(error))
-    if wrong:
+    except OSError as error:
+        fail(f"{error.filename or place.root}: {error.strerror}")
+    if not json:
+        sentence = f"{tally.count - tally.wrong} of {tally.count} recordings are unchanged"
+        say(sentence if tally.count else "there are no finished recordings")
+    if tally.wrong:
         raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts findings as they pass."""
+
+    count: int = 0
+    wrong: int = 0
+
+    def counted(self, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for one in found:
+            self.count += 1
+            self.wrong += not one["ok"]
+            yield one
 
 
 def _inspected(inspector: Inspector, row: RecordingRow | None) -> Iterator[dict[str, Any]]:
@@ -76,30 +101,12 @@ def _finding(result: Verification) -> dict[str, Any]:
     }
 
 
-def _print_stream(found: Iterator[dict[str, Any]]) -> int:
-    """Print findings as one JSON document while they come; returns how many are wrong."""
-    wrong = 0
-    sys.stdout.write("[")
-    for number, one in enumerate(found):
-        wrong += not one["ok"]
-        sys.stdout.write((",\n" if number else "\n") + dumps(one))
-    sys.stdout.write("\n]\n")
-    return wrong
-
-
-def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> int:
-    """Print a table - of all recordings only what is wrong - and a sum; returns how many are wrong."""
-    listed, count, wrong = [], 0, 0
-    for one in found:
-        count += 1
-        wrong += not one["ok"]
-        if not (is_all and one["ok"]):
-            listed.append(one)
+def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> None:
+    """Print a table, of all recordings only what is wrong."""
+    listed = [one for one in found if not (is_all and one["ok"])]
     columns = [("id", "Recording"), ("ok", "Unchanged"), ("is_complete", "Complete"), ("problem", "Problem")]
     if listed:
         print_table(listed, columns, empty="")
-    say(f"{count - wrong} of {count} recordings are unchanged" if count else "there are no finished recordings")
-    return wrong
 
 
 def recover(home: HomeOption = Path(), json: JsonOption = False) -> None:

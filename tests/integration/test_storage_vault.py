@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from storage.errors import DamagedError, KeyProblemError, WriteFailedError
-from storage.format import ContainerScan
 from storage.keys import EpochKeys, NodeKeys, current_public
 from storage.vault import Vault, read_row, recover, verify
 from tests.helpers.storage_home import ID, STARTED, Site, block, head, row
@@ -56,42 +55,6 @@ def test_row_is_rebuilt_without_the_private_key(site: Site) -> None:
     other = Vault(site.home, NodeKeys.create(site.home.parent / "elsewhere"))
     with pytest.raises(DamagedError, match="index key"):
         read_row(other, path)
-
-
-def test_every_flipped_bit_position_is_found(site: Site) -> None:
-    opened = site.begin()
-    opened.append(block(0)[: 24 + 8000][:24] + block(0)[24 : 24 + 8000])
-    finished = opened.close(row(), is_complete=True)
-    path = site.vault.root / finished.path
-    content = path.read_bytes()
-    for at in [*range(0, 700), *range(700, len(content) - 900, 97), *range(len(content) - 900, len(content))]:
-        changed = bytearray(content)
-        changed[at] ^= 0x01
-        path.write_bytes(changed)
-        problem = verify(path, site.node.sign_public).problem
-        assert problem is not None, f"byte {at} of {len(content)}"
-    path.write_bytes(content)
-    assert verify(path, site.node.sign_public).problem is None
-
-
-def boundaries(path: Path) -> list[int]:
-    with path.open("rb") as file:
-        scan = ContainerScan(file)
-        return [scan.whole_bytes, *(frame.end for frame in scan.frames())]
-
-
-def test_every_cut_is_found(site: Site) -> None:
-    path, _ = site.record()
-    content = path.read_bytes()
-    ends = boundaries(path)
-    cuts = {0, 1, 40} | {end + step for end in ends for step in (-20, -1, 0, 1, 15, 17)}
-    for cut in sorted(cut for cut in cuts if cut < len(content)):
-        path.write_bytes(content[:cut])
-        found = verify(path, site.node.sign_public)
-        assert found.problem is not None, f"cut at {cut}"
-        assert not found.is_complete
-    path.write_bytes(content[: ends[2] + 5])
-    assert f"frame 2 at byte {ends[2]} is cut" in str(verify(path, site.node.sign_public).problem)
 
 
 def test_appended_bytes_renamed_file_and_strange_signer_are_found(site: Site) -> None:
