@@ -1,0 +1,157 @@
+"""Sound files made front to back, so that they can go straight into an archive or over a line: nothing is ever sought.
+
+libsndfile completes the head of a FLAC or MP3 file when it knows the rest. Its encoders give the same bytes each time,
+so the file is encoded twice: once for its head alone, then for good. WAV heads are written here, for the length is
+known before; Ogg has nothing to complete.
+"""
+
+import enum
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from storage.errors import ExportError
+from storage.runs import PCMA, PCMU
+
+Chunks = Iterator[NDArray[np.generic]]
+"""Frames of two channels, in order: bytes of a law, or 16-bit samples."""
+
+_HEAD_BYTES = 16 * 1024
+"""At least what an encoder may come back to."""
+_WAVE = struct.Struct("<4sI4s4sIHHIIHH")
+_WAV_TAGS = {PCMA: 6, PCMU: 7}
+_PCM_TAG = 1
+
+
+class Format(enum.StrEnum):
+    """What a copy can be."""
+
+    G711 = "g711"
+    WAV = "wav"
+    FLAC = "flac"
+    MP3 = "mp3"
+    OPUS = "opus"
+
+
+SUFFIXES = {Format.G711: "wav", Format.WAV: "wav", Format.FLAC: "flac", Format.MP3: "mp3", Format.OPUS: "opus"}
+"""Of a file's name, without the dot."""
+MEDIA_TYPES = {
+    Format.G711: "audio/wav",
+    Format.WAV: "audio/wav",
+    Format.FLAC: "audio/flac",
+    Format.MP3: "audio/mpeg",
+    Format.OPUS: "audio/ogg",
+}
+
+_SOUNDFILE = {
+    Format.FLAC: ("FLAC", "PCM_16"),
+    Format.MP3: ("MP3", "MPEG_LAYER_III"),
+    Format.OPUS: ("OGG", "OPUS"),
+}
+ROUNDS = {Format.FLAC: 2, Format.MP3: 2}
+"""How often the samples are asked for; once where nothing is said."""
+
+
+def wave_head(frames: int, rate_hz: int, *, law: int | None = None) -> bytes:
+    """Return the head of a stereo WAV file of 16-bit samples, or of a law (PCMA, PCMU)."""
+    width = 2 if law is None else 1
+    size = frames * 2 * width
+    extra = b"" if law is None else struct.pack("<H4sII", 0, b"fact", 4, frames)
+    return (
+        _WAVE.pack(
+            b"RIFF", _WAVE.size + len(extra) + size, b"WAVE", b"fmt ", 16 if law is None else 18,
+            _PCM_TAG if law is None else _WAV_TAGS[law], 2, rate_hz, rate_hz * 2 * width, 2 * width, 8 * width,
+        )
+        + extra
+        + struct.pack("<4sI", b"data", size)
+    )  # fmt: skip
+
+
+def encoded(chunks: Callable[[], Chunks], form: Format, rate_hz: int) -> Iterator[bytes]:
+    """Yield a FLAC, MP3 or Ogg Opus file front to back.
+
+    Args:
+        chunks: Gives the samples from the first, each time it is called.
+        form: Which; no other.
+        rate_hz: Sampling rate.
+
+    Raises:
+        ExportError: The encoder failed.
+    """
+    head = b""
+    if form in ROUNDS:
+        outlet = _Outlet(may_complete=True)
+        for _ in _encode(chunks(), outlet, form, rate_hz):
+            outlet.drain()
+        head = bytes(outlet.head)
+    outlet = _Outlet(may_complete=form in ROUNDS)
+    left_out = len(head)
+    yield head
+    for _ in _encode(chunks(), outlet, form, rate_hz):
+        some = outlet.drain()
+        yield some[left_out:]
+        left_out = max(left_out - len(some), 0)
+
+
+def _encode(chunks: Chunks, outlet: "_Outlet", form: Format, rate_hz: int) -> Iterator[None]:
+    """Encode chunk by chunk into an outlet; each step is a moment to drain it, the last one is after the end."""
+    container, subtype = _SOUNDFILE[form]
+    try:
+        with soundfile.SoundFile(outlet, "w", rate_hz, 2, subtype=subtype, format=container) as sound:
+            for chunk in chunks:
+                # libsndfile 1.2.2 distorts 16-bit samples on their way into MP3, floats are right.
+                sound.write(chunk if subtype == "PCM_16" else chunk.astype(np.float32) / 32768)
+                yield
+    except soundfile.LibsndfileError as error:
+        raise ExportError(f"the copy cannot be encoded: {error}") from error
+    outlet.check()
+    yield
+
+
+class _Outlet:
+    """A file for libsndfile to write, of which at most the head can be changed later, and only `head` shows that."""
+
+    def __init__(self, *, may_complete: bool) -> None:
+        self._open_bytes = _HEAD_BYTES if may_complete else 0
+        self.head = bytearray()
+        self._fresh = bytearray()
+        self._at = self._end = 0
+        self._is_torn = False
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - a buffer of cffi
+        given = bytes(data)
+        if self._at < _HEAD_BYTES:
+            self.head[self._at : self._at + len(given)] = given
+            del self.head[_HEAD_BYTES:]
+        if self._at == self._end:
+            self._fresh += given
+        else:
+            self._is_torn |= self._at + len(given) > min(self._open_bytes, self._end)
+        self._at += len(given)
+        self._end = max(self._end, self._at)
+        return len(given)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def drain(self) -> bytes:
+        fresh, self._fresh = bytes(self._fresh), bytearray()
+        return fresh
+
+    def check(self) -> None:
+        if self._is_torn:
+            raise ExportError("the encoder changed what it had given already: this version of libsndfile is too new")

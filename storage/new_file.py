@@ -1,0 +1,133 @@
+"""Files and folders outside a recorder's home that get their name when they are whole.
+
+Until then they have another name beside it, ``.NAME.recorder-part``, 0600, and a lock. What a killed program left under
+such a name is removed by the next one that writes into that folder. What exists already is never touched.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from storage.durable import sync_folder
+from storage.errors import ExportError
+
+PART_SUFFIX = ".recorder-part"
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""What file systems without hard links answer: those of memory sticks."""
+
+
+def refuse_target(target: Path) -> None:
+    """Do nothing if a file or folder can be made here.
+
+    Raises:
+        ExportError: The name is taken, or its folder is not there.
+    """
+    if os.path.lexists(target):
+        raise ExportError(f"{target} exists already; nothing is ever overwritten: give another name")
+    if not target.parent.is_dir():
+        raise ExportError(f"the folder {target.parent} is not there: make it first")
+
+
+def write_new(target: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file of that name, 0600, whole or not at all.
+
+    Raises:
+        ExportError: It exists, or the disk refused; nothing is left.
+    """
+    with _part_of(target) as part:
+        write_file(part, chunks)
+        _name(part, target)
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to fill, 0700; it gets its name at the end of the block, and is removed if that raises.
+
+    Raises:
+        ExportError: The name is taken, or the disk refused; nothing is left.
+    """
+    with _part_of(target) as part:
+        part.mkdir(mode=0o700)
+        yield part
+        sync_folder(part)
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        part.rename(target)
+        sync_folder(target.parent)
+
+
+def write_file(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file that is not there yet, 0600, and wait until it is on the disk. OSError as the system gives it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def _part_of(target: Path) -> Iterator[Path]:
+    refuse_target(target)
+    part = target.with_name(f".{target.name}{PART_SUFFIX}")
+    lock = part.with_name(f"{part.name}.lock")
+    try:
+        with _locked(lock):
+            _remove_leftovers(target.parent, but=lock)
+            try:
+                yield part
+            finally:
+                _remove(part)
+    except OSError as error:
+        raise ExportError(f"{target} cannot be written: {error.strerror or error}; nothing is left of it") from error
+
+
+@contextlib.contextmanager
+def _locked(lock: Path) -> Iterator[None]:
+    """Hold a lock that lives as long as the process; its file goes with it."""
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExportError(f"another program is writing {lock.name[1 : -len(PART_SUFFIX) - 5]} now") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(folder: Path, *, but: Path) -> None:
+    """Remove what killed programs left in a folder: every part whose lock nobody holds."""
+    for lock in folder.glob(f".*{PART_SUFFIX}.lock"):
+        if lock == but:
+            _remove(lock.with_suffix(""))
+            continue
+        with contextlib.suppress(OSError, ExportError), _locked(lock):
+            _remove(lock.with_suffix(""))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _name(part: Path, target: Path) -> None:
+    """Give a whole file its name, unless somebody has taken that meanwhile."""
+    try:
+        os.link(part, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        part.rename(target)
+    sync_folder(target.parent)
