@@ -1,7 +1,8 @@
 """The audit log: append-only JSON lines, each bound to the one before by hash; free text kept apart.
 
-Safe between processes (flock). Cutting whole entries off the end can be noticed only against a head that was noted
-elsewhere: compare `AuditLog.verify` with it.
+Safe between processes (flock). What a line is stands in `storage.audit_entry`, how a log is checked in
+`storage.audit_chain`. Cutting whole entries off the end can be noticed only against a head that was noted elsewhere:
+give `AuditLog.verify` those that were.
 """
 
 import fcntl
@@ -10,127 +11,49 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from storage.audit_chain import REPAIRED, AuditState, BadEntry, ChainWalk, Progress, checked_lines
+from storage.audit_entry import GENESIS, AuditEntry, line_of, parse_line
+from storage.audit_texts import AuditTexts
 from storage.durable import SavedFile, make_folder, sync_folder
 from storage.errors import AuditUnavailableError
+from storage.heads import Head
 
-__all__ = ["AuditEntry", "AuditLog", "AuditState", "AuditUnavailableError", "BadEntry"]
+__all__ = ["GENESIS", "REPAIRED", "AuditEntry", "AuditLog", "AuditState", "AuditUnavailableError", "BadEntry"]
 
-GENESIS = "0" * 64
-"""``prev`` of the first entry."""
-REPAIRED = "audit.repaired"
-"""Act of the entry that notes a torn tail which was moved aside."""
+LOCK_S = 5.0
+"""How long another process may hold the log's lock before an entry counts as not written."""
 _TAIL_BYTES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One act.
-
-    Attributes:
-        number: Counts from 1 without a gap.
-        at: When, UTC.
-        act: What, ``noun.verb``.
-        actor: Who.
-        subject: On what, or "".
-        details: JSON-able facts; no free text.
-        text_commitment: SHA-256 of salt and free text, or None; `AuditLog.text` has the text until it expires.
-        previous: Hash of the entry before.
-        hash: SHA-256 of this entry's canonical JSON, ``previous`` included.
-    """
-
-    number: int
-    at: str
-    act: str
-    actor: str
-    subject: str
-    details: dict[str, Any] = field(default_factory=dict)
-    text_commitment: str | None = None
-    previous: str
-    hash: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry with the names that the file has."""
-        return {
-            "n": self.number,
-            "at": self.at,
-            "act": self.act,
-            "actor": self.actor,
-            "subject": self.subject,
-            "details": self.details,
-            "text": self.text_commitment,
-            "prev": self.previous,
-            "hash": self.hash,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BadEntry:
-    """The first line that is not what was written: its number counting from 1, its offset, and why."""
-
-    line: int
-    offset: int
-    problem: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditState:
-    """What `AuditLog.verify` found: entries that are good, the hash of the last of them, the first bad one."""
-
-    entries: int
-    head: str
-    bad: BadEntry | None
-
-
-def _digest(fields: Mapping[str, Any]) -> str:
-    text = json.dumps({k: v for k, v in fields.items() if k != "hash"}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def _parse(line: bytes) -> AuditEntry:
-    """Read a line.
-
-    Raises:
-        ValueError: It is not an entry, or its hash does not fit.
-    """
-    try:
-        fields = json.loads(line)
-        if fields["hash"] != _digest(fields):
-            raise ValueError("its hash does not fit: it was changed")
-        return AuditEntry(
-            number=fields["n"],
-            at=fields["at"],
-            act=fields["act"],
-            actor=fields["actor"],
-            subject=fields["subject"],
-            details=fields["details"],
-            text_commitment=fields["text"],
-            previous=fields["prev"],
-            hash=fields["hash"],
-        )
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError("it is not an entry") from error
-
-
-def _commit(salt: bytes, text: str) -> str:
-    return hashlib.sha256(salt + text.encode()).hexdigest()
+_LONGEST_NAP_S = 0.01
 
 
 class AuditLog:
-    """``audit.log`` and its texts in one folder, created at the first append."""
+    """``audit.log`` and its texts in one folder, created at the first append.
 
-    def __init__(self, folder: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    Args:
+        folder: Where they lie.
+        now: The clock.
+        lock_s: How long the lock of another process is waited for.
+    """
+
+    def __init__(
+        self, folder: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), lock_s: float = LOCK_S
+    ) -> None:
         self._now = now
+        self._lock_s = lock_s
         self._folder = folder
         self._path = folder / "audit.log"
+        self._texts = AuditTexts(folder)
         self._known: tuple[int, int, AuditEntry] | None = None
         """Inode and size of the file after our last entry, and that entry: if both still fit, nobody came after us."""
+
+    # --- writing
 
     def append(
         self,
@@ -154,24 +77,54 @@ class AuditLog:
         """
         try:
             make_folder(self._folder)
-            commitment = None if text is None else self._keep_text(text)
             with self._locked() as descriptor:
                 last = self._repair(descriptor)
-                return self._write(descriptor, last, (act, actor, subject), dict(details or {}), commitment)
+                commitment = None if text is None else self._texts.keep(text)
+                try:
+                    return self._write(descriptor, last, (act, actor, subject), dict(details or {}), commitment)
+                except BaseException:
+                    if commitment is not None:  # what no entry names would never expire
+                        with suppress(AuditUnavailableError):
+                            self._texts.forget([commitment])
+                    raise
         except (OSError, sqlite3.Error, ValueError, TypeError) as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be written: {error}") from error
 
-    def entries(self) -> Iterator[AuditEntry]:
-        """Yield the entries from the first; stops at the first bad one, which `verify` names."""
-        for _, _, found in self._lines():
-            if not isinstance(found, AuditEntry):
-                return
-            yield found
+    def forget_text(self, entry: AuditEntry) -> None:
+        """Delete the free text of an entry and its salt; the chain stays whole."""
+        self.forget_texts([entry])
+
+    def forget_texts(self, entries: Sequence[AuditEntry]) -> int:
+        """Delete the free texts of many entries, and their salts, in one step; returns how many there were.
+
+        Raises:
+            AuditUnavailableError: They cannot be deleted; all are still there.
+        """
+        return self._texts.forget([entry.text_commitment for entry in entries if entry.text_commitment is not None])
+
+    # --- reading
 
     @property
     def folder(self) -> Path:
         """Where the log lies, and what was moved aside from it."""
         return self._folder
+
+    @property
+    def path(self) -> Path:
+        """The file of entries."""
+        return self._path
+
+    @property
+    def texts(self) -> AuditTexts:
+        """The free texts."""
+        return self._texts
+
+    def entries(self) -> Iterator[AuditEntry]:
+        """Yield the entries from the first; stops at the first bad one, which `verify` names."""
+        for _, _, found in checked_lines(self._path, self._snapshot()[0]):
+            if not isinstance(found, AuditEntry):
+                return
+            yield found
 
     def newest_first(self) -> Iterator[AuditEntry]:
         """Yield the entries from the last one back, as they are now; a last line that is cut is left out.
@@ -184,9 +137,18 @@ class AuditLog:
         try:
             for number, line in enumerate(self._lines_backwards()):
                 if number or line.endswith(b"\n"):
-                    yield _parse(line)
+                    yield parse_line(line)
         except (OSError, ValueError) as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read back: {error}") from error
+
+    def head(self) -> Head | None:
+        """Return number and hash of the newest entry; None: there is none yet.
+
+        Raises:
+            AuditUnavailableError: The log cannot be read, or its last line is no entry.
+        """
+        newest = next(self.newest_first(), None)
+        return None if newest is None else Head(number=newest.number, hash=newest.hash)
 
     def of_act(self, *acts: str) -> Iterator[AuditEntry]:
         """Yield the entries of some acts from the first on, at the pace of the disk: no other line is looked into.
@@ -198,7 +160,7 @@ class AuditLog:
         try:
             if self._path.exists():
                 with self._path.open("rb") as file:
-                    yield from (_parse(line) for line in file if line.startswith(starts) and line.endswith(b"\n"))
+                    yield from (parse_line(line) for line in file if line.startswith(starts) and line.endswith(b"\n"))
         except (OSError, ValueError) as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
 
@@ -219,68 +181,47 @@ class AuditLog:
                 at = file.tell()
                 for line in file:
                     if line.endswith(b"\n"):
-                        yield at, _parse(line)
+                        yield at, parse_line(line)
                     at += len(line)
         except (OSError, ValueError) as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
 
     def text(self, entry: AuditEntry) -> str | None:
         """Return the free text of an entry, or None: it has none, it expired, or it was changed."""
-        if entry.text_commitment is None or not self._texts.exists():
-            return None
-        with closing(self._database()) as database:
-            row = database.execute("SELECT salt, text FROM texts WHERE hash = ?", (entry.text_commitment,)).fetchone()
-        return row[1] if row and _commit(row[0], row[1]) == entry.text_commitment else None
+        return self._texts.get(entry.text_commitment)
 
-    def forget_text(self, entry: AuditEntry) -> None:
-        """Delete the free text of an entry and its salt; the chain stays whole."""
-        if entry.text_commitment is not None:
-            with closing(self._database()) as database, database:
-                database.execute("DELETE FROM texts WHERE hash = ?", (entry.text_commitment,))
-
-    def forget_texts(self, entries: Sequence[AuditEntry]) -> int:
-        """Delete the free texts of many entries, and their salts, in one step; returns how many there were.
+    def verify(self, heads: Iterable[Head] = (), progress: Progress = lambda _done, _total: None) -> AuditState:
+        """Check every entry against its hash, its number, the entry before, its text, and heads noted elsewhere.
 
         Raises:
-            AuditUnavailableError: They cannot be deleted; all are still there.
+            AuditUnavailableError: The log cannot be read.
         """
-        hashes = [(entry.text_commitment,) for entry in entries if entry.text_commitment is not None]
-        if not hashes or not self._texts.exists():
-            return 0
+        noted = list(heads)
         try:
-            with closing(self._database()) as database, database:
-                return database.executemany("DELETE FROM texts WHERE hash = ?", hashes).rowcount
-        except (OSError, sqlite3.Error) as error:
-            raise AuditUnavailableError(f"the texts of the audit log cannot be deleted: {error}") from error
+            state = self._walk().run(noted, progress)
+            if state.stray_texts:  # or some have just expired
+                state = self._walk().run(noted, progress)
+        except OSError as error:
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
+        return state
 
-    def verify(self) -> AuditState:
-        """Check every entry against its hash, its number and the entry before."""
-        last: AuditEntry | None = None
-        for line, offset, found in self._lines():
-            problem = found if isinstance(found, str) else _break(last, found)
-            if problem is not None:
-                bad = BadEntry(line=line, offset=offset, problem=problem)
-                return AuditState(entries=line - 1, head=last.hash if last else GENESIS, bad=bad)
-            assert isinstance(found, AuditEntry)
-            last = found
-        return AuditState(entries=last.number if last else 0, head=last.hash if last else GENESIS, bad=None)
+    def _walk(self) -> ChainWalk:
+        return ChainWalk(self._path, *self._snapshot(), self._texts)
 
-    def _lines(self) -> Iterator[tuple[int, int, AuditEntry | str]]:
+    def _snapshot(self) -> tuple[int, int | None]:
+        """Return the length of the log, and how many texts there were just then; None: they cannot be read."""
         if not self._path.exists():
-            return
-        offset = 0
+            return 0, self._count_texts()
         with self._path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            size = os.fstat(file.fileno()).st_size
-            fcntl.flock(file, fcntl.LOCK_UN)
-            for number, line in enumerate(file, 1):
-                if offset >= size:
-                    return
-                try:
-                    yield number, offset, _parse(line) if line.endswith(b"\n") else "it is cut"
-                except ValueError as error:
-                    yield number, offset, str(error)
-                offset += len(line)
+            _wait_for(file.fileno(), fcntl.LOCK_SH, self._lock_s)
+            return os.fstat(file.fileno()).st_size, self._count_texts()
+
+    def _count_texts(self) -> int | None:
+        try:
+            with self._texts.reading() as texts:
+                return texts.count()
+        except sqlite3.Error:
+            return None
 
     def _lines_backwards(self) -> Iterator[bytes]:
         if not self._path.exists():
@@ -297,6 +238,8 @@ class AuditLog:
             if rest:
                 yield rest
 
+    # --- the end of the file
+
     @contextmanager
     def _locked(self) -> Iterator[int]:
         is_new = not self._path.exists()
@@ -304,7 +247,7 @@ class AuditLog:
         try:
             if is_new:
                 sync_folder(self._folder)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _wait_for(descriptor, fcntl.LOCK_EX, self._lock_s)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -327,8 +270,7 @@ class AuditLog:
             "text": commitment,
             "prev": last.hash if last else GENESIS,
         }
-        fields["hash"] = _digest(fields)
-        line = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
+        line = line_of(fields)
         before = os.fstat(descriptor)
         try:
             if os.write(descriptor, line) != len(line):
@@ -337,7 +279,7 @@ class AuditLog:
         except OSError:
             os.ftruncate(descriptor, before.st_size)
             raise
-        entry = _parse(line)
+        entry = parse_line(line)
         self._known = (before.st_ino, before.st_size + len(line), entry)
         return entry
 
@@ -352,13 +294,18 @@ class AuditLog:
         tail_at = self._tail_offset(descriptor, size)
         tail = os.pread(descriptor, size - tail_at, tail_at)
         good, torn = self._split(tail, is_start=tail_at == 0)
-        last = _parse(good) if good else None
+        last = parse_line(good) if good else None
         if not torn:
             return last
         aside = self._folder / f"torn-{self._now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.bin"
         SavedFile(aside).create(torn)
         os.ftruncate(descriptor, size - len(torn))
-        details = {"bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest(), "file": aside.name}
+        details = {
+            "bytes": len(torn),
+            "sha256": hashlib.sha256(torn).hexdigest(),
+            "file": aside.name,
+            "is_whole": is_whole(torn),
+        }
         return self._write(descriptor, last, (REPAIRED, "recorder", ""), details, None)
 
     @staticmethod
@@ -383,37 +330,31 @@ class AuditLog:
                 return b"", torn
             if keep and keep[-1].endswith(b"\n"):
                 try:
-                    _parse(keep[-1])
+                    parse_line(keep[-1])
                 except ValueError:
                     continue
                 return keep[-1], torn
         raise ValueError("its last lines are no entries: it was changed, `recorder audit verify` says where")
 
-    @property
-    def _texts(self) -> Path:
-        return self._folder / "texts.sqlite"
 
-    def _database(self) -> sqlite3.Connection:
-        self._texts.touch(mode=0o600)
-        database = sqlite3.connect(self._texts, timeout=5.0)
-        database.execute("PRAGMA secure_delete=ON")
-        database.execute("PRAGMA synchronous=FULL")
-        database.execute("PRAGMA temp_store=MEMORY")
-        database.execute("CREATE TABLE IF NOT EXISTS texts (hash TEXT PRIMARY KEY, salt BLOB, text TEXT)")
-        return database
+def is_whole(torn: bytes) -> bool:
+    """Tell whether what was moved aside is no torn write: whole lines, so that somebody or something changed them.
 
-    def _keep_text(self, text: str) -> str:
-        salt = secrets.token_bytes(32)
-        commitment = _commit(salt, text)
-        with closing(self._database()) as database, database:
-            database.execute("INSERT INTO texts VALUES (?, ?, ?)", (commitment, salt, text))
-        return commitment
+    A power cut leaves a line without its end, or zeros where a block was not written.
+    """
+    return torn.startswith(b"{") and torn.endswith(b"}\n") and b"\0" not in torn
 
 
-def _break(last: AuditEntry | None, entry: AuditEntry) -> str | None:
-    number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
-    if entry.number != number:
-        return f"it has number {entry.number}, expected {number}"
-    if entry.previous != previous:
-        return "it does not follow from the entry before"
-    return None
+def _wait_for(descriptor: int, kind: int, timeout_s: float) -> None:
+    """Take a lock; TimeoutError if another process holds it for too long: one that hangs must not hang us."""
+    deadline, nap_s = time.monotonic() + timeout_s, _LONGEST_NAP_S / 16
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"another process has held its lock for {timeout_s:g} s") from error
+        else:
+            return
+        time.sleep(nap_s)
+        nap_s = min(2 * nap_s, _LONGEST_NAP_S)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,28 +31,10 @@ def test_entries_are_chained_and_texts_kept_apart(folder: Path) -> None:
     assert log.text(second) is None
     assert b"Complaint" not in (folder / "audit.log").read_bytes()
     state = log.verify()
-    assert (state.entries, state.head, state.bad) == (2, second.hash, None)
+    assert (state.entries, state.head, state.bad, state.texts) == (2, second.hash, None, 1)
     log.forget_text(first)
     assert log.text(first) is None
-    assert log.verify() == state
-
-
-def test_every_change_is_found(folder: Path) -> None:
-    log = AuditLog(folder)
-    for number in range(3):
-        log.append("call.paused", "officer", f"call-{number}")
-    content = (folder / "audit.log").read_bytes()
-    lines = content.splitlines(keepends=True)
-    for at in range(0, len(content) - 1, 7):
-        changed = bytearray(content)
-        changed[at] ^= 0x01
-        (folder / "audit.log").write_bytes(changed)
-        assert log.verify().bad is not None, f"byte {at}"
-    for edited, line in ((lines[1:], 1), (lines[:1] + lines[2:], 2), ([*lines, lines[2]], 4)):
-        (folder / "audit.log").write_bytes(b"".join(edited))
-        bad = log.verify().bad
-        assert bad is not None
-        assert bad.line == line
+    assert log.verify() == replace(state, texts=0, gone_texts=1)
 
 
 def test_an_entry_rewritten_with_its_own_hash_breaks_the_chain_behind_it(folder: Path) -> None:

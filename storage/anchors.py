@@ -1,0 +1,91 @@
+"""Which heads of the audit log were noted elsewhere, and when: the table `anchors`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.heads import Head
+from storage.tables import anchors as _anchors
+from storage.tables import microseconds, moment_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """A head that one target was told, or should have been.
+
+    Attributes:
+        target: Where to: ``syslog``, ``mail`` or ``folder``.
+        number: Of the entry.
+        hash: Of the entry.
+        at: When it was tried.
+        problem: Why it failed; empty when it did not.
+    """
+
+    target: str
+    number: int
+    hash: str
+    at: datetime
+    problem: str = ""
+
+
+class Anchors:
+    """The table of what was told to whom. Blocks; safe from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def note(self, anchor: Anchor) -> None:
+        """Store how telling a head to a target went, in the place of what was stored of these two.
+
+        Raises:
+            DatabaseError: The database cannot be used.
+        """
+        fits = sa.and_(_anchors.c.number == anchor.number, _anchors.c.target == anchor.target)
+        values = {
+            "number": anchor.number,
+            "target": anchor.target,
+            "head": anchor.hash,
+            "anchored_us": microseconds(anchor.at),
+            "problem": anchor.problem,
+        }
+        with self._database.begin() as connection:
+            connection.execute(_anchors.delete().where(fits))
+            connection.execute(_anchors.insert().values(**values))
+
+    def newest(self) -> dict[str, Anchor]:
+        """Return the newest anchor of each target that did not fail.
+
+        Raises:
+            DatabaseError: The database cannot be used.
+        """
+        newest = (
+            sa.select(_anchors.c.target, sa.func.max(_anchors.c.anchored_us).label("us"))
+            .where(_anchors.c.problem == "")
+            .group_by(_anchors.c.target)
+            .subquery()
+        )
+        fits = sa.and_(_anchors.c.target == newest.c.target, _anchors.c.anchored_us == newest.c.us)
+        with self._database.connect() as connection:
+            rows = connection.execute(sa.select(_anchors).join(newest, fits)).all()
+        return {row.target: _anchor(row) for row in rows}
+
+    def heads(self) -> Iterator[Head]:
+        """Yield every head that some target was told, by number.
+
+        Raises:
+            DatabaseError: The database cannot be used.
+        """
+        query = sa.select(_anchors).where(_anchors.c.problem == "").order_by(_anchors.c.number, _anchors.c.target)
+        with self._database.connect() as connection:
+            for row in connection.execute(query):
+                yield Head(number=row.number, hash=row.head, at=moment_of(row.anchored_us))
+
+
+def _anchor(row: sa.Row[Any]) -> Anchor:
+    return Anchor(
+        target=row.target, number=row.number, hash=row.head, at=moment_of(row.anchored_us), problem=row.problem
+    )

@@ -1,0 +1,127 @@
+"""The free texts of the audit log, apart from its entries so that they can expire: `texts.sqlite`.
+
+An entry has only the SHA-256 of a salt and its text. Without the salt a text cannot be guessed back from it.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.audit_entry import commitment_of
+from storage.errors import AuditUnavailableError
+
+NAME = "texts.sqlite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredText:
+    """A text as it lies in the file; ``fits`` tells whether it is the one that was committed to."""
+
+    commitment: str
+    salt: bytes
+    text: str
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether salt and text are those of the commitment."""
+        return commitment_of(self.salt, self.text) == self.commitment
+
+
+class AuditTexts:
+    """The file of one log, made with the first text. Safe from any thread and from several processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+
+    def keep(self, text: str) -> str:
+        """Store a text durably and return its commitment.
+
+        Raises:
+            OSError, sqlite3.Error: It cannot be stored.
+        """
+        salt = secrets.token_bytes(32)
+        commitment = commitment_of(salt, text)
+        with closing(self._database()) as database, database:
+            database.execute("INSERT INTO texts VALUES (?, ?, ?)", (commitment, salt, text))
+        return commitment
+
+    def get(self, commitment: str | None) -> str | None:
+        """Return a text, or None: there is none, it expired, or it was changed.
+
+        Raises:
+            OSError, sqlite3.Error: The file cannot be read.
+        """
+        if commitment is None or not self._path.exists():
+            return None
+        with self.reading() as read:
+            found = read.get(commitment)
+        return found.text if found is not None and found.fits else None
+
+    def forget(self, commitments: Sequence[str]) -> int:
+        """Delete texts and their salts in one step; returns how many there were.
+
+        Raises:
+            AuditUnavailableError: They cannot be deleted; all are still there.
+        """
+        if not commitments or not self._path.exists():
+            return 0
+        try:
+            with closing(self._database()) as database, database:
+                return database.executemany(
+                    "DELETE FROM texts WHERE hash = ?", [(one,) for one in commitments]
+                ).rowcount
+        except (OSError, sqlite3.Error) as error:
+            raise AuditUnavailableError(f"the texts of the audit log cannot be deleted: {error}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator["TextsReader"]:
+        """Open the file for many reads; nothing is written, so that a log can be looked at on a medium for reading."""
+        if not self._path.exists():
+            yield TextsReader(None)
+            return
+        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as database:
+            database.text_factory = bytes  # what was changed may be no text any more
+            yield TextsReader(database)
+
+    def _database(self) -> sqlite3.Connection:
+        self._path.touch(mode=0o600)
+        database = sqlite3.connect(self._path, timeout=5.0)
+        database.execute("PRAGMA secure_delete=ON")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA temp_store=MEMORY")
+        database.execute("CREATE TABLE IF NOT EXISTS texts (hash TEXT PRIMARY KEY, salt BLOB, text TEXT)")
+        return database
+
+
+class TextsReader:
+    """Reads texts one after another; None is a log that has none."""
+
+    def __init__(self, database: sqlite3.Connection | None) -> None:
+        self._database = database
+
+    def get(self, commitment: str) -> StoredText | None:
+        """Return what is stored under a commitment, whether it fits or not; None: nothing is.
+
+        Raises:
+            sqlite3.Error: The file cannot be read.
+        """
+        if self._database is None:
+            return None
+        row = self._database.execute("SELECT salt, text FROM texts WHERE hash = ?", (commitment,)).fetchone()
+        if row is None:
+            return None
+        salt, text = (value if isinstance(value, bytes) else b"" for value in row)
+        return StoredText(commitment=commitment, salt=salt, text=text.decode(errors="replace"))
+
+    def count(self) -> int:
+        """Return how many texts there are.
+
+        Raises:
+            sqlite3.Error: The file cannot be read.
+        """
+        if self._database is None:
+            return 0
+        return int(self._database.execute("SELECT count(*) FROM texts NOT INDEXED").fetchone()[0])
