@@ -1,45 +1,90 @@
-"""A container of version 1, written once, stays readable for ever."""
+"""Containers that were written once stay readable for ever: of each version, however they came about.
 
+The files are never made anew, by no test and no tool; that they are what they were is checked first.
+"""
+
+import hashlib
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from storage.keys import EpochKeys, NodeKeys
+from storage.reader import RecordingReader
 from storage.runs import ANCHOR, AUDIO, PCMA, pack
+from storage.types import RecordingId
 from storage.vault import Vault, open_recording, read_row, verify
 from tests.helpers.storage_home import ID, row
 
-DATA = Path(__file__).parents[1] / "data" / "container-v1"
+DATA = Path(__file__).parents[1] / "data"
+V1 = "container-v1"
+FOLDERS = {
+    V1: "c4dc949466d0b4f72b10f8d02cfd01369723010b39862edd275274e2c5a61bda",
+}
+"""Digest of each folder's list of digests: a test that passes only because its file was made anew proves nothing."""
+
+
+class Golden:
+    """The golden files of one version in a home and, apart from it, the key holder's folder."""
+
+    def __init__(self, data: Path, folder: Path) -> None:
+        self.home, self.private = folder / "home", folder / "private"
+        for name in ("sign.key", "index.key"):
+            self._put(data / name, self.home / "keys/node" / name)
+        self._put(data / "epoch.key", self.private / "2026-11.key")
+        if (data / "epoch-2026-12.key").exists():
+            self._put(data / "epoch-2026-12.key", self.private / "2026-12.key")
+        if (data / "sealed.key").exists():
+            self._put(data / "sealed.key", self.home / "keys/sealed/2026-11" / f"{ID}.key")
+        for path in data.glob("*.sealed-*.key"):
+            recording, epoch = path.name.removesuffix(".key").split(".sealed-")
+            self._put(path, self.home / "keys/sealed" / epoch / f"{recording}.key")
+        for path in data.glob("*.rec"):
+            self._put(path, self.home / "recordings/2026/11/24/k7" / path.name)
+        self.node = NodeKeys.load(self.home)
+        self.vault = Vault(self.home, self.node)
+        self.keys = EpochKeys(self.home / "keys/epochs", self.private)
+
+    @staticmethod
+    def _put(source: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
+
+    def path(self, recording: str) -> Path:
+        return self.vault.root / "2026/11/24/k7" / f"{recording}.rec"
+
+    def open(self, recording: str) -> RecordingReader:
+        return open_recording(self.path(recording), self.home, self.keys)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    home = tmp_path / "home"
-    places = {
-        f"{ID}.rec": home / "recordings/2026/11/24/k7" / f"{ID}.rec",
-        "sealed.key": home / "keys/sealed/2026-11" / f"{ID}.key",
-        "epoch.key": tmp_path / "private/2026-11.key",
-        "sign.key": home / "keys/node/sign.key",
-        "index.key": home / "keys/node/index.key",
+def golden(tmp_path: Path) -> Golden:
+    return Golden(DATA / V1, tmp_path)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_golden_files_are_what_they_were(folder: str) -> None:
+    listed = (DATA / folder / "SHA256SUMS").read_text()
+    assert hashlib.sha256(listed.encode()).hexdigest() == FOLDERS[folder]
+    found = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (DATA / folder).iterdir()
+        if path.name not in ("SHA256SUMS", "ORIGIN.md")
     }
-    for name, place in places.items():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(DATA / name, place)
-        place.chmod(0o600)
-    return home
+    assert found == {name: digest for digest, name in (line.split("  ") for line in listed.splitlines())}
 
 
-def test_version_1_is_readable(home: Path, tmp_path: Path) -> None:
-    node = NodeKeys.load(home)
-    path = home / "recordings/2026/11/24/k7" / f"{ID}.rec"
-    found = verify(path, node.sign_public)
+def test_version_1_is_readable(golden: Golden) -> None:
+    found = verify(golden.path(ID), golden.node.sign_public)
     assert (found.problem, found.is_complete) == (None, True)
-    rebuilt = read_row(Vault(home, node), path)
+    rebuilt = read_row(golden.vault, golden.path(ID))
     assert rebuilt | {"path": None, "bytes": None, "sha256": None} == row(
         ended_at="2026-11-24T09:30:01Z", path=None, bytes=None, sha256=None
     )
-    reader = open_recording(path, home, EpochKeys(home / "keys/epochs", tmp_path / "private"))
+    reader = golden.open(ID)
     assert list(reader.blocks()) == [
         pack(AUDIO, 0, PCMA, at, payload=bytes(range(200)))
         + pack(ANCHOR, 0, PCMA, at, aux=at * 125_000)
@@ -47,3 +92,30 @@ def test_version_1_is_readable(home: Path, tmp_path: Path) -> None:
         for at in (0, 400)
     ]
     assert list(reader.marks()) == [{"kind": "paused", "at_s": 0.05}]
+
+
+EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
+    f"{folder}-{expected['kind']}": (folder, {"id": recording, **expected})
+    for folder in FOLDERS
+    for recording, expected in json.loads((DATA / folder / "expected.json").read_text()).items()
+}
+
+
+def test_every_kind_of_container_has_a_golden_file() -> None:
+    assert set(EXPECTED) == {f"{V1}-partial", f"{V1}-erased", f"{V1}-resealed"}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_each_is_decoded_to_the_bytes_that_it_held(name: str, tmp_path: Path) -> None:
+    folder, expected = EXPECTED[name]
+    golden = Golden(DATA / folder, tmp_path)
+    recording = RecordingId(expected["id"])
+    found = verify(golden.path(recording), golden.node.sign_public)
+    assert (found.problem, found.is_complete) == (None, expected["is_complete"])
+    assert read_row(golden.vault, golden.path(recording)) == expected["row"]
+    assert (found.bytes, found.sha256) == (expected["row"]["bytes"], expected["row"]["sha256"])
+    assert golden.vault.sealed.find(recording) == expected["epoch"]
+    reader = golden.open(recording)
+    assert [block.hex() for block in reader.blocks()] == expected["blocks"]
+    assert list(reader.marks()) == expected["marks"]
+    assert reader.end() == expected["end"]
