@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from recorder.agreement import read_mark
 from recorder.domain.retention import (
     DataClass,
     Periods,
@@ -50,8 +51,6 @@ RULE = "retention"
 """Rule of the tombstones."""
 STOPPED, CALLS_DELETED = "retention.stopped", "calls.deleted"
 """Acts of the audit log."""
-RECONCILE = "reconcile"
-"""Name of the mark in ``state`` that says: the index was rebuilt, and the DPO has not looked yet."""
 SOON = timedelta(days=7)
 
 Progress = Callable[[float, float], None]
@@ -152,8 +151,8 @@ class Sweeper:
         )
 
     def _unready(self, now: datetime, state: SweepState) -> Stopped | None:
-        if (self.state / RECONCILE).exists():
-            sentence = "the index was rebuilt: nothing is deleted until the DPO has looked (`recorder reconcile`)"
+        if (mark := read_mark(self.state)) is not None:
+            sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder reconcile`)"
             return Stopped(why=Stop.RECONCILE, sentence=sentence)
         return clock_stop(now, self._seen(state))
 

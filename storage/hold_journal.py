@@ -24,7 +24,8 @@ PLACED, REVIEWED, RELEASED, REINSTATED = "hold.placed", "hold.reviewed", "hold.r
 ACTS = (PLACED, REVIEWED, RELEASED, REINSTATED)
 """What the audit log calls the acts that are replayed."""
 
-_LOCK, _UNSETTLED = "holds.lock", "holds.unsettled"
+LOCK, UNSETTLED = "holds.lock", "holds.unsettled"
+"""In the folder of states: held by `steady`; there while the log may say what the table does not."""
 
 Text = Callable[[AuditEntry], str | None]
 """Returns the free text of an entry, or None: `storage.audit.AuditLog.text`."""
@@ -139,10 +140,10 @@ def steady(state: Path, holds: Holds, audit: AuditLog) -> Iterator[None]:
             the audit log is damaged. Nothing may be deleted.
     """
     make_folder(state)
-    descriptor = os.open(state / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if (state / _UNSETTLED).exists():
+        if (state / UNSETTLED).exists():
             bad = audit.verify().bad  # its entries are given only as far as they are good
             if bad is not None:
                 raise AuditUnavailableError(
@@ -150,7 +151,7 @@ def steady(state: Path, holds: Holds, audit: AuditLog) -> Iterator[None]:
                     "be known; run `recorder audit verify`"
                 )
             replay_holds(audit.entries(), holds, text=audit.text)
-            remove(state / _UNSETTLED)
+            remove(state / UNSETTLED)
         yield
     finally:
         os.close(descriptor)
@@ -165,6 +166,6 @@ def settling(state: Path) -> Iterator[None]:
     Raises:
         OSError: The mark cannot be made; nothing was done.
     """
-    save_atomically(state / _UNSETTLED, b"")
+    save_atomically(state / UNSETTLED, b"")
     yield
-    remove(state / _UNSETTLED)
+    remove(state / UNSETTLED)

@@ -1,4 +1,4 @@
-"""Moves files aside instead of deleting them: ``lost+found/<time>-<hex>/``, each with a note of where it lay and why."""
+"""Moves files aside instead of deleting them: ``lost+found/<time>-<hex>/``, with a note of where each lay, and why."""
 
 import json
 import secrets

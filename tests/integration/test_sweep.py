@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from recorder.agreement import MARK
 from recorder.domain.retention import Stop
 from recorder.returned import LOCK, SweepBusyError, alone
-from recorder.sweep import RECONCILE, SweepStoppedError
+from recorder.sweep import SweepStoppedError
 from recorder.sweep_state import alarms_of
 from storage.erasures import is_open
 from storage.errors import AuditUnavailableError
@@ -166,7 +167,7 @@ def test_a_longer_period_holds_at_once_and_a_shorter_one_when_the_dpo_says_so(si
 def test_a_rebuilt_index_is_not_swept_before_the_dpo_has_looked(site: SweepSite) -> None:
     recording = site.record(NOW - 100 * DAY)
     site.home.state.mkdir(exist_ok=True)
-    mark = site.home.state / RECONCILE
+    mark = site.home.state / MARK
     mark.touch()
     with pytest.raises(SweepStoppedError) as stopped:
         site.sweep()

@@ -1,0 +1,139 @@
+"""The file of a SQLite index: whether it can be used, who has it open, what of it can be saved, and its replacement.
+
+PostgreSQL looks after its own files; nothing here is for it.
+"""
+
+import enum
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from storage.durable import sync_folder
+from storage.errors import DatabaseError
+from storage.lost_found import LostFound
+from storage.rows import row_from_json
+from storage.types import RecordingRow
+
+_BESIDE = ("", "-wal", "-shm", "-journal")
+"""What SQLite keeps in the name of a database: the first is the database."""
+_DAMAGE = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+_NEW = ".rebuilt"
+
+
+class FileState(enum.StrEnum):
+    """What a file is good for."""
+
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    USABLE = "usable"
+
+
+def state_of(path: Path) -> tuple[FileState, str]:
+    """Return what an index's file is good for, and what is wrong with it; reads all of it.
+
+    Raises:
+        DatabaseError: It cannot be looked at now: locked, or may not be read. That is no damage.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return FileState.MISSING, "there is no index" if not path.exists() else "the index is an empty file"
+    try:
+        with closing(_opened(path)) as database:
+            found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        if not _is_damage(error):
+            raise DatabaseError(f"the index {path} cannot be read now: {error}", is_passing=True) from error
+        return FileState.DAMAGED, str(error)
+    return (FileState.USABLE, "") if found == "ok" else (FileState.DAMAGED, str(found).replace("\n", " "))
+
+
+def users_of(path: Path) -> list[int]:
+    """Return the other processes of this user that have an index's file open, also one whose name is gone by now."""
+    names = {str(path.resolve()) + end for end in _BESIDE}
+    names |= {f"{name} (deleted)" for name in names}
+    return sorted(
+        int(process.name)
+        for process in Path("/proc").glob("[0-9]*")
+        if int(process.name) != os.getpid() and any(target in names for target in _open_files(process))
+    )
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    try:
+        for link in (process / "fd").iterdir():
+            yield str(link.readlink())
+    except OSError:
+        return  # it ended, or is another user's
+
+
+def salvage(path: Path) -> Iterator[RecordingRow]:
+    """Yield the rows that can be read of a damaged index: from its first on, then from its last back, until damage.
+
+    A row may come twice.
+    """
+    for order in ("", " DESC"):
+        try:
+            with closing(_opened(path)) as database:
+                for (document,) in database.execute(f"SELECT document FROM recordings ORDER BY id{order}"):  # noqa: S608
+                    try:
+                        yield row_from_json(json.loads(document))
+                    except (ValueError, TypeError, KeyError):
+                        continue
+        except sqlite3.Error:
+            continue
+
+
+def new_path(path: Path) -> Path:
+    """Return where the file is made that takes the place of an index's."""
+    return path.with_name(path.name + _NEW)
+
+
+def drop_unfinished(path: Path) -> None:
+    """Remove what a killed `put_in_place` left of a new file; there is nothing in it that is not elsewhere."""
+    for end in (*_BESIDE, "-lock"):
+        new_path(path).with_name(new_path(path).name + end).unlink(missing_ok=True)
+
+
+def put_in_place(path: Path, aside: LostFound, why: str) -> list[str]:
+    """Put the new file in the place of an index's, in one step, after the old one was moved aside.
+
+    Killed in between there is no index, and it is made anew. The caller made sure that nobody has either open.
+
+    Returns:
+        Where the old files lie now.
+
+    Raises:
+        OSError: As the system says; run it again.
+        DatabaseError: The new file cannot be finished.
+    """
+    new = new_path(path)
+    try:
+        with closing(sqlite3.connect(new)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            database.execute("PRAGMA journal_mode=DELETE")  # all of it is in one file
+    except sqlite3.Error as error:
+        raise DatabaseError(f"the new index {new} cannot be finished: {error}", is_passing=True) from error
+    descriptor = os.open(new, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    # The old log of changes goes too: SQLite would take it for one of the new file's.
+    moved = [aside.take(old, why) for end in _BESIDE if (old := path.with_name(path.name + end)).exists()]
+    new.replace(path)
+    sync_folder(path.parent)
+    drop_unfinished(path)
+    return moved
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
+    database.execute("PRAGMA query_only=ON")
+    return database
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    return any(name.startswith(known) for known in _DAMAGE)
