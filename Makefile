@@ -7,15 +7,16 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 CORE := $(STAMPS)/core
 
-# What Debian brings: the compiler, the voice, and the peers that the tests talk to.
-PACKAGES := gcc libc6-dev espeak-ng sip-tester baresip-core sipsak postgresql
+# What Debian brings: the compiler, the voice, what typesets cover sheets, and the peers that the tests talk to.
+PACKAGES := gcc libc6-dev espeak-ng sip-tester baresip-core sipsak postgresql \
+	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip
 
 .PHONY: setup demo test check bench leak clean
 
 setup: $(CORE)
 
 # Packages are asked for only when one is missing, so that a machine without root but with everything works.
-$(STAMPS)/packages:
+$(STAMPS)/packages: Makefile
 	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \

@@ -19,11 +19,12 @@ from storage.encoding import ROUNDS, Format, encoded, wave_head
 from storage.errors import ExportError
 from storage.g711 import SILENCE
 from storage.new_file import write_new
-from storage.redaction import Redaction, Silenced
+from storage.redaction import Silenced
 from storage.runs import ANCHOR, AUDIO, G722, PCMA, TICKS_PER_S, parse
 from storage.sides import CONTEXT_TICKS, WINDOW_TICKS, Blocks, DecodedSide, ExactSide, Side, ready_spans
+from storage.types import Redaction
 
-__all__ = ["Blocks", "Copy", "Exported", "Format", "Progress", "Redaction", "export", "prepare"]
+__all__ = ["Blocks", "Copy", "Exported", "Format", "Progress", "export", "prepare"]
 
 _LARGEST_WAV_BYTES = (1 << 32) - 4096
 

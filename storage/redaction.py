@@ -4,40 +4,14 @@ What is silenced is taken out of the stored runs, before anything is decoded, re
 it had never been there, so no filter and no encoder can carry any of it over an edge.
 """
 
-import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from storage.sides import Blocks
 from storage.spans import Cuts, Span, Survey, without
+from storage.types import Channels, Redaction
 
 MARGIN_S = 0.05
 """Silenced on either side as well: people point at words to a tenth of a second."""
-
-
-class Channels(enum.StrEnum):
-    """Whose side is silenced."""
-
-    BOTH = "both"
-    LEFT = "left"
-    RIGHT = "right"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redaction:
-    """A span to silence.
-
-    Attributes:
-        start_s: Where it starts, seconds on the recording's clock, at least 0.
-        end_s: Where it ends, after ``start_s``.
-        channels: Whose side: the left is the caller's.
-        reason: Why; the cover sheet says it.
-    """
-
-    start_s: float
-    end_s: float
-    channels: Channels = Channels.BOTH
-    reason: str = ""
 
 
 class Silenced:

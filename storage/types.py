@@ -219,6 +219,31 @@ class Hold:
         return HoldState.GRACE if self.grace_until > now else HoldState.OVER
 
 
+class Channels(enum.StrEnum):
+    """Sides of a call: the left is the caller's, the right the officer's."""
+
+    BOTH = "both"
+    LEFT = "left"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """A span that is silenced in a copy, the recording left as it is.
+
+    Attributes:
+        start_s: Where it starts, seconds on the recording's clock, at least 0.
+        end_s: Where it ends, after ``start_s``.
+        channels: Whose side.
+        reason: Why; the cover sheet says it.
+    """
+
+    start_s: float
+    end_s: float
+    channels: Channels = Channels.BOTH
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """What to find; None matches everything. Times are [start, end). ``text`` of names is matched exactly."""

@@ -1,0 +1,79 @@
+"""Several files as one folder or one ZIP archive, made front to back; sealed with a passphrase by choice.
+
+A sealed archive is WinZip's AES-256 (AE-2), which 7-Zip, WinZip, Keka and others open. Names and sizes of its files
+stay readable, so the names say nothing (ADR-0013).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from stream_zip import ZIP_AUTO, stream_zip
+
+from storage.errors import ExportError
+from storage.new_file import new_folder, write_file, write_new
+
+LEAST_PASSPHRASE = 16
+"""Characters: the format stretches a passphrase little, so it must be long by itself."""
+_MODE = 0o100600
+_LEVEL = 1
+"""Of compression: sound hardly gets smaller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A file of a package.
+
+    Attributes:
+        name: Without folders.
+        chunks: Its bytes; taken once, and before the next member is asked for.
+        most_bytes: It is not larger.
+    """
+
+    name: str
+    chunks: Iterator[bytes]
+    most_bytes: int
+
+
+def check_passphrase(passphrase: str) -> None:
+    """Do nothing if a passphrase can seal an archive.
+
+    Raises:
+        ExportError: It is short, or has letters that programs write differently.
+    """
+    if len(passphrase) < LEAST_PASSPHRASE:
+        raise ExportError(f"the passphrase needs at least {LEAST_PASSPHRASE} characters; four random words will do")
+    if not (passphrase.isascii() and passphrase.isprintable()):
+        raise ExportError("the passphrase may have only plain letters, digits and signs: others are typed differently")
+
+
+def zipped(members: Iterable[Member], made_at: datetime, *, passphrase: str | None = None) -> Iterator[bytes]:
+    """Yield a ZIP archive front to back; what a member raises is passed on.
+
+    Args:
+        members: Its files, each made when its turn comes.
+        made_at: What the files are dated.
+        passphrase: Seals it.
+
+    Raises:
+        ExportError: As `check_passphrase`.
+    """
+    if passphrase is not None:
+        check_passphrase(passphrase)
+    files = (
+        (member.name, made_at, _MODE, ZIP_AUTO(member.most_bytes, level=_LEVEL), member.chunks) for member in members
+    )
+    return iter(stream_zip(files, password=passphrase))
+
+
+def write_zip(target: Path, members: Iterable[Member], made_at: datetime, *, passphrase: str | None = None) -> None:
+    """Write a ZIP archive of that name, whole or not at all; see `zipped` and `storage.new_file`."""
+    write_new(target, zipped(members, made_at, passphrase=passphrase))
+
+
+def write_folder(target: Path, members: Iterable[Member]) -> None:
+    """Make a folder of that name, with all of its files or not at all; see `storage.new_file`."""
+    with new_folder(target) as folder:
+        for member in members:
+            write_file(folder / member.name, member.chunks)
