@@ -20,6 +20,7 @@ from recorder.live_door import Door
 from recorder.live_opt_outs import LiveOptOuts
 from recorder.opt_outs import newest
 from recorder.problems import ProblemError
+from recorder.web import application
 from recorder.works import Works
 
 
@@ -37,7 +38,7 @@ class LiveApi:
 
     def app(self) -> FastAPI:
         """Return the application."""
-        app = FastAPI(title="Recorder, live", docs_url=None, redoc_url=None)
+        app = application(title="Recorder, live")
         problem_answers.install(app)
         app.get("/api/health")(self.health)
         app.get("/api/calls")(self.calls)

@@ -27,6 +27,7 @@ from recorder.console.parts import Parts, SignInNeededError
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
 from recorder.problems import ProblemError
+from recorder.web import application
 
 _TITLES = {
     403: "You may not do that",
@@ -43,13 +44,11 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         deps: What it is built on; stays the caller's, and outlives the application.
     """
     rules, renderer = Rules(deps.audit), Renderer(deps)
-    app = FastAPI(
+    app = application(
         title="Council call recorder",
         description="Live calls and recordings. Errors are problem documents (RFC 9457).",
         version="1",
         openapi_url="/api/openapi.json",
-        docs_url=None,  # both pages would load scripts from elsewhere
-        redoc_url=None,
     )
     app.state.parts = Parts(
         deps=deps,
