@@ -76,21 +76,21 @@ def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]
 
     What is done already is written down while its state is being stored. An act that could not be stored is audited as
     such, and its error is passed on. If the audit log cannot be written that is an alarm, not a refusal: pausing never
-    stops for it (design section 6).
+    stops for it (design section 6), and its entry comes later.
     """
     told: Future[PauseAnswer] = Future()
-    begun = _append(works, signature, signature.act, act.answer.as_json()) if isinstance(act, DoneAct) else None
+    begun = _enter(works, signature, signature.act, act.answer.as_json()) if isinstance(act, DoneAct) else None
 
     def on_disk(stored: Act) -> None:
         error = stored.exception()
         if error is not None:
             works.alarm("pause_state_not_stored")
-            _append(works, signature, f"{signature.act}.not_stored", {}).add_done_callback(
+            _enter(works, signature, f"{signature.act}.not_stored", {}).add_done_callback(
                 lambda _: told.set_exception(error)
             )
             return
         answer = stored.result()
-        entry = begun or _append(works, signature, signature.act, answer.as_json())
+        entry = begun or _enter(works, signature, signature.act, answer.as_json())
         entry.add_done_callback(lambda _: told.set_result(answer))
 
     act.add_done_callback(on_disk)
@@ -99,12 +99,20 @@ def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]
 
 def written(works: Works, signature: Signature) -> "Future[None]":
     """Write a signature down by itself; AuditUnavailableError, and an alarm, when the audit log cannot be written."""
-    return _append(works, signature, signature.act, {})
+
+    def append() -> None:
+        try:
+            works.audit.append(**_fields(signature, signature.act, {}))
+        except AuditUnavailableError:
+            works.alarm("audit_unavailable")
+            raise
+
+    return works.clerk.submit(append)
 
 
 def refused(works: Works, signature: Signature, why: str) -> "Future[None]":
-    """Write down that an act was refused; the future is done when that is in the audit log."""
-    return _append(works, signature, f"{signature.act}.refused", {"why": why})
+    """Write down that an act was refused; the future is done when that is in the audit log, or kept for it."""
+    return _enter(works, signature, f"{signature.act}.refused", {"why": why})
 
 
 def placed(works: Works, order: ErasureOrder) -> "Future[None]":
@@ -123,15 +131,15 @@ def placed(works: Works, order: ErasureOrder) -> "Future[None]":
     return works.orders.submit(place)
 
 
-def _append(works: Works, signature: Signature, act: str, answer: dict[str, Any]) -> "Future[None]":
-    def append() -> None:
-        details = {**answer, **signature.details}
-        try:
-            works.audit.append(
-                act=act, actor=signature.actor, subject=signature.subject, details=details, text=signature.text or None
-            )
-        except AuditUnavailableError:
-            works.alarm("audit_unavailable")
-            raise
+def _enter(works: Works, signature: Signature, act: str, answer: dict[str, Any]) -> "Future[None]":
+    return works.clerk.submit(works.late.enter, **_fields(signature, act, answer))
 
-    return works.clerk.submit(append)
+
+def _fields(signature: Signature, act: str, answer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "act": act,
+        "actor": signature.actor,
+        "subject": signature.subject,
+        "details": {**answer, **signature.details},
+        "text": signature.text or None,
+    }

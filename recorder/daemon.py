@@ -20,6 +20,7 @@ from audio.relay import Relay
 from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
 from recorder import config as configuration
+from recorder import late_entries
 from recorder.agents import SignOns
 from recorder.broadcast import Broadcast
 from recorder.clerk import Clerk
@@ -29,6 +30,7 @@ from recorder.control import Control
 from recorder.filing import FOLDER, RETRY_S, Filing
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, lock_memory, raise_descriptors
+from recorder.late_entries import LateEntries
 from recorder.live_api import LiveApi
 from recorder.notices import NoticeError, NoticeStore
 from recorder.opening import held, open_index, recover_all
@@ -44,7 +46,6 @@ from sip.reactor import Reactor
 from storage.audit import AuditLog
 from storage.durable import save_atomically
 from storage.erasures import Erasures
-from storage.errors import AuditUnavailableError
 from storage.keys import NodeKeys
 from storage.vault import Vault
 
@@ -52,6 +53,8 @@ _log = logging.getLogger(__name__)
 
 SETTLE_S = 0.3
 """From the last hang-up to the end of the loop: media legs close a moment after their calls."""
+AUDIT_LOCK_S = 1.0
+"""How long a lock on the audit log is waited for: below what an act may take to be confirmed."""
 FILING_S = 15.0
 """How long a stop waits for recordings to be filed; what is not is recovered at the next start."""
 
@@ -119,6 +122,7 @@ class Daemon:
             watch_every_s=config.sip.watch_every_s,
         )
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
+        audit = AuditLog(home.audit, lock_s=AUDIT_LOCK_S)
         self._works = Works(
             config=config,
             sounds=load_sounds(home, config),
@@ -129,7 +133,8 @@ class Daemon:
             vault=Vault(home.root, node),
             rows=Filing(self._index, home.state / FOLDER, alarm=self._raise_alarm),
             erasures=Erasures(self._index.database),
-            audit=AuditLog(home.audit),
+            audit=audit,
+            late=LateEntries(audit, home.state / late_entries.FOLDER, alarm=self._raise_alarm),
             pauses=PauseRegister(home.state / REGISTER, self._pausing),
             sign_ons=SignOns(home.state / "agents.json"),
             opt_outs=OptOutRegister(home.state / "opt_outs.json", self._clerk),
@@ -200,9 +205,11 @@ class Daemon:
         self._works.alarm(what)
 
     def _file_late(self) -> None:
-        """Have rows filed that found the database down, now and again."""
+        """Have filed what found the database down, or the audit log, now and again."""
         if self._works.rows.waiting:
             self._filing.submit(self._works.rows.catch_up)
+        if self._works.late.waiting:
+            self._clerk.submit(self._works.late.catch_up)
         self._reactor.call_later(RETRY_S, self._file_late)
 
     # --- reload
@@ -230,10 +237,7 @@ class Daemon:
             raise ProblemError(409, f"{error}.", title="Configuration refused") from error
         changed = changes(old, new)
         details = {"sha256": new.sha256, "before": old.sha256, "changed": changed}
-        try:
-            self._works.audit.append(act="config.reload", actor=by, subject="", details=details)
-        except AuditUnavailableError:
-            self._works.alarm("audit_unavailable")
+        self._works.late.enter(act="config.reload", actor=by, subject="", details=details)
         self._reactor.submit(self._use, new, sounds)
         needs_restart = [name for name in changed if name.split(".")[0] in ("sip", "media", "storage", "peer")]
         _log.info("configuration reloaded, changed: %s", ", ".join(changed) or "nothing")
@@ -264,6 +268,7 @@ class Daemon:
         self._orders.close()
         self._pin_clerk.close()
         self._pausing.close()
+        self._clerk.submit(self._works.late.catch_up)
         self._clerk.close()
         self._stopping.set()
         self._media_events.join(2)

@@ -1,7 +1,6 @@
 """The way from a request on the daemon's socket to the call thread and back, within a bounded time."""
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -92,20 +91,16 @@ class Door:
             raise ProblemError(504, detail, title="Not confirmed") from error
 
     async def audit(self, act: str, who: Caller, subject: str, details: dict[str, Any], reason: str) -> None:
-        """Write an entry; that it cannot be written is an alarm and no refusal."""
+        """Write an entry; that it cannot be written now is an alarm and no refusal."""
         details = {**details, "os_user": who.os_user}
-        future = self._works.clerk.submit(
-            self._works.audit.append, act=act, actor=who.actor, subject=subject, details=details, text=reason or None
+        await self.confirm(
+            self._works.clerk.submit(
+                self._works.late.enter, act=act, actor=who.actor, subject=subject, details=details, text=reason or None
+            )
         )
-        try:
-            await self.confirm(future)
-        except AuditUnavailableError:
-            self._works.alarm("audit_unavailable")
 
     async def _refused(self, status: int, sentence: str, signature: Signature) -> ProblemError:
-        # A refusal stands even when it cannot be written; that is an alarm already.
-        with contextlib.suppress(AuditUnavailableError):
-            await self.confirm(refused(self._works, signature, sentence))
+        await self.confirm(refused(self._works, signature, sentence))
         return ProblemError(status, sentence)
 
 

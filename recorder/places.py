@@ -118,6 +118,13 @@ HOME_PLACES: tuple[Place, ...] = (
         "rows of calls that the index could not take yet",
         is_passing=True,
     ),
+    _place(
+        "state/late_entries/*.json",
+        Holds.METADATA,
+        _DAEMON,
+        "entries that the audit log could not take yet, with their free text",
+        is_passing=True,
+    ),
     _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension"),
     _place("state/loop_mark", Holds.NOTHING, _DAEMON, "mark of this recorder against loops"),
     _place("state/daemon.lock", Holds.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),

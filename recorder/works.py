@@ -11,6 +11,7 @@ from recorder.agents import SignOns
 from recorder.clerk import Clerk
 from recorder.config import Config
 from recorder.filing import Filing
+from recorder.late_entries import LateEntries
 from recorder.notices import Message
 from recorder.opt_outs import OptOutRegister
 from recorder.pauses import PauseRegister
@@ -67,6 +68,8 @@ class Works:
     vault: Vault
     rows: Filing
     audit: AuditLog
+    late: LateEntries
+    """Entries of acts that do not wait for the audit log."""
     pauses: PauseRegister
     sign_ons: SignOns
     opt_outs: OptOutRegister

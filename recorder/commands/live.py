@@ -95,7 +95,7 @@ def _act(
     home = Home(root.resolve())
     actor, authority = "", "officer"
     if name is not None:
-        person = sign_in(home, name, password_file, f"to {act} as somebody")
+        person = sign_in(home, name, password_file, f"to {act} as somebody", goes_on=True)
         actor, authority = person.actor, "manager" if speaks_as_manager(person) else "officer"
     _send(act, call, extension, reason, actor, authority, home, json)
 

@@ -175,15 +175,29 @@ class Permission:
     is_break_glass: bool
 
 
-def sign_in(home: Home, name: str | None, password_file: Path | None, what: str) -> Person:
-    """Have a person sign in, or leave with a sentence; both are audited."""
+def sign_in(home: Home, name: str | None, password_file: Path | None, what: str, *, goes_on: bool = False) -> Person:
+    """Have a person sign in, or leave with a sentence; both are audited.
+
+    Args:
+        home: Whose accounts.
+        name: The account.
+        password_file: Its password.
+        what: What they want, for the sentence.
+        goes_on: What they want must not stop because the audit log cannot be written, as a pause must not.
+    """
     if name is None:
         fail(f"{what} takes a person: give --as NAME and --password-file FILE", 2)
     result = people_of(home).verify(name, read_password(password_file, f"Password of {name}: "))
     if not isinstance(result, SignedIn):
         audit(home, result.note, actor=name)
         fail(REFUSED_SENTENCE)
-    audit(home, result.note, actor=result.person.actor)
+    if goes_on:
+        try:
+            append(home, result.note, actor=result.person.actor)
+        except AuditUnavailableError as error:
+            say(f"{error}; what you asked for goes on")
+    else:
+        audit(home, result.note, actor=result.person.actor)
     return result.person
 
 
@@ -204,8 +218,17 @@ def permit(
 
 def audit(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:
     """Write an audit entry, or leave: what cannot be audited does not happen."""
-    details = {**note.details, "os_user": os_user()}
     try:
-        AuditLog(home.audit).append(act=note.act, actor=actor, subject=note.subject, details=details, text=text or None)
+        append(home, note, actor=actor, text=text)
     except AuditUnavailableError as error:
         fail(f"{error}; nothing was done")
+
+
+def append(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:
+    """Write an audit entry.
+
+    Raises:
+        AuditUnavailableError: It cannot be written.
+    """
+    details = {**note.details, "os_user": os_user()}
+    AuditLog(home.audit).append(act=note.act, actor=actor, subject=note.subject, details=details, text=text or None)

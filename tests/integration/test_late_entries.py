@@ -1,0 +1,116 @@
+"""Entries that the audit log cannot take: kept, entered later in their order with the time at which they happened."""
+
+import json
+import stat
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorder.late_entries import FOLDER, RETRY_S, LateEntries
+from storage.audit import AuditLog
+
+NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+
+
+class Site:
+    """Late entries on a folder, and a log that can be put out of order."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder, self.log_folder = root / "state" / FOLDER, root / "audit"
+        self.audit = AuditLog(self.log_folder)
+        self.alarms: Counter[str] = Counter()
+        self.now_s = 0.0
+        self.late = self.open()
+
+    def open(self) -> LateEntries:
+        return LateEntries(
+            self.audit, self.folder, alarm=lambda what: self.alarms.update([what]),
+            now=lambda: NOW + timedelta(seconds=self.now_s), clock=lambda: self.now_s,
+        )  # fmt: skip
+
+    def break_log(self) -> None:
+        if self.log_folder.exists():
+            self.log_folder.rename(self.log_folder.with_name("kept"))
+        self.log_folder.write_text("a file where the folder should be")
+
+    def mend_log(self) -> None:
+        self.log_folder.unlink()
+        kept = self.log_folder.with_name("kept")
+        if kept.exists():
+            kept.rename(self.log_folder)
+
+    def acts(self) -> list[tuple[str, Any]]:
+        return [(entry.act, entry.details.get("happened_at")) for entry in self.audit.entries()]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_what_the_log_cannot_take_is_entered_in_order_with_its_own_time(site: Site) -> None:
+    site.late.enter("call.pause", "jo", "call-1", {})
+    site.break_log()
+    site.now_s = 10
+    site.late.enter("call.resume", "jo", "call-1", {"state": "recording"}, "why not")
+    site.now_s = 11
+    site.late.enter("call.pause", "jo", "call-2", {})
+    assert (site.late.waiting, site.alarms) == (2, {"audit_unavailable": 2})
+    files = sorted(site.folder.iterdir())
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600, 0o600]
+    assert json.loads(files[0].read_text())["at"] == "2026-11-25T09:30:10Z"
+
+    site.mend_log()
+    site.late.catch_up()
+    assert site.late.waiting == 2, "a log that failed is left in peace for a while"
+    site.now_s = 11 + RETRY_S
+    site.late.enter("call.resume", "jo", "call-2", {})
+    assert site.acts() == [
+        ("call.pause", None),
+        ("call.resume", "2026-11-25T09:30:10Z"),
+        ("call.pause", "2026-11-25T09:30:11Z"),
+        ("call.resume", None),
+    ]
+    late = list(site.audit.entries())[1]
+    assert late.details == {"state": "recording", "late": True, "happened_at": "2026-11-25T09:30:10Z"}
+    assert site.audit.text(late) == "why not"
+    assert (site.late.waiting, list(site.folder.iterdir()), site.audit.verify().problems) == (0, [], [])
+
+
+def test_they_outlive_the_process_that_kept_them(site: Site) -> None:
+    site.break_log()
+    for number in range(15):
+        site.late.enter("call.pause", "jo", f"call-{number}", {})
+    site.mend_log()
+    late = site.open()
+    assert late.waiting == 15
+    late.enter("call.resume", "jo", "call-0", {})
+    assert len(site.acts()) == 10, "whoever waits for an entry does not wait for all of them"
+    late.catch_up()
+    entries = list(site.audit.entries())
+    assert [entry.subject for entry in entries] == [*(f"call-{number}" for number in range(15)), "call-0"]
+    assert late.waiting == 0
+
+
+def test_without_a_folder_they_wait_in_memory_and_that_is_an_alarm(site: Site) -> None:
+    site.break_log()
+    site.folder.parent.mkdir()
+    site.folder.write_text("a file where the folder should be")
+    site.late.enter("call.pause", "jo", "call-1", {})
+    assert (site.late.waiting, site.alarms["audit_entry_in_memory"]) == (1, 1)
+    site.mend_log()
+    site.now_s = RETRY_S
+    site.late.catch_up()
+    assert (site.late.waiting, len(site.acts())) == (0, 1)
+
+
+def test_a_file_that_cannot_be_read_stays_and_keeps_nobody(site: Site) -> None:
+    site.folder.mkdir(parents=True)
+    (site.folder / "00000000000000000001-000000.json").write_text("{")
+    late = site.open()
+    late.enter("call.pause", "jo", "call-1", {})
+    assert [act for act, _ in site.acts()] == ["call.pause"]
+    assert len(list(site.folder.iterdir())) == 1
