@@ -26,7 +26,14 @@ from recorder.domain.erasing import (
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
-from storage.errors import AuditUnavailableError, DatabaseError, ErasureStateError, NotFoundError, StorageError
+from storage.errors import (
+    AuditUnavailableError,
+    DatabaseError,
+    ErasureStateError,
+    NotFoundError,
+    OutsideError,
+    StorageError,
+)
 from storage.format import is_recording_id
 from storage.index import Index
 from storage.rows import time_to_json
@@ -267,7 +274,11 @@ def row_of(books: Books, recording: str) -> RecordingRow:
             raise ProblemError(404, "There is no such recording.") from error
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
-    if not books.vault.locate(row.path).exists():
+    try:
+        is_there = books.vault.locate(row.path).exists()
+    except OutsideError as error:
+        raise ProblemError(409, f"The recording cannot be touched: {error}.") from error
+    if not is_there:
         raise ProblemError(409, "The recording was deleted: its file is gone.")
     return row
 

@@ -28,7 +28,7 @@ from recorder.domain.holds import (
 from recorder.ledger import Ledger
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
-from storage.errors import HoldStateError, NotFoundError, StorageError
+from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
 from storage.hold_journal import (
     PLACED,
@@ -245,9 +245,16 @@ def _call_to_hold(books: HoldBooks, recording: str) -> HeldCall:
             raise ProblemError(404, "There is no such recording.") from error
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
-    if not books.vault.locate(row.path).exists():
+    if not _is_there(books, row.path):
         raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
     return held_call(row)
+
+
+def _is_there(books: HoldBooks, path: str) -> bool:
+    try:
+        return books.vault.locate(path).exists()
+    except OutsideError:
+        return True  # somebody changed the row: all the more reason to keep what there is
 
 
 def _begun(books: HoldBooks, recording: RecordingId) -> RecordingRow | None:

@@ -15,7 +15,7 @@ from recorder.keyring import epoch_keys
 from recorder.left_behind import amended, is_discarded
 from recorder.pauses import REGISTER, read_states, write_states
 from recorder.returned import destroy_returned
-from storage.errors import DamagedError, ExportError, NotFoundError, StorageError
+from storage.errors import DamagedError, ExportError, NotFoundError, StorageError, VaultError
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
 from storage.reader import RecordingReader, open_recording
@@ -71,7 +71,15 @@ def open_reader(
     if row.path is None:
         raise ExportError(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
     path = Vault(home.root, NodeKeys.load(home.root)).locate(row.path)
-    return open_recording(path, home.root, epoch_keys(home, config, passphrase_file))
+    try:
+        return open_recording(path, home.root, epoch_keys(home, config, passphrase_file))
+    except OSError as error:
+        raise VaultError(f"recording {row.id} cannot be read: {error.strerror}; {_NEXT.format(id=row.id)}") from error
+    except DamagedError as error:
+        raise DamagedError(f"recording {row.id} cannot be opened: {error}; {_NEXT.format(id=row.id)}") from error
+
+
+_NEXT = "`recorder verify {id}` says what is wrong, and a backup may have the file as it was"
 
 
 LATELY = timedelta(days=2)

@@ -6,10 +6,12 @@ Pure but for reading from the file object passed in. Nothing here holds a key ex
 import hashlib
 import os
 import re
+import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import DamagedError
@@ -52,6 +54,21 @@ class Status(IntEnum):
 def is_recording_id(text: str) -> bool:
     """Tell whether text has the form of a recording id, and so is safe as a file name."""
     return _ID.fullmatch(text) is not None
+
+
+def open_container(path: Path) -> BinaryIO:
+    """Open a file that is one itself: a link, a pipe or a device among the recordings is none.
+
+    Raises:
+        DamagedError: It is something else.
+        OSError: It cannot be read.
+    """
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise DamagedError(f"it is a symbolic link to {path.readlink()}, not a recording")
+    if not stat.S_ISREG(mode):
+        raise DamagedError("it is no file: a folder, a pipe or a device has its name")
+    return path.open("rb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

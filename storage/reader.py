@@ -7,7 +7,7 @@ from typing import Any
 
 from storage import crypto
 from storage.errors import DamagedError
-from storage.format import ContainerScan, Footer, Frame, FrameType, Status
+from storage.format import ContainerScan, Footer, Frame, FrameType, Status, open_container
 from storage.keys import EpochKeys, SealedKeys
 from storage.types import RecordingId
 
@@ -30,7 +30,7 @@ class RecordingReader:
         """
         self._path = path
         self._key = key
-        with path.open("rb") as file:
+        with open_container(path) as file:
             self.id = RecordingId(ContainerScan(file).prologue.id)
         self.head: dict[str, Any] = json.loads(next(self.frames())[1])
 
@@ -49,7 +49,7 @@ class RecordingReader:
             DamagedError: At the first frame that is cut, changed, moved or missing; a file without a footer or
                 with one that says complete but without its end fails at the end.
         """
-        with self._path.open("rb") as file:
+        with open_container(self._path) as file:
             scan = ContainerScan(file)
             opener = crypto.StreamOpener(self._key, scan.prologue.stream_header)
             bound, has_ended, status = scan.prologue.pack(), False, None
@@ -89,7 +89,7 @@ def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
         KeyProblemError: The sealed key is gone (deleted recording), the private key is not here, or does not open it.
         DamagedError: The container is not what was written.
     """
-    with path.open("rb") as file:
+    with open_container(path) as file:
         prologue = ContainerScan(file).prologue
     key = SealedKeys(home).open(RecordingId(prologue.id), keys)
     return RecordingReader(path, key)
@@ -101,5 +101,5 @@ def epoch_of(path: Path) -> str:
     Raises:
         DamagedError: Not a container, or its prologue is damaged.
     """
-    with path.open("rb") as file:
+    with open_container(path) as file:
         return ContainerScan(file).prologue.epoch

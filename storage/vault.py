@@ -15,7 +15,7 @@ from typing import Any
 from storage import crypto
 from storage.durable import AppendFile, make_folder, remove
 from storage.errors import DamagedError, KeyProblemError, OutsideError, VaultError, WriteFailedError
-from storage.format import ContainerScan, FrameType, Prologue, Status, is_recording_id
+from storage.format import ContainerScan, FrameType, Prologue, Status, is_recording_id, open_container
 from storage.keys import NodeKeys, SealedKeys, current_public, destroy_key
 from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.recording import FrameWriter, OpenRecording, index_context, settle
@@ -196,7 +196,7 @@ class _Survey:
 
 
 def _survey(path: Path, node: NodeKeys) -> _Survey:
-    with path.open("rb") as file:
+    with open_container(path) as file:
         survey = _Survey(ContainerScan(file), os.fstat(file.fileno()).st_size)
         recording = survey.scan.prologue.id
         try:

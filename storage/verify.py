@@ -1,13 +1,11 @@
 """Says of a finished container whether it is what its node closed. Needs no private key."""
 
-import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 from storage import crypto
 from storage.errors import DamagedError
-from storage.format import ContainerScan, Footer, Frame, FrameType, Status
+from storage.format import ContainerScan, Footer, Frame, FrameType, Status, open_container
 from storage.types import RecordingId, Verification
 
 
@@ -47,21 +45,6 @@ def _verdict(
     )
 
 
-def _regular(path: Path) -> BinaryIO:
-    """Open a file that is one itself: a link, a pipe or a device in the vault is nobody's recording.
-
-    Raises:
-        DamagedError: It is something else.
-        OSError: It cannot be read.
-    """
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        raise DamagedError(f"it is a symbolic link to {path.readlink()}, not a recording")
-    if not stat.S_ISREG(mode):
-        raise DamagedError("it is no file: a folder, a pipe or a device has its name")
-    return path.open("rb")
-
-
 def _so_far(frames: int) -> str:
     return f"after frame {frames - 1}" if frames else "after its prologue"
 
@@ -75,7 +58,7 @@ class _Check:
     def run(self) -> Verification:
         footer: Footer | None = None
         problem: str | None = None
-        with _regular(self._path) as file:
+        with open_container(self._path) as file:
             scan = ContainerScan(file)
             covered, digest, frames = scan.whole_bytes, scan.hash.digest(), 0
             for frame in scan.frames():
