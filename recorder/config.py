@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from recorder.anchor_options import AnchorOptions
 from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
@@ -155,6 +156,7 @@ class Config:
     pause: Pause = field(default_factory=Pause)
     storage: Storage = field(default_factory=Storage)
     retention: Retention = field(default_factory=Retention)
+    anchors: AnchorOptions = field(default_factory=AnchorOptions)
     console: Console = field(default_factory=Console)
     limits: Limits = field(default_factory=Limits)
     sha256: str = ""
@@ -307,12 +309,14 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_network(config, reader)
     _check_retention(config, reader)
     _check_database(config, reader)
+    _check_anchors(config, reader)
 
 
 _OVER_ZERO = {
     "sip": ("no_reply_s", "watch_every_s"),
     "media": ("dead_rtp_s",),
     "pause": ("max_s", "forgot_s", "card_window_s"),
+    "anchors": ("every_s",),
     "service": ("ring_s",),
 }
 _AT_LEAST = {
@@ -440,6 +444,13 @@ def _check_database(config: Config, reader: _Reader) -> None:
             parse_url(config.storage.index_url)
         except DatabaseError as error:
             reader.fail(str(error), "storage", "index_url")
+
+
+def _check_anchors(config: Config, reader: _Reader) -> None:
+    problem = config.anchors.problem
+    if problem is not None:
+        key, sentence = problem
+        reader.fail(sentence, "anchors", key)
 
 
 def _check_unique(section: str, names: list[str], reader: _Reader) -> None:

@@ -120,6 +120,21 @@ tombstone_days = 2192           # tombstones in the database (six years): no bac
 most_share_a_day = 5.0          # percent: if more recordings are due in a day, the sweep stops and asks
 sweep_at = "03:00"              # time of day of the sweep, in the site's timezone
 
+[anchors]
+# The newest entry of the audit log is noted on other machines, so that nobody can cut off its end or write it anew
+# unseen. Give at least one of syslog, folder and mail_to; docs/operations.md says what to do with them.
+every_s = 3600.0                # how often; at the start and the end of the daemon as well
+syslog = "off"                  # "udp://HOST:514", "tcp://HOST:601" or "tls://HOST:6514", RFC 5424
+syslog_ca = "off"               # file of certificates for tls://; off is the system's
+folder = "off"                  # a folder on another machine, mounted here, best one that cannot be changed (WORM)
+mail_to = []                    # addresses, with mail_from and smtp
+mail_from = "off"
+smtp = "off"                    # HOST:PORT
+smtp_security = "starttls"      # "tls", or "none"
+smtp_ca = "off"                 # file of certificates; off is the system's
+smtp_user = "off"
+smtp_password_file = "off"      # a file (0600) with the password
+
 [limits]
 max_calls = 1000                # more are answered 503; emergency calls never are
 

@@ -2,7 +2,7 @@
 
 Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
 appends; `clerk`, `opening`, `filing` and `orders` wait for disks; `media-events` and `socket` bring events to the call
-thread.
+thread; `anchors` has heads of the audit log noted elsewhere.
 """
 
 import hashlib
@@ -22,6 +22,8 @@ from audio.writer import PausableWriter, WriterOptions
 from recorder import config as configuration
 from recorder import late_entries
 from recorder.agents import SignOns
+from recorder.anchor_targets import targets_of
+from recorder.anchoring import LAST_TIMEOUT_S, NODE_CHARACTERS, Anchoring
 from recorder.broadcast import Broadcast
 from recorder.clerk import Clerk
 from recorder.clock import utc_now
@@ -43,6 +45,7 @@ from recorder.works import Sounds, Works
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent, SipOptions
 from sip.reactor import Reactor
+from storage.anchors import Anchors
 from storage.audit import AuditLog
 from storage.durable import save_atomically
 from storage.erasures import Erasures
@@ -55,6 +58,8 @@ SETTLE_S = 0.3
 """From the last hang-up to the end of the loop: media legs close a moment after their calls."""
 AUDIT_LOCK_S = 1.0
 """How long a lock on the audit log is waited for: below what an act may take to be confirmed."""
+ANCHORS_S = 3 * LAST_TIMEOUT_S + 1.0
+"""How long a stop waits for the last head to be noted by three targets."""
 FILING_S = 15.0
 """How long a stop waits for recordings to be filed; what is not is recovered at the next start."""
 
@@ -135,6 +140,15 @@ class Daemon:
             erasures=Erasures(self._index.database),
             audit=audit,
             late=LateEntries(audit, home.state / late_entries.FOLDER, alarm=self._raise_alarm),
+            anchoring=Anchoring(
+                audit,
+                node=node.fingerprint[:NODE_CHARACTERS],
+                targets=lambda: targets_of(self._works.config.anchors, site=self._works.config.site.name),
+                every_s=lambda: self._works.config.anchors.every_s,
+                anchors=Anchors(self._index.database),
+                alarm=self._raise_alarm,
+                now=utc_now,
+            ),
             pauses=PauseRegister(home.state / REGISTER, self._pausing),
             sign_ons=SignOns(home.state / "agents.json"),
             opt_outs=OptOutRegister(home.state / "opt_outs.json", self._clerk),
@@ -162,6 +176,10 @@ class Daemon:
         api = LiveApi(self._works, self._control, self._broadcast, reload=self._reload)
         self._socket = SocketServer(api.app(), home.socket)
         self._media_events = threading.Thread(target=self._pump, name="media-events", daemon=True)
+        self._is_written_out = threading.Event()
+        self._anchors = threading.Thread(
+            target=self._works.anchoring.keep, args=(self._is_written_out,), name="anchors", daemon=True
+        )
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
@@ -175,6 +193,7 @@ class Daemon:
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.submit(self._reload_by_signal))
         self._clerk.submit(self._works.opt_outs.lapse_left_behind, self._works.audit)
         self._socket.start()
+        self._anchors.start()
         _log.info("listening for SIP on %s", self._endpoint.address)
         self._reactor.run()
         self._close()
@@ -270,6 +289,8 @@ class Daemon:
         self._pausing.close()
         self._clerk.submit(self._works.late.catch_up)
         self._clerk.close()
+        self._is_written_out.set()
+        self._anchors.join(ANCHORS_S)
         self._stopping.set()
         self._media_events.join(2)
         self._relay.close()
@@ -288,6 +309,7 @@ def changes(old: Config, new: Config) -> list[str]:
         "pause",
         "storage",
         "retention",
+        "anchors",
         "console",
         "limits",
     ):

@@ -62,6 +62,7 @@ class LiveApi:
             "counts": dict(self._control.counts),
             "media": works.relay.counters(),
             "dropped_events": self._broadcast.dropped,
+            "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
         }
 
     async def calls(self, _who: WhoCalls) -> dict[str, Any]:

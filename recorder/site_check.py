@@ -215,6 +215,28 @@ def _library(machine: Machine) -> Finding:
     )  # fmt: skip
 
 
+# --- the audit log
+
+
+def check_anchors(config: Config) -> Iterator[Finding]:
+    """Look whether heads of the audit log are noted where whoever has this machine cannot change them."""
+    options = config.anchors
+    if not options.is_any:
+        yield warning(
+            "anchors", "heads of the audit log are noted nowhere else",
+            why="whoever can write to its file can cut off its end, or write it anew, and nobody can tell",
+            do="syslog, folder or mail_to in [anchors]",
+        )  # fmt: skip
+        return
+    if options.folder is not None and not Path(options.folder).is_dir():
+        yield warning(
+            "anchors", f"{options.folder} is not there",
+            why="no head of the audit log is noted in it", do="mount the share; the recorder does not make the folder",
+        )  # fmt: skip
+    told = [name for name in ("syslog", "folder") if getattr(options, name)] + ["mail"] * bool(options.mail_to)
+    yield _ok("anchors", f"heads of the audit log are noted by {', '.join(told)} every {options.every_s:g} s")
+
+
 # --- the home
 
 

@@ -8,6 +8,7 @@ from audio.relay import Relay
 from audio.types import Prompt
 from audio.writer import PausableWriter
 from recorder.agents import SignOns
+from recorder.anchoring import Anchoring
 from recorder.clerk import Clerk
 from recorder.config import Config
 from recorder.filing import Filing
@@ -70,6 +71,7 @@ class Works:
     audit: AuditLog
     late: LateEntries
     """Entries of acts that do not wait for the audit log."""
+    anchoring: Anchoring
     pauses: PauseRegister
     sign_ons: SignOns
     opt_outs: OptOutRegister
