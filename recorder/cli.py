@@ -7,6 +7,7 @@ import typer
 from recorder.commands import (
     copies,
     erase,
+    exports,
     forgot,
     hold,
     keys,
@@ -44,7 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "find": records.find,
     "show": records.show,
     "play": copies.play,
-    "export": copies.export,
+    "export": exports.export,
     "erase": erase.erase,
     "verify": upkeep.verify,
     "recover": upkeep.recover,

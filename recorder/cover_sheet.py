@@ -105,7 +105,7 @@ class CoverSheet:
         )
         environment.filters.update(
             when=lambda moment: moment_words(moment, zone),
-            length=length_words,
+            duration=length_words,
             position=position_words,
             direction=lambda word: _DIRECTIONS.get(word, word),
             format_words=_FORMATS.__getitem__,

@@ -1,26 +1,21 @@
-"""Commands that open a recording: export and play."""
+"""`recorder play`: a recording on this machine's loudspeaker."""
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from recorder.commands.records import IdArgument, opened_index, row_of
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
-    JsonOption,
     PassphraseOption,
     PasswordOption,
     ReasonOption,
     fail,
     load_home,
     permit,
-    print_json,
     progress_bar,
-    say,
     sign_in,
 )
 from recorder.config import Config
@@ -31,57 +26,8 @@ from recorder.opening import open_reader
 from recorder.problems import ProblemError
 from storage.erasures import Erasures
 from storage.errors import StorageError
-from storage.export import Exported, Format
-from storage.export import export as write_copy
+from storage.export import Format, prepare
 from storage.types import RecordingRow
-
-
-def export(
-    recording: IdArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A file that is not there yet.")],
-    format_: Annotated[Format, typer.Option("--format", help="g711 is exact; the others are decoded.")] = Format.WAV,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
-    reason: ReasonOption = "",
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Write a copy of a recording, caller on the left. Takes a person and a reason."""
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "an export")
-    row = row_of(place, config, recording)
-    _refuse_locked(place, config, row)
-    details = {"format": format_.value, "file": output.name}
-    permission = permit(
-        place, Act.EXPORT, person, reason=reason, subject=row.id, operator=row.operator, details=details
-    )
-    copy = _copy(place, config, row, output, format_, passphrase_file)
-    if json:
-        print_json(
-            {
-                "id": row.id,
-                "path": str(output),
-                "format": format_.value,
-                "bytes": copy.bytes,
-                "sha256": copy.sha256,
-                "duration_s": copy.duration_s,
-                "break_glass": permission.is_break_glass,
-            }
-        )
-    else:
-        say(f"{output}: {copy.duration_s:.1f} s, {copy.bytes} bytes, sha256 {copy.sha256}")
-
-
-def _copy(
-    home: Home, config: Config, row: RecordingRow, output: Path, form: Format, passphrase_file: Path | None
-) -> Exported:
-    try:
-        reader = open_reader(home, config, row, passphrase_file=passphrase_file)
-        with progress_bar("exporting", row.duration_s) as progress:
-            return write_copy(reader, output, form, duration_s=row.duration_s, progress=progress)
-    except StorageError as error:
-        fail(str(error))
 
 
 def play(
@@ -101,15 +47,34 @@ def play(
     if player is None:
         fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
     permit(place, Act.PLAY, person, reason=reason, subject=row.id, operator=row.operator, details={"where": "shell"})
-    # Memory only: a copy for the player must not touch a disk.
-    copy = Path("/dev/shm") / f"recorder-{row.id}.wav"  # noqa: S108 - made O_EXCL and 0600 by the export
     try:
-        _copy(place, config, row, copy, Format.WAV, passphrase_file)
-        arguments = [player, "-q", str(copy)]
-        if subprocess.run(arguments, check=False).returncode != 0:  # noqa: S603 - a fixed program and our own file
-            fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")
+        reader = open_reader(place, config, row, passphrase_file=passphrase_file)
+        copy = prepare(reader, Format.WAV, duration_s=row.duration_s)
+        with progress_bar("playing", copy.duration_s) as progress:
+            is_played = _played(player, copy.chunks(progress))
+    except StorageError as error:
+        fail(str(error))
+    if not is_played:
+        fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")
+
+
+def _played(player: str, chunks: Iterator[bytes]) -> bool:
+    """Give a WAV file to a player as it is made: nothing of it touches a disk. Tells whether it took all of it."""
+    arguments = [player, "-q", *(["-t", "wav"] if Path(player).name == "play" else []), "-"]
+    process = subprocess.Popen(arguments, stdin=subprocess.PIPE)  # noqa: S603 - a fixed program
+    assert process.stdin is not None
+    try:
+        with process.stdin as pipe:
+            for chunk in chunks:
+                pipe.write(chunk)
+    except BrokenPipeError:
+        pass  # its exit code says whether it was stopped or failed
+    except BaseException:
+        process.kill()
+        raise
     finally:
-        copy.unlink(missing_ok=True)
+        code = process.wait()
+    return code == 0
 
 
 def _refuse_locked(home: Home, config: Config, row: RecordingRow) -> None:
