@@ -55,10 +55,18 @@ class SweepSite:
         self.holds, self.erasures = Holds(self.database), Erasures(self.database)
         self.deletions = Deletions(self.database)
 
-    def record(self, ended_at: datetime, *, service: str = "housing", operator_key: str = "k7") -> RecordingId:
-        """Make a finished recording of one second that ended then."""
+    def record(
+        self,
+        ended_at: datetime,
+        *,
+        service: str = "housing",
+        operator_key: str = "k7",
+        rang_at: datetime | None = None,
+    ) -> RecordingId:
+        """Make a finished recording of one second that ended then; its id is of the moment at which it rang."""
         self.count += 1
-        recording, started = id_of(ended_at, self.count), ended_at - timedelta(seconds=1)
+        started = ended_at - timedelta(seconds=1)
+        recording = id_of(rang_at + timedelta(seconds=1) if rang_at else ended_at, self.count)
         self.epochs.ensure_epochs(started, months_ahead=0)
         times = {"started_at": started.isoformat(), "ended_at": ended_at.isoformat()}
         fields = row(recording, service=service, operator_key=operator_key, **times)

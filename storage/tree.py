@@ -1,0 +1,85 @@
+"""The folders of recordings, read a day at a time and in order; whatever lies in them, in whatever state."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from storage.format import is_recording_id
+from storage.types import RecordingId
+
+DAY_CHARACTERS = 8
+"""Of an id, that name its day: ``20261124``."""
+
+
+class Tree:
+    """The recordings of a vault.
+
+    Args:
+        root: ``recordings`` of a home.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def days(self) -> list[str]:
+        """Return every day that a recording in these folders may have, in order.
+
+        A call that rings before midnight and is answered after it lies in the folder of the day after its id's.
+        """
+        folders = self._folders()
+        return sorted({*folders, *map(_before, folders)})
+
+    def of_day(self, day: str) -> dict[RecordingId, list[Path]]:
+        """Return the files of the recordings of a day that lie where such recordings may; links are left out."""
+        found: dict[RecordingId, list[Path]] = {}
+        for folder in (day, _after(day)):
+            for path in self._entries(folder):
+                if path.name.startswith(day) and is_recording_id(path.stem):
+                    found.setdefault(RecordingId(path.stem), []).append(path)
+        return found
+
+    def astray(self) -> list[Path]:
+        """Return the files of recordings that lie in the folder of a day that is neither theirs nor the one after."""
+        return [
+            path
+            for folder in self._folders()
+            for path in self._entries(folder)
+            if is_recording_id(path.stem) and path.name[:DAY_CHARACTERS] not in (folder, _before(folder))
+        ]
+
+    def everywhere(self, recording: RecordingId) -> list[Path]:
+        """Return every file of a recording, wherever it lies: looks into every folder."""
+        return sorted(path for path in self._root.glob(f"*/*/*/*/{recording}.*") if not path.is_symlink())
+
+    def _folders(self) -> list[str]:
+        days = self._root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]")
+        return sorted("".join(folder.parts[-3:]) for folder in days if not folder.is_symlink())
+
+    def _entries(self, day: str) -> Iterator[Path]:
+        folder = self._root / day[:4] / day[4:6] / day[6:]
+        with suppress(FileNotFoundError), os.scandir(folder) as operators:
+            for operator in operators:
+                if operator.is_dir(follow_symlinks=False):
+                    yield from _files(operator.path)
+
+
+def _files(folder: str) -> Iterator[Path]:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        yield from (Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False))
+
+
+def _before(day: str) -> str:
+    return _shifted(day, -1)
+
+
+def _after(day: str) -> str:
+    return _shifted(day, 1)
+
+
+def _shifted(day: str, days: int) -> str:
+    try:
+        return f"{datetime.strptime(day, '%Y%m%d') + timedelta(days=days):%Y%m%d}"  # noqa: DTZ007 - a day, no moment
+    except ValueError:  # a folder that is no day; nobody's id begins so
+        return day
