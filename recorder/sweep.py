@@ -8,7 +8,7 @@ a day than a set share. Killed anywhere, the next one goes on. Needs no private 
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from recorder.returned import LOCK, alone, catch_up
 from recorder.sweep_plan import Plan, PlanLine, candidate_of
 from recorder.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
 from storage.audit import AuditLog
-from storage.deletion import BY, PART, Done, Shredder, files_of_day
+from storage.deletion import BY, PART, Done, Files, Shredder, files_of
 from storage.erasures import Erasures
 from storage.errors import StorageError
 from storage.hold_journal import steady
@@ -42,7 +42,6 @@ from storage.holds import Holds
 from storage.old_calls import OldCall, OldCalls
 from storage.rows import time_from_json, time_to_json
 from storage.tombstones import Tombstone
-from storage.types import RecordingId
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -269,33 +268,32 @@ class Sweeper:
     def _delete_calls(self, now: datetime, found: Periods, plan: Plan, progress: Progress) -> Counter[str]:
         counts: Counter[str] = Counter()
         total = sum(line.due.count for line in plan.lines)
-        for page in self.calls.begun_by(earliest_start(found, now)):
-            if not any(due_at(candidate_of(call), found) <= now for call in page):
-                continue
-            with self._still():
-                files = {one: paths for day in _days(page) for one, paths in files_of_day(self.vault, day).items()}
-                doomed = self._doomed(page, files, found, now, counts)
-                kept = [call for call in doomed if call.is_recorded or call.id in files]
-                if kept:
-                    self._count(counts, self.shredder.delete(_tombstones(kept, found, now), rule=RULE), kept)
-                counts["calls"] += self._remove_rows(
-                    [call for call in doomed if not (call.is_recorded or call.id in files)], now
-                )
-            progress(min(counts["recordings"] + counts["calls"], total), total)
+        with self.shredder.many():
+            for page in self.calls.begun_by(earliest_start(found, now)):
+                if any(due_at(candidate_of(call), found) <= now for call in page):
+                    with self._still():
+                        self._delete_some(page, found, now, counts)
+                progress(min(counts["recordings"] + counts["calls"], total), total)
         return counts
 
+    def _delete_some(self, page: Sequence[OldCall], found: Periods, now: datetime, counts: Counter[str]) -> None:
+        files = files_of(self.vault, [call.id for call in page])
+        doomed = self._doomed(page, files, found, now, counts)
+        kept = [call for call in doomed if call.is_recorded or call.id in files]
+        if kept:
+            done = self.shredder.delete(_tombstones(kept, found, now), rule=RULE, files=files)
+            self._count(counts, done, kept)
+        counts["calls"] += self._remove_rows(
+            [call for call in doomed if not (call.is_recorded or call.id in files)], now
+        )
+
     def _doomed(
-        self,
-        page: Sequence[OldCall],
-        files: Mapping[RecordingId, list[Path]],
-        found: Periods,
-        now: datetime,
-        counts: Counter[str],
+        self, page: Sequence[OldCall], files: Files, found: Periods, now: datetime, counts: Counter[str]
     ) -> list[OldCall]:
         held = self.holds.standing_among([call.id for call in page], now)
         doomed = []
         for call in page:
-            is_open = any(path.suffix == PART for path in files.get(call.id, ()))
+            is_open = any(path.endswith(PART) for path in files.get(call.id, ()))
             candidate = candidate_of(call, is_held=call.id in held, is_open=is_open)
             decided = verdict(candidate, found, now)
             if decided is Verdict.DELETE:
@@ -343,10 +341,6 @@ class Sweeper:
         """Keep finished recordings from being rewritten, and holds as they are, for the length of a block."""
         with alone(self.erasing_lock, wait=True), steady(self.state, self.holds, self.audit):
             yield
-
-
-def _days(page: Sequence[OldCall]) -> list[str]:
-    return sorted({call.id[:8] for call in page})
 
 
 def _is_of_recordings(key: str) -> bool:

@@ -46,7 +46,7 @@ def opened_sweeper(home: Home, config: Config, *, now: Callable[[], datetime] = 
     """
     index = open_index(home, config)
     try:
-        database, audit = index.database, AuditLog(home.audit)
+        database, audit = index.database, AuditLog(home.audit, now=now)
         vault = Vault(home.root, NodeKeys.load(home.root))
         yield Sweeper(
             vault=vault,

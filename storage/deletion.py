@@ -1,25 +1,26 @@
 """Deletes recordings for good, and once more what a backup brings back. Needs no private key.
 
-Steps, each durable before the next: the tombstone in the audit log; the sealed keys, from where on nothing opens the
-recordings; the containers; then the tombstone takes the place of the row in the database. Killed anywhere,
-`Shredder.finish` goes on where the audit log says. Many recordings go through the steps together, so that a step costs
-one wait for the disk and not one each.
+Steps: the tombstone in the audit log, durable; the sealed keys, durable, from where on nothing opens the recordings;
+the containers; then the tombstone takes the place of the row in the database. Killed anywhere, `Shredder.finish` goes
+on where the audit log says. Many recordings go through the steps together, so that a step costs one wait for the disk
+and not one each. A container whose removal a power cut undoes opens for nobody, and `Shredder.destroy_returned` finds
+it by its tombstone: so the folders of many are made durable once, at the end.
 
 Names are removed and nothing is overwritten: what is left on the medium is ciphertext, and a key that is sealed to an
 epoch whose private half is destroyed in its turn (docs/retention.md).
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
 from storage.audit import AuditLog
-from storage.durable import sync_folder
-from storage.keys import unlink_key
+from storage.keys import remove_twins
+from storage.removal import TouchedFolders, sync_all, unlink_all
 from storage.tombstones import AGAIN, DELETED, Deletions, Tombstone, deleted_details, since_settled, tombstones_of
 from storage.types import RecordingId
 from storage.vault import Vault
@@ -31,6 +32,10 @@ _KEY_SUFFIXES = (".key", ".next")
 _DAY = 8
 """Characters of an id that name its day."""
 _REPEATED_AT_ONCE = 250
+_FOLDERS_AT_ONCE = 2000
+
+Files = Mapping[RecordingId, Sequence[str]]
+"""Every file of some recordings, in whatever state it is."""
 
 Spared = Callable[[Sequence[Tombstone]], set[RecordingId]]
 """Tells which recordings must not be destroyed although they have a tombstone."""
@@ -79,14 +84,27 @@ class Shredder:
         self.vault = vault
         self.deletions = deletions
         self.audit = audit
+        self._touched = TouchedFolders(vault.root)
+        self._is_many = False
 
-    def delete(self, doomed: Sequence[Tombstone], *, rule: str, by: str = BY) -> Done:
+    @contextmanager
+    def many(self) -> Iterator[None]:
+        """Make the removal of containers durable at the end of the block, and not after each call."""
+        self._is_many = True
+        try:
+            yield
+        finally:
+            self._is_many = False
+            self._touched.settle()
+
+    def delete(self, doomed: Sequence[Tombstone], *, rule: str, by: str = BY, files: Files | None = None) -> Done:
         """Delete recordings: tombstones, keys, containers, rows.
 
         Args:
             doomed: Of one rule; some hundred at once are quick. Nobody may be writing them.
             rule: Why they go.
             by: Who has them deleted.
+            files: What `files_of` says of them now; None to look.
 
         Raises:
             AuditUnavailableError: The tombstones cannot be written; nothing was destroyed.
@@ -94,7 +112,7 @@ class Shredder:
         """
         subject = doomed[0].id if len(doomed) == 1 else ""
         entry = self.audit.append(act=DELETED, actor=by, subject=subject, details=deleted_details(rule, doomed))
-        return self._destroy(tombstones_of(entry))
+        return self._destroy(tombstones_of(entry), files)
 
     def destroy_keys(self, recordings: Sequence[RecordingId]) -> int:
         """Destroy sealed keys of calls of which nothing was kept; returns how many there were.
@@ -155,44 +173,42 @@ class Shredder:
             self.audit.append(act=AGAIN, actor=BY, subject="", details={"recordings": list(ids), **counts})
             counts = dict.fromkeys(counts, 0)
 
-    def _destroy(self, tombstones: Sequence[Tombstone]) -> Done:
+    def _destroy(self, tombstones: Sequence[Tombstone], files: Files | None = None) -> Done:
         """Destroy keys, then containers, then put the tombstones in the place of the rows."""
         done = Done()
-        self._unlink_keys([one.id for one in tombstones], done)
-        left = [one for one in tombstones if one.id not in done.problems]
-        done.files += self._remove_files(left, done)
-        settled = [one for one in left if one.id not in done.problems]
+        ids = [one.id for one in tombstones]
+        files = files_of(self.vault, ids) if files is None else files
+        self._unlink_keys(ids, done)
+        self._remove_files([one for one in tombstones if one.id not in done.problems], files, done)
+        if not self._is_many or len(self._touched) > _FOLDERS_AT_ONCE:
+            self._touched.settle()
+        settled = [one for one in tombstones if one.id not in done.problems]
         done.rows += self.deletions.settle(settled)
         done.ids += [one.id for one in settled]
         return done
 
     def _unlink_keys(self, recordings: Sequence[RecordingId], done: Done) -> None:
         """Remove every sealed key of recordings, whatever the month: durable when this returns."""
-        touched: set[Path] = set()
         months = [folder for folder in self._key_folders() if folder.is_dir()]
+        keys: dict[str, RecordingId] = {}
         for recording in recordings:
-            with _noting(done, recording):
-                for folder in months:
-                    for suffix in _KEY_SUFFIXES:
-                        if unlink_key(folder / f"{recording}{suffix}"):
-                            done.keys += 1
-                            touched.add(folder)
-        _sync(touched)
+            for folder in months:
+                for suffix in _KEY_SUFFIXES:
+                    path = f"{folder}/{recording}{suffix}"
+                    if names := _names_of(path):
+                        keys[path] = recording
+                    if names > 1:  # whoever made it was killed: its temporary name is there too
+                        remove_twins(Path(path))
+        removed = unlink_all(list(keys))
+        done.keys += _noted(removed, keys, done)
+        sync_all({Path(path).parent for path in keys})
 
-    def _remove_files(self, tombstones: Sequence[Tombstone], done: Done) -> int:
-        removed, folders, old_folders = 0, set[Path](), set[Path]()
-        for day, some in groupby(tombstones, key=lambda one: one.id[:_DAY]):
-            files = files_of_day(self.vault, day)
-            for one in some:
-                with _noting(done, one.id):
-                    for path in files.get(one.id, ()):
-                        path.unlink(missing_ok=True)
-                        removed += 1
-                        (old_folders if day < _day_before(one.deleted_at) else folders).add(path.parent)
-        _sync(folders | old_folders)
-        for folder in old_folders:
-            _remove_empty(folder, self.vault.root)
-        return removed
+    def _remove_files(self, tombstones: Sequence[Tombstone], files: Files, done: Done) -> None:
+        paths = {path: one for one in tombstones for path in files.get(one.id, ())}
+        removed = unlink_all(list(paths))
+        done.files += _noted(removed, {path: one.id for path, one in paths.items()}, done)
+        for folder, one in {path.rpartition("/")[0]: one for path, one in paths.items()}.items():
+            self._touched.add(Path(folder), is_over=one.id[:_DAY] < _day_before(one.deleted_at))
 
     def _key_folders(self) -> Iterable[Path]:
         return (self.vault.home / "keys" / "sealed").glob("*")
@@ -202,7 +218,7 @@ class Shredder:
             day = "".join(folder.parts[-3:])
             gone = self.deletions.of_day(day) | self.deletions.of_day(_next_day(day, -1))
             if gone:
-                yield from sorted(gone & _listed(folder).keys())
+                yield from sorted(gone.intersection(one for one, _ in _entries(folder)))
         for folder in sorted(self._key_folders()):
             yield from self._returned_keys(folder)
         last = ""
@@ -217,30 +233,46 @@ class Shredder:
             yield from sorted(self.deletions.of_day(day).intersection(map(RecordingId, some)))
 
 
-def files_of_day(vault: Vault, day: str) -> dict[RecordingId, list[Path]]:
-    """Return every file of the recordings that a day, ``20261124``, names, in whatever state it is.
+def files_of(vault: Vault, recordings: Iterable[RecordingId]) -> dict[RecordingId, list[str]]:
+    """Return every file of some recordings, in whatever state it is; nothing of one that has none.
 
-    The folder after it is looked into too: a call that rings before midnight and is answered after it lies there.
+    The folder of the day after is looked into too: a call that rings before midnight and is answered after it lies
+    there. Folders are read and not names tried, because a file may be in a state that this version does not know.
     """
-    found: dict[RecordingId, list[Path]] = {}
-    for one in (day, _next_day(day)):
-        for recording, files in _listed(vault.root / one[:4] / one[4:6] / one[6:]).items():
-            if recording.startswith(day):
-                found.setdefault(recording, []).extend(files)
+    wanted = set(recordings)
+    found: dict[RecordingId, list[str]] = {}
+    days = {one[:_DAY] for one in wanted}
+    for day in sorted(days.union(map(_next_day, days))):
+        for recording, path in _entries(vault.root / day[:4] / day[4:6] / day[6:]):
+            if recording in wanted:
+                found.setdefault(recording, []).append(path)
     return found
 
 
-def _listed(folder: Path) -> dict[RecordingId, list[Path]]:
-    found: dict[RecordingId, list[Path]] = {}
+def _entries(folder: Path) -> Iterator[tuple[RecordingId, str]]:
+    """Yield the files in the operators' folders of a day, each with the id that it is named after."""
+    with suppress(FileNotFoundError), os.scandir(folder) as operators:
+        for operator in operators:
+            if operator.is_dir(follow_symlinks=False):
+                with suppress(FileNotFoundError), os.scandir(operator) as entries:
+                    for entry in entries:
+                        yield RecordingId(entry.name.partition(".")[0]), entry.path
+
+
+def _names_of(path: str) -> int:
+    """Return how many names a file has; 0 if it is not there."""
     try:
-        operators = [entry.path for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+        return os.lstat(path).st_nlink
     except FileNotFoundError:
-        return found
-    for operator in operators:
-        with os.scandir(operator) as entries:
-            for entry in entries:
-                found.setdefault(RecordingId(entry.name.partition(".")[0]), []).append(Path(entry.path))
-    return found
+        return 0
+
+
+def _noted(removed: Mapping[str, OSError | None], owners: Mapping[str, RecordingId], done: Done) -> int:
+    """Note why names are still there as problems of their recordings; returns how many are not."""
+    for path, error in removed.items():
+        if error is not None:
+            done.problems[owners[path]] = error.strerror or str(error)
+    return sum(error is None for error in removed.values())
 
 
 def _next_day(day: str, days: int = 1) -> str:
@@ -253,37 +285,6 @@ def _next_day(day: str, days: int = 1) -> str:
 def _day_before(moment: datetime) -> str:
     """Return the day before a moment's: into folders older than that nobody writes any more."""
     return (moment - timedelta(days=1)).strftime("%Y%m%d")
-
-
-class _noting:  # noqa: N801 - a context manager, used as a function
-    """Note an OSError of the block as the problem of a recording, instead of raising it."""
-
-    def __init__(self, done: Done, recording: RecordingId) -> None:
-        self._done = done
-        self._recording = recording
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, OSError):
-            return False
-        self._done.problems[self._recording] = error.strerror or str(error)
-        return True
-
-
-def _sync(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        with suppress(FileNotFoundError):
-            sync_folder(folder)
-
-
-def _remove_empty(folder: Path, root: Path) -> None:
-    """Remove a folder and those above it as far as they are empty: of a day that is over nobody makes new ones."""
-    with suppress(OSError):
-        while folder != root:
-            folder.rmdir()
-            folder = folder.parent
 
 
 def _in_parts(ids: Iterable[RecordingId]) -> Iterator[list[RecordingId]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage import crypto
-from storage.durable import SavedFile, make_folder, sync_folder
+from storage.durable import SavedFile, make_folder, remove, sync_folder
 from storage.epochs import (
     EpochKeys,
     EpochPrivateKey,
@@ -35,7 +35,7 @@ __all__ = [
     "destroy_key",
     "month_of",
     "read_public",
-    "unlink_key",
+    "remove_twins",
 ]
 
 _SEALED_MAGIC = b"CCKEY\r\n\x01"
@@ -85,24 +85,11 @@ class NodeKeys:
 
 def destroy_key(path: Path) -> None:
     """Remove a sealed key for good; durable, a missing one is fine."""
-    unlink_key(path)
-    sync_folder(path.parent)
+    remove_twins(path)
+    remove(path)
 
 
-def unlink_key(path: Path) -> bool:
-    """Remove a sealed key without waiting for the disk; tells whether there was one.
-
-    The caller makes it durable by `storage.durable.sync_folder`, once for many keys.
-    """
-    _remove_twins(path)
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _remove_twins(path: Path) -> None:
+def remove_twins(path: Path) -> None:
     """Remove the temporary name of a key whose writer was killed before it could do so itself."""
     try:
         found = path.stat()
@@ -224,7 +211,7 @@ class SealedKeys:
     def take_next(self, recording: RecordingId, epoch: str) -> None:
         """Put the next key in the place of a recording's, which is destroyed by it; durable, in one step."""
         path = self.path(recording, epoch)
-        _remove_twins(path)
+        remove_twins(path)
         self.next_path(recording, epoch).replace(path)
         sync_folder(path.parent)
 

@@ -20,7 +20,7 @@ from storage.tables import microseconds, moment_of
 from storage.tables import recordings as _recordings
 from storage.types import Outcome, RecordingId
 
-PAGE = 250
+PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
