@@ -11,7 +11,7 @@ CORE := $(STAMPS)/core
 PACKAGES := gcc libc6-dev espeak-ng sip-tester baresip-core sipsak postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip
 
-.PHONY: setup demo test check bench leak clean
+.PHONY: setup demo test check bench leak kills clean
 
 setup: $(CORE)
 
@@ -57,6 +57,10 @@ bench: $(CORE)
 # The leak suite (docs/leak-suite.md): `make leak CALLS=500`, about ten minutes; `make leak SEED=S ONLY=N` makes one call again.
 leak: $(CORE)
 	$(BIN)/python tests/leak --calls $(or $(CALLS),500) $(if $(SEED),--seed $(SEED)) $(addprefix --only ,$(ONLY)) $(if $(JSON),--json $(JSON))
+
+# Crash tests (docs/durability.md): `make kills KILLS=1000`, about five minutes; POWER=simulated, ext4 or xfs cuts the power too.
+kills: $(CORE)
+	$(BIN)/python tests/crash/kills.py --kills $(or $(KILLS),1000) $(if $(SEED),--seed $(SEED)) $(if $(POWER),--power $(POWER)) $(if $(JSON),--json $(JSON))
 
 clean:
 	rm -rf build dist *.egg-info audio/_relay.c audio/*.so benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core
