@@ -25,7 +25,21 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from benchmarks.index_rows import DAYS, FIRST, LINES, OFFICERS, PEAKS_BYTES, columns, extension, line, made, operator
+from benchmarks.index_rows import (
+    DAYS,
+    FIRST,
+    LINES,
+    NOBODY,
+    OFFICERS,
+    PEAKS_BYTES,
+    QUEUE,
+    QUIET,
+    columns,
+    extension,
+    line,
+    made,
+    operator,
+)
 from benchmarks.machine import this_commit, this_machine
 from benchmarks.postgres import PostgresServer
 from storage import tables
@@ -34,6 +48,8 @@ from storage.index import COUNTED, Index
 from storage.types import Outcome, Search
 
 PAGE = 50
+FAR_BACK = 100_000
+"""Rows before the last page that console and API show."""
 QUERIES = 400
 REMOVED, AT_ONCE = 100_000, 1000
 LIMIT_MS = 50.0
@@ -42,39 +58,58 @@ _SERVER = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", 
 
 
 def searches(kind: str, rows: int, dice: random.Random) -> Search:
-    """Return a search of a kind, another one each time."""
+    """Return a search of a kind, another one each time; see `KINDS`."""
     officer = operator(int(OFFICERS * dice.random() ** 1.5))
     start = FIRST + timedelta(days=DAYS * dice.random() * 0.98)
     end = start + timedelta(days=dice.choice((1, 7, 30, 365)), seconds=dice.randrange(86_400))
     call = made(dice.randrange(rows), rows)
-    number = dice.choice((call.caller, call.called))
-    match kind:
-        case "range_and_operator":
-            return Search(started_from=start, started_to=end, operator=officer, limit=PAGE)
-        case "number":
-            return Search(number=number, limit=PAGE)
-        case "busy_number":
-            return Search(number=line(dice.randrange(LINES)), started_to=end, limit=PAGE)
-        case "first_page":
-            return Search(started_to=end, limit=PAGE)
-        case "range":
-            return Search(started_from=start, started_to=end, limit=PAGE)
-        case "operator_and_outcome":
-            return Search(operator=officer, outcome=dice.choice(list(Outcome)), started_to=end, limit=PAGE)
-        case "outcome":
-            return Search(outcome=dice.choice(list(Outcome)), started_to=end, limit=PAGE)
-        case "extension":
-            return Search(extension=extension(dice.randrange(OFFICERS)), started_from=start, limit=PAGE)
-        case "busy_number_and_operator":
-            return Search(number=line(dice.randrange(LINES)), operator=officer, started_to=end, limit=PAGE)
-        case _:
-            return Search(started_to=end, limit=PAGE, offset=PAGE * dice.randrange(COUNTED // PAGE))
+    resident = call.caller if len(call.caller) > len(call.called) or call.called == line(0) else call.called
+    outcome = dice.choice(list(Outcome))
+    rare = dice.choice((Outcome.FAILED, Outcome.BLOCKED))
+    found: dict[str, dict[str, Any]] = {
+        "range_and_operator": {"started_from": start, "started_to": end, "operator": officer},
+        "number": {"number": dice.choice((call.caller, call.called))},
+        "first_page": {"started_to": end},
+        "range": {"started_from": start, "started_to": end},
+        "outcome": {"outcome": outcome, "started_to": end},
+        "extension": {"extension": extension(dice.randrange(OFFICERS)), "started_from": start},
+        "operator_and_outcome": {"operator": officer, "outcome": outcome, "started_to": end},
+        "range_operator_number_outcome": {
+            "started_from": call.started_at - (end - start), "started_to": call.started_at + (end - start),
+            "operator": call.operator, "number": call.called, "outcome": call.outcome,
+        },
+        "quiet_operator": {"operator": operator(dice.choice(QUIET)), "started_to": end},
+        "busy_number": {"number": line(dice.choice((0, dice.randrange(LINES)))), "started_to": end},
+        "busy_number_and_operator": {"number": line(0), "operator": officer, "started_to": end},
+        "busy_number_and_rare_outcome": {"number": line(0), "outcome": rare, "started_to": end},
+        "queue_and_resident": {"extension": QUEUE, "number": resident},
+        "queue_and_rare_outcome": {"extension": QUEUE, "outcome": rare, "started_to": end},
+        "queue_and_number_that_is_never_on_it": {"extension": QUEUE, "number": line(dice.randrange(1, LINES))},
+        "operator_and_outcome_that_never_meet": {"operator": NOBODY, "outcome": Outcome.RECORDED, "started_to": end},
+        "nobody_in_range": {
+            "started_from": start - timedelta(days=DAYS), "started_to": min(end - timedelta(days=DAYS), FIRST),
+            "operator": officer, "number": resident,
+        },
+        "unknown_number": {"number": f"01632 {dice.randrange(1_000_000):06d}", "started_to": end},
+        "later_page": {"started_to": end, "offset": PAGE * dice.randrange(COUNTED // PAGE)},
+        "page_far_back": {"number": line(0), "offset": FAR_BACK - dice.randrange(1000)},
+    }  # fmt: skip
+    return Search(limit=PAGE, **found[kind])
 
 
 KINDS = (
-    "range_and_operator", "number", "first_page", "range", "operator_and_outcome", "outcome", "extension",
-    "busy_number", "busy_number_and_operator", "later_page",
+    "range_and_operator", "number", "first_page", "range", "outcome", "extension", "operator_and_outcome",
+    "range_operator_number_outcome", "quiet_operator", "busy_number", "busy_number_and_operator",
+    "busy_number_and_rare_outcome", "queue_and_resident", "queue_and_rare_outcome",
+    "queue_and_number_that_is_never_on_it", "operator_and_outcome_that_never_meet", "nobody_in_range", "unknown_number",
+    "later_page", "page_far_back",
 )  # fmt: skip
+"""Of searches: ordinary ones, worst cases (the busiest number and queue have a third of all calls), what is not there,
+and pages far back."""
+FRUITLESS = {
+    "queue_and_number_that_is_never_on_it", "operator_and_outcome_that_never_meet", "nobody_in_range", "unknown_number",
+}  # fmt: skip
+"""Of these: those that find nothing."""
 
 
 def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
@@ -97,8 +132,18 @@ def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
     database.look_over()
     database.close()
     if database.dialect == POSTGRESQL:
-        with psycopg.connect(url, autocommit=True) as connection:
+        _vacuum(url)
+
+
+def _vacuum(url: str) -> None:
+    """Vacuum until all rows are known to be visible to everybody: one is in vain while another process looks."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(10):
             connection.execute("VACUUM (ANALYZE) recordings")
+            known = connection.execute("SELECT relallvisible, relpages FROM pg_class WHERE relname = 'recordings'")
+            visible, pages = known.fetchall()[0]
+            if visible >= pages:
+                return
 
 
 def _fill_sqlite(name: str, names: list[str], values: Iterator[tuple[Any, ...]]) -> None:
@@ -161,8 +206,8 @@ def measure_removal(index: Index, rows: int) -> dict[str, Any]:
 
 
 def _page(index: Index, search: Search, pages: list[int]) -> None:
-    pages.append(len(index.find(search)))
-    index.count(search, at_most=COUNTED + 1)
+    rows, _ = index.page(search)
+    pages.append(len(rows))
 
 
 def _timed(work: Callable[..., object], *arguments: object) -> float:

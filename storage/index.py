@@ -110,6 +110,13 @@ class Index:
             places = ids(connection, search, limit=search.limit, offset=search.offset)
             return self._rows(connection, connection.execute(with_documents(places)).all())
 
+    def page(self, search: Search) -> tuple[list[RecordingRow], int]:
+        """Return the rows that match, as `find` does, and how many there are: up to `COUNTED` + 1, which means more."""
+        rows = self.find(search)
+        if len(rows) < search.limit and (rows or not search.offset):  # the last page, so nobody need count
+            return rows, min(search.offset + len(rows), COUNTED + 1)
+        return rows, self.count(search, at_most=COUNTED + 1)
+
     def each(
         self, search: Search, *, on_damaged: Callable[[RecordingId], object] | None = None
     ) -> Iterator[RecordingRow]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storage.database import SQLITE
 from storage.rows import normalise_number
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
@@ -19,8 +20,9 @@ from storage.types import Search
 
 Place = tuple[int, str]
 """Of a row in the order of a search, newest first: when it started, microseconds since 1970, and its id."""
-Ids = sa.Select[tuple[int, str]]
+Ids = sa.Select[tuple[int, str]] | sa.CompoundSelect[tuple[int, str]]
 """A query for places."""
+_NEWEST_FIRST: tuple[sa.UnaryExpression[Any], ...] = (sa.desc("started_us"), sa.desc("id"))
 
 _PROBED = 1000
 """Calls of each thing asked for that are looked at to tell how sparse they are: as many as a count goes through."""
@@ -56,17 +58,17 @@ def ids(
         column = _recordings.c
         within.append(sa.tuple_(column.started_us, column.id) < sa.tuple_(*map(sa.literal, before)))
     if not criteria:
-        return _page(within, limit, offset)
+        return _page(_places(within), limit, offset)
     leading = _sparsest(connection, criteria, within)
     filters = [one.as_filter() for one in criteria if one is not leading]
-    return _lookup(leading, [*within, *filters], limit=limit, offset=offset)
+    return _lookup(connection, leading, [*within, *filters], limit=limit, offset=offset)
 
 
 def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
     """Return a query for the documents of a page of places, in the same order."""
-    page, column = places.subquery(), _recordings.c
-    query = sa.select(column.started_us, column.id, column.document)
-    return _ordered(query.join_from(page, _recordings, column.id == page.c.id), page.c)
+    page, row = places.subquery(), _recordings.c
+    found = sa.select(row.started_us, row.id, row.document).join_from(page, _recordings, row.id == page.c.id)
+    return found.order_by(page.c.started_us.desc(), page.c.id.desc())
 
 
 def _criteria(search: Search) -> list[_Criterion]:
@@ -98,29 +100,39 @@ def _sparsest(
         return criteria[0]
     reach_us = []
     for one in criteria:
-        probed = connection.execute(_lookup(one, within, limit=1, offset=_PROBED)).first()
+        probed = connection.execute(_lookup(connection, one, within, limit=1, offset=_PROBED)).first()
         if probed is None:  # so few need no comparing
             return one
         reach_us.append(probed.started_us)
     return criteria[reach_us.index(min(reach_us))]
 
 
-def _lookup(criterion: _Criterion, conditions: Sequence[sa.ColumnElement[bool]], limit: int | None, offset: int) -> Ids:
+def _lookup(
+    connection: sa.Connection,
+    criterion: _Criterion,
+    conditions: Sequence[sa.ColumnElement[bool]],
+    *,
+    limit: int | None,
+    offset: int,
+) -> Ids:
     """Return a query that is answered by the index, or the indices, that a criterion leads."""
-    if len(criterion.columns) == 1:
-        return _page([*conditions, criterion.columns[0] == criterion.value], limit, offset)
-    # One condition with "or" would be sorted whole before its first row is known; the newest of both sides of a call
-    # are found in the order of one index each.
-    most = None if limit is None else limit + offset
-    sides = [_page([*conditions, column == criterion.value], most).subquery() for column in criterion.columns]
-    either = sa.union(*map(sa.select, sides)).subquery()
-    return _ordered(sa.select(either.c.started_us, either.c.id), either.c).limit(limit).offset(offset)
+    # One condition with "or" would be sorted whole before its first row is known. Both sides of a call are merged in
+    # the order of an index each; who called their own number is left out of the second.
+    sides: list[sa.Select[tuple[int, str]]] = []
+    for at, column in enumerate(criterion.columns):
+        others = [earlier.concat("") != criterion.value for earlier in criterion.columns[:at]]
+        sides.append(_places([*conditions, *others, column == criterion.value]))
+    if len(sides) == 1:
+        return _page(sides[0], limit, offset)
+    if connection.dialect.name != SQLITE:  # PostgreSQL sees the order of a branch only if it is a query of its own
+        most = None if limit is None else limit + offset
+        sides = [sa.select(_page(side, most, 0).subquery()) for side in sides]
+    return _page(sa.union_all(*sides), limit, offset)
 
 
-def _page(conditions: Sequence[sa.ColumnElement[bool]], limit: int | None, offset: int = 0) -> Ids:
-    query = sa.select(_recordings.c.started_us, _recordings.c.id).where(*conditions)
-    return _ordered(query, _recordings.c).limit(limit).offset(offset)
+def _places(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[tuple[int, str]]:
+    return sa.select(_recordings.c.started_us, _recordings.c.id).where(*conditions)
 
 
-def _ordered(query: sa.Select[Any], column: Any) -> sa.Select[Any]:  # noqa: ANN401 - of a table or a subquery
-    return query.order_by(column.started_us.desc(), column.id.desc())
+def _page(places: Ids, limit: int | None, offset: int) -> Ids:
+    return places.order_by(*_NEWEST_FIRST).limit(limit).offset(offset)

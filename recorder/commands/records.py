@@ -25,6 +25,7 @@ from recorder.config import Config
 from recorder.erasing import order_to_json
 from recorder.home import Home
 from recorder.opening import open_index
+from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, NotFoundError
 from storage.index import COUNTED, Index
@@ -86,7 +87,7 @@ def find(
             found = itertools.islice(index.each(search), search.limit)
             print_json_list({**row_to_json(row), "locked": row.id in locked} for row in found)
             return
-        rows, counted = index.find(search), index.count(search, at_most=COUNTED + 1)
+        rows, counted = index.page(search)
     columns = [
         ("id", "Recording"),
         ("when", "When"),
@@ -144,6 +145,18 @@ ORDER_COLUMNS = [
 ]
 """Of a table of orders."""
 
+COPY_COLUMNS = [
+    ("id", "Copy"),
+    ("made_at", "On"),
+    ("made_by", "By"),
+    ("format", "Format"),
+    ("start_s", "From, s"),
+    ("end_s", "To, s"),
+    ("redactions", "Silenced spans"),
+    ("sha256", "SHA-256"),
+]
+"""Of a table of copies; one without a hash was not taken to its end."""
+
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
 
 
@@ -153,9 +166,10 @@ def show(recording: IdArgument, home: HomeOption = Path(), json: JsonOption = Fa
     row = row_of(place, config, recording)
     with opened_index(place, config) as index:
         orders = Erasures(index.database).of_recording(row.id)
+        copies = [copy_to_json(copy) for copy in CopyList(index.database).of_recording(row.id)]
     fields = {**row_to_json(row), "locked": any(map(is_open, orders))}
     if json:
-        print_json({**fields, "erasures": [order_to_json(order) for order in orders]})
+        print_json({**fields, "erasures": [order_to_json(order) for order in orders], "copies": copies})
         return
     facts = [{"key": key, "value": value} for key, value in fields.items() if key not in ("segments", "notice")]
     facts += [{"key": f"notice.{key}", "value": value} for key, value in (fields["notice"] or {}).items()]
@@ -164,6 +178,8 @@ def show(recording: IdArgument, home: HomeOption = Path(), json: JsonOption = Fa
     print_table(fields["segments"], columns, empty="nothing of this call was kept")
     if orders:
         print_table([order_to_json(order) for order in orders], ORDER_COLUMNS, empty="")
+    if copies:
+        print_table(copies, COPY_COLUMNS, empty="")
 
 
 def row_of(home: Home, config: Config, recording: str) -> RecordingRow:

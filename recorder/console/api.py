@@ -10,13 +10,18 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.console.streams import download
+from recorder.copy_orders import CopyOrder
 from recorder.domain.access import MAX_REASON_CHARACTERS
+from recorder.domain.copying import Ground
 from recorder.erasing import order_to_json
 from recorder.problem_answers import MEDIA_TYPE
+from storage.copy_list import copy_to_json
+from storage.encoding import Format
 from storage.erasures import is_open
-from storage.types import Outcome, RecordingRow, Search
+from storage.types import Channels, Outcome, RecordingRow, Redaction, Search
 
 MAX_LIMIT = 1000
+MAX_OFFSET = 100_000
 
 RecordingPath = Annotated[str, Path(description="YYYYMMDDTHHMMSSZ-<extension>-<6 hex>", max_length=100)]
 
@@ -29,12 +34,41 @@ class Problem(BaseModel):
     detail: str
 
 
+class SilentSpan(BaseModel):
+    """A span that is silent in a copy."""
+
+    model_config = ConfigDict(extra="forbid")
+    start_s: float
+    end_s: float
+    channels: Channels = Channels.BOTH
+    reason: str = Field(max_length=MAX_REASON_CHARACTERS, description="Why; the cover sheet tells it")
+
+
 class ExportOrder(BaseModel):
     """A copy to take away."""
 
     model_config = ConfigDict(extra="forbid")
-    format: str = Field(description="wav (PCM, two channels) or g711 (A-law, caller left)")
+    format: Format = Field(description="g711 holds the exact bytes; the others are decoded")
     reason: str = Field(max_length=MAX_REASON_CHARACTERS)
+    start_s: float = Field(default=0.0, description="From here, seconds of the call")
+    end_s: float | None = Field(default=None, description="Up to here; left out, it is the end")
+    redactions: list[SilentSpan] = Field(default=[], max_length=1000)
+    requester: str = Field(default="", max_length=MAX_REASON_CHARACTERS, description="Who asked")
+    ground: Ground | None = None
+    package: bool = Field(default=False, description="A ZIP archive with a cover sheet and hashes")
+    passphrase: str | None = Field(default=None, max_length=1000, description="Seals the archive (AES-256)")
+
+    def order(self) -> CopyOrder:
+        """Return it in our words."""
+        return CopyOrder(
+            form=self.format,
+            reason=self.reason,
+            span_s=None if self.start_s == 0 and self.end_s is None else (self.start_s, self.end_s),
+            redactions=tuple(Redaction(**one.model_dump()) for one in self.redactions),
+            requester=self.requester,
+            ground=self.ground,
+            passphrase=self.passphrase if self.package else None,
+        )
 
 
 class Recordings(BaseModel):
@@ -56,7 +90,7 @@ class SearchQuery(BaseModel):
     number: str | None = Field(default=None, max_length=100, description="The caller's or the called number")
     outcome: Outcome | None = None
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
-    offset: int = Field(default=0, ge=0, le=1_000_000_000)
+    offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="To go further back, give an earlier `to`")
 
     def search(self) -> Search:
         """Return it in the index's words."""
@@ -96,10 +130,14 @@ def recording(console: Console, recording_id: RecordingPath, caller: ApiReader) 
     row = console.desk.view(caller.actor, recording_id)
     orders = console.desk.orders(row)
     erasures = [order_to_json(order) for order in orders]
-    return {**console.deps.row_json(row), "locked": any(map(is_open, orders)), "erasures": erasures}
+    copies = [copy_to_json(copy) for copy in console.desk.copies(row)]
+    return {
+        **console.deps.row_json(row), "locked": any(map(is_open, orders)), "erasures": erasures, "copies": copies,
+    }  # fmt: skip
 
 
 @router.post("/recordings/{recording_id}/export", response_class=StreamingResponse)
 def export(console: Console, recording_id: RecordingPath, caller: ApiChanger, order: ExportOrder) -> StreamingResponse:
     """Make a copy to take away; takes a signed-in person and a reason."""
-    return download(console.desk.export(caller.actor, recording_id, order.format, order.reason), recording_id)
+    copy = console.desk.export(caller.actor, recording_id, order.order(), is_package=order.package)
+    return download(copy, recording_id)

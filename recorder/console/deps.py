@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from recorder.console.sessions import Sessions
+from recorder.copy_orders import CopyBooks
 from recorder.domain.access import Person
 from recorder.eraser import Eraser
 from recorder.erasing import Books
@@ -19,11 +20,8 @@ from storage.types import RecordingRow, Search
 class Index(Protocol):
     """Finds recordings; blocks, safe from several threads."""
 
-    def find(self, search: Search, /) -> Sequence[RecordingRow]:
-        """Return one page, newest first."""
-
-    def count(self, search: Search, /, *, at_most: int | None = None) -> int:
-        """Return how many match, whatever limit and offset say; stop counting at ``at_most``."""
+    def page(self, search: Search, /) -> tuple[Sequence[RecordingRow], int]:
+        """Return one page, newest first, and how many match; more than are counted is `storage.index.COUNTED` + 1."""
 
     def get(self, id_or_prefix: str, /) -> RecordingRow:
         """Return one row; raises storage.errors.NotFoundError."""
@@ -93,17 +91,6 @@ class AudioFile:
     chunks: Iterator[bytes]
 
 
-class RecordingUnavailableError(Exception):
-    """A recording's audio cannot be given; the message is a sentence."""
-
-
-class Exporter(Protocol):
-    """Opens a recording's container with the private key and decodes it."""
-
-    def __call__(self, row: RecordingRow, audio_format: str, /) -> AudioFile:
-        """Return the copy; raises RecordingUnavailableError, here or while its chunks are read."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleDeps:
     """Everything that the console is built on.
@@ -116,12 +103,11 @@ class ConsoleDeps:
         audit: The audit log.
         live: The daemon, with a time-out below 2 s: the page promises an answer within 2 s.
         events: Opens the daemon's server-sent events for an actor.
-        exporter: Decodes recordings.
+        copy_books: What copies are made from and written down in.
         books: Orders to erase: given and decided.
         hold_books: Holds: placed and released.
         eraser: Carries out orders to erase.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
-        export_formats: Formats that ``exporter`` knows.
         site: Name of the council, shown on every page.
         timezone: IANA name of the zone that times are shown in.
         now: Returns the time, aware, UTC.
@@ -135,7 +121,7 @@ class ConsoleDeps:
     audit: Audit
     live: Live
     events: Callable[[str], AsyncIterator[bytes]]
-    exporter: Exporter
+    copy_books: CopyBooks
     books: Books
     hold_books: HoldBooks
     eraser: Eraser
@@ -144,4 +130,3 @@ class ConsoleDeps:
     timezone: str
     now: Callable[[], datetime]
     is_tls: bool = False
-    export_formats: tuple[str, ...] = ("wav", "g711")

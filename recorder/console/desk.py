@@ -4,14 +4,18 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from recorder.console.deps import AudioFile, ConsoleDeps, RecordingUnavailableError
+from recorder.console.copies import CopyForm, listened, taken
+from recorder.console.deps import AudioFile, ConsoleDeps
 from recorder.console.filters import describe, typed
 from recorder.console.rules import Rules
+from recorder.copy_orders import CopyOrder, check_order
 from recorder.domain.access import Act, Actor, Allowed, Application, Person
 from recorder.erasing import refuse_locked
 from recorder.problems import ProblemError
-from storage.errors import NotFoundError
+from storage.copy_list import CopyMade
+from storage.errors import NotFoundError, StorageError
 from storage.format import is_recording_id
 from storage.index import COUNTED
 from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
@@ -62,7 +66,7 @@ class Desk:
         allowed = self._rules.require(actor, Act.SEARCH, extension=search.extension)
         search = self._narrow(actor, allowed, search)
         self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
-        rows, counted = self._deps.index.find(search), self._deps.index.count(search, at_most=COUNTED + 1)
+        rows, counted = self._deps.index.page(search)
         return Found(rows=rows, total=min(counted, COUNTED), is_more=counted > COUNTED)
 
     def _narrow(self, actor: Actor, allowed: Allowed, search: Search) -> Search:
@@ -117,16 +121,30 @@ class Desk:
         row = self._row(person, Act.PLAY, recording_id, reason=reason)
         self._refuse_locked(person, Act.PLAY, row)
         self._rules.note(person.actor, f"{Act.PLAY}.opened", row.id, text=reason, break_glass=True)
-        return self._open(row, "wav")
+        return self._open(row)
 
-    def export(self, actor: Actor, recording_id: str, audio_format: str, reason: str) -> AudioFile:
-        """Make a copy of a recording to take away."""
-        row = self._row(actor, Act.EXPORT, recording_id, reason=reason)
-        if audio_format not in self._deps.export_formats:
-            raise ProblemError(422, f"The format must be one of {', '.join(self._deps.export_formats)}.")
-        self._refuse_locked(actor, Act.EXPORT, row)
-        self._rules.note(actor.actor, Act.EXPORT, row.id, text=reason, break_glass=True, format=audio_format)
-        return self._open(row, audio_format)
+    def export(
+        self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False
+    ) -> AudioFile:
+        """Make a copy of a recording to take away: by the rules of `recorder.copy_orders`, which audits it.
+
+        Args:
+            actor: Who asks.
+            recording_id: Of what.
+            wanted: An order, or a page's form, which knows itself whether it is for a package.
+            is_package: Whether an order is for one.
+        """
+        books = self._deps.copy_books
+        row = self._row(actor, Act.EXPORT, recording_id, reason=wanted.reason)
+        if isinstance(wanted, CopyForm):
+            is_package, wanted = wanted.is_package, wanted.order(row, ZoneInfo(self._deps.timezone))
+        ordered = check_order(books, actor, row.id, wanted)
+        assert isinstance(actor, Person), "nobody else passes the check"
+        return _begun(taken(books, actor, wanted, ordered, is_package=is_package))
+
+    def copies(self, row: RecordingRow) -> list[CopyMade]:
+        """Return the copies that were made of a recording, for whoever may see it; oldest first."""
+        return self._deps.copy_books.copies.of_recording(row.id)
 
     def orders(self, row: RecordingRow) -> list[ErasureOrder]:
         """Return the orders to erase from a recording, for whoever may see it; oldest first."""
@@ -156,16 +174,19 @@ class Desk:
         self._rules.require(actor, act, row.id, reason=reason, operator=row.operator, extension=row.extension)
         return row
 
-    def _open(self, row: RecordingRow, audio_format: str) -> AudioFile:
+    def _open(self, row: RecordingRow) -> AudioFile:
         if row.path is None:
             raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
-        try:
-            audio = self._deps.exporter(row, audio_format)
-            # The first block is decoded before the answer begins, so that what is wrong can still be said.
-            first = next(audio.chunks, b"")
-        except RecordingUnavailableError as error:
-            raise ProblemError(409, str(error)) from error
-        return replace(audio, chunks=_from_first(first, audio.chunks))
+        return _begun(listened(self._deps.copy_books, row))
+
+
+def _begun(audio: AudioFile) -> AudioFile:
+    """Return an answer whose first bytes are there before it begins, so that what is wrong can still be said."""
+    try:
+        first = next(audio.chunks, b"")
+    except StorageError as error:
+        raise ProblemError(409, f"The recording cannot be copied: {error}.") from error
+    return replace(audio, chunks=_from_first(first, audio.chunks))
 
 
 def _from_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

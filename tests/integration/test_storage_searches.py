@@ -1,0 +1,89 @@
+"""Searches of every kind together find what looking at every row would, in the same order, on both engines."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from storage import searches
+from storage.database import Database
+from storage.index import COUNTED, Index, normalise_number
+from storage.types import Outcome, RecordingId, RecordingRow, Search
+
+START = datetime(2026, 11, 24, tzinfo=UTC)
+NUMBERS = ("020 7946 0000", "0161 496 0001", "2001", "2002")
+ROWS = 150
+
+
+def made(dice: random.Random, number: int) -> RecordingRow:
+    started_at = START + timedelta(seconds=dice.randrange(ROWS // 3))  # several in each second
+    return RecordingRow(
+        id=RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-2001-{number:06x}"), started_at=started_at, ended_at=started_at,
+        direction="inbound", extension=dice.choice(("2001", "2002")), operator=dice.choice(("anna", "bob", "carl")),
+        service="housing", caller=dice.choice(NUMBERS), called=dice.choice(NUMBERS),
+        outcome=dice.choice(list(Outcome)), reason="ended",
+    )  # fmt: skip
+
+
+def asked(dice: random.Random) -> Search:
+    def maybe(value: object) -> object:
+        return value if dice.random() < 0.5 else None
+
+    start = START + timedelta(seconds=dice.randrange(ROWS // 3))
+    fields = {
+        "started_from": maybe(start), "started_to": maybe(start + timedelta(seconds=dice.randrange(60))),
+        "operator": maybe(dice.choice(("anna", "bob", "nobody"))), "extension": maybe(dice.choice(("2001", "2002"))),
+        "number": maybe(dice.choice((*NUMBERS, "+442079460000"))), "outcome": maybe(dice.choice(list(Outcome))),
+    }  # fmt: skip
+    return Search(**fields, limit=dice.choice((1, 7, 500)), offset=dice.choice((0, 0, 5)))  # type: ignore[arg-type]
+
+
+def matches(search: Search, row: RecordingRow) -> bool:
+    number = None if search.number is None else normalise_number(search.number)
+    return (
+        (search.started_from is None or row.started_at >= search.started_from)
+        and (search.started_to is None or row.started_at < search.started_to)
+        and search.operator in (None, row.operator)
+        and search.extension in (None, row.extension)
+        and number in (None, normalise_number(row.caller), normalise_number(row.called))
+        and search.outcome in (None, row.outcome)
+    )
+
+
+@pytest.mark.parametrize("probed", [3, 1000], ids=["all are many", "one is few"])
+def test_what_is_found_is_what_looking_at_every_row_finds(
+    database: Database, monkeypatch: pytest.MonkeyPatch, probed: int
+) -> None:
+    monkeypatch.setattr(searches, "_PROBED", probed)
+    monkeypatch.setattr("storage.index._PAGE", 20)
+    dice = random.Random(probed)
+    rows = [made(dice, number) for number in range(ROWS)]
+    index = Index(database)
+    index.save_many(rows)
+    newest_first = sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)
+    for _ in range(40):
+        search = asked(dice)
+        expected = [row.id for row in newest_first if matches(search, row)]
+        found, counted = index.page(search)
+        assert [row.id for row in found] == expected[search.offset :][: search.limit], search
+        assert counted == len(expected), search
+        assert [row.id for row in index.each(search)] == expected, search
+
+
+def test_more_than_is_counted_is_said_on_every_page(index_of_many: Index) -> None:
+    for offset, length in ((0, 50), (950, 50), (1000, 5), (2000, 0)):
+        found, counted = index_of_many.page(Search(operator="anna", limit=50, offset=offset))
+        assert (len(found), counted) == (length, COUNTED + 1)
+    assert index_of_many.page(Search(operator="bob")) == ([], 0)
+
+
+@pytest.fixture
+def index_of_many(database: Database) -> Index:
+    """1,005 calls of one officer."""
+    first = made(random.Random(1), 0)
+    index = Index(database)
+    index.save_many(
+        replace(first, id=RecordingId(f"20261124T000000Z-2001-{number:06x}"), operator="anna") for number in range(1005)
+    )
+    return index
