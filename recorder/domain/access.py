@@ -41,9 +41,11 @@ class Act(enum.StrEnum):
     PLACE_HOLD = "hold.place"
     RELEASE_HOLD = "hold.release"
     RUN_RETENTION = "retention.run"
+    SHORTEN_RETENTION = "retention.shorten"
     MANAGE_KEYS = "keys.manage"
     VIEW_AUDIT = "audit.view"
     REPAIR_INDEX = "index.repair"
+    RECONCILE = "index.reconcile"
     REPORT = "report.view"
     MANAGE_PEOPLE = "people.manage"
     MANAGE_TOKENS = "tokens.manage"
@@ -163,6 +165,7 @@ _OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _GLASS,
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
+_DPO: Mapping[Act, Allowed] = {Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES}
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
     {
@@ -170,7 +173,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
         Role.OFFICER: {**_LIVE, Act.SEARCH: _OWN, Act.VIEW: _OWN, Act.RAISE_OPT_OUT: _YES, Act.FORGOT: _OWN},
         Role.MANAGER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS},
-        Role.DPO: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, Act.VIEW_AUDIT: _YES},
+        Role.DPO: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
         Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
         Role.MEMBER: {**_LIVE},
     }
@@ -195,7 +198,16 @@ SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
 """The scope that an act asks of a token; an act that is not here is never a token's."""
 
 NEEDS_REASON = frozenset(
-    {Act.PLAY, Act.EXPORT, Act.OPT_OUT, Act.DECLINE_OPT_OUT, Act.ERASE, Act.PLACE_HOLD, Act.RELEASE_HOLD}
+    {
+        Act.PLAY,
+        Act.EXPORT,
+        Act.OPT_OUT,
+        Act.DECLINE_OPT_OUT,
+        Act.ERASE,
+        Act.PLACE_HOLD,
+        Act.RELEASE_HOLD,
+        Act.RECONCILE,
+    }
 )
 """Acts that demand a person and a reason (P10)."""
 
@@ -219,9 +231,11 @@ _VERBS: Mapping[Act, str] = {
     Act.PLACE_HOLD: "place a hold",
     Act.RELEASE_HOLD: "release a hold",
     Act.RUN_RETENTION: "run the retention sweep",
+    Act.SHORTEN_RETENTION: "put a shorter retention period into force",
     Act.MANAGE_KEYS: "manage keys",
     Act.VIEW_AUDIT: "read the audit log",
     Act.REPAIR_INDEX: "repair the index",
+    Act.RECONCILE: "let the sweep go on after the index was rebuilt",
     Act.REPORT: "see reports",
     Act.MANAGE_PEOPLE: "change accounts",
     Act.MANAGE_TOKENS: "change tokens",
