@@ -106,35 +106,42 @@ class Sweeper:
 
     # --- looking
 
-    def plan(self) -> Plan:
+    def plan(self, *, is_shorter_confirmed: bool = False) -> Plan:
         """Say what a sweep would do now; nothing is changed.
+
+        Args:
+            is_shorter_confirmed: As if the DPO had confirmed the periods that are configured shorter.
 
         Raises:
             StorageError, OSError: Database, audit log or disk cannot be used.
         """
         now, state = self.now(), self.file.load()
-        found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=False)
-        return self._plan(now, state, found, shorter)
+        found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=is_shorter_confirmed)
+        plan = self._plan(now, state, found, shorter)
+        plan.is_shorter_confirmed = is_shorter_confirmed
+        return plan
 
     def _plan(self, now: datetime, state: SweepState, found: Periods, shorter: list[Shortening]) -> Plan:
         lines: dict[tuple[DataClass, str], PlanLine] = {}
         for page in self.calls.begun_by(earliest_start(found, now + SOON)):
-            held = self.holds.standing_among([call.id for call in page], now)
+            held = self.holds.kinds_among([call.id for call in page], now)
             for call in page:
-                candidate = candidate_of(call, is_held=call.id in held)
+                candidate = candidate_of(call)
                 due = due_at(candidate, found)
                 if due > now + SOON:
                     continue
                 key = (candidate.data, call.service)
-                days = days_of(found, *key)
-                line = lines.setdefault(key, PlanLine(data=candidate.data, service=call.service, days=days))
-                (line.soon if due > now else line.held if candidate.is_held else line.due).add(call)
+                if key not in lines:
+                    lines[key] = PlanLine(data=candidate.data, service=call.service, days=days_of(found, *key))
+                if due > now:
+                    lines[key].soon.add(call)
+                else:
+                    lines[key].add_due(call, held.get(call.id, ()))
         plan = Plan(
             lines=[lines[key] for key in sorted(lines)],
             others=self.leftovers.count(found, now, state.text_offset),
             kept=self.calls.count_recorded(),
             shorter=shorter,
-            stopped=None,
         )
         plan.stopped = self._stop(now, state, plan, found)
         return plan

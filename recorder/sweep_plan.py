@@ -1,5 +1,7 @@
-"""What a sweep would do: calls and bytes by class and service. Pure."""
+"""What a sweep would do: calls and bytes by class, service and month, and what holds keep back. Pure."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,14 +28,48 @@ class Tally:
 
 @dataclass(slots=True, kw_only=True)
 class PlanLine:
-    """What a sweep would do with the calls of one class and service."""
+    """What a sweep would do with the calls of one class and service.
+
+    Attributes:
+        data: The class.
+        service: The service.
+        days: The period in force.
+        due: What would be deleted.
+        months: The same by the month in which the calls ended, ``2026-08``, UTC.
+        held: What is due and held.
+        kinds: How many of those a hold of each kind keeps; one recording may count for several.
+        soon: What falls due within a week.
+    """
 
     data: DataClass
     service: str
     days: int
     due: Tally = field(default_factory=Tally)
+    months: dict[str, Tally] = field(default_factory=dict)
     held: Tally = field(default_factory=Tally)
+    kinds: Counter[str] = field(default_factory=Counter)
     soon: Tally = field(default_factory=Tally)
+
+    def add_due(self, call: OldCall, kinds: Sequence[str]) -> None:
+        """Count a call that is due, with the kinds of the holds that keep it."""
+        if kinds:
+            self.held.add(call)
+            self.kinds.update(kinds)
+            return
+        self.due.add(call)
+        self.months.setdefault(f"{call.ended_at:%Y-%m}", Tally()).add(call)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return {
+            "class": str(self.data),
+            "service": self.service,
+            "days": self.days,
+            "due": self.due.as_json(),
+            "months": {month: tally.as_json() for month, tally in sorted(self.months.items())},
+            "held": self.held.as_json() | {"kinds": dict(sorted(self.kinds.items()))},
+            "next_week": self.soon.as_json(),
+        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +81,7 @@ class Plan:
         others: How much of every other class is due.
         kept: Recordings in the vault.
         shorter: Periods that wait for the DPO.
+        is_shorter_confirmed: It is reckoned as if they did not.
         stopped: Why nothing would be deleted, or None.
     """
 
@@ -52,7 +89,8 @@ class Plan:
     others: dict[DataClass, int]
     kept: int
     shorter: list[Shortening]
-    stopped: Stopped | None
+    is_shorter_confirmed: bool = False
+    stopped: Stopped | None = None
 
     @property
     def due_recordings(self) -> int:
@@ -62,17 +100,7 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-able values."""
         return {
-            "calls": [
-                {
-                    "class": str(line.data),
-                    "service": line.service,
-                    "days": line.days,
-                    "due": line.due.as_json(),
-                    "held": line.held.as_json(),
-                    "next_week": line.soon.as_json(),
-                }
-                for line in self.lines
-            ],
+            "calls": [line.as_json() for line in self.lines],
             "others": {str(data): count for data, count in self.others.items()},
             "recordings_kept": self.kept,
             "unconfirmed": [one.sentence for one in self.shorter],

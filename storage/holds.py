@@ -110,8 +110,12 @@ class Holds:
 
     def standing_among(self, recordings: Sequence[RecordingId], now: datetime) -> set[RecordingId]:
         """Return which of some recordings are kept."""
+        return set(self.kinds_among(recordings, now))
+
+    def kinds_among(self, recordings: Sequence[RecordingId], now: datetime) -> dict[RecordingId, tuple[str, ...]]:
+        """Return the kinds of the holds, in order, of each of some recordings that is kept."""
         with self._database.connect() as connection:
-            return set(kinds_standing(connection, recordings, now))
+            return kinds_standing(connection, recordings, now)
 
     def standing_ids(self, now: datetime) -> Iterator[RecordingId]:
         """Yield every recording that is kept, once and in order of ids.

@@ -277,7 +277,7 @@ def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> Stopped | None
     return Stopped(
         why=Stop.CLOCK,
         sentence=f"the clock says {now:%Y-%m-%d %H:%M} UTC, but this recorder has seen {newest:%Y-%m-%d %H:%M} "
-        "already: set the clock right; if it was wrong then, say so: `recorder retention --confirm-clock --as NAME`",
+        "already: set the clock right; if it was wrong then, say so: `recorder retention confirm-clock --as NAME`",
     )
 
 
@@ -307,7 +307,7 @@ def share_stop(
         why=Stop.SHARE,
         sentence=f"{reason}{due} of {kept} recordings are due at once, and {gone_today} went in the last 24 hours: "
         f"more than {most:.3g} % of them. Look at `recorder retention --dry-run`; "
-        "`recorder retention --confirm-share --as NAME` deletes them",
+        "`recorder retention run --confirm-share --as NAME` deletes them",
     )
 
 
@@ -322,11 +322,17 @@ def next_sweep(now: datetime, last: datetime | None, *, at: time, zone: ZoneInfo
         jitter: Added, so that not every recorder of a council does so at once.
     """
     if last is None or now - last > timedelta(hours=25) + jitter:
-        return now + timedelta(minutes=5) + jitter / 4
+        return soon(now, jitter=jitter)
     earliest = max(now, last + timedelta(hours=12)) if last <= now else now
     today = datetime.combine(now.astimezone(zone).date(), at, tzinfo=zone)
     return next(m for days in range(-1, 4) if (m := today + timedelta(days=days) + jitter) > earliest)
 
 
+def soon(now: datetime, *, jitter: timedelta) -> datetime:
+    """Return when to sweep where one was left out or cut off: not in the very moment in which everything starts."""
+    return now + AFTER_START + jitter / 4
+
+
+AFTER_START = timedelta(minutes=5)
 OVERDUE = timedelta(days=3)
 """After so long without a sweep that ended well somebody has to look."""

@@ -1,0 +1,255 @@
+"""`recorder retention`: what is kept how long, what a sweep would delete, the sweep itself, and what it asks people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.commands.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    fail,
+    load_home,
+    permit,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    sign_in,
+)
+from recorder.domain.access import Act, Person
+from recorder.domain.retention import SCHEDULE, DataClass, put_into_force
+from recorder.home import Home
+from recorder.sweep import Sweeper
+from recorder.sweep_plan import Plan, PlanLine, Tally
+from recorder.sweep_process import opened_sweeper
+from recorder.sweep_state import SweepState, state_to_json
+from storage.errors import StorageError
+
+retention = typer.Typer(
+    invoke_without_command=True,
+    help="Retention: what is kept how long, what is due, the sweep that deletes it. It runs by itself each day.",
+)
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")]
+
+_SCHEDULE_COLUMNS = [
+    ("what", "What"),
+    ("days", "Days"),
+    ("wanted", "Configured"),
+    ("since", "From"),
+    ("owner", "Owner"),
+    ("why", "Why"),
+]
+_PLAN_COLUMNS = [
+    ("what", "What"),
+    ("service", "Service"),
+    ("days", "Days"),
+    ("month", "Month"),
+    ("count", "Due"),
+    ("size", "Size"),
+    ("held", "Held"),
+    ("kinds", "Held by"),
+    ("next_week", "Next week"),
+]
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@retention.callback()
+def look(
+    context: typer.Context, dry_run: DryRunOption = False, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """Show the periods in force and how the last sweep ended; with --dry-run, what one would delete now."""
+    if context.invoked_subcommand is not None:
+        sources = [context.get_parameter_source(name) for name in context.params]
+        if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+            fail(f"write the options behind `{context.invoked_subcommand}`", 2)
+        return
+    with _sweeping(home) as (_, sweeper):
+        if dry_run:
+            _show_plan(sweeper, sweeper.plan(), json=json)
+        else:
+            _show_state(sweeper, sweeper.file.load(), json=json)
+
+
+@retention.command("run")
+def run(
+    confirm_share: Annotated[
+        bool, typer.Option("--confirm-share", help="Go on although more is due than may go in a day.")
+    ] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Sweep now: delete what is due, as the daemon does each day by itself."""
+    with _sweeping(home) as (place, sweeper):
+        _permit(place, Act.RUN_RETENTION, name, password_file, {"share_confirmed": confirm_share})
+        with progress_bar("deleting", 1.0) as progress:
+            state = sweeper.run(is_share_confirmed=confirm_share, progress=progress)
+    if json:
+        print_json(state_to_json(state))
+    else:
+        _say_counts(state)
+    if state.problem:
+        fail(f"{state.problem}; the messages above name them")
+
+
+@retention.command("confirm-shorter")
+def confirm_shorter(
+    dry_run: DryRunOption = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Put periods into force that the configuration made shorter; the DPO alone may. Nothing is deleted by this."""
+    with _sweeping(home) as (place, sweeper):
+        if dry_run:
+            _show_plan(sweeper, sweeper.plan(is_shorter_confirmed=True), json=json)
+            return
+        wanted = _unconfirmed(sweeper)
+        person = _permit(place, Act.SHORTEN_RETENTION, name, password_file, {"shorter": wanted})
+        done = sweeper.confirm_shorter(person.actor)
+    if json:
+        print_json([{"key": one.name, "days": one.days, "before": one.in_force} for one in done])
+        return
+    if not done:
+        say("nothing is configured shorter than what is in force")
+    for one in done:
+        say(f"{one.name} is {one.days} days from now on; it was {one.in_force}")
+    if done:
+        say("what that makes due goes with the next sweep; see `recorder retention --dry-run`")
+
+
+@retention.command("confirm-clock")
+def confirm_clock(
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Say that the clock is right now, and that what was seen later was seen by a wrong one."""
+    with _sweeping(home) as (place, sweeper):
+        now = sweeper.now()
+        person = _permit(place, Act.RUN_RETENTION, name, password_file, {"clock": now.isoformat()})
+        until = sweeper.confirm_clock(person.actor)
+    if json:
+        print_json({"now": now.isoformat(), "until": None if until is None else until.isoformat()})
+    elif until is None:
+        say(f"the clock says {now:%Y-%m-%d %H:%M} UTC, and nothing later was ever seen")
+    else:
+        say(f"the clock is right: {now:%Y-%m-%d %H:%M} UTC; what was seen until {until:%Y-%m-%d %H:%M} was not")
+
+
+@contextmanager
+def _sweeping(root: Path) -> Iterator[tuple[Home, Sweeper]]:
+    """Open what the commands need; leave with a sentence for everything that storage says."""
+    home, config = load_home(root)
+    try:
+        with opened_sweeper(home, config) as sweeper:
+            yield home, sweeper
+    except StorageError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or home.root}: {error.strerror}")
+
+
+def _permit(home: Home, act: Act, name: str | None, password_file: Path | None, details: dict[str, Any]) -> Person:
+    person = sign_in(home, name, password_file, "this")
+    permit(home, act, person, reason="", subject="", operator=None, details=details)
+    return person
+
+
+def _unconfirmed(sweeper: Sweeper) -> list[str]:
+    _, shorter = put_into_force(sweeper.periods, sweeper.file.load().in_force, is_confirmed=False)
+    return [one.sentence for one in shorter]
+
+
+# --- the schedule and the last sweep
+
+
+def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
+    found, shorter = put_into_force(sweeper.periods, state.in_force, is_confirmed=False)
+    waiting = [one.sentence for one in shorter]
+    if json:
+        schedule = [_scheduled(key, days, sweeper) for key, days in found.items()]
+        print_json({**state_to_json(state), "unconfirmed": waiting, "in_force": found, "schedule": schedule})
+        return
+    print_table([_scheduled(key, days, sweeper) for key, days in found.items()], _SCHEDULE_COLUMNS, empty="")
+    for sentence in waiting:
+        say(f"{sentence}: the DPO confirms a shorter period by `recorder retention confirm-shorter --as NAME`")
+    if state.last_success is None:
+        say("no sweep has ended well yet; the daemon makes one each day")
+    else:
+        say(f"last sweep: {state.last_success:%Y-%m-%d %H:%M} UTC")
+        _say_counts(state)
+    for problem in (state.stopped, state.problem):
+        if problem:
+            say(f"since then: {problem}")
+
+
+def _scheduled(key: str, days: int, sweeper: Sweeper) -> dict[str, Any]:
+    data = next((line.data for line in SCHEDULE.values() if line.key == key), DataClass.RECORDINGS)
+    line, service = SCHEDULE[data], key.partition("/")[2]
+    what = f"recordings of service {service}" if service else line.what
+    wanted = sweeper.periods.get(key)
+    return {
+        "class": str(data), "service": service, "what": what, "days": days,
+        "wanted": wanted, "since": line.since, "owner": line.owner, "why": line.why,
+    }  # fmt: skip
+
+
+def _say_counts(state: SweepState) -> None:
+    counts = {name: count for name, count in state.counts.items() if count}
+    size = counts.pop("bytes", 0)
+    said = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
+    say(f"{said} ({_size(size)})" if size else said or "nothing was due")
+
+
+# --- what a sweep would do
+
+
+def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
+    if json:
+        print_json(plan.as_json())
+        return
+    lines = [shown for line in plan.lines for shown in _shown(line)]
+    others = [{"what": str(data), "count": count} for data, count in plan.others.items() if count]
+    print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due, and nothing falls due within a week")
+    due, held = _sum(plan, "due"), _sum(plan, "held")
+    say(f"{due.count:,} calls of {_size(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
+    say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would go; at most {sweeper.most_share:g} % in a day")
+    if held.count:
+        say("held recordings stay until their holds are over; `recorder hold list` shows them")
+    for one in plan.shorter:
+        say(f"{one.sentence}; this is reckoned with the {'shorter' if plan.is_shorter_confirmed else 'longer'} one")
+    if plan.stopped is not None:
+        say(f"a sweep would delete nothing: {plan.stopped.sentence}")
+
+
+def _sum(plan: Plan, name: str) -> Tally:
+    tallies = [getattr(line, name) for line in plan.lines]
+    return Tally(count=sum(one.count for one in tallies), bytes=sum(one.bytes for one in tallies))
+
+
+def _shown(line: PlanLine) -> Iterator[dict[str, Any]]:
+    """Return a line for each month; what holds keep, and what falls due, stands in the first one."""
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(line.kinds.items()))
+    first: dict[str, Any] = {"held": line.held.count or "", "kinds": kinds, "next_week": line.soon.count or ""}
+    for month, tally in sorted(line.months.items()) or [("", Tally())]:
+        yield {
+            "what": str(line.data), "service": line.service, "days": line.days, "month": month,
+            "count": tally.count or "", "size": _size(tally.bytes) if tally.bytes else "", **first,
+        }  # fmt: skip
+        first = {}
+
+
+def _size(size: int) -> str:
+    value, unit = float(size), 0
+    while value >= 1000 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.3g} {_UNITS[unit]}" if value < 1000 else f"{value:,.0f} {_UNITS[unit]}"
