@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from recorder.commands import (
+    audit,
     copies,
     erase,
     exports,
@@ -15,7 +16,9 @@ from recorder.commands import (
     opt_outs,
     people,
     records,
+    repair,
     reports,
+    retention,
     service,
     setup,
     upkeep,
@@ -49,6 +52,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "erase": erase.erase,
     "verify": upkeep.verify,
     "recover": upkeep.recover,
+    "reindex": repair.reindex,
+    "reconcile": repair.reconcile,
+    "fsck": repair.fsck,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
@@ -56,7 +62,9 @@ app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
 app.add_typer(opt_outs.opt_outs, name="opt-outs")
 app.add_typer(hold.hold, name="hold")
+app.add_typer(audit.audit, name="audit")
 app.add_typer(keys.keys, name="keys")
+app.add_typer(retention.retention, name="retention")
 app.add_typer(live.agents, name="agents")
 app.add_typer(reports.report, name="report")
 app.add_typer(setup.notice, name="notice")

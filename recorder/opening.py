@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from recorder.agreement import look
 from recorder.clock import utc_now
 from recorder.config import Config
 from recorder.home import Home
@@ -15,6 +16,7 @@ from recorder.keyring import epoch_keys
 from recorder.left_behind import amended, is_discarded
 from recorder.pauses import REGISTER, read_states, write_states
 from recorder.returned import destroy_returned
+from storage.audit import AuditLog
 from storage.errors import DamagedError, ExportError, NotFoundError, StorageError, VaultError
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
@@ -93,7 +95,8 @@ def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
     filed as that. Needs no private key; nothing may be writing. It may be killed anywhere and run again.
     """
     vault = Vault(home.root, NodeKeys.load(home.root))
-    _destroy_returned(home, config, vault)  # first of all: what was deleted must not be recovered
+    _mend_audit(home)
+    _look_over(home, config, vault)  # first of all: what was deleted must not be recovered
     register = home.state / REGISTER
     states = read_states(register)
     discarded = [_destroyed(vault, RecordingId(call)) for call in states if is_discarded(states[call])]
@@ -119,15 +122,28 @@ def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
     return recovered
 
 
-def _destroy_returned(home: Home, config: Config, vault: Vault) -> None:
+def _look_over(home: Home, config: Config, vault: Vault) -> None:
+    """See whether something was restored, so that the sweep waits; destroy what was deleted and is there again."""
     try:
         index = open_index(home, config)
         try:
+            mark = look(home.state, index.database, AuditLog(home.audit), utc_now())
+            for why in mark.why if mark is not None else ():
+                _log.error("%s: nothing is deleted until the DPO has looked (`recorder reconcile`)", why)
             destroy_returned(home, vault, index.database, utc_now)
         finally:
             index.close()
     except (StorageError, OSError) as error:
         _log.error("whether anything that was deleted has come back cannot be known now: %s", error)
+
+
+def _mend_audit(home: Home) -> None:
+    """Move aside the torn end that a kill may have left, so that `audit verify` is right from here on."""
+    try:
+        if AuditLog(home.audit).mend():
+            _log.warning("the end of the audit log was torn; it is moved aside, and that is noted in the log")
+    except StorageError as error:
+        _log.error("the audit log stays as it is: %s", error)
 
 
 def _destroyed(vault: Vault, recording: RecordingId) -> Recovered:

@@ -1,6 +1,6 @@
 """The sweep as a process of its own, at the lowest priority: `python -m recorder.sweep_process HOME`.
 
-The daemon starts it (`recorder.sweeping`), never forks it. Exit codes: 0 swept, 1 failed, 3 stopped until a person has
+The daemon starts it (`recorder.sweeping`). Exit codes: 0 swept, 1 failed, 3 stopped until a person has
 looked, 4 another one is running.
 """
 
@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recorder import config as configuration
+from recorder.agreement import look
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.home import Home
@@ -38,8 +39,16 @@ _NICE = 19
 
 
 @contextlib.contextmanager
-def opened_sweeper(home: Home, config: Config, *, now: Callable[[], datetime] = utc_now) -> Iterator[Sweeper]:
+def opened_sweeper(
+    home: Home, config: Config, *, now: Callable[[], datetime] = utc_now, is_noted: bool = False
+) -> Iterator[Sweeper]:
     """Open what a sweep needs; the database is closed at the end.
+
+    Args:
+        home: The recorder's home.
+        config: Its configuration.
+        now: The clock, UTC.
+        is_noted: It is the daily sweep: that index, audit log and states belong together is noted in all of them.
 
     Raises:
         StorageError, OSError: Keys or database cannot be opened.
@@ -48,6 +57,7 @@ def opened_sweeper(home: Home, config: Config, *, now: Callable[[], datetime] = 
     try:
         database, audit = index.database, AuditLog(home.audit, now=now)
         vault = Vault(home.root, NodeKeys.load(home.root))
+        look(home.state, database, audit, now(), is_noted=is_noted)
         yield Sweeper(
             vault=vault,
             calls=OldCalls(database),
@@ -72,7 +82,7 @@ def main(root: Path) -> int:
     os.nice(_NICE)
     home = Home(root)
     try:
-        with opened_sweeper(home, configuration.read(home.config)) as sweeper:
+        with opened_sweeper(home, configuration.read(home.config), is_noted=True) as sweeper:
             state = sweeper.run()
     except SweepBusyError as error:
         _log.info("%s", error)
