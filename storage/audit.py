@@ -90,6 +90,28 @@ class AuditLog:
         except (OSError, sqlite3.Error, ValueError, TypeError) as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be written: {error}") from error
 
+    def mend(self) -> bool:
+        """Move aside what a kill or a power cut left of a last entry, as the next `append` would.
+
+        Until that is done `verify` has to call the log damaged. Whoever starts after a kill does it; a log that is
+        whole, or is not there, is not touched.
+
+        Returns:
+            Whether there was something to mend.
+
+        Raises:
+            AuditUnavailableError: The log cannot be read, or not be mended.
+        """
+        try:
+            if not self._path.exists():
+                return False
+            with self._locked() as descriptor:
+                before = os.fstat(descriptor).st_size
+                self._repair(descriptor)
+                return os.fstat(descriptor).st_size != before
+        except (OSError, ValueError, TypeError) as error:
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be mended: {error}") from error
+
     def forget_text(self, entry: AuditEntry) -> None:
         """Delete the free text of an entry and its salt; the chain stays whole."""
         self.forget_texts([entry])
