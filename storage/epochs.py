@@ -259,6 +259,11 @@ class EpochKeys:
             KeyProblemError: Missing, readable by others, malformed, or the passphrase is missing or wrong.
         """
         path = self._path(name)
+        if not path.exists():
+            raise KeyProblemError(
+                f"{path} cannot be read, for it is not here: do this where the private keys are, or have private_keys in "
+                "[storage] name their folder"
+            )
         content = read_secret(path)
         stamp = (path.stat().st_ino, path.stat().st_mtime_ns)
         if name in self._opened and self._opened[name][0] == stamp:

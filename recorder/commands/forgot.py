@@ -12,6 +12,7 @@ from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
+    PassphraseOption,
     PasswordOption,
     ReasonOption,
     fail,
@@ -44,6 +45,7 @@ def forgot(
     reason: ReasonOption = "",
     name: AsOption = None,
     password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
@@ -57,7 +59,7 @@ def forgot(
     person = sign_in(found, name, password_file, "what was forgotten")
     live = None if call is None else _live_call(found, call)
     if call is not None and live is None:
-        _of_finished(found, person, call, seconds, reason, json=json)
+        _of_finished(found, person, call, seconds, reason, passphrase_file=passphrase_file, json=json)
         return
 
     def forget(client: LiveClient) -> dict[str, Any]:
@@ -80,10 +82,13 @@ def _live_call(home: Home, prefix: str) -> str | None:
     return fits[0] if fits else None
 
 
-def _of_finished(home: Home, person: Person, recording: str, seconds: float | None, reason: str, *, json: bool) -> None:
+def _of_finished(
+    home: Home, person: Person, recording: str, seconds: float | None, reason: str, *, passphrase_file: Path | None,
+    json: bool,
+) -> None:  # fmt: skip
     place, config = load_home(home.root)
     with opened_index(place, config) as index:
-        books, eraser = parts_of(place, config, index)
+        books, eraser = parts_of(place, config, index, passphrase_file)
         try:
             order = forgot_recording(books, person, whole_id(index, recording), seconds=seconds, reason=reason)
         except ProblemError as error:
