@@ -261,8 +261,8 @@ class EpochKeys:
         path = self._path(name)
         if not path.exists():
             raise KeyProblemError(
-                f"{path} cannot be read, for it is not here: do this where the private keys are, or have private_keys in "
-                "[storage] name their folder"
+                f"{path} cannot be read, for it is not here: do this where the private keys are, "
+                "or have private_keys in [storage] name their folder"
             )
         content = read_secret(path)
         stamp = (path.stat().st_ino, path.stat().st_mtime_ns)
