@@ -17,6 +17,7 @@ from recorder.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.returned import held_since
 from storage.audit import AuditEntry, AuditLog
 from storage.audit_chain import checked_lines
+from storage.copy_list import CopyList, CopyMade
 from storage.database import Database
 from storage.erasures import Erasures
 from storage.format import is_recording_id
@@ -38,7 +39,10 @@ LIVE_ACTS = (GRANTED, OPTED_OUT, FORGOT, str(Act.PAUSE), str(Act.RESUME))
 """Acts on calls in progress: they say what state the call was left in, and may have placed an order."""
 ORDER_ACTS = (ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK, *LIVE_ACTS)
 
-REPLAYED = frozenset({*HOLD_ACTS, DELETED, *ORDER_ACTS})
+COPIED, COPY_DONE = str(Act.EXPORT), f"{Act.EXPORT}.done"
+COPY_ACTS = (COPIED, COPY_DONE)
+
+REPLAYED = frozenset({*HOLD_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS})
 """Acts that are brought back."""
 
 _SEEN = "somebody looked or asked; nothing changed"
@@ -51,6 +55,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "access.refused": _SEEN,
         "agent.sign_off": "calls carry who was signed on",
         "agent.sign_on": "calls carry who was signed on",
+        "audit.export": _SEEN,
         "audit.repaired": "about the log itself",
         "calls.deleted": "says how many, not which: they are not there to be brought back",
         "config.reload": "the configuration is a file of its own",
@@ -78,6 +83,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "people.sign_in_refused": _PEOPLE,
         "people.sign_out": _PEOPLE,
         "recorder.init": "the first entry",
+        f"{COPIED}.broken_off": "the copy is listed without a hash",
         "recording.deleted_again": "the deletion itself is replayed",
         "recording.key_destroyed": _KEYS,
         "recording.play.opened": _SEEN,
@@ -113,6 +119,7 @@ class Replayed:
         unknown: Acts that this program does not know: how often each.
         holds: How many the table lacked, or had otherwise.
         orders: Orders to erase, likewise.
+        copies: Of the list of copies that were made, likewise.
         deletions: Tombstones that the table lacked.
         spared: Recordings that were held after their deletion was cut off.
         calls: Rows of calls of which nothing was kept, as far as acts tell of them.
@@ -124,6 +131,7 @@ class Replayed:
     unknown: Counter[str] = field(default_factory=Counter)
     holds: int = 0
     orders: int = 0
+    copies: int = 0
     deletions: int = 0
     spared: int = 0
     calls: int = 0
@@ -137,6 +145,7 @@ class Replayed:
             "audit_unknown_acts": dict(self.unknown),
             "holds_replayed": self.holds,
             "orders_replayed": self.orders,
+            "copies_replayed": self.copies,
             "deletions_replayed": self.deletions,
             "spared": self.spared,
             "calls_from_audit": self.calls,
@@ -155,6 +164,7 @@ def replay(audit: AuditLog, database: Database, now: Callable[[], datetime]) -> 
     done = survey(audit)
     done.holds = replay_holds(readable(audit, HOLD_ACTS), Holds(database), text=audit.text)
     done.orders = Erasures(database).save(orders_of(readable(audit, ORDER_ACTS)).values())
+    done.copies = CopyList(database).save(copies_of(readable(audit, COPY_ACTS)).values())
     _bury(audit, database, now, done)
     done.calls = _file_calls(audit, database)
     return done
@@ -254,6 +264,38 @@ def _moved(order: ErasureOrder, entry: AuditEntry) -> ErasureOrder:
     if entry.act == DONE:
         return replace(order, state=ErasureState.DONE, done_at=at, problem="")
     return replace(order, state=ErasureState.FAILED, problem=entry.details["problem"])
+
+
+def copies_of(entries: Iterable[AuditEntry]) -> dict[str, CopyMade]:
+    """Return the copies that were made, as the audit log says, by id.
+
+    Args:
+        entries: Of `COPY_ACTS`, in order.
+    """
+    copies: dict[str, CopyMade] = {}
+    for entry in entries:
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # of an older program, which listed none
+            copy = str(entry.details["copy"])
+            if entry.act == COPIED:
+                copies.setdefault(copy, _copied(entry))
+            elif copy in copies:
+                copies[copy] = replace(copies[copy], sha256=entry.details["sha256"])
+    return copies
+
+
+def _copied(entry: AuditEntry) -> CopyMade:
+    details, at = entry.details, time_from_json(entry.at)
+    assert at is not None
+    return CopyMade(
+        id=details["copy"],
+        recording=RecordingId(entry.subject),
+        made_by=entry.actor,
+        made_at=at,
+        format=details["format"],
+        start_s=details["start_s"],
+        end_s=details["end_s"],
+        redactions=len(details["redactions"]),
+    )
 
 
 def _file_calls(audit: AuditLog, database: Database) -> int:

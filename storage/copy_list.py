@@ -6,6 +6,7 @@ processes.
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -87,6 +88,21 @@ class CopyList:
         """Store the hash of a copy that was given to its last byte."""
         with self._database.begin() as connection:
             connection.execute(_copies.update().where(_copies.c.id == copy_id).values(sha256=sha256))
+
+    def save(self, copies: Iterable[CopyMade]) -> int:
+        """Store the copies that are missing, and the hashes that are, all or none; returns how many did."""
+        changed = 0
+        with self._database.begin() as connection:
+            for copy in copies:
+                found = connection.execute(_copies.select().where(_copies.c.id == copy.id)).one_or_none()
+                if found is None:
+                    connection.execute(_copies.insert().values(_columns(copy)))
+                elif found.sha256 is None and copy.sha256 is not None:
+                    connection.execute(_copies.update().where(_copies.c.id == copy.id).values(sha256=copy.sha256))
+                else:
+                    continue
+                changed += 1
+        return changed
 
     def of_recording(self, recording: RecordingId) -> list[CopyMade]:
         """Return the copies of one recording, oldest first, those that broke off included."""
