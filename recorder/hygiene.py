@@ -145,6 +145,9 @@ def can_lock(calls: int, look_back_s: float) -> bool:
 
 
 def _may_lock_all() -> bool:
+    """Tell whether no limit binds us: in a rootless container we hold the capability, and it is worth nothing."""
+    if Path("/proc/self/uid_map").read_text().split() != ["0", "0", str((1 << 32) - 1)]:
+        return False
     status = Path("/proc/self/status").read_text()
     capabilities = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
     return bool(int(capabilities, 16) >> _CAP_IPC_LOCK & 1)

@@ -5,6 +5,8 @@ hold a card number. The caller's number is no secret to the memory, and is the n
 """
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,3 +163,10 @@ def test_no_digits_in_any_file_of_the_home_and_numbers_only_in_metadata(lines: E
                 with_number.append(path.relative_to(lines.home.root).as_posix())
     assert set(with_number) <= {"index.sqlite", "index.sqlite-wal"}, with_number
     assert with_number, "the number is nowhere: this test shows nothing"
+
+
+def test_a_rootless_container_may_not_lock_more_than_its_limit() -> None:
+    limited = ("unshare", "--user", "--map-root-user", "prlimit", "--memlock=65536:65536")
+    program = "from recorder.hygiene import can_lock; print(can_lock(10, 5.0))"
+    said = subprocess.run([*limited, sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"
