@@ -13,14 +13,14 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from storage.audit_chain import REPAIRED, AuditState, BadEntry, ChainWalk, Progress, checked_lines
 from storage.audit_entry import GENESIS, AuditEntry, line_of, parse_line
-from storage.audit_texts import AuditTexts
+from storage.audit_texts import AuditTexts, salted
 from storage.durable import SavedFile, make_folder, sync_folder
 from storage.errors import AuditUnavailableError
 from storage.heads import Head
@@ -79,14 +79,7 @@ class AuditLog:
             make_folder(self._folder)
             with self._locked() as descriptor:
                 last = self._repair(descriptor)
-                commitment = None if text is None else self._texts.keep(text)
-                try:
-                    return self._write(descriptor, last, (act, actor, subject), dict(details or {}), commitment)
-                except BaseException:
-                    if commitment is not None:  # what no entry names would never expire
-                        with suppress(AuditUnavailableError):
-                            self._texts.forget([commitment])
-                    raise
+                return self._write(descriptor, last, (act, actor, subject), dict(details or {}), text)
         except (OSError, sqlite3.Error, ValueError, TypeError) as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be written: {error}") from error
 
@@ -164,12 +157,21 @@ class AuditLog:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read back: {error}") from error
 
     def head(self) -> Head | None:
-        """Return number and hash of the newest entry; None: there is none yet.
+        """Return number and hash of the newest entry that is there to stay; None: there is none yet.
 
         Raises:
             AuditUnavailableError: The log cannot be read, or its last line is no entry.
         """
-        newest = next(self.newest_first(), None)
+        if not self._path.exists():
+            return None
+        try:
+            with self._path.open("rb") as file:
+                _wait_for(
+                    file.fileno(), fcntl.LOCK_SH, self._lock_s
+                )  # an entry whose text cannot be kept is taken back
+                newest = next(self.newest_first(), None)
+        except OSError as error:
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
         return None if newest is None else Head(number=newest.number, hash=newest.hash)
 
     def of_act(self, *acts: str) -> Iterator[AuditEntry]:
@@ -280,8 +282,13 @@ class AuditLog:
         last: AuditEntry | None,
         names: tuple[str, str, str],
         details: dict[str, Any],
-        commitment: str | None,
+        text: str | None,
     ) -> AuditEntry:
+        """Write an entry and then its text; neither, if one of them cannot be.
+
+        A kill in between leaves an entry whose text is gone, and never a text that no entry names: it would not expire.
+        """
+        stored = None if text is None else salted(text)
         fields: dict[str, Any] = {
             "n": last.number + 1 if last else 1,
             "at": self._now().isoformat().replace("+00:00", "Z"),
@@ -289,7 +296,7 @@ class AuditLog:
             "actor": names[1],
             "subject": names[2],
             "details": details,
-            "text": commitment,
+            "text": stored.commitment if stored else None,
             "prev": last.hash if last else GENESIS,
         }
         line = line_of(fields)
@@ -298,7 +305,9 @@ class AuditLog:
             if os.write(descriptor, line) != len(line):
                 raise OSError(28, os.strerror(28))
             os.fdatasync(descriptor)
-        except OSError:
+            if stored is not None:
+                self._texts.keep(stored)
+        except BaseException:
             os.ftruncate(descriptor, before.st_size)
             raise
         entry = parse_line(line)

@@ -30,23 +30,26 @@ class StoredText:
         return commitment_of(self.salt, self.text) == self.commitment
 
 
+def salted(text: str) -> StoredText:
+    """Return a text with a salt of its own."""
+    salt = secrets.token_bytes(32)
+    return StoredText(commitment=commitment_of(salt, text), salt=salt, text=text)
+
+
 class AuditTexts:
     """The file of one log, made with the first text. Safe from any thread and from several processes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
 
-    def keep(self, text: str) -> str:
-        """Store a text durably and return its commitment.
+    def keep(self, new: StoredText) -> None:
+        """Store a text durably.
 
         Raises:
             OSError, sqlite3.Error: It cannot be stored.
         """
-        salt = secrets.token_bytes(32)
-        commitment = commitment_of(salt, text)
         with closing(self._database()) as database, database:
-            database.execute("INSERT INTO texts VALUES (?, ?, ?)", (commitment, salt, text))
-        return commitment
+            database.execute("INSERT INTO texts VALUES (?, ?, ?)", (new.commitment, new.salt, new.text))
 
     def get(self, commitment: str | None) -> str | None:
         """Return a text, or None: there is none, it expired, or it was changed.

@@ -17,7 +17,6 @@ from recorder.commands.shared import (
     JsonOption,
     PasswordOption,
     audit,
-    clean,
     fail,
     load_home,
     print_json,
@@ -29,6 +28,7 @@ from recorder.domain.access import Act, Person
 from recorder.domain.pause_report import OfficerPauses
 from recorder.home import Home
 from recorder.people_database import AuditNote
+from recorder.plain_text import safe_cell
 from recorder.reports import Asked, ReportRefusedError, pause_report, period, teams_of
 from storage.erasures import Erasures
 from storage.errors import StorageError
@@ -49,8 +49,6 @@ COLUMNS = [
     ("forgot", "Forgot"),
     ("opt_outs", "Opt-outs"),
 ]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is run by a spreadsheet."""
 
 
 @report.callback()
@@ -121,12 +119,4 @@ def _print_csv(officers: Iterable[OfficerPauses]) -> None:
     rows = [officer.as_json() for officer in officers]
     writer.writerow(OfficerPauses(operator="").as_json())
     for row in rows:
-        writer.writerow(_safe(", ".join(value) if isinstance(value, list) else value) for value in row.values())
-
-
-def _safe(value: object) -> object:
-    """Return a value as a spreadsheet may see it: a name is never a formula, nor a line of its own."""
-    if not isinstance(value, str):
-        return value
-    text = clean(value).replace("\n", "\\x0a")
-    return f"'{text}" if text.startswith(_FORMULA) else text
+        writer.writerow(safe_cell(", ".join(value) if isinstance(value, list) else value) for value in row.values())

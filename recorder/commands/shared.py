@@ -24,6 +24,7 @@ from recorder.domain.access import Act, Allowed, Person, Refused, may
 from recorder.home import Home
 from recorder.people import REFUSED_SENTENCE, People, SignedIn
 from recorder.people_database import AuditNote, open_people
+from recorder.plain_text import clean, one_line
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 
@@ -62,11 +63,6 @@ def say(sentence: str) -> None:
     messages.print(escape(clean(sentence)), soft_wrap=True)
 
 
-def clean(text: object) -> str:
-    """Return text with control characters in view, so that a caller's name cannot drive a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(text))
-
-
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
     sys.stdout.write(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False) + "\n")
@@ -94,19 +90,14 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, 
         say(empty)
         return
     if not sys.stdout.isatty():
-        sys.stdout.writelines("\t".join(_cell(row.get(key, "")) for key, _ in columns) + "\n" for row in listed)
+        sys.stdout.writelines("\t".join(one_line(row.get(key, "")) for key, _ in columns) + "\n" for row in listed)
         return
     table = Table(box=None, header_style="bold")
     for _, heading in columns:
         table.add_column(heading, overflow="fold")
     for row in listed:
-        table.add_row(*(escape(_cell(_shown(row.get(key)))) for key, _ in columns))
+        table.add_row(*(escape(one_line(_shown(row.get(key)))) for key, _ in columns))
     Console(highlight=False).print(table)
-
-
-def _cell(value: object) -> str:
-    """Return a value as one line: a line break in a caller's name must not look like another row."""
-    return clean(value).replace("\n", "\\x0a")
 
 
 def _shown(value: object) -> object:

@@ -213,6 +213,16 @@ def test_a_lock_that_is_held_is_waited_for_only_so_long(log: AuditLog) -> None:
     assert (log.verify().entries, log.verify().problems) == (6, [])
 
 
+def test_an_entry_whose_text_cannot_be_kept_is_taken_back(log: AuditLog) -> None:
+    change_text(log, "CREATE TRIGGER full BEFORE INSERT ON texts BEGIN SELECT RAISE(FAIL, 'full'); END")
+    before = log.path.read_bytes()
+    with pytest.raises(AuditUnavailableError, match="full"):
+        log.append("call.pause", "jo", "", text="why")
+    assert log.path.read_bytes() == before
+    log.append("call.pause", "jo", "")
+    assert (log.verify().problems, log.verify().entries) == ([], 6)
+
+
 def test_an_entry_that_cannot_be_written_leaves_no_text_behind(log: AuditLog) -> None:
     with pytest.raises(AuditUnavailableError):
         log.append("call.pause", "jo", "", {"path": Path("x")}, "a name that must expire")
