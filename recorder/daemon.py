@@ -2,7 +2,8 @@
 
 Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
 appends; `clerk`, `opening`, `filing` and `orders` wait for disks; `media-events` and `socket` bring events to the call
-thread; `anchors` has heads of the audit log noted elsewhere.
+thread; `anchors` has heads of the audit log noted elsewhere; `sweeping` starts the retention sweep, a process of its
+own.
 """
 
 import hashlib
@@ -41,6 +42,7 @@ from recorder.pauses import REGISTER, PauseRegister
 from recorder.pins import PinFile, Pins
 from recorder.problems import ProblemError
 from recorder.socket_server import SocketServer
+from recorder.sweeping import Sweeping
 from recorder.works import Sounds, Works
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent, SipOptions
@@ -102,6 +104,7 @@ class Daemon:
         self._pausing = Clerk("pauses")
         self._orders, self._pin_clerk = Clerk("orders"), Clerk("pins")
         self._index = open_index(home, config, is_deferred=True)
+        self._sweeping = Sweeping(home, lambda: self._works.config)
         media = config.media
         is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s)
         self._relay = Relay(
@@ -165,6 +168,7 @@ class Daemon:
             orders=self._orders,
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
+            retention=self._sweeping.health,
         )
         if media.lock_memory and not is_lockable:
             # A recording that may reach swap is better than none; but somebody has to know.
@@ -194,6 +198,7 @@ class Daemon:
         self._clerk.submit(self._works.opt_outs.lapse_left_behind, self._works.audit)
         self._socket.start()
         self._anchors.start()
+        self._sweeping.start()
         _log.info("listening for SIP on %s", self._endpoint.address)
         self._reactor.run()
         self._close()
@@ -282,6 +287,7 @@ class Daemon:
         if self._works.open_recordings:
             _log.error("%d recordings were not filed; the next start recovers them", len(self._works.open_recordings))
         self._writer.close()
+        self._sweeping.close()
         self._opening.close()
         self._filing.close()
         self._orders.close()

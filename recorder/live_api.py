@@ -54,15 +54,18 @@ class LiveApi:
     async def health(self) -> dict[str, Any]:
         """Return how the daemon is."""
         works = self._works
+        retention = await asyncio.to_thread(works.retention)
+        alarms = {**works.alarms, **retention.pop("alarms")}
         return {
-            "status": "alarm" if works.alarms else "ok",
-            "alarms": dict(works.alarms),
+            "status": "alarm" if alarms else "ok",
+            "alarms": alarms,
             "sip": str(works.endpoint.address),
             "calls": await self._door.on_call_thread(lambda: self._control.live),
             "counts": dict(self._control.counts),
             "media": works.relay.counters(),
             "dropped_events": self._broadcast.dropped,
             "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
+            "retention": retention,
         }
 
     async def calls(self, _who: WhoCalls) -> dict[str, Any]:

@@ -93,7 +93,10 @@ def main(root: Path) -> int:
     except (StorageError, OSError, ConfigError) as error:
         _log.error("the retention sweep failed, it is tried again: %s", error)
         return FAILED
-    _log.info("retention sweep: %s", ", ".join(f"{name} {count}" for name, count in state.counts.items() if count) or 0)
+    counts = {name: count for name, count in state.counts.items() if count}
+    size = counts.pop("bytes", 0) / 1e6  # so that the log does not take it for a number that somebody called
+    said = ", ".join(f"{name} {count}" for name, count in counts.items())
+    _log.info("retention sweep: %s, %.1f MB", said or "nothing was due", size)
     return FAILED if state.problem else DONE
 
 

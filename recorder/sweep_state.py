@@ -115,6 +115,13 @@ def read_state(path: Path) -> SweepState | None:
         return None
 
 
+def was_cut_off(state: SweepState | None) -> bool:
+    """Tell whether the last sweep neither ended well nor said why it did not: it was killed."""
+    if state is None or state.last_try is None or state.stopped or state.problem:
+        return False
+    return state.last_success is None or state.last_success < state.last_try
+
+
 def _to_json(state: SweepState) -> dict[str, Any]:
     times = {name: time_to_json(getattr(state, name)) for name in ("last_try", "last_success")}
     wrong = None if state.wrong_times is None else list(map(time_to_json, state.wrong_times))

@@ -85,6 +85,8 @@ class Works:
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
     alarms: dict[str, int] = field(default_factory=dict)
+    retention: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
+    """How retention stands, with alarms for as long as something is wrong; may wait for a disk."""
     open_recordings: set[str] = field(default_factory=set)
     """Ids between the opening of a tap and the filing of its row."""
 

@@ -1,0 +1,55 @@
+"""A recorder's home, as `recorder init` makes it, with finished recordings of any age."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from recorder import config
+from recorder.clock import utc_now
+from recorder.home import Home
+from recorder.opening import open_index
+from storage.keys import EpochKeys, NodeKeys
+from storage.rows import row_from_json, time_to_json
+from storage.types import RecordingHead, RecordingId
+from storage.vault import Vault
+from tests.helpers.recorder_home import RecorderHome
+from tests.helpers.storage_home import block, row
+
+DAY = timedelta(days=1)
+
+
+def add_recording(home: RecorderHome, age: timedelta, number: int, *, service: str = "housing") -> RecordingId:
+    """Put a recording into vault, keys and index that ended so long ago."""
+    ended = utc_now().replace(microsecond=0) - age
+    started = ended - timedelta(seconds=1)
+    recording = RecordingId(f"{started:%Y%m%dT%H%M%SZ}-2001-{number:06x}")
+    times = {"started_at": time_to_json(started), "ended_at": time_to_json(ended)}
+    fields = row(recording, service=service, **times)
+    place = Home(home.root)
+    EpochKeys(home.root / "keys" / "epochs", place.private_keys).ensure_epochs(started, months_ahead=0)
+    opened = Vault(home.root, NodeKeys.load(home.root)).create(
+        RecordingHead(id=recording, started_at=started, operator_key="k7", index_row=fields)
+    )
+    opened.append(block(0))
+    done = opened.close(fields, is_complete=True)
+    index = open_index(place, config.read(home.config))
+    try:
+        index.save(replace(row_from_json(fields), path=done.path, bytes=done.bytes, sha256=done.sha256))
+    finally:
+        index.close()
+    return recording
+
+
+def is_there(home: RecorderHome, recording: RecordingId) -> bool:
+    """Tell whether anything of a recording is left: a file, a key."""
+    return bool(left_of(home.root, recording))
+
+
+def left_of(root: Path, recording: RecordingId) -> list[Path]:
+    """Return the files and keys of a recording."""
+    return [*root.glob(f"recordings/**/{recording}.*"), *root.glob(f"keys/sealed/*/{recording}.*")]
+
+
+def moment(text: str) -> datetime:
+    """Return a time as JSON has it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
