@@ -9,14 +9,12 @@ PACKET = 160
 """Ticks that a packet carries from before its arrival, at least."""
 GUARD = 1600
 """Ticks after an opening in which a stream that begins is not trusted."""
-SETTLED = 8000
-"""Ticks after which the envelope of a stream is trusted: by then a packet with little delay has come."""
 DOUBT = 5600
 """Ticks for which a clock that may be one of the closed time is not trusted, since it last gained on the call's."""
-ARRIVALS = 256
-"""Stretches of arrival time whose positions are remembered."""
-MIN_STRETCH = 80
-"""Ticks of such a stretch at least: 10 ms."""
+STRETCH = 80
+"""Ticks of a stretch of arrival time, whose positions are remembered together: 10 ms."""
+SPARE = 8
+"""Stretches that are remembered beyond the look-back."""
 
 Span = tuple[int, int]
 
@@ -62,29 +60,29 @@ class ClosedSpans:
 
 
 class Arrivals:
-    """Where the payloads that arrived lately went, so that they are found however their timestamps have jumped.
+    """Where the payloads that were written lately went, so that they are found however their timestamps have jumped.
 
     Args:
         look_back_ticks: How far back it must reach at least; it reaches a little further.
     """
 
     def __init__(self, look_back_ticks: int) -> None:
-        self._stretch = max(look_back_ticks // (ARRIVALS - 8) + 1, MIN_STRETCH)
+        self._count = look_back_ticks // STRETCH + 1 + SPARE
         self._slots: dict[int, tuple[int, int, int]] = {}
 
     @property
     def reach(self) -> int:
         """Return how many ticks back everything is known."""
-        return (ARRIVALS - 1) * self._stretch
+        return (self._count - 1) * STRETCH
 
     def note(self, here: int, start: int, end: int) -> None:
-        """Remember that a payload for [start, end) arrived at ``here``."""
+        """Remember that a payload for [start, end) arrived at ``here``, and was written."""
         here = max(here, 0)
-        _, low, high = self._slots.get(here // self._stretch, (here, start, end))
-        self._slots[here // self._stretch] = here, min(low, start), max(high, end)
+        _, low, high = self._slots.get(here // STRETCH, (here, start, end))
+        self._slots[here // STRETCH] = here, min(low, start), max(high, end)
 
     def since(self, start: int, here: int) -> list[Span]:
         """Return the positions of what arrived in [start, here], in order of arrival."""
-        first = max(max(start, 0) // self._stretch, here // self._stretch - ARRIVALS + 1)
-        slots = [self._slots[at] for at in sorted(self._slots) if first <= at <= here // self._stretch]
+        first = max(max(start, 0) // STRETCH, here // STRETCH - self._count + 1)
+        slots = [self._slots[at] for at in sorted(self._slots) if first <= at <= here // STRETCH]
         return [(low, high) for last, low, high in slots if last >= start]

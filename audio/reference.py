@@ -7,9 +7,9 @@ CLOCK_MONOTONIC nanoseconds and never go back.
 from dataclasses import dataclass, field
 
 from audio.blocks import Anchor, LostRange, Record, encode_block
-from audio.gate import DOUBT, GUARD, PACKET, SETTLED, Arrivals, ClosedSpans
+from audio.gate import DOUBT, GUARD, PACKET, Arrivals, ClosedSpans
 from audio.ring import Ring
-from audio.timeline import Placement, Timeline
+from audio.timeline import SETTLED, Placement, Timeline
 from audio.types import TICKS_PER_S, Channel, Codec
 
 MASK_MARGIN = 1600
@@ -24,6 +24,23 @@ _NS_PER_TICK_NUMERATOR, _NS_PER_TICK_DENOMINATOR = 8, 1_000_000
 
 
 @dataclass(slots=True)
+class _Doubt:
+    """A stream that may be late audio of the closed time.
+
+    ``lead`` is its lead when the doubt began, ``best`` the best in the later half of the time to ``until``.
+    """
+
+    until: int
+    lead: int
+    best: int | None = None
+
+    @property
+    def has_sunk(self) -> bool:
+        """Tell whether it has come more slowly than the call's clock goes, or not at all: it is held back still."""
+        return self.best is None or self.best < self.lead - PACKET
+
+
+@dataclass(slots=True)
 class _Track:
     """One channel: its time line, its ring, its spans, and the anchors that wait for the next drain."""
 
@@ -34,11 +51,21 @@ class _Track:
     closed_from: int = 0
     opened_at: int | None = None
     blocked_until: int = 0
-    doubted_until: int = 0
-    doubted_lead: int = 0
+    doubt: _Doubt | None = None
     anchors: list[Anchor] = field(default_factory=list)
     best: tuple[int, Anchor] | None = None
     anchored_here: int | None = None
+
+    @property
+    def carried(self) -> int:
+        """Return how many ticks a packet carries from before its arrival."""
+        return max(PACKET, self.timeline.longest)
+
+    def write(self, position: int, payload: bytes, codec: Codec) -> bool:
+        """Write what no span closes and nothing blocks; tells whether a byte of it was not there yet."""
+        parts = self.spans.open_parts(max(position, self.blocked_until), position + len(payload))
+        fresh = [self.ring.write(at, payload[at - position], codec) for start, end in parts for at in range(start, end)]
+        return any(fresh)
 
     def erase(self, start: int, end: int) -> None:
         """Close a finished span and forget what the ring holds of it."""
@@ -66,6 +93,7 @@ class ReferenceTap:
         self._tracks = {channel: _Track(Ring(channel, ring_ticks), Arrivals(look_back_ticks)) for channel in Channel}
         self._is_closed = is_closed
         self._opened_gate_here: int | None = None
+        self._closed_gate_here: int | None = None
 
     def here(self, at_ns: int) -> int:
         """Return the position of a moment on the call's clock, ticks."""
@@ -102,12 +130,8 @@ class ReferenceTap:
         self._note_anchor(track, placed.lead, here, anchor)
         if self._is_closed:
             return
-        if placed.position + len(payload) > track.ring.edge:
+        if track.write(placed.position, payload, codec):
             track.arrivals.note(here, placed.position, placed.position + len(payload))
-        first = max(placed.position, track.blocked_until)
-        for start, end in track.spans.open_parts(first, placed.position + len(payload)):
-            for at in range(start, end):
-                track.ring.write(at, payload[at - placed.position], codec)
 
     def receive_event(self, *, ssrc: int, timestamp: int, duration: int, arrival_ns: int) -> None:
         """Take one RFC 4733 packet of the left channel: silences its span on both channels."""
@@ -122,6 +146,8 @@ class ReferenceTap:
     def close(self, now_ns: int, erase_ticks: int) -> int:
         """Close the gate and erase; returns the position on the call's clock at which it took effect."""
         here = self.here(now_ns)
+        if not self._is_closed:
+            self._closed_gate_here = here
         for track in self._tracks.values():
             start = here + track.timeline.envelope(here) - erase_ticks
             if erase_ticks > track.arrivals.reach:
@@ -143,12 +169,19 @@ class ReferenceTap:
             self._opened_gate_here = here
             for track in self._tracks.values():
                 timeline = track.timeline
-                end = here + timeline.envelope(here) + max(PACKET, timeline.longest) + self._gather
+                end = here + timeline.envelope(here) + track.carried + self._gather
                 track.spans.add(track.closed_from, end)
                 track.opened_at = end
-                if timeline.began_here is not None and timeline.began_here > here - SETTLED:
+                if self._is_unsettled(timeline, here):
                     self._block(track, here)
         return max(here + PACKET + self._gather, 0)
+
+    def _is_unsettled(self, timeline: Timeline, here: int) -> bool:
+        """Tell whether a stream began lately, or took another's place while closed: how late it is nobody knows."""
+        if timeline.began_here is None:
+            return False
+        is_since = self._closed_gate_here is None or timeline.began_here >= self._closed_gate_here
+        return (timeline.has_restarted and is_since) or timeline.began_here > here - SETTLED
 
     def _block(self, track: _Track, here: int) -> None:
         """Write nothing on the channel until shortly after the last opening: its envelope is not settled."""
@@ -156,19 +189,29 @@ class ReferenceTap:
         until = self._opened_gate_here + track.timeline.envelope(here) + GUARD
         track.blocked_until = max(track.blocked_until, until)
 
-    def _is_doubtful(self, track: _Track, placed: Placement, here: int) -> bool:
+    def _is_doubtful(self, track: _Track, placed: Placement) -> bool:
         """Tell whether a new epoch may be no step of its sender's clock, but late audio of the closed time."""
         if placed.former is None or not (self._is_closed or track.opened_at is not None):
             return False
+        if placed.is_passed or track.doubt is not None:
+            return True
+        if placed.late is not None and placed.late <= GUARD - track.carried - self._gather:
+            return False  # a step of its clock: if it is late after all, an opening blocks for longer
         limit = placed.position if self._is_closed or track.opened_at is None else track.opened_at
-        return placed.is_passed or placed.former < limit or here < track.doubted_until
+        return placed.former < limit
 
     def _doubt(self, track: _Track, placed: Placement, end: int, here: int) -> None:
-        """Write nothing until the clock has gained nothing for DOUBT: what was held back comes faster."""
-        has_gained = here < track.doubted_until and placed.lead > track.doubted_lead + PACKET
-        if has_gained or self._is_doubtful(track, placed, here):
-            track.doubted_until, track.doubted_lead = here + DOUBT, placed.lead
-        if here < track.doubted_until:
+        """Write nothing until the clock has gone as fast as the call's for DOUBT: what was held back comes faster."""
+        doubt = track.doubt
+        has_sunk = doubt is not None and here >= doubt.until and doubt.has_sunk
+        if doubt is not None and here >= doubt.until and not has_sunk:
+            doubt = track.doubt = None
+        has_gained = doubt is not None and placed.lead > doubt.lead + PACKET
+        if has_gained or has_sunk or self._is_doubtful(track, placed):
+            track.doubt = _Doubt(here + DOUBT, placed.lead)
+        elif doubt is not None and here >= doubt.until - DOUBT // 2:
+            doubt.best = placed.lead if doubt.best is None else max(doubt.best, placed.lead)
+        if track.doubt is not None:
             track.blocked_until = max(track.blocked_until, end)
 
     def mask(self, from_ticks: int, to_ticks: int, now_ns: int) -> None:

@@ -20,15 +20,21 @@ class Ring:
         self._ticks = ticks
         self._bytes: dict[int, tuple[int, Codec]] = {}
 
-    def write(self, position: int, value: int, codec: Codec) -> None:
-        """Keep one byte: what is below the edge is late, what is past the end is lost, what is present stays."""
+    def write(self, position: int, value: int, codec: Codec) -> bool:
+        """Keep one byte: what is below the edge is late, what is past the end is lost, what is present stays.
+
+        Returns:
+            Whether it was kept.
+        """
         if position < self.edge:
             self.late += 1
         elif position >= self.edge + self._ticks:
             low, high = self.lost or (position, position + 1)
             self.lost = (min(low, position), max(high, position + 1))
-        else:
-            self._bytes.setdefault(position, (value, codec))
+        elif position not in self._bytes:
+            self._bytes[position] = value, codec
+            return True
+        return False
 
     def erase(self, start: int, end: int) -> None:
         """Forget the bytes at positions [start, end)."""

@@ -17,6 +17,8 @@ DECAY = 2000
 """The envelope sinks one tick in so many: 500 ppm."""
 RUN_AWAY = 1000
 """No clock is faster than the call's by more than one tick in so many."""
+SETTLED = 8000
+"""Ticks after which the envelope of a stream is trusted: by then a packet with little delay has come."""
 MAX_PAST = 4
 """Streams before the current one that are remembered."""
 
@@ -53,6 +55,7 @@ class Placement:
         lead: Position minus arrival.
         is_new_epoch: It began one.
         former: Where the clock of its stream would have put it before, if it began a new epoch of a known stream.
+        late: How late it is at most, if the stream before it was the same.
         is_passed: Such a packet, that was numbered behind what has come of its stream.
     """
 
@@ -60,6 +63,7 @@ class Placement:
     lead: int
     is_new_epoch: bool
     former: int | None = None
+    late: int | None = None
     is_passed: bool = False
 
 
@@ -74,11 +78,16 @@ class Timeline:
         self.next_pos = 0
         self.longest = 0
         self.began_here: int | None = None
+        self.has_restarted = False
+        """The epoch is not the first."""
         self.epoch: Epoch | None = None
         self._past: list[Epoch] = []
         self._stepped_at: int | None = None
         self._last_here = 0
         self._began_lead = 0
+        self._began_late: int | None = 0
+        self._newest_here = 0
+        self._newest_late: int | None = 0
         self._env_value = 0
         self._env_here = 0
 
@@ -116,10 +125,28 @@ class Timeline:
         if position > here + AHEAD:
             return None
         former = None if known is None else known.position_of(timestamp)
+        late = self._late_at_most(here) if known is not None and known is self.epoch else None
         self._begin(ssrc, sequence, timestamp, position, here)
+        self._began_late = 0 if known is None else late
         self._stepped_at = None if known is None else sequence
         self._take(sequence, timestamp, position, length, here)
-        return Placement(position=position, lead=position - here, is_new_epoch=True, former=former, is_passed=is_passed)
+        return Placement(
+            position=position, lead=position - here, is_new_epoch=True, former=former, late=late, is_passed=is_passed
+        )
+
+    def _late_at_most(self, here: int) -> int | None:
+        """Return how late a packet can be that was sent after all others of the epoch, whatever its timestamp says.
+
+        What was sent after a packet was said after it: no longer ago than the time since that one came, and what that
+        one was late itself.
+        """
+        return None if self._newest_late is None else here - self._newest_here + self._newest_late
+
+    def _note_newest(self, lead: int, here: int) -> None:
+        assert self.began_here is not None
+        began_late = self._began_late if here - self.began_here < SETTLED else 0
+        self._newest_here = here
+        self._newest_late = None if began_late is None else self.envelope(here) - lead + began_late
 
     def _is_before_step(self, sequence: int) -> bool:
         """Tell whether a packet belongs to the clock that its stream had before it stepped."""
@@ -132,6 +159,8 @@ class Timeline:
 
     def _take(self, sequence: int, timestamp: int, position: int, length: int, here: int) -> None:
         assert self.epoch is not None
+        if position + length > self.next_pos or not self.epoch.is_passed(sequence):
+            self._note_newest(position - here, here)
         self._last_here = here
         self.longest = max(self.longest, length)
         if position + length > self.next_pos:
@@ -143,6 +172,7 @@ class Timeline:
     def _begin(self, ssrc: int, sequence: int, timestamp: int, position: int, here: int) -> None:
         if self.epoch is not None and self.epoch.ssrc != ssrc:
             self._past = [self.epoch, *(each for each in self._past if each.ssrc != ssrc)][:MAX_PAST]
+        self.has_restarted = self.epoch is not None
         self.epoch = Epoch(ssrc, timestamp, position, sequence)
         self.began_here = here
         self._began_lead = position - here

@@ -8,8 +8,9 @@
 
 #define PACKET_TICKS 160
 #define GUARD 1600
-#define SETTLED 8000
 #define DOUBT 5600
+#define STRETCH 80 /* 10 ms: how exactly it is known when something came */
+#define SPARE 8    /* stretches beyond the look-back */
 
 void spans_add(struct spans *spans, int64_t start, int64_t end)
 {
@@ -58,15 +59,20 @@ static void erase(struct channel *channel, int64_t start, int64_t end)
     ring_zero(&channel->ring, start > channel->edge ? start : channel->edge, end < limit ? end : limit);
 }
 
-/* Notes where a payload goes that has arrived while the gate was open. */
+int64_t gate_stretches(int64_t look_back)
+{
+    return look_back / STRETCH + 1 + SPARE;
+}
+
+/* Notes where a payload was written. */
 void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, int64_t start, int64_t end)
 {
     if (end <= channel->edge)
         return;
     here = here > 0 ? here : 0;
-    int64_t stretch = here / tap->stretch, base = stretch * tap->stretch;
+    int64_t stretch = here / STRETCH, base = stretch * STRETCH;
     int32_t first = (int32_t)(start - base), last = (int32_t)(end - base);
-    struct arrivals *slot = &channel->arrivals[stretch % ARRIVALS];
+    struct arrivals *slot = &channel->arrivals[stretch % tap->stretches];
     if (slot->start == slot->end || slot->stretch != (uint32_t)stretch)
         *slot = (struct arrivals){(uint32_t)stretch, 0, first, last};
     slot->newest = (int32_t)(here - base);
@@ -83,9 +89,9 @@ struct arrived {
 static int next_arrived(const struct tap *tap, const struct channel *channel, int64_t *at, int64_t from, int64_t here,
                         struct arrived *out)
 {
-    for (; *at <= here / tap->stretch; ++*at) {
-        const struct arrivals *slot = &channel->arrivals[*at % ARRIVALS];
-        int64_t base = *at * tap->stretch;
+    for (int64_t last = here / STRETCH; *at <= last; ++*at) {
+        const struct arrivals *slot = &channel->arrivals[*at % tap->stretches];
+        int64_t base = *at * STRETCH;
         if (slot->start == slot->end || slot->stretch != (uint32_t)*at || base + slot->newest < from)
             continue;
         *out = (struct arrived){base + slot->start, base + slot->end};
@@ -97,7 +103,7 @@ static int next_arrived(const struct tap *tap, const struct channel *channel, in
 
 static int64_t first_stretch(const struct tap *tap, int64_t from, int64_t here)
 {
-    int64_t first = from > 0 ? from / tap->stretch : 0, oldest = here / tap->stretch - (ARRIVALS - 1);
+    int64_t first = from > 0 ? from / STRETCH : 0, oldest = here / STRETCH - (tap->stretches - 1);
     return first > oldest ? first : oldest;
 }
 
@@ -125,7 +131,7 @@ void gate_shut(struct tap *tap, int64_t here, int64_t back)
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         int64_t start = here + envelope(channel, here) - back;
-        if (back > (ARRIVALS - 1) * tap->stretch) /* what came when is known no more: all that is held goes */
+        if (back > (tap->stretches - 1) * STRETCH) /* what came when is known no more: all that is held goes */
             start = start < channel->edge ? start : channel->edge;
         start = start > 0 ? start : 0;
         if (!tap->is_closed || start < channel->closed_from)
@@ -133,6 +139,8 @@ void gate_shut(struct tap *tap, int64_t here, int64_t back)
         erase(channel, channel->closed_from, INT64_MAX);
         erase_arrived(tap, channel, here - back, here);
     }
+    if (!tap->is_closed)
+        tap->gate_closed_here = here;
     tap->is_closed = 1;
 }
 
@@ -141,6 +149,12 @@ static void block(struct tap *tap, struct channel *channel, int64_t here)
 {
     int64_t until = tap->gate_opened_here + envelope(channel, here) + GUARD;
     channel->blocked_until = until > channel->blocked_until ? until : channel->blocked_until;
+}
+
+/* What a packet carries from before its arrival. */
+static int64_t carried(const struct channel *channel)
+{
+    return channel->longest > PACKET_TICKS ? channel->longest : PACKET_TICKS;
 }
 
 int64_t gather_ticks(const struct tap *tap)
@@ -158,34 +172,51 @@ void gate_release(struct tap *tap, int64_t here)
     tap->gate_opened_here = here;
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
-        int64_t carried = channel->longest > PACKET_TICKS ? channel->longest : PACKET_TICKS;
-        channel->opened_at = here + envelope(channel, here) + carried + waited;
+        channel->opened_at = here + envelope(channel, here) + carried(channel) + waited;
         channel->has_opened = 1;
         spans_add(&channel->spans, channel->closed_from, channel->opened_at);
-        if (channel->has_epoch && channel->began_here > here - SETTLED)
+        int has_changed = channel->has_restarted && channel->began_here >= tap->gate_closed_here;
+        if (channel->has_epoch && (has_changed || channel->began_here > here - SETTLED))
             block(tap, channel, here);
     }
 }
 
 /* A new epoch may be no step of its sender's clock, but audio of the closed time that comes late. */
-static int is_doubtful(const struct tap *tap, const struct channel *channel, const struct placement *placed, int64_t here)
+static int is_doubtful(const struct tap *tap, const struct channel *channel, const struct placement *placed)
 {
     if (!placed->is_known || !(tap->is_closed || channel->has_opened))
         return 0;
-    int64_t limit = tap->is_closed ? placed->position : channel->opened_at;
-    return placed->is_passed || placed->former < limit || here < channel->doubted_until;
+    if (placed->is_passed || channel->is_doubted)
+        return 1;
+    if (placed->late <= GUARD - carried(channel) - gather_ticks(tap))
+        return 0; /* a step of its clock: if it is late after all, an opening blocks for longer */
+    return placed->former < (tap->is_closed ? placed->position : channel->opened_at);
 }
 
-/* Doubt lasts until the clock has not gained a packet on the call's for DOUBT: what was held back comes faster. */
+static void begin_doubt(struct channel *channel, int64_t lead, int64_t here)
+{
+    channel->is_doubted = 1;
+    channel->doubted_until = here + DOUBT;
+    channel->doubted_lead = lead;
+    channel->doubted_best = INT64_MIN;
+}
+
+/*
+ * Doubt lasts until the clock has gone as fast as the call's for DOUBT: what was held back comes faster, and what is
+ * still being held back more slowly, or not at all.
+ */
 static void doubt(const struct tap *tap, struct channel *channel, const struct placement *placed, int64_t end, int64_t here)
 {
     int64_t lead = placed->position - here;
-    int has_gained = here < channel->doubted_until && lead > channel->doubted_lead + PACKET_TICKS;
-    if (has_gained || is_doubtful(tap, channel, placed, here)) {
-        channel->doubted_until = here + DOUBT;
-        channel->doubted_lead = lead;
-    }
-    if (here < channel->doubted_until && end > channel->blocked_until)
+    int is_over = channel->is_doubted && here >= channel->doubted_until;
+    int has_sunk = is_over && channel->doubted_best < channel->doubted_lead - PACKET_TICKS;
+    channel->is_doubted = channel->is_doubted && (!is_over || has_sunk);
+    int has_gained = channel->is_doubted && lead > channel->doubted_lead + PACKET_TICKS;
+    if (has_gained || has_sunk || is_doubtful(tap, channel, placed))
+        begin_doubt(channel, lead, here);
+    else if (lead > channel->doubted_best && here >= channel->doubted_until - DOUBT / 2)
+        channel->doubted_best = lead;
+    if (channel->is_doubted && end > channel->blocked_until)
         channel->blocked_until = end;
 }
 

@@ -8,6 +8,7 @@
 #include "state.h"
 
 #define HOLD_SLOTS 16
+#define HOLD_BYTES 6144 /* what waits in HOLD_TICKS, the packet that straddles them and the newest, with headers */
 #define HOLD_TICKS 320 /* more than the 203 after which a tone has filled one block of the detector whole */
 #define HANG_TICKS 480 /* silent after a block with a tone, so that a drop-out does not let its rest go on */
 #define STALL_NS (200 * NS_PER_MS)
@@ -16,19 +17,25 @@ struct held {
     int64_t position; /* of its end, in the detector */
     uint32_t ts, ssrc;
     uint16_t seq, length;
+    uint16_t at;      /* of its bytes: room for a header, then its payload */
     uint8_t has_marker, is_audio, is_silenced, is_due;
-    uint8_t bytes[RTP_HEADER + MAX_PACKET];
 };
 
 struct hold {
-    int first, count;
-    int64_t last_ns; /* when the newest came */
+    int first, count, end; /* end: of the bytes that are taken, in order */
+    int64_t last_ns;       /* when the newest came */
     struct held slots[HOLD_SLOTS];
+    uint8_t bytes[HOLD_BYTES];
 };
 
 static struct held *slot_at(struct hold *hold, int index)
 {
     return &hold->slots[(hold->first + index) % HOLD_SLOTS];
+}
+
+static uint8_t *payload_of(struct hold *hold, const struct held *held)
+{
+    return hold->bytes + held->at + RTP_HEADER;
 }
 
 static uint8_t silence_of(int codec)
@@ -39,14 +46,15 @@ static uint8_t silence_of(int codec)
 static void silence(const struct leg *leg, struct held *held)
 {
     if (!held->is_silenced)
-        memset(held->bytes + RTP_HEADER, silence_of(leg->media.codec), held->length);
+        memset(payload_of(leg->hold, held), silence_of(leg->media.codec), held->length);
     held->is_silenced = 1;
 }
 
 static void wipe_first(struct hold *hold)
 {
     struct held *held = slot_at(hold, 0);
-    explicit_bzero(held, sizeof *held - sizeof held->bytes + RTP_HEADER + held->length);
+    explicit_bzero(hold->bytes + held->at, (size_t)RTP_HEADER + held->length);
+    explicit_bzero(held, sizeof *held);
     hold->first = (hold->first + 1) % HOLD_SLOTS;
     hold->count--;
 }
@@ -54,7 +62,7 @@ static void wipe_first(struct hold *hold)
 static void send_first(struct leg *leg, int64_t now)
 {
     struct held *held = slot_at(leg->hold, 0);
-    struct packet packet = {.payload = held->bytes + RTP_HEADER, .length = held->length, .has_marker = held->has_marker,
+    struct packet packet = {.payload = payload_of(leg->hold, held), .length = held->length, .has_marker = held->has_marker,
                             .seq = held->seq, .ts = held->ts, .ssrc = held->ssrc, .arrival_ns = now};
     if (held->is_audio)
         forward_audio(leg, &packet);
@@ -131,16 +139,39 @@ static int has_tone(const struct tones *tones)
     return tones->seen_to && tones->position - tones->seen_to < HANG_TICKS;
 }
 
-static struct held *append(struct leg *leg, const struct packet *packet)
+/* Moves what waits to the front, and leaves nothing of it behind. */
+static void close_up(struct hold *hold)
+{
+    int from = hold->count ? slot_at(hold, 0)->at : hold->end;
+    memmove(hold->bytes, hold->bytes + from, (size_t)(hold->end - from));
+    for (int i = 0; i < hold->count; i++)
+        slot_at(hold, i)->at = (uint16_t)(slot_at(hold, i)->at - from);
+    explicit_bzero(hold->bytes + hold->end - from, (size_t)from);
+    hold->end -= from;
+}
+
+/* Makes room; more packets than any codec sends: the oldest cannot wait, so it is silenced. */
+static void make_room(struct leg *leg, int need, int64_t now)
 {
     struct hold *hold = leg->hold;
-    if (hold->count == HOLD_SLOTS) { /* more packets than any codec sends: the oldest cannot wait, so it is silenced */
+    if (hold->end + need > HOLD_BYTES)
+        close_up(hold);
+    while (hold->count == HOLD_SLOTS || hold->end + need > HOLD_BYTES) {
         struct held *oldest = slot_at(hold, 0);
         if (oldest->is_audio && leg->tones.position - oldest->position < HOLD_TICKS)
             silence(leg, oldest);
-        send_first(leg, packet->arrival_ns);
+        send_first(leg, now);
+        close_up(hold);
     }
+}
+
+static struct held *append(struct leg *leg, const struct packet *packet)
+{
+    struct hold *hold = leg->hold;
+    make_room(leg, RTP_HEADER + packet->length, packet->arrival_ns);
     struct held *held = slot_at(hold, hold->count++);
+    held->at = (uint16_t)hold->end;
+    hold->end += RTP_HEADER + packet->length;
     held->position = leg->tones.position;
     held->ts = packet->ts;
     held->ssrc = packet->ssrc;
@@ -162,7 +193,7 @@ void hold_audio(struct leg *leg, const struct packet *packet, int is_heard)
     }
     struct held *held = append(leg, packet);
     held->is_audio = 1;
-    memcpy(held->bytes + RTP_HEADER, packet->payload, (size_t)packet->length);
+    memcpy(payload_of(leg->hold, held), packet->payload, (size_t)packet->length);
     if (!is_heard)
         silence(leg, held);
     if (has_tone(&leg->tones))

@@ -54,9 +54,10 @@ static void mark_other(struct ring *ring, int64_t word, uint64_t fresh, int diff
     ring->high[word] |= difference & 2 ? fresh : 0;
 }
 
-void ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec)
+/* Tells whether a byte of it was not there yet. */
+int ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec)
 {
-    int code = code_of(codec);
+    int code = code_of(codec), is_fresh = 0;
     if (!ring->base)
         ring->base = (uint8_t)code;
     for (int64_t end = position + length; position < end;) {
@@ -70,11 +71,13 @@ void ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t 
                     ring->bytes[chunk.index + i] = data[i];
         }
         ring->present[chunk.word] |= chunk.mask;
+        is_fresh |= present != chunk.mask;
         if (code != ring->base)
             mark_other(ring, chunk.word, chunk.mask & ~present, code ^ ring->base);
         position += chunk.length;
         data += chunk.length;
     }
+    return is_fresh;
 }
 
 void ring_zero(struct ring *ring, int64_t start, int64_t end)

@@ -178,6 +178,8 @@ struct spans {
     } list[MAX_SPANS];
 };
 
+#define SETTLED 8000 /* ticks after which a stream's envelope is trusted: a packet with little delay has come by then */
+
 /* One byte a tick, and whether it is present; 1 PCMU, 2 PCMA, 3 G.722. */
 struct ring {
     uint8_t *bytes;
@@ -186,7 +188,6 @@ struct ring {
     uint8_t base, is_mixed;         /* code of the first byte that came, 0: none has; others have come */
 };
 
-#define ARRIVALS 256
 /* Where the payloads of one short stretch of arrival went: what came lately is known even where timestamps jump. */
 struct arrivals {
     uint32_t stretch;   /* which, from the opening of the tap on */
@@ -212,6 +213,7 @@ struct epoch {
 struct placement {
     int64_t position;
     int64_t former;  /* is_known: where the clock that its stream had before would have put it */
+    int64_t late;    /* is_known: how late it is at most */
     uint8_t is_new_epoch, is_known, is_passed; /* passed: numbered behind what has come of its stream */
 };
 
@@ -220,22 +222,24 @@ struct channel {
     struct ring ring;
     int64_t edge;
     uint8_t has_epoch, has_stepped, has_candidate, has_window, has_opened;
+    uint8_t has_restarted, is_doubted; /* its epoch is not the first; may be late audio of the closed time */
     uint16_t stepped_seq; /* has_stepped: the first number after its clock stepped */
     int past_count;
     struct epoch epoch, past[MAX_PAST]; /* streams before the current one, newest first */
-    int64_t next_pos, last_here, began_here, began_lead;
+    int64_t next_pos, last_here, began_here, began_lead, began_late;
+    int64_t newest_here, newest_late; /* when the newest of the epoch came, and how late it was at most */
     int64_t longest; /* ticks of the longest payload so far */
     int64_t env_value, env_here;
     struct spans spans;
     int64_t opened_at;     /* has_opened: end of the span that the last opening finished */
     int64_t closed_from;   /* start of the open-ended span while the gate is closed */
-    int64_t doubted_until, doubted_lead; /* on the call's clock: what arrives before then may be of the closed time */
+    int64_t doubted_until, doubted_lead, doubted_best; /* is_doubted: on the call's clock; leads when that began, and in its later half */
     int64_t blocked_until; /* nothing below is written: a stream began too close to an opening */
     int64_t lost_start, lost_end; /* pending lost range; empty when equal */
     struct anchor candidate, anchors[MAX_ANCHORS];
     int64_t window_here;
     int anchor_count;
-    struct arrivals arrivals[ARRIVALS];
+    struct arrivals *arrivals; /* one a stretch, in turn */
 };
 
 struct tap {
@@ -243,10 +247,11 @@ struct tap {
     int slot;
     struct thread *thread;
     struct leg *legs[2];
-    int64_t opened_ns, look_back, stretch; /* ticks of arrival in one of the channels' arrivals */
+    int64_t opened_ns, look_back, stretches; /* stretches: of arrival, that each channel remembers */
     int64_t gate_opened_here; /* when the gate was opened last, on the call's clock; INT64_MIN: never */
+    int64_t gate_closed_here; /* when it was shut last */
     uint8_t is_closed, mask_left_digits;
-    uint8_t *memory, *planes; /* bytes of both rings, locked; their bit planes */
+    uint8_t *memory, *planes; /* bytes of both rings, locked; their bit planes, and the channels' arrivals */
     size_t memory_size, planes_size;
     struct channel channels[2];
 };
@@ -381,6 +386,7 @@ void spans_drop_below(struct spans *spans, int64_t edge);
 void gate_shut(struct tap *tap, int64_t here, int64_t erase);
 void gate_release(struct tap *tap, int64_t here);
 int64_t gather_ticks(const struct tap *tap); /* how long a packet may have waited before it was taken */
+int64_t gate_stretches(int64_t look_back); /* of arrival, to remember for it */
 void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, int64_t start, int64_t end);
 int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t here); /* what may be handed out ends here */
 void gate_placed(struct tap *tap, struct channel *channel, const struct placement *placed, int64_t end, int64_t env,
@@ -390,7 +396,7 @@ void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here);
 /* ring.c */
 size_t ring_plane_bytes(int64_t ticks);
 void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *planes, int64_t ticks);
-void ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec);
+int ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec);
 void ring_zero(struct ring *ring, int64_t start, int64_t end);
 int64_t ring_run(const struct ring *ring, int64_t position, int64_t limit, int *codec);
 void ring_copy(const struct ring *ring, int64_t position, int64_t length, uint8_t *out);

@@ -7,7 +7,6 @@
 #include "state.h"
 
 #define RUN_HEADER 24
-#define MIN_STRETCH 80 /* 10 ms */
 #define MAX_RING_TICKS (1LL << 22)
 
 enum record_kind { RECORD_AUDIO = 1, RECORD_ANCHOR = 2, RECORD_LOST = 3 };
@@ -18,9 +17,9 @@ int64_t tap_here(const struct tap *tap, int64_t at_ns)
     return scaled >= 0 ? scaled / NS_PER_MS : -((-scaled + NS_PER_MS - 1) / NS_PER_MS); /* towards minus infinity */
 }
 
-/* Writes [start, end), which no span closes: below the edge is late, beyond the ring is lost. */
-static void write_open(struct tap *tap, struct channel *channel, const struct packet *packet, int codec, int64_t position,
-                       int64_t start, int64_t end)
+/* Writes [start, end), which no span closes: below the edge is late, beyond the ring is lost; 0: nothing was new. */
+static int write_open(struct tap *tap, struct channel *channel, const struct packet *packet, int codec, int64_t position,
+                      int64_t start, int64_t end)
 {
     int64_t limit = channel->edge + channel->ring.ticks;
     if (start < channel->edge) {
@@ -39,12 +38,12 @@ static void write_open(struct tap *tap, struct channel *channel, const struct pa
         tap->thread->counters.lost_ticks += end - lost;
         end = limit;
     }
-    if (start < end)
-        ring_put(&channel->ring, start, packet->payload + (start - position), end - start, codec);
+    return start < end && ring_put(&channel->ring, start, packet->payload + (start - position), end - start, codec);
 }
 
-static void write_payload(struct tap *tap, struct channel *channel, const struct packet *packet, int codec, int64_t position)
+static int write_payload(struct tap *tap, struct channel *channel, const struct packet *packet, int codec, int64_t position)
 {
+    int is_fresh = 0;
     int64_t at = position > channel->blocked_until ? position : channel->blocked_until;
     int64_t end = position + packet->length;
     for (int i = 0; i < channel->spans.count && at < end; i++) {
@@ -54,11 +53,12 @@ static void write_payload(struct tap *tap, struct channel *channel, const struct
         if (closed >= end)
             break;
         if (at < closed)
-            write_open(tap, channel, packet, codec, position, at, closed);
+            is_fresh |= write_open(tap, channel, packet, codec, position, at, closed);
         at = opened;
     }
     if (at < end)
-        write_open(tap, channel, packet, codec, position, at, end);
+        is_fresh |= write_open(tap, channel, packet, codec, position, at, end);
+    return is_fresh;
 }
 
 /* Takes an audio packet of a tapped leg; 1 and its position, or 0 when the time line drops it. */
@@ -82,10 +82,8 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
         struct anchor anchor = {*position, packet->arrival_ns - tap->opened_ns, *position - here, packet->ts, leg->media.codec};
         anchor_note(channel, &anchor, here);
     }
-    if (!tap->is_closed) {
+    if (!tap->is_closed && write_payload(tap, channel, packet, leg->media.codec, *position))
         gate_arrived(tap, channel, here, *position, *position + packet->length);
-        write_payload(tap, channel, packet, leg->media.codec, *position);
-    }
     return 1;
 }
 
@@ -204,7 +202,8 @@ static int find_sides(struct thread *thread, const int64_t ids[2], const struct 
 static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_back, int64_t ring_ticks)
 {
     struct tap *tap = free_slot(thread);
-    size_t each = ring_plane_bytes(ring_ticks);
+    int64_t stretches = gate_stretches(look_back);
+    size_t planes_of = ring_plane_bytes(ring_ticks), each = planes_of + sizeof(struct arrivals) * (size_t)stretches;
     uint8_t *memory = tap ? memory_locked(2 * (size_t)ring_ticks, thread->core->lock_memory) : NULL;
     void *planes = mmap(NULL, 2 * each, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!memory || planes == MAP_FAILED) {
@@ -219,11 +218,12 @@ static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_
     tap->planes = planes;
     tap->planes_size = 2 * each;
     tap->look_back = look_back;
-    tap->stretch = look_back / (ARRIVALS - 8) + 1 > MIN_STRETCH ? look_back / (ARRIVALS - 8) + 1 : MIN_STRETCH;
-    tap->gate_opened_here = INT64_MIN;
+    tap->stretches = stretches;
+    tap->gate_opened_here = tap->gate_closed_here = INT64_MIN;
     tap->id = new_id(thread, tap->slot);
     for (int side = 0; side < 2; side++) {
         ring_place(&tap->channels[side].ring, memory + side * ring_ticks, tap->planes + (size_t)side * each, ring_ticks);
+        tap->channels[side].arrivals = (struct arrivals *)(tap->planes + (size_t)side * each + planes_of);
         attach(tap, legs[side], side);
     }
     thread->counters.taps++;

@@ -61,14 +61,16 @@ static void remember_past(struct channel *channel, uint32_t ssrc)
     channel->past_count = count;
 }
 
-static void begin_epoch(struct channel *channel, const struct packet *packet, int64_t position, int64_t here)
+static void begin_epoch(struct channel *channel, const struct packet *packet, int64_t position, int64_t late, int64_t here)
 {
     if (channel->has_epoch && channel->epoch.ssrc != packet->ssrc)
         remember_past(channel, packet->ssrc);
+    channel->has_restarted = channel->has_epoch;
     channel->has_epoch = 1;
     channel->epoch = (struct epoch){packet->ssrc, packet->ts, position, packet->seq};
     channel->began_here = here;
     channel->began_lead = position - here;
+    channel->began_late = late;
     channel->env_value = position - here;
     channel->env_here = here;
 }
@@ -87,9 +89,10 @@ static int place_anew(struct channel *channel, const struct packet *packet, int6
     out->is_new_epoch = 1;
     out->is_known = known != NULL;
     out->former = known ? position_of(known, packet->ts) : 0;
+    out->late = known == &channel->epoch ? here - channel->newest_here + channel->newest_late : INT32_MAX;
     channel->has_stepped = out->is_known;
     channel->stepped_seq = packet->seq;
-    begin_epoch(channel, packet, out->position, here);
+    begin_epoch(channel, packet, out->position, out->is_known ? out->late : 0, here);
     return 1;
 }
 
@@ -103,6 +106,16 @@ static int is_of_epoch(const struct channel *channel, const struct packet *packe
     return *position >= channel->epoch.ref_pos || is_passed(&channel->epoch, packet->seq);
 }
 
+/*
+ * What was sent after a packet was said after it. So however a clock steps, its next packet is no later than the time
+ * since that one came, and what it was late itself: nobody need doubt a sender whose clock steps while it talks.
+ */
+static void note_newest(struct channel *channel, int64_t lead, int64_t here)
+{
+    channel->newest_here = here;
+    channel->newest_late = envelope(channel, here) - lead + (here - channel->began_here < SETTLED ? channel->began_late : 0);
+}
+
 int timeline_place(struct channel *channel, const struct packet *packet, int64_t here, struct placement *out)
 {
     *out = (struct placement){0};
@@ -113,6 +126,8 @@ int timeline_place(struct channel *channel, const struct packet *packet, int64_t
     } else if (!place_anew(channel, packet, here, out)) {
         return 0;
     }
+    if (out->position + packet->length > channel->next_pos || !is_passed(&channel->epoch, packet->seq))
+        note_newest(channel, out->position - here, here);
     channel->last_here = here;
     channel->longest = packet->length > channel->longest ? packet->length : channel->longest;
     if (out->position + packet->length > channel->next_pos) {

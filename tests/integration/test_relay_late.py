@@ -21,7 +21,7 @@ class Line:
         self._relay = relay
         self._leg: LegId = relay.open_leg()
         relay.set_media(self._leg, LegMedia(remote=NOBODY, codec=Codec.PCMA, send_pt=8, receive_pt=8))
-        self.tap = self._core.open_tap(self._leg, 0, look_back_ticks=8000, ring_ticks=1 << 17, now_ns=0)
+        self.tap = self._core.open_tap(self._leg, 0, look_back_ticks=8000, ring_ticks=1 << 18, now_ns=0)
 
     def send(
         self, i: int, at: int, value: int, *, ssrc: int = 1, sequence: int | None = None, timestamp: int | None = None
@@ -47,7 +47,7 @@ class Line:
 
     def kept(self) -> bytes:
         """End the tap; return all that it kept."""
-        out = bytearray(1 << 18)
+        out = bytearray(1 << 19)
         length, _ = self._core.drain_tap(self.tap, out, is_final=True, now_ns=1 << 50)
         return b"".join(bytes(run.payload) for run in decode_block(bytes(out[:length])) if isinstance(run, AudioRun))
 
@@ -154,3 +154,50 @@ def test_what_a_network_held_back_and_brings_all_at_once_is_not_kept(line: Line,
     kept = line.kept()
     assert SECRET not in kept
     assert kept.count(PUBLIC) > (100 + 100) * 160
+
+
+def test_what_a_network_held_back_bit_by_bit_is_not_kept(line: Line) -> None:
+    """Each packet is a little later than the one before, in order, up to five seconds; then all catch up."""
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    for i in range(101, 360):
+        line.send(i, 160 * 100 + 320 * (i - 100), SECRET)
+    line.open(160 * 100 + 320 * 260)
+    begin = 160 * 100 + 320 * 261
+    for i in range(360, 621):
+        line.send(i, begin + (i - 360) * 20, SECRET)
+    for i in range(621, 1000):
+        line.send(i, max(begin + 261 * 20 + i, 160 * i), PUBLIC)
+    kept = line.kept()
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) > (100 + 100) * 160, "and what is said after it is, once time has caught up"
+
+
+@pytest.mark.parametrize("step_s", [-60, -6, -3, -0.3, 0.3, 3, 6])
+@pytest.mark.parametrize("stepped", [145, 152])
+def test_a_sender_whose_clock_steps_while_it_talks_is_heard_after_the_guard(
+    line: Line, step_s: float, stepped: int
+) -> None:
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    for i in range(101, 300):
+        if i == 151:
+            line.open(24_160)
+        shift = round(step_s * 8000) if i >= stepped else 0
+        line.send(i, 160 * i, SECRET if i < 152 else PUBLIC, timestamp=(1 << 32) - 30_000 + 160 * i + shift)
+    kept = line.kept()
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) >= (100 + 148 - 12) * 160, "no more is lost than 200 ms, and a packet either side"
+
+
+def test_a_new_source_of_the_closed_time_is_not_trusted_however_long_ago_it_began(line: Line) -> None:
+    """It began two seconds before the opening, and its network is 150 ms slower than that of the one before."""
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    for i in range(101, 400):
+        if i == 230:
+            line.open(160 * 230 + 1)
+        line.send(i, 160 * i + 1200, SECRET if i < 231 else PUBLIC, ssrc=2)
+    kept = line.kept()
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) >= (100 + 169 - 12) * 160

@@ -15,7 +15,8 @@ from audio.types import Codec
 
 ROOT = Path(__file__).parents[2]
 
-# The process under search never holds what it looks for: the needles come masked, and memory is masked to compare.
+# The process under search never holds what it looks for: the needles come masked, memory is masked to compare, and
+# what was read of it is wiped at once.
 SEARCHED = """
 import re, sys, time
 from audio.relay import Relay
@@ -23,7 +24,7 @@ from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, RelayOptions,
 
 def found(needles):
     hits = [0] * len(needles)
-    table = bytes(b ^ 0x5C for b in range(256))
+    table, read = bytes(b ^ 0x5C for b in range(256)), bytearray(1 << 20)
     with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
         for line in maps:
             if not re.match(r"^[0-9a-f]+-[0-9a-f]+ rw", line) or "[v" in line:
@@ -32,9 +33,11 @@ def found(needles):
             while start < end:
                 memory.seek(start)
                 try:
-                    masked = memory.read(min(end - start, 1 << 20)).translate(table)
+                    size = memory.readinto(memoryview(read)[: min(end - start, len(read))])
                 except OSError:
                     break
+                masked = read.translate(table)[:size]
+                read[:] = bytes(len(read))
                 for i, needle in enumerate(needles):
                     hits[i] += masked.count(needle)
                 start += (1 << 20) - 64
