@@ -153,7 +153,8 @@ OUTSIDE_PLACES: tuple[Place, ...] = (
     _place("/tmp/recorder-demo-*", Holds.PLAIN_AUDIO, _COMMANDS,  # noqa: S108
            "`recorder demo`: a home of its own and what its phones say and hear", is_passing=True),
 )  # fmt: skip
-"""Beside these: the file that ``-o`` names, its ``.*.recorder-part`` while it is being written, standard output and error, the database of ``[storage] index_url``."""
+"""Beside these: the file that ``-o`` names, its ``.*.recorder-part`` while it is being written, standard output and
+error, the database of ``[storage] index_url``."""
 
 _UNFINISHED = ".new-"
 
