@@ -51,7 +51,7 @@ class LiveActs:
     async def pause(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call."""
         signature = _signature(access.Act.PAUSE, call_id, body, who)
-        return (await self._simple(self._one(call_id), _pause(body, who), signature))[0]
+        return (await self._simple(self._one(call_id, body), _pause(body, who), signature))[0]
 
     async def pause_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause every call of an extension."""
@@ -61,7 +61,7 @@ class LiveActs:
     async def resume(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Resume one call."""
         signature = _signature(access.Act.RESUME, call_id, body, who)
-        return (await self._simple(self._one(call_id), _resume(body, who), signature))[0]
+        return (await self._simple(self._one(call_id, body), _resume(body, who), signature))[0]
 
     async def resume_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Resume every call of an extension."""
@@ -70,7 +70,7 @@ class LiveActs:
 
     async def forgot(self, call_id: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call, and order what was recorded of its last seconds to be erased."""
-        return (await self._forgot(call_id, self._one(call_id), body, who))[0]
+        return (await self._forgot(call_id, self._one(call_id, body), body, who))[0]
 
     async def forgot_extension(self, number: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
         """Do so for every call of an extension."""
@@ -78,14 +78,21 @@ class LiveActs:
 
     async def opt_out(self, call_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording one call for good, on the word of a manager."""
-        return (await self._opt_out(call_id, self._one(call_id), body, who))[0]
+        return (await self._opt_out(call_id, self._one(call_id, body), body, who))[0]
 
     async def opt_out_extension(self, number: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording every call of an extension that is in progress."""
         return {"calls": await self._opt_out(number, self._all(number), body, who)}
 
-    def _one(self, call_id: str) -> Calls:
-        return lambda: [self._control.call(call_id)]
+    def _one(self, call_id: str, body: ActBody) -> Calls:
+        def find() -> list[RecordedCall]:
+            call = self._control.call(call_id)
+            if body.extensions and facts_of(call).extensions.isdisjoint(body.extensions):
+                name = body.authority.removeprefix("token:")
+                raise access.DeniedError(access.Fault.NOT_ALLOWED, f"Token {name} is not good for this extension.")
+            return [call]
+
+        return find
 
     def _all(self, number: str) -> Calls:
         return lambda: self._control.calls_of(number)

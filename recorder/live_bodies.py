@@ -50,6 +50,8 @@ class ActBody(_Body):
 
     reason: Reason = ""
     authority: Annotated[str, Field(alias="as", max_length=80)] = "officer"
+    extensions: list[Name] = []
+    """The only extensions whose calls are meant, as a token is good for them; none: every one."""
 
 
 class PersonBody(_Body):

@@ -4,7 +4,7 @@ The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``; why and with
 """
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,8 @@ import httpx
 from recorder.domain.access import Person
 
 ACTOR_HEADER = "X-Recorder-Actor"
+Extensions = Collection[str]
+"""The only ones that an act may touch; none: every one."""
 _BASE = "http://recorder"
 _CALLS = "/api/calls"
 _EVENTS = "/api/events"
@@ -163,13 +165,17 @@ class LiveClient:
         calls = answer.get("calls", [])
         return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
-    def pause(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
-        """Pause one call; the answer is given once both channels are gated."""
-        return self._act(_call_path(call, "pause"), actor, reason, authority)
+    def pause(
+        self, call: str, *, actor: str, reason: str = "", authority: str = "officer", extensions: Extensions = ()
+    ) -> dict[str, Any]:
+        """Pause one call, if it is of one of the extensions; the answer is given once both channels are gated."""
+        return self._act(_call_path(call, "pause"), actor, reason, authority, extensions)
 
-    def resume(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
-        """Take away the reasons that this authority may clear."""
-        return self._act(_call_path(call, "resume"), actor, reason, authority)
+    def resume(
+        self, call: str, *, actor: str, reason: str = "", authority: str = "officer", extensions: Extensions = ()
+    ) -> dict[str, Any]:
+        """Take away the reasons that this authority may clear, if the call is of one of the extensions."""
+        return self._act(_call_path(call, "resume"), actor, reason, authority, extensions)
 
     def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
         """Pause one call, and order its last seconds to be erased; None is everything so far."""
@@ -235,8 +241,9 @@ class LiveClient:
         """Have the configuration read again."""
         return self._send("POST", "/api/reload")
 
-    def _act(self, path: str, actor: str, reason: str, authority: str) -> dict[str, Any]:
-        return self._send("POST", path, headers=_headers(actor), json=_body(reason, authority))
+    def _act(self, path: str, actor: str, reason: str, authority: str, extensions: Extensions = ()) -> dict[str, Any]:
+        body = _body(reason, authority) | ({"extensions": sorted(extensions)} if extensions else {})
+        return self._send("POST", path, headers=_headers(actor), json=body)
 
     def _personal(self, path: str, person: Person, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         return self._send("POST", path, headers=_headers(person.actor), json={**body, **_of(person)})

@@ -11,7 +11,7 @@ from recorder.domain.access import Person
 from recorder.eraser import Eraser
 from recorder.erasing import Books
 from recorder.holding import HoldBooks
-from recorder.live_client import Grant
+from recorder.live_client import Extensions, Grant
 from recorder.people import People
 from recorder.tokens import Tokens
 from storage.types import RecordingRow, Search
@@ -42,11 +42,15 @@ class Live(Protocol):
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the calls in progress."""
 
-    def pause(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
-        """Pause one call."""
+    def pause(
+        self, call: str, *, actor: str, reason: str = "", authority: str = "officer", extensions: Extensions = ()
+    ) -> dict[str, Any]:
+        """Pause one call, if it is of one of the extensions."""
 
-    def resume(self, call: str, *, actor: str, reason: str = "", authority: str = "officer") -> dict[str, Any]:
-        """Resume one call."""
+    def resume(
+        self, call: str, *, actor: str, reason: str = "", authority: str = "officer", extensions: Extensions = ()
+    ) -> dict[str, Any]:
+        """Resume one call, if it is of one of the extensions."""
 
     def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
         """Pause one call, and order its last seconds to be erased."""

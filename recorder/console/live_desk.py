@@ -39,17 +39,11 @@ class LiveDesk:
 
     def pause(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Pause a call. The daemon writes the audit log; that it cannot never stops a pause."""
-        self._require_call(actor, Act.PAUSE, call)
-        return self._daemon(
-            lambda: self._live.pause(call, actor=actor.actor, reason=reason, authority=_authority(actor))
-        )
+        return self._simple(self._live.pause, actor, Act.PAUSE, call, reason)
 
     def resume(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Resume a call, as far as this actor may."""
-        self._require_call(actor, Act.RESUME, call)
-        return self._daemon(
-            lambda: self._live.resume(call, actor=actor.actor, reason=reason, authority=_authority(actor))
-        )
+        return self._simple(self._live.resume, actor, Act.RESUME, call, reason)
 
     def pause_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
         """Pause every call of an extension."""
@@ -111,15 +105,12 @@ class LiveDesk:
         assert isinstance(actor, Person), "the table gives these acts to nobody else"
         return actor
 
-    def _require_call(self, actor: Actor, act: Act, call: str) -> None:
+    def _simple(self, do: Callable[..., T], actor: Actor, act: Act, call: str, reason: str) -> T:
+        """Do an act on a call; whether it is of an extension that a token is good for the daemon knows."""
         self._rules.require(actor, act, call)
-        if not (isinstance(actor, Application) and actor.extensions):
-            return
-        calls = self._daemon(lambda: self._live.calls(actor=actor.actor))
-        extension = next((str(c.get("extension")) for c in calls if c.get("call") == call), None)
-        if extension is None:
-            raise self._rules.refuse(actor.actor, act, call, "There is no such call in progress.", status=404)
-        self._rules.require(actor, act, call, extension=extension)
+        extensions = actor.extensions if isinstance(actor, Application) else frozenset()
+        said = {"actor": actor.actor, "reason": reason, "authority": _authority(actor), "extensions": extensions}
+        return self._daemon(lambda: do(call, **said))
 
     def _daemon(self, ask: Callable[[], T]) -> T:
         try:
