@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audio.blocks import AudioRun, decode_block
@@ -124,8 +124,16 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     )
 
 
+SHORT_PACKETS = Scenario(length=51_200, ptime=80, jitter=0, closes=((4000, 4000, 1000),), restarts=(), seed=0)
+"""What came up to 20 ms before the erased time was taken along, while arrivals were known to 20 ms only."""
+REPEATS = Scenario(length=51_200, ptime=160, jitter=0, closes=((20_000, 24_000, 1000),), restarts=(), seed=10)
+"""A packet of before the erased time comes again within it."""
+
+
 @settings(max_examples=20, deadline=None)
 @given(scenarios())
+@example(SHORT_PACKETS)
+@example(REPEATS)
 def test_nothing_captured_while_closed_comes_out(scenario: Scenario) -> None:
     out, sent = run(scenario)
     assert out[INSIDE] == 0, f"{out[INSIDE]} samples leaked"
