@@ -17,8 +17,10 @@ from typing import BinaryIO
 from storage.errors import DamagedError
 
 FORMAT_VERSION = 1
-"""Written by this code."""
-READABLE_VERSIONS = frozenset({1})
+"""Of what is recorded, and of what is left after an erasure."""
+ARCHIVE_VERSION = 2
+"""Of what is archived: as version 1, and PACKED frames."""
+READABLE_VERSIONS = frozenset({FORMAT_VERSION, ARCHIVE_VERSION})
 """A version once written is readable for ever."""
 
 MAGIC = b"\x89CCREC\r\n"
@@ -34,7 +36,7 @@ _ID = re.compile(r"\d{8}T\d{6}Z-[0-9A-Za-z+_]{1,32}-[0-9a-f]{6}")
 
 
 class FrameType(IntEnum):
-    """What a frame's body is; HEAD to END are one secretstream, in order."""
+    """What a frame's body is; HEAD to END, and PACKED, are one secretstream, in order."""
 
     HEAD = 1
     AUDIO = 2
@@ -42,6 +44,11 @@ class FrameType(IntEnum):
     END = 4
     INDEX = 5
     FOOTER = 6
+    PACKED = 7
+
+
+STREAM_TYPES = frozenset({FrameType.HEAD, FrameType.AUDIO, FrameType.MARK, FrameType.END, FrameType.PACKED})
+"""What is sealed with the recording's key."""
 
 
 class Status(IntEnum):
@@ -80,12 +87,14 @@ class Prologue:
         epoch: Month ``YYYY-MM`` whose public key the recording's key is sealed to.
         epoch_fingerprint: SHA-256 of that public key.
         stream_header: The 24 bytes that start the secretstream.
+        version: Of the format.
     """
 
     id: str
     epoch: str
     epoch_fingerprint: bytes
     stream_header: bytes
+    version: int = FORMAT_VERSION
 
     def pack(self) -> bytes:
         """Return the bytes, without the check that follows them."""
@@ -93,7 +102,7 @@ class Prologue:
         length = _PROLOGUE.size + len(name)
         fixed = _PROLOGUE.pack(
             MAGIC,
-            FORMAT_VERSION,
+            self.version,
             length,
             len(name),
             self.epoch.encode("ascii"),
@@ -275,7 +284,9 @@ class ContainerScan:
             raise DamagedError("the prologue's names are not ASCII") from error
         if not is_recording_id(text):
             raise DamagedError("the prologue's id does not have the form of a recording id")
-        return Prologue(id=text, epoch=month, epoch_fingerprint=fingerprint, stream_header=stream_header)
+        return Prologue(
+            id=text, epoch=month, epoch_fingerprint=fingerprint, stream_header=stream_header, version=version
+        )
 
     def frames(self) -> Iterator[Frame]:
         """Yield each whole frame, the footer last.
@@ -300,7 +311,10 @@ class ContainerScan:
         if len(header) < FRAME_HEADER.size:
             raise self._damage(f"{where} is cut inside its header")
         kind, zero, zeros, length, ticks = FRAME_HEADER.unpack(header)
-        if kind not in FrameType.__members__.values() or zero or zeros or length > MAX_BODY_BYTES:
+        is_known = kind in FrameType.__members__.values() and (
+            kind != FrameType.PACKED or self.prologue.version >= ARCHIVE_VERSION
+        )
+        if not is_known or zero or zeros or length > MAX_BODY_BYTES:
             raise self._damage(f"{where} has a changed header")
         body = self._file.read(length)
         check = self._file.read(CHECK_BYTES)

@@ -7,11 +7,10 @@ from typing import Any
 
 from storage import crypto
 from storage.errors import DamagedError
-from storage.format import ContainerScan, Footer, Frame, FrameType, Status, open_container
+from storage.format import STREAM_TYPES, ContainerScan, Footer, Frame, FrameType, Status, open_container
 from storage.keys import EpochKeys, SealedKeys
+from storage.packing import unpacked
 from storage.types import RecordingId
-
-_STREAM = (FrameType.HEAD, FrameType.AUDIO, FrameType.MARK, FrameType.END)
 
 
 class RecordingReader:
@@ -32,18 +31,18 @@ class RecordingReader:
         self._key = key
         with open_container(path) as file:
             self.id = RecordingId(ContainerScan(file).prologue.id)
-        self.head: dict[str, Any] = json.loads(next(self.frames())[1])
+        self.head: dict[str, Any] = json.loads(next(self.opened())[1])
 
     def frames(self) -> Iterator[tuple[FrameType, bytes]]:
-        """Yield type and plaintext of every sealed frame in order.
+        """Yield type and plaintext of every sealed frame in order, packed audio as the audio that it holds.
 
         Raises:
             DamagedError: As `opened`.
         """
-        return ((frame.type, plain) for frame, plain in self.opened())
+        return (content(frame, plain) for frame, plain in self.opened())
 
     def opened(self) -> Iterator[tuple[Frame, bytes]]:
-        """Yield every sealed frame in order with its plaintext.
+        """Yield every sealed frame in order with its plaintext, packed audio as it is packed.
 
         Raises:
             DamagedError: At the first frame that is cut, changed, moved or missing; a file without a footer or
@@ -56,7 +55,7 @@ class RecordingReader:
             for frame in scan.frames():
                 if frame.type is FrameType.FOOTER:
                     status = Footer.parse(frame)[0].status
-                if frame.type not in _STREAM:
+                if frame.type not in STREAM_TYPES:
                     continue
                 plain, has_ended = opener.open(frame.body, bound + frame.header)
                 bound = b""
@@ -70,15 +69,32 @@ class RecordingReader:
 
     def marks(self) -> Iterator[dict[str, Any]]:
         """Yield each mark."""
-        return (json.loads(plain) for kind, plain in self.frames() if kind is FrameType.MARK)
+        return (json.loads(plain) for frame, plain in self.opened() if frame.type is FrameType.MARK)
 
     def end(self) -> dict[str, Any] | None:
         """Return what was known when recording ended (row, audio_frames, ticks), or None after a crash."""
-        return next((json.loads(plain) for kind, plain in self.frames() if kind is FrameType.END), None)
+        return next((json.loads(plain) for frame, plain in self.opened() if frame.type is FrameType.END), None)
+
+
+def content(frame: Frame, plain: bytes) -> tuple[FrameType, bytes]:
+    """Return what an opened frame holds: a packed one holds audio.
+
+    Raises:
+        DamagedError: It cannot be unpacked.
+    """
+    return (FrameType.AUDIO, unpacked(plain)) if frame.type is FrameType.PACKED else (frame.type, plain)
+
+
+def fresh_path(path: Path) -> Path:
+    """Return the name that a rewritten container has until it takes the place of the old one."""
+    return path.with_suffix(".erasing")
 
 
 def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
     """Open a finished container with the private key of the epoch that its key is sealed to; `verify` it first.
+
+    Where a rewriting was killed between its two renames, the key is that of the new container, which has not got its
+    name yet: then that one is opened.
 
     Args:
         path: The ``.rec`` file.
@@ -92,7 +108,12 @@ def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
     with open_container(path) as file:
         prologue = ContainerScan(file).prologue
     key = SealedKeys(home).open(RecordingId(prologue.id), keys)
-    return RecordingReader(path, key)
+    try:
+        return RecordingReader(path, key)
+    except DamagedError:
+        if not fresh_path(path).exists():
+            raise
+        return RecordingReader(fresh_path(path), key)
 
 
 def epoch_of(path: Path) -> str:

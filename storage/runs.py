@@ -11,6 +11,8 @@ AUDIO, ANCHOR, LOST = 1, 2, 3
 PCMU, PCMA, G722 = 0, 8, 9
 TICKS_PER_S = 8000
 _RUN = struct.Struct("<BBBBIQQ")
+RUN_BYTES = _RUN.size
+"""Of a run without its payload."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from storage import crypto
 from storage.errors import DamagedError
-from storage.format import ContainerScan, Footer, Frame, FrameType, Status, open_container
+from storage.format import STREAM_TYPES, ContainerScan, Footer, Frame, FrameType, Status, open_container
 from storage.types import RecordingId, Verification
 
 
@@ -74,7 +74,7 @@ class _Check:
 
     def _check_order(self, frame: Frame) -> None:
         has_ended = FrameType.END in self._types
-        is_stream = frame.type in (FrameType.HEAD, FrameType.AUDIO, FrameType.MARK, FrameType.END)
+        is_stream = frame.type in STREAM_TYPES
         if (frame.number == 0) != (frame.type is FrameType.HEAD) or (has_ended and is_stream):
             raise DamagedError(f"frame {frame.number} at byte {frame.offset} is out of order")
         if frame.type in (FrameType.HEAD, FrameType.END):

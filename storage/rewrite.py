@@ -1,0 +1,290 @@
+"""Puts a new container and a new key in the place of a finished recording's, for erasing and for archiving.
+
+Steps, each durable before the next: the new key (``.next``), the new container (``.erasing``), both proved; then the
+new key replaces the old one - from here on nothing opens the old container - and the new container the old one. Killed
+anywhere, the next run clears up what was not finished, or finishes it. One run at a time for a recording.
+
+The new key is sealed to the epoch of the old one: a recording must not live longer because it was rewritten.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any, Protocol
+
+from storage import crypto
+from storage.durable import AppendFile, remove, sync_folder
+from storage.errors import DamagedError, WriteFailedError
+from storage.format import ContainerScan, Footer, FrameType, Prologue, RunningHash, Status, frame_header
+from storage.keys import EpochKeys, EpochPublicKey, destroy_key
+from storage.reader import RecordingReader, content, fresh_path, open_recording
+from storage.recording import FrameWriter, encode_json
+from storage.rows import row_to_json
+from storage.runs import TICKS_PER_S, Run, parse
+from storage.types import RecordingId, RecordingRow
+from storage.vault import Vault
+from storage.verify import verify
+
+Progress = Callable[[float, float], None]
+"""Called with seconds done and seconds in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A recording that was found to be what its node closed, and opened.
+
+    Attributes:
+        reader: Its content.
+        sha256: Digest of its container, hex.
+        bytes: Size of its container.
+    """
+
+    reader: RecordingReader
+    sha256: str
+    bytes: int
+
+
+class Change(Protocol):
+    """How a recording is to be written anew."""
+
+    @property
+    def version(self) -> int:
+        """Version of the format."""
+
+    @property
+    def row(self) -> RecordingRow:
+        """The row as it will be, but for path, bytes and sha256."""
+
+    @property
+    def marks(self) -> Sequence[Mapping[str, Any]]:
+        """Marks to be added behind those that there are."""
+
+    def take(self, block: bytes) -> Iterator[tuple[FrameType, bytes]]:
+        """Yield frames to be written for a block of audio; what is kept back comes with `rest`."""
+
+    def rest(self) -> Iterator[tuple[FrameType, bytes]]:
+        """Yield what was kept back, before a frame that holds no audio, and at the end."""
+
+    def meant(self, block: bytes) -> bytes:
+        """Return what must be read back of a block of audio."""
+
+    def is_as_meant(self, meant: Run, found: Run) -> bool:
+        """Tell whether a run that was read back is what it ought to be."""
+
+
+def rewrite(
+    vault: Vault,
+    keys: EpochKeys,
+    row: RecordingRow,
+    plan: Callable[[Whole], Change],
+    *,
+    progress: Progress = lambda _done, _total: None,
+) -> RecordingRow:
+    """Write a recording anew; durable when this returns. Constant memory, whatever the length.
+
+    The caller holds a lock, and saves the row that is returned; until it has, a second run does no harm.
+
+    Args:
+        vault: Where the recording lies.
+        keys: The private keys.
+        row: The recording's row; its path is set.
+        plan: Says how, when the recording was found whole and is open.
+        progress: Told how far it is.
+
+    Returns:
+        The row as it is now.
+
+    Raises:
+        DamagedError: The recording is not what its node closed; nothing was changed.
+        KeyProblemError: Its key or the private key of its month is not here; nothing was changed.
+        WriteFailedError: The disk refused; the old recording is still whole, or the next run goes on.
+    """
+    path = path_of(vault, row)
+    try:
+        clear_up(vault, keys, path)
+        found = verify(path, vault.node.sign_public)
+        if found.problem is not None:
+            raise DamagedError(f"{path.name} is not what was recorded, and is not rewritten: {found.problem}")
+        whole = Whole(reader=open_recording(path, vault.home, keys), sha256=found.sha256, bytes=found.bytes)
+        return _Rewriting(vault, keys, path, whole.reader, plan(whole)).run(progress)
+    except OSError as error:
+        raise WriteFailedError(
+            f"recording {row.id} cannot be rewritten: {error.strerror or error}", is_taken=False
+        ) from error
+
+
+def path_of(vault: Vault, row: RecordingRow) -> Path:
+    """Return the container of a recording of which something was kept.
+
+    Raises:
+        OutsideError: Its path leads out of the recordings.
+    """
+    assert row.path is not None, "asked for a recording of which something was kept"
+    return vault.locate(row.path)
+
+
+def clear_up(vault: Vault, keys: EpochKeys, path: Path) -> None:
+    """Bring a recording whose rewriting was killed to the old or to the new state; does nothing to any other.
+
+    Raises:
+        DamagedError, KeyProblemError: The recording or its private key cannot be opened; nothing was changed.
+        OSError: As the system says.
+    """
+    fresh = fresh_path(path)
+    if fresh.exists():
+        if _is_current(vault, keys, fresh):
+            _take_place(fresh, path)
+            return
+        remove(fresh)
+    for epoch in vault.sealed.epochs():
+        next_key = vault.sealed.next_path(RecordingId(path.stem), epoch)
+        if next_key.exists():
+            destroy_key(next_key)
+
+
+def _is_current(vault: Vault, keys: EpochKeys, fresh: Path) -> bool:
+    """Tell whether the key that is in force is that of the new container: then there is no way back."""
+    key = vault.sealed.open(RecordingId(fresh.stem), keys)
+    try:
+        RecordingReader(fresh, key)
+    except DamagedError:
+        return False
+    return True
+
+
+def _take_place(fresh: Path, path: Path) -> None:
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def _status_of(path: Path) -> Status:
+    with path.open("rb") as file:
+        *_, last = ContainerScan(file).frames()
+    return Footer.parse(last)[0].status
+
+
+def _runs(blocks: Iterable[bytes]) -> Iterator[Run]:
+    return chain.from_iterable(map(parse, blocks))
+
+
+class _Rewriting:
+    """One run over one recording that was found whole."""
+
+    def __init__(self, vault: Vault, keys: EpochKeys, path: Path, old: RecordingReader, change: Change) -> None:
+        self._vault = vault
+        self._path = path
+        self._id = RecordingId(path.stem)
+        self._epoch = keys.load_private(vault.sealed.locate(self._id)).public_key
+        self._old = old
+        self._change = change
+
+    def run(self, progress: Progress) -> RecordingRow:
+        key, fresh = crypto.new_key(), fresh_path(self._path)
+        try:
+            self._vault.sealed.seal_next(self._id, key, self._epoch)
+            size, digest = self._write(fresh, key, progress)
+            self._prove(fresh, key)
+        except BaseException:
+            self._give_up(fresh)
+            raise
+        self._vault.sealed.take_next(self._id, self._epoch.name)
+        _take_place(fresh, self._path)
+        return replace(self._change.row, bytes=size, sha256=digest.hex())
+
+    def _give_up(self, fresh: Path) -> None:
+        with suppress(OSError):
+            remove(fresh)
+            destroy_key(self._vault.sealed.next_path(self._id, self._epoch.name))
+
+    def _write(self, fresh: Path, key: bytes, progress: Progress) -> tuple[int, bytes]:
+        """Write the new container; returns its size and digest, durable."""
+        total_s = self._change.row.duration_s
+        file = AppendFile.create(fresh)
+        try:
+            copy = _Copy(self._vault, file, self._epoch, key, self._change)
+            for frame, plain in self._old.opened():
+                copy.take(*content(frame, plain), frame.ticks)
+                progress(min(frame.ticks / TICKS_PER_S, total_s), total_s)
+            digest = copy.close(_status_of(self._path))
+            file.sync()
+        finally:
+            file.close()
+        return file.size, digest
+
+    def _prove(self, fresh: Path, key: bytes) -> None:
+        """Read what was written, before the old recording goes for good.
+
+        Raises:
+            DamagedError: It is not what was meant.
+        """
+        state = verify(fresh, self._vault.node.sign_public)
+        if state.problem is not None:
+            raise DamagedError(f"the rewritten {fresh.name} is damaged: {state.problem}")
+        meant = _runs(map(self._change.meant, self._old.blocks()))
+        found = _runs(RecordingReader(fresh, key).blocks())
+        for one, other in zip_longest(meant, found):
+            if one is None or other is None or not self._change.is_as_meant(one, other):
+                raise DamagedError(f"the rewritten {fresh.name} does not hold what was to be kept")
+
+
+class _Copy:
+    """The new container in the making."""
+
+    def __init__(self, vault: Vault, file: AppendFile, epoch: EpochPublicKey, key: bytes, change: Change) -> None:
+        row = change.row
+        self._change = change
+        self._sealer = crypto.StreamSealer(key)
+        self._frames = FrameWriter(file, row.id, vault.node, RunningHash())
+        self._fields = row_to_json(replace(row, path=None, bytes=None, sha256=None), with_peaks=True)
+        self._prologue = Prologue(
+            id=row.id,
+            epoch=epoch.month,
+            epoch_fingerprint=crypto.fingerprint(epoch.public),
+            stream_header=self._sealer.header,
+            version=change.version,
+        ).pack()
+        self._audio_frames = 0
+        self._ticks = 0
+        self._has_end = False
+        self._frames.put(self._prologue)
+
+    def take(self, kind: FrameType, plain: bytes, ticks: int) -> None:
+        """Copy a frame of the old container, changed."""
+        if kind is not FrameType.AUDIO:
+            self._put_audio(self._change.rest())
+        self._ticks = max(self._ticks, ticks)
+        if kind is FrameType.HEAD:
+            self._seal(kind, plain, bound=self._prologue)
+            self._frames.put_index(self._fields, self._ticks)
+        elif kind is FrameType.AUDIO:
+            self._put_audio(self._change.take(plain))
+        elif kind is FrameType.END:
+            self._has_end = True  # written anew by `close`, behind the marks
+        else:
+            self._seal(kind, plain)
+        self._frames.write()
+
+    def close(self, status: Status) -> bytes:
+        """Write the marks, the end and the footer; returns the digest of the whole."""
+        self._put_audio(self._change.rest())
+        for mark in self._change.marks:
+            self._seal(FrameType.MARK, encode_json(mark))
+        if self._has_end:
+            end = {"row": self._fields, "audio_frames": self._audio_frames, "ticks": self._ticks}
+            self._seal(FrameType.END, encode_json(end), is_final=True)
+        self._sealer.wipe()
+        self._frames.put_index(self._fields, self._ticks)
+        self._frames.put_footer(status, self._ticks)
+        self._frames.write()
+        return self._frames.digest()
+
+    def _put_audio(self, frames: Iterable[tuple[FrameType, bytes]]) -> None:
+        for kind, plain in frames:
+            self._seal(kind, plain)
+            self._audio_frames += 1
+
+    def _seal(self, kind: FrameType, plain: bytes, *, bound: bytes = b"", is_final: bool = False) -> None:
+        header = frame_header(kind, len(plain) + crypto.STREAM_OVERHEAD_BYTES, self._ticks)
+        self._frames.put(header, self._sealer.seal(plain, bound + header, is_final=is_final))
