@@ -238,9 +238,17 @@ class KeyHolder:
         )
 
     def _successor(self, name: str) -> EpochPublicKey | None:
-        """Return the newest epoch of the same month that took the place of this one, if any did."""
+        """Return the newest epoch of the same month that took the place of this one, if any did.
+
+        Not one of which only the private half is there: its making was killed, or it is on its way out.
+        """
         month, generation = epoch_order(name)
-        later = [n for n in self.keys.names() if epoch_order(n)[0] == month and epoch_order(n)[1] > generation]
+        public = names_in(self.keys.public_folder, ".pub")
+        later = [
+            n
+            for n in self.keys.names()
+            if n in public and epoch_order(n)[0] == month and epoch_order(n)[1] > generation
+        ]
         return self.keys.public_of(later[-1]) if later else None
 
     def _is_over(self, name: str) -> bool:

@@ -123,6 +123,16 @@ def test_killed_at_each_step_of_resealing_and_destroying(tmp_path: Path) -> None
     assert step > 15
 
 
+def test_nothing_is_sealed_to_an_epoch_of_which_a_killed_rotation_made_one_half(tmp_path: Path) -> None:
+    site = KeySite(tmp_path)
+    site.epochs.create_epoch("2026-11.2")
+    (site.home / "keys/epochs/2026-11.2.pub").unlink()  # it is written last
+    assert site.holder.tend().problems == []
+    assert site.vault.sealed.problem(ID) is None
+    site.epochs.create_epoch("2026-11.2")
+    assert [done.new.name for done in site.holder.tend().resealed] == ["2026-11.2"], "once it is whole"
+
+
 @pytest.mark.slow
 def test_killed_at_each_step_of_a_change_of_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPSLIMIT", "MEMLIMIT"):
