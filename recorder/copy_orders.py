@@ -5,7 +5,7 @@ refusals are written to the audit log.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -131,16 +131,31 @@ def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder
     if isinstance(decision, Refused):
         raise books.ledger.refusal(person, Act.EXPORT, row.id, decision.reason)
     _refuse_locked(books, person, row.id)
-    span_s = _span(order, row)
-    with _saying("The recording cannot be copied"):
-        problem = Inspector(vault=books.vault, index=books.index).one(row).problem
-        if problem is not None:
-            raise ProblemError(409, f"{row.id} is not what was recorded: {problem}.")
-        copy = prepare(
-            books.open(row), order.form, span_s=span_s, redactions=order.redactions, duration_s=row.duration_s
-        )
+    copy = prepared(books, row, order.form, span_s=_span(order, row), redactions=order.redactions)
     is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
     return Ordered(row=row, copy=copy, is_whole=is_whole, is_break_glass=decision.break_glass)
+
+
+def prepared(
+    books: CopyBooks,
+    row: RecordingRow,
+    form: Format,
+    *,
+    span_s: tuple[float, float] | None = None,
+    redactions: Sequence[Redaction] = (),
+) -> Copy:
+    """Return a copy of a recording whose container was verified and looked through; see `storage.export.prepare`.
+
+    Raises:
+        ProblemError: 409: it is damaged or gone, cannot be opened, or cannot be copied like this.
+    """
+    with _saying("The recording cannot be opened"):
+        problem = Inspector(vault=books.vault, index=books.index).one(row).problem
+        if problem is not None:
+            raise ProblemError(409, f"The recording is not what was recorded: {problem}.")
+        reader = books.open(row)
+    with _saying("The recording cannot be copied like this"):
+        return prepare(reader, form, span_s=span_s, redactions=redactions, duration_s=row.duration_s)
 
 
 def _check_words(order: CopyOrder) -> None:
@@ -173,10 +188,8 @@ def _row_of(books: CopyBooks, recording: str) -> RecordingRow:
                     409, f"{recording} goes on or is not filed yet: copy it once it has ended."
                 ) from error
             raise ProblemError(404, "There is no such recording.") from error
-    if row.path is None:
+    if row.path is None:  # a path is that of a closed file
         raise ProblemError(409, f"Nothing was kept of {row.id}: {row.outcome}, {row.reason}.")
-    if row.ended_at is None:
-        raise ProblemError(409, f"{row.id} goes on: copy it once it has ended.")
     return row
 
 

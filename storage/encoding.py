@@ -90,10 +90,12 @@ def encoded(chunks: Callable[[], Chunks], form: Format, rate_hz: int) -> Iterato
         head = bytes(outlet.head)
     outlet = _Outlet(may_complete=form in ROUNDS)
     left_out = len(head)
-    yield head
+    if head:
+        yield head
     for _ in _encode(chunks(), outlet, form, rate_hz):
         some = outlet.drain()
-        yield some[left_out:]
+        if len(some) > left_out:
+            yield some[left_out:]
         left_out = max(left_out - len(some), 0)
 
 

@@ -21,7 +21,7 @@ from storage.erasures import is_open
 from storage.types import Channels, Outcome, RecordingRow, Redaction, Search
 
 MAX_LIMIT = 1000
-MAX_OFFSET = 100_000
+MAX_OFFSET = 50_000
 
 RecordingPath = Annotated[str, Path(description="YYYYMMDDTHHMMSSZ-<extension>-<6 hex>", max_length=100)]
 

@@ -1,76 +1,110 @@
-"""Decoded copies of recordings, for playing and taking away: made in memory, never on a disk."""
+"""Copies for playing and for taking away, as answers that are made while they are sent: never on a disk."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
-from recorder.console.deps import AudioFile, RecordingUnavailableError
-from storage.errors import StorageError
-from storage.export import Format, export
-from storage.keys import EpochKeys
-from storage.reader import open_recording
+from recorder.console.deps import AudioFile
+from recorder.copy_orders import CopyBooks, CopyOrder, Ordered, prepared
+from recorder.domain.access import Person
+from recorder.domain.copying import Ground
+from recorder.exporting import Copying
+from recorder.problems import ProblemError
+from recorder.span_words import position_in, redaction_from
+from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
+from storage.package import zipped
 from storage.types import RecordingRow
-from storage.vault import Vault
-from storage.verify import verify
-
-MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory is what is meant
-_CHUNK_BYTES = 64 * 1024
-
-_KINDS = {
-    Format.WAV: ("audio/wav", "wav"),
-    Format.G711: ("audio/wav", "wav"),
-    Format.FLAC: ("audio/flac", "flac"),
-    Format.MP3: ("audio/mpeg", "mp3"),
-    Format.OPUS: ("audio/ogg", "opus"),
-}
 
 
-class Copies:
-    """Opens containers with the private keys; an `Exporter`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyForm:
+    """A copy as it is asked for on a page: what people typed.
 
-    Args:
-        home: The recorder's home.
-        vault: Finds containers.
-        keys: Private keys.
-        memory: A folder in memory (tmpfs). The copy has a name there only while it is being made.
+    Attributes:
+        audio_format: A word of `Format`.
+        reason: Why.
+        start: From where, seconds, ``mm:ss`` or ``T14:30:05``; nothing is the beginning.
+        end: Up to where; nothing is the end.
+        redact: Spans to silence, one a line.
+        redact_reason: Why they are to be silent.
+        requester: Who asked.
+        ground: A word of `Ground`, or nothing.
+        passphrase: Seals the package; nothing leaves it open.
+        is_package: Whether a cover sheet and hashes come with it.
     """
 
-    def __init__(self, home: Path, vault: Vault, keys: EpochKeys, *, memory: Path = MEMORY) -> None:
-        self._home = home
-        self._vault = vault
-        self._keys = keys
-        self._memory = memory
+    audio_format: str
+    reason: str
+    start: str = ""
+    end: str = ""
+    redact: str = ""
+    redact_reason: str = ""
+    requester: str = ""
+    ground: str = ""
+    passphrase: str = ""
+    is_package: bool = False
 
-    def __call__(self, row: RecordingRow, audio_format: str, /) -> AudioFile:
-        """Decode a recording.
+    def order(self, row: RecordingRow, zone: ZoneInfo) -> CopyOrder:
+        """Return it in our words.
 
         Raises:
-            RecordingUnavailableError: The container or its key is gone or damaged, or the format cannot hold it.
+            ProblemError: 422: something is not what it should be; a sentence.
         """
-        form = Format(audio_format)
-        media_type, suffix = _KINDS[form]
         try:
-            return AudioFile(media_type=media_type, suffix=suffix, chunks=_chunks(self._make(row, form)))
-        except StorageError as error:
-            raise RecordingUnavailableError(f"The recording cannot be opened: {error}.") from error
-        except OSError as error:
-            raise RecordingUnavailableError(f"The recording cannot be opened: {error.strerror}.") from error
+            span_s = None
+            if self.start.strip() or self.end.strip():
+                start_s = position_in(self.start, row.started_at, zone) if self.start.strip() else 0.0
+                span_s = start_s, position_in(self.end, row.started_at, zone) if self.end.strip() else None
+            redactions = tuple(
+                redaction_from(line, row.started_at, zone, reason=self.redact_reason)
+                for line in self.redact.splitlines()
+                if line.strip()
+            )
+        except ValueError as error:
+            raise ProblemError(422, f"{error}.") from error
+        return CopyOrder(
+            form=format_of(self.audio_format),
+            reason=self.reason,
+            span_s=span_s,
+            redactions=redactions,
+            requester=self.requester.strip(),
+            ground=_ground(self.ground),
+            passphrase=(self.passphrase or None) if self.is_package else None,
+        )
 
-    def _make(self, row: RecordingRow, form: Format) -> BinaryIO:
-        assert row.path is not None, "asked for a recording of which something was kept"
-        path = self._vault.locate(row.path)
-        found = verify(path, self._vault.node.sign_public)
-        if found.problem is not None:
-            raise RecordingUnavailableError(f"The recording is not what was recorded: {found.problem}.")
-        reader = open_recording(path, self._home, self._keys)
-        with tempfile.TemporaryDirectory(dir=self._memory, prefix="recorder-") as folder:
-            target = Path(folder) / "copy"
-            export(reader, target, form, duration_s=row.duration_s)
-            return target.open("rb")
+
+def format_of(word: str) -> Format:
+    """Return a format by its word; ProblemError, 422, if there is none."""
+    try:
+        return Format(word)
+    except ValueError as error:
+        raise ProblemError(422, f"The format must be one of {', '.join(Format)}.") from error
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+def _ground(word: str) -> Ground | None:
+    try:
+        return Ground(word) if word else None
+    except ValueError as error:
+        raise ProblemError(422, f"The ground must be one of {', '.join(Ground)}.") from error
+
+
+def listened(books: CopyBooks, row: RecordingRow) -> AudioFile:
+    """Return a recording to be heard.
+
+    Raises:
+        ProblemError: 409: it is damaged or gone, or cannot be opened.
+    """
+    copy = prepared(books, row, Format.WAV)
+    return AudioFile(media_type=MEDIA_TYPES[Format.WAV], suffix=SUFFIXES[Format.WAV], chunks=copy.chunks())
+
+
+def taken(books: CopyBooks, person: Person, order: CopyOrder, ordered: Ordered, *, is_package: bool) -> AudioFile:
+    """Return a copy to be taken away: the sound alone, or an archive with a cover sheet and hashes."""
+    copying = Copying(books, person, order, [ordered])
+    if is_package:
+        dated = books.now().astimezone(ZoneInfo(books.timezone))
+        chunks: Iterator[bytes] = zipped(copying.package(), dated, passphrase=order.passphrase)
+        return AudioFile(media_type="application/zip", suffix="zip", chunks=chunks)
+    suffix = SUFFIXES[order.form]
+    chunks = copying.sound(0, f"{ordered.row.id}.{suffix}")
+    return AudioFile(media_type=MEDIA_TYPES[order.form], suffix=suffix, chunks=chunks)

@@ -9,13 +9,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from starlette.responses import Response
 
 from recorder.console.auth import Caller
+from recorder.console.copies import CopyForm
 from recorder.console.filters import FIELDS, PAGE_SIZE, read_form
 from recorder.console.holds import holds_on_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.console.streams import download
 from recorder.domain.access import Act, Person, Refused, may
+from recorder.domain.copying import GROUND_WORDS
 from recorder.people import REFUSED_SENTENCE, SignInRefused
 from recorder.problems import ProblemError
+from storage.encoding import Format
 from storage.erasures import is_open
 from storage.types import Outcome
 
@@ -128,17 +131,31 @@ def audio(console: Console, recording_id: str, secret: str, caller: PageReader) 
     return StreamingResponse(copy.chunks, media_type=copy.media_type, headers={"Accept-Ranges": "none"})
 
 
-@router.post("/recordings/{recording_id}/export")
-def export(
-    console: Console,
-    recording_id: str,
-    caller: PageChanger,
+def _copy_form(  # noqa: PLR0917 - FastAPI passes them by name
     reason: Text = "",
     audio_format: Annotated[str, Form(alias="format", max_length=20)] = "",
+    start: Text = "",
+    end: Text = "",
+    redact: Text = "",
+    redact_reason: Text = "",
+    requester: Text = "",
+    ground: Text = "",
+    passphrase: Text = "",
+    package: Text = "",
+) -> CopyForm:
+    return CopyForm(
+        audio_format=audio_format, reason=reason, start=start, end=end, redact=redact, redact_reason=redact_reason,
+        requester=requester, ground=ground, passphrase=passphrase, is_package=bool(package),
+    )  # fmt: skip
+
+
+@router.post("/recordings/{recording_id}/export")
+def export(
+    console: Console, recording_id: str, caller: PageChanger, form: Annotated[CopyForm, Depends(_copy_form)]
 ) -> Response:
     """Make a copy to take away, for a reason."""
     try:
-        return download(console.desk.export(caller.actor, recording_id, audio_format, reason), recording_id)
+        return download(console.desk.export(caller.actor, recording_id, form), recording_id)
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.EXPORT)
 
@@ -187,8 +204,8 @@ def recording_page(
     row = console.desk.view(caller.actor, recording_id)
     orders = console.desk.orders(row)
     return console.renderer.page(
-        "recording.html", caller, status=status, row=row, formats=console.deps.export_formats, problem=problem,
-        audio=audio, said=said, orders=orders, is_locked=any(map(is_open, orders)),
+        "recording.html", caller, status=status, row=row, formats=list(Format), grounds=GROUND_WORDS, problem=problem,
+        audio=audio, said=said, orders=orders, copies=console.desk.copies(row), is_locked=any(map(is_open, orders)),
         **holds_on_page(console, caller, row),
     )  # fmt: skip
 

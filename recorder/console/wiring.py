@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from recorder import live_client
 from recorder.config import Config
-from recorder.console.copies import Copies
 from recorder.console.deps import ConsoleDeps
 from recorder.console.sessions import Sessions
+from recorder.copy_orders import CopyBooks
 from recorder.eraser import Eraser
 from recorder.erasing import Books
 from recorder.holding import HoldBooks, settle_holds
@@ -21,10 +21,10 @@ from recorder.returned import destroy_returned
 from recorder.tokens import Tokens
 from storage.audit import AuditLog
 from storage.erasures import Erasures
-from storage.export import Format
 from storage.holds import Holds
 from storage.index import Index, sqlite_url
 from storage.keys import EpochKeys, NodeKeys
+from storage.reader import open_recording
 from storage.rows import row_to_json
 from storage.vault import Vault
 
@@ -78,7 +78,16 @@ def open_console(
             audit=audit,
             live=live,
             events=lambda actor: live_client.events(home.socket, actor=actor),
-            exporter=Copies(home.root, vault, keys),
+            copy_books=CopyBooks(
+                index=index,
+                vault=vault,
+                open=lambda row: open_recording(vault.locate(row.path or ""), home.root, keys),
+                audit=audit,
+                site=config.site.name,
+                timezone=config.site.timezone,
+                now=now,
+                origin={"where": "console"},
+            ),
             books=Books(
                 index=index,
                 erasures=erasures,
@@ -113,5 +122,4 @@ def open_console(
             timezone=config.site.timezone,
             now=now,
             is_tls=is_tls,
-            export_formats=tuple(Format),
         )

@@ -19,7 +19,6 @@ from fastapi.responses import StreamingResponse
 
 from recorder.config import Config
 from recorder.console.app import create_app
-from recorder.console.copies import Copies
 from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
@@ -32,6 +31,7 @@ from recorder.problem_answers import install
 from recorder.problems import ProblemError
 from storage.audit import AuditEntry, AuditLog
 from storage.index import Index, sqlite_url
+from storage.reader import open_recording
 from storage.rows import row_from_json
 from tests.helpers.storage_home import Site, row
 
@@ -232,7 +232,10 @@ def _with(real: ConsoleDeps, site: Site, clock: Any) -> ConsoleDeps:
     people.add("revenues", PASSWORD, display_name="Rhea Revenues", roles={Role.MANAGER}, teams=["Revenues"])
     people.add("housing", PASSWORD, display_name="Hugo Housing", roles={Role.MANAGER}, teams=["Housing"])
     eraser = replace(real.eraser, keys=site.epochs)
-    return replace(real, people=people, exporter=Copies(site.home, site.vault, site.epochs), eraser=eraser)
+    books = replace(
+        real.copy_books, open=lambda row: open_recording(site.vault.locate(row.path or ""), site.home, site.epochs)
+    )
+    return replace(real, people=people, copy_books=books, eraser=eraser)
 
 
 def _url(server: uvicorn.Server) -> str:
