@@ -25,6 +25,7 @@ from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from sip.events import Address
 from storage.database import parse_url
 from storage.errors import DatabaseError
+from storage.types import ArchiveFormat
 
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
@@ -127,6 +128,14 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """When the key holder packs finished recordings, and in what; None is never."""
+
+    after_days: int | None = None
+    format: ArchiveFormat = ArchiveFormat.FLAC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
     """Where the console listens; None is off."""
 
@@ -156,6 +165,7 @@ class Config:
     pause: Pause = field(default_factory=Pause)
     storage: Storage = field(default_factory=Storage)
     retention: Retention = field(default_factory=Retention)
+    archive: Archive = field(default_factory=Archive)
     anchors: AnchorOptions = field(default_factory=AnchorOptions)
     console: Console = field(default_factory=Console)
     limits: Limits = field(default_factory=Limits)
@@ -355,6 +365,9 @@ def _check_retention(config: Config, reader: _Reader) -> None:
     if not 0 < retention.most_share_a_day <= 100:
         share = retention.most_share_a_day
         reader.fail(f"most_share_a_day is {share:g}: it must lie in (0, 100]", "retention", "most_share_a_day")
+    if config.archive.after_days is not None and config.archive.after_days < 1:
+        days = config.archive.after_days
+        reader.fail(f'after_days is {days}: it must be at least 1, or "off"', "archive", "after_days")
     longest = max(days for key, days in config.periods.items() if key != SCHEDULE[DataClass.TOMBSTONES].key)
     if retention.tombstone_days < longest:
         reader.fail(

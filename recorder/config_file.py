@@ -120,6 +120,11 @@ tombstone_days = 2192           # tombstones in the database (six years): no bac
 most_share_a_day = 5.0          # percent: if more recordings are due in a day, the sweep stops and asks
 sweep_at = "03:00"              # time of day of the sweep, in the site's timezone
 
+[archive]
+# Finished recordings that are not held may be packed where the private keys are; the original's digest is kept.
+after_days = "off"              # days after the end of the call; off: never
+format = "flac"                 # flac: every byte comes back; opus: smaller, and no longer exact
+
 [anchors]
 # The newest entry of the audit log is noted on other machines, so that nobody can cut off its end or write it anew
 # unseen. Give at least one of syslog, folder and mail_to; docs/operations.md says what to do with them.

@@ -11,6 +11,7 @@ StorageError
 ├── NotFoundError          no recording or order of that id, or more than one of that prefix
 ├── ErasureStateError      an order to erase is not in a state for that
 ├── HoldStateError         a hold is not in a state for that
+├── ArchiveError           the recording cannot be archived as asked
 └── ExportError            the copy cannot be made as asked
 """
 
@@ -82,6 +83,10 @@ class ErasureStateError(StorageError):
 
 class HoldStateError(StorageError):
     """A hold is not in a state in which that can happen."""
+
+
+class ArchiveError(StorageError):
+    """The recording cannot be archived as asked; nothing was changed."""
 
 
 class ExportError(StorageError):

@@ -6,7 +6,6 @@ that its law has, from the most negative to the most positive, so that each byte
 and speech is as smooth as it sounds. Opus is not exact: what comes back is the nearest code to what it decodes.
 """
 
-import enum
 import io
 import struct
 import zlib
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from storage.errors import DamagedError
 from storage.g711 import DECODE
 from storage.runs import AUDIO, PCMA, PCMU, RUN_BYTES, TICKS_PER_S, Run, pack, parse
+from storage.types import ArchiveFormat
 
 Bytes = NDArray[np.uint8]
 _Ints = NDArray[np.int16]
@@ -26,13 +26,6 @@ _Ints = NDArray[np.int16]
 _HEAD = struct.Struct("<B3xIII")
 _LARGEST = 16 << 20
 """Bytes that a packed block may unpack to, skeleton and audio each: more is not ours."""
-
-
-class ArchiveFormat(enum.StrEnum):
-    """What an archived recording's audio is kept in."""
-
-    FLAC = "flac"
-    OPUS = "opus"
 
 
 _NUMBERS = {ArchiveFormat.FLAC: 1, ArchiveFormat.OPUS: 2}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Segment, SegmentKind
+from storage.types import Archived, ArchiveFormat, NoticeProof, Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 
 _PLAIN = (
     "id", "direction", "extension", "operator", "service", "caller", "called", "outcome", "reason", "duration_s",
@@ -42,6 +42,7 @@ def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any
         for s in row.segments
     ]
     fields["notice"] = None if row.notice is None else _notice_to_json(row.notice)
+    fields["archived"] = None if row.archived is None else _archived_to_json(row.archived)
     if with_peaks:
         fields["peaks"] = [base64.b64encode(peaks).decode("ascii") for peaks in row.peaks]
     return fields
@@ -56,6 +57,15 @@ def _notice_to_json(notice: NoticeProof) -> dict[str, Any]:
         "complete": notice.complete,
         "proof": notice.proof,
         "second_message": notice.second_message,
+    }
+
+
+def _archived_to_json(archived: Archived) -> dict[str, Any]:
+    return {
+        "format": str(archived.format),
+        "at": time_to_json(archived.at),
+        "original_sha256": archived.original_sha256,
+        "original_bytes": archived.original_bytes,
     }
 
 
@@ -83,6 +93,9 @@ def row_from_json(fields: Mapping[str, Any]) -> RecordingRow:
     if notice := fields.get("notice"):
         times = {name: time_from_json(notice.get(name)) for name in ("started_at", "ended_at")}
         values["notice"] = NoticeProof(**{**notice, **times})
+    if archived := fields.get("archived"):
+        form, at = ArchiveFormat(archived["format"]), time_from_json(archived["at"])
+        values["archived"] = Archived(**{**archived, "format": form, "at": at})
     if "peaks" in fields:
         left, right = fields["peaks"]
         values["peaks"] = (base64.b64decode(left), base64.b64decode(right))

@@ -68,6 +68,32 @@ class NoticeProof:
     second_message: bool = False
 
 
+class ArchiveFormat(enum.StrEnum):
+    """What an archived recording's audio is packed in."""
+
+    FLAC = "flac"
+    """Exact: every byte comes back."""
+    OPUS = "opus"
+    """Smaller; what comes back sounds like it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """That a recording's audio was packed, and what its container was before.
+
+    Attributes:
+        format: In what.
+        at: When, UTC.
+        original_sha256: Of the container before, hex.
+        original_bytes: Its size.
+    """
+
+    format: ArchiveFormat
+    at: datetime
+    original_sha256: str
+    original_bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingRow:
     """One call in the index: the JSON of design section 7 has these names.
@@ -105,6 +131,7 @@ class RecordingRow:
     is_one_way: bool = False
     operator_key: str = ""
     team: str = ""
+    archived: Archived | None = None
     peaks: Peaks = field(default=(b"", b""), repr=False)
 
 

@@ -93,7 +93,7 @@ def test_off_turns_an_optional_key_off(tmp_path: Path) -> None:
 
 MISTAKES = {
     "unknown key": ('listen = "192', 'lisen = "192', 2, "unknown key 'lisen'; known here are advertised, listen,"),
-    "unknown section": ("[media]", "[medium]", 13, "unknown key 'medium'; known here are anchors, console,"),
+    "unknown section": ("[media]", "[medium]", 13, "unknown key 'medium'; known here are anchors, archive, console,"),
     "unknown key of the second extension": ('operator = "bob"', 'oper = "bob"', 28, "unknown key 'oper'"),
     "missing key": ('operator = "bob"\n', "", 26, "[[extension]] needs operator"),
     "text for a number": ("[30000, 30099]", '["a", "b"]', 14, "ports must be a whole number, not 'a'"),
