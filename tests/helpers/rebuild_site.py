@@ -8,14 +8,26 @@ from typing import Any
 from recorder.config import Config
 from recorder.reindex import Reindexed, Reindexer
 from storage.audit import AuditLog
+from storage.database import Database
+from storage.erasures import Erasures
+from storage.holds import Holds
+from storage.index import Index
 from storage.rows import row_to_json
 from storage.stored_rows import StoredRows
+from storage.tombstones import Deletions
 from storage.types import RecordingId
 from tests.helpers.sweep_site import NOW, SweepSite
 
 
 class RebuildSite(SweepSite):
     """Adds to a `SweepSite` what loses its index and brings it back."""
+
+    def open(self) -> None:
+        """Open the database when it is needed: the file may be damaged, and is not made anew by looking."""
+        self.database = Database(self.url, is_deferred=True)
+        self.index = Index(self.database)
+        self.holds, self.erasures = Holds(self.database), Erasures(self.database)
+        self.deletions = Deletions(self.database)
 
     @property
     def config(self) -> Config:

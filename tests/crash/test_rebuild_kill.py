@@ -1,0 +1,36 @@
+"""`reindex` and `fsck --repair` are killed at their steps: run again, all is as if they had not been; nothing is lost.
+
+All steps: `python tests/crash/rebuild_steps.py reindex FOLDER`, and `repair`.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EVERY = 4
+"""Of the some fifty steps, in the tests."""
+
+
+@pytest.mark.parametrize(("act", "aside"), [("reindex", "index.sqlite"), ("repair", ".key")])
+def test_killed_at_any_step_and_run_again_nothing_is_lost(tmp_path: Path, act: str, aside: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "crash" / "rebuild_steps.py"), act, str(tmp_path), str(EVERY)],
+        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    steps: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert sum(one["killed"] for one in steps) >= 8, "the kills fell short"
+    assert not steps[-1]["killed"]
+    for one in steps:
+        assert one["held"], one
+        assert (len(one["rows"]), len(one["containers"]), one["holds"]) == (3, 3, 1), one
+        assert one["paths_fit"], one
+        assert one["marked"], one
+        assert one["audit"], one
+        assert sum(name.endswith(aside) for name in one["aside"]) == 1, one
+        assert set(one["findings"]) <= ({"temporary_file"} if act == "reindex" else set()), one
