@@ -12,6 +12,8 @@ from storage.types import Channels, Redaction
 
 MARGIN_S = 0.05
 """Silenced on either side as well: people point at words to a tenth of a second."""
+PIECE_S = 60.0
+"""Looked at at a time."""
 
 
 class Silenced:
@@ -36,8 +38,13 @@ def _cuts(source: Blocks, redactions: Sequence[Redaction]) -> Cuts:
 
 
 def _spans(redactions: Sequence[Redaction], *, but: Channels) -> list[Span]:
-    return [
-        Span(start_s=max(one.start_s - MARGIN_S, 0.0), end_s=one.end_s + MARGIN_S, reason=one.reason, by="")
-        for one in redactions
-        if one.channels is not but
-    ]
+    """Return what is silenced on a side; long spans in pieces, so that no arrays are made of an hour."""
+    found = []
+    for one in redactions:
+        if one.channels is but:
+            continue
+        at, end = max(one.start_s - MARGIN_S, 0.0), one.end_s + MARGIN_S
+        while at < end:
+            found.append(Span(start_s=at, end_s=min(at + PIECE_S, end), reason=one.reason, by=""))
+            at += PIECE_S
+    return found
