@@ -81,11 +81,16 @@ class AuditTexts:
 
     @contextmanager
     def reading(self) -> Iterator["TextsReader"]:
-        """Open the file for many reads; nothing is written, so that a log can be looked at on a medium for reading."""
+        """Open the file for many reads; nothing is written, so that a log can be looked at on a medium for reading.
+
+        But for what a killed writer left half-done: that has to be undone before anybody can read.
+        """
         if not self._path.exists():
             yield TextsReader(None)
             return
-        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as database:
+        mode = "rw" if self._path.with_name(f"{NAME}-journal").exists() else "ro"
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
             database.text_factory = bytes  # what was changed may be no text any more
             yield TextsReader(database)
 

@@ -1,6 +1,9 @@
 """A kill in the middle of an audit entry: after the next start `audit verify` finds a whole log."""
 
+import os
 import random
+import signal
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,3 +36,20 @@ def test_a_torn_end_is_moved_aside_by_the_next_start(tmp_path: Path) -> None:
 def test_where_there_is_no_log_none_is_made(tmp_path: Path) -> None:
     assert not AuditLog(tmp_path / "audit").mend()
     assert not (tmp_path / "audit").exists()
+
+
+def test_a_text_that_was_being_written_keeps_nobody_from_reading_the_others(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit")
+    entry = log.append("hold.placed", "dora", "", text="she complained")
+    pid = os.fork()
+    if pid == 0:
+        database = sqlite3.connect(tmp_path / "audit" / "texts.sqlite", isolation_level=None)
+        database.execute("PRAGMA cache_size=1")
+        database.execute("BEGIN")
+        for number in range(200):
+            database.execute("INSERT INTO texts VALUES (?, ?, ?)", (str(number), b"salt", "long " * 500))
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    assert (tmp_path / "audit" / "texts.sqlite-journal").stat().st_size > 0
+    assert AuditLog(tmp_path / "audit").text(entry) == "she complained"
+    assert AuditLog(tmp_path / "audit").verify().bad is None
