@@ -15,7 +15,16 @@ from typing import Any
 from storage import crypto
 from storage.durable import AppendFile, make_folder, remove
 from storage.errors import DamagedError, KeyProblemError, OutsideError, VaultError, WriteFailedError
-from storage.format import ContainerScan, FrameType, Prologue, Status, is_recording_id, open_container
+from storage.format import (
+    FORMAT_VERSION,
+    MAGIC,
+    ContainerScan,
+    FrameType,
+    Prologue,
+    Status,
+    is_recording_id,
+    open_container,
+)
 from storage.keys import NodeKeys, SealedKeys, current_public, destroy_key
 from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.recording import FrameWriter, OpenRecording, index_context, settle
@@ -280,6 +289,7 @@ def recover(vault: Vault, is_live: Callable[[RecordingId], bool], *, amend: Amen
 
 def _recover_one(vault: Vault, path: Path, recording: RecordingId, amend: Amend) -> Recovered:
     try:
+        _refuse_foreign(vault, path)
         return _close_part(vault, path, recording, amend)
     except (DamagedError, OSError, ValueError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
@@ -290,7 +300,7 @@ def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend) 
     try:
         survey = _survey(path, vault.node)
     except DamagedError:
-        if path.stat().st_size > _LARGEST_EMPTY_BYTES:
+        if not _is_torn_beginning(path):
             raise
         return _drop_empty(path, recording)
     if survey.scan.prologue.id != recording:
@@ -314,8 +324,31 @@ def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend) 
     return Recovered(id=recording, row=_with_file(row, finished), finished=finished, cut_bytes=survey.size - whole)
 
 
+_OURS = MAGIC + FORMAT_VERSION.to_bytes(2, "little")
+_NAMED_BYTES = len(_OURS)
 _LARGEST_EMPTY_BYTES = 256
 """A file this short cannot hold more than a torn prologue: the daemon died before `create` returned."""
+
+
+def _is_torn_beginning(path: Path) -> bool:
+    """Tell whether a file is what a kill leaves of one that was just made: a cut prologue, or zeros in its place."""
+    if path.stat().st_size > _LARGEST_EMPTY_BYTES:
+        return False
+    content = path.read_bytes()
+    begins_like_ours = content[:_NAMED_BYTES] == _OURS[: len(content)]
+    return begins_like_ours or not content.strip(b"\0")
+
+
+def _refuse_foreign(vault: Vault, path: Path) -> None:
+    """Do nothing, unless a file is none of this vault's: that is neither cut nor removed.
+
+    Raises:
+        DamagedError: It is a link, lies behind one, or is not named like a recording.
+    """
+    if not is_recording_id(path.stem):
+        raise DamagedError("its name is not that of a recording")
+    if path.is_symlink() or not path.resolve().is_relative_to(vault.root.resolve()):
+        raise DamagedError("it is a link, or lies behind one")
 
 
 def _drop_empty(path: Path, recording: RecordingId) -> Recovered:
