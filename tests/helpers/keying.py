@@ -40,12 +40,12 @@ class Pressed:
     Attributes:
         start: First tick of the voice that the key takes up.
         end: Tick after the last one.
-        info_at: Tick of the voice at which the INFO was sent, or None.
+        info: What the voice's clock showed when the INFO was sent and when it was answered, ticks, or None.
     """
 
     start: int
     end: int
-    info_at: int | None = None
+    info: tuple[int, int] | None = None
 
 
 def tone(key: str, law: int, ms: int = TONE_MS) -> bytes:
@@ -79,8 +79,10 @@ def press(voice: Voice, leg: Call, key: str, carrier: Carrier, *, at: int | None
     wait_said(voice, pressed.end)
     if carrier is Carrier.TONE:
         return pressed
+    before, asked_s = len(leg.replies_to("INFO")), time.monotonic()
     leg.request("INFO", info_of(carrier, key), carrier.value)
-    return Pressed(pressed.start, pressed.end, voice.sent[-1][0])
+    leg.wait_for(lambda call: len(call.replies_to("INFO")) > before, 5)
+    return Pressed(pressed.start, pressed.end, (voice.clock_at(asked_s), voice.clock_at(time.monotonic())))
 
 
 def _press_event(voice: Voice, key: str, at: int | None) -> Pressed:

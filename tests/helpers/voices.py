@@ -92,6 +92,14 @@ class Voice:
         self._sequence += 7000
         self.first_timestamp += jump_ticks
 
+    def base_s(self) -> float:
+        """Return when tick 0 would have been sent by the frame that was sent least late."""
+        return min(at_s - tick / TICKS_PER_S for tick, at_s in self.sent)
+
+    def clock_at(self, moment_s: float) -> int:
+        """Return the tick that the voice's clock shows at a moment, whether it was sent in time or not."""
+        return round((moment_s - self.base_s()) * TICKS_PER_S)
+
     def tick_at(self, moment_s: float) -> int:
         """Return the first tick of the frame that was sent last before a moment."""
         before = [tick for tick, at_s in self.sent if at_s <= moment_s]
