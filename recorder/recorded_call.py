@@ -380,7 +380,8 @@ class RecordedCall(LiveCall):
     def _file(self, row: RecordingRow) -> None:
         """File the row; on the filing clerk's thread."""
         self.works.rows.save(row)
-        self.works.pauses.drop(self.id)
+        if self.taping is None or not self.taping.is_left_behind:
+            self.works.pauses.drop(self.id)
         self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
 
     def _row(self) -> RecordingRow:

@@ -125,6 +125,8 @@ class Taping:
         self._container: _Container | None = None
         self._fault: str | None = None
         self._is_ending = False
+        self.is_left_behind = False
+        """The container could be neither closed nor destroyed: what is known of the call must stay for recovery."""
         self._pause = works.config.pause  # a reload must not promise more erasing than this tap's look-back holds
         is_closed = book.state is not PauseState.RECORDING
         options = TapOptions(look_back_s=self._pause.look_back_s)
@@ -191,7 +193,7 @@ class Taping:
 
     def destroy(self) -> "Future[None]":
         """Destroy the container's key and file; done when nothing of them is left. OSError if the disk refused."""
-        return after(self._created, lambda: self._works.clerk.submit(self._destroy))
+        return after(self._created, lambda: self._works.opening.submit(self._destroy))
 
     def mask(self, from_s: float, to_s: float) -> None:
         """Silence a span of both channels: a digit came by another way than the media."""
@@ -258,7 +260,7 @@ class Taping:
         self._container = container
 
     def _destroy(self) -> None:
-        """On the clerk's thread, after the state that says so: somebody waits for it."""
+        # Not on the clerk's thread: it waits for a write in progress, and pauses of other calls must not.
         if self._container is not None:
             self._container.destroy()
 
@@ -323,7 +325,10 @@ class Taping:
             finished = container.close(fields, is_complete=is_whole)
         except (OSError, VaultError) as error:
             _log.error("recording %s is left to `recorder recover`: %s", row.id, error)
+            self.is_left_behind = True
             self._works.alarm(fault_of(error))
+            if row.outcome is Outcome.BLOCKED:
+                return replace(row, recorded_s=0.0)  # recovery destroys it: nothing will have been kept
             kept = Outcome.FAILED if row.outcome is Outcome.FAILED else Outcome.PARTIAL
             return replace(row, outcome=kept, reason=fault_of(error))
         return replace(row, path=finished.path, bytes=finished.bytes, sha256=finished.sha256)

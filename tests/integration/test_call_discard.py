@@ -134,3 +134,23 @@ def test_a_call_whose_discard_was_stored_and_not_yet_done_is_destroyed_at_the_ne
     assert not left_of(talk, call)
     (row,) = [row for row in lines.home.rows() if row["id"] == call]
     assert (row["outcome"], row["reason"], row["extension"]) == ("blocked", "discarded", "2001")
+
+
+def test_a_call_that_the_disk_would_not_let_go_is_destroyed_at_the_next_start(lines: Exchange) -> None:
+    talk = lines.call()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    (key,) = lines.home.root.rglob(f"{call}.key")
+    aside = key.rename(lines.home.root.parent / key.name)
+    key.mkdir()  # no unlink takes it away
+    refused = talk.home.act(f"/api/calls/{call}/pause")
+    assert refused.status_code == 503, "what is not destroyed is not promised"
+    hung_up(talk)
+    assert f"{call}.part" in left_of(talk, call)
+    lines.home.stop()
+    key.rmdir()
+    aside.rename(key)
+    lines.home.start()
+    assert not left_of(talk, call), "discarded is discarded, however late the disk comes round"
+    (row,) = [row for row in lines.home.rows() if row["id"] == call]
+    assert (row["outcome"], row["reason"], row["path"]) == ("blocked", "discarded", None)
