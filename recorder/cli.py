@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from recorder.commands import (
+    archive,
     audit,
     copies,
     erase,
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "play": copies.play,
     "export": exports.export,
     "erase": erase.erase,
+    "archive": archive.archive,
     "verify": upkeep.verify,
     "recover": upkeep.recover,
     "reindex": repair.reindex,

@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from recorder.archiving import Archiver
 from recorder.eraser import BY, alone
 from storage.audit import AuditLog
 from storage.durable import remove, sync_folder
@@ -295,18 +296,28 @@ class KeyHolder:
 
 
 def keep_house(
-    holder: KeyHolder, stopping: threading.Event, *, first_after_s: float = FIRST_AFTER_S, every_s: float = EVERY_S
+    holder: KeyHolder,
+    archiver: Archiver,
+    stopping: threading.Event,
+    *,
+    first_after_s: float = FIRST_AFTER_S,
+    every_s: float = EVERY_S,
 ) -> None:
     """Go on doing the daily work until told to stop; what fails is logged and tried again the next day."""
+    works: list[Callable[[], list[str]]] = [
+        lambda: holder.tend().problems,
+        lambda: archiver.run(stopping=stopping).problems,
+    ]
     wait_s = first_after_s + random.uniform(0, min(_JITTER_S, first_after_s))  # noqa: S311 - only spreads the load
     while not stopping.wait(wait_s):
         wait_s = every_s
-        try:
-            tended = holder.tend()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the keys of what is deleted must go some day
-            _log.error(
-                "the key holder's work was not done: %s", error if isinstance(error, StorageError) else type(error)
-            )
-            continue
-        for problem in tended.problems:
-            _log.error("the key holder's work: %s", problem)
+        for work in works:
+            try:
+                problems = work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the keys of what is deleted must go some day
+                _log.error(
+                    "the key holder's work was not done: %s", error if isinstance(error, StorageError) else type(error)
+                )
+                continue
+            for problem in problems:
+                _log.error("the key holder's work: %s", problem)

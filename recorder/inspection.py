@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from storage.erasures import Erasures, is_open
-from storage.errors import DatabaseError, NotFoundError, OutsideError
+from storage.errors import DatabaseError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
 from storage.index import Index
+from storage.rows import row_from_json
 from storage.types import RecordingId, RecordingRow, Search, Verification
-from storage.vault import Vault
+from storage.vault import Vault, read_row
 from storage.verify import verify
 
 FILING_S = 60.0
@@ -107,7 +108,7 @@ class Inspector:
         row = self._row(row.id) or row
         found = verify(found.path, self.vault.node.sign_public)
         problem = self._problem(found, row)
-        if problem is None or (found.problem is None and self._is_being_rewritten(row)):
+        if problem is None or (found.problem is None and self._is_being_rewritten(found, row)):
             return found
         return replace(found, problem=problem)
 
@@ -117,8 +118,15 @@ class Inspector:
         path = found.path.relative_to(self.vault.root).as_posix()
         return difference(found, row, path) or self.vault.sealed.problem(row.id)
 
-    def _is_being_rewritten(self, row: RecordingRow) -> bool:
-        return any(is_open(order) for order in Erasures(self.index.database).of_recording(row.id))
+    def _is_being_rewritten(self, found: Verification, row: RecordingRow) -> bool:
+        """Tell whether the key holder has a new container in place, and the row not yet."""
+        if any(is_open(order) for order in Erasures(self.index.database).of_recording(row.id)):
+            return True
+        try:
+            told = row_from_json(read_row(self.vault, found.path)).archived
+        except (StorageError, OSError, KeyError, TypeError, ValueError):
+            return False
+        return told is not None and row.archived is None and told.original_sha256 == row.sha256
 
 
 def _finding(recording: RecordingId, path: Path, problem: str) -> Verification:

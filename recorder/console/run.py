@@ -7,6 +7,7 @@ from datetime import datetime
 
 import uvicorn
 
+from recorder.archiving import Archiver
 from recorder.clock import utc_now
 from recorder.config import Config
 from recorder.console.app import create_app
@@ -59,7 +60,20 @@ def serve(home: Home, config: Config) -> None:
             lock=home.erasing_lock,
             now=utc_now,
         )
-        keeping = threading.Thread(target=keep_house, args=(holder, stopping), name="housekeeping", daemon=True)
+        archiver = Archiver(
+            vault=holder.vault,
+            keys=keys,
+            index=holder.index,
+            erasures=deps.eraser.erasures,
+            holds=deps.eraser.holds,
+            audit=holder.audit,
+            lock=home.erasing_lock,
+            rule=config.archive,
+            now=utc_now,
+        )
+        keeping = threading.Thread(
+            target=keep_house, args=(holder, archiver, stopping), name="housekeeping", daemon=True
+        )
         keeping.start()
         server = uvicorn.Server(server_config(create_app(deps), host=listen.host, port=listen.port))
         try:

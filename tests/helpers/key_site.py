@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from recorder.archiving import Archiver
+from recorder.config import Archive
 from recorder.housekeeping import KeyHolder
 from storage.rows import row_from_json
 from storage.types import RecordingId
@@ -28,6 +30,10 @@ class KeySite(ErasureSite):
         self.holder = KeyHolder(
             vault=self.vault, keys=self.epochs, index=self.index, audit=self.audit,
             lock=self.home / "state" / "erasing.lock", now=lambda: self.now,
+        )  # fmt: skip
+        self.archiver = Archiver(
+            vault=self.vault, keys=self.epochs, index=self.index, erasures=self.erasures, holds=self.holds,
+            audit=self.audit, lock=self.holder.lock, rule=Archive(), now=lambda: self.now,
         )  # fmt: skip
 
     def another(self) -> None:

@@ -230,7 +230,7 @@ def test_one_at_a_time(site: KeySite) -> None:
 def test_the_work_is_done_day_by_day(site: KeySite) -> None:
     stopping = threading.Event()
     times = {"first_after_s": 0.01, "every_s": 0.01}
-    thread = threading.Thread(target=keep_house, args=(site.holder, stopping), kwargs=times)
+    thread = threading.Thread(target=keep_house, args=(site.holder, site.archiver, stopping), kwargs=times)
     thread.start()
     try:
         eventually(lambda: "2026-12" not in site.epochs.names() or None, "the first day")
