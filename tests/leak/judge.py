@@ -24,8 +24,10 @@ STAMP_S = 0.003
 """A packet's arrival is stamped up to 2 ms late while packets gather; a millisecond is ours."""
 GUARD_S = 0.2
 """How long after an opening a stream that has just begun is not trusted."""
-NEW_CLOCK, BY_ARRIVAL, LONG_PACKETS = ", new clock", ", late arrivals", ", 30 ms"
-LATE_ARRIVALS = ("out_of_order", "duplicated", "late", "frozen")
+NEW_CLOCK, BY_ARRIVAL, LONG_PACKETS, BUSY = ", new clock", ", late arrivals", ", 30 ms", ", busy machine"
+AROUND_S = 0.1
+"""How far from an edge a stall of the machine still moves it."""
+LATE_ARRIVALS = ("out_of_order", "frozen")
 """Moments in which a packet may arrive long after it was spoken: what arrived within the erased time goes with it."""
 _CELL = 8
 
@@ -55,7 +57,8 @@ class Verdict:
         name: The call, as a failure names it.
         leaks: What was found.
         faults: What else is wrong.
-        edges: Distance, seconds, of what was kept last before a pause and first after it, by kind of edge.
+        edges: Distance, seconds, of what was kept last before a pause and first after it, by kind of edge; below zero
+            more was taken than had to be, above zero less.
         excused_s: Secrets said after the act was asked for but before it was known, per channel, that were kept.
         owed_s: Secrets said, both channels, of which nothing may be there.
         kept_s: Ordinary audio found.
@@ -152,11 +155,9 @@ def judge(ring: Ring, reader: RecordingReader | None, finder: Finder) -> Verdict
     verdict = Verdict(name=ring.plan.name)
     if ring.error is not None:
         verdict.faults.append(ring.error)
-    owed_from_s, owed_to_s = _owed(ring)
     for voice in ring.voices:
-        verdict.owed_s += sum(
-            _overlap(voice, frame, owed_from_s, owed_to_s) for frame in voice.frames if frame.band is Band.SECRET
-        )
+        secrets = [frame for frame in voice.frames if frame.band is Band.SECRET]
+        verdict.owed_s += sum(_overlap(voice, frame, *span) for span in _owed(ring) for frame in secrets)
     if reader is None:
         return verdict
     left, right, frames = channels_of(reader)
@@ -180,16 +181,21 @@ def _digits_in(fields: object, ring: Ring, verdict: Verdict, kind: str) -> None:
         )
 
 
-def _owed(ring: Ring) -> tuple[float, float]:
-    """Return from when and until when, by capture, secrets must not be kept; nothing is owed before an act is known."""
+def _owed(ring: Ring) -> list[tuple[float, float]]:
+    """Return the spans, by capture, of which secrets must not be kept; nothing is owed before an act is known."""
     if ring.trigger is None:
-        return float("-inf"), float("inf")
+        return ring.digit_spans()
     if ring.closed is None:
-        return float("inf"), float("inf")
-    if ring.plan.moment == "early":
-        return float("-inf"), ring.opened.asked_s if ring.opened else float("inf")
+        return []
     until_s = ring.opened.asked_s if ring.opened else float("inf")
-    return ring.closed.done_s - ring.trigger.erase_s, until_s
+    if ring.plan.moment == "early" and ring.closed.done_s < ring.joined_s:
+        return [(float("-inf"), until_s)]
+    return [(ring.closed.done_s - ring.trigger.erase_s, until_s)]
+
+
+def _is_past_the_guard(ring: Ring, frame: Frame) -> bool:
+    """Tell whether a frame of a new stream was held up for longer than the guard: the stated limit of what is known."""
+    return ring.plan.moment in RESTARTS and frame.sent_s - frame.due_s + frame.delay_s > GUARD_S - EDGE_S
 
 
 def _captured_s(voice: Voice, frame: Frame, sample: int) -> float:
@@ -286,15 +292,17 @@ def owed_samples(ring: Ring, number: int, index: int, length: int) -> int:
     What was said in the moment between the asking and the doing is not owed; who said it could not know.
     """
     voice = next(v for v in ring.voices if v.number == number)
-    from_s, to_s = _owed(ring)
+    spans = _owed(ring)
     owed = 0
     for frame in voice.frames:
         if frame.band is not Band.SECRET or frame.index + frame.length <= index or frame.index >= index + length:
             continue
+        if _is_past_the_guard(ring, frame):
+            continue
         begin, end = max(index, frame.index), min(index + length, frame.index + frame.length)
         spoken_s = _captured_s(voice, frame, begin - frame.index)
         ends_s = spoken_s + (end - begin) / TICKS
-        owed += round(max(min(ends_s, to_s) - max(spoken_s, from_s), 0.0) * TICKS)
+        owed += round(sum(max(min(ends_s, to_s) - max(spoken_s, from_s), 0.0) for from_s, to_s in spans) * TICKS)
     return owed
 
 
@@ -313,10 +321,12 @@ def _measure_edges(ring: Ring, voice: Voice, pieces: list[Piece], verdict: Verdi
         before = [
             end for end in (_end_s(base_s, p.frame, p.start + p.length) for p in pieces) if end <= ring.closed.done_s
         ]
-        said_s = max((_end_s(base_s, f, f.length) for f in arrived if _end_s(base_s, f, 0) < end_s), default=0.0)
+        # What arrived after the edge goes, whenever it was spoken: a sender that was late loses that much more.
+        in_time = (f for f in arrived if f.sent_s + f.delay_s < begin_s and _end_s(base_s, f, 0) < end_s)
+        said_s = max((_end_s(base_s, f, f.length) for f in in_time), default=0.0)
         if before:
             manner = _manner(ring).replace(NEW_CLOCK, "")
-            verdict.edges.append((f"before{manner}", _distance(max(before), min(begin_s, said_s), end_s)))
+            _note_edge(ring, verdict, f"before{manner}", _distance(max(before), min(begin_s, said_s), end_s))
     if ring.opened is None:
         return
     base_s, ends_s = voice.base_s(ring.opened.done_s), ring.opened.done_s
@@ -327,7 +337,24 @@ def _measure_edges(ring: Ring, voice: Voice, pieces: list[Piece], verdict: Verdi
         due = (_end_s(base_s, f, 0) for f in arrived if f.band in (Band.ORDINARY, Band.FRINGE))
         said_s = min((at_s for at_s in due if at_s >= ends_s - EDGE_S), default=ends_s)
         kind = f"after{_manner(ring)}"
-        verdict.edges.append((kind, _distance(min(after), ring.opened.asked_s, max(ends_s, said_s))))
+        _note_edge(ring, verdict, kind, -_distance(min(after), ring.opened.asked_s, max(ends_s, said_s)))
+
+
+def _note_edge(ring: Ring, verdict: Verdict, kind: str, distance_s: float) -> None:
+    """Note an edge: below zero more was taken than had to be, above zero less.
+
+    What is taken by its arrival is taken late on a machine that is busy: so much more goes, never less. Such an edge
+    is told apart, and too much is no fault of it.
+    """
+    assert ring.closed is not None
+    assert ring.trigger is not None
+    acts = [act for act in (ring.closed, ring.opened) if act is not None]
+    act = acts[0] if kind.startswith("before") else acts[-1]
+    erase_s = ring.trigger.erase_s if kind.startswith("before") else 0.0
+    is_busy = ring.studio.is_busy(act.asked_s - AROUND_S, act.done_s + AROUND_S) or ring.studio.is_busy(
+        act.asked_s - erase_s - AROUND_S, act.done_s - erase_s + AROUND_S
+    )
+    verdict.edges.append((kind + BUSY if is_busy and distance_s < 0 else kind, distance_s))
 
 
 def _end_s(base_s: float, frame: Frame, sample: int) -> float:
@@ -362,11 +389,12 @@ def _check_kept(ring: Ring, voice: Voice, pieces: list[Piece], sink: str, verdic
     for piece in pieces:
         kept[piece.frame.tick] += piece.length
     base_s = ring.joined_s + 0.3
+    guard_s = GUARD_S + EDGE_S if ring.plan.moment == "early" else 0.1  # both sides have just begun to talk
     due = [
         f for f in voice.frames
         if f.band is Band.ORDINARY and f.sent_s > base_s
         and not (is_new_clock and ring.closed and f.sent_s > ring.closed.asked_s)  # a step back is taken for lateness
-        and not (ring.opened and ring.opened.asked_s < f.sent_s < ring.opened.done_s + 0.1)
+        and not (ring.opened and ring.opened.asked_s < f.sent_s < ring.opened.done_s + guard_s)
         and not (ring.closed and ring.closed.asked_s - 1.1 < f.sent_s < ring.closed.done_s)
     ]  # fmt: skip
     missing = [f for f in due if kept[f.tick] < f.length]

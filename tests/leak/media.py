@@ -25,6 +25,8 @@ from tests.leak.signals import PCMA, Bytes, plain_stream, secret_codes, tone_cod
 TICKS = 8000
 EVENT_PT = 101
 STREAM_S = 30
+STALL_S = 0.008
+"""A frame that is so late has met a busy machine: what is measured then says nothing of the recorder."""
 _KEYS = "0123456789*#ABCD"
 _NAMES = {0: "PCMU", PCMA: "PCMA"}
 SILENCE = {0: b"\xff", PCMA: b"\xd5"}
@@ -57,7 +59,7 @@ class Frame:
         due_s: When it was to be sent, monotonic seconds.
         sent_s: When it was.
         payload: Its bytes.
-        is_lost: It was not sent, or was kept back.
+        delay_s: How long it was held up on its way; infinite for one that was lost or kept back.
     """
 
     tick: int
@@ -67,7 +69,12 @@ class Frame:
     due_s: float
     sent_s: float
     payload: bytes
-    is_lost: bool = False
+    delay_s: float = 0.0
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether it was not sent, or was kept back."""
+        return self.delay_s == float("inf")
 
 
 class Distortion:
@@ -99,6 +106,8 @@ class Voice:
         self.frames: list[Frame] = []
         self.key_ends: list[float] = []
         """When the end of each key was sent."""
+        self.keyed: list[tuple[int, int]] = []
+        """First tick of each key, and tick after its last."""
         self.pressed = 0
         self.distortion: Distortion = Distortion()
         self._studio = studio
@@ -175,6 +184,7 @@ class Voice:
             return False
         if self._key is None and self._keys:
             self._key = _Key(*self._keys.popleft(), self._tick)
+            self.keyed.append((self._tick, self._tick + self._key.ticks))
         if self._key is None:
             self._send_audio(self._band(due_s), due_s)
         elif self._key.in_band:
@@ -198,8 +208,8 @@ class Voice:
         elif payload is None:
             source = self._plain if band is Band.ORDINARY else self._fringe
             payload = source[tick : tick + length]
-        is_sent = self._send(self.law, tick, payload, band)
-        self.frames.append(Frame(tick, length, band, index, due_s, time.monotonic(), payload, not is_sent))
+        delay_s = self._send(self.law, tick, payload, band)
+        self.frames.append(Frame(tick, length, band, index, due_s, time.monotonic(), payload, delay_s))
 
     def _send_tone(self, key: "_Key", due_s: float) -> None:
         held = self._tick - key.tick
@@ -230,7 +240,7 @@ class Voice:
         payload = struct.pack("!BBH", _KEYS.index(key.key), (0x80 if is_end else 0) | 10, duration)
         self._send(EVENT_PT, key.tick, payload, Band.GAP)
 
-    def _send(self, payload_type: int, tick: int, payload: bytes, band: Band) -> bool:
+    def _send(self, payload_type: int, tick: int, payload: bytes, band: Band) -> float:
         timestamp = (self._shift + tick) % (1 << 32)
         head = struct.pack("!BBHII", 0x80, payload_type, self._sequence, timestamp, self._ssrc)
         self._sequence = (self._sequence + 1) % 65536
@@ -240,7 +250,7 @@ class Voice:
                 self._studio.later(delay_s, self, data)
             else:
                 self.transmit(data)
-        return bool(parts)
+        return min((delay_s for delay_s, _ in parts), default=float("inf"))
 
     def transmit(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -275,6 +285,8 @@ class Studio:
         self.sockets: list[socket.socket] = []
         self.latest_s = 0.0
         """The most that a frame was late."""
+        self.stalls: list[tuple[float, float]] = []
+        """From when to when nothing was sent that was due: the machine was busy with something else."""
         self._thread = threading.Thread(target=self._run, name="studio", daemon=True)
 
     def __enter__(self) -> Self:
@@ -297,6 +309,15 @@ class Studio:
         """Send bytes once, in a while; from any thread."""
         self._begun.append((time.monotonic() + delay_s, voice, data))
 
+    def is_busy(self, from_s: float, to_s: float) -> bool:
+        """Tell whether the machine kept frames waiting at a time."""
+        return any(start <= to_s and from_s <= end for start, end in self.stalls)
+
+    def _note(self, due_s: float, now_s: float) -> None:
+        self.latest_s = max(self.latest_s, now_s - due_s)
+        if now_s - due_s > STALL_S:
+            self.stalls.append((due_s, now_s))
+
     def _run(self) -> None:
         while not self._must_end:
             while self._begun:
@@ -307,7 +328,7 @@ class Studio:
                 if data is not None:
                     voice.transmit(data)
                     continue
-                self.latest_s = max(self.latest_s, time.monotonic() - due_s)
+                self._note(due_s, time.monotonic())
                 if voice.send_frame(due_s):
                     heapq.heappush(self._due, (due_s + voice.frame_ticks / TICKS, next(self._order), voice, None))
             wait_s = self._due[0][0] - time.monotonic() if self._due else 0.002

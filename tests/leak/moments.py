@@ -34,6 +34,15 @@ class Late(Distortion):
         return [(self._rng.uniform(0.01, 1.2), data) for data in held]
 
 
+class TooLate(Late):
+    """They arrive later than any timestamp is believed (4 s), and before the look-back is over."""
+
+    def release(self) -> list[tuple[float, bytes]]:
+        """Return what was kept back."""
+        held, self._held = self._held, []
+        return [(self._rng.uniform(4.05, 4.8), data) for data in held]
+
+
 class Step(Distortion):
     """The clock steps while secrets are said, at the first secret frame or some way into it, and perhaps back again.
 
@@ -163,6 +172,7 @@ class Gap(Distortion):
 DISTORTIONS: Mapping[str, Callable[[random.Random, int], Distortion]] = MappingProxyType(
     {
         "late": Late,
+        "too_late": TooLate,
         "step_forward": lambda rng, acted: Step(rng, acted, 1, is_before=False),
         "step_backward": lambda rng, acted: Step(rng, acted, -1, is_before=False),
         "step_before": lambda rng, acted: Step(rng, acted, rng.choice((1, -1)), is_before=True),

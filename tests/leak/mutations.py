@@ -69,7 +69,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="the gate shuts for positions only, not for arrivals", file=_TAP,
-        old="    if (!tap->is_closed) {\n", new="    if (1) {\n",
+        old="if (!tap->is_closed && write_payload(", new="if (write_payload(",
         calls=("socket/plain", "socket/step_forward"), finds=r"secret audio, spoken \+",
     ),
     Mutation(
@@ -101,6 +101,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/new_source",) * 12, finds="new_source.*secret audio",
     ),
     Mutation(
+        name="a packet that is numbered behind its stream is taken for a new clock", file="audio/core/timeline.c",
+        old="    out->is_passed = known && is_passed(known, packet->seq);\n", new="    out->is_passed = 0;\n",
+        calls=("socket/too_late",) * 2, finds=r"x too_late.*secret audio, spoken \+",
+    ),
+    Mutation(
         name="audio is handed out without a look-back", file=_GATE,
         old="    int64_t edge = here + envelope(channel, here) - tap->look_back, from = here - tap->look_back + 1;\n",
         new="    int64_t edge = here + envelope(channel, here), from = here + 1;\n",
@@ -125,8 +130,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/plain/token", "key_rfc4733/plain/token"), finds=r"secret audio, spoken \+", has_console=True,
     ),
     Mutation(
-        name="the end of a hold clears the officer's pause", file="recorder/recorded_call.py",
-        old='self.resume(Authority.RULE, "rule:hold")', new='self.resume(Authority.MANAGER, "rule:hold")',
+        name="the end of a hold clears the officer's pause", file="recorder/hold_rule.py",
+        old="call.resume(Authority.RULE, BY)", new="call.resume(Authority.MANAGER, BY)",
         calls=("socket/held", "key_rfc4733/held"), finds=r"x held.*secret audio, spoken \+",
     ),
     Mutation(

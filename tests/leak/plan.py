@@ -19,7 +19,8 @@ OPT_OUTS = ("opt_out_console", "opt_out_cli")
 TRIGGERS = (*KEYS, *ACTS, *CARDS, *DIGITS, *OPT_OUTS, "hold")
 
 SHAPES = (
-    "plain", "late", "step_forward", "step_backward", "step_before", "new_source", "out_of_order", "duplicated", "loss",
+    "plain", "late", "too_late", "step_forward", "step_backward", "step_before", "new_source", "out_of_order",
+    "duplicated", "loss",
     "ptime_10", "ptime_30", "gap",
 )  # fmt: skip
 """Moments that are a matter of how packets arrive."""
@@ -106,7 +107,7 @@ def plan(run_seed: int, number: int, trigger: str, moment: str, *, is_short: boo
         sides=rng.choice(((0,), (1,), (0, 1), (0, 1))),
         before_s=rng.uniform(1.2, 1.7),
         closed_s=closed_s,
-        after_s=rng.uniform(0.7, 1.2),
+        after_s=rng.uniform(5.0, 5.4) if moment == "too_late" else rng.uniform(0.7, 1.2),
         resume=_resume(trigger, rng),
         digits=_digits(trigger, rng),
         hangs_up=rng.randrange(2),

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.helpers.exchange import user_of
 from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
-from tests.leak.media import EVENT_PT, Band, Studio, Voice
+from tests.leak.media import EVENT_PT, TICKS, Band, Studio, Voice
 from tests.leak.moments import DISTORTIONS, Step
 from tests.leak.plan import DIGITS, OPT_OUTS, Plan
 from tests.leak.signals import PCMA, PCMU, Bytes
@@ -16,6 +16,9 @@ from tests.leak.triggers import _DTMF, _RELAY, RESUMES, TRIGGERS, Act, _info
 
 FRINGE_S = 0.1
 """Between the acknowledgement of a resume and speech that must be kept."""
+DIGIT_S = 0.18
+"""What is silenced either side of a digit is 200 ms; a packet's length of it is left to where packets begin."""
+INFO_BEFORE_S, INFO_AFTER_S = 0.55, 0.35
 
 
 class Lines:
@@ -54,7 +57,7 @@ class Ring:
     Attributes:
         closed: When nothing might be kept any more, or None before.
         opened: When recording went on, or None.
-        windows: Spans, seconds, in which digits were keyed that stop nothing, and all that is said is secret.
+        windows: Spans, seconds, around digits of INFO that stop nothing, in which nothing that was said may be kept.
         error: What went wrong with the call itself.
     """
 
@@ -218,24 +221,39 @@ class Ring:
             self.say(start_s - before_s - 0.2, Band.FRINGE)
             self.say(start_s - before_s, Band.SECRET)
             _sleep_to(start_s)
-            key_s = self._key(digit)
-            end_s = key_s + after_s
+            end_s = self._key(digit) + after_s
             self.say(end_s, Band.FRINGE)
             self.say(end_s + 0.5, Band.ORDINARY)
-            self.windows.append((start_s - before_s, end_s))
             start_s = end_s + 0.5 + self.rng.uniform(0.4, 0.8)
         self._meanwhile()
         _sleep_to(start_s - 0.4)
         self._release()
         time.sleep(self.plan.after_s if self.plan.moment != "hang_up" else 0.02)
 
+    def digit_spans(self) -> list[tuple[float, float]]:
+        """Return the spans, seconds, around digits that stop nothing, in which nothing that was said may be kept.
+
+        A key of the media is where the voice's clock says, however late it was sent.
+        """
+        voice = self.left
+        base_s = voice.base_s()
+        media = [
+            (base_s + start / TICKS - DIGIT_S, base_s + (end - voice.frame_ticks) / TICKS + DIGIT_S)
+            for start, end in voice.keyed
+        ]
+        return media + self.windows
+
     def _key(self, digit: str) -> float:
         """Key a digit; return when it was over."""
         carrier = self.plan.trigger.removeprefix("digits_")
         if carrier in ("relay", "info"):
+            asked_s = time.monotonic()
             _info(self.first, digit, _RELAY if carrier == "relay" else _DTMF)
+            self.first.wait_for(lambda call: len(call.replies_to("INFO")) > self.left.pressed, 5)
             self.left.pressed += 1
-            return time.monotonic()
+            # It is silenced from 0.6 s before to 0.4 s after the moment it is read, between these two.
+            self.windows.append((time.monotonic() - INFO_BEFORE_S, asked_s + INFO_AFTER_S))
+            return asked_s
         before = self.left.pressed
         self.left.press(digit, ms=100, in_band=carrier == "inband")
         deadline = time.monotonic() + 3

@@ -120,8 +120,8 @@ class Run:
         stack.callback(self.lines.close)
         self.studio = stack.enter_context(Studio())
         self.disk = Disk(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-leak-shim-"))))
-        self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))
         self.site = stack.enter_context(site(folder, next_hop=self.lines.next_hop, slots=self.slots))
+        self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))
         self.scene = Scene(self.site, self.watch)
         self.result.how_watched = self.watch.how
         return self
