@@ -44,7 +44,7 @@ def destroy_returned(home: Home, vault: Vault, database: Database, now: Callable
     Raises:
         StorageError, OSError: Audit log, database or disk cannot be used.
     """
-    audit, holds = AuditLog(home.audit), Holds(database)
+    audit, holds = AuditLog(home.audit, now=now), Holds(database)
     shredder = Shredder(vault, Deletions(database), audit)
     try:
         with alone(home.state / LOCK), alone(home.erasing_lock), steady(home.state, holds, audit):

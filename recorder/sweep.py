@@ -248,6 +248,7 @@ class Sweeper:
         if plan.stopped is not None and not (is_share_confirmed and plan.stopped.why is Stop.SHARE):
             raise SweepStoppedError(plan.stopped)
         counts += self._delete_calls(now, found, plan, progress)
+        self.shredder.tidy(now)
         counts["orders_settled"] = self._settle_orders(now)
         offset, others = self.leftovers.sweep(found, now, state.text_offset)
         counts += others
@@ -262,6 +263,7 @@ class Sweeper:
             text_offset=offset,
         )
         self.file.save(state)
+        self.shredder.deletions.clear_away()
         return state
 
     def _keep_periods(self, state: SweepState, found: Periods, by: str) -> SweepState:

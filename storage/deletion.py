@@ -20,7 +20,7 @@ from pathlib import Path
 
 from storage.audit import AuditLog
 from storage.keys import remove_twins
-from storage.removal import TouchedFolders, sync_all, unlink_all
+from storage.removal import TouchedFolders, remove_empty_days, sync_all, unlink_all
 from storage.tombstones import AGAIN, DELETED, Deletions, Tombstone, deleted_details, since_settled, tombstones_of
 from storage.types import RecordingId
 from storage.vault import Vault
@@ -113,6 +113,14 @@ class Shredder:
         subject = doomed[0].id if len(doomed) == 1 else ""
         entry = self.audit.append(act=DELETED, actor=by, subject=subject, details=deleted_details(rule, doomed))
         return self._destroy(tombstones_of(entry), files)
+
+    def tidy(self, now: datetime) -> None:
+        """Remove folders of days that are over which a kill left empty: an operator's name, if an opaque one.
+
+        Raises:
+            OSError: The disk refuses; it is done another time.
+        """
+        remove_empty_days(self.vault.root, before=_day_before(now))
 
     def destroy_keys(self, recordings: Sequence[RecordingId]) -> int:
         """Destroy sealed keys of calls of which nothing was kept; returns how many there were.

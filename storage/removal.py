@@ -80,6 +80,25 @@ class TouchedFolders:
         self._over.clear()
 
 
+def remove_empty_days(root: Path, *, before: str) -> None:
+    """Remove folders that a kill left with nothing in them: an operator's of a day, days, months, years.
+
+    Args:
+        root: Of recordings: year, month, day, operator.
+        before: Only those of days before this one, ``20261124``: nobody makes anything in them any more.
+
+    Raises:
+        OSError: What was removed cannot be made durable.
+    """
+    for depth in (4, 3, 2, 1):
+        removed = set()
+        for folder in root.glob("/".join("*" * depth)):
+            day = "".join(folder.parts[len(root.parts) :][:3])
+            if day < before[: len(day)] and _remove_empty(folder):
+                removed.add(folder)
+        sync_all({folder.parent for folder in removed})
+
+
 def sync_all(folders: Iterable[Path]) -> None:
     """Make what was removed from folders durable; one that is gone is fine."""
     for folder in folders:
