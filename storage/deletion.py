@@ -7,7 +7,7 @@ and not one each. A container whose removal a power cut undoes opens for nobody,
 it by its tombstone: so the folders of many are made durable once, at the end.
 
 Names are removed and nothing is overwritten: what is left on the medium is ciphertext, and a key that is sealed to an
-epoch whose private half is destroyed in its turn (docs/retention.md).
+epoch whose private half is destroyed in its turn (docs/storage-format.md).
 """
 
 import os
