@@ -8,6 +8,7 @@ from starlette.staticfiles import StaticFiles
 from recorder import problem_answers
 from recorder.console import (
     api,
+    audit_pages,
     erasure_pages,
     erasure_routes,
     hold_pages,
@@ -69,6 +70,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         erasure_pages.router,
         hold_pages.router,
         report_pages.router,
+        audit_pages.router,
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

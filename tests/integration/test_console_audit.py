@@ -1,0 +1,120 @@
+"""The page of the audit log, and what the console still does when the log cannot be written."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from recorder.auditing import note_verified
+from recorder.console.audit_pages import PAGE_SIZE
+from storage.anchors import Anchor, Anchors
+from storage.types import Search
+from tests.helpers.console_site import CALL, Console, console_site
+
+AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Console]:
+    with console_site(tmp_path) as made:
+        yield made
+
+
+def test_the_dpo_sees_the_newest_entries_and_that_is_one(console: Console) -> None:
+    log = console.deps.books.audit
+    for number in range(PAGE_SIZE + 5):
+        log.append("call.pause", "olive", f"call-{number}", {"state": "<b>"}, f"reason {number}")
+    with console.browser() as dpo:
+        dpo.sign_in()
+        page = dpo.get("/audit").text
+        assert "call-54" in page
+        assert "call-4<" not in page
+        assert ("&lt;b&gt;" in page, "<b>" in page, "reason 54" in page) == (True, False, False)
+        assert "Nobody has verified it yet" in page
+        assert "was not noted on any other machine" in page
+        assert 'href="/audit" aria-current="page"' in page
+        older = dpo.submit("/audit", before="10").text
+        assert ("call-0<" in older, "call-54" in older) == (True, False)
+        texts = dpo.submit("/audit", act="call", actor="olive", subject="call-5", texts="yes").text
+        assert ("reason 54" in texts, "reason 4<" in texts) == (True, False)
+    views = console.entries("audit.view")
+    assert [entry.details["texts"] for entry in views] == [False, False, True]
+    assert log.text(views[-1]) == "actor: olive; subject: call-5"
+
+
+def test_it_says_when_the_log_was_verified_and_noted_elsewhere(console: Console) -> None:
+    log = console.deps.books.audit
+    first = log.append("call.pause", "olive", "call-1")
+    Anchors(console.deps.books.index.database).note(Anchor(target="mail", number=1, hash=first.hash, at=AT))
+    note_verified(console.home.state, log.verify(), AT)
+    with console.browser() as dpo:
+        dpo.sign_in()
+        page = dpo.get("/audit").text
+        assert "Verified 25/11/2026 09:30:00: 1 entries follow from one another" in page
+        assert "Last noted by mail: entry 1, 25/11/2026 09:30:00" in page
+        log.path.write_bytes(log.path.read_bytes().replace(b"olive", b"oscar", 1))
+        note_verified(console.home.state, log.verify(), AT)
+        page = dpo.get("/audit").text
+    assert "it is not what was written" in page
+    assert "entry 1 (line 1, byte 0): its hash does not fit" in page
+    assert "audit verify</code> says where" in page
+
+
+@pytest.mark.parametrize("name", ["officer", "ict", "lead", "admin"])
+def test_nobody_else_does(console: Console, name: str) -> None:
+    with console.browser() as browser:
+        browser.sign_in(name)
+        answer = browser.get("/audit")
+        assert answer.status_code == 403
+        assert 'href="/audit"' not in browser.get("/live").text
+    assert "audit.view" in [entry.details["act"] for entry in console.entries("access.refused")]
+    assert console.entries("audit.view") == []
+
+
+def test_a_date_that_is_none_is_said_beside_it(console: Console) -> None:
+    with console.browser() as dpo:
+        dpo.sign_in()
+        answer = dpo.submit("/audit", from_date="yesterday")
+        assert answer.status_code == 422
+        assert "Write the date like 25/11/2026" in answer.text
+    assert console.entries("audit.view") == []
+
+
+def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) -> None:
+    (row,) = console.deps.books.index.find(Search())
+    with console.browser() as dpo, console.browser() as officer:
+        dpo.sign_in()
+        officer.sign_in("officer")
+        place_hold = {"kind": "complaint", "reason": "a complaint", "case_reference": "C 1"}
+        assert dpo.submit(f"/recordings/{row.id}/hold", **place_hold).status_code == 200
+        (hold,) = console.deps.hold_books.holds.of_recording(row.id)
+        kept = console.home.audit.with_name("kept")
+        console.home.audit.rename(kept)
+        console.home.audit.write_text("a file where the folder should be")
+        stopped = {
+            "search": dpo.submit("/recordings", operator="Olive Officer"),
+            "view": dpo.get(f"/recordings/{row.id}"),
+            "play": dpo.submit(f"/recordings/{row.id}/play", reason="because of C 1"),
+            "export": dpo.submit(f"/recordings/{row.id}/export", reason="because of C 1", format="wav"),
+            "erase": dpo.post(
+                f"/api/recordings/{row.id}/erase", json={"from_s": 0, "to_s": 1, "reason": "card data"},
+                headers={"X-CSRF-Token": dpo.csrf},
+            ),
+            "release": dpo.submit(f"/holds/{hold.id}/release", reason="it is over"),
+            "report": dpo.get("/reports/pauses"),
+            "audit": dpo.get("/audit"),
+        }  # fmt: skip
+        for what, answer in stopped.items():
+            assert answer.status_code == 503, f"{what}: {answer.status_code} {answer.text[:400]}"
+            assert "audit log cannot be written" in answer.text, what
+            assert "Olive" not in answer.text, what
+        paused = officer.post(f"/api/calls/{CALL}/pause", json={}, headers={"X-CSRF-Token": officer.csrf})
+        resumed = officer.post(f"/api/calls/{CALL}/resume", json={}, headers={"X-CSRF-Token": officer.csrf})
+        assert (paused.status_code, paused.json()["state"]) == (200, "paused")
+        assert (resumed.status_code, resumed.json()["state"]) == (200, "recording")
+        console.home.audit.unlink()
+        kept.rename(console.home.audit)
+        assert console.deps.hold_books.holds.of_recording(row.id) == [hold]
+        assert dpo.get(f"/recordings/{row.id}").status_code == 200
+    assert console.deps.books.audit.verify().problems == []
