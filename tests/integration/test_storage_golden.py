@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 
+from storage.format import ContainerScan, FrameType
 from storage.keys import EpochKeys, NodeKeys
 from storage.reader import RecordingReader
-from storage.runs import ANCHOR, AUDIO, PCMA, pack
+from storage.runs import ANCHOR, AUDIO, G722, PCMA, Run, pack, parse
 from storage.types import RecordingId
 from storage.vault import Vault, open_recording, read_row, verify
 from tests.helpers.storage_home import ID, row
 
 DATA = Path(__file__).parents[1] / "data"
-V1 = "container-v1"
+V1, V2 = "container-v1", "container-v2"
 FOLDERS = {
     V1: "c4dc949466d0b4f72b10f8d02cfd01369723010b39862edd275274e2c5a61bda",
+    V2: "a1f81f452b313d482e020d57613664cc80f8dce1665d4fcb3f4a7a2c19629510",
 }
 """Digest of each folder's list of digests: a test that passes only because its file was made anew proves nothing."""
 
@@ -102,7 +104,14 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def test_every_kind_of_container_has_a_golden_file() -> None:
-    assert set(EXPECTED) == {f"{V1}-partial", f"{V1}-erased", f"{V1}-resealed"}
+    assert set(EXPECTED) == {
+        f"{V1}-partial", f"{V1}-erased", f"{V1}-resealed", f"{V2}-flac", f"{V2}-opus",
+    }  # fmt: skip
+
+
+def _exact(run: Run) -> bytes:
+    """Return the bytes of a run that come back from Opus as they were: those that are not G.711."""
+    return bytes(run.payload) if run.codec == G722 else b""
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -116,6 +125,38 @@ def test_each_is_decoded_to_the_bytes_that_it_held(name: str, tmp_path: Path) ->
     assert (found.bytes, found.sha256) == (expected["row"]["bytes"], expected["row"]["sha256"])
     assert golden.vault.sealed.find(recording) == expected["epoch"]
     reader = golden.open(recording)
-    assert [block.hex() for block in reader.blocks()] == expected["blocks"]
+    if expected["kind"] == "opus":
+        runs, meant = (
+            [
+                (r.kind, r.channel, r.codec, r.length, r.start, r.aux, _exact(r))
+                for block in blocks
+                for r in parse(block)
+            ]
+            for blocks in (reader.blocks(), map(bytes.fromhex, expected["blocks"]))
+        )
+        assert runs == meant
+    else:
+        assert [block.hex() for block in reader.blocks()] == expected["blocks"]
     assert list(reader.marks()) == expected["marks"]
     assert reader.end() == expected["end"]
+
+
+def test_every_changed_byte_of_an_archived_container_is_named(tmp_path: Path) -> None:
+    golden = Golden(DATA / V2, tmp_path)
+    path = golden.path("20261124T093000Z-2001-0a1b30")
+    content = path.read_bytes()
+    with path.open("rb") as file:
+        scan = ContainerScan(file)
+        begin, frames = scan.whole_bytes, list(scan.frames())
+    assert FrameType.PACKED in [frame.type for frame in frames]
+    with path.open("r+b", buffering=0) as file:
+        for frame in frames:
+            for at in range(frame.offset, frame.end):
+                file.seek(at)
+                file.write(bytes([content[at] ^ 1 << at % 8]))
+                named = str(verify(path, golden.node.sign_public).problem)
+                assert f"frame {frame.number} at byte {frame.offset} " in named
+                file.seek(at)
+                file.write(content[at : at + 1])
+    assert begin == frames[0].offset
+    assert verify(path, golden.node.sign_public).problem is None

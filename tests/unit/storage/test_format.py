@@ -1,6 +1,7 @@
 """Parsers are fed whole, cut, trailing and random; each failure is the one documented error."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from storage import crypto, runs
 from storage.alignment import Alignment
 from storage.errors import DamagedError, KeyProblemError
-from storage.format import CHECK_BYTES, MAGIC, ContainerScan, Prologue, RunningHash, is_recording_id
+from storage.format import (
+    CHECK_BYTES,
+    MAGIC,
+    ContainerScan,
+    FrameType,
+    Prologue,
+    RunningHash,
+    frame_header,
+    is_recording_id,
+)
 from storage.g711 import DECODE
 from storage.runs import AUDIO, LOST, PCMA, PCMU, end_of_audio, pack, parse
 
@@ -27,6 +37,20 @@ def test_prologue_comes_back_and_every_cut_is_refused() -> None:
     for cut in range(len(content)):
         with pytest.raises(DamagedError):
             ContainerScan(io.BytesIO(content[:cut]))
+
+
+def test_only_version_2_has_packed_frames() -> None:
+    for version in (1, 2):
+        running = RunningHash()
+        clear = replace(PROLOGUE, version=version).pack()
+        content = clear + running.check(clear)
+        header = frame_header(FrameType.PACKED, 4, 0)
+        content += header + b"body" + running.check(header, b"body")
+        if version == 1:
+            with pytest.raises(DamagedError, match="frame 0 at byte 124 has a changed header"):
+                list(ContainerScan(io.BytesIO(content)).frames())
+        else:
+            assert [frame.type for frame in ContainerScan(io.BytesIO(content)).frames()] == [FrameType.PACKED]
 
 
 @given(st.binary(max_size=300))
