@@ -1,7 +1,7 @@
 """How long does a search take with so many calls in the index, and how fast are rows deleted?
 
 Metric: milliseconds of a page as the console asks for it - its rows and how many there are - p50 p95 max over varied
-searches, none asked twice; rows deleted a second; memory of this process before and after.
+searches, none asked twice; rows saved and deleted a second; bytes a row; memory of this process before and after.
 Command: ``python -m benchmarks.index --rows 5000000 [--engine sqlite|postgresql|both] [--json]``; needs about 3 kB of
 disk for a row, and for PostgreSQL Debian's package (a server of its own is started).
 """
@@ -38,6 +38,7 @@ from benchmarks.index_rows import (
     extension,
     line,
     made,
+    new_row,
     operator,
 )
 from benchmarks.machine import this_commit, this_machine
@@ -48,10 +49,11 @@ from storage.index import COUNTED, Index
 from storage.types import Outcome, Search
 
 PAGE = 50
-FAR_BACK = 100_000
+FAR_BACK = 50_000
 """Rows before the last page that console and API show."""
 QUERIES = 400
 REMOVED, AT_ONCE = 100_000, 1000
+SAVED_ALONE, SAVED_TOGETHER = 500, 1000
 LIMIT_MS = 50.0
 _SERVER = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "1GB",
            "maintenance_work_mem": "1GB", "max_wal_size": "8GB"}  # fmt: skip
@@ -63,7 +65,7 @@ def searches(kind: str, rows: int, dice: random.Random) -> Search:
     start = FIRST + timedelta(days=DAYS * dice.random() * 0.98)
     end = start + timedelta(days=dice.choice((1, 7, 30, 365)), seconds=dice.randrange(86_400))
     call = made(dice.randrange(rows), rows)
-    resident = call.caller if len(call.caller) > len(call.called) or call.called == line(0) else call.called
+    resident = next((number for number in (call.caller, call.called) if number.startswith("01")), call.caller)
     outcome = dice.choice(list(Outcome))
     rare = dice.choice((Outcome.FAILED, Outcome.BLOCKED))
     found: dict[str, dict[str, Any]] = {
@@ -191,6 +193,18 @@ def measure_searches(index: Index, rows: int, queries: int) -> dict[str, Any]:
     return found
 
 
+def measure_saving(index: Index, rows: int) -> dict[str, Any]:
+    """Save calls that are newer than all others: one by one, each durable before the next, and many at once."""
+    newer = [new_row(rows + number, rows) for number in range(SAVED_ALONE + SAVED_TOGETHER)]
+    times_ms = [_timed(index.save, row) for row in newer[:SAVED_ALONE]]
+    together_ms = _timed(index.save_many, newer[SAVED_ALONE:])
+    return {
+        "one_by_one_ms": _quantiles(times_ms),
+        "one_by_one_rows_per_second": round(1000 * SAVED_ALONE / sum(times_ms)),
+        "together_rows_per_second": round(1000 * SAVED_TOGETHER / together_ms),
+    }
+
+
 def measure_removal(index: Index, rows: int) -> dict[str, Any]:
     """Delete the oldest rows, in steps of one transaction each."""
     doomed = [made(number, rows).id for number in range(min(REMOVED, rows // 2))]
@@ -246,11 +260,16 @@ def run(engine: str, folder: Path, rows: int, queries: int, say: Callable[[str],
             size, version = _size(index.database)
             say(f"{engine}: searches")
             found = measure_searches(index, rows, queries)
+            say(f"{engine}: saving")
+            saving = measure_saving(index, rows)
             say(f"{engine}: removal")
             removal = measure_removal(index, rows)
         finally:
             index.close()
-        return {"version": version, "bytes": size, "filled_s": filled_s, "searches": found, "removal": removal}
+        return {
+            "version": version, "bytes": size, "bytes_per_row": round(size / rows), "filled_s": filled_s,
+            "searches": found, "saving": saving, "removal": removal,
+        }  # fmt: skip
 
 
 def _size(database: Database) -> tuple[int, str]:
@@ -306,7 +325,10 @@ def _print_table(document: dict[str, Any]) -> None:
         for kind, times in found["searches"].items():
             end = f" p95 above {LIMIT_MS:.0f}" if times["p95_ms"] > LIMIT_MS else ""
             said = ", ".join(f"{name.removesuffix('_ms')} {times[name]:.2f}" for name in ("p50_ms", "p95_ms", "max_ms"))
-            print(f"  {kind:26} {said} ms{end}")
+            print(f"  {kind:37} {said} ms{end}")
+        saving = found["saving"]
+        print(f"  saved {saving['one_by_one_rows_per_second']:,} rows a second one by one", end="")
+        print(f", {saving['together_rows_per_second']:,} together; {found['bytes_per_row']:,} bytes a row")
         print(f"  deleted {found['removal']['rows_per_second']:,} rows a second")
 
 

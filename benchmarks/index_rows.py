@@ -8,11 +8,11 @@ extension.
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from storage.rows import normalise_number, row_to_json
+from storage.rows import normalise_number, row_from_json, row_to_json
 from storage.tables import microseconds
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 
@@ -89,7 +89,13 @@ def made(number: int, rows: int) -> Made:
     )
 
 
-def columns(rows: int, *, start: int = 0) -> Iterator[tuple[Any, ...]]:
+def new_row(number: int, rows: int) -> RecordingRow:
+    """Return a call as the daemon would save it; a number of ``rows`` or more comes after all others."""
+    call = next(columns(number + 1, start=number, of=rows))
+    return replace(row_from_json(json.loads(call[10])), peaks=(call[11], call[12]))
+
+
+def columns(rows: int, *, start: int = 0, of: int | None = None) -> Iterator[tuple[Any, ...]]:
     """Yield what the table holds of each call, in the order of its columns.
 
     Most of the document is the same for all calls, and made once: `storage.rows` would take the longest of it all.
@@ -97,7 +103,7 @@ def columns(rows: int, *, start: int = 0) -> Iterator[tuple[Any, ...]]:
     parts = _template()
     peaks = bytes(i % 251 for i in range(PEAKS_BYTES))
     for number in range(start, rows):
-        call = made(number, rows)
+        call = made(number, of or rows)
         started_us = microseconds(call.started_at)
         due_us = started_us + 90 * 86_400_000_000
         values = {

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from storage.types import Outcome, Search
 
 PAGE_SIZE = 50
-MAX_PAGE = 2000
-"""A page so far back is found in the time of 100,000 index entries; nobody leafs there, dates get there at once."""
+MAX_PAGE = 1000
+"""A page so far back is found in the time of 50,000 index entries; nobody leafs there, dates get there at once."""
 _LONGEST_TEXT = 100
 _TYPED = ("operator", "extension", "number")
 FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page")

@@ -141,6 +141,7 @@ def test_the_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
         found = document["engines"][engine]
         assert set(found["searches"]) == {*KINDS, "id", "id_without_its_last_two"}
         assert all(times["p95_ms"] > 0 for times in found["searches"].values())
+        assert found["saving"]["one_by_one_rows_per_second"] > 0
         assert found["removal"]["rows"] == 1000
     assert set(Path(tempfile.gettempdir()).glob("recorder-index-*")) <= before, "it left something behind"
 
