@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from recorder.anchor_options import AnchorOptions
 from recorder.config import Config, Limits, Media, Pause
 from recorder.home import Home
 from recorder.hygiene import locked_bytes_per_call
 from recorder.machine import Machine, Process, Swap
-from recorder.site_check import Finding, Level, check_folders, check_machine
+from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine
 
 FIT = Machine(
     core_pattern="core",
@@ -131,3 +132,12 @@ def test_a_folder_above_that_anybody_may_write_to(home: Home) -> None:
     assert [finding.what for finding in check_folders(home)] == ["permissions", "permissions above"]
     home.root.parent.chmod(0o1777)
     assert [finding.what for finding in check_folders(home)] == ["permissions"]
+
+
+def test_an_audit_log_whose_head_is_noted_nowhere_is_a_warning(tmp_path: Path) -> None:
+    (nowhere,) = check_anchors(Config())
+    assert (nowhere.level, "nowhere" in nowhere.says, "[anchors]" in nowhere.do) == (Level.WARNING, True, True)
+    (good,) = check_anchors(Config(anchors=AnchorOptions(syslog="udp://box:514", folder=str(tmp_path))))
+    assert (good.level, "syslog, folder" in good.says) == (Level.OK, True)
+    gone, _ = check_anchors(Config(anchors=AnchorOptions(folder=str(tmp_path / "share"))))
+    assert (gone.level, "share is not there" in gone.says) == (Level.WARNING, True)
