@@ -154,6 +154,7 @@ class Eraser:
                 sha256=done.sha256,
             )
         )
+        self.index.database.fold()
 
     def _sent_back(self, order: ErasureOrder) -> ErasureOrder:
         _log.warning("recording %s is held: order %s to erase waits for the DPO", order.recording, order.id)

@@ -56,6 +56,20 @@ def test_forgotten_a_moment_ago_it_goes_at_once(site: ErasureSite) -> None:
     assert site.eraser.carry_out_due() == []
 
 
+def test_how_loud_it_was_is_in_no_byte_of_the_database(site: ErasureSite) -> None:
+    row = site.index.get(ID)
+    site.index.save(replace(row, peaks=(b"before....CARDNUMBER".ljust(10 * SECONDS, b"."), row.peaks[1])))
+
+    def files_with_it() -> list[str]:
+        return [path.name for path in site.home.glob("index.sqlite*") if b"CARDNUMBER" in path.read_bytes()]
+
+    assert files_with_it(), "it would not be found"
+    forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+    site.eraser.carry_out_due()
+    assert files_with_it() == []
+    assert site.index.get(ID).peaks[0].startswith(b"before....\0\0")
+
+
 def test_the_audit_log_has_what_it_takes_to_replay(site: ErasureSite) -> None:
     order = order_erasure(site.books, LEA, ID, span_s=(0.5, None), kind=OTHER, reason="somebody else's call")
     decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")

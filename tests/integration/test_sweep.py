@@ -272,3 +272,20 @@ def test_without_an_audit_log_nothing_is_deleted(site: SweepSite, monkeypatch: p
         site.sweep()
     assert site.traces(recording) == PRESENT
     assert alarms_of(site.sweeper(NOW).file.load(), NOW, since=NOW)["retention_failed"] == 1
+
+
+def test_after_a_sweep_no_byte_of_a_caller_is_left_in_the_home(tmp_path: Path) -> None:
+    site = SweepSite(tmp_path)
+    due, kept = site.record(NOW - 90 * DAY), site.record(NOW - 89 * DAY)
+    site.index.save(replace(site.index.get(due), caller="0161 999 7777"))
+    site.index.save(replace(site.index.get(kept), caller="0161 999 8888"))
+
+    def said(number: bytes) -> list[str]:
+        files = (path for path in site.home.root.rglob("*") if path.is_file())
+        return [path.name for path in files if number in path.read_bytes()]
+
+    assert said(b"1619997777"), "it would not be found"
+    site.sweep()
+    assert said(b"0161 999 7777") == said(b"1619997777") == []
+    assert said(b"1619998888") == ["index.sqlite"]
+    site.close()
