@@ -24,7 +24,7 @@ NODE_CHARACTERS = 16
 """Of the fingerprint of the node's key, which tell whose log a head is of."""
 RETRY_S = 60.0
 """After a failure."""
-TIMEOUT_S, LAST_TIMEOUT_S = 10.0, 3.0
+TIMEOUT_S, LAST_TIMEOUT_S = 10.0, 2.0
 """How long each target may take; and while the daemon ends."""
 _LONGEST_NAP_S = 30.0
 """A changed configuration is seen within that."""

@@ -89,7 +89,7 @@ def parse_line(line: bytes) -> AuditEntry:
     if hashlib.sha256(body[:at] + body[end + 1 :]).hexdigest().encode("ascii") != stated:
         raise ValueError("its hash does not fit: it was changed")
     try:
-        fields = json.loads(body)
+        fields = json.loads(body.decode("ascii"))
     except ValueError as error:
         raise ValueError("it is not an entry") from error
     if not isinstance(fields, dict) or fields.keys() != _NAMES or not isinstance(fields["n"], int):
