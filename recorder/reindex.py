@@ -220,7 +220,7 @@ class Reindexer:
         make_folder(self._path.parent)
         stack.enter_context(alone(self._path.with_name(f"{self._path.name}-lock"), wait=True))
         if users := users_of(self._path):
-            raise ReindexRefusedError(f"process {', '.join(map(str, users))} has the index open, and {what}")
+            raise ReindexRefusedError(f"process {', '.join(users)} has the index open, and {what}")
 
     def _renew(self, done: Reindexed) -> None:
         """Make a new file with all that the audit log knows, and what can be read of the old; then replace it."""

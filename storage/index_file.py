@@ -7,6 +7,7 @@ import enum
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +22,7 @@ _BESIDE = ("", "-wal", "-shm", "-journal")
 """What SQLite keeps in the name of a database: the first is the database."""
 _DAMAGE = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 _NEW = ".rebuilt"
+_LOOKS, _BETWEEN_LOOKS_S = 3, 0.1
 
 
 class FileState(enum.StrEnum):
@@ -49,15 +51,36 @@ def state_of(path: Path) -> tuple[FileState, str]:
     return (FileState.USABLE, "") if found == "ok" else (FileState.DAMAGED, str(found).replace("\n", " "))
 
 
-def users_of(path: Path) -> list[int]:
-    """Return the other processes of this user that have an index's file open, also one whose name is gone by now."""
+def users_of(path: Path) -> list[str]:
+    """Return the other processes of this user that have an index's file open, also one whose name is gone by now.
+
+    A child has its parent's files for a moment, until it becomes another program: what is found is looked for again.
+    """
+    found = set(_users_of(path))
+    for _ in range(_LOOKS):
+        if not found:
+            break
+        time.sleep(_BETWEEN_LOOKS_S)
+        found &= set(_users_of(path))
+    return sorted(found)
+
+
+def _users_of(path: Path) -> list[str]:
     names = {str(path.resolve()) + end for end in _BESIDE}
     names |= {f"{name} (deleted)" for name in names}
-    return sorted(
-        int(process.name)
-        for process in Path("/proc").glob("[0-9]*")
+    return [
+        _name_of(process)
+        for process in sorted(Path("/proc").glob("[0-9]*"))
         if int(process.name) != os.getpid() and any(target in names for target in _open_files(process))
-    )
+    ]
+
+
+def _name_of(process: Path) -> str:
+    try:
+        words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        words = []
+    return f"{process.name} ({' '.join(words).strip()})"
 
 
 def _open_files(process: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,10 +15,12 @@ from recorder.opening import held
 from recorder.reindex import ReindexRefusedError
 from recorder.sweep import RULE, SweepStoppedError
 from storage.deletion import Shredder
-from storage.index_file import FileState
+from storage.index_file import FileState, users_of
 from storage.tombstones import Tombstone
 from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId
+from storage.vault import recover
 from tests.helpers.rebuild_site import RebuildSite
+from tests.helpers.recorder_home import eventually
 from tests.helpers.sweep_site import GONE, NOW, PRESENT
 
 DAY = timedelta(days=1)
@@ -238,3 +241,48 @@ def test_looking_changes_nothing(site: RebuildSite) -> None:
     assert sum(1 for _ in site.audit.entries()) == entries
     assert site.ids() == []
     assert read_mark(site.home.state) is None
+
+
+def test_recover_names_and_leaves_what_is_not_ours(file_site: RebuildSite, tmp_path: Path) -> None:
+    site = file_site
+    one = site.file_of(site.record(NOW))
+    outside = tmp_path / "outside.part"
+    outside.write_bytes(one.read_bytes()[:-10])
+    folder = one.parent
+    newer = one.read_bytes()[:8] + b"\x63\x00" + one.read_bytes()[10:80]
+    left = {
+        folder / "notes.part": b"somebody's",
+        folder / "20261125T020000Z-2001-00000a.part": b"short and foreign",
+        folder / "20261125T020000Z-2001-00000b.part": newer,
+    }
+    for path, content in left.items():
+        path.write_bytes(content)
+    link = folder / "20261125T020000Z-2001-00000c.part"
+    link.symlink_to(outside)
+    torn = folder / "20261125T020000Z-2001-00000d.part"
+    torn.write_bytes(one.read_bytes()[:33])
+    problems = {found.id: found.problem for found in recover(site.vault, lambda _: False)}
+    assert problems.pop(RecordingId(torn.stem)) is None
+    assert not torn.exists()
+    assert all(problems.values())
+    assert len(problems) == 4
+    assert "format version 99" in str(problems[RecordingId("20261125T020000Z-2001-00000b")])
+    assert {path: path.read_bytes() for path in left} == left
+    assert outside.read_bytes() == one.read_bytes()[:-10]
+    assert link.is_symlink()
+
+
+def test_whoever_has_the_index_open_is_named(file_site: RebuildSite) -> None:
+    file_site.record(NOW)
+    file_site.database.close()
+    file_site.home.index.write_bytes(b"no database at all" * 100)
+    other = subprocess.Popen(["/usr/bin/tail", "-f", str(file_site.home.index)], stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: users_of(file_site.home.index), "it has it open")
+        with pytest.raises(ReindexRefusedError, match=rf"process {other.pid} \(/usr/bin/tail .* has the index open"):
+            file_site.reindexer().run("dora")
+    finally:
+        other.kill()
+        other.wait(10)
+    assert file_site.home.index.exists()
+    assert file_site.reindex().added == 1
