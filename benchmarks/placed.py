@@ -47,23 +47,37 @@ class PlacedCalls:
         for opened in self._sockets:
             opened.close()
 
-    def place(self, target: Address, *, rate: float, on_placed: Callable[[int], None] = lambda _count: None) -> None:
-        """Place all calls, ``rate`` a second by absolute deadlines; ``on_placed`` is told how many there are."""
-        began = time.monotonic()
-        for index in range(self.count):
-            time.sleep(max(0.0, began + index / rate - time.monotonic()))
+    def place(
+        self,
+        target: Address,
+        *,
+        rate: float,
+        on_placed: Callable[[int], None] = lambda _count: None,
+        upto: int | None = None,
+    ) -> None:
+        """Place all calls, ``rate`` a second by absolute deadlines; ``on_placed`` is told how many there are.
+
+        Args:
+            target: The recorder.
+            rate: Calls a second.
+            on_placed: Told how many there are.
+            upto: Stop before this one; the next time goes on with it.
+        """
+        began, first = time.monotonic(), len(self.placed)
+        for index in range(first, self.count if upto is None else upto):
+            time.sleep(max(0.0, began + (index - first) / rate - time.monotonic()))
             media = Media(ip="127.0.0.1", port=self._ports[2 * index])
             number, from_number = str(FIRST_EXTENSION + index), f"0207946{index:04d}"
             self.placed.append(self.caller.invite(target, number, from_number=from_number, media=media))
             on_placed(index + 1)
 
     def wait_joined(self, timeout_s: float, on_joined: Callable[[int], None] = lambda _count: None) -> int:
-        """Wait until every call is joined or has ended, or the time is over; return how many are joined."""
+        """Wait until every call placed is joined or has ended, or the time is over; return how many are joined."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             ended = sum(call.state is State.ENDED for call in self.placed)
             on_joined(len(self.joined_at_s))
-            if len(self.joined_at_s) + ended >= self.count:
+            if len(self.joined_at_s) + ended >= len(self.placed):
                 break
             time.sleep(0.05)
         return len(self.joined_at_s)

@@ -34,6 +34,7 @@ from recorder.filing import FOLDER, RETRY_S, Filing
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, lock_memory, raise_descriptors
 from recorder.late_entries import LateEntries
+from recorder.left_open import LeftOpen
 from recorder.live_api import LiveApi
 from recorder.notices import NoticeError, NoticeStore
 from recorder.opening import held, open_index, recover_all
@@ -176,6 +177,14 @@ class Daemon:
                 "LimitMEMLOCK is too low for max_calls: audio in memory may reach swap; see `recorder site-check`"
             )
             self._works.alarm("memory_not_locked")
+        self._left_open = LeftOpen(
+            self._works.vault,
+            self._index,
+            self._works.rows,
+            is_live=self._works.open_recordings.__contains__,
+            settled=self._works.pauses.drop,
+            now=utc_now,
+        )
         self._control = Control(self._works, loop_mark(home))
         api = LiveApi(self._works, self._control, self._broadcast, reload=self._reload)
         self._socket = SocketServer(api.app(), home.socket)
@@ -232,6 +241,8 @@ class Daemon:
         """Have filed what found the database down, or the audit log, now and again."""
         if self._works.rows.waiting:
             self._filing.submit(self._works.rows.catch_up)
+        if self._left_open.notice(self._works.alarms):
+            self._filing.submit(self._left_open.close)
         if self._works.late.waiting:
             self._clerk.submit(self._works.late.catch_up)
         self._reactor.call_later(RETRY_S, self._file_late)

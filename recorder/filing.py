@@ -1,8 +1,8 @@
 """Rows find their way into the index, now or later: while the database is down they wait in files of their own.
 
 A call that was recorded has its row in its container as well; one that was not has it nowhere else. A row is in a file
-before anybody is told that it is filed, and the file goes when the index has it. Everything here runs on one thread,
-the filing clerk's, but for `Filing.waiting`.
+before anybody is told that it is filed, and the file goes when the index has it; on a disk that takes no file it stays
+in memory until there is room. Everything here runs on one thread, the filing clerk's, but for `Filing.waiting`.
 """
 
 import json
@@ -25,6 +25,8 @@ RETRY_S = 5.0
 """How long a database that failed is left in peace: each try may cost its time-out, and recordings wait meanwhile."""
 _AT_ONCE = 100
 """Rows that are caught up before others may be filed."""
+_MOST_IN_MEMORY = 10_000
+"""Rows that are kept in memory while neither database nor disk takes them: some 100 MB at the most."""
 
 
 class Rows(Protocol):
@@ -43,7 +45,8 @@ class Filing:
     Args:
         rows: The index.
         folder: Where rows wait; made when it is needed. What an earlier process left in it is filed too.
-        alarm: Told ``index_unavailable`` for each row that has to wait, ``row_lost`` for one that cannot even do that.
+        alarm: Told ``index_unavailable`` for each row that has to wait, ``row_in_memory`` for one that no file takes
+            either, ``row_lost`` for one for which there is no memory.
         clock: Monotonic, seconds.
     """
 
@@ -55,12 +58,13 @@ class Filing:
         self._alarm = alarm
         self._clock = clock
         self._waiting = {path.stem for path in folder.glob("*.json")}
+        self._in_memory: dict[str, RecordingRow] = {}
         self._failed_at: float | None = None
 
     @property
     def waiting(self) -> int:
         """Return how many rows wait for the database; from any thread."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._in_memory)
 
     def save(self, row: RecordingRow) -> None:
         """File a row; returns when it is durable, in the index or in its file. Never raises."""
@@ -83,9 +87,9 @@ class Filing:
         """
         if self._failed_at is not None and self._clock() < self._failed_at + RETRY_S:
             return
-        for name in sorted(self._waiting)[:_AT_ONCE]:
+        for name in sorted(self._waiting | self._in_memory.keys())[:_AT_ONCE]:
             try:
-                is_stored = self._rows.save_late(self._read(name))
+                is_stored = self._rows.save_late(self._in_memory.get(name) or self._read(name))
             except (KeyError, TypeError, ValueError) as error:
                 _log.error("the row of %s cannot be read (%s); `recorder reindex` may know it", name, error)
                 self._waiting.discard(name)  # it stays on disk for whoever looks into it
@@ -114,14 +118,22 @@ class Filing:
             make_folder(self._folder)
             save_atomically(self._path(row.id), json.dumps(row_to_json(row, with_peaks=True)).encode())
         except OSError as error:
-            self._alarm("row_lost")
-            _log.error(
-                "the row of %s cannot be kept (%s); `recorder reindex` brings back what has a file", row.id, error
-            )
+            self._keep_in_memory(row, error)
         else:
+            self._in_memory.pop(row.id, None)
             self._waiting.add(row.id)
 
+    def _keep_in_memory(self, row: RecordingRow, error: OSError) -> None:
+        if row.id in self._in_memory or len(self._in_memory) < _MOST_IN_MEMORY:
+            self._in_memory[row.id] = row
+            self._alarm("row_in_memory")
+            _log.error("the row of %s is only in memory, as it cannot be written: %s", row.id, error)
+            return
+        self._alarm("row_lost")
+        _log.error("the row of %s cannot be kept (%s); `recorder reindex` brings back what has a file", row.id, error)
+
     def _forget(self, name: RecordingId) -> None:
+        self._in_memory.pop(name, None)
         if name not in self._waiting:
             return
         try:

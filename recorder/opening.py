@@ -4,9 +4,10 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from recorder.agreement import look
 from recorder.clock import utc_now
@@ -21,7 +22,7 @@ from storage.errors import DamagedError, ExportError, NotFoundError, StorageErro
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
 from storage.reader import RecordingReader, open_recording
-from storage.rows import row_from_json
+from storage.rows import row_from_json, row_to_json
 from storage.types import Outcome, RecordingId, RecordingRow
 from storage.vault import Recovered, Vault, bare_row, destroy, read_row, recover
 
@@ -100,14 +101,15 @@ def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
     register = home.state / REGISTER
     states = read_states(register)
     discarded = [_destroyed(vault, RecordingId(call)) for call in states if is_discarded(states[call])]
-    closed = recover(
-        vault,
-        lambda recording: is_discarded(states.get(recording)),
-        amend=lambda row: amended(row, states.get(row["id"])),
-    )
-    recovered = [*discarded, *closed]
-    index = open_index(home, config)
+    index = open_index(home, config, is_deferred=True)
     try:
+        closed = recover(
+            vault,
+            lambda recording: is_discarded(states.get(recording)),
+            amend=lambda row: amended(row, states.get(row["id"])),
+            ended=_known_ends(index),
+        )
+        recovered = [*discarded, *closed]
         for found in closed:
             if found.row:
                 index.save(row_from_json(found.row))
@@ -120,6 +122,27 @@ def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
     if states:
         write_states(register, {call: state for call, state in states.items() if call in left})
     return recovered
+
+
+def _known_ends(index: Index) -> Callable[[RecordingId], dict[str, Any] | None]:
+    """Return what gives the row of a call that ended, and was filed, while its container could not be closed."""
+    is_answering = True
+
+    def known_end(recording: RecordingId) -> dict[str, Any] | None:
+        nonlocal is_answering
+        if not is_answering:  # each question may cost a time-out
+            return None
+        try:
+            row = index.get(recording)
+        except NotFoundError:
+            return None
+        except (StorageError, OSError):
+            is_answering = False
+            return None
+        has_ended = row.ended_at is not None and row.path is None and row.outcome in (Outcome.PARTIAL, Outcome.FAILED)
+        return row_to_json(row, with_peaks=True) if has_ended else None
+
+    return known_end
 
 
 def _look_over(home: Home, config: Config, vault: Vault) -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "VaultError",
     "WriteFailedError",
     "bare_row",
+    "close_left_open",
     "destroy",
     "epoch_of",
     "open_recording",
@@ -265,7 +266,17 @@ Amend = Callable[[dict[str, Any]], dict[str, Any]]
 """Returns a row (JSON form) with what its container did not know yet; must not change the one it gets."""
 
 
-def recover(vault: Vault, is_live: Callable[[RecordingId], bool], *, amend: Amend = lambda row: row) -> list[Recovered]:
+Ended = Callable[[RecordingId], dict[str, Any] | None]
+"""Returns the row (JSON form) of a call whose end was known when its container could not be closed; else None."""
+
+
+def recover(
+    vault: Vault,
+    is_live: Callable[[RecordingId], bool],
+    *,
+    amend: Amend = lambda row: row,
+    ended: Ended = lambda _: None,
+) -> list[Recovered]:
     """Close every ``.part`` that no daemon is writing, as partial, without the private key.
 
     Each is cut after its last whole frame; the row is rebuilt from the newest index frame, with outcome ``partial``
@@ -276,27 +287,39 @@ def recover(vault: Vault, is_live: Callable[[RecordingId], bool], *, amend: Amen
         vault: Where to look.
         is_live: Tells whether a recording is being written by a running daemon; it is left alone.
         amend: What else is known of a row that is closed as partial, before its segments are cut to the audio.
+        ended: Rows that say already how the call ended and what of it was kept; they are taken as they are.
 
     Returns:
         One entry for each file that was tried. The caller saves the rows.
     """
     return [
-        _recover_one(vault, path, RecordingId(path.stem), amend)
+        _recover_one(vault, path, RecordingId(path.stem), amend, ended)
         for path in vault.unfinished()
         if not is_live(RecordingId(path.stem))
     ]
 
 
-def _recover_one(vault: Vault, path: Path, recording: RecordingId, amend: Amend) -> Recovered:
+def close_left_open(vault: Vault, path: Path, row: dict[str, Any]) -> Recovered:
+    """Close one ``.part`` of a call that has ended and whose writer has let go of it, as `recover` does.
+
+    Args:
+        vault: Where it lies.
+        path: The file.
+        row: How the call ended, and what was kept of it (JSON form).
+    """
+    return _recover_one(vault, path, RecordingId(path.stem), lambda found: found, lambda _: row)
+
+
+def _recover_one(vault: Vault, path: Path, recording: RecordingId, amend: Amend, ended: Ended) -> Recovered:
     try:
         _refuse_foreign(vault, path)
-        return _close_part(vault, path, recording, amend)
+        return _close_part(vault, path, recording, amend, ended)
     except (DamagedError, OSError, ValueError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         return Recovered(id=recording, row={}, finished=None, problem=f"{path.name}: {reason}")
 
 
-def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend) -> Recovered:
+def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend, ended: Ended) -> Recovered:
     try:
         survey = _survey(path, vault.node)
     except DamagedError:
@@ -313,7 +336,7 @@ def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend) 
         row, status, running = survey.row, survey.status, survey.scan.hash
         writer = FrameWriter(file, recording, vault.node, running)
         if status is None:
-            row, status = _stopped(amend(row), survey.ticks), Status.PARTIAL
+            row, status = ended(recording) or _stopped(amend(row), survey.ticks), Status.PARTIAL
             writer.put_index(row, survey.ticks)
             writer.put_footer(status, survey.ticks)
             writer.write()

@@ -48,8 +48,7 @@ def test_a_full_disk_stops_no_call_and_leaves_nothing_that_looks_finished(tmp_pa
         left_over = {path.name for path in disk.rglob("*") if path.is_file()}
         assert f"{nothing['id']}.rec" not in left_over
         assert "Traceback" not in home.said
-        (disk / "filler").unlink()
-        shutil.copytree(disk, tmp_path / "saved")
+        shutil.copytree(disk, tmp_path / "saved", ignore=shutil.ignore_patterns("filler"))
         home.stop()
         shutil.copytree(tmp_path / "saved", home.root / "recordings", dirs_exist_ok=True)
         recovered = home.json("recover")
@@ -57,6 +56,7 @@ def test_a_full_disk_stops_no_call_and_leaves_nothing_that_looks_finished(tmp_pa
         verified = {one["id"]: one for one in home.json("verify", "--all")}
         assert verified[recording]["ok"]
         assert not verified[recording]["is_complete"]
+        assert home.row_of(talk.number)["reason"] == "disk_full", "a restart does not say that it was the daemon"
         left, right, _ = home.copy(recording)
         for kept in (kept_of(left, talk.left), kept_of(right, talk.right)):
             assert len(kept.spans) == 1, "what was kept is whole"
@@ -117,7 +117,10 @@ def test_a_locked_index_delays_a_row_and_loses_none(lines: Exchange) -> None:
         assert len(heard_frames(second.left, second.right)) > 10, "calls go on"
         eventually(lambda: home.health()["alarms"].get("index_unavailable"), "it is an alarm", timeout_s=30)
         other.execute("ROLLBACK")
-    assert second.hang_up()["outcome"] == "recorded"
+    second.first.hang_up()
+    second.first.wait_ended()
+    row = home.row_of(second.number, timeout_s=25)  # a database that failed is left in peace for some seconds
+    assert row["outcome"] == "recorded"
     home.stop()
     home.start()
     row = home.row_of(talk.number)

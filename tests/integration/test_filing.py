@@ -132,11 +132,31 @@ def test_a_file_that_cannot_be_read_keeps_nothing_else_waiting(site: Site) -> No
     assert site.filing.waiting == 0
 
 
-def test_no_disk_either_is_another_alarm_and_no_exception(site: Site) -> None:
+def test_where_no_disk_takes_a_row_either_it_is_kept_in_memory_until_there_is_room(site: Site) -> None:
     site.folder.parent.write_text("in the way")
     site.index.is_down = True
     site.filing.save(ROW)
-    assert site.alarms == {"index_unavailable": 1, "row_lost": 1}
+    site.filing.save(replace(ROW, reason="newer"))
+    assert site.alarms == {"index_unavailable": 2, "row_in_memory": 2}
+    assert site.filing.waiting == 1
+    site.folder.parent.unlink()
+    site.filing.save(other(1))
+    assert site.files() == [f"{other(1).id}.json"]
+    site.index.is_down = False
+    site.now_s += RETRY_S
+    site.filing.catch_up()
+    assert list(site.index.rows.values()) == sorted([replace(ROW, reason="newer"), other(1)], key=lambda row: row.id)
+    assert (site.files(), site.filing.waiting) == ([], 0)
+
+
+def test_memory_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recorder.filing._MOST_IN_MEMORY", 2)
+    site.folder.parent.write_text("in the way")
+    site.index.is_down = True
+    for number in range(3):
+        site.filing.save(other(number))
+    assert site.alarms == {"index_unavailable": 3, "row_in_memory": 2, "row_lost": 1}
+    assert site.filing.waiting == 2
 
 
 def test_an_old_row_takes_the_place_of_no_newer_one_and_of_no_tombstone(database: Database) -> None:
