@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from recorder.domain.retention import DataClass, Periods, days_of
 from storage.audit import AuditEntry, AuditLog
 from storage.durable import remove
 from storage.errors import NotFoundError
+from storage.format import is_recording_id
 from storage.hold_journal import PLACED
 from storage.holds import Holds
+from storage.lost_found import FOLDER as LOST_FOUND
 from storage.old_calls import OldCalls
 from storage.rows import time_from_json
 from storage.tombstones import Deletions
-from storage.types import HoldState
+from storage.types import HoldState, RecordingId
 
 _AT_ONCE = 500
 
@@ -60,6 +63,9 @@ class Leftovers:
         torn = self._torn(found, now)
         for path in torn:
             remove(path)
+            if path.parent != self._audit.folder:
+                with suppress(OSError):  # others are in there yet
+                    path.parent.rmdir()
         counts = {
             DataClass.TEXTS: texts,
             DataClass.DECISIONS: self._calls.forget_decisions(before=_before(found, DataClass.DECISIONS, now)),
@@ -103,7 +109,22 @@ class Leftovers:
 
     def _torn(self, found: Periods, now: datetime) -> list[Path]:
         before = _before(found, DataClass.TORN, now).timestamp()
-        return [path for path in sorted(self._audit.folder.glob("torn-*.bin")) if path.stat().st_mtime < before]
+        torn = [path for path in sorted(self._audit.folder.glob("torn-*.bin")) if path.stat().st_mtime < before]
+        return [*torn, *self._lost(found, now)]
+
+    def _lost(self, found: Periods, now: datetime) -> Iterator[Path]:
+        """Yield what was moved aside so long ago that a row would be gone by now, but for what is held.
+
+        The name of its folder says when: a file keeps its own time when it is moved.
+        """
+        before = f"{_before(found, DataClass.UNRECORDED, now):%Y%m%dT%H%M%SZ}"
+        for folder in sorted((self._audit.folder.parent / LOST_FOUND).glob("[0-9]*Z-*")):
+            if folder.name < before:
+                yield from (path for path in sorted(folder.iterdir()) if not self._is_held(path, now))
+
+    def _is_held(self, path: Path, now: datetime) -> bool:
+        recording = path.name.partition("-")[2].partition(".")[0]
+        return is_recording_id(recording) and bool(self._holds.standing(RecordingId(recording), now))
 
 
 def _before(found: Periods, data: DataClass, now: datetime) -> datetime:

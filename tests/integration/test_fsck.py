@@ -42,6 +42,15 @@ def site(tmp_path: Path, database_url: str) -> Iterator[RebuildSite]:
         made.close()
 
 
+@pytest.fixture
+def file_site(tmp_path: Path) -> Iterator[RebuildSite]:
+    made = RebuildSite(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 def found(site: RebuildSite, *, is_live: bool = False, is_quick: bool = False) -> list[Finding]:
     checker = Checker(
         home=site.home, vault=site.vault, database=site.database, audit=AuditLog(site.home.audit),
@@ -313,3 +322,18 @@ def test_a_call_that_was_answered_after_midnight_lies_where_it_should(site: Rebu
     assert found(site) == []
     site.index.remove(one)
     assert [finding.kind for finding in found(site)] == [Kind.NO_ROW]
+
+
+def test_what_was_moved_aside_goes_when_a_row_would_be_gone_but_for_what_is_held(file_site: RebuildSite) -> None:
+    site = file_site
+    one, held_one = site.record(NOW), site.record(NOW)
+    twice(site, one)
+    other_operator_again = site.file_of(held_one).parent.parent / "someone"
+    shutil.copy(site.file_of(held_one), other_operator_again / f"{held_one}.rec")
+    assert all(mended(site))
+    site.hold(held_one, LATER)
+    site.sweep(LATER + timedelta(days=89))
+    assert len(list(site.home.root.glob("lost+found/*/*.rec"))) == 2
+    site.sweep(LATER + timedelta(days=91))
+    (left,) = site.home.root.glob("lost+found/*/*.rec")
+    assert held_one in left.name
