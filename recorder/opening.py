@@ -24,7 +24,7 @@ from storage.keys import NodeKeys
 from storage.reader import RecordingReader, open_recording
 from storage.rows import row_from_json, row_to_json
 from storage.types import Outcome, RecordingId, RecordingRow
-from storage.vault import Recovered, Vault, bare_row, destroy, read_row, recover
+from storage.vault import Progress, Recovered, Vault, bare_row, destroy, read_row, recover
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,9 @@ LATELY = timedelta(days=2)
 """How far back a start looks for finished files that a kill kept out of the index."""
 
 
-def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
+def recover_all(
+    home: Home, config: Config, now: datetime, *, progress: Progress = lambda _done, _total: None
+) -> list[Recovered]:
     """Close what a dead daemon left open, and put it and what it could not index into the index.
 
     What the daemon had acknowledged of a call holds: a discarded one is destroyed, one that was opted out or paused is
@@ -108,6 +110,7 @@ def recover_all(home: Home, config: Config, now: datetime) -> list[Recovered]:
             lambda recording: is_discarded(states.get(recording)),
             amend=lambda row: amended(row, states.get(row["id"])),
             ended=_known_ends(index),
+            progress=progress,
         )
         recovered = [*discarded, *closed]
         for found in closed:

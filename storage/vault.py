@@ -270,12 +270,16 @@ Ended = Callable[[RecordingId], dict[str, Any] | None]
 """Returns the row (JSON form) of a call whose end was known when its container could not be closed; else None."""
 
 
+Progress = Callable[[float, float], None]
+
+
 def recover(
     vault: Vault,
     is_live: Callable[[RecordingId], bool],
     *,
     amend: Amend = lambda row: row,
     ended: Ended = lambda _: None,
+    progress: Progress = lambda _done, _total: None,
 ) -> list[Recovered]:
     """Close every ``.part`` that no daemon is writing, as partial, without the private key.
 
@@ -288,15 +292,17 @@ def recover(
         is_live: Tells whether a recording is being written by a running daemon; it is left alone.
         amend: What else is known of a row that is closed as partial, before its segments are cut to the audio.
         ended: Rows that say already how the call ended and what of it was kept; they are taken as they are.
+        progress: Told how many are done, and how many there are.
 
     Returns:
         One entry for each file that was tried. The caller saves the rows.
     """
-    return [
-        _recover_one(vault, path, RecordingId(path.stem), amend, ended)
-        for path in vault.unfinished()
-        if not is_live(RecordingId(path.stem))
-    ]
+    left = [path for path in vault.unfinished() if not is_live(RecordingId(path.stem))]
+    done = []
+    for path in left:
+        done.append(_recover_one(vault, path, RecordingId(path.stem), amend, ended))
+        progress(len(done), len(left))
+    return done
 
 
 def close_left_open(vault: Vault, path: Path, row: dict[str, Any]) -> Recovered:

@@ -113,8 +113,8 @@ def recover(home: HomeOption = Path(), json: JsonOption = False) -> None:
     """Close what a killed daemon left open, as partial recordings; needs no private key."""
     place, config = load_home(home)
     try:
-        with held(place):
-            recovered = recover_all(place, config, utc_now())
+        with held(place), progress_bar("recovering", 0) as progress:
+            recovered = recover_all(place, config, utc_now(), progress=progress)
     except AlreadyRunningError as error:
         fail(f"{error}; it recovered what was left when it started")
     except (StorageError, OSError) as error:
