@@ -1,0 +1,297 @@
+"""`recorder export`: what a person at the shell sees, what the receiver gets, what is written down; refusals."""
+
+import hashlib
+import io
+import json
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pypdf
+import pytest
+from typer.testing import CliRunner, Result
+
+from recorder import config
+from recorder.cli import app
+from recorder.clock import utc_now
+from recorder.home import Home
+from recorder.opening import open_index
+from storage.keys import NodeKeys
+from storage.rows import row_from_json, time_to_json
+from storage.tombstones import Deletions, Tombstone
+from storage.types import RecordingHead, RecordingId
+from storage.vault import Vault
+from tests.helpers.recorder_home import RecorderHome, recorder_home, wave_channels
+from tests.helpers.storage_home import block, row
+
+SECONDS = 6
+PASSPHRASE = "violet otter lantern pond"
+SEGMENTS = [
+    {"start_s": 0.0, "end_s": 2.0, "kind": "recording", "reason": "", "by": ""},
+    {"start_s": 2.0, "end_s": 3.0, "kind": "paused", "reason": "agent,card_digits", "by": "Olive Officer"},
+    {"start_s": 3.0, "end_s": 4.0, "kind": "erased", "reason": "card_data", "by": "lena.q"},
+    {"start_s": 4.0, "end_s": float(SECONDS), "kind": "recording", "reason": "", "by": ""},
+]
+
+
+class Shell:
+    """A home without a daemon."""
+
+    def __init__(self, home: RecorderHome, folder: Path) -> None:
+        self.home = home
+        self.folder = folder
+        self.vault = Vault(home.root, NodeKeys.load(home.root))
+        self.passphrase = folder / "passphrase"
+        self.passphrase.write_text(PASSPHRASE + "\n")
+        self.passphrase.chmod(0o600)
+        home.recorder(
+            "users", "add", "olive", "--role", "officer", "--new-password-file", str(home.password_file),
+            "--display-name", "Olive Officer", *home.as_admin(), "-C", str(home.root),
+        )  # fmt: skip
+
+    def record(self, tail: str = "0a1b2c", **changes: Any) -> RecordingId:
+        """Make a finished recording and index it."""
+        started = utc_now().replace(microsecond=0) - timedelta(hours=1)
+        recording = RecordingId(f"{started:%Y%m%dT%H%M%SZ}-2001-{tail}")
+        fields = row(
+            recording, started_at=time_to_json(started), ended_at=time_to_json(started + timedelta(seconds=SECONDS)),
+            duration_s=float(SECONDS), recorded_s=4.0, operator="Olive <b>Officer</b>", team="Revenues",
+            segments=SEGMENTS, **changes,
+        )  # fmt: skip
+        opened = self.vault.create(RecordingHead(id=recording, started_at=started, operator_key="k7", index_row=fields))
+        for second in range(SECONDS):
+            opened.append(block(second))
+        done = opened.close(fields, is_complete=True)
+        index = open_index(Home(self.home.root), config.read(self.home.config))
+        index.save(row_from_json({**fields, "path": done.path, "bytes": done.bytes, "sha256": done.sha256}))
+        index.close()
+        return recording
+
+    def export(self, *words: str, by: str = "founder", reason: str = "complaint 17", stdin: str = "") -> Any:
+        """Run `recorder export` as somebody; returns the finished process."""
+        who = ("--as", by, "--password-file", str(self.home.password_file), "--reason", reason)
+        return self.home.run("export", *words, *who, "-C", str(self.home.root), stdin=stdin)
+
+    def quick(self, *words: str, by: str = "founder", reason: str = "complaint 17") -> Result:
+        """Run `recorder export` in this process."""
+        who = ["--as", by, "--password-file", str(self.home.password_file), "--reason", reason]
+        return CliRunner().invoke(app, ["export", *words, *who, "-C", str(self.home.root)])
+
+    def made(self, *words: str, **options: Any) -> Any:
+        """Run `recorder export`, which must succeed; returns its document."""
+        done = self.export(*words, "--json", **options)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def fails(self, *words: str, code: int = 1, **options: Any) -> str:
+        """Run `recorder export`, which must refuse and leave nothing; returns its sentence."""
+        before = sorted(self.folder.rglob("*"))
+        done = self.quick(*words, "-o", str(self.folder / "refused.wav"), **options)
+        assert done.exit_code == code, (done.exit_code, done.stdout, done.stderr)
+        assert not done.stdout
+        assert sorted(self.folder.rglob("*")) == before
+        return " ".join(done.stderr.split())
+
+    def audited(self, recording: str) -> list[dict[str, Any]]:
+        """Return the audit log's entries about copies of a recording."""
+        lines = (self.home.root / "audit" / "audit.log").read_text().splitlines()
+        entries = [json.loads(line) for line in lines]
+        return [e for e in entries if e["act"].startswith("recording.export") and e["subject"] == recording]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    folder = tmp_path_factory.mktemp("shell")
+    with recorder_home(folder, is_started=False, next_hop="127.0.0.1:5099") as home:
+        (out := folder / "out").mkdir()
+        yield Shell(home, out)
+
+
+def test_one_file_is_the_sound_and_is_written_down(shell: Shell) -> None:
+    recording = shell.record("000001")
+    target = shell.folder / "one.wav"
+    said = shell.made(
+        recording, "-o", str(target), "--format", "g711", "--from", "1", "--to", "0:03", "--redact", "caller:1.5-2",
+        "--redact-reason", "a neighbour's name",
+    )  # fmt: skip
+    left, right, law = wave_channels(target.read_bytes())
+    assert law == "alaw"
+    stored = bytes(i * 7 % 251 for i in range(8000, 24_000)), bytes(i * 11 % 241 for i in range(8000, 24_000))
+    begin, end = 4000 - 400, 8000 + 400
+    assert left == stored[0][:begin] + b"\xd5" * (end - begin) + stored[0][end:]
+    assert right == stored[1]
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    assert (said["sha256"], said["duration_s"], target.stat().st_mode & 0o777) == (digest, 2.0, 0o600)
+    begun, done = shell.audited(recording)
+    assert (begun["act"], begun["actor"], done["act"]) == ("recording.export", "founder", "recording.export.done")
+    assert begun["details"]["redactions"] == [{"start_s": 1.5, "end_s": 2.0, "channels": "left"}]
+    assert (begun["details"]["start_s"], begun["details"]["end_s"]) == (1.0, 3.0)
+    assert begun["details"]["copy"] == done["details"]["copy"]
+    assert done["details"]["sha256"] == digest
+    assert "neighbour" not in json.dumps(begun)
+    (listed,) = shell.home.json("show", recording)["copies"]
+    assert (listed["sha256"], listed["made_by"], listed["redactions"]) == (digest, "founder", 1)
+    assert digest in shell.home.recorder("show", recording, "-C", str(shell.home.root))
+
+
+def test_a_folder_tells_the_public_what_it_is(shell: Shell) -> None:
+    recording = shell.record("000002", service="Council <tax>")
+    target = shell.folder / "folder"
+    shell.made(
+        recording, "-o", str(target), "--format", "flac", "--for", "J. Döe <script>", "--ground", "sar",
+        "--redact", "officer:4.5-5", "--redact-reason", "a colleague",
+    )  # fmt: skip
+    names = {path.name: path.read_bytes() for path in target.iterdir()}
+    assert set(names) == {f"{recording}.flac", "cover-sheet.html", "cover-sheet.pdf", "manifest.json", "SHA256SUMS"}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in target.iterdir())
+    sums = dict(line.split("  ")[::-1] for line in names["SHA256SUMS"].decode().splitlines())
+    assert sums == {n: hashlib.sha256(c).hexdigest() for n, c in names.items() if n != "SHA256SUMS"}
+    html = names["cover-sheet.html"].decode()
+    for words in (
+        "J. Döe &lt;script&gt;", "Olive &lt;b&gt;Officer&lt;/b&gt;", "Council &lt;tax&gt;", "complaint 17", "2001",
+        "Subject access request", "payment card details were keyed in", "Payment card details were erased",
+        "The officer&#39;s side silenced in this copy: a colleague", sums[f"{recording}.flac"], '<html lang="en-GB">',
+        '<th scope="col">From</th>', "Get-FileHash", "6 seconds", "The whole call",
+    ):  # fmt: skip
+        assert words in html, words
+    for kept in ("02079460000", "lena", "<script>", "k7", "http"):
+        assert kept not in html, kept
+    manifest = json.loads(names["manifest.json"])
+    assert manifest["recordings"][0]["sha256"] == sums[f"{recording}.flac"]
+    assert [one["start_s"] for one in manifest["recordings"][0]["left_out"]] == [2.0, 3.0, 4.5]
+
+
+def test_the_pdf_is_tagged(shell: Shell) -> None:
+    recording = shell.record("000003")
+    with zipfile.ZipFile(io.BytesIO(_zip(shell, recording))) as archive:
+        pdf = pypdf.PdfReader(io.BytesIO(archive.read("cover-sheet.pdf")))
+    root: Any = pdf.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/Lang"] == "en-GB"
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+    assert pdf.metadata is not None
+    assert pdf.metadata.title == "Copy of a recorded call"
+    assert b'pdfuaid:part="1"' in root["/Metadata"].get_data()
+    found = list(_roles(root["/StructTreeRoot"]))
+    for role in ("/H1", "/H2", "/Table", "/TH", "/TD", "/Caption", "/P"):
+        assert role in found, role
+    assert "Payment card details were erased" in " ".join(pdf.pages[0].extract_text().split())
+
+
+def _zip(shell: Shell, *words: str) -> bytes:
+    target = shell.folder / f"{words[0]}.zip"
+    shell.made(*words, "-o", str(target), "--format", "opus")
+    content = target.read_bytes()
+    target.unlink()
+    return content
+
+
+def _roles(element: Any) -> Iterator[str]:
+    element = element.get_object()
+    if isinstance(element, list):
+        for one in element:
+            yield from _roles(one)
+    elif isinstance(element, dict):
+        if "/S" in element:
+            yield str(element["/S"])
+        if "/K" in element:
+            yield from _roles(element["/K"])
+
+
+def test_many_go_into_one_archive_that_a_passphrase_seals(shell: Shell) -> None:
+    ids = [shell.record(tail) for tail in ("000011", "000012", "000013")]
+    target = shell.folder / "sealed.zip"
+    said = shell.made("--from-file", "-", "-o", str(target), "--seal-with", str(shell.passphrase), stdin="\n".join(ids))
+    assert [one["id"] for one in said["copies"]] == ids
+    names = [f"recording-{number:03d}.wav" for number in (1, 2, 3)]
+    with zipfile.ZipFile(target) as archive:
+        assert archive.namelist() == [*names, "cover-sheet.html", "cover-sheet.pdf", "manifest.json", "SHA256SUMS"]
+        assert all(one.flag_bits & 1 for one in archive.infolist())
+    content = target.read_bytes()
+    assert not any(one.encode() in content for one in ids)
+    wrong = subprocess.run(["7z", "t", "-pviolet otter lantern pone", str(target)], capture_output=True, check=False)
+    assert wrong.returncode != 0
+    opened = shell.folder / "opened"
+    words = ["7z", "x", f"-p{PASSPHRASE}", f"-o{opened}", str(target)]
+    subprocess.run(words, capture_output=True, check=True, timeout=30)
+    subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=opened, check=True, timeout=30)
+    assert (opened / names[0]).read_bytes()[:4] == b"RIFF"
+    assert "3 recorded calls" in (opened / "cover-sheet.html").read_text()
+    assert [e["act"] for one in ids for e in shell.audited(one)] == ["recording.export", "recording.export.done"] * 3
+
+
+def test_a_search_says_first_what_it_would_copy(shell: Shell) -> None:
+    shell.record("000021", extension="2099")
+    wanted = ("--extension", "2099", "--format", "mp3", "-o", str(shell.folder / "found"))
+    (found,) = json.loads(shell.export(*wanted, "--dry-run", "--json").stdout)
+    assert (found["end_s"], found["is_whole"]) == (6.0, True)
+    assert not (shell.folder / "found").exists()
+    assert shell.audited(found["id"]) == []
+    shell.made(*wanted)
+    assert (shell.folder / "found" / f"{found['id']}.mp3").stat().st_size > 1000
+
+
+def test_all_or_nothing(shell: Shell) -> None:
+    good, damaged = shell.record("000031"), shell.record("000032")
+    path = next(shell.vault.root.rglob(f"{damaged}.rec"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    target = shell.folder / "some.zip"
+    done = shell.export(good, damaged, "-o", str(target))
+    assert done.returncode == 1
+    assert "1 of 2 recordings" in done.stderr
+    assert damaged in done.stderr
+    assert not target.exists()
+    assert shell.audited(good) == []
+
+
+def test_refusals_are_sentences(shell: Shell) -> None:
+    recording = shell.record("000041")
+    assert "role" in shell.fails(recording, by="olive")
+    assert "reason" in shell.fails(recording, reason="")
+    assert "which is 6 seconds long" in shell.fails(recording, "--from", "20")
+    assert "which is 6 seconds long" in shell.fails(recording, "--to", "20")
+    assert "before it begins" in shell.fails(recording, "--from", "4", "--to", "3")
+    assert "which is 6 seconds long" in shell.fails(recording, "--redact", "1-20", "--redact-reason", "x")
+    assert "Say why" in shell.fails(recording, "--redact", "1-2")
+    assert "no span to silence" in shell.fails(recording, "--redact", "middle", code=2)
+    assert "no position" in shell.fails(recording, "--from", "soon", code=2)
+    assert "before the call" in shell.fails(recording, "--from", f"T{utc_now() - timedelta(hours=5):%H:%M:%S}", code=2)
+    assert "is no name for mp3" in shell.fails(recording, "--format", "mp3", code=2)
+    assert "ogg" in shell.fails(recording, "--format", "ogg", code=2)
+    assert "archive" in shell.fails(recording, "--seal-with", str(shell.passphrase), code=2)
+    assert "say which recordings" in shell.fails(code=2)
+    assert "say which recordings" in shell.fails(recording, "--extension", "2001", code=2)
+    assert "give -o FOLDER" in shell.fails(recording, shell.record("000042"), code=2)
+    assert "`recorder find` lists them" in shell.fails("2026")
+    assert "no such recording" in shell.fails("20261124T093000Z-2001-ffffff")
+    assert shell.audited(recording) == []
+    short = shell.folder / "short"
+    short.write_text("too short")
+    short.chmod(0o600)
+    done = shell.quick(recording, "-o", str(shell.folder / "x.zip"), "--seal-with", str(short))
+    assert (done.exit_code, "at least 16 characters" in done.stderr) == (1, True)
+    short.unlink()
+    done = shell.quick(recording, "-o", str(shell.passphrase))
+    assert (done.exit_code, "exists already" in done.stderr) == (1, True)
+    assert shell.passphrase.read_text() == PASSPHRASE + "\n"
+    done = shell.quick(recording, "-o", str(shell.folder / "nowhere" / "x.wav"))
+    assert (done.exit_code, "is not there: make it first" in done.stderr) == (1, True)
+
+
+def test_what_was_deleted_or_is_to_be_erased_is_not_copied(shell: Shell) -> None:
+    gone, locked = shell.record("000051"), shell.record("000052")
+    index = open_index(Home(shell.home.root), config.read(shell.home.config))
+    Deletions(index.database).settle([Tombstone(id=gone, deleted_at=utc_now(), rule="retention")])
+    index.close()
+    assert f"was deleted on {utc_now():%d/%m/%Y} (retention)" in shell.fails(gone)
+    done = shell.home.run(
+        "erase", locked, "--from", "0", "--to", "1", "--kind", "other", *shell.home.as_admin(), "--reason", "a name",
+        "-C", str(shell.home.root),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "is locked" in shell.fails(locked)
