@@ -1,5 +1,7 @@
 """The console's application, put together."""
 
+import logging
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -27,9 +29,11 @@ from recorder.console.middleware import Guard, security_headers
 from recorder.console.parts import Parts, SignInNeededError
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
+from recorder.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.problems import ProblemError
 from recorder.web import application
 
+_log = logging.getLogger(__name__)
 _TITLES = {
     403: "You may not do that",
     404: "There is no such page",
@@ -44,7 +48,8 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     Args:
         deps: What it is built on; stays the caller's, and outlives the application.
     """
-    rules, renderer = Rules(deps.audit), Renderer(deps)
+    late = LateEntries(deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now)
+    rules, renderer = Rules(deps.audit, late), Renderer(deps)
     app = application(
         title="Council call recorder",
         description="Live calls and recordings. Errors are problem documents (RFC 9457).",
@@ -96,3 +101,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     problem_answers.install(app, respond)
     app.add_exception_handler(SignInNeededError, on_sign_in_needed)
     return app
+
+
+def _alarm(what: str) -> None:
+    _log.error("an act went on without its entry in the audit log: %s", what)

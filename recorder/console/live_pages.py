@@ -45,7 +45,7 @@ class LiveRow:
 def live(console: Console, caller: PageReader) -> HTMLResponse:
     """Show the calls in progress."""
     console.rules.require(caller.actor, Act.SEE_LIVE)
-    console.rules.note(caller.actor.actor, Act.SEE_LIVE, "")
+    console.rules.note_late(caller.actor.actor, Act.SEE_LIVE, "")  # the page that people pause on never waits for it
     return _live_page(console, caller)
 
 

@@ -49,7 +49,8 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
         return _sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
     result = console.deps.people.verify(name, password)
     note, source = result.note, request.client.host if request.client else ""
-    console.rules.note(note.subject, note.act, note.subject, **note.details, source=source)
+    # Whoever is to pause must get in though the log cannot be written; nothing but live calls is shown to them then.
+    console.rules.note_late(note.subject, note.act, note.subject, **note.details, source=source)
     if isinstance(result, SignInRefused):
         return _sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
     answer = RedirectResponse("/live", 303)
@@ -63,7 +64,7 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
     """End the session."""
     assert caller.session is not None
     console.deps.sessions.end(caller.session.key)
-    console.rules.note(caller.actor.actor, "people.sign_out", caller.actor.actor)
+    console.rules.note_late(caller.actor.actor, "people.sign_out", caller.actor.actor)
     answer = RedirectResponse("/sign-in", 303)
     console.gate.clear_cookie(answer, console.gate.cookie)
     return answer

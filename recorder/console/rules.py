@@ -5,16 +5,23 @@ from typing import Any
 
 from recorder.console.deps import Audit
 from recorder.domain.access import Act, Actor, Allowed, Refused, may
+from recorder.late_entries import LateEntries
 from recorder.problems import ProblemError
 
 logger = logging.getLogger(__name__)
 
 
 class Rules:
-    """Decides for every desk of the console; refusals are audited."""
+    """Decides for every desk of the console; refusals are audited.
 
-    def __init__(self, audit: Audit) -> None:
+    Args:
+        audit: The audit log.
+        late: Of the same log: keeps what stands even when it cannot be written.
+    """
+
+    def __init__(self, audit: Audit, late: LateEntries) -> None:
         self._audit = audit
+        self._late = late
 
     def note(self, actor: str, verb: str, subject: str, *, text: str | None = None, **details: Any) -> None:  # noqa: ANN401
         """Write one entry of the audit log.
@@ -22,6 +29,8 @@ class Rules:
         Raises:
             ProblemError: It cannot be written; the caller shows nothing.
         """
+        if self._late.waiting:
+            self._late.catch_up()
         try:
             self._audit.append(act=verb, actor=actor, subject=subject, details=details, text=text)
         except Exception as error:
@@ -30,12 +39,13 @@ class Rules:
                 503, "The audit log cannot be written, so nothing can be shown. Ask ICT to look at the recorder."
             ) from error
 
+    def note_late(self, actor: str, verb: str, subject: str, *, text: str | None = None, **details: Any) -> None:  # noqa: ANN401
+        """Write one entry of what does not wait for the log: now, or as soon as it can be written. Never raises."""
+        self._late.enter(verb, actor, subject, details, text)
+
     def refuse(self, actor: str, act: str, subject: str, sentence: str, *, status: int = 403) -> ProblemError:
-        """Write a refusal to the audit log and return it; a refusal stands even when it cannot be written."""
-        try:
-            self.note(actor, "access.refused", subject, text=sentence, act=act)
-        except ProblemError:
-            logger.warning("a refusal was not written to the audit log")
+        """Write a refusal to the audit log and return it; it stands even when it can only be written later."""
+        self.note_late(actor, "access.refused", subject, text=sentence, act=act)
         return ProblemError(status, sentence)
 
     def require(self, actor: Actor, act: Act, subject: str = "", **about: Any) -> Allowed:  # noqa: ANN401 - of `may`

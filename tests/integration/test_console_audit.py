@@ -11,6 +11,7 @@ from recorder.console.audit_pages import PAGE_SIZE
 from storage.anchors import Anchor, Anchors
 from storage.types import Search
 from tests.helpers.console_site import CALL, Console, console_site
+from tests.helpers.recorder_home import eventually
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 
@@ -81,6 +82,10 @@ def test_a_date_that_is_none_is_said_beside_it(console: Console) -> None:
     assert console.entries("audit.view") == []
 
 
+def late_acts(console: Console) -> list[str]:
+    return [entry.act for entry in console.entries() if entry.details.get("late")]
+
+
 def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) -> None:
     (row,) = console.deps.books.index.find(Search())
     with console.browser() as dpo, console.browser() as officer:
@@ -109,6 +114,10 @@ def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) 
             assert answer.status_code == 503, f"{what}: {answer.status_code} {answer.text[:400]}"
             assert "audit log cannot be written" in answer.text, what
             assert "Olive" not in answer.text, what
+        assert officer.get("/audit").status_code == 403
+        officer.submit("/sign-out")
+        assert officer.sign_in("officer").status_code == 303, "whoever is to pause gets in"
+        assert officer.sign_in("officer", "wrong").status_code == 403
         paused = officer.post(f"/api/calls/{CALL}/pause", json={}, headers={"X-CSRF-Token": officer.csrf})
         resumed = officer.post(f"/api/calls/{CALL}/resume", json={}, headers={"X-CSRF-Token": officer.csrf})
         assert (paused.status_code, paused.json()["state"]) == (200, "paused")
@@ -116,5 +125,11 @@ def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) 
         console.home.audit.unlink()
         kept.rename(console.home.audit)
         assert console.deps.hold_books.holds.of_recording(row.id) == [hold]
-        assert dpo.get(f"/recordings/{row.id}").status_code == 200
+        eventually(
+            lambda: dpo.get(f"/recordings/{row.id}").status_code == 200, "the log is taken up again", timeout_s=15
+        )
+        eventually(lambda: dpo.get("/erasures") and late_acts(console), "what waited is entered", timeout_s=15)
+    assert late_acts(console) == [
+        "access.refused", "people.sign_out", "people.sign_in", "live.view", "people.sign_in_refused",
+    ]  # fmt: skip
     assert console.deps.books.audit.verify().problems == []
