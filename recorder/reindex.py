@@ -23,6 +23,8 @@ from recorder.agreement import set_mark
 from recorder.config import Config
 from recorder.filing import FOLDER
 from recorder.home import Home
+from recorder.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
+from recorder.late_entries import FOLDER as LATE_ENTRIES
 from recorder.opening import AlreadyRunningError, held, open_index
 from recorder.replay import Replayed, replay, survey
 from recorder.returned import LOCK, SweepBusyError, alone, catch_up
@@ -78,6 +80,7 @@ class Reindexed:
         added: Rows made of containers.
         corrected: Rows that said something else of their container's place or size.
         waiting: Rows that had waited to be filed.
+        late_entries: Entries that the audit log has yet to take: what they say is not replayed before.
         damaged: Containers that are damaged; their rows say as much as can be read.
         unfiled: Files that are none of this node's, untouched and without a row; a sentence by path.
     """
@@ -93,6 +96,7 @@ class Reindexed:
     added: int = 0
     corrected: int = 0
     waiting: int = 0
+    late_entries: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
     unfiled: dict[str, str] = field(default_factory=dict)
 
@@ -110,6 +114,7 @@ class Reindexed:
             "rows_added": self.added,
             "rows_corrected": self.corrected,
             "rows_waiting": self.waiting,
+            "audit_late_entries": self.late_entries,
             "damaged": dict(self.damaged),
             "unfiled": dict(self.unfiled),
         }
@@ -186,10 +191,12 @@ class Reindexer:
         return done
 
     def _begun(self) -> Reindexed:
+        folders = [self.home.state / name for name in (LATE_ENTRIES, LATE_CONSOLE_ENTRIES)]
+        late = sum(1 for folder in folders for _ in folder.glob("*.json"))
         if self._is_file:
             state, problem = state_of(self._path)
-            return Reindexed(state=state, problem=problem)
-        return Reindexed()
+            return Reindexed(state=state, problem=problem, late_entries=late)
+        return Reindexed(late_entries=late)
 
     # --- the file
 

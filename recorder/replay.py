@@ -83,6 +83,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "people.sign_in_refused": _PEOPLE,
         "people.sign_out": _PEOPLE,
         "recorder.init": "the first entry",
+        "recording.archived": "what it did is in the container, its row too",
         f"{COPIED}.broken_off": "the copy is listed without a hash",
         "recording.deleted_again": "the deletion itself is replayed",
         "recording.key_destroyed": _KEYS,

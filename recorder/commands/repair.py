@@ -85,6 +85,8 @@ def _print_reindexed(done: Reindexed, *, is_dry: bool) -> None:
             say(f"{name}: recordings/{path}: {problem}")
     print_table([{"what": key.replace("_", " "), "is": value} for key, value in facts.items() if value or value == 0],
                 [("what", "What"), ("is", "Is")], empty="")  # fmt: skip
+    if done.late_entries:
+        say(f"{done.late_entries} entries wait for the audit log: start the daemon, and run this once more after that")
     if not is_dry:
         say("nothing is deleted until the DPO has looked: recorder reconcile")
 
