@@ -1,0 +1,131 @@
+"""Copies in the console: by the same rules as at the shell, streamed, audited, and listed on the recording's page."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recorder.copy_orders import CopyOrder, check_order
+from recorder.domain.access import Person, Role
+from recorder.exporting import Copying
+from storage.encoding import Format
+from storage.errors import ExportError
+from tests.helpers.console_site import Browser, Console, console_site
+from tests.helpers.storage_home import ID
+
+DORA = Person(name="dpo", display_name="Dora Dpo", roles=frozenset({Role.DPO}))
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Console]:
+    with console_site(tmp_path, is_daemon_up=False) as console:
+        yield console
+
+
+@pytest.fixture
+def browser(console: Console) -> Iterator[Browser]:
+    with console.browser() as browser:
+        browser.sign_in()
+        yield browser
+
+
+def test_a_package_with_a_silenced_span_and_the_list_of_copies(console: Console, browser: Browser) -> None:
+    assert "Copies that were made" not in browser.get(f"/recordings/{ID}").text
+    answer = browser.submit(
+        f"/recordings/{ID}/export", format="g711", reason="complaint 17", start="0:01", redact="caller:1.5-2\n",
+        redact_reason="a neighbour", requester="J. Doe", ground="sar", package="yes",
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"] == f'attachment; filename="{ID}.zip"'
+    assert answer.headers["cache-control"] == "no-store"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        sound, sheet = archive.read(f"{ID}.wav"), archive.read("cover-sheet.html").decode()
+        assert archive.read("cover-sheet.pdf")[:5] == b"%PDF-"
+    left = sound[58::2]
+    assert len(left) == 16_000
+    assert left[3600:8400] == b"\xd5" * 4800
+    assert left[:3600] == bytes(i * 7 % 251 for i in range(8000, 11_600))
+    assert "J. Doe" in sheet
+    assert "a neighbour" in sheet
+    done = console.entries("recording.export.done")[0].details
+    assert done["sha256"] in sheet
+    page = browser.get(f"/recordings/{ID}").text
+    assert "Copies that were made" in page
+    assert done["sha256"] in page
+    (listed,) = browser.get(f"/api/recordings/{ID}").json()["copies"]
+    assert (listed["sha256"], listed["made_by"], listed["redactions"]) == (done["sha256"], "dpo", 1)
+
+
+def test_the_api_takes_the_same_order(browser: Browser) -> None:
+    order = {
+        "format": "flac", "reason": "tribunal 4", "start_s": 0.5, "end_s": 2, "package": True,
+        "passphrase": "violet otter lantern", "redactions": [{"start_s": 1, "end_s": 1.2, "reason": "a name"}],
+    }  # fmt: skip
+    copy = browser.post(f"/api/recordings/{ID}/export", json=order, headers={"X-CSRF-Token": browser.csrf})
+    assert copy.status_code == 200, copy.text
+    with zipfile.ZipFile(io.BytesIO(copy.content)) as archive:
+        assert archive.namelist()[0] == "recording-001.flac"
+        assert archive.infolist()[0].flag_bits & 1
+    short = browser.post(
+        f"/api/recordings/{ID}/export", json={**order, "passphrase": "short"}, headers={"X-CSRF-Token": browser.csrf}
+    )
+    assert short.status_code == 422
+    assert "at least 16 characters" in short.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"format": "doc"}, 422, "The format must be one of"),
+        ({"start": "soon"}, 422, "is no position"),
+        ({"end": "9"}, 422, "which is 3 seconds long"),
+        ({"redact": "1-2"}, 422, "Say why"),
+        ({"redact": "somewhere", "redact_reason": "x"}, 422, "is no span to silence"),
+        ({"ground": "spite"}, 422, "The ground must be one of"),
+        ({"reason": ""}, 403, "takes a reason"),
+    ],
+)
+def test_refusals_are_on_the_page(
+    console: Console, browser: Browser, fields: dict[str, str], status: int, words: str
+) -> None:
+    form = {"format": "wav", "reason": "complaint 17", **fields}
+    answer = browser.submit(f"/recordings/{ID}/export", **form)
+    assert answer.status_code == status
+    assert words in answer.text
+    assert 'role="alert"' in answer.text
+    assert console.entries("recording.export") == []
+    assert console.deps.copy_books.copies.of_recording(ID) == []
+
+
+def test_a_copy_that_breaks_off_stays_on_the_list(console: Console, browser: Browser) -> None:
+    """Whoever took half of it has that half."""
+    books = console.deps.copy_books
+    order = CopyOrder(form=Format.WAV, reason="complaint 17")
+    copying = Copying(books, DORA, order, [check_order(books, DORA, ID, order)])
+    chunks = copying.sound(0, "copy.wav")
+    assert books.copies.of_recording(ID) == []
+    next(chunks)
+    assert len(console.entries("recording.export")) == 1
+    chunks.close()  # type: ignore[attr-defined]
+    (listed,) = books.copies.of_recording(ID)
+    assert listed.sha256 is None
+    (broken,) = console.entries("recording.export.broken_off")
+    assert broken.details["copy"] == listed.id
+    assert console.entries("recording.export.done") == []
+    assert "Not taken to its end" in browser.get(f"/recordings/{ID}").text
+
+
+def test_without_a_typesetter_it_is_said_before_the_first_byte(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recorder.pdf.sys.executable", "/bin/false")
+    books = console.deps.copy_books
+    order = CopyOrder(form=Format.WAV, reason="complaint 17")
+    copying = Copying(replace(books, site="x"), DORA, order, [check_order(books, DORA, ID, order)])
+    with pytest.raises(ExportError, match="PDF cannot be made here"):
+        next(copying.package())
+    assert console.entries("recording.export") == []

@@ -1,0 +1,53 @@
+"""What a copy leaves out, in words: every kind and reason that there is has a sentence, and none names anybody."""
+
+import pytest
+
+from recorder.cover_sheet import length_words, position_words
+from recorder.domain.copying import GROUND_WORDS, Ground, left_out
+from recorder.domain.pausing import Kind
+from storage.types import Channels, ErasureKind, Redaction, Segment, SegmentKind
+
+REASONS = [
+    *[(SegmentKind.PAUSED, kind.value) for kind in Kind],
+    (SegmentKind.PAUSED, "payment_app:till-7"),
+    *[(SegmentKind.ERASED, kind.value) for kind in ErasureKind],
+    *[(kind, "a_reason_of_a_later_version") for kind in SegmentKind if kind is not SegmentKind.RECORDING],
+]
+
+
+@pytest.mark.parametrize(("kind", "reason"), REASONS)
+def test_every_reason_has_a_sentence(kind: SegmentKind, reason: str) -> None:
+    segment = Segment(start_s=1.0, end_s=2.0, kind=kind, reason=reason, by="lena")
+    (found,) = left_out([segment], [], (0.0, 10.0))
+    assert (found.start_s, found.end_s) == (1.0, 2.0)
+    assert found.why.endswith(".")
+    assert "lena" not in found.why
+    assert "_" not in found.why
+
+
+def test_only_what_is_in_the_span_in_order_and_what_was_recorded_is_not_left_out() -> None:
+    segments = [
+        Segment(start_s=0.0, end_s=5.0, kind=SegmentKind.PAUSED, reason="agent,card_digits"),
+        Segment(start_s=5.0, end_s=9.0, kind=SegmentKind.RECORDING),
+        Segment(start_s=9.0, end_s=12.0, kind=SegmentKind.LOST),
+    ]
+    redactions = [
+        Redaction(start_s=6.0, end_s=7.0, channels=Channels.LEFT, reason="a neighbour"),
+        Redaction(start_s=11.0, end_s=11.5, reason="outside"),
+    ]
+    found = left_out(segments, redactions, (4.0, 10.0))
+    assert [(one.start_s, one.end_s) for one in found] == [(4.0, 5.0), (6.0, 7.0), (9.0, 10.0)]
+    assert "officer had paused" in found[0].why
+    assert "keyed in" in found[0].why
+    assert found[1].why == "The caller's side silenced in this copy: a neighbour"
+
+
+def test_every_ground_has_words() -> None:
+    assert set(GROUND_WORDS) == set(Ground)
+
+
+def test_lengths_and_positions_as_people_say_them() -> None:
+    assert [length_words(s) for s in (0.2, 1, 61, 3600, 7325.4)] == [
+        "less than a second", "1 second", "1 minute 1 second", "1 hour", "2 hours 2 minutes 5 seconds",
+    ]  # fmt: skip
+    assert [position_words(s) for s in (0, 59.96, 75.5, 3675.25)] == ["0:00.0", "1:00.0", "1:15.5", "1:01:15.2"]

@@ -1,0 +1,53 @@
+"""Moments and spans of a call as people write them."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from recorder.span_words import position_in, redaction_from
+from storage.types import Channels
+
+LONDON = ZoneInfo("Europe/London")
+STARTED = datetime(2026, 7, 1, 22, 59, 30, tzinfo=UTC)
+"""23:59:30 on the wall: half a minute before midnight, in summer time."""
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [("75.5", 75.5), ("1:15.5", 75.5), ("1:00:00", 3600.0), (" 7 ", 7.0), ("T23:59:30", 0.0), ("T23:59:45.25", 15.25),
+     ("T00:00", 30.0), ("T00:01:10", 100.0)],
+)  # fmt: skip
+def test_positions(text: str, position: float) -> None:
+    assert position_in(text, STARTED, LONDON) == position
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "-1", "nan", "1e3", "1:75", "T24:00", "T12:60", "T12:00:60", "T1:00", "T"]
+)
+def test_no_positions(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no (position|time of day)"):
+        position_in(text, STARTED, LONDON)
+
+
+def test_before_the_call() -> None:
+    with pytest.raises(ValueError, match=r"23:59:29 is before the call: it began at 23:59:30"):
+        position_in("T23:59:29", STARTED, LONDON)
+
+
+@pytest.mark.parametrize(
+    ("text", "channels", "span"),
+    [("12.5-20", Channels.BOTH, (12.5, 20.0)), ("left:30-31.2", Channels.LEFT, (30.0, 31.2)),
+     ("Caller:1:10-1:15", Channels.LEFT, (70.0, 75.0)), ("right:0-1", Channels.RIGHT, (0.0, 1.0)),
+     ("officer:T23:59:31-T23:59:33", Channels.RIGHT, (1.0, 3.0)), ("both:1-2", Channels.BOTH, (1.0, 2.0)),
+     ("1:10-1:15", Channels.BOTH, (70.0, 75.0))],
+)  # fmt: skip
+def test_redactions(text: str, channels: Channels, span: tuple[float, float]) -> None:
+    found = redaction_from(text, STARTED, LONDON, reason="why")
+    assert (found.channels, (found.start_s, found.end_s), found.reason) == (channels, span, "why")
+
+
+@pytest.mark.parametrize("text", ["", "5", "5-", "-5", "1-2-3", "middle:1-2", "left:", "left:5-4", "5-5"])
+def test_no_redactions(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no|ends before"):
+        redaction_from(text, STARTED, LONDON, reason="why")
