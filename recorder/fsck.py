@@ -184,7 +184,7 @@ class Checker:
         for path in paths:
             if path.suffix == PART and not self.is_live:
                 yield self._file(Kind.UNFINISHED, path, "a daemon that died left it open", recording)
-            if path.suffix == ERASING and not is_being_erased:
+            if path.suffix == ERASING and not is_being_erased and self._age_s(path) >= FILING_S:
                 yield self._file(Kind.HALF_ERASED, path, "no order to erase from it is open", recording)
         found = list(self._compared(recording, stored, finished))
         if found and not is_being_erased:

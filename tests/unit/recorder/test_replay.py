@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[3]
 ACT = re.compile(r"[a-z_]+(\.[a-z_{}]+)+|\{\}\.[a-z_{}]+")
 FILES = frozenset(
     {
-        "bin", "css", "csv", "engine", "erasing", "flac", "gz", "html", "journal", "js", "json", "jsonl", "key", "lock",
-        "log", "md", "next", "note", "part", "pdf", "png", "pub", "py", "rebuilt", "rec", "sock", "sqlite", "tar", "toml", "txt",
-        "tz", "unsettled", "wav", "zip",
+        "bin", "css", "csv", "engine", "erasing", "flac", "gz", "html", "journal", "js", "json", "jsonl", "key",
+        "lock", "log", "md", "next", "note", "part", "pdf", "png", "pub", "py", "rebuilt", "rec", "sock", "sqlite",
+        "tar", "toml", "txt", "tz", "unsettled", "wav", "zip",
     }
 )  # fmt: skip
 """Last parts of what looks like an act, and names a file or a logger."""
