@@ -13,7 +13,6 @@ from recorder.opening import recover_all
 from recorder.returned import destroy_returned
 from recorder.sweep import RULE
 from storage.deletion import Shredder
-from storage.hold_journal import ACTS, replay_holds
 from storage.tombstones import Tombstone
 from storage.types import RecordingId
 from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite
@@ -175,20 +174,6 @@ def test_what_is_held_after_its_deletion_was_cut_off_stays(site: SweepSite, monk
     site.release(hold, NOW + 2 * DAY)
     site.sweep(NOW + 20 * DAY)
     assert site.traces(held) == GONE
-
-
-def test_the_index_lost_and_91_days_gone_a_held_recording_is_there(site: SweepSite) -> None:
-    held = site.record(NOW)
-    site.hold(held, NOW)
-    row_of_it = site.index.get(held)
-    site.database.close()
-    for path in site.home.root.glob("index.sqlite*"):
-        path.unlink()
-    site.open()
-    site.index.save(row_of_it)
-    replay_holds(site.audit.of_act(*ACTS), site.holds, text=site.audit.text)
-    site.sweep(NOW + 91 * DAY)
-    assert site.traces(held) == PRESENT
 
 
 def test_a_call_that_rang_before_midnight_and_was_answered_after_it_goes_with_its_file(site: SweepSite) -> None:

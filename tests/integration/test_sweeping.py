@@ -195,7 +195,7 @@ def test_a_changed_time_and_a_clock_that_was_set_back_are_followed(sweeps: Sweep
 def test_a_sweep_that_was_cut_off_with_the_daemon_goes_on_soon_after_the_start(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / NAME).write_text(
-        '{"last_try": "2026-07-01T02:20:00Z", "last_success": "2026-06-30T02:20:00Z", "unconfirmed": []}'
+        '{"last_try": "2026-07-01T02:20:00Z", "last_success": "2026-06-30T10:00:00Z", "unconfirmed": []}'
     )
     sweeps = Sweeps(tmp_path)
     sweeps.sweeping.start()
