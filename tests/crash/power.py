@@ -70,10 +70,14 @@ class RealPower:
     def begin(self) -> None:
         """Do nothing: what is safe is what the file system kept."""
 
-    def cut(self, rng: random.Random) -> None:
-        """Turn the power off, unless a process has, and on again."""
+    def shut_down(self) -> None:
+        """Turn the power off, unless it is; whoever goes on gets errors."""
         with contextlib.suppress(OSError):
             fcntl.ioctl(self.descriptor, _SHUTDOWN, _NO_LOG_FLUSH)
+
+    def cut(self, rng: random.Random) -> None:
+        """Turn the power off, unless a process has, and on again: nothing is open any more."""
+        self.shut_down()
         self._unmount()
         self._cuts += 1
         self._mount()
