@@ -36,7 +36,7 @@ class PostgresServer:
         self._user = _user()
         self.folder = Path(tempfile.mkdtemp(prefix="recorder-postgres-", dir=folder))
         self.port = _free_port()
-        self._settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", **settings}
+        self.settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", **settings}
         self._process: subprocess.Popen[bytes] | None = None
         self._names = itertools.count(1)
         if self._user is not None:
@@ -82,7 +82,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers; after `stop` on the same port, with the same data."""
-        words = [f"-c{name}={value}" for name, value in self._settings.items()]
+        words = [f"-c{name}={value}" for name, value in self.settings.items()]
         words += ["-clisten_addresses=127.0.0.1", f"-cport={self.port}", f"-cunix_socket_directories={self.folder}"]
         # Were we killed, nobody else would end it.
         command = ["setpriv", "--pdeathsig", "QUIT", str(self._programs / "postgres"), "-D", str(self.folder / "data")]

@@ -98,7 +98,8 @@ class Pause:
 class Storage:
     """Where recordings and index lie."""
 
-    index_url: str | None = None
+    index_url: str | None = field(default=None, repr=False)
+    """It may hold a password."""
     private_keys: str | None = None
     passphrase_file: str | None = None
 

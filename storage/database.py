@@ -48,7 +48,11 @@ _MEANINGS = {
 """What SQLSTATEs (PostgreSQL manual, appendix A) and SQLite's error names mean to whoever looks after the database."""
 _REFUSALS = {
     "password authentication failed": "the password, or the user, is wrong",
-    "no password supplied": "it wants a password",
+    "no password supplied": "it wants a password; a file of passwords is left out if others may read it",
+    "certificate verify failed": "its certificate is not one that is trusted here",
+    "does not match host name": "its certificate is another server's",
+    "root certificate file": "there is no file of certificates that are trusted where sslrootcert says",
+    "does not support SSL": "it does not speak TLS",
     "does not exist": "there is no such database or user",
     "no pg_hba.conf entry": "the server does not let this user in from here",
     "too many clients": "it has no connection left",
