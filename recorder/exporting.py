@@ -114,6 +114,7 @@ class Copying:
     def _details(self, made: CopyMade, name: str) -> dict[str, Any]:
         return {
             "copy": made.id,
+            "at": time_to_json(made.made_at),
             "format": made.format,
             "file": self._order.destination or name,
             "start_s": made.start_s,

@@ -285,7 +285,8 @@ def copies_of(entries: Iterable[AuditEntry]) -> dict[str, CopyMade]:
 
 
 def _copied(entry: AuditEntry) -> CopyMade:
-    details, at = entry.details, time_from_json(entry.at)
+    details = entry.details
+    at = time_from_json(details.get("at", entry.at))
     assert at is not None
     return CopyMade(
         id=details["copy"],

@@ -1,15 +1,13 @@
 """Several files as one folder or one ZIP archive, made front to back; sealed with a passphrase by choice.
 
 A sealed archive is WinZip's AES-256 (AE-2), which 7-Zip, WinZip, Keka and others open. Names and sizes of its files
-stay readable, so the names say nothing (ADR-0013).
+stay readable, so the names say nothing (ADR-0011).
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-from stream_zip import ZIP_AUTO, stream_zip
 
 from storage.errors import ExportError
 from storage.new_file import new_folder, write_file, write_new
@@ -59,6 +57,8 @@ def zipped(members: Iterable[Member], made_at: datetime, *, passphrase: str | No
     Raises:
         ExportError: As `check_passphrase`.
     """
+    from stream_zip import ZIP_AUTO, stream_zip  # noqa: PLC0415 - a library that every other command can do without
+
     if passphrase is not None:
         check_passphrase(passphrase)
     files = (

@@ -11,6 +11,7 @@ import pytest
 from recorder.copy_orders import CopyOrder, check_order
 from recorder.domain.access import Person, Role
 from recorder.exporting import Copying
+from recorder.replay import copies_of
 from storage.encoding import Format
 from storage.errors import ExportError
 from tests.helpers.console_site import Browser, Console, console_site
@@ -58,6 +59,8 @@ def test_a_package_with_a_silenced_span_and_the_list_of_copies(console: Console,
     assert done["sha256"] in page
     (listed,) = browser.get(f"/api/recordings/{ID}").json()["copies"]
     assert (listed["sha256"], listed["made_by"], listed["redactions"]) == (done["sha256"], "dpo", 1)
+    entries = console.entries("recording.export") + console.entries("recording.export.done")
+    assert list(copies_of(entries).values()) == console.deps.copy_books.copies.of_recording(ID)
 
 
 def test_the_api_takes_the_same_order(browser: Browser) -> None:
