@@ -158,9 +158,14 @@ def test_the_head_is_noted_at_the_start_each_period_and_at_the_end(tmp_path: Pat
             in {line["target"]: line for line in home.health()["audit"]["anchors"]}["folder"]["problem"]
         )
         (tmp_path / "elsewhere").rename(share)
+        assert home.stop() == 0
+        home.edit("every_s = 1.5", "every_s = 3600.0")
+        home.start()
+        eventually(lambda: all(line["entry"] for line in home.health()["audit"]["anchors"]), "the start's are noted")
         home.recorder("reload", "-C", str(home.root))
         assert home.stop() == 0
         last = list(audit.entries())[-1]
+        assert last.act == "config.reload"
         heads = read_heads(share)
         assert (heads[-1].number, heads[-1].hash) == (last.number, last.hash)
         assert home.json("audit", "verify", "--anchors", str(share))["heads"] >= 2
