@@ -188,6 +188,12 @@ class Database:
             is_busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
         return not is_busy
 
+    def upsert_all(self, table: sa.Table, *, key: sa.Column[Any]) -> sa.Insert:
+        """Return a statement that does so for many rows, to be executed with the values of each: it is made once."""
+        insert = (sqlite.insert if self.dialect == SQLITE else postgresql.insert)(table)
+        others = {column.name: insert.excluded[column.name] for column in table.c if column is not key}
+        return insert.on_conflict_do_update(index_elements=[key], set_=others)
+
     def look_over(self) -> None:
         """Clear away what was deleted, and bring up to date what the planner knows of the tables.
 

@@ -62,9 +62,9 @@ class Index:
 
     def save_many(self, rows: Iterable[RecordingRow]) -> None:
         """Store rows durably, all or none, each in place of an older one of its id."""
-        with self.database.begin() as connection:
-            for row in rows:
-                connection.execute(self.database.upsert(_recordings, columns_of(row), key=_recordings.c.id))
+        if values := [columns_of(row) for row in rows]:
+            with self.database.begin() as connection:
+                connection.execute(self.database.upsert_all(_recordings, key=_recordings.c.id), values)
 
     def save_late(self, row: RecordingRow) -> bool:
         """Store a row that had to wait, unless the index has one of a call that ended, or the recording was deleted.
