@@ -24,6 +24,7 @@ from recorder.people import People
 from recorder.people_database import open_people
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
+from storage.audit_entry import line_of
 from storage.heads import Head
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
@@ -311,7 +312,10 @@ def test_the_script_of_a_package_finds_what_verify_finds(site: Site, tmp_path: P
     path = target / "entries.jsonl"
     content = path.read_bytes()
     lines = content.splitlines(keepends=True)
+    fields = json.loads(lines[1]) | {"actor": "nobody"}
+    del fields["hash"]
     for edited, says in (
+        ([lines[0], line_of(fields), *lines[2:]], "entry 3 (line 3, byte "),
         (lines[:3] + lines[4:], "entry 4 (line 4, byte "),
         ([*lines[:-1], lines[-1][:-2]], "it is not an entry"),
         ([lines[0].replace(b"a", b"b", 1), *lines[1:]], "entry 1 (line 1, byte 0): its hash does not fit"),
@@ -320,6 +324,9 @@ def test_the_script_of_a_package_finds_what_verify_finds(site: Site, tmp_path: P
         code, said = checked(target)
         assert (code, says in said) == (1, True), said
     path.write_bytes(content)
+    other = tmp_path / "mails"
+    other.write_text(Head(number=3, hash="a" * 64, at=AT).to_line())
+    assert "another entry was noted elsewhere" in checked(target, str(other))[1]
     texts = target / "texts.jsonl"
     texts.write_text(texts.read_text().replace("card 2", "card 9"))
     assert "it fits no entry" in checked(target)[1]
