@@ -66,10 +66,22 @@ def _resident_kb() -> int:
 
 def measure(home: Home, url: str, due: int, kept: int, say: Say) -> dict[str, Any]:
     """Make recordings in a home and sweep it."""
-    config = Config(storage=Storage(index_url=url))
-    newest = NOW - timedelta(days=config.retention.retention_days)
-    made_s = _timed(lambda: _fill(home, url, newest + kept * timedelta(days=1) / A_DAY, due + kept, say))
-    with opened_sweeper(home, config, now=lambda: NOW) as sweeper:
+    made_s = _timed(lambda: fill(home, url, due, kept, say))
+    return {"made_s": round(made_s, 1), **sweep(home, url, due, kept, say)}
+
+
+def fill(home: Home, url: str, due: int, kept: int, say: Say) -> None:
+    """Make recordings in a home, with keys and rows."""
+    count = due + kept
+    newest = NOW - timedelta(days=Config().retention.retention_days) + kept * timedelta(days=1) / A_DAY
+    prepare(home.root, newest - count * timedelta(days=1) / A_DAY, newest)
+    for done in make(home.root, url, newest, count):
+        say(f"{done:,} of {count:,} recordings are made")
+
+
+def sweep(home: Home, url: str, due: int, kept: int, say: Say) -> dict[str, Any]:
+    """Sweep a home that was filled."""
+    with opened_sweeper(home, Config(storage=Storage(index_url=url)), now=lambda: NOW) as sweeper:
         planned_s = _timed(sweeper.plan)
         before_kb, memory = _resident_kb(), Memory(say)
         swept_s = _timed(lambda: sweeper.run(is_share_confirmed=True, progress=memory))
@@ -77,7 +89,7 @@ def measure(home: Home, url: str, due: int, kept: int, say: Say) -> dict[str, An
         left = _left(home, sweeper)
         again_s = _timed(sweeper.run)
     return {
-        "made_s": round(made_s, 1), "dry_run_s": round(planned_s, 2), "swept_s": round(swept_s, 2),
+        "dry_run_s": round(planned_s, 2), "swept_s": round(swept_s, 2),
         "per_second": round(due / swept_s), "again_s": round(again_s, 2), "counts": counts, "left": left,
         "is_as_it_should_be": counts["recordings"] == due and left == dict.fromkeys(left, kept) | {"tombstones": due},
         "resident_kb": {
@@ -85,12 +97,6 @@ def measure(home: Home, url: str, due: int, kept: int, say: Say) -> dict[str, An
             "at_the_end": memory.at(_SAMPLES), "most": max(memory.samples_kb.values()),
         },
     }  # fmt: skip
-
-
-def _fill(home: Home, url: str, newest: datetime, count: int, say: Say) -> None:
-    prepare(home.root, newest - count * timedelta(days=1) / A_DAY, newest)
-    for done in make(home.root, url, newest, count):
-        say(f"{done:,} of {count:,} recordings are made")
 
 
 def _left(home: Home, sweeper: Sweeper) -> dict[str, int]:
