@@ -53,7 +53,7 @@ def _refuse_foreign(connection: sa.Connection, known: set[str]) -> None:
                     is_passing=False,
                 )
     elif "schema_version" in tables:
-        found = connection.execute(sa.text("SELECT version FROM schema_version")).scalar()
+        found = connection.execute(sa.text("SELECT version FROM schema_version WHERE id = 1")).scalar()
         if found is not None and found > _LAST_UNVERSIONED:
             raise DatabaseError(f"the database has schema {found}, which this program does not know", is_passing=False)
     elif "recordings" in tables:

@@ -64,4 +64,4 @@ def upgrade() -> None:
         sa.Column("problem", sa.Text, nullable=False),
     )
     op.create_index("anchors_by_time", "anchors", ["anchored_us"])
-    op.execute("UPDATE schema_version SET version = 2")
+    op.execute("UPDATE schema_version SET version = 2 WHERE id = 1")

@@ -24,4 +24,4 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(64)),
     )
     op.create_index("copies_by_recording", "copies", ["recording", "made_us"])
-    op.execute("UPDATE schema_version SET version = 3")
+    op.execute("UPDATE schema_version SET version = 3 WHERE id = 1")
