@@ -2,9 +2,12 @@
 
 import contextlib
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from storage.audit import AuditLog
 
@@ -18,6 +21,27 @@ log = AuditLog(Path(sys.argv[1]))
 while True:
     entry = log.append("call.pause", "jo", "x" * 3000, {"n": 1}, text="why " * 500)
     print(entry.number, entry.hash, flush=True)
+"""
+
+_DIES = """
+import os, signal, sys
+from pathlib import Path
+from storage import audit_texts
+from storage.audit import AuditLog
+
+def dies(real, after):
+    def call(*given):
+        result = real(*given) if after else None
+        os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return call
+
+log = AuditLog(Path(sys.argv[1]))
+log.append("call.pause", "jo", "", text="before")
+where, after = sys.argv[2], sys.argv[3] == "after"
+holder = audit_texts.AuditTexts if where == "keep" else os
+setattr(holder, where, dies(getattr(holder, where), after))
+log.append("call.pause", "jo", "", text="the last one")
 """
 
 
@@ -48,3 +72,18 @@ def test_a_killed_writer_leaves_a_whole_log(tmp_path: Path) -> None:
         told = next(entry for entry in log.newest_first() if entry.number == number)
         assert told.hash == digest, f"kill {kill}: what was told is not there"
         assert log.text(told) is not None
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["write", "fdatasync", "keep"])
+def test_killed_at_each_step_of_an_entry(tmp_path: Path, step: str, when: str) -> None:
+    log = AuditLog(tmp_path / "audit")
+    done = subprocess.run([sys.executable, "-c", _DIES, str(log.folder), step, when], cwd=ROOT, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    log.append("call.resume", "jo", "", text="after")
+    state = log.verify()
+    assert (state.problems, state.moved_aside) == ([], ())
+    is_written = (step, when) != ("write", "before")
+    assert state.entries == 2 + is_written
+    assert state.texts == 2 + ((step, when) == ("keep", "after"))
+    assert state.gone_texts == state.entries - state.texts
