@@ -4,10 +4,11 @@ Runs on the call thread. `recorder.passed_call` and `recorder.recorded_call` say
 """
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from audio.types import PortsExhaustedError
@@ -117,9 +118,15 @@ class LiveCall(ABC):
         self.way = way
         self.legs = Legs(a=offered.leg)
         self.started_at: datetime = utc_now()
+        self._started_s = time.monotonic()
         self._adopt = adopt
         self._ended = ended
         self._refusal: LegRefused | None = None
+
+    @property
+    def now(self) -> datetime:
+        """Return the time by the call's own clock: it starts with the machine's, and is not stepped with it."""
+        return self.started_at + timedelta(seconds=time.monotonic() - self._started_s)
 
     # --- events
 

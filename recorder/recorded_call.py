@@ -25,7 +25,6 @@ from audio.types import LegId as MediaLegId
 from recorder.acts import Act
 from recorder.announcing import Announcer
 from recorder.call_row import due_from, listing_of, row_of
-from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
 from recorder.domain.outcome import Facts, settle
@@ -312,7 +311,7 @@ class RecordedCall(LiveCall):
         self.works.relay.bridge(a.media_leg, b.media_leg)
 
     def _join(self) -> None:
-        self.joined_at = utc_now()
+        self.joined_at = self.now
         outside, officer = self.parties[self.call.outside], self.parties[self.call.officer]
         tones = self.works.config.media.detect_tones
         outside.listen(DtmfPolicy.MASK if self.service.mask_card_digits else DtmfPolicy.PASS, tones=tones)
@@ -366,7 +365,7 @@ class RecordedCall(LiveCall):
         for party in self.parties.values():
             party.close()
         facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self._fault)
-        ended_at = utc_now()
+        ended_at = self.now
         due = due_from(self, ended_at)
         row = replace(self._row(), ended_at=ended_at, retention_due=due, codecs=(codecs[0], codecs[1]))
         if self.taping is not None:

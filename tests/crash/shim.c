@@ -2,7 +2,8 @@
  * durable, and at a given step ends the process, or first the file system under it (a power cut).
  *
  * Steps are counted from `shim_arm`, or from the start where SHIM_DIE_AT is set. Pipes and sockets do not count. With
- * SHIM_LOG, or `shim_log`, every step that was done is appended to that descriptor (layout: tests/crash/forgetful.py).
+ * `shim_log` every step that was done is appended to that descriptor (layout: tests/crash/forgetful.py). While the byte
+ * in the file SHIM_FAULT is not 0, it is the error of every step below the folder SHIM_BELOW.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,7 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -27,6 +30,8 @@
 static atomic_long steps, die_at = LONG_MAX;
 static int is_torn, power_fd = -1, log_fd = -1;
 static __thread int is_inside;
+static volatile unsigned char *fault;
+static const char *below = "/nowhere";
 
 #define REAL(name) static __typeof__(&name) real; if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
@@ -39,6 +44,37 @@ __attribute__((constructor)) static void begin(void)
     const char *at = getenv("SHIM_DIE_AT");
     if (at)
         shim_arm(atol(at), getenv("SHIM_TORN") != NULL, -1);
+    const char *path = getenv("SHIM_FAULT");
+    int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0 || !getenv("SHIM_BELOW"))
+        return;
+    below = getenv("SHIM_BELOW");
+    void *memory = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (memory != MAP_FAILED)
+        fault = memory;
+}
+
+/* True if a step has to fail, with errno set. */
+static int fails(const char *path)
+{
+    if (!fault || !*fault || strncmp(path, below, strlen(below)))
+        return 0;
+    errno = *fault;
+    return 1;
+}
+
+static int fails_on(int fd)
+{
+    char link[64], path[PATH_MAX];
+    if (!fault || !*fault)
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length <= 0)
+        return 0;
+    path[length] = 0;
+    return fails(path);
 }
 
 static void die(void)
@@ -123,6 +159,8 @@ ssize_t write(int fd, const void *data, size_t size)
     REAL(write);
     if (!is_file(fd))
         return real(fd, data, size);
+    if (fails_on(fd))
+        return -1;
     if (is_last()) {
         if (is_torn && size > 1)
             real(fd, data, size / 2);
@@ -141,6 +179,8 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
     REAL(writev);
     if (!is_file(fd))
         return real(fd, parts, count);
+    if (fails_on(fd))
+        return -1;
     if (is_last()) {
         if (is_torn && count > 1)
             real(fd, parts, count / 2);
@@ -158,6 +198,8 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at)
 {
     REAL(pwrite64);
+    if (fails_on(fd))
+        return -1;
     if (is_last()) {
         if (is_torn && size > 1)
             real(fd, data, size / 2, at);
@@ -176,6 +218,8 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { return pwrite6
     int name(int fd)                                                                                                   \
     {                                                                                                                  \
         REAL(name);                                                                                                    \
+        if (fails_on(fd))                                                                                              \
+            return -1;                                                                                                 \
         step();                                                                                                        \
         int done = real(fd);                                                                                           \
         if (done == 0)                                                                                                 \
@@ -201,6 +245,8 @@ int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
     int name(const char *from, const char *to)                                                                         \
     {                                                                                                                  \
         REAL(name);                                                                                                    \
+        if (fails(from))                                                                                               \
+            return -1;                                                                                                 \
         step();                                                                                                        \
         int done = real(from, to);                                                                                     \
         if (done == 0)                                                                                                 \
@@ -214,6 +260,8 @@ ON_PATHS(link, 'l')
     int name(const char *path)                                                                                         \
     {                                                                                                                  \
         REAL(name);                                                                                                    \
+        if (fails(path))                                                                                               \
+            return -1;                                                                                                 \
         step();                                                                                                        \
         int done = real(path);                                                                                         \
         if (done == 0)                                                                                                 \
@@ -226,6 +274,8 @@ ON_PATH(rmdir, 'u')
 int mkdir(const char *path, mode_t mode)
 {
     REAL(mkdir);
+    if (fails(path))
+        return -1;
     step();
     int done = real(path, mode);
     if (done == 0)
@@ -254,6 +304,8 @@ static void note_created(const char *path, int flags, int is_new, int fd)
         if (!(flags & (O_CREAT | O_TRUNC)))                                                                            \
             return real(path, flags);                                                                                  \
         int is_new = access(path, F_OK) != 0;                                                                          \
+        if (is_new && fails(path))                                                                                     \
+            return -1;                                                                                                 \
         if (is_new || flags & O_TRUNC)                                                                                 \
             step();                                                                                                    \
         int fd = real(path, flags, mode);                                                                              \

@@ -1,0 +1,69 @@
+"""A file system becomes read-only, or fails, under a daemon and is mended: calls go on, and so does recording."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.crash.victims import build_shim
+from tests.helpers.exactness import heard_frames
+from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.recorder_home import eventually
+
+QUICK = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.2"))
+
+
+def new_call(lines: Exchange) -> tuple[Talk, str]:
+    talk = lines.call()
+    recording = talk.join()
+    talk.talk_for(0.4)
+    return talk, recording
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "number", "reason"),
+    [
+        ("recordings", errno.EIO, "storage_fault"),
+        ("keys/sealed", errno.EROFS, "disk_read_only"),
+        ("", errno.EROFS, "disk_read_only"),
+    ],
+    ids=["recordings-failing", "keys-read-only", "everything-read-only"],
+)
+def test_a_folder_that_refuses_stops_no_call_and_is_forgiven(
+    tmp_path: Path, folder: str, number: int, reason: str
+) -> None:
+    fault = tmp_path / "fault"
+    fault.write_bytes(b"\0")
+    with exchange(tmp_path / "site", edits=QUICK, is_started=False) as lines:
+        home = lines.home
+        shim, below = build_shim(tmp_path), home.root / folder
+        home.start(before=("env", f"LD_PRELOAD={shim}", f"SHIM_FAULT={fault}", f"SHIM_BELOW={below}"))
+        talk, recording = new_call(lines)
+        eventually(lambda: list((home.root / "recordings").rglob("*.part")), "it is being recorded")
+        talk.talk_for(2.5)
+        since_s = talk.left.sent[-1][1]
+        with fault.open("r+b") as switch:
+            switch.write(bytes([number]))
+        other, _ = new_call(lines)
+        eventually(lambda: home.health()["alarms"].get(reason), "there is an alarm", timeout_s=15)
+        talk.talk_for(2.5)
+        assert len(heard_frames(talk.left, talk.right, since_s=since_s)) > 100, "the conversation goes on"
+        for party in (talk, other):
+            party.first.hang_up()
+            party.first.wait_ended()
+        with fault.open("r+b") as switch:
+            switch.write(b"\0")
+        nothing = home.row_of(other.number, timeout_s=25)
+        assert (nothing["outcome"], nothing["reason"], nothing["path"]) == ("failed", reason, None)
+        row = home.row_of(talk.number, timeout_s=25)
+        wanted = ("recorded", "caller_hung_up") if folder == "keys/sealed" else ("partial", reason)
+        assert (row["outcome"], row["reason"]) == wanted
+        eventually(lambda: home.row_of(talk.number)["path"], "it is closed by itself", timeout_s=25)
+        again, _ = new_call(lines)
+        again.first.hang_up()
+        again.first.wait_ended()
+        assert home.row_of(again.number, timeout_s=25)["outcome"] == "recorded"
+        verified = {one["id"]: one for one in home.json("verify", "--all")}
+        assert verified[recording]["ok"]
+        assert len(verified) == 2
