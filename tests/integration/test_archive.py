@@ -1,5 +1,7 @@
 """The archive tier: audio is packed, everything else stays; FLAC gives every byte back."""
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -284,3 +286,32 @@ def test_g711_export_of_a_flac_archive_is_byte_for_byte_the_same(tmp_path: Path)
         site.archiver.run()
     assert copies[0] == copies[1]
     assert FrameType.PACKED.name in frame_types(site) or site.index.get(ID).archived is not None
+
+
+MEASURE = """
+import re, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from storage.archive import archive
+from storage.rows import row_from_json
+from storage.types import ArchiveFormat
+sys.path.insert(0, "tests/helpers")
+from storage_home import Site, row
+site = Site(Path(sys.argv[1]))
+path, finished = site.record(900)
+found = row_from_json(row(path=finished.path, bytes=finished.bytes, sha256=finished.sha256))
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+before = peak()
+archive(site.vault, site.epochs, found, ArchiveFormat.FLAC, at=datetime.now(UTC))
+print(peak() - before)
+"""
+
+
+def test_a_long_call_takes_no_more_memory(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path)],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 12_000, f"{done.stdout} KiB more for a recording of 14 MB"

@@ -246,7 +246,7 @@ def test_leftovers_of_a_run_that_was_killed_early_are_removed(tmp_path: Path) ->
 
 
 MEASURE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from dataclasses import replace
 from audio.analysis import speech_seconds
@@ -258,9 +258,11 @@ from storage_home import Site, row
 site = Site(Path(sys.argv[1]))
 path, finished = site.record(int(sys.argv[2]))
 found = row_from_json(row(path=finished.path, bytes=finished.bytes, sha256=finished.sha256))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # not ru_maxrss: a process inherits that of the one that started it
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+before = peak()
 erase_spans(site.vault, site.epochs, found, [Span(start_s=3.0, end_s=9.0, reason="x", by="y")], speech=speech_seconds)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak() - before)
 """
 
 
