@@ -149,6 +149,7 @@ class Sweeper:
     def _stop(self, now: datetime, state: SweepState, plan: Plan, found: Periods) -> Stopped | None:
         return self._unready(now, state) or share_stop(
             due=plan.due_recordings,
+            others=plan.due_others,
             gone_today=self.shredder.deletions.count(RULE, since=now - timedelta(days=1)),
             kept=plan.kept,
             most_share=self.most_share,

@@ -97,6 +97,12 @@ class Plan:
         """Return how many recordings would go."""
         return sum(line.due.count for line in self.lines if line.data is DataClass.RECORDINGS)
 
+    @property
+    def due_others(self) -> int:
+        """Return how much else would go."""
+        rows = sum(line.due.count for line in self.lines if line.data is not DataClass.RECORDINGS)
+        return rows + sum(self.others.values())
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-able values."""
         return {

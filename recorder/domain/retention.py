@@ -242,6 +242,8 @@ CLOCK_BACK = timedelta(hours=1)
 """A clock may be so far behind what it has shown before: more than it is ever stepped."""
 CLOCK_AHEAD = timedelta(days=7)
 """After a longer silence nobody can tell a long holiday from a clock that has jumped."""
+LONG_SILENCE = timedelta(days=30)
+"""After so long nothing at all goes without somebody's word, however little it is."""
 MANY = 50
 """So many recordings may go in a day however small the vault is."""
 NATURAL_DAYS = 3
@@ -281,19 +283,36 @@ def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> Stopped | None
     )
 
 
+_LOOK = "Look at `recorder retention --dry-run`; `recorder retention run --confirm-share --as NAME` deletes what is due"
+
+
 def share_stop(
-    *, due: int, gone_today: int, kept: int, most_share: float, shortest_days: int, silence: timedelta | None
+    *,
+    due: int,
+    others: int,
+    gone_today: int,
+    kept: int,
+    most_share: float,
+    shortest_days: int,
+    silence: timedelta | None,
 ) -> Stopped | None:
-    """Return why so many recordings must not go without somebody's word, or None.
+    """Return why so much must not go without somebody's word, or None.
 
     Args:
         due: Recordings that would go now.
+        others: What else would: rows, texts, decisions, tombstones.
         gone_today: Recordings that went in the 24 hours before.
         kept: Recordings in the vault now.
         most_share: Percent of the vault that may go in a day.
         shortest_days: The shortest period in force: its natural share of some days may go whatever ``most_share`` is.
         silence: Since the last sweep; None if there was none.
     """
+    if silence is not None and silence > LONG_SILENCE and due + others:
+        return Stopped(
+            why=Stop.SHARE,
+            sentence=f"nothing was swept for {silence.days} days, or the clock has jumped; {due} of {kept} recordings "
+            f"and {others} other records are due. {_LOOK}",
+        )
     before = kept + gone_today
     if not due or not before:
         return None
@@ -306,8 +325,7 @@ def share_stop(
     return Stopped(
         why=Stop.SHARE,
         sentence=f"{reason}{due} of {kept} recordings are due at once, and {gone_today} went in the last 24 hours: "
-        f"more than {most:.3g} % of them. Look at `recorder retention --dry-run`; "
-        "`recorder retention run --confirm-share --as NAME` deletes them",
+        f"more than {most:.3g} % of them. {_LOOK}",
     )
 
 

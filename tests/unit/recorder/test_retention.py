@@ -8,6 +8,7 @@ import pytest
 from recorder.domain.retention import (
     CLOCK_AHEAD,
     CLOCK_BACK,
+    LONG_SILENCE,
     MANY,
     SCHEDULE,
     Candidate,
@@ -120,7 +121,9 @@ def test_a_clock_may_be_a_little_behind_what_was_seen_and_no_more() -> None:
     ],
 )
 def test_share(due: int, gone_today: int, kept: int, silence: timedelta | None, is_stopped: bool) -> None:
-    stopped = share_stop(due=due, gone_today=gone_today, kept=kept, most_share=10.0, shortest_days=90, silence=silence)
+    stopped = share_stop(
+        due=due, others=7, gone_today=gone_today, kept=kept, most_share=10.0, shortest_days=90, silence=silence
+    )
     assert (stopped is not None) is is_stopped
     if stopped is not None:
         assert stopped.why is Stop.SHARE
@@ -130,11 +133,24 @@ def test_share(due: int, gone_today: int, kept: int, silence: timedelta | None, 
 
 def test_the_natural_share_of_three_days_may_go_whatever_is_configured() -> None:
     def is_stopped(due: int) -> bool:
-        found = share_stop(due=due, gone_today=0, kept=1000, most_share=1.0, shortest_days=30, silence=DAY)
+        found = share_stop(due=due, others=0, gone_today=0, kept=1000, most_share=1.0, shortest_days=30, silence=DAY)
         return found is not None
 
     assert not is_stopped(100)
     assert is_stopped(101)
+
+
+@pytest.mark.parametrize(("due", "others", "is_stopped"), [(0, 1, True), (1, 0, True), (0, 0, False)])
+def test_after_a_long_silence_nothing_at_all_goes_without_a_word(due: int, others: int, is_stopped: bool) -> None:
+    def stopped(silence: timedelta) -> bool:
+        found = share_stop(
+            due=due, others=others, gone_today=0, kept=1000, most_share=10.0, shortest_days=90, silence=silence
+        )
+        assert found is None or (found.why is Stop.SHARE and "clock has jumped" in found.sentence)
+        return found is not None
+
+    assert stopped(LONG_SILENCE + timedelta(seconds=1)) is is_stopped
+    assert not stopped(LONG_SILENCE)
 
 
 @pytest.mark.parametrize(
