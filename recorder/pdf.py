@@ -10,8 +10,8 @@ from types import TracebackType
 
 from storage.errors import ExportError
 
-ANSWER_S = 300.0
-"""How long a page may take; one of a thousand recordings takes a minute."""
+ANSWER_S = 1800.0
+"""How long a page may take: one of a thousand recordings takes minutes."""
 _READY = b"ready\n"
 
 
@@ -23,7 +23,7 @@ class PdfPrinter:
     """
 
     def __init__(self) -> None:
-        arguments = [sys.executable, "-m", "recorder.pdf"]
+        arguments = [sys.executable, "-P", "-m", "recorder.pdf"]  # not what lies in the current folder
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -13,7 +13,7 @@ from recorder.console.copies import CopyForm
 from recorder.console.filters import FIELDS, PAGE_SIZE, read_form
 from recorder.console.holds import holds_on_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.console.streams import download
+from recorder.console.streams import SoundResponse, download
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.domain.copying import GROUND_WORDS
 from recorder.people import REFUSED_SENTENCE, SignInRefused
@@ -129,7 +129,7 @@ def play(console: Console, recording_id: str, caller: PageChanger, reason: Text 
 def audio(console: Console, recording_id: str, secret: str, caller: PageReader) -> StreamingResponse:
     """Stream the decoded audio to whom leave was given."""
     copy = console.desk.play(_person(caller), recording_id, secret)
-    return StreamingResponse(copy.chunks, media_type=copy.media_type, headers={"Accept-Ranges": "none"})
+    return SoundResponse(copy, headers={"Accept-Ranges": "none"})
 
 
 def _copy_form(  # noqa: PLR0917 - FastAPI passes them by name

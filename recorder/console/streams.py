@@ -1,22 +1,39 @@
 """Answers that are made while they are sent: events and audio."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
+from anyio import CancelScope
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from recorder.console.deps import AudioFile
 from recorder.live_client import DaemonRefusedError, DaemonUnavailableError
 from recorder.problems import ProblemError
 
 
+class SoundResponse(StreamingResponse):
+    """Sound that is made while it is sent: when the receiver goes away its making ends and is written down at once."""
+
+    def __init__(self, audio: AudioFile, *, headers: Mapping[str, str]) -> None:
+        super().__init__(audio.chunks, media_type=audio.media_type, headers=headers)
+        self._chunks = audio.chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; see Starlette."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            close = getattr(self._chunks, "close", None)
+            if close is not None:
+                with CancelScope(shield=True):
+                    await run_in_threadpool(close)
+
+
 def download(audio: AudioFile, recording_id: str) -> StreamingResponse:
     """Return a copy as a file to save. The id was found in the index, so it is safe in a header."""
     name = f"{recording_id}.{audio.suffix}"
-    return StreamingResponse(
-        audio.chunks,
-        media_type=audio.media_type,
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return SoundResponse(audio, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 async def event_stream(source: AsyncIterator[bytes]) -> StreamingResponse:

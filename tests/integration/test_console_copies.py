@@ -15,6 +15,7 @@ from recorder.replay import copies_of
 from storage.encoding import Format
 from storage.errors import ExportError
 from tests.helpers.console_site import Browser, Console, console_site
+from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID
 
 DORA = Person(name="dpo", display_name="Dora Dpo", roles=frozenset({Role.DPO}))
@@ -120,6 +121,21 @@ def test_a_copy_that_breaks_off_stays_on_the_list(console: Console, browser: Bro
     assert broken.details["copy"] == listed.id
     assert console.entries("recording.export.done") == []
     assert "Not taken to its end" in browser.get(f"/recordings/{ID}").text
+
+
+def test_whoever_hangs_up_in_the_middle_is_written_down(console: Console, browser: Browser) -> None:
+    """An hour of silence goes over the line; the browser goes away after its first bytes."""
+    index = console.deps.copy_books.index
+    index.save(replace(index.get(ID), duration_s=3600.0))
+    form = {"csrf": browser.csrf, "format": "wav", "reason": "complaint 17"}
+    with browser.stream("POST", f"/recordings/{ID}/export", data=form) as answer:
+        assert next(answer.iter_bytes(4))[:4] == b"RIFF"
+        assert len(console.entries("recording.export")) == 1
+    browser.close()
+    eventually(lambda: console.entries("recording.export.broken_off"), "the end is written down", timeout_s=20)
+    (broken,) = console.entries("recording.export.broken_off")
+    assert broken.details["bytes"] < 3600 * 8000 * 4
+    assert console.entries("recording.export.done") == []
 
 
 def test_without_a_typesetter_it_is_said_before_the_first_byte(

@@ -29,6 +29,7 @@ def chunks():
         if number == 100:
             print("on its way", flush=True)
             sys.stdin.read()
+            sys.exit("nobody killed me")
 if kind == "file":
     write_new(target, chunks())
 else:
