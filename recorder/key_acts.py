@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 OPT_OUT = "call.opt_out"
 PAUSE, RESUME = "call.pause", "call.resume"
+INFO = "call.info"
 
 MOST_ACTS, ACTS_WITHIN_S = 10, 10.0
 """More acts by key in so short a time are a fault or a flood; each one costs an entry in the audit log."""
@@ -100,6 +101,18 @@ class KeyActs:
             self._refuse(OPT_OUT, answer.manager, str(error))
             return
         self._confirm(done, self._sounds.ended)
+
+    def refuse_info(self, why: str, *, is_outside: bool) -> None:
+        """Write down that INFO of a side is ignored; what it held is said by nobody.
+
+        Args:
+            why: A sentence without a word of the body.
+            is_outside: Whether it came from the outside party, who is no officer.
+        """
+        by = "caller" if is_outside else self._officer
+        refused(
+            self._call.works, Signature(act=INFO, actor=by, subject=self._call.id, details={"carrier": "info"}), why
+        )
 
     # --- refusals and confirmations
 

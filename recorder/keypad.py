@@ -32,6 +32,8 @@ SECRET_LOOK_S = 1.0
 
 MOST_INFOS, INFOS_WITHIN_S = 50, 2.0
 """More INFOs of one side in so short a time are no person's keys: they are neither counted nor passed on."""
+_MOST_IGNORED = 8
+"""Entries of the audit log, for each call, about INFO that is ignored."""
 
 
 class KeyedCall(KeyActsCall, Protocol):
@@ -69,6 +71,7 @@ class Keypad:
         self._last: dict[str, tuple[DigitSource, int]] = {}
         self._is_looking = False
         self._infos = {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
+        self._ignored: set[tuple[Side, str]] = set()
 
     @property
     def control_keys(self) -> tuple[str, ...]:
@@ -118,7 +121,8 @@ class Keypad:
         is_outside = side is self._call.call.outside
         try:
             digit = parse_info_digit(body.content_type, body.content)
-        except InfoDigitError:
+        except InfoDigitError as error:
+            self._ignore(side, str(error))
             return
         if digit is not None and is_outside:  # silenced however fast they come
             self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
@@ -138,7 +142,14 @@ class Keypad:
             return False
         if limit.refused == 1:
             _log.warning("call %s: a flood of INFO from side %s is ignored", self._call.id, side.value)
+            self._ignore(side, f"more than {MOST_INFOS} INFO in {INFOS_WITHIN_S:g} s")
         return True
+
+    def _ignore(self, side: Side, why: str) -> None:
+        """Write down why INFO of a side is ignored: once for each reason, whoever sends more fills no log."""
+        if (side, why) not in self._ignored and len(self._ignored) < _MOST_IGNORED:
+            self._ignored.add((side, why))
+            self._acts.refuse_info(why, is_outside=side is self._call.call.outside)
 
     def _outside_info(self, digit: str, body: Body) -> None:
         self.digit(digit, DigitSource.INFO)
