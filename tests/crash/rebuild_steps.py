@@ -185,12 +185,19 @@ def after(act: str, folder: Path, found: list[RecordingId], step: int) -> dict[s
     shutil.copytree(folder / "first", home)
     ended = killed_at(act, home, step)
     assert ended in (0, -signal.SIGKILL), f"step {step}: ended with {ended}"
+    is_safe = act != "reindex" or (home / "home" / "state" / "reconcile").exists() or not _is_replaced(home)
     # Nobody finishes it for 91 days. What is held is there, whatever the sweep made of what the kill left.
     shutil.copytree(home, swept)
     forked(lambda: sweep_far_ahead(swept))
     is_held_there = any(swept.glob(f"home/recordings/**/{found[HELD]}.rec"))
     assert forked(lambda: run(act, home)) == 0, f"step {step}: it cannot be run again"
-    return {"killed": ended != 0, "held": is_held_there, **state(home, found)}
+    return {"killed": ended != 0, "safe": is_safe, "held": is_held_there, **state(home, found)}
+
+
+def _is_replaced(folder: Path) -> bool:
+    """Tell whether a sweep could open an index at all that is not the damaged one."""
+    index = folder / "home" / "index.sqlite"
+    return not index.exists() or not index.read_bytes().startswith(b"this is no database")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ def test_killed_at_any_step_and_run_again_nothing_is_lost(tmp_path: Path, act: s
     assert not steps[-1]["killed"]
     for one in steps:
         assert one["held"], one
+        assert one["safe"], one
         assert (len(one["rows"]), len(one["containers"]), one["holds"]) == (3, 3, 1), one
         assert one["paths_fit"], one
         assert one["marked"], one

@@ -276,6 +276,19 @@ def test_a_file_that_was_changed_is_not_believed_over_its_row(site: RebuildSite)
     assert path.read_bytes() == content
 
 
+def test_a_damaged_row_is_not_made_from_a_damaged_file(site: RebuildSite) -> None:
+    one = site.record(NOW)
+    path, row = site.file_of(one), site.index.get(one)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    flip_column(site, one)
+    assert kinds(found(site)) == sorted([Kind.COLUMNS, Kind.DAMAGED])
+    mended(site)
+    assert kinds(found(site)) == [Kind.DAMAGED]
+    assert site.index.get(one) == row
+
+
 def test_a_file_of_another_recorder_is_named_and_left(site: RebuildSite, tmp_path: Path) -> None:
     other = RebuildSite(tmp_path / "other")
     strange = other.file_of(other.record(NOW))
@@ -307,8 +320,10 @@ def test_what_is_being_erased_from_is_no_finding(site: RebuildSite) -> None:
         ordered_at=NOW, state=ErasureState.CONFIRMED,
     )  # fmt: skip
     site.erasures.place(order)
+    change(site, one, sha256="0" * 64)
     assert found(site) == []
     site.erasures.finish(order.id, at=NOW)
+    assert kinds(found(site)) == sorted([Kind.DIGEST, Kind.HALF_ERASED])
     assert all(mended(site))
     assert not fresh.exists()
     assert found(site) == []

@@ -139,6 +139,21 @@ def test_what_was_deleted_and_was_restored_with_the_files_goes_again(site: Rebui
     assert site.traces(other) == PRESENT
 
 
+def test_an_older_deletion_that_the_table_lacks_is_replayed_too(site: RebuildSite) -> None:
+    first, second = site.record(NOW), site.record(NOW)
+    copies = {path: path.read_bytes() for path in site.home.root.glob(f"*/**/{first}.*")}
+    for one in (first, second):
+        deleted(site, one)
+    with site.database.begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM deletions WHERE id = '{first}'")
+    for path, content in copies.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    done = site.reindex()
+    assert (done.replayed.deletions, done.destroyed_again, done.added) == (1, 1, 0)
+    assert site.traces(first) == GONE
+
+
 def test_calls_without_container_come_back_as_far_as_anything_tells_of_them(file_site: RebuildSite) -> None:
     site = file_site
     recorded, missed, discarded = site.record(NOW), site.miss(NOW), RecordingId("20261125T020000Z-2001-0000aa")
@@ -203,7 +218,7 @@ def test_a_usable_index_is_filled_up_beside_a_daemon(site: RebuildSite) -> None:
 
 def test_files_that_are_none_of_ours_are_named_and_left(file_site: RebuildSite, tmp_path: Path) -> None:
     site = file_site
-    good, torn, future, foreign, flipped = (site.record(NOW) for _ in range(5))
+    good, torn, future, foreign, flipped, linked = (site.record(NOW) for _ in range(6))
     paths = {one: site.file_of(one) for one in (torn, future, foreign, flipped)}
     with paths[torn].open("r+b") as file:
         file.truncate(40)
@@ -217,8 +232,9 @@ def test_files_that_are_none_of_ours_are_named_and_left(file_site: RebuildSite, 
     with paths[flipped].open("r+b") as file:
         file.seek(paths[flipped].stat().st_size - 300)
         file.write(b"\xff\x00\xff")
-    link = paths[torn].with_name("20261125T025959Z-2001-0000ff.rec")
-    link.symlink_to(strange)
+    link, outside = site.file_of(linked), tmp_path / "outside.rec"
+    link.rename(outside)
+    link.symlink_to(outside)
     before = {path: path.read_bytes() for path in paths.values()}
     site.lose_index()
     done = site.reindex()
@@ -246,8 +262,9 @@ def test_looking_changes_nothing(site: RebuildSite) -> None:
 def test_recover_names_and_leaves_what_is_not_ours(file_site: RebuildSite, tmp_path: Path) -> None:
     site = file_site
     one = site.file_of(site.record(NOW))
-    outside = tmp_path / "outside.part"
-    outside.write_bytes(one.read_bytes()[:-10])
+    link, outside = site.file_of(site.record(NOW)).with_suffix(".part"), tmp_path / "outside.part"
+    outside.write_bytes(link.with_suffix(".rec").read_bytes()[:-10])
+    before = outside.read_bytes()
     folder = one.parent
     newer = one.read_bytes()[:8] + b"\x63\x00" + one.read_bytes()[10:80]
     left = {
@@ -257,7 +274,6 @@ def test_recover_names_and_leaves_what_is_not_ours(file_site: RebuildSite, tmp_p
     }
     for path, content in left.items():
         path.write_bytes(content)
-    link = folder / "20261125T020000Z-2001-00000c.part"
     link.symlink_to(outside)
     torn = folder / "20261125T020000Z-2001-00000d.part"
     torn.write_bytes(one.read_bytes()[:33])
@@ -268,7 +284,7 @@ def test_recover_names_and_leaves_what_is_not_ours(file_site: RebuildSite, tmp_p
     assert len(problems) == 4
     assert "format version 99" in str(problems[RecordingId("20261125T020000Z-2001-00000b")])
     assert {path: path.read_bytes() for path in left} == left
-    assert outside.read_bytes() == one.read_bytes()[:-10]
+    assert outside.read_bytes() == before
     assert link.is_symlink()
 
 
