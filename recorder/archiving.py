@@ -92,7 +92,8 @@ class Archiver:
         Raises:
             StorageError: The database does not answer.
         """
-        found = [row.bytes or 0 for row in self._candidates() if self._is_free(row.id)]
+        locked = {order.recording for order in self.erasures.open_orders()}
+        found = [row.bytes or 0 for row in self._candidates() if not row.holds and row.id not in locked]
         return Due(recordings=len(found), bytes=sum(found))
 
     def run(

@@ -161,7 +161,8 @@ class Vault:
 
     def strangers(self) -> Iterator[Path]:
         """Yield what lies among the recordings and is none, nor one in the making: foreign, moved to another depth."""
-        for folder, _, names in os.walk(self.root):
+        for folder, folders, files in os.walk(self.root):
+            names = [*files, *(name for name in folders if Path(folder, name).is_symlink())]
             depth = len(Path(folder).relative_to(self.root).parts)
             for name in names:
                 path = Path(folder, name)
