@@ -57,7 +57,7 @@ _PROBLEMS_SHOWN = 20
 
 
 def export(
-    recordings: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Recordings' ids.")] = None,
+    recordings: Annotated[list[str] | None, typer.Argument(metavar="[ID]", help="Recordings' ids.")] = None,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -295,3 +295,23 @@ def test_what_was_deleted_or_is_to_be_erased_is_not_copied(shell: Shell) -> None
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "is locked" in shell.fails(locked)
+
+
+def test_play_gives_a_player_the_sound_as_it_is_made(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = shell.record("000061")
+    player = tmp_path / "play"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    words = ["play", recording, "--as", "founder", "--password-file", str(shell.home.password_file)]
+    words += ["--reason", "complaint 17", "-C", str(shell.home.root)]
+    for script, code in ((f'echo "$@" > {tmp_path}/how; cat > {tmp_path}/heard', 0), ("exit 3", 1)):
+        player.write_text(f"#!/bin/sh\n{script}\n")
+        player.chmod(0o700)
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == code, done.stderr
+        assert ("could not play" in done.stderr) == (code == 1)
+    assert (tmp_path / "how").read_text().split() == ["-q", "-t", "wav", "-"]
+    heard = (tmp_path / "heard").read_bytes()
+    assert (heard[:4], len(heard)) == (b"RIFF", 44 + SECONDS * 8000 * 4)
+    assert not list(Path("/dev/shm").glob("recorder-*"))
