@@ -236,6 +236,8 @@ class Ring:
         A key of the media is where the voice's clock says, however late it was sent.
         """
         voice = self.left
+        if not voice.frames:  # it never came to a conversation
+            return self.windows
         base_s = voice.base_s()
         media = [
             (base_s + start / TICKS - DIGIT_S, base_s + (end - voice.frame_ticks) / TICKS + DIGIT_S)
