@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from storage.durable import make_folder
 from storage.types import RecordingId, Search
 from tests.crash.mutations import MUTATIONS
 from tests.crash.vault_acts import ACTS, Speaker
@@ -65,7 +66,7 @@ def lived(folder: Path) -> tuple[Truth, datetime]:
     """Make a home in which calls were recorded, one was held, one erased from and some were deleted."""
     truth, rng, now = Truth(), random.Random(7), NOW
     speaker = Speaker(lambda line: truth.hear(json.loads(line)))
-    (folder / "home" / "state").mkdir(parents=True)
+    make_folder(folder / "home" / "state")
     for name in ("record", "hold", "record", "erase", "record", "record", "record", "sweep"):
         with opened(folder, now) as site:
             site.epochs.ensure_epochs(now)

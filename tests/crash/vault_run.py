@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from storage.durable import make_folder
 from storage.types import RecordingId
 from tests.crash.vault_acts import ACTS, recover
 from tests.crash.vault_site import KEPT_DAYS, ended_at, opened
@@ -121,8 +122,8 @@ class VaultRun:
         self.tally = Tally(said=self._truth.said)
         with opened(folder, self._now) as site:
             site.epochs.ensure_epochs(self._now)
-            site.vault.root.mkdir(parents=True, exist_ok=True)
-            site.home.state.mkdir()
+            site.vault.root.mkdir(mode=0o700)
+            site.home.state.mkdir(mode=0o700)
             site.audit.append("home.made", "tests", "")
 
     @property
@@ -206,7 +207,7 @@ class VaultRun:
             back = {path: data for path, data in self._backup.items() if path.stem in gone}
             if back and self._rng.random() < 0.3:
                 for path, data in back.items():
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                    make_folder(path.parent)
                     path.write_bytes(data)
                 self._truth.said["brought back"] += len({path.stem for path in back})
                 self._backup = {}

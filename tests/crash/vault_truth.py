@@ -7,15 +7,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from recorder.fsck import Checker
 from recorder.inspection import Inspector
 from storage.audit import AuditState
 from storage.errors import StorageError
+from storage.fsck import Kind
 from storage.reader import open_recording
 from storage.runs import AUDIO, TICKS_PER_S, parse
 from storage.tombstones import DELETED, tombstones_of
 from storage.types import ErasureState, RecordingId, RecordingRow, Search
 from tests.crash.vault_site import KEPT_DAYS, VaultSite, ended_at, sound
 
+_LEAVINGS = {Kind.LONE_KEY, Kind.TEMPORARY}
 LONG_AFTER_S = 4e9
 """A moment at which every file is old enough to be in the index."""
 
@@ -106,6 +109,14 @@ class Check:
 
     def run(self) -> list[str]:
         """Return what is not as it must be, a sentence each; what was recovered becomes part of the truth."""
+        try:
+            self._look()
+        except StorageError as error:
+            self._bad("", f"it cannot be looked at: {error}")
+        return self.problems
+
+    def _look(self) -> None:
+        self._look_at_audit()
         self._look_at_leavings()
         for recording, written in self._truth.written.items():
             self._look_at(recording, written)
@@ -113,8 +124,8 @@ class Check:
         self._look_at_deletions()
         self._look_at_orders()
         self._verify()
+        self._agree()
         self._truth.gone |= self._tombstones
-        return self.problems
 
     def _bad(self, recording: str, sentence: str) -> None:
         self.problems.append(f"{recording}: {sentence}" if recording else sentence)
@@ -228,12 +239,25 @@ class Check:
         for found in inspector.all():
             if found.problem is not None:
                 self._bad(found.id, f"verify --all: {found.problem}")
+
+    def _look_at_audit(self) -> None:
         state, before = self._site.audit.verify(), self._truth.audit
         if state.bad is not None:
             self._bad("", f"audit verify: line {state.bad.line}: {state.bad.problem}")
         if before is not None and not self._follows(before, state):
             self._bad("", f"the audit log had {before.entries} entries before the kill and {state.entries} after it")
         self._truth.audit = state
+
+    def _agree(self) -> None:
+        """Have fsck compare files, index, keys and audit log; what a killed writer left lying about is no finding."""
+        site = self._site
+        checker = Checker(
+            home=site.home, vault=site.vault, database=site.database, audit=site.audit, now=lambda: site.now,
+            is_live=False, is_quick=True,
+        )  # fmt: skip
+        for found in checker.findings():
+            if found.kind not in _LEAVINGS:
+                self._bad(found.where, f"fsck: {found.kind}: {found.what}")
 
     def _follows(self, before: AuditState, now: AuditState) -> bool:
         if now.entries == before.entries:
