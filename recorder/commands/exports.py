@@ -118,11 +118,11 @@ def export(
     if bool(given) == (search != Search(limit=search.limit)):
         fail("say which recordings: by ids, or by --started-from, --started-to, --operator, --extension, --outcome", 2)
     _refuse_output(output)
+    person = sign_in(place, name, password_file, "an export")
     with opened_index(place, config) as index:
         rows = _rows(place, config, index, given, search)
         if len(rows) > 1 and (from_ or to or redact or output.suffix in _FORMAT_OF):
             fail(f"{len(rows)} recordings: a span, --redact and a single sound file are for one; give -o FOLDER", 2)
-        person = sign_in(place, name, password_file, "an export")
         order = CopyOrder(
             form=form, reason=reason, requester=requester, ground=ground, passphrase=sealed_by,
             destination=output.name, **_spans(rows[0], zone, from_, to, redact or [], redact_reason),
