@@ -188,7 +188,7 @@ def _owed(ring: Ring) -> list[tuple[float, float]]:
     if ring.closed is None:
         return []
     until_s = ring.opened.asked_s if ring.opened else float("inf")
-    if ring.plan.moment == "early" and ring.closed.done_s < ring.joined_s:
+    if ring.plan.moment == "early" and not ring.was_overtaken:
         return [(float("-inf"), until_s)]
     return [(ring.closed.done_s - ring.trigger.erase_s, until_s)]
 

@@ -155,8 +155,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="the caller's number is printed", file="recorder/recorded_call.py",
-        old="        self.joined_at = utc_now()\n",
-        new="        self.joined_at = utc_now()\n"
+        old="        self.joined_at = self.now\n",
+        new="        self.joined_at = self.now\n"
             "        __import__('sys').stderr.write(f'{self.offered.from_user}\\n')\n",
         calls=("socket/plain",), finds="log of the daemon.*the caller's number", sinks=_LOG,
     ),

@@ -85,6 +85,8 @@ class Ring:
         self.opened: Act | None = None
         self.windows: list[tuple[float, float]] = []
         self.error: str | None = None
+        self.was_overtaken = False
+        """The sides were joined before the act that was to come first was known to be done."""
         self.is_cut = False
         """The daemon was killed meanwhile: errors are to be expected."""
         self._version = 1
@@ -115,6 +117,8 @@ class Ring:
         self.left.talk(self.first.remote_media)
         if is_early:
             self._close()
+            second = self.lines.second(plan.caller)
+            self.was_overtaken = second is not None and second.state is State.CONFIRMED
         self._join()
         self.site.wait_live(plan.caller, lambda c: c["phase"] == "joined", "both sides are joined")
 
