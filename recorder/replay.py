@@ -57,7 +57,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "agent.sign_on": "calls carry who was signed on",
         "audit.export": _SEEN,
         "audit.repaired": "about the log itself",
-        "call.info": "what the other side sent in a call; its row and recording say what came of it",
+        "call.info": "an INFO that was ignored; nothing changed",
         "calls.deleted": "says how many, not which: they are not there to be brought back",
         "config.reload": "the configuration is a file of its own",
         "epoch.destroyed": _KEYS,
