@@ -162,17 +162,11 @@ HOME_PLACES: tuple[Place, ...] = (
 """What may be in a home. ``.new-*`` beside any of them is the same file while it is being written (`place_of`)."""
 
 OUTSIDE_PLACES: tuple[Place, ...] = (
-    _place("/dev/shm/recorder-*/copy", Holds.PLAIN_AUDIO, _CONSOLE,  # noqa: S108 - named, not made
-           "decoded copy for listening: in memory, nameless before its first byte is sent", is_passing=True),
-    _place("/dev/shm/recorder-*/.copy.recorder-part", Holds.PLAIN_AUDIO, _CONSOLE,  # noqa: S108 - named, not made
-           "that copy while it is being made", is_passing=True),
-    _place("/dev/shm/recorder-*/.copy.recorder-part.lock", Holds.NOTHING, _CONSOLE,  # noqa: S108 - named, not made
-           "held meanwhile", is_passing=True),
     _place("/tmp/recorder-demo-*", Holds.PLAIN_AUDIO, _COMMANDS,  # noqa: S108
            "`recorder demo`: a home of its own and what its phones say and hear", is_passing=True),
 )  # fmt: skip
-"""Beside these: the file that ``-o`` names, its ``.*.recorder-part`` while it is being written, standard output and
-error, the database of ``[storage] index_url``."""
+"""Beside these: what ``-o`` names, and ``.*.recorder-part`` and its lock beside that while it is being written, standard
+output and error, the database of ``[storage] index_url``."""
 
 _UNFINISHED = ".new-"
 

@@ -314,4 +314,4 @@ def test_play_gives_a_player_the_sound_as_it_is_made(
     assert (tmp_path / "how").read_text().split() == ["-q", "-t", "wav", "-"]
     heard = (tmp_path / "heard").read_bytes()
     assert (heard[:4], len(heard)) == (b"RIFF", 44 + SECONDS * 8000 * 4)
-    assert not list(Path("/dev/shm").glob("recorder-*"))
+    assert not list(Path("/dev/shm").glob(f"recorder-{recording}*"))
