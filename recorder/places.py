@@ -165,7 +165,7 @@ OUTSIDE_PLACES: tuple[Place, ...] = (
     _place("/tmp/recorder-demo-*", Holds.PLAIN_AUDIO, _COMMANDS,  # noqa: S108
            "`recorder demo`: a home of its own and what its phones say and hear", is_passing=True),
 )  # fmt: skip
-"""Beside these: what ``-o`` names, and ``.*.recorder-part`` and its lock beside that while it is being written, standard
+"""Beside these: what ``-o`` names, and ``.*.recorder-part`` and its lock beside that while it is written, standard
 output and error, the database of ``[storage] index_url``."""
 
 _UNFINISHED = ".new-"

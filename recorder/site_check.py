@@ -135,7 +135,7 @@ def _swap(machine: Machine) -> Finding:
     if plain:
         return warning(
             "swap", f"{', '.join(plain)}: not known to be encrypted",
-            why="memory that is not locked, as of sound that is listened to, may be written there, and outlive a restart",
+            why="memory that is not locked, as of sound that is played, may be written there, and outlive a restart",
             do="turn swap off, or put it on dm-crypt with a key that is new at every start",
         )  # fmt: skip
     return _ok("swap", "encrypted or compressed memory" if machine.swaps else "there is none")
