@@ -108,11 +108,13 @@ class Daemon:
         return StreamingResponse(flow(), media_type="text/event-stream")
 
     def act(self, request: Request, call: str, act: str, body: dict[str, Any]) -> dict[str, Any]:
+        if call != CALL:
+            raise ProblemError(404, "no such call.")
+        if body.get("extensions") and "2001" not in body["extensions"]:
+            raise ProblemError(403, "not of these extensions.")
         self._hear(request, f"{act} {call}", body)
         if self.is_stalled:
             self.release.wait(30)
-        if call != CALL:
-            raise ProblemError(404, "no such call.")
         self.state = {"pause": "paused", "resume": "recording", "opt-out": "opted_out", "forgot": "paused"}[act]
         return {"call": call, "state": self.state, "reasons": [], "position_s": 2.0}
 

@@ -60,7 +60,7 @@ def sent(console: Console) -> tuple[str, str | None, dict[str, object]]:
     ("name", "may_ask", "may_forget", "may_opt_out"),
     [
         ("ann", True, True, False), ("officer", True, False, False), ("revenues", False, True, True),
-        ("housing", True, True, False), ("dpo", False, True, True), ("lead", False, True, True),
+        ("housing", True, False, False), ("dpo", False, True, True), ("lead", False, True, True),
         ("admin", False, False, False), ("ict", False, False, False),
     ],
 )  # fmt: skip
