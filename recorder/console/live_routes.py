@@ -29,9 +29,7 @@ class Why(BaseModel):
 class Forgotten(Why):
     """A pause that was forgotten."""
 
-    seconds: float | None = Field(
-        gt=0, le=86_400, description="How far back it should have begun; null: always"
-    )
+    seconds: float | None = Field(gt=0, le=86_400, description="How far back it should have begun; null: always")
 
 
 class Calls(BaseModel):
