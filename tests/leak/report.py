@@ -18,6 +18,8 @@ _SHORT = {
 }  # fmt: skip
 
 
+TOO_LATE_S = 0.5
+"""When the suite's own voices are sent so much later than they are due, calls fail for that alone."""
 LATE_S = 0.6
 """What a late arrival may take along: the moments delay by up to half a second (`tests.leak.moments`)."""
 
@@ -95,6 +97,8 @@ def table(result: Result) -> str:
         f"{said['excused_samples']:,} said between an act and its acknowledgement",
         f"leaks: {len(result.all_leaks)}   faults: {len(result.all_faults)}",
     ]
+    if result.latest_s > TOO_LATE_S:
+        lines.append("The machine was too busy for this run: what failed in it is to be tried again by itself.")
     lines += [
         f"LEAK  {name}\n      {k.sink} at {k.offset}: {k.what}, {k.length} in a row"
         for name, k in result.all_leaks[:40]
