@@ -183,7 +183,8 @@ class Ring:
         if self.plan.moment == "re_invite":
             other = PCMA if self.left.law == PCMU else PCMU
             name = "PCMA/8000" if other == PCMA else "PCMU/8000"
-            self.re_offer(formats=((other, name), (EVENT_PT, "telephone-event/8000")))
+            held = {"direction": "sendonly"} if self.plan.trigger == "hold" else {}  # else it would end the hold
+            self.re_offer(formats=((other, name), (EVENT_PT, "telephone-event/8000")), **held)
             self.left.law = other
         elif self.plan.moment == "held":
             self.re_offer(direction="sendonly")
