@@ -5,22 +5,26 @@ disk; everything else - drain, analysis, `append`, `sync`, and the two callbacks
 Callbacks must only hand over (for the daemon: `reactor.submit`).
 
 A tap is drained in the slot of the second that its turn gives it, so that a thousand taps are spread over the whole
-second. Plaintext lives in one buffer, wiped after each use. A sink that fails is reported once and left alone
-afterwards: its tap is still drained, so that its ring neither fills nor is written, and the others go on. Any other
-error of a sink or a callback is a bug: logged once, and treated as a failure of that recording alone.
+second. Plaintext lives in one buffer, wiped after each use.
+
+A sink that refuses a block is reported once and tried again with every drain: what it refuses meanwhile is counted as
+lost, and its tap is drained all the same, so that its ring neither fills nor is written. When it takes blocks again the
+recording goes on. A sink whose sync failed is left alone for good - what the disk has of it nobody knows - and so is
+one that fails with anything but an OSError, which is a bug: logged once. The others go on in any case.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from audio._relay import peaks as core_peaks
-from audio.analysis import ChannelTotals, RecordingAnalysis, peaks_of
+from audio.analysis import peaks_of
 from audio.blocks import AudioRun, LostRange, decode_block
 from audio.types import Channel, Codec, TapId
+from audio.written import BlockSink, OnDone, SinkError, WrittenRecording
 
 _log = logging.getLogger(__name__)
 
@@ -36,16 +40,6 @@ class TapDrain(Protocol):
 
     def release_tap(self, tap: TapId) -> None:
         """Wipe and free the tap. KeyError if it is gone."""
-
-
-class BlockSink(Protocol):
-    """Where the blocks of one recording go; in the daemon a sealed container."""
-
-    def append(self, block: memoryview) -> None:
-        """Take one block; it is wiped after the call. OSError if it cannot be kept."""
-
-    def sync(self) -> None:
-        """Make what was appended outlive a power cut. OSError if that failed."""
 
 
 BlockPeaks = Callable[[memoryview, int], list[tuple[int, bytes]]]
@@ -76,25 +70,6 @@ class WriterOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedRecording:
-    """What a recording came to.
-
-    Attributes:
-        left: Peaks, speech and recorded seconds of the caller's side.
-        right: The same of the officer's side.
-        lost: Ranges that found no room in a ring, in ticks, in order of their report.
-        lost_beyond: Further ranges that were not kept apart.
-        is_failed: Its sink failed: what came afterwards was not kept.
-    """
-
-    left: ChannelTotals
-    right: ChannelTotals
-    lost: tuple[LostRange, ...]
-    lost_beyond: int
-    is_failed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WriterCounters:
     """Totals since the start; ``late_periods`` counts slots of the clock that were missed."""
 
@@ -110,26 +85,6 @@ class WriterFullError(Exception):
 
 
 OnFailure = Callable[[str, Exception], None]
-OnDone = Callable[[FinishedRecording], None]
-
-_MAX_LOST = 256
-
-
-@dataclass(slots=True)
-class _Open:
-    """One recording, touched by the writer thread only; ``on_done`` is set under the lock, by `finish`."""
-
-    key: str
-    tap: TapId
-    sink: BlockSink
-    slot: int
-    analysis: RecordingAnalysis = field(default_factory=RecordingAnalysis)
-    lost: list[LostRange] = field(default_factory=list)
-    lost_beyond: int = 0
-    is_failed: bool = False
-    is_dirty: bool = False
-    synced_s: float = field(default_factory=time.monotonic)
-    on_done: OnDone | None = None
 
 
 class PausableWriter:
@@ -149,8 +104,8 @@ class PausableWriter:
         self._peaks = peaks
         self._buffer = bytearray(self._options.buffer_bytes)
         self._wake = threading.Condition()
-        self._open: dict[str, _Open] = {}
-        self._finishing: list[_Open] = []
+        self._open: dict[str, WrittenRecording] = {}
+        self._finishing: list[WrittenRecording] = []
         self._is_closing = False
         self._next_slot = 0
         self._blocks = self._bytes = self._failures = self._late = 0
@@ -183,7 +138,7 @@ class PausableWriter:
                 raise ValueError(f"recording {key} is being written already")
             if len(self._open) >= self._options.max_recordings:
                 raise WriterFullError(f"{len(self._open)} recordings are being written")
-            self._open[key] = _Open(key=key, tap=tap, sink=sink, slot=self._next_slot)
+            self._open[key] = WrittenRecording(key=key, tap=tap, sink=sink, slot=self._next_slot)
             self._next_slot = (self._next_slot + 1) % _SLOTS
 
     def finish(self, key: str, on_done: OnDone) -> None:
@@ -233,7 +188,7 @@ class PausableWriter:
             self._late += behind
         self._finish_rest()
 
-    def _wait(self, due: float, slot: int) -> tuple[list[_Open], list[_Open], bool]:
+    def _wait(self, due: float, slot: int) -> tuple[list[WrittenRecording], list[WrittenRecording], bool]:
         """Sleep until the slot's time, a finish or the end; return what is to be done."""
         with self._wake:
             self._wake.wait_for(lambda: self._finishing or self._is_closing, timeout=max(due - time.monotonic(), 0))
@@ -250,7 +205,7 @@ class PausableWriter:
             self._finish(recording)
         _wipe(self._buffer, len(self._buffer))
 
-    def _finish(self, recording: _Open) -> None:
+    def _finish(self, recording: WrittenRecording) -> None:
         self._drain(recording, is_final=True)
         try:
             self._taps.release_tap(recording.tap)
@@ -259,26 +214,19 @@ class PausableWriter:
         if recording.on_done is None:
             self._sync(recording)
             return
-        left, right = recording.analysis.totals()
-        finished = FinishedRecording(
-            left=left,
-            right=right,
-            lost=tuple(recording.lost),
-            lost_beyond=recording.lost_beyond,
-            is_failed=recording.is_failed,
-        )
+        finished = recording.finished()
         try:
             recording.on_done(finished)
         except Exception:  # noqa: BLE001  # a bug of one call's must not stop the others
             _log.exception("end of recording %s", recording.key)
 
-    def _drain(self, recording: _Open, *, is_final: bool) -> None:
+    def _drain(self, recording: WrittenRecording, *, is_final: bool) -> None:
         has_more = True
         while has_more:
             try:
                 length, has_more = self._taps.drain(recording.tap, self._buffer, is_final=is_final)
             except KeyError:
-                self._fail(recording, OSError("the tap is gone"))
+                self._break(recording, OSError("the tap is gone"))
                 return
             if length == 0:
                 return
@@ -287,21 +235,36 @@ class PausableWriter:
             finally:
                 _wipe(self._buffer, length)
 
-    def _take(self, recording: _Open, length: int) -> None:
-        if recording.is_failed:
+    def _take(self, recording: WrittenRecording, length: int) -> None:
+        if recording.is_broken:
             return
         with memoryview(self._buffer) as whole, whole[:length] as block:
             try:
-                recording.sink.append(block)
+                if not self._append(recording, block):
+                    recording.refuse(block)
+                    return
                 self._analyse(recording, block)
-            except Exception as error:  # noqa: BLE001  # a bug of one recording's must not stop the others; _fail logs it
-                self._fail(recording, error)
+            except Exception as error:  # noqa: BLE001  # a bug of one recording's must not stop the others
+                self._break(recording, error)
                 return
         recording.is_dirty = True
         self._blocks += 1
         self._bytes += length
 
-    def _analyse(self, recording: _Open, block: memoryview) -> None:
+    def _append(self, recording: WrittenRecording, block: memoryview) -> bool:
+        """Give a block to its sink; tell whether it is kept, now or with the next one."""
+        try:
+            recording.sink.append(block)
+        except OSError as error:
+            self._stall(recording, error)
+            return isinstance(error, SinkError) and error.is_taken
+        if recording.is_stalled:
+            recording.is_stalled = False
+            recording.lose_refused()
+            _log.warning("recording %s is written again", recording.key)
+        return True
+
+    def _analyse(self, recording: WrittenRecording, block: memoryview) -> None:
         peaks = self._peaks
         for record in decode_block(block):
             if isinstance(record, AudioRun):
@@ -309,29 +272,38 @@ class PausableWriter:
                     peaks = reference_peaks
                 recording.analysis.channel(record.channel).add_ticks(len(record.payload))
             elif isinstance(record, LostRange):
-                if len(recording.lost) < _MAX_LOST:
-                    recording.lost.append(record)
-                else:
-                    recording.lost_beyond += 1
+                recording.lose(record)
         for channel in Channel:
             for first_slot, values in peaks(block, channel):
                 recording.analysis.channel(channel).add_peaks(first_slot, values)
 
-    def _sync(self, recording: _Open) -> None:
+    def _sync(self, recording: WrittenRecording) -> None:
         recording.synced_s = time.monotonic()
-        if recording.is_failed or not recording.is_dirty:
+        if recording.is_broken or recording.is_stalled or not recording.is_dirty:
             return
         try:
             recording.sink.sync()
         except Exception as error:  # noqa: BLE001  # as in _take
-            self._fail(recording, error)
+            if isinstance(error, SinkError) and not error.is_taken:
+                self._stall(recording, error)
+            else:
+                self._break(recording, error)
             return
         recording.is_dirty = False
 
-    def _fail(self, recording: _Open, error: Exception) -> None:
-        if recording.is_failed:
+    def _stall(self, recording: WrittenRecording, error: OSError) -> None:
+        if not recording.is_stalled:
+            recording.is_stalled = True
+            self._report(recording, error)
+
+    def _break(self, recording: WrittenRecording, error: Exception) -> None:
+        if recording.is_broken:
             return
-        recording.is_failed = True
+        recording.is_broken = True
+        if not recording.is_stalled:
+            self._report(recording, error)
+
+    def _report(self, recording: WrittenRecording, error: Exception) -> None:
         self._failures += 1
         if not isinstance(error, OSError):
             _log.error("writing recording %s", recording.key, exc_info=error)

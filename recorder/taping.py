@@ -15,14 +15,15 @@ from typing import Any
 
 from audio.analysis import is_one_way
 from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
-from audio.writer import FinishedRecording, WriterFullError
+from audio.writer import WriterFullError
+from audio.written import FinishedRecording, SinkError
 from recorder.clerk import after
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState
 from recorder.domain.reminding import is_watched
-from recorder.domain.segments import SegmentList, joined, seconds_of
+from recorder.domain.segments import OVERRUN, SegmentList, joined, seconds_of
 from recorder.works import Works
-from storage.errors import VaultError
+from storage.errors import VaultError, WriteFailedError
 from storage.recording import OpenRecording
 from storage.rows import row_to_json
 from storage.types import Outcome, RecordingHead, RecordingRow, SegmentKind
@@ -56,8 +57,8 @@ class _Container:
                 return
             try:
                 self._recording.append(block)
-            except VaultError as error:
-                raise OSError(*_os_error(error)) from error
+            except WriteFailedError as error:
+                raise _sink_error(error) from error
 
     def sync(self) -> None:
         with self._lock:
@@ -65,8 +66,8 @@ class _Container:
                 return
             try:
                 self._recording.sync()
-            except VaultError as error:
-                raise OSError(*_os_error(error)) from error
+            except WriteFailedError as error:
+                raise _sink_error(error) from error
 
     def update(self, row: dict[str, Any]) -> None:
         with self._lock:
@@ -90,6 +91,10 @@ class _Container:
         """Hand the container over to be closed; the writer has let go of it."""
         with self._lock:
             return self._recording
+
+
+def _sink_error(error: WriteFailedError) -> SinkError:
+    return SinkError(*_os_error(error), is_taken=error.is_taken)
 
 
 def _os_error(error: VaultError) -> tuple[int, str]:
@@ -285,9 +290,9 @@ class Taping:
         if finished is not None and finished.is_failed and self._fault is None:
             self.fail("storage_fault")  # it failed in the last drain, when nobody listened to the writer any more
         lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
-        if self._fault is not None:
+        if self._fault is not None and (finished is None or finished.is_failed):
             lost.append((self._kept_to_s, ending.end_s))
-        segments = self._segments.finish(ending.end_s, lost)
+        segments = self._segments.finish(ending.end_s, lost, self._fault or OVERRUN)
         row = replace(
             ending.row,
             segments=segments,

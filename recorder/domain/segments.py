@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from storage.types import Segment, SegmentKind
 
+OVERRUN = "writer_overrun"
+"""Why a span is lost that found no room in a ring."""
+
 
 @dataclass(slots=True)
 class SegmentList:
@@ -38,7 +41,9 @@ class SegmentList:
         """Return the kind of the segment that is being made, or None before the first."""
         return self._begun[-1].kind if self._begun else None
 
-    def finish(self, end_s: float, lost: Iterable[tuple[float, float]] = ()) -> tuple[Segment, ...]:
+    def finish(
+        self, end_s: float, lost: Iterable[tuple[float, float]] = (), why_lost: str = OVERRUN
+    ) -> tuple[Segment, ...]:
         """Return the segments from 0 to ``end_s`` without a gap, with lost spans cut out of recorded ones."""
         if not self._begun:
             return ()
@@ -50,7 +55,7 @@ class SegmentList:
             if end > segment.start_s:
                 spans.append(_spanning(segment, segment.start_s, end))
         for start, end in sorted(lost):
-            spans = [part for span in spans for part in _cut(span, start, end)]
+            spans = [part for span in spans for part in _cut(span, start, end, why_lost)]
         return tuple(spans)
 
 
@@ -68,10 +73,10 @@ def _spanning(segment: Segment, start_s: float, end_s: float) -> Segment:
     return replace(segment, start_s=start_s, end_s=end_s)
 
 
-def _cut(span: Segment, start: float, end: float) -> list[Segment]:
+def _cut(span: Segment, start: float, end: float, why: str) -> list[Segment]:
     if span.kind is not SegmentKind.RECORDING or end <= span.start_s or start >= span.end_s:
         return [span]
     start, end = round(max(start, span.start_s), 4), round(min(end, span.end_s), 4)
-    lost = Segment(start_s=start, end_s=end, kind=SegmentKind.LOST, reason="writer_overrun")
+    lost = Segment(start_s=start, end_s=end, kind=SegmentKind.LOST, reason=why)
     parts = [_spanning(span, span.start_s, lost.start_s), lost, _spanning(span, lost.end_s, span.end_s)]
     return [part for part in parts if part.end_s > part.start_s]

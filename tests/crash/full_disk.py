@@ -182,6 +182,12 @@ def _have_room(trial: Trial) -> None:
     expected = ({"partial, disk_full": calls}, {"failed, disk_full": LATE}, {"recorded, caller_hung_up": AFTER})
     for (name, found), wanted in zip(said.items(), expected, strict=True):
         trial.expect(found == wanted, f"{name}: {dict(found)}, expected {wanted}")
+    for index in range(calls // 2, calls):
+        kinds = [
+            (segment["kind"], segment["reason"]) for segment in by_number[str(FIRST_EXTENSION + index)]["segments"]
+        ]
+        wanted_kinds = [("recording", ""), ("lost", "disk_full"), ("recording", "")]
+        trial.expect(kinds == wanted_kinds, f"a call that outlived the full disk: {kinds}")
 
 
 def _look_back(trial: Trial) -> None:

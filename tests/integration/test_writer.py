@@ -14,7 +14,8 @@ from audio.blocks import AudioRun, LostRange, decode_block, encode_block
 from audio.codecs import encode
 from audio.reference import ReferenceTap
 from audio.types import Channel, Codec, TapId
-from audio.writer import FinishedRecording, PausableWriter, WriterFullError, WriterOptions, reference_peaks
+from audio.writer import PausableWriter, WriterFullError, WriterOptions, reference_peaks
+from audio.written import FinishedRecording, SinkError
 
 SPEECH = encode(Codec.PCMA, (8000 * np.sin(np.arange(160) * 2 * np.pi * 500 / 8000)).astype(np.int16))
 
@@ -80,6 +81,32 @@ class FileSink:
 class FullSink(FileSink):
     def append(self, block: memoryview) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class NarrowSink(FileSink):
+    """Refuses blocks while it is told to; the first that it refuses waits, as a sealed container's does."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.is_full = False
+        self.waiting = b""
+
+    def append(self, block: memoryview) -> None:
+        if self.is_full:
+            is_taken, self.waiting = not self.waiting, self.waiting or bytes(block)
+            raise SinkError(errno.ENOSPC, "No space left on device", is_taken=is_taken)
+        waiting, self.waiting = self.waiting, b""
+        super().append(memoryview(waiting + bytes(block)))
+
+    def sync(self) -> None:
+        if self.waiting:
+            raise SinkError(errno.ENOSPC, "No space left on device", is_taken=False)
+        super().sync()
+
+
+class UnsyncedSink(FileSink):
+    def sync(self) -> None:
+        raise OSError(errno.EIO, "Input/output error")
 
 
 class BrokenSink(FileSink):
@@ -193,6 +220,50 @@ def test_a_failing_sink_is_told_once_and_stops_nobody_else(
     assert results["good"].left.recorded_s == 0.1
     assert "broken" in caplog.text
     assert bench.writer.counters.failures == 2
+
+
+def test_a_sink_that_takes_blocks_again_is_written_again_and_what_it_refused_is_lost(
+    bench: Bench, tmp_path: Path
+) -> None:
+    tap, sink = bench.taps.open(1), NarrowSink(tmp_path / "a")
+    bench.writer.add("a", tap, sink)
+
+    def speak(packets: range) -> None:
+        for packet in packets:
+            for channel in Channel:
+                bench.taps.speak(tap, channel, packet)
+        seen = len(bench.taps.drains)
+        wait_until(lambda: len(bench.taps.drains) > seen + 1)
+
+    speak(range(50))
+    sink.is_full = True
+    for start in (50, 100, 150, 200):
+        speak(range(start, start + 50))
+    sink.is_full = False
+    speak(range(250, 300))
+    finished = bench.finish("a")
+    assert [error.errno for _key, error in bench.failures] == [errno.ENOSPC]  # type: ignore[attr-defined]
+    assert not finished.is_failed
+    assert {lost.channel for lost in finished.lost} == set(Channel)
+    (start, ticks) = {(lost.start, lost.ticks) for lost in finished.lost}.pop()
+    runs = [record for record in decode_block(sink.path.read_bytes()) if isinstance(record, AudioRun)]
+    kept = {tick for run in runs if run.channel == 0 for tick in range(run.start, run.start + len(run.payload))}
+    assert kept == set(range(300 * 160)) - set(range(start, start + ticks)), "what is not lost is there, and no more"
+    assert 50 * 160 < start < 200 * 160 < start + ticks <= 250 * 160
+    assert finished.left.recorded_s == len(kept) / 8000
+
+
+def test_a_sink_whose_sync_failed_is_left_alone(bench: Bench, tmp_path: Path) -> None:
+    tap, sink = bench.taps.open(1), UnsyncedSink(tmp_path / "a")
+    bench.writer.add("a", tap, sink)
+    bench.taps.speak(tap, Channel.LEFT, 0)
+    bench.taps.speak(tap, Channel.LEFT, 20)
+    wait_until(lambda: bool(bench.failures))
+    size = sink.path.stat().st_size
+    for packet in range(21, 60):
+        bench.taps.speak(tap, Channel.LEFT, packet)
+    assert bench.finish("a").is_failed
+    assert sink.path.stat().st_size == size
 
 
 def test_lost_ranges_reach_the_end(bench: Bench, tmp_path: Path) -> None:
