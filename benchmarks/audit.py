@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import this_commit, this_machine
-from recorder.auditing import AuditQuery, entries_found
+from recorder.auditing.reading import AuditQuery, entries_found
 from storage.audit import AuditLog
 from storage.audit_entry import GENESIS, line_of, parse_line
 from storage.audit_texts import salted

@@ -24,9 +24,9 @@ from typing import Any
 from benchmarks.machine import holdings, this_commit, this_machine
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.config import Config, Storage
-from recorder.fsck import Checker
 from recorder.home import Home
-from recorder.reindex import Reindexer
+from recorder.keeping.fsck import Checker
+from recorder.keeping.reindex import Reindexer
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.keys import NodeKeys

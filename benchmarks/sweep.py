@@ -28,8 +28,8 @@ from benchmarks.postgres import PostgresServer
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.config import Config, Storage
 from recorder.home import Home
-from recorder.sweep import Sweeper
-from recorder.sweep_process import opened_sweeper
+from recorder.keeping.sweep import Sweeper
+from recorder.keeping.sweep_process import opened_sweeper
 from storage.database import POSTGRESQL, SQLITE, sqlite_url
 from storage.tombstones import Deletions
 

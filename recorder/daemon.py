@@ -21,30 +21,30 @@ from audio.relay import Relay
 from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
 from recorder import config as configuration
-from recorder import late_entries
-from recorder.agents import SignOns
-from recorder.anchor_targets import targets_of
-from recorder.anchoring import LAST_TIMEOUT_S, NODE_CHARACTERS, Anchoring
-from recorder.broadcast import Broadcast
+from recorder.auditing import late_entries
+from recorder.auditing.anchor_targets import targets_of
+from recorder.auditing.anchoring import LAST_TIMEOUT_S, NODE_CHARACTERS, Anchoring
+from recorder.auditing.late_entries import LateEntries
+from recorder.calls.control import Control
+from recorder.calls.opt_outs import OptOutRegister
+from recorder.calls.pauses import REGISTER, PauseRegister
+from recorder.calls.works import Sounds, Works
 from recorder.clerk import Clerk
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
-from recorder.control import Control
-from recorder.filing import FOLDER, RETRY_S, Filing
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, lock_memory, raise_descriptors
-from recorder.late_entries import LateEntries
-from recorder.left_open import LeftOpen
-from recorder.live_api import LiveApi
+from recorder.keeping.filing import FOLDER, RETRY_S, Filing
+from recorder.keeping.left_open import LeftOpen
+from recorder.keeping.sweeping import Sweeping
+from recorder.live.api import LiveApi
+from recorder.live.broadcast import Broadcast
+from recorder.live.socket_server import SocketServer
 from recorder.notices import NoticeError, NoticeStore
 from recorder.opening import held, open_index, recover_all
-from recorder.opt_outs import OptOutRegister
-from recorder.pauses import REGISTER, PauseRegister
-from recorder.pins import PinFile, Pins
+from recorder.people.agents import SignOns
+from recorder.people.pins import PinFile, Pins
 from recorder.problems import ProblemError
-from recorder.socket_server import SocketServer
-from recorder.sweeping import Sweeping
-from recorder.works import Sounds, Works
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent, SipOptions
 from sip.reactor import Reactor

@@ -24,7 +24,7 @@ from recorder.config_file import Answers
 from recorder.demo_check import RATE, Claim, claims, draw
 from recorder.domain.policy import Extension
 from recorder.home import Home
-from recorder.live_client import LiveClient
+from recorder.live.client import LiveClient
 from recorder.opening import open_index, open_reader
 from recorder.processes import NotReadyError, start, stop, wait_ready
 from sip.events import Address

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recorder.agreement import look
+from recorder.calls.left_behind import amended, is_discarded
+from recorder.calls.pauses import REGISTER, read_states, write_states
 from recorder.clock import utc_now
 from recorder.config import Config
 from recorder.home import Home
-from recorder.keyring import epoch_keys
-from recorder.left_behind import amended, is_discarded
-from recorder.pauses import REGISTER, read_states, write_states
-from recorder.returned import destroy_returned
+from recorder.keeping.agreement import look
+from recorder.keeping.keyring import epoch_keys
+from recorder.keeping.returned import destroy_returned
 from storage.audit import AuditLog
 from storage.errors import DamagedError, ExportError, NotFoundError, StorageError, VaultError
 from storage.index import Index, sqlite_url

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recorder.home import Home
 from recorder.hygiene import wiping_environment
-from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 
 
 class NotReadyError(Exception):

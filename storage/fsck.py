@@ -1,6 +1,7 @@
 """What the files of a home, its index, keys and audit log say of each other: comparisons alone. Pure.
 
-`recorder.fsck` reads both sides in order, a day at a time, and asks here; `recorder.mending` does what a finding names.
+`recorder.keeping.fsck` reads both sides in order, a day at a time, and asks here; `mending`, beside it, does what a
+finding names.
 """
 
 import enum

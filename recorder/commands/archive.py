@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from recorder.archiving import Archiver
 from recorder.clock import utc_now
 from recorder.commands.records import opened_index
 from recorder.commands.shared import (
@@ -24,7 +23,8 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.domain.access import Act
-from recorder.keyring import epoch_keys
+from recorder.keeping.archiving import Archiver
+from recorder.keeping.keyring import epoch_keys
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.errors import StorageError

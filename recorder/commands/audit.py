@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from recorder.anchoring import NODE_CHARACTERS
-from recorder.audit_package import PackageExistsError, write_package
-from recorder.auditing import (
+from recorder.auditing.anchoring import NODE_CHARACTERS
+from recorder.auditing.ledger import Ledger
+from recorder.auditing.package import PackageExistsError, write_package
+from recorder.auditing.reading import (
     EXPORT,
     AuditQuery,
     entries_found,
@@ -43,7 +44,6 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Act, Person
 from recorder.home import Home
-from recorder.ledger import Ledger
 from recorder.opening import open_index
 from recorder.problems import ProblemError
 from storage.anchors import Anchors

@@ -20,8 +20,8 @@ from recorder.commands.shared import (
 )
 from recorder.config import Config
 from recorder.domain.access import Act
-from recorder.erasing import refuse_locked
 from recorder.home import Home
+from recorder.keeping.erasing import refuse_locked
 from recorder.opening import open_reader
 from recorder.problems import ProblemError
 from storage.erasures import Erasures

@@ -28,10 +28,10 @@ from recorder.commands.shared import (
 )
 from recorder.config import Config
 from recorder.domain.erasing import position_from
-from recorder.eraser import Eraser
-from recorder.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
 from recorder.home import Home
-from recorder.keyring import epoch_keys
+from recorder.keeping.eraser import Eraser
+from recorder.keeping.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
+from recorder.keeping.keyring import epoch_keys
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures

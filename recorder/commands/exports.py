@@ -28,16 +28,16 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.copy_orders import CopyBooks, CopyOrder, Ordered, check_order
-from recorder.cover_sheet import length_words
+from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered, check_order
+from recorder.copying.cover_sheet import length_words
+from recorder.copying.exporting import Copying
+from recorder.copying.span_words import position_in, redaction_from
 from recorder.domain.access import Person
 from recorder.domain.copying import Ground
-from recorder.exporting import Copying
 from recorder.home import Home
-from recorder.keyring import read_passphrase
+from recorder.keeping.keyring import read_passphrase
 from recorder.opening import open_reader
 from recorder.problems import ProblemError
-from recorder.span_words import position_in, redaction_from
 from storage.audit import AuditLog
 from storage.encoding import SUFFIXES, Format
 from storage.errors import NotFoundError, StorageError

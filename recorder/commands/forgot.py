@@ -20,9 +20,9 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.domain.access import Person
-from recorder.erasing import forgot_recording
 from recorder.home import Home
-from recorder.live_client import DaemonUnavailableError, LiveClient
+from recorder.keeping.erasing import forgot_recording
+from recorder.live.client import DaemonUnavailableError, LiveClient
 from recorder.problems import ProblemError
 
 SecondsOption = Annotated[

@@ -28,7 +28,8 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.holds import HoldWish
-from recorder.holding import (
+from recorder.home import Home
+from recorder.keeping.holding import (
     LISTED,
     HoldBooks,
     hold_to_json,
@@ -37,8 +38,7 @@ from recorder.holding import (
     release_hold,
     review_hold,
 )
-from recorder.home import Home
-from recorder.people import usable_people
+from recorder.people.accounts import usable_people
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.errors import StorageError

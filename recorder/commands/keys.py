@@ -28,8 +28,8 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Act, Person
 from recorder.home import Home
-from recorder.housekeeping import KeyHolder
-from recorder.keyring import epoch_keys, new_passphrase
+from recorder.keeping.housekeeping import KeyHolder
+from recorder.keeping.keyring import epoch_keys, new_passphrase
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, current_public, epoch_order, is_epoch, names_in, read_public
 from storage.errors import KeyProblemError, StorageError

@@ -20,7 +20,7 @@ from recorder.commands.shared import (
 )
 from recorder.domain.access import speaks_as_manager
 from recorder.home import Home
-from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 
 CallOption = Annotated[str | None, typer.Option("--call", metavar="ID", help="One call, or the beginning of its id.")]
 ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="Every call of an extension.")]

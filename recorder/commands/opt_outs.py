@@ -21,8 +21,8 @@ from recorder.commands.shared import (
 )
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.home import Home
-from recorder.live_client import Grant, LiveClient
-from recorder.people_database import AuditNote
+from recorder.live.client import Grant, LiveClient
+from recorder.people.database import AuditNote
 
 opt_outs = typer.Typer(
     no_args_is_help=True,

@@ -26,10 +26,10 @@ from recorder.commands.shared import (
 )
 from recorder.domain.access import Act, Role, Scope
 from recorder.home import Home
-from recorder.people import PeopleError
-from recorder.people_database import AuditNote, open_people
-from recorder.pins import PinError, PinFile
-from recorder.tokens import TokenError, Tokens
+from recorder.people.accounts import PeopleError
+from recorder.people.database import AuditNote, open_people
+from recorder.people.pins import PinError, PinFile
+from recorder.people.tokens import TokenError, Tokens
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
 tokens = typer.Typer(no_args_is_help=True, help="Tokens for other systems.")

@@ -22,8 +22,8 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.config import Config
-from recorder.erasing import order_to_json
 from recorder.home import Home
+from recorder.keeping.erasing import order_to_json
 from recorder.opening import open_index
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open

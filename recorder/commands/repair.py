@@ -31,11 +31,11 @@ from recorder.commands.shared import (
 )
 from recorder.config import Config
 from recorder.domain.access import Act, Person
-from recorder.fsck import Checker
 from recorder.home import Home
-from recorder.mending import MENDED, Mender
-from recorder.reconcile import Reconciler, Report
-from recorder.reindex import Reindexed, Reindexer
+from recorder.keeping.fsck import Checker
+from recorder.keeping.mending import MENDED, Mender
+from recorder.keeping.reconcile import Reconciler, Report
+from recorder.keeping.reindex import Reindexed, Reindexer
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.fsck import Finding

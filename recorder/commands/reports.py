@@ -27,7 +27,7 @@ from recorder.commands.shared import (
 from recorder.domain.access import Act, Person
 from recorder.domain.pause_report import OfficerPauses
 from recorder.home import Home
-from recorder.people_database import AuditNote
+from recorder.people.database import AuditNote
 from recorder.plain_text import safe_cell
 from recorder.reports import Asked, ReportRefusedError, pause_report, period, teams_of
 from storage.erasures import Erasures

@@ -24,10 +24,10 @@ from recorder.commands.shared import (
 from recorder.domain.access import Act, Person
 from recorder.domain.retention import SCHEDULE, DataClass, put_into_force
 from recorder.home import Home
-from recorder.sweep import Sweeper
-from recorder.sweep_plan import Plan, PlanLine, Tally
-from recorder.sweep_process import opened_sweeper
-from recorder.sweep_state import SweepState, state_to_json
+from recorder.keeping.sweep import Sweeper
+from recorder.keeping.sweep_plan import Plan, PlanLine, Tally
+from recorder.keeping.sweep_process import opened_sweeper
+from recorder.keeping.sweep_state import SweepState, state_to_json
 from storage.errors import StorageError
 
 retention = typer.Typer(

@@ -33,11 +33,11 @@ from recorder.config import Config, ConfigError, parse_address
 from recorder.domain.access import Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
-from recorder.keyring import epoch_keys, new_passphrase
+from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
-from recorder.people import People, PeopleError, count_usable
-from recorder.people_database import AuditNote, open_people
+from recorder.people.accounts import People, PeopleError, count_usable
+from recorder.people.database import AuditNote, open_people
 from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine, error, warning
 from sip.events import Address
 from storage.errors import StorageError

@@ -22,8 +22,8 @@ from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.domain.access import Act, Allowed, Person, Refused, may
 from recorder.home import Home
-from recorder.people import REFUSED_SENTENCE, People, SignedIn
-from recorder.people_database import AuditNote, open_people
+from recorder.people.accounts import REFUSED_SENTENCE, People, SignedIn
+from recorder.people.database import AuditNote, open_people
 from recorder.plain_text import clean, one_line
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError

@@ -21,7 +21,7 @@ from recorder.commands.shared import (
     progress_bar,
     say,
 )
-from recorder.inspection import Inspector
+from recorder.keeping.inspection import Inspector
 from recorder.opening import AlreadyRunningError, held, recover_all
 from storage.errors import StorageError
 from storage.keys import NodeKeys

@@ -10,10 +10,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.console.streams import download
-from recorder.copy_orders import CopyOrder
+from recorder.copying.copy_orders import CopyOrder
 from recorder.domain.access import MAX_REASON_CHARACTERS
 from recorder.domain.copying import Ground
-from recorder.erasing import order_to_json
+from recorder.keeping.erasing import order_to_json
 from recorder.problem_answers import MEDIA_TYPE
 from storage.copy_list import copy_to_json
 from storage.encoding import Format

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from recorder import problem_answers
+from recorder.auditing.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.console import (
     api,
     audit_pages,
@@ -29,7 +30,6 @@ from recorder.console.middleware import Guard, security_headers
 from recorder.console.parts import Parts, SignInNeededError
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
-from recorder.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.problems import ProblemError
 from recorder.web import application
 

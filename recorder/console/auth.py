@@ -10,8 +10,8 @@ from recorder.console.deps import ConsoleDeps
 from recorder.console.rules import Rules
 from recorder.console.sessions import LONGEST, Session
 from recorder.domain.access import Actor, Person
+from recorder.people.tokens import TokenRefused
 from recorder.problems import ProblemError
-from recorder.tokens import TokenRefused
 
 CSRF_HEADER = "X-CSRF-Token"
 SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Bearer."

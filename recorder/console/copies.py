@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from recorder.console.deps import AudioFile
-from recorder.copy_orders import CopyBooks, CopyOrder, Ordered, prepared
+from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered, prepared
+from recorder.copying.exporting import Copying
+from recorder.copying.span_words import position_in, redaction_from
 from recorder.domain.access import Person
 from recorder.domain.copying import Ground
-from recorder.exporting import Copying
 from recorder.problems import ProblemError
-from recorder.span_words import position_in, redaction_from
 from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
 from storage.package import zipped
 from storage.types import RecordingRow

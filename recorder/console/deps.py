@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from recorder.console.sessions import Sessions
-from recorder.copy_orders import CopyBooks
+from recorder.copying.copy_orders import CopyBooks
 from recorder.domain.access import Person
-from recorder.eraser import Eraser
-from recorder.erasing import Books
-from recorder.holding import HoldBooks
-from recorder.live_client import Extensions, Grant
-from recorder.people import People
-from recorder.tokens import Tokens
+from recorder.keeping.eraser import Eraser
+from recorder.keeping.erasing import Books
+from recorder.keeping.holding import HoldBooks
+from recorder.live.client import Extensions, Grant
+from recorder.people.accounts import People
+from recorder.people.tokens import Tokens
 from storage.types import RecordingRow, Search
 
 
@@ -37,7 +37,7 @@ class Audit(Protocol):
 
 
 class Live(Protocol):
-    """Live calls: `recorder.live_client.LiveClient`."""
+    """Live calls: `recorder.live.client.LiveClient`."""
 
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the calls in progress."""

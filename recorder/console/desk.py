@@ -10,9 +10,9 @@ from recorder.console.copies import CopyForm, listened, taken
 from recorder.console.deps import AudioFile, ConsoleDeps
 from recorder.console.filters import describe, typed
 from recorder.console.rules import Rules
-from recorder.copy_orders import CopyOrder, check_order
+from recorder.copying.copy_orders import CopyOrder, check_order
 from recorder.domain.access import Act, Actor, Allowed, Application, Person
-from recorder.erasing import refuse_locked
+from recorder.keeping.erasing import refuse_locked
 from recorder.problems import ProblemError
 from storage.copy_list import CopyMade
 from storage.errors import NotFoundError, StorageError
@@ -126,7 +126,7 @@ class Desk:
     def export(
         self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False
     ) -> AudioFile:
-        """Make a copy of a recording to take away: by the rules of `recorder.copy_orders`, which audits it.
+        """Make a copy of a recording to take away: by the rules of `recorder.copying.copy_orders`, which audits it.
 
         Args:
             actor: Who asks.

@@ -13,7 +13,7 @@ from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.access import Act
 from recorder.domain.erasing import position_from
-from recorder.erasing import decide_erasure, forgot_recording, order_erasure
+from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure
 from recorder.problems import ProblemError
 from storage.types import ErasureKind, ErasureState
 

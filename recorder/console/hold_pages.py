@@ -15,7 +15,7 @@ from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.access import Act, Actor
 from recorder.domain.holds import HoldWish
-from recorder.holding import HoldBooks, holds_listed, place_hold, reinstate_hold, release_hold, review_hold
+from recorder.keeping.holding import HoldBooks, holds_listed, place_hold, reinstate_hold, release_hold, review_hold
 from recorder.problems import ProblemError
 from storage.types import Hold, HoldKind, HoldState
 

@@ -10,7 +10,7 @@ from recorder.console.api import PROBLEMS, RecordingPath
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.domain.access import MAX_REASON_CHARACTERS, Act
 from recorder.domain.holds import HoldWish
-from recorder.holding import (
+from recorder.keeping.holding import (
     hold_to_json,
     holds_listed,
     holds_shown,

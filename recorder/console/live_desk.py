@@ -11,7 +11,7 @@ from recorder.console.deps import Live
 from recorder.console.rules import Rules
 from recorder.domain.access import Act, Actor, Application, Person, speaks_as_manager
 from recorder.domain.opt_out import CallFacts, may_see
-from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, Grant
+from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.problems import ProblemError
 from storage.types import RecordingId
 

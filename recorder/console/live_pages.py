@@ -14,7 +14,7 @@ from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher
 from recorder.console.streams import changes, event_stream
 from recorder.domain.access import Act, DeniedError, Person
 from recorder.domain.opt_out import check_forgot, check_raise, may_decide
-from recorder.live_client import Grant
+from recorder.live.client import Grant
 from recorder.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)

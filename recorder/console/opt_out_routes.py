@@ -9,7 +9,7 @@ from recorder.console.api import PROBLEMS
 from recorder.console.live_routes import CallPath, Why
 from recorder.console.parts import ApiChanger, ApiReader, Console
 from recorder.domain.access import MAX_REASON_CHARACTERS
-from recorder.live_client import Grant
+from recorder.live.client import Grant
 
 router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
 

@@ -16,7 +16,7 @@ from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.console.streams import SoundResponse, download
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.domain.copying import GROUND_WORDS
-from recorder.people import REFUSED_SENTENCE, SignInRefused
+from recorder.people.accounts import REFUSED_SENTENCE, SignInRefused
 from recorder.problems import ProblemError
 from storage.encoding import Format
 from storage.erasures import is_open

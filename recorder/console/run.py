@@ -7,16 +7,16 @@ from datetime import datetime
 
 import uvicorn
 
-from recorder.archiving import Archiver
 from recorder.clock import utc_now
 from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
-from recorder.eraser import keep_erasing
 from recorder.home import Home
-from recorder.housekeeping import KeyHolder, keep_house
-from recorder.keyring import epoch_keys
+from recorder.keeping.archiving import Archiver
+from recorder.keeping.eraser import keep_erasing
+from recorder.keeping.housekeeping import KeyHolder, keep_house
+from recorder.keeping.keyring import epoch_keys
 from storage.errors import StorageError
 from storage.keys import EpochKeys
 

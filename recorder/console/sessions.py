@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, delete, insert, or_, select, update
 
-from recorder.people_database import sessions
+from recorder.people.database import sessions
 
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)

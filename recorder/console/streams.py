@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from recorder.console.deps import AudioFile
-from recorder.live_client import DaemonRefusedError, DaemonUnavailableError
+from recorder.live.client import DaemonRefusedError, DaemonUnavailableError
 from recorder.problems import ProblemError
 
 

@@ -4,21 +4,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
-from recorder import live_client
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.sessions import Sessions
-from recorder.copy_orders import CopyBooks
-from recorder.eraser import Eraser
-from recorder.erasing import Books
-from recorder.holding import HoldBooks, settle_holds
+from recorder.copying.copy_orders import CopyBooks
 from recorder.home import Home
-from recorder.keyring import epoch_keys
-from recorder.live_client import LiveClient
-from recorder.people import People, usable_people
-from recorder.people_database import open_people
-from recorder.returned import destroy_returned
-from recorder.tokens import Tokens
+from recorder.keeping.eraser import Eraser
+from recorder.keeping.erasing import Books
+from recorder.keeping.holding import HoldBooks, settle_holds
+from recorder.keeping.keyring import epoch_keys
+from recorder.keeping.returned import destroy_returned
+from recorder.live import client as live_client
+from recorder.live.client import LiveClient
+from recorder.people.accounts import People, usable_people
+from recorder.people.database import open_people
+from recorder.people.tokens import Tokens
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.holds import Holds

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from recorder import opening
-from recorder.eraser import Eraser
+from recorder.keeping.eraser import Eraser
 from storage.deletion import BY, Done, Shredder
 from storage.durable import AppendFile
 from storage.tombstones import DELETED, Tombstone, deleted_details

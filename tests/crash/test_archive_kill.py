@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.inspection import Inspector
+from recorder.keeping.inspection import Inspector
 from storage.format import ContainerScan
 from storage.vault import recover
 from tests.helpers.archive_site import ArchiveSite
@@ -19,7 +19,7 @@ PROGRAM = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from recorder.archiving import Archiver
+from recorder.keeping.archiving import Archiver
 from recorder.config import Archive
 from storage.audit import AuditLog
 from storage.erasures import Erasures

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.holding import settle_holds
+from recorder.keeping.holding import settle_holds
 from storage.hold_journal import PLACED, RELEASED, replay_holds
 from storage.types import HoldState
 from tests.helpers.erasure_site import ErasureSite
@@ -20,7 +20,7 @@ from pathlib import Path
 sys.modules["tests"] = types.ModuleType("tests")  # ours, not one that a dependency left in its folder
 sys.modules["tests"].__path__ = ["tests"]
 from recorder.domain.holds import HoldWish
-from recorder.holding import place_hold, release_hold
+from recorder.keeping.holding import place_hold, release_hold
 from storage.holds import Holds
 from storage.types import HoldKind
 from tests.helpers.erasure_site import DORA, LEA, ErasureSite

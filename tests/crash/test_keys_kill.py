@@ -41,7 +41,7 @@ TENDING = (
     COUNTING
     + """
 from datetime import UTC, datetime
-from recorder.housekeeping import KeyHolder
+from recorder.keeping.housekeeping import KeyHolder
 from storage.audit import AuditLog
 from storage.index import Index, sqlite_url
 from storage.keys import EpochKeys, NodeKeys

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.returned import destroy_returned
+from recorder.keeping.returned import destroy_returned
 from storage.erasures import is_open
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from recorder.calls.pauses import REGISTER, read_states, write_states
 from recorder.domain.holds import HoldWish
 from recorder.domain.pausing import PauseState
-from recorder.filing import FOLDER, Filing
-from recorder.holding import place_hold, release_hold, settle_holds
+from recorder.keeping.filing import FOLDER, Filing
+from recorder.keeping.holding import place_hold, release_hold, settle_holds
 from recorder.opening import recover_all
-from recorder.pauses import REGISTER, read_states, write_states
 from storage.erasures import new_order_id
 from storage.recording import OpenRecording
 from storage.rows import row_from_json

@@ -11,11 +11,11 @@ from pathlib import Path
 from recorder.config import Config, Retention
 from recorder.domain.access import Person, Role
 from recorder.domain.policy import Service
-from recorder.eraser import Eraser
-from recorder.holding import HoldBooks
 from recorder.home import Home
-from recorder.housekeeping import KeyHolder
-from recorder.sweep import Sweeper
+from recorder.keeping.eraser import Eraser
+from recorder.keeping.holding import HoldBooks
+from recorder.keeping.housekeeping import KeyHolder
+from recorder.keeping.sweep import Sweeper
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder

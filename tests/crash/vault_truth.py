@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recorder.fsck import Checker
-from recorder.inspection import Inspector
+from recorder.keeping.fsck import Checker
+from recorder.keeping.inspection import Inspector
 from storage.audit import AuditState
 from storage.errors import StorageError
 from storage.fsck import Kind

@@ -24,9 +24,9 @@ from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.home import Home
-from recorder.peercred import PeerCredProtocol, user_name
-from recorder.people import People
-from recorder.people_database import open_people
+from recorder.live.peercred import PeerCredProtocol, user_name
+from recorder.people.accounts import People
+from recorder.people.database import open_people
 from recorder.problem_answers import install
 from recorder.problems import ProblemError
 from storage.audit import AuditEntry, AuditLog

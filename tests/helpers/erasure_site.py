@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from recorder.domain.access import Person, Role
-from recorder.eraser import Eraser
-from recorder.erasing import Books
-from recorder.holding import HoldBooks
+from recorder.keeping.eraser import Eraser
+from recorder.keeping.erasing import Books
+from recorder.keeping.holding import HoldBooks
 from storage.audit import AuditEntry, AuditLog
 from storage.erasures import Erasures
 from storage.holds import Holds, new_hold_id

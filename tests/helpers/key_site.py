@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recorder.archiving import Archiver
 from recorder.config import Archive
-from recorder.housekeeping import KeyHolder
+from recorder.keeping.archiving import Archiver
+from recorder.keeping.housekeeping import KeyHolder
 from storage.rows import row_from_json
 from storage.types import RecordingId
 from tests.helpers.erasure_site import ErasureSite

@@ -10,7 +10,7 @@ from recorder.config import Config, Retention
 from recorder.domain.policy import Service
 from recorder.domain.retention import Periods
 from recorder.home import Home
-from recorder.sweep import Sweeper
+from recorder.keeping.sweep import Sweeper
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder.anchor_options import AnchorOptions, SmtpSecurity
-from recorder.anchor_targets import PRIORITY, AnchorError, Folder, Target, targets_of
-from recorder.anchoring import ALARM, RETRY_S, Anchoring
+from recorder.auditing.anchor_options import AnchorOptions, SmtpSecurity
+from recorder.auditing.anchor_targets import PRIORITY, AnchorError, Folder, Target, targets_of
+from recorder.auditing.anchoring import ALARM, RETRY_S, Anchoring
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url

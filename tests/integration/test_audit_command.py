@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.auditing import VERIFIED
+from recorder.auditing.reading import VERIFIED
 from recorder.cli import app
 from recorder.domain.access import Role
 from recorder.home import Home
-from recorder.people import People
-from recorder.people_database import open_people
+from recorder.people.accounts import People
+from recorder.people.database import open_people
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.audit_entry import line_of

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from audio import prompts
-from recorder.pauses import REGISTER, write_states
+from recorder.calls.pauses import REGISTER, write_states
 from storage.audit import AuditLog
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk, exchange

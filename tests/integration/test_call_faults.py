@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from recorder import config
+from recorder.calls.live_call import Way
+from recorder.calls.passed_call import PassedCall
+from recorder.calls.works import Works
 from recorder.domain.call import Call, Side, State
 from recorder.domain.policy import Direction, NoticeWhen
 from recorder.domain.routing import Route
-from recorder.live_call import Way
-from recorder.passed_call import PassedCall
-from recorder.works import Works
 from sip.events import Address, Body, CallOffered, LegAnswered, LegId, OfferAnswered, OfferReceived
 from storage.audit import AuditLog
 from tests.helpers.exactness import heard_frames, kept_of

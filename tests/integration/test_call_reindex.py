@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from recorder import config
-from recorder.agreement import read_mark
 from recorder.clock import utc_now
 from recorder.home import Home
-from recorder.sweep import SweepStoppedError
-from recorder.sweep_process import opened_sweeper
+from recorder.keeping.agreement import read_mark
+from recorder.keeping.sweep import SweepStoppedError
+from recorder.keeping.sweep_process import opened_sweeper
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import RecorderHome
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from recorder.cli import app
 from recorder.domain.opt_out import CallFacts
 from recorder.home import Home
-from recorder.pins import PinFile
+from recorder.people.pins import PinFile
 from storage.audit import AuditLog
 from storage.types import RecordingId
 from tests.helpers.exchange import Exchange, exchange

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.copy_orders import CopyOrder, check_order
+from recorder.copying.copy_orders import CopyOrder, check_order
+from recorder.copying.exporting import Copying
 from recorder.domain.access import Person, Role
-from recorder.exporting import Copying
-from recorder.replay import copies_of
+from recorder.keeping.replay import copies_of
 from storage.encoding import Format
 from storage.errors import ExportError
 from tests.helpers.console_site import Browser, Console, console_site
@@ -141,7 +141,7 @@ def test_whoever_hangs_up_in_the_middle_is_written_down(console: Console, browse
 def test_without_a_typesetter_it_is_said_before_the_first_byte(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recorder.pdf.sys.executable", "/bin/false")
+    monkeypatch.setattr("recorder.copying.pdf.sys.executable", "/bin/false")
     books = console.deps.copy_books
     order = CopyOrder(form=Format.WAV, reason="complaint 17")
     copying = Copying(replace(books, site="x"), DORA, order, [check_order(books, DORA, ID, order)])

@@ -96,10 +96,10 @@ def test_while_an_order_is_open_nobody_listens_and_nobody_copies(console: Consol
         shown = lead.get(API).json()
         assert (shown["locked"], [e["id"] for e in shown["erasures"]]) == (True, [order["id"]])
         assert [r["locked"] for r in lead.get("/api/recordings").json()["recordings"]] == [True]
-        page = dpo.get(PATH).text
-        assert f'action="{PATH}/hold"' in page
-        assert f'action="{PATH}/play"' not in page
-        assert f'action="{PATH}/export"' not in page
+        forms = dpo.get(PATH).text
+        assert f'action="{PATH}/hold"' in forms
+        assert f'action="{PATH}/play"' not in forms
+        assert f'action="{PATH}/export"' not in forms
         assert lead.post(f"/api/erasures/{order['id']}/decline", json=WHY).json()["state"] == "declined"
         assert lead.get(API).json()["locked"] is False
         assert dpo.post(f"{API}/export", json={"format": "wav", **WHY}).status_code == 200

@@ -11,8 +11,8 @@ import pytest
 import uvicorn
 
 from recorder.domain.access import Person, Role
-from recorder.live_client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
-from recorder.peercred import PeerCredProtocol, peer_of, user_name
+from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
+from recorder.live.peercred import PeerCredProtocol, peer_of, user_name
 from tests.helpers.console_site import CALL, Daemon, serving
 
 ME = pwd.getpwuid(os.getuid()).pw_name

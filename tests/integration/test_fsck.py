@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from recorder.agreement import look, read_mark
-from recorder.fsck import Checker
-from recorder.mending import MISSING, Mender
-from recorder.sweep import RULE
+from recorder.keeping.agreement import look, read_mark
+from recorder.keeping.fsck import Checker
+from recorder.keeping.mending import MISSING, Mender
+from recorder.keeping.sweep import RULE
 from storage.audit import AuditLog
 from storage.deletion import Shredder
 from storage.fsck import Finding, Kind

@@ -10,8 +10,8 @@ import pytest
 
 from recorder.domain.access import Act, Application, LocalUser, Person, Role, Scope
 from recorder.domain.holds import HoldWish
-from recorder.erasing import decide_erasure, forgot_recording, order_erasure
-from recorder.holding import (
+from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure
+from recorder.keeping.holding import (
     hold_to_json,
     holds_listed,
     holds_shown,

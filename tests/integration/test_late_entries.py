@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recorder.late_entries import FOLDER, RETRY_S, LateEntries
+from recorder.auditing.late_entries import FOLDER, RETRY_S, LateEntries
 from storage.audit import AuditLog
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)

@@ -15,8 +15,8 @@ import pytest
 
 from recorder.domain.access import Scope
 from recorder.home import Home
-from recorder.people_database import open_people
-from recorder.tokens import Tokens
+from recorder.people.database import open_people
+from recorder.people.tokens import Tokens
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually

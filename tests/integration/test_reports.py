@@ -12,8 +12,8 @@ import pytest
 
 from recorder.domain.access import Role
 from recorder.home import Home
-from recorder.people import People
-from recorder.people_database import open_people
+from recorder.people.accounts import People
+from recorder.people.database import open_people
 from storage.audit import AuditLog
 from storage.erasures import Erasures, new_order_id
 from storage.index import Index, sqlite_url

@@ -14,8 +14,8 @@ from recorder import config
 from recorder.cli import app
 from recorder.clock import utc_now
 from recorder.home import Home
+from recorder.keeping.returned import LOCK, alone
 from recorder.opening import open_index
-from recorder.returned import LOCK, alone
 from storage.audit import AuditLog
 from storage.hold_journal import PLACED, placed_details
 from storage.holds import Holds, new_hold_id

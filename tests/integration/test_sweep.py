@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from recorder.agreement import MARK
 from recorder.domain.retention import Stop
-from recorder.returned import LOCK, SweepBusyError, alone
-from recorder.sweep import SweepStoppedError
-from recorder.sweep_state import alarms_of
+from recorder.keeping.agreement import MARK
+from recorder.keeping.returned import LOCK, SweepBusyError, alone
+from recorder.keeping.sweep import SweepStoppedError
+from recorder.keeping.sweep_state import alarms_of
 from storage.erasures import is_open
 from storage.errors import AuditUnavailableError
 from storage.types import ErasureKind, ErasureOrder, ErasureState

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from recorder.agreement import MARK
 from recorder.config import Config, Retention, Site
 from recorder.home import Home
-from recorder.sweep_process import BUSY, DONE, FAILED, STOPPED
-from recorder.sweep_state import NAME
-from recorder.sweeping import BUSY_RETRY, RETRY, Child, Sweeping, start_sweep
+from recorder.keeping.agreement import MARK
+from recorder.keeping.sweep_process import BUSY, DONE, FAILED, STOPPED
+from recorder.keeping.sweep_state import NAME
+from recorder.keeping.sweeping import BUSY_RETRY, RETRY, Child, Sweeping, start_sweep
 from tests.helpers.due_home import DAY, add_recording, is_there
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, recorder_home
 
@@ -23,7 +23,7 @@ MORNING = datetime(2026, 7, 1, 9, tzinfo=UTC)
 HASTY = """
 import sys
 from datetime import timedelta
-from recorder import sweeping
+from recorder.keeping import sweeping
 from recorder.domain import retention
 retention.AFTER_START = timedelta(0)
 sweeping.LOOK_S, sweeping.MOST_JITTER = 0.1, timedelta(0)

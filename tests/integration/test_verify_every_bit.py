@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.inspection import Inspector
+from recorder.keeping.inspection import Inspector
 from storage.format import CHECK_BYTES, FRAME_HEADER, ContainerScan, Frame
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json

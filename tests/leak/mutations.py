@@ -117,7 +117,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/hang_up",), finds="memory of the processes.*linear16", sinks=("memory of the processes",),
     ),
     Mutation(
-        name="a pause is acknowledged before the gate is shut", file="recorder/taping.py",
+        name="a pause is acknowledged before the gate is shut", file="recorder/calls/taping.py",
         old="        position_s = self._works.relay.close_gate(self._tap, erase_s)\n",
         new="        position_s = self.position_s\n"
             "        self._works.scheduler.call_later(0.4, lambda: self._works.relay.close_gate(self._tap, 0.0))\n",
@@ -130,31 +130,31 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/plain/token", "key_rfc4733/plain/token"), finds=r"secret audio, spoken \+", has_console=True,
     ),
     Mutation(
-        name="the end of a hold clears the officer's pause", file="recorder/hold_rule.py",
+        name="the end of a hold clears the officer's pause", file="recorder/calls/hold_rule.py",
         old="call.resume(Authority.RULE, BY)", new="call.resume(Authority.MANAGER, BY)",
         calls=("socket/held", "key_rfc4733/held"), finds=r"x held.*secret audio, spoken \+",
     ),
     Mutation(
-        name="the caller's keys count", file="recorder/keypad.py",
+        name="the caller's keys count", file="recorder/calls/keypad.py",
         old="        is_outside = side is self._call.call.outside\n", new="        is_outside = False\n",
         calls=("socket/plain/caller_info", "key_rfc4733/plain/caller_info"), finds=r"secret audio, spoken \+",
     ),
     Mutation(
-        name="a digit is logged", file="recorder/keypad.py",
+        name="a digit is logged", file="recorder/calls/keypad.py",
         old="        if not self._call.call.was_joined:\n            if digit == self._second_key:",
         new="        __import__('logging').getLogger(__name__).info('digit %s', digit)\n"
             "        if not self._call.call.was_joined:\n            if digit == self._second_key:",
         calls=("card_rfc4733/plain", "card_inband/plain"), finds="log of the daemon.*digits one by one", sinks=_LOG,
     ),
     Mutation(
-        name="bodies of INFO are logged", file="recorder/keypad.py",
+        name="bodies of INFO are logged", file="recorder/calls/keypad.py",
         old="        is_outside = side is self._call.call.outside\n",
         new="        is_outside = side is self._call.call.outside\n"
             "        __import__('logging').getLogger(__name__).info('INFO %s', body.content)\n",
         calls=("card_relay/plain", "card_info/plain"), finds="log of the daemon.*digits one by one", sinks=_LOG,
     ),
     Mutation(
-        name="the caller's number is printed", file="recorder/recorded_call.py",
+        name="the caller's number is printed", file="recorder/calls/recorded_call.py",
         old="        self.joined_at = self.now\n",
         new="        self.joined_at = self.now\n"
             "        __import__('sys').stderr.write(f'{self.offered.from_user}\\n')\n",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.agents import SignOns
 from recorder.domain.policy import Extension
+from recorder.people.agents import SignOns
 
 DESK = Extension(number="2001", operator="alice", service="Revenues")
 

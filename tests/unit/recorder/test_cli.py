@@ -11,7 +11,8 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
 from recorder.cli import app
-from recorder.commands.shared import clean, print_table
+from recorder.commands.shared import print_table
+from recorder.plain_text import clean
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
 from storage.types import RecordingId

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from recorder.acts import Act
+from recorder.calls.acts import Act
+from recorder.calls.gate_acts import GateActs
+from recorder.calls.hold_rule import AGAIN_S, HoldRule
 from recorder.domain.call import State
 from recorder.domain.pausing import AGENT, HOLD, Authority, Final, PauseBook
-from recorder.gate_acts import GateActs
-from recorder.hold_rule import AGAIN_S, HoldRule
 
 RESUMED, STUCK = frozenset[str](), frozenset({HOLD})
 

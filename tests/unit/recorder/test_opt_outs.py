@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, OptOutRegister
 from recorder.clerk import Clerk
-from recorder.opt_outs import DECLINED, GRANTED, LAPSED, OptOutRegister
 from storage.audit import AuditLog
 
 

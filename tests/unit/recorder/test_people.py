@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
 from recorder.domain.access import Application, Role, Scope
-from recorder.people import (
+from recorder.people.accounts import (
     FOUNDER_ROLES,
     LOCKED_FOR,
     MAX_FAILURES,
@@ -22,8 +22,8 @@ from recorder.people import (
     SignInRefused,
     count_usable,
 )
-from recorder.people_database import open_people
-from recorder.tokens import TokenError, TokenRefused, Tokens
+from recorder.people.database import open_people
+from recorder.people.tokens import TokenError, TokenRefused, Tokens
 
 PASSWORD = "violet otter lantern"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

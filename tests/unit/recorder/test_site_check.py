@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.anchor_options import AnchorOptions
+from recorder.auditing.anchor_options import AnchorOptions
 from recorder.config import Config, Limits, Media, Pause
 from recorder.home import Home
 from recorder.hygiene import locked_bytes_per_call

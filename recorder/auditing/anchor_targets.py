@@ -1,0 +1,215 @@
+"""Tells a head of the audit log to another machine: by syslog, by mail, or into a folder that lies elsewhere.
+
+Each target blocks, and raises AnchorError with a sentence. What arrives holds `storage.heads.Head.to_line`, so that
+`recorder audit verify --anchors FILE` reads it back out of a syslog file, a mailbox or the folder itself.
+"""
+
+import contextlib
+import os
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from pathlib import Path
+from typing import Protocol
+
+from recorder.auditing.anchor_options import AnchorOptions, SmtpSecurity, SyslogServer, parse_smtp, parse_syslog
+from storage.errors import KeyProblemError
+from storage.heads import Head
+from storage.key_files import read_secret
+from storage.rows import time_to_json
+
+PRIORITY = 13 * 8 + 5
+"""RFC 5424 section 6.2.1: facility 13, log audit; severity 5, notice."""
+_REFUSED_AFTER_S = 0.2
+"""A UDP port that is closed says so within that, if the machine says it at all."""
+
+
+class AnchorError(Exception):
+    """A head could not be noted; a sentence that says where and why."""
+
+
+class Target(Protocol):
+    """Somewhere that a head can be noted."""
+
+    @property
+    def name(self) -> str:
+        """Return what the table of anchors and health call it."""
+
+    def send(self, head: Head, *, timeout_s: float) -> None:
+        """Note a head that has its number, time and node. AnchorError if that failed."""
+
+
+def targets_of(options: AnchorOptions, *, site: str) -> list[Target]:
+    """Return the targets that are configured.
+
+    Args:
+        options: A section that was checked.
+        site: Name of the council, for the subject of mails.
+    """
+    found: list[Target] = []
+    if options.syslog is not None:
+        found.append(Syslog(server=parse_syslog(options.syslog), ca=options.syslog_ca))
+    if options.folder is not None:
+        found.append(Folder(path=Path(options.folder)))
+    if options.mail_to:
+        found.append(Mail(options=options, site=site))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Syslog:
+    """A syslog server. UDP tells nothing of what arrives; TCP and TLS tell that the connection stood to the end."""
+
+    server: SyslogServer
+    ca: str | None = None
+    name: str = "syslog"
+
+    def send(self, head: Head, *, timeout_s: float) -> None:
+        """Send one message."""
+        server = self.server
+        message = syslog_message(head)
+        try:
+            if server.transport == "udp":
+                self._send_datagram(message, timeout_s)
+            else:
+                self._send_stream(b"%d %s" % (len(message), message), timeout_s)
+        except (OSError, ValueError) as error:
+            where = f"{server.transport}://{server.host}:{server.port}"
+            raise AnchorError(f"syslog {where}: {_words(error)}") from error
+
+    def _send_datagram(self, message: bytes, timeout_s: float) -> None:
+        server = self.server
+        family, kind, protocol, _, address = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as sender:
+            sender.settimeout(min(timeout_s, _REFUSED_AFTER_S))
+            sender.connect(address)
+            sender.send(message)
+            with contextlib.suppress(TimeoutError):
+                sender.recv(1)
+
+    def _send_stream(self, frame: bytes, timeout_s: float) -> None:
+        """Send one frame, counted in octets (RFC 6587 section 3.4.1, RFC 5425 section 4.3)."""
+        server = self.server
+        with socket.create_connection((server.host, server.port), timeout_s) as plain, self._secured(plain) as sender:
+            sender.sendall(frame)
+            if isinstance(sender, ssl.SSLSocket):
+                with contextlib.suppress(ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                    sender.unwrap()
+            else:
+                sender.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(TimeoutError):
+                    sender.recv(1)  # a server that does not take it resets the connection
+
+    @contextlib.contextmanager
+    def _secured(self, plain: socket.socket) -> Iterator[socket.socket]:
+        if self.server.transport != "tls":
+            yield plain
+            return
+        context = ssl.create_default_context(cafile=self.ca)
+        with context.wrap_socket(plain, server_hostname=self.server.host) as secured:
+            yield secured
+
+
+def syslog_message(head: Head) -> bytes:
+    """Return a head as one RFC 5424 message, without framing."""
+    host = "".join(c for c in socket.gethostname() if "!" <= c <= "~")[:255] or "-"
+    return (
+        f"<{PRIORITY}>1 {time_to_json(head.at)} {host} recorder {os.getpid()} audit-head - {head.to_line()}"
+    ).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """A folder on a share that this machine can add to and not change. A file for each head; none is replaced."""
+
+    path: Path
+    name: str = "folder"
+
+    def send(self, head: Head, *, timeout_s: float) -> None:
+        """Write one file, read-only from its beginning; the folder is never made: a share may not be mounted."""
+        assert head.at is not None
+        assert head.number is not None
+        path = self.path / f"audit-head-{head.node}-{head.number:012d}-{head.at:%Y%m%dT%H%M%S%fZ}.json"
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(head.to_line().encode("ascii") + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise AnchorError(f"folder {self.path}: {_words(error)}; is the share mounted?") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One or several mailboxes."""
+
+    options: AnchorOptions
+    site: str
+    name: str = "mail"
+
+    def send(self, head: Head, *, timeout_s: float) -> None:
+        """Send one mail; all of its addresses must be taken."""
+        options = self.options
+        assert options.smtp is not None
+        host, port = parse_smtp(options.smtp)
+        try:
+            with self._connected(host, port, timeout_s) as server:
+                if options.smtp_user is not None:
+                    server.login(options.smtp_user, self._password())
+                refused = server.send_message(self._message(head), to_addrs=list(options.mail_to))
+        except (OSError, smtplib.SMTPException, KeyProblemError) as error:
+            raise AnchorError(f"mail by {host}:{port}: {_words(error)}") from error
+        if refused:
+            raise AnchorError(f"mail by {host}:{port}: {', '.join(sorted(refused))} refused")
+
+    @contextlib.contextmanager
+    def _connected(self, host: str, port: int, timeout_s: float) -> Iterator[smtplib.SMTP]:
+        security = self.options.smtp_security
+        context = ssl.create_default_context(cafile=self.options.smtp_ca)
+        if security is SmtpSecurity.TLS:
+            server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=timeout_s, context=context)
+        else:
+            server = smtplib.SMTP(host, port, timeout=timeout_s)
+        with server:
+            if security is SmtpSecurity.STARTTLS:
+                server.starttls(context=context)
+            yield server
+
+    def _password(self) -> str:
+        assert self.options.smtp_password_file is not None
+        lines = read_secret(Path(self.options.smtp_password_file)).decode(errors="replace").splitlines()
+        if not lines:
+            raise KeyProblemError(f"{self.options.smtp_password_file} is empty")
+        return lines[0]
+
+    def _message(self, head: Head) -> EmailMessage:
+        assert head.at is not None
+        message = EmailMessage()
+        site = "".join(c for c in self.site if c.isprintable())
+        message["Subject"] = f"Audit log of {site}: head {head.number}"
+        message["From"] = self.options.mail_from
+        message["To"] = ", ".join(self.options.mail_to)
+        message["Date"] = format_datetime(head.at)
+        message["Message-ID"] = make_msgid(domain="recorder.invalid")
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(
+            "Keep this mail. It shows later that nothing up to this entry of the call recorder's\n"
+            "audit log was changed or cut off: recorder audit verify --anchors FILE\n\n"
+            f"{head.to_line()}\n",
+            cte="7bit",
+        )
+        return message
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        said = error.smtp_error
+        return f"{error.smtp_code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not good: {error.verify_message}"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,163 @@
+"""Has the head of the audit log noted off this machine: at the start, each hour, at the end; what failed, again soon.
+
+Runs on a thread of its own. Nothing waits for it: an anchor that fails is an alarm, never a refusal.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from recorder.auditing.anchor_targets import AnchorError, Target
+from storage.anchors import Anchor, Anchors
+from storage.audit import AuditLog
+from storage.errors import AuditUnavailableError, DatabaseError
+from storage.heads import Head
+from storage.rows import time_to_json
+
+_log = logging.getLogger(__name__)
+
+NODE_CHARACTERS = 16
+"""Of the fingerprint of the node's key, which tell whose log a head is of."""
+RETRY_S = 60.0
+"""After a failure."""
+TIMEOUT_S, LAST_TIMEOUT_S = 10.0, 2.0
+"""How long each target may take; and while the daemon ends."""
+_LONGEST_NAP_S = 30.0
+"""A changed configuration is seen within that."""
+ALARM = "anchor_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How it stands with one target: the newest head that it was told, and why the last try failed, if it did."""
+
+    good: Anchor | None = None
+    problem: str = ""
+
+
+class Anchoring:
+    """Tells heads to targets.
+
+    Args:
+        audit: The audit log.
+        node: Whose log: the first NODE_CHARACTERS of the fingerprint of the node's key.
+        targets: Returns the targets that are configured now.
+        every_s: Returns how long it is from one anchor to the next.
+        anchors: Where it is noted what was told; a database that is down is no reason not to tell.
+        alarm: Told ``anchor_failed`` for each try that failed.
+        now: The wall clock.
+        clock: Monotonic, seconds.
+    """
+
+    def __init__(
+        self,
+        audit: AuditLog,
+        *,
+        node: str,
+        targets: Callable[[], Sequence[Target]],
+        every_s: Callable[[], float],
+        anchors: Anchors,
+        alarm: Callable[[str], None],
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._audit = audit
+        self._node = node
+        self._targets = targets
+        self._every_s = every_s
+        self._anchors = anchors
+        self._alarm = alarm
+        self._now = now
+        self._clock = clock
+        self._due_s: dict[str, float] = {}
+        self._told: dict[str, Told] = {}
+
+    def keep(self, stopping: threading.Event) -> None:
+        """Go on until told to stop, then note the last head."""
+        while True:
+            try:
+                wait_s = self.run_due()
+            except Exception:  # noqa: BLE001 - a bug here must not end the anchors of a daemon that lives for months
+                _log.exception("heads of the audit log were not noted")
+                self._alarm(ALARM)
+                wait_s = RETRY_S
+            if stopping.wait(min(wait_s, _LONGEST_NAP_S)):
+                break
+        self.run_due(timeout_s=LAST_TIMEOUT_S, is_last=True)
+
+    def run_due(self, *, timeout_s: float = TIMEOUT_S, is_last: bool = False) -> float:
+        """Tell the head to each target that is due, or to all; returns seconds until the next one is.
+
+        Args:
+            timeout_s: How long each target may take.
+            is_last: All are due, but those that know the newest entry already.
+        """
+        targets = self._targets()
+        due = [one for one in targets if is_last or self._due_s.get(one.name, 0.0) <= self._clock()]
+        if due:
+            self._tell(due, timeout_s, is_last=is_last)
+        left = [self._due_s.get(one.name, 0.0) - self._clock() for one in targets]
+        return max(min(left, default=_LONGEST_NAP_S), 0.0)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return how each target stands, for health."""
+        now = self._now()
+        listed = []
+        for target in self._targets():
+            told = self._told.get(target.name, Told())
+            age_s = None if told.good is None else round((now - told.good.at).total_seconds(), 1)
+            listed.append(
+                {
+                    "target": target.name,
+                    "at": time_to_json(told.good.at if told.good else None),
+                    "age_s": age_s,
+                    "entry": told.good.number if told.good else None,
+                    "problem": told.problem,
+                }
+            )
+        return listed
+
+    def _tell(self, due: Sequence[Target], timeout_s: float, *, is_last: bool) -> None:
+        try:
+            newest = self._audit.head()
+        except AuditUnavailableError as error:
+            self._failed(due, None, str(error))
+            return
+        for target in due:
+            self._due_s[target.name] = self._clock() + self._every_s()
+            told = self._told.get(target.name, Told()).good
+            if newest is None or (is_last and told is not None and told.hash == newest.hash):
+                continue
+            head = replace(newest, at=self._now(), node=self._node)
+            try:
+                target.send(head, timeout_s=timeout_s)
+            except AnchorError as error:
+                self._failed([target], head, str(error))
+            else:
+                self._note(head, target, "")
+
+    def _failed(self, targets: Sequence[Target], head: Head | None, problem: str) -> None:
+        for target in targets:
+            self._alarm(ALARM)
+            self._due_s[target.name] = self._clock() + min(RETRY_S, self._every_s())
+            if self._told.get(target.name, Told()).problem != problem:
+                _log.error("the head of the audit log was not noted: %s", problem)
+            self._told[target.name] = replace(self._told.get(target.name, Told()), problem=problem)
+            if head is not None:
+                self._note(head, target, problem)
+
+    def _note(self, head: Head, target: Target, problem: str) -> None:
+        assert head.number is not None
+        assert head.at is not None
+        anchor = Anchor(target=target.name, number=head.number, hash=head.hash, at=head.at, problem=problem)
+        if not problem:
+            self._told[target.name] = Told(good=anchor)
+            _log.info("head %d of the audit log was noted: %s", head.number, target.name)
+        try:
+            self._anchors.note(anchor)
+        except (DatabaseError, OSError) as error:
+            _log.warning("it is not in the database that a head was noted: %s", error)

@@ -1,0 +1,145 @@
+"""Acts on a recording, from the deed to its last signature: done, on disk, in the audit log - in this order told.
+
+What is not wanted is stopped at once and written down after; what lets recording go on is written down first.
+"""
+
+import errno
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recorder.calls.works import Works
+from recorder.domain.pausing import PauseState
+from storage.errors import AuditUnavailableError, StorageError
+from storage.types import ErasureOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseAnswer:
+    """What an act on a recording did: the JSON that `pause`, `resume` and `opt-out` answer with."""
+
+    call: str
+    state: PauseState
+    reasons: tuple[str, ...]
+    position_s: float
+    erasure: ErasureOrder | None = None
+    """The order that the act placed."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer as JSON-able values; ``erasure`` is there only where the act placed an order."""
+        fields: dict[str, Any] = {
+            "call": self.call,
+            "state": self.state.value,
+            "reasons": list(self.reasons),
+            "position_s": round(self.position_s, 4),
+        }
+        order = self.erasure
+        if order is not None:
+            fields["erasure"] = {
+                "id": order.id,
+                "state": order.state.value,
+                "start_s": order.start_s,
+                "end_s": order.end_s,
+            }
+        return fields
+
+
+Act = Future[PauseAnswer]
+"""An act: its answer once the state is on disk; OSError when it could not be stored."""
+
+
+class DoneAct(Act):
+    """An act whose deed is done already, and only its state has still to be stored; ``answer`` is what it will be."""
+
+    def __init__(self, answer: PauseAnswer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Who did an act, as the audit log names it."""
+
+    act: str
+    actor: str
+    subject: str
+    details: dict[str, Any]
+    text: str = ""
+
+    def of(self, subject: str) -> "Signature":
+        """Return the same for another subject."""
+        return replace(self, subject=subject)
+
+
+def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]":
+    """Return the answer of an act once it is in the audit log as well, whether or not somebody still waits for it.
+
+    What is done already is written down while its state is being stored. An act that could not be stored is audited as
+    such, and its error is passed on. If the audit log cannot be written that is an alarm, not a refusal: pausing never
+    stops for it (design section 6), and its entry comes later.
+    """
+    told: Future[PauseAnswer] = Future()
+    begun = _enter(works, signature, signature.act, act.answer.as_json()) if isinstance(act, DoneAct) else None
+
+    def on_disk(stored: Act) -> None:
+        error = stored.exception()
+        if error is not None:
+            works.alarm("pause_state_not_stored")
+            _enter(works, signature, f"{signature.act}.not_stored", {}).add_done_callback(
+                lambda _: told.set_exception(error)
+            )
+            return
+        answer = stored.result()
+        entry = begun or _enter(works, signature, signature.act, answer.as_json())
+        entry.add_done_callback(lambda _: told.set_result(answer))
+
+    act.add_done_callback(on_disk)
+    return told
+
+
+def written(works: Works, signature: Signature) -> "Future[None]":
+    """Write a signature down by itself; AuditUnavailableError, and an alarm, when the audit log cannot be written."""
+
+    def append() -> None:
+        try:
+            works.audit.append(**_fields(signature, signature.act, {}))
+        except AuditUnavailableError:
+            works.alarm("audit_unavailable")
+            raise
+
+    return works.clerk.submit(append)
+
+
+def refused(works: Works, signature: Signature, why: str) -> "Future[None]":
+    """Write down that an act was refused; the future is done when that is in the audit log, or kept for it."""
+    return _enter(works, signature, f"{signature.act}.refused", {"why": why})
+
+
+def placed(works: Works, order: ErasureOrder) -> "Future[None]":
+    """Store an order to erase; the future is done when it is on disk, and an OSError when it is not.
+
+    Nobody may be told that a span will be erased before that.
+    """
+
+    def place() -> None:
+        try:
+            works.erasures.place(order)
+        except StorageError as error:
+            works.alarm("erasure_not_placed")
+            raise OSError(errno.EIO, f"the order to erase was not stored ({error})") from error
+
+    return works.orders.submit(place)
+
+
+def _enter(works: Works, signature: Signature, act: str, answer: dict[str, Any]) -> "Future[None]":
+    return works.clerk.submit(works.late.enter, **_fields(signature, act, answer))
+
+
+def _fields(signature: Signature, act: str, answer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "act": act,
+        "actor": signature.actor,
+        "subject": signature.subject,
+        "details": {**answer, **signature.details},
+        "text": signature.text or None,
+    }

@@ -1,0 +1,97 @@
+"""What is played to the parties of one call: notice, second message, ringback, hold, failure tones. Call thread only.
+
+When what plays is the table's (`recorder.domain.call`); whether the notice was heard in full is known here.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+from audio.types import DtmfPolicy, Prompt, PromptEnded
+from recorder.calls.party import Party
+from recorder.calls.works import Sounds, Works
+from recorder.clock import utc_now
+from recorder.domain import call as table
+from recorder.domain.call import Call, Play, Side
+
+FEW_LOST = 0.05
+"""Share of a notice's packets that a caller may report lost while it still counts as heard in full."""
+
+
+class AnnouncedCall(Protocol):
+    """Whose parties are played to; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    works: Works
+    call: Call
+    sounds: Sounds
+    parties: dict[Side, Party]
+
+
+class Announcer:
+    """Plays to the parties of one call.
+
+    Attributes:
+        notice_began: When the notice was begun, or None.
+        notice_ended: When it ended, in full or not.
+    """
+
+    def __init__(self, call: AnnouncedCall) -> None:
+        self._call = call
+        self._waiting: dict[Side, table.PlayTo] = {}
+        self.notice_began: datetime | None = None
+        self.notice_ended: datetime | None = None
+
+    def play(self, command: table.PlayTo) -> None:
+        """Play something to a side, as soon as it is known where to."""
+        party = self._call.parties[command.side]
+        if not party.is_settled:  # a delayed offer: where to play to comes with the ACK
+            self._waiting[command.side] = command
+            return
+        party.unbridge()
+        if command.what is Play.NOTICE:
+            self.notice_began = utc_now()
+        if command.what in (Play.NOTICE, Play.SECOND):
+            self._listen(party)
+        party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
+
+    def settled(self, side: Side) -> None:
+        """Play what waited for a side to say where it wants its media."""
+        waiting = self._waiting.pop(side, None)
+        if waiting is not None:
+            self.play(waiting)
+
+    def listen_for_keys(self) -> None:
+        """Look for the key of the second message in what the outside party sends; nobody else gets its digits."""
+        self._listen(self._call.parties[self._call.call.outside])
+
+    def ended(self, side: Side, event: PromptEnded) -> table.Event | None:
+        """Take the end of a prompt; return what that means for the call, if anything."""
+        played = _PLAY_OF.get(event.tag)
+        if played is Play.FAILED:
+            return table.ToneEnded()
+        if side is not self._call.call.outside:
+            return None
+        if played is Play.NOTICE:
+            self.notice_ended = utc_now()
+            return table.NoticeEnded(complete=event.complete and self._was_received(side, event))
+        return table.SecondEnded() if played is Play.SECOND else None
+
+    def _listen(self, party: Party) -> None:
+        party.listen(DtmfPolicy.SWALLOW, tones=self._call.works.config.media.detect_tones)
+
+    def _sound(self, what: Play) -> Prompt:
+        sounds = self._call.sounds
+        return {
+            Play.NOTICE: sounds.first.prompt,
+            Play.SECOND: (sounds.second or sounds.first).prompt,
+            Play.RINGBACK: sounds.ringback,
+            Play.HOLD: sounds.hold,
+            Play.FAILED: sounds.failed,
+        }[what]
+
+    def _was_received(self, side: Side, event: PromptEnded) -> bool:
+        lost = self._call.parties[side].remote_lost
+        return lost is None or lost <= event.packets_due * FEW_LOST
+
+
+_TAGS = {play: number for number, play in enumerate(Play, 1)}
+_PLAY_OF = {number: play for play, number in _TAGS.items()}

@@ -1,0 +1,104 @@
+"""What is written down of a recorded call: its row in the index, and its line in the list of live calls. Pure."""
+
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from recorder.calls.announcing import Announcer
+from recorder.calls.taping import Taping
+from recorder.calls.works import Sounds, Works
+from recorder.domain.call import Call
+from recorder.domain.pausing import Final, PauseBook
+from recorder.domain.policy import Nomination, Service
+from recorder.domain.retention import DataClass, days_of
+from sip.events import CallOffered
+from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
+
+
+class WrittenCall(Protocol):
+    """What the row is made of; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    id: RecordingId
+    works: Works
+    call: Call
+    offered: CallOffered
+    nomination: Nomination
+    service: Service
+    operator: str
+    sounds: Sounds
+    book: PauseBook
+    taping: Taping | None
+    started_at: datetime
+    joined_at: datetime | None
+    announcer: Announcer
+    blocked: str | None
+
+
+def row_of(call: WrittenCall) -> RecordingRow:
+    """Return the row as it stands; it starts when the sides were joined, as positions do."""
+    started_at = call.joined_at or call.started_at
+    return RecordingRow(
+        id=call.id,
+        started_at=started_at,
+        ended_at=None,
+        direction=call.nomination.direction.value,
+        extension=call.nomination.extension.number,
+        operator=call.operator,
+        service=call.service.name,
+        team=call.nomination.extension.team,
+        caller=_caller(call),
+        called=call.offered.request_user,
+        outcome=Outcome.FAILED,
+        reason="in_progress",
+        notice=_proof(call),
+        opted_out=call.book.final is Final.OPTED_OUT,
+        card_payment=call.service.card_payment.value,
+        retention_due=due_from(call, started_at),
+        operator_key=call.works.operator_key(call.operator),
+    )
+
+
+def due_from(call: WrittenCall, ended_at: datetime) -> datetime:
+    """Return when a recording that ended then is due, as things stand now; the sweep works it out anew."""
+    days = days_of(call.works.config.periods, DataClass.RECORDINGS, call.service.name)
+    return ended_at + timedelta(days=days)
+
+
+def listing_of(call: WrittenCall) -> dict[str, Any]:
+    """Return the call as JSON-able values for `GET /api/calls`."""
+    position_s = call.taping.position_s if call.taping is not None else None
+    return {
+        "id": call.id,
+        "call": call.id,
+        "started_at": call.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "direction": call.nomination.direction.value,
+        "extension": call.nomination.extension.number,
+        "operator": call.operator,
+        "service": call.service.name,
+        "team": call.nomination.extension.team,
+        "caller": _caller(call),
+        "called": call.offered.request_user,
+        "phase": call.call.state.value,
+        "is_recorded": call.taping is not None,
+        "state": call.book.state.value if call.blocked is None else "blocked",
+        "reasons": sorted(call.book.reasons),
+        "position_s": None if position_s is None else round(position_s, 3),
+        "erase_on_opt_out": call.service.erase_on_opt_out,
+    }
+
+
+def _caller(call: WrittenCall) -> str:
+    return call.offered.asserted_user or call.offered.from_user
+
+
+def _proof(call: WrittenCall) -> NoticeProof:
+    first = call.sounds.first
+    is_complete = bool(call.call.notice_complete)
+    return NoticeProof(
+        id=f"{first.name}/{first.version}",
+        sha256=first.sha256,
+        started_at=call.announcer.notice_began,
+        ended_at=call.announcer.notice_ended,
+        complete=is_complete,
+        proof="heard" if is_complete else "none",
+        second_message=call.call.second_played,
+    )

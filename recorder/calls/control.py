@@ -1,0 +1,303 @@
+"""Who gets which event: the switchboard between the SIP side, the media core and the calls. Call thread only.
+
+A bug in one call is stopped here: it is logged once, that call is ended, the others go on.
+"""
+
+import contextlib
+import itertools
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from audio.types import AudioLost, MediaEvent, PortsExhaustedError, StreamReanchored
+from audio.types import LegId as MediaLegId
+from recorder.calls.acts import Act
+from recorder.calls.live_call import LiveCall, Way
+from recorder.calls.opt_out_acts import OptOutActs
+from recorder.calls.party import MediaError
+from recorder.calls.passed_call import PassedCall
+from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.taping import fault_of
+from recorder.calls.works import Works
+from recorder.domain import call as table
+from recorder.domain.call import Call
+from recorder.domain.pausing import RefusedError
+from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
+from recorder.domain.routing import find_peer, find_route
+from sip.events import Address, CallOffered, LegId, SipEvent, TargetChanged
+
+_log = logging.getLogger(__name__)
+
+
+class UnknownCallError(Exception):
+    """No call in progress has this id or extension."""
+
+
+class Control:
+    """Every call in progress.
+
+    Args:
+        works: The daemon's parts.
+        loop_mark: What this recorder writes into the marker header; its own mark coming back is a loop.
+    """
+
+    def __init__(self, works: Works, loop_mark: str) -> None:
+        self._works = works
+        self._loop_mark = loop_mark
+        self._calls: dict[LegId, LiveCall] = {}
+        self._media: dict[MediaLegId, RecordedCall] = {}
+        self._recorded: dict[str, RecordedCall] = {}
+        self._dead: set[Address] = set()
+        self._threads = itertools.cycle(range(works.config.media.threads))
+        self._is_draining = False
+        self.counts = {"offered": 0, "recorded": 0, "passed": 0, "refused": 0, "emergency": 0, "faults": 0}
+
+    # --- events
+
+    def receive(self, event: SipEvent) -> None:
+        """Take an event of the SIP side."""
+        if isinstance(event, CallOffered):
+            self._guard(None, self._offered, event, otherwise=lambda: self._refuse(event, 500, "Server Internal Error"))
+        elif isinstance(event, TargetChanged):
+            self._target_changed(event)
+        elif (call := self._calls.get(event.leg)) is not None:
+            self._guard(call, call.receive, event, event.leg)
+
+    def receive_media(self, events: Iterable[MediaEvent]) -> None:
+        """Take what the media core reported, in order."""
+        for event in events:
+            if isinstance(event, StreamReanchored | AudioLost):
+                continue
+            call = self._media.get(event.leg)
+            if call is not None:
+                self._guard(call, call.receive_media, event, event.leg)
+
+    def _guard(
+        self,
+        call: LiveCall | None,
+        fn: Callable[..., object],
+        *args: object,
+        otherwise: Callable[[], None] | None = None,
+    ) -> None:
+        try:
+            fn(*args)
+        except Exception:  # noqa: BLE001 - the boundary between calls: a bug of one ends here
+            self.counts["faults"] += 1
+            self._works.alarm("call_fault")
+            _log.exception("a call failed by a fault of ours; it is ended, the others go on")
+            if call is not None:
+                self._abandon(call)
+            if otherwise is not None:
+                otherwise()
+
+    def _abandon(self, call: LiveCall) -> None:
+        try:
+            call.stop("internal_error")
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("the call could not be ended cleanly either")
+        if any(self._calls.get(leg) is call for leg in call.legs.every):  # it failed on its way out
+            self._ended(call)
+            with contextlib.suppress(Exception):
+                call.finish("internal_error")
+
+    def _target_changed(self, event: TargetChanged) -> None:
+        word = "answers again" if event.is_alive else "does not answer"
+        _log.warning("target %s %s", event.target, word)
+        (self._dead.discard if event.is_alive else self._dead.add)(event.target)
+
+    # --- a new call
+
+    def _offered(self, event: CallOffered) -> None:
+        self.counts["offered"] += 1
+        config = self._works.config
+        if config.emergency.has(event.request_user):
+            self.counts["emergency"] += 1
+            self._begin_passed(event)
+            return
+        if self._loop_mark in event.loop_marks:
+            self._refuse(event, 482, "Loop Detected")
+        elif self._is_draining or len(self._recorded) >= config.limits.max_calls:
+            self._refuse(event, 503, "Service Unavailable")
+        else:
+            # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
+            calling = (event.asserted_user or event.from_user) if self._is_inside(event) else ""
+            nomination = nominate(config.extensions, calling=calling, called=event.request_user)
+            if nomination is None:
+                self._begin_passed(event)
+            else:
+                self._begin_recorded(event, nomination)
+
+    def _is_inside(self, event: CallOffered) -> bool:
+        peer = find_peer(self._works.config.peer, event.source.host)
+        return peer is not None and peer.is_inside
+
+    def _refuse(self, event: CallOffered, status: int, phrase: str) -> None:
+        self.counts["refused"] += 1
+        headers = (("Retry-After", "5"),) if status == 503 else ()
+        self._works.endpoint.refuse(event.leg, status, phrase, headers=headers)
+
+    def _way(self, event: CallOffered) -> Way | None:
+        peer = find_peer(self._works.config.peer, event.source.host)
+        route = find_route(self._works.config.route, peer=peer.name if peer else None, number=event.request_user)
+        return Way.on(route, frozenset(self._dead), self._loop_mark) if route else None
+
+    def _begin_passed(self, event: CallOffered) -> None:
+        way = self._way(event)
+        if way is None:
+            self._refuse(event, 404, "Not Found")
+            return
+        state = Call(
+            is_nominated=False,
+            direction=Direction.INBOUND,
+            notice_when=NoticeWhen.BEFORE_RING,
+            targets=len(way.targets),
+        )
+        call = PassedCall(
+            self._works, event, state, way, adopt=lambda leg: self._adopt(leg, call), ended=lambda: self._ended(call)
+        )
+        self.counts["passed"] += 1
+        self._adopt(event.leg, call)
+        self._guard(call, call.apply, table.Begin())
+
+    def _begin_recorded(self, event: CallOffered, nomination: Nomination) -> None:
+        way = self._way(event)
+        service = self._works.config.service_of(nomination.extension)
+        state = Call(
+            is_nominated=True,
+            direction=nomination.direction,
+            notice_when=service.notice_when,
+            targets=len(way.targets) if way else 0,
+            has_second=self._works.sounds.second is not None,
+        )
+        nowhere = Way(route=self._works.config.route[0], targets=(), loop_mark="") if self._works.config.route else None
+        chosen = way or nowhere
+        if chosen is None:
+            self._refuse(event, 404, "Not Found")
+            return
+        call = RecordedCall(
+            self._works,
+            event,
+            state,
+            chosen,
+            nomination,
+            random_hex=secrets.token_hex(3),
+            thread=next(self._threads),
+            adopt=lambda leg: self._adopt(leg, call),
+            adopt_media=lambda leg: self._media.__setitem__(leg, call),
+            ended=lambda: self._ended(call),
+        )
+        refusal = (404, "no_route") if way is None else self._first_obstacle(call)
+        if refusal is not None:
+            self.counts["refused"] += 1
+            call.refuse_offer(*refusal)
+            call.finish(call.call.end)
+            self._ended(call)
+            return
+        self.counts["recorded"] += 1
+        self._recorded[call.id] = call
+        self._adopt(event.leg, call)
+        self._guard(call, call.apply, table.Begin())
+        self._works.publish({"event": "call", **call.as_json()})
+
+    def _first_obstacle(self, call: RecordedCall) -> tuple[int, str] | None:
+        """Return the status that refuses a call, and why, or None when it can be served."""
+        try:
+            call.accept_offer()
+        except MediaError as error:
+            _log.info("call %s refused: %s", call.id, error)
+            return 488, "codec_refused"
+        except PortsExhaustedError as error:
+            _log.warning("call %s refused: %s", call.id, error)
+            self._works.alarm("ports_exhausted")
+            return 503, "ports_exhausted"
+        return None
+
+    def _adopt(self, leg: LegId, call: LiveCall) -> None:
+        self._calls[leg] = call
+        call.legs.every.append(leg)
+
+    def _ended(self, call: LiveCall) -> None:
+        for leg in call.legs.every:
+            self._calls.pop(leg, None)
+        if isinstance(call, RecordedCall):
+            self._recorded.pop(call.id, None)
+            self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
+            OptOutActs(self._works).call_ended(call.id)
+            self._works.publish({"event": "ended", "id": call.id})
+
+    # --- what people ask for
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the recorded calls in progress, oldest first."""
+        return [call.as_json() for call in self._recorded.values()]
+
+    def call(self, call_id: str) -> RecordedCall:
+        """Return a recorded call in progress.
+
+        Raises:
+            UnknownCallError: There is none of this id.
+        """
+        found = self._recorded.get(call_id)
+        if found is None:
+            raise UnknownCallError(f"no call {call_id} is in progress; `recorder calls` lists them")
+        return found
+
+    def calls_of(self, extension: str) -> list[RecordedCall]:
+        """Return every recorded call of an extension, internal ones of the other side too.
+
+        Raises:
+            UnknownCallError: There is none.
+        """
+        found = [call for call in self._recorded.values() if extension in _numbers(call.nomination)]
+        if not found:
+            raise UnknownCallError(f"no recorded call of extension {extension} is in progress")
+        return found
+
+    def each(self, calls: list[RecordedCall], act: Callable[[RecordedCall], Act]) -> list[tuple[RecordedCall, Act]]:
+        """Do an act on every call of an extension; refused ones are left out unless all are.
+
+        Raises:
+            RefusedError: Every one of them was refused.
+        """
+        done, refused = [], None
+        for call in calls:
+            try:
+                done.append((call, act(call)))
+            except RefusedError as error:
+                refused = error
+        if not done and refused is not None:
+            raise refused
+        return done
+
+    def recording_failed(self, call_id: str, error: Exception) -> None:
+        """Take it that the writer can no longer write a recording."""
+        call = self._recorded.get(call_id)
+        _log.error("recording %s can no longer be written: %s", call_id, error)
+        if call is not None and call.taping is not None:
+            call.taping.fail(fault_of(error))
+
+    def stop(self) -> None:
+        """End every call but those that talk without us; new ones are refused, emergency calls go on being passed."""
+        self._is_draining = True
+        alone = self.left_alone()
+        for call in {id(call): call for leg, call in self._calls.items() if leg not in alone}.values():
+            self._guard(call, call.stop, "daemon_stopped")
+
+    def left_alone(self) -> frozenset[LegId]:
+        """Return the legs of passed calls that talk: their media does not come here, so they outlive us."""
+        return frozenset(
+            leg
+            for leg, call in self._calls.items()
+            if isinstance(call, PassedCall) and call.call.state is table.State.THROUGH_JOINED
+        )
+
+    @property
+    def live(self) -> int:
+        """Return how many calls are in progress, passed ones included."""
+        return len({id(call) for call in self._calls.values()})
+
+
+def _numbers(nomination: Nomination) -> set[str]:
+    numbers = {nomination.extension.number}
+    return numbers | ({nomination.second.number} if nomination.second else set())

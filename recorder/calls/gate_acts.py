@@ -1,0 +1,254 @@
+"""Pause, resume, opt-out, discard and "forgot" of one call, before and after its sides are joined. Call thread only.
+
+What stops recording is done at once and stored after; what lets it go on is stored first. Whoever waits for the answer
+gets it when both are done (`recorder.calls.acts`).
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from audio.types import Prompt
+from recorder.calls.acts import Act, DoneAct, PauseAnswer, placed
+from recorder.calls.pause_watch import PauseWatch
+from recorder.calls.taping import Taping
+from recorder.calls.works import Sounds, Works
+from recorder.clerk import after, after_all
+from recorder.clock import utc_now
+from recorder.domain.call import Call, State
+from recorder.domain.erasing import alone_s
+from recorder.domain.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseBook, PauseState, RefusedError, kind_of
+from recorder.domain.policy import CardPayment, Service
+from storage.erasures import new_order_id
+from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+
+_log = logging.getLogger(__name__)
+
+
+class GatedCall(Protocol):
+    """Whose gate it is; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    id: RecordingId
+    works: Works
+    call: Call
+    book: PauseBook
+    service: Service
+    taping: Taping | None
+    sounds: Sounds
+
+    def tell_officer(self, sound: Prompt) -> None:
+        """Play a confirmation to the officer."""
+
+    def file_discarded(self) -> None:
+        """File the row of a call of which nothing is left."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call for listings."""
+
+
+class GateActs:
+    """What people and rules do to one call's recording.
+
+    Args:
+        call: The call.
+        on_reopened: Called when recording goes on after a pause.
+    """
+
+    def __init__(self, call: GatedCall, on_reopened: Callable[[], None]) -> None:
+        self._call = call
+        self._on_reopened = on_reopened
+        self._settings = call.works.config.pause  # a call keeps what it began with
+        self._watch = PauseWatch(call, self._settings)
+        self._acts = 0
+        self._orders: list[ErasureOrder] = []
+        self._resuming = 0
+
+    @property
+    def lasting_reasons(self) -> frozenset[str]:
+        """Return what holds the pause; none while a resume is under way, which a new pause has to overtake."""
+        return frozenset() if self._resuming else frozenset(self._call.book.reasons)
+
+    def pause(self, reason: str, by: str) -> Act:
+        """Pause the recording, or discard it where the service wants that; the gate is shut when this returns.
+
+        Raises:
+            RefusedError: The recording has ended for good.
+        """
+        if self._discards(reason):
+            return self._discard(reason, by)
+        return self._stored(self._shut(reason, by))
+
+    def opt_out(self, reason: str, by: str) -> Act:
+        """Stop recording for the rest of the call; cannot be undone.
+
+        Raises:
+            RefusedError: The recording has ended for good already.
+        """
+        taping = self._call.taping
+        if taping is not None:
+            return self._stored(taping.end(Final.OPTED_OUT, reason, by))
+        self._call.book.end(Final.OPTED_OUT)
+        return self._stored(0.0)
+
+    def forgot(self, seconds: float | None, by: str) -> Act:
+        """Pause now, and order what was kept of the last seconds to be erased: the officer forgot to pause.
+
+        An order of at most ``[pause] forgot_s`` seconds is confirmed at once, a longer one waits for a second person.
+        In a service that discards calls with a card payment the whole recording goes, and nothing is left to order.
+
+        Args:
+            seconds: How far back, over 0; None is from the joining.
+            by: Who, as the audit log names them.
+
+        Returns:
+            The answer, with the order in it, once the state and the order are on disk. OSError if either could not be
+            stored; the gate is shut all the same.
+
+        Raises:
+            RefusedError: Nothing of this call is recorded.
+        """
+        call = self._call
+        if call.book.final is not Final.OPTED_OUT and self._discards(AGENT):
+            return self._discard(AGENT, by)
+        taping = call.taping
+        if taping is None or call.book.final is Final.DISCARDED:
+            raise RefusedError("nothing of this call is recorded, so there is nothing to erase")
+        now_s = taping.position_s
+        position_s = self._shut(AGENT, by) if call.book.final is None else now_s
+        order = self._order(now_s, seconds, by)
+        return self._stored(position_s, lambda: placed(call.works, order), erasure=order)
+
+    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
+        """Take away the reasons that an authority may clear, once that is on disk.
+
+        Until then the gate stays shut: whoever is told that it could not be stored may rely on the pause. An act
+        that comes in between wins.
+
+        Raises:
+            RefusedError: Nothing to clear, or not for this authority.
+        """
+        left = self._call.book.left_after(authority, token=token)
+        state = PauseState.PAUSED if left else PauseState.RECORDING
+        acts_before, done = self._acts, Act()
+        self._resuming += 1
+
+        def settle(error: BaseException | None) -> None:
+            self._resuming -= 1
+            if error is not None:
+                done.set_exception(error)
+                return
+            position_s = self._position_s
+            if self._acts == acts_before and self._call.call.state is not State.ENDED:
+                with contextlib.suppress(RefusedError):  # pressed twice: the first has done it
+                    position_s = self._reopen(authority, by, token)
+            done.set_result(self._answer(position_s))
+
+        def on_disk(stored: "Future[None]") -> None:
+            self._call.works.scheduler.submit(settle, stored.exception())
+
+        self._put(state, sorted(left), self._position_s).add_done_callback(on_disk)
+        return done
+
+    def end(self) -> None:
+        """The call is over: no reminder follows."""
+        self._watch.stop()
+
+    # --- what is done at once
+
+    def _shut(self, reason: str, by: str) -> float:
+        """Shut the gate; return the position from which nothing is kept."""
+        taping = self._call.taping
+        if taping is not None:
+            return taping.pause(reason, by)
+        self._call.book.pause(reason)
+        return 0.0
+
+    def _discards(self, reason: str) -> bool:
+        return self._call.service.card_payment is CardPayment.DISCARD and kind_of(reason) in CARD_TRIGGERS
+
+    def _discard(self, reason: str, by: str) -> Act:
+        """Drop the recording of the whole call, and tell the officer: nobody else will look for it."""
+        taping = self._call.taping
+        if taping is not None:
+            act = self._stored(taping.end(Final.DISCARDED, reason, by), taping.destroy)
+        else:
+            self._call.book.end(Final.DISCARDED)
+            act = self._stored(0.0)
+        self._call.file_discarded()
+        act.add_done_callback(lambda done: self._tell_discarded(is_stored=done.exception() is None))
+        return act
+
+    def _tell_discarded(self, *, is_stored: bool) -> None:
+        sounds = self._call.sounds
+        self._call.works.scheduler.submit(self._call.tell_officer, sounds.ended if is_stored else sounds.refused)
+
+    def _order(self, now_s: float, seconds: float | None, by: str) -> ErasureOrder:
+        start_s = 0.0 if seconds is None else max(now_s - seconds, 0.0)
+        is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s
+        order = ErasureOrder(
+            id=new_order_id(),
+            recording=self._call.id,
+            start_s=round(start_s, 4),
+            end_s=round(now_s, 4),
+            kind=ErasureKind.CARD_DATA,
+            ordered_by=by,
+            ordered_at=utc_now(),
+            state=ErasureState.CONFIRMED if is_small else ErasureState.WAITING,
+        )
+        self._orders.append(order)
+        return order
+
+    def _reopen(self, authority: Authority, by: str, token: str | None) -> float:
+        call = self._call
+        if call.taping is not None:
+            position_s = call.taping.resume(authority, by, token=token)
+        else:
+            call.book.resume(authority, token=token)
+            position_s = 0.0
+        if call.book.state is PauseState.RECORDING:
+            self._on_reopened()
+        self._changed()
+        return position_s
+
+    def _changed(self) -> None:
+        self._watch.look()
+        self._call.works.publish({"event": "call", **self._call.as_json()})
+
+    # --- what is stored
+
+    def _stored(
+        self, position_s: float, *also: Callable[[], "Future[None]"], erasure: ErasureOrder | None = None
+    ) -> Act:
+        """Return the answer to an act that is done already, once its state, and then what else it needs, is on disk."""
+        self._acts += 1
+        answer = self._answer(position_s, erasure)
+        done = DoneAct(answer)
+
+        def on_disk(stored: "Future[None]") -> None:
+            error = stored.exception()
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(answer)
+
+        put = self._put(answer.state, list(answer.reasons), position_s)
+        after_all(put, *(after(put, start) for start in also)).add_done_callback(on_disk)
+        self._changed()
+        return done
+
+    def _put(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
+        return self._call.works.pauses.put(self._call.id, state=state.value, reasons=reasons, position_s=position_s)
+
+    def _answer(self, position_s: float, erasure: ErasureOrder | None = None) -> PauseAnswer:
+        book = self._call.book
+        reasons = tuple(sorted(book.reasons))
+        return PauseAnswer(
+            call=self._call.id, state=book.state, reasons=reasons, position_s=position_s, erasure=erasure
+        )
+
+    @property
+    def _position_s(self) -> float:
+        taping = self._call.taping
+        return taping.position_s if taping is not None and self._call.call.state is not State.ENDED else 0.0

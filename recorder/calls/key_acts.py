@@ -1,0 +1,156 @@
+"""What key sequences do in one call: pause, resume, card rule, a manager's opt-out; and the tones. Call thread only.
+
+Which keys were pressed on which side, and by what carrier, is `recorder.calls.keypad`'s.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol
+
+from audio.types import Prompt
+from recorder.calls.acts import Act, PauseAnswer, Signature, refused, signed
+from recorder.calls.opt_out_acts import OptOutActs, OptOutCall, facts_of
+from recorder.calls.works import Works
+from recorder.domain.call import Call, State
+from recorder.domain.limits import RateLimit
+from recorder.domain.pausing import AGENT, CARD_DIGITS, Authority, PauseState, RefusedError
+from recorder.people.pins import PinAnswer
+
+_log = logging.getLogger(__name__)
+
+OPT_OUT = "call.opt_out"
+PAUSE, RESUME = "call.pause", "call.resume"
+INFO = "call.info"
+
+MOST_ACTS, ACTS_WITHIN_S = 10, 10.0
+"""More acts by key in so short a time are a fault or a flood; each one costs an entry in the audit log."""
+
+
+class KeyActsCall(OptOutCall, Protocol):
+    """What the keys act on; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    works: Works
+    call: Call
+
+    @property
+    def pause_reasons(self) -> frozenset[str]:
+        """Return what holds the pause."""
+
+    def pause(self, reason: str, by: str) -> Act:
+        """Pause the recording."""
+
+    def resume(self, authority: Authority, by: str) -> Act:
+        """Take away the reasons that an authority may clear."""
+
+    def tell_officer(self, sound: Prompt) -> None:
+        """Play a confirmation to the officer."""
+
+
+class KeyActs:
+    """The acts of one call's keys."""
+
+    def __init__(self, call: KeyActsCall) -> None:
+        self._call = call
+        self._sounds = call.works.sounds
+        self._limit = RateLimit(MOST_ACTS, ACTS_WITHIN_S)
+
+    def pause(self) -> None:
+        """Pause for the officer. A pause is never refused for being asked too often, only not written down again."""
+        if self._is_flooded() and AGENT in self._call.pause_reasons:
+            return
+        self._by_officer(PAUSE, lambda by: self._call.pause(AGENT, by), self._sounds.paused)
+
+    def resume(self) -> None:
+        """Resume for the officer."""
+        if not self._is_flooded():
+            self._by_officer(RESUME, lambda by: self._call.resume(Authority.OFFICER, by), self._sounds.resumed)
+
+    def pause_for_card(self) -> None:
+        """Pause: the outside party keyed what looks like a card number."""
+        if CARD_DIGITS in self._call.pause_reasons:
+            return
+        by = "rule:card_digits"
+        try:
+            done = self._call.pause(CARD_DIGITS, by)
+        except RefusedError:
+            return  # recording has ended for good: there is nothing left to pause
+        # The officer must know: whoever keys four digits stops the recording of what they say next.
+        self._confirm(signed(self._call.works, done, self._signature(PAUSE, by)), self._sounds.paused)
+
+    def opt_out(self, pin: str | None) -> None:
+        """Grant an opt-out on a manager's PIN; None is an entry that was broken off, which is nobody's try."""
+        if pin is None or self._is_flooded():
+            self._call.tell_officer(self._sounds.refused)
+            return
+        call = self._call
+        checked = call.works.pins.check(pin, facts_of(call), extension=call.nomination.extension.number)
+        checked.add_done_callback(lambda done: call.works.scheduler.submit(self._pin_checked, done.result()))
+
+    def _pin_checked(self, answer: PinAnswer) -> None:
+        if answer.manager is None:
+            self._refuse(OPT_OUT, self._officer, "the keys are locked" if answer.is_locked else "the PIN is wrong")
+            return
+        if self._call.call.state is not State.JOINED:
+            self._refuse(OPT_OUT, answer.manager, "the call has ended")
+            return
+        try:
+            done = OptOutActs(self._call.works).grant_by_keys(self._call, answer.manager)
+        except RefusedError as error:
+            self._refuse(OPT_OUT, answer.manager, str(error))
+            return
+        self._confirm(done, self._sounds.ended)
+
+    def refuse_info(self, why: str, *, is_outside: bool) -> None:
+        """Write down that INFO of a side is ignored; what it held is said by nobody.
+
+        Args:
+            why: A sentence without a word of the body.
+            is_outside: Whether it came from the outside party, who is no officer.
+        """
+        by = "caller" if is_outside else self._officer
+        refused(
+            self._call.works, Signature(act=INFO, actor=by, subject=self._call.id, details={"carrier": "info"}), why
+        )
+
+    # --- refusals and confirmations
+
+    @property
+    def _officer(self) -> str:
+        return f"officer:{self._call.operator}"
+
+    def _is_flooded(self) -> bool:
+        if self._limit.allows(time.monotonic_ns()):
+            return False
+        if self._limit.refused == 1:
+            _log.warning("call %s: keys are pressed faster than anybody can mean; they are ignored", self._call.id)
+        return True
+
+    def _by_officer(self, name: str, act: Callable[[str], Act], sound: Prompt) -> None:
+        try:
+            done = act(self._officer)
+        except RefusedError as error:
+            self._refuse(name, self._officer, str(error))
+            return
+        self._confirm(signed(self._call.works, done, self._signature(name, self._officer)), sound)
+
+    def _signature(self, name: str, by: str) -> Signature:
+        return Signature(act=name, actor=by, subject=self._call.id, details={"carrier": "keys"})
+
+    def _refuse(self, name: str, by: str, why: str) -> None:
+        refused(self._call.works, self._signature(name, by), why)
+        self._call.tell_officer(self._sounds.refused)
+
+    def _confirm(self, told: "Future[PauseAnswer]", sound: Prompt) -> None:
+        """Tell the officer once the act is on disk and in the log: a tone that is heard is a promise."""
+        told.add_done_callback(lambda done: self._call.works.scheduler.submit(self._tell, done, sound))
+
+    def _tell(self, done: "Future[PauseAnswer]", sound: Prompt) -> None:
+        if done.exception() is not None:
+            sound = self._sounds.refused
+        elif done.result().state is PauseState.DISCARDED:
+            return  # told already, as after any other trigger
+        elif sound is self._sounds.resumed and done.result().state is not PauseState.RECORDING:
+            sound = self._sounds.still_paused
+        self._call.tell_officer(sound)

@@ -1,0 +1,204 @@
+"""The keys of one recorded call, whatever carries them: the officer's control keys and the outside party's digits.
+
+Runs on the call thread. The media core has dealt with RFC 4733 and tones already: it withheld control keys and secret
+entries, and silenced the outside party's digits. SIP INFO is dealt with here, by the same rules. What the keys then do
+is `recorder.calls.key_acts`.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from audio.dtmf import SAME_PRESS_NS, CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
+from audio.types import DigitSource
+from recorder.calls.key_acts import KeyActs, KeyActsCall
+from recorder.domain import call as table
+from recorder.domain.call import Side
+from recorder.domain.limits import RateLimit
+from sip.events import Body
+
+_log = logging.getLogger(__name__)
+
+INFO_MASK_BEFORE_S = 0.6
+INFO_MASK_AFTER_S = 0.4
+"""An INFO comes after its tone began, by an unknown time: what may hold the tone is silenced."""
+
+STAR_WAIT_S = 1.6
+"""A little over the time that a held ``*`` waits for its second key."""
+
+SECRET_LOOK_S = 1.0
+"""How often a secret entry by INFO is looked at, to end when nobody keys on."""
+
+MOST_INFOS, INFOS_WITHIN_S = 50, 2.0
+"""More INFOs of one side in so short a time are no person's keys: they are neither counted nor passed on."""
+_MOST_IGNORED = 8
+"""Entries of the audit log, for each call, about INFO that is ignored."""
+
+
+class KeyedCall(KeyActsCall, Protocol):
+    """Whose keys they are; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    @property
+    def mask_card_digits(self) -> bool:
+        """Tell whether the outside party's digits are kept from the officer."""
+
+    def apply(self, event: table.Event) -> None:
+        """Feed the table."""
+
+    def mask_lately(self, before_s: float, after_s: float) -> None:
+        """Silence what was recorded around now."""
+
+    def pass_info(self, side: Side, body: Body) -> None:
+        """Send an INFO of one side on to the other."""
+
+
+class Keypad:
+    """The keys of one call."""
+
+    def __init__(self, call: KeyedCall) -> None:
+        self._call = call
+        self._acts = KeyActs(call)
+        config = call.works.config
+        self._second_key = config.notice.second_key
+        self._control: dict[str, Callable[[], None]] = {
+            config.pause.pause_keys: self._acts.pause,
+            config.pause.resume_keys: self._acts.resume,
+        }
+        self._secret = () if config.pause.manager_keys is None else (config.pause.manager_keys,)
+        self._matcher = ControlMatcher(frozenset(self._control), frozenset(self._secret))
+        self._card = CardRule(digits=config.pause.card_digits, within_s=config.pause.card_window_s)
+        self._last: dict[str, tuple[DigitSource, int]] = {}
+        self._is_looking = False
+        self._infos = {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
+        self._ignored: set[tuple[Side, str]] = set()
+
+    @property
+    def control_keys(self) -> tuple[str, ...]:
+        """Return the sequences that the media core is to withhold."""
+        return tuple(self._control)
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Return the prefixes after which the media core is to withhold every key; none where it is off."""
+        return self._secret
+
+    def forget_digits(self) -> None:
+        """Count the card rule from nothing again: recording goes on."""
+        self._card.forget()
+
+    def digit(self, digit: str | None, carrier: DigitSource) -> None:
+        """Take a digit of the outside party; None where the media core keeps its value to itself."""
+        if not self._call.call.was_joined:
+            if digit == self._second_key:
+                self._call.apply(table.SecondWanted())
+        elif self._card.count(time.monotonic_ns(), carrier, heard=digit if carrier is DigitSource.INBAND else None):
+            self._acts.pause_for_card()
+
+    def control(self, keys: str, carrier: DigitSource) -> None:
+        """Take a control sequence of the officer."""
+        if self._call.call.was_joined and keys in self._control and not self._is_repeat(keys, carrier):
+            self._control[keys]()
+
+    def secret(self, prefix: str, digits: str | None, carrier: DigitSource) -> None:
+        """Take what was keyed after a secret prefix on the officer's side; None when it was broken off."""
+        if self._call.call.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier):
+            self._acts.opt_out(digits)
+
+    def _is_repeat(self, keys: str, carrier: DigitSource) -> bool:
+        """Tell whether keys have come already by another carrier: a telephone may send a tone and an INFO of it."""
+        now_ns = time.monotonic_ns()
+        other, at_ns = self._last.get(keys, (carrier, 0))
+        if other is not carrier and now_ns - at_ns <= SAME_PRESS_NS:
+            return True
+        self._last[keys] = (carrier, now_ns)
+        return False
+
+    # --- SIP INFO
+
+    def info(self, side: Side, body: Body) -> None:
+        """Take an INFO: digits by the rules of their side, anything else is passed on."""
+        is_outside = side is self._call.call.outside
+        try:
+            digit = parse_info_digit(body.content_type, body.content)
+        except InfoDigitError as error:
+            self._ignore(side, str(error))
+            return
+        if digit is not None and is_outside:  # silenced however fast they come
+            self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+        if self._is_flood(side):
+            return
+        if digit is None:
+            self._call.pass_info(side, body)
+        elif is_outside:
+            self._outside_info(digit, body)
+        else:
+            for action in self._matcher.press(digit, time.monotonic_ns()):
+                self._officer_info(action, digit, body)
+
+    def _is_flood(self, side: Side) -> bool:
+        limit = self._infos[side]
+        if limit.allows(time.monotonic_ns()):
+            return False
+        if limit.refused == 1:
+            _log.warning("call %s: a flood of INFO from side %s is ignored", self._call.id, side.value)
+            self._ignore(side, f"more than {MOST_INFOS} INFO in {INFOS_WITHIN_S:g} s")
+        return True
+
+    def _ignore(self, side: Side, why: str) -> None:
+        """Write down why INFO of a side is ignored: once for each reason, whoever sends more fills no log."""
+        if (side, why) not in self._ignored and len(self._ignored) < _MOST_IGNORED:
+            self._ignored.add((side, why))
+            self._acts.refuse_info(why, is_outside=side is self._call.call.outside)
+
+    def _outside_info(self, digit: str, body: Body) -> None:
+        self.digit(digit, DigitSource.INFO)
+        if not self._call.mask_card_digits:
+            self._call.pass_info(self._call.call.outside, body)
+
+    def _officer_info(self, action: ControlAction, digit: str, body: Body) -> None:
+        officer = self._call.call.officer
+        if action in _SECRET:
+            self._secret_info(action)
+        if action is ControlAction.SWALLOW:
+            self.control("*" + digit, DigitSource.INFO)
+        if action in (ControlAction.REPLAY, ControlAction.REPLAY_AND_HOLD, ControlAction.REPLAY_AND_PASS):
+            self._replay_star(body.content_type)
+        if action in (ControlAction.PASS, ControlAction.REPLAY_AND_PASS):
+            self._call.pass_info(officer, body)
+        if action in (ControlAction.HOLD, ControlAction.REPLAY_AND_HOLD):
+            self._call.works.scheduler.call_later(STAR_WAIT_S, self._release_star, body.content_type)
+
+    def _release_star(self, content_type: str) -> None:
+        if ControlAction.REPLAY in self._matcher.wait(time.monotonic_ns()):
+            self._replay_star(content_type)
+
+    def _replay_star(self, content_type: str) -> None:
+        is_relay = content_type.split(";", 1)[0].strip().lower() == "application/dtmf-relay"
+        content = b"Signal=*\r\nDuration=160\r\n" if is_relay else b"*"
+        self._call.pass_info(self._call.call.officer, Body(content=content, content_type=content_type))
+
+    def _secret_info(self, action: ControlAction) -> None:
+        """Take a key of a secret entry: nothing of it goes anywhere, nor may its tone be in the recording."""
+        self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+        if action is ControlAction.SECRET:
+            if not self._is_looking:
+                self._look_later()
+            return
+        keyed = self._matcher.take_secret()
+        if keyed is not None:
+            self.secret(keyed.prefix, keyed.digits if keyed.is_complete else None, DigitSource.INFO)
+
+    def _look_later(self) -> None:
+        self._is_looking = True
+        self._call.works.scheduler.call_later(SECRET_LOOK_S, self._look_at_secret)
+
+    def _look_at_secret(self) -> None:
+        self._is_looking = False
+        if ControlAction.SECRET_BROKEN in self._matcher.wait(time.monotonic_ns()):
+            self._secret_info(ControlAction.SECRET_BROKEN)
+        elif self._matcher.is_secret:
+            self._look_later()
+
+
+_SECRET = (ControlAction.SECRET, ControlAction.SECRET_ENDED, ControlAction.SECRET_BROKEN)

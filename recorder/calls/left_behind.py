@@ -1,0 +1,59 @@
+"""What a dead daemon had acknowledged of a call, brought together with what its container says. Pure."""
+
+from typing import Any
+
+from recorder.calls.pauses import State
+from recorder.domain.pausing import HOLD, PauseState
+from recorder.domain.segments import joined
+from storage.types import SegmentKind
+
+
+def is_discarded(state: State | None) -> bool:
+    """Tell whether nothing of a call may be left."""
+    return state is not None and state.get("state") == PauseState.DISCARDED
+
+
+def amended(row: dict[str, Any], state: State | None) -> dict[str, Any]:
+    """Return the row of a container that was left open with what the register knew of the call.
+
+    The register is on disk before an act is acknowledged, the container follows a moment later.
+
+    Args:
+        row: In JSON form, as the container has it; it is not changed.
+        state: The register's entry; None is a call on which nobody acted.
+    """
+    kind = _kind_of(state)
+    if state is None or kind is None:
+        return row
+    row = row | {"opted_out": row.get("opted_out", False) or kind is SegmentKind.OPTED_OUT}
+    segments = row.get("segments") or []
+    if segments and segments[-1]["kind"] == kind:
+        return row
+    at_s = state["position_s"]
+    before = [one for one in segments or [_span(0.0, SegmentKind.RECORDING)] if one["start_s"] < at_s]
+    if before:
+        before[-1] = before[-1] | {"end_s": at_s}
+    return row | {"segments": [*before, _span(at_s, kind, _reason(kind, state))]}
+
+
+def _kind_of(state: State | None) -> SegmentKind | None:
+    if state is None:
+        return None
+    if state["state"] == PauseState.PAUSED and state["reasons"] == [HOLD]:
+        return SegmentKind.HOLD
+    return {
+        PauseState.RECORDING: SegmentKind.RECORDING,
+        PauseState.PAUSED: SegmentKind.PAUSED,
+        PauseState.OPTED_OUT: SegmentKind.OPTED_OUT,
+        PauseState.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
+    }.get(state["state"])
+
+
+def _reason(kind: SegmentKind, state: State) -> str:
+    if kind in (SegmentKind.PAUSED, SegmentKind.HOLD):
+        return joined(state["reasons"])
+    return "" if kind is SegmentKind.RECORDING else kind.value
+
+
+def _span(at_s: float, kind: SegmentKind, reason: str = "") -> dict[str, Any]:
+    return {"start_s": at_s, "end_s": at_s, "kind": kind.value, "reason": reason, "by": ""}

@@ -1,0 +1,289 @@
+"""What every call through the recorder does, recorded or not: commands of the table become acts on legs.
+
+Runs on the call thread. `passed_call` and `recorded_call` say what the two kinds do differently.
+"""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from audio.types import PortsExhaustedError
+from recorder.calls.works import Works
+from recorder.clock import utc_now
+from recorder.domain import call as table
+from recorder.domain.call import Call, Side
+from recorder.domain.routing import Route, in_order
+from sip.events import (
+    Address,
+    Body,
+    CallOffered,
+    Header,
+    InfoReceived,
+    LegAnswered,
+    LegEnded,
+    LegId,
+    LegRang,
+    LegRefused,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+    OutgoingCall,
+    SipEvent,
+)
+
+_log = logging.getLogger(__name__)
+
+PHRASES = {
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    480: "Temporarily Unavailable",
+    482: "Loop Detected",
+    486: "Busy Here",
+    488: "Not Acceptable Here",
+    500: "Server Internal Error",
+    503: "Service Unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a call goes on: its route, and the targets in the order in which they are tried."""
+
+    route: Route
+    targets: tuple[Address, ...]
+    loop_mark: str
+
+    @classmethod
+    def on(cls, route: Route, dead: frozenset[Address], loop_mark: str) -> "Way":
+        """Return the way that a route gives, with dead targets last."""
+        return cls(route=route, targets=in_order(route.targets, dead), loop_mark=loop_mark)
+
+
+@dataclass(slots=True, kw_only=True)
+class Legs:
+    """The SIP legs of a call by side; None before a side exists and after it has ended."""
+
+    a: LegId | None
+    b: LegId | None = None
+    every: list[LegId] = field(default_factory=list)
+
+    def of(self, side: Side) -> LegId | None:
+        """Return the leg of a side."""
+        return self.a if side is Side.A else self.b
+
+    def side_of(self, leg: LegId) -> Side | None:
+        """Return the side that a leg is on now, or None for one that is history."""
+        if leg == self.a:
+            return Side.A
+        return Side.B if leg == self.b else None
+
+    def end(self, side: Side) -> None:
+        """Forget a side's leg: nothing more is sent on it."""
+        if side is Side.A:
+            self.a = None
+        else:
+            self.b = None
+
+
+class LiveCall(ABC):
+    """One call from its offer to its end.
+
+    Args:
+        works: The daemon's parts.
+        offered: The INVITE.
+        call: The table's view of it.
+        way: Where it goes.
+        adopt: Tells the control of each new leg, so that its events come here.
+        ended: Called once, when nothing is left.
+    """
+
+    def __init__(
+        self,
+        works: Works,
+        offered: CallOffered,
+        call: Call,
+        way: Way,
+        *,
+        adopt: Callable[[LegId], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self.works = works
+        self.offered = offered
+        self.call = call
+        self.way = way
+        self.legs = Legs(a=offered.leg)
+        self.started_at: datetime = utc_now()
+        self._started_s = time.monotonic()
+        self._adopt = adopt
+        self._ended = ended
+        self._refusal: LegRefused | None = None
+
+    @property
+    def now(self) -> datetime:
+        """Return the time by the call's own clock: it starts with the machine's, and is not stepped with it."""
+        return self.started_at + timedelta(seconds=time.monotonic() - self._started_s)
+
+    # --- events
+
+    def apply(self, event: table.Event) -> None:
+        """Feed the table and do what it says."""
+        for command in self.call.handle(event):
+            self._do(command)
+
+    def receive(self, event: SipEvent, leg: LegId) -> None:
+        """Take what happened on one of the call's legs."""
+        side = self.legs.side_of(leg)
+        if side is None:
+            return
+        match event:
+            case LegRang():
+                self.rang(event)
+            case LegAnswered():
+                self.answered(event)
+            case LegRefused():
+                self._refusal = event
+                self.legs.end(side)
+                self.leg_ended(side)
+                self.apply(table.Refused(event.status))
+            case LegEnded():
+                self.legs.end(side)
+                self.apply(table.Left(side))
+            case OfferReceived():
+                self.reoffered(side, event)
+            case OfferAnswered():
+                self.offer_answered(side, event)
+            case OfferRefused():
+                self.offer_refused(side, event)
+            case InfoReceived():
+                self.info(side, event)
+            case _:
+                _log.debug("event %s has no place in a call", type(event).__name__)
+
+    @abstractmethod
+    def rang(self, event: LegRang) -> None:
+        """B rings."""
+
+    @abstractmethod
+    def answered(self, event: LegAnswered) -> None:
+        """B answered."""
+
+    @abstractmethod
+    def reoffered(self, side: Side, event: OfferReceived) -> None:
+        """A side wants to change the session."""
+
+    @abstractmethod
+    def offer_answered(self, side: Side, event: OfferAnswered) -> None:
+        """A side answered an offer of ours."""
+
+    @abstractmethod
+    def offer_refused(self, side: Side, event: OfferRefused) -> None:
+        """A side refused an offer of ours."""
+
+    @abstractmethod
+    def info(self, side: Side, event: InfoReceived) -> None:
+        """A side sent an INFO."""
+
+    def leg_ended(self, side: Side) -> None:
+        """Give back what belonged to a leg that is gone while the call goes on; signalling alone has nothing."""
+        _log.debug("side %s of a call is gone", side.value)
+
+    # --- commands
+
+    def _do(self, command: table.Command) -> None:
+        match command:
+            case table.Dial():
+                self._dial(command.index)
+            case table.HangUp():
+                self._hang_up(command)
+            case table.RefuseA():
+                self._refuse(command.status)
+            case table.Finish():
+                self.finish(command.end)
+                self._ended()
+            case _:
+                self.do(command)
+
+    @abstractmethod
+    def do(self, command: table.Command) -> None:
+        """Do a command that depends on the kind of call."""
+
+    @abstractmethod
+    def finish(self, end: str) -> None:
+        """Settle the outcome and give back everything; both legs are ended already or about to be."""
+
+    @abstractmethod
+    def offer_to_b(self) -> Body | None:
+        """Return the body of the INVITE to B."""
+
+    @property
+    def ring_s(self) -> float | None:
+        """Return how long B may ring, or None for as long as it likes."""
+        return None
+
+    @property
+    def _dialled(self) -> str:
+        """Return the number to dial: the route's, but no rule of a route may spoil an emergency number."""
+        dialled = self.way.route.dialled(self.offered.request_user)
+        is_emergency = self.works.config.emergency.has
+        if is_emergency(self.offered.request_user) and not is_emergency(dialled):
+            return self.offered.request_user
+        return dialled
+
+    def _dial(self, index: int) -> None:
+        try:
+            body = self.offer_to_b()
+        except PortsExhaustedError as error:
+            _log.error("a call is ended: %s", error)
+            self.works.alarm("ports_exhausted")
+            self.stop("ports_exhausted")
+            return
+        outgoing = OutgoingCall(
+            target=self.way.targets[index],
+            request_user=self._dialled,
+            from_user=self.offered.from_user,
+            from_display=self.offered.from_display,
+            headers=self.offered.headers,
+            max_forwards=self.offered.max_forwards - 1,
+            loop_mark=self.way.loop_mark,
+            loop_marks=self.offered.loop_marks,
+            body=body,
+            no_reply_s=self.works.config.sip.no_reply_s,
+            ring_s=self.ring_s,
+        )
+        self.legs.b = self.works.endpoint.dial(outgoing)
+        self._adopt(self.legs.b)
+
+    def _hang_up(self, command: table.HangUp) -> None:
+        leg = self.legs.of(command.side)
+        if leg is not None:
+            self.legs.end(command.side)
+            self.works.endpoint.hang_up(leg, reason=command.reason)
+
+    def _refuse(self, status: int, headers: tuple[Header, ...] = ()) -> None:
+        """Refuse A; what the far side said is passed on in its own words."""
+        if self.legs.a is None:
+            return
+        phrase = PHRASES.get(status, "Refused")
+        if self._refusal is not None and self._refusal.status == status:
+            phrase, headers = self._refusal.phrase or phrase, self._refusal.headers
+        self.works.endpoint.refuse(self.legs.a, status, phrase, headers=headers)
+        self.legs.end(Side.A)
+
+    def stop(self, reason: str) -> None:
+        """End the call from our side."""
+        if self.call.state is not table.State.ENDED:
+            self.apply(table.Stopped(reason))
+
+    def refuse_offer(self, status: int, end: str) -> None:
+        """End an offer that cannot be served before anything was begun; ``end`` is why, for the record."""
+        self._refuse(status, (("Retry-After", "5"),) if status == 503 else ())
+        self.call.state, self.call.end = table.State.ENDED, end
+
+    @abstractmethod
+    def as_json(self) -> dict[str, Any]:
+        """Return the call for listings."""

@@ -1,0 +1,290 @@
+"""The steps of the opt-out workflow on calls in progress: decided, done, stored, told. Call thread only.
+
+Who may take a step is `recorder.domain.opt_out`'s; console, command line and the manager's keys all come through here.
+"""
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from recorder.calls.acts import Act, PauseAnswer, Signature, placed, signed, written
+from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
+from recorder.calls.works import Works
+from recorder.clock import utc_now
+from recorder.domain.access import DeniedError, Fault, Person
+from recorder.domain.opt_out import (
+    CallFacts,
+    OptOutRequest,
+    OptOutState,
+    Statements,
+    Step,
+    check_decline,
+    check_grant,
+    check_raise,
+)
+from recorder.domain.pausing import PauseBook
+from recorder.domain.policy import Nomination, Service
+from storage.erasures import new_order_id
+from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+
+KEYS = Statements(caller_asked=True, distress_judged=True)
+"""What a manager states by keying their PIN on the officer's phone: the keys have no other meaning."""
+
+
+Answer = Future[PauseAnswer]
+"""What was done, once it is stored and signed; OSError when it could not be stored."""
+
+
+class OptOutCall(Protocol):
+    """Whose opt-out it is; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    id: RecordingId
+    works: Works
+    book: PauseBook
+    nomination: Nomination
+    service: Service
+    operator: str
+
+    def opt_out(self, reason: str, by: str) -> Act:
+        """Stop recording for the rest of the call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What somebody who grants an opt-out says with it.
+
+    Attributes:
+        statements: What they put their name to.
+        reason: Why; free text.
+        erase_before: Erase what was recorded before; None leaves it to the service's rule.
+        details: How the order came, for the audit log.
+    """
+
+    statements: Statements
+    reason: str
+    erase_before: bool | None
+    details: dict[str, Any]
+
+
+def facts_of(call: OptOutCall) -> CallFacts:
+    """Return what the rules need to know of a call."""
+    first, second = call.nomination.extension, call.nomination.second
+    operators, extensions = {call.operator}, {first.number}
+    if second is not None:
+        operators.add(call.works.sign_ons.operator_of(second))
+        extensions.add(second.number)
+    return CallFacts(
+        call=call.id,
+        team=first.team,
+        extensions=frozenset(extensions),
+        operators=frozenset(operators),
+        erase_on_opt_out=call.service.erase_on_opt_out,
+    )
+
+
+class OptOutActs:
+    """The steps; keeps nothing itself: requests are in ``works.opt_outs``."""
+
+    def __init__(self, works: Works) -> None:
+        self._works = works
+
+    def ask(self, call: OptOutCall, person: Person, reason: str, details: dict[str, Any]) -> "Future[OptOutRequest]":
+        """Raise a request; the answer comes, and managers are told, once it is stored.
+
+        Raises:
+            DeniedError: They may not, one is open already, or recording has ended for good.
+        """
+        check_raise(person)
+        if call.book.final is not None:
+            raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended for good already.")
+        if self._works.opt_outs.open_of(call.id) is not None:
+            raise DeniedError(Fault.TOO_LATE, "This has been asked for already; a manager has yet to decide.")
+        request = _new_request(facts_of(call), person, reason)
+        return self._stored(request, RAISED, person.actor, reason, details, undo=lambda: self._forget(request))
+
+    def decline(self, request_id: str, person: Person, reason: str, details: dict[str, Any]) -> "Future[OptOutRequest]":
+        """Decline a request; the call goes on being recorded.
+
+        Raises:
+            UnknownRequestError: There is no such request.
+            DeniedError: They may not, or it is decided already.
+        """
+        request = self._works.opt_outs.get(request_id)
+        check_decline(person, request.facts, reason)
+        declined = request.after(Step.DECLINE, at=utc_now(), by=person.actor)
+        return self._stored(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
+
+    def grant(self, request: OptOutRequest, call: OptOutCall, person: Person, order: Order) -> Answer:
+        """Grant a request: recording ends at once, for the rest of the call.
+
+        Raises:
+            DeniedError: They may not, something is missing, or it is decided already.
+            RefusedError: Recording has ended for good already.
+        """
+        is_break_glass = check_grant(person, request.facts, order.statements, order.reason)
+        details = {**order.details, "break_glass": is_break_glass}
+        return self._grant(request, call, person.actor, replace(order, details=details))
+
+    def check(self, call: OptOutCall, person: Person, order: Order) -> None:
+        """Make sure that somebody may grant an opt-out of a call.
+
+        Raises:
+            DeniedError: They may not, or something is missing.
+        """
+        check_grant(person, facts_of(call), order.statements, order.reason)
+
+    def grant_directly(self, call: OptOutCall, person: Person, order: Order) -> Answer:
+        """Grant what nobody has raised, or what is open of the call: raised and granted in one.
+
+        Raises:
+            DeniedError: They may not, or something is missing.
+            RefusedError: Recording has ended for good already.
+        """
+        request = self._works.opt_outs.open_of(call.id) or _new_request(facts_of(call), person, order.reason)
+        return self.grant(request, call, person, order)
+
+    def grant_by_keys(self, call: OptOutCall, manager: str) -> Answer:
+        """Grant an opt-out on the word of a manager whose PIN was right: `people.pins` has asked the same rules.
+
+        Raises:
+            RefusedError: Recording has ended for good already.
+        """
+        open_request = self._works.opt_outs.open_of(call.id)
+        request = open_request or OptOutRequest(
+            id=secrets.token_hex(4), facts=facts_of(call), raised_by=manager, raised_at=utc_now()
+        )
+        order = Order(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys", "break_glass": True})
+        return self._grant(request, call, manager, order)
+
+    def call_ended(self, call: RecordingId) -> None:
+        """Let what is open of a call lapse, and forget the call's requests."""
+        for request in self._works.opt_outs.of_call(call):
+            self._works.opt_outs.drop(request.id)
+            if request.state is OptOutState.RAISED:
+                lapsed = request.after(Step.LAPSE, at=utc_now())
+                self._write(lapsed, LAPSED, "recorder", "", {"why": "call_ended"})
+                self._publish(lapsed)
+                self._works.opt_outs.save()
+
+    # --- done, stored, told
+
+    def _grant(self, request: OptOutRequest, call: OptOutCall, by: str, order: Order) -> Answer:
+        granted = request.after(Step.GRANT, at=utc_now(), by=by)
+        is_erasing = request.facts.erase_on_opt_out if order.erase_before is None else order.erase_before
+        act = call.opt_out("opt_out", by)
+        self._works.opt_outs.put(granted)
+        details = {
+            **order.details,
+            "request": request.id,
+            "raised_by": request.raised_by,
+            "caller_asked": order.statements.caller_asked,
+            "distress_judged": order.statements.distress_judged,
+            "erase_before": is_erasing,
+        }
+        signature = Signature(act=GRANTED, actor=by, subject=call.id, details=details, text=order.reason)
+        told = signed(self._works, self._with_erasure(act, call.id, by) if is_erasing else act, signature)
+        told.add_done_callback(lambda _: self._works.scheduler.submit(self._decided, granted))
+        return told
+
+    def _decided(self, request: OptOutRequest) -> None:
+        self._works.opt_outs.save()
+        self._publish(request)
+
+    def _with_erasure(self, act: Act, call: RecordingId, by: str) -> Act:
+        """Return an act that is done when the order to erase what was recorded before it is stored too."""
+        done = Act()
+
+        def stopped(stored: Act) -> None:
+            error = stored.exception()
+            if error is not None:
+                done.set_exception(error)
+                return
+            answer = stored.result()
+            if answer.position_s <= 0:  # nothing was recorded
+                done.set_result(answer)
+                return
+            order = _erasure(call, answer.position_s, by)
+            passed_on = replace(answer, erasure=order)
+            placed(self._works, order).add_done_callback(lambda one: _pass_on(one, done, passed_on))
+
+        act.add_done_callback(stopped)
+        return done
+
+    def _stored(
+        self,
+        request: OptOutRequest,
+        act: str,
+        by: str,
+        reason: str,
+        details: dict[str, Any],
+        *,
+        undo: Callable[[], None],
+    ) -> "Future[OptOutRequest]":
+        """Return a request once it is in the audit log and in the file; undone where it could not be written."""
+        self._works.opt_outs.put(request)
+        told: Future[OptOutRequest] = Future()
+
+        def on_disk(entry: "Future[None]") -> None:
+            error = entry.exception()
+            if error is not None:
+                self._works.scheduler.submit(undo)
+                told.set_exception(error)
+            else:
+                self._works.scheduler.submit(self._publish, request)
+                told.set_result(request)
+
+        self._works.opt_outs.save()
+        self._write(request, act, by, reason, details).add_done_callback(on_disk)
+        return told
+
+    def _forget(self, request: OptOutRequest) -> None:
+        self._works.opt_outs.drop(request.id)
+        self._works.opt_outs.save()
+
+    def _restore(self, request: OptOutRequest) -> None:
+        if any(one.id == request.id for one in self._works.opt_outs.all()):  # else the call has ended meanwhile
+            self._works.opt_outs.put(request)
+            self._works.opt_outs.save()
+
+    def _write(self, request: OptOutRequest, act: str, by: str, reason: str, details: dict[str, Any]) -> "Future[None]":
+        facts = {"request": request.id, "raised_by": request.raised_by, "team": request.facts.team, **details}
+        return written(
+            self._works, Signature(act=act, actor=by, subject=request.facts.call, details=facts, text=reason)
+        )
+
+    def _publish(self, request: OptOutRequest) -> None:
+        """Tell listeners that a request has changed. Why is not theirs to know: the stream goes to everybody."""
+        facts = request.facts
+        self._works.publish(
+            {"event": "opt_out", "id": request.id, "call": facts.call, "state": request.state.value, "team": facts.team}
+        )
+
+
+def _new_request(facts: CallFacts, person: Person, reason: str) -> OptOutRequest:
+    return OptOutRequest(
+        id=secrets.token_hex(4), facts=facts, raised_by=person.actor, raised_at=utc_now(), reason=reason
+    )
+
+
+def _erasure(call: RecordingId, position_s: float, by: str) -> ErasureOrder:
+    """Return the order to erase what was said before an opt-out; it always waits for a second person."""
+    return ErasureOrder(
+        id=new_order_id(),
+        recording=call,
+        start_s=0.0,
+        end_s=round(position_s, 4),
+        kind=ErasureKind.OPT_OUT,
+        ordered_by=by,
+        ordered_at=utc_now(),
+        state=ErasureState.WAITING,
+    )
+
+
+def _pass_on(stored: "Future[None]", done: Act, answer: PauseAnswer) -> None:
+    error = stored.exception()
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(answer)

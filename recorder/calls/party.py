@@ -1,0 +1,269 @@
+"""One side of a recorded call: its media leg, and what offers and answers settled about it. Call thread only.
+
+The SIP side moves bodies, the media core moves packets; this is where one becomes the other.
+"""
+
+import dataclasses
+import secrets
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, Prompt
+from audio.types import LegId as MediaLegId
+from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
+from recorder.calls.works import Works
+from sip import sdp
+from sip.events import Body
+
+Direction = tuple[bool, bool]
+"""Whether the peer sends, and whether it receives."""
+
+BOTH: Direction = (True, True)
+
+
+class MediaError(Exception):
+    """What a peer offered or answered cannot be bridged and recorded; a sentence. 488 is the answer to it."""
+
+
+class Party:
+    """A side of a recorded call.
+
+    Args:
+        works: The daemon's parts.
+        name: For error messages.
+        thread: The media thread that the call lives on; the same for both sides.
+        adopt: Tells the control of the media leg, so that its events come to the call.
+    """
+
+    def __init__(self, works: Works, name: str, thread: int, adopt: Callable[[MediaLegId], None]) -> None:
+        self._works = works
+        self._name = name
+        self._thread = thread
+        self._adopt = adopt
+        self.media_leg: MediaLegId | None = None
+        self._local: sdp.LocalStream | None = None
+        self._offer: sdp.Description | None = None
+        self.signals_from: str | None = None
+        """IP that the party's signalling comes from, if it is one: its media may come from there too."""
+        self._settled: sdp.Media | None = None
+        self.codec_name = ""
+
+    # --- the media leg
+
+    def open(self) -> None:
+        """Open the media leg.
+
+        Raises:
+            PortsExhaustedError: There is no pair of ports left.
+        """
+        relay = self._works.relay
+        leg = self.media_leg = relay.open_leg(self._thread)
+        self._adopt(leg)
+        address = relay.local_address(leg)
+        self._local = sdp.LocalStream(
+            ip=self._works.config.media.advertised or address.ip,
+            rtp_port=address.rtp_port,
+            session_id=secrets.randbelow(2**31),
+        )
+
+    def close(self) -> None:
+        """Close the media leg; the party can be opened again for another target."""
+        if self.media_leg is not None:
+            self._works.relay.close_leg(self.media_leg)
+        self.media_leg = self._local = self._offer = self._settled = None
+
+    def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
+        """Play something to the party; a party that is gone hears nothing."""
+        if self.media_leg is not None:
+            self._works.relay.play(self.media_leg, prompt, tag=tag, loop=loop)
+
+    def stop_playing(self) -> None:
+        """Stop what is played."""
+        if self.media_leg is not None:
+            self._works.relay.stop(self.media_leg)
+
+    def unbridge(self) -> None:
+        """Take the party out of a bridge, if it is in one."""
+        if self.media_leg is not None:
+            self._works.relay.unbridge(self.media_leg)
+
+    def listen(
+        self, policy: DtmfPolicy, *, tones: bool, control: tuple[str, ...] = (), secret: tuple[str, ...] = ()
+    ) -> None:
+        """Set what becomes of the party's digits, and whether tones are looked for in its audio."""
+        if self.media_leg is None:
+            return
+        self._works.relay.set_dtmf(self.media_leg, policy, control, secret)
+        self._works.relay.detect_tones(self.media_leg, is_on=tones)
+
+    @property
+    def remote_lost(self) -> int | None:
+        """Return the packets that the party last reported lost, or None."""
+        return self._works.relay.statistics(self.media_leg).remote_lost if self.media_leg is not None else None
+
+    # --- what was settled
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether offer and answer are complete."""
+        return self._settled is not None
+
+    @property
+    def codec(self) -> Codec | None:
+        """Return the codec of the leg, or None before it is settled."""
+        return Codec(self._settled.codec) if self._settled is not None else None
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the party has put us on hold."""
+        return self._settled is not None and self._settled.is_hold
+
+    @property
+    def direction(self) -> Direction:
+        """Return whether the peer sends and whether it receives."""
+        return (self._settled.receives, self._settled.sends) if self._settled is not None else BOTH
+
+    @property
+    def usable(self) -> tuple[Codec, ...]:
+        """Return the codecs the party can still use: the one settled, else what it offered, else all."""
+        if self._settled is not None:
+            return (Codec(self._settled.codec),)
+        if self._offer is None:
+            return PREFERENCE
+        offered = {codec for stream in self._offer.streams if stream.is_usable for _, codec in stream.codecs}
+        return tuple(codec for codec in PREFERENCE if codec in offered)
+
+    # --- offers and answers
+
+    def take_offer(self, body: Body | None) -> None:
+        """Read the offer of an INVITE; None is a delayed offer, ours goes into the answer.
+
+        Raises:
+            MediaError: It holds nothing that can be recorded.
+        """
+        if body is None:
+            return
+        self._offer = _parse(body)
+        if not self.usable:
+            raise MediaError(f"side {self._name} offers none of PCMA, PCMU, G722 over RTP/AVP")
+
+    def answer_first(self, other: Codec | None) -> Body:
+        """Return the answer to the INVITE's offer, fit to be bridged with the other side's codec if that is known.
+
+        Raises:
+            MediaError: The two sides have no codec that can be bridged.
+        """
+        assert self._local is not None
+        if self._offer is None:
+            return self.make_offer(PREFERENCE if other is None else _bridgeable(other))
+        wanted = PREFERENCE if other is None else (answer_to_first(self.usable, other),)
+        codecs = tuple(codec for codec in wanted if codec is not None)
+        try:
+            written, media = sdp.answer(self._offer, self._local, preference=codecs)
+        except sdp.UnacceptableError as error:
+            raise MediaError(f"side {self._name}: {error}") from error
+        self._settle(media, written.local)
+        return Body(content=written.content)
+
+    def make_offer(self, codecs: tuple[Codec, ...]) -> Body:
+        """Return an offer of these codecs, both ways."""
+        return self._write_offer(codecs, BOTH)
+
+    def make_reoffer(self, direction: Direction) -> Body:
+        """Return an offer with the codec as it is and another side's direction: what that one sends, we send."""
+        codecs = (self.codec,) if self.codec is not None else PREFERENCE
+        return self._write_offer(codecs, direction)
+
+    def _write_offer(self, codecs: tuple[Codec, ...], direction: Direction) -> Body:
+        assert self._local is not None
+        sends, receives = direction
+        local = dataclasses.replace(self._local, codecs=tuple(map(int, codecs)), sends=sends, receives=receives)
+        written = sdp.local_offer(local)
+        self._local = written.local
+        return Body(content=written.content)
+
+    def take_answer(self, body: Body | None) -> None:
+        """Take the answer to an offer of ours.
+
+        Raises:
+            MediaError: There is none, or it cannot be used; what was settled before stays.
+        """
+        if body is None:
+            raise MediaError(f"side {self._name} answered without a session description")
+        assert self._local is not None
+        try:
+            media = sdp.answered(self._local, _parse(body))
+        except sdp.UnacceptableError as error:
+            raise MediaError(f"side {self._name}: {error}") from error
+        self._settle(media, self._local)
+
+    def answer_reoffer(self, body: Body | None, other: Codec | None) -> Body:
+        """Answer a re-offer, keeping the codec if it can; an empty one gets our offer, with both directions.
+
+        Raises:
+            MediaError: It holds nothing that the other side can be bridged with; what was settled before stays.
+        """
+        assert self._local is not None
+        if body is None:
+            return self.make_offer(self.usable)
+        offer = _parse(body)
+        current = (self.codec,) if self.codec is not None else ()
+        allowed = PREFERENCE if other is None else _bridgeable(other)
+        preference = (*(c for c in current if c in allowed), *(c for c in allowed if c not in current))
+        local = dataclasses.replace(self._local, sends=True, receives=True)
+        try:
+            written, media = sdp.answer(offer, local, preference=preference)
+        except sdp.UnacceptableError as error:
+            raise MediaError(f"side {self._name}: {error}") from error
+        self._settle(media, written.local)
+        return Body(content=written.content)
+
+    def _settle(self, media: sdp.Media, local: sdp.LocalStream) -> None:
+        codec = Codec(media.codec)
+        remote = None
+        if media.remote_ip is not None:
+            remote = MediaAddress(ip=media.remote_ip, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port)
+        assert self.media_leg is not None
+        leg_media = LegMedia(
+            remote=remote,
+            codec=codec,
+            send_pt=media.send_pt,
+            receive_pt=media.receive_pt,
+            send_event_pt=media.send_event_pt,
+            receive_event_pt=media.receive_event_pt,
+            sends=media.sends,
+            # Without an address the core would take whoever sends first: right for SIPREC, an open door here.
+            receives=media.receives and remote is not None,
+            also_from=self._other_source(remote),
+        )
+        try:
+            self._works.relay.set_media(self.media_leg, leg_media)
+        except (OSError, ValueError) as error:  # IPv6 to an IPv4 socket, an address with a zone
+            raise MediaError(f"side {self._name}: {error}") from error
+        self._settled, self._local, self.codec_name = media, local, codec.name
+
+    def _other_source(self, remote: MediaAddress | None) -> str | None:
+        """Return the second address that the party's packets may come from (docs/media-core.md)."""
+        if remote is None or self.signals_from is None or self.media_leg is None:
+            return None
+        try:
+            source, there = ip_address(self.signals_from), ip_address(remote.ip)
+        except ValueError:
+            return None  # a host name
+        own = ip_address(self._works.relay.local_address(self.media_leg).ip)
+        if own.is_loopback and not source.is_loopback:
+            source = own  # whoever reaches us there is on this machine, and its system may choose this source
+        return str(source) if source.version == there.version else None
+
+
+def _bridgeable(other: Codec) -> tuple[Codec, ...]:
+    return tuple(codec for codec in PREFERENCE if can_bridge(codec, other))
+
+
+def _parse(body: Body) -> sdp.Description:
+    if not body.is_sdp():
+        raise MediaError(f"a body of type {body.content_type} is no session description")
+    try:
+        return sdp.parse(body.content)
+    except sdp.SdpError as error:
+        raise MediaError(str(error)) from error

@@ -1,0 +1,91 @@
+"""A call that is none of our business, and every emergency call: signalling only, bodies untouched (P1).
+
+No media port, no notice, no gate, no limit. The two ends talk to one another; what they say never comes here.
+"""
+
+from typing import Any
+
+from recorder.calls.live_call import LiveCall
+from recorder.domain import call as table
+from recorder.domain.call import Side
+from sip.events import Body, InfoReceived, LegAnswered, LegRang, OfferAnswered, OfferReceived, OfferRefused
+
+
+class PassedCall(LiveCall):
+    """Joins two legs by handing each one's bodies to the other."""
+
+    _body: Body | None = None
+    _early: Body | None = None
+    _status: int = 180
+    _offering: Side | None = None
+
+    def rang(self, event: LegRang) -> None:
+        """Pass the provisional response on, early media's SDP and all."""
+        self._body, self._status = event.body, event.status
+        self._early = event.body or self._early
+        self.apply(table.Rang(has_media=event.body is not None))
+
+    def answered(self, event: LegAnswered) -> None:
+        """Pass the answer on."""
+        self._body = event.body or self._early  # a 200 without SDP stands by what its 183 said
+        self.apply(table.Answered())
+
+    def reoffered(self, side: Side, event: OfferReceived) -> None:
+        """Pass an offer on; its answer comes back by `offer_answered`.
+
+        Two offers that cross would wait for one another for ever: the second is refused, as RFC 3261 section 14.2
+        has it where they meet on one leg.
+        """
+        own, other = self.legs.of(side), self.legs.of(side.other)
+        if own is None or other is None:
+            return
+        if self._offering is side.other:
+            self.works.endpoint.refuse_offer(own, 491)
+            return
+        self._offering = side
+        self.works.endpoint.offer(other, event.body)
+
+    def offer_answered(self, side: Side, event: OfferAnswered) -> None:
+        """Pass an answer back."""
+        self._offer_over(side)
+        other = self.legs.of(side.other)
+        if other is not None:
+            self.works.endpoint.answer_offer(other, event.body)
+
+    def offer_refused(self, side: Side, event: OfferRefused) -> None:
+        """Pass a refusal back."""
+        self._offer_over(side)
+        other = self.legs.of(side.other)
+        if other is not None:
+            self.works.endpoint.refuse_offer(other, event.status)
+
+    def _offer_over(self, answered_by: Side) -> None:
+        if self._offering is answered_by.other:
+            self._offering = None
+
+    def info(self, side: Side, event: InfoReceived) -> None:
+        """Pass an INFO on."""
+        other = self.legs.of(side.other)
+        if other is not None:
+            self.works.endpoint.send_info(other, event.body)
+
+    def offer_to_b(self) -> Body | None:
+        """Return A's offer as it is."""
+        self._early = None
+        return self.offered.body
+
+    def do(self, command: table.Command) -> None:
+        """Ring and answer A with B's words."""
+        if self.legs.a is None:
+            return
+        if isinstance(command, table.Ring):
+            self.works.endpoint.ring(self.legs.a, status=self._status, body=self._body)
+        elif isinstance(command, table.AnswerA):
+            self.works.endpoint.answer(self.legs.a, self._body)
+
+    def finish(self, end: str) -> None:
+        """Leave nothing behind."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what may be known of a call that is not ours: that it is there."""
+        return {"state": self.call.state.value, "started_at": self.started_at}

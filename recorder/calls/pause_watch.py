@@ -1,0 +1,86 @@
+"""Watches over one call's pause: reminds the officer, alarms when it is too long. Call thread only.
+
+What is due when is `recorder.domain.reminding`'s; the timers are here.
+"""
+
+import logging
+import time
+from typing import Any, Protocol
+
+from audio.types import Prompt
+from recorder.calls.works import Sounds, Works
+from recorder.config import Pause
+from recorder.domain.pausing import PauseBook
+from recorder.domain.reminding import Due, PauseVigil, is_watched
+
+_log = logging.getLogger(__name__)
+
+OVER_MAXIMUM = "pause_over_maximum"
+"""The alarm."""
+
+
+class WatchedCall(Protocol):
+    """Whose pause it is."""
+
+    id: Any
+    works: Works
+    book: PauseBook
+    sounds: Sounds
+
+    def tell_officer(self, sound: Prompt) -> None:
+        """Play something short to the officer."""
+
+
+class PauseWatch:
+    """One call's watch.
+
+    Args:
+        call: The call.
+        settings: Its ``[pause]``.
+    """
+
+    def __init__(self, call: WatchedCall, settings: Pause) -> None:
+        self._call = call
+        self._settings = settings
+        self._vigil: PauseVigil | None = None
+        self._since_s = 0.0
+        self._timer: Any = None
+
+    def look(self) -> None:
+        """Begin or end the watch as the call's pause now stands; a pause that goes on is not begun again."""
+        if not is_watched(self._call.book):
+            self.stop()
+        elif self._vigil is None:
+            self._vigil = PauseVigil(reminder_s=self._settings.reminder_s, max_s=self._settings.max_s)
+            self._since_s = time.monotonic()
+            self._wait(self._vigil)
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._vigil = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self, vigil: PauseVigil) -> None:
+        seconds = vigil.wait_s(time.monotonic() - self._since_s)
+        self._timer = None if seconds is None else self._call.works.scheduler.call_later(seconds, self._tick)
+
+    def _tick(self) -> None:
+        vigil = self._vigil
+        if vigil is None:
+            return
+        due = vigil.due(time.monotonic() - self._since_s)
+        if Due.REMIND in due:
+            self._call.tell_officer(self._call.sounds.still_paused)
+        if Due.ALARM in due:
+            self._alarm()
+        self._wait(vigil)
+
+    def _alarm(self) -> None:
+        call = self._call
+        call.works.alarm(OVER_MAXIMUM)
+        call.works.publish({"event": "alarm", "alarm": OVER_MAXIMUM, "id": call.id, "max_s": self._settings.max_s})
+        _log.warning(
+            "call %s has been paused for over %g s; nothing but a person resumes it", call.id, self._settings.max_s
+        )

@@ -1,0 +1,64 @@
+"""Probing a call in which nobody is heard. Call thread only.
+
+A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side that no longer knows the dialog says so
+(481, or nothing at all: RFC 3261 section 12.2.1.2), and then the call is over.
+"""
+
+from typing import Protocol
+
+from recorder.calls.live_call import Legs
+from recorder.calls.party import Party
+from recorder.calls.works import Works
+from recorder.domain.call import Call, Side, State
+
+PROBE_AFTER = 5
+"""A call in which nobody is heard is probed after so many times the silence that is reported."""
+
+
+class ProbedCall(Protocol):
+    """Whose sides are asked; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    works: Works
+    call: Call
+    legs: Legs
+    parties: dict[Side, Party]
+
+
+class SilenceProbe:
+    """Asks both sides whether they are still there, as long as neither is heard."""
+
+    def __init__(self, call: ProbedCall) -> None:
+        self._call = call
+        self._silent: set[Side] = set()
+        self._is_probing = False
+
+    def fell_silent(self, side: Side) -> None:
+        """Take it that a side is not heard any more."""
+        self._silent.add(side)
+        if self._is_silence and not self._is_probing:
+            self._is_probing = True
+            self._wait()
+
+    def heard(self, side: Side) -> None:
+        """Take it that a side is heard again."""
+        self._silent.discard(side)
+
+    @property
+    def _is_silence(self) -> bool:
+        return len(self._silent) == len(Side)
+
+    def _wait(self) -> None:
+        works = self._call.works
+        works.scheduler.call_later(PROBE_AFTER * works.config.media.dead_rtp_s, self._probe)
+
+    def _probe(self) -> None:
+        call = self._call
+        if call.call.state is not State.JOINED or not self._is_silence:
+            self._is_probing = False
+            return
+        for side, party in call.parties.items():
+            leg = call.legs.of(side)
+            if leg is not None:
+                sends, receives = party.direction
+                call.works.endpoint.offer(leg, party.make_reoffer((receives, sends)))
+        self._wait()

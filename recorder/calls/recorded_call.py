@@ -1,0 +1,391 @@
+"""A call of a nominated extension: announced, bridged through the media core, recorded, pausable.
+
+Runs on the call thread. What SDP and media legs have to do with one another is `party`'s; what is kept is `taping`'s;
+when what happens is the table's (`recorder.domain.call`).
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from audio.types import (
+    ControlPressed,
+    DigitPressed,
+    DtmfPolicy,
+    MediaEvent,
+    MediaResumed,
+    MediaStopped,
+    Prompt,
+    PromptEnded,
+    SecretEntered,
+)
+from audio.types import LegId as MediaLegId
+from recorder.calls.acts import Act
+from recorder.calls.announcing import Announcer
+from recorder.calls.call_row import due_from, listing_of, row_of
+from recorder.calls.gate_acts import GateActs
+from recorder.calls.hold_rule import HoldRule
+from recorder.calls.keypad import Keypad
+from recorder.calls.live_call import LiveCall, Way
+from recorder.calls.negotiation import offer_to_second
+from recorder.calls.party import MediaError, Party
+from recorder.calls.probing import SilenceProbe
+from recorder.calls.taping import Taping
+from recorder.calls.works import Works
+from recorder.domain import call as table
+from recorder.domain.call import Call, Side
+from recorder.domain.outcome import Facts, settle
+from recorder.domain.pausing import Authority, Final, PauseBook
+from recorder.domain.policy import Nomination, Service, recording_id
+from sip.events import (
+    Body,
+    CallOffered,
+    InfoReceived,
+    LegAnswered,
+    LegId,
+    LegRang,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+)
+from storage.types import Outcome, RecordingRow
+
+_log = logging.getLogger(__name__)
+
+CLOSING_S = 0.06
+"""How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
+
+
+class RecordedCall(LiveCall):
+    """A `LiveCall` with media, a notice, and a recording."""
+
+    def __init__(
+        self,
+        works: Works,
+        offered: CallOffered,
+        call: Call,
+        way: Way,
+        nomination: Nomination,
+        *,
+        random_hex: str,
+        thread: int,
+        adopt: Callable[[LegId], None],
+        adopt_media: Callable[[MediaLegId], None],
+        ended: Callable[[], None],
+    ) -> None:
+        super().__init__(works, offered, call, way, adopt=adopt, ended=ended)
+        self.nomination = nomination
+        self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
+        self.operator = works.sign_ons.operator_of(nomination.extension)
+        self.service: Service = works.config.service_of(nomination.extension)
+        self.book = PauseBook()
+        self.taping: Taping | None = None
+        self.joined_at: datetime | None = None
+        self.blocked: str | None = None
+        self._fault: str | None = None
+        self.sounds = works.sounds
+        self._asked: set[Side] = set()
+        self._keypad = Keypad(self)
+        self._gate = GateActs(self, self._keypad.forget_digits)
+        self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
+        self.announcer = Announcer(self)
+        self._silence = SilenceProbe(self)
+        self._hold_rule = HoldRule(self)
+
+    # --- before the table: can this offer be served?
+
+    def accept_offer(self) -> None:
+        """Read A's offer and open its media leg.
+
+        Raises:
+            MediaError: Nothing in it can be recorded (488).
+            PortsExhaustedError: No ports are left (503).
+        """
+        self.parties[Side.A].take_offer(self.offered.body)  # first: what is refused must not use up ports
+        self.parties[Side.A].signals_from = self.offered.source.host
+        self.parties[Side.A].open()
+
+    # --- SIP events
+
+    def rang(self, event: LegRang) -> None:
+        """Let A hear B's early media, if it has any."""
+        has_media = event.body is not None and self._try_answer(Side.B, event.body)
+        self.apply(table.Rang(has_media=has_media))
+
+    def answered(self, event: LegAnswered) -> None:
+        """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
+        party = self.parties[Side.B]
+        if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
+            self.apply(table.Answered())
+        else:
+            self._hang_up(table.HangUp(Side.B))
+            self.leg_ended(Side.B)
+            self.apply(table.Refused(488))
+
+    def leg_ended(self, side: Side) -> None:
+        """Close the media of a target that came to nothing: the next one gets its own."""
+        if side is Side.B:
+            self.parties[Side.B].close()
+
+    def reoffered(self, side: Side, event: OfferReceived) -> None:
+        """Answer a re-offer ourselves; hold is passed on to the other side (design section 3.5)."""
+        leg = self.legs.of(side)
+        assert leg is not None
+        party, other = self.parties[side], self.parties[side.other]
+        try:
+            answer = party.answer_reoffer(event.body, other.codec)
+        except MediaError as error:
+            _log.info("call %s: re-offer refused: %s", self.id, error)
+            self.works.endpoint.refuse_offer(leg, 488)
+            return
+        self.works.endpoint.answer_offer(leg, answer)
+        if event.body is None:
+            self._asked.add(side)  # the ACK says what it wants (RFC 3261 section 14.2)
+        else:
+            self._session_changed(side)
+
+    def offer_answered(self, side: Side, event: OfferAnswered) -> None:
+        """Take the answer to an offer of ours."""
+        if event.body is not None and not self._try_answer(side, event.body):
+            _log.warning("call %s: side %s answered an offer with media that cannot be bridged", self.id, side.value)
+        if not self.parties[side].is_settled:
+            self.stop("no_media")  # a delayed offer that was never answered: nobody would ever hear anything
+            return
+        self.announcer.settled(side)
+        if side in self._asked:
+            self._asked.discard(side)
+            self._session_changed(side)
+        self._hold_rule.look()
+
+    def offer_refused(self, side: Side, event: OfferRefused) -> None:
+        """Go on as before (RFC 3261 section 14.1)."""
+        _log.info("call %s: side %s refused a re-offer with %d", self.id, side.value, event.status)
+
+    def info(self, side: Side, event: InfoReceived) -> None:
+        """Give an INFO to the keypad."""
+        self._keypad.info(side, event.body)
+
+    def pass_info(self, side: Side, body: Body) -> None:
+        """Send an INFO of one side on to the other."""
+        other = self.legs.of(side.other)
+        if other is not None and self.call.was_joined:
+            self.works.endpoint.send_info(other, body)
+
+    # --- media events
+
+    def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
+        """Take what the media core saw on one of the call's legs."""
+        side = next((side for side, party in self.parties.items() if party.media_leg == leg), None)
+        if side is None:
+            return
+        match event:
+            case PromptEnded():
+                meant = self.announcer.ended(side, event)
+                if meant is not None:
+                    self.apply(meant)
+            case ControlPressed() if side is self.call.officer:
+                self._keypad.control(event.keys, event.source)
+            case SecretEntered() if side is self.call.officer:
+                self._keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
+            case DigitPressed() if side is self.call.outside:
+                self._keypad.digit(event.digit, event.source)
+            case MediaStopped():
+                _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
+                self._silence.fell_silent(side)
+            case MediaResumed():
+                _log.info("call %s: RTP again on side %s", self.id, side.value)
+                self._silence.heard(side)
+            case _:
+                pass
+
+    # --- acts on the recording
+
+    def pause(self, reason: str, by: str) -> Act:
+        """Pause the recording; see `GateActs`."""
+        return self._gate.pause(reason, by)
+
+    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
+        """Take away the reasons that an authority may clear; see `GateActs`."""
+        return self._gate.resume(authority, by, token=token)
+
+    def opt_out(self, reason: str, by: str) -> Act:
+        """Stop recording for the rest of the call; see `GateActs`."""
+        return self._gate.opt_out(reason, by)
+
+    def forgot(self, seconds: float | None, by: str) -> Act:
+        """Pause, and order the last seconds (None: everything so far) to be erased; see `GateActs`."""
+        return self._gate.forgot(seconds, by)
+
+    def file_discarded(self) -> None:
+        """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
+        row = replace(self._row(), outcome=Outcome.BLOCKED, reason="discarded")
+        self.works.filing.submit(self.works.rows.save, row)
+
+    @property
+    def mask_card_digits(self) -> bool:
+        """Tell whether the outside party's digits are kept from the officer."""
+        return self.service.mask_card_digits
+
+    @property
+    def pause_reasons(self) -> frozenset[str]:
+        """Return what holds the pause, and is not about to be taken away."""
+        return self._gate.lasting_reasons
+
+    @property
+    def is_taped(self) -> bool:
+        """Tell whether there is a recording to pause."""
+        return self.taping is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether one of the sides is on hold."""
+        return any(party.is_held for party in self.parties.values())
+
+    def mask_lately(self, before_s: float, after_s: float) -> None:
+        """Silence what was recorded around now."""
+        if self.taping is not None:
+            now_s = self.taping.position_s
+            self.taping.mask(now_s - before_s, now_s + after_s)
+
+    def tell_officer(self, sound: Prompt) -> None:
+        """Play a confirmation to the officer; before the joining they hear other things, and nobody is told."""
+        if self.call.state is not table.State.JOINED:
+            return
+        self.parties[self.call.officer].play(sound, tag=0)
+
+    # --- commands
+
+    @property
+    def ring_s(self) -> float | None:
+        """Return the service's time to ring."""
+        return self.service.ring_s
+
+    def offer_to_b(self) -> Body | None:
+        """Offer what can be bridged to A, from a leg of its own."""
+        party = self.parties[Side.B]
+        party.signals_from = self.way.targets[self.call.target].host
+        party.open()
+        return party.make_offer(offer_to_second(self.parties[Side.A].usable))
+
+    def do(self, command: table.Command) -> None:
+        """Do what has to do with media."""
+        match command:
+            case table.AnswerA():
+                self._answer_a()
+            case table.Ring():
+                self._ring_a(command)
+            case table.PlayTo():
+                self.announcer.play(command)
+            case table.StopPlaying():
+                for party in self.parties.values():
+                    party.stop_playing()
+            case table.JoinEarly():
+                self._bridge()
+            case table.Join():
+                self._join()
+            case _:
+                raise AssertionError(f"no rule for command {command}")
+
+    def _answer_a(self) -> None:
+        party, leg = self.parties[Side.A], self.legs.a
+        assert leg is not None
+        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codec))
+        self.announcer.listen_for_keys()
+
+    def _ring_a(self, command: table.Ring) -> None:
+        leg = self.legs.a
+        assert leg is not None
+        if not command.early:
+            self.works.endpoint.ring(leg)
+            return
+        self.works.endpoint.ring(leg, status=183, body=self.parties[Side.A].answer_first(self.parties[Side.B].codec))
+        self._bridge()
+
+    def _bridge(self) -> None:
+        a, b = self.parties[Side.A], self.parties[Side.B]
+        a.stop_playing()
+        assert a.media_leg is not None
+        assert b.media_leg is not None
+        self.works.relay.bridge(a.media_leg, b.media_leg)
+
+    def _join(self) -> None:
+        self.joined_at = self.now
+        outside, officer = self.parties[self.call.outside], self.parties[self.call.officer]
+        tones = self.works.config.media.detect_tones
+        outside.listen(DtmfPolicy.MASK if self.service.mask_card_digits else DtmfPolicy.PASS, tones=tones)
+        keypad = self._keypad
+        officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=keypad.control_keys, secret=keypad.secret_keys)
+        self._bridge()
+        if not self.call.notice_complete:
+            self.blocked = "notice_not_heard"
+            self.tell_officer(self.sounds.refused)  # they should know that nothing of this is kept
+        elif self.book.final is None:
+            assert outside.media_leg is not None
+            assert officer.media_leg is not None
+            self._open_tap(outside.media_leg, officer.media_leg)
+        self.works.publish({"event": "call", **self.as_json()})
+
+    def _open_tap(self, left: MediaLegId, right: MediaLegId) -> None:
+        try:
+            self.taping = Taping(self.works, self._row(), self.book, left=left, right=right)
+        except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
+            _log.error("call %s is not recorded: %s", self.id, error)
+            self._fault = "memory_not_locked"
+            self.works.alarm(self._fault)
+
+    def _session_changed(self, side: Side) -> None:
+        """Pass a side's new direction on to the other."""
+        other_leg, other = self.legs.of(side.other), self.parties[side.other]
+        sends, receives = self.parties[side].direction
+        if other_leg is not None and self.call.was_joined and other.direction != (receives, sends):
+            self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives)))
+        self._hold_rule.look()
+
+    def _try_answer(self, side: Side, body: Body | None) -> bool:
+        try:
+            self.parties[side].take_answer(body)
+        except MediaError as error:
+            _log.info("call %s: side %s: %s", self.id, side.value, error)
+            return False
+        return True
+
+    # --- the end
+
+    def finish(self, end: str) -> None:
+        """Close media after its last packets, then the recording; file the row."""
+        self._gate.end()
+        for party in self.parties.values():
+            party.stop_playing()
+        self.works.scheduler.call_later(CLOSING_S, self._close, end)
+
+    def _close(self, end: str) -> None:
+        codecs = tuple(self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
+        for party in self.parties.values():
+            party.close()
+        facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self._fault)
+        ended_at = self.now
+        due = due_from(self, ended_at)
+        row = replace(self._row(), ended_at=ended_at, retention_due=due, codecs=(codecs[0], codecs[1]))
+        if self.taping is not None:
+            self.taping.finish(facts, row, self._file)
+            return
+        final = self.book.final
+        facts = replace(facts, opted_out=final is Final.OPTED_OUT, discarded=final is Final.DISCARDED)
+        outcome, reason = settle(facts)
+        self.works.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
+
+    def _file(self, row: RecordingRow) -> None:
+        """File the row; on the filing clerk's thread."""
+        self.works.rows.save(row)
+        if self.taping is None or not self.taping.is_left_behind:
+            self.works.pauses.drop(self.id)
+        self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
+
+    def _row(self) -> RecordingRow:
+        return row_of(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call as `GET /api/calls` lists it."""
+        return listing_of(self)

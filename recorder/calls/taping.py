@@ -1,0 +1,363 @@
+"""The recording of one live call: tap, pauses, segments and container.
+
+Runs on the call thread; what may block goes to the filing clerk. The gate is shut first and everything else follows:
+an acknowledgement waits until the pause is on disk, the audio does not.
+"""
+
+import contextlib
+import errno
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from audio.analysis import is_one_way
+from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
+from audio.writer import WriterFullError
+from audio.written import FinishedRecording, SinkError
+from recorder.calls.works import Works
+from recorder.clerk import after
+from recorder.domain.outcome import Facts, settle
+from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState
+from recorder.domain.reminding import is_watched
+from recorder.domain.segments import OVERRUN, SegmentList, joined, seconds_of
+from storage.errors import VaultError, WriteFailedError
+from storage.recording import OpenRecording
+from storage.rows import row_to_json
+from storage.types import Outcome, RecordingHead, RecordingRow, SegmentKind
+
+_ALL_S = 1.0
+"""What the position grows by, at most, while everything before it is erased."""
+
+_log = logging.getLogger(__name__)
+
+_FINAL_KIND = {
+    Final.OPTED_OUT: SegmentKind.OPTED_OUT,
+    Final.DISCARDED: SegmentKind.ERASED,
+    Final.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
+}
+
+
+class _Container:
+    """A container shared by the writer thread and the filing clerk, one at a time.
+
+    The writer knows only OSError: what the vault says of a failing disk becomes one.
+    """
+
+    def __init__(self, recording: OpenRecording) -> None:
+        self._recording = recording
+        self._lock = threading.Lock()
+        self._is_destroyed = False
+
+    def append(self, block: memoryview) -> None:
+        with self._lock:
+            if self._is_destroyed:
+                return
+            try:
+                self._recording.append(block)
+            except WriteFailedError as error:
+                raise _sink_error(error) from error
+
+    def sync(self) -> None:
+        with self._lock:
+            if self._is_destroyed:
+                return
+            try:
+                self._recording.sync()
+            except WriteFailedError as error:
+                raise _sink_error(error) from error
+
+    def update(self, row: dict[str, Any]) -> None:
+        with self._lock:
+            if not self._is_destroyed:
+                self._recording.update(row)
+
+    def destroy(self) -> None:
+        """Destroy the key and the file, durably; what comes afterwards goes nowhere.
+
+        Raises:
+            OSError: The system refused; call again. Nothing more is written all the same.
+        """
+        with self._lock:
+            self._is_destroyed = True
+            try:
+                self._recording.discard()
+            except VaultError as error:
+                raise OSError(*_os_error(error)) from error
+
+    def take(self) -> OpenRecording:
+        """Hand the container over to be closed; the writer has let go of it."""
+        with self._lock:
+            return self._recording
+
+
+def _sink_error(error: WriteFailedError) -> SinkError:
+    return SinkError(*_os_error(error), is_taken=error.is_taken)
+
+
+def _os_error(error: VaultError) -> tuple[int, str]:
+    return getattr(error.__cause__, "errno", None) or errno.EIO, str(error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """What was known when the call ended, and who wants to know the rest."""
+
+    facts: Facts
+    row: RecordingRow
+    end_s: float
+    done: Callable[[RecordingRow], None]
+
+
+class Taping:
+    """One recording in the making.
+
+    Args:
+        works: The daemon's parts.
+        row: What is known of the call when its sides are joined.
+        book: The pauses of the call; it may be paused before it is joined.
+        left: Media leg of the caller or called party outside.
+        right: Media leg of the officer.
+    """
+
+    def __init__(self, works: Works, row: RecordingRow, book: PauseBook, *, left: LegId, right: LegId) -> None:
+        self._works = works
+        self._row = row
+        self._book = book
+        self._segments = SegmentList()
+        self._container: _Container | None = None
+        self._fault: str | None = None
+        self._is_ending = False
+        self.is_left_behind = False
+        """The container could be neither closed nor destroyed: what is known of the call must stay for recovery."""
+        self._pause = works.config.pause  # a reload must not promise more erasing than this tap's look-back holds
+        is_closed = book.state is not PauseState.RECORDING
+        options = TapOptions(look_back_s=self._pause.look_back_s)
+        self._tap: TapId = works.relay.open_tap(left, right, options, is_closed=is_closed)
+        if is_closed:
+            self._segments.begin(0.0, SegmentKind.PAUSED, reason=joined(book.reasons))
+        else:
+            self._segments.begin(0.0, SegmentKind.RECORDING)
+        works.open_recordings.add(row.id)
+        self._created = works.opening.submit(self._create, self._snapshot())
+        self._created.add_done_callback(lambda _: works.scheduler.submit(self._refresh))
+
+    @property
+    def position_s(self) -> float:
+        """Return where the recording is now, seconds on the call's clock."""
+        return self._works.relay.position_s(self._tap)
+
+    def pause(self, reason: str, by: str) -> float:
+        """Hold the recording for a reason; return the position from which nothing is kept.
+
+        Raises:
+            RefusedError: The recording has ended for good; nothing changed.
+        """
+        was_held_only = self._book.reasons == {HOLD}
+        is_first = self._book.pause(reason)
+        if reason == HOLD and is_first:
+            # Nobody decided that something must not be kept: what was said before the hold stays.
+            return self._shut(0.0, SegmentKind.HOLD, by)
+        if is_first or (was_held_only and reason != HOLD):
+            return self._shut(self._pause.erase_s, SegmentKind.PAUSED, by)
+        self._segments.add_reason(reason)
+        self._refresh()
+        return self.position_s
+
+    def _shut(self, erase_s: float, kind: SegmentKind, by: str, reason: str = "") -> float:
+        position_s = self._works.relay.close_gate(self._tap, erase_s)
+        self._begin(position_s, kind, reason or joined(self._book.reasons), by)
+        return position_s
+
+    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> float:
+        """Take away what an authority may clear; return the position from which audio is kept again.
+
+        Raises:
+            RefusedError: There is nothing to clear, or not for this authority; nothing changed.
+        """
+        if self._book.resume(authority, token=token):
+            position_s = self._works.relay.open_gate(self._tap)
+            self._begin(position_s, SegmentKind.RECORDING, "", by)
+            return position_s
+        position_s = self.position_s
+        if self._book.reasons == {HOLD}:
+            self._begin(position_s, SegmentKind.HOLD, HOLD, by)  # the pause is over, the hold is not
+        return position_s
+
+    def end(self, final: Final, reason: str, by: str) -> float:
+        """End the recording of this part for good; where it is discarded nothing is left of the whole call.
+
+        Raises:
+            RefusedError: It has ended for good already; nothing changed.
+        """
+        self._book.end(final)
+        erase_s = {Final.OUT_OF_SCOPE: 0.0, Final.DISCARDED: self.position_s + _ALL_S}.get(final, self._pause.erase_s)
+        return self._shut(erase_s, _FINAL_KIND[final], by, reason)
+
+    def destroy(self) -> "Future[None]":
+        """Destroy the container's key and file; done when nothing of them is left. OSError if the disk refused."""
+        return after(self._created, lambda: self._works.opening.submit(self._destroy))
+
+    def mask(self, from_s: float, to_s: float) -> None:
+        """Silence a span of both channels: a digit came by another way than the media."""
+        self._works.relay.mask(self._tap, max(from_s, 0.0), to_s)
+
+    def finish(self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None]) -> None:
+        """Drain, close and file the recording; ``done`` gets the final row, on the filing clerk's thread."""
+        facts = replace(facts, ended_paused=is_watched(self._book))
+        self._is_ending = True
+        ending = _Ending(facts=facts, row=row, end_s=self.position_s, done=done)
+        self._created.add_done_callback(lambda _: self._works.filing.submit(self._drain, ending))
+
+    def fail(self, fault: str) -> None:
+        """Note that nothing more can be written; the call goes on."""
+        if self._fault is None:
+            self._fault = fault
+            self._works.alarm(fault)
+
+    # --- on the call thread
+
+    def _begin(self, position_s: float, kind: SegmentKind, reason: str, by: str) -> None:
+        self._segments.begin(position_s, kind, reason=reason, by=by)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Tell the container how the row stands, for recovery; also what changed while it was being made."""
+        if self._container is not None and not self._is_ending:
+            self._works.filing.submit(self._container.update, self._snapshot())
+
+    def _snapshot(self) -> dict[str, Any]:
+        """Return the row as recovery would have to file it if we died now."""
+        segments = self._segments.finish(self.position_s)
+        return row_to_json(
+            replace(
+                self._row,
+                outcome=Outcome.PARTIAL,
+                reason="daemon_stopped",
+                segments=segments,
+                opted_out=self._book.final is Final.OPTED_OUT,
+            )
+        )
+
+    # --- on the filing clerk's thread
+
+    def _create(self, row: dict[str, Any]) -> None:
+        head = RecordingHead(
+            id=self._row.id, started_at=self._row.started_at, operator_key=self._row.operator_key, index_row=row
+        )
+        try:
+            recording = self._works.vault.create(head)
+        except (OSError, VaultError) as error:
+            _log.error("recording %s cannot be kept: %s", self._row.id, error)
+            self.fail(fault_of(error))
+            return
+        container = _Container(recording)
+        try:
+            self._works.writer.add(self._row.id, self._tap, container)
+        except WriterFullError as error:
+            _log.error("recording %s cannot be kept: %s", self._row.id, error)
+            self.fail("writer_full")
+            with contextlib.suppress(VaultError):
+                recording.discard()
+            return
+        self._container = container
+
+    def _destroy(self) -> None:
+        # Not on the clerk's thread: it waits for a write in progress, and pauses of other calls must not.
+        if self._container is not None:
+            self._container.destroy()
+
+    def _drain(self, ending: _Ending) -> None:
+        if self._container is None:
+            self._works.relay.release_tap(self._tap)
+            self._file(None, ending)
+        else:
+            self._works.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
+
+    def _hand_over(self, finished: FinishedRecording, ending: _Ending) -> None:
+        """On the writer thread: it must not wait for a disk."""
+        self._works.filing.submit(self._file, finished, ending)
+
+    def _file(self, finished: FinishedRecording | None, ending: _Ending) -> None:
+        try:
+            ending.done(self._settled(finished, ending))
+        finally:
+            self._works.open_recordings.discard(ending.row.id)
+
+    def _settled(self, finished: FinishedRecording | None, ending: _Ending) -> RecordingRow:
+        if finished is not None and finished.is_failed and self._fault is None:
+            self.fail("storage_fault")  # it failed in the last drain, when nobody listened to the writer any more
+        lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
+        if self._fault is not None and (finished is None or finished.is_failed):
+            lost.append((self._kept_to_s, ending.end_s))
+        segments = self._segments.finish(ending.end_s, lost, self._fault or OVERRUN)
+        row = replace(
+            ending.row,
+            segments=segments,
+            recorded_s=seconds_of(segments, SegmentKind.RECORDING),
+            paused_s=seconds_of(segments, SegmentKind.PAUSED),
+            duration_s=round(ending.end_s, 3),
+        )
+        facts = replace(
+            ending.facts,
+            opted_out=self._book.final is Final.OPTED_OUT,
+            discarded=self._book.final is Final.DISCARDED,
+            lost_s=seconds_of(segments, SegmentKind.LOST),
+            fault=self._fault,
+        )
+        if finished is not None and not facts.discarded:
+            row, facts = _measured(row, facts, finished)
+        outcome, reason = settle(facts)
+        row = replace(row, outcome=outcome, reason=reason)
+        if self._container is not None:
+            is_whole = facts.fault is None and facts.lost_s == 0
+            row = self._close(self._container.take(), row, is_whole=is_whole)
+        return row
+
+    @property
+    def _kept_to_s(self) -> float:
+        """Return how far the container reaches, seconds."""
+        return self._container.take().ticks / TICKS_PER_S if self._container is not None else 0.0
+
+    def _close(self, container: OpenRecording, row: RecordingRow, *, is_whole: bool) -> RecordingRow:
+        try:
+            if row.outcome is Outcome.BLOCKED:
+                container.discard()
+                return replace(row, recorded_s=0.0)
+            fields = row_to_json(row, with_peaks=True)
+            finished = container.close(fields, is_complete=is_whole)
+        except (OSError, VaultError) as error:
+            _log.error("recording %s is left to `recorder recover`: %s", row.id, error)
+            self.is_left_behind = True
+            self._works.alarm(fault_of(error))
+            if row.outcome is Outcome.BLOCKED:
+                return replace(row, recorded_s=0.0)  # recovery destroys it: nothing will have been kept
+            kept = Outcome.FAILED if row.outcome is Outcome.FAILED else Outcome.PARTIAL
+            return replace(row, outcome=kept, reason=fault_of(error))
+        return replace(row, path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
+
+
+def _measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tuple[RecordingRow, Facts]:
+    """Add what the writer measured."""
+    left, right = finished.left, finished.right
+    # One side that sent nothing at all is one-way however short the call was.
+    one_way = is_one_way(left, right) or (left.recorded_s > 0) != (right.recorded_s > 0)
+    row = replace(
+        row,
+        speech_s=(round(left.speech_s, 1), round(right.speech_s, 1)),
+        is_one_way=one_way,
+        peaks=(left.peaks, right.peaks),
+    )
+    return row, replace(facts, kept_s=max(left.recorded_s, right.recorded_s), is_one_way=one_way)
+
+
+def fault_of(error: Exception) -> str:
+    """Return the reason that a failed write gives a recording."""
+    number = error.errno if isinstance(error, OSError) else getattr(error.__cause__, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "disk_full"
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return "disk_read_only"
+    return "storage_fault"

@@ -1,0 +1,95 @@
+"""What every call needs, made once by the daemon and handed down. No logic."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from audio.relay import Relay
+from audio.types import Prompt
+from audio.writer import PausableWriter
+from recorder.auditing.anchoring import Anchoring
+from recorder.auditing.late_entries import LateEntries
+from recorder.calls.opt_outs import OptOutRegister
+from recorder.calls.pauses import PauseRegister
+from recorder.clerk import Clerk
+from recorder.config import Config
+from recorder.keeping.filing import Filing
+from recorder.notices import Message
+from recorder.people.agents import SignOns
+from recorder.people.pins import PinCheck
+from sip.events import Endpoint
+from storage.audit import AuditLog
+from storage.types import ErasureOrder
+from storage.vault import Vault
+
+
+class Scheduler(Protocol):
+    """The doors to the call thread; `sip.reactor.Reactor` is the real one."""
+
+    def submit(self, fn: Callable[..., object], *args: object) -> None:
+        """Run a function soon on the call thread; from any thread."""
+
+    def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Any:  # noqa: ANN401
+        """Run a function on the call thread after a delay; returns something with ``cancel()``."""
+
+
+class OrderBook(Protocol):
+    """Where orders to erase are placed; `storage.erasures.Erasures` is the real one."""
+
+    def place(self, order: ErasureOrder) -> None:
+        """Store an order durably. StorageError or OSError if that failed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Sounds:
+    """Everything that can be played, ready in every codec."""
+
+    first: Message
+    second: Message | None
+    ringback: Prompt
+    hold: Prompt
+    failed: Prompt
+    paused: Prompt
+    resumed: Prompt
+    refused: Prompt
+    still_paused: Prompt
+    ended: Prompt
+
+
+@dataclass(slots=True, kw_only=True)
+class Works:
+    """The parts of the daemon. ``config`` and ``sounds`` are replaced by a reload, the rest stays."""
+
+    config: Config
+    sounds: Sounds
+    endpoint: Endpoint
+    scheduler: Scheduler
+    relay: Relay
+    writer: PausableWriter
+    vault: Vault
+    rows: Filing
+    audit: AuditLog
+    late: LateEntries
+    """Entries of acts that do not wait for the audit log."""
+    anchoring: Anchoring
+    pauses: PauseRegister
+    sign_ons: SignOns
+    opt_outs: OptOutRegister
+    pins: PinCheck
+    clerk: Clerk
+    opening: Clerk
+    filing: Clerk
+    orders: Clerk
+    """Places orders to erase: a database that is slow must not keep pauses waiting."""
+    erasures: OrderBook
+    operator_key: Callable[[str], str]
+    publish: Callable[[dict[str, Any]], None]
+    alarms: dict[str, int] = field(default_factory=dict)
+    retention: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
+    """How retention stands, with alarms for as long as something is wrong; may wait for a disk."""
+    open_recordings: set[str] = field(default_factory=set)
+    """Ids between the opening of a tap and the filing of its row."""
+
+    def alarm(self, what: str) -> None:
+        """Count something that a person must look into; health shows it."""
+        self.alarms[what] = self.alarms.get(what, 0) + 1

@@ -1,0 +1,1 @@
+"""Copies of recordings: ordered, made, silenced in part, explained."""

@@ -1,0 +1,236 @@
+"""Orders for copies of recordings: what is asked for, and whether it may be and can be done.
+
+Used by the command and the console alike; `exporting` then makes the copies. Nothing is changed here but that
+refusals are written to the audit log.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from recorder.auditing.ledger import Ledger
+from recorder.copying.cover_sheet import length_words, position_words
+from recorder.copying.span_words import OVERHANG_S
+from recorder.domain.access import Act, Actor, Person, Refused, may
+from recorder.domain.copying import Ground
+from recorder.keeping.erasing import refuse_locked
+from recorder.keeping.inspection import Inspector
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.copy_list import CopyList
+from storage.encoding import Format
+from storage.erasures import Erasures
+from storage.errors import NotFoundError, StorageError
+from storage.export import Copy, prepare
+from storage.format import is_recording_id
+from storage.index import Index
+from storage.package import check_passphrase
+from storage.reader import RecordingReader
+from storage.tombstones import Deletions
+from storage.types import RecordingId, RecordingRow, Redaction
+from storage.vault import Vault
+
+_LONGEST_TEXT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyOrder:
+    """What somebody asks for.
+
+    Attributes:
+        form: Format of the copies.
+        reason: Why; goes into the audit log and onto the cover sheet.
+        span_s: From and to, seconds; an end of None is the end of the recording. None is all of it.
+        redactions: What is silent in the copy.
+        requester: Who asked for it, in words; may be empty.
+        ground: On what ground; None is not stated.
+        passphrase: Seals the package.
+        destination: Where it goes, for the audit log.
+    """
+
+    form: Format
+    reason: str
+    span_s: tuple[float, float | None] | None = None
+    redactions: tuple[Redaction, ...] = ()
+    requester: str = ""
+    ground: Ground | None = None
+    passphrase: str | None = field(default=None, repr=False)
+    destination: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyBooks:
+    """What copies are made from and written down in.
+
+    Attributes:
+        index: Recordings.
+        vault: Their containers.
+        open: Opens a container with the private key; StorageError if it cannot.
+        audit: The audit log.
+        site: Name of the council.
+        timezone: IANA name of its zone.
+        now: The clock, UTC.
+        origin: Facts for the audit log: from where the acts come.
+    """
+
+    index: Index
+    vault: Vault
+    open: Callable[[RecordingRow], RecordingReader]
+    audit: AuditLog
+    site: str
+    timezone: str
+    now: Callable[[], datetime]
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The audit log as acts are written to it."""
+        return Ledger(audit=self.audit, origin=self.origin)
+
+    @property
+    def copies(self) -> CopyList:
+        """The list of copies."""
+        return CopyList(self.index.database)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """A copy that may be and can be made.
+
+    Attributes:
+        row: The recording.
+        copy: The copy.
+        is_whole: Whether it is of all of the call.
+        is_break_glass: The audit log marks it.
+    """
+
+    row: RecordingRow
+    copy: Copy
+    is_whole: bool
+    is_break_glass: bool
+
+
+def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder) -> Ordered:
+    """Return the copy that an order asks for; the container is verified and looked through once.
+
+    Args:
+        books: From what.
+        actor: Who asks.
+        recording: A whole id.
+        order: What for.
+
+    Raises:
+        ProblemError: Refused, with a sentence.
+    """
+    _check_words(order)
+    person = books.ledger.require(actor, Act.EXPORT, recording, reason=order.reason)
+    row = _row_of(books, recording)
+    decision = may(person, Act.EXPORT, reason=order.reason, operator=row.operator, extension=row.extension)
+    if isinstance(decision, Refused):
+        raise books.ledger.refusal(person, Act.EXPORT, row.id, decision.reason)
+    _refuse_locked(books, person, row.id)
+    copy = prepared(books, row, order.form, span_s=_span(order, row), redactions=order.redactions)
+    is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
+    return Ordered(row=row, copy=copy, is_whole=is_whole, is_break_glass=decision.break_glass)
+
+
+def prepared(
+    books: CopyBooks,
+    row: RecordingRow,
+    form: Format,
+    *,
+    span_s: tuple[float, float] | None = None,
+    redactions: Sequence[Redaction] = (),
+) -> Copy:
+    """Return a copy of a recording whose container was verified and looked through; see `storage.export.prepare`.
+
+    Raises:
+        ProblemError: 409: it is damaged or gone, cannot be opened, or cannot be copied like this.
+    """
+    with _saying("The recording cannot be opened"):
+        problem = Inspector(vault=books.vault, index=books.index).one(row).problem
+        if problem is not None:
+            raise ProblemError(409, f"The recording is not what was recorded: {problem}.")
+        reader = books.open(row)
+    with _saying("The recording cannot be copied like this"):
+        return prepare(reader, form, span_s=span_s, redactions=redactions, duration_s=row.duration_s)
+
+
+def _check_words(order: CopyOrder) -> None:
+    if order.redactions and not all(one.reason.strip() for one in order.redactions):
+        raise ProblemError(422, "Say why something is to be silent in the copy: the cover sheet tells it.")
+    if max(len(order.requester), *(len(one.reason) for one in order.redactions), 0) > _LONGEST_TEXT:
+        raise ProblemError(422, f"No text may be longer than {_LONGEST_TEXT} characters.")
+    if order.passphrase is not None:
+        try:
+            check_passphrase(order.passphrase)
+        except StorageError as error:
+            raise ProblemError(422, f"The package cannot be sealed: {error}.") from error
+
+
+def _row_of(books: CopyBooks, recording: str) -> RecordingRow:
+    """Return the row of a finished recording of which something was kept and is still there."""
+    if not is_recording_id(recording):
+        raise ProblemError(404, "There is no such recording.")
+    with _saying("The recording cannot be found"):
+        tombstone = Deletions(books.index.database).get(RecordingId(recording))
+        if tombstone is not None:
+            raise ProblemError(
+                410, f"{recording} was deleted on {tombstone.deleted_at:%d/%m/%Y} ({tombstone.rule}): nothing is left."
+            )
+        try:
+            row = books.index.get(recording)
+        except NotFoundError as error:
+            if books.vault.files_of(RecordingId(recording)):
+                raise ProblemError(
+                    409, f"{recording} goes on or is not filed yet: copy it once it has ended."
+                ) from error
+            raise ProblemError(404, "There is no such recording.") from error
+    if row.path is None:  # a path is that of a closed file
+        raise ProblemError(409, f"Nothing was kept of {row.id}: {row.outcome}, {row.reason}.")
+    return row
+
+
+def _refuse_locked(books: CopyBooks, person: Person, recording: RecordingId) -> None:
+    try:
+        refuse_locked(Erasures(books.index.database), recording)
+    except ProblemError as error:
+        books.ledger.refusal(person, Act.EXPORT, recording, error.detail)
+        raise
+
+
+def _span(order: CopyOrder, row: RecordingRow) -> tuple[float, float] | None:
+    """Return the span of a copy; raises ProblemError where anything lies outside the call."""
+    for one in order.redactions:
+        _check_span(one.start_s, one.end_s, row)
+    if order.span_s is None:
+        return None
+    start_s, end_s = order.span_s
+    end_s = row.duration_s if end_s is None else end_s
+    _check_span(start_s, end_s, row)
+    return start_s, min(end_s, row.duration_s)
+
+
+def _check_span(start_s: float, end_s: float, row: RecordingRow) -> None:
+    if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s >= 0):
+        raise ProblemError(422, "A span must begin at 0 or later.")
+    if start_s >= row.duration_s or end_s > row.duration_s + OVERHANG_S:
+        outside = start_s if start_s >= row.duration_s else end_s
+        raise ProblemError(
+            422, f"{position_words(outside)} is not in {row.id}, which is {length_words(row.duration_s)} long."
+        )
+    if not start_s < end_s:
+        raise ProblemError(422, f"The span ends at {position_words(end_s)}, before it begins.")
+
+
+@contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Turn what storage raises into a problem: 409 with its sentence."""
+    try:
+        yield
+    except StorageError as error:
+        raise ProblemError(409, f"{what}: {error}.") from error
+    except OSError as error:
+        raise ProblemError(409, f"{what}: {error.strerror}.") from error

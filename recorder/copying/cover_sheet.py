@@ -1,0 +1,136 @@
+"""The cover sheet of a copy: HTML for whoever gets it; `recorder.copying.pdf` makes the same page a tagged PDF."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from recorder.domain.copying import LeftOut
+from storage.encoding import Format
+from storage.types import RecordingRow
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+_FORMATS: Mapping[Format, str] = MappingProxyType(
+    {
+        Format.G711: "WAV with G.711, the sound exactly as it came over the telephone line",
+        Format.WAV: "WAV (PCM), without loss",
+        Format.FLAC: "FLAC, without loss",
+        Format.MP3: "MP3",
+        Format.OPUS: "Ogg Opus",
+    }
+)
+_PLAYERS: Mapping[Format, str] = MappingProxyType(
+    {
+        Format.G711: "Most players open the sound files, among them Windows Media Player and VLC.",
+        Format.WAV: "Every player opens the sound files: a double click is enough on most computers.",
+        Format.FLAC: "Most players open the sound files, among them those of Windows and macOS, and VLC.",
+        Format.MP3: "Every player and every telephone opens the sound files: a double click is enough.",
+        Format.OPUS: "Web browsers and VLC open the sound files.",
+    }
+)
+_DIRECTIONS: Mapping[str, str] = MappingProxyType(
+    {"inbound": "A call to us", "outbound": "A call from us", "internal": "A call between officers"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheeted:
+    """One copy as the sheet shows it.
+
+    Attributes:
+        row: The recording.
+        file: Name of the copy.
+        form: Its format.
+        span_s: What it holds, seconds of the call.
+        is_whole: Whether that is all of the call.
+        left_out: What cannot be heard in it.
+        bytes: Its size.
+        sha256: Of the file, hex.
+    """
+
+    row: RecordingRow
+    file: str
+    form: Format
+    span_s: tuple[float, float]
+    is_whole: bool
+    left_out: Sequence[LeftOut]
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverSheet:
+    """What a cover sheet says.
+
+    Attributes:
+        site: Name of the council.
+        timezone: IANA name of the zone of its times.
+        requester: Who asked; may be empty.
+        ground: On what ground, in words.
+        reason: Why, in their words.
+        made_by: Who made the copies.
+        made_at: When.
+        recordings: The copies; all of one format.
+    """
+
+    site: str
+    timezone: str
+    requester: str
+    ground: str
+    reason: str
+    made_by: str
+    made_at: datetime
+    recordings: Sequence[Sheeted]
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether a copy begins later than its call."""
+        return any(one.span_s[0] > 0 for one in self.recordings)
+
+    @property
+    def how_to_play(self) -> str:
+        """Which programs open the files, a sentence."""
+        return _PLAYERS[self.recordings[0].form]
+
+    def html(self) -> str:
+        """Return the page: one file that needs no other."""
+        zone = ZoneInfo(self.timezone)
+        environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        environment.filters.update(
+            when=lambda moment: moment_words(moment, zone),
+            duration=length_words,
+            position=position_words,
+            direction=lambda word: _DIRECTIONS.get(word, word),
+            format_words=_FORMATS.__getitem__,
+        )
+        one = len(self.recordings) == 1
+        title = f"Copy of {'a recorded call' if one else f'{len(self.recordings)} recorded calls'}"
+        return environment.get_template("cover_sheet.html").render(sheet=self, title=title)
+
+
+def moment_words(moment: datetime, zone: ZoneInfo) -> str:
+    """Return a moment as people write it, ``24 November 2026, 09:30:05 GMT``."""
+    local = moment.astimezone(zone)
+    return f"{local.day} {local:%B %Y, %H:%M:%S %Z}"
+
+
+def length_words(seconds: float) -> str:
+    """Return a length in hours, minutes and seconds, in words."""
+    whole = round(seconds)
+    parts = ((whole // 3600, "hour"), (whole // 60 % 60, "minute"), (whole % 60, "second"))
+    said = [f"{number} {unit}{'' if number == 1 else 's'}" for number, unit in parts if number]
+    return " ".join(said) or "less than a second"
+
+
+def position_words(seconds: float) -> str:
+    """Return a position in a call, ``1:15.5`` or ``1:01:15.5``."""
+    tenths = round(seconds * 10)
+    hours, minutes, rest = tenths // 36000, tenths // 600 % 60, tenths % 600 / 10
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

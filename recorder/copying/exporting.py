@@ -1,0 +1,182 @@
+"""Copies that were ordered and checked, made: sound, cover sheet, list of hashes; each in the audit log first.
+
+Everything is a stream that is made while it is taken; whoever takes it decides where it goes.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered
+from recorder.copying.cover_sheet import CoverSheet, Sheeted
+from recorder.copying.pdf import PdfPrinter
+from recorder.domain.access import Act, Person
+from recorder.domain.copying import GROUND_WORDS, left_out
+from recorder.problems import ProblemError
+from storage.copy_list import CopyMade, new_copy_id
+from storage.encoding import SUFFIXES
+from storage.export import Progress, Seal
+from storage.package import Member
+from storage.rows import time_to_json
+
+BEGUN, DONE, BROKEN = str(Act.EXPORT), f"{Act.EXPORT}.done", f"{Act.EXPORT}.broken_off"
+"""Acts of the audit log: before the first byte, after the last one, and when it came to nothing."""
+
+
+class Copying:
+    """The making of what one order asks for.
+
+    Args:
+        books: From what.
+        person: Who makes the copies.
+        order: What for.
+        ordered: What `recorder.copying.copy_orders.check_order` gave for each recording.
+        progress: Told how far it is, seconds of audio.
+    """
+
+    def __init__(
+        self, books: CopyBooks, person: Person, order: CopyOrder, ordered: Sequence[Ordered],
+        *, progress: Progress | None = None,
+    ) -> None:  # fmt: skip
+        self._books = books
+        self._person = person
+        self._order = order
+        self._ordered = ordered
+        self._progress = progress
+        self._total_s = sum(one.copy.duration_s for one in ordered)
+        self._done_s = 0.0
+        self._made_at = books.now()
+        self.made: list[Sheeted] = []
+        """The copies that were taken to their last byte, in order."""
+
+    def file_name(self, number: int) -> str:
+        """Return the name of a copy, counting from 0: in a sealed package names can be read, so they say nothing."""
+        suffix = SUFFIXES[self._order.form]
+        if self._order.passphrase is not None:
+            return f"recording-{number + 1:03d}.{suffix}"
+        return f"{self._ordered[number].row.id}.{suffix}"
+
+    def sound(self, number: int, name: str) -> Iterator[bytes]:
+        """Yield a copy front to back; it is in the audit log and in the list of copies before its first byte.
+
+        Raises:
+            ProblemError: 503: the audit log cannot be written.
+            StorageError: The recording cannot be read, or the list not be written.
+        """
+        one, seal = self._ordered[number], Seal()
+        made = CopyMade(
+            id=new_copy_id(), recording=one.row.id, made_by=self._person.actor, made_at=self._books.now(),
+            format=str(self._order.form), start_s=one.copy.span_s[0], end_s=one.copy.span_s[1],
+            redactions=len(self._order.redactions),
+        )  # fmt: skip
+        self._note(BEGUN, made, {**self._details(made, name), "break_glass": one.is_break_glass}, text=self._words())
+        try:
+            self._books.copies.begin(made)
+            yield from seal.over(one.copy.chunks(self._progressed))
+        except BaseException:
+            with contextlib.suppress(ProblemError):
+                self._note(BROKEN, made, {"copy": made.id, "bytes": seal.bytes})
+            raise
+        self._note(DONE, made, {"copy": made.id, "bytes": seal.bytes, "sha256": seal.sha256})
+        self._books.copies.finish(made.id, seal.sha256)
+        self._done_s += one.copy.duration_s
+        self.made.append(self._sheeted(one, name, seal))
+
+    def package(self) -> Iterator[Member]:
+        """Yield every file of a package: the copies, their cover sheet, and hashes of everything.
+
+        Raises:
+            ExportError: The cover sheet cannot be made as PDF: said first of all where that is known.
+        """
+        with PdfPrinter() as printer:
+            for number, one in enumerate(self._ordered):
+                name = self.file_name(number)
+                yield Member(name=name, chunks=self.sound(number, name), most_bytes=one.copy.most_bytes)
+            html = self._sheet().html()
+            sums = {one.file: one.sha256 for one in self.made}
+            for name, content in (
+                ("cover-sheet.html", html.encode()),
+                ("cover-sheet.pdf", printer.print(html)),
+                ("manifest.json", json.dumps(self._manifest(), indent=2, ensure_ascii=False).encode()),
+            ):
+                yield _member(name, content, sums)
+            listed = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
+            yield _member("SHA256SUMS", listed.encode(), sums)
+
+    def _progressed(self, done_s: float, _: float) -> None:
+        if self._progress is not None:
+            self._progress(self._done_s + done_s, self._total_s)
+
+    def _note(self, act: str, made: CopyMade, details: dict[str, Any], *, text: str = "") -> None:
+        self._books.ledger.note(act, self._person.actor, made.recording, details, text=text)
+
+    def _details(self, made: CopyMade, name: str) -> dict[str, Any]:
+        return {
+            "copy": made.id,
+            "at": time_to_json(made.made_at),
+            "format": made.format,
+            "file": self._order.destination or name,
+            "start_s": made.start_s,
+            "end_s": made.end_s,
+            "redactions": [
+                {"start_s": one.start_s, "end_s": one.end_s, "channels": str(one.channels)}
+                for one in self._order.redactions
+            ],
+            "ground": None if self._order.ground is None else str(self._order.ground),
+            "sealed": self._order.passphrase is not None,
+        }
+
+    def _words(self) -> str:
+        """Return what was said about the order: free text, which can expire."""
+        silenced = sorted({one.reason for one in self._order.redactions})
+        asked = f"; asked for by {self._order.requester}" if self._order.requester else ""
+        return self._order.reason + asked + "".join(f"; silenced: {why}" for why in silenced)
+
+    def _sheeted(self, one: Ordered, name: str, seal: Seal) -> Sheeted:
+        return Sheeted(
+            row=one.row, file=name, form=self._order.form, span_s=one.copy.span_s, is_whole=one.is_whole,
+            left_out=left_out(one.row.segments, self._order.redactions, one.copy.span_s), bytes=seal.bytes,
+            sha256=seal.sha256,
+        )  # fmt: skip
+
+    def _sheet(self) -> CoverSheet:
+        ground = self._order.ground
+        return CoverSheet(
+            site=self._books.site, timezone=self._books.timezone, requester=self._order.requester,
+            ground="Not stated" if ground is None else GROUND_WORDS[ground], reason=self._order.reason,
+            made_by=self._person.display_name, made_at=self._made_at, recordings=self.made,
+        )  # fmt: skip
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "site": self._books.site,
+            "made_at": time_to_json(self._made_at),
+            "made_by": self._person.display_name,
+            "asked_for_by": self._order.requester,
+            "ground": None if self._order.ground is None else str(self._order.ground),
+            "reason": self._order.reason,
+            "recordings": [
+                {
+                    "id": one.row.id,
+                    "file": one.file,
+                    "format": str(one.form),
+                    "bytes": one.bytes,
+                    "sha256": one.sha256,
+                    "started_at": time_to_json(one.row.started_at),
+                    "call_s": one.row.duration_s,
+                    "start_s": one.span_s[0],
+                    "end_s": one.span_s[1],
+                    "left_out": [{"start_s": x.start_s, "end_s": x.end_s, "why": x.why} for x in one.left_out],
+                }
+                for one in self.made
+            ],
+        }
+
+
+def _member(name: str, content: bytes, sums: dict[str, str]) -> Member:
+    """Return a small file, and put its hash into a list of them."""
+    seal = Seal()
+    chunks = list(seal.over(iter([content])))
+    sums[name] = seal.sha256
+    return Member(name=name, chunks=iter(chunks), most_bytes=len(content))

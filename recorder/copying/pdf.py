@@ -1,0 +1,76 @@
+"""Tagged PDF (PDF/UA-1) out of HTML, in a process of its own.
+
+Typesetting is a large library that loads others in C and looks at names that callers chose: it must not share memory
+with private keys, so it runs apart and gets the page on its standard input.
+"""
+
+import subprocess
+import sys
+from types import TracebackType
+
+from storage.errors import ExportError
+
+ANSWER_S = 1800.0
+"""How long a page may take: one of a thousand recordings takes minutes."""
+_READY = b"ready\n"
+
+
+class PdfPrinter:
+    """A process that waits for one page; begin it before long work, so that what is missing is said before.
+
+    Raises:
+        ExportError: It cannot be begun.
+    """
+
+    def __init__(self) -> None:
+        arguments = [sys.executable, "-P", "-m", "recorder.copying.pdf"]  # not what lies in the current folder
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != _READY:
+            raise ExportError(f"PDF cannot be made here: {self._complaint()}; are the packages of the Makefile there?")
+
+    def __enter__(self) -> "PdfPrinter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def print(self, html: str) -> bytes:
+        """Return a page as PDF.
+
+        Raises:
+            ExportError: It cannot be typeset.
+        """
+        try:
+            pdf, complaints = self._process.communicate(html.encode(), timeout=ANSWER_S)
+        except subprocess.TimeoutExpired as error:
+            raise ExportError(f"the cover sheet took more than {ANSWER_S:.0f} s as PDF") from error
+        if self._process.returncode != 0:
+            raise ExportError(f"the cover sheet cannot be made as PDF: {_last_line(complaints)}")
+        return pdf
+
+    def _complaint(self) -> str:
+        self._process.kill()
+        return _last_line(self._process.communicate()[1])
+
+
+def _last_line(complaints: bytes) -> str:
+    lines = complaints.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "it ended without a word"
+
+
+def _main() -> None:
+    from weasyprint import HTML  # noqa: PLC0415 - only in the process that is made for it
+    from weasyprint.urls import URLFetcher  # noqa: PLC0415
+
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.buffer.flush()
+    page = HTML(string=sys.stdin.buffer.read().decode(), url_fetcher=URLFetcher(allowed_protocols=()))
+    sys.stdout.buffer.write(page.write_pdf(pdf_variant="pdf/ua-1"))
+
+
+if __name__ == "__main__":
+    _main()

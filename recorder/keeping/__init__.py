@@ -1,0 +1,1 @@
+"""What is done to recordings after the call: filed, held, erased from, swept, re-sealed, packed, checked, made anew."""

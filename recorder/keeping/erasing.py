@@ -1,0 +1,355 @@
+"""Orders to erase: given and decided here, by commands and console alike; `recorder.keeping.eraser` carries them out.
+
+Each act is in the audit log, with all that it takes to replay it, before it is done.
+"""
+
+import contextlib
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from recorder.domain.access import Act, Actor, Person, Refused, may
+from recorder.domain.erasing import (
+    STATE_AT_ORDER,
+    About,
+    Confirmation,
+    alone_s,
+    confirmation_for,
+    may_decide,
+    may_order,
+)
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.erasures import Erasures, is_open, new_order_id
+from storage.errors import (
+    AuditUnavailableError,
+    DatabaseError,
+    ErasureStateError,
+    NotFoundError,
+    OutsideError,
+    StorageError,
+)
+from storage.format import is_recording_id
+from storage.index import Index
+from storage.rows import time_to_json
+from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, RecordingRow
+from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+OVERHANG_S = 1.0
+"""A span may end so much after the recording: people read its length off a page that rounds it."""
+LOCKED = (
+    "The recording is locked: part of it is to be erased (order {order}, {state}). "
+    "It can be heard again once that is done or declined."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """What orders are given and decided with.
+
+    Attributes:
+        index: Recordings.
+        erasures: Orders.
+        audit: The audit log.
+        vault: Tells whether a recording is still being written.
+        forgot_s: ``[pause] forgot_s``.
+        now: The clock, UTC.
+        origin: Facts for the audit log: from where the acts come.
+        ordering: Held from the decision on an order until it is placed: what is given at once adds up too.
+    """
+
+    index: Index
+    erasures: Erasures
+    audit: AuditLog
+    vault: Vault
+    forgot_s: float
+    now: Callable[[], datetime]
+    origin: Mapping[str, str] = field(default_factory=dict)
+    ordering: AbstractContextManager[Any] = field(default_factory=threading.Lock)
+
+
+def order_to_json(order: ErasureOrder) -> dict[str, Any]:
+    """Return an order as JSON-able values."""
+    return {
+        "id": order.id,
+        "recording": order.recording,
+        "start_s": order.start_s,
+        "end_s": order.end_s,
+        "kind": str(order.kind),
+        "state": str(order.state),
+        "ordered_by": order.ordered_by,
+        "ordered_at": time_to_json(order.ordered_at),
+        "decided_by": order.decided_by,
+        "decided_at": time_to_json(order.decided_at),
+        "done_at": time_to_json(order.done_at),
+        "problem": order.problem,
+    }
+
+
+def refuse_locked(erasures: Erasures, recording: RecordingId) -> None:
+    """Do nothing, unless an order is open for a recording.
+
+    Raises:
+        ProblemError: 409, a sentence that says why it is locked and what comes next; 503 if that cannot be known.
+    """
+    try:
+        orders = erasures.of_recording(recording)
+    except (StorageError, OSError) as error:
+        raise ProblemError(503, f"Whether the recording is locked cannot be known: {error}.") from error
+    for order in filter(is_open, orders):
+        raise ProblemError(409, LOCKED.format(order=order.id, state=order.state), extra={"locked": True})
+
+
+def forgot_recording(
+    books: Books,
+    person: Actor,
+    recording: str,
+    *,
+    seconds: float | None = None,
+    span_s: tuple[float, float | None] | None = None,
+    reason: str = "",
+) -> ErasureOrder:
+    """Have what should have been paused in a finished recording erased.
+
+    Args:
+        books: Where orders are kept.
+        person: Who forgot; a token or somebody at the shell is refused.
+        recording: Its id.
+        seconds: How much before the end; None is all of it. Not looked at when there is a span.
+        span_s: From and to, seconds; an end of None is the end of the recording.
+        reason: In their words; may be empty.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was changed.
+    """
+    if span_s is None:
+        if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+            raise ProblemError(422, "The number of seconds must be over 0.")
+        _require(books, person, Act.FORGOT, recording)
+        row = row_of(books, recording)
+        span_s = (0.0 if seconds is None else max(row.duration_s - seconds, 0.0), None)
+    return _order(books, person, recording, span_s, kind=ErasureKind.CARD_DATA, reason=reason, act=Act.FORGOT)
+
+
+def order_erasure(
+    books: Books,
+    person: Actor,
+    recording: str,
+    *,
+    span_s: tuple[float, float | None],
+    kind: ErasureKind,
+    reason: str,
+) -> ErasureOrder:
+    """Order the erasure of a span of a finished recording; see `forgot_recording`.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was changed.
+    """
+    return _order(books, person, recording, span_s, kind=kind, reason=reason, act=Act.ERASE)
+
+
+def check_order(
+    books: Books,
+    person: Actor,
+    recording: str,
+    span_s: tuple[float, float | None],
+    *,
+    kind: ErasureKind,
+    reason: str,
+    act: Act = Act.ERASE,
+) -> tuple[RecordingRow, ErasureOrder]:
+    """Return the row, and the order as it would be given; nothing is changed but that a refusal is audited.
+
+    Raises:
+        ProblemError: Refused, with a sentence.
+    """
+    person = _require(books, person, act, recording, reason=reason)
+    row = row_of(books, recording)
+    about = about_row(row, books.now())
+    decision = may_order(person, kind, about, act=act, reason=reason)
+    if isinstance(decision, Refused):
+        raise _refusal(books, person, act, row.id, decision.reason)
+    start_s, end_s = _checked(span_s, row)
+    with _database():
+        before = books.erasures.of_recording(row.id)
+    span_s = (start_s, row.duration_s if end_s is None else end_s)
+    length_s = alone_s(before, span_s, duration_s=row.duration_s)
+    needed = confirmation_for(kind, about, length_s=length_s, forgot_s=books.forgot_s)
+    assert needed is not Confirmation.NEVER, "refused above"
+    order = ErasureOrder(
+        id=new_order_id(),
+        recording=row.id,
+        start_s=start_s,
+        end_s=end_s,
+        kind=kind,
+        ordered_by=person.actor,
+        ordered_at=books.now(),
+        state=STATE_AT_ORDER[needed],
+    )
+    return row, order
+
+
+def _order(
+    books: Books, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind, reason: str,
+    act: Act,
+) -> ErasureOrder:  # fmt: skip
+    with books.ordering:
+        return _ordered(books, person, recording, span_s, kind=kind, reason=reason, act=act)
+
+
+def _ordered(
+    books: Books, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind, reason: str,
+    act: Act,
+) -> ErasureOrder:  # fmt: skip
+    _, order = check_order(books, person, recording, span_s, kind=kind, reason=reason, act=act)
+    details = {
+        "order": order.id,
+        "start_s": order.start_s,
+        "end_s": order.end_s,
+        "kind": str(order.kind),
+        "state": str(order.state),
+        "at": time_to_json(order.ordered_at),
+        "by_act": str(act),
+    }
+    _note(books, "erasure.ordered", order.ordered_by, order.recording, details, text=reason)
+    with _database():
+        books.erasures.place(order)
+    return order
+
+
+def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool, reason: str = "") -> ErasureOrder:
+    """Confirm or decline an order that waits, or decline one that failed.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was changed.
+    """
+    person = _require(books, person, Act.CONFIRM_ERASURE, order_id)
+    with _database():
+        try:
+            order = books.erasures.get(order_id)
+        except NotFoundError as error:
+            raise ProblemError(404, "There is no such order.") from error
+        try:
+            row = books.index.get(order.recording)
+        except NotFoundError as error:
+            raise ProblemError(
+                409, "The call goes on or is not filed yet: the order can be decided once it is."
+            ) from error
+    decision = may_decide(person, order, about_row(row, books.now()), confirm=confirm)
+    if isinstance(decision, Refused):
+        raise _refusal(books, person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
+    if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
+        raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
+    act = "erasure.confirmed" if confirm else "erasure.declined"
+    at = books.now()
+    _note(books, act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
+    with _database():
+        try:
+            return books.erasures.decide(order.id, by=person.actor, at=at, confirm=confirm)
+        except ErasureStateError as error:
+            raise ProblemError(409, f"{error}.") from error
+
+
+def row_of(books: Books, recording: str) -> RecordingRow:
+    """Return the row of a finished recording of which something was kept.
+
+    Raises:
+        ProblemError: There is none; it is in progress; nothing was kept; it was deleted.
+    """
+    if not is_recording_id(recording):
+        raise ProblemError(404, "There is no such recording.")
+    with _database():
+        try:
+            row = books.index.get(recording)
+        except NotFoundError as error:
+            if books.vault.files_of(RecordingId(recording)):
+                raise ProblemError(409, "The call is in progress or not filed yet: mark it there.") from error
+            raise ProblemError(404, "There is no such recording.") from error
+    if row.path is None:
+        raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
+    try:
+        is_there = books.vault.locate(row.path).exists()
+    except OutsideError as error:
+        raise ProblemError(409, f"The recording cannot be touched: {error}.") from error
+    if not is_there:
+        raise ProblemError(409, "The recording was deleted: its file is gone.")
+    return row
+
+
+def about_row(row: RecordingRow, now: datetime) -> About:
+    """Return what the rules have to know of a recording."""
+    ended_at = row.ended_at or row.started_at + timedelta(seconds=row.duration_s)
+    return About(
+        operator=row.operator,
+        extension=row.extension,
+        team=row.team,
+        is_held=bool(row.holds),
+        since_end_s=(now - ended_at).total_seconds(),
+    )
+
+
+def _checked(span_s: tuple[float, float | None], row: RecordingRow) -> tuple[float, float | None]:
+    start_s, end_s = span_s
+    if not math.isfinite(start_s) or (end_s is not None and not math.isfinite(end_s)):
+        raise ProblemError(422, "The span is not given in numbers.")
+    if start_s < 0 or start_s >= row.duration_s:
+        raise ProblemError(422, f"The span begins outside of the recording, which is {row.duration_s:.1f} s long.")
+    if end_s is None:
+        return round(start_s, 4), None
+    if end_s <= start_s:
+        raise ProblemError(422, "The span ends before it begins.")
+    if end_s > row.duration_s + OVERHANG_S:
+        raise ProblemError(422, f"The span ends outside of the recording, which is {row.duration_s:.1f} s long.")
+    return round(start_s, 4), None if end_s >= row.duration_s else round(end_s, 4)
+
+
+def _require(books: Books, actor: Actor, act: Act, subject: str, *, reason: str = "asked below") -> Person:
+    decision = may(actor, act, reason=reason)
+    if isinstance(decision, Refused):
+        raise _refusal(books, actor, act, subject, decision.reason)
+    if not isinstance(actor, Person):
+        raise _refusal(books, actor, act, subject, "This takes a person with an account.")
+    return actor
+
+
+def _refusal(books: Books, actor: Actor, act: Act, subject: str, sentence: str) -> ProblemError:
+    """Write a refusal to the audit log and return it; it stands even when it cannot be written."""
+    try:
+        books.audit.append(
+            act="access.refused",
+            actor=actor.actor,
+            subject=subject,
+            details={"act": str(act), **books.origin},
+            text=sentence,
+        )
+    except AuditUnavailableError:
+        _log.warning("a refusal was not written to the audit log")
+    return ProblemError(403, sentence)
+
+
+def _note(books: Books, act: str, actor: str, subject: str, details: dict[str, Any], *, text: str = "") -> None:
+    try:
+        books.audit.append(
+            act=act, actor=actor, subject=subject, details={**details, **books.origin}, text=text or None
+        )
+    except AuditUnavailableError as error:
+        raise ProblemError(503, "The audit log cannot be written, so nothing was done.") from error
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[None]:
+    try:
+        yield
+    except (DatabaseError, OSError) as error:
+        raise ProblemError(503, "The database of orders does not answer.") from error
+    except StorageError as error:
+        if isinstance(error, ErasureStateError | NotFoundError):
+            raise
+        raise ProblemError(503, f"{error}.") from error

@@ -1,0 +1,402 @@
+"""Holds: placed, reviewed, released and taken back here, by commands and console alike.
+
+Each act is in the audit log, with all that it takes to replay it, before it is done.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from recorder.auditing.ledger import Ledger
+from recorder.domain.access import Act, Actor, Allowed, Person, Refused
+from recorder.domain.holds import (
+    GRACE,
+    HeldCall,
+    HoldWish,
+    may_place,
+    may_reinstate,
+    may_release,
+    may_review,
+    may_see,
+    problem_with,
+    problem_with_owner,
+    review_day,
+)
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError
+from storage.format import is_recording_id
+from storage.hold_journal import (
+    PLACED,
+    REINSTATED,
+    RELEASED,
+    REVIEWED,
+    changed_details,
+    placed_details,
+    settling,
+    steady,
+)
+from storage.holds import HoldEvent, Holds, check, new_hold_id
+from storage.index import Index
+from storage.rows import row_from_json, time_to_json
+from storage.tombstones import Deletions
+from storage.types import Hold, RecordingId, RecordingRow
+from storage.vault import Vault, read_begun_row
+
+_log = logging.getLogger(__name__)
+
+LISTED = 500
+"""Holds that a list shows at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldBooks:
+    """What holds are placed and released with.
+
+    Attributes:
+        index: Recordings.
+        holds: Holds.
+        audit: The audit log.
+        vault: Knows the calls in progress.
+        people: Everybody with an account that can be used.
+        state: The home's folder of states.
+        now: The clock, UTC.
+        origin: Facts for the audit log: from where the acts come.
+    """
+
+    index: Index
+    holds: Holds
+    audit: AuditLog
+    vault: Vault
+    people: Callable[[], Iterable[Person]]
+    state: Path
+    now: Callable[[], datetime]
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return what writes the acts down."""
+        return Ledger(audit=self.audit, origin=self.origin)
+
+
+def hold_to_json(hold: Hold, now: datetime) -> dict[str, Any]:
+    """Return a hold as JSON-able values; ``state`` is where it stands now."""
+    return {
+        "id": hold.id,
+        "recording": hold.recording,
+        "kind": str(hold.kind),
+        "state": str(hold.state_at(now)),
+        "reason": hold.reason,
+        "case_reference": hold.case_reference,
+        "owner": hold.owner,
+        "against": list(hold.against),
+        "placed_by": hold.placed_by,
+        "placed_at": time_to_json(hold.placed_at),
+        "review_on": hold.review_on.isoformat(),
+        "released_by": hold.released_by,
+        "released_at": time_to_json(hold.released_at),
+        "grace_until": time_to_json(hold.grace_until),
+    }
+
+
+def place_hold(books: HoldBooks, actor: Actor, recording: str, wish: HoldWish) -> Hold:
+    """Keep a recording, be it finished or in progress.
+
+    Raises:
+        ProblemError: 403, 404, 409 or 422: refused, with a sentence, and nothing was changed. 503: nothing was changed,
+            or the hold is in the audit log and will stand as soon as the database answers; the sentence says which.
+    """
+    person = books.ledger.require(actor, Act.PLACE_HOLD, recording, reason=wish.reason)
+    call = _call_to_hold(books, recording)
+    _allow(books, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
+    hold = _wished(books, person, RecordingId(recording), wish, call)
+    with _steady(books):
+        _call_to_hold(books, recording)  # it may have been deleted meanwhile; from here on it cannot
+        with _settling(books):
+            books.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
+            books.holds.place(hold)
+    return hold
+
+
+def release_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str) -> Hold:
+    """Release a hold: its recording is kept for 14 days more, in which that can be taken back.
+
+    Raises:
+        ProblemError: As `place_hold`.
+    """
+
+    def released(hold: Hold, at: datetime, person: Person) -> Hold:
+        return replace(hold, released_by=person.actor, released_at=at, grace_until=at + GRACE)
+
+    change = _Change(RELEASED, Act.RELEASE_HOLD, HoldEvent.RELEASE, may_release, released)
+    return _changed(books, actor, hold_id, change, reason)
+
+
+def reinstate_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str) -> Hold:
+    """Take a release back, within its days of grace.
+
+    Raises:
+        ProblemError: As `place_hold`.
+    """
+
+    def reinstated(hold: Hold, _at: datetime, _person: Person) -> Hold:
+        return replace(hold, released_by=None, released_at=None, grace_until=None)
+
+    change = _Change(REINSTATED, Act.PLACE_HOLD, HoldEvent.REINSTATE, may_reinstate, reinstated)
+    return _changed(books, actor, hold_id, change, reason)
+
+
+def review_hold(
+    books: HoldBooks, actor: Actor, hold_id: str, *, reason: str, review_on: date | None = None, owner: str = ""
+) -> Hold:
+    """Say that a hold is still needed, and when to look at it again.
+
+    Args:
+        books: Where holds are kept.
+        actor: Who reviewed it.
+        hold_id: The hold.
+        reason: Why it is still needed.
+        review_on: The next day to look at it; None is what suits the kind.
+        owner: Who looks after it from now on; empty is whoever did.
+
+    Raises:
+        ProblemError: As `place_hold`.
+    """
+
+    def reviewed(hold: Hold, at: datetime, _person: Person) -> Hold:
+        hold = replace(hold, review_on=_day(hold, review_on, at))
+        return replace(hold, owner=_owner(books, owner, hold, _known_call(books, hold))) if owner else hold
+
+    change = _Change(REVIEWED, Act.PLACE_HOLD, HoldEvent.REVIEW, may_review, reviewed)
+    return _changed(books, actor, hold_id, change, reason)
+
+
+def holds_shown(books: HoldBooks, actor: Actor, row: RecordingRow) -> list[Hold]:
+    """Return the holds of a recording that somebody may see, those that are over too; none for most roles.
+
+    Raises:
+        ProblemError: 503: the database does not answer.
+    """
+    if not isinstance(actor, Person):
+        return []
+    with _database():
+        return [hold for hold in books.holds.of_recording(row.id) if may_see(actor, hold, held_call(row))]
+
+
+def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool) -> list[Hold]:
+    """Return the holds that somebody may see, by the day of their review; that they looked is written down.
+
+    Args:
+        books: Where holds are kept.
+        actor: Who asks.
+        is_due: Only those that somebody must review.
+
+    Raises:
+        ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
+    """
+    person = books.ledger.require(actor, Act.PLACE_HOLD, "")
+    books.ledger.note("hold.view", person.actor, "", {"due": is_due})
+    now = books.now()
+    with _database():
+        if is_due:
+            holds = books.holds.due_for_review(now.date(), limit=LISTED)
+        else:
+            holds = books.holds.all_standing(now, limit=LISTED)
+        return [hold for hold in holds if may_see(person, hold, _known_call(books, hold))]
+
+
+def held_call(row: RecordingRow) -> HeldCall:
+    """Return what the rules have to know of a recording."""
+    return HeldCall(operator=row.operator, extension=row.extension, team=row.team)
+
+
+def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
+    """Put into the table what a killed act left in the audit log alone; what cannot be now is at the next act."""
+    try:
+        with steady(state, holds, audit):
+            pass
+    except (StorageError, OSError) as error:
+        _log.error("holds that are in the audit log alone cannot be put into their table: %s", error)
+
+
+# --- how a hold is placed
+
+
+def _call_to_hold(books: HoldBooks, recording: str) -> HeldCall:
+    """Return the call of a recording that can be held."""
+    if not is_recording_id(recording):
+        raise ProblemError(404, "There is no such recording.")
+    with _database():
+        try:
+            row = books.index.get(recording)
+        except NotFoundError as error:
+            begun = _begun(books, RecordingId(recording))
+            if begun is not None:
+                return held_call(begun)
+            tombstone = Deletions(books.index.database).get(RecordingId(recording))
+            if tombstone is not None:
+                raise ProblemError(
+                    409, f"The recording was deleted on {tombstone.deleted_at:%Y-%m-%d}, so it cannot be held."
+                ) from error
+            raise ProblemError(404, "There is no such recording.") from error
+    if row.path is None:
+        raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
+    if not _is_there(books, row.path):
+        raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
+    return held_call(row)
+
+
+def _is_there(books: HoldBooks, path: str) -> bool:
+    try:
+        return books.vault.locate(path).exists()
+    except OutsideError:
+        return True  # somebody changed the row: all the more reason to keep what there is
+
+
+def _begun(books: HoldBooks, recording: RecordingId) -> RecordingRow | None:
+    """Return the row of a call that is in progress or not filed yet, as its container has it."""
+    for path in books.vault.files_of(recording):
+        with contextlib.suppress(StorageError, KeyError, TypeError, ValueError):
+            return row_from_json(read_begun_row(books.vault, path))
+    return None
+
+
+def _wished(books: HoldBooks, person: Person, recording: RecordingId, wish: HoldWish, call: HeldCall) -> Hold:
+    problem = problem_with(wish)
+    if problem is not None:
+        raise ProblemError(422, problem)
+    now = books.now()
+    hold = Hold(
+        id=new_hold_id(),
+        recording=recording,
+        kind=wish.kind,
+        reason=wish.reason.strip(),
+        case_reference=wish.case_reference,
+        owner=person.name,
+        placed_by=person.actor,
+        placed_at=now,
+        review_on=now.date(),
+        against=tuple(_against(books, name, call) for name in wish.against),
+    )
+    hold = replace(hold, review_on=_day(hold, wish.review_on, now))
+    return replace(hold, owner=_owner(books, wish.owner or person.name, hold, call))
+
+
+def _against(books: HoldBooks, name: str, call: HeldCall) -> str:
+    """Return by which name somebody is known here; a name that nobody has would bar nobody."""
+    account = _account(books, name)
+    if account is not None:
+        return account.name
+    if call.operator and name.strip().casefold() == call.operator.casefold():
+        return call.operator
+    raise ProblemError(422, "Whoever the complaint is against must have an account, or be the operator of the call.")
+
+
+def _owner(books: HoldBooks, name: str, hold: Hold, call: HeldCall) -> str:
+    account = _account(books, name)
+    if account is None:
+        raise ProblemError(422, "The owner of a hold must have an account here.")
+    problem = problem_with_owner(account, hold, call)
+    if problem is not None:
+        raise ProblemError(422, problem)
+    return account.name
+
+
+def _account(books: HoldBooks, name: str) -> Person | None:
+    wanted = name.strip().casefold()
+    found = [p for p in books.people() if wanted in (p.name.casefold(), p.display_name.casefold())]
+    return next((p for p in found if p.name.casefold() == wanted), found[0] if found else None)
+
+
+def _day(hold: Hold, wished: date | None, now: datetime) -> date:
+    day = review_day(hold.kind, wished, today=now.date())
+    if isinstance(day, str):
+        raise ProblemError(422, day)
+    return day
+
+
+# --- how a hold is changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """An act on a hold: its name in the audit log, who may, what it is to the hold, and what comes of it."""
+
+    name: str
+    act: Act
+    event: HoldEvent
+    rule: Callable[..., Allowed | Refused]
+    apply: Callable[[Hold, datetime, Person], Hold]
+
+
+def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _Change, reason: str) -> Hold:
+    person = books.ledger.require(actor, change.act, hold_id, reason=reason)
+    with _steady(books):
+        hold = _known(books, hold_id)
+        decision = change.rule(person, hold, _known_call(books, hold), reason=reason)
+        _allow(books, person, change.act, hold.recording, decision)
+        now = books.now()
+        try:
+            check(hold, change.event, now)
+        except HoldStateError as error:
+            raise ProblemError(409, str(error)) from error
+        after = change.apply(hold, now, person)
+        with _settling(books):
+            books.ledger.note(change.name, person.actor, hold.recording, changed_details(hold, after, now), text=reason)
+            books.holds.save([after])
+    return after
+
+
+def _known(books: HoldBooks, hold_id: str) -> Hold:
+    with _database():
+        try:
+            return books.holds.get(hold_id)
+        except NotFoundError as error:
+            raise ProblemError(404, "There is no such hold.") from error
+
+
+def _known_call(books: HoldBooks, hold: Hold) -> HeldCall:
+    """Return the call of a hold; one that nobody knows any more is nobody's, and of no team."""
+    with _database():
+        try:
+            return held_call(books.index.get(hold.recording))
+        except NotFoundError:
+            row = _begun(books, hold.recording)
+            return HeldCall(operator="", extension="", team="") if row is None else held_call(row)
+
+
+def _allow(books: HoldBooks, person: Person, act: Act, subject: str, decision: Allowed | Refused) -> None:
+    if isinstance(decision, Refused):
+        raise books.ledger.refusal(person, act, subject, decision.reason)
+
+
+@contextlib.contextmanager
+def _steady(books: HoldBooks) -> Iterator[None]:
+    with _database(), steady(books.state, books.holds, books.audit):
+        yield
+
+
+@contextlib.contextmanager
+def _settling(books: HoldBooks) -> Iterator[None]:
+    """Say what became of an act that is in the audit log and could not be put into the table."""
+    with settling(books.state):
+        try:
+            yield
+        except (StorageError, OSError) as error:
+            raise ProblemError(
+                503, "It is in the audit log, and will be done by itself as soon as the database answers again."
+            ) from error
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[None]:
+    try:
+        yield
+    except (StorageError, OSError) as error:
+        if isinstance(error, NotFoundError | HoldStateError):
+            raise
+        raise ProblemError(503, f"Nothing was done: {error}.") from error

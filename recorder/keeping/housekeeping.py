@@ -1,0 +1,323 @@
+"""The key holder's daily work: re-seals what must outlive its epoch, and destroys the keys of epochs that are over.
+
+An epoch is over when its month is past, or when a rotation took its place. Once no recording's key is sealed to it any
+more its private key goes, and with it every copy that a backup may hold. What stands in the way is moved first:
+
+- recordings of an epoch that was rotated away, to the one that took its place: nothing must need a key that may be
+  in other hands;
+- held recordings whose period is over, and held ones that are all that is left of their epoch, to the current one.
+
+Everything else waits for the sweep. One process at a time, under the lock that erasing and the sweep take too; it may
+be killed anywhere, and run again.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from recorder.keeping.archiving import Archiver
+from recorder.keeping.eraser import BY, alone
+from storage.audit import AuditLog
+from storage.durable import remove, sync_folder
+from storage.epochs import EpochKeys, EpochPublicKey, current_public, epoch_order, names_in
+from storage.errors import AuditUnavailableError, KeyProblemError, NotFoundError, StorageError
+from storage.holds import Holds
+from storage.index import Index
+from storage.reseal import Resealed, reseal
+from storage.rows import time_to_json
+from storage.types import RecordingId, RecordingRow
+from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+EVERY_S = 24 * 3600.0
+FIRST_AFTER_S = 300.0
+"""After a start, plus jitter: a console that is restarted each night must come to it too."""
+_JITTER_S = 600.0
+MARGIN = timedelta(days=1)
+"""A month counts as past so long after its end: clocks differ, and a call that began in it may only now be answered."""
+ROTATED_MARGIN = timedelta(hours=1)
+"""An epoch counts as rotated away so long after that: a daemon may just have read its public key."""
+
+
+_FEW = 100
+"""Keys left of an epoch: so many are looked at one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What an epoch is still there for.
+
+    Attributes:
+        epoch: Its name.
+        sealed: Recordings whose key is sealed to it.
+        is_current: New recordings are sealed to it now.
+        is_over: Its month is past, or a rotation took its place, by more than the margin.
+    """
+
+    epoch: str
+    sealed: int
+    is_current: bool
+    is_over: bool
+
+    @property
+    def sentences(self) -> list[str]:
+        """Return why its private key cannot go yet; empty when nothing needs it."""
+        found = []
+        if self.is_current:
+            found.append("new recordings are sealed to it now")
+        elif not self.is_over:
+            found.append("its month is not over")
+        if self.sealed:
+            verb = "recording's key is" if self.sealed == 1 else "recordings' keys are"
+            found.append(f"{self.sealed} {verb} sealed to it")
+        return found
+
+
+@dataclass(slots=True, kw_only=True)
+class Tended:
+    """What one run did.
+
+    Attributes:
+        resealed: Recordings that were sealed to a later epoch.
+        destroyed: Epochs whose private key was destroyed.
+        problems: Sentences.
+        is_elsewhere: Another process was at it, so nothing was done.
+    """
+
+    resealed: list[Resealed] = field(default_factory=list)
+    destroyed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    is_elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyHolder:
+    """Whoever has the private keys.
+
+    Attributes:
+        vault: Where recordings lie.
+        keys: The private keys.
+        index: Tells which recordings are held, and until when they are kept.
+        audit: The audit log.
+        lock: A file; whoever holds its lock may change finished recordings.
+        now: The clock, UTC.
+    """
+
+    vault: Vault
+    keys: EpochKeys
+    index: Index
+    audit: AuditLog
+    lock: Path
+    now: Callable[[], datetime]
+
+    def tend(self, *, wait: bool = False) -> Tended:
+        """Do what is due.
+
+        Args:
+            wait: Wait for another process that is at it, instead of leaving it to that one.
+
+        Raises:
+            StorageError, OSError: Database or audit log do not answer; the rest comes later.
+        """
+        tended = Tended()
+        with alone(self.lock, wait=wait) as is_alone:
+            tended.is_elsewhere = not is_alone
+            if is_alone:
+                self.keys.finish_destroying()
+                for name in self.keys.names():
+                    self._tend(name, tended)
+        return tended
+
+    def need(self, name: str) -> Need:
+        """Return what an epoch is still there for."""
+        try:
+            current = current_public(self.keys.public_folder, self.now()).name
+        except KeyProblemError:
+            current = ""
+        sealed = len(set(self.vault.sealed.each(name)))
+        return Need(epoch=name, sealed=sealed, is_current=name == current, is_over=self._is_over(name))
+
+    def destroy(self, name: str, *, by: str, details: dict[str, Any] | None = None) -> list[str]:
+        """Destroy the private key of an epoch that nothing needs.
+
+        Args:
+            name: The epoch.
+            by: Who has it destroyed.
+            details: More for the audit log.
+
+        Returns:
+            Sentences why it cannot go; empty when it is gone.
+
+        Raises:
+            KeyProblemError: The private key is not here.
+            StorageError, OSError: The audit log or the disk refuses; do it again.
+        """
+        with alone(self.lock, wait=True):
+            return self._destroy(name, by, details or {})
+
+    def _tend(self, name: str, tended: Tended) -> None:
+        if not self.need(name).is_over:
+            return
+        try:
+            self._empty(name, tended)
+            if not self.need(name).sentences and not self._destroy(name, BY, {}):
+                tended.destroyed.append(name)
+        except AuditUnavailableError:
+            raise
+        except (StorageError, OSError) as error:
+            tended.problems.append(f"epoch {name}: {error}")
+
+    def _empty(self, name: str, tended: Tended) -> None:
+        """Move out of an epoch what must not keep it, or what it must not keep."""
+        self._drop_useless(name)
+        for recording, target in self._movers(name):
+            try:
+                done = reseal(self.vault, self.keys, recording, target, note=self._note_resealed)
+            except AuditUnavailableError:
+                raise
+            except (StorageError, OSError) as error:
+                tended.problems.append(f"recording {recording}: {error}")
+                continue
+            if done is not None:
+                tended.resealed.append(done)
+
+    def _movers(self, name: str) -> list[tuple[RecordingId, EpochPublicKey]]:
+        sealed = set(self.vault.sealed.each(name))
+        successor = self._successor(name)
+        if successor is not None:
+            return [(one, successor) for one in sorted(sealed) if self._is_at_rest(one)]
+        current = current_public(self.keys.public_folder, self.now())
+        if epoch_order(current.name) <= epoch_order(name):
+            return []
+        held = sealed.intersection(Holds(self.index.database).standing_ids(self.now()))
+        moved = [
+            one
+            for one in sorted(held)
+            if self._is_at_rest(one) and (held == sealed or self._is_due(one) or self._is_elsewhere(one, name))
+        ]
+        return [(one, current) for one in moved]
+
+    def _drop_useless(self, name: str) -> None:
+        """Destroy the last few keys of an epoch that open nothing: of calls of which, says the index, nothing was kept.
+
+        A key without a row is left alone: an index or a disk that is missing must not cost a recording.
+        """
+        sealed = list(islice(self.vault.sealed.each(name), _FEW + 1))
+        for recording in sealed if len(sealed) <= _FEW else []:
+            row = self._row(recording)
+            if row is None or row.path is not None or self.vault.files_of(recording):
+                continue
+            details = {"epoch": name, "at": time_to_json(self.now())}
+            self.audit.append(act="recording.key_destroyed", actor=BY, subject=recording, details=details)
+            self.vault.sealed.destroy(recording)
+
+    def _is_elsewhere(self, recording: RecordingId, name: str) -> bool:
+        """Tell whether a killed run, or a backup, left the key in an older epoch too."""
+        return self.vault.sealed.find(recording) != name
+
+    def _is_due(self, recording: RecordingId) -> bool:
+        row = self._row(recording)
+        return row is not None and row.retention_due is not None and row.retention_due <= self.now()
+
+    def _row(self, recording: RecordingId) -> RecordingRow | None:
+        try:
+            return self.index.get(recording)
+        except NotFoundError:
+            return None
+
+    def _is_at_rest(self, recording: RecordingId) -> bool:
+        """Tell whether a recording is finished, and no rewriting of it was left half-done."""
+        return {path.suffix for path in self.vault.files_of(recording)} == {".rec"} and not any(
+            self.vault.sealed.next_path(recording, epoch).exists() for epoch in self.vault.sealed.epochs()
+        )
+
+    def _successor(self, name: str) -> EpochPublicKey | None:
+        """Return the newest epoch of the same month that took the place of this one, if any did.
+
+        Not one of which only the private half is there: its making was killed, or it is on its way out.
+        """
+        month, generation = epoch_order(name)
+        public = names_in(self.keys.public_folder, ".pub")
+        later = [
+            n
+            for n in self.keys.names()
+            if n in public and epoch_order(n)[0] == month and epoch_order(n)[1] > generation
+        ]
+        return self.keys.public_of(later[-1]) if later else None
+
+    def _is_over(self, name: str) -> bool:
+        month, generation = epoch_order(name)
+        now = self.now()
+        if month < (now - MARGIN).astimezone(UTC).strftime("%Y-%m"):
+            return True
+        later = [
+            n
+            for n in names_in(self.keys.public_folder, ".pub")
+            if epoch_order(n)[0] == month and epoch_order(n)[1] > generation
+        ]
+        made = self.keys.made_at(later[0]) if later else None
+        return made is not None and made + ROTATED_MARGIN <= now
+
+    def _destroy(self, name: str, by: str, details: dict[str, Any]) -> list[str]:
+        """Destroy a private key: the public half first, so that nothing is sealed to it between the looks."""
+        key = self.keys.public_of(name)
+        if sentences := self.need(name).sentences:
+            return sentences
+        self.keys.retire(name)
+        if sentences := self.need(name).sentences:
+            return sentences
+        self._remove_folder(name)
+        noted = {**details, "epoch": name, "fingerprint": key.fingerprint, "at": time_to_json(self.now())}
+        self.audit.append(act="epoch.destroyed", actor=by, subject="", details=noted)
+        self.keys.destroy(name)
+        _log.info("the private key of epoch %s is destroyed, fingerprint %s", name, key.fingerprint[:16])
+        return []
+
+    def _remove_folder(self, name: str) -> None:
+        """Remove an epoch's folder of sealed keys and what killed writers left; refused if a key came in after all."""
+        folder = self.vault.home / "keys" / "sealed" / name
+        if folder.is_dir():
+            for path in folder.glob(".new-*"):
+                remove(path)
+            folder.rmdir()
+            sync_folder(folder.parent)
+
+    def _note_resealed(self, done: Resealed) -> None:
+        details = {"from": done.old, "to": done.new.name, "fingerprint": done.new.fingerprint}
+        noted = {**details, "at": time_to_json(self.now())}
+        self.audit.append(act="recording.resealed", actor=BY, subject=done.id, details=noted)
+
+
+def keep_house(
+    holder: KeyHolder,
+    archiver: Archiver,
+    stopping: threading.Event,
+    *,
+    first_after_s: float = FIRST_AFTER_S,
+    every_s: float = EVERY_S,
+) -> None:
+    """Go on doing the daily work until told to stop; what fails is logged and tried again the next day."""
+    works: list[Callable[[], list[str]]] = [
+        lambda: holder.tend().problems,
+        lambda: archiver.run(stopping=stopping).problems,
+    ]
+    wait_s = first_after_s + random.uniform(0, min(_JITTER_S, first_after_s))  # noqa: S311 - only spreads the load
+    while not stopping.wait(wait_s):
+        wait_s = every_s
+        for work in works:
+            try:
+                problems = work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the keys of what is deleted must go some day
+                _log.error(
+                    "the key holder's work was not done: %s", error if isinstance(error, StorageError) else type(error)
+                )
+                continue
+            for problem in problems:
+                _log.error("the key holder's work: %s", problem)

@@ -1,0 +1,102 @@
+"""Containers that a full or failing disk kept from being closed: closed as soon as it lets us, without a restart.
+
+Their calls have ended and have a row that says what was kept and why no more; only the signed end is missing.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from recorder.keeping.filing import Filing
+from storage.errors import NotFoundError, StorageError
+from storage.index import Index
+from storage.rows import row_to_json
+from storage.types import Outcome, RecordingId, RecordingRow
+from storage.vault import Vault, close_left_open, destroy
+
+_log = logging.getLogger(__name__)
+
+FAULTS = ("disk_full", "disk_read_only", "storage_fault")
+"""Alarms after which something may have been left open."""
+
+
+class LeftOpen:
+    """Looks for them and closes them. On the filing clerk's thread, but for `notice`.
+
+    Args:
+        vault: Where containers lie.
+        index: Knows how their calls ended.
+        rows: Where a row goes that has its file at last.
+        is_live: Tells whether a recording is still in somebody's hands.
+        settled: Told of each recording that needs nothing any more.
+        now: The clock, UTC.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        index: Index,
+        rows: Filing,
+        *,
+        is_live: Callable[[str], bool],
+        settled: Callable[[str], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._vault = vault
+        self._index = index
+        self._rows = rows
+        self._is_live = is_live
+        self._settled = settled
+        self._now = now
+        self._faults = 0
+        self._is_due = False
+
+    def notice(self, alarms: dict[str, int]) -> bool:
+        """Tell whether there may be something to close: since the last look that found nothing a write has failed."""
+        faults = sum(alarms.get(name, 0) for name in FAULTS)
+        if faults != self._faults:
+            self._faults, self._is_due = faults, True
+        return self._is_due
+
+    def close(self) -> None:
+        """Close what can be closed now; never raises."""
+        try:
+            left = [path for path in self._parts() if not self._close(path)]
+        except (StorageError, OSError) as error:
+            _log.warning("what a failing disk left open is not closed yet: %s", error)
+            return
+        self._is_due = bool(left)
+
+    def _parts(self) -> list[Path]:
+        days = (self._now() - timedelta(days=age) for age in (0, 1))
+        found = (path for day in days for path in (self._vault.root / day.strftime("%Y/%m/%d")).glob("*/*.part"))
+        return sorted(found)
+
+    def _close(self, path: Path) -> bool:
+        """Close one; tells whether nothing is left to do."""
+        recording = RecordingId(path.stem)
+        if self._is_live(recording):
+            return False
+        try:
+            row = self._index.get(recording)
+        except NotFoundError:
+            return False  # it waits to be filed
+        if row.outcome is Outcome.BLOCKED:
+            destroy(self._vault, recording)
+        elif not self._finish(path, row):
+            return False
+        self._settled(recording)
+        return True
+
+    def _finish(self, path: Path, row: RecordingRow) -> bool:
+        found = close_left_open(self._vault, path, row_to_json(row, with_peaks=True))
+        if found.problem is not None:
+            _log.info("not closed yet: %s", found.problem)
+            return False
+        if found.finished is not None:
+            file = found.finished
+            self._rows.save(replace(row, path=file.path, bytes=file.bytes, sha256=file.sha256))
+            _log.warning("recording %s, which a failing disk had left open, is closed: partial", row.id)
+        return True

@@ -1,0 +1,155 @@
+"""What the DPO sees after an index was rebuilt or something was restored, and the word with which the sweep goes on."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from recorder.domain.access import MIN_REASON_CHARACTERS
+from recorder.home import Home
+from recorder.keeping.agreement import Mark, agree, look, read_mark
+from recorder.keeping.fsck import Checker, Progress
+from recorder.keeping.replay import survey
+from storage.anchors import Anchors
+from storage.audit import AuditLog
+from storage.database import Database
+from storage.errors import StorageError
+from storage.fsck import Kind
+from storage.holds import Holds
+from storage.rows import time_to_json
+from storage.vault import Vault
+
+RECONCILED = "index.reconciled"
+"""Act of the audit log."""
+
+
+class NothingToReconcileError(StorageError):
+    """The sweep does not wait for anybody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What there is now, and what was found when the index was rebuilt.
+
+    Attributes:
+        mark: Why the sweep waits; None: it does not.
+        rows: Calls in the index.
+        containers: Finished recordings.
+        keys: Sealed keys.
+        holds: Recordings that are held.
+        findings: How often each kind of thing that does not fit was found, files unread.
+        audit_entries: That can be read.
+        audit_unreadable: Lines that cannot.
+        unknown_acts: Acts of the log that this program does not know.
+        anchors: Sentences on the last head that was noted elsewhere, by target; empty where none was.
+    """
+
+    mark: Mark | None
+    rows: int
+    containers: int
+    keys: int
+    holds: int
+    findings: dict[str, int]
+    audit_entries: int
+    audit_unreadable: int
+    unknown_acts: dict[str, int]
+    anchors: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        mark = self.mark
+        return {
+            "waits": mark is not None,
+            "since": None if mark is None else time_to_json(mark.since),
+            "why": [] if mark is None else list(mark.why),
+            "reindex": {} if mark is None else dict(mark.facts),
+            "rows": self.rows,
+            "containers": self.containers,
+            "keys": self.keys,
+            "recordings_held": self.holds,
+            "containers_without_row": self.findings.get(Kind.NO_ROW, 0),
+            "rows_without_container": self.findings.get(Kind.NO_CONTAINER, 0),
+            "holds_that_differ": self.findings.get(Kind.HOLD, 0),
+            "findings": dict(self.findings),
+            "audit_entries": self.audit_entries,
+            "audit_unreadable": self.audit_unreadable,
+            "audit_unknown_acts": dict(self.unknown_acts),
+            "anchors": dict(self.anchors),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    """Shows, and takes the DPO's word.
+
+    Attributes:
+        home: The recorder's home.
+        vault: Where containers lie.
+        database: The index.
+        audit: The audit log.
+        now: The clock, UTC.
+        is_live: A daemon is running.
+    """
+
+    home: Home
+    vault: Vault
+    database: Database
+    audit: AuditLog
+    now: Callable[[], datetime]
+    is_live: bool
+
+    def report(self, progress: Progress = lambda _done, _total: None, total: int = 0) -> Report:
+        """Say what there is; nothing is changed, but that a restore that shows only now has the sweep wait.
+
+        Raises:
+            StorageError, OSError: Database, audit log or disk cannot be read.
+        """
+        look(self.home.state, self.database, self.audit, self.now(), is_noted=False)
+        checker = Checker(
+            home=self.home, vault=self.vault, database=self.database, audit=self.audit, now=self.now,
+            is_live=self.is_live, is_quick=True,
+        )  # fmt: skip
+        kinds = Counter(str(finding.kind) for finding in checker.findings(progress, total))
+        log = survey(self.audit)
+        return Report(
+            mark=read_mark(self.home.state),
+            rows=checker.counts["rows"],
+            containers=checker.counts["containers"],
+            keys=checker.counts["keys"],
+            holds=sum(1 for _ in Holds(self.database).standing_ids(self.now())),
+            findings=dict(kinds),
+            audit_entries=log.entries,
+            audit_unreadable=log.unreadable,
+            unknown_acts=dict(log.unknown),
+            anchors=self._anchors(),
+        )
+
+    def _anchors(self) -> dict[str, str]:
+        anchors = Anchors(self.database)
+        bad = self.audit.verify(anchors.heads()).bad
+        said = "the log still has it" if bad is None else bad.sentence
+        return {
+            name: f"entry {one.number} was noted on {time_to_json(one.at)}: {said}"
+            for name, one in anchors.newest().items()
+        }
+
+    def confirm(self, by: str, reason: str, report: Report) -> None:
+        """Let the sweep go on.
+
+        Args:
+            by: Who has looked; the caller made sure that it is the DPO.
+            reason: Why it may.
+            report: What they saw, for the audit log.
+
+        Raises:
+            NothingToReconcileError: It does not wait.
+            StorageError, OSError: Audit log, database or disk cannot be written; it waits on.
+        """
+        if read_mark(self.home.state) is None:
+            raise NothingToReconcileError("the sweep does not wait: there is nothing to confirm")
+        if len(reason.strip()) < MIN_REASON_CHARACTERS:
+            raise StorageError("a reason is needed: say what was compared, in words that can be checked later")
+        seen = {name: value for name, value in report.as_json().items() if name not in ("reindex", "anchors")}
+        self.audit.append(RECONCILED, by, "", {**seen, "at": time_to_json(self.now())}, reason)
+        agree(self.home.state, self.database, self.audit)

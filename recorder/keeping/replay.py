@@ -1,0 +1,316 @@
+"""Brings what the audit log alone knows back into an index: holds, deletions, orders to erase, calls without container.
+
+Every act of the log is either replayed or named in `NOT_STATE` with the reason; a test walks the sources for acts that
+are neither, and what a newer program may have written is counted when it is met.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
+from recorder.domain.access import Act
+from recorder.keeping.returned import held_since
+from storage.audit import AuditEntry, AuditLog
+from storage.audit_chain import checked_lines
+from storage.copy_list import CopyList, CopyMade
+from storage.database import Database
+from storage.erasures import Erasures
+from storage.format import is_recording_id
+from storage.hold_journal import ACTS as HOLD_ACTS
+from storage.hold_journal import replay_holds
+from storage.holds import Holds
+from storage.index import Index
+from storage.rows import row_from_json, time_from_json
+from storage.stored_rows import StoredRows
+from storage.tombstones import DELETED, Deletions, tombstones_of
+from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId
+from storage.vault import bare_row
+
+ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK = (
+    f"erasure.{word}" for word in ("ordered", "confirmed", "declined", "done", "failed", "sent_back")
+)
+FORGOT, OPTED_OUT = str(Act.FORGOT), str(Act.OPT_OUT)
+LIVE_ACTS = (GRANTED, OPTED_OUT, FORGOT, str(Act.PAUSE), str(Act.RESUME))
+"""Acts on calls in progress: they say what state the call was left in, and may have placed an order."""
+ORDER_ACTS = (ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK, *LIVE_ACTS)
+
+COPIED, COPY_DONE = str(Act.EXPORT), f"{Act.EXPORT}.done"
+COPY_ACTS = (COPIED, COPY_DONE)
+
+REPLAYED = frozenset({*HOLD_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS})
+"""Acts that are brought back."""
+
+_SEEN = "somebody looked or asked; nothing changed"
+_PEOPLE = "accounts and tokens have a database of their own"
+_KEYS = "what it did is in the files of keys"
+_CALL = "the request, not the decision; the calls it is about have ended"
+_SWEEP = "the sweep's own state reads it from here"
+NOT_STATE: Mapping[str, str] = MappingProxyType(
+    {
+        "access.refused": _SEEN,
+        "agent.sign_off": "calls carry who was signed on",
+        "agent.sign_on": "calls carry who was signed on",
+        "audit.export": _SEEN,
+        "audit.repaired": "about the log itself",
+        "call.info": "an INFO that was ignored; nothing changed",
+        "calls.deleted": "says how many, not which: they are not there to be brought back",
+        "config.reload": "the configuration is a file of its own",
+        "epoch.destroyed": _KEYS,
+        "erasure.view": _SEEN,
+        "hold.view": _SEEN,
+        "index.doubted": "about the index itself",
+        "index.noted": "about the index itself",
+        "index.reconciled": "about the index itself",
+        "index.repair": "about the index itself",
+        "index.repaired": "about the index itself",
+        "index.reindexed": "about the index itself",
+        "keys.passphrase": _KEYS,
+        "keys.rotated": _KEYS,
+        "notice.set": "messages are files of their own",
+        RAISED: _CALL,
+        DECLINED: _CALL,
+        LAPSED: _CALL,
+        "people.add": _PEOPLE,
+        "people.disable": _PEOPLE,
+        "people.remove_pin": _PEOPLE,
+        "people.set_password": _PEOPLE,
+        "people.set_pin": _PEOPLE,
+        "people.sign_in": _PEOPLE,
+        "people.sign_in_refused": _PEOPLE,
+        "people.sign_out": _PEOPLE,
+        "recorder.init": "the first entry",
+        "recording.archived": "what it did is in the container, its row too",
+        f"{COPIED}.broken_off": "the copy is listed without a hash",
+        "recording.deleted_again": "the deletion itself is replayed",
+        "recording.key_destroyed": _KEYS,
+        "recording.play.opened": _SEEN,
+        "recording.resealed": _KEYS,
+        "retention.clock_confirmed": _SWEEP,
+        "retention.in_force": _SWEEP,
+        "retention.stopped": _SWEEP,
+        "retention.swept": _SWEEP,
+        "token.use": _SEEN,
+        "tokens.add": _PEOPLE,
+        "tokens.revoke": _PEOPLE,
+        **{str(act): "somebody was about to do it" for act in Act if str(act) not in REPLAYED},
+    }
+)
+"""Acts that leave nothing to bring back, and why."""
+NOTHING_DONE = (".refused", ".not_stored")
+"""Ends of acts that did not happen."""
+
+
+def is_known(act: str) -> bool:
+    """Tell whether it is known what an act means for the index."""
+    return act in REPLAYED or act in NOT_STATE or act.endswith(NOTHING_DONE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Replayed:
+    """What a replay did.
+
+    Attributes:
+        entries: Of the audit log that could be read.
+        unreadable: Lines that could not.
+        first_problem: What is wrong with the first of those.
+        unknown: Acts that this program does not know: how often each.
+        holds: How many the table lacked, or had otherwise.
+        orders: Orders to erase, likewise.
+        copies: Of the list of copies that were made, likewise.
+        deletions: Tombstones that the table lacked.
+        spared: Recordings that were held after their deletion was cut off.
+        calls: Rows of calls of which nothing was kept, as far as acts tell of them.
+    """
+
+    entries: int = 0
+    unreadable: int = 0
+    first_problem: str = ""
+    unknown: Counter[str] = field(default_factory=Counter)
+    holds: int = 0
+    orders: int = 0
+    copies: int = 0
+    deletions: int = 0
+    spared: int = 0
+    calls: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return {
+            "audit_entries": self.entries,
+            "audit_unreadable": self.unreadable,
+            "audit_first_problem": self.first_problem,
+            "audit_unknown_acts": dict(self.unknown),
+            "holds_replayed": self.holds,
+            "orders_replayed": self.orders,
+            "copies_replayed": self.copies,
+            "deletions_replayed": self.deletions,
+            "spared": self.spared,
+            "calls_from_audit": self.calls,
+        }
+
+
+def replay(audit: AuditLog, database: Database, now: Callable[[], datetime]) -> Replayed:
+    """Make the tables say what the audit log says; what it does not mention stays.
+
+    The caller keeps others from changing holds and from deleting. May be killed anywhere and run again. Lines that
+    cannot be read are counted and passed over: what follows them is believed.
+
+    Raises:
+        StorageError, OSError: The database cannot be used, or the log's file not be read.
+    """
+    done = survey(audit)
+    done.holds = replay_holds(readable(audit, HOLD_ACTS), Holds(database), text=audit.text)
+    done.orders = Erasures(database).save(orders_of(readable(audit, ORDER_ACTS)).values())
+    done.copies = CopyList(database).save(copies_of(readable(audit, COPY_ACTS)).values())
+    _bury(audit, database, now, done)
+    done.calls = _file_calls(audit, database)
+    return done
+
+
+def survey(audit: AuditLog) -> Replayed:
+    """Count what there is in the audit log to be replayed, and what cannot be."""
+    done = Replayed()
+    for found in _lines(audit):
+        if isinstance(found, str):
+            done.unreadable += 1
+            done.first_problem = done.first_problem or found
+            continue
+        done.entries += 1
+        if not is_known(found.act):
+            done.unknown[found.act] += 1
+    return done
+
+
+def _lines(audit: AuditLog) -> Iterator[AuditEntry | str]:
+    path = audit.folder / "audit.log"
+    if path.exists():
+        for number, _, found in checked_lines(path, path.stat().st_size):
+            yield f"line {number}: {found}" if isinstance(found, str) else found
+
+
+def readable(audit: AuditLog, acts: Iterable[str]) -> Iterator[AuditEntry]:
+    """Yield the entries of some acts, in order; a line that cannot be read is passed over."""
+    wanted = frozenset(acts)
+    for found in _lines(audit):
+        if not isinstance(found, str) and found.act in wanted:
+            yield found
+
+
+def _bury(audit: AuditLog, database: Database, now: Callable[[], datetime], done: Replayed) -> None:
+    """Put tombstones into the table, but for what was held after a kill had cut its deletion off."""
+    deletions, spared = Deletions(database), held_since(Holds(database), now)
+    for entry in readable(audit, [DELETED]):
+        tombstones = tombstones_of(entry)
+        known = deletions.known([one.id for one in tombstones])
+        kept = spared([one for one in tombstones if one.id not in known])
+        new = [one for one in tombstones if one.id not in known and one.id not in kept]
+        done.spared += len(kept)
+        done.deletions += len(new)
+        if new:
+            deletions.settle(new)
+
+
+def orders_of(entries: Iterable[AuditEntry]) -> dict[str, ErasureOrder]:
+    """Return the orders to erase as the audit log left them, by id.
+
+    Args:
+        entries: Of `ORDER_ACTS`, in order.
+    """
+    orders: dict[str, ErasureOrder] = {}
+    for entry in entries:
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # of an older program: less is known then
+            if (new := _ordered(entry)) is not None:
+                orders.setdefault(new.id, new)
+            elif entry.act not in LIVE_ACTS and (known := orders.get(str(entry.details.get("order")))) is not None:
+                orders[known.id] = _moved(known, entry)
+    return orders
+
+
+def _ordered(entry: AuditEntry) -> ErasureOrder | None:
+    details = entry.details
+    if entry.act in LIVE_ACTS:
+        placed = details.get("erasure")
+        if placed is None:
+            return None
+        kind, at = ErasureKind.CARD_DATA if entry.act == FORGOT else ErasureKind.OPT_OUT, entry.at
+    elif entry.act == ORDERED:
+        placed, kind, at = {**details, "id": details["order"]}, ErasureKind(details["kind"]), details["at"]
+    else:
+        return None
+    moment = time_from_json(at)
+    assert moment is not None
+    return ErasureOrder(
+        id=placed["id"],
+        recording=RecordingId(entry.subject),
+        start_s=placed["start_s"],
+        end_s=placed["end_s"],
+        kind=kind,
+        ordered_by=entry.actor,
+        ordered_at=moment,
+        state=ErasureState(placed["state"]),
+    )
+
+
+def _moved(order: ErasureOrder, entry: AuditEntry) -> ErasureOrder:
+    at = time_from_json(entry.details.get("at", entry.at))
+    if entry.act in (CONFIRMED, REFUSED):
+        state = ErasureState.CONFIRMED if entry.act == CONFIRMED else ErasureState.DECLINED
+        return replace(order, state=state, decided_by=entry.actor, decided_at=at)
+    if entry.act == SENT_BACK:
+        return replace(order, state=ErasureState.WAITING, decided_by=None, decided_at=None, problem="")
+    if entry.act == DONE:
+        return replace(order, state=ErasureState.DONE, done_at=at, problem="")
+    return replace(order, state=ErasureState.FAILED, problem=entry.details["problem"])
+
+
+def copies_of(entries: Iterable[AuditEntry]) -> dict[str, CopyMade]:
+    """Return the copies that were made, as the audit log says, by id.
+
+    Args:
+        entries: Of `COPY_ACTS`, in order.
+    """
+    copies: dict[str, CopyMade] = {}
+    for entry in entries:
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # of an older program, which listed none
+            copy = str(entry.details["copy"])
+            if entry.act == COPIED:
+                copies.setdefault(copy, _copied(entry))
+            elif copy in copies:
+                copies[copy] = replace(copies[copy], sha256=entry.details["sha256"])
+    return copies
+
+
+def _copied(entry: AuditEntry) -> CopyMade:
+    details = entry.details
+    at = time_from_json(details.get("at", entry.at))
+    assert at is not None
+    return CopyMade(
+        id=details["copy"],
+        recording=RecordingId(entry.subject),
+        made_by=entry.actor,
+        made_at=at,
+        format=details["format"],
+        start_s=details["start_s"],
+        end_s=details["end_s"],
+        redactions=len(details["redactions"]),
+    )
+
+
+def _file_calls(audit: AuditLog, database: Database) -> int:
+    """File the calls of which an act says that nothing of them was kept, where no row and no tombstone does."""
+    index, rows, deletions, filed = Index(database), StoredRows(database), Deletions(database), 0
+    for entry in readable(audit, LIVE_ACTS):
+        if entry.details.get("state") != "discarded" or not is_recording_id(entry.subject):
+            continue
+        recording = RecordingId(entry.subject)
+        if rows.among([recording]) or deletions.known([recording]):
+            continue
+        fields = {"outcome": Outcome.BLOCKED.value, "reason": "discarded"}
+        index.save(row_from_json(bare_row(recording) | fields | {"opted_out": entry.act in (GRANTED, OPTED_OUT)}))
+        filed += 1
+    return filed

@@ -1,0 +1,371 @@
+"""The retention sweep: deletes what is due, everything that is due, and nothing else.
+
+Runs in a process of its own (`sweep_process`), or in `recorder retention`; two never run at once. It deletes
+nothing while the clock cannot be believed, while an index that was rebuilt waits for the DPO, or when more would go in
+a day than a set share. Killed anywhere, the next one goes on. Needs no private key.
+"""
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from recorder.domain.retention import (
+    DataClass,
+    Periods,
+    Shortening,
+    Stop,
+    Stopped,
+    Verdict,
+    clock_stop,
+    days_of,
+    due_at,
+    earliest_start,
+    put_into_force,
+    share_stop,
+    verdict,
+)
+from recorder.keeping.agreement import read_mark
+from recorder.keeping.leftovers import Leftovers
+from recorder.keeping.returned import LOCK, alone, catch_up
+from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of
+from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
+from storage.audit import AuditLog
+from storage.deletion import BY, PART, Done, Files, Shredder, files_of
+from storage.erasures import Erasures
+from storage.errors import StorageError
+from storage.hold_journal import steady
+from storage.holds import Holds
+from storage.old_calls import OldCall, OldCalls
+from storage.rows import time_from_json, time_to_json
+from storage.tombstones import Tombstone
+from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+RULE = "retention"
+"""Rule of the tombstones."""
+STOPPED, CALLS_DELETED = "retention.stopped", "calls.deleted"
+"""Acts of the audit log."""
+SOON = timedelta(days=7)
+
+Progress = Callable[[float, float], None]
+"""Called with recordings done and in all."""
+
+
+class SweepStoppedError(StorageError):
+    """The sweep deleted nothing; a person has to look. The sentence says why and what to do."""
+
+    def __init__(self, stopped: Stopped) -> None:
+        super().__init__(stopped.sentence)
+        self.why = stopped.why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeper:
+    """What sweeps are made with.
+
+    Attributes:
+        vault: Where recordings lie.
+        calls: The index, as a sweep reads it.
+        shredder: Destroys.
+        holds: What beats retention.
+        erasures: Orders to erase; those of what is deleted are settled with it.
+        audit: The audit log.
+        state: The home's folder of states.
+        erasing_lock: Held by whoever rewrites a finished recording.
+        periods: As configured.
+        most_share: Percent of the vault that may go in a day.
+        now: The clock, UTC.
+    """
+
+    vault: Vault
+    calls: OldCalls
+    shredder: Shredder
+    holds: Holds
+    erasures: Erasures
+    audit: AuditLog
+    state: Path
+    erasing_lock: Path
+    periods: Periods
+    most_share: float
+    now: Callable[[], datetime]
+
+    @property
+    def file(self) -> SweepFile:
+        """Return where the state is kept."""
+        return SweepFile(self.state, self.audit)
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """Return what sweeps the other classes of data."""
+        return Leftovers(self.audit, self.holds, self.calls, self.shredder.deletions)
+
+    # --- looking
+
+    def plan(self, *, is_shorter_confirmed: bool = False) -> Plan:
+        """Say what a sweep would do now; nothing is changed.
+
+        Args:
+            is_shorter_confirmed: As if the DPO had confirmed the periods that are configured shorter.
+
+        Raises:
+            StorageError, OSError: Database, audit log or disk cannot be used.
+        """
+        now, state = self.now(), self.file.load()
+        found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=is_shorter_confirmed)
+        plan = self._plan(now, state, found, shorter)
+        plan.is_shorter_confirmed = is_shorter_confirmed
+        return plan
+
+    def _plan(self, now: datetime, state: SweepState, found: Periods, shorter: list[Shortening]) -> Plan:
+        lines: dict[tuple[DataClass, str], PlanLine] = {}
+        for page in self.calls.begun_by(earliest_start(found, now + SOON)):
+            held = self.holds.kinds_among([call.id for call in page], now)
+            for call in page:
+                candidate = candidate_of(call)
+                due = due_at(candidate, found)
+                if due > now + SOON:
+                    continue
+                key = (candidate.data, call.service)
+                if key not in lines:
+                    lines[key] = PlanLine(data=candidate.data, service=call.service, days=days_of(found, *key))
+                if due > now:
+                    lines[key].soon.add(call)
+                else:
+                    lines[key].add_due(call, held.get(call.id, ()))
+        plan = Plan(
+            lines=[lines[key] for key in sorted(lines)],
+            others=self.leftovers.count(found, now, state.text_offset),
+            kept=self.calls.count_recorded(),
+            shorter=shorter,
+        )
+        plan.stopped = self._stop(now, state, plan, found)
+        return plan
+
+    def _stop(self, now: datetime, state: SweepState, plan: Plan, found: Periods) -> Stopped | None:
+        return self._unready(now, state) or share_stop(
+            due=plan.due_recordings,
+            others=plan.due_others,
+            gone_today=self.shredder.deletions.count(RULE, since=now - timedelta(days=1)),
+            kept=plan.kept,
+            most_share=self.most_share,
+            shortest_days=min(days for key, days in found.items() if key in self.periods and _is_of_recordings(key)),
+            silence=self._silence(now, state),
+        )
+
+    def _unready(self, now: datetime, state: SweepState) -> Stopped | None:
+        if (mark := read_mark(self.state)) is not None:
+            sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder reconcile`)"
+            return Stopped(why=Stop.RECONCILE, sentence=sentence)
+        return clock_stop(now, self._seen(state))
+
+    def _seen(self, state: SweepState) -> list[datetime | None]:
+        """Return moments that lie in the past for certain."""
+        newest = next((time_from_json(entry.at) for entry in self.audit.newest_first()), None)
+        return [state.last_success, self.calls.newest(state.wrong_times), newest]
+
+    def _silence(self, now: datetime, state: SweepState) -> timedelta | None:
+        last = state.last_success or self.calls.newest(state.wrong_times)
+        return None if last is None else now - last
+
+    # --- doing
+
+    def confirm_shorter(self, by: str) -> list[Shortening]:
+        """Put shorter periods into force; the caller made sure that it is the DPO who says so.
+
+        Returns:
+            What is shorter now.
+
+        Raises:
+            AuditUnavailableError, OSError: It cannot be written down; nothing was changed.
+            SweepBusyError: A sweep is running; it goes on with the periods that it began with.
+        """
+        with alone(self.state / LOCK):
+            state = self.file.load()
+            found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=True)
+            self._keep_periods(replace(state, unconfirmed=()), found, by)
+        return shorter
+
+    def confirm_clock(self, by: str) -> datetime | None:
+        """Have a person say that the clock is right now: what was seen later was seen by a wrong one.
+
+        Returns:
+            The latest moment that was seen, if it is later than now; None if there was nothing to confirm.
+
+        Raises:
+            AuditUnavailableError, OSError: It cannot be written down; nothing was changed.
+            SweepBusyError: A sweep is running.
+        """
+        with alone(self.state / LOCK):
+            now, state = self.now(), self.file.load()
+            until = max((moment for moment in self._seen(state) if moment is not None), default=now)
+            if until <= now:
+                return None
+            details = {"at": time_to_json(now), "until": time_to_json(until)}
+            self.audit.append(CLOCK, by, "", details)
+            self.file.save(replace(state, last_success=None, wrong_times=(now, until)))
+            return until
+
+    def run(self, *, is_share_confirmed: bool = False, progress: Progress = lambda _done, _total: None) -> SweepState:
+        """Sweep; returns the state that is left.
+
+        Args:
+            is_share_confirmed: A person has looked at how much is due, and lets it go this once.
+            progress: Told how far it is.
+
+        Raises:
+            SweepBusyError: Another one is running.
+            SweepStoppedError: Nothing was deleted; a person has to look.
+            StorageError, OSError: Database, audit log or disk failed; the next sweep goes on.
+        """
+        with alone(self.state / LOCK):
+            now = self.now()
+            state = replace(self.file.load(), last_try=now, stopped="", problem="")
+            try:
+                return self._sweep(now, state, is_share_confirmed, progress)
+            except SweepStoppedError as error:
+                self.audit.append(STOPPED, BY, "", {"why": str(error.why), "at": time_to_json(now)}, str(error))
+                self.file.save(replace(self.file.load(), last_try=now, stopped=str(error), problem=""))
+                raise
+            except (StorageError, OSError) as error:
+                with contextlib.suppress(StorageError, OSError):
+                    self.file.save(replace(self.file.load(), last_try=now, problem=str(error)))
+                raise
+
+    def _sweep(self, now: datetime, state: SweepState, is_share_confirmed: bool, progress: Progress) -> SweepState:
+        if stopped := self._unready(now, state):
+            raise SweepStoppedError(stopped)
+        found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=False)
+        state = self._keep_periods(state.noting(shorter), found, BY)
+        counts: Counter[str] = Counter()
+        with self._still():
+            done = catch_up(self.shredder, self.holds, self.now, is_thorough=True)
+        counts["deleted_again"] = len(done.ids)
+        plan = self._plan(now, state, found, shorter)
+        if plan.stopped is not None and not (is_share_confirmed and plan.stopped.why is Stop.SHARE):
+            raise SweepStoppedError(plan.stopped)
+        counts += self._delete_calls(now, found, plan, progress)
+        self.shredder.tidy(now)
+        counts["orders_settled"] = self._settle_orders(now)
+        offset, others = self.leftovers.sweep(found, now, state.text_offset)
+        counts += others
+        problems = counts["not_deleted"]
+        details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": is_share_confirmed}
+        self.audit.append(SWEPT, BY, "", details)
+        state = replace(
+            state,
+            last_success=now if not problems else state.last_success,
+            problem=f"{problems} recordings could not be destroyed; the next sweep tries again" if problems else "",
+            counts=dict(counts),
+            text_offset=offset,
+        )
+        self.file.save(state)
+        self.shredder.deletions.clear_away()
+        return state
+
+    def _keep_periods(self, state: SweepState, found: Periods, by: str) -> SweepState:
+        if found != state.in_force:
+            before = None if state.in_force is None else dict(state.in_force)
+            self.audit.append(IN_FORCE, by, "", {"periods": dict(found), "before": before})
+            state = replace(state, in_force=dict(found))
+        self.file.save(state)
+        return state
+
+    def _delete_calls(self, now: datetime, found: Periods, plan: Plan, progress: Progress) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        total = sum(line.due.count for line in plan.lines)
+        with self.shredder.many():
+            for page in self.calls.begun_by(earliest_start(found, now)):
+                if any(due_at(candidate_of(call), found) <= now for call in page):
+                    with self._still():
+                        self._delete_some(page, found, now, counts)
+                progress(min(counts["recordings"] + counts["calls"], total), total)
+        return counts
+
+    def _delete_some(self, page: Sequence[OldCall], found: Periods, now: datetime, counts: Counter[str]) -> None:
+        files = files_of(self.vault, [call.id for call in page])
+        doomed = self._doomed(page, files, found, now, counts)
+        kept = [call for call in doomed if call.is_recorded or call.id in files]
+        if kept:
+            done = self.shredder.delete(_tombstones(kept, found, now), rule=RULE, files=files)
+            self._count(counts, done, kept)
+        counts["calls"] += self._remove_rows(
+            [call for call in doomed if not (call.is_recorded or call.id in files)], now
+        )
+
+    def _doomed(
+        self, page: Sequence[OldCall], files: Files, found: Periods, now: datetime, counts: Counter[str]
+    ) -> list[OldCall]:
+        held = self.holds.standing_among([call.id for call in page], now)
+        doomed = []
+        for call in page:
+            is_open = any(path.endswith(PART) for path in files.get(call.id, ()))
+            candidate = candidate_of(call, is_held=call.id in held, is_open=is_open)
+            decided = verdict(candidate, found, now)
+            if decided is Verdict.DELETE:
+                doomed.append(call)
+            elif due_at(candidate, found) <= now:
+                counts[str(decided)] += 1
+        return doomed
+
+    @staticmethod
+    def _count(counts: Counter[str], done: Done, recorded: Sequence[OldCall]) -> None:
+        sizes = {call.id: call.bytes or 0 for call in recorded}
+        counts["recordings"] += len(done.ids)
+        counts["bytes"] += sum(sizes[one] for one in done.ids)
+        counts["not_deleted"] += len(done.problems)
+        for recording, problem in done.problems.items():
+            _log.error("recording %s is due and was not destroyed: %s", recording, problem)
+
+    def _remove_rows(self, calls: Sequence[OldCall], now: datetime) -> int:
+        if not calls:
+            return 0
+        services = Counter(call.service for call in calls)
+        details = {
+            "rule": RULE,
+            "class": str(DataClass.UNRECORDED),
+            "services": dict(services),
+            "at": time_to_json(now),
+        }
+        self.audit.append(CALLS_DELETED, BY, "", details)
+        self.shredder.destroy_keys([call.id for call in calls])  # of a call that was given up when it had one already
+        return self.calls.remove([call.id for call in calls])
+
+    def _settle_orders(self, now: datetime) -> int:
+        """Close the orders to erase part of what is gone altogether."""
+        orders = self.erasures.open_orders()
+        gone = self.shredder.deletions.known([order.recording for order in orders])
+        settled = [order for order in orders if order.recording in gone]
+        for order in settled:
+            details = {"order": order.id, "was_kept": False, "deleted": True, "at": time_to_json(now)}
+            self.audit.append("erasure.done", BY, order.recording, details)
+            self.erasures.finish(order.id, at=now)
+        return len(settled)
+
+    @contextlib.contextmanager
+    def _still(self) -> Iterator[None]:
+        """Keep finished recordings from being rewritten, and holds as they are, for the length of a block."""
+        with alone(self.erasing_lock, wait=True), steady(self.state, self.holds, self.audit):
+            yield
+
+
+def _is_of_recordings(key: str) -> bool:
+    return key == "retention_days" or key.startswith("service/")
+
+
+def _tombstones(calls: Sequence[OldCall], found: Periods, now: datetime) -> list[Tombstone]:
+    return [
+        Tombstone(
+            id=call.id,
+            deleted_at=now,
+            rule=RULE,
+            sha256=call.sha256,
+            bytes=call.bytes,
+            due=due_at(candidate_of(call), found),
+        )
+        for call in calls
+    ]

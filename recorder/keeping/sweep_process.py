@@ -1,0 +1,104 @@
+"""The sweep as a process of its own, at the lowest priority: `python -m recorder.keeping.sweep_process HOME`.
+
+The daemon starts it (`recorder.keeping.sweeping`). Exit codes: 0 swept, 1 failed, 3 stopped until a person has
+looked, 4 another one is running.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from recorder import config as configuration
+from recorder.clock import utc_now
+from recorder.config import Config, ConfigError
+from recorder.home import Home
+from recorder.hygiene import forbid_dumps
+from recorder.keeping.agreement import look
+from recorder.keeping.returned import SweepBusyError
+from recorder.keeping.sweep import Sweeper, SweepStoppedError
+from recorder.logs import log_to_stderr
+from recorder.opening import open_index
+from storage.audit import AuditLog
+from storage.deletion import Shredder
+from storage.erasures import Erasures
+from storage.errors import StorageError
+from storage.holds import Holds
+from storage.keys import NodeKeys
+from storage.old_calls import OldCalls
+from storage.tombstones import Deletions
+from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+DONE, FAILED, STOPPED, BUSY = 0, 1, 3, 4
+_NICE = 19
+
+
+@contextlib.contextmanager
+def opened_sweeper(
+    home: Home, config: Config, *, now: Callable[[], datetime] = utc_now, is_noted: bool = False
+) -> Iterator[Sweeper]:
+    """Open what a sweep needs; the database is closed at the end.
+
+    Args:
+        home: The recorder's home.
+        config: Its configuration.
+        now: The clock, UTC.
+        is_noted: It is the daily sweep: that index, audit log and states belong together is noted in all of them.
+
+    Raises:
+        StorageError, OSError: Keys or database cannot be opened.
+    """
+    index = open_index(home, config)
+    try:
+        database, audit = index.database, AuditLog(home.audit, now=now)
+        vault = Vault(home.root, NodeKeys.load(home.root))
+        look(home.state, database, audit, now(), is_noted=is_noted)
+        yield Sweeper(
+            vault=vault,
+            calls=OldCalls(database),
+            shredder=Shredder(vault, Deletions(database), audit),
+            holds=Holds(database),
+            erasures=Erasures(database),
+            audit=audit,
+            state=home.state,
+            erasing_lock=home.erasing_lock,
+            periods=config.periods,
+            most_share=config.retention.most_share_a_day,
+            now=now,
+        )
+    finally:
+        index.close()
+
+
+def main(root: Path) -> int:
+    """Sweep a home once; returns the exit code."""
+    log_to_stderr()
+    forbid_dumps()
+    os.nice(_NICE)
+    home = Home(root)
+    try:
+        with opened_sweeper(home, configuration.read(home.config), is_noted=True) as sweeper:
+            state = sweeper.run()
+    except SweepBusyError as error:
+        _log.info("%s", error)
+        return BUSY
+    except SweepStoppedError as error:
+        _log.error("nothing was deleted: %s", error)
+        return STOPPED
+    except (StorageError, OSError, ConfigError) as error:
+        _log.error("the retention sweep failed, it is tried again: %s", error)
+        return FAILED
+    counts = {name: count for name, count in state.counts.items() if count}
+    size = counts.pop("bytes", 0) / 1e6  # so that the log does not take it for a number that somebody called
+    said = ", ".join(f"{name} {count}" for name, count in counts.items())
+    _log.info("retention sweep: %s, %.1f MB", said or "nothing was due", size)
+    return FAILED if state.problem else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,181 @@
+"""Has the retention sweep run by itself: each day, at a time of the site's own clock, in a process of its own.
+
+One thread of the daemon, which only waits. It trusts the clock no further than to start a sweep: whether anything may
+be deleted is decided by the sweep.
+"""
+
+import logging
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from recorder.clock import utc_now
+from recorder.config import Config
+from recorder.domain.retention import next_sweep, soon
+from recorder.home import Home
+from recorder.hygiene import wiping_environment
+from recorder.keeping.sweep_process import BUSY, DONE, STOPPED
+from recorder.keeping.sweep_state import NAME, SweepState, alarms_of, read_state, state_to_json, was_cut_off
+
+_log = logging.getLogger(__name__)
+
+LOOK_S = 30.0
+"""How often the clock is looked at: it may be stepped."""
+MOST_JITTER = timedelta(hours=1)
+RETRY = timedelta(minutes=30)
+"""After a sweep that failed, or was killed."""
+BUSY_RETRY = timedelta(minutes=5)
+END_S = 5.0
+_POLL_S = 0.1
+_FARTHEST = timedelta(hours=38)
+"""No sweep is farther away, for none follows within 12 hours of another: if it is, the clock was stepped back."""
+
+
+class Child(Protocol):
+    """A sweep that is running; `subprocess.Popen` is the real one."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended."""
+
+
+def start_sweep(home: Home) -> Child:
+    """Start a sweep as a process of its own, which an end of this one by the terminal does not reach."""
+    return subprocess.Popen(  # noqa: S603 - ourselves
+        [sys.executable, "-m", "recorder.keeping.sweep_process", str(home.root)],
+        env=wiping_environment(os.environ),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+class Sweeping:
+    """Starts sweeps when they are due, and knows how the last one ended.
+
+    Args:
+        home: What is swept.
+        config: Returns the configuration in force.
+        now: The clock, UTC.
+        jitter: How much later than configured, so that not all recorders of a council sweep at once; None is by chance.
+        look_s: How often the clock is looked at.
+        start: Starts one.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        config: Callable[[], Config],
+        *,
+        now: Callable[[], datetime] = utc_now,
+        jitter: timedelta | None = None,
+        look_s: float | None = None,
+        start: Callable[[Home], Child] = start_sweep,
+    ) -> None:
+        self._home = home
+        self._config = config
+        self._now = now
+        self._jitter = random.uniform(0, 1) * MOST_JITTER if jitter is None else jitter  # noqa: S311 - spreads the load
+        self._look_s = LOOK_S if look_s is None else look_s
+        self._start = start
+        self._since = now()
+        self._due: datetime | None = None
+        self._planned_for: tuple[str, str] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="sweeping", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End; a sweep that is running is cut off, and the next one goes on."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(2 * END_S)
+
+    def health(self) -> dict[str, Any]:
+        """Return ``alarms``, and how the last sweep ended; reads a file."""
+        now, state = self._now(), self._state()
+        due = None if self._due is None else self._due.isoformat().replace("+00:00", "Z")
+        return {
+            **state_to_json(state),
+            "alarms": alarms_of(state, now, since=min(self._since, now)),
+            "next": due,
+        }
+
+    def _state(self) -> SweepState | None:
+        try:
+            return read_state(self._home.state / NAME)
+        except OSError:
+            return SweepState(problem=f"{NAME} cannot be read")
+
+    def _go_on(self) -> None:
+        while not self._stopping.wait(self._look_s):
+            try:
+                self._look()
+            except Exception:  # noqa: BLE001 - whatever it is, what is due must go some day
+                _log.exception("the retention sweep could not be started; it is tried again")
+                self._due = self._now() + RETRY
+
+    def _look(self) -> None:
+        now, config = self._now(), self._config()
+        planned_for = (config.retention.sweep_at, config.site.timezone)
+        if self._due is None or self._due - now > _FARTHEST or planned_for != self._planned_for:
+            self._due, self._planned_for = self._first(now, config), planned_for
+            _log.info("the next retention sweep is at %s", f"{self._due:%Y-%m-%d %H:%M} UTC")
+        if now >= self._due:
+            code = self._sweep()
+            if code is not None:
+                self._due = self._after(code)
+
+    def _first(self, now: datetime, config: Config) -> datetime:
+        state = self._state()
+        if was_cut_off(state):
+            return soon(now, jitter=self._jitter)
+        return self._next(now, None if state is None else state.last_success, config)
+
+    def _next(self, now: datetime, last: datetime | None, config: Config) -> datetime:
+        zone = ZoneInfo(config.site.timezone)
+        return next_sweep(now, last, at=config.retention.sweep_time, zone=zone, jitter=self._jitter)
+
+    def _after(self, code: int) -> datetime:
+        now = self._now()
+        if code in (DONE, STOPPED):
+            return self._next(now, now, self._config())
+        if code == BUSY:
+            return now + BUSY_RETRY
+        if code < 0:
+            _log.error("the retention sweep was ended by signal %d; it is tried again", -code)
+        return now + RETRY
+
+    def _sweep(self) -> int | None:
+        """Sweep and return the exit code; None if we are told to stop first."""
+        child = self._start(self._home)
+        while (code := child.poll()) is None:
+            if self._stopping.wait(_POLL_S):
+                _end(child)
+                return None
+        return code
+
+
+def _end(child: Child) -> None:
+    child.terminate()
+    try:
+        child.wait(END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

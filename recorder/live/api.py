@@ -1,0 +1,120 @@
+"""The daemon's own HTTP+JSON, on a unix socket that only its user may open.
+
+Runs on a thread with its own asyncio loop. Every act crosses to the call thread, is done there in one step, and is
+answered when its state is on disk; if that cannot be confirmed in time, the answer says so (`recorder.live.door`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+from recorder import problem_answers
+from recorder.calls.control import Control
+from recorder.calls.opt_outs import newest
+from recorder.calls.works import Works
+from recorder.live.acts import LiveActs
+from recorder.live.bodies import SignOnBody, WhoCalls
+from recorder.live.broadcast import Broadcast
+from recorder.live.door import Door
+from recorder.live.opt_outs import LiveOptOuts
+from recorder.problems import ProblemError
+from recorder.web import application
+
+
+class LiveApi:
+    """The routes that read, and those of agents; acts on calls are in `LiveActs` and `LiveOptOuts`. One per daemon."""
+
+    def __init__(
+        self, works: Works, control: Control, broadcast: Broadcast, *, reload: Callable[[str], dict[str, Any]]
+    ) -> None:
+        self._works = works
+        self._control = control
+        self._broadcast = broadcast
+        self._reload = reload
+        self._door = Door(works)
+
+    def app(self) -> FastAPI:
+        """Return the application."""
+        app = application(title="Recorder, live")
+        problem_answers.install(app)
+        app.get("/api/health")(self.health)
+        app.get("/api/calls")(self.calls)
+        app.get("/api/events")(self.events)
+        app.get("/api/agents")(self.agents)
+        LiveActs(self._works, self._control, self._door).install(app)
+        LiveOptOuts(self._works, self._control, self._door).install(app)
+        app.post("/api/agents/{extension}/sign-on")(self.sign_on)
+        app.post("/api/agents/{extension}/sign-off")(self.sign_off)
+        app.post("/api/reload")(self.reload)
+        return app
+
+    async def health(self) -> dict[str, Any]:
+        """Return how the daemon is."""
+        works = self._works
+        retention = await asyncio.to_thread(works.retention)
+        alarms = {**works.alarms, **retention.pop("alarms")}
+        return {
+            "status": "alarm" if alarms else "ok",
+            "alarms": alarms,
+            "sip": str(works.endpoint.address),
+            "calls": await self._door.on_call_thread(lambda: self._control.live),
+            "counts": dict(self._control.counts),
+            "media": works.relay.counters(),
+            "dropped_events": self._broadcast.dropped,
+            "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
+            "retention": retention,
+        }
+
+    async def calls(self, _who: WhoCalls) -> dict[str, Any]:
+        """List the recorded calls in progress, each with its newest request to opt out."""
+        return {"calls": await self._door.on_call_thread(self._listed)}
+
+    def _listed(self) -> list[dict[str, Any]]:
+        return [{**row, "opt_out": self._opt_out_of(row)} for row in self._control.calls()]
+
+    def _opt_out_of(self, row: dict[str, Any]) -> dict[str, str] | None:
+        request = newest(self._works.opt_outs.of_call(row["id"]))
+        return None if request is None else {"id": request.id, "state": request.state.value}
+
+    async def events(self, _who: WhoCalls) -> StreamingResponse:
+        """Stream what happens."""
+        return StreamingResponse(
+            self._broadcast.listen(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def agents(self, _who: WhoCalls) -> dict[str, Any]:
+        """List who is signed on."""
+        signed = self._works.sign_ons.all()
+        rows = [
+            {
+                "extension": extension.number,
+                "operator": signed.get(extension.number, extension.operator),
+                "service": extension.service,
+                "is_signed_on": extension.number in signed,
+            }
+            for extension in self._works.config.extension
+        ]
+        return {"agents": rows}
+
+    async def sign_on(self, extension: str, body: SignOnBody, who: WhoCalls) -> dict[str, Any]:
+        """Sign an operator on at an extension."""
+        if extension not in self._works.config.extensions:
+            raise ProblemError(404, f"Extension {extension} is not nominated; see [[extension]] in recorder.toml.")
+        await self._door.audit("agent.sign_on", who, extension, {"operator": body.operator}, "")
+        await self._door.confirm(self._works.clerk.submit(self._works.sign_ons.sign_on, extension, body.operator))
+        return {"extension": extension, "operator": body.operator}
+
+    async def sign_off(self, extension: str, who: WhoCalls) -> dict[str, Any]:
+        """Sign off whoever is signed on at an extension."""
+        await self._door.audit("agent.sign_off", who, extension, {}, "")
+        was_there = await self._door.confirm(self._works.clerk.submit(self._works.sign_ons.sign_off, extension))
+        if not was_there:
+            raise ProblemError(409, f"Nobody is signed on at extension {extension}.")
+        return {"extension": extension}
+
+    async def reload(self, who: WhoCalls) -> dict[str, Any]:
+        """Read the configuration again; calls in progress keep what they began with."""
+        return await asyncio.to_thread(self._reload, who.actor)

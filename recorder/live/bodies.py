@@ -1,0 +1,114 @@
+"""What is sent to the daemon's socket, and who sends it."""
+
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from recorder.calls.opt_out_acts import Order
+from recorder.domain.access import MAX_REASON_CHARACTERS, Person, Role
+from recorder.domain.opt_out import Statements
+from recorder.live.client import ACTOR_HEADER
+from recorder.live.peercred import user_name
+from recorder.problems import ProblemError
+
+_LONGEST_S = 86_400.0
+Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
+Name = Annotated[str, Field(max_length=100)]
+
+
+class Caller(BaseModel):
+    """Who is at the other end: the kernel's word, and the name they gave."""
+
+    os_user: str
+    name: str
+
+    @property
+    def actor(self) -> str:
+        """Return the name for the audit log: a person's, else the OS user's."""
+        return self.name or f"os:{self.os_user}"
+
+
+def _caller(request: Request) -> Caller:
+    client = (request.client.host, request.client.port) if request.client else None
+    user = user_name(client)
+    if user is None:
+        raise ProblemError(403, "The kernel does not say who is calling; use the recorder's own socket.")
+    return Caller(os_user=user, name=unquote(request.headers.get(ACTOR_HEADER, ""))[:100])
+
+
+WhoCalls = Annotated[Caller, Depends(_caller)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(populate_by_name=True, extra="forbid")
+
+
+class ActBody(_Body):
+    """Why an act is done, and with whose authority: ``officer``, ``manager`` or ``token:NAME``."""
+
+    reason: Reason = ""
+    authority: Annotated[str, Field(alias="as", max_length=80)] = "officer"
+    extensions: list[Name] = []
+    """The only extensions whose calls are meant, as a token is good for them; none: every one."""
+
+
+class PersonBody(_Body):
+    """The account of the person who acts, as console or command line know it after its password was checked.
+
+    The daemon does not open the accounts: whoever may open its socket is trusted with who somebody is, not with what
+    they may do.
+    """
+
+    display_name: Name
+    roles: list[Role]
+    teams: list[Name] = []
+    extension: Name | None = None
+
+
+class PersonalBody(ActBody):
+    """An act that only a person may do."""
+
+    person: PersonBody | None = None
+
+    def person_of(self, who: Caller) -> Person:
+        """Return the person who acts.
+
+        Raises:
+            ProblemError: 403: nobody is named, or an application.
+        """
+        if self.person is None or not who.name or who.name.startswith(("os:", "token:")):
+            raise ProblemError(403, "This is done by a person with an account: give --as NAME.")
+        return Person(
+            name=who.name,
+            display_name=self.person.display_name,
+            roles=frozenset(self.person.roles),
+            teams=tuple(self.person.teams),
+            extension=self.person.extension,
+        )
+
+
+class GrantBody(PersonalBody):
+    """An opt-out granted, with what the manager puts their name to."""
+
+    caller_asked: bool = False
+    distress_judged: bool = False
+    erase_before: bool | None = None
+
+    def order(self, details: dict[str, Any]) -> Order:
+        """Return it in the words of the workflow."""
+        statements = Statements(caller_asked=self.caller_asked, distress_judged=self.distress_judged)
+        return Order(statements=statements, reason=self.reason, erase_before=self.erase_before, details=details)
+
+
+class ForgotBody(PersonalBody):
+    """A pause that was forgotten: how far back it should have begun, None from the joining."""
+
+    seconds: Annotated[float | None, Field(gt=0, le=_LONGEST_S)] = None
+
+
+class SignOnBody(_Body):
+    """Who signs on."""
+
+    operator: Annotated[str, Field(min_length=1, max_length=100)]

@@ -1,0 +1,62 @@
+"""An HTTP application on a unix socket that only its user may open, on a thread with a loop of its own."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from recorder.live.peercred import PeerCredProtocol
+
+
+class SocketServer:
+    """Serves an application on a unix socket, 0600, on a thread of its own."""
+
+    def __init__(self, app: FastAPI, path: Path) -> None:
+        self._path = path
+        self._socket = _bind(path)
+        config = uvicorn.Config(
+            app,
+            http=PeerCredProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="socket", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving, remove the socket."""
+        self._server.should_exit = True
+        self._thread.join(5)
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _run(self) -> None:
+        # uvicorn arms signals on the main thread only; this one is not.
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+def _bind(path: Path) -> socket.socket:
+    """Bind the socket so that it never exists with wider permissions than 0600."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    beside = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        beside.unlink()
+    listening.bind(str(beside))
+    beside.chmod(0o600)
+    beside.rename(path)
+    listening.listen(64)
+    return listening

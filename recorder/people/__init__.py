@@ -1,0 +1,1 @@
+"""Who people and other systems are: accounts, tokens, PINs, who sits at which extension."""

@@ -1,0 +1,337 @@
+"""Accounts of people: made, disabled, listed, and signed in to.
+
+Each change returns an AuditNote; the caller writes it to the audit log before it shows the result. The clock is
+passed in. Blocks for about 0.1 s when a password is hashed: not for an event loop.
+"""
+
+import enum
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
+
+from recorder.domain.access import Person, Role
+from recorder.people.database import AuditNote, accounts, from_s, sessions
+from recorder.people.passwords import MAX_CHARACTERS, weakness
+
+MAX_FAILURES = 5
+LOCKED_FOR = timedelta(minutes=15)
+FOUNDER_ROLES = frozenset({Role.ADMIN, Role.DPO})
+"""Roles of the account that `recorder init` makes, so that one person can start; site-check asks for a second."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HASHES_AT_ONCE = 2
+"""Each hash takes 64 MiB; a flood of sign-ins must not take the machine's memory."""
+
+
+class PeopleError(Exception):
+    """A change to an account was refused; the message is a sentence. Nothing changed."""
+
+
+class Refusal(enum.StrEnum):
+    """Why a sign-in was refused; for the audit log, not for who tried."""
+
+    UNKNOWN = "unknown"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason, not a secret
+    LOCKED = "locked"
+    DISABLED = "disabled"
+
+
+REFUSED_SENTENCE = (
+    "The name or the password is not right, or the account is locked or disabled. "
+    "After five wrong passwords an account is locked for 15 minutes."
+)
+"""What the person is told: the same for every Refusal, so that it does not tell which names exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """The password was right."""
+
+    person: Person
+    note: AuditNote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInRefused:
+    """The sign-in was refused."""
+
+    refusal: Refusal
+    note: AuditNote
+    locked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A line of `recorder users list`."""
+
+    person: Person
+    created_at: datetime
+    is_disabled: bool
+    locked_until: datetime | None
+
+
+class People:
+    """The accounts in one file; safe to use from several threads and processes.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+        hasher: argon2id with its usual costs; tests pass a cheap one.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime], hasher: PasswordHasher | None = None) -> None:
+        self._engine = engine
+        self._now = now
+        self._hasher = hasher or PasswordHasher()
+        self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
+        self._nobody = self._hash("no account has this password")
+
+    def add(
+        self,
+        name: str,
+        password: str,
+        *,
+        display_name: str = "",
+        roles: Iterable[Role],
+        teams: Iterable[str] = (),
+        extension: str | None = None,
+    ) -> AuditNote:
+        """Make an account.
+
+        Args:
+            name: 2 to 40 of a-z, 0-9, dot, dash, underscore; starts with a letter or digit.
+            password: Must satisfy ``passwords.weakness``.
+            display_name: As calls name their operator; by default the name. Unique.
+            roles: What the person may do.
+            teams: Teams a manager answers for.
+            extension: Own extension.
+
+        Raises:
+            PeopleError: A value is not good enough or already taken.
+        """
+        person = Person(
+            name=name,
+            display_name=display_name or name,
+            roles=frozenset(roles),
+            teams=tuple(teams),
+            extension=extension,
+        )
+        _check(person)
+        _check_password(password, name)
+        row = {**_columns(person), "password_hash": self._hash(password), "created_s": self._now().timestamp()}
+        with self._engine.begin() as connection:
+            _check_free(connection, person)
+            connection.execute(insert(accounts).values(**row))
+        return AuditNote(act="people.add", subject=name, details=_details(person))
+
+    def disable(self, name: str) -> AuditNote:
+        """Disable an account for good and end its sessions.
+
+        Raises:
+            PeopleError: There is no such account, or it is the last one that may change accounts.
+        """
+        with self._engine.begin() as connection:
+            _one(connection, name)
+            if not _other_admin(connection, name):
+                raise PeopleError(f"{name} is the last admin: make another one first.")
+            connection.execute(
+                update(accounts).where(accounts.c.name == name).values(disabled_s=self._now().timestamp())
+            )
+            connection.execute(delete(sessions).where(sessions.c.account == name))
+        return AuditNote(act="people.disable", subject=name)
+
+    def set_password(self, name: str, password: str) -> AuditNote:
+        """Set a new password, unlock the account and end its sessions.
+
+        Raises:
+            PeopleError: There is no such account, or the password is not good enough.
+        """
+        _check_password(password, name)
+        values = {"password_hash": self._hash(password), "failures": 0, "locked_until_s": None}
+        with self._engine.begin() as connection:
+            _one(connection, name)
+            connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
+            connection.execute(delete(sessions).where(sessions.c.account == name))
+        return AuditNote(act="people.set_password", subject=name)
+
+    def list(self) -> list[Account]:
+        """Return every account by name, disabled ones too."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(select(accounts).order_by(accounts.c.name)).mappings().all()
+        return [_account(row) for row in rows]
+
+    def find(self, name: str) -> Person | None:
+        """Return the person of an account that may be used; None when there is none or it is disabled."""
+        with self._engine.begin() as connection:
+            row = _row(connection, name)
+        return None if row is None or row["disabled_s"] is not None else _person(row)
+
+    def verify(self, name: str, password: str) -> SignedIn | SignInRefused:
+        """Check a name and a password.
+
+        The failure is counted before the password is looked at and taken back when it is right: guesses made at the
+        same time cannot get more than MAX_FAILURES tries. An unknown name costs the same time as a known one.
+        """
+        name = name.strip().lower()
+        hash_or_refusal = self._attempt(name)
+        if isinstance(hash_or_refusal, SignInRefused):
+            self._matches(self._nobody, password)
+            return hash_or_refusal
+        if not self._matches(hash_or_refusal, password):
+            return _refused(name, Refusal.WRONG_PASSWORD, self._locked_until(name))
+        return self._succeed(name, hash_or_refusal, password)
+
+    def _attempt(self, name: str) -> str | SignInRefused:
+        now_s = self._now().timestamp()
+        with self._engine.begin() as connection:
+            row = _row(connection, name)
+            if row is None:
+                return _refused(name, Refusal.UNKNOWN)
+            if row["disabled_s"] is not None:
+                return _refused(name, Refusal.DISABLED)
+            locked_until_s = row["locked_until_s"]
+            if locked_until_s is not None and locked_until_s > now_s:
+                return _refused(name, Refusal.LOCKED, from_s(locked_until_s))
+            failures = 1 if locked_until_s is not None else row["failures"] + 1
+            is_last = failures >= MAX_FAILURES
+            connection.execute(
+                update(accounts)
+                .where(accounts.c.name == name)
+                .values(failures=failures, locked_until_s=now_s + LOCKED_FOR.total_seconds() if is_last else None)
+            )
+            return str(row["password_hash"])
+
+    def _succeed(self, name: str, password_hash: str, password: str) -> SignedIn | SignInRefused:
+        values: dict[str, Any] = {"failures": 0, "locked_until_s": None}
+        if self._hasher.check_needs_rehash(password_hash):
+            values["password_hash"] = self._hash(password)
+        with self._engine.begin() as connection:
+            row = _row(connection, name)
+            if row is None or row["disabled_s"] is not None or row["password_hash"] != password_hash:
+                return _refused(name, Refusal.DISABLED)  # changed while we were hashing
+            connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
+        return SignedIn(person=_person(row), note=AuditNote(act="people.sign_in", subject=name))
+
+    def _locked_until(self, name: str) -> datetime | None:
+        with self._engine.begin() as connection:
+            row = _row(connection, name)
+        return None if row is None else from_s(row["locked_until_s"])
+
+    def _hash(self, password: str) -> str:
+        with self._hashing:
+            return self._hasher.hash(password)
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        with self._hashing:
+            try:
+                return self._hasher.verify(password_hash, password[: MAX_CHARACTERS + 1])
+            except (Argon2Error, InvalidHashError):
+                return False
+
+
+def _check(person: Person) -> None:
+    if not _NAME.fullmatch(person.name):
+        raise PeopleError(
+            "An account's name is 2 to 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first."
+        )
+    texts = (person.display_name, person.extension or "", *person.teams)
+    if any(_CONTROL.search(text) or len(text) > 100 for text in texts):
+        raise PeopleError("A name, team or extension has at most 100 characters and no control characters.")
+    if any("," in team for team in person.teams):
+        raise PeopleError("A team's name has no comma.")
+
+
+def _check_password(password: str, account: str) -> None:
+    problem = weakness(password, account=account)
+    if problem:
+        raise PeopleError(problem)
+
+
+def _check_free(connection: Connection, person: Person) -> None:
+    taken = or_(accounts.c.name == person.name, accounts.c.display_name == person.display_name)
+    if connection.execute(select(accounts.c.name).where(taken)).first() is not None:
+        raise PeopleError(f"The name {person.name} or {person.display_name!r} is taken; accounts are personal.")
+
+
+def _row(connection: Connection, name: str) -> Any:  # noqa: ANN401 - a RowMapping or None
+    return connection.execute(select(accounts).where(accounts.c.name == name)).mappings().first()
+
+
+def _one(connection: Connection, name: str) -> Any:  # noqa: ANN401 - a RowMapping
+    row = _row(connection, name)
+    if row is None:
+        raise PeopleError(f"There is no account {name!r}: see `recorder users list`.")
+    return row
+
+
+def _other_admin(connection: Connection, name: str) -> bool:
+    """Tell whether somebody else could still change accounts."""
+    rows = connection.execute(
+        select(accounts.c.roles).where(accounts.c.name != name, accounts.c.disabled_s.is_(None))
+    ).scalars()
+    return any(Role.ADMIN in roles.split(",") for roles in rows)
+
+
+def _columns(person: Person) -> dict[str, Any]:
+    return {
+        "name": person.name,
+        "display_name": person.display_name,
+        "roles": ",".join(sorted(person.roles)),
+        "teams": ",".join(person.teams),
+        "extension": person.extension,
+    }
+
+
+def _person(row: Any) -> Person:  # noqa: ANN401 - a RowMapping
+    return Person(
+        name=row["name"],
+        display_name=row["display_name"],
+        roles=frozenset(Role(role) for role in row["roles"].split(",") if role),
+        teams=tuple(team for team in row["teams"].split(",") if team),
+        extension=row["extension"],
+    )
+
+
+def _account(row: Any) -> Account:  # noqa: ANN401 - a RowMapping
+    created_at = from_s(row["created_s"])
+    assert created_at is not None
+    return Account(
+        person=_person(row),
+        created_at=created_at,
+        is_disabled=row["disabled_s"] is not None,
+        locked_until=from_s(row["locked_until_s"]),
+    )
+
+
+def _details(person: Person) -> dict[str, Any]:
+    return {
+        "display_name": person.display_name,
+        "roles": sorted(person.roles),
+        "teams": [*person.teams],
+        "extension": person.extension,
+    }
+
+
+def _refused(name: str, refusal: Refusal, locked_until: datetime | None = None) -> SignInRefused:
+    # An unknown name may be a password typed into the wrong field: it does not go into the log.
+    subject = name if refusal is not Refusal.UNKNOWN else "unknown"
+    note = AuditNote(act="people.sign_in_refused", subject=subject, details={"why": refusal.value})
+    return SignInRefused(refusal=refusal, note=note, locked_until=locked_until)
+
+
+def usable_people(people: People) -> list[Person]:
+    """Return everybody with an account that can be used."""
+    return [account.person for account in people.list() if not account.is_disabled]
+
+
+def count_usable(people: People) -> int:
+    """Return how many accounts can be used; site-check warns below two."""
+    return len(usable_people(people))

@@ -1,0 +1,209 @@
+"""Tokens of other systems: random, shown once, kept as a hash, narrow in scope, place and time."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from sqlalchemy import Engine, insert, select, update
+
+from recorder.domain.access import Application, Scope
+from recorder.people.database import AuditNote, from_s, tokens
+
+_PREFIX = "ccr_"
+"""Lets a secret scanner find a token that was checked in by mistake."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
+_EXTENSION = re.compile(r"[0-9A-Za-z+*#._-]{1,40}")
+_NO_HASH = "0" * 64
+
+
+class TokenError(Exception):
+    """A change to a token was refused; the message is a sentence. Nothing changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token that was just made; ``secret`` cannot be shown again."""
+
+    secret: str
+    note: AuditNote
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefused:
+    """A token was refused; ``why`` is for the audit log, ``name`` is empty when nobody has this token."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLine:
+    """A line of `recorder tokens list`."""
+
+    application: Application
+    networks: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    is_revoked: bool
+
+
+class Tokens:
+    """The tokens in the file of people.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+
+    def add(
+        self,
+        name: str,
+        *,
+        scopes: Iterable[Scope],
+        extensions: Iterable[str] = (),
+        networks: Iterable[str] = (),
+        expires_at: datetime | None = None,
+    ) -> NewToken:
+        """Make a token of 256 random bits.
+
+        Args:
+            name: 2 to 40 of a-z, 0-9, dot, dash, underscore; never used before.
+            scopes: At least one.
+            extensions: The only extensions it may touch; empty means every one.
+            networks: The only places it may come from, such as ``10.1.0.0/16``; empty means anywhere.
+            expires_at: Aware; None is never.
+
+        Raises:
+            TokenError: A value is not good enough or the name was used before.
+        """
+        numbers = list(extensions)
+        if not all(_EXTENSION.fullmatch(number) for number in numbers):
+            raise TokenError("An extension is 1 to 40 letters, digits, + * # . _ or -.")
+        row = {
+            "name": name,
+            "scopes": ",".join(sorted(set(scopes))),
+            "extensions": ",".join(numbers),
+            "networks": ",".join(str(network) for network in _networks(networks)),
+            "created_s": self._now().timestamp(),
+            "expires_s": None if expires_at is None else expires_at.timestamp(),
+        }
+        self._check(row)
+        secret = _PREFIX + secrets.token_urlsafe(32)
+        with self._engine.begin() as connection:
+            if connection.execute(select(tokens.c.name).where(tokens.c.name == name)).first() is not None:
+                raise TokenError(f"The token name {name} was used before; the audit log must tell them apart.")
+            connection.execute(insert(tokens).values(secret_hash=_hash(secret), **row))
+        details = {key: row[key] for key in ("scopes", "extensions", "networks", "expires_s")}
+        return NewToken(secret=secret, note=AuditNote(act="tokens.add", subject=name, details=details))
+
+    def _check(self, row: dict[str, Any]) -> None:
+        if not _NAME.fullmatch(row["name"]):
+            raise TokenError(
+                "A token's name is 2 to 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first."
+            )
+        if not row["scopes"]:
+            raise TokenError(f"A token needs a scope: {', '.join(Scope)}.")
+        if row["expires_s"] is not None and row["expires_s"] <= row["created_s"]:
+            raise TokenError("The token would have expired already.")
+
+    def revoke(self, name: str) -> AuditNote:
+        """Make a token useless for good.
+
+        Raises:
+            TokenError: There is no such token, or it is revoked already.
+        """
+        live = (tokens.c.name == name) & tokens.c.revoked_s.is_(None)
+        with self._engine.begin() as connection:
+            done = connection.execute(update(tokens).where(live).values(revoked_s=self._now().timestamp()))
+        if done.rowcount != 1:
+            raise TokenError(f"There is no token {name!r} in use: see `recorder tokens list`.")
+        return AuditNote(act="tokens.revoke", subject=name)
+
+    def list(self) -> list[TokenLine]:
+        """Return every token by name, without its secret."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(select(tokens).order_by(tokens.c.name)).mappings().all()
+        return [_line(row) for row in rows]
+
+    def identify(self, secret: str, source_ip: str) -> Application | TokenRefused:
+        """Tell whose token this is, and whether it may be used now and from there.
+
+        Args:
+            secret: As it was sent.
+            source_ip: Address of the connection, never of a header.
+        """
+        given = _hash(secret)
+        with self._engine.begin() as connection:
+            row = connection.execute(select(tokens).where(tokens.c.secret_hash == given)).mappings().first()
+        # What is compared is a hash of 256 random bits, so the look-up's timing tells nothing of the secret.
+        if not hmac.compare_digest(given, row["secret_hash"] if row else _NO_HASH) or row is None:
+            return TokenRefused("", "unknown")
+        line = _line(row)
+        if line.is_revoked:
+            return TokenRefused(line.application.name, "revoked")
+        if line.expires_at is not None and line.expires_at <= self._now():
+            return TokenRefused(line.application.name, "expired")
+        if line.networks and not _is_inside(source_ip, line.networks):
+            return TokenRefused(line.application.name, "source")
+        return line.application
+
+    def verify(self, secret: str, source_ip: str, scope: Scope, extension: str | None) -> Application | TokenRefused:
+        """Identify a token and check one scope and, when given, one extension."""
+        known = self.identify(secret, source_ip)
+        if isinstance(known, TokenRefused):
+            return known
+        if scope not in known.scopes:
+            return TokenRefused(known.name, "scope")
+        if extension is not None and known.extensions and extension not in known.extensions:
+            return TokenRefused(known.name, "extension")
+        return known
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _networks(texts: Iterable[str]) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(text) for text in texts]
+    except ValueError as error:
+        raise TokenError(f"A source network is written like 10.1.0.0/16 or 2001:db8::/32: {error}.") from error
+
+
+def _is_inside(source_ip: str, networks: tuple[str, ...]) -> bool:
+    try:
+        source = ip_address(source_ip)
+    except ValueError:
+        return False
+    mapped = getattr(source, "ipv4_mapped", None)
+    return any((mapped or source) in ip_network(network) for network in networks)
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
+
+
+def _line(row: Any) -> TokenLine:  # noqa: ANN401 - a RowMapping
+    created_at = from_s(row["created_s"])
+    assert created_at is not None
+    return TokenLine(
+        application=Application(
+            name=row["name"],
+            scopes=frozenset(Scope(scope) for scope in _split(row["scopes"])),
+            extensions=frozenset(_split(row["extensions"])),
+        ),
+        networks=tuple(_split(row["networks"])),
+        created_at=created_at,
+        expires_at=from_s(row["expires_s"]),
+        is_revoked=row["revoked_s"] is not None,
+    )
