@@ -5,9 +5,11 @@ Safe between processes (flock). What a line is stands in `storage.audit_entry`, 
 give `AuditLog.verify` those that were.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
+import mmap
 import os
 import secrets
 import sqlite3
@@ -84,7 +86,7 @@ class AuditLog:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be written: {error}") from error
 
     def mend(self) -> bool:
-        """Move aside what a kill or a power cut left of a last entry, as the next `append` would.
+        """Move aside what a kill or a power cut left of a last entry, and settle its text, as the next `append` would.
 
         Until that is done `verify` has to call the log damaged. Whoever starts after a kill does it; a log that is
         whole, or is not there, is not touched.
@@ -211,7 +213,11 @@ class AuditLog:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
 
     def text(self, entry: AuditEntry) -> str | None:
-        """Return the free text of an entry, or None: it has none, it expired, or it was changed."""
+        """Return the free text of an entry, or None: it has none, it expired, or it was changed.
+
+        Raises:
+            AuditUnavailableError: The texts cannot be read.
+        """
         return self._texts.get(entry.text_commitment)
 
     def verify(self, heads: Iterable[Head] = (), progress: Progress = lambda _done, _total: None) -> AuditState:
@@ -284,9 +290,9 @@ class AuditLog:
         details: dict[str, Any],
         text: str | None,
     ) -> AuditEntry:
-        """Write an entry and then its text; neither, if one of them cannot be.
+        """Write an entry and its text; neither, if one of them cannot be.
 
-        A kill in between leaves an entry whose text is gone, and never a text that no entry names: it would not expire.
+        A kill in between leaves a text that is prepared: whoever writes next, or mends, settles it.
         """
         stored = None if text is None else salted(text)
         fields: dict[str, Any] = {
@@ -301,15 +307,17 @@ class AuditLog:
         }
         line = line_of(fields)
         before = os.fstat(descriptor)
+        if stored is not None:
+            self._texts.prepare(stored)
         try:
             if os.write(descriptor, line) != len(line):
                 raise OSError(28, os.strerror(28))
             os.fdatasync(descriptor)
-            if stored is not None:
-                self._texts.keep(stored)
         except BaseException:
             os.ftruncate(descriptor, before.st_size)
             raise
+        if stored is not None:
+            self._settle_texts(descriptor)
         entry = parse_line(line)
         self._known = (before.st_ino, before.st_size + len(line), entry)
         return entry
@@ -320,8 +328,23 @@ class AuditLog:
         size, known = status.st_size, self._known
         if known is not None and known[:2] == (status.st_ino, size):
             return known[2]
-        if size == 0:
-            return None
+        last = self._repaired(descriptor, size) if size else None
+        self._settle_texts(descriptor)
+        return last
+
+    def _settle_texts(self, descriptor: int) -> None:
+        """Keep what a text was prepared for, or what a killed writer left; what cannot be now is at the next entry."""
+
+        def is_named(commitment: str) -> bool:
+            if not os.fstat(descriptor).st_size:
+                return False
+            with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as log:
+                return log.rfind(f'"text":"{commitment}"'.encode("ascii")) >= 0
+
+        with contextlib.suppress(OSError, sqlite3.Error):
+            self._texts.settle(is_named)
+
+    def _repaired(self, descriptor: int, size: int) -> AuditEntry | None:
         tail_at = self._tail_offset(descriptor, size)
         tail = os.pread(descriptor, size - tail_at, tail_at)
         good, torn = self._split(tail, is_start=tail_at == 0)

@@ -1,11 +1,14 @@
 """The free texts of the audit log, apart from its entries so that they can expire: `texts.sqlite`.
 
 An entry has only the SHA-256 of a salt and its text. Without the salt a text cannot be guessed back from it.
+
+A text is prepared before its entry is written and settled after it: whoever is killed in between leaves a text that the
+next one keeps, if an entry names it, or deletes, for what no entry names would not expire.
 """
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,25 +45,45 @@ class AuditTexts:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
 
-    def keep(self, new: StoredText) -> None:
-        """Store a text durably.
+    def prepare(self, new: StoredText) -> None:
+        """Store a text durably whose entry is about to be written; `settle` makes it readable.
 
         Raises:
             OSError, sqlite3.Error: It cannot be stored.
         """
         with closing(self._database()) as database, database:
-            database.execute("INSERT INTO texts VALUES (?, ?, ?)", (new.commitment, new.salt, new.text))
+            database.execute("INSERT INTO prepared VALUES (?, ?, ?)", (new.commitment, new.salt, new.text))
+
+    def settle(self, is_named: Callable[[str], bool]) -> None:
+        """Keep what was prepared and is named by an entry, and delete what is not.
+
+        Args:
+            is_named: Tells of a commitment whether an entry has it. The log must be locked meanwhile.
+
+        Raises:
+            OSError, sqlite3.Error: It cannot be done now; what was prepared is still there.
+        """
+        if not self._path.exists():
+            return
+        with closing(self._database()) as database, database:
+            for one in database.execute("SELECT hash FROM prepared").fetchall():
+                if is_named(one[0]):
+                    database.execute("INSERT OR IGNORE INTO texts SELECT * FROM prepared WHERE hash = ?", one)
+                database.execute("DELETE FROM prepared WHERE hash = ?", one)
 
     def get(self, commitment: str | None) -> str | None:
         """Return a text, or None: there is none, it expired, or it was changed.
 
         Raises:
-            OSError, sqlite3.Error: The file cannot be read.
+            AuditUnavailableError: The file cannot be read.
         """
         if commitment is None or not self._path.exists():
             return None
-        with self.reading() as read:
-            found = read.get(commitment)
+        try:
+            with self.reading() as read:
+                found = read.get(commitment)
+        except (OSError, sqlite3.Error) as error:
+            raise AuditUnavailableError(f"the texts of the audit log cannot be read: {error}") from error
         return found.text if found is not None and found.fits else None
 
     def forget(self, commitments: Sequence[str]) -> int:
@@ -71,11 +94,11 @@ class AuditTexts:
         """
         if not commitments or not self._path.exists():
             return 0
+        ids = [(one,) for one in commitments]
         try:
             with closing(self._database()) as database, database:
-                return database.executemany(
-                    "DELETE FROM texts WHERE hash = ?", [(one,) for one in commitments]
-                ).rowcount
+                database.executemany("DELETE FROM prepared WHERE hash = ?", ids)
+                return database.executemany("DELETE FROM texts WHERE hash = ?", ids).rowcount
         except (OSError, sqlite3.Error) as error:
             raise AuditUnavailableError(f"the texts of the audit log cannot be deleted: {error}") from error
 
@@ -100,7 +123,8 @@ class AuditTexts:
         database.execute("PRAGMA secure_delete=ON")
         database.execute("PRAGMA synchronous=FULL")
         database.execute("PRAGMA temp_store=MEMORY")
-        database.execute("CREATE TABLE IF NOT EXISTS texts (hash TEXT PRIMARY KEY, salt BLOB, text TEXT)")
+        for table in ("texts", "prepared"):
+            database.execute(f"CREATE TABLE IF NOT EXISTS {table} (hash TEXT PRIMARY KEY, salt BLOB, text TEXT)")
         return database
 
 

@@ -144,6 +144,7 @@ def steady(state: Path, holds: Holds, audit: AuditLog) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if (state / UNSETTLED).exists():
+            audit.mend()  # what was killed may have left its reason beside its entry
             bad = audit.verify().bad  # its entries are given only as far as they are good
             if bad is not None:
                 raise AuditUnavailableError(

@@ -218,6 +218,14 @@ def test_nobody_else_sees_any_of_it(site: Site, tmp_path: Path) -> None:
     assert not target.exists()
 
 
+def test_texts_that_cannot_be_read_are_a_sentence(site: Site) -> None:
+    (site.home.audit / "texts.sqlite").write_bytes(b"no database at all" * 100)
+    result = site.run("show", "--act", "call.pause", "--texts", by="dora")
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit)
+    assert "the texts of the audit log cannot be read" in site.said(result)
+    assert site.run("show", "--act", "call.pause", by="dora").exit_code == 0, "entries are shown without them"
+
+
 def test_a_log_that_cannot_be_written_is_not_shown(site: Site) -> None:
     site.log.path.rename(site.log.path.with_suffix(".kept"))
     site.log.path.mkdir()

@@ -214,13 +214,37 @@ def test_a_lock_that_is_held_is_waited_for_only_so_long(log: AuditLog) -> None:
 
 
 def test_an_entry_whose_text_cannot_be_kept_is_taken_back(log: AuditLog) -> None:
-    change_text(log, "CREATE TRIGGER full BEFORE INSERT ON texts BEGIN SELECT RAISE(FAIL, 'full'); END")
+    change_text(log, "CREATE TRIGGER full BEFORE INSERT ON prepared BEGIN SELECT RAISE(FAIL, 'full'); END")
     before = log.path.read_bytes()
     with pytest.raises(AuditUnavailableError, match="full"):
         log.append("call.pause", "jo", "", text="why")
     assert log.path.read_bytes() == before
     log.append("call.pause", "jo", "")
     assert (log.verify().problems, log.verify().entries) == ([], 6)
+
+
+def test_a_text_that_cannot_be_settled_yet_is_with_the_next_entry(log: AuditLog) -> None:
+    change_text(log, "CREATE TRIGGER full BEFORE INSERT ON texts BEGIN SELECT RAISE(FAIL, 'full'); END")
+    entry = log.append("call.pause", "jo", "", text="why")
+    assert (log.verify().problems, log.text(entry)) == ([], None)
+    change_text(log, "DROP TRIGGER full")
+    log.append("call.pause", "jo", "", text="more")
+    assert log.text(entry) == "why"
+    assert log.verify().problems == []
+
+
+def test_a_text_that_is_not_settled_expires_too(log: AuditLog) -> None:
+    change_text(log, "CREATE TRIGGER full BEFORE INSERT ON texts BEGIN SELECT RAISE(FAIL, 'full'); END")
+    entry = log.append("call.pause", "jo", "", text="a name that must expire")
+    log.forget_text(entry)
+    assert b"a name that must expire" not in (log.folder / "texts.sqlite").read_bytes()
+
+
+def test_texts_that_cannot_be_read_are_a_sentence(log: AuditLog) -> None:
+    entry = next(log.entries())
+    (log.folder / "texts.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(AuditUnavailableError, match="the texts of the audit log cannot be read"):
+        log.text(entry)
 
 
 def test_an_entry_that_cannot_be_written_leaves_no_text_behind(log: AuditLog) -> None:
