@@ -12,9 +12,9 @@ epoch whose private half is destroyed in its turn (docs/storage-format.md).
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from storage.audit import AuditLog
 from storage.keys import remove_twins
 from storage.removal import TouchedFolders, remove_empty_days, sync_all, unlink_all
 from storage.tombstones import AGAIN, DELETED, Deletions, Tombstone, deleted_details, since_settled, tombstones_of
+from storage.tree import DAY_CHARACTERS, day_after, entries_of_day, files_of
 from storage.types import RecordingId
 from storage.vault import Vault
 
@@ -29,8 +30,6 @@ BY = "recorder"
 """Actor of what nobody in person does."""
 PART = ".part"
 _KEY_SUFFIXES = (".key", ".next")
-_DAY = 8
-"""Characters of an id that name its day."""
 _REPEATED_AT_ONCE = 250
 _FOLDERS_AT_ONCE = 2000
 
@@ -104,7 +103,7 @@ class Shredder:
             doomed: Of one rule; some hundred at once are quick. Nobody may be writing them.
             rule: Why they go.
             by: Who has them deleted.
-            files: What `files_of` says of them now; None to look.
+            files: What `storage.tree.files_of` says of them now; None to look.
 
         Raises:
             AuditUnavailableError: The tombstones cannot be written; nothing was destroyed.
@@ -185,7 +184,7 @@ class Shredder:
         """Destroy keys, then containers, then put the tombstones in the place of the rows."""
         done = Done()
         ids = [one.id for one in tombstones]
-        files = files_of(self.vault, ids) if files is None else files
+        files = files_of(self.vault.root, ids) if files is None else files
         self._unlink_keys(ids, done)
         self._remove_files([one for one in tombstones if one.id not in done.problems], files, done)
         if not self._is_many or len(self._touched) > _FOLDERS_AT_ONCE:
@@ -216,7 +215,7 @@ class Shredder:
         removed = unlink_all(list(paths))
         done.files += _noted(removed, {path: one.id for path, one in paths.items()}, done)
         for folder, one in {path.rpartition("/")[0]: one for path, one in paths.items()}.items():
-            self._touched.add(Path(folder), is_over=one.id[:_DAY] < _day_before(one.deleted_at))
+            self._touched.add(Path(folder), is_over=one.id[:DAY_CHARACTERS] < _day_before(one.deleted_at))
 
     def _key_folders(self) -> Iterable[Path]:
         return (self.vault.home / "keys" / "sealed").glob("*")
@@ -224,9 +223,9 @@ class Shredder:
     def _returned(self, *, is_thorough: bool) -> Iterator[RecordingId]:
         for folder in sorted(self.vault.root.glob("[0-9]*/[0-9]*/[0-9]*")):
             day = "".join(folder.parts[-3:])
-            gone = self.deletions.of_day(day) | self.deletions.of_day(_next_day(day, -1))
+            gone = self.deletions.of_day(day) | self.deletions.of_day(day_after(day, -1))
             if gone:
-                yield from sorted(gone.intersection(one for one, _ in _entries(folder)))
+                yield from sorted(gone.intersection(one for one, _ in entries_of_day(folder)))
         for folder in sorted(self._key_folders()):
             yield from self._returned_keys(folder)
         last = ""
@@ -237,34 +236,8 @@ class Shredder:
     def _returned_keys(self, folder: Path) -> Iterator[RecordingId]:
         with os.scandir(folder) as found:
             ids = sorted({entry.name.rpartition(".")[0] for entry in found if entry.name.endswith(_KEY_SUFFIXES)})
-        for day, some in groupby(ids, key=lambda one: one[:_DAY]):
+        for day, some in groupby(ids, key=lambda one: one[:DAY_CHARACTERS]):
             yield from sorted(self.deletions.of_day(day).intersection(map(RecordingId, some)))
-
-
-def files_of(vault: Vault, recordings: Iterable[RecordingId]) -> dict[RecordingId, list[str]]:
-    """Return every file of some recordings, in whatever state it is; nothing of one that has none.
-
-    The folder of the day after is looked into too: a call that rings before midnight and is answered after it lies
-    there. Folders are read and not names tried, because a file may be in a state that this version does not know.
-    """
-    wanted = set(recordings)
-    found: dict[RecordingId, list[str]] = {}
-    days = {one[:_DAY] for one in wanted}
-    for day in sorted(days.union(map(_next_day, days))):
-        for recording, path in _entries(vault.root / day[:4] / day[4:6] / day[6:]):
-            if recording in wanted:
-                found.setdefault(recording, []).append(path)
-    return found
-
-
-def _entries(folder: Path) -> Iterator[tuple[RecordingId, str]]:
-    """Yield the files in the operators' folders of a day, each with the id that it is named after."""
-    with suppress(FileNotFoundError), os.scandir(folder) as operators:
-        for operator in operators:
-            if operator.is_dir(follow_symlinks=False):
-                with suppress(FileNotFoundError), os.scandir(operator) as entries:
-                    for entry in entries:
-                        yield RecordingId(entry.name.partition(".")[0]), entry.path
 
 
 def _names_of(path: str) -> int:
@@ -281,13 +254,6 @@ def _noted(removed: Mapping[str, OSError | None], owners: Mapping[str, Recording
         if error is not None:
             done.problems[owners[path]] = error.strerror or str(error)
     return sum(error is None for error in removed.values())
-
-
-def _next_day(day: str, days: int = 1) -> str:
-    try:
-        return (datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC) + timedelta(days=days)).strftime("%Y%m%d")
-    except ValueError:  # a folder that is no day; nobody's id begins so
-        return day
 
 
 def _day_before(moment: datetime) -> str:

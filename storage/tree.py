@@ -1,7 +1,7 @@
 """The folders of recordings, read a day at a time and in order; whatever lies in them, in whatever state."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,12 +29,12 @@ class Tree:
         A call that rings before midnight and is answered after it lies in the folder of the day after its id's.
         """
         folders = self._folders()
-        return sorted({*folders, *map(_before, folders)})
+        return sorted({*folders, *(day_after(folder, -1) for folder in folders)})
 
     def of_day(self, day: str) -> dict[RecordingId, list[Path]]:
         """Return the files of the recordings of a day that lie where such recordings may; links are left out."""
         found: dict[RecordingId, list[Path]] = {}
-        for folder in (day, _after(day)):
+        for folder in (day, day_after(day)):
             for path in self._entries(folder):
                 if path.name.startswith(day) and is_recording_id(path.stem):
                     found.setdefault(RecordingId(path.stem), []).append(path)
@@ -46,7 +46,7 @@ class Tree:
             path
             for folder in self._folders()
             for path in self._entries(folder)
-            if is_recording_id(path.stem) and path.name[:DAY_CHARACTERS] not in (folder, _before(folder))
+            if is_recording_id(path.stem) and path.name[:DAY_CHARACTERS] not in (folder, day_after(folder, -1))
         ]
 
     def everywhere(self, recording: RecordingId) -> list[Path]:
@@ -70,15 +70,38 @@ def _files(folder: str) -> Iterator[Path]:
         yield from (Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False))
 
 
-def _before(day: str) -> str:
-    return _shifted(day, -1)
+def files_of(root: Path, recordings: Iterable[RecordingId]) -> dict[RecordingId, list[str]]:
+    """Return every file of some recordings, in whatever state it is; nothing of one that has none.
+
+    The folder of the day after is looked into too: a call that rings before midnight and is answered after it lies
+    there. Folders are read and not names tried, because a file may be in a state that this version does not know.
+
+    Args:
+        root: ``recordings`` of a home.
+        recordings: Their ids.
+    """
+    wanted = set(recordings)
+    found: dict[RecordingId, list[str]] = {}
+    days = {one[:DAY_CHARACTERS] for one in wanted}
+    for day in sorted(days.union(map(day_after, days))):
+        for recording, path in entries_of_day(root / day[:4] / day[4:6] / day[6:]):
+            if recording in wanted:
+                found.setdefault(recording, []).append(path)
+    return found
 
 
-def _after(day: str) -> str:
-    return _shifted(day, 1)
+def entries_of_day(folder: Path) -> Iterator[tuple[RecordingId, str]]:
+    """Yield what lies in the operators' folders of a day, links too, each with the id that it is named after."""
+    with suppress(FileNotFoundError), os.scandir(folder) as operators:
+        for operator in operators:
+            if operator.is_dir(follow_symlinks=False):
+                with suppress(FileNotFoundError), os.scandir(operator) as entries:
+                    for entry in entries:
+                        yield RecordingId(entry.name.partition(".")[0]), entry.path
 
 
-def _shifted(day: str, days: int) -> str:
+def day_after(day: str, days: int = 1) -> str:
+    """Return the day after one, or so many days after it; ``20261124``."""
     try:
         return f"{datetime.strptime(day, '%Y%m%d') + timedelta(days=days):%Y%m%d}"  # noqa: DTZ007 - a day, no moment
     except ValueError:  # a folder that is no day; nobody's id begins so

@@ -30,6 +30,7 @@ from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.recording import FrameWriter, OpenRecording, index_context, settle
 from storage.rows import time_from_json, time_to_json
 from storage.runs import TICKS_PER_S
+from storage.tree import files_of
 from storage.types import FinishedFile, RecordingHead, RecordingId
 from storage.verify import verify
 
@@ -134,15 +135,14 @@ class Vault:
         return self.root.glob("*/*/*/*/*.rec")
 
     def files_of(self, recording: RecordingId) -> list[Path]:
-        """Return the files of one recording, in whatever state they are; its id says on which day to look.
+        """Return the files of one recording, in whatever state they are, as `storage.tree.files_of` finds them.
 
         Raises:
             ValueError: Not a recording id.
         """
         if not is_recording_id(recording):
             raise ValueError(f"{recording!r} is not a recording id")
-        day = f"{recording[:4]}/{recording[4:6]}/{recording[6:8]}"
-        return sorted((self.root / day).glob(f"*/{recording}.*"))
+        return sorted(map(Path, files_of(self.root, [recording]).get(recording, ())))
 
     def locate(self, path: str) -> Path:
         """Return the file of a row's path.

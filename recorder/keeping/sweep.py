@@ -34,7 +34,7 @@ from recorder.keeping.returned import LOCK, alone, catch_up
 from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of
 from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
 from storage.audit import AuditLog
-from storage.deletion import BY, PART, Done, Files, Shredder, files_of
+from storage.deletion import BY, PART, Done, Files, Shredder
 from storage.erasures import Erasures
 from storage.errors import StorageError
 from storage.hold_journal import steady
@@ -42,6 +42,7 @@ from storage.holds import Holds
 from storage.old_calls import OldCall, OldCalls
 from storage.rows import time_from_json, time_to_json
 from storage.tombstones import Tombstone
+from storage.tree import files_of
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -287,7 +288,7 @@ class Sweeper:
         return counts
 
     def _delete_some(self, page: Sequence[OldCall], found: Periods, now: datetime, counts: Counter[str]) -> None:
-        files = files_of(self.vault, [call.id for call in page])
+        files = files_of(self.vault.root, [call.id for call in page])
         doomed = self._doomed(page, files, found, now, counts)
         kept = [call for call in doomed if call.is_recorded or call.id in files]
         if kept:
