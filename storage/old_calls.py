@@ -4,7 +4,7 @@ Each page is a query of its own: neither memory nor a transaction grows with the
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,8 +49,14 @@ class OldCalls:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begun_by(self, moment: datetime) -> Iterator[list[OldCall]]:
-        """Yield pages of the calls that began at a moment or before it, oldest first; they may be deleted meanwhile."""
+    def begun_by(self, moment: datetime, on_damaged: Callable[[RecordingId], None]) -> Iterator[list[OldCall]]:
+        """Yield pages of the calls that began at a moment or before it, oldest first; they may be deleted meanwhile.
+
+        Args:
+            moment: Aware.
+            on_damaged: Given the id of each call whose row cannot be read; it is in no page, for nobody knows when it
+                ended, of which service it was, and whether anything of it was kept.
+        """
         column = _recordings.c
         query = (
             sa.select(column.started_us, column.id, column.document)
@@ -63,7 +69,7 @@ class OldCalls:
             with self._database.connect() as connection:
                 found = connection.execute(page).all()
             if found:
-                yield [_call(one.id, moment_of(one.started_us), json.loads(one.document)) for one in found]
+                yield list(_readable(found, on_damaged))
             if len(found) < PAGE:
                 return
             last = found[-1]
@@ -123,15 +129,33 @@ def _is_gone(recording: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     return ~sa.exists().where(_recordings.c.id == recording)
 
 
+def _readable(found: Iterable[sa.Row[Any]], on_damaged: Callable[[RecordingId], None]) -> Iterator[OldCall]:
+    for one in found:
+        try:
+            yield _call(one.id, moment_of(one.started_us), json.loads(one.document))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            on_damaged(RecordingId(one.id))
+
+
 def _call(recording: str, started_at: datetime, document: dict[str, Any]) -> OldCall:
+    """Return what a row says.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError, OverflowError: It is damaged, or that of another call.
+    """
     ended_at = time_from_json(document.get("ended_at"))
     if ended_at is None:
         ended_at = started_at + timedelta(seconds=document.get("duration_s") or 0.0)
+    service, size, digest = document.get("service") or "", document.get("bytes"), document.get("sha256")
+    if document["id"] != recording or not isinstance(service, str):
+        raise ValueError("it is the row of another call")
+    if not isinstance(size, int | None) or not isinstance(digest, str | None):
+        raise TypeError("bytes and sha256 are none")
     return OldCall(
         id=RecordingId(recording),
         ended_at=ended_at,
-        service=document.get("service") or "",
+        service=service,
         is_recorded=document.get("path") is not None,
-        sha256=document.get("sha256"),
-        bytes=document.get("bytes"),
+        sha256=digest,
+        bytes=size,
     )

@@ -25,7 +25,7 @@ from recorder.domain.access import Act, Person
 from recorder.domain.retention import SCHEDULE, DataClass, put_into_force
 from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
-from recorder.keeping.sweep_plan import Plan, PlanLine, Tally
+from recorder.keeping.sweep_plan import Plan, PlanLine, Tally, damage_sentence
 from recorder.keeping.sweep_process import opened_sweeper
 from recorder.keeping.sweep_state import SweepState, state_to_json
 from storage.errors import StorageError
@@ -225,6 +225,8 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
     say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would go; at most {sweeper.most_share:g} % in a day")
     if held.count:
         say("held recordings stay until their holds are over; `recorder hold list` shows them")
+    if damage := damage_sentence(plan.damaged):
+        say(damage)
     for one in plan.shorter:
         say(f"{one.sentence}; this is reckoned with the {'shorter' if plan.is_shorter_confirmed else 'longer'} one")
     if plan.stopped is not None:

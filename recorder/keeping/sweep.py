@@ -31,7 +31,7 @@ from recorder.domain.retention import (
 from recorder.keeping.agreement import read_mark
 from recorder.keeping.leftovers import Leftovers
 from recorder.keeping.returned import LOCK, alone, catch_up
-from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of
+from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
 from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
 from storage.audit import AuditLog
 from storage.deletion import BY, PART, Done, Files, Shredder
@@ -43,6 +43,7 @@ from storage.old_calls import OldCall, OldCalls
 from storage.rows import time_from_json, time_to_json
 from storage.tombstones import Tombstone
 from storage.tree import files_of
+from storage.types import RecordingId
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -124,7 +125,8 @@ class Sweeper:
 
     def _plan(self, now: datetime, state: SweepState, found: Periods, shorter: list[Shortening]) -> Plan:
         lines: dict[tuple[DataClass, str], PlanLine] = {}
-        for page in self.calls.begun_by(earliest_start(found, now + SOON)):
+        damaged: list[RecordingId] = []
+        for page in self.calls.begun_by(earliest_start(found, now + SOON), damaged.append):
             held = self.holds.kinds_among([call.id for call in page], now)
             for call in page:
                 candidate = candidate_of(call)
@@ -143,6 +145,7 @@ class Sweeper:
             others=self.leftovers.count(found, now, state.text_offset),
             kept=self.calls.count_recorded(),
             shorter=shorter,
+            damaged=damaged,
         )
         plan.stopped = self._stop(now, state, plan, found)
         return plan
@@ -250,17 +253,17 @@ class Sweeper:
         if plan.stopped is not None and not (is_share_confirmed and plan.stopped.why is Stop.SHARE):
             raise SweepStoppedError(plan.stopped)
         counts += self._delete_calls(now, found, plan, progress)
+        counts["damaged_rows"] = len(plan.damaged)
         self.shredder.tidy(now)
         counts["orders_settled"] = self._settle_orders(now)
         offset, others = self.leftovers.sweep(found, now, state.text_offset)
         counts += others
-        problems = counts["not_deleted"]
         details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": is_share_confirmed}
         self.audit.append(SWEPT, BY, "", details)
         state = replace(
             state,
-            last_success=now if not problems else state.last_success,
-            problem=f"{problems} recordings could not be destroyed; the next sweep tries again" if problems else "",
+            last_success=state.last_success if counts["not_deleted"] else now,
+            problem="; ".join(_problems(counts["not_deleted"], plan.damaged)),
             counts=dict(counts),
             text_offset=offset,
         )
@@ -280,7 +283,7 @@ class Sweeper:
         counts: Counter[str] = Counter()
         total = sum(line.due.count for line in plan.lines)
         with self.shredder.many():
-            for page in self.calls.begun_by(earliest_start(found, now)):
+            for page in self.calls.begun_by(earliest_start(found, now), _stays):
                 if any(due_at(candidate_of(call), found) <= now for call in page):
                     with self._still():
                         self._delete_some(page, found, now, counts)
@@ -352,6 +355,17 @@ class Sweeper:
         """Keep finished recordings from being rewritten, and holds as they are, for the length of a block."""
         with alone(self.erasing_lock, wait=True), steady(self.state, self.holds, self.audit):
             yield
+
+
+def _stays(recording: RecordingId) -> None:
+    _log.error("recording %s stays: the index's row of it cannot be read; run `recorder fsck`", recording)
+
+
+def _problems(not_deleted: int, damaged: Sequence[RecordingId]) -> Iterator[str]:
+    if not_deleted:
+        yield f"{not_deleted} recordings could not be destroyed; the next sweep tries again"
+    if damaged:
+        yield damage_sentence(damaged)
 
 
 def _is_of_recordings(key: str) -> bool:

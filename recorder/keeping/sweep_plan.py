@@ -7,6 +7,7 @@ from typing import Any
 
 from recorder.domain.retention import Candidate, DataClass, Shortening, Stopped
 from storage.old_calls import OldCall
+from storage.types import RecordingId
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class Plan:
         lines: By class and service; ``soon`` is what falls due within a week.
         others: How much of every other class is due.
         kept: Recordings in the vault.
+        damaged: Calls of which the row cannot be read: they stay, whatever their age.
         shorter: Periods that wait for the DPO.
         is_shorter_confirmed: It is reckoned as if they did not.
         stopped: Why nothing would be deleted, or None.
@@ -89,6 +91,7 @@ class Plan:
     others: dict[DataClass, int]
     kept: int
     shorter: list[Shortening]
+    damaged: list[RecordingId] = field(default_factory=list)
     is_shorter_confirmed: bool = False
     stopped: Stopped | None = None
 
@@ -109,6 +112,7 @@ class Plan:
             "calls": [line.as_json() for line in self.lines],
             "others": {str(data): count for data, count in self.others.items()},
             "recordings_kept": self.kept,
+            "damaged_rows": list(self.damaged),
             "unconfirmed": [one.sentence for one in self.shorter],
             "stopped": None if self.stopped is None else self.stopped.sentence,
         }
@@ -123,3 +127,15 @@ def candidate_of(call: OldCall, *, is_held: bool = False, is_open: bool = False)
         is_held=is_held,
         is_in_progress=is_open,
     )
+
+
+_NAMED = 3
+
+
+def damage_sentence(damaged: Sequence[RecordingId]) -> str:
+    """Return what to do about calls of which the row cannot be read; empty if there are none."""
+    if not damaged:
+        return ""
+    more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
+    which = ", ".join(damaged[:_NAMED]) + more
+    return f"the index cannot be read of {which}, so nothing of it is deleted whatever its age: run `recorder fsck`"

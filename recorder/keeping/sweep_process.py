@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from recorder.config import Config, ConfigError
 from recorder.home import Home
 from recorder.hygiene import forbid_dumps
 from recorder.keeping.agreement import look
-from recorder.keeping.returned import SweepBusyError
+from recorder.keeping.returned import LOCK, SweepBusyError, alone
 from recorder.keeping.sweep import Sweeper, SweepStoppedError
+from recorder.keeping.sweep_state import SweepFile
 from recorder.logs import log_to_stderr
 from recorder.opening import open_index
 from storage.audit import AuditLog
@@ -92,12 +94,24 @@ def main(root: Path) -> int:
         return STOPPED
     except (StorageError, OSError, ConfigError) as error:
         _log.error("the retention sweep failed, it is tried again: %s", error)
+        _note_failure(home, str(error))
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to know that nothing is swept
+        _log.exception("the retention sweep failed, it is tried again")
+        _note_failure(home, f"the sweep failed for a reason nobody foresaw, a {type(error).__name__}; the log has it")
         return FAILED
     counts = {name: count for name, count in state.counts.items() if count}
     size = counts.pop("bytes", 0) / 1e6  # so that the log does not take it for a number that somebody called
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
     _log.info("retention sweep: %s, %.1f MB", said or "nothing was due", size)
-    return FAILED if state.problem else DONE
+    return FAILED if state.counts.get("not_deleted") else DONE
+
+
+def _note_failure(home: Home, problem: str) -> None:
+    """Leave word for health; where not even that can be done, the exit code tells the daemon."""
+    with contextlib.suppress(StorageError, OSError, ValueError), alone(home.state / LOCK):
+        file = SweepFile(home.state, AuditLog(home.audit))
+        file.save(replace(file.load(), last_try=utc_now(), stopped="", problem=problem))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -94,6 +95,8 @@ class Sweeping:
         self._since = now()
         self._due: datetime | None = None
         self._planned_for: tuple[str, str] | None = None
+        self._unsaid = ""
+        """How the last sweep ended that could not leave a word itself."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="sweeping", daemon=True)
 
@@ -119,9 +122,12 @@ class Sweeping:
 
     def _state(self) -> SweepState | None:
         try:
-            return read_state(self._home.state / NAME)
+            state = read_state(self._home.state / NAME)
         except OSError:
             return SweepState(problem=f"{NAME} cannot be read")
+        if self._unsaid and not (state or SweepState()).problem:
+            return replace(state or SweepState(), problem=self._unsaid)
+        return state
 
     def _go_on(self) -> None:
         while not self._stopping.wait(self._look_s):
@@ -154,6 +160,8 @@ class Sweeping:
 
     def _after(self, code: int) -> datetime:
         now = self._now()
+        if code != BUSY:
+            self._unsaid = "" if code in (DONE, STOPPED) else f"the sweep ended with code {code}; the log says why"
         if code in (DONE, STOPPED):
             return self._next(now, now, self._config())
         if code == BUSY:

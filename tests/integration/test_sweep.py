@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from recorder.domain.retention import Stop
 from recorder.keeping.agreement import MARK
@@ -99,6 +100,39 @@ def test_the_row_of_an_unrecorded_call_that_left_a_key_or_a_file_takes_them_alon
     (folder / f"{missed}.key").write_bytes(b"opens nothing")
     site.sweep(NOW + DAY)
     assert list(folder.iterdir()) == []
+
+
+DAMAGES = {
+    "is no JSON": "'{\"id\":'",
+    "is no object": "'[]'",
+    "has no time": """replace(document, '"ended_at": "2', '"ended_at": "x')""",
+    "is of another call": "replace(document, id, 'x')",
+}
+"""What a document becomes, in SQL."""
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_row_stays_and_keeps_nothing_else_from_going(
+    site: SweepSite, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, due, missed = site.record(NOW - 100 * DAY), site.record(NOW - 100 * DAY), site.miss(NOW - 100 * DAY)
+    with site.database.begin() as connection:
+        assert (
+            connection.execute(
+                sa.text(f"UPDATE recordings SET document = {damage} WHERE id = :id"), {"id": damaged}
+            ).rowcount
+            == 1
+        )
+    assert site.sweeper(NOW).plan().damaged == [damaged]
+    state = site.sweeper(NOW).run(is_share_confirmed=True)
+    assert [site.traces(one) for one in (damaged, due)] == [PRESENT, GONE]
+    assert missed not in site.ids()
+    assert (state.counts["recordings"], state.counts["damaged_rows"]) == (1, 1)
+    assert damaged in state.problem
+    assert "recorder fsck" in state.problem
+    assert state.last_success == NOW, "all the rest was swept"
+    assert alarms_of(state, NOW, since=NOW) == {"retention_failed": 1}
+    assert f"recording {damaged} stays" in caplog.text
 
 
 def test_a_hold_beats_retention_until_its_grace_is_over(site: SweepSite) -> None:
