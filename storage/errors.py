@@ -4,6 +4,7 @@ StorageError
 ├── VaultError
 │   ├── WriteFailedError   disk full or failing: an outcome and an alarm, never a debug line
 │   ├── DamagedError       a container or key does not say what its writer wrote
+│   ├── RewrittenError     a recording was erased from, archived or deleted while it was read: ask again
 │   ├── KeyProblemError    a key is missing, unreadable, too open, or does not fit
 │   └── OutsideError       a path leads out of the recordings
 ├── DatabaseError          the database cannot be reached, or is not one of ours; calls go on
@@ -47,6 +48,10 @@ class DamagedError(VaultError):
     def __init__(self, message: str, *, whole_bytes: int = 0) -> None:
         super().__init__(message)
         self.whole_bytes = whole_bytes
+
+
+class RewrittenError(VaultError):
+    """A recording was erased from, archived or deleted while it was read. It is whole; whoever asks again gets it."""
 
 
 class KeyProblemError(VaultError):

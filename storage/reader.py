@@ -2,19 +2,24 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from storage import crypto
-from storage.errors import DamagedError
+from storage.errors import DamagedError, RewrittenError
 from storage.format import STREAM_TYPES, ContainerScan, Footer, Frame, FrameType, Status, open_container
 from storage.keys import EpochKeys, SealedKeys
 from storage.packing import unpacked
 from storage.types import RecordingId
 
+_REWRITTEN = "the recording was erased from, archived or deleted while it was read: try again"
+
 
 class RecordingReader:
     """The opened content of one container; may be read through any number of times, in constant memory.
+
+    The file is opened anew for each time, so that what was erased meanwhile is given to nobody: `RewrittenError`.
 
     Attributes:
         id: Recording id.
@@ -26,11 +31,13 @@ class RecordingReader:
 
         Raises:
             DamagedError: Not a container, changed, or not of this key.
+            RewrittenError: It was rewritten in this very moment.
         """
         self._path = path
         self._key = key
         with open_container(path) as file:
-            self.id = RecordingId(ContainerScan(file).prologue.id)
+            self._prologue = ContainerScan(file).prologue
+        self.id = RecordingId(self._prologue.id)
         self.head: dict[str, Any] = json.loads(next(self.opened())[1])
 
     def frames(self) -> Iterator[tuple[FrameType, bytes]]:
@@ -47,9 +54,12 @@ class RecordingReader:
         Raises:
             DamagedError: At the first frame that is cut, changed, moved or missing; a file without a footer or
                 with one that says complete but without its end fails at the end.
+            RewrittenError: The file is not the one that was opened at first; nothing of it was given.
         """
-        with open_container(self._path) as file:
+        with self._opened_again() as file:
             scan = ContainerScan(file)
+            if scan.prologue != self._prologue:  # a rewritten recording has a key of its own
+                raise RewrittenError(_REWRITTEN)
             opener = crypto.StreamOpener(self._key, scan.prologue.stream_header)
             bound, has_ended, status = scan.prologue.pack(), False, None
             for frame in scan.frames():
@@ -62,6 +72,12 @@ class RecordingReader:
                 yield frame, plain
         if status is None or (status is Status.COMPLETE and not has_ended):
             raise DamagedError("the recording's end is missing")
+
+    def _opened_again(self) -> BinaryIO:
+        try:
+            return open_container(self._path)
+        except FileNotFoundError as error:
+            raise RewrittenError(_REWRITTEN) from error
 
     def blocks(self) -> Iterator[bytes]:
         """Yield each audio block: runs as docs/media-core.md lays out."""
@@ -106,14 +122,26 @@ def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
         DamagedError: The container is not what was written.
     """
     with open_container(path) as file:
-        prologue = ContainerScan(file).prologue
-    key = SealedKeys(home).open(RecordingId(prologue.id), keys)
+        recording = RecordingId(ContainerScan(file).prologue.id)
+    sealed = SealedKeys(home)
+    key = sealed.open(recording, keys)
+    while True:
+        try:
+            return _opened(path, key)
+        except (DamagedError, RewrittenError):
+            newer = sealed.open(recording, keys)  # it may have been rewritten between the key and the container
+            if newer == key:
+                raise
+            key = newer
+
+
+def _opened(path: Path, key: bytes) -> RecordingReader:
     try:
         return RecordingReader(path, key)
     except DamagedError:
-        if not fresh_path(path).exists():
-            raise
-        return RecordingReader(fresh_path(path), key)
+        with suppress(FileNotFoundError):
+            return RecordingReader(fresh_path(path), key)
+        raise
 
 
 def epoch_of(path: Path) -> str:

@@ -12,14 +12,15 @@ import pytest
 
 from audio.analysis import speech_seconds
 from storage.erase import erase_spans, fresh_path, preview
-from storage.errors import DamagedError, KeyProblemError, WriteFailedError
+from storage.errors import DamagedError, KeyProblemError, RewrittenError, WriteFailedError
 from storage.export import Format, export
 from storage.format import FrameType
+from storage.keys import EpochKeys, SealedKeys
 from storage.reader import RecordingReader, epoch_of
 from storage.rows import row_from_json
 from storage.runs import ANCHOR, AUDIO, parse
 from storage.spans import Span
-from storage.types import RecordingRow, SegmentKind
+from storage.types import RecordingId, RecordingRow, SegmentKind
 from storage.vault import read_row, recover
 from storage.verify import verify
 from tests.helpers.recorder_home import wave_channels
@@ -57,6 +58,39 @@ def channels(site: Site, path: Path, tmp_path: Path, name: str) -> tuple[bytes, 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_whoever_reads_meanwhile_is_told_to_try_again_and_not_that_it_is_damaged(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    path, found = recorded(site)
+    reader = site.open(path)
+    before = list(reader.blocks())
+    begun = reader.blocks()
+    assert next(begun) == before[0]
+    erase(site, found, span(1.0, 2.0))
+    assert list(begun) == before[1:], "what was begun ends whole"
+    with pytest.raises(RewrittenError, match="while it was read: try again"):
+        next(reader.blocks())
+    again = site.open(path)
+    assert list(again.blocks()) != before
+    path.unlink()
+    with pytest.raises(RewrittenError, match="deleted while it was read"):
+        again.end()
+
+
+def test_an_erasure_between_key_and_container_is_not_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tmp_path)
+    path, found = recorded(site)
+    real = SealedKeys.open
+
+    def slow(sealed: SealedKeys, recording: RecordingId, keys: EpochKeys) -> bytes:
+        key = real(sealed, recording, keys)
+        monkeypatch.setattr(SealedKeys, "open", real)
+        erase(site, found, span(1.0, 2.0))
+        return key
+
+    monkeypatch.setattr(SealedKeys, "open", slow)
+    assert site.open(path).end() is not None
 
 
 def test_inside_is_silence_and_outside_every_byte_is_the_same(tmp_path: Path) -> None:
