@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from storage.database import Database
 from storage.erasures import CLOSED
 from storage.rows import time_from_json
+from storage.tables import copies as _copies
 from storage.tables import erasures as _erasures
 from storage.tables import holds as _holds
 from storage.tables import microseconds, moment_of
@@ -99,7 +100,7 @@ class OldCalls:
             return connection.execute(_recordings.delete().where(_recordings.c.id.in_(calls))).rowcount
 
     def count_decisions(self, *, before: datetime) -> int:
-        """Return how many orders to erase and holds `forget_decisions` would take away."""
+        """Return how many orders to erase, holds and copies made `forget_decisions` would take away."""
         with self._database.connect() as connection:
             return sum(
                 int(connection.execute(sa.select(sa.func.count()).select_from(table).where(is_old)).scalar_one())
@@ -107,7 +108,7 @@ class OldCalls:
             )
 
     def forget_decisions(self, *, before: datetime) -> int:
-        """Delete orders to erase and holds that were over before a moment and whose recording is gone."""
+        """Delete orders to erase and holds that were over before a moment, and copies made; their recording is gone."""
         with self._database.begin() as connection:
             return sum(
                 connection.execute(table.delete().where(is_old)).rowcount for table, is_old in _old_decisions(before)
@@ -122,6 +123,7 @@ def _old_decisions(before: datetime) -> list[tuple[sa.Table, sa.ColumnElement[bo
     return [
         (_erasures, sa.and_(is_closed, order_at < at, _is_gone(order.recording))),
         (_holds, sa.and_(hold.grace_until_us < at, _is_gone(hold.recording))),
+        (_copies, sa.and_(_copies.c.made_us < at, _is_gone(_copies.c.recording))),
     ]
 
 

@@ -81,9 +81,9 @@ SCHEDULE: Mapping[DataClass, Line] = MappingProxyType(
                 data=DataClass.DECISIONS,
                 key="decision_days",
                 days=730,
-                since="the decision, and not before its recording is gone",
+                since="the decision or the copy, and not before its recording is gone",
                 owner="dpo",
-                what="orders to erase and holds that are over",
+                what="orders to erase and holds that are over; the list of the copies that were made",
                 why="questions about a deleted recording come late",
             ),
             Line(

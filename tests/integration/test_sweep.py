@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from recorder.domain.retention import Stop
+from recorder.domain.retention import DataClass, Stop
 from recorder.keeping.agreement import MARK
 from recorder.keeping.returned import LOCK, SweepBusyError, alone
 from recorder.keeping.sweep import SweepStoppedError
 from recorder.keeping.sweep_state import alarms_of
+from storage.copy_list import CopyList, CopyMade, new_copy_id
 from storage.erasures import is_open
 from storage.errors import AuditUnavailableError
 from storage.types import ErasureKind, ErasureOrder, ErasureState
@@ -133,6 +134,25 @@ def test_a_damaged_row_stays_and_keeps_nothing_else_from_going(
     assert state.last_success == NOW, "all the rest was swept"
     assert alarms_of(state, NOW, since=NOW) == {"retention_failed": 1}
     assert f"recording {damaged} stays" in caplog.text
+
+
+def test_the_list_of_copies_goes_with_the_decisions_once_its_recording_is_gone(site: SweepSite) -> None:
+    gone, held = site.record(NOW - 100 * DAY), site.record(NOW - 100 * DAY)
+    site.hold(held, NOW - 50 * DAY)
+    copies = CopyList(site.database)
+    for recording in (gone, held):
+        copies.begin(
+            CopyMade(
+                id=new_copy_id(), recording=recording, made_by="dora", made_at=NOW, format="wav", start_s=0.0, end_s=1.0
+            )
+        )
+    site.sweep()
+    site.sweep(NOW + 730 * DAY)
+    assert len(copies.of_recording(gone)) == 1, "not a day too early"
+    late = NOW + 730 * DAY + SECOND
+    assert site.sweeper(late).plan().others[DataClass.DECISIONS] == 1
+    assert site.sweep(late)["decisions"] == 1
+    assert (copies.of_recording(gone), len(copies.of_recording(held))) == ([], 1)
 
 
 def test_a_hold_beats_retention_until_its_grace_is_over(site: SweepSite) -> None:
