@@ -68,7 +68,7 @@ class Arrivals:
 
     def __init__(self, look_back_ticks: int) -> None:
         self._count = look_back_ticks // STRETCH + 1 + SPARE
-        self._slots: dict[int, tuple[int, int, int]] = {}
+        self._slots: dict[int, tuple[int, int, int, bool]] = {}
 
     @property
     def reach(self) -> int:
@@ -78,11 +78,20 @@ class Arrivals:
     def note(self, here: int, start: int, end: int) -> None:
         """Remember that a payload for [start, end) arrived at ``here``, and was written."""
         here = max(here, 0)
-        _, low, high = self._slots.get(here // STRETCH, (here, start, end))
-        self._slots[here // STRETCH] = here, min(low, start), max(high, end)
+        _, low, high, _ = self._slots.get(here // STRETCH, (here, start, end, False))
+        self._slots[here // STRETCH] = here, min(low, start), max(high, end), here // STRETCH in self._slots
 
-    def since(self, start: int, here: int) -> list[Span]:
-        """Return the positions of what arrived in [start, here], in order of arrival."""
+    def since(self, start: int, here: int, end: int | None = None) -> list[Span]:
+        """Return the positions of what arrived in [start, here], in order of arrival.
+
+        With an ``end``, of what was said before it as far as arrival tells. Of payloads that share a stretch
+        it is not known which of them came when: all of it is returned.
+        """
         first = max(max(start, 0) // STRETCH, here // STRETCH - self._count + 1)
-        slots = [self._slots[at] for at in sorted(self._slots) if first <= at <= here // STRETCH]
-        return [(low, high) for last, low, high in slots if last >= start]
+        last = (here if end is None else min(here, end)) // STRETCH
+        slots = [self._slots[at] for at in sorted(self._slots) if first <= at <= last]
+        return [
+            (low, high if end is None or is_shared else min(high, low + end - newest))
+            for newest, low, high, is_shared in slots
+            if newest >= start
+        ]

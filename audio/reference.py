@@ -7,7 +7,7 @@ CLOCK_MONOTONIC nanoseconds and never go back.
 from dataclasses import dataclass, field
 
 from audio.blocks import Anchor, LostRange, Record, encode_block
-from audio.gate import DOUBT, GUARD, PACKET, Arrivals, ClosedSpans
+from audio.gate import DOUBT, GUARD, PACKET, Arrivals, ClosedSpans, Span
 from audio.ring import Ring
 from audio.timeline import SETTLED, Placement, Timeline
 from audio.types import TICKS_PER_S, Channel, Codec
@@ -72,6 +72,12 @@ class _Track:
         self.spans.add(start, end)
         self.ring.erase(start, end)
 
+    def erase_arrived(self, arrived: list[Span], shut: int) -> None:
+        """Close and forget what arrived at a time; positions from ``shut`` on are closed already."""
+        for low, high in arrived:
+            self.spans.add(low, min(high, shut))
+            self.ring.erase(low, high)
+
 
 class ReferenceTap:
     """The two channels of a recording, their gate, and what they still hold in memory."""
@@ -94,6 +100,7 @@ class ReferenceTap:
         self._is_closed = is_closed
         self._opened_gate_here: int | None = None
         self._closed_gate_here: int | None = None
+        self._masked: tuple[int, int] | None = None
 
     def here(self, at_ns: int) -> int:
         """Return the position of a moment on the call's clock, ticks."""
@@ -118,8 +125,10 @@ class ReferenceTap:
         if placed is None:
             return
         self._doubt(track, placed, placed.position + len(payload), here)
-        if self._opened_gate_here is not None and (placed.is_new_epoch or placed.lead > envelope + PACKET):
-            self._block(track, here)
+        has_jumped = placed.is_new_epoch or placed.lead > envelope + PACKET
+        if has_jumped and self._opened_gate_here is not None:
+            self._block(track, self._opened_gate_here, here)
+        self._mask_arriving(track, placed.position, len(payload), here, has_jumped=has_jumped)
         anchor = Anchor(
             channel=channel,
             codec=codec,
@@ -155,9 +164,7 @@ class ReferenceTap:
             start = max(start, 0)
             track.closed_from = min(start, track.closed_from) if self._is_closed else start
             track.ring.erase(track.closed_from, FOREVER)
-            for low, high in track.arrivals.since(here - erase_ticks, here):
-                track.spans.add(low, min(high, track.closed_from))
-                track.ring.erase(low, high)
+            track.erase_arrived(track.arrivals.since(here - erase_ticks, here), track.closed_from)
         self._is_closed = True
         return max(here - erase_ticks, 0)
 
@@ -173,7 +180,7 @@ class ReferenceTap:
                 track.spans.add(track.closed_from, end)
                 track.opened_at = end
                 if self._is_unsettled(timeline, here):
-                    self._block(track, here)
+                    self._block(track, here, here)
         return max(here + PACKET + self._gather, 0)
 
     def _is_unsettled(self, timeline: Timeline, here: int) -> bool:
@@ -183,10 +190,10 @@ class ReferenceTap:
         is_since = self._closed_gate_here is None or timeline.began_here >= self._closed_gate_here
         return (timeline.has_restarted and is_since) or timeline.began_here > here - SETTLED
 
-    def _block(self, track: _Track, here: int) -> None:
-        """Write nothing on the channel until shortly after the last opening: its envelope is not settled."""
-        assert self._opened_gate_here is not None
-        until = self._opened_gate_here + track.timeline.envelope(here) + GUARD
+    @staticmethod
+    def _block(track: _Track, moment: int, here: int) -> None:
+        """Write nothing on the channel until shortly after a moment: its envelope is not settled."""
+        until = moment + track.timeline.envelope(here) + GUARD
         track.blocked_until = max(track.blocked_until, until)
 
     def _is_doubtful(self, track: _Track, placed: Placement) -> bool:
@@ -219,9 +226,34 @@ class ReferenceTap:
         self._mask(from_ticks, to_ticks, self.here(now_ns))
 
     def _mask(self, from_ticks: int, to_ticks: int, here: int) -> None:
+        if to_ticks <= from_ticks:
+            return
+        self._begin_mask(from_ticks, to_ticks, here)
         for track in self._tracks.values():
-            envelope = track.timeline.envelope(here)
+            timeline = track.timeline
+            envelope = timeline.envelope(here)
             track.erase(from_ticks + envelope, to_ticks + envelope)
+            shut = track.closed_from if self._is_closed else FOREVER
+            track.erase_arrived(track.arrivals.since(from_ticks, here, to_ticks), shut)
+            began = timeline.began_here
+            if began is not None and timeline.has_restarted and (began >= from_ticks or began > here - SETTLED):
+                self._block(track, to_ticks, here)
+
+    def _begin_mask(self, from_ticks: int, to_ticks: int, here: int) -> None:
+        """Go on masking what arrives; of masks that are not over yet, and what lies between them, one is made."""
+        if self._masked is not None:
+            start, end = self._masked
+            from_ticks, to_ticks = min(start, from_ticks) if end > here else from_ticks, max(end, to_ticks)
+        self._masked = from_ticks, to_ticks
+
+    def _mask_arriving(self, track: _Track, position: int, length: int, here: int, *, has_jumped: bool) -> None:
+        """Close what arrives in a mask, wherever its timestamp has put it, and a new clock's audio shortly after it."""
+        if self._masked is None:
+            return
+        start, end = self._masked
+        if has_jumped and here < end + GUARD:
+            self._block(track, end, here)
+        track.spans.add(position + max(start - here, 0), position + min(length, end - here))
 
     def drain(self, now_ns: int, *, is_final: bool = False) -> bytes:
         """Hand out, as one block, what is older than the look-back, or everything at the end."""

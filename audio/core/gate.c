@@ -73,16 +73,18 @@ void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, 
     int64_t stretch = here / STRETCH, base = stretch * STRETCH;
     int32_t first = (int32_t)(start - base), last = (int32_t)(end - base);
     struct arrivals *slot = &channel->arrivals[stretch % tap->stretches];
-    if (slot->start == slot->end || slot->stretch != (uint32_t)stretch)
-        *slot = (struct arrivals){(uint32_t)stretch, 0, first, last};
-    slot->newest = (int32_t)(here - base);
+    slot->is_shared = slot->start != slot->end && slot->stretch == (uint32_t)stretch;
+    if (!slot->is_shared)
+        *slot = (struct arrivals){(uint32_t)stretch, 0, 0, first, last};
+    slot->newest = (int16_t)(here - base);
     slot->start = first < slot->start ? first : slot->start;
     slot->end = last > slot->end ? last : slot->end;
 }
 
 /* Positions of what arrived in one stretch. */
 struct arrived {
-    int64_t start, end;
+    int64_t start, end, newest;
+    int is_shared;
 };
 
 /* The next stretch, from *at on, with something that arrived in [from, here]; 0: no more. */
@@ -94,7 +96,7 @@ static int next_arrived(const struct tap *tap, const struct channel *channel, in
         int64_t base = *at * STRETCH;
         if (slot->start == slot->end || slot->stretch != (uint32_t)*at || base + slot->newest < from)
             continue;
-        *out = (struct arrived){base + slot->start, base + slot->end};
+        *out = (struct arrived){base + slot->start, base + slot->end, base + slot->newest, slot->is_shared};
         ++*at;
         return 1;
     }
@@ -116,38 +118,42 @@ int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t 
     return edge;
 }
 
-/* Erases, wherever timestamps have put it, what arrived in [from, here]. */
-static void erase_arrived(struct tap *tap, struct channel *channel, int64_t from, int64_t here)
+/* Erases, wherever timestamps have put it, what arrived in [from, here] and was said before to arrived. */
+static void erase_arrived(struct tap *tap, struct channel *channel, int64_t from, int64_t to, int64_t here)
 {
-    int64_t at = first_stretch(tap, from, here);
-    for (struct arrived arrived; next_arrived(tap, channel, &at, from, here, &arrived);) {
-        spans_add(&channel->spans, arrived.start, arrived.end < channel->closed_from ? arrived.end : channel->closed_from);
-        erase(channel, arrived.start, arrived.end);
+    int64_t at = first_stretch(tap, from, here), shut = tap->is_closed ? channel->closed_from : INT64_MAX;
+    for (struct arrived arrived; next_arrived(tap, channel, &at, from, here < to ? here : to, &arrived);) {
+        int64_t end = arrived.end;
+        if (!arrived.is_shared && to - arrived.newest < end - arrived.start)
+            end = arrived.start + to - arrived.newest;
+        spans_add(&channel->spans, arrived.start, end < shut ? end : shut);
+        erase(channel, arrived.start, end);
     }
 }
 
 void gate_shut(struct tap *tap, int64_t here, int64_t back)
 {
+    int was_closed = tap->is_closed;
+    tap->is_closed = 1;
+    if (!was_closed)
+        tap->gate_closed_here = here;
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         int64_t start = here + envelope(channel, here) - back;
         if (back > (tap->stretches - 1) * STRETCH) /* what came when is known no more: all that is held goes */
             start = start < channel->edge ? start : channel->edge;
         start = start > 0 ? start : 0;
-        if (!tap->is_closed || start < channel->closed_from)
+        if (!was_closed || start < channel->closed_from)
             channel->closed_from = start;
         erase(channel, channel->closed_from, INT64_MAX);
-        erase_arrived(tap, channel, here - back, here);
+        erase_arrived(tap, channel, here - back, INT64_MAX, here);
     }
-    if (!tap->is_closed)
-        tap->gate_closed_here = here;
-    tap->is_closed = 1;
 }
 
-/* Nothing is written on the channel until shortly after the last opening: its envelope is not settled. */
-static void block(struct tap *tap, struct channel *channel, int64_t here)
+/* Nothing is written on the channel until shortly after a moment: its envelope is not settled. */
+static void block(struct channel *channel, int64_t moment, int64_t here)
 {
-    int64_t until = tap->gate_opened_here + envelope(channel, here) + GUARD;
+    int64_t until = moment + envelope(channel, here) + GUARD;
     channel->blocked_until = until > channel->blocked_until ? until : channel->blocked_until;
 }
 
@@ -177,7 +183,7 @@ void gate_release(struct tap *tap, int64_t here)
         spans_add(&channel->spans, channel->closed_from, channel->opened_at);
         int has_changed = channel->has_restarted && channel->began_here >= tap->gate_closed_here;
         if (channel->has_epoch && (has_changed || channel->began_here > here - SETTLED))
-            block(tap, channel, here);
+            block(channel, here, here);
     }
 }
 
@@ -227,15 +233,36 @@ void gate_placed(struct tap *tap, struct channel *channel, const struct placemen
     int has_jumped = placed->is_new_epoch || placed->position - here > env + PACKET_TICKS;
     doubt(tap, channel, placed, end, here);
     if (has_jumped && tap->gate_opened_here != INT64_MIN)
-        block(tap, channel, here);
+        block(channel, tap->gate_opened_here, here);
+    if (has_jumped && here < tap->masked_to + GUARD)
+        block(channel, tap->masked_to, here);
+    int64_t first = tap->masked_from > here ? tap->masked_from - here : 0;
+    if (here + first < tap->masked_to) /* wherever its timestamp has put it */
+        spans_add(&channel->spans, placed->position + first,
+                  end - placed->position < tap->masked_to - here ? end : placed->position + tap->masked_to - here);
+}
+
+/* The mask goes on: what comes in it is silenced as it comes. */
+static void begin_mask(struct tap *tap, int64_t from, int64_t to, int64_t here)
+{
+    int is_masking = tap->masked_to > here;
+    tap->masked_from = is_masking && tap->masked_from < from ? tap->masked_from : from;
+    tap->masked_to = tap->masked_to > to ? tap->masked_to : to;
 }
 
 void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here)
 {
+    if (to <= from)
+        return;
+    begin_mask(tap, from, to, here);
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         int64_t env = envelope(channel, here);
         spans_add(&channel->spans, from + env, to + env);
         erase(channel, from + env, to + env);
+        erase_arrived(tap, channel, from, to, here);
+        int has_changed = channel->has_restarted && (channel->began_here >= from || channel->began_here > here - SETTLED);
+        if (channel->has_epoch && has_changed)
+            block(channel, to, here);
     }
 }

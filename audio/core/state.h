@@ -74,8 +74,9 @@ struct receiver {
 
 /* The RFC 4733 event that is arriving, and what the policy does with it. */
 struct digit_in {
-    uint32_t ssrc, ts, duration;
-    uint8_t has_event, has_ended, code, is_held;
+    uint32_t ssrc, ts, duration, former_ts; /* former_ts: of the event before it, whose ends may still come */
+    uint16_t newest;                        /* highest sequence number of its packets */
+    uint8_t has_event, has_ended, has_former, code, is_held;
     int64_t last_ns;
 };
 
@@ -191,7 +192,8 @@ struct ring {
 /* Where the payloads of one short stretch of arrival went: what came lately is known even where timestamps jump. */
 struct arrivals {
     uint32_t stretch;   /* which, from the opening of the tap on */
-    int32_t newest;     /* when the newest came, from the start of the stretch */
+    int16_t newest;     /* when the newest came, from the start of the stretch */
+    uint16_t is_shared; /* by several payloads: which of them came when is known no more */
     int32_t start, end; /* positions, from there too; empty when equal */
 };
 
@@ -250,6 +252,7 @@ struct tap {
     int64_t opened_ns, look_back, stretches; /* stretches: of arrival, that each channel remembers */
     int64_t gate_opened_here; /* when the gate was opened last, on the call's clock; INT64_MIN: never */
     int64_t gate_closed_here; /* when it was shut last */
+    int64_t masked_from, masked_to; /* the mask that ends last, on the call's clock: what arrives in it is silenced */
     uint8_t is_closed, mask_left_digits;
     uint8_t *memory, *planes; /* bytes of both rings, locked; their bit planes, and the channels' arrivals */
     size_t memory_size, planes_size;

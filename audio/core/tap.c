@@ -220,6 +220,7 @@ static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_
     tap->look_back = look_back;
     tap->stretches = stretches;
     tap->gate_opened_here = tap->gate_closed_here = INT64_MIN;
+    tap->masked_from = tap->masked_to = INT64_MIN / 2;
     tap->id = new_id(thread, tap->slot);
     for (int side = 0; side < 2; side++) {
         ring_place(&tap->channels[side].ring, memory + side * ring_ticks, tap->planes + (size_t)side * each, ring_ticks);

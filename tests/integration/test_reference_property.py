@@ -367,12 +367,14 @@ SECRET, PUBLIC = b"\x01", b"\x02"
 def tagged(script: Script) -> Script:
     """Fill each packet with what it is: whether an act of the script asks that nothing of it be kept.
 
-    Secret is what arrives while the gate is closed, and what arrived less than the act's time before it is. Neither
-    timestamps nor the order of packets have a say in it; nor may they have one in what is kept.
+    Secret is what arrives while the gate is closed, and what arrived less than the act's time before it is; and of what
+    arrives in a mask what precedes its end. Neither timestamps nor the order of packets have a say in it; nor may they
+    have one in what is kept.
     """
     now, is_closed = 0, False
     arrivals: dict[int, int] = {}
     secret: set[int] = set()
+    masks: list[tuple[int, int]] = []
     for index, (wait, step) in enumerate(script):
         now += wait
         if isinstance(step, Packet):
@@ -383,12 +385,20 @@ def tagged(script: Script) -> Script:
             secret |= {at for at, arrived in arrivals.items() if arrived > now - min(step.a, LOOK_BACK)}
         elif isinstance(step, Act) and step.name == "open":
             is_closed = False
+        elif isinstance(step, Act) and step.name == "mask":
+            masks.append((now + step.a, now + step.a + step.b))
     return [
-        (wait, replace(step, payload=(SECRET if i in secret else PUBLIC) * len(step.payload)))
+        (wait, replace(step, payload=_payload(step, arrivals[i], masks, is_secret=i in secret)))
         if isinstance(step, Packet)
         else (wait, step)
         for i, (wait, step) in enumerate(script)
     ]
+
+
+def _payload(packet: Packet, arrived: int, masks: list[tuple[int, int]], *, is_secret: bool) -> bytes:
+    length = len(packet.payload)
+    masked = max([length * is_secret, *(min(end - arrived, length) for start, end in masks if start <= arrived)])
+    return SECRET * masked + PUBLIC * (length - masked)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,4 +1,4 @@
-"""What was said while closed is not kept, however late the network brings it; a sender that begins anew is."""
+"""What was said while closed, or under a mask, is not kept, however late it comes; a sender that begins anew is."""
 
 from collections.abc import Iterator
 
@@ -11,6 +11,8 @@ from audio.types import Codec, LegId, LegMedia, MediaAddress, RelayOptions
 NS_PER_TICK = 125_000
 NOBODY = MediaAddress(ip="127.0.0.1", rtp_port=9, rtcp_port=9)
 PUBLIC, SECRET, NEW = 1, 2, 3
+GUARD = 10
+"""Packets of the guard after what may not be kept: 200 ms."""
 
 
 class Line:
@@ -44,6 +46,10 @@ class Line:
     def open(self, at: int) -> None:
         """Open it."""
         self._core.gate_open(self.tap, at * NS_PER_TICK)
+
+    def mask(self, start: int, end: int, at: int) -> None:
+        """At tick ``at``, silence [start, end)."""
+        self._core.gate_mask(self.tap, start, end, at * NS_PER_TICK)
 
     def kept(self) -> bytes:
         """End the tap; return all that it kept."""
@@ -201,3 +207,54 @@ def test_a_new_source_of_the_closed_time_is_not_trusted_however_long_ago_it_bega
     kept = line.kept()
     assert SECRET not in kept
     assert kept.count(PUBLIC) >= (100 + 169 - 12) * 160
+
+
+def around_a_digit(line: Line, *, stepped: int, step: int, ssrc: int = 1, slower: int = 0) -> bytes:
+    """Talk for 6 s, of which packets 100 to 150 are silenced while the 130th comes; the clock steps once.
+
+    Args:
+        line: The call.
+        stepped: First packet after the step.
+        step: Ticks.
+        ssrc: Its source from then on.
+        slower: Ticks that each is late from then on.
+    """
+    for i in range(300):
+        if i == 130:
+            line.mask(16_000, 24_000, 160 * 130 - 1)
+        value = SECRET if 100 <= i < 150 else PUBLIC
+        has_stepped = i >= stepped
+        shift, late = (step, slower) if has_stepped else (0, 0)
+        line.send(
+            i, 160 * i + late, value, ssrc=ssrc if has_stepped else 1, timestamp=(1 << 32) - 30_000 + 160 * i + shift
+        )
+    return line.kept()
+
+
+@pytest.mark.parametrize("step", [800, 2400, 3999, 6000, -800, -6000])
+@pytest.mark.parametrize("stepped", [101, 115, 129, 131, 140, 149])
+def test_a_step_of_the_clock_brings_nothing_out_from_under_a_mask(line: Line, stepped: int, step: int) -> None:
+    kept = around_a_digit(line, stepped=stepped, step=step)
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) >= (250 - 1 - GUARD) * 160, "and no more is lost than what a new clock may be late"
+
+
+@pytest.mark.parametrize("stepped", [90, 120, 131, 145])
+def test_a_new_source_on_a_slower_way_brings_nothing_out_from_under_a_mask(line: Line, stepped: int) -> None:
+    kept = around_a_digit(line, stepped=stepped, step=77_777, ssrc=2, slower=1200)
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) >= (250 - 1 - GUARD) * 160
+
+
+def test_a_mask_of_a_steady_stream_takes_what_it_says_and_no_more(line: Line) -> None:
+    assert around_a_digit(line, stepped=300, step=0) == bytes([PUBLIC]) * 250 * 160
+
+
+def test_what_comes_twice_takes_nothing_along_under_a_mask(line: Line) -> None:
+    for i in range(200):
+        if i == 110:
+            line.mask(16_000, 19_200, 160 * 110 - 1)
+        line.send(i, 160 * i, SECRET if 100 <= i < 120 else PUBLIC)
+        if i >= 20:
+            line.send(i - 20, 160 * i + 1, SECRET if 100 <= i - 20 < 120 else PUBLIC)
+    assert line.kept() == bytes([PUBLIC]) * 180 * 160

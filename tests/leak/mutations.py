@@ -50,7 +50,7 @@ class Mutation:
 
 
 _LOG = ("log of the daemon",)
-_BOTH = "{\n    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n"
+_BOTH = "    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n"
 _LEFT = _BOTH.replace("side < 2", "side < 1")
 _GATE, _TAP = "audio/core/gate.c", "audio/core/tap.c"
 
@@ -58,8 +58,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         name="nothing is erased when the gate shuts", file=_GATE,
         old="        erase(channel, channel->closed_from, INT64_MAX);\n"
-            "        erase_arrived(tap, channel, here - back, here);\n",
-        new="        (void)erase_arrived;\n",
+            "        erase_arrived(tap, channel, here - back, INT64_MAX, here);\n",
+        new="",
         calls=("socket/plain", "key_rfc4733/plain"), finds=r"container, (left|right).*secret audio, spoken -",
     ),
     Mutation(
@@ -74,7 +74,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="the right channel is not gated", file=_GATE,
-        old=f"int64_t back)\n{_BOTH}        int64_t start", new=f"int64_t back)\n{_LEFT}        int64_t start",
+        old=f"{_BOTH}        int64_t start", new=f"{_LEFT}        int64_t start",
         calls=("socket/plain", "key_rfc4733/plain"), finds="container, right.*secret audio",
     ),
     Mutation(
@@ -91,7 +91,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="a mask silences one channel only", file=_GATE,
-        old=f"int64_t here)\n{_BOTH}        int64_t env", new=f"int64_t here)\n{_LEFT}        int64_t env",
+        old=f"{_BOTH}        int64_t env", new=f"{_LEFT}        int64_t env",
         calls=("digits_rfc4733/plain", "digits_inband/plain"), finds="digits.*container, right.*secret audio",
     ),
     Mutation(
