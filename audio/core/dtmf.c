@@ -7,6 +7,7 @@
 #define STAR 10
 #define STAR_WAIT_NS (1500 * NS_PER_MS)
 #define EVENT_LOST_END_NS (400 * NS_PER_MS) /* every end packet of an event was lost */
+#define LATEST_NS (60000 * NS_PER_MS)       /* no packet is later; and numbers go round in 11 minutes at 10 ms */
 #define GAP_NS (50 * NS_PER_MS)             /* between two events of ours */
 #define SEGMENT_TICKS 0xFF00                /* RFC 4733 section 2.5.1.3: a long event goes on under a new timestamp */
 #define END_PACKETS 3
@@ -131,13 +132,23 @@ static void begin(struct leg *leg, const struct packet *packet, int code)
     struct digit_in *event = &leg->event;
     if (event->has_event && !event->has_ended)
         finish(leg, packet->arrival_ns);
-    *event = (struct digit_in){.ssrc = packet->ssrc, .ts = packet->ts, .has_event = 1, .code = (uint8_t)code};
+    uint8_t has_former = event->has_event && event->ssrc == packet->ssrc;
+    *event = (struct digit_in){.ssrc = packet->ssrc, .ts = packet->ts, .newest = packet->seq, .former_ts = event->ts,
+                               .has_former = has_former, .has_event = 1, .code = (uint8_t)code};
     event->is_held = (uint8_t)is_kept_back(leg, code);
     press_begin(&leg->keyed, code, packet->arrival_ns);
     if (leg->policy == DTMF_HOLD_STAR && leg->star.is_held && leg->secret_keys >> code & 1) {
         leg->is_secret_near = 1; /* tones that come beside the next events must find the audio held already */
         hold_update(leg, packet->arrival_ns);
     }
+}
+
+/* It belongs to an event before the current one: an earlier timestamp alone is a clock that has stepped back. */
+static int is_of_former(const struct digit_in *event, const struct packet *packet)
+{
+    if ((int32_t)(packet->ts - event->ts) >= 0 || packet->arrival_ns - event->last_ns > LATEST_NS)
+        return 0;
+    return (int16_t)(packet->seq - event->newest) <= 0 || (event->has_former && packet->ts == event->former_ts);
 }
 
 void receive_event(struct leg *leg, const struct packet *packet)
@@ -152,7 +163,7 @@ void receive_event(struct leg *leg, const struct packet *packet)
     uint32_t duration = (uint32_t)packet->payload[2] << 8 | packet->payload[3];
     int is_key = code < 16, is_held = leg->policy != DTMF_PASS;
     int is_same = event->has_event && event->ssrc == packet->ssrc;
-    int is_old = is_same && (int32_t)(packet->ts - event->ts) < 0;
+    int is_old = is_same && is_of_former(event, packet);
     if (is_key && !is_old) {
         int goes_on = is_same && !event->has_ended && event->code == code && event->duration >= SEGMENT_TICKS &&
                       packet->ts == event->ts + event->duration;
@@ -163,6 +174,7 @@ void receive_event(struct leg *leg, const struct packet *packet)
             begin(leg, packet, code);
         }
         event->duration = duration > event->duration ? duration : event->duration;
+        event->newest = (int16_t)(packet->seq - event->newest) > 0 ? packet->seq : event->newest;
         event->last_ns = packet->arrival_ns;
         if (!event->has_ended)
             press_now(&leg->keyed)->to_ns = packet->arrival_ns;

@@ -160,6 +160,31 @@ def test_a_digit_whose_ends_are_lost_is_still_one(pair: tuple[Peer, Peer], relay
     assert relay.statistics(a.leg).digits == 3
 
 
+@pytest.mark.parametrize("step", [160 * 30, 8000 * 60])
+def test_keys_count_after_a_clock_has_stepped_back(pair: tuple[Peer, Peer], relay: Relay, step: int) -> None:
+    a, _ = pair
+    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
+    at = a.snd_digit(2, 8000 * 90, "*")
+    at = a.snd_digit(at, 8000 * 90 + 1600, "1")
+    at = a.snd_digit(at, 8000 * 90 + 3200 - step, "*")
+    a.snd_digit(at, 8000 * 90 + 4800 - step, "2")
+    assert next_events(relay, 2, "both") == [
+        ControlPressed(leg=a.leg, keys=keys, source=RFC4733) for keys in ("*1", "*2")
+    ]
+
+
+def test_what_comes_late_or_again_of_an_event_is_no_key(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, _ = pair
+    at = a.snd_digit(65_520, 8000, "1")
+    a.snd_digit(at, 9600, "2")
+    a.snd_event(65_521, 8000, "1", 320)
+    a.snd_event(65_527, 8000, "1", 800, is_end=True)
+    a.snd_event(40, 8000, "1", 800, is_end=True)
+    a.snd_digit(41, 20_000, "3")
+    assert next_events(relay, 3, "each once") == [DigitPressed(leg=a.leg, digit=key, source=RFC4733) for key in "123"]
+    assert relay.statistics(a.leg).digits == 3
+
+
 def test_malformed_events_are_dropped(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
     a.snd(2, 320, b"\x05\x8a", pt=EVENT_PT)
