@@ -392,7 +392,7 @@ def _check_kept(ring: Ring, voice: Voice, pieces: list[Piece], sink: str, verdic
     guard_s = GUARD_S + EDGE_S if ring.plan.moment == "early" else 0.1  # both sides have just begun to talk
     due = [
         f for f in voice.frames
-        if f.band is Band.ORDINARY and f.sent_s > base_s
+        if f.band is Band.ORDINARY and base_s < f.sent_s < ring.ended_s
         and not (is_new_clock and ring.closed and f.sent_s > ring.closed.asked_s)  # a step back is taken for lateness
         and not (ring.opened and ring.opened.asked_s < f.sent_s < ring.opened.done_s + guard_s)
         and not (ring.closed and ring.closed.asked_s - 1.1 < f.sent_s < ring.closed.done_s)

@@ -54,6 +54,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "edges_ms": {
             kind: {"count": len(v), **_in_ms(v)} for kind, v in edges_of(result).items()
         },
+        "edges_busy": _busy(result),
         "sinks": {
             name: {"pieces": s.pieces, "bytes": s.bytes, "is_proven": s.is_proven}
             for name, s in result.searched.items()
@@ -68,6 +69,11 @@ def as_json(result: Result) -> dict[str, Any]:
         "faults": result.all_faults,
         "took_s": round(result.took_s, 1),
     }  # fmt: skip
+
+
+def _busy(result: Result) -> int:
+    """Return how many edges had more taken on a busy machine, and are not held to their limit."""
+    return sum(len(v) for kind, v in edges_of(result).items() if kind.endswith(BUSY))
 
 
 def _in_ms(values_s: list[float]) -> dict[str, float]:
@@ -95,6 +101,8 @@ def table(result: Result) -> str:
         f"{result.written} files; voices at most {said['latest_ms']:.0f} ms late",
         f"{said['secret_samples']:,} secret samples sent, {said['ordinary_samples_kept']:,} ordinary ones found, "
         f"{said['excused_samples']:,} said between an act and its acknowledgement",
+        f"{said['edges_busy']} of {sum(len(v) for v in edges_of(result).values())} edges had more taken near a stall of "
+        "the suite's own voices: not held to their limit",
         f"leaks: {len(result.all_leaks)}   faults: {len(result.all_faults)}",
     ]
     if result.latest_s > TOO_LATE_S:

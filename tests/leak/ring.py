@@ -55,6 +55,8 @@ class Ring:
     """One call.
 
     Attributes:
+        joined_s: When the two sides were.
+        ended_s: When it was hung up; what is said while that goes on may be kept.
         closed: When nothing might be kept any more, or None before.
         opened: When recording went on, or None.
         windows: Spans, seconds, around digits of INFO that stop nothing, in which nothing that was said may be kept.
@@ -81,6 +83,7 @@ class Ring:
         self.first: Call
         self.second: Call
         self.joined_s = 0.0
+        self.ended_s = float("inf")
         self.closed: Act | None = None
         self.opened: Act | None = None
         self.windows: list[tuple[float, float]] = []
@@ -285,6 +288,7 @@ class Ring:
         first = getattr(self, "first", None)
         second = getattr(self, "second", None)
         hanging_up = second if self.plan.hangs_up == 1 and second is not None else first
+        self.ended_s = time.monotonic()
         if hanging_up is not None and not self.is_cut:
             hanging_up.hang_up()
             try:
