@@ -101,8 +101,8 @@ def table(result: Result) -> str:
         f"{result.written} files; voices at most {said['latest_ms']:.0f} ms late",
         f"{said['secret_samples']:,} secret samples sent, {said['ordinary_samples_kept']:,} ordinary ones found, "
         f"{said['excused_samples']:,} said between an act and its acknowledgement",
-        f"{said['edges_busy']} of {sum(len(v) for v in edges_of(result).values())} edges had more taken near a stall of "
-        "the suite's own voices: not held to their limit",
+        f"{said['edges_busy']} of {sum(len(v) for v in edges_of(result).values())} edges had more taken near a stall "
+        "of the suite's own voices: not held to their limit",
         f"leaks: {len(result.all_leaks)}   faults: {len(result.all_faults)}",
     ]
     if result.latest_s > TOO_LATE_S:
