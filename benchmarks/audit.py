@@ -7,7 +7,6 @@ Command: ``python -m benchmarks.audit --entries 1000000 [--json]``; needs about 
 
 import argparse
 import json
-import resource
 import sqlite3
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import peak_kib, this_commit, this_machine
 from recorder.auditing.reading import AuditQuery, entries_found
 from storage.audit import AuditLog
 from storage.audit_entry import GENESIS, line_of, parse_line
@@ -57,11 +56,11 @@ def fill(folder: Path, entries: int) -> AuditLog:
 def measure(folder: Path, entries: int) -> dict[str, Any]:
     """Return what was measured."""
     log = fill(folder / "audit", entries)
-    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before_kb = peak_kib()
     began = time.perf_counter()
     state = log.verify()
     verified_s = time.perf_counter() - began
-    after_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    after_kb = peak_kib()
     if state.problems or state.entries != entries:
         raise SystemExit(f"the log is not what was written: {state.problems}")
     began = time.perf_counter()

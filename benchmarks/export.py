@@ -7,7 +7,6 @@ call; `--most-kib` makes the program fail if it does.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import peak_kib, this_commit, this_machine
 from storage.encoding import Format
 from storage.export import Copy, prepare
 from storage.runs import ANCHOR, AUDIO, PCMA, TICKS_PER_S, pack
@@ -56,13 +55,13 @@ def measure(form: Format, seconds: int) -> dict[str, Any]:
     """Return what one copy costs, in this process."""
     for _ in _copy(WARM_S, form).chunks():
         pass
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_kib()
     began, size, largest = time.process_time(), 0, 0
     for chunk in _copy(seconds, form).chunks():
         size += len(chunk)
         largest = max(largest, len(chunk))
     cpu_s = time.process_time() - began
-    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    grown_kib = peak_kib() - before
     return {
         "format": str(form), "bytes": size, "largest_chunk_bytes": largest, "cpu_s": round(cpu_s, 3),
         "call_seconds_per_cpu_second": round(seconds / cpu_s, 1), "memory_grown_kib": grown_kib,

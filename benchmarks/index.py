@@ -9,7 +9,6 @@ disk for a row, and for PostgreSQL Debian's package (a server of its own is star
 import argparse
 import json
 import random
-import resource
 import shutil
 import sqlite3
 import sys
@@ -41,7 +40,7 @@ from benchmarks.index_rows import (
     new_row,
     operator,
 )
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import peak_kib, this_commit, this_machine
 from benchmarks.postgres import PostgresServer
 from storage import tables
 from storage.database import POSTGRESQL, SQLITE, Database, sqlite_url
@@ -208,11 +207,11 @@ def measure_saving(index: Index, rows: int) -> dict[str, Any]:
 def measure_removal(index: Index, rows: int) -> dict[str, Any]:
     """Delete the oldest rows, in steps of one transaction each."""
     doomed = [made(number, rows).id for number in range(min(REMOVED, rows // 2))]
-    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before_kb = peak_kib()
     began = time.perf_counter()
     steps_ms = [_timed(index.remove_many, doomed[at : at + AT_ONCE]) for at in range(0, len(doomed), AT_ONCE)]
     took_s = time.perf_counter() - began
-    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
+    grown_kb = peak_kib() - before_kb
     return {
         "rows": len(doomed), "rows_in_a_transaction": AT_ONCE, "rows_per_second": round(len(doomed) / took_s),
         "transaction_ms": _quantiles(steps_ms), "memory_grown_kb": grown_kb,

@@ -65,6 +65,15 @@ def cpu_ms(pid: int) -> float:
         raise ProcessLookupError(f"there is no process {pid}") from error
 
 
+def peak_kib() -> int:
+    """Return the most memory that this process has held at once, KiB.
+
+    Not ``ru_maxrss``: a process inherits that of the one that started it.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
     """What a process holds: resident and locked memory in kB, open descriptors (None where we may not look)."""

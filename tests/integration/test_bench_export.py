@@ -36,3 +36,17 @@ def test_encoders_keep_nothing_either_and_the_program_says_when_it_is_too_much()
     assert all(0 < one["memory_grown_kib"] + 1 < 4096 for one in found.values())
     code, _ = measured("--seconds", "20", "--formats", "wav", "--most-kib", "-1")
     assert code == 1
+
+
+_FAT = """
+import subprocess, sys
+fat = b"x" * (200 << 20)
+subprocess.run([sys.executable, "-c", "from benchmarks.machine import peak_kib; print(peak_kib())"], check=True)
+"""
+
+
+def test_the_memory_of_a_process_is_not_that_of_the_one_that_started_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FAT], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert 1000 < int(done.stdout) < 100_000
