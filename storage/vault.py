@@ -30,7 +30,7 @@ from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.recording import FrameWriter, OpenRecording, index_context, settle
 from storage.rows import time_from_json, time_to_json
 from storage.runs import TICKS_PER_S
-from storage.tree import files_of
+from storage.tree import Tree, files_of
 from storage.types import FinishedFile, RecordingHead, RecordingId
 from storage.verify import verify
 
@@ -88,12 +88,15 @@ class Vault:
         return self.root / started_at.astimezone(UTC).strftime("%Y/%m/%d") / operator_key
 
     def create(self, head: RecordingHead) -> OpenRecording:
-        """Begin a recording: its sealed key, then its first frames, are durable when this returns.
+        """Begin a recording: its file, its sealed key and its first frames are durable when this returns.
+
+        The file is made before the key, so that a kill leaves no key of which nothing else is there: nobody could tell
+        such a one from the key of a container that a restored disk lacks, and it would keep its epoch's private key.
 
         Raises:
             ValueError: The id or the operator key is not safe as a file name.
             KeyProblemError: There is no epoch key to seal to.
-            WriteFailedError: The disk refused; nothing is left but perhaps a sealed key that opens nothing.
+            WriteFailedError: The disk refused; what is left, if anything, is a file that recovery removes.
         """
         if not is_recording_id(head.id):
             raise ValueError(f"{head.id!r} is not a recording id")
@@ -102,9 +105,14 @@ class Vault:
         key = crypto.new_wipeable_key()
         try:
             make_folder(folder)
-            key_path = self.sealed.seal(head.id, key, epoch)
             file = AppendFile.create(folder / f"{head.id}.part")
-            sealer = crypto.StreamSealer(key)
+            try:
+                key_path = self.sealed.seal(head.id, key, epoch)
+                sealer = crypto.StreamSealer(key)
+            except OSError:
+                file.close()
+                remove(file.path)
+                raise
         except OSError as error:
             raise _refused(head.id, error) from error
         finally:
@@ -332,11 +340,11 @@ def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend, 
     except DamagedError:
         if not _is_torn_beginning(path):
             raise
-        return _drop_empty(path, recording)
+        return _drop_empty(vault, path, recording)
     if survey.scan.prologue.id != recording:
         raise DamagedError(f"the file holds recording {survey.scan.prologue.id}")
     if survey.row is None:
-        return _drop_empty(path, recording)
+        return _drop_empty(vault, path, recording)
     whole = survey.scan.whole_bytes
     file = AppendFile.reopen(path, size=whole)
     try:
@@ -381,8 +389,10 @@ def _refuse_foreign(vault: Vault, path: Path) -> None:
         raise DamagedError("it is a link, or lies behind one")
 
 
-def _drop_empty(path: Path, recording: RecordingId) -> Recovered:
-    """Remove a file in which nothing of a call can be; the row says that the call was not kept."""
+def _drop_empty(vault: Vault, path: Path, recording: RecordingId) -> Recovered:
+    """Remove a file in which nothing of a call can be, its key first; the row says that the call was not kept."""
+    if Tree(vault.root).everywhere(recording) == [path]:
+        vault.sealed.destroy(recording)
     remove(path)
     row = bare_row(recording) | {"operator_key": path.parent.name}
     return Recovered(id=recording, row=row, finished=None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.errors import WriteFailedError
 from storage.rows import row_from_json
 from storage.vault import recover, verify
 from tests.helpers.storage_home import ID, Site, block, row
@@ -68,6 +69,8 @@ def test_killed_at_each_step_of_writing(tmp_path: Path) -> None:
         recovered = recover(site.vault, lambda _: False)
         assert recover(site.vault, lambda _: False) == []
         assert all(r.problem is None for r in recovered)
+        sealed = {one for epoch in site.vault.sealed.epochs() for one in site.vault.sealed.each(epoch)}
+        assert sealed == {path.stem for path in site.vault.finished()}, f"step {step}: a key that opens nothing"
         assert not (site.home.parent / "private").exists()
         hidden.rename(site.home.parent / "private")
         for path in site.vault.finished():
@@ -140,6 +143,28 @@ def test_a_torn_beginning_becomes_a_failed_row(tmp_path: Path) -> None:
     assert (recovered.id, recovered.finished, recovered.row["outcome"]) == (ID, None, "failed")
     assert recovered.row["started_at"] == "2026-11-24T09:30:00Z"
     assert not opened.path.exists()
+    assert site.vault.sealed.find(ID) is None, "its key opens nothing"
+
+
+def test_the_key_of_a_torn_beginning_stays_while_another_file_of_its_recording_is_there(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    path, _ = site.record()
+    path.with_suffix(".part").write_bytes(path.read_bytes()[:60])
+    elsewhere = site.vault.root / "2026" / "10" / "01" / "k7" / path.name
+    elsewhere.parent.mkdir(parents=True)
+    path.rename(elsewhere)
+    (recovered,) = recover(site.vault, lambda _: False)
+    assert recovered.finished is None
+    assert site.vault.sealed.find(ID) is not None
+
+
+def test_a_key_that_cannot_be_sealed_leaves_no_file(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.vault.sealed.path(ID, "2026-11").parent.mkdir(parents=True)
+    site.vault.sealed.path(ID, "2026-11").write_bytes(b"another key of this id")
+    with pytest.raises(WriteFailedError):
+        site.begin()
+    assert site.vault.files_of(ID) == []
 
 
 def test_damage_that_is_no_torn_tail_is_left_alone(tmp_path: Path) -> None:
