@@ -101,7 +101,7 @@ HARMS: dict[str, tuple[Harm, str]] = {
     "corrupt head": (lambda site: site.flip(200), "frame 0 at byte 124"),
     "corrupt audio": (lambda site: site.flip(len(site.content) // 2), "was changed"),
     "truncated": (lambda site: _replaced(site, site.content[: len(site.content) // 2]), "is cut"),
-    "cut at a frame": (lambda site: _replaced(site, site.content[:124]), "end is missing"),
+    "cut at a frame": (lambda site: _replaced(site, site.content[:124]), "is cut after byte 124"),
     "empty": (lambda site: _replaced(site, b""), "the file is empty"),
     "foreign": (lambda site: _replaced(site, b"RIFF\x24\0\0\0WAVEfmt "), "not a recording"),
     "future version": (lambda site: site.flip(9), "format version 4097 at byte 8"),
