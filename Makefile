@@ -40,8 +40,11 @@ $(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.c audio/core/*.h) $(S
 demo: $(CORE)
 	$(BIN)/recorder demo $(if $(ONCE),--once)
 
+# Most tests wait for telephones, so three at a time share two cores. The leak suite watches every write and every
+# millisecond: it runs by itself.
 test: $(CORE)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --ignore tests/leak
+	$(BIN)/python -m pytest -q tests/leak
 
 check: $(CORE)
 	$(BIN)/ruff check .

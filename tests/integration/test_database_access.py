@@ -19,7 +19,7 @@ from storage.index import Index
 from storage.migrations import VERSION_TABLE
 from storage.rows import row_from_json
 from tests.helpers.postgres import PASSWORD, PostgresServer
-from tests.helpers.recorder_home import RecorderHome, run
+from tests.helpers.recorder_home import RecorderHome, recorder_home, run
 from tests.helpers.storage_home import ID, row
 
 ROW = row_from_json(row())
@@ -181,16 +181,16 @@ def test_a_command_says_what_is_wrong_with_the_database(tmp_path: Path, ruin: Ca
 
 
 def test_no_command_shows_the_password_of_the_database(tmp_path: Path, postgres: PostgresServer) -> None:
-    home = RecorderHome(tmp_path, next_hop="127.0.0.1:5090")
-    home.edit('index_url = "off"', f'index_url = "{postgres.url("nowhere", password="hunter2-%40")}"')
-    for command in (("find", "--json"), ("site-check", "--json"), ("retention", "--json"), ("recover",)):
-        done = run(*command, "-C", str(home.root))
-        assert done.returncode in (0, 1), (command, done.stderr)
-        assert "hunter2" not in done.stdout + done.stderr
-        if command[0] == "find":
-            assert "the password, or the user, is wrong" in done.stderr
-    home.start()
-    home.stop()
-    assert "hunter2" not in home.said
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
-    assert files == [home.config]
+    with recorder_home(tmp_path, next_hop="127.0.0.1:5090", is_started=False) as home:
+        home.edit('index_url = "off"', f'index_url = "{postgres.url("nowhere", password="hunter2-%40")}"')
+        for command in (("find", "--json"), ("site-check", "--json"), ("retention", "--json"), ("recover",)):
+            done = run(*command, "-C", str(home.root))
+            assert done.returncode in (0, 1), (command, done.stderr)
+            assert "hunter2" not in done.stdout + done.stderr
+            if command[0] == "find":
+                assert "the password, or the user, is wrong" in done.stderr
+        home.start()
+        home.stop()
+        assert "hunter2" not in home.said
+        files = [path for path in tmp_path.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+        assert files == [home.config]
