@@ -77,6 +77,10 @@ class Frame:
         return self.delay_s == float("inf")
 
 
+class UsedUpError(Exception):
+    """A voice has said all of its secret stretch."""
+
+
 class Distortion:
     """How packets of a voice arrive; this one changes nothing. On the studio's thread."""
 
@@ -109,6 +113,8 @@ class Voice:
         self.keyed: list[tuple[int, int]] = []
         """First tick of each key, and tick after its last."""
         self.pressed = 0
+        self.is_used_up = False
+        """It fell silent, since its secret stretch is used up: the call took too long."""
         self.distortion: Distortion = Distortion()
         self._studio = studio
         studio.sockets.append(self.socket)
@@ -204,7 +210,8 @@ class Voice:
             index = self._secret
             payload = secret_codes(self._symbols[index : index + length], self.law)
             self._secret += length
-            assert len(payload) == length, "the voice has used up its secret stretch"
+            if len(payload) < length:
+                raise UsedUpError
         elif payload is None:
             source = self._plain if band is Band.ORDINARY else self._fringe
             payload = source[tick : tick + length]
@@ -329,10 +336,18 @@ class Studio:
                     voice.transmit(data)
                     continue
                 self._note(due_s, time.monotonic())
-                if voice.send_frame(due_s):
+                if self._send_frame(voice, due_s):
                     heapq.heappush(self._due, (due_s + voice.frame_ticks / TICKS, next(self._order), voice, None))
             wait_s = self._due[0][0] - time.monotonic() if self._due else 0.002
             time.sleep(min(max(wait_s, 0.0002), 0.002))
+
+    @staticmethod
+    def _send_frame(voice: Voice, due_s: float) -> bool:
+        try:
+            return voice.send_frame(due_s)
+        except UsedUpError:  # that call's fault, and no reason for the others' voices to fall silent
+            voice.is_used_up = True
+            return False
 
 
 def _even_port() -> socket.socket:

@@ -299,6 +299,8 @@ class Ring:
             time.sleep(0.15)  # what arrives after the end
         for voice in self.voices:
             voice.hush()
+        if any(voice.is_used_up for voice in self.voices):
+            self.error = self.error or "a voice has used up its secret stretch: the call took too long"
 
 
 def _sleep_to(moment_s: float) -> None:
