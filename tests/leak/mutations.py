@@ -70,7 +70,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         name="the gate shuts for positions only, not for arrivals", file=_TAP,
         old="if (!tap->is_closed && write_payload(", new="if (write_payload(",
-        calls=("socket/plain", "socket/step_forward"), finds=r"secret audio, spoken \+",
+        calls=("socket/plain", "socket/gap", "socket/loss", "socket/loss"), finds=r"secret audio, spoken \+",
     ),
     Mutation(
         name="the right channel is not gated", file=_GATE,

@@ -9,6 +9,7 @@ import ctypes
 import os
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,8 @@ class Watch:
         if self._descriptor < 0:
             self.how = "descriptors"
         self._seen: set[tuple[str, int]] = set()
+        self._turns = 0
+        """How often everything that was told so far has been read."""
         self._thread = threading.Thread(target=self._run, name="leak-watch", daemon=True)
 
     def __enter__(self) -> Self:
@@ -86,7 +89,13 @@ class Watch:
             os.close(self._descriptor)
 
     def look(self) -> None:
-        """Note what the processes have open for writing now."""
+        """Note what the processes have open for writing now, once all that they have closed is noted."""
+        begun, deadline = self._turns, time.monotonic() + 5
+        while self._turns < begun + 2 and self._thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.002)  # the turn that is under way may have passed what is looked for
+        self._look()
+
+    def _look(self) -> None:
         for pid in list(self.pids):
             for path, content in open_files(pid, is_deleted_only=False):
                 self._note(path, pid, content)
@@ -96,7 +105,8 @@ class Watch:
             if self._descriptor >= 0:
                 self._read()
             else:
-                self.look()
+                self._look()
+            self._turns += 1
         if self._descriptor >= 0:
             self._read()
 
