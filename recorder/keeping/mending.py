@@ -15,7 +15,7 @@ from types import MappingProxyType
 from recorder.config import Config
 from recorder.home import Home
 from recorder.keeping.agreement import look, set_mark
-from recorder.keeping.fsck import REC
+from recorder.keeping.finding import REC
 from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.reindex import row_of_container
 from recorder.keeping.replay import replay

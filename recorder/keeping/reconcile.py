@@ -9,7 +9,8 @@ from typing import Any
 from recorder.domain.access import MIN_REASON_CHARACTERS
 from recorder.home import Home
 from recorder.keeping.agreement import Mark, agree, look, read_mark
-from recorder.keeping.fsck import Checker, Progress
+from recorder.keeping.fsck import Checker
+from recorder.keeping.fsck_recordings import Progress
 from recorder.keeping.replay import survey
 from storage.anchors import Anchors
 from storage.audit import AuditLog
