@@ -124,6 +124,8 @@ class ReferenceTap:
         placed = track.timeline.place(ssrc, sequence, timestamp, len(payload), here) if payload else None
         if placed is None:
             return
+        if not placed.is_new_epoch and placed.lead > envelope and placed.position < track.blocked_until:
+            track.blocked_until += placed.lead - envelope  # the block was placed by an envelope that was too low
         self._doubt(track, placed, placed.position + len(payload), here)
         has_jumped = placed.is_new_epoch or placed.lead > envelope + PACKET
         if has_jumped and self._opened_gate_here is not None:

@@ -230,7 +230,10 @@ static void doubt(const struct tap *tap, struct channel *channel, const struct p
 void gate_placed(struct tap *tap, struct channel *channel, const struct placement *placed, int64_t end, int64_t env,
                  int64_t here)
 {
-    int has_jumped = placed->is_new_epoch || placed->position - here > env + PACKET_TICKS;
+    int64_t rise = placed->position - here - env;
+    int has_jumped = placed->is_new_epoch || rise > PACKET_TICKS;
+    if (!placed->is_new_epoch && rise > 0 && placed->position < channel->blocked_until)
+        channel->blocked_until += rise; /* the block was placed by an envelope that was too low */
     doubt(tap, channel, placed, end, here);
     if (has_jumped && tap->gate_opened_here != INT64_MIN)
         block(channel, tap->gate_opened_here, here);

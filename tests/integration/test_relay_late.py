@@ -258,3 +258,28 @@ def test_what_comes_twice_takes_nothing_along_under_a_mask(line: Line) -> None:
         if i >= 20:
             line.send(i - 20, 160 * i + 1, SECRET if 100 <= i - 20 < 120 else PUBLIC)
     assert line.kept() == bytes([PUBLIC]) * 180 * 160
+
+
+def test_a_new_source_that_comes_in_a_burst_brings_nothing_out_from_under_a_mask(line: Line) -> None:
+    """Its first packet is the latest: what its clock is worth is told bit by bit, by the packets after it."""
+    for i in range(300):
+        if i == 130:
+            line.mask(16_000, 24_000, 160 * 130 - 1)
+        ssrc = 2 if i >= 131 else 1
+        line.send(i, 160 * max(i, 151 if i >= 131 else 0), SECRET if 100 <= i < 150 else PUBLIC, ssrc=ssrc)
+    kept = line.kept()
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) >= (250 - 1 - GUARD) * 160
+
+
+def test_nor_anything_of_the_closed_time(line: Line) -> None:
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    for i in range(100, 300):
+        if i == 131:
+            line.open(160 * 150)
+        ssrc = 2 if i >= 131 else 1
+        line.send(i, 160 * max(i, 151 if i >= 131 else 0), SECRET if i <= 150 else PUBLIC, ssrc=ssrc)
+    kept = line.kept()
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) >= (100 + 149 - 1 - GUARD) * 160
