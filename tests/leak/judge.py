@@ -25,6 +25,9 @@ STAMP_S = 0.003
 GUARD_S = 0.2
 """How long after an opening a stream that has just begun is not trusted."""
 NEW_CLOCK, BY_ARRIVAL, LONG_PACKETS, BUSY = ", new clock", ", late arrivals", ", 30 ms", ", busy machine"
+UNHEARD = ", new clock of a side that was on hold"
+DOUBT_S = 0.7
+"""How long a stream is not trusted that was not heard for a while and whose clock has stepped back meanwhile."""
 AROUND_S = 0.1
 """How far from an edge a stall of the machine still moves it."""
 LATE_ARRIVALS = ("out_of_order", "frozen")
@@ -325,7 +328,7 @@ def _measure_edges(ring: Ring, voice: Voice, pieces: list[Piece], verdict: Verdi
         in_time = (f for f in arrived if f.sent_s + f.delay_s < begin_s and _end_s(base_s, f, 0) < end_s)
         said_s = max((_end_s(base_s, f, f.length) for f in in_time), default=0.0)
         if before:
-            manner = _manner(ring).replace(NEW_CLOCK, "")
+            manner = "" if ring.plan.moment in RESTARTS else _manner(ring)
             _note_edge(ring, verdict, f"before{manner}", _distance(max(before), min(begin_s, said_s), end_s))
     if ring.opened is None:
         return
@@ -365,6 +368,8 @@ def _end_s(base_s: float, frame: Frame, sample: int) -> float:
 def _manner(ring: Ring) -> str:
     """Return what about a call's packets makes its edges lie where they do."""
     moment = ring.plan.moment
+    if (ring.plan.trigger, moment) == ("hold", "step_backward"):
+        return UNHEARD
     if moment in RESTARTS:
         return NEW_CLOCK
     if moment in LATE_ARRIVALS:

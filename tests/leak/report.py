@@ -4,7 +4,18 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from tests.leak.judge import BUSY, BY_ARRIVAL, EDGE_S, GUARD_S, LONG_PACKETS, NEW_CLOCK, STAMP_S, percentiles
+from tests.leak.judge import (
+    BUSY,
+    BY_ARRIVAL,
+    DOUBT_S,
+    EDGE_S,
+    GUARD_S,
+    LONG_PACKETS,
+    NEW_CLOCK,
+    STAMP_S,
+    UNHEARD,
+    percentiles,
+)
 from tests.leak.plan import IMPOSSIBLE, MOMENTS, TRIGGERS
 from tests.leak.run import Result
 
@@ -35,7 +46,7 @@ def edges_of(result: Result) -> dict[str, list[float]]:
 
 def edge_limit_s(kind: str) -> float:
     """Return how far an edge of a kind may lie from where it is due."""
-    longer_s = {LONG_PACKETS: 0.010, NEW_CLOCK: GUARD_S, BY_ARRIVAL: LATE_S}
+    longer_s = {LONG_PACKETS: 0.010, NEW_CLOCK: GUARD_S, BY_ARRIVAL: LATE_S, UNHEARD: DOUBT_S}
     if kind.endswith(BUSY):
         return float("inf")
     return EDGE_S + STAMP_S + sum(s for manner, s in longer_s.items() if kind.endswith(manner))
