@@ -101,10 +101,10 @@ def table(result: Result) -> str:
     for name, searched in result.searched.items():
         proven = {True: "yes", False: "NO", None: "-"}[searched.is_proven]
         lines.append(f"{name:48}{searched.pieces:>8}{searched.bytes:>16,}  {proven}")
-    lines += ["", f"{'edge, ms':28}{'count':>8}{'p50':>8}{'p99':>8}{'max':>8}{'limit':>8}"]
+    lines += ["", f"{'edge, ms':44}{'count':>8}{'p50':>8}{'p99':>8}{'max':>8}{'limit':>8}"]
     for kind, values in sorted(edges_of(result).items()):
         p50, p99, most = (1000 * value for value in percentiles(values))
-        lines.append(f"{kind:28}{len(values):>8}{p50:>8.1f}{p99:>8.1f}{most:>8.1f}{1000 * edge_limit_s(kind):>8.0f}")
+        lines.append(f"{kind:44}{len(values):>8}{p50:>8.1f}{p99:>8.1f}{most:>8.1f}{1000 * edge_limit_s(kind):>8.0f}")
     said = as_json(result)
     lines += [
         "",
