@@ -25,9 +25,12 @@ STAMP_S = 0.003
 GUARD_S = 0.2
 """How long after an opening a stream that has just begun is not trusted."""
 NEW_CLOCK, BY_ARRIVAL, LONG_PACKETS, BUSY = ", new clock", ", late arrivals", ", 30 ms", ", busy machine"
-UNHEARD = ", new clock of a side that was on hold"
+UNHEARD = ", new clock of a side that was not heard"
+UNHEARD_BY = ("hold", "key_rfc4733", "card_rfc4733")
+"""Triggers in which a side sends no audio for a while: it is on hold, or sends events of keys instead."""
 DOUBT_S = 0.7
-"""How long a stream is not trusted that was not heard for a while and whose clock has stepped back meanwhile."""
+"""How long a stream is not trusted whose clock has stepped back while it was not heard: a network that held its packets
+back would look the same, and those would be of the closed time."""
 AROUND_S = 0.1
 """How far from an edge a stall of the machine still moves it."""
 LATE_ARRIVALS = ("out_of_order", "frozen")
@@ -368,7 +371,7 @@ def _end_s(base_s: float, frame: Frame, sample: int) -> float:
 def _manner(ring: Ring) -> str:
     """Return what about a call's packets makes its edges lie where they do."""
     moment = ring.plan.moment
-    if (ring.plan.trigger, moment) == ("hold", "step_backward"):
+    if moment == "step_backward" and ring.plan.trigger in UNHEARD_BY:
         return UNHEARD
     if moment in RESTARTS:
         return NEW_CLOCK
