@@ -1,11 +1,24 @@
 """Builds what the benchmarks need in C, once: the load generator in place, the bare loop beside its source."""
 
+import fcntl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
 _FLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra"]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process build at a time: what another one has half built must not be loaded."""
+    lock = HERE.parent / "build/benchmarks/lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _is_outdated(product: Path, sources: list[Path]) -> bool:
@@ -42,12 +55,12 @@ def ensure_load() -> None:
         subprocess.CalledProcessError: It does not build; the compiler's words are on stderr.
     """
     sources = [HERE / "_load.pyx", HERE / "core/load.c", HERE / "core/load.h"]
-    products = list(HERE.glob(f"_load.{sys.implementation.cache_tag}*.so"))
-    if products and not _is_outdated(products[0], sources):
-        return
     # In a process of its own: a build changes folders, flags and logging of the process it runs in.
     code = "from benchmarks.build import build_load; build_load()"
-    subprocess.run([sys.executable, "-c", code], cwd=HERE.parent, check=True, stdout=sys.stderr)
+    with _alone():
+        products = list(HERE.glob(f"_load.{sys.implementation.cache_tag}*.so"))
+        if not products or _is_outdated(products[0], sources):
+            subprocess.run([sys.executable, "-c", code], cwd=HERE.parent, check=True, stdout=sys.stderr)
 
 
 def ensure_bare_loop() -> Path:
@@ -58,7 +71,7 @@ def ensure_bare_loop() -> Path:
     """
     source = HERE / "core/bare_loop.c"
     program = HERE.parent / "build/benchmarks/bare_loop"
-    if _is_outdated(program, [source]):
-        program.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cc", *_FLAGS, "-o", str(program), str(source)], check=True)
+    with _alone():
+        if _is_outdated(program, [source]):
+            subprocess.run(["cc", *_FLAGS, "-o", str(program), str(source)], check=True)
     return program
