@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from storage.durable import sync_folder
 from storage.errors import ExportError
 
 PART_SUFFIX = ".recorder-part"
+_TIDYING_S = 1.0
+"""Whoever tidies the folder up holds a lock for a moment, ours too when it has just been made."""
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 """What file systems without hard links answer: those of memory sticks."""
 
@@ -76,7 +79,7 @@ def _part_of(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}{PART_SUFFIX}")
     lock = part.with_name(f"{part.name}.lock")
     try:
-        with _locked(lock):
+        with _locked(lock, patience_s=_TIDYING_S):
             _remove_leftovers(target.parent, but=lock)
             try:
                 yield part
@@ -87,20 +90,34 @@ def _part_of(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(lock: Path) -> Iterator[None]:
+def _locked(lock: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """Hold a lock that lives as long as the process; its file goes with it."""
+    deadline = time.monotonic() + patience_s
+    while (descriptor := _try_lock(lock)) is None:
+        if time.monotonic() >= deadline:
+            raise ExportError(f"another program is writing {lock.name[1 : -len(PART_SUFFIX) - 5]} now")
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _try_lock(lock: Path) -> int | None:
+    """Return a descriptor that holds the lock of that name, or None: somebody else has it, or has just removed it."""
     descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ExportError(f"another program is writing {lock.name[1 : -len(PART_SUFFIX) - 5]} now") from None
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), os.lstat(lock)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
         os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
 
 
 def _remove_leftovers(folder: Path, *, but: Path) -> None:
