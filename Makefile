@@ -61,7 +61,7 @@ bench: $(CORE)
 leak: $(CORE)
 	$(BIN)/python tests/leak --calls $(or $(CALLS),500) $(if $(SEED),--seed $(SEED)) $(addprefix --only ,$(ONLY)) $(if $(JSON),--json $(JSON))
 
-# Crash tests (docs/durability.md): `make kills KILLS=1000`, about five minutes; POWER=simulated, ext4 or xfs cuts the power too.
+# Crash tests (docs/durability.md): `make kills KILLS=1000`, about three minutes; POWER=simulated, ext4 or xfs cuts the power too.
 kills: $(CORE)
 	$(BIN)/python tests/crash/kills.py --kills $(or $(KILLS),1000) $(if $(SEED),--seed $(SEED)) $(if $(POWER),--power $(POWER)) $(if $(JSON),--json $(JSON))
 
