@@ -168,9 +168,8 @@ class AuditLog:
             return None
         try:
             with self._path.open("rb") as file:
-                _wait_for(
-                    file.fileno(), fcntl.LOCK_SH, self._lock_s
-                )  # an entry whose text cannot be kept is taken back
+                # An entry that the disk refuses is taken back before the lock is free again.
+                _wait_for(file.fileno(), fcntl.LOCK_SH, self._lock_s)
                 newest = next(self.newest_first(), None)
         except OSError as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error

@@ -42,7 +42,7 @@ def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any
         for s in row.segments
     ]
     fields["notice"] = None if row.notice is None else _notice_to_json(row.notice)
-    fields["archived"] = None if row.archived is None else _archived_to_json(row.archived)
+    fields["archived"] = None if row.archived is None else archived_to_json(row.archived)
     if with_peaks:
         fields["peaks"] = [base64.b64encode(peaks).decode("ascii") for peaks in row.peaks]
     return fields
@@ -60,7 +60,8 @@ def _notice_to_json(notice: NoticeProof) -> dict[str, Any]:
     }
 
 
-def _archived_to_json(archived: Archived) -> dict[str, Any]:
+def archived_to_json(archived: Archived) -> dict[str, Any]:
+    """Return how a recording was archived, JSON-able; rows and the audit log say it alike."""
     return {
         "format": str(archived.format),
         "at": time_to_json(archived.at),

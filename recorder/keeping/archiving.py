@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from recorder.config import Archive
 from recorder.keeping.eraser import BY, alone
@@ -25,8 +24,8 @@ from storage.index import Index
 from storage.keys import EpochKeys
 from storage.reader import fresh_path
 from storage.rewrite import clear_up
-from storage.rows import row_from_json, time_to_json
-from storage.types import Archived, RecordingId, RecordingRow, Search
+from storage.rows import archived_to_json, row_from_json
+from storage.types import RecordingId, RecordingRow, Search
 from storage.vault import Vault, read_row
 
 _log = logging.getLogger(__name__)
@@ -194,16 +193,7 @@ class Archiver:
             act="recording.archived",
             actor=BY,
             subject=now.id,
-            details={**_details(now.archived), "sha256": now.sha256, "bytes": now.bytes},
+            details={**archived_to_json(now.archived), "sha256": now.sha256, "bytes": now.bytes},
         )
         self.index.save(replace(self.index.get(before.id), archived=now.archived, sha256=now.sha256, bytes=now.bytes))
         _log.info("recording %s is archived as %s", now.id, now.archived.format)
-
-
-def _details(told: Archived) -> dict[str, Any]:
-    return {
-        "format": str(told.format),
-        "at": time_to_json(told.at),
-        "original_sha256": told.original_sha256,
-        "original_bytes": told.original_bytes,
-    }

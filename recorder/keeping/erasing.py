@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from recorder.domain.access import Act, Actor, Person, Refused, may
+from recorder.auditing.ledger import Ledger
+from recorder.domain.access import Act, Actor, Refused
 from recorder.domain.erasing import (
     STATE_AT_ORDER,
     About,
@@ -27,7 +28,6 @@ from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
 from storage.errors import (
-    AuditUnavailableError,
     DatabaseError,
     ErasureStateError,
     NotFoundError,
@@ -73,6 +73,11 @@ class Books:
     now: Callable[[], datetime]
     origin: Mapping[str, str] = field(default_factory=dict)
     ordering: AbstractContextManager[Any] = field(default_factory=threading.Lock)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the audit log as acts of people write it."""
+        return Ledger(audit=self.audit, origin=self.origin)
 
 
 def order_to_json(order: ErasureOrder) -> dict[str, Any]:
@@ -132,7 +137,7 @@ def forgot_recording(
     if span_s is None:
         if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
             raise ProblemError(422, "The number of seconds must be over 0.")
-        _require(books, person, Act.FORGOT, recording)
+        books.ledger.require(person, Act.FORGOT, recording)
         row = row_of(books, recording)
         span_s = (0.0 if seconds is None else max(row.duration_s - seconds, 0.0), None)
     return _order(books, person, recording, span_s, kind=ErasureKind.CARD_DATA, reason=reason, act=Act.FORGOT)
@@ -170,12 +175,12 @@ def check_order(
     Raises:
         ProblemError: Refused, with a sentence.
     """
-    person = _require(books, person, act, recording, reason=reason)
+    person = books.ledger.require(person, act, recording, reason=reason)
     row = row_of(books, recording)
     about = about_row(row, books.now())
     decision = may_order(person, kind, about, act=act, reason=reason)
     if isinstance(decision, Refused):
-        raise _refusal(books, person, act, row.id, decision.reason)
+        raise books.ledger.refusal(person, act, row.id, decision.reason)
     start_s, end_s = _checked(span_s, row)
     with _database():
         before = books.erasures.of_recording(row.id)
@@ -218,7 +223,7 @@ def _ordered(
         "at": time_to_json(order.ordered_at),
         "by_act": str(act),
     }
-    _note(books, "erasure.ordered", order.ordered_by, order.recording, details, text=reason)
+    books.ledger.note("erasure.ordered", order.ordered_by, order.recording, details, text=reason)
     with _database():
         books.erasures.place(order)
     return order
@@ -230,7 +235,7 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
-    person = _require(books, person, Act.CONFIRM_ERASURE, order_id)
+    person = books.ledger.require(person, Act.CONFIRM_ERASURE, order_id)
     with _database():
         try:
             order = books.erasures.get(order_id)
@@ -244,12 +249,12 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
             ) from error
     decision = may_decide(person, order, about_row(row, books.now()), confirm=confirm)
     if isinstance(decision, Refused):
-        raise _refusal(books, person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
+        raise books.ledger.refusal(person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
     if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
         raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
     act = "erasure.confirmed" if confirm else "erasure.declined"
     at = books.now()
-    _note(books, act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
+    books.ledger.note(act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
     with _database():
         try:
             return books.erasures.decide(order.id, by=person.actor, at=at, confirm=confirm)
@@ -308,39 +313,6 @@ def _checked(span_s: tuple[float, float | None], row: RecordingRow) -> tuple[flo
     if end_s > row.duration_s + OVERHANG_S:
         raise ProblemError(422, f"The span ends outside of the recording, which is {row.duration_s:.1f} s long.")
     return round(start_s, 4), None if end_s >= row.duration_s else round(end_s, 4)
-
-
-def _require(books: Books, actor: Actor, act: Act, subject: str, *, reason: str = "asked below") -> Person:
-    decision = may(actor, act, reason=reason)
-    if isinstance(decision, Refused):
-        raise _refusal(books, actor, act, subject, decision.reason)
-    if not isinstance(actor, Person):
-        raise _refusal(books, actor, act, subject, "This takes a person with an account.")
-    return actor
-
-
-def _refusal(books: Books, actor: Actor, act: Act, subject: str, sentence: str) -> ProblemError:
-    """Write a refusal to the audit log and return it; it stands even when it cannot be written."""
-    try:
-        books.audit.append(
-            act="access.refused",
-            actor=actor.actor,
-            subject=subject,
-            details={"act": str(act), **books.origin},
-            text=sentence,
-        )
-    except AuditUnavailableError:
-        _log.warning("a refusal was not written to the audit log")
-    return ProblemError(403, sentence)
-
-
-def _note(books: Books, act: str, actor: str, subject: str, details: dict[str, Any], *, text: str = "") -> None:
-    try:
-        books.audit.append(
-            act=act, actor=actor, subject=subject, details={**details, **books.origin}, text=text or None
-        )
-    except AuditUnavailableError as error:
-        raise ProblemError(503, "The audit log cannot be written, so nothing was done.") from error
 
 
 @contextlib.contextmanager

@@ -32,6 +32,8 @@ LATE, AFTER = 6, 4
 """Calls that are placed while the disk is full, and when there is room again."""
 EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.2"))
 DISK = "64m"
+SECOND = 16_000
+"""Bytes of a second of both sides, at the least."""
 
 
 def main() -> int:
@@ -91,6 +93,11 @@ class Trial:
                 except OSError as error:
                     assert error.errno == errno.ENOSPC
 
+    def written(self, indexes: range) -> list[int]:
+        """Return how many bytes of the recordings in progress of some calls are on the disk, one by one."""
+        parts = {path.name.split("-")[1]: path for path in (self.home.root / "recordings").rglob("*.part")}
+        return [parts[str(FIRST_EXTENSION + index)].stat().st_size for index in indexes]
+
     def hang_up(self, indexes: range) -> None:
         """End some calls."""
         for index in indexes:
@@ -134,7 +141,7 @@ def run(disk: Path, calls: int) -> dict[str, Any]:
 def _be_full(trial: Trial) -> None:
     half, calls = trial.calls // 2, trial.calls
     trial.place(calls)
-    time.sleep(3)  # the calls themselves are what passes here: some seconds of each are on the disk
+    eventually(lambda: min(trial.written(range(calls))) > SECOND, "of each call a second is on the disk", timeout_s=20)
     before = trial.packets()
     trial.fill()
     full_s = time.monotonic()
@@ -147,7 +154,9 @@ def _be_full(trial: Trial) -> None:
     trial.hang_up(range(half))
     trial.hang_up(range(calls, calls + LATE // 2))
     eventually(lambda: trial.home.health()["calls"] == calls + LATE - half - LATE // 2, "calls end", timeout_s=20)
-    time.sleep(2)  # whatever is done with a recording that ends, it is done while there is no room
+    ended = half + LATE // 2
+    in_memory = "rows of calls that ended wait in memory"
+    eventually(lambda: trial.home.health()["alarms"].get("row_in_memory", 0) >= ended, in_memory, timeout_s=30)
     trial.result["left_open_while_full"] = len(list((trial.home.root / "recordings").rglob("*.part"))) - (calls - half)
     trial.result["full_s"] = round(time.monotonic() - full_s, 2)
     sent = trial.packets() - before
@@ -159,10 +168,16 @@ def _be_full(trial: Trial) -> None:
 def _have_room(trial: Trial) -> None:
     calls, late = trial.calls, trial.calls + LATE
     trial.result["alarms"] = trial.home.health()["alarms"]
+    lasting = range(calls // 2, calls)
+    before = trial.written(lasting)
     trial.filler.unlink()
     room_s = time.monotonic()
     trial.place(late + AFTER)
-    time.sleep(2.5)
+
+    def is_written_on() -> bool:
+        return all(now > then + SECOND for then, now in zip(before, trial.written(lasting), strict=True))
+
+    eventually(is_written_on, "calls that outlived the full disk are recorded on", timeout_s=20)
     trial.hang_up(range(calls // 2, calls))
     trial.hang_up(range(calls + LATE // 2, late))
     trial.hang_up(range(late, late + AFTER))

@@ -16,7 +16,7 @@ from tests.helpers.storage_home import ID
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
-import os, signal, sys
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from recorder.keeping.archiving import Archiver
@@ -27,7 +27,9 @@ from storage.holds import Holds
 from storage.index import Index, sqlite_url
 from storage.keys import EpochKeys, NodeKeys
 from storage.vault import Vault
-step, home, private = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+sys.path.insert(0, "tests/crash")
+from counted import Steps
+steps, home, private = Steps(int(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3])
 now = lambda: datetime(2027, 1, 3, tzinfo=UTC)
 index = Index(sqlite_url(home / "index.sqlite"), now=now)
 archiver = Archiver(
@@ -35,24 +37,13 @@ archiver = Archiver(
     erasures=Erasures(index.database), holds=Holds(index.database), audit=AuditLog(home / "audit"),
     lock=home / "state/erasing.lock", rule=Archive(after_days=30), now=now,
 )
-count = 0
-def counted(real):
-    def call(*args, **kwargs):
-        global count
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **kwargs)
-    return call
-for name in ("write", "writev", "fdatasync", "fsync", "ftruncate", "link"):
-    setattr(os, name, counted(getattr(os, name)))
-for name in ("rename", "replace", "unlink"):
-    setattr(Path, name, counted(getattr(Path, name)))
-save = index.save
-index.save = counted(save)
+steps.watch(
+    of_os=("write", "writev", "fdatasync", "fsync", "ftruncate", "link"), of_path=("rename", "replace", "unlink")
+)
+index.save = steps.counted(index.save)
 done = archiver.run()
 assert not done.problems, done.problems
-print(count, flush=True)
+print(steps.count, flush=True)
 """
 
 

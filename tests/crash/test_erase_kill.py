@@ -24,35 +24,24 @@ ROOT = Path(__file__).parents[2]
 SPAN = Span(start_s=0.5, end_s=1.5, reason="card_data", by="olive")
 
 ERASER = """
-import os, signal, sys
+import sys
 from pathlib import Path
-sys.path.insert(0, "tests/helpers")
+sys.path[:0] = ["tests/helpers", "tests/crash"]
+from counted import Steps
 from audio.analysis import speech_seconds
 from storage.erase import erase_spans
 from storage.rows import row_from_json
 from storage.spans import Span
 from storage.vault import read_row
 from storage_home import Site
-step, folder = int(sys.argv[1]), Path(sys.argv[2])
+steps, folder = Steps(int(sys.argv[1])), Path(sys.argv[2])
 site = Site(folder)
 (path,) = site.vault.finished()
 found = row_from_json(read_row(site.vault, path))
-count = 0
-def counted(real):
-    def call(*args, **kwargs):
-        global count
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **kwargs)
-    return call
-for name in ("writev", "fdatasync", "fsync", "ftruncate", "link"):
-    setattr(os, name, counted(getattr(os, name)))
-for name in ("rename", "replace", "unlink"):
-    setattr(Path, name, counted(getattr(Path, name)))
+steps.watch(of_os=("writev", "fdatasync", "fsync", "ftruncate", "link"), of_path=("rename", "replace", "unlink"))
 span = Span(start_s=0.5, end_s=1.5, reason="card_data", by="olive")
 erase_spans(site.vault, site.epochs, found, [span], speech=speech_seconds)
-print(count, flush=True)
+print(steps.count, flush=True)
 """
 
 

@@ -11,29 +11,20 @@ from storage.journal import read_states
 ROOT = Path(__file__).parents[2]
 
 WRITER = """
-import json, os, signal, sys
+import json, sys
 from pathlib import Path
+sys.path.insert(0, "tests/crash")
+from counted import Steps
 from storage.journal import StateJournal
-step, path = int(sys.argv[1]), Path(sys.argv[2])
-count = 0
-def counted(real):
-    def call(*args, **kwargs):
-        global count
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **kwargs)
-    return call
-for name in ("pwrite", "fdatasync", "fsync"):
-    setattr(os, name, counted(getattr(os, name)))
-Path.replace = counted(Path.replace)
+steps, path = Steps(int(sys.argv[1])), Path(sys.argv[2])
+steps.watch(of_os=("pwrite", "fdatasync", "fsync"), of_path=("replace",))
 journal, states = StateJournal(path, size=200), {}
 for number in range(12):
     name = f"call-{number % 3}"
     states[name] = number
     journal.save({name: number}, states)
     print(json.dumps(states), flush=True)
-print(count, flush=True)
+print(steps.count, flush=True)
 """
 
 

@@ -19,23 +19,16 @@ from tests.helpers.storage_home import ID, block
 ROOT = Path(__file__).parents[2]
 
 COUNTING = """
-import os, signal, sys
+import sys
 from pathlib import Path
-sys.path.insert(0, ".")
-count, step = 0, int(sys.argv[1])
-def counted(real):
-    def call(*args, **kwargs):
-        global count
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **kwargs)
-    return call
+sys.path[:0] = [".", "tests/crash"]
+from counted import Steps
+steps = Steps(int(sys.argv[1]))
 def count_calls():
-    for name in ("write", "writev", "pwrite", "fdatasync", "fsync", "link"):
-        setattr(os, name, counted(getattr(os, name)))
-    for name in ("rename", "replace", "unlink", "rmdir"):
-        setattr(Path, name, counted(getattr(Path, name)))
+    steps.watch(
+        of_os=("write", "writev", "pwrite", "fdatasync", "fsync", "link"),
+        of_path=("rename", "replace", "unlink", "rmdir"),
+    )
 """
 TENDING = (
     COUNTING
@@ -56,7 +49,7 @@ holder = KeyHolder(
 count_calls()
 done = holder.tend()
 assert not done.problems, done.problems
-print(count, flush=True)
+print(steps.count, flush=True)
 """
 )
 CHANGING = (
@@ -69,7 +62,7 @@ home, private = Path(sys.argv[2]), Path(sys.argv[3])
 keys = EpochKeys(home / "keys/epochs", private, passphrase=b"the old one")
 count_calls()
 keys.change_passphrase(b"the new one")
-print(count, flush=True)
+print(steps.count, flush=True)
 """
 )
 

@@ -15,26 +15,15 @@ from tests.helpers.storage_home import ID, Site, block, row
 ROOT = Path(__file__).parents[2]
 
 WRITER = """
-import os, signal, sys
+import sys
 from pathlib import Path
-from storage import durable
-sys.path.insert(0, "tests/helpers")
+sys.path[:0] = ["tests/helpers", "tests/crash"]
+from counted import Steps
 from storage_home import Site, block, row
 from storage.vault import recover
-step, folder, what = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+steps, folder, what = Steps(int(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
 site = Site(folder)
-count = 0
-def counted(real):
-    def call(*args, **kwargs):
-        global count
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **kwargs)
-    return call
-for name in ("writev", "fdatasync", "fsync", "ftruncate", "link"):
-    setattr(os, name, counted(getattr(os, name)))
-Path.rename = counted(Path.rename)
+steps.watch(of_os=("writev", "fdatasync", "fsync", "ftruncate", "link"), of_path=("rename",))
 if what == "write":
     opened = site.begin()
     for second in range(3):
@@ -43,7 +32,7 @@ if what == "write":
     opened.close(row(ended_at="2026-11-24T09:30:03Z"), is_complete=True)
 else:
     recover(site.vault, lambda _: False)
-print(count, flush=True)
+print(steps.count, flush=True)
 """
 
 

@@ -30,7 +30,6 @@ class Written:
     Attributes:
         appended: Seconds that were handed to the system.
         synced: Seconds that a power cut must not take.
-        is_begun: `create` has returned.
         is_closed: `close` has returned: never to be lost.
         is_discarded: Nothing of it may be left.
         kept_s: Seconds that it held when it was last looked at; it must go on holding them.
@@ -38,7 +37,6 @@ class Written:
 
     appended: int = 0
     synced: int = 0
-    is_begun: bool = False
     is_closed: bool = False
     is_discarded: bool = False
     kept_s: int | None = None
@@ -72,8 +70,6 @@ class Truth:
         self.said[what] += 1
         if what == "beginning":
             self.written[recording] = Written()
-        elif what == "begun":
-            self.written[recording].is_begun = True
         elif what in ("appended", "synced"):
             setattr(self.written[recording], what, line["seconds"])
         elif what == "closed":

@@ -184,6 +184,31 @@ class Browser(httpx.Client):
         return self.post(path, data={"csrf": self.csrf, **fields})
 
 
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, time: datetime) -> None:
+        self.time = time
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@contextmanager
+def signed_in(console: Console, name: str) -> Iterator[Browser]:
+    """Somebody's browser, for pages and API alike."""
+    with console.browser() as browser:
+        browser.sign_in(name)
+        browser.headers["X-CSRF-Token"] = browser.csrf
+        yield browser
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    """Return the sentence of an answer that must have this status."""
+    assert answer.status_code == status, answer.text
+    return str(answer.json()["detail"])
+
+
 def csrf_of(page: httpx.Response, or_else: str | None = None) -> str:
     found = re.search(r'name="csrf" value="([^"]+)"', page.text)
     if found is None:

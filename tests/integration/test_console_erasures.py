@@ -1,7 +1,6 @@
 """Erasures in the console: marked, confirmed, carried out; locked until then."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import httpx
 import pytest
 
 from recorder.domain.access import Scope
-from tests.helpers.console_site import Browser, Console, console_site
+from tests.helpers.console_site import Clock, Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID
 
 PATH = f"/recordings/{ID}"
@@ -17,38 +16,16 @@ API = f"/api{PATH}"
 WHY = {"reason": "complaint 12"}
 
 
-class Clock:
-    """A minute after the end of the recorded call, until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 24, 9, 31, 3, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    """A minute after the end of the recorded call."""
+    return Clock(datetime(2026, 11, 24, 9, 31, 3, tzinfo=UTC))
 
 
 @pytest.fixture
 def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
     with console_site(tmp_path, now=clock) as running:
         yield running
-
-
-@contextmanager
-def signed_in(console: Console, name: str) -> Iterator[Browser]:
-    with console.browser() as browser:
-        browser.sign_in(name)
-        browser.headers["X-CSRF-Token"] = browser.csrf
-        yield browser
-
-
-def refused(answer: httpx.Response, status: int) -> str:
-    assert answer.status_code == status, answer.text
-    return str(answer.json()["detail"])
 
 
 def acts(console: Console) -> list[str]:
@@ -73,7 +50,7 @@ def test_an_officer_who_forgot_marks_a_span_and_it_goes(console: Console) -> Non
 
 
 def test_while_an_order_is_open_nobody_listens_and_nobody_copies(console: Console, clock: Clock) -> None:
-    clock.now += timedelta(hours=1)
+    clock.time += timedelta(hours=1)
     with signed_in(console, "dpo") as dpo, signed_in(console, "lead") as lead:
         page = dpo.submit(f"{PATH}/play", reason="complaint 12")
         address = page.text.partition('src="')[2].partition('"')[0]
@@ -106,7 +83,7 @@ def test_while_an_order_is_open_nobody_listens_and_nobody_copies(console: Consol
 
 
 def test_a_second_person_confirms_on_the_page(console: Console, clock: Clock) -> None:
-    clock.now += timedelta(hours=1)
+    clock.time += timedelta(hours=1)
     with signed_in(console, "officer") as officer:
         assert "second person" in officer.submit(f"{PATH}/forgot", start="1", end="").text
         assert officer.get("/erasures").status_code == 403

@@ -1,7 +1,6 @@
 """Holds in the console: placed, reviewed and released on pages and by the API; who is shown what."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -13,7 +12,7 @@ import pytest
 
 from recorder.domain.access import Scope
 from storage.types import Hold, RecordingHead, RecordingId
-from tests.helpers.console_site import Browser, Console, console_site
+from tests.helpers.console_site import Clock, Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID, STARTED, row
 
 PATH = f"/recordings/{ID}"
@@ -22,19 +21,10 @@ WISH = {"kind": "complaint", "reason": "Mrs <b>Ä</b> complained", "case_referen
 WHY = {"reason": "procedure is over"}
 
 
-class Clock:
-    """The morning after the recorded call, until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    """The morning after the recorded call."""
+    return Clock(datetime(2026, 11, 25, 9, 0, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -43,19 +33,6 @@ def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
         index = running.deps.hold_books.index
         index.save(replace(index.get(ID), team="Revenues"))
         yield running
-
-
-@contextmanager
-def signed_in(console: Console, name: str) -> Iterator[Browser]:
-    with console.browser() as browser:
-        browser.sign_in(name)
-        browser.headers["X-CSRF-Token"] = browser.csrf
-        yield browser
-
-
-def refused(answer: httpx.Response, status: int) -> str:
-    assert answer.status_code == status, answer.text
-    return str(answer.json()["detail"])
 
 
 def acts(console: Console) -> list[str]:
@@ -78,7 +55,7 @@ def test_the_api_places_lists_releases_and_takes_back(console: Console, clock: C
         assert [r["holds"] for r in dpo.get("/api/recordings").json()["recordings"]] == [["complaint"]]
         assert dpo.get("/api/holds").json() == {"holds": [placed]}
         assert dpo.get("/api/holds?due=true").json() == {"holds": []}
-        clock.now += timedelta(days=90)
+        clock.time += timedelta(days=90)
         with signed_in(console, "dpo") as dpo_later, signed_in(console, "revenues") as manager_later:
             assert [h["id"] for h in dpo_later.get("/api/holds?due=true").json()["holds"]] == [placed["id"]]
             reviewed = manager_later.post(f"/api/holds/{placed['id']}/review", json={"reason": "still open"}).json()
@@ -202,7 +179,7 @@ def test_the_recordings_page_places_reviews_releases_and_takes_back(console: Con
         assert manager.submit(f"{PATH}/holds/{hold.id}/burn").status_code == 404
         assert standing(console)[0].review_on.isoformat() == "2027-03-01"
         manager.submit(f"{PATH}/holds/{hold.id}/release", reason="procedure is over")
-    clock.now += timedelta(days=14)
+    clock.time += timedelta(days=14)
     with signed_in(console, "dpo") as dpo:
         page = dpo.get(PATH).text
         assert "it is over" in page
@@ -220,7 +197,7 @@ def test_the_page_of_holds_due_for_review(console: Console, clock: Clock) -> Non
         assert "No hold is due for review." in page
         assert page.count("<tr><th") == 3, "its heading and two holds"
         assert 'aria-current="page">Holds' in page
-    clock.now += timedelta(days=10)
+    clock.time += timedelta(days=10)
     due = standing(console)[0]
     with signed_in(console, "dpo") as dpo:
         page = dpo.get("/holds").text
@@ -260,7 +237,7 @@ def test_every_field_has_a_label_and_every_id_is_one(console: Console, clock: Cl
     with signed_in(console, "lead") as lead:
         for kind in ("complaint", "evidence"):
             lead.submit(f"{PATH}/hold", **{**WISH, "kind": kind}, review_on="2026-12-01")
-    clock.now += timedelta(days=10)
+    clock.time += timedelta(days=10)
     with signed_in(console, "lead") as lead:
         for address in (PATH, "/holds"):
             page = lead.get(address).text

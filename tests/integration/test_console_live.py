@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recorder.domain.access import Role, Scope
-from tests.helpers.console_site import CALL, PASSWORD, Browser, Console, console_site
+from tests.helpers.console_site import CALL, PASSWORD, Browser, Clock, Console, console_site
 
 ASK = f'action="/live/{CALL}/opt-out-request"'
 FORGOT = f'action="/live/{CALL}/forgot"'
@@ -16,17 +16,9 @@ DIRECT = f'href="/live/{CALL}/opt-out"'
 GRANT = {"caller_asked": "yes", "distress_judged": "yes", "reason": "caller is very upset"}
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(datetime(2026, 11, 25, 9, 0, tzinfo=UTC))
 
 
 @pytest.fixture

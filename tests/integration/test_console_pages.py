@@ -14,23 +14,15 @@ from recorder.console.sessions import IDLE
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
 from storage.types import RecordingId
-from tests.helpers.console_site import CALL, PASSWORD, Browser, Console, console_site
+from tests.helpers.console_site import CALL, PASSWORD, Browser, Clock, Console, console_site
 from tests.helpers.storage_home import ID, row
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

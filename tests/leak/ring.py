@@ -9,7 +9,7 @@ from tests.helpers.exchange import user_of
 from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
 from tests.leak.media import EVENT_PT, TICKS, Band, Studio, Voice
 from tests.leak.moments import DISTORTIONS, Step
-from tests.leak.plan import DIGITS, OPT_OUTS, Plan
+from tests.leak.plan import OPT_OUTS, Plan
 from tests.leak.signals import PCMA, PCMU, Bytes
 from tests.leak.site import RefusedError, Site, extension
 from tests.leak.triggers import _DTMF, _RELAY, RESUMES, TRIGGERS, Act, _info
@@ -305,8 +305,3 @@ class Ring:
 
 def _sleep_to(moment_s: float) -> None:
     time.sleep(max(moment_s - time.monotonic(), 0.0))
-
-
-def is_digits(plan: Plan) -> bool:
-    """Tell whether a call's digits stop nothing."""
-    return plan.trigger in DIGITS

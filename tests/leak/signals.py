@@ -22,8 +22,6 @@ STRETCH = 112_000
 """Symbols a voice has: fourteen seconds."""
 MOST_VOICES = (PRIME**ORDER - 1) // STRETCH
 
-FRINGE_BASE = 0x5EED
-
 
 def _linear() -> dict[int, NDArray[np.int32]]:
     """Return the 16-bit sample of each code (ITU-T G.711): written anew, for a table of the recorder proves less."""
