@@ -61,9 +61,12 @@ class LeftOpen:
         return self._is_due
 
     def close(self) -> None:
-        """Close what can be closed now; never raises."""
+        """Close what can be closed now; never raises.
+
+        What is in somebody's hands is not looked for again and again: if they cannot close it that is another fault.
+        """
         try:
-            left = [path for path in self._parts() if not self._close(path)]
+            left = [path for path in self._parts() if not self._is_live(path.stem) and not self._close(path)]
         except (StorageError, OSError) as error:
             _log.warning("what a failing disk left open is not closed yet: %s", error)
             return
@@ -77,8 +80,6 @@ class LeftOpen:
     def _close(self, path: Path) -> bool:
         """Close one; tells whether nothing is left to do."""
         recording = RecordingId(path.stem)
-        if self._is_live(recording):
-            return False
         try:
             row = self._index.get(recording)
         except NotFoundError:
