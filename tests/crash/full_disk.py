@@ -178,9 +178,11 @@ def _have_room(trial: Trial) -> None:
         return all(now > then + SECOND for then, now in zip(before, trial.written(lasting), strict=True))
 
     eventually(is_written_on, "calls that outlived the full disk are recorded on", timeout_s=20)
+    new = range(late, late + AFTER)
+    eventually(lambda: min(trial.written(new)) > SECOND, "of each new call a second is on the disk", timeout_s=20)
     trial.hang_up(range(calls // 2, calls))
     trial.hang_up(range(calls + LATE // 2, late))
-    trial.hang_up(range(late, late + AFTER))
+    trial.hang_up(new)
     rows = trial.rows(range(late + AFTER))
     trial.result["rows_after_s"] = round(time.monotonic() - room_s, 2)
     by_number = {row["extension"]: row for row in rows}
