@@ -78,6 +78,12 @@ def free_range(count: int) -> tuple[int, int]:
     raise AssertionError("no range of free ports")
 
 
+def is_listening(path: Path) -> bool:
+    """Tell whether connections to a unix socket are taken; to be asked first: httpx leaks the socket of a refused one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def tone_file(path: Path, hz: float, seconds: float) -> Path:
     """Write a sine as WAV."""
     ticks = np.arange(int(8000 * seconds))
@@ -181,10 +187,9 @@ class RecorderHome:
             if daemon.poll() is not None and "cannot listen" in self.said[said:] and tries > 0:
                 return True
             assert daemon.poll() is None, f"the daemon ended at its start: {self.log.read_text()[-2000:]}"
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                if probe.connect_ex(str(self.root / "recorder.sock")):  # httpx leaks the socket of a refused connection
-                    return False
-            return self.live.get("/api/health").status_code == httpx.codes.OK
+            return (
+                is_listening(self.root / "recorder.sock") and self.live.get("/api/health").status_code == httpx.codes.OK
+            )
 
         eventually(is_ready, "the daemon answers on its socket", timeout_s=timeout_s)
         if daemon.poll() is not None:  # another program was faster: the port was free when it was chosen
