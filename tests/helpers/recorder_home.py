@@ -79,7 +79,7 @@ def free_range(count: int) -> tuple[int, int]:
 
 
 def is_listening(path: Path) -> bool:
-    """Tell whether connections to a unix socket are taken; to be asked first: httpx leaks the socket of a refused one."""
+    """Tell whether connections to a unix socket are taken. Ask first: httpx leaks the socket of a refused one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(str(path)) == 0
 
