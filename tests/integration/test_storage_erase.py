@@ -3,8 +3,6 @@
 import os
 import resource
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from storage.spans import Span
 from storage.types import RecordingId, RecordingRow, SegmentKind
 from storage.vault import read_row, recover
 from storage.verify import verify
+from tests.helpers.peak_memory import growth_kib
 from tests.helpers.recorder_home import wave_channels
 from tests.helpers.storage_home import ID, Site, block, row
 
@@ -279,31 +278,13 @@ def test_leftovers_of_a_run_that_was_killed_early_are_removed(tmp_path: Path) ->
     assert verify(path, site.node.sign_public).problem is None
 
 
-MEASURE = """
-import re, sys
-from pathlib import Path
-from dataclasses import replace
+def test_a_long_call_takes_no_more_memory(tmp_path: Path) -> None:
+    spans = '[Span(start_s=3, end_s=9, reason="x", by="y")]'
+    act = f"erase_spans(site.vault, site.epochs, found, {spans}, speech=speech_seconds)"
+    imports = """
 from audio.analysis import speech_seconds
 from storage.erase import erase_spans
-from storage.rows import row_from_json
 from storage.spans import Span
-sys.path.insert(0, "tests/helpers")
-from storage_home import Site, row
-site = Site(Path(sys.argv[1]))
-path, finished = site.record(int(sys.argv[2]))
-found = row_from_json(row(path=finished.path, bytes=finished.bytes, sha256=finished.sha256))
-def peak():  # not ru_maxrss: a process inherits that of the one that started it
-    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-before = peak()
-erase_spans(site.vault, site.epochs, found, [Span(start_s=3.0, end_s=9.0, reason="x", by="y")], speech=speech_seconds)
-print(peak() - before)
 """
-
-
-def test_a_long_call_takes_no_more_memory(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(tmp_path), "900"],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 6_000, f"{done.stdout} KiB more for a recording of 14 MB"
+    more = growth_kib(tmp_path, act, imports=imports)
+    assert more < 2_000, f"{more} KiB more for a recording of 14 MB than for one of 2 MB"
