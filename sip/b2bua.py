@@ -82,22 +82,22 @@ class SipEndpoint:
     def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None) -> None:
         """Send a provisional response to an offered leg."""
         if found := self._legs.get(leg):
-            found.ring(status, body)
+            found.invited.ring(status, body)
 
     def answer(self, leg: LegId, body: Body | None) -> None:
         """Send 200 to an offered leg."""
         if found := self._legs.get(leg):
-            found.answer(body)
+            found.invited.answer(body)
 
     def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
         """Send a final non-2xx response to an offered leg."""
         if found := self._legs.get(leg):
-            found.refuse(status, phrase, headers)
+            found.invited.refuse(status, phrase, headers)
 
     def dial(self, call: OutgoingCall) -> LegId:
         """Send an INVITE."""
         leg = Leg(LegId(next(self._ids)), self._wires)
-        leg.dialled(call)
+        leg.inviting.begin(call)
         self._register(leg)
         return leg.id
 
@@ -163,8 +163,8 @@ class SipEndpoint:
 
     def _on_invite(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:
         known = self._invites.get((message.call_id, message.tag("from")))
-        if known is not None and known.invite[1] == message.cseq:
-            if known.invite[2] != message.branch:
+        if known is not None and known.invited.key[1] == message.cseq:
+            if known.invited.key[2] != message.branch:
                 # The same request by another way (RFC 3261 section 8.2.2.2).
                 self._wires.respond(request, transaction, 482)
             return None
@@ -175,7 +175,7 @@ class SipEndpoint:
             return None, None, None
         leg = Leg(LegId(next(self._ids)), self._wires)
         try:
-            hook = leg.offered(request, transaction, message)
+            hook = leg.invited.begin(request, transaction, message)
         except Exception as error:  # noqa: BLE001 - whatever sippy's parsers raise for a peer's header
             _log.debug("unusable INVITE: %s", type(error).__name__)
             self._wires.respond(request, transaction, 400)
@@ -199,7 +199,7 @@ class SipEndpoint:
 
     def _on_stray_success(self, response: Sippy, message: RawMessage) -> bool:
         leg = self._dialogs.get((message.call_id, message.tag("from") or ""))
-        return leg is not None and leg.stray_success(response, message)
+        return leg is not None and leg.inviting.stray_success(response, message)
 
     # -- the register of legs
 

@@ -6,8 +6,8 @@ neither the log nor a test; its modules also print whole messages that they cann
 Here every callback runs inside one function that logs a failure once, and sippy's own printing is sent to that log
 without the message. Timers may be made on the call thread only; `Reactor.submit` is the one door for other threads.
 
-This module, `sip.transport`, `sip.wires`, `sip.dialog`, `sip.offers`, `sip.watch`, `sip.b2bua` are the only
-ones behind the wall: no sippy object leaves them.
+This module, `sip.transport`, `sip.wires`, `sip.requests`, `sip.invited`, `sip.inviting`, `sip.dialog`, `sip.offers`,
+`sip.watch`, `sip.b2bua` are the only ones behind the wall: no sippy object leaves them.
 """
 
 import logging

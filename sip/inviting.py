@@ -1,0 +1,164 @@
+"""Our INVITE: dialling, progress, answers, forks, giving up and CANCEL (RFC 3261 sections 9 and 13.2). Part of a leg.
+
+Call thread only. Knows sippy; see `sip.reactor`.
+"""
+
+from typing import TYPE_CHECKING
+
+from sippy.SipAddress import SipAddress
+from sippy.SipCallId import SipCallId
+from sippy.SipFrom import SipFrom
+from sippy.SipTo import SipTo
+from sippy.SipURL import SipURL
+
+from sip.events import Header, LegAnswered, LegRang, LegRefused, OutgoingCall
+from sip.leg_state import Move, State
+from sip.message import RawMessage, one_line, user_part
+from sip.reactor import Sippy
+from sip.wires import ALLOW, MARKER, body_of, phrase, raw_header, strip_route
+
+if TYPE_CHECKING:
+    from sip.dialog import Leg
+
+_REFUSAL_HEADERS = {"contact", "reason", "retry-after", "warning", "diversion", "error-info", "www-authenticate"}
+
+
+class Inviting:
+    """The first INVITE of a dialled leg."""
+
+    def __init__(self, leg: "Leg") -> None:
+        self._leg = leg
+        self._transaction: Sippy = None
+        self._is_offer_ours = False
+        self._was_cancelled = False
+        self._ring_s: float | None = None
+        self._strays: set[str] = set()
+
+    def begin(self, call: OutgoingCall) -> None:
+        """Begin a leg with an INVITE of ours."""
+        leg = self._leg
+        leg.state = State.DIALLING
+        leg.owns_call_id = True
+        leg.sippy_call_id = SipCallId()
+        leg.call_id = str(leg.sippy_call_id)
+        host = f"[{call.target.host}]" if ":" in call.target.host else call.target.host
+        leg.next_hop = (host, call.target.port)
+        leg.target = SipURL(username=call.request_user, host=host, port=call.target.port)
+        leg.remote = SipTo(address=SipAddress(url=SipURL(username=call.request_user, host=host), hadbrace=True))
+        own = SipURL(username=call.from_user)
+        own.port = own.transport = None
+        display = one_line(call.from_display).replace("\\", "").replace('"', "")
+        leg.local = SipFrom(address=SipAddress(url=own, hadbrace=True, name=display or None))
+        leg.local.setTag(leg.local_tag)
+        marks = [*call.loop_marks, *([call.loop_mark] if call.loop_mark else [])]
+        headers = [*call.headers, *((MARKER, mark) for mark in marks), ("Allow", ALLOW)]
+        request = leg.new_request("INVITE", body=call.body, headers=headers, max_forwards=call.max_forwards)
+        self._is_offer_ours = call.body is not None
+        self._ring_s = call.ring_s
+        leg.timers.append(leg.wires.reactor.call_later(call.no_reply_s, self._give_up, 408))
+        self._transaction = leg.start(request, self._on_response)
+
+    def _on_response(self, response: Sippy, transaction: Sippy) -> None:
+        status, reason = response.getSCode()
+        if status < 200:
+            self._on_progress(status, transaction)
+        elif status < 300:
+            self._on_success(response, transaction)
+        else:
+            headers = self._refusal_headers(status)
+            strip_route(response)
+            if self._leg.move(Move.FAILURE) and not self._was_cancelled:
+                self._leg.emit(LegRefused(leg=self._leg.id, status=status, phrase=reason, headers=headers))
+
+    def _on_progress(self, status: int, transaction: Sippy) -> None:
+        leg = self._leg
+        was_first = leg.state is State.DIALLING
+        if was_first:
+            leg.stop_timers()  # somebody is there
+        if leg.state is State.CANCELLING:
+            self._send_cancel(transaction)
+            return
+        if was_first and self._ring_s is not None:  # after a 100 too: a proxy may have died since
+            leg.timers.append(leg.wires.reactor.call_later(self._ring_s, self._give_up, 480))
+        if status == 100 or not leg.move(Move.PROGRESS):
+            return
+        leg.emit(LegRang(leg=leg.id, status=status, body=body_of(leg.wires.transactions.current)))
+
+    def _on_success(self, response: Sippy, transaction: Sippy) -> None:
+        leg = self._leg
+        message = leg.wires.transactions.current
+        leg.remote_tag = message.tag("to")
+        if leg.remote_tag is not None:
+            leg.remote.setTag(leg.remote_tag)
+        leg.learn_routes(response)
+        leg.learn_target(response, is_required=False)
+        is_cancelled = leg.state is State.CANCELLING
+        if not leg.move(Move.SUCCESS):
+            return
+        if is_cancelled:
+            # The ACK leaves when this returns; the BYE must come after it.
+            leg.wires.reactor.submit(leg.send_bye, leg.parting_reason)
+            return
+        leg.stop_timers()
+        if not self._is_offer_ours and message.body:
+            transaction.uack = True
+            leg.offers.late_answer = transaction
+        asserted = message.value("p-asserted-identity")
+        leg.emit(
+            LegAnswered(leg=leg.id, body=body_of(message), asserted_user=user_part(asserted) if asserted else None)
+        )
+
+    def _give_up(self, status: int) -> None:
+        if status == 408 and self._transaction is not None and self._transaction.teA is not None:
+            # Nobody is there: a retransmission would ring a phone that comes back after we have failed over.
+            self._transaction.teA.cancel()
+            self._transaction.teA = None
+        if self.cancel(None):
+            self._leg.emit(LegRefused(leg=self._leg.id, status=status, phrase=phrase(status)))
+
+    def cancel(self, reason: str | None) -> bool:
+        """Give the INVITE up: CANCEL, as soon as a 1xx allows it. Tells whether there was anything to give up."""
+        is_ringing = self._transaction is not None and self._has_provisional()
+        if not self._leg.move(Move.HANG_UP):
+            return False
+        self._was_cancelled, self._leg.parting_reason = True, reason
+        self._leg.stop_timers()
+        if is_ringing:
+            self._send_cancel(self._transaction)
+        return True
+
+    def _has_provisional(self) -> bool:
+        # sippy stops the request's retransmission timer at the first provisional response, and knows its own state.
+        return type(self._transaction.state) is type and self._transaction.state.__name__ == "RINGING"
+
+    def _send_cancel(self, transaction: Sippy) -> None:
+        cancel, transaction.cancel = transaction.cancel, None
+        if cancel is None:
+            return
+        if self._leg.parting_reason is not None:
+            cancel.appendHeader(raw_header("Reason", self._leg.parting_reason))
+        self._leg.wires.transactions.newTransaction(cancel, userv=transaction.userv)
+
+    def stray_success(self, response: Sippy, message: RawMessage) -> bool:
+        """Take a 2xx to our INVITE that no transaction waits for: ACK it and end that fork (section 13.2.2.4).
+
+        Answers False for a retransmission of the one we took, which the transactions acknowledge again.
+        """
+        leg, tag = self._leg, message.tag("to")
+        if tag == leg.remote_tag or tag is None:
+            return False
+        fork = leg.forked(tag, response, message.cseq)
+        ack = fork.new_request("ACK")
+        address, _ = ack.getTarget()
+        leg.wires.transactions.transmitMsg(leg.wires.transactions.l4r.getServer(None), ack, address, None)
+        if tag not in self._strays:
+            self._strays.add(tag)
+            fork.send_bye(None)
+        return True
+
+    def _refusal_headers(self, status: int) -> tuple[Header, ...]:
+        message = self._leg.wires.transactions.current_or_none
+        if message is None:
+            return ()
+        wanted = _REFUSAL_HEADERS if status < 400 else _REFUSAL_HEADERS - {"contact"}
+        return tuple((name, value) for name, value in message.headers if name.lower() in wanted)

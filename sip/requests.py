@@ -1,0 +1,147 @@
+"""A dialog as such (RFC 3261 section 12): its names, target, route set and numbers, and the requests made of them.
+
+What a leg does with them is `sip.dialog`'s. Call thread only. Knows sippy; see `sip.reactor`.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Sequence
+
+from sippy.SipAddress import SipAddress
+from sippy.SipContact import SipContact
+from sippy.SipMaxForwards import SipMaxForwards
+from sippy.SipRequest import SipRequest
+from sippy.SipRoute import SipRoute
+
+from sip.events import Body, Header
+from sip.message import is_ip
+from sip.reactor import Sippy
+from sip.wires import Wires, raw_body, raw_header
+
+
+class Dialog:
+    """What both ends know of one another.
+
+    Attributes:
+        wires: What the endpoint lends.
+        call_id: The Call-ID.
+        local_tag: Our tag.
+        remote_tag: The peer's tag, or None before it has said one.
+        local: Our From.
+        remote: Our To.
+        sippy_call_id: The Call-ID as sippy has it.
+        cseq: Number of our next request.
+        remote_cseq: Number of the peer's last request, or None.
+        target: The peer's Contact, or where we dial.
+        next_hop: Where our first request goes, whatever its URI says.
+        routes: The route set, ours first.
+    """
+
+    def __init__(self, wires: Wires) -> None:
+        self.wires = wires
+        self.call_id = ""
+        self.local_tag = secrets.token_hex(8)
+        self.remote_tag: str | None = None
+        self.local: Sippy = None
+        self.remote: Sippy = None
+        self.sippy_call_id: Sippy = None
+        self.cseq = random.SystemRandom().randrange(1, 1 << 16)
+        self.remote_cseq: int | None = None
+        self.target: Sippy = None
+        self.next_hop: tuple[str, int] | None = None
+        self.routes: list[Sippy] = []
+
+    def contact(self) -> Sippy:
+        """Return our Contact."""
+        contact = SipContact()
+        contact.getUri().name = None
+        contact.getUrl().username = self.local.getUrl().username
+        return contact
+
+    def learn_target(self, message: Sippy, *, is_required: bool = True) -> None:
+        """Take the peer's Contact as the target of our next requests (RFC 3261 section 12.2).
+
+        A name in a Contact that no route leads to (``phone.invalid``, ``phone.local``) is replaced by the address that
+        the message came from, here and in the message, by which sippy sends the ACK: it would ask the DNS, on the one
+        thread that sends, and every other call would wait.
+
+        Raises:
+            ValueError: A Contact is required and there is none.
+        """
+        if message.countHFs("contact") == 0 or message.getHFBody("contact").asterisk:
+            if is_required:
+                raise ValueError("no Contact")
+            return
+        url = message.getHFBody("contact").getUrl()
+        source = self.wires.transactions.source
+        is_address = isinstance(url.host, str) and is_ip(url.host)  # of a tel URI sippy makes our own address
+        if not self.routes and message.countHFs("record-route") == 0 and not is_address:
+            url.host, url.port = f"[{source.host}]" if ":" in source.host else source.host, source.port
+        self.target = url.getCopy()
+
+    def learn_routes(self, response: Sippy) -> None:
+        """Take the route set of a response to our INVITE (RFC 3261 section 12.1.2)."""
+        self.routes = [route.getCopy() for route in reversed(response.getHFBodys("record-route"))]
+
+    def new_request(
+        self,
+        method: str,
+        *,
+        body: Body | None = None,
+        headers: Sequence[Header] = (),
+        max_forwards: int = 70,
+    ) -> Sippy:
+        """Return the next request of this dialog, routed by its route set (RFC 3261 section 12.2.1.1)."""
+        routes, target = [route.getCopy() for route in self.routes], self.target.getCopy()
+        if routes and not routes[0].getUrl().lr:
+            routes.append(SipRoute(address=SipAddress(url=target)))
+            target = routes.pop(0).getUrl()
+            hop = target.getAddr()
+        elif routes:
+            hop = routes[0].getUrl().getAddr()
+        elif self.remote_tag is None and self.next_hop is not None:
+            hop = self.next_hop
+        else:
+            hop = target.getAddr()
+        request = SipRequest(
+            method=method,
+            ruri=target,
+            to=self.remote.getCopy(),
+            fr0m=self.local.getCopy(),
+            cseq=self.cseq,
+            callid=self.sippy_call_id.getCopy(),
+            contact=self.contact() if method in ("INVITE", "UPDATE") else None,
+            routes=routes,
+            target=(hop, "udp"),
+            user_agent=self.wires.user_agent,
+            maxforwards=SipMaxForwards(number=max_forwards),
+        )
+        request.setBody(raw_body(body))
+        request.appendHeaders([raw_header(name, value) for name, value in headers])
+        self.cseq += 1
+        return request
+
+    def start(self, request: Sippy, on_response: Callable[[Sippy, Sippy], None] | None) -> Sippy:
+        """Send a request and retransmit it until answered; returns its transaction."""
+        return self.wires.transactions.newTransaction(request, resp_cb=on_response, cb_ifver=2)
+
+    def send_bye(self, reason: str | None) -> None:
+        """Send BYE; its answer changes nothing."""
+        self.start(self.new_request("BYE", headers=[("Reason", reason)] if reason else []), None)
+
+    def respond(self, request: Sippy, transaction: Sippy, status: int, **more: Sippy) -> None:
+        """Answer a request inside the dialog."""
+        tag = None if request.getHFBody("to").getTag() else self.local_tag
+        self.wires.respond(request, transaction, status, tag=tag, **more)
+
+    def forked(self, tag: str, response: Sippy, cseq: int) -> "Dialog":
+        """Return the dialog that another fork of our INVITE made by its 2xx; ``cseq`` is the INVITE's."""
+        fork = Dialog(self.wires)
+        fork.local_tag, fork.remote_tag, fork.call_id = self.local_tag, tag, self.call_id
+        fork.sippy_call_id, fork.cseq = self.sippy_call_id, cseq
+        fork.local, fork.remote = self.local.getCopy(), self.remote.getCopy()
+        fork.remote.setTag(tag)
+        fork.target, fork.next_hop = self.target, self.next_hop
+        fork.learn_routes(response)
+        fork.learn_target(response, is_required=False)
+        return fork
