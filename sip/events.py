@@ -17,9 +17,9 @@ Header = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A message body as it crosses the wire; never decoded here."""
+    """A message body as it crosses the wire; never decoded here, nor shown: keys and digits stand in it."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     content_type: str = "application/sdp"
 
     def is_sdp(self) -> bool:

@@ -2,15 +2,19 @@
 
 Codecs are named by their static RTP payload number (RFC 3551): 8 PCMA, 0 PCMU, 9 G.722. Reading takes what phones and
 exchanges send, not only what the RFC allows; whatever it cannot take raises `SdpError` and nothing else. Whoever
-answers a call maps `UnacceptableError` to 488.
+answers a call maps `UnacceptableError` to 488. Keys for SRTP are in `sip.sdes`; none is in a repr or an error.
 """
 
 import dataclasses
+import hashlib
 import ipaddress
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sip import sdes
+from sip.sdes import Crypto, KeyPair, Srtp
 
 PCMU, PCMA, G722 = 0, 8, 9
 PREFERENCE = (PCMA, PCMU, G722)
@@ -18,7 +22,11 @@ PREFERENCE = (PCMA, PCMU, G722)
 
 MAX_BYTES = 65_535
 MAX_STREAMS = 32
+MAX_KEYS = 16
+"""a=crypto lines that are looked at of one stream."""
 _EVENT_PT = 101
+_PLAIN = ("RTP/AVP", "RTP/AVPF")
+_SECURE = ("RTP/SAVP", "RTP/SAVPF")
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - values of the wire, never bound
 _NAMES = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722}
 _SPELLED = {number: name for name, number in _NAMES.items()}
@@ -55,6 +63,7 @@ class Stream:
         codecs: Payload type and static codec number of each format that we know, in the owner's order.
         event_pts: Payload types of telephone-event at 8000 Hz.
         ptime_ms: Packet time the owner asks for, or None.
+        cryptos: Keys of a=crypto that can be used, in the owner's order (RFC 4568).
     """
 
     kind: str
@@ -68,12 +77,22 @@ class Stream:
     codecs: tuple[tuple[int, int], ...]
     event_pts: tuple[int, ...]
     ptime_ms: int | None
+    cryptos: tuple[Crypto, ...] = ()
+
+    @property
+    def is_secure(self) -> bool:
+        """Tell whether it is SRTP by its profile; a=crypto beside a plain one is only a wish and counts for nothing."""
+        return self.protocol.upper() in _SECURE
 
     @property
     def is_usable(self) -> bool:
-        """Tell whether it is plain RTP audio with a port, an address and a codec of ours."""
-        is_plain = self.protocol.upper() in ("RTP/AVP", "RTP/AVPF")
-        return self.kind == "audio" and self.port > 0 and is_plain and self.ip is not None and bool(self.codecs)
+        """Tell whether it is RTP audio, plain or under a key of ours, with a port, an address and a codec of ours."""
+        is_rtp = bool(self.cryptos) if self.is_secure else self.protocol.upper() in _PLAIN
+        return self.kind == "audio" and self.port > 0 and is_rtp and self.ip is not None and bool(self.codecs)
+
+    def suits(self, srtp: Srtp) -> bool:
+        """Tell whether it is usable and encrypted, or not, as it has to be."""
+        return self.is_usable and (srtp is Srtp.OPTIONAL or self.is_secure == (srtp is Srtp.REQUIRED))
 
     @property
     def is_hold(self) -> bool:
@@ -119,6 +138,7 @@ class Media:
         is_hold: The peer has put us on hold.
         is_t38_offered: The peer's description offers T.38 too.
         ptime_ms: Packet time the peer asks for, or None.
+        srtp: The keys of both sides, or None when the audio is plain RTP.
     """
 
     remote_ip: str | None
@@ -134,6 +154,7 @@ class Media:
     is_hold: bool
     is_t38_offered: bool
     ptime_ms: int | None
+    srtp: KeyPair | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +170,10 @@ class LocalStream:
         event_pt: Payload type of telephone-event, or None to leave it out.
         sends: We send.
         receives: We receive.
-        text: The description last written without its o= line; tells whether anything has changed.
+        text: Digest of the description last written without its o= line; tells whether anything has changed.
+        srtp: Whether what is answered has to be encrypted.
+        cryptos: Our keys: those on offer, or the one that was settled; with any, an offer is RTP/SAVP.
+        peer_key: `Crypto.name` of the peer's key that was settled: while it stays, so does ours.
     """
 
     ip: str
@@ -161,13 +185,22 @@ class LocalStream:
     sends: bool = True
     receives: bool = True
     text: str = ""
+    srtp: Srtp = Srtp.OPTIONAL
+    cryptos: tuple[Crypto, ...] = ()
+    peer_key: bytes = field(default=b"", repr=False)
+
+    def settled(self, srtp: KeyPair | None) -> "LocalStream":
+        """Return the stream with the keys of an exchange: the next offer has the same."""
+        if srtp is None:
+            return dataclasses.replace(self, cryptos=(), peer_key=b"")
+        return dataclasses.replace(self, cryptos=(srtp.ours,), peer_key=srtp.theirs.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """A description of ours, ready to be sent, and the stream to keep for the next one."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     local: LocalStream
 
 
@@ -193,9 +226,10 @@ def parse(content: bytes) -> Description:
 
 
 def local_offer(local: LocalStream) -> Written:
-    """Write an offer of our one audio stream."""
-    formats = list(local.codecs)
-    return _written(local, [_audio_lines(local, [(codec, codec) for codec in formats], local.event_pt)])
+    """Write an offer of our one audio stream, under the keys that it has."""
+    formats = [(codec, codec) for codec in local.codecs]
+    profile = "RTP/SAVP" if local.cryptos else "RTP/AVP"
+    return _written(local, [_audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)])
 
 
 def answer(offer: Description, local: LocalStream, *, preference: Sequence[int] = PREFERENCE) -> tuple[Written, Media]:
@@ -203,31 +237,48 @@ def answer(offer: Description, local: LocalStream, *, preference: Sequence[int] 
 
     The codec is the first of ``preference`` that is offered, under the payload types of the offer; telephone-event is
     taken when offered and ``local.event_pt`` is set. Our direction is what both sides want (RFC 3264 section 6.1).
+    SRTP is answered with the first key of the offer and one of ours: the one we have while the peer's is the same, a
+    new one when the peer has a new one, so that both begin to count packets anew (RFC 4568 section 7.1.4).
 
     Raises:
         UnacceptableError: No stream can be taken.
     """
-    index, stream = _first_usable(offer)
+    index, stream = _first_usable(offer, local.srtp)
+    keys = _answer_keys(stream, local)
     pt, codec = _choose(stream, preference)
     event_pt = stream.event_pts[0] if stream.event_pts and local.event_pt is not None else None
     # Only what both sides want is written, but what we are able to do is kept: a resume must give both ways again.
     shown = dataclasses.replace(local, sends=local.sends and stream.receives, receives=local.receives and stream.sends)
+    cryptos = (keys.ours,) if keys is not None else ()
     sections = [
-        _audio_lines(shown, [(pt, codec)], event_pt, protocol=other.protocol) if at == index else _rejected(other)
+        _audio_lines(shown, [(pt, codec)], event_pt, protocol=other.protocol, cryptos=cryptos)
+        if at == index
+        else _rejected(other)
         for at, other in enumerate(offer.streams)
     ]
-    written = _written(local, sections)
-    media = _media(offer, stream, local, codec=codec, pts=(pt, pt), event_pts=(event_pt, event_pt))
+    written = _written(local.settled(keys), sections)
+    media = _media(offer, stream, local, codec=codec, pts=(pt, pt), event_pts=(event_pt, event_pt), srtp=keys)
     return written, media
+
+
+def _answer_keys(stream: Stream, local: LocalStream) -> KeyPair | None:
+    if not stream.is_secure:
+        return None
+    theirs = stream.cryptos[0]
+    same = [ours for ours in local.cryptos if ours.suite is theirs.suite and local.peer_key == theirs.name]
+    ours = dataclasses.replace(same[0], tag=theirs.tag) if same else sdes.new(theirs.tag, theirs.suite)
+    return KeyPair(ours=ours, theirs=theirs)
 
 
 def answered(local: LocalStream, reply: Description) -> Media:
     """Read the answer to an offer that `local_offer` wrote.
 
     Raises:
-        UnacceptableError: The audio stream was rejected, or nothing we offered is in the answer.
+        UnacceptableError: The audio stream was rejected, or nothing we offered is in the answer. A key is; an offer
+            of SRTP that is answered with plain RTP is none that we would send to.
     """
-    _, stream = _first_usable(reply)
+    _, stream = _first_usable(reply, Srtp.REQUIRED if local.cryptos else Srtp.OFF)
+    keys = _answered_keys(stream, local) if local.cryptos else None
     pt, codec = next(((pt, codec) for pt, codec in stream.codecs if codec in local.codecs), (None, None))
     if pt is None or codec is None:
         raise UnacceptableError("the answer has none of the codecs offered")
@@ -239,7 +290,16 @@ def answered(local: LocalStream, reply: Description) -> Media:
         codec=codec,
         pts=(pt, codec),
         event_pts=(send_event, local.event_pt if send_event is not None else None),
+        srtp=keys,
     )
+
+
+def _answered_keys(stream: Stream, local: LocalStream) -> KeyPair:
+    for theirs in stream.cryptos:
+        for ours in local.cryptos:
+            if (ours.tag, ours.suite) == (theirs.tag, theirs.suite):
+                return KeyPair(ours=ours, theirs=theirs)
+    raise UnacceptableError("the answer has none of the keys' tags and suites offered")
 
 
 def _media(
@@ -250,6 +310,7 @@ def _media(
     codec: int,
     pts: tuple[int, int],
     event_pts: tuple[int | None, int | None],
+    srtp: KeyPair | None,
 ) -> Media:
     """Put together what was settled; ``pts`` and ``event_pts`` are the pair to send and to receive."""
     is_nowhere = stream.ip in _NOWHERE
@@ -267,14 +328,20 @@ def _media(
         is_hold=stream.is_hold,
         is_t38_offered=description.is_t38_offered,
         ptime_ms=stream.ptime_ms,
+        srtp=srtp,
     )
 
 
-def _first_usable(description: Description) -> tuple[int, Stream]:
+def _first_usable(description: Description, srtp: Srtp) -> tuple[int, Stream]:
     for index, stream in enumerate(description.streams):
-        if stream.is_usable:
+        if stream.suits(srtp):
             return index, stream
-    raise UnacceptableError("no audio stream over RTP/AVP with PCMA, PCMU or G.722")
+    profiles = {
+        Srtp.OFF: "RTP/AVP",
+        Srtp.OPTIONAL: "RTP/AVP, or RTP/SAVP with a key for it,",
+        Srtp.REQUIRED: "RTP/SAVP with a key for it",
+    }
+    raise UnacceptableError(f"no audio stream over {profiles[srtp]} with PCMA, PCMU or G.722")
 
 
 def _choose(stream: Stream, preference: Sequence[int]) -> tuple[int, int]:
@@ -355,6 +422,7 @@ def _stream(lines: list[tuple[str, str]], session: list[tuple[str, str]]) -> Str
         codecs=codecs,
         event_pts=events,
         ptime_ms=_ptime(attributes),
+        cryptos=_cryptos(attributes),
     )
 
 
@@ -373,6 +441,11 @@ def _ptime(attributes: list[tuple[str, str]]) -> int | None:
     stated = next((value for name, value in attributes if name == "ptime"), "")
     match = re.match(r"\d{1,3}", stated)
     return int(match.group()) if match and 0 < int(match.group()) <= 200 else None
+
+
+def _cryptos(attributes: list[tuple[str, str]]) -> tuple[Crypto, ...]:
+    stated = [value for name, value in attributes if name == "crypto"][:MAX_KEYS]
+    return tuple(crypto for crypto in map(sdes.read, stated) if crypto is not None)
 
 
 def _codecs(
@@ -401,13 +474,19 @@ def _codecs(
 
 
 def _audio_lines(
-    local: LocalStream, formats: list[tuple[int, int]], event_pt: int | None, *, protocol: str = "RTP/AVP"
+    local: LocalStream,
+    formats: list[tuple[int, int]],
+    event_pt: int | None,
+    *,
+    protocol: str,
+    cryptos: tuple[Crypto, ...],
 ) -> list[str]:
     numbers = [str(pt) for pt, _ in formats] + ([str(event_pt)] if event_pt is not None else [])
     lines = [f"m=audio {local.rtp_port} {protocol} {' '.join(numbers)}"]
     lines += [f"a=rtpmap:{pt} {_SPELLED[codec]}/8000" for pt, codec in formats]
     if event_pt is not None:
         lines += [f"a=rtpmap:{event_pt} telephone-event/8000", f"a=fmtp:{event_pt} 0-15"]
+    lines += [sdes.line(crypto) for crypto in cryptos]
     wanted = (local.sends, local.receives)
     lines += ["a=ptime:20", *(f"a={name}" for name, flags in _DIRECTIONS.items() if flags == wanted)]
     return lines
@@ -422,6 +501,7 @@ def _written(local: LocalStream, sections: list[list[str]]) -> Written:
     family = "IP6" if ":" in local.ip else "IP4"
     lines = ["s=-", f"c=IN {family} {local.ip}", "t=0 0", *(line for section in sections for line in section)]
     text = "\r\n".join(lines) + "\r\n"
-    version = local.version + 1 if local.text and local.text != text else local.version
+    digest = hashlib.sha256(text.encode()).hexdigest()  # keys stand in the text: it is not kept
+    version = local.version + 1 if local.text and local.text != digest else local.version
     origin = f"v=0\r\no=- {local.session_id} {version} IN {family} {local.ip}\r\n"
-    return Written(content=(origin + text).encode(), local=dataclasses.replace(local, version=version, text=text))
+    return Written(content=(origin + text).encode(), local=dataclasses.replace(local, version=version, text=digest))

@@ -14,6 +14,7 @@ from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.works import Works
 from sip import sdp
 from sip.events import Body
+from sip.sdes import Srtp
 
 Direction = tuple[bool, bool]
 """Whether the peer sends, and whether it receives."""
@@ -64,6 +65,7 @@ class Party:
             ip=self._works.config.media.advertised or address.ip,
             rtp_port=address.rtp_port,
             session_id=secrets.randbelow(2**31),
+            srtp=Srtp.OFF,
         )
 
     def close(self) -> None:
@@ -130,7 +132,7 @@ class Party:
             return (Codec(self._settled.codec),)
         if self._offer is None:
             return PREFERENCE
-        offered = {codec for stream in self._offer.streams if stream.is_usable for _, codec in stream.codecs}
+        offered = {codec for stream in self._offer.streams if stream.suits(Srtp.OFF) for _, codec in stream.codecs}
         return tuple(codec for codec in PREFERENCE if codec in offered)
 
     # --- offers and answers

@@ -1,3 +1,4 @@
+import base64
 import contextlib
 import dataclasses
 
@@ -5,7 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sip import sdp
+from sip import sdes, sdp
+from sip.events import Body
+from sip.sdes import Srtp
 
 LOCAL = sdp.LocalStream(ip="192.0.2.1", rtp_port=30000, session_id=77)
 HEAD = "v=0\r\no=- 5 6 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
@@ -218,3 +221,108 @@ def test_every_prefix_is_read_or_refused() -> None:
     for length in range(len(SAMPLE)):
         with contextlib.suppress(sdp.SdpError):
             sdp.parse(SAMPLE[:length])
+
+
+CRYPTO = "a=crypto:{} AES_CM_128_HMAC_SHA1_{} inline:{}\r\n"
+KEYS = [base64.b64encode(bytes([n] * 30)).decode() for n in (1, 2, 3)]
+SECURE = HEAD + "m=audio 4000 RTP/SAVP 8\r\n"
+
+
+def keys_of(written: sdp.Written) -> tuple[sdes.Crypto, ...]:
+    return sdp.parse(written.content).streams[0].cryptos
+
+
+def test_srtp_is_answered_in_kind_with_the_tag_and_a_key_of_ours() -> None:
+    lines = SECURE + CRYPTO.format(4, "GCM", KEYS[0]) + CRYPTO.format(5, 32, KEYS[1]) + CRYPTO.format(6, 80, KEYS[2])
+    written, media = sdp.answer(parse(lines), LOCAL)
+    assert b"m=audio 30000 RTP/SAVP 8\r\n" in written.content
+    assert media.srtp is not None
+    assert (media.srtp.theirs.tag, bytes(media.srtp.theirs.key)) == (5, bytes([2] * 30)), "the first that can be used"
+    assert [(crypto.tag, crypto.suite, crypto.name) for crypto in keys_of(written)] == [
+        (5, "AES_CM_128_HMAC_SHA1_32", media.srtp.ours.name)
+    ]
+    assert media.srtp.ours.key != media.srtp.theirs.key
+
+
+def test_our_key_stays_while_the_peers_does() -> None:
+    lines = SECURE + CRYPTO.format(1, 80, KEYS[0])
+    written, first = sdp.answer(parse(lines), LOCAL)
+    assert first.srtp is not None
+    first.srtp.theirs.wipe()
+    again, second = sdp.answer(parse(lines.replace("crypto:1", "crypto:2")), written.local)
+    assert second.srtp is not None
+    assert (second.srtp.ours.name, second.srtp.ours.tag) == (first.srtp.ours.name, 2)
+    assert keys_of(sdp.local_offer(again.local))[0].name == first.srtp.ours.name, "and so it is in offers of ours"
+    rekeyed, third = sdp.answer(parse(SECURE + CRYPTO.format(1, 80, KEYS[1])), again.local)
+    assert third.srtp is not None
+    assert third.srtp.ours.name != first.srtp.ours.name
+    assert rekeyed.local.version == again.local.version + 1
+    plain, fourth = sdp.answer(parse(SECURE.replace("SAVP", "AVP")), rekeyed.local)
+    assert fourth.srtp is None
+    assert b"RTP/AVP" in sdp.local_offer(plain.local).content
+
+
+@pytest.mark.parametrize(
+    ("lines", "srtp", "profile"),
+    [
+        (SECURE + CRYPTO.format(1, 80, KEYS[0]), Srtp.OFF, None),
+        (SECURE + CRYPTO.format(1, 80, KEYS[0]), Srtp.OPTIONAL, "RTP/SAVP"),
+        (SECURE.replace("SAVP", "SAVPF") + CRYPTO.format(1, 80, KEYS[0]), Srtp.REQUIRED, "RTP/SAVPF"),
+        (SECURE + CRYPTO.format(1, "GCM", KEYS[0]), Srtp.OPTIONAL, None),
+        (SECURE, Srtp.OPTIONAL, None),
+        (SECURE.replace("RTP/SAVP", "UDP/TLS/RTP/SAVP") + CRYPTO.format(1, 80, KEYS[0]), Srtp.OPTIONAL, None),
+        (SECURE.replace("SAVP", "AVP") + CRYPTO.format(1, 80, KEYS[0]), Srtp.OPTIONAL, "RTP/AVP"),
+        (SECURE.replace("SAVP", "AVP") + CRYPTO.format(1, 80, KEYS[0]), Srtp.REQUIRED, None),
+    ],
+)
+def test_what_is_answered(lines: str, srtp: Srtp, profile: str | None) -> None:
+    local = dataclasses.replace(LOCAL, srtp=srtp)
+    if profile is None:
+        with pytest.raises(sdp.UnacceptableError):
+            sdp.answer(parse(lines), local)
+        return
+    written, media = sdp.answer(parse(lines), local)
+    assert f"m=audio 30000 {profile} 8\r\n".encode() in written.content
+    assert (media.srtp is not None) == (profile != "RTP/AVP") == (b"a=crypto" in written.content)
+
+
+def test_an_offer_of_keys_answered() -> None:
+    local = dataclasses.replace(LOCAL, cryptos=sdes.offered())
+    offer = sdp.local_offer(local)
+    assert b"m=audio 30000 RTP/SAVP" in offer.content
+    assert [crypto.tag for crypto in keys_of(offer)] == [1, 2]
+    media = sdp.answered(offer.local, parse(SECURE + CRYPTO.format(2, 32, KEYS[0])))
+    assert media.srtp is not None
+    assert media.srtp.ours == local.cryptos[1]
+    kept = offer.local.settled(media.srtp)
+    assert [crypto.tag for crypto in keys_of(sdp.local_offer(kept))] == [2]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        SECURE,
+        SECURE.replace("SAVP", "AVP"),
+        SECURE + CRYPTO.format(2, 80, KEYS[0]),  # tag 2 is the suite with the short tag
+        SECURE + CRYPTO.format(3, 80, KEYS[0]),
+    ],
+)
+def test_an_offer_of_keys_that_is_not_answered(lines: str) -> None:
+    offer = sdp.local_offer(dataclasses.replace(LOCAL, cryptos=sdes.offered()))
+    with pytest.raises(sdp.UnacceptableError):
+        sdp.answered(offer.local, parse(lines))
+
+
+def test_srtp_that_was_not_offered_is_no_answer() -> None:
+    with pytest.raises(sdp.UnacceptableError):
+        sdp.answered(LOCAL, parse(SECURE + CRYPTO.format(1, 80, KEYS[0])))
+
+
+def test_no_key_is_shown_or_kept_in_words() -> None:
+    offer = parse(SECURE + CRYPTO.format(1, 80, KEYS[0]))
+    written, media = sdp.answer(offer, LOCAL)
+    ours = base64.b64encode(written.local.cryptos[0].key).decode()
+    shown = repr((offer, written, media, Body(content=written.content)))
+    for key in (KEYS[0], ours, repr(bytes(written.local.cryptos[0].key))[2:-1]):
+        assert key not in shown
+    assert ours not in written.local.text
