@@ -1,0 +1,324 @@
+"""Recording metadata (RFC 7865): who takes part in a recorded session, and which stream is whose. Pure.
+
+Clients write it in the namespaces of every draft (``recording``, ``recording:1``) and in none, with their own elements
+in between, ids as attributes or as elements. So an element counts when it is in the root's namespace, or in one that
+names recording, or in one that was never declared; foreign elements are passed over. `parse` gives one document,
+`Metadata.merged` brings a later one into what is known.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sip import rs_xml
+from sip.message import one_line, user_part
+from sip.rs_xml import Node, XmlError, plain
+
+MAX_OBJECTS = 256
+"""Participants, streams or sessions that are kept of one recording session; the oldest go first."""
+_MAX_TEXT = 256
+
+
+class MetadataError(ValueError):
+    """The bytes are no metadata that can be used; a sentence. They are kept as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """Somebody in a recorded session (RFC 7865 section 6.5).
+
+    Attributes:
+        id: As the client names them; unique in its recording session.
+        aors: Addresses of record, such as ``sip:2001@pbx`` or ``tel:+441632960001``, as they came.
+        name: Display name, or "".
+        joined_at: When they were associated with the session, if that was said.
+        left_at: When they were disassociated, if they were.
+    """
+
+    id: str
+    aors: tuple[str, ...] = ()
+    name: str = ""
+    joined_at: datetime | None = None
+    left_at: datetime | None = None
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Return the user parts of the addresses: numbers or extensions; those that have none are left out."""
+        return tuple(user for aor in self.aors if (user := user_of(aor)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A media stream of a recorded session (RFC 7865 section 6.6); ``label`` is a=label of its m-line."""
+
+    id: str
+    label: str = ""
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A communication session that is recorded (RFC 7865 section 6.3).
+
+    Attributes:
+        id: As the client names it.
+        sip_ids: Its SIP session ids (RFC 7989), without the remote half.
+        group: Id of the group it belongs to, or "".
+        stopped_at: When it ended, if that was said.
+    """
+
+    id: str
+    sip_ids: tuple[str, ...] = ()
+    group: str = ""
+    stopped_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What is known of a recording session.
+
+    Attributes:
+        is_partial: The document says that it holds only what has changed (``dataMode`` partial).
+        sessions: By id.
+        participants: By id, in the order in which they were first named.
+        streams: By id.
+        sends: Ids of the streams that a participant contributes, by the participant's id.
+        groups: Ids of groups.
+    """
+
+    is_partial: bool = False
+    sessions: Mapping[str, Session] = field(default_factory=dict)
+    participants: Mapping[str, Participant] = field(default_factory=dict)
+    streams: Mapping[str, Stream] = field(default_factory=dict)
+    sends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+
+    @property
+    def present(self) -> tuple[Participant, ...]:
+        """Return the participants who have not left, in order."""
+        return tuple(one for one in self.participants.values() if one.left_at is None)
+
+    def senders(self, label: str) -> tuple[Participant, ...]:
+        """Return the present participants whose voice is on the m-line of a label: several of a mixed one."""
+        streams = {stream.id for stream in self.streams.values() if label and stream.label == label}
+        return tuple(one for one in self.present if streams.intersection(self.sends.get(one.id, ())))
+
+    @property
+    def session_ids(self) -> tuple[str, ...]:
+        """Return what names the sessions: their ids and their SIP session ids."""
+        found = [key for one in self.sessions.values() for key in (one.id, *one.sip_ids)]
+        return tuple(dict.fromkeys(filter(None, found)))
+
+    @property
+    def group_ids(self) -> tuple[str, ...]:
+        """Return the ids of the groups that the sessions belong to."""
+        return tuple(dict.fromkeys(filter(None, (*self.groups, *(one.group for one in self.sessions.values())))))
+
+    def merged(self, later: "Metadata") -> "Metadata":
+        """Return what is known after a later document: a complete one replaces, a partial one changes and adds.
+
+        In a partial one, what an object does not say again stays as it was (RFC 7865 section 6.1); a stream that
+        another participant now sends is no longer the earlier one's.
+        """
+        if not later.is_partial:
+            return later
+        sends = {key: value for key, value in self.sends.items() if key not in later.sends}
+        taken = {stream for streams in later.sends.values() for stream in streams}
+        sends = {key: tuple(one for one in value if one not in taken) for key, value in sends.items()}
+        return Metadata(
+            sessions=_bounded(_with(self.sessions, later.sessions, _session_after)),
+            participants=_bounded(_with(self.participants, later.participants, _participant_after)),
+            streams=_bounded(_with(self.streams, later.streams, _stream_after)),
+            sends=_bounded({**sends, **later.sends}),
+            groups=tuple(dict.fromkeys((*self.groups, *later.groups)))[:MAX_OBJECTS],
+        )
+
+
+def parse(content: bytes) -> Metadata:
+    """Read one document.
+
+    Raises:
+        MetadataError: It is not well-formed, beyond a limit, or has nothing of RFC 7865 in it.
+    """
+    try:
+        root = rs_xml.parse(content)
+    except XmlError as error:
+        raise MetadataError(str(error)) from error
+    if "recording" not in plain(root.name):
+        raise MetadataError("the root is no recording")
+    return _Reading(root).metadata()
+
+
+def user_of(aor: str) -> str:
+    """Return the user of an address of record: a number where the whole of it is one, "" where it names nobody.
+
+    Beside SIP and tel URIs some clients write the bare number or ``user@host``.
+    """
+    text = aor.strip()
+    if "@" not in text and ":" not in text:
+        return text.strip("<>")[:_MAX_TEXT]
+    if ":" not in text.split("@", 1)[0]:
+        text = f"sip:{text}"
+    return user_part(text)[:_MAX_TEXT]
+
+
+class _Reading:
+    """Reads one tree."""
+
+    def __init__(self, root: Node) -> None:
+        self._home = root.namespace
+        self._objects = [child for child in root.children if self._is_ours(child)][:_MAX_NODES]
+        self._mode = next((one.text.lower() for one in self._all("datamode", "mode")), "")
+
+    def _is_ours(self, node: Node) -> bool:
+        space = node.namespace
+        return space is None or space == self._home or "recording" in space.lower()
+
+    def _all(self, *names: str) -> list[Node]:
+        return [node for node in self._objects if plain(node.name) in names]
+
+    def metadata(self) -> Metadata:
+        """Return what the document says; one without participants or without streams cannot replace another."""
+        people = map(_participant, self._all("participant"))
+        participants = self._associated({one.id: one for one in people if one.id})
+        streams = {one.id: one for one in map(_stream, self._all("stream", "mediastream")) if one.id}
+        sessions = {one.id: one for one in map(_session, self._all("session", "communicationsession")) if one.id}
+        groups = (_id(node, "group") for node in self._all("group", "communicationsessiongroup"))
+        return Metadata(
+            is_partial=self._mode == "partial" or not (participants and streams),
+            sessions=_bounded(sessions),
+            participants=_bounded(participants),
+            streams=_bounded(streams),
+            sends=_bounded(self._sends()),
+            groups=tuple(filter(None, groups))[:MAX_OBJECTS],
+        )
+
+    def _associated(self, participants: dict[str, Participant]) -> dict[str, Participant]:
+        """Add when participants came and went: somebody has left who has left every session."""
+        times: dict[str, list[tuple[datetime | None, datetime | None]]] = {}
+        for node in self._all("participantsessionassoc"):
+            key = _id(node, "participant")
+            if key:
+                times.setdefault(key, []).append((_time(node, "associatetime"), _time(node, "disassociatetime")))
+        found = dict(participants)
+        for key, spans in times.items():
+            joined = [start for start, _ in spans if start is not None]
+            left = [end for _, end in spans if end is not None]
+            found[key] = replace(
+                found.get(key) or Participant(id=key),
+                joined_at=min(joined) if joined else None,
+                left_at=max(left) if len(left) == len(spans) else None,
+            )
+        return found
+
+    def _sends(self) -> dict[str, tuple[str, ...]]:
+        """Return which streams participants contribute; older drafts say so in the participant itself."""
+        sends: dict[str, tuple[str, ...]] = {}
+        for node in self._all("participant", "participantstreamassoc"):
+            key, streams = _id(node, "participant"), tuple(one.text for one in node.named("send") if one.text)
+            if key and (streams or plain(node.name) != "participant"):
+                sends[key] = tuple(dict.fromkeys((*sends.get(key, ()), *streams)))
+        return sends
+
+
+_MAX_NODES = 1000
+
+
+def _id(node: Node, what: str) -> str:
+    """Return an id: ``what_id`` as attribute or element, or the ``id`` of older drafts."""
+    for key in (f"{what}id", "id", f"{what}ref", what):
+        if value := node.attributes.get(key):
+            return value[:_MAX_TEXT]
+    return next((child.text for child in node.named(f"{what}id", f"{what}ref", "id", what)), "")[:_MAX_TEXT]
+
+
+def _participant(node: Node) -> Participant:
+    aors: list[str] = []
+    names: list[str] = []
+    for name_id in (*node.named("nameid"), node):
+        aors += [name_id.attributes.get("aor", ""), *(one.text for one in name_id.named("aor", "uri"))]
+        # A tag that is nearly "name" is one: what a client misspells there is still somebody's name.
+        spelled = name_id.named("name", "displayname")
+        others = [one for one in name_id.children if plain(one.name).startswith("na") and one not in spelled]
+        names += [one.text for one in (*spelled, *(others if name_id is not node else ()))]
+    known = tuple(dict.fromkeys(aor[:_MAX_TEXT] for aor in aors if aor))
+    return Participant(id=_id(node, "participant"), aors=known[:_MAX_AORS], name=_first(names))
+
+
+_MAX_AORS = 8
+
+
+def _first(texts: Iterable[str]) -> str:
+    return one_line(next(filter(None, texts), ""))[:_MAX_TEXT]
+
+
+def _stream(node: Node) -> Stream:
+    label = node.attributes.get("label") or _first(one.text for one in node.named("label"))
+    return Stream(id=_id(node, "stream"), label=label, session=node.attributes.get("sessionid", "")[:_MAX_TEXT])
+
+
+def _session(node: Node) -> Session:
+    sip_ids = (one.text.split(";", 1)[0].strip()[:_MAX_TEXT] for one in node.named("sipsessionid"))
+    return Session(
+        id=_id(node, "session"),
+        sip_ids=tuple(dict.fromkeys(filter(None, sip_ids)))[:_MAX_AORS],
+        group=_id_of_group(node),
+        stopped_at=_time(node, "stoptime", "endtime"),
+    )
+
+
+def _id_of_group(node: Node) -> str:
+    return (_first(one.text for one in node.named("groupref", "groupid")) or node.attributes.get("groupref", ""))[
+        :_MAX_TEXT
+    ]
+
+
+def _time(node: Node, *names: str) -> datetime | None:
+    """Return a moment, in UTC where no zone is given; None for one that cannot be read."""
+    for one in node.named(*names):
+        try:
+            moment = datetime.fromisoformat(one.text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _participant_after(old: Participant, new: Participant) -> Participant:
+    is_timed = new.joined_at is not None or new.left_at is not None
+    return Participant(
+        id=old.id,
+        aors=new.aors or old.aors,
+        name=new.name or old.name,
+        joined_at=new.joined_at or old.joined_at,
+        left_at=new.left_at if is_timed else old.left_at,
+    )
+
+
+def _stream_after(old: Stream, new: Stream) -> Stream:
+    return Stream(id=old.id, label=new.label or old.label, session=new.session or old.session)
+
+
+def _session_after(old: Session, new: Session) -> Session:
+    return Session(
+        id=old.id,
+        sip_ids=tuple(dict.fromkeys((*old.sip_ids, *new.sip_ids)))[:_MAX_AORS],
+        group=new.group or old.group,
+        stopped_at=new.stopped_at or old.stopped_at,
+    )
+
+
+_Thing = TypeVar("_Thing")
+
+
+def _with(
+    old: Mapping[str, _Thing], new: Mapping[str, _Thing], after: Callable[[_Thing, _Thing], _Thing]
+) -> dict[str, _Thing]:
+    changed = {key: after(old[key], one) if key in old else one for key, one in new.items()}
+    return {**old, **changed}
+
+
+def _bounded(things: Mapping[str, _Thing]) -> dict[str, _Thing]:
+    """Return the last objects that are not too many: a client that adds for ever must not grow us."""
+    return dict(list(things.items())[-MAX_OBJECTS:])

@@ -1,0 +1,162 @@
+"""A small tree out of hostile XML, read with expat under limits. Pure.
+
+Why not ``defusedxml``: it refuses entities and outside references in front of a parser that then builds the whole tree,
+however many elements, however deep; a limit on those has to be set while expat reads. And why not a namespace parser:
+clients send prefixes that they never declare, and that is no reason to know nothing of a call. So expat is used as it
+is, with everything that a document type could do forbidden (no DTD at all, hence no entity, no bomb, no fetch), and
+prefixes are told apart here. What is bounded: bytes, depth, elements, attributes.
+"""
+
+import re
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+MAX_BYTES = 512 * 1024
+"""Real documents have up to some 20 kB."""
+MAX_DEPTH = 24
+MAX_ELEMENTS = 4000
+MAX_ATTRIBUTES = 64
+
+_PADDING = b"\0 \t\r\n"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_DECLARATION = re.compile(rb"<\?xml[^>]{0,200}\?>")
+
+
+class XmlError(ValueError):
+    """The bytes are no XML that may be read; a sentence."""
+
+
+class _UnknownEncodingError(XmlError):
+    """Python knows no such encoding, or none that expat can take a byte at a time."""
+
+
+@dataclass(slots=True)
+class Node:
+    """One element.
+
+    Attributes:
+        name: Local name, as it is spelled.
+        namespace: What its prefix stands for, or None where that was never said.
+        attributes: By local name in lower case without ``-`` and ``_``, so that ``participant_id`` and
+            ``participantId`` are one.
+        text: Its own text without that of its children, stripped.
+        children: In order.
+    """
+
+    name: str
+    namespace: str | None
+    attributes: dict[str, str]
+    text: str = ""
+    children: "list[Node]" = field(default_factory=list)
+
+    def named(self, *names: str) -> "list[Node]":
+        """Return the children of these names, plain as `plain` makes them."""
+        return [child for child in self.children if plain(child.name) in names]
+
+
+def plain(name: str) -> str:
+    """Return a name as names are compared: lower case, without ``-`` and ``_``."""
+    return name.replace("-", "").replace("_", "").lower()
+
+
+def parse(content: bytes) -> Node:
+    """Read a document.
+
+    Text that is not in the encoding that it claims is read as Latin-1: a name with a strange letter in it is better
+    than none.
+
+    Raises:
+        XmlError: It is not well-formed, has a document type, or is beyond a limit.
+    """
+    if len(content) > MAX_BYTES:
+        raise XmlError(f"{len(content)} bytes of metadata, at most {MAX_BYTES}")
+    if not content.startswith(_UTF_16):
+        content = content.removeprefix(b"\xef\xbb\xbf").strip(_PADDING)
+    try:
+        return _Builder().read(content, None)
+    except _UnknownEncodingError:
+        pass
+    except expat.ExpatError as error:
+        if error.code not in _ENCODING_ERRORS:
+            raise XmlError(f"not well-formed: {expat.ErrorString(error.code)}") from None
+    try:
+        return _Builder().read(_DECLARATION.sub(b"", content, count=1), "iso-8859-1")
+    except expat.ExpatError as error:
+        raise XmlError(f"not well-formed: {expat.ErrorString(error.code)}") from None
+
+
+_ENCODING_ERRORS = {
+    expat.errors.codes[message]
+    for message in (
+        expat.errors.XML_ERROR_INVALID_TOKEN,
+        expat.errors.XML_ERROR_UNKNOWN_ENCODING,
+        expat.errors.XML_ERROR_INCORRECT_ENCODING,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+    )
+}
+
+
+class _Builder:
+    """Builds the tree while expat reads."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Node, list[str]]] = []
+        self._scopes: list[dict[str, str]] = [{}]
+        self._root: Node | None = None
+        self._elements = 0
+
+    def read(self, content: bytes, encoding: str | None) -> Node:
+        parser = expat.ParserCreate(encoding)
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.EntityDeclHandler = self._refuse
+        try:
+            parser.Parse(content, True)
+        except XmlError:
+            raise
+        except (UnicodeError, LookupError, ValueError) as error:
+            raise _UnknownEncodingError(f"its encoding cannot be read: {type(error).__name__}") from None
+        if self._root is None:
+            raise XmlError("no element")
+        return self._root
+
+    def _refuse(self, *_: object) -> None:
+        raise XmlError("a document type is not taken: it could make entities")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
+            raise XmlError(
+                f"more than {MAX_ELEMENTS} elements, {MAX_DEPTH} levels or {MAX_ATTRIBUTES} attributes of one"
+            )
+        declared = {key[6:] if key != "xmlns" else "": value for key, value in attributes.items() if _declares(key)}
+        self._scopes.append({**self._scopes[-1], **declared} if declared else self._scopes[-1])
+        prefix, local = _split(name)
+        values = {plain(_split(key)[1]): value.strip() for key, value in attributes.items() if not _declares(key)}
+        node = Node(name=local, namespace=self._scopes[-1].get(prefix), attributes=values)
+        if self._open:
+            self._open[-1][0].children.append(node)
+        else:
+            self._root = node
+        self._open.append((node, []))
+
+    def _end(self, _name: str) -> None:
+        node, text = self._open.pop()
+        self._scopes.pop()
+        node.text = "".join(text).strip()
+
+    def _text(self, data: str) -> None:
+        if self._open:
+            self._open[-1][1].append(data)
+
+
+def _declares(attribute: str) -> bool:
+    return attribute == "xmlns" or attribute.startswith("xmlns:")
+
+
+def _split(name: str) -> tuple[str, str]:
+    prefix, colon, local = name.partition(":")
+    return (prefix, local) if colon else ("", name)

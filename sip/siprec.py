@@ -1,0 +1,192 @@
+"""What a SIPREC client sends in one body: a session description and metadata. Pure (RFC 7866 section 9, RFC 2046).
+
+Clients differ in everything that the RFCs leave room for and in much that they do not: boundaries quoted or bare,
+missing at the end or found only in the body, line ends, folded and compact headers, parts in any order under any type,
+lengths that are wrong. So the framing is taken from the delimiter lines alone, and a part is what its content says it
+is when its type does not tell. `take_apart` answers for every input and raises nothing.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+MAX_BYTES = 1 << 20
+"""A body longer than this is not looked into: the longest metadata of a real client has some 20 kB."""
+MAX_PARTS = 32
+"""Parts in all; real bodies have two or three."""
+MAX_DEPTH = 3
+"""Multiparts inside one another."""
+_MAX_HEADERS = 32
+
+METADATA_TYPE = "application/rs-metadata+xml"
+"""As RFC 9806 registers it; ``application/rs-metadata`` is RFC 7866's name for the same."""
+
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+_HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
+_BOUNDARY = re.compile(r";\s*boundary\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"?|([^;\s]+))", re.IGNORECASE)
+_COMPACT = {b"c": b"content-type", b"l": b"content-length", b"e": b"content-encoding"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What was found in a body.
+
+    Attributes:
+        sdp: The first session description, or None.
+        metadata: The first metadata document as it came, or None; nothing says yet that it is well-formed.
+        others: Parts that are neither; a client's own extensions, which are passed over.
+    """
+
+    sdp: bytes | None = None
+    metadata: bytes | None = field(default=None, repr=False)
+    others: int = 0
+
+
+def take_apart(content: bytes, content_type: str) -> Parts:
+    """Return the session description and the metadata in a body, whatever it is.
+
+    Args:
+        content: The body.
+        content_type: Value of its Content-Type header, parameters included.
+
+    Returns:
+        What was found; nothing at all for a body that is too long or makes no sense.
+    """
+    if len(content) > MAX_BYTES:
+        return Parts(others=1)
+    sdp = metadata = None
+    others = 0
+    for kind, found in _leaves(content, content_type, MAX_DEPTH, [MAX_PARTS]):
+        if kind == "sdp" and sdp is None:
+            sdp = found
+        elif kind == "metadata" and metadata is None:
+            metadata = found
+        else:
+            others += 1
+    return Parts(sdp=sdp, metadata=metadata, others=others)
+
+
+def is_metadata_type(content_type: str) -> bool:
+    """Tell whether a type names recording metadata, in any of its spellings and with any parameters."""
+    return "rs-metadata" in _bare(content_type) and "request" not in _bare(content_type)
+
+
+def _leaves(content: bytes, content_type: str, depth: int, left: list[int]) -> Iterator[tuple[str, bytes]]:
+    """Yield what each part is and holds; ``left`` counts down the parts that may still be looked at."""
+    if not _bare(content_type).startswith("multipart/"):
+        yield _kind(content, content_type), content
+        return
+    if depth == 0:
+        yield "other", content
+        return
+    boundary = _boundary(content, content_type)
+    for raw in _split(content, boundary) if boundary is not None else ():
+        if left[0] == 0:
+            return
+        left[0] -= 1
+        headers, body = _part(raw)
+        yield from _leaves(_decoded(body, headers), headers.get(b"content-type", ""), depth - 1, left)
+
+
+def _kind(content: bytes, content_type: str) -> str:
+    """Return what a part is: by its type, or by its first bytes where a client gives it the wrong one."""
+    head = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:2048]
+    looks_xml, looks_sdp = head.startswith(b"<"), re.match(rb"v\s*=\s*0\s*[\r\n]", head) is not None
+    bare = _bare(content_type)
+    if is_metadata_type(bare) and not looks_sdp:
+        return "metadata"
+    if looks_sdp or (bare == "application/sdp" and not looks_xml):
+        return "sdp"
+    return "metadata" if looks_xml and b"recording" in head.lower() else "other"
+
+
+def _bare(content_type: str) -> str:
+    return content_type.split(";", 1)[0].strip().lower()
+
+
+def _boundary(content: bytes, content_type: str) -> bytes | None:
+    """Return the boundary: the parameter's where it occurs in the body, else that of the first line like one."""
+    match = _BOUNDARY.search(content_type)
+    if match is not None:
+        quoted, bare = match.groups()
+        stated = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare
+        wanted = stated.rstrip(" ").encode("utf-8", "replace")
+        if wanted and any(_is_delimiter(line, wanted) for line in _lines(content)):
+            return wanted
+    for line in _lines(content):
+        text = line.rstrip()
+        if text.startswith(b"--") and len(text) > 2:
+            return text[2:]
+    return None
+
+
+def _lines(content: bytes) -> Iterator[bytes]:
+    return (match.group() for match in _LINE.finditer(content) if match.group())
+
+
+def _is_delimiter(line: bytes, boundary: bytes) -> bool:
+    text = line.rstrip()
+    return text.startswith(b"--") and text[2:] in (boundary, boundary + b"--")
+
+
+def _split(content: bytes, boundary: bytes) -> Iterator[bytes]:
+    """Yield what lies between the delimiter lines; the last part may lack its end."""
+    start: int | None = None
+    at = 0
+    for line in _lines(content):
+        if _is_delimiter(line, boundary):
+            if start is not None:
+                yield _without_last_break(content[start:at])
+            start = at + len(line)
+            if line.rstrip() == b"--" + boundary + b"--":
+                return
+        at += len(line)
+    if start is not None and content[start:].strip():
+        yield _without_last_break(content[start:])
+
+
+def _without_last_break(part: bytes) -> bytes:
+    """Return a part without the line break before its delimiter, which belongs to that."""
+    for ending in (b"\r\n", b"\n", b"\r"):
+        if part.endswith(ending):
+            return part[: -len(ending)]
+    return part
+
+
+def _part(raw: bytes) -> tuple[dict[bytes, str], bytes]:
+    """Return a part's headers, names in lower case, and its content.
+
+    The headers end at an empty line, or at the first line that is none. Content-Length is not looked at: where it is
+    given it is often wrong, and the delimiters have told already.
+    """
+    headers: dict[bytes, str] = {}
+    at, name = 0, b""
+    for line in _lines(raw):
+        text = line.rstrip()
+        if not text:
+            return headers, raw[at + len(line) :]
+        match = _HEADER.fullmatch(text)
+        if line[:1] in (b" ", b"\t") and name:
+            headers[name] += " " + text.strip().decode("utf-8", "replace")
+        elif match is not None and len(headers) < _MAX_HEADERS:
+            name = match.group(1).lower()
+            name = _COMPACT.get(name, name)
+            headers.setdefault(name, match.group(2).decode("utf-8", "replace"))
+        else:
+            return headers, raw[at:]
+        at += len(line)
+    return headers, raw[at:]
+
+
+def _decoded(body: bytes, headers: dict[bytes, str]) -> bytes:
+    """Return a part's content without its Content-Transfer-Encoding; as it came where that cannot be undone."""
+    encoding = headers.get(b"content-transfer-encoding", "").strip().lower()
+    try:
+        if encoding == "base64":
+            return binascii.a2b_base64(body)
+        if encoding == "quoted-printable":
+            return binascii.a2b_qp(body)
+    except (binascii.Error, ValueError):
+        return body
+    return body

@@ -1,0 +1,177 @@
+"""Recording metadata in the shapes of real clients; hostile documents raise one error and cost no time."""
+
+import contextlib
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sip import rs_xml
+from sip.metadata import Metadata, MetadataError, parse, user_of
+from sip.siprec import take_apart
+from tests.helpers.siprec_shapes import RFC, SHAPES, Call, Who, rfc
+
+CALLER = Who(user="+441632960001", name="Ann Caller", label="96")
+OFFICER = Who(user="2001", name="Bob Officer", label="97")
+CALL = Call(caller=CALLER, officer=OFFICER)
+HEAD = f"<recording xmlns='{RFC}'><dataMode>partial</dataMode>"
+
+
+def partial(inner: str) -> Metadata:
+    return parse(f"{HEAD}{inner}</recording>".encode())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_parties_are_found_by_label_in_every_shape(shape: str) -> None:
+    document, packing = SHAPES[shape]
+    content, content_type = packing(b"v=0\r\n", document(CALL))
+    parts = take_apart(content, content_type)
+    assert parts.sdp == b"v=0\r\n"
+    assert parts.metadata is not None
+    found = parse(parts.metadata)
+    assert not found.is_partial
+    for who in (CALLER, OFFICER):
+        (sender,) = found.senders(who.label)
+        assert (sender.users, sender.name) == ((who.user,), who.name)
+    assert CALL.session in found.session_ids
+    assert len(found.present) == 2
+
+
+def test_the_rfcs_ids_and_times() -> None:
+    found = parse(rfc(CALL).encode())
+    assert found.session_ids == (CALL.session, "ab30317f1a784dc48ff824d0d3715d86")
+    assert found.group_ids == (CALL.group,)
+    assert found.present[0].joined_at == datetime(2026, 11, 26, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("aor", "user"),
+    [
+        ("sip:2001@pbx", "2001"),
+        ("sips:%32001@pbx;transport=tls", "2001"),
+        ("tel:+44-1632-960001;phone-context=x", "+44-1632-960001"),
+        ('"Bob" <sip:2001@pbx>', "2001"),
+        ("2001@pbx", "2001"),
+        ("2001", "2001"),
+        ("sip:pbx.example", ""),
+        ("", ""),
+    ],
+)
+def test_users_of_addresses(aor: str, user: str) -> None:
+    assert user_of(aor) == user
+
+
+def test_a_partial_document_changes_and_adds() -> None:
+    known = parse(rfc(CALL).encode())
+    renamed = known.merged(
+        partial("<participant participant_id='p-96'><nameID aor='sip:x@y'><name>Eve</name></nameID></participant>")
+    )
+    assert [one.name for one in renamed.senders("96")] == ["Eve"]
+    assert renamed.senders("97") == known.senders("97")
+    named_only = known.merged(partial("<participant participant_id='p-96'/>"))
+    assert named_only == known
+
+
+def test_a_participant_leaves_and_another_takes_the_stream() -> None:
+    known = parse(rfc(CALL).encode())
+    later = known.merged(
+        partial(
+            "<participant participant_id='p-3'><nameID aor='sip:2002@pbx'/></participant>"
+            "<participantsessionassoc participant_id='p-97' session_id='x'>"
+            "<disassociate-time>2026-11-26T09:05:00Z</disassociate-time></participantsessionassoc>"
+            "<participantstreamassoc participant_id='p-3'><send>s-97</send></participantstreamassoc>"
+        )
+    )
+    assert [one.users for one in later.senders("97")] == [("2002",)]
+    assert later.participants["p-97"].left_at == datetime(2026, 11, 26, 9, 5, tzinfo=UTC)
+    assert [one.id for one in later.present] == ["p-96", "p-3"]
+
+
+def test_a_complete_document_replaces_and_one_without_streams_only_adds() -> None:
+    known = parse(rfc(CALL).encode())
+    other = parse(
+        rfc(Call(caller=Who(user="1", name="A", label="5"), officer=Who(user="2", name="B", label="6"))).encode()
+    )
+    assert known.merged(other) == other
+    people_only = parse(
+        f"<recording xmlns='{RFC}'><dataMode>complete</dataMode>"
+        "<participant participant_id='p-97'><nameID aor='sip:2003@x'/></participant></recording>".encode()
+    )
+    assert [one.users for one in known.merged(people_only).senders("97")] == [("2003",)]
+
+
+def test_text_in_another_encoding_than_it_says() -> None:
+    text = rfc(CALL).replace("Ann Caller", "Andr\u00e9")
+    assert parse(text.encode("latin-1")).senders("96")[0].name == "Andr\u00e9"
+    assert parse(text.replace("UTF-8", "utf-16").encode("utf-16")).senders("96")[0].name == "Andr\u00e9"
+    assert parse(text.replace("UTF-8", "klingon").encode("latin-1")).senders("96")[0].name == "Andr\u00e9"
+
+
+BOMB = "<!DOCTYPE x [<!ENTITY a 'ha'>" + "".join(
+    f"<!ENTITY {chr(98 + i)} '{f'&{chr(97 + i)};' * 10}'>" for i in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        " ",
+        "<recording",
+        "<recording><a></recording>",
+        "<html/>",
+        "no xml",
+        "<recording/><recording/>",
+        BOMB + "]><recording>&j;</recording>",
+        "<!DOCTYPE r SYSTEM 'file:///etc/passwd'><recording/>",
+        "<!DOCTYPE r [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><recording><session session_id='&x;'/></recording>",
+        "<!DOCTYPE recording><recording/>",
+        "<recording>&undefined;</recording>",
+        "<a>" * 100_000,
+        "<recording>" + "<a/>" * 10_000 + "</recording>",
+        "<recording " + " ".join(f"a{i}='1'" for i in range(1000)) + "/>",
+        "<recording>" + " " * rs_xml.MAX_BYTES + "</recording>",
+    ],
+)
+def test_what_cannot_be_read_is_one_error(document: str) -> None:
+    with pytest.raises(MetadataError):
+        parse(document.encode())
+
+
+def test_nothing_grows_without_a_bound() -> None:
+    known = Metadata(is_partial=True)
+    for i in range(50):
+        known = known.merged(partial("".join(f"<participant participant_id='{i}-{j}'/>" for j in range(50))))
+    assert len(known.participants) == 256
+    long = parse(f"{HEAD}<participant participant_id='{'x' * 9999}'><nameID aor='sip:{'9' * 9999}@y'/>"
+                 "</participant></recording>".encode())  # fmt: skip
+    (one,) = long.participants.values()
+    assert len(one.id) == 256
+    assert len(one.aors[0]) == 256
+
+
+WHOLE = rfc(CALL).encode()
+
+
+@pytest.mark.parametrize("end", range(1, len(WHOLE) - 3, 53))
+def test_a_truncated_document_is_an_error(end: int) -> None:
+    with pytest.raises(MetadataError):
+        parse(WHOLE[:end])
+
+
+@given(st.binary(max_size=300))
+def test_random_bytes(content: bytes) -> None:
+    for document in (content, b"<recording>" + content + b"</recording>"):
+        with contextlib.suppress(MetadataError):
+            parse(document)
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=5), st.integers(0, 9))
+def test_a_damaged_document(at: int, junk: bytes, cut: int) -> None:
+    try:
+        found = parse(WHOLE[:at] + junk + WHOLE[at + cut :])
+    except MetadataError:
+        return
+    found.merged(found)
+    assert found.senders("96") == found.senders("96")
