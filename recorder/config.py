@@ -148,6 +148,7 @@ class Limits:
     """What the machine is trusted to carry."""
 
     max_calls: int = 1000
+    max_passed: int = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,12 +330,13 @@ _OVER_ZERO = {
     "pause": ("max_s", "forgot_s", "card_window_s"),
     "anchors": ("every_s",),
     "service": ("ring_s",),
+    "peer": ("calls_per_s", "requests_per_s"),
 }
 _AT_LEAST = {
     "media": {"threads": 1},
     "pause": {"card_digits": 1},
     "retention": {line.key: 1 for line in SCHEDULE.values()},
-    "limits": {"max_calls": 1},
+    "limits": {"max_calls": 1, "max_passed": 1},
     "route": {"strip": 0},
 }
 

@@ -64,6 +64,8 @@ watch_every_s = 10.0            # OPTIONS to the targets of a route that has sev
 name = "pbx"
 networks = [{", ".join(map(_quote, dict.fromkeys(_network(a) for a in _peers(answers))))}]
 is_inside = true                # it says truly which extension calls; false for a trunk: its callers may lie
+calls_per_s = 100.0             # new calls from each of its addresses; more are answered 503, emergency calls never
+requests_per_s = 100.0          # other requests outside calls (OPTIONS ...), likewise
 
 # Where calls go. The first route whose peer and number prefix fit is taken; targets are tried in order.
 [[route]]
@@ -141,7 +143,8 @@ smtp_user = "off"
 smtp_password_file = "off"      # a file (0600) with the password
 
 [limits]
-max_calls = 1000                # more are answered 503; emergency calls never are
+max_calls = 1000                # recorded at the same time; more are answered 503, emergency calls never are
+max_passed = 5000               # passed through at the same time, likewise
 
 """
 

@@ -46,7 +46,7 @@ from recorder.people.agents import SignOns
 from recorder.people.pins import PinFile, Pins
 from recorder.problems import ProblemError
 from sip.b2bua import SipEndpoint
-from sip.events import SipEvent, SipOptions
+from sip.events import PeerLimits, SipEvent, SipOptions
 from sip.reactor import Reactor
 from storage.anchors import Anchors
 from storage.audit import AuditLog
@@ -128,6 +128,11 @@ class Daemon:
             listen=config.sip.listen,
             advertised=config.sip.advertised,
             trusted=trusted,
+            peers=tuple(
+                PeerLimits(networks=peer.networks, calls_per_s=peer.calls_per_s, requests_per_s=peer.requests_per_s)
+                for peer in config.peer
+            ),
+            is_urgent=self._is_emergency,
             watch_every_s=config.sip.watch_every_s,
         )
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
@@ -216,6 +221,9 @@ class Daemon:
 
     def _on_sip(self, event: SipEvent) -> None:
         self._control.receive(event)
+
+    def _is_emergency(self, number: str) -> bool:
+        return self._works.config.emergency.has(number)
 
     def _pump(self) -> None:
         """Carry the media core's events to the call thread; on a thread of its own."""

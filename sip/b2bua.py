@@ -20,8 +20,10 @@ from sip.events import (
     OutgoingCall,
     SipEvent,
     SipOptions,
+    SourceMisbehaved,
 )
 from sip.leg_state import State
+from sip.limits import Standing
 from sip.message import RawMessage, display_name, split_values, user_part
 from sip.reactor import Reactor, Sippy, guarded
 from sip.transport import Transport
@@ -63,7 +65,13 @@ class SipEndpoint:
         self._legs: dict[LegId, Leg] = {}
         self._dialogs: dict[tuple[str, str], Leg] = {}
         self._invites: dict[tuple[str, str | None], Leg] = {}
-        self._transport = Transport(options, self._on_request, self._on_stray_success)
+        self._transport = Transport(
+            options,
+            self._on_request,
+            self._on_stray_success,
+            standing=self._standing,
+            on_report=lambda kind, source: self._emit(SourceMisbehaved(kind=kind, source=source)),
+        )
         self._wires = Wires(self._transport, reactor, options.user_agent, self._emit, self._forget)
         self._watch = Watch(self._wires, options.watch_every_s)
 
@@ -74,8 +82,8 @@ class SipEndpoint:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Datagrams that went no further, by reason: untrusted, malformed, overload, keepalive."""
-        return dict(self._transport.counters)
+        """What went no further, by reason: untrusted, malformed, overload, keepalive, rate_limited, foreign, stray."""
+        return self._transport.all_counters
 
     # -- commands (sip.events.Endpoint describes them)
 
@@ -141,12 +149,34 @@ class SipEndpoint:
 
     # -- messages
 
-    def _on_request(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:
-        local_tag = message.tag("to")
+    def _standing(self, message: RawMessage, source: Address) -> Standing:
+        """Say whose message this is: tags alone do not make an act in a dialog, it must come from its peer as well."""
+        if message.status is not None:
+            is_ours = (message.call_id, message.tag("from") or "") in self._dialogs
+            return Standing.KNOWN if is_ours else Standing.NEW
+        leg = self._leg_of(message)
+        if leg is None:
+            return Standing.NEW
+        if message.method == "INVITE" and message.tag("to") is None:
+            return Standing.KNOWN  # sent again, or by another way, which is answered 482
+        return Standing.KNOWN if self._transport.peers.may_act(source.host, leg.hosts) else Standing.FOREIGN
+
+    def _leg_of(self, message: RawMessage) -> Leg | None:
+        """Return the leg that a request belongs to, by its tags; of an INVITE without, when it is the same again."""
+        local_tag, remote_tag = message.tag("to"), message.tag("from")
         if local_tag is not None:
             leg = self._dialogs.get((message.call_id, local_tag))
-            if leg is not None and leg.remote_tag in (None, message.tag("from")):
-                return leg.on_request(request, transaction, message)
+            return leg if leg is not None and leg.remote_tag in (None, remote_tag) else None
+        if message.method not in ("INVITE", "CANCEL"):
+            return None
+        leg = self._invites.get((message.call_id, remote_tag))
+        return leg if leg is not None and leg.invited.key[1] == message.cseq else None
+
+    def _on_request(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:
+        local_tag = message.tag("to")
+        leg = self._leg_of(message)
+        if leg is not None and local_tag is not None:
+            return leg.on_request(request, transaction, message)
         if message.method == "INVITE" and local_tag is None:
             return self._on_invite(request, transaction, message, source)
         self._answer_outside(request, transaction, message, local_tag)

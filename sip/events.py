@@ -167,6 +167,19 @@ class TargetChanged:
     is_alive: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceMisbehaved:
+    """A trusted source sent what was refused or dropped; said once for a kind and source in an hour.
+
+    ``kind`` is one of ``rate_limited`` (more new calls or requests than its peer may send), ``foreign`` (an act in a
+    dialog that is another peer's), ``stray`` (a flood of responses to nothing), ``malformed``, ``overload`` (more than
+    the call thread can take).
+    """
+
+    kind: str
+    source: str
+
+
 SipEvent = (
     CallOffered
     | LegRang
@@ -178,6 +191,7 @@ SipEvent = (
     | OfferRefused
     | InfoReceived
     | TargetChanged
+    | SourceMisbehaved
 )
 
 Listener = Callable[[SipEvent], None]
@@ -215,6 +229,21 @@ class OutgoingCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeerLimits:
+    """Networks that belong together, and how much each address in them may send beside dialogs that stand.
+
+    Attributes:
+        networks: CIDR strings.
+        calls_per_s: New calls a second; five seconds' worth may come at once.
+        requests_per_s: Other requests outside dialogs a second (OPTIONS, REGISTER, BYE for nobody), likewise.
+    """
+
+    networks: tuple[str, ...]
+    calls_per_s: float = 100.0
+    requests_per_s: float = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SipOptions:
     """How the endpoint listens and whom it hears.
 
@@ -222,6 +251,8 @@ class SipOptions:
         listen: Local address; port 0 binds a free one.
         advertised: Address put in Via and Contact when it differs from ``listen`` (NAT, virtual IP).
         trusted: Networks as CIDR strings whose requests are looked at; all others get no reply at all.
+        peers: Which of them belong together, and what they may send; by default each network by itself.
+        is_urgent: Tells of a dialled number that its calls are taken whatever the limits say.
         user_agent: Value of User-Agent and Server.
         watch_every_s: Seconds between OPTIONS to a watched target.
     """
@@ -229,6 +260,8 @@ class SipOptions:
     listen: Address
     advertised: Address | None = None
     trusted: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    peers: tuple[PeerLimits, ...] = ()
+    is_urgent: Callable[[str], bool] = lambda _number: False
     user_agent: str = "council-call-recorder"
     watch_every_s: float = 10.0
 
@@ -243,6 +276,10 @@ class Endpoint(Protocol):
     @property
     def address(self) -> Address:
         """The address bound, with its real port."""
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What went no further, by reason; any thread."""
 
     def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None) -> None:
         """Send a provisional response to an offered leg: 180, or 183 with early media's SDP."""

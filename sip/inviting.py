@@ -43,6 +43,7 @@ class Inviting:
         leg.call_id = str(leg.sippy_call_id)
         host = f"[{call.target.host}]" if ":" in call.target.host else call.target.host
         leg.next_hop = (host, call.target.port)
+        leg.hosts.add(call.target.host)
         leg.target = SipURL(username=call.request_user, host=host, port=call.target.port)
         leg.remote = SipTo(address=SipAddress(url=SipURL(username=call.request_user, host=host), hadbrace=True))
         own = SipURL(username=call.from_user)
@@ -60,6 +61,7 @@ class Inviting:
 
     def _on_response(self, response: Sippy, transaction: Sippy) -> None:
         status, reason = response.getSCode()
+        self._leg.learn_hosts(response)
         if status < 200:
             self._on_progress(status, transaction)
         elif status < 300:

@@ -6,6 +6,7 @@ sippy is rebuilt from what was read: one header a line, the head as UTF-8 text, 
 character a byte**, so that sippy's lengths are lengths in bytes and no byte of a body changes.
 """
 
+import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: (.*))?")
 _CSEQ = re.compile(r"(\d{1,10})\s+([A-Za-z0-9!%*_+`'~.-]+)")
 _TRANSPORT = re.compile(r"(;\s*transport\s*=\s*)([A-Za-z-]+)", re.IGNORECASE)
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
+_SENT_BY = re.compile(
+    r"\s*SIP\s*/\s*2\.0\s*/\s*[A-Za-z]+\s+(?:\[[^\]]*\]|[^\s:;,]+)\s*(?::\s*(\d{1,6}))?(.*)", re.DOTALL
+)
 _LONG_NUMBER = re.compile(r"\d{3,}(?=\d{3})")
 _LINE_BREAKERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
 
@@ -113,6 +117,30 @@ def parse_message(data: bytes) -> RawMessage:
         raise MalformedMessageError(f"{len(headers)} headers, at most {MAX_HEADERS}")
     message = RawMessage(method=method, status=status, start_line=lines[0], headers=headers, body=body)
     return _checked(message)
+
+
+def refusal(request: RawMessage, status: int, phrase: str, *, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """Write a final response that keeps no state (RFC 3261 section 8.2.7): the same for every retransmission."""
+    to = request.value("to") or ""
+    if request.tag("to") is None:
+        own = hashlib.blake2b(f"{request.call_id}\n{request.branch}".encode(), digest_size=8).hexdigest()
+        to = f"{to};tag={own}"
+    kept = [("Via", value) for value in request.values("via")]
+    kept += [("From", request.value("from") or ""), ("To", to), ("Call-ID", request.call_id)]
+    kept += [("CSeq", request.value("cseq") or ""), *headers, ("Content-Length", "0")]
+    return "\r\n".join(
+        [f"SIP/2.0 {status} {phrase}", *(f"{name}: {one_line(value)}" for name, value in kept), "", ""]
+    ).encode()
+
+
+def reply_port(request: RawMessage, source_port: int) -> int:
+    """Return the port of the source at which it takes responses (RFC 3261 section 18.2.2, RFC 3581 section 4)."""
+    via = split_values(request.value("via") or "")[:1]
+    match = _SENT_BY.match(strip_quoted(via[0])) if via else None
+    if match is None or re.search(r";\s*rport\b", match.group(2), re.IGNORECASE):
+        return source_port
+    port = int(match.group(1) or 5060)
+    return port if 0 < port < 65536 else source_port
 
 
 def encode_for_wire(text: str) -> bytes:

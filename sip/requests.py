@@ -18,6 +18,9 @@ from sip.message import is_ip
 from sip.reactor import Sippy
 from sip.wires import Wires, raw_body, raw_header
 
+MAX_HOSTS = 32
+"""Addresses that are remembered of one peer."""
+
 
 class Dialog:
     """What both ends know of one another.
@@ -35,6 +38,7 @@ class Dialog:
         target: The peer's Contact, or where we dial.
         next_hop: Where our first request goes, whatever its URI says.
         routes: The route set, ours first.
+        hosts: Where the peer is: addresses that its messages came from, or that it gave itself.
     """
 
     def __init__(self, wires: Wires) -> None:
@@ -50,6 +54,7 @@ class Dialog:
         self.target: Sippy = None
         self.next_hop: tuple[str, int] | None = None
         self.routes: list[Sippy] = []
+        self.hosts: set[str] = set()
 
     def contact(self) -> Sippy:
         """Return our Contact."""
@@ -68,6 +73,7 @@ class Dialog:
         Raises:
             ValueError: A Contact is required and there is none.
         """
+        self.learn_hosts(message)
         if message.countHFs("contact") == 0 or message.getHFBody("contact").asterisk:
             if is_required:
                 raise ValueError("no Contact")
@@ -78,6 +84,16 @@ class Dialog:
         if not self.routes and message.countHFs("record-route") == 0 and not is_address:
             url.host, url.port = f"[{source.host}]" if ":" in source.host else source.host, source.port
         self.target = url.getCopy()
+
+    def learn_hosts(self, message: Sippy) -> None:
+        """Note where the peer is: in-dialog requests from anywhere else are refused (`sip.limits`)."""
+        if self.wires.transactions.current_or_none is None or len(self.hosts) >= MAX_HOSTS:
+            return
+        self.hosts.add(self.wires.transactions.source.host)
+        routes = [route.getUrl() for route in message.getHFBodys("record-route")]
+        contacts = message.getHFBodys("contact") if message.countHFs("contact") == 1 else []
+        urls = [*routes, *(contact.getUrl() for contact in contacts if not contact.asterisk)]
+        self.hosts.update(url.host.strip("[]") for url in urls if isinstance(url.host, str) and is_ip(url.host))
 
     def learn_routes(self, response: Sippy) -> None:
         """Take the route set of a response to our INVITE (RFC 3261 section 12.1.2)."""

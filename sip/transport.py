@@ -9,6 +9,7 @@ import collections
 import ipaddress
 import logging
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,8 +22,9 @@ from sippy.Time.MonoTime import MonoTime
 from sippy.Time.Timeout import Timeout
 from sippy.Udp_server import Udp_server, Udp_server_opts
 
-from sip.events import Address, SipOptions
-from sip.message import MalformedMessageError, RawMessage, encode_for_wire, parse_message
+from sip.events import Address, PeerLimits, SipOptions
+from sip.limits import Backlog, Intake, Peers, Standing, Verdict
+from sip.message import MalformedMessageError, RawMessage, encode_for_wire, parse_message, refusal, reply_port
 from sip.reactor import QuietLogger, Sippy, guarded
 
 _log = logging.getLogger(__name__)
@@ -33,12 +35,19 @@ T2_S = 4.0
 MAX_STRANGERS = 100
 """Sources without a peer that are named in the log."""
 
-MAX_BACKLOG = 2000
-"""Datagrams that may wait for the call thread: about a second of its work. More are dropped and counted."""
+_REFUSALS = {
+    Verdict.BUSY: (503, "Service Unavailable", (("Retry-After", "5"),)),
+    Verdict.FORBID: (403, "Forbidden", ()),
+}
+
+MAX_REMEMBERED = 20_000
+"""Messages of which sippy remembers what it answered; 32 s of 300 set-ups a second are half of it."""
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 RequestHook = Callable[[Sippy, Sippy, RawMessage, Address], Sippy]
 StrayHook = Callable[[Sippy, RawMessage], bool]
+StandingHook = Callable[[RawMessage, Address], Standing]
+ReportHook = Callable[[str, str], None]
 
 
 class _OneWorkerOptions(Udp_server_opts):  # type: ignore[misc]  # sippy has no types
@@ -76,18 +85,30 @@ def _server_class(transport: "Transport") -> type[Sippy]:
 class Transport:
     """One listening UDP socket and its transactions. Call thread, but for `received`."""
 
-    def __init__(self, options: SipOptions, on_request: RequestHook, on_stray_success: StrayHook) -> None:
+    def __init__(
+        self,
+        options: SipOptions,
+        on_request: RequestHook,
+        on_stray_success: StrayHook,
+        *,
+        standing: StandingHook,
+        on_report: ReportHook,
+    ) -> None:
         """Bind the socket.
 
         Raises:
             OSError: The address cannot be bound.
+            ValueError: A network is no CIDR.
         """
         self._strangers: set[str] = set()
         self.counters: collections.Counter[str] = collections.Counter()
         self._options = options
         self._networks: tuple[_Network, ...] = tuple(ipaddress.ip_network(cidr) for cidr in options.trusted)
         self._verdicts: dict[str, bool] = {}
-        self._waiting = 0
+        self.peers = Peers(options.peers or [PeerLimits(networks=(cidr,)) for cidr in options.trusted])
+        self._standing = standing
+        self._intake = Intake(self.peers, is_urgent=options.is_urgent, report=on_report)
+        self._backlog = Backlog()
         self._is_closed = False
         SipConf.my_uaname = options.user_agent
         SipConf.autoconvert_tel_url = True
@@ -102,6 +123,11 @@ class Transport:
         server = self.transactions.l4r.getServer(None)
         self._bound = Address(host=options.listen.host, port=server.skt.getsockname()[1])
         server.skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+
+    @property
+    def all_counters(self) -> dict[str, int]:
+        """Return what went no further, by reason."""
+        return {**self.counters, **self._intake.counters}
 
     @property
     def address(self) -> Address:
@@ -142,10 +168,11 @@ class Transport:
         if len(data) < 32:
             self.counters["keepalive"] += 1
             return
-        if self._waiting >= MAX_BACKLOG:
+        if not self._backlog.enter(source, is_urgent=lambda: self._is_urgent(data)):
+            if self.counters["overload"] == 0:
+                ED2.callFromThread(guarded, self._intake.report, "overload", source, time.monotonic())
             self.counters["overload"] += 1
             return
-        self._waiting += 1
         ED2.callFromThread(guarded, self._handle, server, data, address, rtime)
 
     def close(self) -> None:
@@ -174,16 +201,29 @@ class Transport:
         return verdict
 
     def _handle(self, server: Sippy, data: bytes, address: tuple[str, int], rtime: Sippy) -> None:
-        self._waiting -= 1
+        source = Address(host=address[0].strip("[]"), port=address[1])
+        self._backlog.leave(source.host)
         if self._is_closed:
             return
         try:
             message = parse_message(data)
         except MalformedMessageError as error:
             self.counters["malformed"] += 1
+            self._intake.report("malformed", source.host, time.monotonic())
             _log.debug("malformed message: %s", error)
             return
-        self.transactions.take(message, address, server, rtime)
+        standing = Standing.KNOWN if self.transactions.has(message) else self._standing(message, source)
+        verdict = self._intake.decide(message, standing, source.host, time.monotonic())
+        if verdict is Verdict.ADMIT:
+            self.transactions.take(message, address, server, rtime)
+        elif verdict in _REFUSALS:
+            # Without a transaction: a flood must not make one a packet.
+            status, phrase, headers = _REFUSALS[verdict]
+            answer = refusal(message, status, phrase, headers=headers)
+            server.send_to(answer, (source.host, reply_port(message, source.port)))
+
+    def _is_urgent(self, data: bytes) -> bool:
+        return self._intake.is_urgent(data[:512].decode("latin-1").lstrip("\r\n").split("\r", 1)[0])
 
 
 class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no types
@@ -216,8 +256,17 @@ class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has n
         """Return the message in whose processing we are, or None in a timer."""
         return self._current[0] if self._current is not None else None
 
+    def has(self, message: RawMessage) -> bool:
+        """Tell whether a response belongs to a transaction of ours, or an ACK to a refusal of ours."""
+        tag = message.tag("from")
+        if message.status is not None:
+            return (message.call_id, tag, message.cseq, message.method, message.branch) in self.tclient
+        return message.method == "ACK" and (message.call_id, tag, message.cseq, message.tag("to")) in self.tserver
+
     def take(self, message: RawMessage, address: tuple[str, int], server: Sippy, rtime: Sippy) -> None:
         """Process one cleaned message; what sippy cannot digest is counted and dropped."""
+        if len(self.l1rcache) >= MAX_REMEMBERED:  # sippy forgets by time alone
+            self.rCachePurge()
         source = Address(host=address[0].strip("[]"), port=address[1])
         self._current = (message, source)
         try:

@@ -22,12 +22,22 @@ from recorder.calls.taping import fault_of
 from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import Call
+from recorder.domain.mentions import mentions
 from recorder.domain.pausing import RefusedError
 from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
 from recorder.domain.routing import find_peer, find_route
-from sip.events import Address, CallOffered, LegId, SipEvent, TargetChanged
+from sip.events import Address, CallOffered, LegId, SipEvent, SourceMisbehaved, TargetChanged
 
 _log = logging.getLogger(__name__)
+
+MISBEHAVIOUR = {
+    "rate_limited": "more new calls or requests than its [[peer]] may send; they are answered 503",
+    "foreign": "an act in a call that is another peer's; it is refused",
+    "stray": "a flood of responses to nothing; they are dropped",
+    "malformed": "messages that are not SIP; they are dropped",
+    "overload": "more messages than can be looked at; they are dropped",
+}
+ALARMING = frozenset({"rate_limited", "foreign", "stray", "overload"})
 
 
 class UnknownCallError(Exception):
@@ -49,6 +59,7 @@ class Control:
         self._media: dict[MediaLegId, RecordedCall] = {}
         self._recorded: dict[str, RecordedCall] = {}
         self._dead: set[Address] = set()
+        self._passed: set[PassedCall] = set()
         self._threads = itertools.cycle(range(works.config.media.threads))
         self._is_draining = False
         self.counts = {"offered": 0, "recorded": 0, "passed": 0, "refused": 0, "emergency": 0, "faults": 0}
@@ -61,6 +72,8 @@ class Control:
             self._guard(None, self._offered, event, otherwise=lambda: self._refuse(event, 500, "Server Internal Error"))
         elif isinstance(event, TargetChanged):
             self._target_changed(event)
+        elif isinstance(event, SourceMisbehaved):
+            self._misbehaved(event)
         elif (call := self._calls.get(event.leg)) is not None:
             self._guard(call, call.receive, event, event.leg)
 
@@ -106,6 +119,13 @@ class Control:
         _log.warning("target %s %s", event.target, word)
         (self._dead.discard if event.is_alive else self._dead.add)(event.target)
 
+    def _misbehaved(self, event: SourceMisbehaved) -> None:
+        """Take it that a peer sends what is refused; said once a kind and source, whatever it sends."""
+        _log.warning("from %s: %s", event.source, MISBEHAVIOUR[event.kind])
+        self._works.publish({"event": "source", "kind": event.kind, "source": event.source})
+        if event.kind in ALARMING:
+            self._works.alarm(f"source_{event.kind}")
+
     # --- a new call
 
     def _offered(self, event: CallOffered) -> None:
@@ -123,10 +143,14 @@ class Control:
             # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
             calling = (event.asserted_user or event.from_user) if self._is_inside(event) else ""
             nomination = nominate(config.extensions, calling=calling, called=event.request_user)
-            if nomination is None:
-                self._begin_passed(event)
-            else:
+            if nomination is not None:
                 self._begin_recorded(event, nomination)
+            elif len(self._passed) >= config.limits.max_passed:
+                self._refuse(event, 503, "Service Unavailable")
+            else:
+                if mentions(event, config.extensions):
+                    self._works.alarm("nominated_passed")
+                self._begin_passed(event)
 
     def _is_inside(self, event: CallOffered) -> bool:
         peer = find_peer(self._works.config.peer, event.source.host)
@@ -157,6 +181,7 @@ class Control:
             self._works, event, state, way, adopt=lambda leg: self._adopt(leg, call), ended=lambda: self._ended(call)
         )
         self.counts["passed"] += 1
+        self._passed.add(call)
         self._adopt(event.leg, call)
         self._guard(call, call.apply, table.Begin())
 
@@ -220,6 +245,8 @@ class Control:
     def _ended(self, call: LiveCall) -> None:
         for leg in call.legs.every:
             self._calls.pop(leg, None)
+        if isinstance(call, PassedCall):
+            self._passed.discard(call)
         if isinstance(call, RecordedCall):
             self._recorded.pop(call.id, None)
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}

@@ -27,6 +27,8 @@ class PassedCall(LiveCall):
 
     def answered(self, event: LegAnswered) -> None:
         """Pass the answer on."""
+        if event.asserted_user in self.works.config.extensions:
+            self.works.alarm("nominated_passed")
         self._body = event.body or self._early  # a 200 without SDP stands by what its 183 said
         self.apply(table.Answered())
 

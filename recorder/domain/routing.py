@@ -12,11 +12,14 @@ class Peer:
     """A system that may send us calls; its networks decide, not what its messages claim.
 
     ``is_inside`` peers (the PBX) say truly which extension is calling; a trunk's callers may claim anything.
+    ``calls_per_s`` and ``requests_per_s`` bound what each address of it may send beside dialogs that stand.
     """
 
     name: str
     networks: tuple[str, ...]
     is_inside: bool = True
+    calls_per_s: float = 100.0
+    requests_per_s: float = 100.0
 
     def has(self, host: str) -> bool:
         """Tell whether an IP literal lies in one of the peer's networks."""

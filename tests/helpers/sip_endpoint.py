@@ -27,6 +27,7 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
     OutgoingCall,
+    PeerLimits,
     SipEvent,
     SipOptions,
 )
@@ -151,6 +152,10 @@ def main() -> None:
         given["advertised"] = Address(host=given["advertised"][0], port=given["advertised"][1])
     if "trusted" in given:
         given["trusted"] = tuple(given["trusted"])
+    if "peers" in given:
+        given["peers"] = tuple(PeerLimits(**{**peer, "networks": tuple(peer["networks"])}) for peer in given["peers"])
+    if "urgent" in given:
+        given["is_urgent"] = given.pop("urgent").__contains__
     driver = Driver(SipOptions(listen=Address(host=host, port=port), **given))
     threading.Thread(target=driver.read_commands, daemon=True).start()
     driver.reactor.run()

@@ -80,6 +80,10 @@ class EndpointProcess:
         assert key in line or line.get("event") == key, f"expected {key}, got {line}"
         return line
 
+    def take_any(self, timeout_s: float = 5.0) -> dict[str, Any]:
+        """Return the next line, whatever it is."""
+        return self._lines.get(timeout=timeout_s)
+
     def nothing(self, for_s: float = 0.3) -> None:
         """Assert that no line comes."""
         try:
@@ -128,10 +132,11 @@ class Message:
 class Peer:
     """A user agent on a raw socket; one dialog."""
 
-    def __init__(self, remote: tuple[str, int]) -> None:
+    def __init__(self, remote: tuple[str, int], *, host: str = "127.0.0.1") -> None:
         self.remote = remote
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((host, 0))
+        self.host = host
         self.port: int = self.socket.getsockname()[1]
         self.call_id = f"call-{next(_numbers)}@{self.port}"
         self.tag = f"t{next(_numbers)}"
@@ -182,10 +187,10 @@ class Peer:
             cseq = self.cseq
         branch = parts.get("branch", f"z9hG4bK-{self.port}-{next(_numbers)}")
         to = parts.get("to", self.remote_to or f"<sip:2001@{self.remote[0]}>")
-        contact = parts.get("contact", f"<sip:peer@127.0.0.1:{self.port}>")
+        contact = parts.get("contact", f"<sip:peer@{self.host}:{self.port}>")
         lines = [
             f"{method} {parts.get('uri', self.target)} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={branch}",
+            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch={branch}",
             "Max-Forwards: 70" if "Max-Forwards" not in headers else "X-None: 1",
             f'From: "A, B" <sip:020794600000@127.0.0.1>;tag={self.tag}',
             f"To: {to}",
@@ -208,7 +213,7 @@ class Peer:
         lines += [f"Record-Route: {route}" for route in request.all("Record-Route")]
         lines += [f"From: {request['From']}", f"To: {to}", f"Call-ID: {request['Call-ID']}", f"CSeq: {request['CSeq']}"]
         if "Contact:" not in headers:
-            lines.append(f"Contact: <sip:peer@127.0.0.1:{self.port};transport=UDP>")
+            lines.append(f"Contact: <sip:peer@{self.host}:{self.port};transport=UDP>")
         if body:
             lines.append("Content-Type: application/sdp")
         text = "\r\n".join(lines) + "\r\n" + headers

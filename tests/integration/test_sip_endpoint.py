@@ -370,6 +370,8 @@ def test_junk_is_dropped_and_counted(shared: Any, peer: Any) -> None:
     peer.request("OPTIONS")
     peer.expect(200)
     peer.nothing(0.1)
+    if before == 0:
+        assert shared.take("SourceMisbehaved")["kind"] == "malformed"  # and once only
     shared.do("counters")
     assert shared.take("counters")["counters"]["malformed"] == before + len(junk)
 

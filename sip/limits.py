@@ -1,0 +1,218 @@
+"""How much of what a source sends is taken: token buckets for each source, each said once. Pure: times are passed in.
+
+What belongs to a dialog of ours is never limited here, nor is a call to a number that must get through. Everything
+else - new calls, requests outside dialogs, stray responses - costs a token of the source it comes from.
+"""
+
+import enum
+import ipaddress
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from sip.events import PeerLimits
+from sip.message import RawMessage, user_part
+
+BURST_S = 5.0
+"""A bucket holds so many seconds' worth: everybody rings at nine o'clock."""
+
+MAX_SOURCES = 4096
+"""Sources with buckets of their own; those beyond share one, so that made-up addresses fill no memory."""
+
+MAX_REPORTED = 256
+"""Pairs of kind and source that are remembered as reported."""
+
+REPORT_AGAIN_S = 3600.0
+"""A source that goes on is reported again after so long."""
+
+REPORTS_PER_S, REPORTS_BURST = 0.1, 50
+"""Reports of all sources together: those of a thousand sources say no more than those of fifty."""
+
+MAX_BACKLOG, MAX_BACKLOG_OF_SOURCE, URGENT_RESERVE = 2000, 1500, 200
+"""Datagrams that may wait for the call thread (about a second of its work); of one source; urgent ones beyond that."""
+
+
+class Standing(enum.Enum):
+    """How a message stands to our dialogs and transactions."""
+
+    KNOWN = "known"  # of one of ours, from where its peer is
+    FOREIGN = "foreign"  # of one of ours by its tags, from elsewhere
+    NEW = "new"  # of none
+
+
+class Verdict(enum.Enum):
+    """What becomes of a message."""
+
+    ADMIT = "admit"
+    BUSY = "busy"  # answered 503 with Retry-After
+    FORBID = "forbid"  # answered 403
+    DROP = "drop"
+
+
+class Bucket:
+    """A token bucket.
+
+    Args:
+        per_s: Tokens that come back each second, over 0.
+        burst: Tokens it holds when full, at least 1.
+    """
+
+    __slots__ = ("_at_s", "_burst", "_per_s", "_tokens")
+
+    def __init__(self, per_s: float, burst: float) -> None:
+        self._per_s, self._burst = per_s, max(burst, 1.0)
+        self._tokens, self._at_s = self._burst, 0.0
+
+    def takes(self, now_s: float) -> bool:
+        """Take a token if there is one; ``now_s`` is monotonic."""
+        self._tokens = min(self._burst, self._tokens + max(now_s - self._at_s, 0.0) * self._per_s)
+        self._at_s = now_s
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class _Buckets:
+    """The buckets of one source."""
+
+    __slots__ = ("calls", "refusals", "requests", "strays")
+
+    def __init__(self, limits: PeerLimits) -> None:
+        self.calls = Bucket(limits.calls_per_s, BURST_S * limits.calls_per_s)
+        self.requests = Bucket(limits.requests_per_s, BURST_S * limits.requests_per_s)
+        self.strays = Bucket(limits.requests_per_s, BURST_S * limits.requests_per_s)
+        self.refusals = Bucket(limits.calls_per_s, limits.calls_per_s)
+
+
+class Peers:
+    """Whose networks an address lies in.
+
+    Raises:
+        ValueError: A network is no CIDR.
+    """
+
+    def __init__(self, peers: Sequence[PeerLimits]) -> None:
+        self._peers = [(peer, [ipaddress.ip_network(cidr, strict=False) for cidr in peer.networks]) for peer in peers]
+
+    def of(self, host: str) -> list[PeerLimits]:
+        """Return every peer that has an address, in order; none for what is no IP literal."""
+        try:
+            address = ipaddress.ip_address(host.strip("[]").split("%", 1)[0])
+        except ValueError:
+            return []
+        return [peer for peer, networks in self._peers if any(address in network for network in networks)]
+
+    def may_act(self, source: str, known: Iterable[str]) -> bool:
+        """Tell whether an address may act in a dialog whose peer is known by these: one of them, or a neighbour.
+
+        Neighbours are in the networks of one ``[[peer]]``: the machines of a cluster act for one another.
+        """
+        known = set(known)
+        if source in known:
+            return True
+        own = {id(peer) for peer in self.of(source)}
+        return any(id(peer) in own for host in known for peer in self.of(host))
+
+
+class Intake:
+    """Decides what is taken of each source.
+
+    Args:
+        peers: Limits by network; the first that has a source counts.
+        is_urgent: Tells of a dialled number that it must get through.
+        report: Called with a kind and a source, once for both in `REPORT_AGAIN_S`.
+
+    Attributes:
+        counters: What was not admitted, by kind: rate_limited, foreign, stray.
+    """
+
+    def __init__(self, peers: Peers, *, is_urgent: Callable[[str], bool], report: Callable[[str, str], None]) -> None:
+        self._peers = peers
+        self._is_urgent = is_urgent
+        self._report = report
+        self._sources: dict[str, _Buckets] = {}
+        self._others = _Buckets(PeerLimits(networks=()))
+        self._reported: dict[tuple[str, str], float] = {}
+        self._reports = Bucket(REPORTS_PER_S, REPORTS_BURST)
+        self.counters: Counter[str] = Counter()
+
+    def decide(self, message: RawMessage, standing: Standing, source: str, now_s: float) -> Verdict:
+        """Say what becomes of a message from a trusted source (an IP literal)."""
+        if standing is Standing.KNOWN:
+            return Verdict.ADMIT
+        buckets = self._buckets(source)
+        if standing is Standing.FOREIGN:
+            return self._foreign(message, buckets, source, now_s)
+        if message.status is not None or message.method == "ACK":
+            if buckets.strays.takes(now_s):
+                return Verdict.ADMIT
+            return self._refused("stray", Verdict.DROP, source, now_s)
+        is_call = message.method == "INVITE" and message.tag("to") is None
+        if is_call and self.is_urgent(message.start_line):
+            return Verdict.ADMIT
+        if (buckets.calls if is_call else buckets.requests).takes(now_s):
+            return Verdict.ADMIT
+        verdict = Verdict.BUSY if buckets.refusals.takes(now_s) else Verdict.DROP
+        return self._refused("rate_limited", verdict, source, now_s)
+
+    def is_urgent(self, start_line: str) -> bool:
+        """Tell whether a request line asks for a number that must get through."""
+        parts = start_line.split(" ")
+        return len(parts) > 1 and parts[0] == "INVITE" and self._is_urgent(user_part(parts[1]))
+
+    def report(self, kind: str, source: str, now_s: float) -> None:
+        """Report a kind of trouble from a source, unless that has just been done."""
+        last_s = self._reported.get((kind, source))
+        if (last_s is not None and now_s - last_s < REPORT_AGAIN_S) or not self._reports.takes(now_s):
+            return
+        if len(self._reported) >= MAX_REPORTED:
+            del self._reported[next(iter(self._reported))]
+        self._reported[kind, source] = now_s
+        self._report(kind, source)
+
+    def _foreign(self, message: RawMessage, buckets: _Buckets, source: str, now_s: float) -> Verdict:
+        is_answered = message.method != "ACK" and message.status is None and buckets.refusals.takes(now_s)
+        return self._refused("foreign", Verdict.FORBID if is_answered else Verdict.DROP, source, now_s)
+
+    def _refused(self, kind: str, verdict: Verdict, source: str, now_s: float) -> Verdict:
+        self.counters[kind] += 1
+        self.report(kind, source, now_s)
+        return verdict
+
+    def _buckets(self, source: str) -> _Buckets:
+        found = self._sources.get(source)
+        if found is None:
+            if len(self._sources) >= MAX_SOURCES:
+                return self._others
+            peers = self._peers.of(source)
+            found = self._sources[source] = _Buckets(peers[0] if peers else PeerLimits(networks=()))
+        return found
+
+
+class Backlog:
+    """Counts what waits for the call thread, so that no source takes all the room. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: Counter[str] = Counter()
+        self._all = 0
+
+    def enter(self, source: str, *, is_urgent: Callable[[], bool]) -> bool:
+        """Take a place for a datagram if there is room; ``is_urgent`` is asked only when there is none."""
+        with self._lock:
+            has_room = self._all < MAX_BACKLOG and self._waiting[source] < MAX_BACKLOG_OF_SOURCE
+        if not has_room and (self._all >= MAX_BACKLOG + URGENT_RESERVE or not is_urgent()):
+            return False
+        with self._lock:
+            self._all += 1
+            self._waiting[source] += 1
+        return True
+
+    def leave(self, source: str) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._all -= 1
+            self._waiting[source] -= 1
+            if self._waiting[source] <= 0:
+                del self._waiting[source]

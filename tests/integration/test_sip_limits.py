@@ -1,0 +1,176 @@
+"""SipEndpoint against floods and forged acts: bounded answers, one word about each, and everybody else served."""
+
+import importlib
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+sip_process = importlib.import_module("sip_process")
+SDP = sip_process.SDP
+PEERS = [
+    {"networks": ["127.0.0.0/30"], "calls_per_s": 3.0, "requests_per_s": 4.0},
+    {"networks": ["127.0.0.9/32"]},
+]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Any]:
+    with sip_process.EndpointProcess(peers=PEERS, urgent=["999"]) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def peer(endpoint: Any) -> Iterator[Any]:
+    with sip_process.Peer(endpoint.address) as peer:
+        yield peer
+
+
+def counters(endpoint: Any) -> dict[str, int]:
+    endpoint.do("counters")
+    found: dict[str, int] = endpoint.take("counters")["counters"]
+    return found
+
+
+def test_a_flood_of_calls_is_answered_503_and_then_not_at_all(endpoint: Any, peer: Any) -> None:
+    for index in range(400):
+        peer.call_id, peer.cseq = f"flood-{index}", 0
+        peer.request("INVITE", body=SDP)
+    with sip_process.Peer(endpoint.address) as urgent:
+        urgent.target = urgent.target.replace("2001", "999")
+        urgent.request("INVITE", body=SDP)
+        urgent.expect(100)
+    with sip_process.Peer(endpoint.address, host="127.0.0.9") as other:
+        other.request("INVITE", body=SDP)
+        other.expect(100)
+    events = [endpoint.take("event") for _ in range(15 + 3)]
+    kinds = Counter(event["event"] for event in events)
+    while (more := counters_or_event(endpoint)) is not None:
+        kinds[more] += 1
+    # A burst of 15, what comes back meanwhile, the emergency call, the other peer's call - and one word about it.
+    assert kinds["SourceMisbehaved"] == 1
+    assert 17 <= kinds["CallOffered"] <= 24
+    statuses: Counter[int] = Counter()
+    busy = None
+    while True:
+        try:
+            message = peer.receive(0.2)
+        except TimeoutError:
+            break
+        statuses[message.status] += 1
+        busy = message if message.status == 503 else busy
+    assert set(statuses) == {100, 503}
+    assert 3 <= statuses[503] <= 12, "refusals are bounded as well"
+    assert busy is not None
+    assert int(busy["Retry-After"]) > 0
+
+
+def counters_or_event(endpoint: Any) -> str | None:
+    endpoint.do("counters")
+    line = endpoint.take_any()
+    if "counters" in line:
+        assert line["counters"]["rate_limited"] >= 370
+        return None
+    return str(line["event"])
+
+
+def test_a_flood_of_options_leaves_calls_alone(endpoint: Any, peer: Any) -> None:
+    for _ in range(200):
+        peer.request("OPTIONS")
+        peer.request("BYE", to="<sip:x@y>;tag=nobody")
+    assert endpoint.take("SourceMisbehaved")["kind"] == "rate_limited"
+    with sip_process.Peer(endpoint.address) as caller:
+        caller.request("INVITE", body=SDP)
+        caller.expect(100)
+    endpoint.take("CallOffered")
+    assert counters(endpoint)["rate_limited"] > 350
+
+
+def impersonate(other: Any, peer: Any) -> None:
+    """Have another address know all that an eavesdropper knows of a dialog."""
+    other.call_id, other.tag, other.remote_to, other.target = peer.call_id, peer.tag, peer.remote_to, peer.target
+    other.cseq = peer.cseq
+
+
+def connected(endpoint: Any, peer: Any) -> int:
+    peer.request("INVITE", body=SDP)
+    leg = int(endpoint.take("CallOffered")["leg"])
+    endpoint.do("answer", leg=leg, body=SDP)
+    peer.learn(peer.expect(200))
+    peer.request("ACK")
+    return leg
+
+
+@pytest.mark.parametrize("method", ["BYE", "INFO", "INVITE", "UPDATE"])
+def test_the_right_tags_from_another_peer_are_not_enough(endpoint: Any, peer: Any, method: str) -> None:
+    leg = connected(endpoint, peer)
+    with sip_process.Peer(endpoint.address, host="127.0.0.9") as forger:
+        forger.call_id, forger.tag, forger.remote_to, forger.target = (
+            peer.call_id,
+            peer.tag,
+            peer.remote_to,
+            peer.target,
+        )
+        forger.cseq = peer.cseq
+        for _ in range(3):
+            forger.request(method, body=SDP)
+            forger.expect(403)
+    assert endpoint.take("SourceMisbehaved") == {"event": "SourceMisbehaved", "kind": "foreign", "source": "127.0.0.9"}
+    assert counters(endpoint)["foreign"] == 3
+    endpoint.nothing(0.1)
+    peer.request("BYE")
+    peer.expect(200)
+    assert endpoint.take("LegEnded")["leg"] == leg
+
+
+def test_a_neighbour_in_the_same_peer_may_act(endpoint: Any, peer: Any) -> None:
+    connected(endpoint, peer)
+    with sip_process.Peer(endpoint.address, host="127.0.0.2") as twin:
+        impersonate(twin, peer)
+        twin.request("BYE")
+        twin.expect(200)
+    endpoint.take("LegEnded")
+
+
+def test_an_address_that_the_peer_named_may_act(endpoint: Any, peer: Any) -> None:
+    with sip_process.Peer(endpoint.address, host="127.0.0.9") as phone:
+        peer.request("INVITE", body=SDP, contact=f"<sip:phone@127.0.0.9:{phone.port}>")
+        leg = int(endpoint.take("CallOffered")["leg"])
+        endpoint.do("answer", leg=leg, body=SDP)
+        peer.learn(peer.expect(200))
+        impersonate(phone, peer)
+        phone.request("ACK")
+        phone.request("BYE")
+        phone.expect(200)
+    endpoint.take("LegEnded")
+
+
+def test_a_forged_cancel_does_not_end_the_ringing(endpoint: Any, peer: Any) -> None:
+    branch = peer.request("INVITE", body=SDP)
+    leg = int(endpoint.take("CallOffered")["leg"])
+    with sip_process.Peer(endpoint.address, host="127.0.0.9") as forger:
+        forger.call_id, forger.tag, forger.cseq = peer.call_id, peer.tag, peer.cseq
+        forger.request("CANCEL", branch=branch)
+        forger.expect(403)
+    assert endpoint.take("SourceMisbehaved")["kind"] == "foreign"
+    endpoint.do("answer", leg=leg, body=SDP)
+    peer.learn(peer.expect(200))
+    peer.request("ACK")
+    peer.request("BYE")
+    peer.expect(200)
+    endpoint.take("LegEnded")
+
+
+def test_answers_and_acks_to_nothing_are_dropped(endpoint: Any, peer: Any) -> None:
+    for index in range(100):
+        peer.request("ACK", to="<sip:x@y>;tag=nobody")
+        ack = peer.last
+        lines = ack.decode().split("\r\n")
+        peer.send("\r\n".join(["SIP/2.0 486 Busy", *lines[1:]]).replace("ACK", f"BYE{index % 2}").encode())
+    peer.nothing(0.3)
+    assert endpoint.take("SourceMisbehaved")["kind"] == "stray"
+    assert counters(endpoint)["stray"] > 150
