@@ -24,11 +24,11 @@ from sip.events import (
 )
 from sip.leg_state import State
 from sip.limits import Standing
-from sip.message import RawMessage, display_name, split_values, user_part
+from sip.message import RawMessage, display_name, split_values, strip_quoted, user_part
 from sip.reactor import Reactor, Sippy, guarded
 from sip.transport import Transport
 from sip.watch import Watch
-from sip.wires import ALLOW, MARKER, Wires, body_of
+from sip.wires import ALLOW, MARKER, RECORDING_TYPES, SIPREC, Wires, body_of
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ _PASSED_ON = re.compile(
 )
 _IN_DIALOG = {"BYE", "INFO", "UPDATE", "PRACK", "INVITE", "NOTIFY", "REFER"}
 _SUPPORTED = {"timer"}
+_SRC = re.compile(r"[;>]\s*\+sip\.src\b", re.IGNORECASE)
 
 
 class SipEndpoint:
@@ -92,9 +93,10 @@ class SipEndpoint:
         if found := self._legs.get(leg):
             found.invited.ring(status, body)
 
-    def answer(self, leg: LegId, body: Body | None) -> None:
+    def answer(self, leg: LegId, body: Body | None, *, is_recorder: bool = False) -> None:
         """Send 200 to an offered leg."""
         if found := self._legs.get(leg):
+            found.is_recorder = is_recorder
             found.invited.answer(body)
 
     def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
@@ -133,6 +135,11 @@ class SipEndpoint:
         """Send an INFO."""
         if found := self._legs.get(leg):
             found.send_info(body)
+
+    def probe(self, leg: LegId) -> None:
+        """Ask whether the peer still knows the leg."""
+        if found := self._legs.get(leg):
+            found.probe()
 
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target."""
@@ -185,7 +192,10 @@ class SipEndpoint:
     def _answer_outside(self, request: Sippy, transaction: Sippy, message: RawMessage, local_tag: str | None) -> None:
         respond = self._wires.respond
         if message.method == "OPTIONS":
-            respond(request, transaction, 200, headers=[("Allow", ALLOW), ("Accept", "application/sdp")])
+            headers = [("Allow", ALLOW), ("Accept", "application/sdp")]
+            if self._options.is_recording_server:
+                headers = [("Allow", ALLOW), ("Accept", RECORDING_TYPES), ("Supported", SIPREC)]
+            respond(request, transaction, 200, headers=headers)
         elif message.method in _IN_DIALOG and (local_tag is not None or message.method == "BYE"):
             respond(request, transaction, 481)
         else:
@@ -215,12 +225,12 @@ class SipEndpoint:
         self._emit(_offered(leg.id, message, source))
         return hook
 
-    @staticmethod
-    def _refusal(message: RawMessage) -> tuple[int, list[Header]] | None:
+    def _refusal(self, message: RawMessage) -> tuple[int, list[Header]] | None:
         hops = _max_forwards(message)
         if hops <= 0:
             return 483, []
-        unsupported = [tag for tag in message.option_tags("require") if tag not in _SUPPORTED]
+        known = _SUPPORTED | ({SIPREC} if self._options.is_recording_server else set())
+        unsupported = [tag for tag in message.option_tags("require") if tag not in known]
         if unsupported:
             return 420, [("Unsupported", ", ".join(unsupported))]
         if message.tag("from") is None:
@@ -268,6 +278,11 @@ def _offered(leg: LegId, message: RawMessage, source: Address) -> CallOffered:
         max_forwards=_max_forwards(message),
         loop_marks=message.values(MARKER),
         body=body_of(message),
+        required=message.option_tags("require"),
+        supported=message.option_tags("supported"),
+        is_recording_client=any(_SRC.search(strip_quoted(contact)) for contact in message.values("contact")),
+        origin=origin,
+        session_id=(message.value("session-id") or "").split(";", 1)[0].strip(),
     )
 
 

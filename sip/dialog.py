@@ -16,7 +16,7 @@ from sip.message import RawMessage
 from sip.offers import Offers
 from sip.reactor import Cancellable, Sippy
 from sip.requests import Dialog
-from sip.wires import ALLOW, Wires, body_of, phrase
+from sip.wires import ALLOW, RECORDING_TYPES, Wires, body_of, phrase
 
 
 class Leg(Dialog):
@@ -116,7 +116,7 @@ class Leg(Dialog):
             self.emit(InfoReceived(leg=self.id, body=body))
 
     def _on_options(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
-        headers = [("Allow", ALLOW), ("Accept", "application/sdp")]
+        headers = [("Allow", ALLOW), ("Accept", RECORDING_TYPES if self.is_recorder else "application/sdp")]
         self.respond(request, transaction, 200, headers=headers, contact=self.contact())
 
     def _on_prack(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
@@ -129,9 +129,14 @@ class Leg(Dialog):
     def send_info(self, body: Body) -> None:
         """Send an INFO."""
         if self.state is State.CONNECTED:
-            self.start(self.new_request("INFO", body=body), self._on_info_response)
+            self.start(self.new_request("INFO", body=body), self._on_response)
 
-    def _on_info_response(self, response: Sippy, _transaction: Sippy) -> None:
+    def probe(self) -> None:
+        """Ask whether the peer still knows the dialog (RFC 3261 section 12.2.1.2)."""
+        if self.state is State.CONNECTED:
+            self.start(self.new_request("OPTIONS", headers=[("Accept", "application/sdp")]), self._on_response)
+
+    def _on_response(self, response: Sippy, _transaction: Sippy) -> None:
         if response.getSCode()[0] in (408, 481):
             self.lost()
 

@@ -57,6 +57,11 @@ class CallOffered:
         max_forwards: Hops left as received.
         loop_marks: Values of our marker header, oldest first.
         body: The offer, or None for a delayed offer.
+        required: Option tags of Require, in lower case.
+        supported: Option tags of Supported, in lower case.
+        is_recording_client: Its Contact has the feature tag ``+sip.src``: a SIPREC client (RFC 7866 section 6.1.1).
+        origin: The From header as it came, with its parameters.
+        session_id: Value of Session-ID without the remote half (RFC 7989), or "".
     """
 
     leg: LegId
@@ -71,6 +76,11 @@ class CallOffered:
     max_forwards: int
     loop_marks: tuple[str, ...]
     body: Body | None
+    required: tuple[str, ...] = ()
+    supported: tuple[str, ...] = ()
+    is_recording_client: bool = False
+    origin: str = field(default="", repr=False)
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +265,7 @@ class SipOptions:
         is_urgent: Tells of a dialled number that its calls are taken whatever the limits say.
         user_agent: Value of User-Agent and Server.
         watch_every_s: Seconds between OPTIONS to a watched target.
+        is_recording_server: SIPREC clients may call: ``Require: siprec`` is understood (RFC 7866).
     """
 
     listen: Address
@@ -264,6 +275,7 @@ class SipOptions:
     is_urgent: Callable[[str], bool] = lambda _number: False
     user_agent: str = "council-call-recorder"
     watch_every_s: float = 10.0
+    is_recording_server: bool = False
 
 
 class Endpoint(Protocol):
@@ -284,10 +296,15 @@ class Endpoint(Protocol):
     def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None) -> None:
         """Send a provisional response to an offered leg: 180, or 183 with early media's SDP."""
 
-    def answer(self, leg: LegId, body: Body | None) -> None:
+    def answer(self, leg: LegId, body: Body | None, *, is_recorder: bool = False) -> None:
         """Send 200 to an offered leg.
 
         After an INVITE without an offer ``body`` is ours, and the peer's answer follows as OfferAnswered.
+
+        Args:
+            leg: The leg.
+            body: The answer, or our offer.
+            is_recorder: From now on our Contact on this leg has ``+sip.srs`` (RFC 7866 section 6.2).
         """
 
     def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
@@ -316,6 +333,9 @@ class Endpoint(Protocol):
 
     def send_info(self, leg: LegId, body: Body) -> None:
         """Send an INFO; its answer is not reported."""
+
+    def probe(self, leg: LegId) -> None:
+        """Ask whether the peer still knows the leg, by OPTIONS; LegEnded follows if it does not, or says nothing."""
 
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""

@@ -39,6 +39,7 @@ class Dialog:
         next_hop: Where our first request goes, whatever its URI says.
         routes: The route set, ours first.
         hosts: Where the peer is: addresses that its messages came from, or that it gave itself.
+        is_recorder: It is a recording session, and our Contact says that we are its server (RFC 7866 section 6.2).
     """
 
     def __init__(self, wires: Wires) -> None:
@@ -55,12 +56,15 @@ class Dialog:
         self.next_hop: tuple[str, int] | None = None
         self.routes: list[Sippy] = []
         self.hosts: set[str] = set()
+        self.is_recorder = False
 
     def contact(self) -> Sippy:
         """Return our Contact."""
         contact = SipContact()
         contact.getUri().name = None
         contact.getUrl().username = self.local.getUrl().username
+        if self.is_recorder:
+            contact.getUri().setParam("+sip.srs")
         return contact
 
     def learn_target(self, message: Sippy, *, is_required: bool = True) -> None:

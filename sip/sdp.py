@@ -64,6 +64,7 @@ class Stream:
         event_pts: Payload types of telephone-event at 8000 Hz.
         ptime_ms: Packet time the owner asks for, or None.
         cryptos: Keys of a=crypto that can be used, in the owner's order (RFC 4568).
+        label: a=label (RFC 4574), which metadata name a stream by, or "".
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Stream:
     event_pts: tuple[int, ...]
     ptime_ms: int | None
     cryptos: tuple[Crypto, ...] = ()
+    label: str = ""
 
     @property
     def is_secure(self) -> bool:
@@ -204,6 +206,15 @@ class Written:
     local: LocalStream
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenStream:
+    """One stream of an offer as it is answered: the lines of its section, our side of it, and what was settled."""
+
+    lines: list[str] = field(repr=False)
+    local: LocalStream
+    media: Media
+
+
 def parse(content: bytes) -> Description:
     """Read a session description.
 
@@ -229,7 +240,7 @@ def local_offer(local: LocalStream) -> Written:
     """Write an offer of our one audio stream, under the keys that it has."""
     formats = [(codec, codec) for codec in local.codecs]
     profile = "RTP/SAVP" if local.cryptos else "RTP/AVP"
-    return _written(local, [_audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)])
+    return written(local, [_audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)])
 
 
 def answer(offer: Description, local: LocalStream, *, preference: Sequence[int] = PREFERENCE) -> tuple[Written, Media]:
@@ -244,21 +255,30 @@ def answer(offer: Description, local: LocalStream, *, preference: Sequence[int] 
         UnacceptableError: No stream can be taken.
     """
     index, stream = _first_usable(offer, local.srtp)
+    taken = answer_stream(offer, stream, local, preference=preference)
+    sections = [taken.lines if at == index else rejected(other) for at, other in enumerate(offer.streams)]
+    return written(taken.local, sections), taken.media
+
+
+def answer_stream(
+    offer: Description, stream: Stream, local: LocalStream, *, preference: Sequence[int] = PREFERENCE
+) -> TakenStream:
+    """Answer one usable stream of an offer; see `answer` for how.
+
+    Raises:
+        UnacceptableError: It has none of the codecs preferred.
+    """
     keys = _answer_keys(stream, local)
     pt, codec = _choose(stream, preference)
     event_pt = stream.event_pts[0] if stream.event_pts and local.event_pt is not None else None
     # Only what both sides want is written, but what we are able to do is kept: a resume must give both ways again.
     shown = dataclasses.replace(local, sends=local.sends and stream.receives, receives=local.receives and stream.sends)
     cryptos = (keys.ours,) if keys is not None else ()
-    sections = [
-        _audio_lines(shown, [(pt, codec)], event_pt, protocol=other.protocol, cryptos=cryptos)
-        if at == index
-        else _rejected(other)
-        for at, other in enumerate(offer.streams)
-    ]
-    written = _written(local.settled(keys), sections)
-    media = _media(offer, stream, local, codec=codec, pts=(pt, pt), event_pts=(event_pt, event_pt), srtp=keys)
-    return written, media
+    return TakenStream(
+        lines=_audio_lines(shown, [(pt, codec)], event_pt, protocol=stream.protocol, cryptos=cryptos),
+        local=local.settled(keys),
+        media=_media(offer, stream, local, codec=codec, pts=(pt, pt), event_pts=(event_pt, event_pt), srtp=keys),
+    )
 
 
 def _answer_keys(stream: Stream, local: LocalStream) -> KeyPair | None:
@@ -423,6 +443,7 @@ def _stream(lines: list[tuple[str, str]], session: list[tuple[str, str]]) -> Str
         event_pts=events,
         ptime_ms=_ptime(attributes),
         cryptos=_cryptos(attributes),
+        label=next((value for name, value in attributes if name == "label"), ""),
     )
 
 
@@ -492,12 +513,14 @@ def _audio_lines(
     return lines
 
 
-def _rejected(stream: Stream) -> list[str]:
+def rejected(stream: Stream) -> list[str]:
+    """Return the section that rejects a stream in its place (RFC 3264 section 6)."""
     formats = " ".join(stream.formats) or "0"
     return [f"m={stream.kind} 0 {stream.protocol} {formats}"]
 
 
-def _written(local: LocalStream, sections: list[list[str]]) -> Written:
+def written(local: LocalStream, sections: list[list[str]]) -> Written:
+    """Return the description of these sections, with the next version in o= if anything has changed."""
     family = "IP6" if ":" in local.ip else "IP4"
     lines = ["s=-", f"c=IN {family} {local.ip}", "t=0 0", *(line for section in sections for line in section)]
     text = "\r\n".join(lines) + "\r\n"

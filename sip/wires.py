@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
 MARKER = "X-Recorder-Via"
+SIPREC = "siprec"
+"""Option tag of recording sessions (RFC 7866 section 11.1)."""
+RECORDING_TYPES = "application/sdp, multipart/mixed, application/rs-metadata+xml, application/rs-metadata"
+"""What a recording server takes; the last is RFC 7866's name for what RFC 9806 registers."""
 
 _PHRASES = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",

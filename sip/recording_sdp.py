@@ -1,0 +1,90 @@
+"""Answers of a recording server: any number of labelled m-lines, each received and none sent to. Pure (RFC 7866 7.2).
+
+What can be recorded is answered ``recvonly``, or ``inactive`` while the client holds it, under the port that it has had
+from the beginning; everything else is rejected in its place. A label comes back as it came.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sip import sdp
+from sip.sdp import Description, LocalStream, Media, Stream, UnacceptableError
+
+MAX_LINES = 4
+"""m-lines of one session that get a port: two are recorded, others may become one of the two by a later update."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One m-line of the client's.
+
+    Attributes:
+        stream: As it was offered.
+        local: Our side of it, to be kept; None where it is rejected.
+        media: What was settled; None where it is rejected.
+    """
+
+    stream: Stream
+    local: LocalStream | None = None
+    media: Media | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether audio may come on it now."""
+        return self.media is not None and self.media.receives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingAnswer:
+    """An answer ready to be sent, and what is to be kept of it for the next one.
+
+    Attributes:
+        content: The session description.
+        session: The whole, with its version; `LocalStream` of no port.
+        lines: Each m-line, in order.
+    """
+
+    content: bytes = field(repr=False)
+    session: LocalStream
+    lines: tuple[Line, ...]
+
+
+def usable(offer: Description, session: LocalStream) -> tuple[int, ...]:
+    """Return the positions of the m-lines that can be recorded, at most `MAX_LINES`."""
+    found = (at for at, stream in enumerate(offer.streams) if stream.suits(session.srtp))
+    return tuple(found)[:MAX_LINES]
+
+
+def answer(
+    offer: Description, session: LocalStream, locals_: Sequence[LocalStream | None], *, record: str | None
+) -> RecordingAnswer:
+    """Answer an offer.
+
+    Args:
+        offer: The client's.
+        session: Of the last answer, or a new one: address, o= and whether keys are needed.
+        locals_: Our side of each m-line in order, with its port; None, or nothing at the end, rejects it.
+        record: Value of a=record (RFC 7866 section 6.2): ``on``, ``off`` or ``paused``; None leaves it out.
+
+    Raises:
+        UnacceptableError: No m-line can be recorded: 488.
+    """
+    lines, sections = [], []
+    for at, stream in enumerate(offer.streams):
+        local = locals_[at] if at < len(locals_) else None
+        if local is None or not stream.suits(session.srtp):
+            lines.append(Line(stream=stream))
+            sections.append([*sdp.rejected(stream), *_label(stream)])
+            continue
+        taken = sdp.answer_stream(offer, stream, dataclasses.replace(local, sends=False, receives=True))
+        lines.append(Line(stream=stream, local=taken.local, media=taken.media))
+        sections.append([*taken.lines, *_label(stream), *([f"a=record:{record}"] if record else [])])
+    if not any(line.local for line in lines):
+        raise UnacceptableError("no m-line has audio that can be recorded")
+    written = sdp.written(session, sections)
+    return RecordingAnswer(content=written.content, session=written.local, lines=tuple(lines))
+
+
+def _label(stream: Stream) -> list[str]:
+    return [f"a=label:{stream.label}"] if stream.label else []

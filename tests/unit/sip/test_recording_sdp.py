@@ -1,0 +1,107 @@
+"""Answers of a recording server: every m-line in its place, received only, labels and ports as they were."""
+
+import dataclasses
+
+import pytest
+
+from sip import recording_sdp, sdp
+from sip.sdes import Srtp
+
+SESSION = sdp.LocalStream(ip="192.0.2.1", rtp_port=0, session_id=77)
+HEAD = "v=0\r\no=src 5 6 IN IP4 192.0.2.9\r\ns=-\r\n"
+TWO = (
+    "m=audio 4000 RTP/AVP 8 101\r\nc=IN IP4 192.0.2.9\r\n"
+    "a=rtpmap:101 telephone-event/8000\r\na=sendonly\r\na=label:96\r\n"
+    "m=audio 4002 RTP/AVP 0\r\nc=IN IP4 192.0.2.9\r\na=sendonly\r\na=label:97\r\n"
+)
+
+
+def local(port: int) -> sdp.LocalStream:
+    return sdp.LocalStream(ip="192.0.2.1", rtp_port=port, session_id=0)
+
+
+def answered(
+    text: str, ports: list[int | None], session: sdp.LocalStream = SESSION, record: str | None = None
+) -> recording_sdp.RecordingAnswer:
+    offer = sdp.parse((HEAD + text).encode())
+    return recording_sdp.answer(offer, session, [None if p is None else local(p) for p in ports], record=record)
+
+
+def sections(answer: recording_sdp.RecordingAnswer) -> list[list[str]]:
+    head, *rest = answer.content.decode().split("m=")
+    assert head.startswith("v=0\r\no=- 77 ")
+    return [("m=" + one).split("\r\n")[:-1] for one in rest]
+
+
+def test_two_lines_are_received_and_labelled() -> None:
+    answer = answered(TWO, [30000, 30002])
+    first, second = sections(answer)
+    assert first[0] == "m=audio 30000 RTP/AVP 8 101"
+    assert second[0] == "m=audio 30002 RTP/AVP 0"
+    assert "a=label:96" in first
+    assert "a=label:97" in second
+    for lines in (first, second):
+        assert "a=recvonly" in lines
+        assert not {"a=sendrecv", "a=sendonly"} & set(lines)
+    assert [line.is_active for line in answer.lines] == [True, True]
+    assert answer.lines[0].media is not None
+    assert not answer.lines[0].media.sends
+
+
+@pytest.mark.parametrize(
+    ("offered", "answer"),
+    [("sendonly", "recvonly"), ("sendrecv", "recvonly"), ("inactive", "inactive"), ("recvonly", "inactive")],
+)
+def test_directions(offered: str, answer: str) -> None:
+    got = answered(TWO.replace("sendonly", offered), [30000, 30002])
+    assert all(f"a={answer}" in lines for lines in sections(got))
+    assert [line.is_active for line in got.lines] == [answer == "recvonly"] * 2
+
+
+def test_a_line_that_cannot_be_recorded_is_rejected_in_its_place() -> None:
+    video = "m=video 5000 RTP/AVP 96\r\nc=IN IP4 192.0.2.9\r\na=label:v\r\n"
+    g729 = "m=audio 5002 RTP/AVP 18\r\nc=IN IP4 192.0.2.9\r\na=label:g\r\n"
+    got = answered(video + TWO + g729, [None, 30000, 30002, 30004])
+    assert [lines[0].split()[1] for lines in sections(got)] == ["0", "30000", "30002", "0"]
+    assert "a=label:v" in sections(got)[0]
+    assert got.lines[3].media is None
+
+
+def test_nothing_to_record_is_refused() -> None:
+    for text in (
+        "m=audio 4000 RTP/AVP 18\r\nc=IN IP4 192.0.2.9\r\n",
+        "",
+        "m=audio 0 RTP/AVP 8\r\nc=IN IP4 1.2.3.4\r\n",
+    ):
+        with pytest.raises(sdp.UnacceptableError):
+            answered(text, [30000])
+    with pytest.raises(sdp.UnacceptableError):
+        answered(TWO, [30000, 30002], dataclasses.replace(SESSION, srtp=Srtp.REQUIRED))
+
+
+def test_at_most_so_many_lines_get_a_port() -> None:
+    offer = sdp.parse((HEAD + TWO * 4).encode())
+    assert recording_sdp.usable(offer, SESSION) == (0, 1, 2, 3)
+
+
+def test_the_version_rises_with_each_change_only() -> None:
+    first = answered(TWO, [30000, 30002])
+    same = answered(TWO, [30000, 30002], first.session)
+    held = answered(TWO.replace("sendonly", "inactive"), [30000, 30002], same.session)
+    paused = answered(TWO.replace("sendonly", "inactive"), [30000, 30002], held.session, "paused")
+    assert [one.session.version for one in (first, same, held, paused)] == [1, 1, 2, 3]
+    assert b"\r\na=record:paused\r\n" in paused.content
+    assert b"a=record" not in held.content
+
+
+def test_srtp_is_answered_in_kind_each_line_with_a_key_of_its_own() -> None:
+    key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n"
+    text = TWO.replace("RTP/AVP", "RTP/SAVP")
+    one, two = text.split("m=audio 4002")
+    text = one + key.format("A" * 40) + "m=audio 4002" + two + key.format("B" * 40)
+    got = answered(text, [30000, 30002])
+    ours = [line.media.srtp.ours.name for line in got.lines if line.media is not None and line.media.srtp is not None]
+    assert len(set(ours)) == 2
+    assert got.content.count(b"RTP/SAVP") == 2
+    with pytest.raises(sdp.UnacceptableError):
+        answered(TWO.replace("RTP/AVP", "RTP/SAVP"), [30000, 30002])  # no keys
