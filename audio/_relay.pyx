@@ -60,6 +60,7 @@ cdef extern from "core.h" nogil:
     int core_close_leg(core *, int64_t leg)
     int core_set_remote(core *, int64_t leg, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port)
     int core_accept_from(core *, int64_t leg, const char *ip)
+    int core_hear_networks(core *, int64_t leg, const char *const *ips, const int *bits, int count)
     int core_update_leg(core *, int64_t leg, const leg_media *)
     int core_bridge(core *, int64_t a, int64_t b)
     int core_unbridge(core *, int64_t leg)
@@ -187,6 +188,21 @@ cdef class Core:
         with nogil:
             code = core_accept_from(self.core, leg, text)
         checked(code, "accept_from")
+
+    def hear_networks(self, int64_t leg, list networks not None):
+        cdef const char *ips[32]
+        cdef int bits[32]
+        cdef list encoded = [ip.encode() for ip, _ in networks]
+        cdef int i, count = len(networks)
+        cdef int64_t code
+        if count > 32:
+            raise ValueError("hear_networks: more than 32 networks")
+        for i in range(count):
+            ips[i] = encoded[i]
+            bits[i] = networks[i][1]
+        with nogil:
+            code = core_hear_networks(self.core, leg, ips, bits, count)
+        checked(code, "hear_networks")
 
     def update_leg(
         self, int64_t leg, *, int codec, int send_pt, int receive_pt, int send_event_pt, int receive_event_pt,

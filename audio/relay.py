@@ -6,6 +6,7 @@ touches a packet: see docs/media-core.md.
 
 import threading
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from types import TracebackType
 from typing import Self
 
@@ -163,14 +164,16 @@ class Relay:
     def set_media(self, leg: LegId, media: LegMedia) -> None:
         """Apply what an offer/answer settled.
 
-        A leg that receives but has no remote takes the first source that it hears and no other (SIPREC); it is
-        never sent to.
+        A leg that receives but has no remote takes the first source that it hears from its networks and no other until
+        its media are set again (SIPREC); it is never sent to.
 
         Raises:
             OSError: The remote's IP version is not that of our socket; nothing has changed.
         """
         remote = media.remote
         if remote is None:
+            parsed = map(ip_network, media.networks)
+            self._core.hear_networks(leg, [(str(one.network_address), one.prefixlen) for one in parsed])
             self._core.set_remote(leg, None, None)
         else:
             self._core.set_remote(leg, (remote.ip, remote.rtp_port), (remote.ip, remote.rtcp_port))

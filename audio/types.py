@@ -16,6 +16,9 @@ TapId = NewType("TapId", int)
 
 TICKS_PER_S = 8000
 
+MAX_NETWORKS = 32
+"""Networks that one leg can be bound to."""
+
 
 class Codec(enum.IntEnum):
     """What we bridge and record; the number is the static RTP payload type (RFC 3551 table 4)."""
@@ -82,6 +85,8 @@ class LegMedia:
         receives: The peer's packets count (its direction is sendrecv or sendonly).
         also_from: IP literal of a second source that counts, with the ports of ``remote``: a peer with several
             addresses signals one and may send from the one that its signalling comes from. We never send there.
+        networks: Of a leg without ``remote``: the networks, as CIDR, from which its first packet may come; at most
+            `MAX_NETWORKS`, none is from anywhere.
     """
 
     remote: MediaAddress | None
@@ -93,6 +98,7 @@ class LegMedia:
     sends: bool = True
     receives: bool = True
     also_from: str | None = None
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,8 @@ int core_close_leg(struct core *core, int64_t leg);
 int core_set_remote(struct core *core, int64_t leg, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port);
 /* Packets from this IP with the ports of set_remote count as well; until the next set_remote, which must come first. */
 int core_accept_from(struct core *core, int64_t leg, const char *ip);
+/* A leg without remote takes its first packet from one of these networks only; count 0: from anybody. Takes their place. */
+int core_hear_networks(struct core *core, int64_t leg, const char *const *ips, const int *bits, int count);
 int core_update_leg(struct core *core, int64_t leg, const struct leg_media *media);
 int core_bridge(struct core *core, int64_t a, int64_t b);
 int core_unbridge(struct core *core, int64_t leg);

@@ -88,16 +88,71 @@ int core_accept_from(struct core *core, int64_t id, const char *ip)
     return error;
 }
 
+/* The bytes of an address and how many there are. */
+static int bytes_of(const struct address *address, const uint8_t **bytes)
+{
+    int is_v6 = address->at.any.sa_family == AF_INET6;
+    *bytes = is_v6 ? address->at.v6.sin6_addr.s6_addr : (const uint8_t *)&address->at.v4.sin_addr;
+    return is_v6 ? 16 : 4;
+}
+
+int core_hear_networks(struct core *core, int64_t id, const char *const *ips, const int *bits, int count)
+{
+    struct network networks[MAX_NETWORKS] = {0};
+    if (count < 0 || count > MAX_NETWORKS)
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        struct address address;
+        const uint8_t *bytes;
+        if (!ips[i] || address_parse(&address, ips[i], 1))
+            return -EINVAL;
+        int length = bytes_of(&address, &bytes);
+        if (bits[i] < 0 || bits[i] > 8 * length)
+            return -EINVAL;
+        networks[i].family = address.at.any.sa_family;
+        networks[i].bits = bits[i];
+        memcpy(networks[i].first, bytes, (size_t)length);
+    }
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    memcpy(leg->networks, networks, sizeof networks);
+    leg->network_count = count;
+    thread_unlock(leg->thread);
+    return 0;
+}
+
+static int is_in(const struct network *network, const struct address *source)
+{
+    const uint8_t *bytes;
+    bytes_of(source, &bytes);
+    if (network->family != source->at.any.sa_family)
+        return 0;
+    int whole = network->bits / 8, rest = network->bits % 8;
+    return !memcmp(network->first, bytes, (size_t)whole) &&
+           (!rest || !((network->first[whole] ^ bytes[whole]) >> (8 - rest)));
+}
+
+static int may_latch(const struct leg *leg, const struct address *source)
+{
+    for (int i = 0; i < leg->network_count; i++)
+        if (is_in(&leg->networks[i], source))
+            return 1;
+    return !leg->network_count;
+}
+
 /*
- * Only the signalled address counts, and the one that core_accept_from has named. A leg without one that may receive (a SIPREC stream) takes the first source it
- * hears, and no other until the next set_remote; such a leg is never sent to.
+ * Only the signalled address counts, and the one that core_accept_from has named. A leg without one that may receive (a
+ * SIPREC stream) takes the first source that it hears from its networks, and no other until the next set_remote; such a
+ * leg is never sent to.
  */
 int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source)
 {
     if (is_rtcp)
         return (leg->rtcp.length && address_equal(source, &leg->rtcp)) ||
                (leg->also_rtcp.length && address_equal(source, &leg->also_rtcp));
-    if (!leg->rtp.length && leg->is_configured && leg->media.receives) {
+    if (!leg->rtp.length && leg->is_configured && leg->media.receives && may_latch(leg, source)) {
         leg->rtp = *source;
         leg->is_latched = 1;
     }

@@ -133,6 +133,13 @@ struct prompt {
 struct tap;
 struct thread;
 
+#define MAX_NETWORKS 32
+/* The addresses whose first bits are these. */
+struct network {
+    int family, bits;
+    uint8_t first[16];
+};
+
 struct leg {
     int64_t id; /* 0: the slot is free */
     int slot;
@@ -147,6 +154,8 @@ struct leg {
     struct leg_media media;
     struct address rtp, rtcp;
     struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
+    struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
+    int network_count;
     int64_t last_arrival_ns, dropped, digits;
     struct sender out;
     struct receiver in;

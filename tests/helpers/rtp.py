@@ -47,7 +47,13 @@ class Peer:
         self.rtcp.close()
 
     def configure(
-        self, *, is_known: bool = True, sends: bool = True, receives: bool = True, events: int | None = EVENT_PT
+        self,
+        *,
+        is_known: bool = True,
+        sends: bool = True,
+        receives: bool = True,
+        events: int | None = EVENT_PT,
+        networks: tuple[str, ...] = (),
     ) -> None:
         """Tell the relay where this party is and what it talks."""
         address = MediaAddress(
@@ -66,6 +72,7 @@ class Peer:
                 receive_event_pt=events,
                 sends=sends,
                 receives=receives,
+                networks=networks,
             ),
         )
 

@@ -175,6 +175,39 @@ def test_a_leg_without_address_takes_its_first_source_only(relay: Relay) -> None
         eventually(lambda: relay.statistics(a.leg).dropped == 1, "second source")
 
 
+@pytest.mark.parametrize(
+    ("networks", "is_heard"),
+    [
+        (("127.0.0.8/30",), True),
+        (("127.0.0.12/30",), False),
+        (("::1/128",), False),
+        (("192.0.2.0/24", "127.0.0.9/32"), True),
+        (("127.0.0.8/32", "127.0.0.10/31"), False),
+        (("127.0.0.0/9",), True),
+        (("127.128.0.0/9",), False),
+        (("0.0.0.0/0",), True),
+    ],
+)
+def test_a_leg_without_address_hears_only_its_networks(relay: Relay, networks: tuple[str, ...], is_heard: bool) -> None:
+    with Peer(relay, is_known=False) as a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        a.configure(is_known=False, networks=networks)
+        client.bind(("127.0.0.9", 0))
+        a.snd(1, 160, source=client)
+        a.snd(2, 320, source=client)
+        count = relay.statistics
+        eventually(lambda: count(a.leg).received == 2 if is_heard else count(a.leg).dropped == 2, "two packets")
+        a.configure(is_known=False)  # a new one may be anywhere
+        a.snd(3, 480)
+        eventually(lambda: count(a.leg).received == (3 if is_heard else 1), "the new source")
+
+
+def test_networks_that_are_none_are_refused(relay: Relay) -> None:
+    with Peer(relay, is_known=False) as a:
+        for bad in [("127.0.0.1", 33)], [("127.0.0.1", -1)], [("x", 8)], [("127.0.0.1", 32)] * 33:
+            with pytest.raises(ValueError, match="hear_networks"):
+                relay._core.hear_networks(a.leg, bad)
+
+
 def test_ipv6() -> None:
     with Relay(RelayOptions(address="::1", ports=(41000, 41999), lock_memory=False)) as relay:
         with Peer(relay, ip="::1") as a, Peer(relay, ip="::1") as b:
