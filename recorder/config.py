@@ -53,6 +53,8 @@ class Sip:
     advertised: Address | None = None
     no_reply_s: float = 2.0
     watch_every_s: float = 10.0
+    session_expires_s: int | None = 1800
+    min_session_s: int = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +339,7 @@ _AT_LEAST = {
     "pause": {"card_digits": 1},
     "retention": {line.key: 1 for line in SCHEDULE.values()},
     "limits": {"max_calls": 1, "max_passed": 1},
+    "sip": {"min_session_s": 1},
     "route": {"strip": 0},
 }
 
@@ -484,6 +487,13 @@ def _check_network(config: Config, reader: _Reader) -> None:
                 ip_network(network, strict=False)
             except ValueError:
                 reader.fail(f"{network!r} is no network, write 192.0.2.0/24", "peer", "networks", i)
+    sip = config.sip
+    if sip.session_expires_s is not None and sip.session_expires_s < sip.min_session_s:
+        reader.fail(
+            f'session_expires_s is {sip.session_expires_s}: it must be at least min_session_s, or "off"',
+            "sip",
+            "session_expires_s",
+        )
     first, last = config.media.ports
     if not 1024 <= first < last <= 65535:
         reader.fail(

@@ -58,6 +58,8 @@ listen = {_quote(str(answers.sip))}     # UDP, IP:PORT
 advertised = "off"              # IP:PORT in Via and Contact when it is not `listen` (NAT, virtual IP)
 no_reply_s = 2.0                # a target silent for this long is given up; callers hear silence meanwhile
 watch_every_s = 10.0            # OPTIONS to the targets of a route that has several: a dead one is then tried last
+session_expires_s = 1800        # life of a call that nobody refreshes (RFC 4028); "off" proposes none
+min_session_s = 90              # shorter ones are refused with 422
 
 # Who may send us calls. Requests from elsewhere get no reply at all.
 [[peer]]

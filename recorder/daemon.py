@@ -134,6 +134,8 @@ class Daemon:
             ),
             is_urgent=self._is_emergency,
             watch_every_s=config.sip.watch_every_s,
+            session_expires_s=config.sip.session_expires_s,
+            min_session_s=config.sip.min_session_s,
         )
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
         audit = AuditLog(home.audit, lock_s=AUDIT_LOCK_S)

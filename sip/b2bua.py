@@ -26,9 +26,10 @@ from sip.leg_state import State
 from sip.limits import Standing
 from sip.message import RawMessage, display_name, split_values, strip_quoted, user_part
 from sip.reactor import Reactor, Sippy, guarded
+from sip.session_expires import is_too_short
 from sip.transport import Transport
 from sip.watch import Watch
-from sip.wires import ALLOW, MARKER, RECORDING_TYPES, SIPREC, Wires, body_of
+from sip.wires import ALLOW, MARKER, RECORDING_TYPES, SIPREC, SessionRule, Wires, body_of
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ class SipEndpoint:
             standing=self._standing,
             on_report=lambda kind, source: self._emit(SourceMisbehaved(kind=kind, source=source)),
         )
-        self._wires = Wires(self._transport, reactor, options.user_agent, self._emit, self._forget)
+        session = SessionRule(options.session_expires_s, options.min_session_s)
+        self._wires = Wires(self._transport, reactor, options.user_agent, session, self._emit, self._forget)
         self._watch = Watch(self._wires, options.watch_every_s)
 
     @property
@@ -235,6 +237,8 @@ class SipEndpoint:
             return 420, [("Unsupported", ", ".join(unsupported))]
         if message.tag("from") is None:
             return 400, []
+        if is_too_short(message, self._options.min_session_s):
+            return 422, [("Min-SE", str(self._options.min_session_s))]
         return None
 
     def _on_stray_success(self, response: Sippy, message: RawMessage) -> bool:

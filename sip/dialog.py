@@ -16,6 +16,7 @@ from sip.message import RawMessage
 from sip.offers import Offers
 from sip.reactor import Cancellable, Sippy
 from sip.requests import Dialog
+from sip.session_timer import SessionTimer
 from sip.wires import ALLOW, RECORDING_TYPES, Wires, body_of, phrase
 
 
@@ -31,6 +32,7 @@ class Leg(Dialog):
         invited: The INVITE that was offered to us.
         inviting: The INVITE that we sent.
         offers: Offers after the first.
+        session_timer: Refreshes the session, or ends it.
     """
 
     def __init__(self, leg_id: LegId, wires: Wires) -> None:
@@ -43,6 +45,7 @@ class Leg(Dialog):
         self.invited = Invited(self)
         self.inviting = Inviting(self)
         self.offers = Offers(self)
+        self.session_timer = SessionTimer(self)
 
     # -- ending
 
@@ -85,6 +88,7 @@ class Leg(Dialog):
             self.respond(request, transaction, 500)
             return None
         self.remote_cseq = message.cseq
+        self.learn_abilities(message)
         if self.state is State.ENDED:
             self.respond(request, transaction, 200 if message.method == "BYE" else 481)
             return None
@@ -150,6 +154,7 @@ class Leg(Dialog):
         self.state = state
         if state is State.ENDED:
             self.stop_timers()
+            self.session_timer.close()
             self.wires.forget(self)
         return True
 
@@ -162,12 +167,3 @@ class Leg(Dialog):
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()
-
-    @staticmethod
-    def session_timer(message: RawMessage | None) -> list[tuple[str, str]]:
-        """Return the headers that accept a session timer with the peer as its refresher (RFC 4028 section 9)."""
-        expires = message.value("session-expires") if message is not None else None
-        if message is None or expires is None or "timer" not in message.option_tags("supported"):
-            return []
-        seconds = expires.split(";", 1)[0].strip()
-        return [("Session-Expires", f"{seconds};refresher=uac"), ("Require", "timer")]

@@ -266,6 +266,8 @@ class SipOptions:
         user_agent: Value of User-Agent and Server.
         watch_every_s: Seconds between OPTIONS to a watched target.
         is_recording_server: SIPREC clients may call: ``Require: siprec`` is understood (RFC 7866).
+        session_expires_s: Life of a session that we propose (RFC 4028), whole seconds, or None to propose none.
+        min_session_s: Shortest life of a session that we take, whole seconds.
     """
 
     listen: Address
@@ -276,6 +278,8 @@ class SipOptions:
     user_agent: str = "council-call-recorder"
     watch_every_s: float = 10.0
     is_recording_server: bool = False
+    session_expires_s: int | None = 1800
+    min_session_s: int = 90
 
 
 class Endpoint(Protocol):

@@ -13,7 +13,7 @@ from sip.events import Body, Header, LegEnded, OfferAnswered
 from sip.leg_state import Move, State
 from sip.message import RawMessage
 from sip.reactor import Sippy
-from sip.wires import ALLOW, body_of
+from sip.wires import ALLOW, SUPPORTED, body_of
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -55,6 +55,8 @@ class Invited:
         leg.remote = SipTo(address=request.getHFBody("from").getUri().getCopy())
         self._request, self._transaction, self._message = request, transaction, message
         self._is_offer_ours = not message.body
+        leg.offers.remote = body_of(message)
+        leg.learn_abilities(message)
         if transaction.r487 is not None:
             transaction.r487.getHFBody("to").setTag(leg.local_tag)
         leg.wires.respond(request, transaction, 100)
@@ -63,12 +65,15 @@ class Invited:
     def ring(self, status: int, body: Body | None) -> None:
         """Send a provisional response."""
         if self._leg.state is State.OFFERED:
+            self._leg.offers.local = body or self._leg.offers.local
             self.reply(status, body=body, contact=self._leg.contact())
 
     def answer(self, body: Body | None) -> None:
         """Send 200."""
         if self._leg.move(Move.ANSWER):
-            headers = [("Allow", ALLOW), *self._leg.session_timer(self._message)]
+            assert self._message is not None
+            self._leg.offers.local = body or self._leg.offers.local
+            headers = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._leg.session_timer.agree(self._message)]
             self.reply(200, body=body, headers=headers, contact=self._leg.contact(), ack_cb=self._on_ack)
 
     def refuse(self, status: int, reason: str, headers: Sequence[Header]) -> None:
@@ -95,7 +100,8 @@ class Invited:
             leg.send_bye(leg.parting_reason)
             return
         if self._is_offer_ours:
-            leg.emit(OfferAnswered(leg=leg.id, body=body_of(leg.wires.transactions.current)))
+            leg.offers.remote = body_of(leg.wires.transactions.current)
+            leg.emit(OfferAnswered(leg=leg.id, body=leg.offers.remote))
         leg.offers.next()
 
     def _on_unacked(self) -> None:

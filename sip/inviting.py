@@ -15,7 +15,7 @@ from sip.events import Header, LegAnswered, LegRang, LegRefused, OutgoingCall
 from sip.leg_state import Move, State
 from sip.message import RawMessage, one_line, user_part
 from sip.reactor import Sippy
-from sip.wires import ALLOW, MARKER, body_of, phrase, raw_header, strip_route
+from sip.wires import ALLOW, MARKER, SUPPORTED, body_of, phrase, raw_header, strip_route
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -28,10 +28,9 @@ class Inviting:
 
     def __init__(self, leg: "Leg") -> None:
         self._leg = leg
+        self._call: OutgoingCall | None = None
         self._transaction: Sippy = None
-        self._is_offer_ours = False
         self._was_cancelled = False
-        self._ring_s: float | None = None
         self._strays: set[str] = set()
 
     def begin(self, call: OutgoingCall) -> None:
@@ -51,12 +50,17 @@ class Inviting:
         display = one_line(call.from_display).replace("\\", "").replace('"', "")
         leg.local = SipFrom(address=SipAddress(url=own, hadbrace=True, name=display or None))
         leg.local.setTag(leg.local_tag)
-        marks = [*call.loop_marks, *([call.loop_mark] if call.loop_mark else [])]
-        headers = [*call.headers, *((MARKER, mark) for mark in marks), ("Allow", ALLOW)]
-        request = leg.new_request("INVITE", body=call.body, headers=headers, max_forwards=call.max_forwards)
-        self._is_offer_ours = call.body is not None
-        self._ring_s = call.ring_s
+        self._call = call
+        leg.offers.local = call.body
         leg.timers.append(leg.wires.reactor.call_later(call.no_reply_s, self._give_up, 408))
+        self._send(call)
+
+    def _send(self, call: OutgoingCall) -> None:
+        leg = self._leg
+        marks = [*call.loop_marks, *([call.loop_mark] if call.loop_mark else [])]
+        headers = [*call.headers, *((MARKER, mark) for mark in marks)]
+        headers += [("Allow", ALLOW), ("Supported", SUPPORTED), *leg.session_timer.request_headers]
+        request = leg.new_request("INVITE", body=call.body, headers=headers, max_forwards=call.max_forwards)
         self._transaction = leg.start(request, self._on_response)
 
     def _on_response(self, response: Sippy, transaction: Sippy) -> None:
@@ -66,11 +70,27 @@ class Inviting:
             self._on_progress(status, transaction)
         elif status < 300:
             self._on_success(response, transaction)
-        else:
+        elif not self._is_sent_again(status, response):
             headers = self._refusal_headers(status)
             strip_route(response)
             if self._leg.move(Move.FAILURE) and not self._was_cancelled:
                 self._leg.emit(LegRefused(leg=self._leg.id, status=status, phrase=reason, headers=headers))
+
+    def _is_sent_again(self, status: int, response: Sippy) -> bool:
+        """Tell whether the INVITE was sent once more, in the way that a refusal asks for."""
+        message = self._leg.wires.transactions.current_or_none
+        is_wanted = self._leg.state in (State.DIALLING, State.RINGING) and message is not None
+        if status != 422 or not is_wanted or not self._leg.session_timer.refused(message):
+            return False
+        strip_route(response)
+        # The ACK of the refusal leaves when this returns.
+        self._leg.wires.reactor.submit(self._send_if_wanted)
+        return True
+
+    def _send_if_wanted(self) -> None:
+        assert self._call is not None
+        if self._leg.state in (State.DIALLING, State.RINGING):
+            self._send(self._call)
 
     def _on_progress(self, status: int, transaction: Sippy) -> None:
         leg = self._leg
@@ -80,11 +100,15 @@ class Inviting:
         if leg.state is State.CANCELLING:
             self._send_cancel(transaction)
             return
-        if was_first and self._ring_s is not None:  # after a 100 too: a proxy may have died since
-            leg.timers.append(leg.wires.reactor.call_later(self._ring_s, self._give_up, 480))
+        ring_s = self._call.ring_s if self._call is not None else None
+        if was_first and ring_s is not None:  # after a 100 too: a proxy may have died since
+            leg.timers.append(leg.wires.reactor.call_later(ring_s, self._give_up, 480))
         if status == 100 or not leg.move(Move.PROGRESS):
             return
-        leg.emit(LegRang(leg=leg.id, status=status, body=body_of(leg.wires.transactions.current)))
+        message = leg.wires.transactions.current
+        leg.learn_abilities(message)
+        leg.offers.remote = body_of(message) or leg.offers.remote
+        leg.emit(LegRang(leg=leg.id, status=status, body=body_of(message)))
 
     def _on_success(self, response: Sippy, transaction: Sippy) -> None:
         leg = self._leg
@@ -102,7 +126,10 @@ class Inviting:
             leg.wires.reactor.submit(leg.send_bye, leg.parting_reason)
             return
         leg.stop_timers()
-        if not self._is_offer_ours and message.body:
+        leg.learn_abilities(message)
+        leg.session_timer.agreed(message)
+        leg.offers.remote = body_of(message) or leg.offers.remote
+        if self._call is not None and self._call.body is None and message.body:
             transaction.uack = True
             leg.offers.late_answer = transaction
         asserted = message.value("p-asserted-identity")

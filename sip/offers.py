@@ -13,13 +13,22 @@ from sip.events import Body, OfferAnswered, OfferReceived, OfferRefused
 from sip.leg_state import State
 from sip.message import RawMessage
 from sip.reactor import Sippy
-from sip.wires import ALLOW, body_of, raw_body, strip_route
+from sip.wires import ALLOW, SUPPORTED, body_of, raw_body, strip_route
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
 
 GLARE_TRIES = 5
 """Re-INVITEs sent again after 491 before the offer counts as refused."""
+
+
+@dataclass(slots=True)
+class _OurOffer:
+    """A re-INVITE of ours: its body, how often it has met another, and whether it only refreshes the session."""
+
+    body: Body | None
+    tries: int = 0
+    is_refresh: bool = False
 
 
 @dataclass(slots=True)
@@ -35,13 +44,17 @@ class Offers:
     """The offers of one leg: at most one is open, in either direction."""
 
     def __init__(self, leg: "Leg") -> None:
+        self.local: Body | None = None
+        """Our session description in force, or None."""
+        self.remote: Body | None = None
+        """The peer's."""
         self.late_answer: Sippy = None
         """Our INVITE's transaction whose 2xx brought an offer and whose ACK awaits our answer, or None."""
         self._leg = leg
         self._theirs: _TheirOffer | None = None
         self._is_ack_due = False
-        self._ours: tuple[Body | None, int] | None = None
-        self._waiting: list[tuple[Body | None, int]] = []
+        self._ours: _OurOffer | None = None
+        self._waiting: list[_OurOffer] = []
 
     def on_reinvite(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
         """Take a re-INVITE of the peer."""
@@ -52,6 +65,9 @@ class Offers:
         if self._leg.state is not State.CONNECTED or self._ours or self.late_answer or self._is_ack_due:
             self._leg.respond(request, transaction, 491)
             return None, None, None
+        if refusal := self._leg.session_timer.refusal(message):
+            self._leg.respond(request, transaction, 422, headers=refusal)
+            return None, None, None
         self._leg.learn_target(request, is_required=False)
         self._leg.respond(request, transaction, 100)
         self._theirs = _TheirOffer(request, transaction, message)
@@ -61,8 +77,11 @@ class Offers:
     def on_update(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
         """Take an UPDATE of the peer."""
         self._leg.learn_target(request, is_required=False)
-        if not message.body:
-            headers = self._leg.session_timer(message)
+        if refusal := self._leg.session_timer.refusal(message):
+            self._leg.respond(request, transaction, 422, headers=refusal)
+        elif not message.body:
+            is_connected = self._leg.state is State.CONNECTED  # a session that does not exist yet has no timer
+            headers = [("Allow", ALLOW), *(self._leg.session_timer.agree(message) if is_connected else [])]
             self._leg.respond(request, transaction, 200, headers=headers, contact=self._leg.contact())
         elif self._theirs is not None:
             self._leg.respond(request, transaction, 500, headers=[("Retry-After", "1")])
@@ -83,7 +102,8 @@ class Offers:
         offer, self._theirs = self._theirs, None
         if offer is None or self._leg.state is not State.CONNECTED:
             return
-        headers = [("Allow", ALLOW), *self._leg.session_timer(offer.message)]
+        headers = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._leg.session_timer.agree(offer.message)]
+        self.local, self.remote = body or self.local, body_of(offer.message) or self.remote
         is_invite = offer.message.method == "INVITE"
         self._is_ack_due = is_invite
         self._leg.wires.respond(
@@ -114,7 +134,13 @@ class Offers:
     def offer(self, body: Body | None) -> None:
         """Send a re-INVITE, as soon as no other offer is open on the leg."""
         if self._leg.state in (State.CONNECTED, State.CONFIRMING):
-            self._waiting.append((body, 0))
+            self._waiting.append(_OurOffer(body))
+            self.next()
+
+    def refresh(self) -> None:
+        """Send a re-INVITE that changes nothing, for the session timer of a peer without UPDATE."""
+        if self.local is not None and not any(offer.is_refresh for offer in (*self._waiting, self._ours) if offer):
+            self._waiting.append(_OurOffer(self.local, is_refresh=True))
             self.next()
 
     def next(self) -> None:
@@ -122,7 +148,10 @@ class Offers:
         is_open = self._theirs or self._ours or self.late_answer or self._is_ack_due
         if self._waiting and not is_open and self._leg.state is State.CONNECTED:
             self._ours = self._waiting.pop(0)
-            request = self._leg.new_request("INVITE", body=self._ours[0], headers=[("Allow", ALLOW)])
+            if self._ours.is_refresh:
+                self._ours.body = self.local  # it may have changed while it waited
+            headers = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._leg.session_timer.request_headers]
+            request = self._leg.new_request("INVITE", body=self._ours.body, headers=headers)
             self._leg.start(request, self._on_reinvite_response)
 
     def _on_reinvite_response(self, response: Sippy, transaction: Sippy) -> None:
@@ -131,37 +160,46 @@ class Offers:
             if status >= 300:
                 strip_route(response)
             return
-        (body, tries), self._ours = self._ours, None
+        ours, self._ours = self._ours, None
         if status < 300:
-            self._on_reinvite_success(response, transaction, is_empty=body is None)
+            self._on_reinvite_success(response, transaction, ours)
             return
         strip_route(response)
         if status in (408, 481):
             self._leg.lost()
-        elif status == 491 and tries + 1 < GLARE_TRIES:
-            self._leg.timers.append(
-                self._leg.wires.reactor.call_later(self._glare_delay_s(), self._retry, body, tries + 1)
-            )
+        elif status == 491 and ours.tries + 1 < GLARE_TRIES:
+            ours.tries += 1
+            self._leg.timers.append(self._leg.wires.reactor.call_later(self._glare_delay_s(), self._retry, ours))
+        elif status == 422 and self._leg.session_timer.refused(self._leg.wires.transactions.current):
+            self._retry(ours)
+        elif ours.is_refresh:
+            self._leg.session_timer.refreshed(status)
+            self.next()
         else:
             self._leg.emit(OfferRefused(leg=self._leg.id, status=status))
             self.next()
 
-    def _on_reinvite_success(self, response: Sippy, transaction: Sippy, *, is_empty: bool) -> None:
+    def _on_reinvite_success(self, response: Sippy, transaction: Sippy, ours: _OurOffer) -> None:
         self._leg.learn_target(response, is_required=False)
         message = self._leg.wires.transactions.current
+        self._leg.learn_abilities(message)
+        self._leg.session_timer.agreed(message)
+        is_changed = body_of(message) != self.remote
+        self.local, self.remote = ours.body or self.local, body_of(message) or self.remote
         # sippy routes the ACK by the response; the dialog's own route set is what counts (section 12.2.1.2).
         response.delHFs("record-route")
         response.appendHeaders([SipHeader(name="record-route", body=r.getCopy()) for r in reversed(self._leg.routes)])
-        if is_empty and message.body:
+        if ours.body is None and message.body:
             transaction.uack = True
             self.late_answer = transaction
-        self._leg.emit(OfferAnswered(leg=self._leg.id, body=body_of(message)))
+        if not ours.is_refresh or is_changed:
+            self._leg.emit(OfferAnswered(leg=self._leg.id, body=body_of(message)))
         # The next re-INVITE must not overtake the ACK, which leaves when this returns.
         self._leg.wires.reactor.submit(self.next)
 
-    def _retry(self, body: Body | None, tries: int) -> None:
+    def _retry(self, ours: _OurOffer) -> None:
         if self._leg.state is State.CONNECTED:
-            self._waiting.insert(0, (body, tries))
+            self._waiting.insert(0, ours)
             self.next()
 
     def _glare_delay_s(self) -> float:
@@ -173,6 +211,7 @@ class Offers:
         self._is_ack_due = False
         if self._leg.state is State.CONNECTED:
             if is_empty:
+                self.remote = body_of(self._leg.wires.transactions.current) or self.remote
                 self._leg.emit(OfferAnswered(leg=self._leg.id, body=body_of(self._leg.wires.transactions.current)))
             self.next()
 
@@ -188,6 +227,7 @@ class Offers:
 
     def _acknowledge(self, body: Body | None) -> None:
         transaction, self.late_answer = self.late_answer, None
+        self.local = body or self.local
         transaction.ack.setBody(raw_body(body))
         self._leg.wires.transactions.sendACK(transaction)
 

@@ -7,12 +7,13 @@ Here every callback runs inside one function that logs a failure once, and sippy
 without the message. Timers may be made on the call thread only; `Reactor.submit` is the one door for other threads.
 
 This module, `sip.transport`, `sip.wires`, `sip.requests`, `sip.invited`, `sip.inviting`, `sip.dialog`, `sip.offers`,
-`sip.watch`, `sip.b2bua` are the only ones behind the wall: no sippy object leaves them.
+`sip.session_timer`, `sip.watch`, `sip.b2bua` are the only ones behind the wall: no sippy object leaves them.
 """
 
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
@@ -84,6 +85,11 @@ class Reactor:
     def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Cancellable:
         """Run ``fn(*args)`` once after ``seconds`` (resolution 10 ms); call thread only. What it raises is logged."""
         return _Timer(seconds, fn, args)
+
+    @property
+    def now_s(self) -> float:
+        """Return the monotonic clock, in seconds."""
+        return time.monotonic()
 
     def _stop(self) -> None:
         self._is_stopping = True

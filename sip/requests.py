@@ -14,7 +14,7 @@ from sippy.SipRequest import SipRequest
 from sippy.SipRoute import SipRoute
 
 from sip.events import Body, Header
-from sip.message import is_ip
+from sip.message import RawMessage, is_ip
 from sip.reactor import Sippy
 from sip.wires import Wires, raw_body, raw_header
 
@@ -40,6 +40,7 @@ class Dialog:
         routes: The route set, ours first.
         hosts: Where the peer is: addresses that its messages came from, or that it gave itself.
         is_recorder: It is a recording session, and our Contact says that we are its server (RFC 7866 section 6.2).
+        allows: Methods that the peer has said to take, in capitals; empty when it says nothing.
     """
 
     def __init__(self, wires: Wires) -> None:
@@ -57,6 +58,7 @@ class Dialog:
         self.routes: list[Sippy] = []
         self.hosts: set[str] = set()
         self.is_recorder = False
+        self.allows: frozenset[str] = frozenset()
 
     def contact(self) -> Sippy:
         """Return our Contact."""
@@ -98,6 +100,11 @@ class Dialog:
         contacts = message.getHFBodys("contact") if message.countHFs("contact") == 1 else []
         urls = [*routes, *(contact.getUrl() for contact in contacts if not contact.asterisk)]
         self.hosts.update(url.host.strip("[]") for url in urls if isinstance(url.host, str) and is_ip(url.host))
+
+    def learn_abilities(self, message: RawMessage) -> None:
+        """Take what a message says of the methods that its sender knows."""
+        if message.value("allow") is not None:
+            self.allows = frozenset(tag.upper() for tag in message.option_tags("allow"))
 
     def learn_routes(self, response: Sippy) -> None:
         """Take the route set of a response to our INVITE (RFC 3261 section 12.1.2)."""

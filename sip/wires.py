@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sip.dialog import Leg
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
+SUPPORTED = "timer"
 MARKER = "X-Recorder-Via"
 SIPREC = "siprec"
 """Option tag of recording sessions (RFC 7866 section 11.1)."""
@@ -25,6 +26,7 @@ RECORDING_TYPES = "application/sdp, multipart/mixed, application/rs-metadata+xml
 _PHRASES = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
     400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 420: "Bad Extension",
+    422: "Session Interval Too Small",
     480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
     483: "Too Many Hops", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
     491: "Request Pending", 500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable",
@@ -86,6 +88,14 @@ def phrase(status: int) -> str:
     return _PHRASES.get(status, "Unspecified")
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRule:
+    """What we want of session timers: life we propose (None: nothing), and the shortest that we take; seconds."""
+
+    expires_s: int | None
+    least_s: int
+
+
 @dataclass(slots=True)
 class Wires:
     """What a leg needs of its endpoint."""
@@ -93,6 +103,7 @@ class Wires:
     transport: Transport
     reactor: Reactor
     user_agent: str
+    session: SessionRule
     emit: Callable[[SipEvent], None]
     forget: Callable[["Leg"], None]
 

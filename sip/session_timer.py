@@ -1,0 +1,148 @@
+"""The session timer of a leg (RFC 4028): refreshes that are ours, and the end of a session that nobody refreshes.
+
+Each leg has its own; nothing of it crosses to the other leg of a call. Call thread only. Knows sippy; see
+`sip.reactor`.
+"""
+
+from typing import TYPE_CHECKING
+
+from sip import session_expires
+from sip.events import Header, LegEnded
+from sip.leg_state import Move, State
+from sip.message import RawMessage
+from sip.reactor import Cancellable, Sippy
+from sip.session_expires import Agreed
+from sip.wires import ALLOW
+
+if TYPE_CHECKING:
+    from sip.dialog import Leg
+
+EXPIRED = 'SIP;cause=408;text="Session timer expired"'
+"""Reason of the BYE that ends a session which nobody refreshed."""
+
+LONGEST_S = 1 << 31
+"""More in a Min-SE is nonsense."""
+
+_SOON_S = 0.5
+"""Least wait before a refresh that was refused is tried again."""
+
+
+class SessionTimer:
+    """Keeps one leg's session alive, or ends it."""
+
+    def __init__(self, leg: "Leg") -> None:
+        self._leg = leg
+        self._own_s = leg.wires.session.expires_s
+        self._peer_least_s = 0
+        self._agreed: Agreed | None = None
+        self._refresh: Cancellable | None = None
+        self._expiry: Cancellable | None = None
+        self._expires_at_s = 0.0
+
+    # -- what messages say
+
+    @property
+    def request_headers(self) -> list[Header]:
+        """Return what an INVITE, re-INVITE or UPDATE of ours says of the session timer (sections 7.1 and 7.4)."""
+        if self._agreed is not None:
+            role = "uac" if self._agreed.is_ours else "uas"
+            value = f"{max(self._agreed.seconds, self._peer_least_s)};refresher={role}"
+        elif self._own_s is not None:
+            value = str(max(self._own_s, self._peer_least_s))
+        else:
+            return []
+        return [("Session-Expires", value), ("Min-SE", str(self._leg.wires.session.least_s))]
+
+    def refused(self, message: RawMessage) -> bool:
+        """Take a 422 to a request of ours; tells whether it is worth while to ask again, for longer (section 7.3)."""
+        least_s = session_expires.min_se(message)
+        if least_s is None or not self._peer_least_s < least_s < LONGEST_S:
+            return False
+        self._peer_least_s = least_s
+        return True
+
+    def refusal(self, message: RawMessage) -> list[Header]:
+        """Return the headers of a 422 when a request asks for too short a session, else nothing."""
+        least_s = self._leg.wires.session.least_s
+        return [("Min-SE", str(least_s))] if session_expires.is_too_short(message, least_s) else []
+
+    def agree(self, message: RawMessage) -> list[Header]:
+        """Settle the timer by our 2xx to a request, which is about to be sent; returns its headers."""
+        session = self._leg.wires.session
+        # Some recording clients drop a session that is refreshed from our side: theirs are refreshed only on demand.
+        own_s = None if "siprec" in message.option_tags("require") else self._own_s
+        self._run(session_expires.answer(message, own_s=own_s, least_s=session.least_s))
+        if self._agreed is None:
+            return []
+        if self._agreed.is_ours:
+            return [("Session-Expires", f"{self._agreed.seconds};refresher=uas")]
+        return [("Session-Expires", f"{self._agreed.seconds};refresher=uac"), ("Require", "timer")]
+
+    def agreed(self, message: RawMessage) -> None:
+        """Take a 2xx to a request of ours that had `request_headers`."""
+        self._run(session_expires.answered(message) if self.request_headers else None)
+
+    # -- time
+
+    def close(self) -> None:
+        """Stop: the leg ends."""
+        for timer in (self._refresh, self._expiry):
+            if timer is not None:
+                timer.cancel()
+        self._refresh = self._expiry = None
+
+    def _run(self, agreed: Agreed | None) -> None:
+        self.close()
+        self._agreed = agreed
+        if agreed is None:
+            return
+        reactor = self._leg.wires.reactor
+        self._expires_at_s = reactor.now_s + agreed.expire_s
+        self._expiry = reactor.call_later(agreed.expire_s, self._expire)
+        if agreed.is_ours:
+            self._refresh = reactor.call_later(agreed.refresh_s, self._send)
+
+    def _expire(self) -> None:
+        leg = self._leg
+        if leg.move(Move.LOST):
+            leg.offers.close()
+            leg.send_bye(EXPIRED)
+            leg.emit(LegEnded(leg=leg.id, cause="timeout", reason=EXPIRED))
+
+    # -- refreshing
+
+    def _send(self) -> None:
+        leg = self._leg
+        if leg.state is not State.CONNECTED:
+            self._try_later()
+        elif "UPDATE" in leg.allows:
+            headers = [("Allow", ALLOW), ("Supported", "timer"), *self.request_headers]
+            leg.start(leg.new_request("UPDATE", headers=headers), self._on_update_response)
+        else:
+            leg.offers.refresh()
+
+    def _on_update_response(self, response: Sippy, _transaction: Sippy) -> None:
+        status = response.getSCode()[0]
+        if status in (405, 501):
+            self._leg.allows -= {"UPDATE"}
+            self._send()
+        elif status >= 200:
+            self.refreshed(status)
+
+    def refreshed(self, status: int) -> None:
+        """Take the final answer to a refresh of ours: a refusal counts only when the session expires (section 10)."""
+        message = self._leg.wires.transactions.current_or_none
+        if status < 300 and message is not None:
+            self.agreed(message)
+        elif status in (408, 481):
+            self._leg.lost()
+        elif status == 422 and message is not None and self.refused(message):
+            self._send()
+        else:
+            self._try_later()
+
+    def _try_later(self) -> None:
+        """Try again half-way to the end; for 491 that is late enough as well."""
+        left_s = self._expires_at_s - self._leg.wires.reactor.now_s
+        if self._agreed is not None and left_s > 2 * _SOON_S:
+            self._refresh = self._leg.wires.reactor.call_later(max(_SOON_S, left_s / 2), self._send)
