@@ -144,5 +144,5 @@ class SessionTimer:
     def _try_later(self) -> None:
         """Try again half-way to the end; for 491 that is late enough as well."""
         left_s = self._expires_at_s - self._leg.wires.reactor.now_s
-        if self._agreed is not None and left_s > 2 * _SOON_S:
+        if self._agreed is not None and left_s > _SOON_S:
             self._refresh = self._leg.wires.reactor.call_later(max(_SOON_S, left_s / 2), self._send)

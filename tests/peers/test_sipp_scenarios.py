@@ -1,0 +1,215 @@
+"""The scenarios of `scenarios/*.txt`: sipp on either side of a daemon, and what the recorder says of each call.
+
+All are started together, a few at a time, when the first test wants its result; each test is one scenario.
+"""
+
+import itertools
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio.codecs import encode
+from audio.types import Codec
+from tests.helpers.recorder_home import NOTICE_HZ, RecorderHome, eventually, recorder_home, tone_file
+from tests.peers import sipp_scripts
+from tests.peers.sipp_scripts import Scenario, compile_script
+
+pytestmark = pytest.mark.peer
+SCENARIOS = sipp_scripts.read_all()
+AT_ONCE = 12
+LONGEST_S = 20
+NOTICE_S = 0.3
+NUMBERS = {"before": "21", "after": "22", "none": "51"}
+"""First digits of the extensions of each service; `none` is not nominated."""
+
+SETTINGS: dict[str, list[tuple[str, str]]] = {
+    "plain": [],
+    "timers": [("session_expires_s = 1800", "session_expires_s = 4"), ("min_session_s = 90", "min_session_s = 2")],
+}
+"""What each daemon's configuration has in another way."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a scenario went, as the two sides and the recorder have it."""
+
+    codes: dict[str, int]
+    stories: dict[str, str]
+    row: dict[str, Any] | None
+
+
+class Ports:
+    """UDP ports below the ephemeral ones, each given out once."""
+
+    def __init__(self) -> None:
+        self._next = itertools.count(32_000 - (os.getpid() * 97) % 8_000, -6)
+
+    def take(self) -> int:
+        """Return the first of six neighbouring ports that are free now."""
+        for first in self._next:
+            try:
+                for offset in range(6):
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                        probe.bind(("127.0.0.1", first + offset))
+            except OSError:
+                continue
+            return first
+        raise AssertionError
+
+
+class Stage:
+    """The daemons, and sipp on both sides of them."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder, self._ports = folder, Ports()
+        self._talk = folder / "talk.al"
+        self._talk.write_bytes(_tone())
+        self._officers = {scenario.name: self._ports.take() for scenario in SCENARIOS}
+        self._called = {s.name: f"{NUMBERS[s.service]}{i:02d}" for i, s in enumerate(SCENARIOS)}
+        self._callers = {s.name: f"01632{960000 + i}" for i, s in enumerate(SCENARIOS)}
+        used = sorted({scenario.home for scenario in SCENARIOS})
+        self.homes = {name: stack.enter_context(self._home(name)) for name in used}
+        self._pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
+        self._results = {s.name: self._pool.submit(self._play, s) for s in SCENARIOS}
+
+    def result(self, scenario: Scenario) -> Result:
+        """Wait for a scenario's end."""
+        future: Future[Result] = self._results[scenario.name]
+        return future.result(240)
+
+    # -- daemons
+
+    @contextmanager
+    def _home(self, name: str) -> Iterator[RecorderHome]:
+        nominated = [f"{self._called[s.name]}:alice:{s.service}" for s in SCENARIOS if s.service != "none"]
+        routes = "".join(
+            f'[[route]]\nname = "{s.name}"\nnumber = "{self._called[s.name]}"\ntargets = {self._targets(s)}\n\n'
+            for s in SCENARIOS
+        )
+        edits = [('[[route]]\nname = "default"', f'{routes}[[route]]\nname = "default"'), *SETTINGS[name]]
+        if any(s.service == "after" for s in SCENARIOS):
+            edits.append(
+                ('name = "after"\nnotice_when = "before_ring"', 'name = "after"\nnotice_when = "after_answer"')
+            )
+        folder = self._folder / f"home-{name}"
+        options: dict[str, Any] = {
+            "next_hop": "127.0.0.1:9",
+            "extensions": nominated,
+            "edits": edits,
+            "is_started": False,
+        }
+        with recorder_home(folder, **options) as home:
+            short = tone_file(folder / "first.wav", NOTICE_HZ, NOTICE_S)
+            home.recorder("notice", "set", "first", str(short), "-C", str(home.root))
+            home.start()
+            yield home
+
+    def _targets(self, scenario: Scenario) -> str:
+        first = f'"127.0.0.1:{self._officers[scenario.name]}"'
+        return f"[{first}]"
+
+    # -- one scenario
+
+    def _play(self, scenario: Scenario) -> Result:
+        folder = self._folder / scenario.name
+        folder.mkdir()
+        (folder / "talk.al").symlink_to(self._talk)
+        home = self.homes[scenario.home]
+        running: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            if "officer" in scenario.scripts:
+                port = self._officers[scenario.name]
+                running["officer"] = self._sipp(folder, scenario, "officer", port, "-rtp_echo")
+                _wait_until_bound(port)
+            target = "{}:{}".format(*home.sip)
+            called = self._called[scenario.name]
+            number = ("-key", "number", self._callers[scenario.name])
+            running["caller"] = self._sipp(
+                folder, scenario, "caller", self._ports.take(), target, "-s", called, *number
+            )
+            codes = {side: process.wait(LONGEST_S + 5) for side, process in running.items()}
+        finally:
+            for process in running.values():
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+        return Result(codes, {side: _story(folder, side) for side in running}, self._row(home, scenario))
+
+    def _sipp(self, folder: Path, scenario: Scenario, side: str, port: int, *more: str) -> "subprocess.Popen[bytes]":
+        is_caller = side == "caller"
+        script = compile_script(
+            scenario.name, scenario.scripts[side], is_caller=is_caller, is_silent=scenario.is_silent
+        )
+        (folder / f"{side}.xml").write_text(script)
+        command = ["sipp", "-sf", f"{side}.xml", "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin"]
+        command += ["-min_rtp_port", str(port + 2), "-max_rtp_port", str(port + 4), "-timeout", str(LONGEST_S)]
+        command += ["-timeout_error", "-trace_err", "-error_file", f"{side}.err", "-trace_msg", "-message_file"]
+        command += [f"{side}.msg", "-cp", str(port + 5), "-max_retrans", "5", "-default_behaviors", "none", *more]
+        with (folder / f"{side}.out").open("wb") as screen:
+            return subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT, cwd=folder)
+
+    def _row(self, home: RecorderHome, scenario: Scenario) -> dict[str, Any] | None:
+        if scenario.service == "none" or scenario.ends == ("none",):
+            return None
+        caller = self._callers[scenario.name]
+        found: Callable[[], list[dict[str, Any]]] = lambda: home.rows(number=caller)  # noqa: E731
+        deadline = time.monotonic() + 8
+        while not (rows := found()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return rows[0] if rows else None
+
+
+def _tone() -> bytes:
+    ticks = np.arange(8000)
+    return bytes(encode(Codec.PCMA, (8000 * np.sin(2 * np.pi * 440 * ticks / 8000)).astype(np.int16)))
+
+
+def _wait_until_bound(port: int) -> None:
+    def is_bound() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return True
+        return False
+
+    eventually(is_bound, f"sipp listens on {port}")
+
+
+def _story(folder: Path, side: str) -> str:
+    """Return what a side complained of, and the start line and CSeq of each message with its time."""
+    error, messages = folder / f"{side}.err", folder / f"{side}.msg"
+    said = error.read_text(errors="replace")[:1500] if error.exists() else ""
+    lines = messages.read_text(errors="replace").splitlines() if messages.exists() else []
+    kept = [line for line in lines if re.match(r"-----|UDP message|[A-Z]+ sip:|SIP/2.0|CSeq|Reason", line)]
+    return "\n".join([said, *(line.replace("-" * 47, "") for line in kept)])
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        yield Stage(tmp_path_factory.mktemp("scenarios"), stack)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_scenario(stage: Stage, scenario: Scenario) -> None:
+    result = stage.result(scenario)
+    for side, code in result.codes.items():
+        assert code == 0, f"the {side}: {result.stories[side]}"
+    if scenario.ends == ("none",) or scenario.service == "none":
+        return
+    assert result.row is not None, "the call was not filed"
+    assert (result.row["outcome"], result.row["reason"]) == scenario.ends
+    if "segments" in scenario.fields:
+        assert [segment["kind"] for segment in result.row["segments"]] == scenario.fields["segments"].split()
