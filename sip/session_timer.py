@@ -70,7 +70,7 @@ class SessionTimer:
         """Settle the timer by our 2xx to a request, which is about to be sent; returns its headers."""
         session = self._leg.wires.session
         # Some recording clients drop a session that is refreshed from our side: theirs are refreshed only on demand.
-        own_s = None if "siprec" in message.option_tags("require") else self._own_s
+        own_s = None if self._leg.is_recorder else self._own_s
         self._run(session_expires.answer(message, own_s=own_s, least_s=session.least_s))
         if self._agreed is None:
             return []
