@@ -3,34 +3,41 @@
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from recorder.calls.announcing import Announcer
 from recorder.calls.taping import Taping
-from recorder.calls.works import Sounds, Works
+from recorder.calls.works import Works
 from recorder.domain.call import Call
 from recorder.domain.pausing import Final, PauseBook
 from recorder.domain.policy import Nomination, Service
 from recorder.domain.retention import DataClass, days_of
-from sip.events import CallOffered
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
 
 
 class WrittenCall(Protocol):
-    """What the row is made of; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+    """What the row is made of; `recorder.calls.taped_call.TapedCall` is the real one."""
 
     id: RecordingId
     works: Works
     call: Call
-    offered: CallOffered
     nomination: Nomination
     service: Service
     operator: str
-    sounds: Sounds
     book: PauseBook
     taping: Taping | None
     started_at: datetime
     joined_at: datetime | None
-    announcer: Announcer
     blocked: str | None
+
+    @property
+    def caller(self) -> str:
+        """Return the number that calls."""
+
+    @property
+    def called(self) -> str:
+        """Return the number that was dialled."""
+
+    @property
+    def proof(self) -> NoticeProof:
+        """Return what is known of the notice."""
 
 
 def row_of(call: WrittenCall) -> RecordingRow:
@@ -45,11 +52,11 @@ def row_of(call: WrittenCall) -> RecordingRow:
         operator=call.operator,
         service=call.service.name,
         team=call.nomination.extension.team,
-        caller=_caller(call),
-        called=call.offered.request_user,
+        caller=call.caller,
+        called=call.called,
         outcome=Outcome.FAILED,
         reason="in_progress",
-        notice=_proof(call),
+        notice=call.proof,
         opted_out=call.book.final is Final.OPTED_OUT,
         card_payment=call.service.card_payment.value,
         retention_due=due_from(call, started_at),
@@ -75,8 +82,8 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "operator": call.operator,
         "service": call.service.name,
         "team": call.nomination.extension.team,
-        "caller": _caller(call),
-        "called": call.offered.request_user,
+        "caller": call.caller,
+        "called": call.called,
         "phase": call.call.state.value,
         "is_recorded": call.taping is not None,
         "state": call.book.state.value if call.blocked is None else "blocked",
@@ -84,21 +91,3 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "position_s": None if position_s is None else round(position_s, 3),
         "erase_on_opt_out": call.service.erase_on_opt_out,
     }
-
-
-def _caller(call: WrittenCall) -> str:
-    return call.offered.asserted_user or call.offered.from_user
-
-
-def _proof(call: WrittenCall) -> NoticeProof:
-    first = call.sounds.first
-    is_complete = bool(call.call.notice_complete)
-    return NoticeProof(
-        id=f"{first.name}/{first.version}",
-        sha256=first.sha256,
-        started_at=call.announcer.notice_began,
-        ended_at=call.announcer.notice_ended,
-        complete=is_complete,
-        proof="heard" if is_complete else "none",
-        second_message=call.call.second_played,
-    )

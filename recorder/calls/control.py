@@ -13,11 +13,13 @@ from typing import Any
 from audio.types import AudioLost, MediaEvent, PortsExhaustedError, StreamReanchored
 from audio.types import LegId as MediaLegId
 from recorder.calls.acts import Act
-from recorder.calls.live_call import LiveCall, Way
+from recorder.calls.live_call import Way
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.party import MediaError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.signalled import Signalled
+from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import fault_of
 from recorder.calls.works import Works
 from recorder.domain import call as table
@@ -55,9 +57,9 @@ class Control:
     def __init__(self, works: Works, loop_mark: str) -> None:
         self._works = works
         self._loop_mark = loop_mark
-        self._calls: dict[LegId, LiveCall] = {}
-        self._media: dict[MediaLegId, RecordedCall] = {}
-        self._recorded: dict[str, RecordedCall] = {}
+        self._calls: dict[LegId, Signalled] = {}
+        self._media: dict[MediaLegId, TapedCall] = {}
+        self._recorded: dict[str, TapedCall] = {}
         self._dead: set[Address] = set()
         self._passed: set[PassedCall] = set()
         self._threads = itertools.cycle(range(works.config.media.threads))
@@ -88,7 +90,7 @@ class Control:
 
     def _guard(
         self,
-        call: LiveCall | None,
+        call: Signalled | None,
         fn: Callable[..., object],
         *args: object,
         otherwise: Callable[[], None] | None = None,
@@ -104,7 +106,7 @@ class Control:
             if otherwise is not None:
                 otherwise()
 
-    def _abandon(self, call: LiveCall) -> None:
+    def _abandon(self, call: Signalled) -> None:
         try:
             call.stop("internal_error")
         except Exception:  # noqa: BLE001 - as above
@@ -238,16 +240,16 @@ class Control:
             return 503, "ports_exhausted"
         return None
 
-    def _adopt(self, leg: LegId, call: LiveCall) -> None:
+    def _adopt(self, leg: LegId, call: Signalled) -> None:
         self._calls[leg] = call
         call.legs.every.append(leg)
 
-    def _ended(self, call: LiveCall) -> None:
+    def _ended(self, call: Signalled) -> None:
         for leg in call.legs.every:
             self._calls.pop(leg, None)
         if isinstance(call, PassedCall):
             self._passed.discard(call)
-        if isinstance(call, RecordedCall):
+        if isinstance(call, TapedCall):
             self._recorded.pop(call.id, None)
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
             OptOutActs(self._works).call_ended(call.id)
@@ -259,7 +261,7 @@ class Control:
         """Return the recorded calls in progress, oldest first."""
         return [call.as_json() for call in self._recorded.values()]
 
-    def call(self, call_id: str) -> RecordedCall:
+    def call(self, call_id: str) -> TapedCall:
         """Return a recorded call in progress.
 
         Raises:
@@ -270,7 +272,7 @@ class Control:
             raise UnknownCallError(f"no call {call_id} is in progress; `recorder calls` lists them")
         return found
 
-    def calls_of(self, extension: str) -> list[RecordedCall]:
+    def calls_of(self, extension: str) -> list[TapedCall]:
         """Return every recorded call of an extension, internal ones of the other side too.
 
         Raises:
@@ -281,7 +283,7 @@ class Control:
             raise UnknownCallError(f"no recorded call of extension {extension} is in progress")
         return found
 
-    def each(self, calls: list[RecordedCall], act: Callable[[RecordedCall], Act]) -> list[tuple[RecordedCall, Act]]:
+    def each(self, calls: list[TapedCall], act: Callable[[TapedCall], Act]) -> list[tuple[TapedCall, Act]]:
         """Do an act on every call of an extension; refused ones are left out unless all are.
 
         Raises:

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class GatedCall(Protocol):
-    """Whose gate it is; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+    """Whose gate it is; `recorder.calls.taped_call.TapedCall` is the real one."""
 
     id: RecordingId
     works: Works
@@ -40,6 +40,9 @@ class GatedCall(Protocol):
 
     def tell_officer(self, sound: Prompt) -> None:
         """Play a confirmation to the officer."""
+
+    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
+        """Write down how the recording stands; done when it is on disk."""
 
     def file_discarded(self) -> None:
         """File the row of a call of which nothing is left."""
@@ -239,7 +242,7 @@ class GateActs:
         return done
 
     def _put(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
-        return self._call.works.pauses.put(self._call.id, state=state.value, reasons=reasons, position_s=position_s)
+        return self._call.keep_state(state, reasons, position_s)
 
     def _answer(self, position_s: float, erasure: ErasureOrder | None = None) -> PauseAnswer:
         book = self._call.book

@@ -22,7 +22,7 @@ AGAIN_S = 5.0
 
 
 class HeldCall(Protocol):
-    """Whose hold it is; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+    """Whose hold it is; `recorder.calls.taped_call.TapedCall` is the real one."""
 
     id: Any
     works: Works

@@ -29,7 +29,7 @@ MOST_ACTS, ACTS_WITHIN_S = 10, 10.0
 
 
 class KeyActsCall(OptOutCall, Protocol):
-    """What the keys act on; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+    """What the keys act on; `recorder.calls.taped_call.TapedCall` is the real one."""
 
     works: Works
     call: Call

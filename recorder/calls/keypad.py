@@ -37,7 +37,7 @@ _MOST_IGNORED = 8
 
 
 class KeyedCall(KeyActsCall, Protocol):
-    """Whose keys they are; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+    """Whose keys they are; `recorder.calls.taped_call.TapedCall` is the real one."""
 
     @property
     def mask_card_digits(self) -> bool:

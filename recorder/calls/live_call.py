@@ -5,13 +5,14 @@ Runs on the call thread. `passed_call` and `recorded_call` say what the two kind
 
 import logging
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from audio.types import PortsExhaustedError
+from recorder.calls.signalled import Signalled
 from recorder.calls.works import Works
 from recorder.clock import utc_now
 from recorder.domain import call as table
@@ -90,7 +91,7 @@ class Legs:
             self.b = None
 
 
-class LiveCall(ABC):
+class LiveCall(Signalled):
     """One call from its offer to its end.
 
     Args:
@@ -211,10 +212,6 @@ class LiveCall(ABC):
     @abstractmethod
     def do(self, command: table.Command) -> None:
         """Do a command that depends on the kind of call."""
-
-    @abstractmethod
-    def finish(self, end: str) -> None:
-        """Settle the outcome and give back everything; both legs are ended already or about to be."""
 
     @abstractmethod
     def offer_to_b(self) -> Body | None:

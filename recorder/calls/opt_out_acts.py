@@ -38,7 +38,7 @@ Answer = Future[PauseAnswer]
 
 
 class OptOutCall(Protocol):
-    """Whose opt-out it is; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+    """Whose opt-out it is; `recorder.calls.taped_call.TapedCall` is the real one."""
 
     id: RecordingId
     works: Works

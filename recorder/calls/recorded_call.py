@@ -6,9 +6,7 @@ when what happens is the table's (`recorder.domain.call`).
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from audio.types import (
     ControlPressed,
@@ -22,9 +20,7 @@ from audio.types import (
     SecretEntered,
 )
 from audio.types import LegId as MediaLegId
-from recorder.calls.acts import Act
 from recorder.calls.announcing import Announcer
-from recorder.calls.call_row import due_from, listing_of, row_of
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.keypad import Keypad
@@ -32,12 +28,13 @@ from recorder.calls.live_call import LiveCall, Way
 from recorder.calls.negotiation import offer_to_second
 from recorder.calls.party import MediaError, Party
 from recorder.calls.probing import SilenceProbe
+from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
-from recorder.domain.outcome import Facts, settle
-from recorder.domain.pausing import Authority, Final, PauseBook
+from recorder.domain.outcome import Facts
+from recorder.domain.pausing import PauseBook
 from recorder.domain.policy import Nomination, Service, recording_id
 from sip.events import (
     Body,
@@ -50,7 +47,7 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
 )
-from storage.types import Outcome, RecordingRow
+from storage.types import NoticeProof
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +55,7 @@ CLOSING_S = 0.06
 """How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
 
 
-class RecordedCall(LiveCall):
+class RecordedCall(TapedCall, LiveCall):
     """A `LiveCall` with media, a notice, and a recording."""
 
     def __init__(
@@ -84,11 +81,11 @@ class RecordedCall(LiveCall):
         self.taping: Taping | None = None
         self.joined_at: datetime | None = None
         self.blocked: str | None = None
-        self._fault: str | None = None
+        self.fault: str | None = None
         self.sounds = works.sounds
         self._asked: set[Side] = set()
-        self._keypad = Keypad(self)
-        self._gate = GateActs(self, self._keypad.forget_digits)
+        self.keypad = Keypad(self)
+        self.gate = GateActs(self, self.keypad.forget_digits)
         self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
         self.announcer = Announcer(self)
         self._silence = SilenceProbe(self)
@@ -165,7 +162,7 @@ class RecordedCall(LiveCall):
 
     def info(self, side: Side, event: InfoReceived) -> None:
         """Give an INFO to the keypad."""
-        self._keypad.info(side, event.body)
+        self.keypad.info(side, event.body)
 
     def pass_info(self, side: Side, body: Body) -> None:
         """Send an INFO of one side on to the other."""
@@ -186,11 +183,11 @@ class RecordedCall(LiveCall):
                 if meant is not None:
                     self.apply(meant)
             case ControlPressed() if side is self.call.officer:
-                self._keypad.control(event.keys, event.source)
+                self.keypad.control(event.keys, event.source)
             case SecretEntered() if side is self.call.officer:
-                self._keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
+                self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
             case DigitPressed() if side is self.call.outside:
-                self._keypad.digit(event.digit, event.source)
+                self.keypad.digit(event.digit, event.source)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
                 self._silence.fell_silent(side)
@@ -200,54 +197,10 @@ class RecordedCall(LiveCall):
             case _:
                 pass
 
-    # --- acts on the recording
-
-    def pause(self, reason: str, by: str) -> Act:
-        """Pause the recording; see `GateActs`."""
-        return self._gate.pause(reason, by)
-
-    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
-        """Take away the reasons that an authority may clear; see `GateActs`."""
-        return self._gate.resume(authority, by, token=token)
-
-    def opt_out(self, reason: str, by: str) -> Act:
-        """Stop recording for the rest of the call; see `GateActs`."""
-        return self._gate.opt_out(reason, by)
-
-    def forgot(self, seconds: float | None, by: str) -> Act:
-        """Pause, and order the last seconds (None: everything so far) to be erased; see `GateActs`."""
-        return self._gate.forgot(seconds, by)
-
-    def file_discarded(self) -> None:
-        """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
-        row = replace(self._row(), outcome=Outcome.BLOCKED, reason="discarded")
-        self.works.filing.submit(self.works.rows.save, row)
-
-    @property
-    def mask_card_digits(self) -> bool:
-        """Tell whether the outside party's digits are kept from the officer."""
-        return self.service.mask_card_digits
-
-    @property
-    def pause_reasons(self) -> frozenset[str]:
-        """Return what holds the pause, and is not about to be taken away."""
-        return self._gate.lasting_reasons
-
-    @property
-    def is_taped(self) -> bool:
-        """Tell whether there is a recording to pause."""
-        return self.taping is not None
-
     @property
     def is_held(self) -> bool:
         """Tell whether one of the sides is on hold."""
         return any(party.is_held for party in self.parties.values())
-
-    def mask_lately(self, before_s: float, after_s: float) -> None:
-        """Silence what was recorded around now."""
-        if self.taping is not None:
-            now_s = self.taping.position_s
-            self.taping.mask(now_s - before_s, now_s + after_s)
 
     def tell_officer(self, sound: Prompt) -> None:
         """Play a confirmation to the officer; before the joining they hear other things, and nobody is told."""
@@ -315,7 +268,7 @@ class RecordedCall(LiveCall):
         outside, officer = self.parties[self.call.outside], self.parties[self.call.officer]
         tones = self.works.config.media.detect_tones
         outside.listen(DtmfPolicy.MASK if self.service.mask_card_digits else DtmfPolicy.PASS, tones=tones)
-        keypad = self._keypad
+        keypad = self.keypad
         officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=keypad.control_keys, secret=keypad.secret_keys)
         self._bridge()
         if not self.call.notice_complete:
@@ -324,16 +277,8 @@ class RecordedCall(LiveCall):
         elif self.book.final is None:
             assert outside.media_leg is not None
             assert officer.media_leg is not None
-            self._open_tap(outside.media_leg, officer.media_leg)
+            self.open_tap(outside.media_leg, officer.media_leg)
         self.works.publish({"event": "call", **self.as_json()})
-
-    def _open_tap(self, left: MediaLegId, right: MediaLegId) -> None:
-        try:
-            self.taping = Taping(self.works, self._row(), self.book, left=left, right=right)
-        except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
-            _log.error("call %s is not recorded: %s", self.id, error)
-            self._fault = "memory_not_locked"
-            self.works.alarm(self._fault)
 
     def _session_changed(self, side: Side) -> None:
         """Pass a side's new direction on to the other."""
@@ -355,7 +300,7 @@ class RecordedCall(LiveCall):
 
     def finish(self, end: str) -> None:
         """Close media after its last packets, then the recording; file the row."""
-        self._gate.end()
+        self.gate.end()
         for party in self.parties.values():
             party.stop_playing()
         self.works.scheduler.call_later(CLOSING_S, self._close, end)
@@ -364,28 +309,32 @@ class RecordedCall(LiveCall):
         codecs = tuple(self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
         for party in self.parties.values():
             party.close()
-        facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self._fault)
-        ended_at = self.now
-        due = due_from(self, ended_at)
-        row = replace(self._row(), ended_at=ended_at, retention_due=due, codecs=(codecs[0], codecs[1]))
-        if self.taping is not None:
-            self.taping.finish(facts, row, self._file)
-            return
-        final = self.book.final
-        facts = replace(facts, opted_out=final is Final.OPTED_OUT, discarded=final is Final.DISCARDED)
-        outcome, reason = settle(facts)
-        self.works.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
+        facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self.fault)
+        self.close_recording(facts, (codecs[0], codecs[1]), self.now)
 
-    def _file(self, row: RecordingRow) -> None:
-        """File the row; on the filing clerk's thread."""
-        self.works.rows.save(row)
-        if self.taping is None or not self.taping.is_left_behind:
-            self.works.pauses.drop(self.id)
-        self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
+    # --- what is written down
 
-    def _row(self) -> RecordingRow:
-        return row_of(self)
+    @property
+    def caller(self) -> str:
+        """Return the number that calls."""
+        return self.offered.asserted_user or self.offered.from_user
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the call as `GET /api/calls` lists it."""
-        return listing_of(self)
+    @property
+    def called(self) -> str:
+        """Return the number that was dialled."""
+        return self.offered.request_user
+
+    @property
+    def proof(self) -> NoticeProof:
+        """Return what is known of the notice that we played."""
+        first = self.sounds.first
+        is_complete = bool(self.call.notice_complete)
+        return NoticeProof(
+            id=f"{first.name}/{first.version}",
+            sha256=first.sha256,
+            started_at=self.announcer.notice_began,
+            ended_at=self.announcer.notice_ended,
+            complete=is_complete,
+            proof="heard" if is_complete else "none",
+            second_message=self.call.second_played,
+        )

@@ -118,11 +118,13 @@ class Taping:
         works: The daemon's parts.
         row: What is known of the call when its sides are joined.
         book: The pauses of the call; it may be paused before it is joined.
-        left: Media leg of the caller or called party outside.
-        right: Media leg of the officer.
+        left: Media leg of the caller or called party outside; None while there is none.
+        right: Media leg of the officer; likewise.
     """
 
-    def __init__(self, works: Works, row: RecordingRow, book: PauseBook, *, left: LegId, right: LegId) -> None:
+    def __init__(
+        self, works: Works, row: RecordingRow, book: PauseBook, *, left: LegId | None, right: LegId | None
+    ) -> None:
         self._works = works
         self._row = row
         self._book = book

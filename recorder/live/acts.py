@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from recorder.calls.acts import Act, PauseAnswer, Signature, signed
 from recorder.calls.control import Control
 from recorder.calls.opt_out_acts import OptOutActs, facts_of
-from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
 from recorder.domain import access
 from recorder.domain.opt_out import check_forgot
@@ -21,7 +21,7 @@ from recorder.live.door import Door, subject_of
 from recorder.problems import ProblemError
 
 _TOKEN = re.compile(r"token:[\w.@ -]{1,64}\Z")
-Calls = Callable[[], list[RecordedCall]]
+Calls = Callable[[], list[TapedCall]]
 Answer = Future[PauseAnswer]
 
 _HOLDS = {
@@ -85,7 +85,7 @@ class LiveActs:
         return {"calls": await self._opt_out(number, self._all(number), body, who)}
 
     def _one(self, call_id: str, body: ActBody) -> Calls:
-        def find() -> list[RecordedCall]:
+        def find() -> list[TapedCall]:
             call = self._control.call(call_id)
             if body.extensions and facts_of(call).extensions.isdisjoint(body.extensions):
                 name = body.authority.removeprefix("token:")
@@ -99,13 +99,11 @@ class LiveActs:
 
     # --- what they have in common
 
-    async def _simple(
-        self, find: Calls, act: Callable[[RecordedCall], Act], signature: Signature
-    ) -> list[dict[str, Any]]:
+    async def _simple(self, find: Calls, act: Callable[[TapedCall], Act], signature: Signature) -> list[dict[str, Any]]:
         return await self._each(find, partial(self._signed, act, signature), signature)
 
     async def _forgot(self, sent: str, find: Calls, body: ForgotBody, who: Caller) -> list[dict[str, Any]]:
-        def find_own() -> list[RecordedCall]:
+        def find_own() -> list[TapedCall]:
             person, calls = body.person_of(who), find()
             for call in calls:
                 check_forgot(person, facts_of(call))
@@ -118,23 +116,23 @@ class LiveActs:
         signature = _signature(access.Act.OPT_OUT, sent, body, who)
         order = body.order({**signature.details, "way": "direct"})
 
-        def find_theirs() -> list[RecordedCall]:
+        def find_theirs() -> list[TapedCall]:
             person, calls = body.person_of(who), find()
             for call in calls:
                 self._opt_outs.check(call, person, order)
             return calls
 
-        def grant(call: RecordedCall) -> Answer:
+        def grant(call: TapedCall) -> Answer:
             return self._opt_outs.grant_directly(call, body.person_of(who), order)
 
         return await self._each(find_theirs, grant, signature)
 
-    def _signed(self, act: Callable[[RecordedCall], Act], signature: Signature, call: RecordedCall) -> Answer:
+    def _signed(self, act: Callable[[TapedCall], Act], signature: Signature, call: TapedCall) -> Answer:
         # Signed in the same step: an act that nobody waits for any more is in the log all the same.
         return signed(self._works, act(call), signature.of(call.id))
 
     async def _each(
-        self, find: Calls, act: Callable[[RecordedCall], Answer], signature: Signature
+        self, find: Calls, act: Callable[[TapedCall], Answer], signature: Signature
     ) -> list[dict[str, Any]]:
         acts = await self._door.act(lambda: [one for _, one in self._control.each(find(), act)], signature)
         holds = _HOLDS[access.Act(signature.act)]
@@ -146,13 +144,13 @@ def _signature(name: access.Act, sent: str, body: ActBody, who: Caller) -> Signa
     return Signature(act=name.value, actor=who.actor, subject=subject_of(sent), details=details, text=body.reason)
 
 
-def _pause(body: ActBody, who: Caller) -> Callable[[RecordedCall], Act]:
+def _pause(body: ActBody, who: Caller) -> Callable[[TapedCall], Act]:
     authority, token = _authority(body)
     reason = {Authority.MANAGER: MANAGER, Authority.TOKEN: payment_app(token or "")}.get(authority, AGENT)
     return lambda call: call.pause(reason, who.actor)
 
 
-def _resume(body: ActBody, who: Caller) -> Callable[[RecordedCall], Act]:
+def _resume(body: ActBody, who: Caller) -> Callable[[TapedCall], Act]:
     authority, token = _authority(body)
     return lambda call: call.resume(authority, who.actor, token=token)
 

@@ -11,7 +11,7 @@ from recorder.calls.acts import Act
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import AGAIN_S, HoldRule
 from recorder.domain.call import State
-from recorder.domain.pausing import AGENT, HOLD, Authority, Final, PauseBook
+from recorder.domain.pausing import AGENT, HOLD, Authority, Final, PauseBook, PauseState
 
 RESUMED, STUCK = frozenset[str](), frozenset({HOLD})
 
@@ -75,6 +75,9 @@ class HeldCall:
 
     def as_json(self) -> dict[str, Any]:
         return {}
+
+    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> Future[None]:
+        return self.disk.put(self.id, state=state, reasons=reasons, position_s=position_s)
 
     def pause(self, reason: str, by: str) -> Act:
         return self.gate.pause(reason, by)

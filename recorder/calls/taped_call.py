@@ -1,0 +1,164 @@
+"""What can be done to a call's recording, whoever connects its sides: the acts, the tap, the row. Call thread only.
+
+`recorded_call` is a call that we stand in, `siprec_call` one that a client copies to us: to people, keys and rules both
+are the same.
+"""
+
+import logging
+from abc import abstractmethod
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from audio.types import LegId as MediaLegId
+from audio.types import MediaEvent, Prompt
+from recorder.calls.acts import Act
+from recorder.calls.call_row import due_from, listing_of, row_of
+from recorder.calls.gate_acts import GateActs
+from recorder.calls.keypad import Keypad
+from recorder.calls.signalled import Signalled
+from recorder.calls.taping import Taping
+from recorder.calls.works import Sounds, Works
+from recorder.domain.call import Call
+from recorder.domain.outcome import Facts, settle
+from recorder.domain.pausing import Authority, Final, PauseBook, PauseState
+from recorder.domain.policy import Nomination, Service
+from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
+
+_log = logging.getLogger(__name__)
+
+
+class TapedCall(Signalled):
+    """A call with a recording. Whoever derives from it sets what is declared here."""
+
+    id: RecordingId
+    works: Works
+    call: Call
+    nomination: Nomination
+    operator: str
+    service: Service
+    book: PauseBook
+    taping: Taping | None
+    sounds: Sounds
+    started_at: datetime
+    joined_at: datetime | None
+    blocked: str | None
+    fault: str | None
+    gate: GateActs
+    keypad: Keypad
+
+    # --- what differs
+
+    @property
+    @abstractmethod
+    def caller(self) -> str:
+        """Return the number that calls."""
+
+    @property
+    @abstractmethod
+    def called(self) -> str:
+        """Return the number that was dialled."""
+
+    @property
+    @abstractmethod
+    def proof(self) -> NoticeProof:
+        """Return what is known of the notice."""
+
+    @property
+    @abstractmethod
+    def is_held(self) -> bool:
+        """Tell whether one of the sides is on hold."""
+
+    @abstractmethod
+    def tell_officer(self, sound: Prompt) -> None:
+        """Play a confirmation to the officer, where there is a way to."""
+
+    @abstractmethod
+    def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
+        """Take what the media core saw on one of the call's legs."""
+
+    # --- acts on the recording
+
+    def pause(self, reason: str, by: str) -> Act:
+        """Pause the recording; see `GateActs`."""
+        return self.gate.pause(reason, by)
+
+    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
+        """Take away the reasons that an authority may clear; see `GateActs`."""
+        return self.gate.resume(authority, by, token=token)
+
+    def opt_out(self, reason: str, by: str) -> Act:
+        """Stop recording for the rest of the call; see `GateActs`."""
+        return self.gate.opt_out(reason, by)
+
+    def forgot(self, seconds: float | None, by: str) -> Act:
+        """Pause, and order the last seconds (None: everything so far) to be erased; see `GateActs`."""
+        return self.gate.forgot(seconds, by)
+
+    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
+        """Write down how the recording stands; done when it is on disk."""
+        return self.works.pauses.put(self.id, state=state.value, reasons=reasons, position_s=position_s)
+
+    def file_discarded(self) -> None:
+        """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
+        row = replace(self.row(), outcome=Outcome.BLOCKED, reason="discarded")
+        self.works.filing.submit(self.works.rows.save, row)
+
+    @property
+    def mask_card_digits(self) -> bool:
+        """Tell whether the outside party's digits are kept from the officer."""
+        return self.service.mask_card_digits
+
+    @property
+    def pause_reasons(self) -> frozenset[str]:
+        """Return what holds the pause, and is not about to be taken away."""
+        return self.gate.lasting_reasons
+
+    @property
+    def is_taped(self) -> bool:
+        """Tell whether there is a recording to pause."""
+        return self.taping is not None
+
+    def mask_lately(self, before_s: float, after_s: float) -> None:
+        """Silence what was recorded around now."""
+        if self.taping is not None:
+            now_s = self.taping.position_s
+            self.taping.mask(now_s - before_s, now_s + after_s)
+
+    def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
+        """Begin to record what arrives on two media legs; without memory for it the call goes on unrecorded."""
+        try:
+            self.taping = Taping(self.works, self.row(), self.book, left=left, right=right)
+        except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
+            _log.error("call %s is not recorded: %s", self.id, error)
+            self.fault = "memory_not_locked"
+            self.works.alarm(self.fault)
+
+    # --- what is written down
+
+    def row(self) -> RecordingRow:
+        """Return the call's row as it stands."""
+        return row_of(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call as `GET /api/calls` lists it."""
+        return listing_of(self)
+
+    def close_recording(self, facts: Facts, codecs: tuple[str, str], ended_at: datetime) -> None:
+        """End the recording, if there is one, and file the row; media legs are closed."""
+        row = replace(self.row(), ended_at=ended_at, retention_due=due_from(self, ended_at), codecs=codecs)
+        if self.taping is not None:
+            self.taping.finish(facts, row, self._file)
+            return
+        final = self.book.final
+        facts = replace(facts, opted_out=final is Final.OPTED_OUT, discarded=final is Final.DISCARDED)
+        outcome, reason = settle(facts)
+        self.works.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
+
+    def _file(self, row: RecordingRow) -> None:
+        """File the row; on the filing clerk's thread."""
+        self.works.rows.save(row)
+        if self.taping is None or not self.taping.is_left_behind:
+            self.works.pauses.drop(self.id)
+        self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
