@@ -29,7 +29,7 @@ from sip.reactor import Reactor, Sippy, guarded
 from sip.session_expires import is_too_short
 from sip.transport import Transport
 from sip.watch import Watch
-from sip.wires import ALLOW, MARKER, RECORDING_TYPES, SIPREC, SessionRule, Wires, body_of
+from sip.wires import ALLOW, MARKER, RECORDING_TYPES, RELIABLY, SIPREC, SessionRule, Wires, body_of
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _PASSED_ON = re.compile(
     re.IGNORECASE,
 )
 _IN_DIALOG = {"BYE", "INFO", "UPDATE", "PRACK", "INVITE", "NOTIFY", "REFER"}
-_SUPPORTED = {"timer"}
+_SUPPORTED = frozenset({"timer", RELIABLY})
 _SRC = re.compile(r"[;>]\s*\+sip\.src\b", re.IGNORECASE)
 
 
@@ -75,7 +75,8 @@ class SipEndpoint:
             on_report=lambda kind, source: self._emit(SourceMisbehaved(kind=kind, source=source)),
         )
         session = SessionRule(options.session_expires_s, options.min_session_s)
-        self._wires = Wires(self._transport, reactor, options.user_agent, session, self._emit, self._forget)
+        known = _SUPPORTED | ({SIPREC} if options.is_recording_server else frozenset())
+        self._wires = Wires(self._transport, reactor, options.user_agent, session, known, self._emit, self._forget)
         self._watch = Watch(self._wires, options.watch_every_s)
 
     @property
@@ -231,8 +232,7 @@ class SipEndpoint:
         hops = _max_forwards(message)
         if hops <= 0:
             return 483, []
-        known = _SUPPORTED | ({SIPREC} if self._options.is_recording_server else set())
-        unsupported = [tag for tag in message.option_tags("require") if tag not in known]
+        unsupported = [tag for tag in message.option_tags("require") if tag not in self._wires.known]
         if unsupported:
             return 420, [("Unsupported", ", ".join(unsupported))]
         if message.tag("from") is None:

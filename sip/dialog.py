@@ -92,13 +92,17 @@ class Leg(Dialog):
         if self.state is State.ENDED:
             self.respond(request, transaction, 200 if message.method == "BYE" else 481)
             return None
+        unknown = [tag for tag in message.option_tags("require") if tag not in self.wires.known]
+        if unknown and message.method != "BYE":
+            self.respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unknown))])
+            return (None, None, None) if message.method == "INVITE" else None
         handler = {
             "BYE": self._on_bye,
             "INVITE": self.offers.on_reinvite,
             "UPDATE": self.offers.on_update,
             "INFO": self._on_info,
             "OPTIONS": self._on_options,
-            "PRACK": self._on_prack,
+            "PRACK": self.invited.reliable.on_prack,
         }.get(message.method, self._on_other)
         return handler(request, transaction, message)
 
@@ -122,9 +126,6 @@ class Leg(Dialog):
     def _on_options(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
         headers = [("Allow", ALLOW), ("Accept", RECORDING_TYPES if self.is_recorder else "application/sdp")]
         self.respond(request, transaction, 200, headers=headers, contact=self.contact())
-
-    def _on_prack(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
-        self.respond(request, transaction, 200)
 
     def _on_other(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
         # REFER too: a transfer is refused and the call goes on.
@@ -155,6 +156,7 @@ class Leg(Dialog):
         if state is State.ENDED:
             self.stop_timers()
             self.session_timer.close()
+            self.invited.reliable.close()
             self.wires.forget(self)
         return True
 

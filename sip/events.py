@@ -223,6 +223,8 @@ class OutgoingCall:
         body: The offer, or None to have the far side make it.
         no_reply_s: Seconds without any response until the leg is refused with 408; fail-over relies on it.
         ring_s: Seconds from the first 18x until the leg is cancelled and refused with 480, or None.
+        is_reliable: The far side may send provisional responses that are acknowledged (RFC 3262). One of them may make
+            the offer when ``body`` is None: LegRang brings it, and `Endpoint.answer_offer` answers it.
     """
 
     target: Address
@@ -236,6 +238,7 @@ class OutgoingCall:
     body: Body | None
     no_reply_s: float = 2.0
     ring_s: float | None = None
+    is_reliable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from sip.events import Body, Header, LegEnded, OfferAnswered
 from sip.leg_state import Move, State
 from sip.message import RawMessage
 from sip.reactor import Sippy
-from sip.wires import ALLOW, SUPPORTED, body_of
+from sip.reliable import SentReliably
+from sip.wires import ALLOW, RELIABLY, SUPPORTED, body_of
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -24,6 +25,8 @@ class Invited:
 
     Attributes:
         key: From tag, CSeq and branch of the INVITE, to know it again.
+        is_offer_ours: It has no offer, so that ours is due, and has not been answered.
+        reliable: Provisional responses that the peer acknowledges.
     """
 
     def __init__(self, leg: "Leg") -> None:
@@ -32,7 +35,9 @@ class Invited:
         self._request: Sippy = None
         self._transaction: Sippy = None
         self._message: RawMessage | None = None
-        self._is_offer_ours = False
+        self._due: tuple[Body | None] | None = None
+        self.is_offer_ours = False
+        self.reliable = SentReliably(leg, self)
 
     def begin(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
         """Begin a leg with an INVITE of the peer; 100 goes out. Answers what sippy wants of a request hook.
@@ -54,7 +59,7 @@ class Invited:
         leg.local = SipFrom(address=local.getUri())
         leg.remote = SipTo(address=request.getHFBody("from").getUri().getCopy())
         self._request, self._transaction, self._message = request, transaction, message
-        self._is_offer_ours = not message.body
+        self.is_offer_ours = not message.body
         leg.offers.remote = body_of(message)
         leg.learn_abilities(message)
         if transaction.r487 is not None:
@@ -63,18 +68,47 @@ class Invited:
         return None, self._on_cancel, self._on_unacked
 
     def ring(self, status: int, body: Body | None) -> None:
-        """Send a provisional response."""
-        if self._leg.state is State.OFFERED:
-            self._leg.offers.local = body or self._leg.offers.local
-            self.reply(status, body=body, contact=self._leg.contact())
+        """Send a provisional response: reliably when the peer requires it, or when it makes the offer."""
+        if self._leg.state is not State.OFFERED or self._message is None:
+            return
+        is_offer = not self._message.body and body is not None
+        if RELIABLY in self._message.option_tags("require") or (is_offer and self._is_known(RELIABLY)):
+            self.reliable.send(status, body)
+        else:
+            # An offer in a response that is not acknowledged is none (RFC 3261 section 13.2.1).
+            self.provisional(status, None if is_offer else body, ())
+
+    def provisional(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:
+        """Send a provisional response as it is."""
+        self._leg.offers.local = body or self._leg.offers.local
+        self.reply(status, body=body, headers=[("Allow", ALLOW), *headers], contact=self._leg.contact())
+
+    @property
+    def last_sent(self) -> tuple[Sippy, ...]:
+        """Return what sends the last response again: server, text and address."""
+        return self._transaction.userv, self._transaction.data, self._transaction.address
+
+    def _is_known(self, tag: str) -> bool:
+        message = self._message
+        return message is not None and tag in (*message.option_tags("supported"), *message.option_tags("require"))
 
     def answer(self, body: Body | None) -> None:
-        """Send 200."""
-        if self._leg.move(Move.ANSWER):
+        """Send 200, as soon as no session description before it awaits its PRACK (RFC 3262 section 3)."""
+        if self.reliable.holds_answer:
+            self._due = (body,)
+        elif self._leg.move(Move.ANSWER):
             assert self._message is not None
             self._leg.offers.local = body or self._leg.offers.local
+            said = None if self.reliable.has_description else body
+            self.reliable.close()
             headers = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._leg.session_timer.agree(self._message)]
-            self.reply(200, body=body, headers=headers, contact=self._leg.contact(), ack_cb=self._on_ack)
+            self.reply(200, body=said, headers=headers, contact=self._leg.contact(), ack_cb=self._on_ack)
+
+    def answer_if_due(self) -> None:
+        """Send the 200 that had to wait, if there is one."""
+        due, self._due = self._due, None
+        if due is not None:
+            self.answer(due[0])
 
     def refuse(self, status: int, reason: str, headers: Sequence[Header]) -> None:
         """Send a final response that is not a success."""
@@ -99,7 +133,7 @@ class Invited:
         if is_leaving:
             leg.send_bye(leg.parting_reason)
             return
-        if self._is_offer_ours:
+        if self.is_offer_ours:
             leg.offers.remote = body_of(leg.wires.transactions.current)
             leg.emit(OfferAnswered(leg=leg.id, body=leg.offers.remote))
         leg.offers.next()

@@ -15,7 +15,8 @@ from sip.events import Header, LegAnswered, LegRang, LegRefused, OutgoingCall
 from sip.leg_state import Move, State
 from sip.message import RawMessage, one_line, user_part
 from sip.reactor import Sippy
-from sip.wires import ALLOW, MARKER, SUPPORTED, body_of, phrase, raw_header, strip_route
+from sip.reliable import ReceivedReliably
+from sip.wires import ALLOW, MARKER, RELIABLY, SUPPORTED, body_of, phrase, raw_header, strip_route
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -31,6 +32,7 @@ class Inviting:
         self._call: OutgoingCall | None = None
         self._transaction: Sippy = None
         self._was_cancelled = False
+        self.reliable = ReceivedReliably(leg)
         self._strays: set[str] = set()
 
     def begin(self, call: OutgoingCall) -> None:
@@ -59,7 +61,8 @@ class Inviting:
         leg = self._leg
         marks = [*call.loop_marks, *([call.loop_mark] if call.loop_mark else [])]
         headers = [*call.headers, *((MARKER, mark) for mark in marks)]
-        headers += [("Allow", ALLOW), ("Supported", SUPPORTED), *leg.session_timer.request_headers]
+        supported = f"{SUPPORTED}, {RELIABLY}" if call.is_reliable else SUPPORTED
+        headers += [("Allow", ALLOW), ("Supported", supported), *leg.session_timer.request_headers]
         request = leg.new_request("INVITE", body=call.body, headers=headers, max_forwards=call.max_forwards)
         self._transaction = leg.start(request, self._on_response)
 
@@ -67,7 +70,7 @@ class Inviting:
         status, reason = response.getSCode()
         self._leg.learn_hosts(response)
         if status < 200:
-            self._on_progress(status, transaction)
+            self._on_progress(status, response, transaction)
         elif status < 300:
             self._on_success(response, transaction)
         elif not self._is_sent_again(status, response):
@@ -92,7 +95,7 @@ class Inviting:
         if self._leg.state in (State.DIALLING, State.RINGING):
             self._send(self._call)
 
-    def _on_progress(self, status: int, transaction: Sippy) -> None:
+    def _on_progress(self, status: int, response: Sippy, transaction: Sippy) -> None:
         leg = self._leg
         was_first = leg.state is State.DIALLING
         if was_first:
@@ -100,12 +103,16 @@ class Inviting:
         if leg.state is State.CANCELLING:
             self._send_cancel(transaction)
             return
-        ring_s = self._call.ring_s if self._call is not None else None
+        call = self._call
+        assert call is not None
+        ring_s = call.ring_s
         if was_first and ring_s is not None:  # after a 100 too: a proxy may have died since
             leg.timers.append(leg.wires.reactor.call_later(ring_s, self._give_up, 480))
+        message = leg.wires.transactions.current
         if status == 100 or not leg.move(Move.PROGRESS):
             return
-        message = leg.wires.transactions.current
+        if not self.reliable.take(response, message, is_offer_ours=call.body is not None):
+            return
         leg.learn_abilities(message)
         leg.offers.remote = body_of(message) or leg.offers.remote
         leg.emit(LegRang(leg=leg.id, status=status, body=body_of(message)))
@@ -129,7 +136,7 @@ class Inviting:
         leg.learn_abilities(message)
         leg.session_timer.agreed(message)
         leg.offers.remote = body_of(message) or leg.offers.remote
-        if self._call is not None and self._call.body is None and message.body:
+        if self._call is not None and self._call.body is None and message.body and not leg.offers.is_early_settled:
             transaction.uack = True
             leg.offers.late_answer = transaction
         asserted = message.value("p-asserted-identity")
@@ -178,6 +185,7 @@ class Inviting:
             return False
         fork = leg.forked(tag, response, message.cseq)
         ack = fork.new_request("ACK")
+        fork.cseq = leg.cseq  # a PRACK of ours may have used the numbers in between
         address, _ = ack.getTarget()
         leg.wires.transactions.transmitMsg(leg.wires.transactions.l4r.getServer(None), ack, address, None)
         if tag not in self._strays:

@@ -50,6 +50,8 @@ class Offers:
         """The peer's."""
         self.late_answer: Sippy = None
         """Our INVITE's transaction whose 2xx brought an offer and whose ACK awaits our answer, or None."""
+        self.is_early_settled = False
+        """An offer and its answer crossed reliably before the call was answered: more offers may follow (RFC 3311)."""
         self._leg = leg
         self._theirs: _TheirOffer | None = None
         self._is_ack_due = False
@@ -70,8 +72,7 @@ class Offers:
             return None, None, None
         self._leg.learn_target(request, is_required=False)
         self._leg.respond(request, transaction, 100)
-        self._theirs = _TheirOffer(request, transaction, message)
-        self._leg.emit(OfferReceived(leg=self._leg.id, body=body_of(message)))
+        self.take(request, transaction, message)
         return None, self._on_reinvite_cancelled, self._on_reinvite_unacked
 
     def on_update(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
@@ -85,13 +86,22 @@ class Offers:
             self._leg.respond(request, transaction, 200, headers=headers, contact=self._leg.contact())
         elif self._theirs is not None:
             self._leg.respond(request, transaction, 500, headers=[("Retry-After", "1")])
-        elif self._leg.state is not State.CONNECTED or self._ours or self.late_answer:
+        elif not self._is_open_for_offers or self._ours or self.late_answer:
             self._leg.respond(request, transaction, 491)
         else:
-            self._theirs = _TheirOffer(request, transaction, message)
-            self._leg.emit(OfferReceived(leg=self._leg.id, body=body_of(message)))
+            self.take(request, transaction, message)
             return None, None, None
         return None
+
+    def take(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
+        """Take an offer of the peer in a request that is answered when the application says so."""
+        self._theirs = _TheirOffer(request, transaction, message)
+        self._leg.emit(OfferReceived(leg=self._leg.id, body=body_of(message)))
+
+    @property
+    def _is_open_for_offers(self) -> bool:
+        is_early = self._leg.state in (State.OFFERED, State.RINGING) and self.is_early_settled
+        return self._leg.state is State.CONNECTED or is_early
 
     def answer(self, body: Body | None) -> None:
         """Answer the peer's open offer: with 200, or in the ACK when a 2xx brought it."""
@@ -99,10 +109,16 @@ class Offers:
             self._acknowledge(body)
             self.next()
             return
-        offer, self._theirs = self._theirs, None
-        if offer is None or self._leg.state is not State.CONNECTED:
+        if self._leg.inviting.reliable.has_offer:
+            self.local = body or self.local
+            self._leg.inviting.reliable.answer(body)
             return
-        headers = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._leg.session_timer.agree(offer.message)]
+        offer, self._theirs = self._theirs, None
+        if offer is None or self._leg.state not in (State.CONNECTED, State.OFFERED, State.RINGING):
+            return
+        headers = [("Allow", ALLOW), ("Supported", SUPPORTED)]
+        if self._leg.state is State.CONNECTED:
+            headers += self._leg.session_timer.agree(offer.message)
         self.local, self.remote = body or self.local, body_of(offer.message) or self.remote
         is_invite = offer.message.method == "INVITE"
         self._is_ack_due = is_invite
@@ -127,7 +143,7 @@ class Offers:
             self._leg.lost()
             return
         offer, self._theirs = self._theirs, None
-        if offer is not None and self._leg.state is State.CONNECTED:
+        if offer is not None and self._leg.state is not State.ENDED:
             self._leg.respond(offer.request, offer.transaction, status)
             self.next()
 

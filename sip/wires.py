@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
 SUPPORTED = "timer"
+RELIABLY = "100rel"
+"""Option tag of reliable provisional responses (RFC 3262)."""
+T1_S = 0.5
+"""First interval of retransmissions (RFC 3261 section 17.1.1.1)."""
 MARKER = "X-Recorder-Via"
 SIPREC = "siprec"
 """Option tag of recording sessions (RFC 7866 section 11.1)."""
@@ -30,6 +34,7 @@ _PHRASES = {
     480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
     483: "Too Many Hops", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
     491: "Request Pending", 500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable",
+    504: "Server Time-out",
 }  # fmt: skip
 
 
@@ -104,6 +109,8 @@ class Wires:
     reactor: Reactor
     user_agent: str
     session: SessionRule
+    known: frozenset[str]
+    """Option tags that a request may require."""
     emit: Callable[[SipEvent], None]
     forget: Callable[["Leg"], None]
 

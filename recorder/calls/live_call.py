@@ -223,6 +223,11 @@ class LiveCall(Signalled):
         return None
 
     @property
+    def is_reliable(self) -> bool:
+        """Tell whether B may send provisional responses that are acknowledged (RFC 3262)."""
+        return True
+
+    @property
     def _dialled(self) -> str:
         """Return the number to dial: the route's, but no rule of a route may spoil an emergency number."""
         dialled = self.way.route.dialled(self.offered.request_user)
@@ -251,6 +256,7 @@ class LiveCall(Signalled):
             body=body,
             no_reply_s=self.works.config.sip.no_reply_s,
             ring_s=self.ring_s,
+            is_reliable=self.is_reliable,
         )
         self.legs.b = self.works.endpoint.dial(outgoing)
         self._adopt(self.legs.b)

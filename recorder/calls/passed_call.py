@@ -44,6 +44,11 @@ class PassedCall(LiveCall):
         if self._offering is side.other:
             self.works.endpoint.refuse_offer(own, 491)
             return
+        if self.call.state is not table.State.THROUGH_JOINED:
+            self.works.endpoint.refuse_offer(
+                own, 504
+            )  # it cannot be asked of the other side yet (RFC 3311 section 5.2)
+            return
         self._offering = side
         self.works.endpoint.offer(other, event.body)
 
@@ -75,6 +80,11 @@ class PassedCall(LiveCall):
         """Return A's offer as it is."""
         self._early = None
         return self.offered.body
+
+    @property
+    def is_reliable(self) -> bool:
+        """Tell whether B may acknowledge: an offer that it makes then can be passed on only to an A that can, too."""
+        return self.offered.body is not None or "100rel" in (*self.offered.supported, *self.offered.required)
 
     def do(self, command: table.Command) -> None:
         """Ring and answer A with B's words."""

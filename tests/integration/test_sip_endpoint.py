@@ -151,7 +151,7 @@ def test_cancel(shared: Any, peer: Any) -> None:
     ("headers", "status"),
     [
         ("Max-Forwards: 0\r\n", 483),
-        ("Require: 100rel\r\n", 420),
+        ("Require: precondition\r\n", 420),
         ("Require: replaces, timer\r\n", 420),
     ],
 )
@@ -159,7 +159,7 @@ def test_invites_that_are_refused(shared: Any, peer: Any, headers: str, status: 
     peer.request("INVITE", body=SDP, headers=headers)
     answer = peer.expect(status)
     if status == 420:
-        assert answer["Unsupported"] in ("100rel", "replaces")
+        assert answer["Unsupported"] in ("precondition", "replaces")
     shared.nothing(0.1)
 
 

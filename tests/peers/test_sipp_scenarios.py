@@ -71,17 +71,17 @@ class Ports:
 class Stage:
     """The daemons, and sipp on both sides of them."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, wanted: list[Scenario]) -> None:
         self._folder, self._ports = folder, Ports()
         self._talk = folder / "talk.al"
         self._talk.write_bytes(_tone())
         self._officers = {scenario.name: self._ports.take() for scenario in SCENARIOS}
         self._called = {s.name: f"{NUMBERS[s.service]}{i:02d}" for i, s in enumerate(SCENARIOS)}
         self._callers = {s.name: f"01632{960000 + i}" for i, s in enumerate(SCENARIOS)}
-        used = sorted({scenario.home for scenario in SCENARIOS})
+        used = sorted({scenario.home for scenario in wanted})
         self.homes = {name: stack.enter_context(self._home(name)) for name in used}
         self._pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
-        self._results = {s.name: self._pool.submit(self._play, s) for s in SCENARIOS}
+        self._results = {s.name: self._pool.submit(self._play, s) for s in wanted}
 
     def result(self, scenario: Scenario) -> Result:
         """Wait for a scenario's end."""
@@ -197,9 +197,10 @@ def _story(folder: Path, side: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    asked = {re.sub(r".*\[(.*)\]", r"\1", item.name) for item in request.session.items if item.path == Path(__file__)}
     with ExitStack() as stack:
-        yield Stage(tmp_path_factory.mktemp("scenarios"), stack)
+        yield Stage(tmp_path_factory.mktemp("scenarios"), stack, [s for s in SCENARIOS if s.name in asked])
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
