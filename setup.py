@@ -24,7 +24,7 @@ setup(
                     "-Wextra",
                     *(["-fsanitize=undefined"] if debug else []),
                 ],
-                libraries=["m", "pthread"],
+                libraries=["m", "pthread", "nettle"],
             )
         ],
         compiler_directives={

@@ -36,6 +36,8 @@ cdef extern from "core.h" nogil:
         int64_t jitter_us
         int64_t remote_lost
         int64_t digits
+        int64_t unauthentic
+        int64_t replayed
     struct core_counters:
         int64_t legs
         int64_t taps
@@ -47,6 +49,8 @@ cdef extern from "core.h" nogil:
         int64_t rtcp_malformed
         int64_t late_ticks
         int64_t lost_ticks
+        int64_t srtp_unauthentic
+        int64_t srtp_replayed
     core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns,
                    int64_t gather_ns)
     int core_start(core *)
@@ -62,6 +66,9 @@ cdef extern from "core.h" nogil:
     int core_accept_from(core *, int64_t leg, const char *ip)
     int core_hear_networks(core *, int64_t leg, const char *const *ips, const int *bits, int count)
     int core_update_leg(core *, int64_t leg, const leg_media *)
+    int core_srtp_key(core *, int64_t leg, int is_send, int suite, const uint8_t *key, size_t length,
+                      const uint8_t *mki, size_t mki_length)
+    int core_srtp_off(core *, int64_t leg)
     int core_bridge(core *, int64_t a, int64_t b)
     int core_unbridge(core *, int64_t leg)
     int core_play(core *, int64_t leg, const uint8_t *audio, size_t length, int64_t tag, int loop)
@@ -213,6 +220,21 @@ cdef class Core:
         with nogil:
             code = core_update_leg(self.core, leg, &media)
         checked(code, "update_leg")
+
+    def srtp_key(self, int64_t leg, *, bint is_send, int suite, bytearray key not None, bytes mki not None):
+        cdef const uint8_t *data = key
+        cdef const uint8_t *mki_data = mki
+        cdef size_t length = len(key), mki_length = len(mki)
+        cdef int64_t code
+        with nogil:
+            code = core_srtp_key(self.core, leg, is_send, suite, data, length, mki_data, mki_length)
+        checked(code, "srtp_key")
+
+    def srtp_off(self, int64_t leg):
+        cdef int64_t code
+        with nogil:
+            code = core_srtp_off(self.core, leg)
+        checked(code, "srtp_off")
 
     def bridge(self, int64_t a, int64_t b):
         cdef int64_t code

@@ -30,10 +30,13 @@ from audio.types import (
     MediaEvent,
     MediaResumed,
     MediaStopped,
+    MediaUnauthentic,
     Prompt,
     PromptEnded,
     RelayOptions,
     SecretEntered,
+    SrtpKey,
+    SrtpKeys,
     StreamReanchored,
     TapId,
     TapOptions,
@@ -70,6 +73,7 @@ _MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
     9: lambda i, a, b, c: SecretEntered(
         leg=LegId(i), prefix="*" + chr(a), digits=_unpacked(b), is_complete=bool(c & 1), source=_SOURCES[c >> 1]
     ),
+    10: lambda i, a, b, c: MediaUnauthentic(leg=LegId(i), packets=a),
 }
 """How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""
 
@@ -94,6 +98,8 @@ class Relay:
         )
         self._pairs: dict[LegId, PortPair] = {}
         self._codecs: dict[LegId, Codec] = {}
+        self._keys: dict[tuple[LegId, bool], bytes] = {}
+        """Names of the keys that legs have, to send under or not."""
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -124,6 +130,7 @@ class Relay:
                 self._pool.give_back(pair)
             self._pairs.clear()
             self._codecs.clear()
+            self._keys.clear()
 
     def open_leg(self, thread_hint: int = 0) -> LegId:
         """Bind a pair of ports and watch it; nothing is taken in before `set_media`.
@@ -154,6 +161,7 @@ class Relay:
         with self._lock:
             self._core.close_leg(leg)
             self._codecs.pop(leg, None)
+            self._forget_keys(leg)
             self._pool.give_back(self._pairs.pop(leg))
 
     def local_address(self, leg: LegId) -> MediaAddress:
@@ -167,6 +175,8 @@ class Relay:
         A leg that receives but has no remote takes the first source that it hears from its networks and no other until
         its media are set again (SIPREC); it is never sent to.
 
+        Keys come into force before anything is sent or taken under the new media; those that the leg has already go on.
+
         Raises:
             OSError: The remote's IP version is not that of our socket; nothing has changed.
         """
@@ -179,6 +189,7 @@ class Relay:
             self._core.set_remote(leg, (remote.ip, remote.rtp_port), (remote.ip, remote.rtcp_port))
             if media.also_from is not None and media.also_from != remote.ip:
                 self._core.accept_from(leg, media.also_from)
+        self._set_keys(leg, media.srtp)
         self._core.update_leg(
             leg,
             codec=media.codec,
@@ -190,6 +201,22 @@ class Relay:
             receives=media.receives,
         )
         self._codecs[leg] = media.codec
+
+    def _set_keys(self, leg: LegId, keys: SrtpKeys | None) -> None:
+        if keys is None:
+            if (leg, True) in self._keys:
+                self._core.srtp_off(leg)
+                self._forget_keys(leg)
+            return
+        directions: tuple[tuple[SrtpKey, bool], ...] = ((keys.receive, False), (keys.send, True))
+        for key, is_send in directions:
+            if self._keys.get((leg, is_send)) != key.name:
+                self._core.srtp_key(leg, is_send=is_send, suite=key.suite, key=key.key, mki=key.mki)
+                self._keys[leg, is_send] = key.name
+
+    def _forget_keys(self, leg: LegId) -> None:
+        for is_send in (True, False):
+            self._keys.pop((leg, is_send), None)
 
     def bridge(self, a: LegId, b: LegId) -> None:
         """Let two legs hear each other; a bridge that either is in ends first. ValueError if their rates differ."""
@@ -251,6 +278,8 @@ class Relay:
             jitter_ms=raw["jitter_us"] / 1000,
             remote_lost=raw["remote_lost"] if raw["remote_lost"] >= 0 else None,
             digits=raw["digits"],
+            unauthentic=raw["unauthentic"],
+            replayed=raw["replayed"],
         )
 
     def open_tap(

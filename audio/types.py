@@ -70,6 +70,41 @@ class MediaAddress:
     rtcp_port: int
 
 
+class SrtpSuite(enum.IntEnum):
+    """Crypto suites of the media core (RFC 4568 section 6.2, RFC 6188); the number is the core's (enum srtp_suite)."""
+
+    AES_CM_128_HMAC_SHA1_80 = 0
+    AES_CM_128_HMAC_SHA1_32 = 1
+    AES_256_CM_HMAC_SHA1_80 = 2
+    AES_256_CM_HMAC_SHA1_32 = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrtpKey:
+    """The key of one direction.
+
+    Attributes:
+        suite: The crypto suite.
+        key: Master key, then master salt; may be overwritten once the relay has it. Never shown.
+        mki: Value that stands before the authentication tag of each packet of a peer's; ours have none.
+        name: What tells the key from another; a name that the leg has already is not set again, so that its count of
+            packets goes on (RFC 3711 section 3.3.1).
+    """
+
+    suite: SrtpSuite
+    key: bytearray = field(repr=False)
+    mki: bytes = b""
+    name: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrtpKeys:
+    """The keys of a leg: what we send under, and what the peer sends under."""
+
+    send: SrtpKey
+    receive: SrtpKey
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegMedia:
     """What a leg's offer/answer settled. Send and receive payload types are separate (RFC 3264 section 6.1).
@@ -87,6 +122,8 @@ class LegMedia:
             addresses signals one and may send from the one that its signalling comes from. We never send there.
         networks: Of a leg without ``remote``: the networks, as CIDR, from which its first packet may come; at most
             `MAX_NETWORKS`, none is from anywhere.
+        srtp: The keys, or None for plain RTP. With keys, nothing goes out in the clear, and nothing that is not
+            under the peer's key is taken.
     """
 
     remote: MediaAddress | None
@@ -99,6 +136,7 @@ class LegMedia:
     receives: bool = True
     also_from: str | None = None
     networks: tuple[str, ...] = ()
+    srtp: SrtpKeys | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +292,17 @@ class FaxHeard:
     kind: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaUnauthentic:
+    """Packets that are not under the peer's key come on a leg, and are dropped; said once for each key.
+
+    ``packets`` is how many there have been so far.
+    """
+
+    leg: LegId
+    packets: int
+
+
 MediaEvent = (
     DigitPressed
     | ControlPressed
@@ -264,6 +313,7 @@ MediaEvent = (
     | StreamReanchored
     | AudioLost
     | FaxHeard
+    | MediaUnauthentic
 )
 
 
@@ -278,6 +328,8 @@ class LegStatistics:
         jitter_ms: Interarrival jitter (RFC 3550 section 6.4.1).
         remote_lost: Cumulative loss the peer last reported by RTCP, or None.
         digits: Digits counted.
+        unauthentic: Datagrams refused since they are not under the peer's key (SRTP), RTCP included.
+        replayed: Datagrams refused since they have come before, or too late to tell (SRTP), RTCP included.
     """
 
     received: int
@@ -287,6 +339,8 @@ class LegStatistics:
     jitter_ms: float
     remote_lost: int | None
     digits: int
+    unauthentic: int
+    replayed: int
 
 
 class PortsExhaustedError(Exception):

@@ -25,13 +25,16 @@ enum event_kind {
     EVENT_REANCHORED = 6, /* tap; a: channel, b: position */
     EVENT_LOST = 7,       /* tap; a: channel, b: start, c: end */
     EVENT_FAX = 8,        /* leg; a: 0 CNG, 1 CED */
-    EVENT_SECRET = 9      /* leg; a: ASCII of the key after the star, b: keys, 4 bits each, their number from bit 48 on,
+    EVENT_SECRET = 9,     /* leg; a: ASCII of the key after the star, b: keys, 4 bits each, their number from bit 48 on,
                              c: enum digit_source * 2 + complete */
+    EVENT_UNAUTHENTIC = 10 /* leg; a: packets so far that are not under its peer's key; once a key */
 };
 
 enum digit_source { SOURCE_RFC4733 = 0, SOURCE_INBAND = 1 };
 
 enum dtmf_policy { DTMF_PASS = 0, DTMF_HOLD_STAR = 1, DTMF_SWALLOW = 2, DTMF_MASK = 3 };
+
+enum srtp_suite { SRTP_AES_128 = 0, SRTP_SHORT_TAG = 1, SRTP_AES_256 = 2 }; /* a sum: AES_CM_128_HMAC_SHA1_80 is 0 */
 
 struct event {
     int64_t kind, id, a, b, c;
@@ -43,11 +46,12 @@ struct leg_media {
 };
 
 struct leg_statistics {
-    int64_t received, sent, lost, dropped, jitter_us, remote_lost /* -1: never reported */, digits;
+    int64_t received, sent, lost, dropped, jitter_us, remote_lost /* -1: never reported */, digits, unauthentic, replayed;
 };
 
 struct core_counters {
-    int64_t legs, taps, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks;
+    int64_t legs, taps, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks,
+        srtp_unauthentic, srtp_replayed;
 };
 
 struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns, int64_t gather_ns);
@@ -68,6 +72,13 @@ int core_accept_from(struct core *core, int64_t leg, const char *ip);
 /* A leg without remote takes its first packet from one of these networks only; count 0: from anybody. Takes their place. */
 int core_hear_networks(struct core *core, int64_t leg, const char *const *ips, const int *bits, int count);
 int core_update_leg(struct core *core, int64_t leg, const struct leg_media *media);
+/*
+ * Gives a leg a key (master key, then master salt): ours to send under, or the peer's, which counts its packets anew while
+ * those under its former key are still taken for 5 s; only a peer's may have an MKI. From the first key on nothing goes or comes in the clear.
+ */
+int core_srtp_key(struct core *core, int64_t leg, int is_send, int suite, const uint8_t *key, size_t length,
+                  const uint8_t *mki, size_t mki_length);
+int core_srtp_off(struct core *core, int64_t leg); /* plain RTP again */
 int core_bridge(struct core *core, int64_t a, int64_t b);
 int core_unbridge(struct core *core, int64_t leg);
 int core_play(struct core *core, int64_t leg, const uint8_t *audio, size_t length, int64_t tag, int loop);

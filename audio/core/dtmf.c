@@ -115,7 +115,7 @@ static void pass_event(struct leg *from, const struct packet *packet, uint32_t d
         swallow(to, packet);
         return;
     }
-    int is_switch = stream_align(&to->out, FROM_BRIDGE, packet->ssrc, packet->seq, packet->ts, packet->arrival_ns);
+    int is_switch = stream_align(to, FROM_BRIDGE, packet->ssrc, packet->seq, packet->ts, packet->arrival_ns);
     send_rtp(to, packet->payload, packet->length, to->media.send_event_pt, packet->has_marker || is_switch,
              output_seq(&to->out, packet->seq), packet->ts + to->out.ts_offset, duration, packet->arrival_ns);
 }
@@ -205,7 +205,7 @@ static int send_event(struct leg *leg, int64_t now)
         return 0;
     if (is_first) {
         leg->out.is_switching = 1;
-        stream_align(&leg->out, FROM_DIGITS, 0, 0, 0, now);
+        stream_align(leg, FROM_DIGITS, 0, 0, 0, now);
         out->ts = leg->out.ts_offset;
     }
     uint16_t seq = is_first ? leg->out.seq_offset : (uint16_t)(leg->out.seq + 1);

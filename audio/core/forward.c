@@ -4,6 +4,7 @@
 #include "state.h"
 
 #define HOLE_LIFE 1024 /* packets after which nothing older can come late any more */
+#define LATEST_SENT 128 /* packets; what comes later is refused by SRTP on both sides */
 
 int same_rate(int codec, int other)
 {
@@ -11,12 +12,27 @@ int same_rate(int codec, int other)
 }
 
 /*
+ * Under SRTP no number goes out twice, so a source that begins anew with lower numbers and its old SSRC would be silent until
+ * they have caught up: two packets that follow each other there are a new beginning (RFC 3550 appendix A.1).
+ */
+static int is_restart(struct sender *out, uint16_t seq)
+{
+    int is_behind = (int16_t)(seq - out->input_seq) < -LATEST_SENT;
+    int is_second = is_behind && out->has_restart && out->restart_seq == seq;
+    out->has_restart = (uint8_t)(is_behind && !is_second);
+    out->restart_seq = (uint16_t)(seq + 1);
+    return is_second;
+}
+
+/*
  * Makes the sender follow this source, whose next packet has seq and ts. At a switch the sequence goes on by one and
  * time by the wall clock, but never into the audio sent last. Returns 1 at a switch: the marker is due.
  */
-int stream_align(struct sender *out, enum stream_source source, uint32_t ssrc, uint16_t seq, uint32_t ts, int64_t now)
+int stream_align(struct leg *to, enum stream_source source, uint32_t ssrc, uint16_t seq, uint32_t ts, int64_t now)
 {
-    if (!out->is_switching && out->source == source && out->source_ssrc == ssrc)
+    struct sender *out = &to->out;
+    int goes_on = !out->is_switching && out->source == source && out->source_ssrc == ssrc;
+    if (goes_on && !(to->srtp && source == FROM_BRIDGE && is_restart(out, seq)))
         return 0;
     uint16_t next_seq = out->seq;
     uint32_t next_ts = out->ts;
@@ -62,8 +78,13 @@ int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, in
         out->ts = ts;
         out->span_ticks = span_ticks;
     }
-    if (sendto(leg->rtp_fd, data, (size_t)(RTP_HEADER + length), MSG_DONTWAIT | MSG_NOSIGNAL, &leg->rtp.at.any,
-               leg->rtp.length) < 0) {
+    int bytes = RTP_HEADER + length;
+    if (leg->srtp) {
+        bytes = srtp_protect(leg, data, bytes, leg->thread->sealed);
+        data = leg->thread->sealed;
+    }
+    if (!bytes || sendto(leg->rtp_fd, data, (size_t)bytes, MSG_DONTWAIT | MSG_NOSIGNAL, &leg->rtp.at.any,
+                         leg->rtp.length) < 0) {
         leg->thread->counters.send_errors++;
         return 0;
     }
@@ -112,7 +133,7 @@ void forward_audio(struct leg *from, const struct packet *packet)
         to->out.is_switching = 1;
         return;
     }
-    int is_switch = stream_align(&to->out, FROM_BRIDGE, packet->ssrc, packet->seq, packet->ts, packet->arrival_ns);
+    int is_switch = stream_align(to, FROM_BRIDGE, packet->ssrc, packet->seq, packet->ts, packet->arrival_ns);
     if (from->media.codec != to->media.codec) {
         const uint8_t *other = g711_other[from->media.codec == CODEC_PCMA];
         for (int i = 0; i < packet->length; i++)

@@ -70,7 +70,7 @@ static int leg_attach(struct leg *leg, int rtp_fd, int rtcp_fd)
     leg->rtp_fd = rtp_fd;
     leg->rtcp_fd = rtcp_fd;
     leg->out.ssrc = random.ssrc;
-    leg->out.seq = random.seq;
+    leg->out.seq = random.seq & 0x7FFF; /* far from its first round: a listener may miss the beginning (RFC 3711 section 3.3.1) */
     leg->out.ts = random.ts;
     leg->remote_lost = -1;
     presses_forget(&leg->keyed, NEVER);
@@ -121,6 +121,7 @@ void leg_detach(struct leg *leg)
     unbridge(leg);
     tap_detach_leg(leg);
     hold_free(leg);
+    srtp_free(leg);
     for (struct leg **link = &thread->active; *link; link = &(*link)->next_active)
         if (*link == leg) {
             *link = leg->next_active;
@@ -246,6 +247,8 @@ int core_leg_statistics(struct core *core, int64_t id, struct leg_statistics *ou
     out->jitter_us = (int64_t)leg->in.jitter * 125 / 16;
     out->remote_lost = leg->remote_lost;
     out->digits = leg->digits;
+    out->unauthentic = leg->unauthentic;
+    out->replayed = leg->replayed;
     thread_unlock(leg->thread);
     return 0;
 }
@@ -323,7 +326,10 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
 void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
 {
     struct packet packet;
-    int is_event = 0, is_good = leg->is_configured && leg->media.receives && parse(data, length, arrival_ns, &packet);
+    int is_event = 0, is_good;
+    if (leg->srtp)
+        length = srtp_unprotect(leg, data, length, 0, arrival_ns);
+    is_good = leg->is_configured && leg->media.receives && parse(data, length, arrival_ns, &packet);
     if (is_good) {
         is_event = packet.payload_type == leg->media.receive_event_pt;
         is_good = is_event || packet.payload_type == leg->media.receive_pt;
@@ -401,6 +407,7 @@ int core_inject_rtcp(struct core *core, int64_t id, const uint8_t *packet, size_
 /* Four times a second: own RTCP, and silence where there should be media. */
 void leg_house(struct leg *leg, int64_t now)
 {
+    srtp_house(leg, now);
     presses_forget(&leg->keyed, now - FORGET_NS);
     presses_forget(&leg->sounded, now - FORGET_NS);
     if (leg->has_tone_stream && now - leg->last_arrival_ns > FORGET_NS)

@@ -34,7 +34,7 @@ static int send_frame(struct leg *leg, int64_t now)
         for (int i = 0; i < FRAME_TICKS; i++)
             payload[i] = g711_other[prompt->codec == CODEC_PCMA][payload[i]];
     struct sender *out = &leg->out;
-    int is_switch = stream_align(out, FROM_PROMPT, 0, 0, 0, now);
+    int is_switch = stream_align(leg, FROM_PROMPT, 0, 0, 0, now);
     uint16_t seq = is_switch ? out->seq_offset : (uint16_t)(out->seq + 1);
     uint32_t ts = is_switch ? out->ts_offset : out->ts + FRAME_TICKS;
     int is_sent = send_rtp(leg, payload, FRAME_TICKS, leg->media.send_pt, is_switch, seq, ts, FRAME_TICKS, now);

@@ -145,13 +145,15 @@ static int may_latch(const struct leg *leg, const struct address *source)
 /*
  * Only the signalled address counts, and the one that core_accept_from has named. A leg without one that may receive (a
  * SIPREC stream) takes the first source that it hears from its networks, and no other until the next set_remote; such a
- * leg is never sent to.
+ * leg is never sent to. Under a key all of those networks count: whoever has it is the peer, and a stranger cannot be first.
  */
 int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source)
 {
     if (is_rtcp)
         return (leg->rtcp.length && address_equal(source, &leg->rtcp)) ||
                (leg->also_rtcp.length && address_equal(source, &leg->also_rtcp));
+    if (!leg->rtp.length && leg->srtp)
+        return may_latch(leg, source);
     if (!leg->rtp.length && leg->is_configured && leg->media.receives && may_latch(leg, source)) {
         leg->rtp = *source;
         leg->is_latched = 1;

@@ -61,8 +61,10 @@ static void take_reports(struct leg *leg, const uint8_t *block, int count)
     }
 }
 
-void receive_rtcp(struct leg *leg, const uint8_t *data, int length, int64_t arrival_ns)
+void receive_rtcp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
 {
+    if (leg->srtp && (length = srtp_unprotect(leg, data, length, 1, arrival_ns)) == 0)
+        return;
     if (!is_sound(data, length)) {
         leg->thread->counters.rtcp_malformed++;
         return;
@@ -113,7 +115,7 @@ static uint8_t *put_sender(struct leg *leg, uint8_t *at, int64_t now)
 /* SR if anything went out since the last report, else RR; with SDES CNAME (RFC 3550 section 6.1). */
 void send_rtcp(struct leg *leg, int64_t now)
 {
-    uint8_t data[128], *at = data;
+    uint8_t data[128], sealed[sizeof data + SRTP_EXTRA], *at = data;
     leg->rtcp_next_ns = now + EVERY_NS;
     if (!leg->rtcp.length || !leg->is_configured || (!leg->in.has_stream && !leg->out.has_sent))
         return;
@@ -133,5 +135,8 @@ void send_rtcp(struct leg *leg, int64_t now)
     at[1] = (uint8_t)name;
     memcpy(at + 2, leg->cname, name);
     at += item;
-    sendto(leg->rtcp_fd, data, (size_t)(at - data), MSG_DONTWAIT | MSG_NOSIGNAL, &leg->rtcp.at.any, leg->rtcp.length);
+    int length = leg->srtp ? srtp_protect_rtcp(leg, data, (int)(at - data), sealed) : (int)(at - data);
+    if (length)
+        sendto(leg->rtcp_fd, leg->srtp ? sealed : data, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL, &leg->rtcp.at.any,
+               leg->rtcp.length);
 }

@@ -17,6 +17,7 @@
 #define FRAME_NS (20 * NS_PER_MS)
 #define MAX_PACKET 2048            /* more than any RTP packet that fits an Ethernet frame; longer ones are dropped */
 #define RTP_HEADER 12
+#define SRTP_EXTRA 16              /* what SRTP and SRTCP add to a packet of ours, at most */
 #define DIGIT_MARGIN_TICKS 1600    /* silenced either side of a caller's digit: 200 ms */
 #define KEYS "0123456789*#ABCD"    /* by event code, RFC 4733 section 3.2 */
 #define SECRET_KEYS 12             /* of an entry behind a secret prefix */
@@ -59,7 +60,8 @@ struct sender {
     int64_t sent_ns;
     uint16_t input_seq;     /* newest input sequence number that was passed on or swallowed */
     uint16_t hole_from, hole_to, hole_offset; /* last swallowed run, so that what comes late keeps its own number */
-    uint8_t has_hole, has_sent, is_switching, source;
+    uint16_t restart_seq;                     /* has_restart: what follows the last packet that leapt back */
+    uint8_t has_hole, has_sent, is_switching, source, has_restart;
     int64_t packets, octets;
 };
 
@@ -157,6 +159,8 @@ struct leg {
     struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
     int network_count;
     int64_t last_arrival_ns, dropped, digits;
+    struct srtp *srtp;             /* keys; NULL: plain RTP */
+    int64_t unauthentic, replayed;
     struct sender out;
     struct receiver in;
     int64_t remote_lost;
@@ -282,6 +286,7 @@ struct thread {
     int64_t due_ns, house_ns, asleep_until_ns;
     struct core_counters counters;
     _Alignas(16) uint8_t buffer[MAX_PACKET + 1];
+    uint8_t sealed[RTP_HEADER + MAX_PACKET + SRTP_EXTRA]; /* a packet that goes out encrypted; never plain */
     int16_t samples[MAX_PACKET];
 };
 
@@ -325,9 +330,16 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
 void leg_house(struct leg *leg, int64_t now);
 int64_t packets_lost(const struct receiver *in);
 
+/* srtp.c */
+int srtp_unprotect(struct leg *leg, uint8_t *data, int length, int is_rtcp, int64_t now);
+int srtp_protect(struct leg *leg, const uint8_t *data, int length, uint8_t *out);
+int srtp_protect_rtcp(struct leg *leg, const uint8_t *data, int length, uint8_t *out);
+void srtp_house(struct leg *leg, int64_t now);
+void srtp_free(struct leg *leg);
+
 /* forward.c */
 int same_rate(int codec, int other);
-int stream_align(struct sender *out, enum stream_source source, uint32_t ssrc, uint16_t seq, uint32_t ts, int64_t now);
+int stream_align(struct leg *to, enum stream_source source, uint32_t ssrc, uint16_t seq, uint32_t ts, int64_t now);
 int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, int has_marker, uint16_t seq, uint32_t ts,
              uint32_t span_ticks, int64_t now);
 uint16_t output_seq(struct sender *out, uint16_t seq);
@@ -373,7 +385,7 @@ void g722_init(struct g722 *state);
 void g722_decode_low(struct g722 *state, const uint8_t *data, int length, int16_t *out); /* 8000 Hz, 16 bits */
 
 /* rtcp.c */
-void receive_rtcp(struct leg *leg, const uint8_t *data, int length, int64_t arrival_ns);
+void receive_rtcp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns);
 void send_rtcp(struct leg *leg, int64_t now);
 
 /* tap.c */

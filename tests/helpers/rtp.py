@@ -10,9 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
+from audio.blocks import AudioRun, decode_block
 from audio.relay import Relay
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
-from audio.types import Codec, LegId, LegMedia, MediaAddress, MediaEvent
+from audio.types import Channel, Codec, LegId, LegMedia, MediaAddress, MediaEvent, TapId
+from tests.helpers.srtp import Far
 
 T = TypeVar("T")
 EVENT_PT = 101
@@ -23,7 +25,13 @@ class Peer:
     """One party on loopback: its RTP and RTCP sockets, and the leg of ours that it talks to."""
 
     def __init__(
-        self, relay: Relay, codec: Codec = Codec.PCMA, *, ip: str = "127.0.0.1", is_known: bool = True
+        self,
+        relay: Relay,
+        codec: Codec = Codec.PCMA,
+        *,
+        ip: str = "127.0.0.1",
+        is_known: bool = True,
+        far: Far | None = None,
     ) -> None:
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET
         self.rtp, self.rtcp = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
@@ -31,6 +39,8 @@ class Peer:
             sock.bind((ip, 0))
             sock.settimeout(PATIENCE_S)
         self.relay, self.codec = relay, codec
+        self.far = far
+        """Keys, if the party speaks SRTP."""
         self.ssrc = 0x1000 + self.rtp.getsockname()[1]
         self.leg: LegId = relay.open_leg()
         self.ours = relay.local_address(self.leg)
@@ -73,6 +83,7 @@ class Peer:
                 sends=sends,
                 receives=receives,
                 networks=networks,
+                srtp=self.far.keys if self.far is not None else None,
             ),
         )
 
@@ -96,7 +107,8 @@ class Peer:
             payload=payload or bytes(160),
             is_marked=is_marked,
         )
-        self.snd_raw(build_rtp(packet), source=source)
+        data = build_rtp(packet)
+        self.snd_raw(self.far.sends.protect(data) if self.far is not None else data, source=source)
 
     def snd_raw(self, data: bytes, *, source: socket.socket | None = None) -> None:
         """Send bytes to our leg's RTP port."""
@@ -119,9 +131,10 @@ class Peer:
         """Return the next packet that our leg sends here; fails, naming ``what`` and the line, if none comes."""
         self.rtp.settimeout(timeout_s)
         try:
-            packet = parse_rtp(self.rtp.recv(4096))
+            data = self.rtp.recv(4096)
         except TimeoutError:
             raise AssertionError(f"{what}: nothing came within {timeout_s} s{_line()}") from None
+        packet = parse_rtp(self.far.hears.unprotect(data) if self.far is not None else data)
         self.ssrc_of_ours = self.ssrc_of_ours or packet.ssrc
         assert packet.ssrc == self.ssrc_of_ours, f"{what}: our SSRC changed{_line()}"
         if payload is not None:
@@ -155,6 +168,18 @@ def eventually(probe: Callable[[], T | None], what: str, *, timeout_s: float = P
             return value
         time.sleep(0.002)
     raise AssertionError(f"{what}: not within {timeout_s} s{_line()}")
+
+
+def kept_of_tap(relay: Relay, tap: TapId, *, is_final: bool = True) -> dict[Channel, dict[int, int]]:
+    """Drain a tap and return byte by position of each channel."""
+    out = bytearray(1 << 18)
+    length, has_more = relay.drain(tap, out, is_final=is_final)
+    assert not has_more
+    kept: dict[Channel, dict[int, int]] = {channel: {} for channel in Channel}
+    for run in decode_block(bytes(out[:length])):
+        if isinstance(run, AudioRun):
+            kept[run.channel].update({run.start + i: value for i, value in enumerate(run.payload)})
+    return kept
 
 
 def next_events(relay: Relay, count: int, what: str, *, timeout_s: float = PATIENCE_S) -> list[MediaEvent]:

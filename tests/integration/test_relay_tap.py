@@ -21,6 +21,7 @@ from audio.types import (
     TapOptions,
 )
 from tests.helpers.rtp import Peer, eventually
+from tests.helpers.rtp import kept_of_tap as both
 
 NS = 125_000
 
@@ -39,18 +40,6 @@ def pair(relay: Relay) -> Iterator[tuple[Peer, Peer]]:
     with Peer(relay) as a, Peer(relay) as b:
         relay.bridge(a.leg, b.leg)
         yield a, b
-
-
-def both(relay: Relay, tap: TapId, *, is_final: bool = True) -> dict[Channel, dict[int, int]]:
-    """Drain and return byte by position of each channel."""
-    out = bytearray(1 << 18)
-    length, has_more = relay.drain(tap, out, is_final=is_final)
-    assert not has_more
-    kept: dict[Channel, dict[int, int]] = {channel: {} for channel in Channel}
-    for run in decode_block(bytes(out[:length])):
-        if isinstance(run, AudioRun):
-            kept[run.channel].update({run.start + i: value for i, value in enumerate(run.payload)})
-    return kept
 
 
 def runs(relay: Relay, tap: TapId, channel: Channel, *, is_final: bool = True) -> dict[int, int]:

@@ -12,6 +12,7 @@ import pytest
 from audio.codecs import ALAW_TO_LINEAR
 from audio.rtp import RtpPacket, build_rtp
 from audio.types import Codec
+from tests.helpers.srtp import Far, Written
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +22,7 @@ SEARCHED = """
 import re, sys, time
 from audio.relay import Relay
 from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, RelayOptions, TapOptions
+from audio.types import SrtpKey, SrtpKeys, SrtpSuite
 
 def found(needles):
     hits = [0] * len(needles)
@@ -45,37 +47,65 @@ def found(needles):
 
 relay = Relay(RelayOptions(ports=(42000, 42999), lock_memory=False))
 relay.start()
+
+def key_of(masked, name):
+    key = bytearray(len(masked) // 2)
+    for i in range(len(key)):
+        key[i] = int(masked[2 * i : 2 * i + 2], 16) ^ 0x5C
+    return SrtpKey(suite=SrtpSuite.AES_CM_128_HMAC_SHA1_80, key=key, name=name)
+
 legs = []
 for ports in sys.argv[1:3]:
     rtp, rtcp = map(int, ports.split(","))
     leg = relay.open_leg()
     remote = MediaAddress(ip="127.0.0.1", rtp_port=rtp, rtcp_port=rtcp)
-    relay.set_media(leg, LegMedia(remote=remote, codec=Codec.PCMA, send_pt=8, receive_pt=8))
+    keys = sys.argv[4].split(",") if sys.argv[4] else None
+    srtp = keys and SrtpKeys(receive=key_of(keys[0], b"theirs"), send=key_of(keys[1], b"ours"))
+    relay.set_media(leg, LegMedia(remote=remote, codec=Codec.PCMA, send_pt=8, receive_pt=8, srtp=srtp or None))
+    if srtp:
+        srtp.receive.key[:] = srtp.send.key[:] = bytes(30)
     legs.append(leg)
 relay.bridge(*legs)
 relay.detect_tones(legs[0], True)
 relay.set_dtmf(legs[0], DtmfPolicy.MASK if sys.argv[3] == "mask" else DtmfPolicy.PASS)
 tap = relay.open_tap(*legs, TapOptions())
-needles = [bytes.fromhex(each) for each in sys.argv[4:]]
+needles = [bytes.fromhex(each) for each in sys.argv[5:]]
 print(relay.local_address(legs[0]).rtp_port, flush=True)
 for command in sys.stdin:
     if command == "close\\n":
         relay.close_gate(tap, 5.0)
-    print(relay.statistics(legs[0]).received, *found(needles), flush=True)
+    received = relay.statistics(legs[0]).received if legs else 0
+    if command == "hang up\\n":
+        relay.release_tap(tap)
+        while legs:
+            relay.close_leg(legs.pop())
+    print(received, *found(needles), flush=True)
 """
 
 
 class Searched:
-    """A process with a relay and one bridged, tapped call."""
+    """A process with a relay and one bridged, tapped call; with keys, both of its sides are SRTP."""
 
-    def __init__(self, policy: str, needles: list[bytes]) -> None:
+    def __init__(self, policy: str, needles: list[bytes], far: Far | None = None) -> None:
+        self.far = far
+        keys = (far.keys.receive.key, far.keys.send.key) if far is not None else ()
+        masked_keys = ",".join(bytes(value ^ 0x5C for value in key).hex() for key in keys)
         self.sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
         for each in self.sockets:
             each.bind(("127.0.0.1", 0))
         ports = [each.getsockname()[1] for each in self.sockets]
         masked = [bytes(value ^ 0x5C for value in needle).hex() for needle in needles]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SEARCHED, f"{ports[0]},{ports[1]}", f"{ports[2]},{ports[3]}", policy, *masked],
+            [
+                sys.executable,
+                "-c",
+                SEARCHED,
+                f"{ports[0]},{ports[1]}",
+                f"{ports[2]},{ports[3]}",
+                policy,
+                masked_keys,
+                *masked,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -92,7 +122,8 @@ class Searched:
         packet = RtpPacket(
             payload_type=int(Codec.PCMA), sequence=sequence, timestamp=160 * sequence, ssrc=7, payload=payload
         )
-        self.sockets[0].sendto(build_rtp(packet), ("127.0.0.1", self.port))
+        data = build_rtp(packet)
+        self.sockets[0].sendto(data if self.far is None else self.far.sends.protect(data), ("127.0.0.1", self.port))
 
     def ask(self, command: str) -> tuple[int, list[int]]:
         """Return the packets received so far, and how often each needle lies in memory."""
@@ -108,13 +139,13 @@ class Searched:
             each.close()
 
 
-@pytest.mark.parametrize("policy", ["pass", "mask"])
-def test_nothing_of_an_erased_span_stays_in_memory(policy: str) -> None:
+@pytest.mark.parametrize(("policy", "far"), [("pass", None), ("mask", None), ("pass", Far()), ("mask", Far())])
+def test_nothing_of_an_erased_span_stays_in_memory(policy: str, far: Far | None) -> None:
     rng = random.Random(11)
     payloads = [rng.randbytes(160) for _ in range(10)]
     raw = [payload[40:64] for payload in payloads]
     linear = [ALAW_TO_LINEAR[list(payloads[-1][at : at + 16])].tobytes() for at in (100, 130)]
-    searched = Searched(policy, [*raw, *linear])
+    searched = Searched(policy, [*raw, *linear], far)
     try:
         for sequence, payload in enumerate(payloads):
             searched.send(sequence, payload)
@@ -130,5 +161,22 @@ def test_nothing_of_an_erased_span_stays_in_memory(policy: str) -> None:
             if not any(hits):
                 break
         assert hits == [0] * 12
+    finally:
+        searched.close()
+
+
+def test_keys_are_in_memory_while_a_call_lasts_and_master_keys_not_even_then() -> None:
+    far = Far()
+    pairs = [(Written(key), key) for key in (far.keys.receive, far.keys.send)]
+    masters = [part for _, key in pairs for part in (bytes(key.key[:16]), bytes(key.key[16:]))]
+    sessions = [written.derived(label, length) for written, _ in pairs for label, length in ((0, 16), (2, 14), (3, 16))]
+    searched = Searched("pass", [*masters, *sessions], far)
+    try:
+        searched.send(1, bytes(160))
+        _, hits = searched.ask("look")
+        assert not any(hits[:4]), "a master key is used once"
+        assert all(hits[4:]), "the search finds what both legs have"
+        _, hits = searched.ask("hang up")
+        assert hits == [0] * 10
     finally:
         searched.close()
