@@ -194,7 +194,10 @@ class SipEndpoint:
 
     def _answer_outside(self, request: Sippy, transaction: Sippy, message: RawMessage, local_tag: str | None) -> None:
         respond = self._wires.respond
-        if message.method == "OPTIONS":
+        unsupported = self._unsupported(message)
+        if unsupported:
+            respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unsupported))])
+        elif message.method == "OPTIONS":
             headers = [("Allow", ALLOW), ("Accept", "application/sdp")]
             if self._options.is_recording_server:
                 headers = [("Allow", ALLOW), ("Accept", RECORDING_TYPES), ("Supported", SIPREC)]
@@ -232,7 +235,7 @@ class SipEndpoint:
         hops = _max_forwards(message)
         if hops <= 0:
             return 483, []
-        unsupported = [tag for tag in message.option_tags("require") if tag not in self._wires.known]
+        unsupported = self._unsupported(message)
         if unsupported:
             return 420, [("Unsupported", ", ".join(unsupported))]
         if message.tag("from") is None:
@@ -240,6 +243,9 @@ class SipEndpoint:
         if is_too_short(message, self._options.min_session_s):
             return 422, [("Min-SE", str(self._options.min_session_s))]
         return None
+
+    def _unsupported(self, message: RawMessage) -> list[str]:
+        return [tag for tag in message.option_tags("require") if tag not in self._wires.known]
 
     def _on_stray_success(self, response: Sippy, message: RawMessage) -> bool:
         leg = self._dialogs.get((message.call_id, message.tag("from") or ""))

@@ -156,6 +156,11 @@ class Intake:
         verdict = Verdict.BUSY if buckets.refusals.takes(now_s) else Verdict.DROP
         return self._refused("rate_limited", verdict, source, now_s)
 
+    def answers_malformed(self, source: str, now_s: float) -> bool:
+        """Report what is no SIP, and tell whether it is answered: as many as calls are refused."""
+        self.report("malformed", source, now_s)
+        return self._buckets(source).refusals.takes(now_s)
+
     def is_urgent(self, start_line: str) -> bool:
         """Tell whether a request line asks for a number that must get through."""
         parts = start_line.split(" ")

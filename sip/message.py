@@ -6,6 +6,7 @@ sippy is rebuilt from what was read: one header a line, the head as UTF-8 text, 
 character a byte**, so that sippy's lengths are lengths in bytes and no byte of a body changes.
 """
 
+import contextlib
 import hashlib
 import ipaddress
 import re
@@ -22,6 +23,10 @@ _COMPACT = {
 }  # fmt: skip
 _ROUTING = {"contact", "route", "record-route"}
 _REQUIRED = ("via", "from", "to", "call-id", "cseq")
+_ONCE = ("from", "to", "call-id", "cseq", "content-length")
+_SCHEMES = {"sip", "sips", "tel"}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):\S+")
+_OTHER_VERSION = re.compile(r"\S+ \S+ SIP/(?!2\.0)\d+\.\d+", re.IGNORECASE)
 _REQUEST_LINE = re.compile(r"([A-Za-z0-9!%*_+`'~.-]+) (\S+) SIP/2\.0")
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: (.*))?")
 _CSEQ = re.compile(r"(\d{1,10})\s+([A-Za-z0-9!%*_+`'~.-]+)")
@@ -30,12 +35,26 @@ _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
 _SENT_BY = re.compile(
     r"\s*SIP\s*/\s*2\.0\s*/\s*[A-Za-z]+\s+(?:\[[^\]]*\]|[^\s:;,]+)\s*(?::\s*(\d{1,6}))?(.*)", re.DOTALL
 )
+_PROTOCOL = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([^\s/;,]+)\s+", re.IGNORECASE)
+_TOKENS = re.compile(r"[A-Za-z0-9!%*_+`'~. \t-]*")
 _LONG_NUMBER = re.compile(r"\d{3,}(?=\d{3})")
 _LINE_BREAKERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
 
 
 class MalformedMessageError(Exception):
-    """The datagram is not a SIP message that can be answered or used; it is counted and dropped."""
+    """The datagram is no SIP message that can be used; it is counted, and answered where that is possible.
+
+    Attributes:
+        status: What it is answered with.
+        phrase: Reason phrase of that.
+        request: What an answer needs of it, or None when there is nothing or nobody to answer.
+    """
+
+    def __init__(self, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.phrase = {416: "Unsupported URI Scheme", 505: "Version Not Supported"}.get(status, "Bad Request")
+        self.request: RawMessage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +130,14 @@ def parse_message(data: bytes) -> RawMessage:
     data = data.lstrip(b"\r\n")
     head, body = _split(data)
     lines = _unfold(head)
+    try:
+        return _read(lines, body)
+    except MalformedMessageError as error:
+        error.request = _answerable(lines)
+        raise
+
+
+def _read(lines: list[str], body: bytes) -> RawMessage:
     method, status = _start(lines[0])
     headers = tuple(_header(line) for line in lines[1:])
     if len(headers) > MAX_HEADERS:
@@ -248,7 +275,23 @@ def _start(line: str) -> tuple[str, int | None]:
         return request.group(1), None
     if status := _STATUS_LINE.fullmatch(line):
         return "", int(status.group(1))
+    if _OTHER_VERSION.fullmatch(line):
+        raise MalformedMessageError("another version of SIP", 505)
     raise MalformedMessageError("neither a request nor a status line")
+
+
+def _answerable(lines: list[str]) -> RawMessage | None:
+    """Return what a stateless answer needs: nothing of a response, of an ACK, or of what lacks a header for it."""
+    headers = []
+    for line in lines[1 : MAX_HEADERS + 1]:
+        with contextlib.suppress(MalformedMessageError):
+            headers.append(_header(line))
+    cseq = next((value for name, value in headers if name.lower() == "cseq"), "")
+    request = RawMessage(
+        method=cseq.rpartition(" ")[2], status=None, start_line=lines[0], headers=tuple(headers), body=b""
+    )
+    is_request = not lines[0].upper().startswith("SIP/") and request.method.upper() not in ("", "ACK")
+    return request if is_request and all(request.value(name) for name in _REQUIRED) else None
 
 
 def _header(line: str) -> tuple[str, str]:
@@ -258,15 +301,43 @@ def _header(line: str) -> tuple[str, str]:
         raise MalformedMessageError("a line that is no header")
     name = _COMPACT.get(name.lower(), name)
     value = value.strip()
+    if name.lower() == "via":
+        value = ", ".join(_tidy_via(part) for part in split_values(value))
+    elif name.lower() in ("from", "to"):
+        value = _tidy_party(value)
     if name.lower() in _ROUTING:
         value = _TRANSPORT.sub(lambda match: match.group(1) + match.group(2).lower(), value)
     return name, value
+
+
+def _tidy_via(value: str) -> str:
+    """Take out the blanks that a Via may have round its separators (RFC 3261 section 25.1), which sippy cannot read."""
+    protocol = _PROTOCOL.match(value)
+    if protocol is None:
+        return value
+    return f"SIP/2.0/{protocol.group(1)} " + re.sub(r"\s*([;=])\s*", r"\1", value[protocol.end() :].strip())
+
+
+def _tidy_party(value: str) -> str:
+    """Put a display name that is neither tokens nor quoted into quotes, and take blanks out of angle brackets."""
+    name, bracket, rest = value.partition("<")
+    if not bracket or '"' in name:
+        return value
+    inside, end, params = rest.partition(">")
+    name = name.strip()
+    shown = name if _TOKENS.fullmatch(name) else '"' + name.replace("\\", "\\\\") + '"'
+    return f"{shown} <{inside.strip()}{end}{params}".lstrip()
 
 
 def _checked(message: RawMessage) -> RawMessage:
     for name in _REQUIRED:
         if not message.value(name):
             raise MalformedMessageError(f"no {name}")
+    for name in _ONCE:
+        if len(set(message.values(name))) > 1:
+            raise MalformedMessageError(f"several {name}")
+    if message.status is None:
+        _check_addresses(message)
     cseq = _CSEQ.fullmatch(message.value("cseq") or "")
     if cseq is None or int(cseq.group(1)) >= 2**31:
         raise MalformedMessageError("CSeq is not a number and a method")
@@ -279,6 +350,25 @@ def _checked(message: RawMessage) -> RawMessage:
         headers=message.headers,
         body=_body(message),
     )
+
+
+def _check_addresses(request: RawMessage) -> None:
+    """Refuse a request whose way back, target or parties cannot be read, before the stack stumbles over it."""
+    if not all(_SENT_BY.match(strip_quoted(via)) for line in request.values("via") for via in split_values(line)):
+        raise MalformedMessageError("a Via that is none")
+    uri = request.start_line.split(" ")[1]
+    scheme = _SCHEME.fullmatch(uri)
+    if scheme is None:
+        raise MalformedMessageError("the target is no URI")
+    if scheme.group(1).lower() not in _SCHEMES:
+        raise MalformedMessageError("a target of another scheme", 416)
+    if "?" in uri.rpartition("@")[2]:
+        raise MalformedMessageError("headers in the target")
+    for name in ("from", "to"):
+        bare = strip_quoted(request.value(name) or "")
+        address = bare[bare.find("<") + 1 :].partition(">")[0] if "<" in bare else bare.partition(";")[0]
+        if not _SCHEME.match(address.strip()):
+            raise MalformedMessageError(f"no address in {name}")
 
 
 def _body(message: RawMessage) -> bytes:

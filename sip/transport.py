@@ -26,6 +26,7 @@ from sip.events import Address, PeerLimits, SipOptions
 from sip.limits import Backlog, Intake, Peers, Standing, Verdict
 from sip.message import MalformedMessageError, RawMessage, encode_for_wire, parse_message, refusal, reply_port
 from sip.reactor import QuietLogger, Sippy, guarded
+from sip.readable import check_readable
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ T2_S = 4.0
 MAX_STRANGERS = 100
 """Sources without a peer that are named in the log."""
 
-_REFUSALS = {
+_Answer = tuple[int, str, tuple[tuple[str, str], ...]]
+_REFUSALS: dict[Verdict, _Answer] = {
     Verdict.BUSY: (503, "Service Unavailable", (("Retry-After", "5"),)),
     Verdict.FORBID: (403, "Forbidden", ()),
 }
@@ -207,20 +209,26 @@ class Transport:
             return
         try:
             message = parse_message(data)
+            check_readable(message)
         except MalformedMessageError as error:
             self.counters["malformed"] += 1
-            self._intake.report("malformed", source.host, time.monotonic())
             _log.debug("malformed message: %s", error)
+            if self._intake.answers_malformed(source.host, time.monotonic()) and error.request is not None:
+                self._refuse(server, error.request, source, (error.status, error.phrase, ()))
             return
         standing = Standing.KNOWN if self.transactions.has(message) else self._standing(message, source)
         verdict = self._intake.decide(message, standing, source.host, time.monotonic())
         if verdict is Verdict.ADMIT:
             self.transactions.take(message, address, server, rtime)
         elif verdict in _REFUSALS:
-            # Without a transaction: a flood must not make one a packet.
-            status, phrase, headers = _REFUSALS[verdict]
-            answer = refusal(message, status, phrase, headers=headers)
-            server.send_to(answer, (source.host, reply_port(message, source.port)))
+            self._refuse(server, message, source, _REFUSALS[verdict])
+
+    @staticmethod
+    def _refuse(server: Sippy, message: RawMessage, source: Address, answer: _Answer) -> None:
+        """Answer without a transaction: a flood must not make one a packet."""
+        status, phrase, headers = answer
+        data = refusal(message, status, phrase, headers=headers)
+        server.send_to(data, (source.host, reply_port(message, source.port)))
 
     def _is_urgent(self, data: bytes) -> bool:
         return self._intake.is_urgent(data[:512].decode("latin-1").lstrip("\r\n").split("\r", 1)[0])
