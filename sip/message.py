@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 MAX_HEADERS = 256
@@ -39,6 +39,8 @@ _PROTOCOL = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([^\s/;,]+)\s+", re.IGNORECASE)
 _TOKENS = re.compile(r"[A-Za-z0-9!%*_+`'~. \t-]*")
 _LONG_NUMBER = re.compile(r"\d{3,}(?=\d{3})")
 _LINE_BREAKERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
+HEAD_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+"""The empty line between headers and body, whatever ends the lines."""
 
 
 class MalformedMessageError(Exception):
@@ -127,8 +129,16 @@ def parse_message(data: bytes) -> RawMessage:
     Raises:
         MalformedMessageError: A start line, a required header or the body is missing or wrong.
     """
-    data = data.lstrip(b"\r\n")
-    head, body = _split(data)
+    head, body = _split(data.lstrip(b"\r\n"))
+    return _checked(replace(parse_head(head), body=body))
+
+
+def parse_head(head: bytes) -> RawMessage:
+    """Read start line and headers alone, without the empty line; the body is empty, nothing is required to be there.
+
+    Raises:
+        MalformedMessageError: No start line, a line that is no header, or too many.
+    """
     lines = _unfold(head)
     try:
         return _read(lines, body)
@@ -142,8 +152,7 @@ def _read(lines: list[str], body: bytes) -> RawMessage:
     headers = tuple(_header(line) for line in lines[1:])
     if len(headers) > MAX_HEADERS:
         raise MalformedMessageError(f"{len(headers)} headers, at most {MAX_HEADERS}")
-    message = RawMessage(method=method, status=status, start_line=lines[0], headers=headers, body=body)
-    return _checked(message)
+    return RawMessage(method=method, status=status, start_line=lines[0], headers=headers, body=b"")
 
 
 def refusal(request: RawMessage, status: int, phrase: str, *, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
@@ -247,7 +256,7 @@ def masked(text: str) -> str:
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
-    match = re.search(rb"\r\n\r\n|\n\n|\r\r", data)
+    match = HEAD_END.search(data)
     if match is None:
         raise MalformedMessageError("no end of the headers")
     return data[: match.start()], data[match.end() :]

@@ -1,0 +1,170 @@
+"""Messages out of a byte stream (RFC 3261 sections 7.5 and 18.3, keep-alives of RFC 5626 section 3.5.1). Pure.
+
+A stream has no borders but Content-Length, so it is required and must be right: after a wrong one nobody knows where
+the next message begins, and the stream is *broken* for good. The head is read by the functions that read it again as
+a message (`sip.message`), so that the two cannot disagree about where it ends or what it says. However the bytes are
+cut on their way, the same frames come out.
+"""
+
+import re
+from dataclasses import dataclass
+
+from sip.message import HEAD_END, MalformedMessageError, RawMessage, one_line, parse_head
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Start line and headers; the longest in our captures have 5 kB."""
+
+MAX_BODY_BYTES = 256 * 1024
+"""SIPREC metadata of a long call have some 20 kB."""
+
+_PING = b"\r\n\r\n"
+_FIRST_BYTE = re.compile(rb"[A-Za-z0-9!%*_+`'~.-]")
+_LINE_END = re.compile(rb"[\r\n]")
+_MAX_START_LINE_BYTES = 8 * 1024
+_START_LINE = re.compile(rb"[A-Za-z0-9!%*_+`'~.-]+ \S+ SIP/2\.0|SIP/2\.0 [1-6]\d\d(?: .*)?")
+_LONGEST_END = 4
+_NEVER_ANSWERED = "ACK "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framed:
+    """One whole message, as `sip.message.parse_message` takes it."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinged:
+    """A double CRLF between messages: a keep-alive that is answered with one CRLF."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """The stream cannot be read on.
+
+    Attributes:
+        why: For the log; holds nothing that the peer sent.
+        response: What to send before closing, or None.
+    """
+
+    why: str
+    response: bytes | None = None
+
+
+Frame = Framed | Pinged | Broken
+
+
+class StreamFramer:
+    """Takes bytes as they come, gives frames; at most a head and a body are kept."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        self._body_at: int | None = None
+        self._length = 0
+        self._is_broken = False
+
+    @property
+    def is_between(self) -> bool:
+        """Tell whether the next byte begins a message, or nothing is to be expected any more."""
+        return self._is_broken or not self._buffer.strip(b"\r\n")
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take bytes and return what they complete. After `Broken`, which comes last, nothing follows any more."""
+        if self._is_broken:
+            return []
+        self._buffer += data
+        frames: list[Frame] = []
+        while (frame := self._next()) is not None:
+            frames.append(frame)
+            if isinstance(frame, Broken):
+                self._is_broken = True
+                self._buffer.clear()
+                break
+        return frames
+
+    def _next(self) -> Frame | None:
+        if self._body_at is None:
+            frame = self._between() or self._begin()
+            if frame is not None or self._body_at is None:
+                return frame
+        if len(self._buffer) < self._body_at + self._length:
+            return None
+        return self._cut()
+
+    def _between(self) -> Pinged | None:
+        """Take keep-alives and stray line ends off the front."""
+        if self._searched:
+            return None
+        while self._buffer[:1] in (b"\r", b"\n"):
+            if self._buffer.startswith(_PING):
+                del self._buffer[: len(_PING)]
+                return Pinged()
+            if _PING.startswith(self._buffer):
+                return None  # the beginning of one, perhaps
+            del self._buffer[:1]
+        return None
+
+    def _begin(self) -> Broken | None:
+        """Find the end of the head, and what it says of the body."""
+        buffer = self._buffer
+        if _PING.startswith(buffer):
+            return None
+        if not self._searched and (why := self._junk()):
+            return Broken(why=why)
+        end = HEAD_END.search(buffer, max(0, self._searched - _LONGEST_END))
+        if (end.start() if end else len(buffer) - _LONGEST_END) > MAX_HEAD_BYTES:
+            return Broken(why=f"a head of over {MAX_HEAD_BYTES} bytes")
+        if end is None:
+            self._searched = len(buffer) if _LINE_END.search(buffer) else 0
+            return None
+        return self._measure(bytes(buffer[: end.start()]), end.end())
+
+    def _junk(self) -> str | None:
+        """Tell what is wrong with the first line, as soon as it shows."""
+        if not _FIRST_BYTE.match(self._buffer):
+            return "bytes that begin no message"
+        end = _LINE_END.search(self._buffer)
+        if end is None:
+            return "a first line without end" if len(self._buffer) > _MAX_START_LINE_BYTES else None
+        if end.start() > _MAX_START_LINE_BYTES:
+            return "a first line without end"
+        line = bytes(self._buffer[: end.start()])
+        return None if _START_LINE.fullmatch(line.rstrip(b" \t")) else "neither a request nor a status line"
+
+    def _measure(self, head: bytes, body_at: int) -> Broken | None:
+        try:
+            message = parse_head(head)
+        except MalformedMessageError as error:
+            return Broken(why=str(error))
+        lengths = {value for name, value in message.headers if name.lower() == "content-length"}
+        stated = lengths.pop() if len(lengths) == 1 else ""
+        if not (stated.isascii() and stated.isdigit()) or len(stated) > len(str(MAX_BODY_BYTES)) + 9:
+            return Broken(why="no usable Content-Length", response=refusal(message, 400, "Content-Length Needed"))
+        if int(stated) > MAX_BODY_BYTES:
+            return Broken(why=f"a body of {stated} bytes", response=refusal(message, 513, "Message Too Large"))
+        self._body_at, self._length = body_at, int(stated)
+        return None
+
+    def _cut(self) -> Framed:
+        assert self._body_at is not None
+        size = self._body_at + self._length
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        self._body_at, self._searched, self._length = None, 0, 0
+        return Framed(data=data)
+
+
+def refusal(message: RawMessage, status: int, phrase: str) -> bytes | None:
+    """Return a response to a request that goes no further, or None where there can be none (RFC 3261 section 8.2.6)."""
+    if message.status is not None or message.start_line.startswith(_NEVER_ANSWERED):
+        return None
+    copied = [
+        f"{name}: {one_line(value)}"
+        for name, value in message.headers
+        if name.lower() in ("via", "from", "to", "call-id", "cseq")
+    ]
+    if {line.partition(":")[0].lower() for line in copied} != {"via", "from", "to", "call-id", "cseq"}:
+        return None
+    lines = [f"SIP/2.0 {status} {phrase}", *copied, "Content-Length: 0", "", ""]
+    return "\r\n".join(lines).encode("utf-8", "replace")
