@@ -18,6 +18,7 @@ MAX_BODY_BYTES = 256 * 1024
 """SIPREC metadata of a long call have some 20 kB."""
 
 _PING = b"\r\n\r\n"
+_LINE_ENDERS = b"\r\n"
 _FIRST_BYTE = re.compile(rb"[A-Za-z0-9!%*_+`'~.-]")
 _LINE_END = re.compile(rb"[\r\n]")
 _MAX_START_LINE_BYTES = 8 * 1024
@@ -67,7 +68,7 @@ class StreamFramer:
     @property
     def is_between(self) -> bool:
         """Tell whether the next byte begins a message, or nothing is to be expected any more."""
-        return self._is_broken or not self._buffer.strip(b"\r\n")
+        return self._is_broken or not self._buffer or self._buffer[0] in _LINE_ENDERS
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes and return what they complete. After `Broken`, which comes last, nothing follows any more."""
@@ -96,7 +97,7 @@ class StreamFramer:
         """Take keep-alives and stray line ends off the front."""
         if self._searched:
             return None
-        while self._buffer[:1] in (b"\r", b"\n"):
+        while self._buffer and self._buffer[0] in _LINE_ENDERS:
             if self._buffer.startswith(_PING):
                 del self._buffer[: len(_PING)]
                 return Pinged()

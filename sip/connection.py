@@ -1,0 +1,222 @@
+"""One TCP or TLS connection: frames in, bytes out, and the clocks that end it. I/O thread only, but for what it says.
+
+Bounded every way: a message must be whole within a time, what waits to be sent has a limit, and a peer whose messages
+wait for the call thread is not read on until they are handled. Knows asyncio, not sippy.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from sip.events import Address, StreamLimits
+from sip.framing import Broken, Framed, Pinged, StreamFramer
+
+if TYPE_CHECKING:
+    from sip.trust import Verdict
+
+_log = logging.getLogger(__name__)
+
+MAX_QUEUED_BYTES = 1024 * 1024
+"""What may wait to be sent; a peer that reads nothing for so long is cut off."""
+
+MAX_UNHANDLED = 64
+"""Messages of one connection that may wait for the call thread before it is read no further."""
+
+CLOSING_S = 2.0
+"""From the last byte written to the end of a connection that the peer does not take it from."""
+
+_PONG = b"\r\n"
+
+
+class Owner(Protocol):
+    """Whoever has a connection; `sip.streams.Streams` is the real one. Called on the I/O thread."""
+
+    def arrived(self, connection: "Connection", data: bytes) -> None:
+        """Take one message."""
+
+    def lost(self, connection: "Connection") -> None:
+        """Take note that the connection is over; told once for each that was opened."""
+
+    def count(self, what: str) -> None:
+        """Count something that went no further."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection.
+
+    Attributes:
+        peer: Address and port at the other end, as the kernel has them.
+        target: Of a connection of ours: where it was to go, perhaps by name.
+        is_ours: We opened it.
+        is_open: Bytes can be sent. Read from any thread: a stale answer is put right by what follows a failed send.
+        is_authenticated: TLS has shown who the peer is: by our target's name, or by the names of its rule.
+    """
+
+    def __init__(
+        self, owner: Owner, peer: Address, limits: StreamLimits, *, is_ours: bool, verdict: "Verdict | None" = None
+    ) -> None:
+        self.peer = self.target = peer
+        self.is_ours = is_ours
+        self.verdict = verdict
+        self.is_open = False
+        self.is_authenticated = False
+        self.check: Callable[[Connection], str | None] | None = None
+        """Looks at the peer's certificate; answers why the connection is not to be used."""
+        self.refused: str | None = None
+        self.error: Exception | None = None
+        """What ended it, if anything but its being closed did."""
+        self.has_spoken = False
+        """A message came over it."""
+        self.over = asyncio.Event()
+        """Set when it is closed and its descriptor is free."""
+        self.handled = 0
+        """Messages that the call thread is done with; written there."""
+        self._owner = owner
+        self._limits = limits
+        self._framer = StreamFramer()
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._message_timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._moved_at = 0.0
+        self._arrived = 0
+        self._is_paused = False
+        self._was_opened = False
+
+    # -- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, once TLS is done."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self.check is not None and (why := self.check(self)) is not None:
+            self.refused = why
+            transport.abort()
+            return
+        self.is_open = self._was_opened = True
+        self._moved_at = self._loop.time()
+        self._idle_timer = self._loop.call_later(self._idle_s, self._look_idle)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        self._moved_at = self._loop.time()
+        is_progress = False
+        for frame in self._framer.feed(data):
+            if not self.is_open:
+                return
+            if isinstance(frame, Framed):
+                is_progress = True
+                self._take(frame.data)
+            elif isinstance(frame, Pinged):
+                self.write(_PONG)
+            else:
+                self._break(frame)
+        self._watch_message(is_progress=is_progress)
+
+    def eof_received(self) -> bool:
+        """Close too when the peer does: half a SIP connection is of no use."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self.is_open, self.error = False, exc
+        for timer in (self._message_timer, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+        self._message_timer = self._idle_timer = None
+        self.over.set()
+        if self._was_opened:
+            self._owner.lost(self)
+
+    # -- ours
+
+    def write(self, data: bytes) -> bool:
+        """Send bytes; tells whether the connection takes them."""
+        if not self.is_open or self._transport is None:
+            return False
+        if self._transport.get_write_buffer_size() + len(data) > MAX_QUEUED_BYTES:
+            self._owner.count("stuck")
+            self.cut()
+            return False
+        self._moved_at = self._loop.time()
+        self._transport.write(data)
+        return True
+
+    def close(self) -> None:
+        """Send what is queued, then close; a peer that takes it too slowly is cut off."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.close()
+            self._loop.call_later(CLOSING_S, self._transport.abort)
+
+    def cut(self) -> None:
+        """Close at once."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def read_on(self) -> None:
+        """Read again, if enough of what was read is handled."""
+        if self._is_paused and self.is_open and self._arrived - self.handled < MAX_UNHANDLED // 2:
+            self._is_paused = False
+            assert self._transport is not None
+            self._transport.resume_reading()
+            self._watch_message(is_progress=False)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether reading is paused; from any thread."""
+        return self._is_paused
+
+    @property
+    def certificate(self) -> dict[str, object]:
+        """The peer's verified certificate as ssl has it; empty if there is none."""
+        found = self._transport.get_extra_info("peercert") if self._transport is not None else None
+        return found or {}
+
+    @property
+    def remote_host(self) -> str:
+        """The IP literal at the other end, or ""."""
+        found = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return str(found[0]).split("%", 1)[0] if found else ""
+
+    @property
+    def _idle_s(self) -> float:
+        return self._limits.idle_out_s if self.is_ours else self._limits.idle_in_s
+
+    def _take(self, data: bytes) -> None:
+        self._arrived += 1
+        self._owner.arrived(self, data)
+        if not self._is_paused and self._arrived - self.handled >= MAX_UNHANDLED and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def _break(self, frame: Broken) -> None:
+        self._owner.count("malformed")
+        _log.debug("a stream is broken: %s", frame.why)
+        if frame.response is not None:
+            self.write(frame.response)
+        self.close()
+
+    def _watch_message(self, *, is_progress: bool) -> None:
+        is_between = self._framer.is_between
+        if self._message_timer is not None and (is_progress or is_between):
+            self._message_timer.cancel()
+            self._message_timer = None
+        if not is_between and self._message_timer is None and not self._is_paused:
+            self._message_timer = self._loop.call_later(self._limits.message_s, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._message_timer = None
+        if not self._is_paused:
+            self._owner.count("too_slow")
+            self.cut()
+
+    def _look_idle(self) -> None:
+        left = self._moved_at + self._idle_s - self._loop.time()
+        if left > 0:
+            self._idle_timer = self._loop.call_later(left, self._look_idle)
+        else:
+            self._idle_timer = None
+            self.close()

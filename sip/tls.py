@@ -1,0 +1,167 @@
+"""TLS for SIP: contexts out of files, and whose certificate it is (RFC 5922). Knows neither sockets nor sippy.
+
+Peers are always verified when we connect, and their name is checked against what the target is called; whether a peer
+that connects to us must show a certificate is its rule's. There is no way to turn verification off, and none back to
+plain text.
+"""
+
+import ipaddress
+import re
+import ssl
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from Crypto.Util.asn1 import DerObject, DerSequence
+
+from sip.events import TlsOptions
+
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_VERSION_TAG = 0xA0
+
+
+class TlsFilesError(Exception):
+    """Certificate, key or authorities cannot be used; the sentence says which file and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What connections are made with; replaced as a whole when files were renewed.
+
+    Attributes:
+        accepting: For peers that need no certificate.
+        accepting_known: For peers that must show one.
+        connecting: For connections of ours.
+        expires_at: When our certificate ends.
+    """
+
+    accepting: ssl.SSLContext
+    accepting_known: ssl.SSLContext
+    connecting: ssl.SSLContext
+    expires_at: datetime
+
+
+def load(options: TlsOptions) -> Credentials:
+    """Read the files and make contexts of them.
+
+    Raises:
+        TlsFilesError: A file is missing, damaged, or does not go with the others.
+    """
+    expires_at = expiry(Path(options.certificate))
+    accepting, accepting_known = (_context(options, ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
+    accepting_known.verify_mode = ssl.CERT_REQUIRED
+    connecting = _context(options, ssl.PROTOCOL_TLS_CLIENT)
+    connecting.check_hostname = False  # by RFC 5922 instead, before anything is sent: `is_named`
+    connecting.verify_mode = ssl.CERT_REQUIRED
+    for context in (accepting_known, connecting):
+        _trust(context, options.ca)
+    return Credentials(
+        accepting=accepting, accepting_known=accepting_known, connecting=connecting, expires_at=expires_at
+    )
+
+
+def expiry(certificate: Path) -> datetime:
+    """Return when the first certificate of a PEM file ends.
+
+    Raises:
+        TlsFilesError: There is none.
+    """
+    try:
+        first = _CERTIFICATE.search(certificate.read_text(errors="replace"))
+        if first is None:
+            raise ValueError("no block")
+        return _not_after(ssl.PEM_cert_to_DER_cert(first.group()))
+    except OSError as error:
+        raise TlsFilesError(f"{certificate}: {error.strerror}") from error
+    except (ValueError, IndexError, TypeError) as error:
+        raise TlsFilesError(f"{certificate} holds no certificate in PEM") from error
+
+
+def _not_after(der: bytes) -> datetime:
+    """Return notAfter of a certificate (RFC 5280 section 4.1.2.5); ssl tells it only of verified peers."""
+    body = DerSequence().decode(DerSequence().decode(der)[0])
+    has_version = isinstance(body[0], bytes) and body[0][0] == _VERSION_TAG
+    end = DerObject().decode(DerSequence().decode(body[4 if has_version else 3])[1])
+    text = end.payload.decode("ascii").removesuffix("Z")
+    if len(text) == len("yymmddhhmmss"):
+        text = ("19" if text >= "50" else "20") + text
+    return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+
+
+def days_left(expires_at: datetime, now: datetime) -> int:
+    """Return the whole days until a certificate ends; negative when it has."""
+    return (expires_at - now.astimezone(UTC)).days
+
+
+def identities(certificate: Mapping[str, Any]) -> frozenset[str]:
+    """Return whom a verified certificate is of, in lower case (RFC 5922 section 7.1).
+
+    SIP URIs in the subjectAltName come first; where there are none, its DNS names; only a certificate without any
+    subjectAltName is taken by its common name. IP addresses count beside them. ``certificate`` is as
+    `ssl.SSLSocket.getpeercert` has it.
+    """
+    names: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())
+    addresses = {value.strip().lower() for kind, value in names if kind == "IP Address"}
+    uris = [value.strip().lower() for kind, value in names if kind == "URI"]
+    domains = {uri[4:].split(";")[0] for uri in uris if uri.startswith("sip:") and "@" not in uri}
+    if not domains:
+        domains = {value.lower() for kind, value in names if kind == "DNS"}
+    if not names:
+        subject = certificate.get("subject", ())
+        domains = {value.lower() for part in subject for key, value in part if key == "commonName"}
+    return frozenset(domains | {_plain_ip(address) for address in addresses})
+
+
+def is_named(certificate: Mapping[str, Any], names: Collection[str]) -> bool:
+    """Tell whether a certificate is of one of these names; no wildcard matches (RFC 5922 section 7.2)."""
+    return bool(identities(certificate) & {_plain_ip(name.lower().rstrip(".")) for name in names})
+
+
+def why_refused(error: BaseException) -> str:
+    """Return why TLS failed, for the log: one phrase, without what the peer wrote."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {(error.reason or type(error).__name__).lower().replace('_', ' ')}"
+    if isinstance(error, (TimeoutError, ConnectionAbortedError)):  # the latter is asyncio's, for the handshake
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return type(error).__name__
+
+
+def _plain_ip(name: str) -> str:
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name
+
+
+def _context(options: TlsOptions, protocol: int) -> ssl.SSLContext:
+    def no_passphrase() -> str:
+        raise TlsFilesError(f"{options.private_key} has a passphrase: give a key without one, with mode 0600")
+
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(options.certificate, options.private_key, no_passphrase)
+    except ssl.SSLError as error:
+        why = "do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "cannot be used as PEM"
+        raise TlsFilesError(f"{options.certificate} and {options.private_key} {why}") from error
+    except OSError as error:
+        raise TlsFilesError(f"{options.private_key}: {error.strerror}") from error
+    return context
+
+
+def _trust(context: ssl.SSLContext, ca: str | None) -> None:
+    try:
+        if ca is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(ca)
+    except ssl.SSLError as error:
+        raise TlsFilesError(f"{ca} holds no certificates in PEM") from error
+    except OSError as error:
+        raise TlsFilesError(f"{ca}: {error.strerror}") from error

@@ -1,0 +1,65 @@
+"""Which addresses are heard, and what else holds for them (`sip.events.PeerRule`). Pure."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sip.events import PeerRule, SipOptions, TransportKind
+
+MAX_REMEMBERED = 4096
+"""Addresses whose verdict is remembered: a spoofer must not fill the memory."""
+
+NO_RULE = PeerRule(networks=())
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is thought of one address."""
+
+    is_trusted: bool
+    rule: PeerRule
+
+    def may_ask_over(self, transport: TransportKind) -> bool:
+        """Tell whether its requests over a transport are looked at."""
+        is_tls_only = self.rule.tls_only or self.rule.requires_certificate
+        return self.is_trusted and (transport is TransportKind.TLS or not is_tls_only)
+
+
+class Trust:
+    """Judges addresses; may be asked from any thread."""
+
+    def __init__(self, options: SipOptions) -> None:
+        """Take the networks of the options.
+
+        Raises:
+            ValueError: One is no CIDR.
+        """
+        self._trusted = _networks(options.trusted)
+        self._rules = [(_networks(rule.networks), rule) for rule in options.rules]
+        self._verdicts: dict[str, Verdict] = {}
+
+    def of(self, host: str) -> Verdict:
+        """Return the verdict on an IP literal; one on anything else is that it is not trusted."""
+        verdict = self._verdicts.get(host)
+        if verdict is None:
+            verdict = self._judge(host)
+            if len(self._verdicts) < MAX_REMEMBERED:
+                self._verdicts[host] = verdict
+        return verdict
+
+    def _judge(self, host: str) -> Verdict:
+        try:
+            ip = ipaddress.ip_address(host)
+        except ValueError:
+            return Verdict(is_trusted=False, rule=NO_RULE)
+        rule = next((rule for networks, rule in self._rules if _is_in(ip, networks)), NO_RULE)
+        return Verdict(is_trusted=_is_in(ip, self._trusted), rule=rule)
+
+
+def _networks(cidrs: Sequence[str]) -> tuple[_Network, ...]:
+    return tuple(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
+
+
+def _is_in(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Sequence[_Network]) -> bool:
+    return any(ip in network for network in networks)
