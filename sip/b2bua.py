@@ -1,4 +1,4 @@
-"""The endpoint: every leg of the daemon on one UDP address (`sip.events.Endpoint`). Call thread only.
+"""The endpoint: every leg of the daemon, over UDP, TCP and TLS (`sip.events.Endpoint`). Call thread only.
 
 Finds the leg a message belongs to, makes legs for new INVITEs, answers what belongs to none, and watches targets.
 What happens inside a leg is `sip.dialog`'s. Knows sippy; see `sip.reactor`.
@@ -8,6 +8,7 @@ import itertools
 import logging
 import re
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sip.dialog import Leg
 from sip.events import (
@@ -21,6 +22,7 @@ from sip.events import (
     SipEvent,
     SipOptions,
     SourceMisbehaved,
+    TransportKind,
 )
 from sip.leg_state import State
 from sip.limits import Standing
@@ -49,7 +51,7 @@ class SipEndpoint:
     """The real `sip.events.Endpoint`."""
 
     def __init__(self, options: SipOptions, listener: Listener, reactor: Reactor) -> None:
-        """Bind the socket and begin to listen.
+        """Bind the sockets and begin to listen.
 
         Args:
             options: Address, trusted networks, names.
@@ -57,8 +59,9 @@ class SipEndpoint:
             reactor: The call loop; the application runs it.
 
         Raises:
-            OSError: The address cannot be bound.
+            OSError: An address cannot be bound.
             ValueError: A trusted network is no CIDR.
+            TlsFilesError: Certificate, key or authorities cannot be used.
         """
         self._listener = listener
         self._reactor = reactor
@@ -81,12 +84,42 @@ class SipEndpoint:
 
     @property
     def address(self) -> Address:
-        """The address bound, with its real port."""
+        """The UDP address bound, with its real port."""
         return self._transport.address
 
     @property
+    def addresses(self) -> dict[TransportKind, Address]:
+        """Every address bound, with its real port."""
+        return self._transport.addresses
+
+    @property
+    def connections(self) -> int:
+        """How many TCP and TLS connections there are."""
+        return self._transport.streams.connections if self._transport.streams is not None else 0
+
+    @property
+    def certificate_expires_at(self) -> datetime | None:
+        """When our certificate ends, or None without TLS."""
+        credentials = self._transport.streams.credentials if self._transport.streams is not None else None
+        return credentials.expires_at if credentials is not None else None
+
+    def renew_certificates(self) -> None:
+        """Read the files of TLS again; from any thread. Connections that stand keep what they were made with.
+
+        Raises:
+            TlsFilesError: They cannot be used; everything stays as it was.
+        """
+        if self._transport.streams is not None:
+            self._transport.streams.renew()
+
+    @property
     def counters(self) -> dict[str, int]:
-        """What went no further, by reason: untrusted, malformed, overload, keepalive, rate_limited, foreign, stray."""
+        """What went no further, by reason, and requests too large for UDP.
+
+        ``untrusted``, ``without_tls``, ``malformed``, ``overload``, ``keepalive``, ``rate_limited``, ``foreign``,
+        ``stray``; of connections ``too_many``, ``tls_failed``, ``too_slow``, ``stuck``, ``unreachable``,
+        ``no_transport``; ``large`` (went out in fragments), ``large_over_tcp``.
+        """
         return self._transport.all_counters
 
     # -- commands (sip.events.Endpoint describes them)
@@ -232,6 +265,9 @@ class SipEndpoint:
         return hook
 
     def _refusal(self, message: RawMessage) -> tuple[int, list[Header]] | None:
+        if message.start_line.split(" ")[1].lower().startswith("sips:"):
+            # It asks for TLS on every hop to the phone; nobody here can promise that for the PBX behind us.
+            return 416, []
         hops = _max_forwards(message)
         if hops <= 0:
             return 483, []

@@ -351,7 +351,7 @@ class SipOptions:
         peers: Which of them belong together, and what they may send; by default each network by itself.
         is_urgent: Tells of a dialled number that its calls are taken whatever the limits say.
         rules: What else holds for peers.
-        limits: Bounds of connections.
+        streams: Bounds of connections.
         user_agent: Value of User-Agent and Server.
         watch_every_s: Seconds between OPTIONS to a watched target.
         is_recording_server: SIPREC clients may call: ``Require: siprec`` is understood (RFC 7866).
@@ -368,7 +368,7 @@ class SipOptions:
     peers: tuple[PeerLimits, ...] = ()
     is_urgent: Callable[[str], bool] = lambda _number: False
     rules: tuple[PeerRule, ...] = ()
-    limits: StreamLimits = StreamLimits()
+    streams: StreamLimits = StreamLimits()
     user_agent: str = "council-call-recorder"
     watch_every_s: float = 10.0
     is_recording_server: bool = False

@@ -9,7 +9,7 @@ cut on their way, the same frames come out.
 import re
 from dataclasses import dataclass
 
-from sip.message import HEAD_END, MalformedMessageError, RawMessage, one_line, parse_head
+from sip.message import HEAD_END, MalformedMessageError, refusal, stream_body_length
 
 MAX_HEAD_BYTES = 64 * 1024
 """Start line and headers; the longest in our captures have 5 kB."""
@@ -22,9 +22,7 @@ _LINE_ENDERS = b"\r\n"
 _FIRST_BYTE = re.compile(rb"[A-Za-z0-9!%*_+`'~.-]")
 _LINE_END = re.compile(rb"[\r\n]")
 _MAX_START_LINE_BYTES = 8 * 1024
-_START_LINE = re.compile(rb"[A-Za-z0-9!%*_+`'~.-]+ \S+ SIP/2\.0|SIP/2\.0 [1-6]\d\d(?: .*)?")
 _LONGEST_END = 4
-_NEVER_ANSWERED = "ACK "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,21 +128,15 @@ class StreamFramer:
             return "a first line without end" if len(self._buffer) > _MAX_START_LINE_BYTES else None
         if end.start() > _MAX_START_LINE_BYTES:
             return "a first line without end"
-        line = bytes(self._buffer[: end.start()])
-        return None if _START_LINE.fullmatch(line.rstrip(b" \t")) else "neither a request nor a status line"
+        return None if b"SIP/" in self._buffer[: end.start()].upper() else "neither a request nor a status line"
 
     def _measure(self, head: bytes, body_at: int) -> Broken | None:
         try:
-            message = parse_head(head)
+            self._length = stream_body_length(head, MAX_BODY_BYTES)
         except MalformedMessageError as error:
-            return Broken(why=str(error))
-        lengths = {value for name, value in message.headers if name.lower() == "content-length"}
-        stated = lengths.pop() if len(lengths) == 1 else ""
-        if not (stated.isascii() and stated.isdigit()) or len(stated) > len(str(MAX_BODY_BYTES)) + 9:
-            return Broken(why="no usable Content-Length", response=refusal(message, 400, "Content-Length Needed"))
-        if int(stated) > MAX_BODY_BYTES:
-            return Broken(why=f"a body of {stated} bytes", response=refusal(message, 513, "Message Too Large"))
-        self._body_at, self._length = body_at, int(stated)
+            answer = refusal(error.request, error.status, error.phrase) if error.request is not None else None
+            return Broken(why=str(error), response=answer)
+        self._body_at = body_at
         return None
 
     def _cut(self) -> Framed:
@@ -154,18 +146,3 @@ class StreamFramer:
         del self._buffer[:size]
         self._body_at, self._searched, self._length = None, 0, 0
         return Framed(data=data)
-
-
-def refusal(message: RawMessage, status: int, phrase: str) -> bytes | None:
-    """Return a response to a request that goes no further, or None where there can be none (RFC 3261 section 8.2.6)."""
-    if message.status is not None or message.start_line.startswith(_NEVER_ANSWERED):
-        return None
-    copied = [
-        f"{name}: {one_line(value)}"
-        for name, value in message.headers
-        if name.lower() in ("via", "from", "to", "call-id", "cseq")
-    ]
-    if {line.partition(":")[0].lower() for line in copied} != {"via", "from", "to", "call-id", "cseq"}:
-        return None
-    lines = [f"SIP/2.0 {status} {phrase}", *copied, "Content-Length: 0", "", ""]
-    return "\r\n".join(lines).encode("utf-8", "replace")

@@ -16,7 +16,7 @@ from sip.leg_state import Move, State
 from sip.message import RawMessage, one_line, user_part
 from sip.reactor import Sippy
 from sip.reliable import ReceivedReliably
-from sip.wires import ALLOW, MARKER, RELIABLY, SUPPORTED, body_of, phrase, raw_header, strip_route
+from sip.wires import ALLOW, MARKER, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -42,10 +42,12 @@ class Inviting:
         leg.owns_call_id = True
         leg.sippy_call_id = SipCallId()
         leg.call_id = str(leg.sippy_call_id)
-        host = f"[{call.target.host}]" if ":" in call.target.host else call.target.host
-        leg.next_hop = (host, call.target.port)
+        host, transport = call.target.bracketed, call.target.transport
+        leg.next_hop, leg.transport = (host, call.target.port), transport
         leg.hosts.add(call.target.host)
-        leg.target = SipURL(username=call.request_user, host=host, port=call.target.port)
+        leg.target = SipURL(
+            username=call.request_user, host=host, port=call.target.port, transport=parameter(transport)
+        )
         leg.remote = SipTo(address=SipAddress(url=SipURL(username=call.request_user, host=host), hadbrace=True))
         own = SipURL(username=call.from_user)
         own.port = own.transport = None
@@ -187,7 +189,7 @@ class Inviting:
         ack = fork.new_request("ACK")
         fork.cseq = leg.cseq  # a PRACK of ours may have used the numbers in between
         address, _ = ack.getTarget()
-        leg.wires.transactions.transmitMsg(leg.wires.transactions.l4r.getServer(None), ack, address, None)
+        leg.wires.transactions.transmitMsg(leg.wires.transport.server_for(ack, fork.flow), ack, address, None)
         if tag not in self._strays:
             self._strays.add(tag)
             fork.send_bye(None)

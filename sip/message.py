@@ -10,8 +10,11 @@ import contextlib
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import unquote
+
+MAX_DIGITS = 15
+"""Of a length; more would only be a number to turn into one."""
 
 MAX_HEADERS = 256
 """More is an attack: the longest real message in our captures has 60."""
@@ -43,6 +46,9 @@ HEAD_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 """The empty line between headers and body, whatever ends the lines."""
 
 
+_PHRASES = {416: "Unsupported URI Scheme", 505: "Version Not Supported", 513: "Message Too Large"}
+
+
 class MalformedMessageError(Exception):
     """The datagram is no SIP message that can be used; it is counted, and answered where that is possible.
 
@@ -55,7 +61,7 @@ class MalformedMessageError(Exception):
     def __init__(self, sentence: str, status: int = 400) -> None:
         super().__init__(sentence)
         self.status = status
-        self.phrase = {416: "Unsupported URI Scheme", 505: "Version Not Supported"}.get(status, "Bad Request")
+        self.phrase = _PHRASES.get(status, "Bad Request")
         self.request: RawMessage | None = None
 
 
@@ -129,16 +135,8 @@ def parse_message(data: bytes) -> RawMessage:
     Raises:
         MalformedMessageError: A start line, a required header or the body is missing or wrong.
     """
-    head, body = _split(data.lstrip(b"\r\n"))
-    return _checked(replace(parse_head(head), body=body))
-
-
-def parse_head(head: bytes) -> RawMessage:
-    """Read start line and headers alone, without the empty line; the body is empty, nothing is required to be there.
-
-    Raises:
-        MalformedMessageError: No start line, a line that is no header, or too many.
-    """
+    data = data.lstrip(b"\r\n")
+    head, body = _split(data)
     lines = _unfold(head)
     try:
         return _read(lines, body)
@@ -147,12 +145,41 @@ def parse_head(head: bytes) -> RawMessage:
         raise
 
 
+def stream_body_length(head: bytes, most: int) -> int:
+    """Return the Content-Length of a head that came over a stream, where it is required (RFC 3261 section 18.3).
+
+    Args:
+        head: Start line and headers, without the empty line.
+        most: Largest body that is taken, bytes.
+
+    Raises:
+        MalformedMessageError: There is none, several that differ, or it is no number up to ``most``.
+    """
+    lines = _unfold(head)
+    try:
+        lengths = {value for name, value in _headers(lines) if name.lower() == "content-length"}
+        stated = lengths.pop() if len(lengths) == 1 else ""
+        if not (stated.isascii() and stated.isdigit() and len(stated) <= MAX_DIGITS):
+            raise MalformedMessageError("no usable Content-Length")
+        if int(stated) > most:
+            raise MalformedMessageError(f"a body of {int(stated)} bytes, at most {most}", 513)
+        return int(stated)
+    except MalformedMessageError as error:
+        error.request = _answerable(lines)
+        raise
+
+
 def _read(lines: list[str], body: bytes) -> RawMessage:
     method, status = _start(lines[0])
+    message = RawMessage(method=method, status=status, start_line=lines[0], headers=_headers(lines), body=body)
+    return _checked(message)
+
+
+def _headers(lines: list[str]) -> tuple[tuple[str, str], ...]:
     headers = tuple(_header(line) for line in lines[1:])
     if len(headers) > MAX_HEADERS:
         raise MalformedMessageError(f"{len(headers)} headers, at most {MAX_HEADERS}")
-    return RawMessage(method=method, status=status, start_line=lines[0], headers=headers, body=b"")
+    return headers
 
 
 def refusal(request: RawMessage, status: int, phrase: str, *, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
@@ -171,12 +198,27 @@ def refusal(request: RawMessage, status: int, phrase: str, *, headers: tuple[tup
 
 def reply_port(request: RawMessage, source_port: int) -> int:
     """Return the port of the source at which it takes responses (RFC 3261 section 18.2.2, RFC 3581 section 4)."""
+    port = sent_by_port(request, 5060)
+    return source_port if port is None or "rport" in via_parameters(request) else port
+
+
+def sent_by_port(request: RawMessage, default: int) -> int | None:
+    """Return the port that the topmost Via names, or the default, or None where there is no usable Via."""
+    match = _SENT_BY.match(_topmost_via(request))
+    port = int(match.group(1) or default) if match is not None else 0
+    return port if 0 < port < 65536 else None
+
+
+def via_parameters(request: RawMessage) -> frozenset[str]:
+    """Return the names of the topmost Via's parameters, in lower case."""
+    match = _SENT_BY.match(_topmost_via(request))
+    found = re.findall(r";\s*([A-Za-z0-9-]+)", match.group(2)) if match is not None else []
+    return frozenset(name.lower() for name in found)
+
+
+def _topmost_via(request: RawMessage) -> str:
     via = split_values(request.value("via") or "")[:1]
-    match = _SENT_BY.match(strip_quoted(via[0])) if via else None
-    if match is None or re.search(r";\s*rport\b", match.group(2), re.IGNORECASE):
-        return source_port
-    port = int(match.group(1) or 5060)
-    return port if 0 < port < 65536 else source_port
+    return strip_quoted(via[0]) if via else ""
 
 
 def encode_for_wire(text: str) -> bytes:

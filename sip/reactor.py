@@ -6,9 +6,9 @@ neither the log nor a test; its modules also print whole messages that they cann
 Here every callback runs inside one function that logs a failure once, and sippy's own printing is sent to that log
 without the message. Timers may be made on the call thread only; `Reactor.submit` is the one door for other threads.
 
-This module, `sip.transport`, `sip.wires`, `sip.requests`, `sip.invited`, `sip.inviting`, `sip.dialog`, `sip.offers`,
-`sip.session_timer`, `sip.watch`, `sip.readable`, `sip.b2bua` are the only ones behind the wall: no sippy object leaves
-them.
+This module, `sip.transport`, `sip.transactions`, `sip.stream_server`, `sip.wires`, `sip.requests`, `sip.invited`,
+`sip.inviting`, `sip.dialog`, `sip.offers`, `sip.session_timer`, `sip.watch`, `sip.readable`, `sip.b2bua` are the only
+ones behind the wall: no sippy object leaves them.
 """
 
 import logging
@@ -61,6 +61,7 @@ class Reactor:
 
     def __init__(self) -> None:
         _quieten_sippy()
+        _mend_urls()
         self._is_stopping = False
 
     def run(self) -> None:
@@ -115,6 +116,20 @@ class QuietLogger:
         heading = str(parts[0]).strip() if parts else ""
         start_line = str(parts[1]).split("\r", 1)[0] if len(parts) > 1 else ""
         _log.debug("%s %s", heading, masked(start_line))
+
+
+def _mend_urls() -> None:
+    """Have copies of URIs keep their scheme: sippy makes ``sip:`` of ``sips:``, and with it plain text of TLS."""
+    if getattr(SipURL.SipURL, "keeps_scheme", False):
+        return
+    copy = SipURL.SipURL.getCopy
+
+    def with_scheme(url: Sippy) -> Sippy:
+        copied = copy(url)
+        copied.scheme = url.scheme
+        return copied
+
+    SipURL.SipURL.getCopy, SipURL.SipURL.keeps_scheme = with_scheme, True
 
 
 def _quieten_sippy() -> None:

@@ -13,10 +13,11 @@ from sippy.SipMaxForwards import SipMaxForwards
 from sippy.SipRequest import SipRequest
 from sippy.SipRoute import SipRoute
 
-from sip.events import Body, Header
+from sip.connection import Connection
+from sip.events import Body, Header, TransportKind
 from sip.message import RawMessage, is_ip
 from sip.reactor import Sippy
-from sip.wires import Wires, raw_body, raw_header
+from sip.wires import Wires, parameter, raw_body, raw_header
 
 MAX_HOSTS = 32
 """Addresses that are remembered of one peer."""
@@ -41,6 +42,8 @@ class Dialog:
         hosts: Where the peer is: addresses that its messages came from, or that it gave itself.
         is_recorder: It is a recording session, and our Contact says that we are its server (RFC 7866 section 6.2).
         allows: Methods that the peer has said to take, in capitals; empty when it says nothing.
+        transport: What the dialog's messages come over: what a URI that names none means.
+        flow: The connection they came over last, or None.
     """
 
     def __init__(self, wires: Wires) -> None:
@@ -59,6 +62,8 @@ class Dialog:
         self.hosts: set[str] = set()
         self.is_recorder = False
         self.allows: frozenset[str] = frozenset()
+        self.transport = TransportKind.UDP
+        self.flow: Connection | None = None
 
     def contact(self) -> Sippy:
         """Return our Contact."""
@@ -86,9 +91,10 @@ class Dialog:
             return
         url = message.getHFBody("contact").getUrl()
         source = self.wires.transactions.source
+        self.transport, self.flow = source.transport, self.wires.transactions.flow
         is_address = isinstance(url.host, str) and is_ip(url.host)  # of a tel URI sippy makes our own address
         if not self.routes and message.countHFs("record-route") == 0 and not is_address:
-            url.host, url.port = f"[{source.host}]" if ":" in source.host else source.host, source.port
+            url.host, url.port, url.transport = source.bracketed, source.port, parameter(source.transport)
         self.target = url.getCopy()
 
     def learn_hosts(self, message: Sippy) -> None:
@@ -123,13 +129,13 @@ class Dialog:
         if routes and not routes[0].getUrl().lr:
             routes.append(SipRoute(address=SipAddress(url=target)))
             target = routes.pop(0).getUrl()
-            hop = target.getAddr()
+            hop = self._hop(target)
         elif routes:
-            hop = routes[0].getUrl().getAddr()
+            hop = self._hop(routes[0].getUrl())
         elif self.remote_tag is None and self.next_hop is not None:
-            hop = self.next_hop
+            hop = self.next_hop, self.transport
         else:
-            hop = target.getAddr()
+            hop = self._hop(target)
         request = SipRequest(
             method=method,
             ruri=target,
@@ -139,7 +145,7 @@ class Dialog:
             callid=self.sippy_call_id.getCopy(),
             contact=self.contact() if method in ("INVITE", "UPDATE") else None,
             routes=routes,
-            target=(hop, "udp"),
+            target=hop,
             user_agent=self.wires.user_agent,
             maxforwards=SipMaxForwards(number=max_forwards),
         )
@@ -148,9 +154,15 @@ class Dialog:
         self.cseq += 1
         return request
 
+    def _hop(self, url: Sippy) -> tuple[tuple[str, int], TransportKind]:
+        """Return where a URI leads, and over what."""
+        transport = self.wires.transport.kind_of(url, self.transport)
+        return (url.host, url.port or transport.default_port), transport
+
     def start(self, request: Sippy, on_response: Callable[[Sippy, Sippy], None] | None) -> Sippy:
         """Send a request and retransmit it until answered; returns its transaction."""
-        return self.wires.transactions.newTransaction(request, resp_cb=on_response, cb_ifver=2)
+        server = self.wires.transport.server_for(request, self.flow)
+        return self.wires.transactions.newTransaction(request, resp_cb=on_response, cb_ifver=2, userv=server)
 
     def send_bye(self, reason: str | None) -> None:
         """Send BYE; its answer changes nothing."""
@@ -168,7 +180,7 @@ class Dialog:
         fork.sippy_call_id, fork.cseq = self.sippy_call_id, cseq
         fork.local, fork.remote = self.local.getCopy(), self.remote.getCopy()
         fork.remote.setTag(tag)
-        fork.target, fork.next_hop = self.target, self.next_hop
+        fork.target, fork.next_hop, fork.transport = self.target, self.next_hop, self.transport
         fork.learn_routes(response)
         fork.learn_target(response, is_required=False)
         return fork

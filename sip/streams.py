@@ -81,7 +81,7 @@ class Streams:
     """All TCP and TLS of an endpoint. Made, used and closed by the call thread; its own thread does the work."""
 
     def __init__(self, options: SipOptions, trust: Trust, receiver: Receiver) -> None:
-        """Bind the listeners and start the thread.
+        """Bind the listeners; nothing is taken before `start`.
 
         Raises:
             OSError: An address cannot be bound.
@@ -89,7 +89,7 @@ class Streams:
         """
         self.counters: collections.Counter[str] = collections.Counter()
         self._options = options
-        self._limits = options.limits
+        self._limits = options.streams
         self._trust = trust
         self._receiver = receiver
         self._credentials: Credentials | None = load(options.tls) if options.tls is not None else None
@@ -112,6 +112,9 @@ class Streams:
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_log_failure)
         self._thread = threading.Thread(target=self._run, name="sip-streams", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     @property
@@ -159,6 +162,9 @@ class Streams:
             with contextlib.suppress(RuntimeError):
                 asyncio.run_coroutine_threadsafe(self._drain(), self._loop)
             self._thread.join(DRAIN_S + 1.0)
+        elif not self._loop.is_running():
+            self._close_listeners()
+            self._loop.close()
 
     # -- connections tell (sip.connection.Owner)
 

@@ -1,37 +1,44 @@
-"""The UDP socket and the transactions (RFC 3261 sections 17 and 18): sippy's, with what it lacks put round it.
+"""What carries SIP messages (RFC 3261 section 18): the UDP socket, and the door to TCP and TLS (`sip.streams`).
 
-Put right here: datagrams of strangers are dropped on the receiver thread, before anything reads them; one receiver
-worker; a bounded backlog; each message cleaned by `sip.message`; retransmission timers capped at T2; a 2xx of another
-fork handed on instead of dropped; the advertised address in Via and Contact. Knows sippy; see `sip.reactor`.
+Put round sippy's UDP server here: datagrams of strangers are dropped on the receiver thread, before anything reads
+them; one receiver worker; whole datagrams, however large; a bounded backlog; each message cleaned by `sip.message`;
+the advertised address in Via and Contact. For requests of ours the transport is chosen here. Knows sippy; see
+`sip.reactor`.
 """
 
 import collections
-import ipaddress
 import logging
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from sippy.Core.EventDispatcher import ED2
-from sippy.Network_server import Remote_address
 from sippy.SipConf import SipConf
-from sippy.SipResponse import SipResponse
-from sippy.SipTransactionManager import SipTransactionManager
 from sippy.Time.MonoTime import MonoTime
-from sippy.Time.Timeout import Timeout
 from sippy.Udp_server import Udp_server, Udp_server_opts
 
-from sip.events import Address, PeerLimits, SipOptions
+from sip.connection import Connection
+from sip.events import Address, PeerLimits, SipOptions, TransportKind
 from sip.limits import Backlog, Intake, Peers, Standing, Verdict
-from sip.message import MalformedMessageError, RawMessage, encode_for_wire, parse_message, refusal, reply_port
+from sip.message import (
+    MalformedMessageError,
+    RawMessage,
+    encode_for_wire,
+    is_ip,
+    parse_message,
+    refusal,
+    reply_port,
+    sent_by_port,
+    via_parameters,
+)
 from sip.reactor import QuietLogger, Sippy, guarded
 from sip.readable import check_readable
+from sip.stream_server import ReplyServer, RequestServer
+from sip.streams import Parcel, Streams
+from sip.transactions import Arrival, RequestHook, StrayHook, Transactions
+from sip.trust import Trust
 
 _log = logging.getLogger(__name__)
-
-T2_S = 4.0
-"""Longest interval between retransmissions (RFC 3261 section 17.1.1.1)."""
 
 MAX_STRANGERS = 100
 """Sources without a peer that are named in the log."""
@@ -42,12 +49,10 @@ _REFUSALS: dict[Verdict, _Answer] = {
     Verdict.FORBID: (403, "Forbidden", ()),
 }
 
-MAX_REMEMBERED = 20_000
-"""Messages of which sippy remembers what it answered; 32 s of 300 set-ups a second are half of it."""
+LARGE_BYTES = 1300
+"""A request over this is too large for UDP (RFC 3261 section 18.1.1): 200 bytes below the usual MTU."""
 
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-RequestHook = Callable[[Sippy, Sippy, RawMessage, Address], Sippy]
-StrayHook = Callable[[Sippy, RawMessage], bool]
+_MAX_DATAGRAM = 65535
 StandingHook = Callable[[RawMessage, Address], Standing]
 ReportHook = Callable[[str, str], None]
 
@@ -59,10 +64,25 @@ class _OneWorkerOptions(Udp_server_opts):  # type: ignore[misc]  # sippy has no 
     direct_dispatch = True
 
 
+class _WholeDatagrams(socket.socket):
+    """sippy reads 8192 bytes of a datagram; an INVITE with SIPREC metadata may be larger, in fragments."""
+
+    def recvfrom(self, _size: int, _flags: int = 0) -> tuple[bytes, Sippy]:
+        return super().recvfrom(_MAX_DATAGRAM)
+
+
 def _server_class(transport: "Transport") -> type[Sippy]:
     """Make the server class that belongs to a transport; sippy takes a class, not an object."""
 
     class Server(Udp_server):  # type: ignore[misc]  # sippy has no types
+        @property
+        def skt(self) -> socket.socket | None:
+            return self._socket
+
+        @skt.setter
+        def skt(self, made: socket.socket | None) -> None:
+            self._socket = None if made is None else _WholeDatagrams(fileno=made.detach())
+
         def getSIPaddr(self) -> tuple[tuple[str, int], str]:  # noqa: N802 - sippy's name
             return transport.shown_address(super().getSIPaddr())
 
@@ -72,6 +92,8 @@ def _server_class(transport: "Transport") -> type[Sippy]:
 
         def send_to(self, data: bytes | str, address: Sippy, delayed: bool = False) -> None:
             raw = data if isinstance(data, bytes) else encode_for_wire(data)
+            if len(raw) > LARGE_BYTES and not raw.startswith(b"SIP/"):
+                transport.counters["large"] += 1
             super().send_to(raw, transport.wire_address(address), delayed)
 
         def shutdown(self) -> None:
@@ -85,7 +107,7 @@ def _server_class(transport: "Transport") -> type[Sippy]:
 
 
 class Transport:
-    """One listening UDP socket and its transactions. Call thread, but for `received`."""
+    """One listening UDP socket, TCP and TLS where asked for, and their transactions. Call thread, but for arrivals."""
 
     def __init__(
         self,
@@ -96,61 +118,93 @@ class Transport:
         standing: StandingHook,
         on_report: ReportHook,
     ) -> None:
-        """Bind the socket.
+        """Bind the sockets.
 
         Raises:
-            OSError: The address cannot be bound.
+            OSError: An address cannot be bound.
             ValueError: A network is no CIDR.
+            TlsFilesError: Certificate, key or authorities cannot be used.
         """
         self._strangers: set[str] = set()
         self.counters: collections.Counter[str] = collections.Counter()
         self._options = options
-        self._networks: tuple[_Network, ...] = tuple(ipaddress.ip_network(cidr) for cidr in options.trusted)
-        self._verdicts: dict[str, bool] = {}
+        self._trust = Trust(options)
         self.peers = Peers(options.peers or [PeerLimits(networks=(cidr,)) for cidr in options.trusted])
         self._standing = standing
         self._intake = Intake(self.peers, is_urgent=options.is_urgent, report=on_report)
         self._backlog = Backlog()
+        self._is_overload_told = False
         self._is_closed = False
         SipConf.my_uaname = options.user_agent
         SipConf.autoconvert_tel_url = True
-        host = f"[{options.listen.host}]" if ":" in options.listen.host else options.listen.host
         config = {
-            "_sip_address": host,
+            "_sip_address": options.listen.bracketed,
             "_sip_port": options.listen.port,
             "_sip_logger": QuietLogger(),
         }
-        self.transactions = _Transactions(config, self, on_request, on_stray_success)
+        self._streams = self._open_streams()
+        try:
+            model = (_server_class(self), _OneWorkerOptions)
+            self.transactions = Transactions(config, model, self, on_request, on_stray_success)
+        except OSError:
+            if self._streams is not None:
+                self._streams.close()
+            raise
         config["_sip_tm"] = self.transactions
-        server = self.transactions.l4r.getServer(None)
-        self._bound = Address(host=options.listen.host, port=server.skt.getsockname()[1])
-        server.skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._udp = self.transactions.l4r.getServer(None)
+        self._bound = Address(host=options.listen.host, port=self._udp.skt.getsockname()[1])
+        self._udp.skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._shown = self._what_is_shown()
+        if self._streams is not None:
+            self._streams.start()
 
-    @property
-    def all_counters(self) -> dict[str, int]:
-        """Return what went no further, by reason."""
-        return {**self.counters, **self._intake.counters}
+    def _open_streams(self) -> Streams | None:
+        has_any = self._options.listen_tcp is not None or self._options.listen_tls is not None
+        return Streams(self._options, self._trust, self) if has_any else None
+
+    def _what_is_shown(self) -> dict[str, tuple[tuple[str, int], str]]:
+        shown = {}
+        for kind, address in self.addresses.items():
+            host = self._options.advertised or address
+            shown[kind.value] = ((host.bracketed, address.port), kind.value)
+        return shown
 
     @property
     def address(self) -> Address:
-        """Return the bound address with its real port."""
+        """Return the bound UDP address with its real port."""
         return self._bound
 
     @property
-    def contact(self) -> Address:
-        """Return the address that peers are told."""
-        advertised = self._options.advertised
-        if advertised is None:
-            return self._bound
-        return Address(host=advertised.host, port=advertised.port or self._bound.port)
+    def addresses(self) -> dict[TransportKind, Address]:
+        """Return every bound address with its real port."""
+        return {TransportKind.UDP: self._bound, **(self._streams.addresses if self._streams is not None else {})}
+
+    @property
+    def _streams_there(self) -> Streams:
+        assert self._streams is not None
+        return self._streams
+
+    @property
+    def streams(self) -> Streams | None:
+        """Return TCP and TLS, or None where neither is asked for."""
+        return self._streams
+
+    @property
+    def all_counters(self) -> dict[str, int]:
+        """Return what went no further, by reason, and what is worth knowing: see `SipEndpoint.counters`."""
+        streams = self._streams.counters if self._streams is not None else collections.Counter[str]()
+        return dict(self.counters + self._intake.counters + streams)
 
     def shown_address(self, bound: tuple[Sippy, str]) -> tuple[tuple[str, int], str]:
-        """Return what sippy puts into Via and Contact."""
+        """Return what sippy puts into Via and Contact of datagrams."""
         advertised = self._options.advertised
         if advertised is None:
             return (str(bound[0][0]), int(bound[0][1])), bound[1]
-        host = f"[{advertised.host}]" if ":" in advertised.host else advertised.host
-        return (host, advertised.port or int(bound[0][1])), bound[1]
+        return (advertised.bracketed, advertised.port or int(bound[0][1])), bound[1]
+
+    def shown(self, kind: str) -> tuple[tuple[str, int], str]:
+        """Return what Via and Contact say over TCP or TLS."""
+        return self._shown.get(kind) or (self._shown[TransportKind.UDP][0], kind)
 
     @staticmethod
     def wire_address(address: tuple[str, int]) -> tuple[str, int]:
@@ -160,51 +214,85 @@ class Transport:
             host = f"[{host}]"
         return host, int(port)
 
+    def close(self) -> None:
+        """Send what is queued and close the sockets."""
+        if not self._is_closed:
+            self._is_closed = True
+            if self._streams is not None:
+                self._streams.close()
+            self.transactions.shutdown()
+
+    # -- arrivals, on their threads
+
     def received(self, server: Sippy, data: bytes, address: tuple[str, int], rtime: Sippy) -> None:
         """Take one datagram on the receiver thread: drop it, or pass it to the call thread."""
         source = address[0].strip("[]")
-        if not self._is_trusted(source):
-            self.counters["untrusted"] += 1
-            self._tell_once(source)
+        verdict = self._trust.of(source)
+        if not verdict.may_ask_over(TransportKind.UDP):
+            self.counters["without_tls" if verdict.is_trusted else "untrusted"] += 1
+            self._tell_once(source, is_trusted=verdict.is_trusted)
             return
         if len(data) < 32:
             self.counters["keepalive"] += 1
             return
-        if not self._backlog.enter(source, is_urgent=lambda: self._is_urgent(data)):
-            if self.counters["overload"] == 0:
-                ED2.callFromThread(guarded, self._intake.report, "overload", source, time.monotonic())
+        if not self._has_room(source, data):
             self.counters["overload"] += 1
             return
-        ED2.callFromThread(guarded, self._handle, server, data, address, rtime)
+        ED2.callFromThread(guarded, self._handle, server, data, Address(host=source, port=address[1]), rtime)
 
-    def close(self) -> None:
-        """Send what is queued and close the socket."""
-        if not self._is_closed:
-            self._is_closed = True
-            self.transactions.shutdown()
+    def message(self, connection: Connection, data: bytes) -> None:
+        """Take one message of a connection on the I/O thread: drop it, or pass it to the call thread."""
+        is_answer = data.lstrip(b"\r\n").startswith(b"SIP/")
+        if not is_answer and not self._trust.of(connection.peer.host).may_ask_over(connection.peer.transport):
+            self._streams_there.count("untrusted")
+            connection.handled += 1
+            return
+        if not self._has_room(connection.peer.host, data):
+            self._streams_there.count("overload")
+            connection.handled += 1
+            return
+        ED2.callFromThread(guarded, self._handle_from, connection, data)
 
-    def _tell_once(self, source: str) -> None:
+    def _has_room(self, source: str, data: bytes) -> bool:
+        has_room = self._backlog.enter(source, is_urgent=lambda: self._is_urgent(data))
+        if not has_room and not self._is_overload_told:
+            self._is_overload_told = True
+            ED2.callFromThread(guarded, self._intake.report, "overload", source, time.monotonic())
+        return has_room
+
+    def _is_urgent(self, data: bytes) -> bool:
+        return self._intake.is_urgent(data[:512].decode("latin-1").lstrip("\r\n").split("\r", 1)[0])
+
+    def lost(self, connection: Connection) -> None:
+        """Take note on the I/O thread that a connection is over."""
+        ED2.callFromThread(guarded, self._forget, connection)
+
+    def on_call_thread(self, fn: Callable[..., None], *args: object) -> None:
+        """Run a function soon on the call thread; from any thread."""
+        ED2.callFromThread(guarded, fn, *args)
+
+    def _tell_once(self, source: str, *, is_trusted: bool) -> None:
         """Log a source that gets no reply, once each and a bounded number: a flood must not fill the log."""
         if source in self._strangers or len(self._strangers) >= MAX_STRANGERS:
             return
         self._strangers.add(source)
-        _log.warning("requests from %s get no reply: it is in the networks of no [[peer]]", source)
+        why = "its [[peer]] must use TLS" if is_trusted else "it is in the networks of no [[peer]]"
+        _log.warning("requests from %s get no reply: %s", source, why)
 
-    def _is_trusted(self, host: str) -> bool:
-        verdict = self._verdicts.get(host)
-        if verdict is None:
-            try:
-                ip = ipaddress.ip_address(host)
-            except ValueError:
-                return False
-            verdict = any(ip in network for network in self._networks)
-            if len(self._verdicts) < 4096:  # a spoofer must not fill the memory
-                self._verdicts[host] = verdict
-        return verdict
+    # -- arrivals, on the call thread
 
-    def _handle(self, server: Sippy, data: bytes, address: tuple[str, int], rtime: Sippy) -> None:
-        source = Address(host=address[0].strip("[]"), port=address[1])
+    def _handle(self, server: Sippy, data: bytes, source: Address, rtime: Sippy) -> None:
         self._backlog.leave(source.host)
+        self._take(data, source, None, server, rtime)
+
+    def _handle_from(self, connection: Connection, data: bytes) -> None:
+        self._backlog.leave(connection.peer.host)
+        connection.handled += 1
+        if connection.is_waiting:
+            self._streams_there.read_on(connection)
+        self._take(data, connection.peer, connection, ReplyServer(self, connection.peer, connection), MonoTime())
+
+    def _take(self, data: bytes, source: Address, flow: Connection | None, server: Sippy, rtime: Sippy) -> None:
         if self._is_closed:
             return
         try:
@@ -219,7 +307,9 @@ class Transport:
         standing = Standing.KNOWN if self.transactions.has(message) else self._standing(message, source)
         verdict = self._intake.decide(message, standing, source.host, time.monotonic())
         if verdict is Verdict.ADMIT:
-            self.transactions.take(message, address, server, rtime)
+            if flow is not None and message.status is None:
+                server = ReplyServer(self, self._reply_to(flow, message), flow)
+            self.transactions.take(Arrival(message=message, source=source, flow=flow), server, rtime)
         elif verdict in _REFUSALS:
             self._refuse(server, message, source, _REFUSALS[verdict])
 
@@ -230,93 +320,70 @@ class Transport:
         data = refusal(message, status, phrase, headers=headers)
         server.send_to(data, (source.host, reply_port(message, source.port)))
 
-    def _is_urgent(self, data: bytes) -> bool:
-        return self._intake.is_urgent(data[:512].decode("latin-1").lstrip("\r\n").split("\r", 1)[0])
+    def _reply_to(self, connection: Connection, message: RawMessage) -> Address:
+        """Return where a response goes once the connection of its request is gone (RFC 3261 section 18.2.2)."""
+        kind = connection.peer.transport
+        port = sent_by_port(message, kind.default_port) or connection.peer.port
+        reply_to = Address(host=connection.peer.host, port=port, transport=kind)
+        if connection.is_authenticated and not connection.is_ours and "alias" in via_parameters(message):
+            self._streams_there.alias(connection, reply_to)
+        return reply_to
 
+    def _forget(self, connection: Connection) -> None:
+        if not self._is_closed:
+            self.transactions.lost(connection)
 
-class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no types
-    """sippy's transactions, fed with cleaned messages."""
+    # -- requests of ours
 
-    def __init__(
-        self, config: dict[str, Sippy], transport: Transport, on_request: RequestHook, on_stray_success: StrayHook
-    ) -> None:
-        self.model_udp_server = (_server_class(transport), _OneWorkerOptions)
-        self._transport = transport
-        self._on_request = on_request
-        self._on_stray_success = on_stray_success
-        self._current: tuple[RawMessage, Address] | None = None
-        super().__init__(config, self._request)
+    def kind_of(self, url: Sippy, default: TransportKind) -> TransportKind:
+        """Return the transport that a URI asks for (RFC 3261 sections 18.1 and 19.1), or the default.
 
-    @property
-    def current(self) -> RawMessage:
-        """Return the message in whose processing we are."""
-        assert self._current is not None
-        return self._current[0]
+        What began over TLS stays there, whatever a Contact says, and a sips URI fails rather than go in plain text.
+        Otherwise one that we do not have is not asked for.
+        """
+        if url.scheme == "sips" or default is TransportKind.TLS:
+            return TransportKind.TLS
+        asked = str(url.transport).lower()
+        return TransportKind(asked) if asked in self._shown else default
 
-    @property
-    def source(self) -> Address:
-        """Return where that message came from."""
-        assert self._current is not None
-        return self._current[1]
+    def server_for(self, request: Sippy, flow: Connection | None = None) -> Sippy:
+        """Return sippy's server for a request: the UDP socket, or one for a connection.
 
-    @property
-    def current_or_none(self) -> RawMessage | None:
-        """Return the message in whose processing we are, or None in a timer."""
-        return self._current[0] if self._current is not None else None
+        Args:
+            request: With its target.
+            flow: The connection of its dialog; taken while it is open if it leads to the host where the request goes.
+        """
+        (host, port), named = request.getTarget()
+        kind = TransportKind(named)
+        host = str(host).strip("[]")
+        if kind is TransportKind.UDP:
+            return self._server_for_datagram(request, host, int(port))
+        to = Address(host=host, port=int(port), transport=kind)
+        if kind is TransportKind.TLS:
+            request.getHFBody("via").setParam("alias")  # the connection shows our certificate: RFC 5923
+        is_flow = flow is not None and flow.is_open and flow.peer.transport is kind
+        if flow is not None and is_flow and (flow.peer.host == host or not is_ip(host)):
+            return RequestServer(self, to, flow)
+        return RequestServer(self, to, None)
 
-    def has(self, message: RawMessage) -> bool:
-        """Tell whether a response belongs to a transaction of ours, or an ACK to a refusal of ours."""
-        tag = message.tag("from")
-        if message.status is not None:
-            return (message.call_id, tag, message.cseq, message.method, message.branch) in self.tclient
-        return message.method == "ACK" and (message.call_id, tag, message.cseq, message.tag("to")) in self.tserver
+    def _server_for_datagram(self, request: Sippy, host: str, port: int) -> Sippy:
+        may_grow = TransportKind.TCP in self._shown and self._trust.of(host).rule.large_over_tcp
+        if not may_grow or len(request.localStr(self._udp.getSIPaddr())) <= LARGE_BYTES:
+            return self._udp
+        self.counters["large_over_tcp"] += 1
+        return RequestServer(self, Address(host=host, port=port, transport=TransportKind.TCP), None, may_use_udp=True)
 
-    def take(self, message: RawMessage, address: tuple[str, int], server: Sippy, rtime: Sippy) -> None:
-        """Process one cleaned message; what sippy cannot digest is counted and dropped."""
-        if len(self.l1rcache) >= MAX_REMEMBERED:  # sippy forgets by time alone
-            self.rCachePurge()
-        source = Address(host=address[0].strip("[]"), port=address[1])
-        self._current = (message, source)
-        try:
-            if not self._is_stray_success(message):
-                self.handleIncoming(_for_sippy(message), Remote_address(address, "udp"), server, rtime)
-        finally:
-            self._current = None
+    def post(self, parcel: Parcel) -> None:
+        """Have a parcel sent over TCP or TLS."""
+        if self._streams is None:
+            self.on_call_thread(parcel.failed)
+        else:
+            self._streams.send(parcel)
 
-    def _is_stray_success(self, message: RawMessage) -> bool:
-        if message.status is None or not 200 <= message.status < 300 or message.method != "INVITE":
-            return False
-        transaction = (message.call_id, message.tag("from"), message.cseq, "INVITE", message.branch)
-        if transaction in self.tclient:
-            return False
-        response = SipResponse(message.text_for_stack())
-        response.rtime = MonoTime()
-        return self._on_stray_success(response, message)
+    def fall_back(self, transaction: Sippy, request: Sippy) -> None:
+        """Send a request over UDP after all."""
+        self.transactions.start_over(transaction, request, self._udp)
 
-    def _request(self, request: Sippy, transaction: Sippy) -> Sippy:
-        assert self._current is not None
-        message, source = self._current
-        return self._on_request(request, transaction, message, source)
-
-    def timerB(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
-        """Give up on a request of ours: what it said, digits perhaps, is dropped now and not when sippy forgets it."""
-        transaction.data = None
-        super().timerB(transaction)
-
-    def timerA(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
-        """Retransmit; twice the interval each time, at most T2 except for our INVITEs (RFC 3261 section 17.1.1.2)."""
-        self.transmitData(transaction.userv, transaction.data, transaction.address)
-        is_our_invite = getattr(transaction, "ack", None) is not None and transaction.method == "INVITE"
-        doubled = transaction.tout * 2
-        transaction.tout = doubled if is_our_invite else min(doubled, T2_S)
-        transaction.teA = Timeout(self.timerA, transaction.tout, 1, transaction)
-
-
-def _for_sippy(message: RawMessage) -> str:
-    """Return a message as sippy gets it: an INFO without its body, which may be a digit and which sippy does not need.
-
-    Who answers an INFO reads the body from `_Transactions.current`; a retransmission is known by the rest of it.
-    """
-    if message.method == "INFO" and message.status is None:
-        message = replace(message, body=b"")
-    return message.text_for_stack()
+    def unreachable(self, transaction: Sippy) -> None:
+        """End a request that could not be sent."""
+        self.transactions.unreachable(transaction)

@@ -15,7 +15,7 @@ from sippy.SipURL import SipURL
 
 from sip.events import Address, TargetChanged
 from sip.reactor import Cancellable, Sippy
-from sip.wires import Wires
+from sip.wires import Wires, parameter
 
 PATIENCE_S = 1.0
 """A probe without an answer for this long is missed; fail-over wants to know within 2 s."""
@@ -109,18 +109,18 @@ class Watch:
 
     def options_request(self, address: Address) -> Sippy:
         """Return an OPTIONS outside any dialog."""
-        host = f"[{address.host}]" if ":" in address.host else address.host
+        host, transport = address.bracketed, parameter(address.transport)
         own = SipURL(username="ping")
         own.port = own.transport = None
         origin = SipFrom(address=SipAddress(url=own, hadbrace=True))
         origin.setTag(secrets.token_hex(8))
         return SipRequest(
             method="OPTIONS",
-            ruri=SipURL(host=host, port=address.port),
+            ruri=SipURL(host=host, port=address.port, transport=transport),
             to=SipTo(address=SipAddress(url=SipURL(host=host), hadbrace=True)),
             fr0m=origin,
             cseq=random.SystemRandom().randrange(1, 1 << 16),
             callid=SipCallId(),
-            target=((host, address.port), "udp"),
+            target=((host, address.port), address.transport),
             user_agent=self.wires.user_agent,
         )

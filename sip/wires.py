@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sippy.SipGenericHF import SipGenericHF
 from sippy.SipHeader import SipHeader
 
-from sip.events import Body, Header, SipEvent
+from sip.events import Body, Header, SipEvent, TransportKind
 from sip.message import RawMessage, one_line
 from sip.reactor import Reactor, Sippy
 from sip.transport import Transport
@@ -29,8 +29,8 @@ RECORDING_TYPES = "application/sdp, multipart/mixed, application/rs-metadata+xml
 
 _PHRASES = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
-    400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 420: "Bad Extension",
-    422: "Session Interval Too Small",
+    400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 416: "Unsupported URI Scheme",
+    420: "Bad Extension", 422: "Session Interval Too Small",
     480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
     483: "Too Many Hops", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
     491: "Request Pending", 500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable",
@@ -142,6 +142,11 @@ class Wires:
             response.appendHeader(SipHeader(name="contact", body=contact))
         response.appendHeaders([raw_header(name, value) for name, value in headers])
         self.transactions.sendResponse(response, transaction, ack_cb=ack_cb)
+
+
+def parameter(transport: TransportKind) -> str | None:
+    """Return what a URI of ours says of its transport: nothing for UDP."""
+    return None if transport is TransportKind.UDP else transport.value
 
 
 def strip_route(response: Sippy) -> None:

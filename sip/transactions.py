@@ -1,0 +1,228 @@
+"""sippy's transactions (RFC 3261 section 17), with what they lack: a choice of transport, and timers that know it.
+
+Put right here: retransmission timers capped at T2, and none at all over TCP and TLS (but for the 2xx, which its ACK
+alone ends); a 2xx of another fork handed on instead of dropped; a request that cannot be sent refused with 503 at once
+(section 8.1.3.1). Call thread only. Knows sippy; see `sip.reactor`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from sippy.Network_server import Remote_address
+from sippy.SipResponse import SipResponse
+from sippy.SipTransactionManager import SipTransactionManager
+from sippy.Time.MonoTime import MonoTime
+from sippy.Time.Timeout import Timeout
+
+from sip.connection import Connection
+from sip.events import Address, TransportKind
+from sip.message import RawMessage
+from sip.reactor import Sippy
+from sip.stream_server import RequestServer
+
+T1_S = 0.5
+T2_S = 4.0
+"""First and longest interval between retransmissions (RFC 3261 section 17.1.1.1)."""
+
+MAX_REMEMBERED = 20_000
+"""Messages of which sippy remembers what it answered; 32 s of 300 set-ups a second are half of it."""
+
+RequestHook = Callable[[Sippy, Sippy, RawMessage, Address], Sippy]
+StrayHook = Callable[[Sippy, RawMessage], bool]
+
+
+class Servers(Protocol):
+    """Who chooses what a request is sent with; `sip.transport.Transport` is the real one."""
+
+    def server_for(self, request: Sippy, flow: Connection | None = None) -> Sippy:
+        """Return sippy's server for the target of a request."""
+
+    def kind_of(self, url: Sippy, default: TransportKind) -> TransportKind:
+        """Return the transport that a URI asks for, among those we have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A message in processing: where it came from, and over which connection if any."""
+
+    message: RawMessage
+    source: Address
+    flow: Connection | None
+
+
+class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no types
+    """sippy's transactions, fed with cleaned messages."""
+
+    def __init__(
+        self,
+        config: dict[str, Sippy],
+        model: tuple[type, type],
+        servers: Servers,
+        on_request: RequestHook,
+        on_stray_success: StrayHook,
+    ) -> None:
+        self.model_udp_server = model
+        self._servers = servers
+        self._on_request = on_request
+        self._on_stray_success = on_stray_success
+        self._arrival: Arrival | None = None
+        super().__init__(config, self._request)
+
+    # -- the message in whose processing we are
+
+    @property
+    def current(self) -> RawMessage:
+        """Return the message in whose processing we are."""
+        assert self._arrival is not None
+        return self._arrival.message
+
+    @property
+    def source(self) -> Address:
+        """Return where that message came from."""
+        assert self._arrival is not None
+        return self._arrival.source
+
+    @property
+    def flow(self) -> Connection | None:
+        """Return the connection that message came over, or None over UDP."""
+        assert self._arrival is not None
+        return self._arrival.flow
+
+    @property
+    def current_or_none(self) -> RawMessage | None:
+        """Return the message in whose processing we are, or None in a timer."""
+        return self._arrival.message if self._arrival is not None else None
+
+    def has(self, message: RawMessage) -> bool:
+        """Tell whether a response belongs to a transaction of ours, or an ACK to a refusal of ours."""
+        tag = message.tag("from")
+        if message.status is not None:
+            return (message.call_id, tag, message.cseq, message.method, message.branch) in self.tclient
+        return message.method == "ACK" and (message.call_id, tag, message.cseq, message.tag("to")) in self.tserver
+
+    def take(self, arrival: Arrival, server: Sippy, rtime: Sippy) -> None:
+        """Process one cleaned message; what sippy cannot digest is counted and dropped."""
+        if len(self.l1rcache) >= MAX_REMEMBERED:  # sippy forgets by time alone
+            self.rCachePurge()
+        self._arrival = arrival
+        source = arrival.source
+        try:
+            if not self._is_stray_success(arrival.message):
+                remote = Remote_address((source.bracketed, source.port), source.transport.value)
+                self.handleIncoming(_for_sippy(arrival.message), remote, server, rtime)
+        finally:
+            self._arrival = None
+
+    def _is_stray_success(self, message: RawMessage) -> bool:
+        if message.status is None or not 200 <= message.status < 300 or message.method != "INVITE":
+            return False
+        transaction = (message.call_id, message.tag("from"), message.cseq, "INVITE", message.branch)
+        if transaction in self.tclient:
+            return False
+        response = SipResponse(message.text_for_stack())
+        response.rtime = MonoTime()
+        return self._on_stray_success(response, message)
+
+    def _request(self, request: Sippy, transaction: Sippy) -> Sippy:
+        assert self._arrival is not None
+        return self._on_request(request, transaction, self._arrival.message, self._arrival.source)
+
+    # -- requests of ours
+
+    def newTransaction(self, msg: Sippy, *args: Sippy, userv: Sippy = None, **more: Sippy) -> Sippy:  # noqa: N802 - sippy's name
+        """Send a request over the transport of its target and follow it until it is answered."""
+        if userv is None:
+            userv = self._servers.server_for(msg)
+        elif isinstance(userv, RequestServer) and userv.is_taken:
+            userv = userv.beside()
+        transaction = super().newTransaction(msg, *args, userv=userv, **more)
+        if isinstance(userv, RequestServer):
+            self._stop_retransmitting(transaction)
+            userv.follow(msg, transaction)
+        return transaction
+
+    def start_over(self, transaction: Sippy, request: Sippy, userv: Sippy) -> None:
+        """Send a request again over UDP, since nobody takes it over TCP (RFC 3261 section 18.1.1)."""
+        if self._is_unanswered(transaction):
+            transaction.userv = userv
+            transaction.data = request.localStr(userv.getSIPaddr(), compact=transaction.compact)
+            transaction.tout = T1_S
+            transaction.teA = Timeout(self.timerA, T1_S, 1, transaction)
+            self.transmitData(userv, transaction.data, transaction.address)
+
+    def unreachable(self, transaction: Sippy) -> None:
+        """End a request that could not be sent, as if 503 had been its answer."""
+        if not self._is_unanswered(transaction):
+            return
+        transaction.teB.cancel()
+        if transaction.resp_cb is not None:
+            transaction.r408.setSCode(503, "Service Unavailable")
+        self.timerB(transaction)
+
+    def lost(self, connection: Connection) -> None:
+        """See to the requests that wait for an answer on a connection that is over."""
+        waiting = [t for t in self.tclient.values() if getattr(t.userv, "connection", None) is connection]
+        for transaction in waiting:
+            if self._is_unanswered(transaction):
+                transaction.userv.lost()
+
+    def _is_unanswered(self, transaction: Sippy) -> bool:
+        return transaction.tid in self.tclient and transaction.teB is not None and _state(transaction) == "TRYING"
+
+    def transmitReq(self, t: Sippy, msg: Sippy, address: Sippy, cachesum: Sippy = None, **_: Sippy) -> None:  # noqa: N802 - sippy's name
+        """Send an ACK: that of a refusal the way of the INVITE, that of a 2xx where the dialog's route leads."""
+        server = t.userv
+        if address != t.address:
+            routes = msg.getHFBodys("route")
+            url = routes[0].getUrl() if routes else msg.getRURI()
+            kind = self._servers.kind_of(url, TransportKind(t.userv.transport))
+            msg.setTarget((address, kind))
+            server = self._servers.server_for(msg, getattr(t.userv, "connection", None))
+        self.transmitMsg(server, msg, address, cachesum, compact=t.compact)
+
+    # -- responses of ours
+
+    def sendResponse(self, resp: Sippy, t: Sippy = None, *args: Sippy, **more: Sippy) -> None:  # noqa: N802 - sippy's name
+        """Send a response; over TCP and TLS only a 2xx to INVITE is sent again (RFC 3261 section 13.3.1.4)."""
+        if t is None:
+            t = self.tserver[resp.getTId(wBRN=True)]
+        is_reliable = getattr(t.userv, "transport", TransportKind.UDP) != TransportKind.UDP
+        super().sendResponse(resp, t, *args, **more)
+        if is_reliable and resp.getSCode()[0] >= 300:
+            self._stop_retransmitting(t)
+
+    # -- timers
+
+    @staticmethod
+    def _stop_retransmitting(transaction: Sippy) -> None:
+        if getattr(transaction, "teA", None) is not None:
+            transaction.teA.cancel()
+            transaction.teA = None
+
+    def timerB(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
+        """Give up on a request of ours: what it said, digits perhaps, is dropped now and not when sippy forgets it."""
+        transaction.data = None
+        super().timerB(transaction)
+
+    def timerA(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
+        """Retransmit; twice the interval each time, at most T2 except for our INVITEs (RFC 3261 section 17.1.1.2)."""
+        self.transmitData(transaction.userv, transaction.data, transaction.address)
+        is_our_invite = getattr(transaction, "ack", None) is not None and transaction.method == "INVITE"
+        doubled = transaction.tout * 2
+        transaction.tout = doubled if is_our_invite else min(doubled, T2_S)
+        transaction.teA = Timeout(self.timerA, transaction.tout, 1, transaction)
+
+
+def _state(transaction: Sippy) -> str:
+    return str(getattr(transaction.state, "__name__", ""))
+
+
+def _for_sippy(message: RawMessage) -> str:
+    """Return a message as sippy gets it: an INFO without its body, which may be a digit and which sippy does not need.
+
+    Who answers an INFO reads the body from `Transactions.current`; a retransmission is known by the rest of it.
+    """
+    if message.method == "INFO" and message.status is None:
+        message = replace(message, body=b"")
+    return message.text_for_stack()
