@@ -28,8 +28,12 @@ from sip.events import (
     OfferRefused,
     OutgoingCall,
     PeerLimits,
+    PeerRule,
     SipEvent,
     SipOptions,
+    StreamLimits,
+    TlsOptions,
+    TransportKind,
 )
 from sip.reactor import Reactor
 
@@ -38,10 +42,22 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Body):
         return {"type": value.content_type, "content": value.content.decode("latin-1")}
     if isinstance(value, Address):
-        return [value.host, value.port]
+        over = [] if value.transport is TransportKind.UDP else [value.transport.value]
+        return [value.host, value.port, *over]
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _address(value: list[Any]) -> Address:
+    """Return the address of ``[host, port]`` or ``[host, port, transport]``."""
+    host, port, *transport = value
+    return Address(host=host, port=port, transport=TransportKind(transport[0] if transport else "udp"))
+
+
+def _rule(given: dict[str, Any]) -> PeerRule:
+    """Return a rule of a peer; JSON has lists."""
+    return PeerRule(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
 
 def _body(value: dict[str, str] | str | None) -> Body | None:
@@ -64,6 +80,7 @@ class Driver:
         self.joined: dict[LegId, LegId] = {}
         self.answered: set[LegId] = set()
         self.say({"address": [self.endpoint.address.host, self.endpoint.address.port]})
+        self.say({"addresses": {kind.value: _plain(at) for kind, at in self.endpoint.addresses.items()}})
 
     @staticmethod
     def say(line: dict[str, Any]) -> None:
@@ -123,15 +140,18 @@ class Driver:
         if "headers" in args:
             args["headers"] = tuple((key, value) for key, value in args["headers"])
         if name == "b2bua":
-            self.join_to = Address(host=args["to"][0], port=args["to"][1])
+            self.join_to = _address(args["to"])
         elif name == "dial":
-            args["target"] = Address(host=args["target"][0], port=args["target"][1])
+            args["target"] = _address(args["target"])
             args.setdefault("body", None)
             self.say({"dialled": self.endpoint.dial(OutgoingCall(**args))})
         elif name == "watch":
-            self.endpoint.watch(Address(host=args["target"][0], port=args["target"][1]))
+            self.endpoint.watch(_address(args["target"]))
         elif name == "counters":
-            self.say({"counters": self.endpoint.counters})
+            self.say({"counters": self.endpoint.counters, "connections": self.endpoint.connections})
+        elif name == "renew":
+            self.endpoint.renew_certificates()
+            self.say({"renewed": str(self.endpoint.certificate_expires_at)})
         elif name == "stop":
             self.endpoint.close()
             self.reactor.stop()
@@ -154,6 +174,15 @@ def main() -> None:
         given["trusted"] = tuple(given["trusted"])
     if "peers" in given:
         given["peers"] = tuple(PeerLimits(**{**peer, "networks": tuple(peer["networks"])}) for peer in given["peers"])
+    if "rules" in given:
+        given["rules"] = tuple(map(_rule, given["rules"]))
+    for key in ("listen_tcp", "listen_tls"):
+        if key in given:
+            given[key] = _address([*given[key], key.removeprefix("listen_")])
+    if "tls" in given:
+        given["tls"] = TlsOptions(**given["tls"])
+    if "streams" in given:
+        given["streams"] = StreamLimits(**given["streams"])
     if "urgent" in given:
         given["is_urgent"] = given.pop("urgent").__contains__
     driver = Driver(SipOptions(listen=Address(host=host, port=port), **given))

@@ -41,6 +41,7 @@ class EndpointProcess:
             reader.start()
         host, port = self.take("address")["address"]
         self.address: tuple[str, int] = (host, port)
+        self.addresses: dict[str, list[Any]] = self.take("addresses")["addresses"]
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +70,10 @@ class EndpointProcess:
                 assert stream is not None
                 stream.close()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def do(self, command: str, **args: Any) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": command, **args}) + "\n")
@@ -83,6 +88,13 @@ class EndpointProcess:
     def take_any(self, timeout_s: float = 5.0) -> dict[str, Any]:
         """Return the next line, whatever it is."""
         return self._lines.get(timeout=timeout_s)
+
+    def counters(self) -> dict[str, Any]:
+        """Return the counters, ``connections`` among them; reports of sources that come first are passed over."""
+        self.do("counters")
+        while (line := self._lines.get(timeout=5.0)).get("event") == "SourceMisbehaved":
+            pass
+        return {**line["counters"], "connections": line["connections"]}
 
     def nothing(self, for_s: float = 0.3) -> None:
         """Assert that no line comes."""
@@ -131,6 +143,9 @@ class Message:
 
 class Peer:
     """A user agent on a raw socket; one dialog."""
+
+    over = "UDP"
+    contact_end = ";transport=UDP"
 
     def __init__(self, remote: tuple[str, int], *, host: str = "127.0.0.1") -> None:
         self.remote = remote
@@ -187,10 +202,12 @@ class Peer:
             cseq = self.cseq
         branch = parts.get("branch", f"z9hG4bK-{self.port}-{next(_numbers)}")
         to = parts.get("to", self.remote_to or f"<sip:2001@{self.remote[0]}>")
-        contact = parts.get("contact", f"<sip:peer@{self.host}:{self.port}>")
+        contact = parts.get(
+            "contact", f"<sip:peer@{self.host}:{self.port}{self.contact_end if self.over != 'UDP' else ''}>"
+        )
         lines = [
             f"{method} {parts.get('uri', self.target)} SIP/2.0",
-            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch={branch}",
+            f"Via: SIP/2.0/{self.over} {self.host}:{self.port};branch={branch}",
             "Max-Forwards: 70" if "Max-Forwards" not in headers else "X-None: 1",
             f'From: "A, B" <sip:020794600000@127.0.0.1>;tag={self.tag}',
             f"To: {to}",
@@ -213,7 +230,7 @@ class Peer:
         lines += [f"Record-Route: {route}" for route in request.all("Record-Route")]
         lines += [f"From: {request['From']}", f"To: {to}", f"Call-ID: {request['Call-ID']}", f"CSeq: {request['CSeq']}"]
         if "Contact:" not in headers:
-            lines.append(f"Contact: <sip:peer@{self.host}:{self.port};transport=UDP>")
+            lines.append(f"Contact: <sip:peer@{self.host}:{self.port}{self.contact_end}>")
         if body:
             lines.append("Content-Type: application/sdp")
         text = "\r\n".join(lines) + "\r\n" + headers

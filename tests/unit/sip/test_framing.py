@@ -1,5 +1,7 @@
 """However a stream is cut, the same frames come out of it; nothing wrong gets past its end."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,7 +126,7 @@ def test_the_same_frames_however_it_is_cut(pieces: list[bytes], cuts: list[int])
     data = b"".join(pieces)
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     expected = frames(data)
-    assert frames(*(data[a:b] for a, b in zip(edges, edges[1:], strict=False))) == expected
+    assert frames(*(data[a:b] for a, b in itertools.pairwise(edges))) == expected
     assert bytewise(data) == expected
     assert all(not isinstance(frame, Broken) for frame in expected[:-1])
 

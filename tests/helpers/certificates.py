@@ -1,0 +1,65 @@
+"""An authority that lives as long as a test, and certificates of it."""
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+class Authority:
+    """Signs certificates; its own is ``ca``."""
+
+    def __init__(self, folder: Path, name: str = "Test authority") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        start = datetime.now(UTC) - timedelta(days=400)
+        own = (
+            x509.CertificateBuilder(self._name, self._name, self._key.public_key(), x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + timedelta(days=4000))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.ca = folder / "ca.pem"
+        self.ca.write_bytes(own.public_bytes(serialization.Encoding.PEM))
+
+    def issue(
+        self,
+        name: str,
+        *,
+        dns: Sequence[str] = (),
+        ips: Sequence[str] = (),
+        uris: Sequence[str] = (),
+        days: float = 90,
+        common_name: str = "",
+    ) -> tuple[str, str]:
+        """Return the paths of a certificate and its key; with ``days`` below 0 it has ended."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names: list[x509.GeneralName] = [*map(x509.DNSName, dns), *map(x509.UniformResourceIdentifier, uris)]
+        names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ips]
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)])
+        end = datetime.now(UTC) + timedelta(days=days)
+        builder = (
+            x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())
+            .not_valid_before(end - timedelta(days=200))
+            .not_valid_after(end)
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate, private = self._folder / f"{name}.pem", self._folder / f"{name}.key"
+        made = builder.sign(self._key, hashes.SHA256())
+        certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        private.chmod(0o600)
+        return str(certificate), str(private)

@@ -1,0 +1,129 @@
+"""A peer on raw TCP or TLS that listens, connects, and says exactly what it is told; framing of its own."""
+
+import importlib
+import socket
+import ssl
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+sys.path.insert(0, str(Path(__file__).parent))
+sip_process: Any = importlib.import_module("sip_process")
+HOST = "127.0.0.1"
+
+
+def tls_context(certificate: tuple[str, str] | None, ca: Path | str, *, is_server: bool) -> ssl.SSLContext:
+    """Return a context of the peer's: it verifies, by ``ca``, but not the name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if is_server else ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(str(ca))
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
+    context.verify_mode = ssl.CERT_NONE if is_server else ssl.CERT_REQUIRED
+    return context
+
+
+class StreamPeer(sip_process.Peer):  # type: ignore[misc]  # found by path: tests are no package
+    """A user agent over TCP, or over TLS when it has contexts; one dialog, one connection at a time.
+
+    Attributes:
+        listener: Where it is reached; ``port`` is its port.
+        connections: How many it took.
+    """
+
+    def __init__(
+        self,
+        remote: tuple[str, int],
+        *,
+        connecting: ssl.SSLContext | None = None,
+        accepting: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(remote)
+        self.socket.close()
+        self.is_tls = connecting is not None or accepting is not None
+        self.over, self.contact_end = ("TLS", ";transport=tls") if self.is_tls else ("TCP", ";transport=tcp")
+        self.connecting, self.accepting = connecting, accepting
+        self.listener = socket.create_server((HOST, 0))
+        self.port = self.listener.getsockname()[1]
+        self.connection: socket.socket | None = None
+        self.connections = 0
+        self._buffer = b""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.drop()
+        self.listener.close()
+
+    def connect(self) -> socket.socket:
+        """Connect to the other side."""
+        self.drop()
+        made = socket.create_connection(self.remote, timeout=5)
+        if self.connecting is not None:
+            made = self.connecting.wrap_socket(made)
+        self.connection = made
+        return made
+
+    def accept(self, timeout_s: float = 5.0) -> socket.socket:
+        """Take a connection of the other side."""
+        self.drop()
+        self.listener.settimeout(timeout_s)
+        taken, _ = self.listener.accept()
+        if self.accepting is not None:
+            taken.settimeout(timeout_s)
+            taken = self.accepting.wrap_socket(taken, server_side=True)
+        self.connection, self.connections = taken, self.connections + 1
+        return taken
+
+    def drop(self) -> None:
+        """Cut the connection."""
+        connection, self.connection, self._buffer = self.connection, None, b""
+        if connection is not None:
+            connection.close()
+
+    def send(self, data: bytes) -> None:
+        self.last = data
+        if self.connection is None:
+            self.connect()
+        assert self.connection is not None
+        self.connection.sendall(data)
+
+    def read(self, timeout_s: float = 5.0) -> bytes:
+        """Return the bytes that come next; b"" when the other side has closed."""
+        assert self.connection is not None
+        self.connection.settimeout(timeout_s)
+        try:
+            return self.connection.recv(65536)
+        except (ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            return b""
+
+    def receive(self, timeout_s: float = 5.0) -> Any:
+        if self.connection is None:
+            self.accept(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            head, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if end and head.strip():
+                length = next(
+                    int(line.split(b":")[1])
+                    for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-length")
+                )
+                if len(rest) >= length:
+                    self._buffer = rest[length:]
+                    return sip_process.Message(head + end + rest[:length])
+            data = self.read(max(0.05, deadline - time.monotonic()))
+            assert data, "the other side closed the connection"
+            self._buffer += data
+
+    def closed(self, timeout_s: float = 5.0) -> bytes:
+        """Wait until the other side closes; returns what it said before."""
+        said, deadline = self._buffer, time.monotonic() + timeout_s
+        while data := self.read(max(0.05, deadline - time.monotonic())):
+            said += data
+        return said
+
+    def __enter__(self) -> Self:
+        return self

@@ -1,0 +1,415 @@
+"""SipEndpoint over TCP, against a peer on a raw socket: calls, connections that come and go, and abuse."""
+
+import importlib
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+sip_process = importlib.import_module("sip_process")
+sip_streams = importlib.import_module("sip_streams")
+SDP = sip_process.SDP
+LIMITS = {"connections": 40, "per_source": 30, "message_s": 0.6, "idle_in_s": 3.0, "idle_out_s": 1.5}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Any]:
+    with sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0], streams=LIMITS) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def peer(shared: Any) -> Iterator[Any]:
+    with sip_streams.StreamPeer(tuple(shared.addresses["tcp"][:2])) as peer:
+        yield peer
+
+
+def offered(shared: Any, peer: Any, **more: Any) -> int:
+    peer.request("INVITE", body=more.pop("body", SDP), **more)
+    peer.expect(100)
+    return int(shared.take("CallOffered")["leg"])
+
+
+def connected(shared: Any, peer: Any, **more: Any) -> int:
+    leg = offered(shared, peer, **more)
+    shared.do("answer", leg=leg, body=SDP)
+    peer.learn(peer.expect(200))
+    peer.request("ACK")
+    return leg
+
+
+def dialled(shared: Any, peer: Any, **more: Any) -> tuple[int, Any]:
+    shared.do("dial", target=["127.0.0.1", peer.port, "tcp"], request_user="2001", from_user="1", body=SDP, **more)
+    return int(shared.take("dialled")["dialled"]), peer.expect("INVITE")
+
+
+def talking(shared: Any, peer: Any) -> int:
+    leg, invite = dialled(shared, peer)
+    peer.respond(invite, 200, body=SDP)
+    peer.expect("ACK")
+    shared.take("LegAnswered")
+    peer.adopt(invite)
+    return leg
+
+
+def ended(shared: Any, peer: Any) -> None:
+    peer.request("BYE")
+    peer.expect(200)
+    shared.take("LegEnded")
+
+
+# -- calls
+
+
+def test_an_offered_call_over_one_connection(shared: Any, peer: Any) -> None:
+    leg = offered(shared, peer)
+    shared.do("answer", leg=leg, body=SDP)
+    answer = peer.expect(200)
+    tcp = shared.addresses["tcp"]
+    assert answer["Contact"] == f"<sip:2001@127.0.0.1:{tcp[1]};transport=tcp>"
+    peer.learn(answer)
+    peer.request("ACK")
+    shared.do("offer", leg=leg, body=SDP)
+    again = peer.expect("INVITE")
+    assert again["Via"].startswith(f"SIP/2.0/TCP 127.0.0.1:{tcp[1]};")
+    assert "alias" not in again["Via"]
+    peer.respond(again, 200, body=SDP)
+    peer.expect("ACK")
+    shared.take("OfferAnswered")
+    shared.do("hang_up", leg=leg)
+    peer.respond(peer.expect("BYE"), 200)
+    assert peer.connections == 0
+
+
+def test_a_dialled_call(shared: Any, peer: Any) -> None:
+    leg, invite = dialled(shared, peer)
+    assert invite.start == f"INVITE sip:2001@127.0.0.1:{peer.port};transport=tcp SIP/2.0"
+    assert invite["Via"].startswith("SIP/2.0/TCP ")
+    assert invite["Contact"].endswith(";transport=tcp>")
+    assert ";transport" not in invite["To"] + invite["From"]
+    peer.respond(invite, 180)
+    shared.take("LegRang")
+    peer.respond(invite, 200, body=SDP)
+    ack = peer.expect("ACK")
+    assert ack["Via"].startswith("SIP/2.0/TCP ")
+    shared.take("LegAnswered")
+    shared.do("hang_up", leg=leg)
+    peer.respond(peer.expect("BYE"), 200)
+    assert peer.connections == 1
+
+
+def test_cancel_takes_the_way_of_the_invite(shared: Any, peer: Any) -> None:
+    leg, invite = dialled(shared, peer)
+    peer.respond(invite, 180)
+    shared.take("LegRang")
+    shared.do("hang_up", leg=leg)
+    cancel = peer.expect("CANCEL")
+    assert cancel["Via"] == invite["Via"]
+    peer.respond(cancel, 200)
+    peer.respond(invite, 487)
+    peer.expect("ACK")
+    assert peer.connections == 1
+
+
+def test_a_contact_without_transport_means_the_one_it_came_over(shared: Any, peer: Any) -> None:
+    leg = connected(shared, peer, contact=f"<sip:peer@127.0.0.1:{peer.port}>")
+    shared.do("hang_up", leg=leg)
+    peer.respond(peer.expect("BYE"), 200)
+
+
+def test_nothing_is_sent_twice_but_the_200(shared: Any, peer: Any) -> None:
+    _, invite = dialled(shared, peer, no_reply_s=2.0)
+    peer.nothing(0.8)  # timer A
+    peer.respond(invite, 486)
+    peer.expect("ACK")
+    shared.take("LegRefused")
+    leg = offered(shared, peer)
+    shared.do("refuse", leg=leg, status=486, phrase="Busy")
+    peer.expect(486)
+    peer.nothing(0.8)  # timer G
+    peer.request("ACK", cseq=peer.cseq)
+    peer.call_id += "x"
+    leg = offered(shared, peer)
+    shared.do("answer", leg=leg, body=SDP)
+    peer.expect(200)
+    peer.learn(peer.expect(200, 1.5))  # end to end, by RFC 3261 section 13.3.1.4
+    peer.request("ACK")
+    ended(shared, peer)
+
+
+# -- connections
+
+
+def test_a_dialog_outlives_its_connection(shared: Any, peer: Any) -> None:
+    leg = connected(shared, peer)
+    peer.drop()
+    shared.do("offer", leg=leg, body=SDP)
+    again = peer.expect("INVITE")  # over a connection that we open to its Contact
+    assert peer.connections == 1
+    peer.respond(again, 200, body=SDP)
+    peer.expect("ACK")
+    shared.take("OfferAnswered")
+    peer.drop()
+    ended(shared, peer)  # over a third one, of the peer's
+
+
+def test_a_response_finds_its_way_when_the_connection_is_gone(shared: Any, peer: Any) -> None:
+    leg = offered(shared, peer)
+    peer.drop()
+    shared.do("answer", leg=leg, body=SDP)
+    peer.accept()
+    peer.learn(peer.expect(200))
+    peer.request("ACK")
+    ended(shared, peer)
+
+
+def test_a_pooled_connection_is_used_again_and_replaced(shared: Any, peer: Any) -> None:
+    for _ in range(2):
+        leg = talking(shared, peer)
+        shared.do("hang_up", leg=leg)
+        peer.respond(peer.expect("BYE"), 200)
+    assert peer.connections == 1
+    peer.connection.shutdown(socket.SHUT_RDWR)
+    peer.drop()
+    talking(shared, peer)
+    assert peer.connections == 2
+    ended(shared, peer)
+
+
+def test_a_request_that_the_old_connection_swallowed_is_sent_again(shared: Any, peer: Any) -> None:
+    leg = talking(shared, peer)
+    shared.do("hang_up", leg=leg)
+    peer.respond(peer.expect("BYE"), 200)
+    shared.do("dial", target=["127.0.0.1", peer.port, "tcp"], request_user="2001", from_user="1", body=SDP)
+    second = int(shared.take("dialled")["dialled"])
+    swallowed = peer.expect("INVITE")
+    peer.drop()
+    again = peer.expect("INVITE", 2.0)
+    assert (again["Via"], again["CSeq"]) == (swallowed["Via"], swallowed["CSeq"])
+    assert peer.connections == 2
+    peer.drop()
+    assert shared.take("LegRefused", 1.0) == {
+        "event": "LegRefused", "leg": second, "status": 503, "phrase": "Service Unavailable", "headers": [],
+    }  # fmt: skip
+
+
+def test_nobody_listens(shared: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    began = time.monotonic()
+    shared.do("dial", target=["127.0.0.1", port, "tcp"], request_user="2001", from_user="1", body=SDP)
+    shared.take("dialled")
+    assert shared.take("LegRefused", 1.0)["status"] == 503
+    assert time.monotonic() - began < 0.5
+
+
+def test_somebody_listens_and_never_accepts(shared: Any) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        full = [socket.socket() for _ in range(3)]
+        for one in full:
+            one.setblocking(False)
+            one.connect_ex(deaf.getsockname())
+        began = time.monotonic()
+        shared.do("dial", target=[*deaf.getsockname(), "tcp"], request_user="2001", from_user="1", body=SDP)
+        shared.take("dialled")
+        assert shared.take("LegRefused", 2.5)["status"] == 503
+        assert 1.0 < time.monotonic() - began < 1.95
+        for one in full:
+            one.close()
+
+
+def test_tls_is_not_to_be_had_without_its_listener(shared: Any) -> None:
+    shared.do("dial", target=["127.0.0.1", 5061, "tls"], request_user="2001", from_user="1", body=SDP)
+    shared.take("dialled")
+    assert shared.take("LegRefused", 1.0)["status"] == 503
+
+
+def test_idle_connections_are_closed(shared: Any, peer: Any) -> None:
+    peer.connect()
+    talking_peer = sip_streams.StreamPeer(peer.remote)
+    with talking_peer:
+        leg = talking(shared, talking_peer)
+        began = time.monotonic()
+        assert talking_peer.closed(4.0) == b""
+        assert 1.2 < time.monotonic() - began < 2.5
+        talking_peer.drop()
+        shared.do("hang_up", leg=leg)
+        talking_peer.respond(talking_peer.expect("BYE"), 200)
+    assert peer.closed(4.0) == b""
+
+
+def test_targets_are_watched(shared: Any) -> None:
+    with sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0], watch_every_s=0.3) as own:
+        with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2])) as target:
+            own.do("watch", target=["127.0.0.1", target.port, "tcp"])
+            for _ in range(2):
+                options = target.expect("OPTIONS")
+                assert options.start == f"OPTIONS sip:127.0.0.1:{target.port};transport=tcp SIP/2.0"
+                target.respond(options, 200)
+            assert target.connections == 1
+            port = target.port
+        assert own.take("TargetChanged", 4.0)["is_alive"] is False
+        with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2])) as back:
+            back.listener.close()
+            back.listener = socket.create_server(("127.0.0.1", port))
+            back.respond(back.expect("OPTIONS"), 200)
+            assert own.take("TargetChanged") == {
+                "event": "TargetChanged", "target": ["127.0.0.1", port, "tcp"], "is_alive": True,
+            }  # fmt: skip
+
+
+# -- streams
+
+
+def options(peer: Any, number: int, body: str = "") -> bytes:
+    lines = [
+        "OPTIONS sip:ping@127.0.0.1 SIP/2.0",
+        f"Via: SIP/2.0/TCP 127.0.0.1:{peer.port};branch=z9hG4bK-o{peer.port}-{number}",
+        "From: <sip:a@x>;tag=1",
+        "To: <sip:b@y>",
+        f"Call-ID: o{peer.port}-{number}",
+        "CSeq: 1 OPTIONS",
+        f"Content-Length: {len(body)}",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def test_two_messages_in_one_segment_and_one_in_many(peer: Any) -> None:
+    peer.send(options(peer, 1, "body") + options(peer, 2) + options(peer, 3)[:50])
+    assert [peer.expect(200)["Call-ID"] for _ in range(2)] == [f"o{peer.port}-1", f"o{peer.port}-2"]
+    peer.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in options(peer, 3)[50:]:
+        peer.send(bytes([byte]))
+    peer.expect(200)
+
+
+def test_keep_alives_are_answered(peer: Any) -> None:
+    peer.send(b"\r\n\r\n")
+    assert peer.read() == b"\r\n"
+    peer.send(b"\r\n" + options(peer, 1))
+    peer.expect(200)
+
+
+def test_a_message_cut_off_harms_nobody(shared: Any, peer: Any) -> None:
+    peer.send(options(peer, 1)[:-30])
+    peer.drop()
+    peer.send(options(peer, 2))
+    peer.expect(200)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ((b"Content-Length: 0", b"Content-Length: x"), b"400"),
+        ((b"Content-Length: 0\r\n", b""), b"400"),
+        ((b"Content-Length: 0", b"Content-Length: 999999999"), b"513"),
+        ((b"OPTIONS sip", b"\x00\x01OPTIONS sip"), b""),
+        ((b" SIP/2.0\r\n", b" HTTP/1.1\r\n"), b""),
+    ],
+)
+def test_what_cannot_be_framed_ends_the_connection(
+    shared: Any, peer: Any, change: tuple[bytes, bytes], status: bytes
+) -> None:
+    before = shared.counters().get("malformed", 0)
+    peer.send(options(peer, 1).replace(*change, 1) + options(peer, 2))
+    assert peer.closed()[8:11] == status
+    assert shared.counters()["malformed"] == before + 1
+
+
+def test_what_is_framed_but_makes_no_sense_is_answered(peer: Any) -> None:
+    peer.send(options(peer, 1).replace(b"CSeq: 1 OPTIONS", b"CSeq: 1 INVITE"))
+    peer.expect(400)
+    peer.send(options(peer, 2))
+    peer.expect(200)
+
+
+def test_a_slow_message_is_cut_off(shared: Any, peer: Any) -> None:
+    before = shared.counters().get("too_slow", 0)
+    peer.send(options(peer, 1) + b"OPTIONS ")
+    peer.expect(200)
+    began = time.monotonic()
+    sent = 0
+    while sent < 100:  # one byte at a time does not buy time
+        try:
+            peer.send(b"s")
+        except OSError:
+            break
+        sent += 1
+        time.sleep(0.02)
+    assert 0.3 < time.monotonic() - began < 1.5
+    assert shared.counters()["too_slow"] == before + 1
+
+
+def test_a_peer_that_reads_nothing_is_cut_off() -> None:
+    long = b"Record-Route: <sip:x;a=" + b"r" * 30_000 + b">\r\nFrom:"  # comes back in the answer
+    with (
+        sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0]) as own,
+        sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2])) as deaf,
+        sip_streams.StreamPeer(deaf.remote) as other,
+    ):
+        connection = deaf.connect()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(15)
+        with pytest.raises(ConnectionError):
+            for number in range(450):
+                connection.sendall(options(deaf, number).replace(b"From:", long))
+        assert own.counters()["stuck"] == 1
+        other.send(options(other, 1))
+        other.expect(200)  # and nobody else has noticed
+
+
+def test_no_more_connections_than_may_be(shared: Any, peer: Any) -> None:
+    held = [socket.create_connection(peer.remote) for _ in range(30)]
+    try:
+        deadline = time.monotonic() + 3
+        while shared.counters().get("too_many", 0) == 0 and time.monotonic() < deadline:
+            held.append(socket.create_connection(peer.remote))
+        held[-1].settimeout(2)
+        assert held[-1].recv(1) == b""
+    finally:
+        for one in held:
+            one.close()
+
+
+def test_strangers_are_closed_at_the_door() -> None:
+    with sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0], trusted=["192.0.2.0/24"]) as own:
+        with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2])) as stranger:
+            stranger.connect()
+            assert stranger.closed() == b""
+        assert own.counters()["untrusted"] == 1
+        own.close()
+        assert "in the networks of no [[peer]]" in own.stderr
+
+
+def test_a_thousand_connections_leave_nothing_behind() -> None:
+    with sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0]) as own:
+        remote = tuple(own.addresses["tcp"][:2])
+        status = Path(f"/proc/{own.pid}/status")
+        descriptors = Path(f"/proc/{own.pid}/fd")
+
+        def storm(count: int) -> tuple[int, int]:
+            for number in range(count):
+                with socket.create_connection(remote) as one:
+                    one.sendall([b"", b"\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\nVia: x"][number % 3])
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
+                own.do("counters")
+                if own.take("counters")["connections"] == 0:
+                    break
+            resident = next(
+                int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmRSS")
+            )
+            return len(list(descriptors.iterdir())), resident
+
+        storm(200)
+        before_fds, before_kb = storm(50)
+        after_fds, after_kb = storm(1000)
+        assert after_fds == before_fds
+        assert after_kb - before_kb < 2000
