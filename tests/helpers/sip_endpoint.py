@@ -57,7 +57,8 @@ def _address(value: list[Any]) -> Address:
 
 def _rule(given: dict[str, Any]) -> PeerRule:
     """Return a rule of a peer; JSON has lists."""
-    return PeerRule(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return PeerRule(**values)
 
 
 def _body(value: dict[str, str] | str | None) -> Body | None:

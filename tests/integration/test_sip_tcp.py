@@ -1,6 +1,7 @@
 """SipEndpoint over TCP, against a peer on a raw socket: calls, connections that come and go, and abuse."""
 
 import importlib
+import re
 import socket
 import sys
 import time
