@@ -6,7 +6,7 @@ Independent of the recorder's own parser on purpose: a peer that shares its bugs
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 _START = re.compile(r"SIP/2\.0 (?P<status>[1-6]\d\d)(?: (?P<phrase>.*))?|(?P<method>[A-Z]+) (?P<uri>\S+) SIP/2\.0")
 _COMPACT = {
@@ -190,6 +190,8 @@ class Media:
         formats: Payload type and encoding, in the order of preference.
         direction: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``.
         version: Of ``o=``; goes up with each change (RFC 3264 section 8).
+        crypto: What stands behind ``a=crypto:``, or "" for plain RTP.
+        profile: Of the m-line; "" is what ``crypto`` asks for.
     """
 
     ip: str
@@ -197,14 +199,17 @@ class Media:
     formats: tuple[tuple[int, str], ...] = ((8, "PCMA/8000"), (101, "telephone-event/8000"))
     direction: str = "sendrecv"
     version: int = 1
+    crypto: str = field(default="", repr=False)
+    profile: str = ""
 
     def __bytes__(self) -> bytes:
+        profile = self.profile or ("RTP/SAVP" if self.crypto else "RTP/AVP")
         lines = [
             "v=0", f"o=peer {self.port} {self.version} IN IP4 {self.ip}", "s=-", f"c=IN IP4 {self.ip}", "t=0 0",
-            f"m=audio {self.port} RTP/AVP {' '.join(str(number) for number, _ in self.formats)}",
+            f"m=audio {self.port} {profile} {' '.join(str(number) for number, _ in self.formats)}",
             *(f"a=rtpmap:{number} {encoding}" for number, encoding in self.formats),
             *(f"a=fmtp:{number} 0-15" for number, encoding in self.formats if encoding.startswith("telephone-event")),
-            "a=ptime:20", f"a={self.direction}",
+            *([f"a=crypto:{self.crypto}"] if self.crypto else []), "a=ptime:20", f"a={self.direction}",
         ]  # fmt: skip
         return ("\r\n".join(lines) + "\r\n").encode()
 

@@ -67,6 +67,7 @@ name = "pbx"
 networks = [{", ".join(map(_quote, dict.fromkeys(_network(a) for a in _peers(answers))))}]
 is_inside = true                # it says truly which extension calls; false for a trunk: its callers may lie
 calls_per_s = 100.0             # new calls from each of its addresses; more are answered 503, emergency calls never
+srtp = "optional"               # its encrypted audio is taken; "required": nothing else is, "off": it is refused
 requests_per_s = 100.0          # other requests outside calls (OPTIONS ...), likewise
 
 # Where calls go. The first route whose peer and number prefix fit is taken; targets are tried in order.
@@ -76,6 +77,7 @@ number = ""                     # prefix of the dialled number, "" is any
 targets = [{_quote(str(answers.next_hop))}]
 strip = 0                       # digits taken off the front ...
 prefix = ""                     # ... and what is put there
+srtp = "off"                    # "required": we offer encrypted audio only, "optional": if the caller's is encrypted
 
 [emergency]
 numbers = ["999", "112", "18000"]       # passed through before any rule, notice, limit or fault

@@ -14,6 +14,8 @@ from recorder.config import Config
 from recorder.home import Home
 from recorder.hygiene import descriptors_needed, locked_bytes_per_call
 from recorder.machine import Machine, Process
+from sip.events import TransportKind
+from sip.sdes import Srtp
 
 CAPTURES = frozenset({
     "tcpdump", "dumpcap", "tshark", "wireshark", "sngrep", "voipmonitor", "heplify", "captagent", "pcapsipdump",
@@ -213,6 +215,28 @@ def _library(machine: Machine) -> Finding:
         why="digits in SIP messages stay in this process's memory until something else is written there",
         do="run it on a system with glibc",
     )  # fmt: skip
+
+
+# --- keys of calls
+
+
+def check_srtp(config: Config) -> Iterator[Finding]:
+    """Look whether keys for SRTP go over signalling that others can read: whoever has the key has the audio."""
+    clear = [
+        f"route {route.name!r} (to {target})"
+        for route in config.route
+        if route.srtp is not Srtp.OFF
+        for target in route.targets
+        if target.transport is not TransportKind.TLS
+    ]
+    if clear:
+        yield warning(
+            "SRTP keys", f"{', '.join(clear)}: keys are offered over SIP in the clear",
+            why="whoever reads the SIP messages can decrypt the audio: it looks protected and is not",
+            do="give the target as tls:HOST:PORT, or keep SIP to a network of its own",
+        )  # fmt: skip
+        return
+    yield _ok("SRTP keys", "none is offered over SIP in the clear")
 
 
 # --- the audit log

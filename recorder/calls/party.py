@@ -11,8 +11,9 @@ from ipaddress import ip_address
 from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, Prompt
 from audio.types import LegId as MediaLegId
 from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
+from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from recorder.calls.works import Works
-from sip import sdp
+from sip import sdes, sdp
 from sip.events import Body
 from sip.sdes import Srtp
 
@@ -46,13 +47,15 @@ class Party:
         self._offer: sdp.Description | None = None
         self.signals_from: str | None = None
         """IP that the party's signalling comes from, if it is one: its media may come from there too."""
+        self.srtp = Srtp.OPTIONAL
+        """Whether the party's audio has to be encrypted; OPTIONAL is as the party offers it."""
         self._settled: sdp.Media | None = None
         self.codec_name = ""
 
     # --- the media leg
 
-    def open(self) -> None:
-        """Open the media leg.
+    def open(self, *, offers_srtp: bool = False) -> None:
+        """Open the media leg; ``offers_srtp``: our first offer has keys.
 
         Raises:
             PortsExhaustedError: There is no pair of ports left.
@@ -65,13 +68,16 @@ class Party:
             ip=self._works.config.media.advertised or address.ip,
             rtp_port=address.rtp_port,
             session_id=secrets.randbelow(2**31),
-            srtp=Srtp.OFF,
+            srtp=self.srtp,
+            cryptos=sdes.offered() if offers_srtp else (),
         )
 
     def close(self) -> None:
         """Close the media leg; the party can be opened again for another target."""
         if self.media_leg is not None:
             self._works.relay.close_leg(self.media_leg)
+        if self._local is not None:
+            wipe_others(self._local.cryptos, kept=())
         self.media_leg = self._local = self._offer = self._settled = None
 
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
@@ -116,6 +122,13 @@ class Party:
         return Codec(self._settled.codec) if self._settled is not None else None
 
     @property
+    def is_secure(self) -> bool:
+        """Tell whether its audio is SRTP, or would be by its offer."""
+        if self._settled is not None or self._offer is None:
+            return self._settled is not None and self._settled.srtp is not None
+        return next((stream.is_secure for stream in self._offer.streams if stream.suits(self.srtp)), False)
+
+    @property
     def is_held(self) -> bool:
         """Tell whether the party has put us on hold."""
         return self._settled is not None and self._settled.is_hold
@@ -132,7 +145,7 @@ class Party:
             return (Codec(self._settled.codec),)
         if self._offer is None:
             return PREFERENCE
-        offered = {codec for stream in self._offer.streams if stream.suits(Srtp.OFF) for _, codec in stream.codecs}
+        offered = {codec for stream in self._offer.streams if stream.suits(self.srtp) for _, codec in stream.codecs}
         return tuple(codec for codec in PREFERENCE if codec in offered)
 
     # --- offers and answers
@@ -147,7 +160,8 @@ class Party:
             return
         self._offer = _parse(body)
         if not self.usable:
-            raise MediaError(f"side {self._name} offers none of PCMA, PCMU, G722 over RTP/AVP")
+            profile = {Srtp.OFF: "plain RTP", Srtp.OPTIONAL: "RTP or SRTP", Srtp.REQUIRED: "SRTP"}[self.srtp]
+            raise MediaError(f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}")
 
     def answer_first(self, other: Codec | None) -> Body:
         """Return the answer to the INVITE's offer, fit to be bridged with the other side's codec if that is known.
@@ -226,6 +240,7 @@ class Party:
         if media.remote_ip is not None:
             remote = MediaAddress(ip=media.remote_ip, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port)
         assert self.media_leg is not None
+        local = local.settled(media.srtp)
         leg_media = LegMedia(
             remote=remote,
             codec=codec,
@@ -237,11 +252,18 @@ class Party:
             # Without an address the core would take whoever sends first: right for SIPREC, an open door here.
             receives=media.receives and remote is not None,
             also_from=self._other_source(remote),
+            srtp=for_core(media.srtp),
         )
         try:
             self._works.relay.set_media(self.media_leg, leg_media)
         except (OSError, ValueError) as error:  # IPv6 to an IPv4 socket, an address with a zone
             raise MediaError(f"side {self._name}: {error}") from error
+        if self._local is not None:
+            wipe_others(self._local.cryptos, kept=local.cryptos)
+        if media.srtp is not None:
+            media.srtp.theirs.wipe()
+        if self._offer is not None:
+            wipe_offered(self._offer)
         self._settled, self._local, self.codec_name = media, local, codec.name
 
     def _other_source(self, remote: MediaAddress | None) -> str | None:

@@ -15,6 +15,7 @@ from audio.types import (
     MediaEvent,
     MediaResumed,
     MediaStopped,
+    MediaUnauthentic,
     Prompt,
     PromptEnded,
     SecretEntered,
@@ -36,6 +37,7 @@ from recorder.domain.call import Call, Side
 from recorder.domain.outcome import Facts
 from recorder.domain.pausing import PauseBook
 from recorder.domain.policy import Nomination, Service, recording_id
+from recorder.domain.routing import find_peer
 from sip.events import (
     Body,
     CallOffered,
@@ -46,7 +48,9 @@ from sip.events import (
     OfferAnswered,
     OfferReceived,
     OfferRefused,
+    TransportKind,
 )
+from sip.sdes import Srtp
 from storage.types import NoticeProof
 
 _log = logging.getLogger(__name__)
@@ -100,9 +104,13 @@ class RecordedCall(TapedCall, LiveCall):
             MediaError: Nothing in it can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
-        self.parties[Side.A].take_offer(self.offered.body)  # first: what is refused must not use up ports
-        self.parties[Side.A].signals_from = self.offered.source.host
-        self.parties[Side.A].open()
+        a, peer = self.parties[Side.A], find_peer(self.works.config.peer, self.offered.source.host)
+        a.srtp = peer.srtp if peer is not None else Srtp.OPTIONAL
+        a.take_offer(self.offered.body)  # first: what is refused must not use up ports
+        a.signals_from = self.offered.source.host
+        if a.is_secure and self.offered.source.transport is not TransportKind.TLS:
+            _log.info("call %s: the key of side A came over SIP in the clear", self.id)
+        a.open(offers_srtp=self.offered.body is None and a.srtp is Srtp.REQUIRED)
 
     # --- SIP events
 
@@ -194,6 +202,9 @@ class RecordedCall(TapedCall, LiveCall):
             case MediaResumed():
                 _log.info("call %s: RTP again on side %s", self.id, side.value)
                 self._silence.heard(side)
+            case MediaUnauthentic():
+                _log.error("call %s: %d packets of side %s are not under its key", self.id, event.packets, side.value)
+                self.works.alarm("srtp_unauthentic")
             case _:
                 pass
 
@@ -219,7 +230,9 @@ class RecordedCall(TapedCall, LiveCall):
         """Offer what can be bridged to A, from a leg of its own."""
         party = self.parties[Side.B]
         party.signals_from = self.way.targets[self.call.target].host
-        party.open()
+        wanted, a = self.way.route.srtp, self.parties[Side.A]
+        party.srtp = Srtp.REQUIRED if wanted is Srtp.REQUIRED else Srtp.OPTIONAL
+        party.open(offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and a.is_secure))
         return party.make_offer(offer_to_second(self.parties[Side.A].usable))
 
     def do(self, command: table.Command) -> None:

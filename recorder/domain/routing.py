@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from sip.events import Address
+from sip.sdes import Srtp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +14,7 @@ class Peer:
 
     ``is_inside`` peers (the PBX) say truly which extension is calling; a trunk's callers may claim anything.
     ``calls_per_s`` and ``requests_per_s`` bound what each address of it may send beside dialogs that stand.
+    ``srtp`` says whether the audio that it offers has to be encrypted; optional is as it offers it.
     """
 
     name: str
@@ -20,6 +22,7 @@ class Peer:
     is_inside: bool = True
     calls_per_s: float = 100.0
     requests_per_s: float = 100.0
+    srtp: Srtp = Srtp.OPTIONAL
 
     def has(self, host: str) -> bool:
         """Tell whether an IP literal lies in one of the peer's networks."""
@@ -41,6 +44,7 @@ class Route:
         targets: Tried in order; the next one when one does not answer.
         strip: Digits taken off the front of the number.
         prefix: Put in front of what is left.
+        srtp: Whether we offer its targets encrypted audio; optional is as the caller has it.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Route:
     number: str = ""
     strip: int = 0
     prefix: str = ""
+    srtp: Srtp = Srtp.OFF
 
     def dialled(self, number: str) -> str:
         """Return the number to be dialled on this route."""

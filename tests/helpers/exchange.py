@@ -72,6 +72,7 @@ class Talk:
     def begin(self) -> None:
         """Wait until the placing party is answered, and have it talk from then on."""
         self.first.wait_confirmed(8)
+        self.left.listen_under(self.first.remote_body)
         self.left.talk(self.first.remote_media)
 
     def join(self) -> str:
@@ -79,6 +80,7 @@ class Talk:
         self.begin()
         second = self.wait_second()
         second.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+        self.right.listen_under(second.remote_body)
         self.right.talk(second.remote_media)
         return str(self.wait_phase("joined")["id"])
 
@@ -122,18 +124,29 @@ class Exchange:
         headers: Sequence[tuple[str, str]] = (),
         media: dict[str, Any] | None = None,
         has_offer: bool = True,
+        srtp: tuple[bool, bool] = (False, False),
     ) -> Talk:
-        """Place a call and return at once."""
-        talk = self.expect(from_number or f"0163296{next(_numbers):04d}", laws=laws, answer=answer)
+        """Place a call and return at once; ``srtp``: whether either side speaks SRTP."""
+        talk = self.expect(from_number or f"0163296{next(_numbers):04d}", laws=laws, answer=answer, srtp=srtp)
         ours: Media = talk.left.media(**(media or {}))
         talk.first = self.caller.invite(
             self.home.sip, number, from_number=talk.number, media=ours, headers=headers, has_offer=has_offer
         )
         return talk
 
-    def expect(self, number: str, *, laws: tuple[int, int] = (PCMA, PCMA), answer: Answer | None = None) -> Talk:
+    def expect(
+        self,
+        number: str,
+        *,
+        laws: tuple[int, int] = (PCMA, PCMA),
+        answer: Answer | None = None,
+        srtp: tuple[bool, bool] = (False, False),
+    ) -> Talk:
         """Be ready for a call from a number, which somebody else places."""
         left, right = (self.studio.voice(law=law) for law in laws)
+        for voice, is_secure in zip((left, right), srtp, strict=True):
+            if is_secure:
+                voice.encrypt()
         plan = answer or Answer(after_s=0.05)
         talk = Talk(self, number, left, right, replace(plan, media=plan.media or right.media()))
         self.talks[number] = talk

@@ -3,8 +3,10 @@
 `Written` has AES-256, MKI and any packet index; the tests hold it against libsrtp and the vectors of the RFCs.
 """
 
+import base64
 import hashlib
 import hmac
+import re
 import secrets
 import struct
 from dataclasses import dataclass, field
@@ -48,6 +50,18 @@ class Far:
     def __post_init__(self) -> None:
         self.keys = SrtpKeys(send=new_key(self.suite), receive=new_key(self.suite))
         self.sends, self.hears = session(self.keys.receive, is_sender=True), session(self.keys.send, is_sender=False)
+
+
+def crypto_of(key: SrtpKey, tag: int = 1) -> str:
+    """Return what stands behind a=crypto: for a key."""
+    return f"{tag} {key.suite.name} inline:{base64.b64encode(key.key).decode()}"
+
+
+def their_key(sdp: bytes, ours: SrtpKey) -> SrtpKey:
+    """Return the key in an SDP that has the suite of ours; there must be one."""
+    found = re.search(rf"^a=crypto:\d+ {ours.suite.name} inline:([A-Za-z0-9+/=]+)\r?$", sdp.decode(), re.MULTILINE)
+    assert found is not None, "no key for us in the SDP"
+    return SrtpKey(suite=ours.suite, key=bytearray(base64.b64decode(found[1])), name=found[1].encode())
 
 
 class Written:

@@ -16,8 +16,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import pylibsrtp
+from pylibsrtp import Session
+
 from audio.rtp import MalformedPacketError, RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
+from audio.types import SrtpKey
 from tests.helpers.sip_peer import Media
+from tests.helpers.srtp import crypto_of, new_key, session, their_key
 
 PCMU, PCMA, EVENT = 0, 8, 101
 FRAME = 160
@@ -57,6 +62,14 @@ class Voice:
         self.strays = 0
         self.pressed: list[tuple[str, int, int]] = []
         """Key, first tick and tick after the last, of every key that was pressed."""
+        self.key: SrtpKey | None = None
+        """What it sends under, if it speaks SRTP, and what its SDP says."""
+        self.wire: list[bytes] = []
+        """Every packet as it went out, if it speaks SRTP."""
+        self.unreadable = 0
+        """Packets that came and were not under the far side's key."""
+        self._sealing: Session | None = None
+        self._opening: tuple[bytes, Session] | None = None
         self._studio = studio
         self.first_timestamp, self._sequence, self._ssrc = 4_294_900_000, 65_500, 0x5000_0000 + self.port
         self._tick = 0
@@ -64,8 +77,23 @@ class Voice:
         self._key: tuple[str, int, int] | None = None
         self._is_talking = False
 
+    def encrypt(self, key: SrtpKey | None = None) -> None:
+        """Speak SRTP from now on, under a new key or this one."""
+        self.key = key or new_key()
+        self._sealing = session(self.key, is_sender=True)
+
+    def listen_under(self, sdp: bytes) -> None:
+        """Take the far side's key from its SDP; one that it had before goes on."""
+        if self.key is None:
+            return
+        key = their_key(sdp, self.key)
+        if self._opening is None or self._opening[0] != key.key:
+            self._opening = (bytes(key.key), session(key, is_sender=False))
+
     def media(self, **changes: object) -> Media:
         """Return its SDP."""
+        if self.key is not None:
+            changes = {"crypto": crypto_of(self.key), **changes}
         formats = ((self.law, f"{'PCMA' if self.law == PCMA else 'PCMU'}/8000"), (EVENT, "telephone-event/8000"))
         return Media(**{"ip": "127.0.0.1", "port": self.port, "formats": formats, **changes})  # type: ignore[arg-type]
 
@@ -162,19 +190,29 @@ class Voice:
         )
         self._sequence += 1
         assert self.remote is not None
-        self.socket.sendto(build_rtp(packet), self.remote)
+        data = build_rtp(packet)
+        if self._sealing is not None:
+            data = self._sealing.protect(data)
+            self.wire.append(data)
+        self.socket.sendto(data, self.remote)
 
     def take(self, now_s: float) -> None:
         """Keep a packet that arrived; what comes from elsewhere than the far side is another program's."""
         try:
             data, source = self.socket.recvfrom(4096)
-            packet = parse_rtp(data)
+            packet = parse_rtp(self._opened(data))
         except (BlockingIOError, ConnectionError, MalformedPacketError):
+            return
+        except pylibsrtp.Error:
+            self.unreadable += 1
             return
         if self.remote is not None and source != self.remote:
             self.strays += 1
             return
         self.heard.append(Heard(now_s, packet))
+
+    def _opened(self, data: bytes) -> bytes:
+        return data if self._opening is None else self._opening[1].unprotect(data)
 
 
 class Studio:

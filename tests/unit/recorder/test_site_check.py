@@ -7,10 +7,13 @@ import pytest
 
 from recorder.auditing.anchor_options import AnchorOptions
 from recorder.config import Config, Limits, Media, Pause
+from recorder.domain.routing import Route
 from recorder.home import Home
 from recorder.hygiene import locked_bytes_per_call
 from recorder.machine import Machine, Process, Swap
-from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine
+from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine, check_srtp
+from sip.events import Address, TransportKind
+from sip.sdes import Srtp
 
 FIT = Machine(
     core_pattern="core",
@@ -141,3 +144,19 @@ def test_an_audit_log_whose_head_is_noted_nowhere_is_a_warning(tmp_path: Path) -
     assert (good.level, "syslog, folder" in good.says) == (Level.OK, True)
     gone, _ = check_anchors(Config(anchors=AnchorOptions(folder=str(tmp_path / "share"))))
     assert (gone.level, "share is not there" in gone.says) == (Level.WARNING, True)
+
+
+@pytest.mark.parametrize(
+    ("srtp", "transports", "level", "says"),
+    [
+        (Srtp.OFF, (TransportKind.UDP,), Level.OK, "none"),
+        (Srtp.REQUIRED, (TransportKind.TLS,), Level.OK, "none"),
+        (Srtp.OPTIONAL, (TransportKind.UDP,), Level.WARNING, "route 'out' (to 192.0.2.1:5060)"),
+        (Srtp.REQUIRED, (TransportKind.TLS, TransportKind.TCP), Level.WARNING, "tcp:192.0.2.1:5060"),
+    ],
+)
+def test_keys_over_sip_in_the_clear(srtp: Srtp, transports: tuple[TransportKind, ...], level: Level, says: str) -> None:
+    targets = tuple(Address(host="192.0.2.1", transport=transport) for transport in transports)
+    (finding,) = check_srtp(Config(route=(Route(name="out", targets=targets, srtp=srtp),)))
+    assert finding.level is level
+    assert says in finding.says
