@@ -19,6 +19,7 @@ from recorder.commands import (
     records,
     repair,
     reports,
+    requests,
     retention,
     service,
     setup,
@@ -63,6 +64,7 @@ for name, command in COMMANDS.items():
 app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
 app.add_typer(opt_outs.opt_outs, name="opt-outs")
+app.add_typer(requests.requests, name="requests")
 app.add_typer(hold.hold, name="hold")
 app.add_typer(audit.audit, name="audit")
 app.add_typer(keys.keys, name="keys")

@@ -52,13 +52,15 @@ class Ledger:
             _log.warning("a refusal was not written to the audit log")
         return ProblemError(403, sentence)
 
-    def require(self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below") -> Person:
-        """Return the person whose role allows an act.
+    def require(
+        self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below", has_leave: bool = False
+    ) -> Person:
+        """Return the person whose role allows an act; ``has_leave`` as in `recorder.domain.access.may`.
 
         Raises:
             ProblemError: 403: it does not, or it is no person; that is written down.
         """
-        decision = may(actor, act, reason=reason)
+        decision = may(actor, act, reason=reason, has_leave=has_leave)
         if isinstance(decision, Refused):
             raise self.refusal(actor, act, subject, decision.reason)
         if not isinstance(actor, Person):

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from recorder.clock import utc_now
 from recorder.commands.records import IdArgument, opened_index, row_of
 from recorder.commands.shared import (
     AsOption,
@@ -16,13 +17,17 @@ from recorder.commands.shared import (
     load_home,
     permit,
     progress_bar,
+    requests_of,
     sign_in,
 )
 from recorder.config import Config
 from recorder.domain.access import Act
+from recorder.domain.requesting import Leave
+from recorder.hearing.emergencies import Emergencies
 from recorder.home import Home
 from recorder.keeping.erasing import refuse_locked
 from recorder.opening import open_reader
+from recorder.people.database import open_people
 from recorder.problems import ProblemError
 from storage.erasures import Erasures
 from storage.errors import StorageError
@@ -38,7 +43,11 @@ def play(
     reason: ReasonOption = "",
     home: HomeOption = Path(),
 ) -> None:
-    """Play a recording on this machine's loudspeaker. Takes a person and a reason."""
+    """Play a recording on this machine's loudspeaker.
+
+    Takes a person with leave (`recorder requests ask`); ICT may do without, with a reason, and the data protection
+    officer is told.
+    """
     place, config = load_home(home)
     person = sign_in(place, name, password_file, "listening")
     row = row_of(place, config, recording)
@@ -46,7 +55,13 @@ def play(
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
         fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
-    permit(place, Act.PLAY, person, reason=reason, subject=row.id, operator=row.operator, details={"where": "shell"})
+    leave = requests_of(place).leave(person.name, row.id, Leave.LISTEN)
+    permission = permit(
+        place, Act.PLAY, person, reason=leave.wish.reason if leave else reason, subject=row.id, operator=row.operator,
+        details={"where": "shell", "request": leave.id if leave else None}, has_leave=leave is not None,
+    )  # fmt: skip
+    if permission.is_break_glass:
+        Emergencies(open_people(place.people), now=utc_now).keep(person.name, row.id, reason)
     try:
         reader = open_reader(place, config, row, passphrase_file=passphrase_file)
         copy = prepare(reader, Format.WAV, duration_s=row.duration_s)

@@ -24,6 +24,7 @@ from recorder.commands.shared import (
     print_json,
     print_table,
     progress_bar,
+    requests_of,
     say,
     sign_in,
 )
@@ -100,7 +101,9 @@ def export(
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Write copies of recordings, the caller on the left. Takes a person and a reason.
+    """Write copies of recordings, the caller on the left.
+
+    Takes a person, leave (`recorder requests ask --leave listen_and_export`) and a reason.
 
     Which: ids, --from-file, or --started-from, --started-to, --operator, --extension, --outcome.
     """
@@ -220,9 +223,9 @@ def _books(home: Home, config: Config, index: Index, passphrase_file: Path | Non
     except StorageError as error:
         fail(str(error))
     return CopyBooks(
-        index=index, vault=vault, open=lambda row: open_reader(home, config, row, passphrase_file=passphrase_file),
-        audit=AuditLog(home.audit), site=config.site.name, timezone=config.site.timezone, now=utc_now,
-        origin={"where": "shell", "os_user": os_user()},
+        index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), site=config.site.name,
+        open=lambda row: open_reader(home, config, row, passphrase_file=passphrase_file),
+        timezone=config.site.timezone, now=utc_now, origin={"where": "shell", "os_user": os_user()},
     )  # fmt: skip
 
 
@@ -283,7 +286,7 @@ def _tell(output: Path, order: CopyOrder, ordered: Sequence[Ordered], copying: C
     copies = [
         {
             "id": made.row.id, "path": str(output), "file": made.file, "format": str(order.form), "bytes": made.bytes,
-            "sha256": made.sha256, "duration_s": one.copy.duration_s, "break_glass": one.is_break_glass,
+            "sha256": made.sha256, "duration_s": one.copy.duration_s, "request": one.request,
         }
         for one, made in zip(ordered, copying.made, strict=True)
     ]  # fmt: skip

@@ -21,6 +21,7 @@ from recorder import config as configuration
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.domain.access import Act, Allowed, Person, Refused, may
+from recorder.hearing.requests import Requests
 from recorder.home import Home
 from recorder.people.accounts import REFUSED_SENTENCE, People, SignedIn
 from recorder.people.database import AuditNote, open_people
@@ -158,6 +159,12 @@ def people_of(home: Home) -> People:
         fail(f"{home.people}: {error.strerror}")
 
 
+def requests_of(home: Home) -> Requests:
+    """Open the requests of a home, or leave with a sentence."""
+    people_of(home)
+    return Requests(open_people(home.people), now=utc_now)
+
+
 @dataclass(frozen=True, slots=True)
 class Permission:
     """A person who may do an act, and how the audit log marks it."""
@@ -193,10 +200,18 @@ def sign_in(home: Home, name: str | None, password_file: Path | None, what: str,
 
 
 def permit(
-    home: Home, act: Act, person: Person, *, reason: str, subject: str, operator: str | None, details: Mapping[str, Any]
+    home: Home,
+    act: Act,
+    person: Person,
+    *,
+    reason: str,
+    subject: str,
+    operator: str | None,
+    details: Mapping[str, Any],
+    has_leave: bool = False,
 ) -> Permission:
     """Decide whether a person may do an act on a recording, and audit it before it is done; or leave."""
-    decision = may(person, act, reason=reason, operator=operator)
+    decision = may(person, act, reason=reason, operator=operator, has_leave=has_leave)
     if isinstance(decision, Refused):
         note = AuditNote(act=f"{act.value}.refused", subject=subject, details={**details, "why": decision.reason})
         audit(home, note, actor=person.actor, text=reason)

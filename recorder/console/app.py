@@ -21,6 +21,8 @@ from recorder.console import (
     opt_out_routes,
     pages,
     report_pages,
+    request_pages,
+    request_routes,
 )
 from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
@@ -70,10 +72,12 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         api.router,
         erasure_routes.router,
         hold_routes.router,
+        request_routes.router,
         live_pages.router,
         pages.router,
         erasure_pages.router,
         hold_pages.router,
+        request_pages.router,
         report_pages.router,
         audit_pages.router,
     ):

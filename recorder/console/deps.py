@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from recorder.console.sessions import Sessions
 from recorder.copying.copy_orders import CopyBooks
 from recorder.domain.access import Person
+from recorder.hearing.books import HearingBooks
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks
@@ -111,6 +112,7 @@ class ConsoleDeps:
         books: Orders to erase: given and decided.
         hold_books: Holds: placed and released.
         eraser: Carries out orders to erase.
+        hearing: Requests to hear recordings.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
         site: Name of the council, shown on every page.
         timezone: IANA name of the zone that times are shown in.
@@ -129,6 +131,7 @@ class ConsoleDeps:
     books: Books
     hold_books: HoldBooks
     eraser: Eraser
+    hearing: HearingBooks
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str
     timezone: str

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from recorder.console.copies import CopyForm, listened, taken
@@ -12,6 +13,7 @@ from recorder.console.filters import describe, typed
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order
 from recorder.domain.access import Act, Actor, Allowed, Application, Person
+from recorder.domain.requesting import BREAK_GLASS_FOR, AccessRequest, Leave
 from recorder.keeping.erasing import refuse_locked
 from recorder.problems import ProblemError
 from storage.copy_list import CopyMade
@@ -21,6 +23,7 @@ from storage.index import COUNTED
 from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
+"""How long an address of audio is good; the next one takes a click, while the leave lasts."""
 _MOST_GRANTS = 10_000
 
 
@@ -41,12 +44,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Grant:
-    """Leave to listen to one recording for a while."""
+    """An address of audio: for one account and recording, for a while; ``request`` is "" for break-glass."""
 
     account: str
     recording_id: RecordingId
     reason: str
     until: datetime
+    request: str
 
 
 class Desk:
@@ -82,23 +86,39 @@ class Desk:
 
     def view(self, actor: Actor, recording_id: str) -> RecordingRow:
         """Return one recording's row."""
-        row = self._row(actor, Act.VIEW, recording_id)
+        row = self._row(actor, Act.VIEW, recording_id, has_leave=self.leave(actor, recording_id) is not None)
         self._rules.note(actor.actor, Act.VIEW, row.id)
         return row
 
+    def leave(self, actor: Actor, recording_id: str, wanted: Leave = Leave.LISTEN) -> AccessRequest | None:
+        """Return the request by which somebody may hear or copy a recording now, or None."""
+        if not isinstance(actor, Person) or not is_recording_id(recording_id):
+            return None
+        return self._deps.hearing.requests.leave(actor.name, RecordingId(recording_id), wanted)
+
     def grant_play(self, person: Person, recording_id: str, reason: str) -> str:
-        """Give leave to listen to one recording for half an hour; returns the secret part of the audio's address."""
-        row = self._row(person, Act.PLAY, recording_id, reason=reason)
+        """Return the secret part of an address of audio: by leave that was given, or by break-glass and its reason."""
+        leave = self.leave(person, recording_id)
+        row = self._row(person, Act.PLAY, recording_id, reason=reason, has_leave=leave is not None)
         self._refuse_locked(person, Act.PLAY, row)
-        self._rules.note(
-            person.actor, Act.PLAY, row.id, text=reason, break_glass=True, granted_s=LISTEN_FOR.total_seconds()
-        )
         now = self._deps.now()
         self._grants = {key: grant for key, grant in self._grants.items() if grant.until > now}
         if len(self._grants) >= _MOST_GRANTS:
             raise ProblemError(503, "Too many people are listening; try again in a few minutes.")
+        if leave is None:
+            until, request = now + BREAK_GLASS_FOR, ""
+        else:
+            assert leave.until is not None, "leave that was granted has an end"
+            reason, until, request = leave.wish.reason, min(now + LISTEN_FOR, leave.until), leave.id
+        self._rules.note(
+            person.actor, Act.PLAY, row.id, text=reason, granted_s=(until - now).total_seconds(), **_marks(request)
+        )
+        if leave is None:
+            self._deps.hearing.emergencies.keep(person.name, row.id, reason)
         secret = secrets.token_urlsafe(32)
-        self._grants[secret] = _Grant(account=person.name, recording_id=row.id, reason=reason, until=now + LISTEN_FOR)
+        self._grants[secret] = _Grant(
+            account=person.name, recording_id=row.id, reason=reason, until=until, request=request
+        )
         return secret
 
     def is_granted(self, person: Person, recording_id: str, secret: str) -> bool:
@@ -117,10 +137,10 @@ class Desk:
             raise self._rules.refuse(
                 person.actor, Act.PLAY, recording_id, "Leave to listen is over: give your reason again."
             )
-        reason = self._grants[secret].reason
-        row = self._row(person, Act.PLAY, recording_id, reason=reason)
+        grant = self._grants[secret]
+        row = self._row(person, Act.PLAY, recording_id, reason=grant.reason, has_leave=bool(grant.request))
         self._refuse_locked(person, Act.PLAY, row)
-        self._rules.note(person.actor, f"{Act.PLAY}.opened", row.id, text=reason, break_glass=True)
+        self._rules.note(person.actor, f"{Act.PLAY}.opened", row.id, text=grant.reason, **_marks(grant.request))
         return self._open(row)
 
     def export(
@@ -135,7 +155,8 @@ class Desk:
             is_package: Whether an order is for one.
         """
         books = self._deps.copy_books
-        row = self._row(actor, Act.EXPORT, recording_id, reason=wanted.reason)
+        leave = self.leave(actor, recording_id, Leave.COPY)
+        row = self._row(actor, Act.EXPORT, recording_id, reason=wanted.reason, has_leave=leave is not None)
         if isinstance(wanted, CopyForm):
             is_package, wanted = wanted.is_package, wanted.order(row, ZoneInfo(self._deps.timezone))
         ordered = check_order(books, actor, row.id, wanted)
@@ -161,23 +182,32 @@ class Desk:
             self._rules.refuse(actor.actor, act, row.id, error.detail)
             raise
 
-    def _row(self, actor: Actor, act: Act, recording_id: str, *, reason: str = "") -> RecordingRow:
+    def _row(
+        self, actor: Actor, act: Act, recording_id: str, *, reason: str = "", has_leave: bool = False
+    ) -> RecordingRow:
         if not is_recording_id(recording_id):
             raise ProblemError(404, "There is no such recording.")
-        self._rules.require(actor, act, recording_id, reason=reason)
+        self._rules.require(actor, act, recording_id, reason=reason, has_leave=has_leave)
         try:
             row = self._deps.index.get(recording_id)
         except NotFoundError as error:
             raise ProblemError(404, "There is no such recording.") from error
         if row.id != recording_id:  # the index takes prefixes too; an address does not
             raise ProblemError(404, "There is no such recording.")
-        self._rules.require(actor, act, row.id, reason=reason, operator=row.operator, extension=row.extension)
+        self._rules.require(
+            actor, act, row.id, reason=reason, operator=row.operator, extension=row.extension, has_leave=has_leave
+        )
         return row
 
     def _open(self, row: RecordingRow) -> AudioFile:
         if row.path is None:
             raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
         return _begun(listened(self._deps.copy_books, row))
+
+
+def _marks(request: str) -> dict[str, Any]:
+    """Return how the audit log marks that somebody listens."""
+    return {"request": request} if request else {"break_glass": True}
 
 
 def _begun(audio: AudioFile) -> AudioFile:

@@ -16,6 +16,7 @@ from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.console.streams import SoundResponse, download
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.domain.copying import GROUND_WORDS
+from recorder.domain.requesting import Category, Leave
 from recorder.people.accounts import REFUSED_SENTENCE, SignInRefused
 from recorder.problems import ProblemError
 from storage.encoding import Format
@@ -204,16 +205,17 @@ def recording_page(
     """
     row = console.desk.view(caller.actor, recording_id)
     orders = console.desk.orders(row)
+    leave, copying = (console.desk.leave(caller.actor, row.id, wanted) for wanted in (Leave.LISTEN, Leave.COPY))
     return console.renderer.page(
         "recording.html", caller, status=status, row=row, formats=list(Format), grounds=GROUND_WORDS, problem=problem,
         audio=audio, said=said, orders=orders, copies=console.desk.copies(row), is_locked=any(map(is_open, orders)),
-        **holds_on_page(console, caller, row),
+        leave=leave, may_copy=copying is not None, categories=list(Category), **holds_on_page(console, caller, row),
     )  # fmt: skip
 
 
 def again(console: Parts, caller: Caller, recording_id: str, error: ProblemError, act: Act) -> HTMLResponse:
     """Show the recording's page with what was wrong with the form; any other error stays what it is."""
-    is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere"), Refused)
+    is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_leave=True), Refused)
     if not is_theirs or error.status not in (403, 409, 422):
         raise error
     return recording_page(console, caller, recording_id, status=error.status, problem=error.detail)

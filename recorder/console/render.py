@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse
 
 from recorder.console.auth import Caller
 from recorder.console.deps import ConsoleDeps
-from recorder.domain.access import Act, Refused, may
+from recorder.domain.access import Act, Person, Refused, may
+from recorder.domain.requesting import CATEGORY_WORDS, Category
 from storage.types import HoldKind
 
 HERE = Path(__file__).parent
@@ -44,15 +45,24 @@ class Renderer:
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         self._templates.filters.update(
-            when=self._when, day=_day, hold_kind=_hold_kind, length=_length, state=_state, position=_position
+            when=self._when,
+            category=_category,
+            day=_day,
+            hold_kind=_hold_kind,
+            length=_length,
+            state=_state,
+            position=_position,
         )
+
+    @staticmethod
+    def can(person: Person, act: Act) -> bool:
+        """Tell whether a person's role alone allows an act; hearing takes leave, which pages are told of apart."""
+        return not isinstance(may(person, act, reason="shown"), Refused)
 
     def page(self, template: str, caller: Caller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """Return a page; ``caller`` decides what its navigation offers."""
         person = caller.person if caller else None
-        can = {
-            act.name: person is not None and not isinstance(may(person, act, reason="shown"), Refused) for act in Act
-        }
+        can = {act.name: person is not None and self.can(person, act) for act in Act}
         html = self._templates.get_template(template).render(
             site=self._site, person=person, can=can, csrf=caller.csrf if caller else "", **values
         )
@@ -64,6 +74,10 @@ class Renderer:
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
         return value.astimezone(self._zone).strftime("%d/%m/%Y %H:%M:%S")
+
+
+def _category(category: Category) -> str:
+    return CATEGORY_WORDS[category]
 
 
 def _day(value: date) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
+from recorder.auditing.ledger import Ledger
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.sessions import Sessions
 from recorder.copying.copy_orders import CopyBooks
+from recorder.hearing.books import HearingBooks
 from recorder.home import Home
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
@@ -69,6 +71,8 @@ def open_console(
         audit, erasures, holds = AuditLog(home.audit), Erasures(index.database), Holds(index.database)
         settle_holds(home.state, holds, audit)
         people = People(engine, now=now)
+        origin = {"where": "console"}
+        hearing = HearingBooks.on(engine, index, people, Ledger(audit=audit, origin=origin), now)
         live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
         yield ConsoleDeps(
             people=people,
@@ -80,13 +84,14 @@ def open_console(
             events=lambda actor: live_client.events(home.socket, actor=actor),
             copy_books=CopyBooks(
                 index=index,
+                requests=hearing.requests,
                 vault=vault,
                 open=lambda row: open_recording(vault.locate(row.path or ""), home.root, keys),
                 audit=audit,
                 site=config.site.name,
                 timezone=config.site.timezone,
                 now=now,
-                origin={"where": "console"},
+                origin=origin,
             ),
             books=Books(
                 index=index,
@@ -95,7 +100,7 @@ def open_console(
                 vault=vault,
                 forgot_s=config.pause.forgot_s,
                 now=now,
-                origin={"where": "console"},
+                origin=origin,
             ),
             hold_books=HoldBooks(
                 index=index,
@@ -105,7 +110,7 @@ def open_console(
                 people=lambda: usable_people(people),
                 state=home.state,
                 now=now,
-                origin={"where": "console"},
+                origin=origin,
             ),
             eraser=Eraser(
                 vault=vault,
@@ -117,6 +122,7 @@ def open_console(
                 lock=home.erasing_lock,
                 now=now,
             ),
+            hearing=hearing,
             row_json=row_to_json,
             site=config.site.name,
             timezone=config.site.timezone,

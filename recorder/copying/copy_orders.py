@@ -13,8 +13,10 @@ from datetime import datetime
 from recorder.auditing.ledger import Ledger
 from recorder.copying.cover_sheet import length_words, position_words
 from recorder.copying.span_words import OVERHANG_S
-from recorder.domain.access import Act, Actor, Person, Refused, may
+from recorder.domain.access import Act, Actor, Person
 from recorder.domain.copying import Ground
+from recorder.domain.requesting import Leave
+from recorder.hearing.requests import Requests
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.inspection import Inspector
 from recorder.problems import ProblemError
@@ -73,9 +75,11 @@ class CopyBooks:
         timezone: IANA name of its zone.
         now: The clock, UTC.
         origin: Facts for the audit log: from where the acts come.
+        requests: Leave that was given.
     """
 
     index: Index
+    requests: Requests
     vault: Vault
     open: Callable[[RecordingRow], RecordingReader]
     audit: AuditLog
@@ -103,13 +107,13 @@ class Ordered:
         row: The recording.
         copy: The copy.
         is_whole: Whether it is of all of the call.
-        is_break_glass: The audit log marks it.
+        request: The request by which it was granted.
     """
 
     row: RecordingRow
     copy: Copy
     is_whole: bool
-    is_break_glass: bool
+    request: str
 
 
 def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder) -> Ordered:
@@ -125,15 +129,15 @@ def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder
         ProblemError: Refused, with a sentence.
     """
     _check_words(order)
-    person = books.ledger.require(actor, Act.EXPORT, recording, reason=order.reason)
+    person = books.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_leave=True)
+    request = books.requests.leave(person.name, RecordingId(recording), Leave.COPY)
+    books.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_leave=request is not None)
+    assert request is not None, "nobody copies without leave"
     row = _row_of(books, recording)
-    decision = may(person, Act.EXPORT, reason=order.reason, operator=row.operator, extension=row.extension)
-    if isinstance(decision, Refused):
-        raise books.ledger.refusal(person, Act.EXPORT, row.id, decision.reason)
     _refuse_locked(books, person, row.id)
     copy = prepared(books, row, order.form, span_s=_span(order, row), redactions=order.redactions)
     is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
-    return Ordered(row=row, copy=copy, is_whole=is_whole, is_break_glass=decision.break_glass)
+    return Ordered(row=row, copy=copy, is_whole=is_whole, request=request.id)
 
 
 def prepared(

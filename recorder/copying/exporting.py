@@ -70,7 +70,7 @@ class Copying:
             format=str(self._order.form), start_s=one.copy.span_s[0], end_s=one.copy.span_s[1],
             redactions=len(self._order.redactions),
         )  # fmt: skip
-        self._note(BEGUN, made, {**self._details(made, name), "break_glass": one.is_break_glass}, text=self._words())
+        self._note(BEGUN, made, {**self._details(made, name), "request": one.request}, text=self._words())
         try:
             self._books.copies.begin(made)
             yield from seal.over(one.copy.chunks(self._progressed))

@@ -1,7 +1,7 @@
 """Who may do what. Pure: one table from role to acts, and the rules that no table can hold.
 
-Approvals are not here yet: until they are, listening and exporting are break-glass acts of a few roles, each with a
-reason, and each is marked so in the audit log.
+Nobody listens or takes a copy by their role alone: that takes leave, which somebody else gave (`requesting`), or it is
+break-glass, which the audit log marks and the data protection officer is told of.
 """
 
 import enum
@@ -36,6 +36,11 @@ class Act(enum.StrEnum):
     VIEW = "recording.view"
     PLAY = "recording.play"
     EXPORT = "recording.export"
+    ASK = "request.ask"
+    DECIDE = "request.decide"
+    MARK_ABSENT = "people.absent"
+    NAME_DEPUTY = "people.deputy"
+    ACKNOWLEDGE = "break_glass.acknowledge"
     ERASE = "recording.erase"
     CONFIRM_ERASURE = "erasure.confirm"
     PLACE_HOLD = "hold.place"
@@ -123,12 +128,14 @@ class Allowed:
     """The act may go on.
 
     Attributes:
-        break_glass: It needs no approval today and will; the audit log marks it.
+        break_glass: Nobody approved it; the audit log marks it, and the data protection officer is told.
         own_only: Only recordings whose operator is this person.
+        needs_leave: In the table: only with leave that somebody else gave. Never in a decision.
     """
 
     break_glass: bool = False
     own_only: bool = False
+    needs_leave: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,25 +164,30 @@ class DeniedError(Exception):
 _YES = Allowed()
 _OWN = Allowed(own_only=True)
 _GLASS = Allowed(break_glass=True)
+_LEAVE = Allowed(needs_leave=True)
 
 _LIVE: Mapping[Act, Allowed] = {Act.SEE_LIVE: _YES, Act.PAUSE: _YES, Act.RESUME: _YES}
 _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
-_LISTEN: Mapping[Act, Allowed] = {Act.PLAY: _GLASS, Act.EXPORT: _GLASS}
+_HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _LEAVE, Act.EXPORT: _LEAVE}
 _OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _GLASS, Act.DECLINE_OPT_OUT: _YES}
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
-_DPO: Mapping[Act, Allowed] = {Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES}
+_DECIDE: Mapping[Act, Allowed] = {Act.DECIDE: _YES, Act.MARK_ABSENT: _YES}
+_DPO: Mapping[Act, Allowed] = {
+    Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
+    Act.ACKNOWLEDGE: _YES,
+}  # fmt: skip
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
     {
         Role.ADMIN: {**_LIVE, Act.MANAGE_PEOPLE: _YES, Act.MANAGE_TOKENS: _YES},
-        Role.OFFICER: {**_LIVE, Act.SEARCH: _OWN, Act.VIEW: _OWN, Act.RAISE_OPT_OUT: _YES, Act.FORGOT: _OWN},
-        Role.MANAGER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS},
-        Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS},
-        Role.DPO: {**_LIVE, **_ROWS, **_LISTEN, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
+        Role.OFFICER: {**_LIVE, **_HEAR, Act.SEARCH: _OWN, Act.VIEW: _OWN, Act.RAISE_OPT_OUT: _YES, Act.FORGOT: _OWN},
+        Role.MANAGER: {**_LIVE, **_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.DPO: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
         Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
-        Role.MEMBER: {**_LIVE},
+        Role.MEMBER: {**_LIVE, **_HEAR, Act.VIEW: _LEAVE},
     }
 )
 """What each role may do; what is not here is refused. Roles add up, so ``admin`` alone never listens.
@@ -199,7 +211,6 @@ SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
 
 NEEDS_REASON = frozenset(
     {
-        Act.PLAY,
         Act.EXPORT,
         Act.OPT_OUT,
         Act.DECLINE_OPT_OUT,
@@ -209,7 +220,7 @@ NEEDS_REASON = frozenset(
         Act.RECONCILE,
     }
 )
-"""Acts that demand a person and a reason (P10)."""
+"""Acts that demand a person and a reason (P10); what is break-glass does too, and leave was asked for with one."""
 
 MIN_REASON_CHARACTERS = 3
 MAX_REASON_CHARACTERS = 1000
@@ -226,6 +237,11 @@ _VERBS: Mapping[Act, str] = {
     Act.VIEW: "see a recording's details",
     Act.PLAY: "listen to a recording",
     Act.EXPORT: "export a recording",
+    Act.ASK: "ask to hear a recording",
+    Act.DECIDE: "decide on requests",
+    Act.MARK_ABSENT: "mark a team leader absent",
+    Act.NAME_DEPUTY: "name a deputy",
+    Act.ACKNOWLEDGE: "acknowledge that a recording was heard without approval",
     Act.ERASE: "erase a span of a recording",
     Act.CONFIRM_ERASURE: "confirm an erasure",
     Act.PLACE_HOLD: "place a hold",
@@ -243,7 +259,13 @@ _VERBS: Mapping[Act, str] = {
 
 
 def may(
-    actor: Actor, act: Act, *, reason: str = "", operator: str | None = None, extension: str | None = None
+    actor: Actor,
+    act: Act,
+    *,
+    reason: str = "",
+    operator: str | None = None,
+    extension: str | None = None,
+    has_leave: bool = False,
 ) -> Allowed | Refused:
     """Decide whether somebody may do something.
 
@@ -253,6 +275,7 @@ def may(
         reason: Why; demanded for the acts in NEEDS_REASON.
         operator: Operator of the recording in question, None where there is none yet (a search).
         extension: Extension of the call or recording in question, None where there is none yet.
+        has_leave: Whether somebody else gave this person leave for it; also to ask what leave would allow.
 
     Returns:
         Allowed, with what to mark or to narrow; or Refused with a sentence.
@@ -263,7 +286,7 @@ def may(
         if act in LOCAL_ACTS:
             return _YES
         return Refused(f"To {_VERBS[act]} takes a person with an account: give --as NAME.")
-    return _person(actor, act, reason, operator)
+    return _person(actor, act, reason, operator, has_leave=has_leave)
 
 
 def _application(actor: Application, act: Act, extension: str | None) -> Allowed | Refused:
@@ -276,19 +299,24 @@ def _application(actor: Application, act: Act, extension: str | None) -> Allowed
     return _YES
 
 
-def _person(person: Person, act: Act, reason: str, operator: str | None) -> Allowed | Refused:
+def _person(person: Person, act: Act, reason: str, operator: str | None, *, has_leave: bool) -> Allowed | Refused:
     grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
     if not grants:
         return Refused(f"Your role does not allow you to {_VERBS[act]}. Roles that do: {_roles_for(act)}.")
+    is_by_leave = has_leave and any(grant.needs_leave for grant in grants)
+    grants = [_YES] if is_by_leave else [grant for grant in grants if not grant.needs_leave]
+    if not grants:
+        return Refused(f"To {_VERBS[act]} takes leave that is asked for and granted: `recorder requests ask`.")
     own_only = all(grant.own_only for grant in grants)
     if own_only and operator is not None and operator != person.display_name:
         return Refused("Your role allows you to see only recordings of your own calls.")
-    if act in NEEDS_REASON:
+    is_glass = any(grant.break_glass for grant in grants)
+    if act in NEEDS_REASON or is_glass:
         if len(reason.strip()) < MIN_REASON_CHARACTERS:
             return Refused(f"To {_VERBS[act]} takes a reason: say why, in words that can be checked later.")
         if len(reason) > MAX_REASON_CHARACTERS:
             return Refused(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
-    return Allowed(break_glass=any(grant.break_glass for grant in grants), own_only=own_only)
+    return Allowed(break_glass=is_glass, own_only=own_only)
 
 
 def _roles_for(act: Act) -> str:

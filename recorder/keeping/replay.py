@@ -46,7 +46,7 @@ REPLAYED = frozenset({*HOLD_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS})
 """Acts that are brought back."""
 
 _SEEN = "somebody looked or asked; nothing changed"
-_PEOPLE = "accounts and tokens have a database of their own"
+_PEOPLE = "accounts, tokens and requests have a database of their own"
 _KEYS = "what it did is in the files of keys"
 _CALL = "the request, not the decision; the calls it is about have ended"
 _SWEEP = "the sweep's own state reads it from here"
@@ -83,6 +83,10 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "people.sign_in": _PEOPLE,
         "people.sign_in_refused": _PEOPLE,
         "people.sign_out": _PEOPLE,
+        "people.back": _PEOPLE,
+        "request.granted": _PEOPLE,
+        "request.declined": _PEOPLE,
+        "request.withdrawn": _PEOPLE,
         "recorder.init": "the first entry",
         "recording.archived": "what it did is in the container, its row too",
         f"{COPIED}.broken_off": "the copy is listed without a hash",

@@ -1,4 +1,4 @@
-"""The tables of accounts, tokens and sessions, in one SQLite file of the recorder's home."""
+"""The tables of accounts, tokens, sessions and of leave to hear, in one SQLite file of the recorder's home."""
 
 import os
 import sqlite3
@@ -49,6 +49,59 @@ sessions = Table(
     Column("csrf", String, nullable=False),
     Column("created_s", Float, nullable=False),
     Column("seen_s", Float, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("account", String, nullable=False, index=True),
+    Column("category", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("leave", String, nullable=False),
+    Column("reference", String, nullable=False),
+    Column("asked_s", Float, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("decided_by", String),
+    Column("decided_s", Float),
+    Column("words", String, nullable=False),
+    Column("until_s", Float),
+)
+
+requested = Table(
+    "requested",
+    metadata,
+    Column("recording", String, primary_key=True),
+    Column("request", String, primary_key=True, index=True),
+    Column("place", Integer, nullable=False),
+)
+
+absences = Table(
+    "absences",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("since_s", Float, nullable=False),
+    Column("marked_by", String, nullable=False),
+)
+
+deputies = Table(
+    "deputies",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("since_s", Float, nullable=False),
+    Column("named_by", String, nullable=False),
+)
+
+break_glass = Table(
+    "break_glass",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("recording", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("at_s", Float, nullable=False),
+    Column("acknowledged_by", String),
+    Column("acknowledged_s", Float),
 )
 
 

@@ -23,6 +23,7 @@ from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
+from recorder.domain.requesting import AccessRequest
 from recorder.home import Home
 from recorder.live.peercred import PeerCredProtocol, user_name
 from recorder.people.accounts import People
@@ -33,7 +34,8 @@ from storage.audit import AuditEntry, AuditLog
 from storage.index import Index, sqlite_url
 from storage.reader import open_recording
 from storage.rows import row_from_json
-from tests.helpers.storage_home import Site, row
+from tests.helpers.leave import give_leave
+from tests.helpers.storage_home import ID, Site, row
 
 PASSWORD = "violet otter lantern"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -161,6 +163,12 @@ class Console:
     def browser(self) -> "Browser":
         return Browser(self.url)
 
+    def give_leave(self, account: str = "dpo", recording: str = ID, **how: Any) -> AccessRequest:
+        """Have somebody ask to hear a recording and take copies, and have it granted."""
+        if account == "dpo":
+            self.deps.hearing.appointments.name_deputy("lead", by="dpo")
+        return give_leave(self.deps.hearing, account, recording, **how)
+
     def entries(self, act: str = "") -> list[AuditEntry]:
         return [entry for entry in AuditLog(self.home.audit).entries() if act in ("", entry.act)]
 
@@ -262,7 +270,8 @@ def _with(real: ConsoleDeps, site: Site, clock: Any) -> ConsoleDeps:
     books = replace(
         real.copy_books, open=lambda row: open_recording(site.vault.locate(row.path or ""), site.home, site.epochs)
     )
-    return replace(real, people=people, copy_books=books, eraser=eraser)
+    hearing = replace(real.hearing, people=people)
+    return replace(real, people=people, copy_books=books, eraser=eraser, hearing=hearing)
 
 
 def _url(server: uvicorn.Server) -> str:

@@ -26,11 +26,19 @@ import numpy as np
 import soundfile
 
 from recorder import config
+from recorder.auditing.ledger import Ledger
+from recorder.clock import utc_now
+from recorder.domain.access import Role
+from recorder.hearing.books import HearingBooks
 from recorder.home import Home
 from recorder.opening import open_index, open_reader
+from recorder.people.accounts import People
+from recorder.people.database import open_people
+from storage.audit import AuditLog
 from storage.export import Format, export
 from storage.rows import row_to_json
 from storage.types import Search
+from tests.helpers.leave import give_leave
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -293,9 +301,25 @@ class RecorderHome:
         assert len(rows) == 1, f"{len(rows)} rows of one call"
         return rows[0]
 
+    def give_leave(self, *recordings: str, account: str = ADMIN) -> None:
+        """Have somebody ask to hear recordings and take copies, and have it granted by a deputy."""
+        home, engine = Home(self.root), open_people(Home(self.root).people)
+        index = open_index(home, config.read(self.config))
+        try:
+            people = People(engine, now=utc_now)
+            books = HearingBooks.on(engine, index, people, Ledger(audit=AuditLog(home.audit)), utc_now)
+            if people.find("deputy") is None:
+                people.add("deputy", PASSWORD, roles={Role.TEAM_LEADER})
+                books.appointments.name_deputy("deputy", by=ADMIN)
+            give_leave(books, account, *recordings)
+        finally:
+            index.close()
+            engine.dispose()
+
     def exported(self, recording: str) -> tuple[bytes, bytes, dict[str, Any]]:
         """Export a recording with `recorder export`; returns left and right channel and what the command said."""
         path = self.root.parent / f"{recording}.exported.wav"
+        self.give_leave(recording)
         said = self.json(
             "export", recording, "--format", "g711", "-o", str(path), *self.as_admin(), "--reason", "checking accuracy"
         )

@@ -42,6 +42,7 @@ class BadSite:
         self.content = self.path.read_bytes()
         self.row = row_from_json({**fields, "path": done.path, "bytes": done.bytes, "sha256": done.sha256})
         self.save(self.row)
+        home.give_leave(ID)
         self.copy = home.root.parent / "copy.wav"
 
     def save(self, changed: RecordingRow) -> None:

@@ -61,6 +61,7 @@ def test_a_node_without_private_keys_does_everything_but_play(tmp_path: Path, mo
         # cannot play, export or erase; an order to erase waits for the key holder
         monkeypatch.setattr("shutil.which", lambda _name: "/bin/false")
         copy = tmp_path / "copy.wav"
+        home.give_leave(recording)
         for words in (("play", recording), ("export", recording, "-o", str(copy))):
             done = _run(lines, *words, *home.as_admin(), "--reason", "checking accuracy")
             assert done.exit_code == 1

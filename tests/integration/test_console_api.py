@@ -59,6 +59,10 @@ def test_openapi_is_served_and_complete(console: Console) -> None:
         "/api/recordings/{recording_id}",
         "/api/recordings/{recording_id}/export",
         "/api/recordings/{recording_id}/holds",
+        "/api/requests",
+        "/api/requests/{request_id}/grant",
+        "/api/requests/{request_id}/decline",
+        "/api/requests/{request_id}/withdraw",
         "/api/holds",
         "/api/holds/{hold_id}/review",
         "/api/holds/{hold_id}/release",
@@ -141,7 +145,10 @@ def test_recordings(browser: Browser, console: Console) -> None:
     assert "nummer" in problem(browser.get("/api/recordings", params={"nummer": "1"}), 422)
     assert "limit" in problem(browser.get("/api/recordings", params={"limit": "5000"}), 422)
     problem(browser.get("/api/recordings/20261124T093000Z-2001-ffffff"), 404)
-    copy = browser.post(f"/api/recordings/{ID}/export", json={"format": "g711", "reason": "tribunal 4"})
+    order = {"format": "g711", "reason": "tribunal 4"}
+    assert "leave" in problem(browser.post(f"/api/recordings/{ID}/export", json=order), 403)
+    console.give_leave("lead")
+    copy = browser.post(f"/api/recordings/{ID}/export", json=order)
     assert copy.content[:4] == b"RIFF"
     assert [e.actor for e in console.entries("recording.view")] == ["lead"]
 

@@ -88,6 +88,7 @@ def late_acts(console: Console) -> list[str]:
 
 def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) -> None:
     (row,) = console.deps.books.index.find(Search())
+    console.give_leave()
     with console.browser() as dpo, console.browser() as officer:
         dpo.sign_in()
         officer.sign_in("officer")

@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from recorder.keeping.replay import copies_of
 from storage.encoding import Format
 from storage.errors import ExportError
 from tests.helpers.console_site import Browser, Console, console_site
+from tests.helpers.leave import keep_leave
 from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID
 
@@ -29,6 +31,7 @@ def console(tmp_path: Path) -> Iterator[Console]:
 
 @pytest.fixture
 def browser(console: Console) -> Iterator[Browser]:
+    console.give_leave()
     with console.browser() as browser:
         browser.sign_in()
         yield browser
@@ -144,6 +147,7 @@ def test_without_a_typesetter_it_is_said_before_the_first_byte(
     monkeypatch.setattr("recorder.copying.pdf.sys.executable", "/bin/false")
     books = console.deps.copy_books
     order = CopyOrder(form=Format.WAV, reason="complaint 17")
+    keep_leave(books.requests, DORA.name, ID, until=books.now() + timedelta(days=1))
     copying = Copying(replace(books, site="x"), DORA, order, [check_order(books, DORA, ID, order)])
     with pytest.raises(ExportError, match="PDF cannot be made here"):
         next(copying.package())

@@ -51,6 +51,7 @@ def test_an_officer_who_forgot_marks_a_span_and_it_goes(console: Console) -> Non
 
 def test_while_an_order_is_open_nobody_listens_and_nobody_copies(console: Console, clock: Clock) -> None:
     clock.time += timedelta(hours=1)
+    console.give_leave()
     with signed_in(console, "dpo") as dpo, signed_in(console, "lead") as lead:
         page = dpo.submit(f"{PATH}/play", reason="complaint 12")
         address = page.text.partition('src="')[2].partition('"')[0]

@@ -110,6 +110,7 @@ def test_an_old_one_waits_is_locked_and_takes_a_second_person(shell: Shell) -> N
     assert (order["state"], order["end_s"], order["kind"]) == ("waiting", None, "other")
     admin = (*shell.home.as_admin(), "--reason", "checking", "-C", str(shell.home.root))
     target = shell.home.root.parent / "locked.wav"
+    shell.home.give_leave(recording)
     for words in (("export", recording, "-o", str(target)), ("play", recording)):
         done = shell.home.run(*words, *admin)
         assert done.returncode == 1

@@ -6,7 +6,7 @@ import json
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,9 @@ class Shell:
             "--display-name", "Olive Officer", *home.as_admin(), "-C", str(home.root),
         )  # fmt: skip
 
-    def record(self, tail: str = "0a1b2c", **changes: Any) -> RecordingId:
-        """Make a finished recording and index it."""
-        started = utc_now().replace(microsecond=0) - timedelta(hours=1)
+    def record(self, tail: str = "0a1b2c", *, started: datetime | None = None, **changes: Any) -> RecordingId:
+        """Make a finished recording and index it; it began an hour ago where nothing else is said."""
+        started = started or utc_now().replace(microsecond=0) - timedelta(hours=1)
         recording = RecordingId(f"{started:%Y%m%dT%H%M%SZ}-2001-{tail}")
         fields = row(
             recording, started_at=time_to_json(started), ended_at=time_to_json(started + timedelta(seconds=SECONDS)),
@@ -68,6 +68,7 @@ class Shell:
         index = open_index(Home(self.home.root), config.read(self.home.config))
         index.save(row_from_json({**fields, "path": done.path, "bytes": done.bytes, "sha256": done.sha256}))
         index.close()
+        self.home.give_leave(recording)
         return recording
 
     def export(self, *words: str, by: str = "founder", reason: str = "complaint 17", stdin: str = "") -> Any:
@@ -250,8 +251,9 @@ def test_all_or_nothing(shell: Shell) -> None:
 
 
 def test_refusals_are_sentences(shell: Shell) -> None:
-    recording = shell.record("000041")
-    assert "role" in shell.fails(recording, by="olive")
+    noon = (utc_now() - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+    recording = shell.record("000041", started=noon)
+    assert "leave" in shell.fails(recording, by="olive")
     assert "reason" in shell.fails(recording, reason="")
     assert "which is 6 seconds long" in shell.fails(recording, "--from", "20")
     assert "which is 6 seconds long" in shell.fails(recording, "--to", "20")
@@ -260,7 +262,7 @@ def test_refusals_are_sentences(shell: Shell) -> None:
     assert "Say why" in shell.fails(recording, "--redact", "1-2")
     assert "no span to silence" in shell.fails(recording, "--redact", "middle", code=2)
     assert "no position" in shell.fails(recording, "--from", "soon", code=2)
-    assert "before the call" in shell.fails(recording, "--from", f"T{utc_now() - timedelta(hours=5):%H:%M:%S}", code=2)
+    assert "before the call" in shell.fails(recording, "--from", "T08:00:00", code=2)
     assert "is no name for mp3" in shell.fails(recording, "--format", "mp3", code=2)
     assert "ogg" in shell.fails(recording, "--format", "ogg", code=2)
     assert "archive" in shell.fails(recording, "--seal-with", str(shell.passphrase), code=2)
@@ -268,7 +270,7 @@ def test_refusals_are_sentences(shell: Shell) -> None:
     assert "say which recordings" in shell.fails(recording, "--extension", "2001", code=2)
     assert "give -o FOLDER" in shell.fails(recording, shell.record("000042"), code=2)
     assert "`recorder find` lists them" in shell.fails("2026")
-    assert "no such recording" in shell.fails("20261124T093000Z-2001-ffffff")
+    assert "leave" in shell.fails("20261124T093000Z-2001-ffffff")
     assert shell.audited(recording) == []
     short = shell.folder / "short"
     short.write_text("too short")

@@ -46,6 +46,7 @@ class KeyShell(Shell):
         who = ("--as", "lea", "--password-file", str(self.home.password_file), "--reason", "checking keys")
         target = self.folder / "copy.wav"
         target.unlink(missing_ok=True)
+        self.home.give_leave(recording, account="lea")
         return self.home.run(
             "export", recording, "--format", "g711", "-o", str(target), *who, *words, "-C", str(self.home.root)
         )

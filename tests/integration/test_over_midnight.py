@@ -8,10 +8,12 @@ import pytest
 
 from recorder.copying.copy_orders import CopyBooks, CopyOrder, check_order
 from recorder.domain.holds import HoldWish
+from recorder.hearing.requests import Requests
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books, row_of
 from recorder.keeping.holding import HoldBooks, place_hold
 from recorder.keeping.inspection import Inspector
+from recorder.people.database import open_people
 from recorder.problems import ProblemError
 from storage.encoding import Format
 from storage.erasures import new_order_id
@@ -19,6 +21,7 @@ from storage.reader import open_recording
 from storage.rows import row_from_json
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind, RecordingHead, RecordingId
 from tests.helpers.erasure_site import DORA, LEA
+from tests.helpers.leave import keep_leave
 from tests.helpers.rebuild_site import RebuildSite
 from tests.helpers.storage_home import block, row
 from tests.helpers.sweep_site import GONE
@@ -60,8 +63,10 @@ def going_on(site: RebuildSite) -> Iterator[RecordingId]:
 
 
 def copy_books(site: RebuildSite) -> CopyBooks:
+    requests = Requests(open_people(site.home.people), now=lambda: site.now)
     return CopyBooks(
-        index=site.index, vault=site.vault, audit=site.audit, site="Council", timezone="Europe/London",
+        index=site.index, requests=requests, vault=site.vault, audit=site.audit, site="Council",
+        timezone="Europe/London",
         open=lambda one: open_recording(site.vault.locate(str(one.path)), site.home.root, site.epochs),
         now=lambda: site.now,
     )  # fmt: skip
@@ -87,9 +92,11 @@ def test_it_is_copied_and_while_it_goes_on_that_is_said(
     site: RebuildSite, recording: RecordingId, going_on: RecordingId
 ) -> None:
     order = CopyOrder(form=Format.WAV, reason="asked for")
-    assert check_order(copy_books(site), DORA, recording, order).row.id == recording
+    books = copy_books(site)
+    keep_leave(books.requests, DORA.name, recording, going_on, until=site.now + timedelta(days=1))
+    assert check_order(books, DORA, recording, order).row.id == recording
     with pytest.raises(ProblemError, match="goes on or is not filed yet"):
-        check_order(copy_books(site), DORA, going_on, order)
+        check_order(books, DORA, going_on, order)
 
 
 def test_part_of_it_is_erased_and_while_it_goes_on_that_is_said(

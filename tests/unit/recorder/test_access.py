@@ -20,7 +20,7 @@ from recorder.domain.access import (
 
 REASON = "complaint 17 of Mrs Example"
 
-# y: allowed, o: own recordings only, g: break-glass, -: refused
+# y: allowed, o: own recordings only, l: with leave only, g: break-glass, -: refused
 EXPECTED = {
     #                  admin officer manager leader dpo ict member
     Act.SEE_LIVE: "y y y y y y y",
@@ -31,9 +31,14 @@ EXPECTED = {
     Act.DECLINE_OPT_OUT: "- - y y y - -",
     Act.FORGOT: "- o y y y - -",
     Act.SEARCH: "- o y y y y -",
-    Act.VIEW: "- o y y y y -",
-    Act.PLAY: "- - g g g g -",
-    Act.EXPORT: "- - g g g - -",
+    Act.VIEW: "- o y y y y l",
+    Act.PLAY: "- l l l l g l",
+    Act.EXPORT: "- l l l l - l",
+    Act.ASK: "- y y y y - y",
+    Act.DECIDE: "- - - y y - -",
+    Act.MARK_ABSENT: "- - - y y - -",
+    Act.NAME_DEPUTY: "- - - - y - -",
+    Act.ACKNOWLEDGE: "- - - - y - -",
     Act.ERASE: "- - y y y - -",
     Act.CONFIRM_ERASURE: "- - y y y - -",
     Act.PLACE_HOLD: "- - y y y - -",
@@ -64,9 +69,14 @@ def test_every_act_is_decided() -> None:
 def test_role_and_act(role: Role, act: Act, mark: str) -> None:
     decision = may(person(role), act, reason=REASON)
     expected = {"y": Allowed(), "o": Allowed(own_only=True), "g": Allowed(break_glass=True)}.get(mark)
-    if expected is None:
+    if mark == "l":
+        assert isinstance(decision, Refused)
+        assert "leave" in decision.reason
+        assert may(person(role), act, reason=REASON, has_leave=True) == Allowed()
+    elif expected is None:
         assert isinstance(decision, Refused)
         assert "role" in decision.reason
+        assert may(person(role), act, reason=REASON, has_leave=True) == decision
     else:
         assert decision == expected
 
@@ -78,6 +88,15 @@ def test_nobody_without_a_role_does_anything(act: Act) -> None:
 
 def test_admin_and_officer_together_do_not_listen() -> None:
     assert isinstance(may(person(Role.ADMIN, Role.OFFICER), Act.PLAY, reason=REASON), Refused)
+    assert isinstance(may(person(Role.ADMIN), Act.PLAY, reason=REASON, has_leave=True), Refused)
+
+
+def test_leave_is_no_break_glass() -> None:
+    both = person(Role.ICT, Role.MANAGER)
+    assert may(both, Act.PLAY, reason=REASON) == Allowed(break_glass=True)
+    assert may(both, Act.PLAY, has_leave=True) == Allowed()
+    assert isinstance(may(person(Role.ICT), Act.PLAY), Refused)
+    assert isinstance(may(person(Role.ICT), Act.EXPORT, reason=REASON, has_leave=True), Refused)
 
 
 def test_roles_add_up() -> None:
@@ -87,7 +106,7 @@ def test_roles_add_up() -> None:
 @pytest.mark.parametrize("act", sorted(NEEDS_REASON))
 @pytest.mark.parametrize("reason", ["", "   ", "ab", "x" * 1001])
 def test_a_reason_is_demanded(act: Act, reason: str) -> None:
-    decision = may(person(Role.DPO), act, reason=reason)
+    decision = may(person(Role.DPO), act, reason=reason, has_leave=True)
     assert isinstance(decision, Refused)
     assert "reason" in decision.reason
 

@@ -1,0 +1,234 @@
+"""`recorder requests`: leave to hear recordings: asked for, decided; who is absent, and who stands in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from recorder.auditing.ledger import Ledger
+from recorder.clock import utc_now
+from recorder.commands.erase import whole_id
+from recorder.commands.records import opened_index
+from recorder.commands.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    load_home,
+    os_user,
+    people_of,
+    print_json,
+    print_table,
+    say,
+    sign_in,
+)
+from recorder.domain.access import Person
+from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
+from recorder.hearing import asking
+from recorder.hearing.appointing import acknowledge, mark_absent, name_deputy
+from recorder.hearing.books import HearingBooks
+from recorder.home import Home
+from recorder.people.database import open_people
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.index import Index
+from storage.rows import time_to_json
+from storage.types import RecordingId
+
+requests = typer.Typer(no_args_is_help=True, help="Leave to hear recordings: asked for, granted, declined.")
+RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder requests list`.")]
+AccountArgument = Annotated[str, typer.Argument(metavar="NAME", help="An account.")]
+_COLUMNS = [
+    ("id", "Request"),
+    ("account", "By"),
+    ("recordings", "Recordings"),
+    ("category", "For what"),
+    ("leave", "Leave"),
+    ("state", "State"),
+    ("decided_by", "Decided by"),
+    ("until", "Until"),
+    ("reason", "Reason"),
+]
+_T = TypeVar("_T")
+
+
+@requests.command("ask")
+def ask(
+    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Recordings' ids.")],
+    category: Annotated[Category, typer.Option("--category", help="For what.")],
+    reason: ReasonOption = "",
+    leave: Annotated[Leave, typer.Option("--leave", help="To listen, or to take copies too.")] = Leave.LISTEN,
+    reference: Annotated[
+        str, typer.Option("--reference", metavar="REF", help="A case's, or an authorisation's (elected members).")
+    ] = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Ask to hear recordings; the team leader decides, in their absence the data protection officer."""
+
+    def act(books: HearingBooks, person: Person) -> AccessRequest:
+        ids = tuple(RecordingId(whole_id(books.index, one)) for one in recordings)
+        wish = RequestWish(recordings=ids, category=category, reason=reason, leave=leave, reference=reference)
+        return asking.ask(books, person, wish)
+
+    asked = _act(home, name, password_file, act)
+    _tell(asked, f"request {asked.id} is on its way", json=json)
+
+
+@requests.command("grant")
+def grant(
+    request: RequestArgument,
+    days: Annotated[int, typer.Option("--days", min=1, max=MOST_LEAVE_DAYS, help="For how long.")] = LEAVE_DAYS,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Grant a request."""
+
+    def act(books: HearingBooks, person: Person) -> AccessRequest:
+        return asking.decide(books, person, request, granted=True, words=reason, days=days)
+
+    done = _act(home, name, password_file, act)
+    assert done.until is not None
+    _tell(done, f"{done.account} has leave until {done.until:%Y-%m-%d %H:%M} UTC", json=json)
+
+
+@requests.command("decline")
+def decline(
+    request: RequestArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Decline a request; takes a reason, which whoever asked can read."""
+
+    def act(books: HearingBooks, person: Person) -> AccessRequest:
+        return asking.decide(books, person, request, granted=False, words=reason)
+
+    _tell(_act(home, name, password_file, act), f"request {request} is declined", json=json)
+
+
+@requests.command("withdraw")
+def withdraw(
+    request: RequestArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Take a request of one's own back."""
+    _act(home, name, password_file, lambda books, person: asking.withdraw(books, person, request))
+    say(f"request {request} is withdrawn")
+
+
+@requests.command("list")
+def list_requests(
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for you to decide.")] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """List one's own requests, or everybody's for whoever decides."""
+    found = _act(home, name, password_file, asking.to_decide if waiting else asking.seen)
+    rows = [asking.request_to_json(one) for one in found]
+    if json:
+        print_json(rows)
+        return
+    lines: list[dict[str, Any]] = [{**row, "recordings": ", ".join(row["recordings"])} for row in rows]
+    print_table(lines, _COLUMNS, empty="no request waits for you" if waiting else "there are no requests")
+
+
+@requests.command("absent")
+def absent(
+    account: AccountArgument,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Mark a team leader absent: while all are, requests go to the data protection officer."""
+    _act(home, name, password_file, lambda books, person: mark_absent(books, person, account, is_absent=True))
+    say(f"{account} is absent")
+
+
+@requests.command("back")
+def back(
+    account: AccountArgument,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Mark a team leader present again."""
+    _act(home, name, password_file, lambda books, person: mark_absent(books, person, account, is_absent=False))
+    say(f"{account} is present")
+
+
+@requests.command("deputy")
+def deputy(
+    account: Annotated[str | None, typer.Argument(metavar="[NAME]", help="An account; none: nobody.")] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Name the officer who stands in for the data protection officer, and decides that officer's own requests."""
+    _act(home, name, password_file, lambda books, person: name_deputy(books, person, account))
+    say(f"{account} stands in for the data protection officer" if account else "nobody stands in")
+
+
+@requests.command("emergencies")
+def emergencies(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """List what was heard without approval and nobody has acknowledged."""
+    place, config = load_home(home)
+    with opened_index(place, config) as index:
+        found = _books(place, index).emergencies.open()
+    rows = [
+        {"id": one.id, "account": one.account, "recording": one.recording, "at": time_to_json(one.at),
+         "reason": one.reason}
+        for one in found
+    ]  # fmt: skip
+    columns = [("id", "Emergency"), ("account", "By"), ("recording", "Recording"), ("at", "On"), ("reason", "Reason")]
+    if json:
+        print_json(rows)
+    else:
+        print_table(rows, columns, empty="everything that was heard without approval is acknowledged")
+
+
+@requests.command("acknowledge")
+def acknowledge_one(
+    emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder requests emergencies`.")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Take note of a recording that was heard without approval; the data protection officer's."""
+    _act(home, name, password_file, lambda books, person: acknowledge(books, person, emergency))
+    say(f"{emergency} is acknowledged")
+
+
+def _books(home: Home, index: Index) -> HearingBooks:
+    people = people_of(home)
+    ledger = Ledger(audit=AuditLog(home.audit), origin={"where": "shell", "os_user": os_user()})
+    return HearingBooks.on(open_people(home.people), index, people, ledger, utc_now)
+
+
+def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[HearingBooks, Person], _T]) -> _T:
+    """Have a person sign in and do something, or leave with the sentence that says why not."""
+    place, config = load_home(home)
+    person = sign_in(place, name, password_file, "a request")
+    with opened_index(place, config) as index:
+        try:
+            return act(_books(place, index), person)
+        except ProblemError as error:
+            fail(error.detail)
+
+
+def _tell(done: AccessRequest, sentence: str, *, json: bool) -> None:
+    if json:
+        print_json(asking.request_to_json(done))
+    else:
+        say(sentence)

@@ -1,0 +1,318 @@
+"""Requests to hear recordings: who may ask for what, who decides, and how long leave lasts (P10 to P15). Pure.
+
+Nobody listens or takes a copy by their role alone. A person asks, another one decides, and what was granted is for that
+person, those recordings and some days.
+"""
+
+import enum
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from recorder.domain.access import (
+    MAX_REASON_CHARACTERS,
+    MIN_REASON_CHARACTERS,
+    DeniedError,
+    Fault,
+    Person,
+    Role,
+)
+from storage.types import RecordingId
+
+LEAVE_DAYS = 7
+"""For how long leave lasts when whoever decides says nothing else."""
+MOST_LEAVE_DAYS = 90
+MOST_RECORDINGS = 200
+"""In one request: who decides has to look at each."""
+MAX_REFERENCE_CHARACTERS = 100
+
+BREAK_GLASS_FOR = timedelta(minutes=30)
+"""P11: one recording, for so long, and no copy."""
+
+
+class Category(enum.StrEnum):
+    """For what a recording is to be heard (P10)."""
+
+    ACCURACY = "accuracy"
+    COMPLAINT = "complaint"
+    TRAINING = "training"
+    QUALITY = "quality"
+    EVIDENCE = "evidence"
+    SUBJECT_ACCESS = "subject_access"
+    DISCLOSURE = "disclosure"
+    ABOUT_ME = "about_me"
+    AUTHORISED = "authorised"
+
+
+CATEGORY_WORDS: dict[Category, str] = {
+    Category.ACCURACY: "Checking what was said",
+    Category.COMPLAINT: "Answering a complaint",
+    Category.TRAINING: "Training",
+    Category.QUALITY: "Quality of service",
+    Category.EVIDENCE: "Evidence of unacceptable behaviour",
+    Category.SUBJECT_ACCESS: "A subject access request",
+    Category.DISCLOSURE: "Disclosure to police, court or insurer",
+    Category.ABOUT_ME: "The call is about me (elected members)",
+    Category.AUTHORISED: "With the caller's written authorisation (elected members)",
+}
+
+MEMBER_GROUNDS = frozenset({Category.ABOUT_ME, Category.AUTHORISED})
+"""The only grounds of an elected member, and of nobody else (P15)."""
+
+
+class Leave(enum.StrEnum):
+    """What is asked for and granted."""
+
+    LISTEN = "listen"
+    COPY = "listen_and_export"
+
+    def covers(self, wanted: "Leave") -> bool:
+        """Tell whether this leave is enough."""
+        return self is wanted or self is Leave.COPY
+
+
+class RequestState(enum.StrEnum):
+    """Where a request stands."""
+
+    WAITING = "waiting"
+    GRANTED = "granted"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestWish:
+    """What somebody asks for.
+
+    Attributes:
+        recordings: Which.
+        category: For what.
+        reason: Why, in words.
+        leave: To listen, or to take copies too.
+        reference: A case's, or that of an authorisation; elected members must give one.
+    """
+
+    recordings: tuple[RecordingId, ...]
+    category: Category
+    reason: str
+    leave: Leave = Leave.LISTEN
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequest:
+    """A request as it stands.
+
+    Attributes:
+        id: Eight hexadecimal digits.
+        account: Who asks.
+        wish: For what.
+        asked_at: When, UTC.
+        state: Where it stands.
+        decided_by: The account of who decided, or None.
+        decided_at: When, UTC, or None.
+        words: What they said.
+        until: When granted leave ends, UTC, or None.
+    """
+
+    id: str
+    account: str
+    wish: RequestWish
+    asked_at: datetime
+    state: RequestState = RequestState.WAITING
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    words: str = ""
+    until: datetime | None = None
+
+    def gives(self, wanted: Leave, now: datetime) -> bool:
+        """Tell whether it is leave for something at a time."""
+        return (
+            self.state is RequestState.GRANTED
+            and self.until is not None
+            and now < self.until
+            and self.wish.leave.covers(wanted)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Who there is to decide.
+
+    Attributes:
+        people: Everybody with an account that can be used.
+        absent: Accounts that are marked absent.
+        deputy: The account of the named officer who stands in for the data protection officer, or None.
+    """
+
+    people: tuple[Person, ...]
+    absent: frozenset[str] = field(default_factory=frozenset)
+    deputy: str | None = None
+
+    def with_role(self, role: Role) -> frozenset[str]:
+        """Return the accounts of a role."""
+        return frozenset(person.name for person in self.people if role in person.roles)
+
+    @property
+    def leaders(self) -> frozenset[str]:
+        """Return the team leaders, absent ones too."""
+        return self.with_role(Role.TEAM_LEADER)
+
+    @property
+    def deputies(self) -> frozenset[str]:
+        """Return the named officer, if there is one whose account can be used."""
+        return frozenset(person.name for person in self.people if person.name == self.deputy)
+
+
+def deciders(requester: Person, bench: Bench) -> frozenset[str]:
+    """Return the accounts that may decide a person's request now (P14).
+
+    The team leader; while every team leader is absent, the data protection officer or their deputy. A team leader's own
+    go to the data protection officer, and the data protection officer's to the deputy. Nobody decides their own.
+    """
+    leaders = bench.leaders
+    if Role.DPO in requester.roles:
+        chosen = bench.deputies
+    elif requester.name in leaders:
+        chosen = bench.with_role(Role.DPO)
+    elif leaders - bench.absent:
+        chosen = leaders - bench.absent
+    else:
+        chosen = bench.with_role(Role.DPO) | bench.deputies
+    return chosen - {requester.name}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What counts of a recording: whose call it was, and of which team they were then."""
+
+    id: RecordingId
+    operators: frozenset[str]
+    team: str
+
+
+def check_wish(requester: Person, wish: RequestWish, subjects: Iterable[Subject], bench: Bench) -> None:
+    """Decide whether a person may ask for this (P10, P12, P13, P15).
+
+    Args:
+        requester: Who asks.
+        wish: For what.
+        subjects: Those of the recordings asked for that there are.
+        bench: Who there is to decide.
+
+    Raises:
+        DeniedError: They may not, or something is missing.
+    """
+    _check_words(wish)
+    _check_grounds(requester, wish)
+    theirs = {subject.id for subject in subjects if may_ask_for(requester, subject)}
+    for recording in wish.recordings:
+        if recording not in theirs:  # the same words for one that is not there: ids are not to be guessed at
+            raise DeniedError(
+                Fault.NOT_ALLOWED, f"There is no recording {recording} that you may ask for: {_limits(requester)}."
+            )
+    if not deciders(requester, bench):
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            "There is nobody who may decide your request: `recorder requests deputy NAME` names an officer for that.",
+        )
+
+
+def _check_words(wish: RequestWish) -> None:
+    if not wish.recordings:
+        raise DeniedError(Fault.INCOMPLETE, "Say which recordings.")
+    if len(wish.recordings) > MOST_RECORDINGS:
+        raise DeniedError(
+            Fault.INCOMPLETE, f"{len(wish.recordings)} recordings: ask for {MOST_RECORDINGS} at most at a time."
+        )
+    if not MIN_REASON_CHARACTERS <= len(wish.reason.strip()) <= MAX_REASON_CHARACTERS:
+        raise DeniedError(
+            Fault.INCOMPLETE,
+            f"A request takes a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters: "
+            "say why, in words that can be checked later.",
+        )
+    if len(wish.reference) > MAX_REFERENCE_CHARACTERS:
+        raise DeniedError(Fault.INCOMPLETE, f"A reference has at most {MAX_REFERENCE_CHARACTERS} characters.")
+
+
+def _check_grounds(requester: Person, wish: RequestWish) -> None:
+    is_member_only = Role.MEMBER in requester.roles and not requester.roles & {
+        Role.OFFICER, Role.MANAGER, Role.TEAM_LEADER, Role.DPO,
+    }  # fmt: skip
+    if is_member_only and wish.category not in MEMBER_GROUNDS:
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            "An elected member may hear a call only if it is about them or with the caller's written authorisation.",
+        )
+    if wish.category not in MEMBER_GROUNDS:
+        return
+    if Role.MEMBER not in requester.roles:
+        raise DeniedError(Fault.NOT_ALLOWED, "Only elected members ask on this ground: choose another.")
+    if not wish.reference.strip():
+        raise DeniedError(
+            Fault.INCOMPLETE, "Give the reference of the authorisation, or of the case that the call is about."
+        )
+
+
+def may_ask_for(requester: Person, subject: Subject) -> bool:
+    """Tell whether a recording lies within what a person may ask for."""
+    roles = requester.roles
+    return bool(
+        roles & {Role.TEAM_LEADER, Role.DPO, Role.MEMBER}
+        or (Role.MANAGER in roles and subject.team in requester.teams)
+        or (Role.OFFICER in roles and requester.display_name in subject.operators)
+    )
+
+
+def _limits(requester: Person) -> str:
+    if Role.MANAGER in requester.roles:
+        return "a manager asks for calls of people who were in their team at the time of the call"
+    if Role.OFFICER in requester.roles:
+        return "an officer asks for calls that they took part in"
+    return "give the whole id of a recording that is still kept"
+
+
+def check_decision(
+    decider: Person, request: AccessRequest, requester: Person | None, bench: Bench, *, granted: bool, words: str
+) -> None:
+    """Decide whether a person may decide a request so.
+
+    Args:
+        decider: Who decides.
+        request: What.
+        requester: Who asked; None when their account is gone.
+        bench: Who there is to decide.
+        granted: How.
+        words: What they say; demanded of a refusal.
+
+    Raises:
+        DeniedError: They may not, or it is too late.
+    """
+    if request.state is not RequestState.WAITING:
+        raise DeniedError(Fault.TOO_LATE, f"Request {request.id} is {request.state} already.")
+    if decider.name == request.account:
+        raise DeniedError(Fault.NOT_ALLOWED, "Nobody decides their own request.")
+    allowed: Collection[str] = deciders(requester, bench) if requester else bench.with_role(Role.DPO)
+    if decider.name not in allowed:
+        raise DeniedError(Fault.NOT_ALLOWED, f"Request {request.id} is for {_names(allowed)} to decide.")
+    if granted and requester is None:
+        raise DeniedError(Fault.TOO_LATE, "Whoever asked has no account any more: decline the request.")
+    if not granted and len(words.strip()) < MIN_REASON_CHARACTERS:
+        raise DeniedError(Fault.INCOMPLETE, "A refusal takes a reason: say why.")
+    if len(words) > MAX_REASON_CHARACTERS:
+        raise DeniedError(Fault.INCOMPLETE, f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
+
+
+def _names(accounts: Collection[str]) -> str:
+    return " or ".join(sorted(accounts)) or "nobody"
+
+
+def leave_until(now: datetime, days: int | None) -> datetime:
+    """Return when leave ends that is granted now.
+
+    Raises:
+        DeniedError: That is no number of days that leave may last.
+    """
+    if days is not None and not 1 <= days <= MOST_LEAVE_DAYS:
+        raise DeniedError(Fault.INCOMPLETE, f"Leave lasts 1 to {MOST_LEAVE_DAYS} days.")
+    return now + timedelta(days=LEAVE_DAYS if days is None else days)

@@ -1,0 +1,1 @@
+"""Leave to hear recordings: asked for, decided, used, and taken in an emergency."""

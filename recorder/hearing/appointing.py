@@ -1,0 +1,61 @@
+"""Who is absent, who stands in, and what was heard without approval: said by people, audited first, then kept."""
+
+from recorder.domain.access import Act, Actor, Refused, may
+from recorder.hearing.books import HearingBooks
+from recorder.hearing.emergencies import Emergency
+from recorder.problems import ProblemError
+
+BACK = "people.back"
+"""As the audit log has it."""
+
+
+def mark_absent(books: HearingBooks, actor: Actor, account: str, *, is_absent: bool) -> None:
+    """Mark a team leader absent, so that requests go to the data protection officer, or present again.
+
+    Raises:
+        ProblemError: Not allowed, or no team leader has this account.
+    """
+    person = books.ledger.require(actor, Act.MARK_ABSENT, account)
+    if account not in books.bench.leaders:
+        raise ProblemError(404, f"No team leader has the account {account!r}.")
+    books.ledger.note(str(Act.MARK_ABSENT) if is_absent else BACK, person.actor, account, {})
+    if is_absent:
+        books.appointments.mark_absent(account, by=person.name)
+    else:
+        books.appointments.mark_back(account)
+
+
+def name_deputy(books: HearingBooks, actor: Actor, account: str | None) -> None:
+    """Name the officer who stands in for the data protection officer, in the place of whoever did; None: nobody.
+
+    Raises:
+        ProblemError: Not allowed, or there is no such account.
+    """
+    person = books.ledger.require(actor, Act.NAME_DEPUTY, account or "")
+    deputy = books.people.find(account) if account is not None else None
+    if account is not None and deputy is None:
+        raise ProblemError(404, f"There is no account {account!r} in use: see `recorder users list`.")
+    if deputy is not None and isinstance(may(deputy, Act.ASK), Refused):
+        raise ProblemError(422, f"{account} has no role that has to do with requests: choose an officer or a manager.")
+    if account == person.name:
+        raise ProblemError(422, "Name somebody else: nobody decides their own requests.")
+    books.ledger.note(str(Act.NAME_DEPUTY), person.actor, account or "", {})
+    books.appointments.name_deputy(account, by=person.name)
+
+
+def acknowledge(books: HearingBooks, actor: Actor, emergency_id: str) -> Emergency:
+    """Take note of a recording that was heard without approval.
+
+    Raises:
+        ProblemError: Not allowed, no such act, or it was acknowledged already.
+    """
+    person = books.ledger.require(actor, Act.ACKNOWLEDGE, emergency_id)
+    found = books.emergencies.get(emergency_id)
+    if found is None:
+        raise ProblemError(404, f"There is no emergency {emergency_id!r}: see `recorder requests list`.")
+    if found.account == person.name:
+        raise books.ledger.refusal(person, Act.ACKNOWLEDGE, emergency_id, "Somebody else must acknowledge your own.")
+    books.ledger.note(str(Act.ACKNOWLEDGE), person.actor, emergency_id, {"account": found.account})
+    if not books.emergencies.acknowledge(emergency_id, by=person.name):
+        raise ProblemError(409, f"{emergency_id} was acknowledged already.")
+    return found

@@ -1,0 +1,57 @@
+"""Who is absent, and who stands in for the data protection officer: kept in the file of people."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Engine, delete, insert, select
+
+from recorder.domain.requesting import Bench
+from recorder.people.accounts import People, usable_people
+from recorder.people.database import absences, deputies
+
+
+class Appointments:
+    """Absences and the deputy.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+
+    def absent(self) -> frozenset[str]:
+        """Return the accounts that are marked absent."""
+        with self._engine.begin() as connection:
+            return frozenset(connection.execute(select(absences.c.account)).scalars())
+
+    def mark_absent(self, account: str, *, by: str) -> None:
+        """Mark somebody absent; once more changes nothing."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(absences).where(absences.c.account == account))
+            connection.execute(insert(absences).values(account=account, since_s=self._now().timestamp(), marked_by=by))
+
+    def mark_back(self, account: str) -> bool:
+        """Mark somebody present; False when they were."""
+        with self._engine.begin() as connection:
+            return connection.execute(delete(absences).where(absences.c.account == account)).rowcount == 1
+
+    def deputy(self) -> str | None:
+        """Return the account of the named officer, or None."""
+        with self._engine.begin() as connection:
+            return connection.execute(select(deputies.c.account)).scalars().first()
+
+    def name_deputy(self, account: str | None, *, by: str) -> None:
+        """Name the officer who stands in for the data protection officer, in the place of whoever did; None: nobody."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(deputies))
+            if account is not None:
+                connection.execute(
+                    insert(deputies).values(account=account, since_s=self._now().timestamp(), named_by=by)
+                )
+
+    def bench(self, people: People) -> Bench:
+        """Return who there is to decide."""
+        return Bench(people=tuple(usable_people(people)), absent=self.absent(), deputy=self.deputy())

@@ -1,0 +1,189 @@
+"""Requests to hear recordings: asked, decided, withdrawn. Written to the audit log first, then done.
+
+The rules are `recorder.domain.requesting`'s. Used by the console and the command alike.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from recorder.domain.access import Act, Actor, DeniedError, Fault, Person, Refused, may
+from recorder.domain.requesting import (
+    AccessRequest,
+    RequestState,
+    RequestWish,
+    Subject,
+    check_decision,
+    check_wish,
+    deciders,
+    leave_until,
+)
+from recorder.hearing.books import HearingBooks
+from recorder.problems import ProblemError
+from storage.errors import NotFoundError
+from storage.format import is_recording_id
+from storage.index import Index
+from storage.rows import time_to_json
+from storage.types import RecordingId
+
+GRANTED, DECLINED, WITHDRAWN = "request.granted", "request.declined", "request.withdrawn"
+"""As the audit log has them."""
+STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
+
+
+def ask(books: HearingBooks, actor: Actor, wish: RequestWish) -> AccessRequest:
+    """Ask to hear recordings.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was kept but the refusal.
+    """
+    person = books.ledger.require(actor, Act.ASK, "")
+    wish = replace(
+        wish, recordings=tuple(dict.fromkeys(wish.recordings)), reason=wish.reason.strip(),
+        reference=wish.reference.strip(),
+    )  # fmt: skip
+    try:
+        check_wish(person, wish, _subjects(books.index, wish.recordings), books.bench)
+    except DeniedError as error:
+        raise _denied(books, person, Act.ASK, "", error) from error
+    request = books.requests.new(person.name, wish)
+    details = {
+        "recordings": [*wish.recordings], "category": str(wish.category), "leave": str(wish.leave),
+        "reference": wish.reference,
+    }  # fmt: skip
+    books.ledger.note(Act.ASK, person.actor, request.id, details, text=wish.reason)
+    books.requests.keep(request)
+    return request
+
+
+def decide(
+    books: HearingBooks, actor: Actor, request_id: str, *, granted: bool, words: str = "", days: int | None = None
+) -> AccessRequest:
+    """Grant or decline a request.
+
+    Args:
+        books: Where it is kept.
+        actor: Who decides.
+        request_id: What.
+        granted: How.
+        words: What they say; demanded of a refusal.
+        days: For how long leave lasts; None is `recorder.domain.requesting.LEAVE_DAYS`.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing changed.
+    """
+    person = _decider(books, actor)
+    request = _request(books, request_id)
+    try:
+        requester = books.people.find(request.account)
+        check_decision(person, request, requester, books.bench, granted=granted, words=words)
+        until = leave_until(books.now(), days) if granted else None
+    except DeniedError as error:
+        raise _denied(books, person, Act.DECIDE, request.id, error) from error
+    state = RequestState.GRANTED if granted else RequestState.DECLINED
+    details = {"account": request.account, "until": time_to_json(until) if until else None}
+    books.ledger.note(GRANTED if granted else DECLINED, person.actor, request.id, details, text=words.strip())
+    return _settled(books, request, state, by=person.name, words=words.strip(), until=until)
+
+
+def withdraw(books: HearingBooks, actor: Actor, request_id: str) -> AccessRequest:
+    """Take one's own request back while nobody has decided it.
+
+    Raises:
+        ProblemError: It is somebody else's, or decided.
+    """
+    person = books.ledger.require(actor, Act.ASK, request_id)
+    request = _request(books, request_id)
+    if request.account != person.name:
+        raise _none_such(request_id)
+    books.ledger.note(WITHDRAWN, person.actor, request.id, {})
+    return _settled(books, request, RequestState.WITHDRAWN, by=person.name)
+
+
+def to_decide(books: HearingBooks, person: Person) -> list[AccessRequest]:
+    """Return the requests that wait for this person, newest first; none for whoever decides nothing."""
+    bench = books.bench
+    known = {one.name: one for one in bench.people}
+    return [
+        one
+        for one in books.requests.waiting()
+        if one.account in known and person.name in deciders(known[one.account], bench)
+    ]
+
+
+def seen(books: HearingBooks, actor: Actor) -> list[AccessRequest]:
+    """Return the requests that somebody may see, newest first: their own, or everybody's for whoever decides."""
+    person = books.ledger.require(actor, Act.ASK, "")
+    if isinstance(may(person, Act.DECIDE), Refused) and person.name not in books.bench.deputies:
+        return books.requests.of_account(person.name)
+    return books.requests.newest()
+
+
+def request_to_json(request: AccessRequest) -> dict[str, Any]:
+    """Return a request as commands and HTTP give it."""
+    wish = request.wish
+    return {
+        "id": request.id,
+        "account": request.account,
+        "recordings": [*wish.recordings],
+        "category": str(wish.category),
+        "reason": wish.reason,
+        "leave": str(wish.leave),
+        "reference": wish.reference,
+        "asked_at": time_to_json(request.asked_at),
+        "state": str(request.state),
+        "decided_by": request.decided_by,
+        "decided_at": time_to_json(request.decided_at) if request.decided_at else None,
+        "words": request.words,
+        "until": time_to_json(request.until) if request.until else None,
+    }
+
+
+def _decider(books: HearingBooks, actor: Actor) -> Person:
+    """Return who is about to decide: by their role, or because they are the deputy."""
+    if isinstance(actor, Person) and actor.name in books.bench.deputies:
+        return actor
+    return books.ledger.require(actor, Act.DECIDE, "")
+
+
+def _subjects(index: Index, recordings: Sequence[RecordingId]) -> Iterator[Subject]:
+    for recording in recordings:
+        try:
+            row = index.get(recording) if is_recording_id(recording) else None
+        except NotFoundError:
+            row = None
+        if row is not None and row.path is not None:
+            yield Subject(id=row.id, operators=frozenset({row.operator}), team=row.team)
+
+
+def _request(books: HearingBooks, request_id: str) -> AccessRequest:
+    found = books.requests.get(request_id)
+    if found is None:
+        raise _none_such(request_id)
+    return found
+
+
+def _none_such(request_id: str) -> ProblemError:
+    return ProblemError(404, f"There is no request {request_id!r}: see `recorder requests list`.")
+
+
+def _settled(
+    books: HearingBooks,
+    request: AccessRequest,
+    state: RequestState,
+    *,
+    by: str,
+    words: str = "",
+    until: datetime | None = None,
+) -> AccessRequest:
+    if not books.requests.settle(request, state, by=by, words=words, until=until):
+        raise ProblemError(409, f"Request {request.id} was decided by somebody else in this moment.")
+    done = books.requests.get(request.id)
+    assert done is not None, "requests are never taken away"
+    return done
+
+
+def _denied(books: HearingBooks, person: Person, act: Act, subject: str, error: DeniedError) -> ProblemError:
+    refused = books.ledger.refusal(person, act, subject, str(error))
+    return ProblemError(STATUS[error.fault], refused.detail)

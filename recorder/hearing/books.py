@@ -1,0 +1,53 @@
+"""What requests to hear recordings are checked against and kept in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from recorder.auditing.ledger import Ledger
+from recorder.domain.requesting import Bench
+from recorder.hearing.appointments import Appointments
+from recorder.hearing.emergencies import Emergencies
+from recorder.hearing.requests import Requests
+from recorder.people.accounts import People
+from storage.index import Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearingBooks:
+    """What requests are checked against and kept in.
+
+    Attributes:
+        index: Recordings.
+        people: Accounts.
+        requests: Requests.
+        appointments: Who is absent, who stands in.
+        emergencies: What was heard without approval.
+        ledger: The audit log.
+        now: The clock, UTC.
+    """
+
+    index: Index
+    people: People
+    requests: Requests
+    appointments: Appointments
+    emergencies: Emergencies
+    ledger: Ledger
+    now: Callable[[], datetime]
+
+    @property
+    def bench(self) -> Bench:
+        """Who there is to decide."""
+        return self.appointments.bench(self.people)
+
+    @classmethod
+    def on(
+        cls, engine: Engine, index: Index, people: People, ledger: Ledger, now: Callable[[], datetime]
+    ) -> "HearingBooks":
+        """Return the books of one file of people."""
+        return cls(
+            index=index, people=people, requests=Requests(engine, now=now), ledger=ledger, now=now,
+            appointments=Appointments(engine, now=now), emergencies=Emergencies(engine, now=now),
+        )  # fmt: skip

@@ -1,0 +1,131 @@
+"""Requests to hear recordings, kept in the file of people: they outlive the index, which can be made anew."""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
+
+from recorder.domain.requesting import AccessRequest, Category, Leave, RequestState, RequestWish
+from recorder.people.database import from_s, requested, requests
+from storage.types import RecordingId
+
+LISTED = 200
+"""Requests that are listed, the newest."""
+
+
+class Requests:
+    """The requests of one file of people; safe to use from several threads and processes.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+
+    def new(self, account: str, wish: RequestWish) -> AccessRequest:
+        """Return a request with an id that is not kept yet: the audit log comes first."""
+        return AccessRequest(id=secrets.token_hex(4), account=account, wish=wish, asked_at=self._now())
+
+    def keep(self, request: AccessRequest) -> None:
+        """Keep a new request."""
+        wish = request.wish
+        row = {
+            "id": request.id, "account": request.account, "category": str(wish.category), "reason": wish.reason,
+            "leave": str(wish.leave), "reference": wish.reference, "asked_s": request.asked_at.timestamp(),
+            "state": str(request.state), "words": "",
+        }  # fmt: skip
+        lines = [
+            {"recording": recording, "request": request.id, "place": place}
+            for place, recording in enumerate(wish.recordings)
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(requests).values(**row))
+            connection.execute(insert(requested), lines)
+
+    def get(self, request_id: str) -> AccessRequest | None:
+        """Return a request, or None."""
+        return next(iter(self._found(requests.c.id == request_id)), None)
+
+    def waiting(self) -> list[AccessRequest]:
+        """Return the requests that nobody has decided, newest first."""
+        return self._found(requests.c.state == str(RequestState.WAITING))
+
+    def of_account(self, account: str) -> list[AccessRequest]:
+        """Return somebody's requests, newest first."""
+        return self._found(requests.c.account == account)
+
+    def newest(self) -> list[AccessRequest]:
+        """Return everybody's requests, newest first."""
+        return self._found()
+
+    def of_recording(self, recording: RecordingId) -> list[AccessRequest]:
+        """Return the requests for a recording, newest first."""
+        wanted = select(requested.c.request).where(requested.c.recording == recording)
+        return self._found(requests.c.id.in_(wanted))
+
+    def settle(
+        self, request: AccessRequest, state: RequestState, *, by: str, words: str = "", until: datetime | None = None
+    ) -> bool:
+        """Put a decision down; False when somebody else was quicker.
+
+        Args:
+            request: What is decided.
+            state: How.
+            by: The account of who decides.
+            words: What they say.
+            until: When leave that is granted ends.
+        """
+        values = {
+            "state": str(state), "decided_by": by, "decided_s": self._now().timestamp(), "words": words,
+            "until_s": until.timestamp() if until else None,
+        }  # fmt: skip
+        is_waiting = requests.c.state == str(RequestState.WAITING)
+        with self._engine.begin() as connection:
+            done = connection.execute(update(requests).where(requests.c.id == request.id, is_waiting).values(**values))
+        return done.rowcount == 1
+
+    def leave(self, account: str, recording: RecordingId, wanted: Leave) -> AccessRequest | None:
+        """Return the request by which somebody may hear or copy a recording now, the one that lasts longest."""
+        asked = select(requested.c.request).where(requested.c.recording == recording)
+        found = self._found(requests.c.account == account, requests.c.id.in_(asked))
+        good = [request for request in found if request.gives(wanted, self._now())]
+        return max(good, key=lambda request: request.until or self._now(), default=None)
+
+    def _found(self, *conditions: ColumnElement[bool]) -> list[AccessRequest]:
+        query = select(requests).where(*conditions).order_by(requests.c.asked_s.desc(), requests.c.id).limit(LISTED)
+        with self._engine.begin() as connection:
+            rows = connection.execute(query).mappings().all()
+            lines = _recordings(connection, [row["id"] for row in rows])
+        return [_request(row, lines.get(row["id"], ())) for row in rows]
+
+
+def _recordings(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[RecordingId, ...]]:
+    query = select(requested).where(requested.c.request.in_([*ids])).order_by(requested.c.request, requested.c.place)
+    found: dict[str, tuple[RecordingId, ...]] = {}
+    for line in connection.execute(query).mappings():
+        found[line["request"]] = (*found.get(line["request"], ()), RecordingId(line["recording"]))
+    return found
+
+
+def _request(row: Any, recordings: Sequence[RecordingId]) -> AccessRequest:  # noqa: ANN401 - a RowMapping
+    asked_at = from_s(row["asked_s"])
+    assert asked_at is not None
+    return AccessRequest(
+        id=row["id"],
+        account=row["account"],
+        wish=RequestWish(
+            recordings=tuple(recordings), category=Category(row["category"]), reason=row["reason"],
+            leave=Leave(row["leave"]), reference=row["reference"],
+        ),
+        asked_at=asked_at,
+        state=RequestState(row["state"]),
+        decided_by=row["decided_by"],
+        decided_at=from_s(row["decided_s"]),
+        words=row["words"],
+        until=from_s(row["until_s"]),
+    )  # fmt: skip

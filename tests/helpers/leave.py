@@ -1,0 +1,35 @@
+"""Leave to hear recordings, asked for and granted by the rules."""
+
+from datetime import datetime
+
+from recorder.domain.requesting import AccessRequest, Category, Leave, RequestState, RequestWish, deciders
+from recorder.hearing.asking import ask, decide
+from recorder.hearing.books import HearingBooks
+from recorder.hearing.requests import Requests
+from storage.types import RecordingId
+
+
+def give_leave(
+    books: HearingBooks, account: str, *recordings: str, leave: Leave = Leave.COPY, days: int | None = None
+) -> AccessRequest:
+    """Have somebody ask, and have whoever decides grant it."""
+    person = books.people.find(account)
+    assert person is not None
+    wish = RequestWish(
+        recordings=tuple(map(RecordingId, recordings)), category=Category.COMPLAINT, reason="complaint 17", leave=leave
+    )
+    request = ask(books, person, wish)
+    decider = books.people.find(min(deciders(person, books.bench)))
+    assert decider is not None
+    return decide(books, decider, request.id, granted=True, days=days)
+
+
+def keep_leave(requests: Requests, account: str, *recordings: str, until: datetime) -> None:
+    """Keep granted leave to take copies as it is kept, for somebody without an account."""
+    wish = RequestWish(
+        recordings=tuple(map(RecordingId, recordings)), category=Category.COMPLAINT, reason="complaint 17",
+        leave=Leave.COPY,
+    )  # fmt: skip
+    request = requests.new(account, wish)
+    requests.keep(request)
+    assert requests.settle(request, RequestState.GRANTED, by="lena", until=until)

@@ -1,0 +1,220 @@
+"""From a request to the sound: asked, decided by somebody else, heard, written down; on the pages and at the shell."""
+
+import re
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from recorder.domain.access import Role
+from recorder.hearing.asking import decide
+from recorder.problems import ProblemError
+from tests.helpers.console_site import PASSWORD, Browser, Clock, Console, console_site, refused, signed_in
+from tests.helpers.recorder_home import RecorderHome, recorder_home
+from tests.helpers.storage_home import ID
+
+ASKED = {"category": "complaint", "leave": "listen", "reason": "what was said about the arrears"}
+WISH: dict[str, Any] = {"recordings": [ID], **ASKED}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(datetime(2026, 11, 26, 9, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
+    with console_site(tmp_path, now=clock, is_daemon_up=False) as running:
+        running.people.add("mia", PASSWORD, display_name="Mia Member", roles={Role.MEMBER})
+        yield running
+
+
+def ask(browser: Browser, **changes: Any) -> dict[str, Any]:
+    answer = browser.post("/api/requests", json={**WISH, **changes})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_an_officers_day(console: Console) -> None:
+    with signed_in(console, "officer") as officer, signed_in(console, "lead") as lead:
+        form = officer.get(f"/recordings/{ID}").text
+        assert f'action="/recordings/{ID}/request"' in form
+        assert f'action="/recordings/{ID}/play"' not in form
+        assert "on its way" in officer.submit(f"/recordings/{ID}/request", **ASKED).text
+        (asked,) = lead.get("/api/requests").json()["requests"]
+        page = lead.get("/requests").text
+        assert "what was said about the arrears" in page
+        assert f'action="/requests/{asked["id"]}/grant"' in page
+        assert f'action="/requests/{asked["id"]}/grant"' not in officer.get("/requests").text
+        assert lead.submit(f"/requests/{asked['id']}/grant", words="go on", days="2").status_code == 303
+        assert "go on" in officer.get("/requests").text
+        heard = officer.submit(f"/recordings/{ID}/play")
+        found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', heard.text)
+        assert found is not None
+        assert officer.get(found[1]).content[:4] == b"RIFF"
+        assert lead.submit(f"/recordings/{ID}/play", reason="me too").status_code == 403
+    acts = [(e.act, e.actor, e.subject) for e in console.entries() if e.act.startswith(("request.", "recording.play"))]
+    assert acts == [
+        ("request.ask", "officer", asked["id"]),
+        ("request.granted", "lead", asked["id"]),
+        ("recording.play", "officer", ID),
+        ("recording.play.opened", "officer", ID),
+    ]
+
+
+def test_declined_and_withdrawn(console: Console) -> None:
+    with signed_in(console, "officer") as officer, signed_in(console, "lead") as lead:
+        first, second = ask(officer)["id"], ask(officer)["id"]
+        assert "reason" in refused(lead.post(f"/api/requests/{first}/decline", json={"words": ""}), 422)
+        declined = lead.post(f"/api/requests/{first}/decline", json={"words": "ask your manager first"}).json()
+        assert (declined["state"], declined["words"], declined["until"]) == (
+            "declined", "ask your manager first", None,
+        )  # fmt: skip
+        assert "already" in refused(lead.post(f"/api/requests/{first}/grant", json={}), 409)
+        assert officer.post(f"/api/requests/{second}/withdraw").json()["state"] == "withdrawn"
+        assert "already" in refused(lead.post(f"/api/requests/{second}/grant", json={}), 409)
+        assert officer.submit(f"/recordings/{ID}/play").status_code == 403
+        refused(lead.post("/api/requests/00000000/grant", json={}), 404)
+        third = ask(officer)["id"]
+        refused(lead.post(f"/api/requests/{third}/withdraw"), 404)
+
+
+def test_nobody_gets_round_the_team_leader(console: Console) -> None:
+    with signed_in(console, "officer") as officer, signed_in(console, "dpo") as dpo, signed_in(console, "lead") as lead:
+        asked = ask(officer)["id"]
+        for browser in (officer, dpo):
+            refused(browser.post(f"/api/requests/{asked}/grant", json={}), 403)
+        refused(officer.post("/api/requests", json={**WISH, "category": "about_me", "reference": "R 1"}), 403)
+        assert lead.submit("/requests/lead/absent").status_code == 303
+        assert dpo.post(f"/api/requests/{asked}/grant", json={}).json()["decided_by"] == "dpo"
+        assert dpo.submit("/requests/lead/back").status_code == 303
+        refused(dpo.post(f"/api/requests/{ask(officer)['id']}/grant", json={}), 403)
+        assert officer.submit("/requests/lead/absent").status_code == 403
+        assert dpo.submit("/requests/officer/absent").status_code == 404
+    assert [(e.act, e.actor) for e in console.entries() if e.act.startswith("people.") and "sign" not in e.act] == [
+        ("people.absent", "lead"), ("people.back", "dpo"),
+    ]  # fmt: skip
+
+
+def test_what_is_not_theirs_is_as_if_it_were_not_there(console: Console) -> None:
+    missing = "20261124T093000Z-2001-ffffff"
+    with signed_in(console, "other") as other, signed_in(console, "housing") as manager:
+        for browser in (other, manager):
+            said = {
+                one: refused(browser.post("/api/requests", json={**WISH, "recordings": [one]}), 403).replace(one, "")
+                for one in (ID, missing)
+            }
+            assert said[ID] == said[missing]
+        refused(other.post("/api/requests", json={**WISH, "recordings": []}), 422)
+        assert other.submit("/requests", **ASKED, recordings=f"{ID} {missing}").status_code == 403
+        assert other.submit("/requests", **{**ASKED, "category": "spite"}, recordings=ID).status_code == 422
+    assert console.deps.hearing.requests.newest() == []
+
+
+def test_an_elected_member(console: Console) -> None:
+    with signed_in(console, "mia") as member, signed_in(console, "lead") as lead:
+        refused(member.post("/api/requests", json=WISH), 403)
+        refused(member.post("/api/requests", json={**WISH, "category": "authorised"}), 422)
+        assert member.get(f"/recordings/{ID}").status_code == 403
+        asked = ask(member, category="authorised", reference="letter of 3 November")["id"]
+        assert lead.post(f"/api/requests/{asked}/grant", json={}).status_code == 200
+        assert member.get(f"/recordings/{ID}").status_code == 200
+        assert "audio" in member.submit(f"/recordings/{ID}/play").text
+        assert member.submit("/recordings").status_code == 403
+
+
+def test_leave_ends(console: Console, clock: Clock) -> None:
+    with signed_in(console, "officer") as officer:
+        granted = console.give_leave("officer", days=1)
+        assert granted.until == clock.time + timedelta(days=1)
+        assert officer.submit(f"/recordings/{ID}/play").status_code == 200
+    clock.time = granted.until
+    with signed_in(console, "officer") as officer:
+        assert officer.submit(f"/recordings/{ID}/play").status_code == 403
+        assert "Granted, over" in officer.get("/requests").text
+
+
+def test_of_two_that_decide_at_once_one_does(console: Console) -> None:
+    hearing = console.deps.hearing
+    console.people.add("leo", PASSWORD, roles={Role.TEAM_LEADER})
+    with signed_in(console, "officer") as officer:
+        asked = ask(officer)["id"]
+    start, said = threading.Barrier(2), []
+
+    def one(name: str, *, granted: bool) -> None:
+        person = console.people.find(name)
+        assert person is not None
+        start.wait()
+        try:
+            said.append(str(decide(hearing, person, asked, granted=granted, words="so it is").state))
+        except ProblemError as error:
+            said.append(str(error.status))
+
+    threads = [
+        threading.Thread(target=one, args=(name,), kwargs={"granted": name == "leo"}) for name in ("leo", "lead")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    kept = hearing.requests.get(asked)
+    assert kept is not None
+    assert sorted(said) == ["409", str(kept.state)]
+
+
+def test_without_the_log_nothing_is_asked_or_granted(console: Console) -> None:
+    with signed_in(console, "officer") as officer, signed_in(console, "lead") as lead:
+        asked = ask(officer)["id"]
+        console.home.audit.rename(console.home.audit.with_name("kept"))
+        console.home.audit.write_text("in the way")
+        answers: list[httpx.Response] = [
+            officer.post("/api/requests", json=WISH),
+            lead.post(f"/api/requests/{asked}/grant", json={}),
+            lead.submit("/requests/lead/absent"),
+        ]
+        assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert [(str(one.state), one.id) for one in console.deps.hearing.requests.newest()] == [("waiting", asked)]
+    assert console.deps.hearing.appointments.absent() == frozenset()
+
+
+# --- at the shell
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[RecorderHome]:
+    with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False) as home:
+        for name, role in (("lena", "team_leader"), ("ian", "ict")):
+            home.recorder(
+                "users", "add", name, "--role", role, "--new-password-file", str(home.password_file),
+                *home.as_admin(), "-C", str(home.root),
+            )  # fmt: skip
+        yield home
+
+
+def test_at_the_shell(home: RecorderHome) -> None:
+    def requests(*words: str, by: str) -> tuple[int, str]:
+        who = ("--as", by, "--password-file", str(home.password_file), "-C", str(home.root))
+        done = home.run("requests", *words, *who)
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    wish = (ID, "--category", "complaint", "--reason", "complaint 17")
+    code, said = requests("ask", *wish, by="founder")
+    assert (code, "There is no recording" in said) == (1, True)
+    assert requests("ask", *wish, by="ian")[0] == 1
+    assert requests("deputy", "nobody", by="founder") == (
+        1, "recorder: There is no account 'nobody' in use: see `recorder users list`.",
+    )  # fmt: skip
+    assert requests("deputy", "ian", by="founder")[0] == 1
+    assert requests("deputy", "lena", by="ian")[0] == 1
+    assert requests("deputy", "lena", by="founder") == (0, "lena stands in for the data protection officer")
+    assert requests("absent", "lena", by="founder") == (0, "lena is absent")
+    assert requests("absent", "founder", by="founder")[0] == 1
+    assert requests("back", "lena", by="lena") == (0, "lena is present")
+    assert requests("list", by="founder") == (0, "there are no requests")
+    assert requests("list", "--waiting", "--json", by="lena") == (0, "[]")
+    assert requests("grant", "00000000", by="lena")[0] == 1
+    assert home.json("requests", "emergencies") == []

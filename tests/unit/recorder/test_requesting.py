@@ -1,0 +1,195 @@
+"""Who may ask to hear what, who decides, and for how long: every rule by hand, apart from the code that it checks."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from recorder.domain.access import DeniedError, Fault, Person, Role
+from recorder.domain.requesting import (
+    LEAVE_DAYS,
+    MOST_LEAVE_DAYS,
+    MOST_RECORDINGS,
+    AccessRequest,
+    Bench,
+    Category,
+    Leave,
+    RequestState,
+    RequestWish,
+    Subject,
+    check_decision,
+    check_wish,
+    deciders,
+    leave_until,
+)
+from storage.types import RecordingId
+
+NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+ID = RecordingId("20261124T093000Z-2001-0a1b2c")
+SUBJECT = Subject(id=ID, operators=frozenset({"Olive Officer"}), team="Revenues")
+
+
+def person(name: str, *roles: Role, teams: tuple[str, ...] = (), display_name: str = "") -> Person:
+    return Person(name=name, display_name=display_name or name, roles=frozenset(roles), teams=teams)
+
+
+OLIVE = person("olive", Role.OFFICER, display_name="Olive Officer")
+OTTO = person("otto", Role.OFFICER)
+RHEA = person("rhea", Role.MANAGER, teams=("Housing", "Revenues"))
+HUGO = person("hugo", Role.MANAGER, teams=("Housing",))
+LENA, LEO = person("lena", Role.TEAM_LEADER), person("leo", Role.TEAM_LEADER)
+DORA = person("dora", Role.DPO)
+IAN = person("ian", Role.ICT)
+ADA = person("ada", Role.ADMIN)
+MIA = person("mia", Role.MEMBER)
+EVERYBODY = (OLIVE, OTTO, RHEA, HUGO, LENA, LEO, DORA, IAN, ADA, MIA)
+BENCH = Bench(people=EVERYBODY, deputy="rhea")
+WISH = RequestWish(recordings=(ID,), category=Category.COMPLAINT, reason="complaint 17")
+MEMBERS = replace(WISH, category=Category.AUTHORISED, reference="letter of 1 November")
+
+
+def refusal(requester: Person, wish: RequestWish, *subjects: Subject, bench: Bench = BENCH) -> DeniedError:
+    with pytest.raises(DeniedError) as caught:
+        check_wish(requester, wish, subjects, bench)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("who", "wish"),
+    [(OLIVE, WISH), (RHEA, WISH), (LENA, WISH), (DORA, WISH), (MIA, MEMBERS)],
+    ids=lambda one: str(one)[:30],
+)
+def test_who_may_ask(who: Person, wish: RequestWish) -> None:
+    check_wish(who, wish, [SUBJECT], BENCH)
+
+
+@pytest.mark.parametrize("who", [OTTO, HUGO, IAN, ADA, person("nobody")], ids=lambda one: one.name)
+def test_who_may_not(who: Person) -> None:
+    denied = refusal(who, WISH, SUBJECT)
+    assert denied.fault is Fault.NOT_ALLOWED
+    assert str(ID) in str(denied)
+
+
+@pytest.mark.parametrize("who", [OTTO, HUGO, RHEA, LENA], ids=lambda one: one.name)
+def test_what_is_not_there_sounds_like_what_is_not_theirs(who: Person) -> None:
+    gone = str(refusal(who, WISH))
+    if who in (OTTO, HUGO):
+        assert gone == str(refusal(who, WISH, SUBJECT))
+
+
+def test_one_of_several_is_enough_to_refuse_all() -> None:
+    other = RecordingId("20261124T093000Z-2002-0a1b2d")
+    both = replace(WISH, recordings=(ID, other))
+    assert str(other) in str(refusal(OLIVE, both, SUBJECT, Subject(id=other, operators=frozenset(), team="")))
+
+
+def test_a_call_with_two_operators_is_a_call_of_both() -> None:
+    shared = replace(SUBJECT, operators=frozenset({"Olive Officer", "otto"}))
+    check_wish(OTTO, WISH, [shared], BENCH)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault", "words"),
+    [
+        ({"reason": "  "}, Fault.INCOMPLETE, "takes a reason"),
+        ({"reason": "x" * 1001}, Fault.INCOMPLETE, "takes a reason"),
+        ({"recordings": ()}, Fault.INCOMPLETE, "which recordings"),
+        ({"recordings": (ID,) * (MOST_RECORDINGS + 1)}, Fault.INCOMPLETE, "at most"),
+        ({"reference": "x" * 101}, Fault.INCOMPLETE, "reference"),
+        ({"category": Category.ABOUT_ME, "reference": "R 1"}, Fault.NOT_ALLOWED, "Only elected members"),
+    ],
+)
+def test_what_is_missing_or_too_long(changes: dict[str, object], fault: Fault, words: str) -> None:
+    denied = refusal(LENA, replace(WISH, **changes), SUBJECT)  # type: ignore[arg-type]
+    assert (denied.fault, words in str(denied)) == (fault, True)
+
+
+@pytest.mark.parametrize("category", list(Category))
+def test_an_elected_member_asks_on_two_grounds_only_and_with_a_reference(category: Category) -> None:
+    asked = replace(WISH, category=category, reference="R 1")
+    if category in (Category.ABOUT_ME, Category.AUTHORISED):
+        check_wish(MIA, asked, [SUBJECT], BENCH)
+        assert refusal(MIA, replace(asked, reference=" "), SUBJECT).fault is Fault.INCOMPLETE
+    else:
+        assert refusal(MIA, asked, SUBJECT).fault is Fault.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("who", "absent", "expected"),
+    [
+        (OLIVE, "", "lena leo"),
+        (OLIVE, "lena", "leo"),
+        (OLIVE, "lena leo", "dora rhea"),
+        (RHEA, "lena leo", "dora"),
+        (LENA, "", "dora"),
+        (LENA, "leo", "dora"),
+        (DORA, "", "rhea"),
+        (DORA, "lena leo", "rhea"),
+        (person("both", Role.DPO, Role.TEAM_LEADER), "", "rhea"),
+    ],
+    ids=lambda one: getattr(one, "name", one),
+)
+def test_who_decides(who: Person, absent: str, expected: str) -> None:
+    bench = replace(BENCH, absent=frozenset(absent.split()))
+    assert deciders(who, bench) == set(expected.split())
+
+
+def test_nobody_decides_their_own_however_it_comes_about() -> None:
+    for who in EVERYBODY:
+        for absent in ((), ("lena",), ("lena", "leo")):
+            for deputy in (None, *(one.name for one in EVERYBODY)):
+                bench = Bench(people=EVERYBODY, absent=frozenset(absent), deputy=deputy)
+                assert who.name not in deciders(who, bench)
+
+
+def test_without_anybody_to_decide_nothing_is_asked() -> None:
+    assert "deputy" in str(refusal(DORA, WISH, SUBJECT, bench=replace(BENCH, deputy=None)))
+    assert refusal(DORA, WISH, SUBJECT, bench=replace(BENCH, deputy="gone")).fault is Fault.NOT_ALLOWED
+
+
+REQUEST = AccessRequest(id="0a1b2c3d", account="olive", wish=WISH, asked_at=NOW)
+
+
+def undecided(decider: Person, request: AccessRequest = REQUEST, **how: object) -> DeniedError:
+    said = {"granted": True, "words": "", **how}
+    with pytest.raises(DeniedError) as caught:
+        check_decision(decider, request, OLIVE, BENCH, **said)  # type: ignore[arg-type]
+    return caught.value
+
+
+def test_deciding() -> None:
+    check_decision(LENA, REQUEST, OLIVE, BENCH, granted=True, words="")
+    check_decision(LEO, REQUEST, OLIVE, BENCH, granted=False, words="ask for a shorter span")
+    assert undecided(DORA).fault is Fault.NOT_ALLOWED
+    assert "lena or leo" in str(undecided(DORA))
+    assert undecided(OLIVE).fault is Fault.NOT_ALLOWED
+    assert undecided(LENA, granted=False, words=" ").fault is Fault.INCOMPLETE
+    assert undecided(LENA, words="x" * 1001).fault is Fault.INCOMPLETE
+    for state in set(RequestState) - {RequestState.WAITING}:
+        assert undecided(LENA, replace(REQUEST, state=state)).fault is Fault.TOO_LATE
+
+
+def test_a_request_of_somebody_who_is_gone_can_only_be_declined() -> None:
+    check_decision(DORA, REQUEST, None, BENCH, granted=False, words="has left")
+    with pytest.raises(DeniedError):
+        check_decision(DORA, REQUEST, None, BENCH, granted=True, words="")
+    with pytest.raises(DeniedError):
+        check_decision(LENA, REQUEST, None, BENCH, granted=False, words="has left")
+
+
+def test_leave_lasts_until_its_day_and_covers_what_was_granted() -> None:
+    until = leave_until(NOW, None)
+    assert until == NOW + timedelta(days=LEAVE_DAYS)
+    granted = replace(REQUEST, state=RequestState.GRANTED, until=until)
+    assert granted.gives(Leave.LISTEN, until - timedelta(seconds=1))
+    assert not granted.gives(Leave.LISTEN, until)
+    assert not granted.gives(Leave.COPY, NOW)
+    assert replace(granted, wish=replace(WISH, leave=Leave.COPY)).gives(Leave.LISTEN, NOW)
+    for state in set(RequestState) - {RequestState.GRANTED}:
+        assert not replace(granted, state=state).gives(Leave.LISTEN, NOW)
+
+
+@pytest.mark.parametrize("days", [0, -1, MOST_LEAVE_DAYS + 1])
+def test_leave_for_too_short_or_too_long(days: int) -> None:
+    with pytest.raises(DeniedError):
+        leave_until(NOW, days)
