@@ -152,7 +152,7 @@ class ReferenceTap:
         timeline = self._tracks[Channel.LEFT].timeline
         position = timeline.expect(ssrc, timestamp, here)
         start = here if position is None else position - timeline.envelope(here)
-        self._mask(start - MASK_MARGIN, start + duration + MASK_MARGIN, here)
+        self._mask(start - MASK_MARGIN, start + duration + MASK_MARGIN, here, is_placed=position is not None)
 
     def close(self, now_ns: int, erase_ticks: int) -> int:
         """Close the gate and erase; returns the position on the call's clock at which it took effect."""
@@ -186,11 +186,11 @@ class ReferenceTap:
         return max(here + PACKET + self._gather, 0)
 
     def _is_unsettled(self, timeline: Timeline, here: int) -> bool:
-        """Tell whether a stream began lately, or took another's place while closed: how late it is nobody knows."""
+        """Tell whether a clock began lately or while closed, or took another's place: how late it is nobody knows."""
         if timeline.began_here is None:
             return False
         is_since = self._closed_gate_here is None or timeline.began_here >= self._closed_gate_here
-        return (timeline.has_restarted and is_since) or timeline.began_here > here - SETTLED
+        return timeline.has_moved or (timeline.has_restarted and is_since) or timeline.began_here > here - SETTLED
 
     @staticmethod
     def _block(track: _Track, moment: int, here: int) -> None:
@@ -227,19 +227,26 @@ class ReferenceTap:
         """Silence [from_ticks, to_ticks) of the call's clock on both channels, for good."""
         self._mask(from_ticks, to_ticks, self.here(now_ns))
 
-    def _mask(self, from_ticks: int, to_ticks: int, here: int) -> None:
+    def _mask(self, from_ticks: int, to_ticks: int, here: int, *, is_placed: bool = True) -> None:
+        """Silence a span; not placed: it is not known where on its channel's time line it lies."""
         if to_ticks <= from_ticks:
             return
         self._begin_mask(from_ticks, to_ticks, here)
+        more = self._ways_differ() if is_placed else GUARD
+        first, last = from_ticks - more, to_ticks + more
         for track in self._tracks.values():
             timeline = track.timeline
             envelope = timeline.envelope(here)
-            track.erase(from_ticks + envelope, to_ticks + envelope)
+            track.erase(first + envelope, last + envelope)
             shut = track.closed_from if self._is_closed else FOREVER
-            track.erase_arrived(track.arrivals.since(from_ticks, here, to_ticks), shut)
+            track.erase_arrived(track.arrivals.since(first, here, last), shut)
             began = timeline.began_here
-            if began is not None and timeline.has_restarted and (began >= from_ticks or began > here - SETTLED):
+            if began is not None and timeline.has_restarted and (began >= first or began > here - SETTLED):
                 self._block(track, to_ticks, here)
+
+    def _ways_differ(self) -> int:
+        """Return how far apart what arrives at one time may have been said, beyond what it was at first."""
+        return GUARD if any(track.timeline.has_moved for track in self._tracks.values()) else 0
 
     def _begin_mask(self, from_ticks: int, to_ticks: int, here: int) -> None:
         """Go on masking what arrives; of masks that are not over yet, and what lies between them, one is made."""

@@ -80,6 +80,8 @@ class Timeline:
         self.began_here: int | None = None
         self.has_restarted = False
         """The epoch is not the first."""
+        self.has_moved = False
+        """Another stream took the first one's place: its way may be slower or faster, and nothing tells."""
         self.epoch: Epoch | None = None
         self._past: list[Epoch] = []
         self._stepped_at: int | None = None
@@ -172,6 +174,7 @@ class Timeline:
     def _begin(self, ssrc: int, sequence: int, timestamp: int, position: int, here: int) -> None:
         if self.epoch is not None and self.epoch.ssrc != ssrc:
             self._past = [self.epoch, *(each for each in self._past if each.ssrc != ssrc)][:MAX_PAST]
+            self.has_moved = True
         self.has_restarted = self.epoch is not None
         self.epoch = Epoch(ssrc, timestamp, position, sequence)
         self.began_here = here

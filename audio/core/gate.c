@@ -181,7 +181,7 @@ void gate_release(struct tap *tap, int64_t here)
         channel->opened_at = here + envelope(channel, here) + carried(channel) + waited;
         channel->has_opened = 1;
         spans_add(&channel->spans, channel->closed_from, channel->opened_at);
-        int has_changed = channel->has_restarted && channel->began_here >= tap->gate_closed_here;
+        int has_changed = channel->has_moved || (channel->has_restarted && channel->began_here >= tap->gate_closed_here);
         if (channel->has_epoch && (has_changed || channel->began_here > here - SETTLED))
             block(channel, here, here);
     }
@@ -253,18 +253,25 @@ static void begin_mask(struct tap *tap, int64_t from, int64_t to, int64_t here)
     tap->masked_to = tap->masked_to > to ? tap->masked_to : to;
 }
 
-void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here)
+/* By how much what arrives at one time on both channels may have been said apart, beyond what it was at first. */
+static int64_t ways_differ(const struct tap *tap)
+{
+    return tap->channels[LEFT].has_moved || tap->channels[RIGHT].has_moved ? GUARD : 0;
+}
+
+void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int is_placed, int64_t here)
 {
     if (to <= from)
         return;
     begin_mask(tap, from, to, here);
+    int64_t more = is_placed ? ways_differ(tap) : GUARD, first = from - more, last = to + more;
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         int64_t env = envelope(channel, here);
-        spans_add(&channel->spans, from + env, to + env);
-        erase(channel, from + env, to + env);
-        erase_arrived(tap, channel, from, to, here);
-        int has_changed = channel->has_restarted && (channel->began_here >= from || channel->began_here > here - SETTLED);
+        spans_add(&channel->spans, first + env, last + env);
+        erase(channel, first + env, last + env);
+        erase_arrived(tap, channel, first, last, here);
+        int has_changed = channel->has_restarted && (channel->began_here >= first || channel->began_here > here - SETTLED);
         if (channel->has_epoch && has_changed)
             block(channel, to, here);
     }

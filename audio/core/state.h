@@ -238,6 +238,7 @@ struct channel {
     int64_t edge;
     uint8_t has_epoch, has_stepped, has_candidate, has_window, has_opened;
     uint8_t has_restarted, is_doubted; /* its epoch is not the first; may be late audio of the closed time */
+    uint8_t has_moved; /* another stream took the first one's place: its way may be slower or faster, nothing tells */
     uint16_t stepped_seq; /* has_stepped: the first number after its clock stepped */
     int past_count;
     struct epoch epoch, past[MAX_PAST]; /* streams before the current one, newest first */
@@ -415,7 +416,8 @@ void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, 
 int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t here); /* what may be handed out ends here */
 void gate_placed(struct tap *tap, struct channel *channel, const struct placement *placed, int64_t end, int64_t env,
                  int64_t here);
-void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int64_t here);
+/* is_placed: it is known where on its channel's time line what is masked lies. */
+void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int is_placed, int64_t here);
 
 /* ring.c */
 size_t ring_plane_bytes(int64_t ticks);

@@ -100,10 +100,10 @@ void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t durat
     if (!is_unkept(leg))
         return;
     struct channel *channel = &tap->channels[leg->channel];
-    int64_t here = tap_here(tap, packet->arrival_ns), start = here, position;
-    if (timeline_expect(channel, packet->ssrc, packet->ts, here, &position))
-        start = position - envelope(channel, here);
-    gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, here);
+    int64_t here = tap_here(tap, packet->arrival_ns), position;
+    int is_placed = timeline_expect(channel, packet->ssrc, packet->ts, here, &position);
+    int64_t start = is_placed ? position - envelope(channel, here) : here;
+    gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, is_placed, here);
 }
 
 /* Silences positions [from, to) of the leg's channel, and the same moments on the other. */
@@ -113,7 +113,7 @@ void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns
     if (!is_unkept(leg))
         return;
     int64_t here = tap_here(tap, arrival_ns), env = envelope(&tap->channels[leg->channel], here);
-    gate_mask_span(tap, from - env, to - env, here);
+    gate_mask_span(tap, from - env, to - env, 1, here);
 }
 
 void tap_detach_leg(struct leg *leg)
@@ -311,7 +311,7 @@ int core_gate_mask(struct core *core, int64_t id, int64_t from_ticks, int64_t to
     struct tap *tap = tap_lock(core, id, &error);
     if (!tap)
         return error;
-    gate_mask_span(tap, from_ticks, to_ticks, tap_here(tap, now_ns == CORE_NOW ? clock_ns() : now_ns));
+    gate_mask_span(tap, from_ticks, to_ticks, 1, tap_here(tap, now_ns == CORE_NOW ? clock_ns() : now_ns));
     thread_unlock(tap->thread);
     return 0;
 }

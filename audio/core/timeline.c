@@ -63,8 +63,10 @@ static void remember_past(struct channel *channel, uint32_t ssrc)
 
 static void begin_epoch(struct channel *channel, const struct packet *packet, int64_t position, int64_t late, int64_t here)
 {
-    if (channel->has_epoch && channel->epoch.ssrc != packet->ssrc)
+    if (channel->has_epoch && channel->epoch.ssrc != packet->ssrc) {
         remember_past(channel, packet->ssrc);
+        channel->has_moved = 1;
+    }
     channel->has_restarted = channel->has_epoch;
     channel->has_epoch = 1;
     channel->epoch = (struct epoch){packet->ssrc, packet->ts, position, packet->seq};

@@ -79,13 +79,13 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="events of digits are not masked", file=_TAP,
-        old="    gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, here);\n",
+        old="    gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, is_placed, here);\n",
         new="    (void)start, (void)duration;\n",
         calls=("digits_rfc4733/plain", "digits_rfc4733/late"), finds="digits_rfc4733.*secret audio",
     ),
     Mutation(
         name="tones of digits are not masked", file=_TAP,
-        old="    gate_mask_span(tap, from - env, to - env, here);\n",
+        old="    gate_mask_span(tap, from - env, to - env, 1, here);\n",
         new="    (void)from, (void)to, (void)env, (void)here;\n",
         calls=("digits_inband/plain", "digits_inband/ptime_10"), finds="digits_inband.*(a key's tone|secret audio)",
     ),
