@@ -48,7 +48,7 @@ class Digit:
         """Return the ticks, by when they were said, of which nothing may be kept."""
         start = FRAME * self.at
         if self.carrier == "info":
-            return start - INFO_BEFORE, start + INFO_AFTER - FRAME
+            return start - INFO_BEFORE, start + INFO_AFTER - 2 * FRAME
         return start - MARGIN, start + KEY - FRAME + MARGIN
 
 
