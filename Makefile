@@ -11,7 +11,7 @@ CORE := $(STAMPS)/core
 PACKAGES := gcc libc6-dev nettle-dev espeak-ng sip-tester baresip-core sipsak postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip
 
-.PHONY: setup demo test check bench leak kills clean
+.PHONY: setup demo test check bench leak kills fuzz fuzz-core clean
 
 setup: $(CORE)
 
@@ -64,6 +64,18 @@ leak: $(CORE)
 # Crash tests (docs/durability.md): `make kills KILLS=1000`, about three minutes; POWER=simulated, ext4 or xfs cuts the power too.
 kills: $(CORE)
 	$(BIN)/python tests/crash/kills.py --kills $(or $(KILLS),1000) $(if $(SEED),--seed $(SEED)) $(if $(POWER),--power $(POWER)) $(if $(JSON),--json $(JSON))
+
+# Every parser in turn (docs/fuzzing.md): `make fuzz SECONDS_EACH=60`; SEED=S makes a run again, ONLY=name takes one target.
+FUZZ = $(BIN)/python tests/fuzz --seconds-each $(or $(SECONDS_EACH),60) $(if $(SEED),--seed $(SEED))
+fuzz: $(CORE)
+	$(FUZZ) $(addprefix --only ,$(ONLY))
+
+# The media core alone, built with sanitizers; what it had last is build/fuzz/audio/last-script.bin.
+fuzz-core: $(CORE)
+	CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -O1 -fno-omit-frame-pointer" \
+	  $(BIN)/python setup.py -q build_ext --force --build-lib build/fuzz --build-temp build/fuzz-objects
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	  $(FUZZ) --core $$(ls build/fuzz/audio/_relay*.so)
 
 clean:
 	rm -rf build dist *.egg-info audio/_relay.c audio/*.so benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core

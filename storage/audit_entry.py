@@ -90,7 +90,7 @@ def parse_line(line: bytes) -> AuditEntry:
         raise ValueError("its hash does not fit: it was changed")
     try:
         fields = json.loads(body.decode("ascii"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError("it is not an entry") from error
     if not isinstance(fields, dict) or fields.keys() != _NAMES or not isinstance(fields["n"], int):
         raise ValueError("it is not an entry")

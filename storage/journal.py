@@ -124,6 +124,6 @@ def _changes(content: bytes) -> Iterator[dict[str, Any]]:
             if fields["n"] != number:
                 return
             changes = dict(fields["set"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return
         yield changes

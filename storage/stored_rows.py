@@ -92,6 +92,6 @@ def _stored(found: sa.Row[Any]) -> StoredRow:
     columns = dict(found._mapping)
     try:
         row = row_from_json(json.loads(columns["document"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         row = None
     return StoredRow(id=RecordingId(columns["id"]), columns=columns, row=row)
