@@ -135,7 +135,8 @@ def fuzz(
         corpus.append(data)
         if _try(target, data, coverage, result, is_traced=True):
             return _finished(result, target, coverage, corpus, began)
-    while time.monotonic() - began < seconds:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         data = mutate(rng.choice(corpus), rng, corpus, target.tokens)
         before = len(coverage.seen)
         if _try(target, data, coverage, result, is_traced=result.runs % _TRACED_EVERY == 0):
