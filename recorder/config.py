@@ -22,6 +22,7 @@ from recorder.auditing.anchor_options import AnchorOptions
 from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
+from recorder.sip_accounts import RegisterOptions
 from sip.events import Address
 from storage.database import parse_url
 from storage.errors import DatabaseError
@@ -161,6 +162,7 @@ class Config:
     sip: Sip = field(default_factory=Sip)
     peer: tuple[Peer, ...] = ()
     route: tuple[Route, ...] = ()
+    register: tuple[RegisterOptions, ...] = ()
     emergency: EmergencyNumbers = field(default_factory=EmergencyNumbers)
     media: Media = field(default_factory=Media)
     notice: Notice = field(default_factory=Notice)
@@ -341,6 +343,7 @@ _AT_LEAST = {
     "limits": {"max_calls": 1, "max_passed": 1},
     "sip": {"min_session_s": 1},
     "route": {"strip": 0},
+    "register": {"expires_s": 1},
 }
 
 
@@ -430,6 +433,10 @@ def _check_names(config: Config, reader: _Reader) -> None:
     if len(config.notice.second_key) != 1 or config.notice.second_key not in "0123456789*#":
         reader.fail(f"second_key must be one of 0-9, * and #, not {config.notice.second_key!r}", "notice", "second_key")
     _check_unique("peer", [peer.name for peer in config.peer], reader)
+    _check_unique("register", [register.name for register in config.register], reader)
+    for i, peer in enumerate(config.peer):
+        if (peer.auth_user is None) != (peer.auth_password_file is None):
+            reader.fail(f"peer {peer.name!r} needs both auth_user and auth_password_file", "peer", "auth_user", i)
     _check_unique("service", [service.name for service in config.service], reader)
     services = {service.name for service in config.service}
     numbers: set[str] = set()

@@ -69,6 +69,8 @@ is_inside = true                # it says truly which extension calls; false for
 calls_per_s = 100.0             # new calls from each of its addresses; more are answered 503, emergency calls never
 srtp = "optional"               # its encrypted audio is taken; "required": nothing else is, "off": it is refused
 requests_per_s = 100.0          # other requests outside calls (OPTIONS ...), likewise
+auth_user = "off"               # our account there, when it asks for one (401, 407) ...
+auth_password_file = "off"      # ... and its password: first line of a file, mode 0600
 
 # Where calls go. The first route whose peer and number prefix fit is taken; targets are tried in order.
 [[route]]
@@ -78,6 +80,13 @@ targets = [{_quote(str(answers.next_hop))}]
 strip = 0                       # digits taken off the front ...
 prefix = ""                     # ... and what is put there
 srtp = "off"                    # "required": we offer encrypted audio only, "optional": if the caller's is encrypted
+
+# Where the recorder registers itself, for a PBX that sends calls only to who is registered.
+# [[register]]
+# name = "pbx"
+# registrar = "192.0.2.20:5060"
+# user = "recorder"
+# password_file = "/etc/recorder/pbx-password"
 
 [emergency]
 numbers = ["999", "112", "18000"]       # passed through before any rule, notice, limit or fault

@@ -45,6 +45,7 @@ from recorder.opening import held, open_index, recover_all
 from recorder.people.agents import SignOns
 from recorder.people.pins import PinFile, Pins
 from recorder.problems import ProblemError
+from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.b2bua import SipEndpoint
 from sip.events import PeerLimits, SipEvent, SipOptions
 from sip.reactor import Reactor
@@ -65,6 +66,10 @@ ANCHORS_S = 3 * LAST_TIMEOUT_S + 1.0
 """How long a stop waits for the last head to be noted by three targets."""
 FILING_S = 15.0
 """How long a stop waits for recordings to be filed; what is not is recovered at the next start."""
+
+
+NEEDS_RESTART = ("sip", "media", "storage", "peer", "register")
+"""Sections that a reload does not bring into force."""
 
 
 class StartError(Exception):
@@ -136,7 +141,9 @@ class Daemon:
             watch_every_s=config.sip.watch_every_s,
             session_expires_s=config.sip.session_expires_s,
             min_session_s=config.sip.min_session_s,
+            account_of=accounts(config.peer),
         )
+        self._registrars = registrars(config.register)
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
         audit = AuditLog(home.audit, lock_s=AUDIT_LOCK_S)
         self._works = Works(
@@ -207,6 +214,8 @@ class Daemon:
         self._writer.start()
         self._media_events.start()
         self._watch_targets()
+        for registrar in self._registrars:
+            self._endpoint.register(registrar)
         self._file_late()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._reactor.submit(self._stop))
@@ -284,7 +293,7 @@ class Daemon:
         details = {"sha256": new.sha256, "before": old.sha256, "changed": changed}
         self._works.late.enter(act="config.reload", actor=by, subject="", details=details)
         self._reactor.submit(self._use, new, sounds)
-        needs_restart = [name for name in changed if name.split(".")[0] in ("sip", "media", "storage", "peer")]
+        needs_restart = [name for name in changed if name.split(".")[0] in NEEDS_RESTART]
         _log.info("configuration reloaded, changed: %s", ", ".join(changed) or "nothing")
         return {"sha256": new.sha256, "changed": changed, "needs_restart": needs_restart}
 
@@ -342,7 +351,7 @@ def changes(old: Config, new: Config) -> list[str]:
     ):
         before, after = getattr(old, section), getattr(new, section)
         found += [f"{section}.{k}" for k in before.__dataclass_fields__ if getattr(before, k) != getattr(after, k)]
-    found += [s for s in ("peer", "route", "service", "extension") if getattr(old, s) != getattr(new, s)]
+    found += [s for s in ("peer", "route", "register", "service", "extension") if getattr(old, s) != getattr(new, s)]
     return found
 
 
@@ -389,6 +398,8 @@ def run(root: Path) -> None:
         _recover(home, config)
         try:
             daemon = Daemon(home, config)
+        except AccountError as error:
+            raise StartError(str(error)) from error
         except OSError as error:
             raise StartError(
                 f"cannot listen on {config.sip.listen}: {error.strerror or error}; is another program using it?"

@@ -14,6 +14,7 @@ from recorder.config import Config
 from recorder.home import Home
 from recorder.hygiene import descriptors_needed, locked_bytes_per_call
 from recorder.machine import Machine, Process
+from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.events import TransportKind
 from sip.sdes import Srtp
 
@@ -259,6 +260,26 @@ def check_anchors(config: Config) -> Iterator[Finding]:
         )  # fmt: skip
     told = [name for name in ("syslog", "folder") if getattr(options, name)] + ["mail"] * bool(options.mail_to)
     yield _ok("anchors", f"heads of the audit log are noted by {', '.join(told)} every {options.every_s:g} s")
+
+
+# --- accounts at peers
+
+
+def check_accounts(config: Config) -> Iterator[Finding]:
+    """Look whether the passwords for peers and registrars can be read."""
+    try:
+        accounts(config.peer)
+        registered = registrars(config.register)
+    except AccountError as problem:
+        yield error(
+            "accounts", str(problem), why="the recorder does not start", do="write the password there, and chmod 0600"
+        )
+        return
+    with_account = sum(peer.auth_user is not None for peer in config.peer)
+    if with_account or registered:
+        yield _ok(
+            "accounts", f"{with_account} at peers, {len(registered)} to register; health says whether they are in force"
+        )
 
 
 # --- the home

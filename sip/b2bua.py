@@ -19,6 +19,7 @@ from sip.events import (
     LegId,
     Listener,
     OutgoingCall,
+    Registrar,
     SipEvent,
     SipOptions,
     SourceMisbehaved,
@@ -28,6 +29,7 @@ from sip.leg_state import State
 from sip.limits import Standing
 from sip.message import RawMessage, display_name, split_values, strip_quoted, user_part
 from sip.reactor import Reactor, Sippy, guarded
+from sip.registration import Registration
 from sip.session_expires import is_too_short
 from sip.transport import Transport
 from sip.watch import Watch
@@ -79,7 +81,10 @@ class SipEndpoint:
         )
         session = SessionRule(options.session_expires_s, options.min_session_s)
         known = _SUPPORTED | ({SIPREC} if options.is_recording_server else frozenset())
-        self._wires = Wires(self._transport, reactor, options.user_agent, session, known, self._emit, self._forget)
+        self._wires = Wires(
+            self._transport, reactor, options.user_agent, session, known, options.account_of, self._emit, self._forget
+        )
+        self._registrations: list[Registration] = []
         self._watch = Watch(self._wires, options.watch_every_s)
 
     @property
@@ -181,9 +186,30 @@ class SipEndpoint:
         """Begin to send OPTIONS to a target."""
         self._watch.add(target)
 
+    def register(self, registrar: Registrar) -> None:
+        """Begin to keep an address of record bound to us."""
+        self._registrations.append(Registration(self._wires, registrar))
+
+    @property
+    def registrations(self) -> list[dict[str, str | int | None]]:
+        """Return how each registration stands: name, whether calls reach us, seconds left, status of the last try."""
+        now_s = self._reactor.now_s
+        return [
+            {
+                "name": found.registrar.name,
+                "is_registered": found.is_registered,
+                "left_s": None if found.standing.until_s is None else max(0, round(found.standing.until_s - now_s)),
+                "last_status": found.standing.status,
+            }
+            for found in self._registrations
+        ]
+
     def close(self, *, keep: Collection[LegId] = ()) -> None:
         """End all legs but those to be kept, and close the socket."""
         self._watch.close()
+        for registration in self._registrations:
+            registration.close()
+        self._registrations.clear()
         for leg in list(self._legs.values()):
             if leg.id not in keep:
                 leg.close()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, Protocol
 
+from sip.digest import Credentials
+
 LegId = NewType("LegId", int)
 """Names one dialog for as long as the process lives; never used twice."""
 
@@ -210,6 +212,19 @@ class SourceMisbehaved:
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationChanged:
+    """A registration of ours began, failed or was renewed after a failure.
+
+    ``is_registered`` is True for as long as an earlier one lasts, whatever ``status`` says of the last attempt: a final
+    SIP status, 408 when the registrar does not answer.
+    """
+
+    name: str
+    is_registered: bool
+    status: int
+
+
 SipEvent = (
     CallOffered
     | LegRang
@@ -221,6 +236,7 @@ SipEvent = (
     | OfferRefused
     | InfoReceived
     | TargetChanged
+    | RegistrationChanged
     | SourceMisbehaved
 )
 
@@ -336,6 +352,27 @@ class StreamLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registrar:
+    """Where an address of record of ours is to be bound to us (RFC 3261 section 10).
+
+    Attributes:
+        name: For logs and events; once.
+        address: Where REGISTER is sent.
+        user: User of the address of record, and of our Contact.
+        domain: Its domain, and the URI of the REGISTER.
+        account: For challenges, or None.
+        expires_s: Life that we ask for, whole seconds.
+    """
+
+    name: str
+    address: Address
+    user: str
+    domain: str
+    account: Credentials | None = None
+    expires_s: int = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SipOptions:
     """How the endpoint listens and whom it hears.
 
@@ -357,6 +394,7 @@ class SipOptions:
         is_recording_server: SIPREC clients may call: ``Require: siprec`` is understood (RFC 7866).
         session_expires_s: Life of a session that we propose (RFC 4028), whole seconds, or None to propose none.
         min_session_s: Shortest life of a session that we take, whole seconds.
+        account_of: Our account at the peer that has an IP literal, or None: for challenges from there.
     """
 
     listen: Address
@@ -374,6 +412,7 @@ class SipOptions:
     is_recording_server: bool = False
     session_expires_s: int | None = 1800
     min_session_s: int = 90
+    account_of: Callable[[str], Credentials | None] = lambda _host: None
 
 
 class Endpoint(Protocol):
@@ -437,6 +476,13 @@ class Endpoint(Protocol):
 
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""
+
+    def register(self, registrar: Registrar) -> None:
+        """Begin to keep an address of record bound to us; RegistrationChanged follows. `close` takes it back."""
+
+    @property
+    def registrations(self) -> list[dict[str, str | int | None]]:
+        """How each registration stands: name, is_registered, left_s, last_status."""
 
     def close(self, *, keep: Collection[LegId] = ()) -> None:
         """Close the sockets. Legs that still exist are ended first, with BYE, CANCEL or 503.

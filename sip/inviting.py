@@ -16,12 +16,13 @@ from sip.leg_state import Move, State
 from sip.message import RawMessage, one_line, user_part
 from sip.reactor import Sippy
 from sip.reliable import ReceivedReliably
+from sip.requests import Sent
 from sip.wires import ALLOW, MARKER, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
 
-_REFUSAL_HEADERS = {"contact", "reason", "retry-after", "warning", "diversion", "error-info", "www-authenticate"}
+_REFUSAL_HEADERS = {"contact", "reason", "retry-after", "warning", "diversion", "error-info"}
 
 
 class Inviting:
@@ -30,7 +31,7 @@ class Inviting:
     def __init__(self, leg: "Leg") -> None:
         self._leg = leg
         self._call: OutgoingCall | None = None
-        self._transaction: Sippy = None
+        self._sent: Sent | None = None
         self._was_cancelled = False
         self.reliable = ReceivedReliably(leg)
         self._strays: set[str] = set()
@@ -66,7 +67,7 @@ class Inviting:
         supported = f"{SUPPORTED}, {RELIABLY}" if call.is_reliable else SUPPORTED
         headers += [("Allow", ALLOW), ("Supported", supported), *leg.session_timer.request_headers]
         request = leg.new_request("INVITE", body=call.body, headers=headers, max_forwards=call.max_forwards)
-        self._transaction = leg.start(request, self._on_response)
+        self._sent = leg.start(request, self._on_response, is_wanted=self._is_wanted, on_dropped=self._dropped)
 
     def _on_response(self, response: Sippy, transaction: Sippy) -> None:
         status, reason = response.getSCode()
@@ -84,8 +85,7 @@ class Inviting:
     def _is_sent_again(self, status: int, response: Sippy) -> bool:
         """Tell whether the INVITE was sent once more, in the way that a refusal asks for."""
         message = self._leg.wires.transactions.current_or_none
-        is_wanted = self._leg.state in (State.DIALLING, State.RINGING) and message is not None
-        if status != 422 or not is_wanted or not self._leg.session_timer.refused(message):
+        if status != 422 or message is None or not self._is_wanted() or not self._leg.session_timer.refused(message):
             return False
         strip_route(response)
         # The ACK of the refusal leaves when this returns.
@@ -94,8 +94,17 @@ class Inviting:
 
     def _send_if_wanted(self) -> None:
         assert self._call is not None
-        if self._leg.state in (State.DIALLING, State.RINGING):
+        if self._is_wanted():
             self._send(self._call)
+        else:
+            self._dropped()
+
+    def _dropped(self) -> None:
+        """Take it that the INVITE was given up before it was sent again: there is nothing to cancel."""
+        self._leg.move(Move.FAILURE)
+
+    def _is_wanted(self) -> bool:
+        return self._leg.state in (State.DIALLING, State.RINGING)
 
     def _on_progress(self, status: int, response: Sippy, transaction: Sippy) -> None:
         leg = self._leg
@@ -147,27 +156,24 @@ class Inviting:
         )
 
     def _give_up(self, status: int) -> None:
-        if status == 408 and self._transaction is not None and self._transaction.teA is not None:
+        transaction = self._sent.transaction if self._sent is not None else None
+        if status == 408 and transaction is not None and transaction.teA is not None:
             # Nobody is there: a retransmission would ring a phone that comes back after we have failed over.
-            self._transaction.teA.cancel()
-            self._transaction.teA = None
+            transaction.teA.cancel()
+            transaction.teA = None
         if self.cancel(None):
             self._leg.emit(LegRefused(leg=self._leg.id, status=status, phrase=phrase(status)))
 
     def cancel(self, reason: str | None) -> bool:
         """Give the INVITE up: CANCEL, as soon as a 1xx allows it. Tells whether there was anything to give up."""
-        is_ringing = self._transaction is not None and self._has_provisional()
+        transaction = self._sent.transaction if self._sent is not None else None
         if not self._leg.move(Move.HANG_UP):
             return False
         self._was_cancelled, self._leg.parting_reason = True, reason
         self._leg.stop_timers()
-        if is_ringing:
-            self._send_cancel(self._transaction)
+        if transaction is not None and _has_provisional(transaction):
+            self._send_cancel(transaction)
         return True
-
-    def _has_provisional(self) -> bool:
-        # sippy stops the request's retransmission timer at the first provisional response, and knows its own state.
-        return type(self._transaction.state) is type and self._transaction.state.__name__ == "RINGING"
 
     def _send_cancel(self, transaction: Sippy) -> None:
         cancel, transaction.cancel = transaction.cancel, None
@@ -201,3 +207,8 @@ class Inviting:
             return ()
         wanted = _REFUSAL_HEADERS if status < 400 else _REFUSAL_HEADERS - {"contact"}
         return tuple((name, value) for name, value in message.headers if name.lower() in wanted)
+
+
+def _has_provisional(transaction: Sippy) -> bool:
+    # sippy stops the request's retransmission timer at the first provisional response, and knows its own state.
+    return type(transaction.state) is type and transaction.state.__name__ == "RINGING"

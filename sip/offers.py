@@ -168,7 +168,7 @@ class Offers:
                 self._ours.body = self.local  # it may have changed while it waited
             headers = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._leg.session_timer.request_headers]
             request = self._leg.new_request("INVITE", body=self._ours.body, headers=headers)
-            self._leg.start(request, self._on_reinvite_response)
+            self._leg.start(request, self._on_reinvite_response, is_wanted=lambda: self._leg.state is State.CONNECTED)
 
     def _on_reinvite_response(self, response: Sippy, transaction: Sippy) -> None:
         status, _ = response.getSCode()

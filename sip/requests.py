@@ -6,6 +6,7 @@ What a leg does with them is `sip.dialog`'s. Call thread only. Knows sippy; see 
 import random
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from sippy.SipAddress import SipAddress
 from sippy.SipContact import SipContact
@@ -13,14 +14,33 @@ from sippy.SipMaxForwards import SipMaxForwards
 from sippy.SipRequest import SipRequest
 from sippy.SipRoute import SipRoute
 
+from sip.authorization import MAX_TRIES, Authorization, is_challenge
 from sip.connection import Connection
+from sip.digest import Credentials
 from sip.events import Body, Header, TransportKind
 from sip.message import RawMessage, is_ip
 from sip.reactor import Sippy
-from sip.wires import Wires, parameter, raw_body, raw_header
+from sip.wires import Wires, parameter, raw_body, raw_header, strip_route
 
 MAX_HOSTS = 32
 """Addresses that are remembered of one peer."""
+
+
+ResponseHook = Callable[[Sippy, Sippy], None]
+"""Called with a response and its transaction."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """A request of ours on its way; an answer to a challenge makes it another transaction."""
+
+    request: Sippy
+    on_response: ResponseHook | None
+    is_wanted: Callable[[], bool]
+    on_dropped: Callable[[], None] | None
+    transaction: Sippy = None
+    has_account: bool = False
+    tries: int = 0
 
 
 class Dialog:
@@ -44,6 +64,8 @@ class Dialog:
         allows: Methods that the peer has said to take, in capitals; empty when it says nothing.
         transport: What the dialog's messages come over: what a URI that names none means.
         flow: The connection they came over last, or None.
+        authorization: What is known of the peer's challenges.
+        account: Ours, where it is not the one of the address that a request goes to.
     """
 
     def __init__(self, wires: Wires) -> None:
@@ -64,6 +86,8 @@ class Dialog:
         self.allows: frozenset[str] = frozenset()
         self.transport = TransportKind.UDP
         self.flow: Connection | None = None
+        self.authorization = Authorization()
+        self.account: Credentials | None = None
 
     def contact(self) -> Sippy:
         """Return our Contact."""
@@ -143,7 +167,7 @@ class Dialog:
             fr0m=self.local.getCopy(),
             cseq=self.cseq,
             callid=self.sippy_call_id.getCopy(),
-            contact=self.contact() if method in ("INVITE", "UPDATE") else None,
+            contact=self.contact() if method in ("INVITE", "UPDATE", "REGISTER") else None,
             routes=routes,
             target=hop,
             user_agent=self.wires.user_agent,
@@ -159,10 +183,62 @@ class Dialog:
         transport = self.wires.transport.kind_of(url, self.transport)
         return (url.host, url.port or transport.default_port), transport
 
-    def start(self, request: Sippy, on_response: Callable[[Sippy, Sippy], None] | None) -> Sippy:
-        """Send a request and retransmit it until answered; returns its transaction."""
-        server = self.wires.transport.server_for(request, self.flow)
-        return self.wires.transactions.newTransaction(request, resp_cb=on_response, cb_ifver=2, userv=server)
+    def start(
+        self,
+        request: Sippy,
+        on_response: ResponseHook | None,
+        *,
+        is_wanted: Callable[[], bool] = lambda: True,
+        on_dropped: Callable[[], None] | None = None,
+    ) -> Sent:
+        """Send a request and retransmit it until answered; a challenge is answered by sending it again.
+
+        Args:
+            request: Made by `new_request`.
+            on_response: Called with each response but a challenge that is answered, and with its transaction.
+            is_wanted: Asked before it is sent again: it may have been given up meanwhile.
+            on_dropped: Called when it was.
+        """
+        sent = Sent(request, on_response, is_wanted, on_dropped)
+        self._transmit(sent)
+        return sent
+
+    def _transmit(self, sent: Sent) -> None:
+        request, transactions = sent.request, self.wires.transactions
+        address = request.getTarget()[0]
+        account = self.account or self.wires.account_of(address[0].strip("[]"))
+        self.authorization.sign(request, request.getSL().split(" ")[1], account)
+        sent.has_account = account is not None
+        sent.transaction = transactions.newTransaction(
+            request,
+            resp_cb=lambda response, transaction: self._take_response(sent, response, transaction),
+            cb_ifver=2,
+            userv=self.wires.transport.server_for(request, self.flow),
+        )
+        if request.getMethod() == "INVITE":  # the ACK of a 2xx has the same credentials (RFC 3261 section 22.1)
+            signed = [h for h in request.headers if h.name in ("authorization", "proxy-authorization")]
+            sent.transaction.ack.appendHeaders(signed)
+
+    def _take_response(self, sent: Sent, response: Sippy, transaction: Sippy) -> None:
+        status, message = response.getSCode()[0], self.wires.transactions.current_or_none
+        may_answer = sent.has_account and sent.tries < MAX_TRIES and message is not None and sent.is_wanted()
+        if is_challenge(status) and may_answer and message is not None and self.authorization.take(status, message):
+            strip_route(response)
+            # The ACK of the refusal leaves when this returns.
+            self.wires.reactor.submit(self._answer_challenge, sent)
+        elif sent.on_response is not None:
+            sent.on_response(response, transaction)
+
+    def _answer_challenge(self, sent: Sent) -> None:
+        if not sent.is_wanted():
+            if sent.on_dropped is not None:
+                sent.on_dropped()
+            return
+        sent.tries += 1
+        sent.request.getHFBody("cseq").cseq = self.cseq
+        self.cseq += 1
+        sent.request.getHFBody("via").genBranch()
+        self._transmit(sent)
 
     def send_bye(self, reason: str | None) -> None:
         """Send BYE; its answer changes nothing."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sippy.SipGenericHF import SipGenericHF
 from sippy.SipHeader import SipHeader
 
+from sip.digest import Credentials
 from sip.events import Body, Header, SipEvent, TransportKind
 from sip.message import RawMessage, one_line
 from sip.reactor import Reactor, Sippy
@@ -111,6 +112,8 @@ class Wires:
     session: SessionRule
     known: frozenset[str]
     """Option tags that a request may require."""
+    account_of: Callable[[str], Credentials | None]
+    """Our account at the peer with an address, for its challenges."""
     emit: Callable[[SipEvent], None]
     forget: Callable[["Leg"], None]
 

@@ -28,7 +28,7 @@ from recorder.domain.mentions import mentions
 from recorder.domain.pausing import RefusedError
 from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
 from recorder.domain.routing import find_peer, find_route
-from sip.events import Address, CallOffered, LegId, SipEvent, SourceMisbehaved, TargetChanged
+from sip.events import Address, CallOffered, LegId, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +74,8 @@ class Control:
             self._guard(None, self._offered, event, otherwise=lambda: self._refuse(event, 500, "Server Internal Error"))
         elif isinstance(event, TargetChanged):
             self._target_changed(event)
+        elif isinstance(event, RegistrationChanged):
+            self._registration_changed(event)
         elif isinstance(event, SourceMisbehaved):
             self._misbehaved(event)
         elif (call := self._calls.get(event.leg)) is not None:
@@ -115,6 +117,13 @@ class Control:
             self._ended(call)
             with contextlib.suppress(Exception):
                 call.finish("internal_error")
+
+    def _registration_changed(self, event: RegistrationChanged) -> None:
+        if event.status == 200:
+            _log.info("registered at %s", event.name)
+        else:
+            _log.error("registration at %s failed with %d; it is tried again", event.name, event.status)
+            self._works.alarm("registration_failed")
 
     def _target_changed(self, event: TargetChanged) -> None:
         word = "answers again" if event.is_alive else "does not answer"

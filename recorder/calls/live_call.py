@@ -272,7 +272,11 @@ class LiveCall(Signalled):
         if self.legs.a is None:
             return
         phrase = PHRASES.get(status, "Refused")
-        if self._refusal is not None and self._refusal.status == status:
+        if status in (401, 407):  # our account there, which is no business of A's
+            self.works.alarm("account_refused")
+            _log.error("a call was refused with %d: our account at %s is not taken", status, self.way.route.name)
+            status, phrase = 403, "Forbidden"
+        elif self._refusal is not None and self._refusal.status == status:
             phrase, headers = self._refusal.phrase or phrase, self._refusal.headers
         self.works.endpoint.refuse(self.legs.a, status, phrase, headers=headers)
         self.legs.end(Side.A)

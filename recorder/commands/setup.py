@@ -38,7 +38,17 @@ from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.people.accounts import People, PeopleError, count_usable
 from recorder.people.database import AuditNote, open_people
-from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine, check_srtp, error, warning
+from recorder.site_check import (
+    Finding,
+    Level,
+    check_accounts,
+    check_anchors,
+    check_folders,
+    check_machine,
+    check_srtp,
+    error,
+    warning,
+)
 from sip.events import Address
 from storage.errors import StorageError
 from storage.index import Index, sqlite_url
@@ -228,6 +238,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from _check_keys(home, config)
     yield from _check_messages(home, config)
     yield _check_people(home)
+    yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)
     yield from check_folders(home)

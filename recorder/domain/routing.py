@@ -15,6 +15,7 @@ class Peer:
     ``is_inside`` peers (the PBX) say truly which extension is calling; a trunk's callers may claim anything.
     ``calls_per_s`` and ``requests_per_s`` bound what each address of it may send beside dialogs that stand.
     ``srtp`` says whether the audio that it offers has to be encrypted; optional is as it offers it.
+    ``auth_user`` and ``auth_password_file`` answer its challenges (401, 407) to our requests.
     """
 
     name: str
@@ -23,6 +24,8 @@ class Peer:
     calls_per_s: float = 100.0
     requests_per_s: float = 100.0
     srtp: Srtp = Srtp.OPTIONAL
+    auth_user: str | None = None
+    auth_password_file: str | None = None
 
     def has(self, host: str) -> bool:
         """Tell whether an IP literal lies in one of the peer's networks."""

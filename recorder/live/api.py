@@ -63,6 +63,7 @@ class LiveApi:
             "calls": await self._door.on_call_thread(lambda: self._control.live),
             "counts": dict(self._control.counts),
             "signalling": works.endpoint.counters,
+            "registrations": await self._door.on_call_thread(lambda: works.endpoint.registrations),
             "media": works.relay.counters(),
             "dropped_events": self._broadcast.dropped,
             "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},

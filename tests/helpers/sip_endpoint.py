@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 from sip.b2bua import SipEndpoint
+from sip.digest import Credentials
 from sip.events import (
     Address,
     Body,
@@ -29,6 +30,7 @@ from sip.events import (
     OutgoingCall,
     PeerLimits,
     PeerRule,
+    Registrar,
     SipEvent,
     SipOptions,
     StreamLimits,
@@ -146,6 +148,11 @@ class Driver:
             args["target"] = _address(args["target"])
             args.setdefault("body", None)
             self.say({"dialled": self.endpoint.dial(OutgoingCall(**args))})
+        elif name == "register":
+            args["address"] = Address(host=args["address"][0], port=args["address"][1])
+            if "account" in args:
+                args["account"] = Credentials(user=args["account"][0], password=args["account"][1])
+            self.endpoint.register(Registrar(**args))
         elif name == "watch":
             self.endpoint.watch(_address(args["target"]))
         elif name == "counters":

@@ -233,7 +233,7 @@ def test_reinvite_update_info_refer_inside_a_call(shared: Any, peer: Any) -> Non
     peer.request("OPTIONS")
     assert "UPDATE" in peer.expect(200)["Allow"]
     peer.request("PRACK", headers="RAck: 1 1 INVITE\r\n")
-    peer.expect(200)
+    peer.expect(481)
     peer.request("INFO", cseq=2, body="late", ctype="text/plain")
     peer.expect(500)
     shared.do("send_info", leg=leg, body={"type": "application/dtmf-relay", "content": "Signal=7"})

@@ -22,9 +22,10 @@ A line of a script is one of
     call / answer / bye / byed    see `WORDS`
 
 and below a `>` line `+Name: value` adds a header, below a `<` line `=Name: pattern` checks one (POSIX extended),
-`=~ pattern` the whole message, `!Name` that it is not there, and `@name Name: pattern` keeps what the pattern's first
-group finds, for `[$name]` later. Options of a `>` line: `tag=X` (answer with that To tag), `uri=X`, `cseq=N`,
-`branch=N` (that of the N-th request sent), `type=T` with `body=TEXT`, `once` (no retransmission).
+`=auth USER PASSWORD` the digest in it, `=~ pattern` the whole message, `!Name` that it is not there, and
+`@name Name: pattern` keeps what the pattern's first group finds, for `[$name]` later. Options of a `>` line: `tag=X`
+(answer with that To tag), `uri=X`, `cseq=N`, `branch=N` (that of the N-th request sent), `type=T` with `body=TEXT`,
+`to=refusal` (an ACK of what is no 2xx), `dialog` (an answer to a re-INVITE), `once` (no retransmission).
 """
 
 from dataclasses import dataclass, field
@@ -142,9 +143,10 @@ def compile_script(name: str, lines: list[str], *, is_caller: bool, is_silent: b
 class _Writer:
     def __init__(self, *, is_caller: bool, is_silent: bool) -> None:
         self._is_caller, self._is_silent = is_caller, is_silent
-        self._cseq = self._sent = self._version = self._checks = 0
+        self._cseq = self._sent = self._version = self._checks = self._labels = 0
         self._invite_cseq = self._invite_sent = 0
         self._is_dialog = False
+        self._last = ""
         self._names: set[str] = set()
         self._branches: list[int] = []
 
@@ -178,11 +180,22 @@ class _Writer:
         kind = "response" if what.isdigit() else "request"
         if kind == "response" and not optional:
             self._is_dialog = self._is_dialog or what[0] == "2" or what in ("180", "183")
-        rrs = ' rrs="true"' if what == "INVITE" or (what[0] in "12" and what != "100") else ""
+        rrs = (
+            ' rrs="true"' if what == "INVITE" or (what[0] in "12" and what != "100" and self._last == "INVITE") else ""
+        )
+        label, after = "", ""
+        if any(line.startswith("=auth") for line in step.below):
+            self._labels += 1
+            label = f' next="{self._labels}" test="is_proven"'
+            self._names.add("is_proven")
+            after = f'<nop><action><exec int_cmd="stop_now"/></action></nop>\n<label id="{self._labels}"/>\n'
         inside = f"<action>{''.join(actions)}</action>" if actions else ""
-        return [f'<recv {kind}="{what}"{optional}{rrs}>{inside}</recv>\n']
+        return [f'<recv {kind}="{what}"{optional}{rrs}{label}>{inside}</recv>\n{after}']
 
     def _check(self, line: str) -> str:
+        if line.startswith("=auth"):
+            user, password = line.split()[1:]
+            return f'<verifyauth assign_to="is_proven" username="{user}" password="{password}"/>'
         self._checks += 1
         variable = f"check{self._checks}"
         self._names.add(variable)
@@ -245,6 +258,7 @@ class _Writer:
         elif method == "CANCEL":
             cseq, branch = self._invite_cseq, self._invite_sent
         else:
+            self._last = method
             self._cseq += 1
             cseq, branch = int(options.get("cseq", self._cseq)), self._next_branch()
             self._cseq = max(self._cseq, cseq)

@@ -103,6 +103,10 @@ class Stage:
                 ('name = "after"\nnotice_when = "before_ring"', 'name = "after"\nnotice_when = "after_answer"')
             )
         folder = self._folder / f"home-{name}"
+        edits += [
+            ('auth_user = "off"', 'auth_user = "council"'),
+            ('auth_password_file = "off"', f'auth_password_file = "{folder}/account"'),
+        ]
         options: dict[str, Any] = {
             "next_hop": "127.0.0.1:9",
             "extensions": nominated,
@@ -111,6 +115,8 @@ class Stage:
         }
         with recorder_home(folder, **options) as home:
             short = tone_file(folder / "first.wav", NOTICE_HZ, NOTICE_S)
+            (folder / "account").touch(0o600)
+            (folder / "account").write_text("s3cret\n")
             home.recorder("notice", "set", "first", str(short), "-C", str(home.root))
             home.start()
             yield home
@@ -206,8 +212,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_scenario(stage: Stage, scenario: Scenario) -> None:
     result = stage.result(scenario)
-    for side, code in result.codes.items():
-        assert code == 0, f"the {side}: {result.stories[side]}"
+    stories = "\n".join(f"the {side} ({result.codes[side]}): {story}" for side, story in result.stories.items())
+    assert not any(result.codes.values()), stories
     if scenario.ends == ("none",) or scenario.service == "none":
         return
     assert result.row is not None, "the call was not filed"
