@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.console.api import PROBLEMS
 from recorder.console.auth import Caller
-from recorder.console.parts import ApiChanger, ApiReader, Console
+from recorder.console.parts import ApiChanger, ApiKnock, ApiReader, Console
 from recorder.console.streams import event_stream
 from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Application
 
@@ -45,15 +45,15 @@ def calls(console: Console, caller: ApiReader) -> Calls:
 
 
 @router.post("/calls/{call}/pause")
-def pause(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+def pause(console: Console, call: CallPath, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
     """Pause one call's recording; answered once both channels are gated."""
-    return console.live.pause(caller.actor, call, why.reason if why else "")
+    return console.live.pause(knock.caller().actor, call, why.reason if why else "")
 
 
 @router.post("/calls/{call}/resume")
-def resume(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+def resume(console: Console, call: CallPath, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
     """Resume one call's recording, as far as the caller may."""
-    return console.live.resume(caller.actor, call, why.reason if why else "")
+    return console.live.resume(knock.caller().actor, call, why.reason if why else "")
 
 
 @router.post("/calls/{call}/forgot")
@@ -63,15 +63,15 @@ def forgot(console: Console, call: CallPath, caller: ApiChanger, span: Forgotten
 
 
 @router.post("/extensions/{number}/pause")
-def pause_extension(console: Console, number: Number, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+def pause_extension(console: Console, number: Number, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
     """Pause every call of an extension."""
-    return console.live.pause_extension(caller.actor, number, why.reason if why else "")
+    return console.live.pause_extension(knock.caller().actor, number, why.reason if why else "")
 
 
 @router.post("/extensions/{number}/resume")
-def resume_extension(console: Console, number: Number, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+def resume_extension(console: Console, number: Number, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
     """Resume every call of an extension."""
-    return console.live.resume_extension(caller.actor, number, why.reason if why else "")
+    return console.live.resume_extension(knock.caller().actor, number, why.reason if why else "")
 
 
 @router.post("/extensions/{number}/forgot")

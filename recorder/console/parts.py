@@ -31,8 +31,8 @@ class SignInNeededError(Exception):
     """Nobody is signed in in this browser; the answer is the sign-in page."""
 
 
-def parts_of(request: Request) -> Parts:
-    """Return the parts of the console that serves a request."""
+async def parts_of(request: Request) -> Parts:
+    """Return the parts of the console that serves a request; async, because FastAPI gives the rest to a thread."""
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts
@@ -57,14 +57,6 @@ def _api_reader(request: Request, parts: Console) -> Caller:
     return parts.gate.by_any(request)
 
 
-def _api_changer(
-    request: Request, parts: Console, token: Annotated[str | None, Header(alias=CSRF_HEADER)] = None
-) -> Caller:
-    caller = parts.gate.by_any(request)
-    parts.gate.check_csrf(caller, token)
-    return caller
-
-
 def _page_reader(request: Request, parts: Console) -> Caller:
     return signed_in(request, parts, is_activity=True)
 
@@ -79,10 +71,44 @@ def _page_changer(request: Request, parts: Console, csrf: Text = "") -> Caller:
     return caller
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knock:
+    """An act that is asked for by the API; who asks is found out on the thread that does it.
+
+    Each thing that FastAPI has done on a thread costs two changes of threads: too much for a pause.
+    """
+
+    request: Request
+    parts: Parts
+    csrf: str | None
+
+    def caller(self) -> Caller:
+        """Return who asks; blocks.
+
+        Raises:
+            ProblemError: 401 nobody that is known here, 403 not from our own page.
+        """
+        caller = self.parts.gate.by_any(self.request)
+        self.parts.gate.check_csrf(caller, self.csrf)
+        return caller
+
+
+async def _knock(
+    request: Request, parts: Console, token: Annotated[str | None, Header(alias=CSRF_HEADER)] = None
+) -> Knock:
+    return Knock(request=request, parts=parts, csrf=token)
+
+
+def _api_changer(knock: Annotated[Knock, Depends(_knock)]) -> Caller:
+    return knock.caller()
+
+
 ApiReader = Annotated[Caller, Depends(_api_reader)]
 """Session or token."""
 ApiChanger = Annotated[Caller, Depends(_api_changer)]
 """Session with the CSRF header, or token."""
+ApiKnock = Annotated[Knock, Depends(_knock)]
+"""The same, not looked at yet."""
 PageReader = Annotated[Caller, Depends(_page_reader)]
 """Session; keeps it alive."""
 PageWatcher = Annotated[Caller, Depends(_page_watcher)]

@@ -1,10 +1,12 @@
 """What is sent to the daemon's socket, and who sends it."""
 
+import time
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from recorder.calls.opt_out_acts import Order
 from recorder.domain.access import MAX_REASON_CHARACTERS, Person, Role
@@ -30,9 +32,23 @@ class Caller(BaseModel):
         return self.name or f"os:{self.os_user}"
 
 
-def _caller(request: Request) -> Caller:
-    client = (request.client.host, request.client.port) if request.client else None
-    user = user_name(client)
+_KNOWN_S, _MOST_KNOWN = 60.0, 64
+_known: dict[tuple[str, int], tuple[str | None, float]] = {}
+
+
+async def _user_of(client: tuple[str, int]) -> str | None:
+    """Return a caller's name; asked again after a minute: the system may have to ask a directory for it."""
+    name, until_s = _known.get(client, (None, 0.0))
+    if time.monotonic() >= until_s:
+        name = await run_in_threadpool(user_name, client)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[client] = name, time.monotonic() + _KNOWN_S
+    return name
+
+
+async def _caller(request: Request) -> Caller:
+    user = await _user_of((request.client.host, request.client.port)) if request.client else None
     if user is None:
         raise ProblemError(403, "The kernel does not say who is calling; use the recorder's own socket.")
     return Caller(os_user=user, name=unquote(request.headers.get(ACTOR_HEADER, ""))[:100])

@@ -3,8 +3,8 @@
 The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``; why and with which authority in the body.
 """
 
-import socket
-from collections.abc import AsyncIterator, Collection
+import json
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from recorder.domain.access import Person
+from recorder.live.connections import Answer, Connections, NobodyThereError
 
 ACTOR_HEADER = "X-Recorder-Actor"
 Extensions = Collection[str]
@@ -24,6 +25,8 @@ _EVENTS = "/api/events"
 _HEALTH = "/api/health"
 _AGENTS = "/api/agents"
 _OPT_OUTS = "/api/opt-outs"
+_JSON = {"Content-Type": "application/json"}
+_FIRST_ERROR = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +103,9 @@ def _of(person: Person) -> dict[str, Any]:
 
 
 def _unavailable(path: Path, error: Exception) -> DaemonUnavailableError:
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
         return DaemonUnavailableError(f"The daemon at {path} did not answer in time: see `recorder calls` and its log.")
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, NobodyThereError | httpx.ConnectError):
         if not path.exists():
             return DaemonUnavailableError(
                 f"No daemon is running here ({path} is missing): start it with `recorder up`."
@@ -113,16 +116,17 @@ def _unavailable(path: Path, error: Exception) -> DaemonUnavailableError:
     return DaemonUnavailableError(f"The daemon at {path} broke off its answer: see `recorder calls` and its log.")
 
 
-def _result(response: httpx.Response) -> dict[str, Any]:
+def _result(answer: Answer) -> dict[str, Any]:
     try:
-        document = response.json()
+        document = json.loads(answer.content)
     except ValueError:
         document = None
+    is_error = answer.status >= _FIRST_ERROR
     if not isinstance(document, dict):
-        document = {"title": response.reason_phrase, "detail": "The daemon's answer is not a JSON object."}
-        raise DaemonRefusedError(response.status_code if response.is_error else 502, document)
-    if response.is_error:
-        raise DaemonRefusedError(response.status_code, document)
+        document = {"title": answer.reason, "detail": "The daemon's answer is not a JSON object."}
+        raise DaemonRefusedError(answer.status if is_error else 502, document)
+    if is_error:
+        raise DaemonRefusedError(answer.status, document)
     return document
 
 
@@ -140,10 +144,7 @@ class LiveClient:
 
     def __init__(self, path: Path, *, timeout_s: float = 5.0) -> None:
         self._path = path
-        self._timeout_s = timeout_s
-        self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(path)), base_url=_BASE, timeout=timeout_s, trust_env=False
-        )
+        self._connections = Connections(path, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +154,7 @@ class LiveClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._connections.close()
 
     def health(self) -> dict[str, Any]:
         """Return what the daemon says of itself."""
@@ -248,23 +249,18 @@ class LiveClient:
     def _personal(self, path: str, person: Person, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         return self._send("POST", path, headers=_headers(person.actor), json={**body, **_of(person)})
 
-    def _send(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
+    def _send(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, json: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        content = b"" if json is None else _dumped(json)
         try:
-            self._probe()
-            return _result(self._http.request(method, path, **arguments))
-        except httpx.HTTPError as error:
+            return _result(self._connections.ask(method, path, {**_JSON, **(headers or {})}, content))
+        except OSError as error:
             raise _unavailable(self._path, error) from error
 
-    def _probe(self) -> None:
-        """Connect and leave: httpx does not close a unix socket that it could not connect."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(self._timeout_s)
-            try:
-                probe.connect(str(self._path))
-            except TimeoutError as error:
-                raise httpx.ConnectTimeout("the socket's queue is full") from error
-            except OSError as error:
-                raise httpx.ConnectError(str(error)) from error
+
+def _dumped(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document).encode("ascii")
 
 
 async def events(path: Path, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0) -> AsyncIterator[bytes]:
@@ -288,8 +284,8 @@ async def events(path: Path, *, actor: str, connect_s: float = 2.0, silence_s: f
             http.stream("GET", _EVENTS, headers=_headers(actor)) as response,
         ):
             if response.is_error:
-                await response.aread()
-                _result(response)
+                content = await response.aread()
+                _result(Answer(status=response.status_code, reason=response.reason_phrase, content=content))
             async for chunk in response.aiter_raw():
                 yield chunk
     except httpx.HTTPError as error:

@@ -11,6 +11,9 @@ from fastapi import FastAPI
 
 from recorder.live.peercred import PeerCredProtocol
 
+_KEEP_S = 75
+"""How long a connection may wait for its next request: longer than our own client waits with one."""
+
 
 class SocketServer:
     """Serves an application on a unix socket, 0600, on a thread of its own."""
@@ -26,6 +29,7 @@ class SocketServer:
             log_config=None,
             access_log=False,
             proxy_headers=False,
+            timeout_keep_alive=_KEEP_S,
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -144,6 +145,47 @@ def open_people(path: Path) -> Engine:
 
     metadata.create_all(engine)
     return engine
+
+
+class Changes:
+    """Tells whether the file of people has changed; safe from any thread.
+
+    SQLite's own word (``PRAGMA data_version``), on a connection that never writes and is kept: it costs a look at the
+    file's header, and closing any other descriptor of the file would take away the locks of those who write it.
+
+    Args:
+        engine: From ``open_people``; when it is disposed of, so is the connection.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        assert engine.url.database is not None
+        self._path = Path(engine.url.database)
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._opened = 0
+        event.listen(engine, "engine_disposed", lambda _engine: self._close())
+
+    def version(self) -> tuple[int, int]:
+        """Return what is another after each change by anybody, also after the file was replaced by another one.
+
+        Raises:
+            OSError, sqlite3.Error: The file cannot be read.
+        """
+        with self._lock:
+            status = self._path.stat()
+            file = (status.st_dev, status.st_ino)
+            if self._connection is None or file != self._file:
+                self._close()
+                uri = f"{self._path.absolute().as_uri()}?mode=ro"
+                self._connection = sqlite3.connect(uri, uri=True, timeout=10.0, check_same_thread=False)
+                self._file, self._opened = file, self._opened + 1
+            return (self._opened, self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def from_s(value: float | None) -> datetime | None:

@@ -10,10 +10,10 @@ from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, RowMapping, insert, select, update
 
 from recorder.domain.access import Application, Scope
-from recorder.people.database import AuditNote, from_s, tokens
+from recorder.people.database import AuditNote, Changes, from_s, tokens
 
 _PREFIX = "ccr_"
 """Lets a secret scanner find a token that was checked in by mistake."""
@@ -64,6 +64,9 @@ class Tokens:
     def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
         self._engine = engine
         self._now = now
+        self._changes = Changes(engine)
+        self._known: tuple[object, dict[str, RowMapping]] = (None, {})
+        """Rows by hash, and of which version of the file: a pause is not to wait for a database."""
 
     def add(
         self,
@@ -143,8 +146,7 @@ class Tokens:
             source_ip: Address of the connection, never of a header.
         """
         given = _hash(secret)
-        with self._engine.begin() as connection:
-            row = connection.execute(select(tokens).where(tokens.c.secret_hash == given)).mappings().first()
+        row = self._row(given)
         # What is compared is a hash of 256 random bits, so the look-up's timing tells nothing of the secret.
         if not hmac.compare_digest(given, row["secret_hash"] if row else _NO_HASH) or row is None:
             return TokenRefused("", "unknown")
@@ -156,6 +158,19 @@ class Tokens:
         if line.networks and not _is_inside(source_ip, line.networks):
             return TokenRefused(line.application.name, "source")
         return line.application
+
+    def _row(self, secret_hash: str) -> RowMapping | None:
+        version = self._changes.version()  # first: a row that is newer than its version is read once more, no harm
+        of_version, rows = self._known
+        known = rows if of_version == version else {}
+        row = known.get(secret_hash)
+        if row is None:
+            with self._engine.begin() as connection:
+                query = select(tokens).where(tokens.c.secret_hash == secret_hash)
+                row = connection.execute(query).mappings().first()
+            if row is not None:
+                self._known = version, {**known, secret_hash: row}
+        return row
 
     def verify(self, secret: str, source_ip: str, scope: Scope, extension: str | None) -> Application | TokenRefused:
         """Identify a token and check one scope and, when given, one extension."""

@@ -222,6 +222,31 @@ def test_token_expires_and_is_revoked(tokens: Tokens, clock: Clock) -> None:
         tokens.revoke("old")
 
 
+def test_a_token_revoked_elsewhere_is_refused_at_once(tokens: Tokens, tmp_path: Path, clock: Clock) -> None:
+    """Known tokens are kept in memory; the command line revokes them in another process."""
+    new, other = tokens.add("crm", scopes=[Scope.PAUSE]), tokens.add("erp", scopes=[Scope.PAUSE])
+    for _ in range(2):
+        assert isinstance(tokens.identify(new.secret, "10.0.0.1"), Application)
+    elsewhere = open_people(tmp_path / "people.sqlite")
+    Tokens(elsewhere, now=clock).revoke("crm")
+    assert tokens.identify(new.secret, "10.0.0.1") == TokenRefused("crm", "revoked")
+    assert isinstance(tokens.identify(other.secret, "10.0.0.1"), Application)
+    elsewhere.dispose()
+
+
+def test_a_file_of_people_that_is_put_in_the_place_of_another_counts_at_once(
+    tokens: Tokens, tmp_path: Path, clock: Clock
+) -> None:
+    """As after a restore: what the old file had is not good any more."""
+    secret = tokens.add("crm", scopes=[Scope.PAUSE]).secret
+    assert isinstance(tokens.identify(secret, "10.0.0.1"), Application)
+    restored = open_people(tmp_path / "restored.sqlite")
+    Tokens(restored, now=clock).add("erp", scopes=[Scope.PAUSE])
+    restored.dispose()
+    (tmp_path / "restored.sqlite").replace(tmp_path / "people.sqlite")
+    assert tokens.identify(secret, "10.0.0.1") == TokenRefused("", "unknown")
+
+
 def test_unknown_token(tokens: Tokens) -> None:
     secret = tokens.add("crm", scopes=[Scope.PAUSE]).secret
     for wrong in ("", secret[:-1], secret + "x", "\udcff"):

@@ -1,0 +1,164 @@
+"""HTTP/1.1 over a unix socket, as little of it as our own daemon speaks (RFC 9112): one request, one answer.
+
+Connections are kept: while 200 calls are recorded, a new one would cost the daemon as much as the act that it is for.
+"""
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+KEPT_S = 30.0
+"""How long a connection that is not used is kept: shorter than the daemon keeps it, which could close it just when
+something is asked over it."""
+_KEPT, _CHUNK, _LONGEST_HEAD = 16, 1 << 16, 1 << 14
+
+
+class NobodyThereError(OSError):
+    """No connection could be made."""
+
+
+class BrokenOffError(OSError):
+    """The answer ended before its end, or is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    reason: str
+    content: bytes
+
+
+class Connections:
+    """Connections to one socket, each used by one thread at a time. Safe from any thread.
+
+    Args:
+        path: The socket.
+        timeout_s: Longest wait for a connection, and again for the whole answer.
+    """
+
+    def __init__(self, path: Path, *, timeout_s: float) -> None:
+        self._path = str(path)
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._kept: list[tuple[socket.socket, float]] = []
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes = b"") -> Answer:
+        """Send a request and return its answer, whatever its status.
+
+        Raises:
+            NobodyThereError: It could not be sent.
+            TimeoutError: No connection, or no whole answer, in time.
+            BrokenOffError: What came is no answer; whether the request was acted upon is not known.
+        """
+        connection = self._taken() or self._new()
+        try:
+            answer, is_kept = self._exchange(connection, _request(method, target, headers, content))
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection, is_kept=is_kept)
+        return answer
+
+    def close(self) -> None:
+        """Close what is kept. Idempotent."""
+        with self._lock:
+            kept, self._kept = self._kept, []
+        for connection, _ in kept:
+            connection.close()
+
+    def _taken(self) -> socket.socket | None:
+        """Return a kept connection that the daemon has not closed."""
+        while True:
+            with self._lock:
+                if not self._kept:
+                    return None
+                connection, since_s = self._kept.pop()
+            if time.monotonic() < since_s + KEPT_S and not _is_readable(connection):
+                return connection
+            connection.close()
+
+    def _new(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self._timeout_s)
+        try:
+            connection.connect(self._path)
+        except BlockingIOError as error:  # how Linux says that the queue is still full (unix(7))
+            connection.close()
+            raise TimeoutError("the socket's queue is full") from error
+        except TimeoutError:
+            connection.close()
+            raise
+        except OSError as error:
+            connection.close()
+            raise NobodyThereError(str(error)) from error
+        return connection
+
+    def _give_back(self, connection: socket.socket, *, is_kept: bool) -> None:
+        with self._lock:
+            if is_kept and len(self._kept) < _KEPT:
+                self._kept.append((connection, time.monotonic()))
+                return
+        connection.close()
+
+    def _exchange(self, connection: socket.socket, request: bytes) -> tuple[Answer, bool]:
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            connection.settimeout(self._timeout_s)
+            connection.sendall(request)
+            received = b""
+            while b"\r\n\r\n" not in received and len(received) <= _LONGEST_HEAD:
+                received += _more(connection, deadline)
+            head, _, content = received.partition(b"\r\n\r\n")
+            status, reason, fields = _head(head)
+            length = int(fields["content-length"])
+            while len(content) < length:
+                content += _more(connection, deadline)
+        except TimeoutError:
+            raise
+        except (OSError, ValueError, KeyError) as error:
+            raise BrokenOffError(str(error)) from error
+        is_kept = len(content) == length and fields.get("connection", "").lower() != "close"
+        return Answer(status=status, reason=reason, content=content[:length]), is_kept
+
+
+def _request(method: str, target: str, headers: Mapping[str, str], content: bytes) -> bytes:
+    fields = {"Host": "recorder", **headers, "Content-Length": str(len(content))}
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a header of one line has two")
+    return "\r\n".join(lines).encode("ascii") + content
+
+
+def _head(head: bytes) -> tuple[int, str, dict[str, str]]:
+    """Take status line and fields apart; ValueError if they are none."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, _, rest = first.partition(" ")
+    if not version.startswith("HTTP/1."):
+        raise ValueError("no answer of HTTP")
+    status, _, reason = rest.partition(" ")
+    fields = (line.partition(":") for line in lines)
+    return int(status), reason, {name.strip().lower(): value.strip() for name, _, value in fields}
+
+
+def _more(connection: socket.socket, deadline: float) -> bytes:
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("no whole answer in time")
+    connection.settimeout(left_s)
+    received = connection.recv(_CHUNK)
+    if not received:
+        raise ConnectionResetError("the connection was closed")
+    return received
+
+
+def _is_readable(connection: socket.socket) -> bool:
+    """Tell whether something has come that nobody asked for: the end, as a rule."""
+    poller = select.poll()
+    poller.register(connection, select.POLLIN)
+    return bool(poller.poll(0))

@@ -1,0 +1,115 @@
+"""The client's connections to the daemon's socket: kept, and left when the other end has gone."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recorder.live.connections import Answer, BrokenOffError, Connections, NobodyThereError
+
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Peer:
+    """Takes connections one after another, and answers each request on one with the next of its answers."""
+
+    def __init__(self, path: Path, *connections: list[bytes]) -> None:
+        self.requests: list[bytes] = []
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(path))
+        self._listening.listen()
+        self._thread = threading.Thread(target=self._serve, args=(connections,))
+        self._thread.start()
+
+    def _serve(self, connections: tuple[list[bytes], ...]) -> None:
+        for answers in connections:
+            accepted, _ = self._listening.accept()
+            with accepted:
+                for answer in answers:
+                    self.requests.append(accepted.recv(10_000))
+                    for part in (answer[at : at + 7] for at in range(0, len(answer), 7)):
+                        accepted.sendall(part)
+
+    def close(self) -> None:
+        self._thread.join(5)
+        self._listening.close()
+        assert not self._thread.is_alive(), "as many connections as the test says"
+
+
+@contextlib.contextmanager
+def peer(path: Path, *connections: list[bytes]) -> Iterator[Peer]:
+    one = Peer(path, *connections)
+    with contextlib.closing(one):
+        yield one
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "some.sock"
+
+
+def test_one_connection_serves_many_requests(path: Path) -> None:
+    with (
+        peer(path, [WHOLE, WHOLE]) as other,
+        contextlib.closing(Connections(path, timeout_s=5)) as connections,
+    ):
+        assert connections.ask("GET", "/a", {}) == Answer(status=200, reason="OK", content=b"{}")
+        connections.ask("POST", "/b", {"X-Who": "ann"}, b"[1]")
+    assert other.requests == [
+        b"GET /a HTTP/1.1\r\nHost: recorder\r\nContent-Length: 0\r\n\r\n",
+        b"POST /b HTTP/1.1\r\nHost: recorder\r\nX-Who: ann\r\nContent-Length: 3\r\n\r\n[1]",
+    ]
+
+
+def test_a_connection_that_the_other_end_has_closed_is_not_used(path: Path) -> None:
+    with peer(path, [WHOLE], [WHOLE]), contextlib.closing(Connections(path, timeout_s=5)) as connections:
+        connections.ask("GET", "/a", {})
+        ((kept, _),) = connections._kept
+        kept.settimeout(5)
+        assert kept.recv(1, socket.MSG_PEEK) == b""
+        assert connections.ask("GET", "/b", {}).status == 200
+
+
+def test_a_connection_is_not_kept_where_the_daemon_will_close_it(path: Path) -> None:
+    leaving = WHOLE.replace(b"Content", b"Connection: close\r\nContent")
+    with peer(path, [leaving], [WHOLE]), contextlib.closing(Connections(path, timeout_s=5)) as connections:
+        connections.ask("GET", "/a", {})
+        connections.ask("GET", "/b", {})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [WHOLE[:-1], b"", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 x\r\nContent-Length: 0\r\n\r\n"],
+)
+def test_what_is_no_whole_answer_is_said_to_be_none(path: Path, answer: bytes) -> None:
+    with (
+        peer(path, [answer]),
+        contextlib.closing(Connections(path, timeout_s=5)) as connections,
+        pytest.raises(BrokenOffError),
+    ):
+        connections.ask("GET", "/a", {})
+
+
+def test_an_answer_that_does_not_end_in_time(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen()
+        with contextlib.closing(Connections(path, timeout_s=0.1)) as connections, pytest.raises(TimeoutError):
+            connections.ask("GET", "/a", {})
+
+
+def test_nobody_there(path: Path) -> None:
+    with contextlib.closing(Connections(path, timeout_s=1)) as connections, pytest.raises(NobodyThereError):
+        connections.ask("GET", "/a", {})
+
+
+def test_a_header_cannot_bring_another_one(path: Path) -> None:
+    with (
+        peer(path, []),
+        contextlib.closing(Connections(path, timeout_s=1)) as connections,
+        pytest.raises(ValueError, match="one line"),
+    ):
+        connections.ask("GET", "/a", {"X-Who": "ann\r\nX-Other: 1"})
