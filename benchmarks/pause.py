@@ -8,7 +8,6 @@ Command: ``python -m benchmarks.pause --calls 200 --seconds 30 [--rate 20] [--js
 
 import argparse
 import dataclasses
-import http.client
 import json
 import os
 import subprocess
@@ -23,7 +22,7 @@ from benchmarks.disk import quantiles
 from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
 from benchmarks.machine import this_commit, this_machine
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
-from benchmarks.pressing import Door, Pressed, SocketConnection, press
+from benchmarks.pressing import Door, Pressed, press
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 _NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S, _SEALED_S = 1.0, 20.0, 90.0, 5.0, 60.0
@@ -35,7 +34,7 @@ _FRAME_S = 0.02
 _NEAR_MS = 20.0
 
 
-def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
+def measure(*, calls: int, seconds: float, rate: float, reason: str = "") -> dict[str, Any]:
     """Run the calls through a recorder with its console and return the document.
 
     Raises:
@@ -57,7 +56,7 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
             joined = placed.wait_joined(_JOINED_S)
             time.sleep(_SETTLE_S)
             ids = [str(call["id"]) for call in home.calls()]
-            done = {name: _pressed(home, door, ids, seconds, rate) for name, door in _doors(home, web).items()}
+            done = {name: _pressed(home, door, ids, seconds, rate) for name, door in _doors(home, web, reason).items()}
             standing = min(placed.standing(), home.live_calls())
             packets = placed.cease()
             placed.hang_up()
@@ -70,16 +69,17 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
         "packets_lost": packets.lost,
         "rate": rate,
         "seconds": seconds,
+        "reason": bool(reason),
         **{name: {**_summary(acts, started), "fdatasync_ms": disk} for name, (acts, disk) in done.items()},
         "acts_audited": audited,
         "load_average": round(os.getloadavg()[0], 2),
     }
 
 
-def _doors(home: RecorderHome, web: tuple[str, int]) -> dict[str, Door]:
-    by_socket = Door(connect=lambda: SocketConnection(home.root / "recorder.sock"), headers=_JSON)
+def _doors(home: RecorderHome, web: tuple[str, int], reason: str) -> dict[str, Door]:
+    by_socket = Door(address=str(home.root / "recorder.sock"), headers=_JSON, reason=reason)
     token = {"Authorization": f"Bearer {home.add_token('payments', 'pause')}"}
-    by_console = Door(connect=lambda: http.client.HTTPConnection(*web, timeout=5), headers={**_JSON, **token})
+    by_console = Door(address=web, headers={**_JSON, **token}, reason=reason)
     return {"socket": by_socket, "console": by_console}
 
 
@@ -143,13 +143,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, default=200, help="calls at the same time")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to press, by each of the two ways")
     parser.add_argument("--rate", type=float, default=20.0, help="acts a second, half of them pauses")
+    parser.add_argument("--reason", default="", help="sent with each act: a free text, which the audit log keeps apart")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
     if options.calls < 1 or options.seconds <= 0 or options.rate <= 0:
         parser.error("calls, seconds and rate must be above 0")
     try:
         need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
-        document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate)
+        document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate, reason=options.reason)
     except (DescriptorsError, HomeError) as error:
         print(error, file=sys.stderr)
         return 1

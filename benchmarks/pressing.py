@@ -1,14 +1,22 @@
-"""Pauses and resumes at a steady rate by HTTP, each timed: over the daemon's socket, or by the console with a token."""
+"""Pauses and resumes at a steady rate by HTTP, each timed: over the daemon's socket, or by the console with a token.
 
+In a process of its own (`press`), because the load that holds the calls would share the interpreter with it. It reads
+one order as JSON on standard input and prints the acts as JSON lines.
+"""
+
+import dataclasses
+import gc
 import http.client
 import itertools
 import json
 import queue
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +40,23 @@ class SocketConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """One way in: how to connect, and the headers of every request."""
+    """One way in: a unix socket's path, or host and port; and the headers of every request."""
 
-    connect: Callable[[], http.client.HTTPConnection]
+    address: str | tuple[str, int]
     headers: dict[str, str]
+    reason: str = ""
+    """Sent with each act; none by default."""
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection that is made with its first request."""
+        if isinstance(self.address, str):
+            return SocketConnection(Path(self.address))
+        return http.client.HTTPConnection(*self.address, timeout=_ANSWER_S)
+
+    @property
+    def body(self) -> str:
+        """Return what each act sends."""
+        return json.dumps({"reason": self.reason} if self.reason else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +78,36 @@ class Pressed:
         return self.answer.get("state") == goal and isinstance(self.answer.get("position_s"), int | float)
 
 
-def press(door: Door, calls: Sequence[str], *, seconds: float, rate: float, seed: int = 1) -> list[Pressed]:
+def press(door: Door, calls: Sequence[str], *, seconds: float, rate: float) -> list[Pressed]:
+    """Press in a process of its own and return the acts, oldest answer first.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
+    order = {"door": dataclasses.asdict(door), "calls": list(calls), "seconds": seconds, "rate": rate}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.pressing"],
+        input=json.dumps(order),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
+    return [Pressed(**json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def main() -> None:
+    """Carry out the order on standard input."""
+    order = json.load(sys.stdin)
+    fields = order["door"]
+    address = fields["address"]
+    door = Door(**{**fields, "address": address if isinstance(address, str) else tuple(address)})
+    gc.disable()  # a pause of ours would be taken for one of theirs
+    for act in press_here(door, order["calls"], seconds=order["seconds"], rate=order["rate"]):
+        print(json.dumps(dataclasses.asdict(act)))
+
+
+def press_here(door: Door, calls: Sequence[str], *, seconds: float, rate: float, seed: int = 1) -> list[Pressed]:
     """Pause or resume a random call ``rate`` times a second, whether or not earlier ones were answered; then open all.
 
     At most `_WORKERS` acts wait at a time, each on a connection of its own that is kept; no call has two at once.
@@ -114,7 +164,7 @@ def _open_all(door: Door, paused: set[str]) -> None:
 def _ask(connection: http.client.HTTPConnection, door: Door, call: str, word: str, due_s: float) -> Pressed:
     began, asked_s = time.monotonic(), time.time()
     try:
-        connection.request("POST", f"/api/calls/{call}/{word}", body="{}", headers=door.headers)
+        connection.request("POST", f"/api/calls/{call}/{word}", body=door.body, headers=door.headers)
         response = connection.getresponse()
         content = response.read()
         answer = json.loads(content) if response.status == http.client.OK else {}
@@ -130,3 +180,7 @@ def _ask(connection: http.client.HTTPConnection, door: Door, call: str, word: st
         late_ms=(began - due_s) * 1e3,
         answer=answer,
     )
+
+
+if __name__ == "__main__":
+    main()
