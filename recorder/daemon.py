@@ -157,7 +157,7 @@ class Daemon:
             rows=Filing(self._index, home.state / FOLDER, alarm=self._raise_alarm),
             erasures=Erasures(self._index.database),
             audit=audit,
-            late=LateEntries(audit, home.state / late_entries.FOLDER, alarm=self._raise_alarm),
+            late=LateEntries(audit, home.state / late_entries.FOLDER, alarm=self._raise_alarm, soon=self._clerk.submit),
             anchoring=Anchoring(
                 audit,
                 node=node.fingerprint[:NODE_CHARACTERS],

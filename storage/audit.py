@@ -22,7 +22,7 @@ from typing import Any
 
 from storage.audit_chain import REPAIRED, AuditState, BadEntry, ChainWalk, Progress, checked_lines
 from storage.audit_entry import GENESIS, AuditEntry, line_of, parse_line
-from storage.audit_texts import AuditTexts, salted
+from storage.audit_texts import AuditTexts, KeptTexts, salted
 from storage.durable import SavedFile, make_folder, sync_folder
 from storage.errors import AuditUnavailableError
 from storage.heads import Head
@@ -64,8 +64,10 @@ class AuditLog:
         subject: str,
         details: Mapping[str, Any] | None = None,
         text: str | None = None,
+        *,
+        settles: bool = True,
     ) -> AuditEntry:
-        """Write an entry; it is on the disk when this returns.
+        """Write an entry; it is on the disk when this returns, and so is its text.
 
         Args:
             act: What was done, ``noun.verb``.
@@ -73,6 +75,7 @@ class AuditLog:
             subject: What it was done to: a recording id, an account, or "".
             details: JSON-able facts, never free text.
             text: Free text such as a reason; kept apart so that it can expire.
+            settles: Whether the text is settled as well; otherwise `settle` has to follow.
 
         Raises:
             AuditUnavailableError: It could not be written; the act must not go on.
@@ -81,9 +84,17 @@ class AuditLog:
             make_folder(self._folder)
             with self._locked() as descriptor:
                 last = self._repair(descriptor)
-                return self._write(descriptor, last, (act, actor, subject), dict(details or {}), text)
+                entry = self._write(descriptor, last, (act, actor, subject), dict(details or {}), text)
+                if settles and text is not None:
+                    self._texts.settle(_names(descriptor))
+                return entry
         except (OSError, sqlite3.Error, ValueError, TypeError) as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be written: {error}") from error
+
+    def settle(self) -> None:
+        """Settle the texts that `append` left; what cannot be now is at the next entry with a text."""
+        with contextlib.suppress(OSError), self._locked() as descriptor:
+            self._texts.settle(_names(descriptor))
 
     def mend(self) -> bool:
         """Move aside what a kill or a power cut left of a last entry, and settle its text, as the next `append` would.
@@ -103,6 +114,7 @@ class AuditLog:
             with self._locked() as descriptor:
                 before = os.fstat(descriptor).st_size
                 self._repair(descriptor)
+                self._texts.settle(_names(descriptor))
                 return os.fstat(descriptor).st_size != before
         except (OSError, ValueError, TypeError) as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be mended: {error}") from error
@@ -237,18 +249,18 @@ class AuditLog:
     def _walk(self) -> ChainWalk:
         return ChainWalk(self._path, *self._snapshot(), self._texts)
 
-    def _snapshot(self) -> tuple[int, int | None]:
-        """Return the length of the log, and how many texts there were just then; None: they cannot be read."""
+    def _snapshot(self) -> tuple[int, KeptTexts | None]:
+        """Return the length of the log, and which texts there were just then; None: they cannot be read."""
         if not self._path.exists():
             return 0, self._count_texts()
         with self._path.open("rb") as file:
             _wait_for(file.fileno(), fcntl.LOCK_SH, self._lock_s)
             return os.fstat(file.fileno()).st_size, self._count_texts()
 
-    def _count_texts(self) -> int | None:
+    def _count_texts(self) -> KeptTexts | None:
         try:
             with self._texts.reading() as texts:
-                return texts.count()
+                return KeptTexts(settled=texts.count(), prepared=texts.prepared())
         except sqlite3.Error:
             return None
 
@@ -291,7 +303,7 @@ class AuditLog:
     ) -> AuditEntry:
         """Write an entry and its text; neither, if one of them cannot be.
 
-        A kill in between leaves a text that is prepared: whoever writes next, or mends, settles it.
+        The text is prepared only: whoever writes the next one, settles or mends, settles it.
         """
         stored = None if text is None else salted(text)
         fields: dict[str, Any] = {
@@ -307,7 +319,7 @@ class AuditLog:
         line = line_of(fields)
         before = os.fstat(descriptor)
         if stored is not None:
-            self._texts.prepare(stored)
+            self._texts.prepare(stored, _names(descriptor))
         try:
             if os.write(descriptor, line) != len(line):
                 raise OSError(28, os.strerror(28))
@@ -315,8 +327,6 @@ class AuditLog:
         except BaseException:
             os.ftruncate(descriptor, before.st_size)
             raise
-        if stored is not None:
-            self._settle_texts(descriptor)
         entry = parse_line(line)
         self._known = (before.st_ino, before.st_size + len(line), entry)
         return entry
@@ -327,21 +337,7 @@ class AuditLog:
         size, known = status.st_size, self._known
         if known is not None and known[:2] == (status.st_ino, size):
             return known[2]
-        last = self._repaired(descriptor, size) if size else None
-        self._settle_texts(descriptor)
-        return last
-
-    def _settle_texts(self, descriptor: int) -> None:
-        """Keep what a text was prepared for, or what a killed writer left; what cannot be now is at the next entry."""
-
-        def is_named(commitment: str) -> bool:
-            if not os.fstat(descriptor).st_size:
-                return False
-            with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as log:
-                return log.rfind(f'"text":"{commitment}"'.encode("ascii")) >= 0
-
-        with contextlib.suppress(OSError, sqlite3.Error):
-            self._texts.settle(is_named)
+        return self._repaired(descriptor, size) if size else None
 
     def _repaired(self, descriptor: int, size: int) -> AuditEntry | None:
         tail_at = self._tail_offset(descriptor, size)
@@ -388,6 +384,18 @@ class AuditLog:
                     continue
                 return keep[-1], torn
         raise ValueError("its last lines are no entries: it was changed, `recorder audit verify` says where")
+
+
+def _names(descriptor: int) -> Callable[[str], bool]:
+    """Return what tells whether an entry of a log has a commitment."""
+
+    def is_named(commitment: str) -> bool:
+        if not os.fstat(descriptor).st_size:
+            return False
+        with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as log:
+            return log.rfind(f'"text":"{commitment}"'.encode("ascii")) >= 0
+
+    return is_named
 
 
 def is_whole(torn: bytes) -> bool:

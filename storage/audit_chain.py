@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.audit_entry import GENESIS, LONGEST_BYTES, AuditEntry, break_between, parse_line
-from storage.audit_texts import AuditTexts, TextsReader
+from storage.audit_texts import AuditTexts, KeptTexts, TextsReader
 from storage.heads import Head
 
 REPAIRED = "audit.repaired"
@@ -170,16 +170,16 @@ class ChainWalk:
     Args:
         path: The log.
         size: How much of it to look at, bytes.
-        kept_texts: How many texts there were when the log had that size; None: they cannot be read.
+        kept_texts: Which texts there were when the log had that size; None: they cannot be read.
         texts: Of the log.
     """
 
-    def __init__(self, path: Path, size: int, kept_texts: int | None, texts: AuditTexts) -> None:
+    def __init__(self, path: Path, size: int, kept_texts: KeptTexts | None, texts: AuditTexts) -> None:
         self._path = path
         self._size = size
         self._texts = texts
         self._kept_texts = kept_texts
-        self._fitting = self._gone = 0
+        self._fitting = self._gone = self._not_settled = 0
         self._bad_texts: list[BadEntry] = []
         self._moved_aside: list[AuditEntry] = []
         self._texts_problem = ""
@@ -195,7 +195,8 @@ class ChainWalk:
             last, bad = self._walk(noted, texts, progress)
         if bad is None:
             bad = self._cut(noted, last)
-        stray = (self._kept_texts or 0) - self._fitting - len(self._bad_texts)
+        settled = self._kept_texts.settled if self._kept_texts else 0
+        stray = settled + self._not_settled - self._fitting - len(self._bad_texts)
         return AuditState(
             entries=last[1].number if last else 0,
             head=last[1].hash if last else GENESIS,
@@ -250,7 +251,10 @@ class ChainWalk:
             return
         if stored is None:
             self._gone += 1
-        elif stored.fits:
+            return
+        if self._kept_texts is not None and entry.text_commitment in self._kept_texts.prepared:
+            self._not_settled += 1
+        if stored.fits:
             self._fitting += 1
         else:
             problem = "its free text was changed: it does not fit the entry's commitment"

@@ -3,9 +3,11 @@
 An entry has only the SHA-256 of a salt and its text. Without the salt a text cannot be guessed back from it.
 
 A text is prepared before its entry is written and settled after it: whoever is killed in between leaves a text that the
-next one keeps, if an entry names it, or deletes, for what no entry names would not expire.
+next one keeps, if an entry names it, or deletes, for what no entry names would not expire. To whoever reads, a prepared
+text is as good as a settled one: so nobody has to wait for the second step.
 """
 
+import contextlib
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +19,10 @@ from storage.audit_entry import commitment_of
 from storage.errors import AuditUnavailableError
 
 NAME = "texts.sqlite"
+IsNamed = Callable[[str], bool]
+_DELETING = ("DELETE FROM prepared WHERE hash = ?", "DELETE FROM texts WHERE hash = ?")
+_FINDING = "SELECT salt, text FROM texts WHERE hash = ?"
+_FINDING_PREPARED = "SELECT salt, text FROM prepared WHERE hash = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,14 @@ class StoredText:
         return commitment_of(self.salt, self.text) == self.commitment
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptTexts:
+    """Which texts there are at a moment: how many are settled, and the commitments of those that are not yet."""
+
+    settled: int
+    prepared: frozenset[str]
+
+
 def salted(text: str) -> StoredText:
     """Return a text with a salt of its own."""
     salt = secrets.token_bytes(32)
@@ -45,31 +59,34 @@ class AuditTexts:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
 
-    def prepare(self, new: StoredText) -> None:
-        """Store a text durably whose entry is about to be written; `settle` makes it readable.
+    def prepare(self, new: StoredText, is_named: IsNamed) -> None:
+        """Store a text durably whose entry is about to be written, and settle what was prepared before.
+
+        Args:
+            new: The text.
+            is_named: Tells of a commitment whether an entry has it. The log must be locked meanwhile.
 
         Raises:
             OSError, sqlite3.Error: It cannot be stored.
         """
         with closing(self._database()) as database, database:
+            database.execute("SAVEPOINT settling")
+            try:
+                _settle(database, is_named)
+            except sqlite3.Error:
+                database.execute("ROLLBACK TO settling")  # it is as good where it is, until the next one
             database.execute("INSERT INTO prepared VALUES (?, ?, ?)", (new.commitment, new.salt, new.text))
 
-    def settle(self, is_named: Callable[[str], bool]) -> None:
-        """Keep what was prepared and is named by an entry, and delete what is not.
+    def settle(self, is_named: IsNamed) -> None:
+        """Keep what was prepared and is named by an entry, and delete what is not; nothing happens if that fails.
 
         Args:
-            is_named: Tells of a commitment whether an entry has it. The log must be locked meanwhile.
-
-        Raises:
-            OSError, sqlite3.Error: It cannot be done now; what was prepared is still there.
+            is_named: As for `prepare`.
         """
         if not self._path.exists():
             return
-        with closing(self._database()) as database, database:
-            for one in database.execute("SELECT hash FROM prepared").fetchall():
-                if is_named(one[0]):
-                    database.execute("INSERT OR IGNORE INTO texts SELECT * FROM prepared WHERE hash = ?", one)
-                database.execute("DELETE FROM prepared WHERE hash = ?", one)
+        with contextlib.suppress(OSError, sqlite3.Error), closing(self._database()) as database, database:
+            _settle(database, is_named)
 
     def get(self, commitment: str | None) -> str | None:
         """Return a text, or None: there is none, it expired, or it was changed.
@@ -97,8 +114,7 @@ class AuditTexts:
         ids = [(one,) for one in commitments]
         try:
             with closing(self._database()) as database, database:
-                database.executemany("DELETE FROM prepared WHERE hash = ?", ids)
-                return database.executemany("DELETE FROM texts WHERE hash = ?", ids).rowcount
+                return sum(database.executemany(deleting, ids).rowcount for deleting in _DELETING)
         except (OSError, sqlite3.Error) as error:
             raise AuditUnavailableError(f"the texts of the audit log cannot be deleted: {error}") from error
 
@@ -128,6 +144,13 @@ class AuditTexts:
         return database
 
 
+def _settle(database: sqlite3.Connection, is_named: IsNamed) -> None:
+    for one in database.execute("SELECT hash FROM prepared").fetchall():
+        if is_named(one[0]):
+            database.execute("INSERT OR IGNORE INTO texts SELECT * FROM prepared WHERE hash = ?", one)
+        database.execute("DELETE FROM prepared WHERE hash = ?", one)
+
+
 class TextsReader:
     """Reads texts one after another; None is a log that has none."""
 
@@ -142,14 +165,16 @@ class TextsReader:
         """
         if self._database is None:
             return None
-        row = self._database.execute("SELECT salt, text FROM texts WHERE hash = ?", (commitment,)).fetchone()
+        row = self._database.execute(_FINDING, (commitment,)).fetchone()
+        if row is None and self._has_prepared():
+            row = self._database.execute(_FINDING_PREPARED, (commitment,)).fetchone()
         if row is None:
             return None
         salt, text = (value if isinstance(value, bytes) else b"" for value in row)
         return StoredText(commitment=commitment, salt=salt, text=text.decode(errors="replace"))
 
     def count(self) -> int:
-        """Return how many texts there are.
+        """Return how many texts are settled.
 
         Raises:
             sqlite3.Error: The file cannot be read.
@@ -157,3 +182,19 @@ class TextsReader:
         if self._database is None:
             return 0
         return int(self._database.execute("SELECT count(*) FROM texts NOT INDEXED").fetchone()[0])
+
+    def prepared(self) -> frozenset[str]:
+        """Return the commitments of the texts that are not settled yet.
+
+        Raises:
+            sqlite3.Error: The file cannot be read.
+        """
+        if self._database is None or not self._has_prepared():
+            return frozenset()
+        rows = self._database.execute("SELECT hash FROM prepared").fetchall()
+        return frozenset(row[0].decode(errors="replace") for row in rows if isinstance(row[0], bytes))
+
+    def _has_prepared(self) -> bool:
+        assert self._database is not None
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'prepared'"
+        return self._database.execute(query).fetchone() is not None  # a log of an older version has none

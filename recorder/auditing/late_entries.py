@@ -39,6 +39,7 @@ class LateEntries:
         folder: Where entries wait; made when it is needed. What an earlier process left in it is entered too.
         alarm: Told ``audit_unavailable`` for each entry that has to wait, ``audit_entry_in_memory`` for one that has no
             file either: it is lost if the daemon ends before the log can be written.
+        soon: Has done what nobody needs to wait for: that texts are settled. None: it is done at once.
         now: The wall clock.
         clock: Monotonic, seconds.
     """
@@ -49,12 +50,14 @@ class LateEntries:
         folder: Path,
         *,
         alarm: Callable[[str], None],
+        soon: Callable[[Callable[[], None]], object] | None = None,
         now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._audit = audit
         self._folder = folder
         self._alarm = alarm
+        self._soon = soon
         self._now = now
         self._clock = clock
         self._lock = threading.Lock()
@@ -103,7 +106,7 @@ class LateEntries:
 
     def _append(self, entry: Entry) -> bool:
         try:
-            self._audit.append(**entry)
+            self._audit.append(**entry, settles=self._soon is None)
         except AuditUnavailableError as error:
             if self._failed_at is None:
                 _log.error("%s; what happens meanwhile is entered later", error)
@@ -112,6 +115,8 @@ class LateEntries:
         if self._failed_at is not None:
             _log.warning("the audit log can be written again")
         self._failed_at = None
+        if self._soon is not None and entry["text"] is not None:
+            self._soon(self._audit.settle)
         return True
 
     def _path(self, name: str) -> Path:

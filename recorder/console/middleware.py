@@ -1,6 +1,6 @@
 """What holds for every request and answer of the console: headers, and a limit on what is sent to it."""
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -49,7 +49,9 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, is_tls: bool) -> None:
         self._app = app
-        self._headers = security_headers(is_tls=is_tls)
+        headers = security_headers(is_tls=is_tls)
+        self._headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+        self._names = frozenset(name for name, _ in self._headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -59,9 +61,8 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
+                others = [field for field in message["headers"] if field[0].lower() not in self._names]
+                message = {**message, "headers": [*others, *self._headers]}
             await send(message)
 
         length = Headers(scope=scope).get("content-length", "0")

@@ -226,11 +226,49 @@ def test_an_entry_whose_text_cannot_be_kept_is_taken_back(log: AuditLog) -> None
 def test_a_text_that_cannot_be_settled_yet_is_with_the_next_entry(log: AuditLog) -> None:
     change_text(log, "CREATE TRIGGER full BEFORE INSERT ON texts BEGIN SELECT RAISE(FAIL, 'full'); END")
     entry = log.append("call.pause", "jo", "", text="why")
-    assert (log.verify().problems, log.text(entry)) == ([], None)
+    log.append("call.pause", "jo", "", text="and again")
+    assert (log.verify().problems, log.verify().texts, log.text(entry)) == ([], 7, "why")
+    assert unsettled(log) == 2
     change_text(log, "DROP TRIGGER full")
     log.append("call.pause", "jo", "", text="more")
-    assert log.text(entry) == "why"
-    assert log.verify().problems == []
+    assert (log.text(entry), unsettled(log)) == ("why", 0)
+    assert (log.verify().problems, log.verify().texts) == ([], 8)
+
+
+def unsettled(log: AuditLog) -> int:
+    with log.texts.reading() as texts:
+        return len(texts.prepared())
+
+
+def test_whoever_is_waited_for_settles_afterwards(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause with a reason waits for one transaction of the texts, not for two; to readers its text is there."""
+    opened: list[Path] = []
+    real = sqlite3.connect
+
+    def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
+        opened.append(path)
+        return real(path, timeout=timeout)
+
+    AuditLog(log.folder).append("call.resume", "jo", "")  # as another process writes in turn
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", connect)
+        entry = log.append("call.pause", "jo", "", text="card", settles=False)
+    assert opened == [log.folder / "texts.sqlite"]
+    assert (log.text(entry), unsettled(log)) == ("card", 1)
+    assert (log.verify().problems, log.verify().texts) == ([], 6)
+    log.settle()
+    assert (log.text(entry), unsettled(log), log.verify().texts) == ("card", 0, 6)
+    log.append("call.pause", "jo", "", text="card again", settles=False)
+    log.append("call.pause", "jo", "", text="once more", settles=False)
+    assert unsettled(log) == 1, "who comes next settles what was left"
+
+
+def test_a_log_whose_texts_were_written_by_an_older_version_is_read(log: AuditLog) -> None:
+    change_text(log, "DROP TABLE prepared")
+    assert (log.verify().problems, log.verify().texts) == ([], 5)
+    assert log.text(next(log.entries())) == "why 0"
+    log.forget_text(next(log.entries()))
+    assert log.text(next(log.entries())) is None
 
 
 def test_a_text_that_is_not_settled_expires_too(log: AuditLog) -> None:
