@@ -10,7 +10,7 @@ import typer
 
 from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.config import ConfigError
-from recorder.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory
+from recorder.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.logs import log_to_stderr
 from recorder.notices import NoticeError
 from recorder.opening import AlreadyRunningError
@@ -26,6 +26,7 @@ def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
 
     log_to_stderr(is_verbose=verbose)
     collect_regularly()
+    take_short_turns()
     try:
         daemon.run(home.resolve())
     except ConfigError as error:
@@ -45,6 +46,7 @@ def console(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     forbid_dumps()
     lock_memory()
     collect_regularly()
+    take_short_turns()
     try:
         serve(place, config)
     except (ConsoleError, StorageError) as error:

@@ -134,7 +134,7 @@ class LiveActs:
     async def _each(
         self, find: Calls, act: Callable[[TapedCall], Answer], signature: Signature
     ) -> list[dict[str, Any]]:
-        acts = await self._door.act(lambda: [one for _, one in self._control.each(find(), act)], signature)
+        acts = await self._door.ended(lambda: [one for _, one in self._control.each(find(), act)], signature)
         holds = _HOLDS[access.Act(signature.act)]
         return [(await self._door.stored(one, holds)).as_json() for one in acts]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -36,16 +36,35 @@ class Door:
         Raises:
             ProblemError: 504: not within CONFIRM_S.
         """
+        return await self._on_call_thread(lambda future: future.set_result(fn()))
+
+    async def _on_call_thread(self, fn: "Callable[[Future[_T]], None]") -> _T:
+        """Return what a function on the call thread gives to a future, or raise what it raises."""
         future: Future[_T] = Future()
 
         def run() -> None:
             try:
-                future.set_result(fn())
+                fn(future)
             except Exception as error:  # noqa: BLE001 - goes to whoever asked
                 future.set_exception(error)
 
         self._works.scheduler.submit(run)
         return await self.confirm(future)
+
+    async def ended(self, start: Callable[[], list[Future[_T]]], signature: Signature) -> list[Future[_T]]:
+        """Do acts on the call thread; return them once each has been stored, or could not be.
+
+        One wait for all of it: to be woken up in between would take the interpreter from those who store.
+
+        Raises:
+            ProblemError: As `act` does; 504: not done and stored within CONFIRM_S.
+        """
+
+        def run(future: Future[list[Future[_T]]]) -> None:
+            started = start()
+            _when_ended(started, lambda: future.set_result(started))
+
+        return await self._unless_refused(self._on_call_thread(run), signature)
 
     async def act(self, fn: Callable[[], _T], signature: Signature) -> _T:
         """Do an act on the call thread; a refusal is written down under the signature's act.
@@ -53,8 +72,11 @@ class Door:
         Raises:
             ProblemError: 404 nothing to act on, 403, 409 or 422 refused, 504 not in time.
         """
+        return await self._unless_refused(self.on_call_thread(fn), signature)
+
+    async def _unless_refused(self, act: Awaitable[_T], signature: Signature) -> _T:
         try:
-            return await self.on_call_thread(fn)
+            return await act
         except (UnknownCallError, UnknownRequestError) as error:
             raise await self._refused(404, _sentence(error), signature) from error
         except RefusedError as error:
@@ -102,6 +124,15 @@ class Door:
     async def _refused(self, status: int, sentence: str, signature: Signature) -> ProblemError:
         await self.confirm(refused(self._works, signature, sentence))
         return ProblemError(status, sentence)
+
+
+def _when_ended(futures: "Sequence[Future[_T]]", tell: Callable[[], None]) -> None:
+    """Call a function once all futures are done, whatever became of them; on the thread of the last one."""
+    if not futures:
+        tell()
+        return
+    first, *others = futures
+    first.add_done_callback(lambda _: _when_ended(others, tell))
 
 
 def subject_of(sent: str) -> str:

@@ -14,6 +14,7 @@ from recorder.hygiene import (
     is_freed_memory_wiped,
     locked_bytes_per_call,
     raise_descriptors,
+    take_short_turns,
     wiping_environment,
 )
 from tests.helpers.process_memory import can_search, search
@@ -104,3 +105,12 @@ def test_locked_memory_is_what_the_relay_asks_for() -> None:
     assert locked_bytes_per_call(5.0) == 2 * 81_920
     for look_back_s in (1.0, 5.0, 20.0, 60.0):
         assert locked_bytes_per_call(look_back_s) == 2 * ring_ticks(round(look_back_s * 8000))
+
+
+def test_a_thread_waits_half_a_millisecond_for_the_interpreter() -> None:
+    before = sys.getswitchinterval()
+    try:
+        take_short_turns()
+        assert sys.getswitchinterval() == pytest.approx(0.0005)
+    finally:
+        sys.setswitchinterval(before)
