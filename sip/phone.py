@@ -44,15 +44,16 @@ class PhoneEvent:
 class Phone:
     """Drives a phone from the parent process. Use it as a context manager; not for several threads."""
 
-    def __init__(self, user: str, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, user: str, *, host: str = "127.0.0.1", port: int = 0, srtp: bool = False) -> None:
         """Describe the phone; `start` brings it up.
 
         Args:
             user: User part of its own address, such as ``2001``.
             host: Local IP literal.
             port: SIP port, 0 for a free one.
+            srtp: Its calls are encrypted with keys in SDP (RFC 4568), or refused.
         """
-        self._user, self._host, self._wanted_port = user, host, port
+        self._user, self._host, self._wanted_port, self._srtp = user, host, port, srtp
         self._port: int | None = None
         self._pipe: Connection | None = None
         self._process: Any = None
@@ -85,7 +86,7 @@ class Phone:
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
             target=_main,
-            args=(theirs, self._user, self._host, self._wanted_port),
+            args=(theirs, self._user, self._host, self._wanted_port, self._srtp),
             name=f"phone {self._user}",
             daemon=True,
         )
@@ -192,11 +193,11 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _main(pipe: Connection, user: str, host: str, port: int) -> None:
+def _main(pipe: Connection, user: str, host: str, port: int, srtp: bool) -> None:
     """Run a phone until told to quit or the parent is gone; the child's only thread of ours."""
     _silence_stdout()
     try:
-        device = _device(pipe, user, host, port)
+        device = _device(pipe, user, host, port, srtp)
     except Exception as error:  # noqa: BLE001 - pjsua2 has its own error class, and may not be installed
         pipe.send(PhoneEvent(name="error", text=f"cannot start: {_reason(error)}"))
         return
@@ -216,7 +217,7 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", "") or error)
 
 
-def _device(pipe: Connection, user: str, host: str, port: int) -> Any:  # noqa: ANN401 - made of a class with untyped bases
+def _device(pipe: Connection, user: str, host: str, port: int, srtp: bool) -> Any:  # noqa: ANN401 - has untyped bases
     """Make the pjsua2 side. The classes are made here since pjsua2 is optional and lives in the child only."""
     import pjsua2 as pj  # noqa: PLC0415 - see above
 
@@ -288,6 +289,10 @@ def _device(pipe: Connection, user: str, host: str, port: int) -> Any:  # noqa: 
             account.idUri = f"sip:{user}@{host}:{bound}"
             account.mediaConfig.transportConfig.port = 0
             account.mediaConfig.transportConfig.boundAddress = host
+            if srtp:
+                account.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+                account.mediaConfig.srtpSecureSignaling = 0
+                account.mediaConfig.srtpOpt.keyings.append(pj.PJMEDIA_SRTP_KEYING_SDES)
             self._account = Account()
             self._account.create(account)
             self.say("started", bound)

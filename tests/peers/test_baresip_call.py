@@ -29,6 +29,7 @@ CONFIG = """
 module_path {modules}
 module g711.so
 module aufile.so
+module srtp.so
 module_app account.so
 module_app menu.so
 sip_listen 0.0.0.0:{sip}
@@ -40,16 +41,17 @@ auplay_srate 8000
 ausrc_channels 1
 auplay_channels 1
 """
-NUMBER = "01632960777"
+NUMBER = "0163296077"
+MIRROR = ('srtp = "off" ', 'srtp = "optional" ')
 
 
 @contextmanager
-def baresip(folder: Path, target: str) -> Iterator[subprocess.Popen[bytes]]:
+def baresip(folder: Path, number: str, target: str, *, account: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """A phone that dials at once and says a sine; what it hears goes to ``folder/heard.wav``."""
     assert BARESIP is not None, "`make setup` installs baresip"
     sip = free_port()
     said = tone_file(folder / "said.wav", PHONE_HZ, 30)
-    (folder / "accounts").write_text(f"<sip:{NUMBER}@127.0.0.1:{sip}>;regint=0;audio_codecs=PCMA\n")
+    (folder / "accounts").write_text(f"<sip:{number}@127.0.0.1:{sip}>;regint=0;audio_codecs=PCMA{account}\n")
     (folder / "config").write_text(
         CONFIG.format(modules=MODULES, sip=sip, said=said, heard=folder / "heard.wav").lstrip()
     )
@@ -76,7 +78,8 @@ def baresip(folder: Path, target: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    with exchange(tmp_path_factory.mktemp("baresip")) as made:
+    """The officer is offered SRTP when the caller has it."""
+    with exchange(tmp_path_factory.mktemp("baresip"), edits=(MIRROR,)) as made:
         yield made
 
 
@@ -95,12 +98,16 @@ def seconds_of(samples: NDArray[np.float64], hz: float) -> float:
     return found * 0.05
 
 
-def test_baresip_hears_the_notice_and_is_recorded_in_its_channel(lines: Exchange, tmp_path: Path) -> None:
-    talk = lines.expect(NUMBER)
+@pytest.mark.parametrize("encryption", ["", ";mediaenc=srtp-mand"])
+def test_baresip_hears_the_notice_and_is_recorded_in_its_channel(
+    lines: Exchange, tmp_path: Path, encryption: str
+) -> None:
+    talk = lines.expect(NUMBER + str(len(encryption)), srtp=(False, bool(encryption)))
     talk.right.stream = sine(OFFICER_HZ, 20)
-    with baresip(tmp_path, "sip:2001@{}:{}".format(*lines.home.sip)) as phone:
+    with baresip(tmp_path, talk.number, "sip:2001@{}:{}".format(*lines.home.sip), account=encryption) as phone:
         second = talk.wait_second(timeout_s=15)
         second.wait_for(lambda call: call.state is State.CONFIRMED)
+        talk.right.listen_under(second.remote_body)
         talk.right.talk(second.remote_media)
         recording = talk.wait_phase("joined")["id"]
         joined_s = time.monotonic()
@@ -113,7 +120,7 @@ def test_baresip_hears_the_notice_and_is_recorded_in_its_channel(lines: Exchange
         phone.wait(5)
     second.wait_ended()
     talk.right.hush()
-    row = lines.home.row_of(NUMBER)
+    row = lines.home.row_of(talk.number)
     assert (row["id"], row["outcome"], row["reason"]) == (recording, "recorded", "caller_hung_up")
     assert row["notice"]["complete"] is True
 
