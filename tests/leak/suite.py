@@ -62,7 +62,7 @@ def main(options: argparse.Namespace, seed: int) -> int:
     if (options.mutations != "none" and not options.only) or options.mutation:
         from tests.leak import mutations  # noqa: PLC0415
 
-        found = mutations.run_all(options.source, seed, names=options.mutation or (), say=say)
+        found = mutations.run_all(options.source, names=options.mutation or (), say=say)
         print(mutations.table(found))  # noqa: T201
         if options.json:
             said = json.loads(options.json.read_text()) if options.json.exists() else {}
