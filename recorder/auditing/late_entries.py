@@ -115,9 +115,15 @@ class LateEntries:
         if self._failed_at is not None:
             _log.warning("the audit log can be written again")
         self._failed_at = None
-        if self._soon is not None and entry["text"] is not None:
-            self._soon(self._audit.settle)
+        if self._soon is not None and entry.get("text") is not None:
+            self._settle(self._soon)
         return True
+
+    def _settle(self, soon: Callable[[Callable[[], None]], object]) -> None:
+        try:
+            soon(self._audit.settle)
+        except RuntimeError:  # the clerk takes nothing more: the process is being ended
+            self._audit.settle()
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -3,6 +3,7 @@
 import json
 import stat
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from recorder.auditing.late_entries import FOLDER, RETRY_S, LateEntries
+from recorder.clerk import Clerk
 from storage.audit import AuditLog
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
@@ -31,6 +33,13 @@ class Site:
             now=lambda: NOW + timedelta(seconds=self.now_s), clock=lambda: self.now_s,
         )  # fmt: skip
 
+    def open_for_who_waits(self, soon: Callable[[Callable[[], None]], object]) -> LateEntries:
+        return LateEntries(self.audit, self.folder, alarm=lambda what: self.alarms.update([what]), soon=soon)
+
+    def unsettled(self) -> int:
+        with self.audit.texts.reading() as texts:
+            return len(texts.prepared())
+
     def break_log(self) -> None:
         if self.log_folder.exists():
             self.log_folder.rename(self.log_folder.with_name("kept"))
@@ -49,6 +58,24 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
+
+
+def test_texts_are_settled_behind_whoever_waits(site: Site) -> None:
+    left: list[Callable[[], None]] = []
+    late = site.open_for_who_waits(left.append)
+    late.enter("call.resume", "jo", "call-1", {})
+    assert left == [], "nothing to settle"
+    late.enter("call.pause", "jo", "call-1", {}, "card")
+    assert (len(left), site.unsettled(), site.audit.verify().problems) == (1, 1, [])
+    left[0]()
+    assert (site.unsettled(), site.audit.verify().texts) == (0, 1)
+
+
+def test_a_text_of_a_process_that_ends_is_settled_at_once(site: Site) -> None:
+    clerk = Clerk("clerk")
+    clerk.close()
+    site.open_for_who_waits(clerk.submit).enter("call.pause", "jo", "call-1", {}, "card")
+    assert (site.unsettled(), site.audit.verify().texts, site.alarms) == (0, 1, {})
 
 
 def test_what_the_log_cannot_take_is_entered_in_order_with_its_own_time(site: Site) -> None:
