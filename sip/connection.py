@@ -66,6 +66,8 @@ class Connection(asyncio.Protocol):
         self.refused: str | None = None
         self.error: Exception | None = None
         """What ended it, if anything but its being closed did."""
+        self.has_carried = False
+        """A message of ours went over it."""
         self.has_spoken = False
         """A message came over it."""
         self.over = asyncio.Event()

@@ -49,7 +49,7 @@ class Receiver(Protocol):
         """Take one message."""
 
     def lost(self, connection: Connection) -> None:
-        """Take note that a connection is over."""
+        """Take note that a connection is over that had carried something of ours."""
 
 
 class Parcel:
@@ -179,7 +179,8 @@ class Streams:
         """Forget a connection."""
         for address in [address for address, pooled in self._pool.items() if pooled is connection]:
             del self._pool[address]
-        self._receiver.lost(connection)
+        if connection.has_carried:
+            self._receiver.lost(connection)
 
     def count(self, what: str) -> None:
         """Count something that went no further."""
@@ -317,6 +318,7 @@ class Streams:
     def _send(self, parcel: Parcel) -> None:
         for connection in (parcel.over, self._pool.get(parcel.to)):
             if connection is not None and connection.write(parcel.data):
+                connection.has_carried = True
                 parcel.sent(connection, True)
                 return
         waiting = self._coming.get(parcel.to)
@@ -344,6 +346,7 @@ class Streams:
                 self._pool[target] = connection
                 for parcel in parcels:
                     if connection.write(parcel.data):
+                        connection.has_carried = True
                         parcel.sent(connection, False)
                     else:
                         parcel.failed()
