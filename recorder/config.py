@@ -19,6 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from recorder.auditing.anchor_options import AnchorOptions
+from recorder.carriage import WILDCARDS, mistakes, parse_address, parse_target
 from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
@@ -31,7 +32,7 @@ from storage.types import ArchiveFormat
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
 WRITER_PERIOD_S = 1.0
-WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound
+DEFAULT_PORTS = {"listen_tls": 5061}
 
 
 class ConfigError(Exception):
@@ -51,6 +52,11 @@ class Sip:
     """Where SIP is spoken."""
 
     listen: Address = field(default_factory=lambda: Address(host="127.0.0.1", port=5060))
+    listen_tcp: Address | None = None
+    listen_tls: Address | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    tls_ca: str | None = None
     advertised: Address | None = None
     no_reply_s: float = 2.0
     watch_every_s: float = 10.0
@@ -152,6 +158,8 @@ class Limits:
 
     max_calls: int = 1000
     max_passed: int = 5000
+    max_connections: int = 500
+    max_connections_per_source: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +195,12 @@ class Config:
         return next(service for service in self.service if service.name == extension.service)
 
     @property
+    def connections(self) -> int:
+        """Return how many TCP and TLS connections there may be."""
+        has_any = self.sip.listen_tcp is not None or self.sip.listen_tls is not None
+        return self.limits.max_connections if has_any else 0
+
+    @property
     def extensions(self) -> dict[str, Extension]:
         """Return the nominated extensions by number."""
         return {extension.number: extension for extension in self.extension}
@@ -211,20 +225,6 @@ def read(path: Path) -> Config:
     config = dataclasses.replace(built, sha256=hashlib.sha256(content).hexdigest())
     _check(config, reader)
     return config
-
-
-def parse_address(value: str, default_port: int | None = None) -> Address:
-    """Parse ``IP:PORT``, ``[IPv6]:PORT`` or ``host:port``.
-
-    Raises:
-        ValueError: It is neither, or the port is not in [0, 65535].
-    """
-    host, colon, port = value.rpartition(":")
-    if not colon or host.endswith(":") or ("]" in port):
-        host, port = value, "" if default_port is None else str(default_port)
-    if not port.isdigit() or int(port) > 65535 or not host.strip("[]"):
-        raise ValueError(f"{value!r} is not IP:PORT")
-    return Address(host=host.strip("[]"), port=int(port))
 
 
 class _Reader:
@@ -285,9 +285,13 @@ class _Reader:
         key = where[1]
         if hint is Address:
             try:
-                return parse_address(value if isinstance(value, str) else "", 5060)
+                text = value if isinstance(value, str) else ""
+                if key == "targets":
+                    return parse_target(text)
+                return parse_address(text, DEFAULT_PORTS.get(key, 5060))
             except ValueError:
-                self.fail(f"{key} must be IP:PORT in quotes, not {value!r}", *where)
+                what = 'HOST:PORT, "tcp:HOST:PORT" or "tls:HOST:PORT"' if key == "targets" else "IP:PORT in quotes"
+                self.fail(f"{key} must be {what}, not {value!r}", *where)
         if isinstance(hint, type) and issubclass(hint, Enum):
             try:
                 return hint(value)
@@ -340,7 +344,7 @@ _AT_LEAST = {
     "media": {"threads": 1},
     "pause": {"card_digits": 1},
     "retention": {line.key: 1 for line in SCHEDULE.values()},
-    "limits": {"max_calls": 1, "max_passed": 1},
+    "limits": {"max_connections": 1, "max_connections_per_source": 1, "max_calls": 1, "max_passed": 1},
     "sip": {"min_session_s": 1},
     "route": {"strip": 0},
     "register": {"expires_s": 1},
@@ -501,6 +505,8 @@ def _check_network(config: Config, reader: _Reader) -> None:
             "sip",
             "session_expires_s",
         )
+    for mistake in mistakes(config):
+        reader.fail(mistake.sentence, mistake.section, mistake.key, mistake.entry)
     first, last = config.media.ports
     if not 1024 <= first < last <= 65535:
         reader.fail(

@@ -55,6 +55,11 @@ timezone = {_quote(answers.timezone)}   # times are kept in UTC and shown in thi
 
 [sip]
 listen = {_quote(str(answers.sip))}     # UDP, IP:PORT
+listen_tcp = "off"              # IP:PORT for TCP
+listen_tls = "off"              # IP:PORT for TLS, usually port 5061; targets "tls:HOST:PORT" need it
+tls_certificate = "off"         # PEM file: our certificate and what leads to its authority
+tls_key = "off"                 # PEM file with its key, mode 0600, no passphrase
+tls_ca = "off"                  # PEM file of the authorities of our peers' certificates; off is the system's
 advertised = "off"              # IP:PORT in Via and Contact when it is not `listen` (NAT, virtual IP)
 no_reply_s = 2.0                # a target silent for this long is given up; callers hear silence meanwhile
 watch_every_s = 10.0            # OPTIONS to the targets of a route that has several: a dead one is then tried last
@@ -71,12 +76,16 @@ srtp = "optional"               # its encrypted audio is taken; "required": noth
 requests_per_s = 100.0          # other requests outside calls (OPTIONS ...), likewise
 auth_user = "off"               # our account there, when it asks for one (401, 407) ...
 auth_password_file = "off"      # ... and its password: first line of a file, mode 0600
+tls_names = []                  # names in its certificate, when targets call it something else
+tls_only = false                # true: what it sends over UDP or TCP gets no reply
+requires_certificate = false    # true: over TLS it must show a certificate with one of tls_names
+large_over_tcp = false          # true: requests of over 1300 bytes go to it over TCP instead of UDP in fragments
 
 # Where calls go. The first route whose peer and number prefix fit is taken; targets are tried in order.
 [[route]]
 name = "default"
 number = ""                     # prefix of the dialled number, "" is any
-targets = [{_quote(str(answers.next_hop))}]
+targets = [{_quote(str(answers.next_hop))}]     # HOST:PORT, "tcp:HOST:PORT" or "tls:HOST:PORT"
 strip = 0                       # digits taken off the front ...
 prefix = ""                     # ... and what is put there
 srtp = "off"                    # "required": we offer encrypted audio only, "optional": if the caller's is encrypted
@@ -158,6 +167,8 @@ smtp_password_file = "off"      # a file (0600) with the password
 [limits]
 max_calls = 1000                # recorded at the same time; more are answered 503, emergency calls never are
 max_passed = 5000               # passed through at the same time, likewise
+max_connections = 500           # TCP and TLS connections in all ...
+max_connections_per_source = 200  # ... and that one address may open
 
 """
 

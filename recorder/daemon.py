@@ -20,6 +20,7 @@ from audio import prompts
 from audio.relay import Relay
 from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
+from recorder import certificates
 from recorder import config as configuration
 from recorder.auditing import late_entries
 from recorder.auditing.anchor_targets import targets_of
@@ -29,6 +30,7 @@ from recorder.calls.control import Control
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import REGISTER, PauseRegister
 from recorder.calls.works import Sounds, Works
+from recorder.carriage import sip_options
 from recorder.clerk import Clerk
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
@@ -47,8 +49,9 @@ from recorder.people.pins import PinFile, Pins
 from recorder.problems import ProblemError
 from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.b2bua import SipEndpoint
-from sip.events import PeerLimits, SipEvent, SipOptions
+from sip.events import BindError, SipEvent
 from sip.reactor import Reactor
+from sip.tls import TlsFilesError, days_left
 from storage.anchors import Anchors
 from storage.audit import AuditLog
 from storage.durable import save_atomically
@@ -128,21 +131,7 @@ class Daemon:
             on_failure=lambda key, error: self._reactor.submit(self._control.recording_failed, key, error),
             options=WriterOptions(max_recordings=config.limits.max_calls),
         )
-        trusted = tuple(network for peer in config.peer for network in peer.networks)
-        options = SipOptions(
-            listen=config.sip.listen,
-            advertised=config.sip.advertised,
-            trusted=trusted,
-            peers=tuple(
-                PeerLimits(networks=peer.networks, calls_per_s=peer.calls_per_s, requests_per_s=peer.requests_per_s)
-                for peer in config.peer
-            ),
-            is_urgent=self._is_emergency,
-            watch_every_s=config.sip.watch_every_s,
-            session_expires_s=config.sip.session_expires_s,
-            min_session_s=config.sip.min_session_s,
-            account_of=accounts(config.peer),
-        )
+        options = sip_options(config, is_urgent=self._is_emergency, account_of=accounts(config.peer))
         self._registrars = registrars(config.register)
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
         audit = AuditLog(home.audit, lock_s=AUDIT_LOCK_S)
@@ -184,6 +173,7 @@ class Daemon:
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
             retention=self._sweeping.health,
+            carriage=lambda: certificates.health(self._endpoint, utc_now()),
         )
         if media.lock_memory and not is_lockable:
             # A recording that may reach swap is better than none; but somebody has to know.
@@ -224,7 +214,8 @@ class Daemon:
         self._socket.start()
         self._anchors.start()
         self._sweeping.start()
-        _log.info("listening for SIP on %s", self._endpoint.address)
+        _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
+        self._look_at_certificate()
         self._reactor.run()
         self._close()
 
@@ -252,6 +243,15 @@ class Daemon:
             if len(route.targets) > 1:
                 for target in route.targets:
                     self._endpoint.watch(target)
+
+    def _look_at_certificate(self) -> None:
+        """Say, each day, that our certificate is about to end; health has the alarm."""
+        expires_at = self._endpoint.certificate_expires_at
+        if expires_at is not None and (left := days_left(expires_at, utc_now())) < certificates.SOON_DAYS:
+            _log.error(
+                "the TLS certificate ends in %d days, at %s: renew it and run `recorder reload`", left, expires_at
+            )
+        self._reactor.call_later(certificates.CHECK_S, self._look_at_certificate)
 
     def _raise_alarm(self, what: str) -> None:
         self._works.alarm(what)
@@ -287,7 +287,8 @@ class Daemon:
         try:
             new = configuration.read(self._home.config)
             sounds = load_sounds(self._home, new)
-        except (ConfigError, NoticeError) as error:
+            self._endpoint.renew_certificates()
+        except (ConfigError, NoticeError, TlsFilesError) as error:
             raise ProblemError(409, f"{error}.", title="Configuration refused") from error
         changed = changes(old, new)
         details = {"sha256": new.sha256, "before": old.sha256, "changed": changed}
@@ -393,15 +394,18 @@ def run(root: Path) -> None:
     forbid_dumps()
     if config.media.lock_memory:
         lock_memory()
-    raise_descriptors(config.limits.max_calls)
+    raise_descriptors(config.limits.max_calls, config.connections)
     with held(home):
         _recover(home, config)
         try:
             daemon = Daemon(home, config)
         except AccountError as error:
             raise StartError(str(error)) from error
+        except TlsFilesError as error:
+            raise StartError(f"SIP over TLS cannot begin: {error}") from error
         except OSError as error:
+            where = error.filename if isinstance(error, BindError) else config.sip.listen
             raise StartError(
-                f"cannot listen on {config.sip.listen}: {error.strerror or error}; is another program using it?"
+                f"cannot listen on {where}: {error.strerror or error}; is another program using it?"
             ) from error
         daemon.run()

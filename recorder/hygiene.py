@@ -96,12 +96,12 @@ def is_dumpable() -> bool:
     return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0))
 
 
-def descriptors_needed(calls: int) -> int:
-    """Return how many descriptors the daemon may have open with so many calls."""
-    return calls * DESCRIPTORS_PER_CALL + DESCRIPTORS_BESIDE
+def descriptors_needed(calls: int, connections: int = 0) -> int:
+    """Return how many descriptors the daemon may have open with so many calls and TCP or TLS connections."""
+    return calls * DESCRIPTORS_PER_CALL + connections + DESCRIPTORS_BESIDE
 
 
-def raise_descriptors(calls: int) -> int:
+def raise_descriptors(calls: int, connections: int = 0) -> int:
     """Raise the soft limit of descriptors as far as it goes; return it.
 
     Raises:
@@ -110,7 +110,7 @@ def raise_descriptors(calls: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    needed = descriptors_needed(calls)
+    needed = descriptors_needed(calls, connections)
     if needed > hard:
         raise LimitError(
             f"max_calls = {calls} needs {needed} descriptors, the hard limit is {hard}: "

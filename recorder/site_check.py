@@ -81,7 +81,7 @@ def check_machine(machine: Machine, config: Config) -> Iterator[Finding]:
 
 def _descriptors(machine: Machine, config: Config) -> Finding:
     calls = config.limits.max_calls
-    needed = descriptors_needed(calls)
+    needed = descriptors_needed(calls, config.connections)
     if machine.descriptors >= needed:
         return _ok("descriptors", f"{machine.descriptors} are enough for {calls} calls")
     return error(

@@ -105,8 +105,8 @@ class SipEndpoint:
     @property
     def certificate_expires_at(self) -> datetime | None:
         """When our certificate ends, or None without TLS."""
-        credentials = self._transport.streams.credentials if self._transport.streams is not None else None
-        return credentials.expires_at if credentials is not None else None
+        contexts = self._transport.streams.contexts if self._transport.streams is not None else None
+        return contexts.expires_at if contexts is not None else None
 
     def renew_certificates(self) -> None:
         """Read the files of TLS again; from any thread. Connections that stand keep what they were made with.

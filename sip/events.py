@@ -30,6 +30,10 @@ class Body:
         return self.content_type.split(";", 1)[0].strip().lower() == "application/sdp"
 
 
+class BindError(OSError):
+    """An address cannot be listened on; ``filename`` is the address."""
+
+
 class TransportKind(StrEnum):
     """What carries SIP messages (RFC 3261 section 18), by the names of URI parameters."""
 

@@ -13,11 +13,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Protocol
 
 from sip.connection import MAX_QUEUED_BYTES, Connection
-from sip.events import Address, SipOptions, TransportKind
-from sip.tls import Credentials, identities, is_named, load, why_refused
+from sip.events import Address, BindError, SipOptions, TransportKind
+from sip.tls import TlsContexts, identities, is_named, load, why_refused
 from sip.trust import Trust
 
 _log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class Streams:
         """Bind the listeners; nothing is taken before `start`.
 
         Raises:
-            OSError: An address cannot be bound.
+            BindError: An address cannot be bound.
             TlsFilesError: Certificate, key or authorities cannot be used.
         """
         self.counters: collections.Counter[str] = collections.Counter()
@@ -92,7 +93,7 @@ class Streams:
         self._limits = options.streams
         self._trust = trust
         self._receiver = receiver
-        self._credentials: Credentials | None = load(options.tls) if options.tls is not None else None
+        self._contexts: TlsContexts | None = load(options.tls) if options.tls is not None else None
         self._open: set[Connection] = set()
         self._pool: dict[Address, Connection] = {}
         self._coming: dict[Address, list[Parcel]] = {}
@@ -105,7 +106,7 @@ class Streams:
         try:
             for kind, address in wanted:
                 if address is not None:
-                    self._listeners[kind] = _listener(address)
+                    self._listeners[kind] = _listener(replace(address, transport=kind))
         except OSError:
             self._close_listeners()
             raise
@@ -126,9 +127,9 @@ class Streams:
         }
 
     @property
-    def credentials(self) -> Credentials | None:
+    def contexts(self) -> TlsContexts | None:
         """Return what TLS is made with, or None."""
-        return self._credentials
+        return self._contexts
 
     @property
     def connections(self) -> int:
@@ -142,7 +143,7 @@ class Streams:
             TlsFilesError: They cannot be used; everything stays as it was.
         """
         if self._options.tls is not None:
-            self._credentials = load(self._options.tls)
+            self._contexts = load(self._options.tls)
 
     def send(self, parcel: Parcel) -> None:
         """Send soon; from any thread."""
@@ -271,9 +272,9 @@ class Streams:
         connection = Connection(self, peer, self._limits, is_ours=False, verdict=verdict)
         context = None
         if peer.transport is TransportKind.TLS:
-            assert self._credentials is not None
+            assert self._contexts is not None
             is_known = verdict.rule.requires_certificate
-            context = self._credentials.accepting_known if is_known else self._credentials.accepting
+            context = self._contexts.accepting_known if is_known else self._contexts.accepting
             connection.check = self._check_client if is_known else None
         self._open.add(connection)
         self._per_source[peer.host] += 1
@@ -367,8 +368,8 @@ class Streams:
         """Connect; returns why not, or None."""
         context = None
         if target.transport is TransportKind.TLS:
-            assert self._credentials is not None
-            context = self._credentials.connecting
+            assert self._contexts is not None
+            context = self._contexts.connecting
             connection.check = functools.partial(self._check_server, target=target)
         listening = self._listeners[target.transport].getsockname()[0]
         is_wildcard = listening in ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound
@@ -430,9 +431,9 @@ def _listener(address: Address) -> socket.socket:
         listener.bind((address.host, address.port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise BindError(error.errno, error.strerror, str(address)) from error
     return listener
 
 

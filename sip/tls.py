@@ -27,7 +27,7 @@ class TlsFilesError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class TlsContexts:
     """What connections are made with; replaced as a whole when files were renewed.
 
     Attributes:
@@ -43,7 +43,7 @@ class Credentials:
     expires_at: datetime
 
 
-def load(options: TlsOptions) -> Credentials:
+def load(options: TlsOptions) -> TlsContexts:
     """Read the files and make contexts of them.
 
     Raises:
@@ -57,7 +57,7 @@ def load(options: TlsOptions) -> Credentials:
     connecting.verify_mode = ssl.CERT_REQUIRED
     for context in (accepting_known, connecting):
         _trust(context, options.ca)
-    return Credentials(
+    return TlsContexts(
         accepting=accepting, accepting_known=accepting_known, connecting=connecting, expires_at=expires_at
     )
 

@@ -14,6 +14,8 @@ import typer
 from audio.prompts import PromptError, speak
 from recorder import config as configuration
 from recorder import config_file
+from recorder.carriage import parse_address
+from recorder.certificates import check_tls
 from recorder.clock import utc_now
 from recorder.commands.shared import (
     HomeOption,
@@ -29,7 +31,7 @@ from recorder.commands.shared import (
     read_password,
     say,
 )
-from recorder.config import Config, ConfigError, parse_address
+from recorder.config import Config, ConfigError
 from recorder.domain.access import Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
@@ -241,6 +243,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)
+    yield from check_tls(config, utc_now())
     yield from check_folders(home)
     yield from check_machine(read_machine(), config)
 

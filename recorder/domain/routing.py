@@ -16,6 +16,9 @@ class Peer:
     ``calls_per_s`` and ``requests_per_s`` bound what each address of it may send beside dialogs that stand.
     ``srtp`` says whether the audio that it offers has to be encrypted; optional is as it offers it.
     ``auth_user`` and ``auth_password_file`` answer its challenges (401, 407) to our requests.
+    ``tls_names`` are the names that its certificate may carry besides the one it is dialled by; with ``tls_only`` it is
+    heard over TLS alone, with ``requires_certificate`` only where it shows such a certificate. With ``large_over_tcp``
+    requests that are too large for UDP go to it over TCP.
     """
 
     name: str
@@ -26,6 +29,10 @@ class Peer:
     srtp: Srtp = Srtp.OPTIONAL
     auth_user: str | None = None
     auth_password_file: str | None = None
+    tls_names: tuple[str, ...] = ()
+    tls_only: bool = False
+    requires_certificate: bool = False
+    large_over_tcp: bool = False
 
     def has(self, host: str) -> bool:
         """Tell whether an IP literal lies in one of the peer's networks."""

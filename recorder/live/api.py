@@ -55,11 +55,13 @@ class LiveApi:
         """Return how the daemon is."""
         works = self._works
         retention = await asyncio.to_thread(works.retention)
-        alarms = {**works.alarms, **retention.pop("alarms")}
+        carriage = works.carriage()
+        alarms = {**works.alarms, **retention.pop("alarms"), **carriage.pop("alarms")}
         return {
             "status": "alarm" if alarms else "ok",
             "alarms": alarms,
             "sip": str(works.endpoint.address),
+            "carriage": carriage,
             "calls": await self._door.on_call_thread(lambda: self._control.live),
             "counts": dict(self._control.counts),
             "signalling": works.endpoint.counters,

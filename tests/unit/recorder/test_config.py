@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config import Config, ConfigError, parse_address, read
+from recorder.carriage import parse_address, parse_target, sip_options
+from recorder.config import Config, ConfigError, read
 from recorder.domain.policy import CardPayment, NoticeWhen
-from sip.events import Address
+from sip.events import Address, TlsOptions
 
 GOOD = """\
 [sip]
@@ -104,6 +105,19 @@ MISTAKES = {
     "ports of the system": ("[30000, 30099]", "[1000, 30000]", 14, "two numbers in [1024, 65535]"),
     "no address": ('"192.0.2.10:5060"', '"192.0.2.10:x"', 2, "listen must be IP:PORT in quotes, not '192.0.2.10:x'"),
     "bad choice": ('"discard"', '"bin"', 19, "card_payment must be one of 'pause', 'discard', not 'bin'"),
+    "a target of another kind": (
+        '"192.0.2.21"',
+        '"ws:192.0.2.21"',
+        11,
+        'targets must be HOST:PORT, "tcp:HOST:PORT" or "tls:HOST:PORT", not \'ws:192.0.2.21\'',
+    ),
+    "a transport where none belongs": ('"192.0.2.10:5060"', '"tls:192.0.2.10:5061"', 2, "listen must be IP:PORT in"),
+    "TCP without a listener": ('"192.0.2.21"', '"tcp:192.0.2.21"', 11, "target tcp:192.0.2.21:5060 needs listen_tcp"),
+    "TLS without a listener": ('"192.0.2.21"', '"tls:pbx"', 11, "target tls:pbx:5061 needs listen_tls in [sip]"),
+    "TLS without a certificate": ("[[peer]]", 'listen_tls = "192.0.2.10"\n[[peer]]', 4, "listen_tls needs tls_certif"),
+    "TCP everywhere": ("[[peer]]", 'listen_tcp = "0.0.0.0"\n[[peer]]', 4, "advertised must say which IP goes into Via"),
+    "a peer that could not be heard": ("[[route]]", "tls_only = true\n[[route]]", 8, "tls_only needs listen_tls in"),
+    "large requests without TCP": ("[[route]]", "large_over_tcp = true\n[[route]]", 8, "large_over_tcp needs listen_t"),
     "no network": ("192.0.2.20/32", "192.0.2.20/40", 6, "'192.0.2.20/40' is no network"),
     "unknown peer": ('peer = "pbx"', 'peer = "sbc"', 10, "route 'default' names peer 'sbc', which is not there"),
     "no targets": ('["192.0.2.20:5060", "192.0.2.21"]', "[]", 11, "route 'default' has no targets"),
@@ -137,6 +151,33 @@ def test_mistakes(tmp_path: Path, old: str, new: str, line: int, says: str) -> N
     assert found_line == line
 
 
+TLS = 'listen_tls = "192.0.2.10"\ntls_certificate = "a"\ntls_key = "b"\n'
+
+
+def test_tls_and_tcp_are_read(tmp_path: Path) -> None:
+    text = GOOD.replace("[[peer]]", TLS + '\nlisten_tcp = "192.0.2.10"\n[[peer]]', 1)
+    config = read(written(tmp_path, text.replace('"192.0.2.21"', '"tls:pbx.example"')))
+    assert config.sip.listen_tls == Address(host="192.0.2.10", port=5061)
+    assert config.sip.listen_tcp == Address(host="192.0.2.10", port=5060)
+    assert str(config.route[0].targets[1]) == "tls:pbx.example:5061"
+    assert (config.connections, Config().connections) == (500, 0)
+    options = sip_options(config, is_urgent=lambda _number: False, account_of=lambda _host: None)
+    assert options.tls == TlsOptions(certificate="a", private_key="b")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("requires_certificate = true\n", "requires_certificate needs tls_names: whose certificate shall peer 'pbx'"),
+        ('tls_names = ["*.example"]\n', "tls_names holds '*.example': SIP knows no wildcards"),
+    ],
+)
+def test_rules_of_tls_that_cannot_be(tmp_path: Path, more: str, says: str) -> None:
+    text = GOOD.replace("[[peer]]", TLS + "[[peer]]", 1).replace("[[route]]", more + "[[route]]", 1)
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        read(written(tmp_path, text))
+
+
 def test_unknown_service_is_found_where_it_is_named(tmp_path: Path) -> None:
     before, name, after = GOOD.rpartition('service = "Revenues"')
     path = written(tmp_path, before + name.replace("Revenues", "Benefits") + after)
@@ -162,6 +203,11 @@ ALONE = {
     "same keys": ('[pause]\nresume_keys = "*1"\n', 2, "pause_keys and resume_keys must differ"),
     "no such zone": ('[site]\ntimezone = "Europe/Hull"\n', 2, "timezone 'Europe/Hull' is not known"),
     "no retention": ("[retention]\nretention_days = 0\n", 2, "retention_days is 0: it must be at least 1"),
+    "more of one than of all": (
+        "[limits]\nmax_connections = 10\nmax_connections_per_source = 11\n",
+        3,
+        "max_connections_per_source is larger than max_connections",
+    ),
     "no call allowed": ("[limits]\nmax_calls = 0\n", 2, "max_calls is 0: it must be at least 1"),
     "no time for a target": ("[sip]\nno_reply_s = 0.0\n", 2, "no_reply_s is 0: it must be over 0"),
     "no time between OPTIONS": ("[sip]\nwatch_every_s = -1\n", 2, "watch_every_s is -1: it must be over 0"),
@@ -222,7 +268,35 @@ def test_addresses(text: str, host: str, port: int) -> None:
     assert parse_address(text, 5061) == Address(host=host, port=port)
 
 
-@pytest.mark.parametrize("text", ["", ":5060", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:-1", "[]:5060"])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("192.0.2.1", "192.0.2.1:5060"),
+        ("pbx.example:5070", "pbx.example:5070"),
+        ("udp:192.0.2.1", "192.0.2.1:5060"),
+        ("tcp:192.0.2.1", "tcp:192.0.2.1:5060"),
+        ("tls:pbx.example", "tls:pbx.example:5061"),
+        ("TLS:[2001:db8::1]:5062", "tls:[2001:db8::1]:5062"),
+        ("tls:[2001:db8::1]", "tls:[2001:db8::1]:5061"),
+        ("192.0.2.1;transport=TLS", "tls:192.0.2.1:5061"),
+        ("[2001:db8::1]:5060;transport=tcp", "tcp:[2001:db8::1]:5060"),
+    ],
+)
+def test_targets_may_name_a_transport(text: str, shown: str) -> None:
+    target = parse_target(text)
+    assert str(target) == shown
+    assert parse_target(shown) == target
+
+
+@pytest.mark.parametrize("text", ["", "sctp:a:1", "tls:", "a;transport=", "a;transport=ws", "a;user=phone", "tls:a:b"])
+def test_what_is_no_target(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_target(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "tls:192.0.2.1:5061", ":5060", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:-1", "[]:5060"]
+)
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match="is not IP:PORT"):
         parse_address(text)
