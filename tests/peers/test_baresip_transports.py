@@ -1,0 +1,104 @@
+"""Two soft phones that nobody here wrote call each other through the recorder: over UDP, TCP and TLS."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio.codecs import ALAW_TO_LINEAR
+from tests.helpers.certificates import Authority
+from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, recorder_home, tone_file
+from tests.peers.test_baresip_call import BARESIP, CONFIG, MODULES, OFFICER_HZ, PHONE_HZ, seconds_of
+from tests.peers.test_sipp_streams import HOST, free_port, wait_until_listening
+
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
+NUMBER = "01632960999"
+TALK_S = 2.0
+
+
+@dataclass
+class SoftPhone:
+    """A baresip with a sine for a voice."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def heard(self, hz: float) -> float:
+        """Return for how many seconds it heard a tone."""
+        return seconds_of(soundfile.read(self.folder / "heard.wav", dtype="int16")[0].astype(float), hz)
+
+
+@contextmanager
+def soft_phone(folder: Path, user: str, kind: str, hz: float, papers: Authority, dial: str = "") -> Iterator[SoftPhone]:
+    """A phone that answers at once, or dials."""
+    folder.mkdir()
+    port = free_port() & ~1  # baresip takes the next one for TLS
+    said = tone_file(folder / "said.wav", hz, 30)
+    certificate, key = papers.issue(f"phone-{user}", ips=[HOST])
+    (folder / "both.pem").write_bytes(Path(certificate).read_bytes() + Path(key).read_bytes())
+    account = f"<sip:{user}@{HOST}:{port};transport={kind}>;regint=0;audio_codecs=PCMA;answermode=auto\n"
+    (folder / "accounts").write_text(account)
+    config = CONFIG.format(modules=MODULES, sip=port, said=said, heard=folder / "heard.wav").lstrip()
+    config = config.replace("0.0.0.0", HOST)
+    config += f"sip_certificate {folder / 'both.pem'}\nsip_cafile {papers.ca}\nsip_verify_server yes\n"
+    (folder / "config").write_text(config)
+    assert BARESIP is not None, "`make setup` installs baresip"
+    command = ["prlimit", "--core=0", BARESIP, "-f", str(folder), *(["-e", f"/dial {dial}"] if dial else [])]
+    with (folder / "baresip.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log)
+    try:
+        yield SoftPhone(folder, port + (kind == "tls"), process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("kind", ["udp", "tcp", "tls"])
+def test_baresip_calls_baresip(tmp_path: Path, kind: str) -> None:
+    papers = Authority(tmp_path / "papers")
+    certificate, key = papers.issue("recorder", ips=[HOST])
+    ports = {"tcp": free_port(), "tls": free_port()}
+    edits = [(f'listen_{name} = "off" ', f'listen_{name} = "{HOST}:{port}" ') for name, port in ports.items()]
+    edits += [
+        ('tls_certificate = "off"', f'tls_certificate = "{certificate}"'),
+        ('tls_key = "off"', f'tls_key = "{key}"'),
+        ('tls_ca = "off"', f'tls_ca = "{papers.ca}"'),
+        ('targets = ["', f'targets = ["{kind}:'),
+    ]
+    with soft_phone(tmp_path / "officer", "2001", kind, OFFICER_HZ, papers) as officer:
+        if kind != "udp":
+            wait_until_listening(officer.port)
+        with recorder_home(tmp_path / "home", next_hop=f"{HOST}:{officer.port}", edits=edits) as home:
+            to = ports.get(kind, home.sip[1])
+            dial = f"sip:2001@{HOST}:{to};transport={kind}"
+            with soft_phone(tmp_path / "caller", NUMBER, kind, PHONE_HZ, papers, dial) as caller:
+                eventually(lambda: any(call["phase"] == "joined" for call in home.calls()), "joined", timeout_s=20)
+                carriage = home.health()["carriage"]
+                until_s = time.monotonic() + TALK_S
+                eventually(lambda: time.monotonic() > until_s, "they talk", timeout_s=TALK_S + 1)
+                caller.process.terminate()  # it sends its BYE
+                caller.process.wait(5)
+            row = home.row_of(NUMBER)
+            assert (row["outcome"], row["reason"]) == ("recorded", "caller_hung_up")
+            assert carriage["connections"] == (0 if kind == "udp" else 2)
+            left, right, _ = home.copy(row["id"])
+    for channel, own, other in ((left, PHONE_HZ, OFFICER_HZ), (right, OFFICER_HZ, PHONE_HZ)):
+        samples = ALAW_TO_LINEAR[np.frombuffer(channel, np.uint8)].astype(float)
+        assert seconds_of(samples, own) > TALK_S - 0.5
+        assert seconds_of(samples, other) == 0
+    assert caller.heard(NOTICE_HZ) >= NOTICE_S - 0.15
+    assert caller.heard(OFFICER_HZ) > TALK_S - 1
+    assert officer.heard(PHONE_HZ) > TALK_S - 1
