@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recorder.domain.call import (
+    After,
     Answered,
     Begin,
     Call,
     Event,
     Left,
+    NewcomerAnswered,
+    NewcomerRefused,
     NoticeEnded,
     Rang,
     Refused,
@@ -26,6 +29,7 @@ from recorder.domain.call import (
     State,
     Stopped,
     ToneEnded,
+    TransferBegan,
 )
 from recorder.domain.policy import Direction, NoticeWhen
 
@@ -46,6 +50,9 @@ PROBES: tuple[Event, ...] = (
     SecondWanted(),
     SecondEnded(),
     ToneEnded(),
+    *(TransferBegan(side) for side in Side),
+    *(NewcomerAnswered(after, officer) for after in After for officer in Side),
+    NewcomerRefused(486),
     Stopped("daemon_stopped"),
 )
 """Every event, in every form that the table tells apart."""

@@ -31,9 +31,10 @@ from sip.message import RawMessage, display_name, split_values, strip_quoted, us
 from sip.reactor import Reactor, Sippy, guarded
 from sip.registration import Registration
 from sip.session_expires import is_too_short
+from sip.transfer import Replaces, TransferError, replaces_of
 from sip.transport import Transport
 from sip.watch import Watch
-from sip.wires import ALLOW, MARKER, RECORDING_TYPES, RELIABLY, SIPREC, SessionRule, Wires, body_of
+from sip.wires import ALLOW, MARKER, RECORDING_TYPES, RELIABLY, SIPREC, SUPPORTED, SessionRule, Wires, body_of
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ _PASSED_ON = re.compile(
     re.IGNORECASE,
 )
 _IN_DIALOG = {"BYE", "INFO", "UPDATE", "PRACK", "INVITE", "NOTIFY", "REFER"}
-_SUPPORTED = frozenset({"timer", RELIABLY})
+_SUPPORTED = frozenset({"timer", "replaces", "norefersub", RELIABLY})
 _SRC = re.compile(r"[;>]\s*\+sip\.src\b", re.IGNORECASE)
 
 
@@ -70,6 +71,7 @@ class SipEndpoint:
         self._options = options
         self._ids = itertools.count(1)
         self._legs: dict[LegId, Leg] = {}
+        self._lingering: dict[LegId, Leg] = {}
         self._dialogs: dict[tuple[str, str], Leg] = {}
         self._invites: dict[tuple[str, str | None], Leg] = {}
         self._transport = Transport(
@@ -81,9 +83,8 @@ class SipEndpoint:
         )
         session = SessionRule(options.session_expires_s, options.min_session_s)
         known = _SUPPORTED | ({SIPREC} if options.is_recording_server else frozenset())
-        self._wires = Wires(
-            self._transport, reactor, options.user_agent, session, known, options.account_of, self._emit, self._forget
-        )
+        emit, forget, find, agent, of = self._emit, self._forget, self._find, options.user_agent, options.account_of
+        self._wires = Wires(self._transport, reactor, agent, session, known, of, emit, forget, find)
         self._registrations: list[Registration] = []
         self._watch = Watch(self._wires, options.watch_every_s)
 
@@ -182,6 +183,21 @@ class SipEndpoint:
         if found := self._legs.get(leg):
             found.probe()
 
+    def accept_refer(self, leg: LegId) -> None:
+        """Answer a REFER with 202."""
+        if found := self._legs.get(leg):
+            found.referrals.accept()
+
+    def refuse_refer(self, leg: LegId, status: int) -> None:
+        """Refuse a REFER."""
+        if found := self._legs.get(leg):
+            found.referrals.refuse(status)
+
+    def notify(self, leg: LegId, status: int, phrase: str = "") -> None:
+        """Tell how a transfer stands, also whoever has hung up since."""
+        if found := self._legs.get(leg) or self._lingering.get(leg):
+            found.referrals.notify(status, phrase)
+
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target."""
         self._watch.add(target)
@@ -257,9 +273,9 @@ class SipEndpoint:
         if unsupported:
             respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unsupported))])
         elif message.method == "OPTIONS":
-            headers = [("Allow", ALLOW), ("Accept", "application/sdp")]
+            headers = [("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", SUPPORTED)]
             if self._options.is_recording_server:
-                headers = [("Allow", ALLOW), ("Accept", RECORDING_TYPES), ("Supported", SIPREC)]
+                headers = [("Allow", ALLOW), ("Accept", RECORDING_TYPES), ("Supported", f"{SUPPORTED}, {SIPREC}")]
             respond(request, transaction, 200, headers=headers)
         elif message.method in _IN_DIALOG and (local_tag is not None or message.method == "BYE"):
             respond(request, transaction, 481)
@@ -273,7 +289,9 @@ class SipEndpoint:
                 # The same request by another way (RFC 3261 section 8.2.2.2).
                 self._wires.respond(request, transaction, 482)
             return None
-        refusal = self._refusal(message)
+        refusal, replaced = self._refusal(message), None
+        if refusal is None:
+            refusal, replaced = self._replaced(message)
         if refusal is not None:
             status, headers = refusal
             self._wires.respond(request, transaction, status, headers=headers)
@@ -287,7 +305,7 @@ class SipEndpoint:
             return None, None, None
         self._register(leg)
         self._invites[leg.call_id, leg.remote_tag] = leg
-        self._emit(_offered(leg.id, message, source))
+        self._emit(_offered(leg.id, message, source, replaced))
         return hook
 
     def _refusal(self, message: RawMessage) -> tuple[int, list[Header]] | None:
@@ -309,6 +327,31 @@ class SipEndpoint:
     def _unsupported(self, message: RawMessage) -> list[str]:
         return [tag for tag in message.option_tags("require") if tag not in self._wires.known]
 
+    def _replaced(self, message: RawMessage) -> tuple[tuple[int, list[Header]] | None, LegId | None]:
+        """Return what refuses an INVITE with Replaces, or the leg that it names (RFC 3891 section 3)."""
+        try:
+            replaces = replaces_of(message)
+        except TransferError as error:
+            return (error.status, []), None
+        if replaces is None:
+            return None, None
+        leg = self._dialog(replaces)
+        if leg is None:
+            return (481, []), None
+        if leg.state is State.ENDED:
+            return (603, []), None
+        if leg.state not in (State.CONNECTED, State.CONFIRMING):
+            return (481, []), None
+        return ((486, []), None) if replaces.is_early_only else (None, leg.id)
+
+    def _dialog(self, replaces: Replaces) -> Leg | None:
+        leg = self._dialogs.get((replaces.call_id, replaces.to_tag))
+        return leg if leg is not None and leg.remote_tag == replaces.from_tag else None
+
+    def _find(self, replaces: Replaces) -> LegId | None:
+        leg = self._dialog(replaces)
+        return None if leg is None else leg.id
+
     def _on_stray_success(self, response: Sippy, message: RawMessage) -> bool:
         leg = self._dialogs.get((message.call_id, message.tag("from") or ""))
         return leg is not None and leg.inviting.stray_success(response, message)
@@ -323,9 +366,11 @@ class SipEndpoint:
 
     def _forget(self, leg: Leg) -> None:
         self._legs.pop(leg.id, None)
+        self._lingering[leg.id] = leg
         self._reactor.call_later(LINGER_S, self._bury, leg)
 
     def _bury(self, leg: Leg) -> None:
+        self._lingering.pop(leg.id, None)
         self._dialogs.pop((leg.call_id, leg.local_tag), None)
         if self._invites.get((leg.call_id, leg.remote_tag)) is leg:
             del self._invites[leg.call_id, leg.remote_tag]
@@ -334,7 +379,7 @@ class SipEndpoint:
         guarded(self._listener, event)
 
 
-def _offered(leg: LegId, message: RawMessage, source: Address) -> CallOffered:
+def _offered(leg: LegId, message: RawMessage, source: Address, replaced: LegId | None) -> CallOffered:
     asserted = message.value("p-asserted-identity")
     origin = message.value("from") or ""
     return CallOffered(
@@ -355,6 +400,7 @@ def _offered(leg: LegId, message: RawMessage, source: Address) -> CallOffered:
         is_recording_client=any(_SRC.search(strip_quoted(contact)) for contact in message.values("contact")),
         origin=origin,
         session_id=(message.value("session-id") or "").split(";", 1)[0].strip(),
+        replaced_leg=replaced,
     )
 
 

@@ -5,19 +5,21 @@ sippy's own user agent is not used: its states take REFER for a hang-up, an empt
 transactions and its messages; what a leg may do is one table. ADR-0002 has the reasons. See `sip.reactor`.
 
 Here: how a leg ends, and what the peer asks for inside it. The INVITE is `sip.invited`'s or `sip.inviting`'s, offers
-are `sip.offers`'s, the dialog as such is `sip.requests`'s.
+are `sip.offers`'s, REFER is `sip.referral`'s, the dialog as such is `sip.requests`'s.
 """
 
-from sip.events import Body, InfoReceived, LegEnded, LegId, SipEvent
+from sip.events import Body, IdentityChanged, InfoReceived, LegEnded, LegId, SipEvent
+from sip.identity import Identity
 from sip.invited import Invited
 from sip.inviting import Inviting
 from sip.leg_state import TRANSITIONS, Move, State
 from sip.message import RawMessage
 from sip.offers import Offers
 from sip.reactor import Cancellable, Sippy
+from sip.referral import Referrals
 from sip.requests import Dialog
 from sip.session_timer import SessionTimer
-from sip.wires import ALLOW, RECORDING_TYPES, Wires, body_of, phrase
+from sip.wires import ALLOW, RECORDING_TYPES, SUPPORTED, Wires, body_of, phrase
 
 
 class Leg(Dialog):
@@ -33,6 +35,8 @@ class Leg(Dialog):
         inviting: The INVITE that we sent.
         offers: Offers after the first.
         session_timer: Refreshes the session, or ends it.
+        referrals: Transfers that the peer asks for.
+        identity: Who is at the peer's end.
     """
 
     def __init__(self, leg_id: LegId, wires: Wires) -> None:
@@ -46,6 +50,8 @@ class Leg(Dialog):
         self.inviting = Inviting(self)
         self.offers = Offers(self)
         self.session_timer = SessionTimer(self)
+        self.referrals = Referrals(self)
+        self.identity = Identity()
 
     # -- ending
 
@@ -61,7 +67,8 @@ class Leg(Dialog):
                 self.parting_reason = reason
             else:
                 self.offers.close()
-                self.send_bye(reason)
+                if not self.referrals.must_wait(reason):
+                    self.send_bye(reason)
 
     def close(self) -> None:
         """End the leg because we go away."""
@@ -91,11 +98,14 @@ class Leg(Dialog):
         self.learn_abilities(message)
         if self.state is State.ENDED:
             self.respond(request, transaction, 200 if message.method == "BYE" else 481)
+            if message.method == "BYE":
+                self.referrals.has_parted()
             return None
         unknown = [tag for tag in message.option_tags("require") if tag not in self.wires.known]
         if unknown and message.method != "BYE":
             self.respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unknown))])
             return (None, None, None) if message.method == "INVITE" else None
+        self._look_at_identity(message)
         handler = {
             "BYE": self._on_bye,
             "INVITE": self.offers.on_reinvite,
@@ -103,8 +113,17 @@ class Leg(Dialog):
             "INFO": self._on_info,
             "OPTIONS": self._on_options,
             "PRACK": self.invited.reliable.on_prack,
+            "REFER": self.referrals.on_refer,
         }.get(message.method, self._on_other)
         return handler(request, transaction, message)
+
+    def _look_at_identity(self, message: RawMessage) -> None:
+        """Tell the application when the peer names another party: what a transfer inside a PBX looks like from here."""
+        if message.method not in ("INVITE", "UPDATE"):
+            return
+        user, self.identity = self.identity.seen_in(message)
+        if user is not None:
+            self.emit(IdentityChanged(leg=self.id, source=self.wires.source, user=user))
 
     def _on_bye(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
         is_offered = self.state is State.OFFERED
@@ -124,11 +143,11 @@ class Leg(Dialog):
             self.emit(InfoReceived(leg=self.id, body=body))
 
     def _on_options(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
-        headers = [("Allow", ALLOW), ("Accept", RECORDING_TYPES if self.is_recorder else "application/sdp")]
+        types = RECORDING_TYPES if self.is_recorder else "application/sdp"
+        headers = [("Allow", ALLOW), ("Accept", types), ("Supported", SUPPORTED)]
         self.respond(request, transaction, 200, headers=headers, contact=self.contact())
 
     def _on_other(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
-        # REFER too: a transfer is refused and the call goes on.
         self.respond(request, transaction, 405, headers=[("Allow", ALLOW)])
 
     def send_info(self, body: Body) -> None:

@@ -88,6 +88,7 @@ class CallOffered:
         is_recording_client: Its Contact has the feature tag ``+sip.src``: a SIPREC client (RFC 7866 section 6.1.1).
         origin: The From header as it came, with its parameters.
         session_id: Value of Session-ID without the remote half (RFC 7989), or "".
+        replaced_leg: A dialog of ours that this one asks to take the place of (RFC 3891), or None.
     """
 
     leg: LegId
@@ -107,6 +108,7 @@ class CallOffered:
     is_recording_client: bool = False
     origin: str = field(default="", repr=False)
     session_id: str = ""
+    replaced_leg: LegId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +198,34 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferReceived:
+    """The peer asks for a transfer (RFC 3515); must be accepted or refused. One is open on a leg at a time.
+
+    Attributes:
+        leg: The leg of the one who asks.
+        source: Address the request came from.
+        user: Whom to call: the user part of Refer-To, never empty.
+        replaces: Value of the Replaces in it, for an INVITE of ours, or None.
+        replaced_leg: The leg that it names, where that is a dialog of ours.
+    """
+
+    leg: LegId
+    source: Address
+    user: str
+    replaces: str | None
+    replaced_leg: LegId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityChanged:
+    """A re-INVITE or UPDATE of the peer names another party at its end (P-Asserted-Identity; From by RFC 4916)."""
+
+    leg: LegId
+    source: Address
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetChanged:
     """A watched target stopped answering OPTIONS, or answers again (RFC 3261 section 11)."""
 
@@ -239,6 +269,8 @@ SipEvent = (
     | OfferAnswered
     | OfferRefused
     | InfoReceived
+    | ReferReceived
+    | IdentityChanged
     | TargetChanged
     | RegistrationChanged
     | SourceMisbehaved
@@ -477,6 +509,18 @@ class Endpoint(Protocol):
 
     def probe(self, leg: LegId) -> None:
         """Ask whether the peer still knows the leg, by OPTIONS; LegEnded follows if it does not, or says nothing."""
+
+    def accept_refer(self, leg: LegId) -> None:
+        """Answer the ReferReceived that is open on the leg with 202; NOTIFY tells that the attempt has begun."""
+
+    def refuse_refer(self, leg: LegId, status: int) -> None:
+        """Refuse the ReferReceived that is open on the leg."""
+
+    def notify(self, leg: LegId, status: int, phrase: str = "") -> None:
+        """Tell how the accepted transfer stands; a final status, in [200, 699], is the last word.
+
+        The peer may have hung up by then. A `hang_up` that follows waits until the peer has heard it, or 1 s.
+        """
 
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""

@@ -10,6 +10,7 @@ from sippy.SipFrom import SipFrom
 from sippy.SipTo import SipTo
 
 from sip.events import Body, Header, LegEnded, OfferAnswered
+from sip.identity import Identity
 from sip.leg_state import Move, State
 from sip.message import RawMessage
 from sip.reactor import Sippy
@@ -50,6 +51,7 @@ class Invited:
         leg.state = State.OFFERED
         leg.call_id = message.call_id
         leg.remote_tag = message.tag("from")
+        leg.identity = Identity.of(message)
         self.key = (leg.remote_tag, message.cseq, message.branch)
         leg.remote_cseq = message.cseq
         leg.sippy_call_id = request.getHFBody("call-id").getCopy()

@@ -12,8 +12,9 @@ from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
 from sip.events import Header, LegAnswered, LegRang, LegRefused, OutgoingCall
+from sip.identity import Identity
 from sip.leg_state import Move, State
-from sip.message import RawMessage, one_line, user_part
+from sip.message import RawMessage, one_line
 from sip.reactor import Sippy
 from sip.reliable import ReceivedReliably
 from sip.requests import Sent
@@ -41,6 +42,7 @@ class Inviting:
         leg = self._leg
         leg.state = State.DIALLING
         leg.owns_call_id = True
+        leg.identity = Identity(claimed=call.request_user)
         leg.sippy_call_id = SipCallId()
         leg.call_id = str(leg.sippy_call_id)
         host, transport = call.target.bracketed, call.target.transport
@@ -150,10 +152,8 @@ class Inviting:
         if self._call is not None and self._call.body is None and message.body and not leg.offers.is_early_settled:
             transaction.uack = True
             leg.offers.late_answer = transaction
-        asserted = message.value("p-asserted-identity")
-        leg.emit(
-            LegAnswered(leg=leg.id, body=body_of(message), asserted_user=user_part(asserted) if asserted else None)
-        )
+        asserted, leg.identity = leg.identity.answered_by(message)
+        leg.emit(LegAnswered(leg=leg.id, body=body_of(message), asserted_user=asserted))
 
     def _give_up(self, status: int) -> None:
         transaction = self._sent.transaction if self._sent is not None else None

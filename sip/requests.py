@@ -167,7 +167,7 @@ class Dialog:
             fr0m=self.local.getCopy(),
             cseq=self.cseq,
             callid=self.sippy_call_id.getCopy(),
-            contact=self.contact() if method in ("INVITE", "UPDATE", "REGISTER") else None,
+            contact=self.contact() if method in ("INVITE", "UPDATE", "NOTIFY", "REGISTER") else None,
             routes=routes,
             target=hop,
             user_agent=self.wires.user_agent,

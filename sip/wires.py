@@ -8,16 +8,17 @@ from sippy.SipGenericHF import SipGenericHF
 from sippy.SipHeader import SipHeader
 
 from sip.digest import Credentials
-from sip.events import Body, Header, SipEvent, TransportKind
+from sip.events import Address, Body, Header, LegId, SipEvent, TransportKind
 from sip.message import RawMessage, one_line
 from sip.reactor import Reactor, Sippy
+from sip.transfer import Replaces
 from sip.transport import Transport
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
-SUPPORTED = "timer"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER"
+SUPPORTED = "timer, replaces, norefersub"
 RELIABLY = "100rel"
 """Option tag of reliable provisional responses (RFC 3262)."""
 T1_S = 0.5
@@ -30,12 +31,12 @@ RECORDING_TYPES = "application/sdp, multipart/mixed, application/rs-metadata+xml
 
 _PHRASES = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
-    400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 416: "Unsupported URI Scheme",
-    420: "Bad Extension", 422: "Session Interval Too Small",
+    202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    408: "Request Timeout", 416: "Unsupported URI Scheme", 420: "Bad Extension", 422: "Session Interval Too Small",
     480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
     483: "Too Many Hops", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
     491: "Request Pending", 500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable",
-    504: "Server Time-out",
+    504: "Server Time-out", 603: "Decline",
 }  # fmt: skip
 
 
@@ -116,6 +117,14 @@ class Wires:
     """Our account at the peer with an address, for its challenges."""
     emit: Callable[[SipEvent], None]
     forget: Callable[["Leg"], None]
+    find: Callable[[Replaces], LegId | None]
+    """Finds the leg that is a dialog of ours."""
+
+    @property
+    def source(self) -> Address:
+        """Return where the message that is being looked at came from."""
+        source: Address = self.transactions.source
+        return source
 
     @property
     def transactions(self) -> Sippy:

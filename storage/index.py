@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError, NotFoundError
 from storage.holds import kinds_standing
+from storage.officers import delete_recordings, save_officers
 from storage.rows import normalise_number, row_from_json, row_to_json
 from storage.searches import Place, ids, with_documents
 from storage.tables import deletions as _deletions
@@ -27,8 +28,6 @@ __all__ = ["Index", "normalise_number", "row_from_json", "row_to_json", "sqlite_
 COUNTED = 1000
 """Matches that a page counts: more than that nobody leafs through, and counting millions takes seconds."""
 _PAGE = 1000
-_REMOVED_AT_ONCE = 500
-"""Ids in one statement: SQLite takes 999 values at the least."""
 
 
 class Index:
@@ -62,9 +61,11 @@ class Index:
 
     def save_many(self, rows: Iterable[RecordingRow]) -> None:
         """Store rows durably, all or none, each in place of an older one of its id."""
+        rows = list(rows)
         if values := [columns_of(row) for row in rows]:
             with self.database.begin() as connection:
                 connection.execute(self.database.upsert_all(_recordings, key=_recordings.c.id), values)
+                save_officers(connection, rows)
 
     def save_late(self, row: RecordingRow) -> bool:
         """Store a row that had to wait, unless the index has one of a call that ended, or the recording was deleted.
@@ -79,6 +80,7 @@ class Index:
             if connection.execute(sa.select(_deletions.c.id).where(_deletions.c.id == row.id)).scalar() is not None:
                 return False
             connection.execute(self.database.upsert(_recordings, columns_of(row), key=_recordings.c.id))
+            save_officers(connection, [row])
         return True
 
     def get(self, id_or_prefix: str) -> RecordingRow:
@@ -157,12 +159,8 @@ class Index:
 
     def remove_many(self, recordings: Sequence[RecordingId]) -> int:
         """Delete rows, all or none; returns how many there were. Others who write wait meanwhile."""
-        removed = 0
         with self.database.begin() as connection:
-            for start in range(0, len(recordings), _REMOVED_AT_ONCE):
-                some = recordings[start : start + _REMOVED_AT_ONCE]
-                removed += connection.execute(_recordings.delete().where(_recordings.c.id.in_(some))).rowcount
-        return removed
+            return delete_recordings(connection, recordings)
 
     def _rows(
         self,

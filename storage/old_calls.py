@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.erasures import CLOSED
+from storage.officers import delete_recordings
 from storage.rows import time_from_json
 from storage.tables import copies as _copies
 from storage.tables import erasures as _erasures
@@ -97,7 +98,7 @@ class OldCalls:
     def remove(self, calls: Sequence[RecordingId]) -> int:
         """Delete rows of calls of which nothing is kept, a page at most; returns how many there were."""
         with self._database.begin() as connection:
-            return connection.execute(_recordings.delete().where(_recordings.c.id.in_(calls))).rowcount
+            return delete_recordings(connection, calls)
 
     def count_decisions(self, *, before: datetime) -> int:
         """Return how many orders to erase, holds and copies made `forget_decisions` would take away."""

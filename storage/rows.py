@@ -13,7 +13,7 @@ _PLAIN = (
     "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "operator_key",
     "team",
 )  # fmt: skip
-_LISTS = ("codecs", "holds", "related", "speech_s")
+_LISTS = ("codecs", "holds", "related", "speech_s", "operators", "extensions")
 _TIMES = ("started_at", "ended_at", "retention_due")
 _DECORATION = re.compile(r"[\s().\-]")
 
@@ -38,7 +38,15 @@ def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any
     fields |= {name: list(getattr(row, name)) for name in _LISTS}
     fields |= {name: time_to_json(getattr(row, name)) for name in _TIMES}
     fields["segments"] = [
-        {"start_s": s.start_s, "end_s": s.end_s, "kind": str(s.kind), "reason": s.reason, "by": s.by}
+        {
+            "start_s": s.start_s,
+            "end_s": s.end_s,
+            "kind": str(s.kind),
+            "reason": s.reason,
+            "by": s.by,
+            "operator": s.operator,
+            "extension": s.extension,
+        }
         for s in row.segments
     ]
     fields["notice"] = None if row.notice is None else _notice_to_json(row.notice)
@@ -88,6 +96,8 @@ def row_from_json(fields: Mapping[str, Any]) -> RecordingRow:
             kind=SegmentKind(s["kind"]),
             reason=s.get("reason", ""),
             by=s.get("by", ""),
+            operator=s.get("operator", ""),
+            extension=s.get("extension", ""),
         )
         for s in fields.get("segments", ())
     )

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from storage.database import SQLITE
 from storage.rows import normalise_number
 from storage.tables import microseconds
+from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
 from storage.types import Search
 
@@ -30,14 +31,21 @@ _PROBED = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Criterion:
-    """One thing asked for: any of the columns has the value. Each column leads an index."""
+    """One thing asked for: any of the columns has the value. Each column leads an index.
+
+    ``also`` is a column of ``officers`` that may have it, for calls that had several.
+    """
 
     columns: tuple[sa.Column[Any], ...]
     value: str
+    also: sa.Column[Any] | None = None
 
     def as_filter(self) -> sa.ColumnElement[bool]:
         """Return it as a condition that no database looks up in an index."""
-        return sa.or_(*(column.concat("") == self.value for column in self.columns))
+        ways: list[sa.ColumnElement[bool]] = [column.concat("") == self.value for column in self.columns]
+        if self.also is not None:
+            ways.append(sa.exists().where(_officers.c.recording == _recordings.c.id, self.also == self.value))
+        return sa.or_(*ways)
 
 
 def ids(
@@ -73,13 +81,14 @@ def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
 
 def _criteria(search: Search) -> list[_Criterion]:
     column = _recordings.c
+    number = None if search.number is None else normalise_number(search.number)
     asked = [
-        ((column.operator,), search.operator),
-        ((column.extension,), search.extension),
-        ((column.caller_e164, column.called_e164), None if search.number is None else normalise_number(search.number)),
-        ((column.outcome,), None if search.outcome is None else str(search.outcome)),
+        ((column.operator,), search.operator, _officers.c.operator),
+        ((column.extension,), search.extension, _officers.c.extension),
+        ((column.caller_e164, column.called_e164), number, None),
+        ((column.outcome,), None if search.outcome is None else str(search.outcome), None),
     ]
-    return [_Criterion(columns, value) for columns, value in asked if value is not None]
+    return [_Criterion(columns, value, also) for columns, value, also in asked if value is not None]
 
 
 def _times(search: Search) -> list[sa.ColumnElement[bool]]:
@@ -122,6 +131,8 @@ def _lookup(
     for at, column in enumerate(criterion.columns):
         others = [earlier.concat("") != criterion.value for earlier in criterion.columns[:at]]
         sides.append(_places([*conditions, *others, column == criterion.value]))
+    if criterion.also is not None:
+        sides.append(_handed_over(criterion.also == criterion.value, conditions))
     if len(sides) == 1:
         return _page(sides[0], limit, offset)
     if connection.dialect.name != SQLITE:  # PostgreSQL sees the order of a branch only if it is a query of its own
@@ -132,6 +143,15 @@ def _lookup(
 
 def _places(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[tuple[int, str]]:
     return sa.select(_recordings.c.started_us, _recordings.c.id).where(*conditions)
+
+
+def _handed_over(
+    is_theirs: sa.ColumnElement[bool], conditions: Sequence[sa.ColumnElement[bool]]
+) -> sa.Select[tuple[int, str]]:
+    """Return a query for the places of calls that came to somebody later on, led by the index of those."""
+    column = _officers.c
+    is_asked_for = sa.exists().where(_recordings.c.id == column.recording, *conditions)
+    return sa.select(column.started_us, column.recording.label("id")).where(is_theirs, is_asked_for)
 
 
 def _page(places: Ids, limit: int | None, offset: int) -> Ids:

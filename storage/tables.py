@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration; a database that says this needs none."""
 
 METADATA = sa.MetaData()
@@ -57,6 +57,19 @@ recordings = sa.Table(
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
 """One row per call, recorded or not. ``document`` is the whole row as JSON; the rest is derived from it."""
+
+officers = sa.Table(
+    "officers",
+    METADATA,
+    sa.Column("recording", _Ascii, primary_key=True),
+    sa.Column("extension", sa.String(80), primary_key=True),
+    sa.Column("operator", sa.Text, nullable=False),
+    sa.Column("started_us", sa.BigInteger, nullable=False),
+    sa.Index("officers_by_operator", "operator", "started_us", "recording"),
+    sa.Index("officers_by_extension", "extension", "started_us", "recording"),
+)
+"""Who else's call it was: one row for each officer after the first, who stands in ``recordings``. ``operator`` is empty
+where that name stands for the call already, so that nobody finds a call twice. `storage.officers` writes it."""
 
 erasures = sa.Table(
     "erasures",

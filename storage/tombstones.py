@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from storage.audit import AuditEntry, AuditLog
 from storage.database import Database
+from storage.officers import delete_recordings
 from storage.rows import time_from_json, time_to_json
 from storage.tables import deletions as _deletions
 from storage.tables import microseconds, moment_of
@@ -105,7 +106,7 @@ class Deletions:
         with self._database.begin() as connection:
             for some in _in_parts(tombstones):
                 ids = [one.id for one in some]
-                rows += connection.execute(_recordings.delete().where(_recordings.c.id.in_(ids))).rowcount
+                rows += delete_recordings(connection, ids)
                 known = _known(connection, ids)
                 new = {one.id: _columns(one) for one in some if one.id not in known}
                 if new:

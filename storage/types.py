@@ -43,13 +43,18 @@ class SegmentKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A span of a recording; spans follow one another from 0 to the end without a gap."""
+    """A span of a recording; spans follow one another from 0 to the end without a gap.
+
+    ``operator`` and ``extension`` say whose call it was then; they are empty where nobody's was.
+    """
 
     start_s: float
     end_s: float
     kind: SegmentKind
     reason: str = ""
     by: str = ""
+    operator: str = ""
+    extension: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +103,10 @@ class Archived:
 class RecordingRow:
     """One call in the index: the JSON of design section 7 has these names.
 
-    ``operator_key`` is the opaque folder name; ``path`` is relative to the recordings' root, None when nothing
-    was kept. ``peaks`` holds, per channel, the largest sample of each 0.1 s as a number in [0, 255].
+    ``operator`` and ``extension`` are those that the call began with; ``operators`` and ``extensions`` name everybody
+    whose call it was, these first. ``operator_key`` is the opaque folder name; ``path`` is relative to the recordings'
+    root, None when nothing was kept. ``peaks`` holds, per channel, the largest sample of each 0.1 s as a number in
+    [0, 255].
     """
 
     id: RecordingId
@@ -132,6 +139,8 @@ class RecordingRow:
     operator_key: str = ""
     team: str = ""
     archived: Archived | None = None
+    operators: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
     peaks: Peaks = field(default=(b"", b""), repr=False)
 
 

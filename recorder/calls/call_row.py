@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.domain.call import Call
+from recorder.domain.crew import Crew
 from recorder.domain.pausing import Final, PauseBook
 from recorder.domain.policy import Nomination, Service
 from recorder.domain.retention import DataClass, days_of
@@ -19,6 +20,8 @@ class WrittenCall(Protocol):
     works: Works
     call: Call
     nomination: Nomination
+    crew: Crew
+    related: tuple[RecordingId, ...]
     service: Service
     operator: str
     book: PauseBook
@@ -48,10 +51,13 @@ def row_of(call: WrittenCall) -> RecordingRow:
         started_at=started_at,
         ended_at=None,
         direction=call.nomination.direction.value,
-        extension=call.nomination.extension.number,
-        operator=call.operator,
+        extension=call.crew.first.number,
+        operator=call.crew.opened_by,
+        operators=call.crew.operators,
+        extensions=call.crew.extensions,
+        related=call.related,
         service=call.service.name,
-        team=call.nomination.extension.team,
+        team=call.crew.first.team,
         caller=call.caller,
         called=call.called,
         outcome=Outcome.FAILED,
@@ -60,7 +66,7 @@ def row_of(call: WrittenCall) -> RecordingRow:
         opted_out=call.book.final is Final.OPTED_OUT,
         card_payment=call.service.card_payment.value,
         retention_due=due_from(call, started_at),
-        operator_key=call.works.operator_key(call.operator),
+        operator_key=call.works.operator_key(call.crew.opened_by),
     )
 
 
@@ -80,6 +86,7 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "direction": call.nomination.direction.value,
         "extension": call.nomination.extension.number,
         "operator": call.operator,
+        "operators": list(call.crew.operators),
         "service": call.service.name,
         "team": call.nomination.extension.team,
         "caller": call.caller,

@@ -13,22 +13,33 @@ from typing import Any
 from audio.types import AudioLost, MediaEvent, PortsExhaustedError, StreamReanchored
 from audio.types import LegId as MediaLegId
 from recorder.calls.acts import Act
-from recorder.calls.live_call import Way
+from recorder.calls.container import fault_of
+from recorder.calls.live_call import LiveCall
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.party import MediaError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.signalled import Signalled
+from recorder.calls.switchboard import Way
 from recorder.calls.taped_call import TapedCall
-from recorder.calls.taping import fault_of
 from recorder.calls.works import Works
 from recorder.domain import call as table
-from recorder.domain.call import Call
+from recorder.domain.call import Call, Side
 from recorder.domain.mentions import mentions
 from recorder.domain.pausing import RefusedError
 from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
-from recorder.domain.routing import find_peer, find_route
-from sip.events import Address, CallOffered, LegId, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
+from recorder.domain.routing import Peer, find_peer, find_route
+from recorder.domain.transfer import Occupant, occupants_of
+from sip.events import (
+    Address,
+    CallOffered,
+    LegId,
+    ReferReceived,
+    RegistrationChanged,
+    SipEvent,
+    SourceMisbehaved,
+    TargetChanged,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -148,11 +159,13 @@ class Control:
             return
         if self._loop_mark in event.loop_marks:
             self._refuse(event, 482, "Loop Detected")
+        elif event.replaced_leg is not None:
+            self._replacing(event, event.replaced_leg)
         elif self._is_draining or len(self._recorded) >= config.limits.max_calls:
             self._refuse(event, 503, "Service Unavailable")
         else:
             # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
-            calling = (event.asserted_user or event.from_user) if self._is_inside(event) else ""
+            calling = (event.asserted_user or event.from_user) if self.is_inside(event.source) else ""
             nomination = nominate(config.extensions, calling=calling, called=event.request_user)
             if nomination is not None:
                 self._begin_recorded(event, nomination)
@@ -163,22 +176,24 @@ class Control:
                     self._works.alarm("nominated_passed")
                 self._begin_passed(event)
 
-    def _is_inside(self, event: CallOffered) -> bool:
-        peer = find_peer(self._works.config.peer, event.source.host)
-        return peer is not None and peer.is_inside
+    def _replacing(self, event: CallOffered, replaced: LegId) -> None:
+        """Take an INVITE that asks to take the place of a party (RFC 3891)."""
+        call = self.call_of(replaced)
+        side = call.legs.side_of(replaced) if call is not None else None
+        if call is None or side is None:
+            self._refuse(event, 481, "Call/Transaction Does Not Exist")
+            return
+        status = call.transfers.offered(side, event)
+        if status is not None:
+            self._refuse(event, status, "")
 
     def _refuse(self, event: CallOffered, status: int, phrase: str) -> None:
         self.counts["refused"] += 1
         headers = (("Retry-After", "5"),) if status == 503 else ()
         self._works.endpoint.refuse(event.leg, status, phrase, headers=headers)
 
-    def _way(self, event: CallOffered) -> Way | None:
-        peer = find_peer(self._works.config.peer, event.source.host)
-        route = find_route(self._works.config.route, peer=peer.name if peer else None, number=event.request_user)
-        return Way.on(route, frozenset(self._dead), self._loop_mark) if route else None
-
     def _begin_passed(self, event: CallOffered) -> None:
-        way = self._way(event)
+        way = self.way_to(event.request_user, event.source)
         if way is None:
             self._refuse(event, 404, "Not Found")
             return
@@ -189,15 +204,21 @@ class Control:
             targets=len(way.targets),
         )
         call = PassedCall(
-            self._works, event, state, way, adopt=lambda leg: self._adopt(leg, call), ended=lambda: self._ended(call)
+            self._works,
+            event,
+            state,
+            way,
+            people=occupants_of(None, calling=event.asserted_user or event.from_user, called=event.request_user),
+            board=self,
+            ended=lambda: self._ended(call),
         )
         self.counts["passed"] += 1
         self._passed.add(call)
-        self._adopt(event.leg, call)
+        self.adopt(event.leg, call)
         self._guard(call, call.apply, table.Begin())
 
     def _begin_recorded(self, event: CallOffered, nomination: Nomination) -> None:
-        way = self._way(event)
+        way = self.way_to(event.request_user, event.source)
         service = self._works.config.service_of(nomination.extension)
         state = Call(
             is_nominated=True,
@@ -219,7 +240,7 @@ class Control:
             nomination,
             random_hex=secrets.token_hex(3),
             thread=next(self._threads),
-            adopt=lambda leg: self._adopt(leg, call),
+            board=self,
             adopt_media=lambda leg: self._media.__setitem__(leg, call),
             ended=lambda: self._ended(call),
         )
@@ -232,7 +253,7 @@ class Control:
             return
         self.counts["recorded"] += 1
         self._recorded[call.id] = call
-        self._adopt(event.leg, call)
+        self.adopt(event.leg, call)
         self._guard(call, call.apply, table.Begin())
         self._works.publish({"event": "call", **call.as_json()})
 
@@ -249,13 +270,10 @@ class Control:
             return 503, "ports_exhausted"
         return None
 
-    def _adopt(self, leg: LegId, call: Signalled) -> None:
-        self._calls[leg] = call
-        call.legs.every.append(leg)
-
     def _ended(self, call: Signalled) -> None:
         for leg in call.legs.every:
-            self._calls.pop(leg, None)
+            if self._calls.get(leg) is call:  # it may be another call's by now
+                del self._calls[leg]
         if isinstance(call, PassedCall):
             self._passed.discard(call)
         if isinstance(call, TapedCall):
@@ -263,6 +281,50 @@ class Control:
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
             OptOutActs(self._works).call_ended(call.id)
             self._works.publish({"event": "ended", "id": call.id})
+
+    # --- what calls ask for (`recorder.calls.switchboard`)
+
+    def adopt(self, leg: LegId, call: LiveCall) -> None:
+        """Have the events of a leg come to a call from now on."""
+        self._calls[leg] = call
+        call.legs.every.append(leg)
+
+    def is_inside(self, address: Address) -> bool:
+        """Tell whether an address is of a peer on our side of the recorder."""
+        peer = self._peer(address)
+        return peer is not None and peer.is_inside
+
+    def way_to(self, number: str, source: Address) -> Way | None:
+        """Return how a number is reached by somebody at an address, or None: nothing leads there."""
+        peer = self._peer(source)
+        route = find_route(self._works.config.route, peer=peer.name if peer else None, number=number)
+        return Way.on(route, frozenset(self._dead), self._loop_mark) if route else None
+
+    def occupant(self, number: str) -> Occupant:
+        """Return who is at a number, as one who has heard no notice."""
+        config = self._works.config
+        is_emergency = config.emergency.has(number)
+        extension = None if is_emergency else config.extensions.get(number)
+        return Occupant(number=number, extension=extension, is_emergency=is_emergency)
+
+    def call_of(self, leg: LegId) -> LiveCall | None:
+        """Return the call that a leg belongs to."""
+        call = self._calls.get(leg)
+        return call if isinstance(call, LiveCall) else None
+
+    def transfer_in(self, call: LiveCall, side: Side, event: ReferReceived, way: Way) -> int | None:
+        """Have a call that is passed on go to a nominated extension."""
+        return 603
+
+    def pick_up(self, call: LiveCall, side: Side, event: CallOffered) -> int | None:
+        """Have a nominated extension take the place of a side of a call that is passed on."""
+        return 603
+
+    def _peer(self, address: Address) -> Peer | None:
+        try:
+            return find_peer(self._works.config.peer, address.host)
+        except ValueError:  # a host name: nothing is known of it
+            return None
 
     # --- what people ask for
 
@@ -287,7 +349,7 @@ class Control:
         Raises:
             UnknownCallError: There is none.
         """
-        found = [call for call in self._recorded.values() if extension in _numbers(call.nomination)]
+        found = [call for call in self._recorded.values() if extension in call.numbers]
         if not found:
             raise UnknownCallError(f"no recorded call of extension {extension} is in progress")
         return found
@@ -334,8 +396,3 @@ class Control:
     def live(self) -> int:
         """Return how many calls are in progress, passed ones included."""
         return len({id(call) for call in self._calls.values()})
-
-
-def _numbers(nomination: Nomination) -> set[str]:
-    numbers = {nomination.extension.number}
-    return numbers | ({nomination.second.number} if nomination.second else set())

@@ -79,6 +79,7 @@ class GateActs:
         Raises:
             RefusedError: The recording has ended for good.
         """
+        self._call.book.check_open()
         if self._discards(reason):
             return self._discard(reason, by)
         return self._stored(self._shut(reason, by))

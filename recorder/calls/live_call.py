@@ -13,16 +13,19 @@ from typing import Any
 
 from audio.types import PortsExhaustedError
 from recorder.calls.signalled import Signalled
+from recorder.calls.switchboard import Switchboard, Way
+from recorder.calls.transferring import Transfers
 from recorder.calls.works import Works
 from recorder.clock import utc_now
 from recorder.domain import call as table
-from recorder.domain.call import Call, Side
-from recorder.domain.routing import Route, in_order
+from recorder.domain.call import After, Call, Side
+from recorder.domain.routing import Route
+from recorder.domain.transfer import Occupant
 from sip.events import (
-    Address,
     Body,
     CallOffered,
     Header,
+    IdentityChanged,
     InfoReceived,
     LegAnswered,
     LegEnded,
@@ -33,8 +36,10 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
     OutgoingCall,
+    ReferReceived,
     SipEvent,
 )
+from sip.sdes import Srtp
 
 _log = logging.getLogger(__name__)
 
@@ -48,29 +53,20 @@ PHRASES = {
     488: "Not Acceptable Here",
     500: "Server Internal Error",
     503: "Service Unavailable",
+    603: "Decline",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How a call goes on: its route, and the targets in the order in which they are tried."""
-
-    route: Route
-    targets: tuple[Address, ...]
-    loop_mark: str
-
-    @classmethod
-    def on(cls, route: Route, dead: frozenset[Address], loop_mark: str) -> "Way":
-        """Return the way that a route gives, with dead targets last."""
-        return cls(route=route, targets=in_order(route.targets, dead), loop_mark=loop_mark)
 
 
 @dataclass(slots=True, kw_only=True)
 class Legs:
-    """The SIP legs of a call by side; None before a side exists and after it has ended."""
+    """The SIP legs of a call by side; None before a side exists and after it has ended.
+
+    ``newcomer`` is the leg of somebody who is to take the place of a side.
+    """
 
     a: LegId | None
     b: LegId | None = None
+    newcomer: LegId | None = None
     every: list[LegId] = field(default_factory=list)
 
     def of(self, side: Side) -> LegId | None:
@@ -83,12 +79,16 @@ class Legs:
             return Side.A
         return Side.B if leg == self.b else None
 
+    def put(self, side: Side, leg: LegId | None) -> None:
+        """Let a leg be a side's."""
+        if side is Side.A:
+            self.a = leg
+        else:
+            self.b = leg
+
     def end(self, side: Side) -> None:
         """Forget a side's leg: nothing more is sent on it."""
-        if side is Side.A:
-            self.a = None
-        else:
-            self.b = None
+        self.put(side, None)
 
 
 class LiveCall(Signalled):
@@ -99,7 +99,8 @@ class LiveCall(Signalled):
         offered: The INVITE.
         call: The table's view of it.
         way: Where it goes.
-        adopt: Tells the control of each new leg, so that its events come here.
+        people: Who is on its sides.
+        board: The other calls, and who gets which event.
         ended: Called once, when nothing is left.
     """
 
@@ -110,7 +111,8 @@ class LiveCall(Signalled):
         call: Call,
         way: Way,
         *,
-        adopt: Callable[[LegId], None],
+        people: dict[Side, Occupant],
+        board: Switchboard,
         ended: Callable[[], None],
     ) -> None:
         self.works = works
@@ -120,7 +122,9 @@ class LiveCall(Signalled):
         self.legs = Legs(a=offered.leg)
         self.started_at: datetime = utc_now()
         self._started_s = time.monotonic()
-        self._adopt = adopt
+        self.people = people
+        self.board = board
+        self.transfers = Transfers(self, board)
         self._ended = ended
         self._refusal: LegRefused | None = None
 
@@ -138,6 +142,9 @@ class LiveCall(Signalled):
 
     def receive(self, event: SipEvent, leg: LegId) -> None:
         """Take what happened on one of the call's legs."""
+        if leg == self.legs.newcomer:
+            self.transfers.receive(event)
+            return
         side = self.legs.side_of(leg)
         if side is None:
             return
@@ -154,6 +161,12 @@ class LiveCall(Signalled):
             case LegEnded():
                 self.legs.end(side)
                 self.apply(table.Left(side))
+            case _:
+                self._receive_within(side, event)
+
+    def _receive_within(self, side: Side, event: SipEvent) -> None:
+        """Take what a party wants of a call that goes on."""
+        match event:
             case OfferReceived():
                 self.reoffered(side, event)
             case OfferAnswered():
@@ -162,6 +175,10 @@ class LiveCall(Signalled):
                 self.offer_refused(side, event)
             case InfoReceived():
                 self.info(side, event)
+            case ReferReceived():
+                self.transfers.referred(side, event)
+            case IdentityChanged():
+                self.renamed(side, event)
             case _:
                 _log.debug("event %s has no place in a call", type(event).__name__)
 
@@ -193,6 +210,72 @@ class LiveCall(Signalled):
         """Give back what belonged to a leg that is gone while the call goes on; signalling alone has nothing."""
         _log.debug("side %s of a call is gone", side.value)
 
+    # --- somebody takes the place of a side
+
+    def occupant(self, side: Side) -> Occupant:
+        """Return who is on a side."""
+        return self.people[side]
+
+    def seat(self, side: Side, occupant: Occupant) -> None:
+        """Take it that somebody is on a side."""
+        self.people[side] = occupant
+
+    @property
+    def is_talking(self) -> bool:
+        """Tell whether the sides are joined, and nobody is about to be replaced."""
+        return self.call.state in (table.State.JOINED, table.State.THROUGH_JOINED)
+
+    @abstractmethod
+    def renamed(self, side: Side, event: IdentityChanged) -> None:
+        """A side's leg names another party."""
+
+    @abstractmethod
+    def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
+        """Return the offer to a newcomer, None to have them make it.
+
+        Args:
+            host: Where their signalling comes from; None where it is not known.
+            srtp: Whether their audio is to be encrypted; OPTIONAL is as that of the one who stays.
+
+        Raises:
+            PortsExhaustedError: No ports are left.
+        """
+
+    @abstractmethod
+    def join_newcomer(self, body: Body | None) -> None:
+        """Take the newcomer's answer, or the offer we asked for; `Transfers.ready` or `Transfers.failed` follows."""
+
+    @abstractmethod
+    def join_offered(self, event: CallOffered) -> None:
+        """Take the offer of a newcomer who calls, and answer; `Transfers.ready` or `Transfers.failed` follows."""
+
+    @abstractmethod
+    def drop_newcomer(self) -> None:
+        """Give back what a newcomer who will not be joined had."""
+
+    @abstractmethod
+    def replaced(self, side: Side, after: After) -> None:
+        """A newcomer is on a side now."""
+
+    def srtp_of(self, side: Side) -> Srtp:
+        """Return whether a side's audio is encrypted; what does not come here is not known to be."""
+        return Srtp.OFF
+
+    def relate(self, other: "LiveCall") -> None:
+        """Note that another call and this one belong together; only recordings have anything to note."""
+        _log.debug("two calls became one")
+
+    def _replace(self, command: table.Replace) -> None:
+        occupant, leg = self.transfers.take()
+        if leg is not None:
+            gone = self.legs.of(command.side)
+            self.legs.put(command.side, leg)
+            if gone is not None:
+                self.works.endpoint.hang_up(gone)
+        self.people[command.side] = occupant
+        if leg is not None:
+            self.replaced(command.side, command.after)
+
     # --- commands
 
     def _do(self, command: table.Command) -> None:
@@ -203,6 +286,10 @@ class LiveCall(Signalled):
                 self._hang_up(command)
             case table.RefuseA():
                 self._refuse(command.status)
+            case table.Replace():
+                self._replace(command)
+            case table.DropNewcomer():
+                self.transfers.drop()
             case table.Finish():
                 self.finish(command.end)
                 self._ended()
@@ -227,14 +314,11 @@ class LiveCall(Signalled):
         """Tell whether B may send provisional responses that are acknowledged (RFC 3262)."""
         return True
 
-    @property
-    def _dialled(self) -> str:
-        """Return the number to dial: the route's, but no rule of a route may spoil an emergency number."""
-        dialled = self.way.route.dialled(self.offered.request_user)
+    def number_on(self, route: Route, number: str) -> str:
+        """Return what to dial: the route's form of a number, but no rule of a route may spoil an emergency number."""
+        dialled = route.dialled(number)
         is_emergency = self.works.config.emergency.has
-        if is_emergency(self.offered.request_user) and not is_emergency(dialled):
-            return self.offered.request_user
-        return dialled
+        return number if is_emergency(number) and not is_emergency(dialled) else dialled
 
     def _dial(self, index: int) -> None:
         try:
@@ -246,7 +330,7 @@ class LiveCall(Signalled):
             return
         outgoing = OutgoingCall(
             target=self.way.targets[index],
-            request_user=self._dialled,
+            request_user=self.number_on(self.way.route, self.offered.request_user),
             from_user=self.offered.from_user,
             from_display=self.offered.from_display,
             headers=self.offered.headers,
@@ -259,7 +343,7 @@ class LiveCall(Signalled):
             is_reliable=self.is_reliable,
         )
         self.legs.b = self.works.endpoint.dial(outgoing)
-        self._adopt(self.legs.b)
+        self.board.adopt(self.legs.b, self)
 
     def _hang_up(self, command: table.HangUp) -> None:
         leg = self.legs.of(command.side)

@@ -14,6 +14,7 @@ from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.calls.works import Works
 from recorder.clock import utc_now
 from recorder.domain.access import DeniedError, Fault, Person
+from recorder.domain.crew import Crew
 from recorder.domain.opt_out import (
     CallFacts,
     OptOutRequest,
@@ -44,6 +45,7 @@ class OptOutCall(Protocol):
     works: Works
     book: PauseBook
     nomination: Nomination
+    crew: Crew
     service: Service
     operator: str
 
@@ -70,16 +72,11 @@ class Order:
 
 def facts_of(call: OptOutCall) -> CallFacts:
     """Return what the rules need to know of a call."""
-    first, second = call.nomination.extension, call.nomination.second
-    operators, extensions = {call.operator}, {first.number}
-    if second is not None:
-        operators.add(call.works.sign_ons.operator_of(second))
-        extensions.add(second.number)
     return CallFacts(
         call=call.id,
-        team=first.team,
-        extensions=frozenset(extensions),
-        operators=frozenset(operators),
+        team=call.nomination.extension.team,
+        extensions=frozenset(call.crew.extensions),
+        operators=frozenset(call.crew.operators),
         erase_on_opt_out=call.service.erase_on_opt_out,
     )
 

@@ -7,8 +7,19 @@ from typing import Any
 
 from recorder.calls.live_call import LiveCall
 from recorder.domain import call as table
-from recorder.domain.call import Side
-from sip.events import Body, InfoReceived, LegAnswered, LegRang, OfferAnswered, OfferReceived, OfferRefused
+from recorder.domain.call import After, Side
+from sip.events import (
+    Body,
+    CallOffered,
+    IdentityChanged,
+    InfoReceived,
+    LegAnswered,
+    LegRang,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+)
+from sip.sdes import Srtp
 
 
 class PassedCall(LiveCall):
@@ -18,6 +29,10 @@ class PassedCall(LiveCall):
     _early: Body | None = None
     _status: int = 180
     _offering: Side | None = None
+    _is_joining: bool = False
+    """The side that stays was sent a newcomer's offer, and has not answered."""
+    _invited: CallOffered | None = None
+    """The INVITE of a newcomer that is not answered yet."""
 
     def rang(self, event: LegRang) -> None:
         """Pass the provisional response on, early media's SDP and all."""
@@ -41,7 +56,7 @@ class PassedCall(LiveCall):
         own, other = self.legs.of(side), self.legs.of(side.other)
         if own is None or other is None:
             return
-        if self._offering is side.other:
+        if self._offering is side.other or self._is_joining:
             self.works.endpoint.refuse_offer(own, 491)
             return
         if self.call.state is not table.State.THROUGH_JOINED:
@@ -54,6 +69,9 @@ class PassedCall(LiveCall):
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
         """Pass an answer back."""
+        if self._is_joining:
+            self._joined(event.body)
+            return
         self._offer_over(side)
         other = self.legs.of(side.other)
         if other is not None:
@@ -61,6 +79,10 @@ class PassedCall(LiveCall):
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
         """Pass a refusal back."""
+        if self._is_joining:
+            self._is_joining = False
+            self.transfers.failed(event.status)
+            return
         self._offer_over(side)
         other = self.legs.of(side.other)
         if other is not None:
@@ -75,6 +97,55 @@ class PassedCall(LiveCall):
         other = self.legs.of(side.other)
         if other is not None:
             self.works.endpoint.send_info(other, event.body)
+
+    # --- somebody takes the place of a side: each end is handed the other's words (RFC 3725 section 4.1)
+
+    def renamed(self, side: Side, event: IdentityChanged) -> None:
+        """Go on: who talks to whom in a call that is none of ours is none of our business.
+
+        One that has become a nominated extension's is looked at by nobody; docs/protocol-support.md says so.
+        """
+
+    def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
+        """Have the newcomer make the offer, for the one who stays."""
+        return None
+
+    def join_newcomer(self, body: Body | None) -> None:
+        """Hand the newcomer's offer to the one who stays."""
+        stays = self.legs.of(self._staying)
+        if body is None or stays is None or self._offering is not None or self._is_joining:
+            self.transfers.failed(488)
+            return
+        self._is_joining = True
+        self.works.endpoint.offer(stays, body)
+
+    def join_offered(self, event: CallOffered) -> None:
+        """Hand the offer of one who calls to the one who stays."""
+        self._invited = event
+        self.join_newcomer(event.body)
+
+    def _joined(self, answer: Body | None) -> None:
+        self._is_joining, invited = False, self._invited
+        leg, self._invited = self.legs.newcomer, None
+        if leg is None:
+            return
+        if invited is not None:
+            self.works.endpoint.answer(leg, answer)
+        else:
+            self.works.endpoint.answer_offer(leg, answer)
+        self.transfers.ready()
+
+    @property
+    def _staying(self) -> Side:
+        return Side.A if self.call.transferor is Side.B else Side.B
+
+    def drop_newcomer(self) -> None:
+        """Forget them: there is nothing to give back."""
+        self._is_joining, self._invited = False, None
+
+    def replaced(self, side: Side, after: After) -> None:
+        """Go on; whoever was there may have left an offer open."""
+        self._offering = None
 
     def offer_to_b(self) -> Body | None:
         """Return A's offer as it is."""

@@ -7,15 +7,16 @@ when what happens is the table's (`recorder.domain.call`).
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from audio.types import (
     ControlPressed,
     DigitPressed,
-    DtmfPolicy,
     MediaEvent,
     MediaResumed,
     MediaStopped,
     MediaUnauthentic,
+    PortsExhaustedError,
     Prompt,
     PromptEnded,
     SecretEntered,
@@ -24,26 +25,30 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
+from recorder.calls.joining import Joining
 from recorder.calls.keypad import Keypad
-from recorder.calls.live_call import LiveCall, Way
+from recorder.calls.live_call import LiveCall
 from recorder.calls.negotiation import offer_to_second
 from recorder.calls.party import MediaError, Party
 from recorder.calls.probing import SilenceProbe
+from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.domain import call as table
-from recorder.domain.call import Call, Side
+from recorder.domain.call import After, Call, Side
+from recorder.domain.crew import Crew
 from recorder.domain.outcome import Facts
-from recorder.domain.pausing import PauseBook
+from recorder.domain.pausing import Final, PauseBook
 from recorder.domain.policy import Nomination, Service, recording_id
 from recorder.domain.routing import find_peer
+from recorder.domain.transfer import occupants_of
 from sip.events import (
     Body,
     CallOffered,
+    IdentityChanged,
     InfoReceived,
     LegAnswered,
-    LegId,
     LegRang,
     OfferAnswered,
     OfferReceived,
@@ -72,14 +77,17 @@ class RecordedCall(TapedCall, LiveCall):
         *,
         random_hex: str,
         thread: int,
-        adopt: Callable[[LegId], None],
+        board: Switchboard,
         adopt_media: Callable[[MediaLegId], None],
         ended: Callable[[], None],
     ) -> None:
-        super().__init__(works, offered, call, way, adopt=adopt, ended=ended)
+        calling = offered.asserted_user or offered.from_user
+        people = occupants_of(nomination, calling=calling, called=offered.request_user)
+        super().__init__(works, offered, call, way, people=people, board=board, ended=ended)
         self.nomination = nomination
+        self.crew = Crew(works.sign_ons.operator_of, nomination)
+        self.operator = self.crew.now
         self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
-        self.operator = works.sign_ons.operator_of(nomination.extension)
         self.service: Service = works.config.service_of(nomination.extension)
         self.book = PauseBook()
         self.taping: Taping | None = None
@@ -90,7 +98,10 @@ class RecordedCall(TapedCall, LiveCall):
         self._asked: set[Side] = set()
         self.keypad = Keypad(self)
         self.gate = GateActs(self, self.keypad.forget_digits)
-        self.parties = {side: Party(works, side.value, thread, adopt_media) for side in Side}
+        self._new_party = partial(Party, works, thread=thread, adopt=adopt_media)
+        self.parties = {side: self._new_party(side.value) for side in Side}
+        self._newcomer: Party | None = None
+        self._joining = Joining(self)
         self.announcer = Announcer(self)
         self._silence = SilenceProbe(self)
         self._hold_rule = HoldRule(self)
@@ -104,13 +115,16 @@ class RecordedCall(TapedCall, LiveCall):
             MediaError: Nothing in it can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
-        a, peer = self.parties[Side.A], find_peer(self.works.config.peer, self.offered.source.host)
-        a.srtp = peer.srtp if peer is not None else Srtp.OPTIONAL
-        a.take_offer(self.offered.body)  # first: what is refused must not use up ports
-        a.signals_from = self.offered.source.host
-        if a.is_secure and self.offered.source.transport is not TransportKind.TLS:
-            _log.info("call %s: the key of side A came over SIP in the clear", self.id)
-        a.open(offers_srtp=self.offered.body is None and a.srtp is Srtp.REQUIRED)
+        self._take_offer_of(self.parties[Side.A], self.offered)
+
+    def _take_offer_of(self, party: Party, event: CallOffered) -> None:
+        peer = find_peer(self.works.config.peer, event.source.host)
+        party.srtp = peer.srtp if peer is not None else Srtp.OPTIONAL
+        party.take_offer(event.body)  # first: what is refused must not use up ports
+        party.signals_from = event.source.host
+        if party.is_secure and event.source.transport is not TransportKind.TLS:
+            _log.info("call %s: the key of a side came over SIP in the clear", self.id)
+        party.open(offers_srtp=event.body is None and party.srtp is Srtp.REQUIRED)
 
     # --- SIP events
 
@@ -169,8 +183,11 @@ class RecordedCall(TapedCall, LiveCall):
         _log.info("call %s: side %s refused a re-offer with %d", self.id, side.value, event.status)
 
     def info(self, side: Side, event: InfoReceived) -> None:
-        """Give an INFO to the keypad."""
-        self.keypad.info(side, event.body)
+        """Give an INFO to the keypad; where nothing is recorded no key has a meaning."""
+        if self.book.final is Final.OUT_OF_SCOPE:
+            self.pass_info(side, event.body)
+        else:
+            self.keypad.info(side, event.body)
 
     def pass_info(self, side: Side, body: Body) -> None:
         """Send an INFO of one side on to the other."""
@@ -208,6 +225,79 @@ class RecordedCall(TapedCall, LiveCall):
             case _:
                 pass
 
+    # --- somebody takes the place of a side
+
+    def renamed(self, side: Side, event: IdentityChanged) -> None:
+        """Measure whoever is there now by the same rules as one who was called."""
+        self.transfers.renamed(side, event)
+
+    def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
+        """Offer what can be bridged to the one who stays, from a leg of its own."""
+        self._newcomer = party = self._new_party("newcomer")
+        party.signals_from = host
+        return self._offer_by(party, srtp, self._staying)
+
+    def join_newcomer(self, body: Body | None) -> None:
+        """Take the newcomer's answer."""
+        assert self._newcomer is not None
+        try:
+            if body is not None or not self._newcomer.is_settled:
+                self._newcomer.take_answer(body)
+        except MediaError as error:
+            _log.info("call %s: %s", self.id, error)
+            self.transfers.failed(488)
+        else:
+            self.transfers.ready()
+
+    def join_offered(self, event: CallOffered) -> None:
+        """Answer one who calls; their offer has to fit the one who stays."""
+        leg, party = event.leg, self._new_party("newcomer")
+        self._newcomer = party
+        try:
+            self._take_offer_of(party, event)
+            answer = party.answer_first(self._staying.codec)
+        except (MediaError, PortsExhaustedError) as error:
+            _log.info("call %s: %s", self.id, error)
+            self.transfers.failed(488 if isinstance(error, MediaError) else 503)
+            return
+        self.works.endpoint.answer(leg, answer)
+        if party.is_settled:
+            self.transfers.ready()
+
+    def drop_newcomer(self) -> None:
+        """Close the newcomer's media."""
+        party, self._newcomer = self._newcomer, None
+        if party is not None:
+            party.close()
+
+    def replaced(self, side: Side, after: After) -> None:
+        """Put the newcomer's media in the place of the side's."""
+        party, self._newcomer = self._newcomer, None
+        assert party is not None
+        self._joining.replaced(after)
+        self.parties[side].close()
+        self.parties[side] = party
+
+    def relate(self, other: LiveCall) -> None:
+        """Note that a recording belongs to this one, and in that one that this belongs to it."""
+        if isinstance(other, RecordedCall):
+            self.related = (*self.related, other.id)
+            other.related = (*other.related, self.id)
+
+    def srtp_of(self, side: Side) -> Srtp:
+        """Return whether a side's audio is encrypted."""
+        return Srtp.REQUIRED if self.parties[side].is_secure else Srtp.OFF
+
+    @property
+    def _staying(self) -> Party:
+        assert self.call.transferor is not None
+        return self.parties[self.call.transferor.other]
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Return the nominated extensions that are on the call now."""
+        return frozenset(one.extension.number for one in self.people.values() if one.extension is not None)
+
     @property
     def is_held(self) -> bool:
         """Tell whether one of the sides is on hold."""
@@ -230,10 +320,13 @@ class RecordedCall(TapedCall, LiveCall):
         """Offer what can be bridged to A, from a leg of its own."""
         party = self.parties[Side.B]
         party.signals_from = self.way.targets[self.call.target].host
-        wanted, a = self.way.route.srtp, self.parties[Side.A]
+        return self._offer_by(party, self.way.route.srtp, self.parties[Side.A])
+
+    @staticmethod
+    def _offer_by(party: Party, wanted: Srtp, other: Party) -> Body:
         party.srtp = Srtp.REQUIRED if wanted is Srtp.REQUIRED else Srtp.OPTIONAL
-        party.open(offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and a.is_secure))
-        return party.make_offer(offer_to_second(self.parties[Side.A].usable))
+        party.open(offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and other.is_secure))
+        return party.make_offer(offer_to_second(other.usable))
 
     def do(self, command: table.Command) -> None:
         """Do what has to do with media."""
@@ -248,7 +341,7 @@ class RecordedCall(TapedCall, LiveCall):
                 for party in self.parties.values():
                     party.stop_playing()
             case table.JoinEarly():
-                self._bridge()
+                self.bridge()
             case table.Join():
                 self._join()
             case _:
@@ -267,9 +360,10 @@ class RecordedCall(TapedCall, LiveCall):
             self.works.endpoint.ring(leg)
             return
         self.works.endpoint.ring(leg, status=183, body=self.parties[Side.A].answer_first(self.parties[Side.B].codec))
-        self._bridge()
+        self.bridge()
 
-    def _bridge(self) -> None:
+    def bridge(self) -> None:
+        """Let the sides hear one another."""
         a, b = self.parties[Side.A], self.parties[Side.B]
         a.stop_playing()
         assert a.media_leg is not None
@@ -277,21 +371,22 @@ class RecordedCall(TapedCall, LiveCall):
         self.works.relay.bridge(a.media_leg, b.media_leg)
 
     def _join(self) -> None:
-        self.joined_at = self.now
-        outside, officer = self.parties[self.call.outside], self.parties[self.call.officer]
-        tones = self.works.config.media.detect_tones
-        outside.listen(DtmfPolicy.MASK if self.service.mask_card_digits else DtmfPolicy.PASS, tones=tones)
-        keypad = self.keypad
-        officer.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=keypad.control_keys, secret=keypad.secret_keys)
-        self._bridge()
-        if not self.call.notice_complete:
-            self.blocked = "notice_not_heard"
-            self.tell_officer(self.sounds.refused)  # they should know that nothing of this is kept
-        elif self.book.final is None:
-            assert outside.media_leg is not None
-            assert officer.media_leg is not None
-            self.open_tap(outside.media_leg, officer.media_leg)
+        is_first = self.joined_at is None
+        if is_first:
+            self.joined_at = self.now
+        self._joining.join()
         self.works.publish({"event": "call", **self.as_json()})
+        if not is_first:
+            self._pass_sessions_on()
+
+    def _pass_sessions_on(self) -> None:
+        """Tell each side what the other one does now: whoever left may have held the one who stays."""
+        for side in Side:
+            self._session_changed(side)
+
+    def block(self, reason: str) -> None:
+        """Take it that nothing of this call may be recorded."""
+        self.blocked = reason
 
     def _session_changed(self, side: Side) -> None:
         """Pass a side's new direction on to the other."""

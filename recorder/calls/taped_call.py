@@ -21,9 +21,10 @@ from recorder.calls.signalled import Signalled
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import Call
+from recorder.domain.crew import Crew
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import Authority, Final, PauseBook, PauseState
-from recorder.domain.policy import Nomination, Service
+from recorder.domain.policy import Extension, Nomination, Service
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class TapedCall(Signalled):
     works: Works
     call: Call
     nomination: Nomination
+    crew: Crew
+    related: tuple[RecordingId, ...] = ()
     operator: str
     service: Service
     book: PauseBook
@@ -134,6 +137,20 @@ class TapedCall(Signalled):
             _log.error("call %s is not recorded: %s", self.id, error)
             self.fault = "memory_not_locked"
             self.works.alarm(self.fault)
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Return the nominated extensions that are on the call now."""
+        if self.book.final is Final.OUT_OF_SCOPE:
+            return frozenset()
+        both = (self.nomination.extension, self.nomination.second)
+        return frozenset(one.number for one in both if one is not None)
+
+    def hand_to(self, extension: Extension) -> None:
+        """Take it that the call is this extension's now."""
+        self.nomination = replace(self.nomination, extension=extension)
+        self.crew.add(extension)
+        self.operator = self.crew.now
 
     # --- what is written down
 

@@ -5,9 +5,7 @@ an acknowledgement waits until the pause is on disk, the audio does not.
 """
 
 import contextlib
-import errno
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -16,14 +14,15 @@ from typing import Any
 from audio.analysis import is_one_way
 from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
 from audio.writer import WriterFullError
-from audio.written import FinishedRecording, SinkError
+from audio.written import FinishedRecording
+from recorder.calls.container import Container, fault_of
 from recorder.calls.works import Works
 from recorder.clerk import after
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState
 from recorder.domain.reminding import is_watched
 from recorder.domain.segments import OVERRUN, SegmentList, joined, seconds_of
-from storage.errors import VaultError, WriteFailedError
+from storage.errors import VaultError
 from storage.recording import OpenRecording
 from storage.rows import row_to_json
 from storage.types import Outcome, RecordingHead, RecordingRow, SegmentKind
@@ -38,67 +37,6 @@ _FINAL_KIND = {
     Final.DISCARDED: SegmentKind.ERASED,
     Final.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
 }
-
-
-class _Container:
-    """A container shared by the writer thread and the filing clerk, one at a time.
-
-    The writer knows only OSError: what the vault says of a failing disk becomes one.
-    """
-
-    def __init__(self, recording: OpenRecording) -> None:
-        self._recording = recording
-        self._lock = threading.Lock()
-        self._is_destroyed = False
-
-    def append(self, block: memoryview) -> None:
-        with self._lock:
-            if self._is_destroyed:
-                return
-            try:
-                self._recording.append(block)
-            except WriteFailedError as error:
-                raise _sink_error(error) from error
-
-    def sync(self) -> None:
-        with self._lock:
-            if self._is_destroyed:
-                return
-            try:
-                self._recording.sync()
-            except WriteFailedError as error:
-                raise _sink_error(error) from error
-
-    def update(self, row: dict[str, Any]) -> None:
-        with self._lock:
-            if not self._is_destroyed:
-                self._recording.update(row)
-
-    def destroy(self) -> None:
-        """Destroy the key and the file, durably; what comes afterwards goes nowhere.
-
-        Raises:
-            OSError: The system refused; call again. Nothing more is written all the same.
-        """
-        with self._lock:
-            self._is_destroyed = True
-            try:
-                self._recording.discard()
-            except VaultError as error:
-                raise OSError(*_os_error(error)) from error
-
-    def take(self) -> OpenRecording:
-        """Hand the container over to be closed; the writer has let go of it."""
-        with self._lock:
-            return self._recording
-
-
-def _sink_error(error: WriteFailedError) -> SinkError:
-    return SinkError(*_os_error(error), is_taken=error.is_taken)
-
-
-def _os_error(error: VaultError) -> tuple[int, str]:
-    return getattr(error.__cause__, "errno", None) or errno.EIO, str(error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +66,8 @@ class Taping:
         self._works = works
         self._row = row
         self._book = book
-        self._segments = SegmentList()
-        self._container: _Container | None = None
+        self._segments = SegmentList(operator=row.operator, extension=row.extension)
+        self._container: Container | None = None
         self._fault: str | None = None
         self._is_ending = False
         self.is_left_behind = False
@@ -198,6 +136,33 @@ class Taping:
         erase_s = {Final.OUT_OF_SCOPE: 0.0, Final.DISCARDED: self.position_s + _ALL_S}.get(final, self._pause.erase_s)
         return self._shut(erase_s, _FINAL_KIND[final], by, reason)
 
+    def retarget(self, left: LegId, right: LegId) -> None:
+        """Record other media legs from now on, on the same time line; the gate stays as it is."""
+        self._works.relay.retarget_tap(self._tap, left, right)
+
+    def leave_scope(self, reason: str, by: str) -> float:
+        """Stop: the call goes to somebody whose calls are not recorded; return from where. What was kept stays."""
+        if not self._book.leave_scope():
+            return self.position_s
+        self._segments.operator = self._segments.extension = ""
+        return self._shut(0.0, SegmentKind.OUT_OF_SCOPE, by, reason)
+
+    def enter_scope(self, operator: str, extension: str, by: str) -> float:
+        """Go on for an operator, who may be a new one; return from where. What held the pause before holds it still."""
+        position_s = self.position_s
+        if not self._book.enter_scope():
+            self._segments.hand_over(position_s, operator, extension, by=by)
+            self._refresh()
+            return position_s
+        self._segments.operator, self._segments.extension = operator, extension
+        if self._book.reasons:
+            kind = SegmentKind.HOLD if self._book.reasons == {HOLD} else SegmentKind.PAUSED
+            self._begin(position_s, kind, joined(self._book.reasons), by)
+            return position_s
+        position_s = self._works.relay.open_gate(self._tap)
+        self._begin(position_s, SegmentKind.RECORDING, "", by)
+        return position_s
+
     def destroy(self) -> "Future[None]":
         """Destroy the container's key and file; done when nothing of them is left. OSError if the disk refused."""
         return after(self._created, lambda: self._works.opening.submit(self._destroy))
@@ -230,6 +195,13 @@ class Taping:
         if self._container is not None and not self._is_ending:
             self._works.filing.submit(self._container.update, self._snapshot())
 
+    def describe(self, row: RecordingRow) -> None:
+        """Take it that more is known of the call."""
+        self._row = replace(
+            self._row, operators=row.operators, extensions=row.extensions, related=row.related, notice=row.notice
+        )
+        self._refresh()
+
     def _snapshot(self) -> dict[str, Any]:
         """Return the row as recovery would have to file it if we died now."""
         segments = self._segments.finish(self.position_s)
@@ -255,7 +227,7 @@ class Taping:
             _log.error("recording %s cannot be kept: %s", self._row.id, error)
             self.fail(fault_of(error))
             return
-        container = _Container(recording)
+        container = Container(recording)
         try:
             self._works.writer.add(self._row.id, self._tap, container)
         except WriterFullError as error:
@@ -306,6 +278,7 @@ class Taping:
             ending.facts,
             opted_out=self._book.final is Final.OPTED_OUT,
             discarded=self._book.final is Final.DISCARDED,
+            out_of_scope=self._book.final is Final.OUT_OF_SCOPE,
             lost_s=seconds_of(segments, SegmentKind.LOST),
             fault=self._fault,
         )
@@ -353,13 +326,3 @@ def _measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> t
         peaks=(left.peaks, right.peaks),
     )
     return row, replace(facts, kept_s=max(left.recorded_s, right.recorded_s), is_one_way=one_way)
-
-
-def fault_of(error: Exception) -> str:
-    """Return the reason that a failed write gives a recording."""
-    number = error.errno if isinstance(error, OSError) else getattr(error.__cause__, "errno", None)
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return "disk_full"
-    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return "disk_read_only"
-    return "storage_fault"

@@ -21,7 +21,7 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import Act
+from recorder.domain.access import Act, operator_for
 from recorder.domain.requesting import Leave
 from recorder.hearing.emergencies import Emergencies
 from recorder.home import Home
@@ -57,7 +57,8 @@ def play(
         fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
     leave = requests_of(place).leave(person.name, row.id, Leave.LISTEN)
     permission = permit(
-        place, Act.PLAY, person, reason=leave.wish.reason if leave else reason, subject=row.id, operator=row.operator,
+        place, Act.PLAY, person, reason=leave.wish.reason if leave else reason, subject=row.id,
+        operator=operator_for(person, row.operator, row.operators),
         details={"where": "shell", "request": leave.id if leave else None}, has_leave=leave is not None,
     )  # fmt: skip
     if permission.is_break_glass:

@@ -12,7 +12,7 @@ from recorder.console.deps import AudioFile, ConsoleDeps
 from recorder.console.filters import describe, typed
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order
-from recorder.domain.access import Act, Actor, Allowed, Application, Person
+from recorder.domain.access import Act, Actor, Allowed, Application, Person, operator_for
 from recorder.domain.requesting import BREAK_GLASS_FOR, AccessRequest, Leave
 from recorder.keeping.erasing import refuse_locked
 from recorder.problems import ProblemError
@@ -194,8 +194,9 @@ class Desk:
             raise ProblemError(404, "There is no such recording.") from error
         if row.id != recording_id:  # the index takes prefixes too; an address does not
             raise ProblemError(404, "There is no such recording.")
+        operator = operator_for(actor, row.operator, row.operators)
         self._rules.require(
-            actor, act, row.id, reason=reason, operator=row.operator, extension=row.extension, has_leave=has_leave
+            actor, act, row.id, reason=reason, operator=operator, extension=row.extension, has_leave=has_leave
         )
         return row
 

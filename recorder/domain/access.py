@@ -5,7 +5,7 @@ break-glass, which the audit log marks and the data protection officer is told o
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -287,6 +287,18 @@ def may(
             return _YES
         return Refused(f"To {_VERBS[act]} takes a person with an account: give --as NAME.")
     return _person(actor, act, reason, operator, has_leave=has_leave)
+
+
+def operator_for(actor: Actor, first: str, everybody: Collection[str]) -> str:
+    """Return whose recording it is for somebody: their own if they had a part in the call, else the first officer's.
+
+    Args:
+        actor: Who asks.
+        first: The operator that the call began with.
+        everybody: All whose call it was: it may have been transferred.
+    """
+    is_own = isinstance(actor, Person) and actor.display_name in everybody
+    return actor.display_name if isinstance(actor, Person) and is_own else first
 
 
 def _application(actor: Application, act: Act, extension: str | None) -> Allowed | Refused:

@@ -4,197 +4,88 @@
 *officer* has the keys. Inbound and internal calls come from outside on A; outbound calls go to the outside on B.
 
 Every pair of state and event is decided: in `TABLE`, or in `IGNORED` with the reason. A miss is one error. The
-diagram in DESIGN.md is drawn from the table.
+diagram in DESIGN.md is drawn from the table. The words are `recorder.domain.call_words`'s.
 """
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from recorder.domain.call_words import (
+    EVENTS,
+    After,
+    AnswerA,
+    Answered,
+    Begin,
+    Command,
+    Dial,
+    DropNewcomer,
+    Event,
+    Finish,
+    HangUp,
+    Join,
+    JoinEarly,
+    Left,
+    NewcomerAnswered,
+    NewcomerRefused,
+    NoticeEnded,
+    Play,
+    PlayTo,
+    Rang,
+    RefuseA,
+    Refused,
+    Replace,
+    Ring,
+    SecondEnded,
+    SecondWanted,
+    Side,
+    State,
+    Stopped,
+    StopPlaying,
+    ToneEnded,
+    TransferBegan,
+)
 from recorder.domain.outcome import refusal_reason
 from recorder.domain.policy import Direction, NoticeWhen
 from recorder.domain.routing import FAILOVER
 
-
-class Side(enum.Enum):
-    """The two legs of a call."""
-
-    A = "a"
-    B = "b"
-
-    @property
-    def other(self) -> "Side":
-        """Return the other leg."""
-        return Side.B if self is Side.A else Side.A
-
-
-class State(enum.Enum):
-    """Where a call is."""
-
-    OFFERED = "offered"
-    NOTICE = "notice"
-    SECOND = "second message"
-    RINGING = "ringing after the notice"
-    RINGING_FIRST = "ringing before the notice"
-    NOTICE_HELD = "notice, answered side held"
-    SECOND_HELD = "second message, answered side held"
-    JOINED = "joined"
-    CLEARING = "clearing"
-    THROUGH_RINGING = "passed on, ringing"
-    THROUGH_JOINED = "passed on, joined"
-    ENDED = "ended"
-
-
-# --- events -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """The offer was accepted for handling; routing found at least one target."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rang:
-    """B is ringing; ``has_media`` when it sent early media's SDP."""
-
-    has_media: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """B answered with media that can be joined."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """B came to nothing."""
-
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A party hung up, cancelled, or its dialog timed out."""
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeEnded:
-    """The first message ended; ``complete`` when it was heard in full."""
-
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SecondWanted:
-    """The outside party pressed the key for the second message."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecondEnded:
-    """The second message ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToneEnded:
-    """The tone that tells a caller of a failed attempt ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """We end the call: the daemon stops, or a fault of ours leaves no other way."""
-
-    reason: str
-
-
-Event = Begin | Rang | Answered | Refused | Left | NoticeEnded | SecondWanted | SecondEnded | ToneEnded | Stopped
-EVENTS: tuple[type[Event], ...] = (
-    Begin, Rang, Answered, Refused, Left, NoticeEnded, SecondWanted, SecondEnded, ToneEnded, Stopped,
-)  # fmt: skip
-
-
-# --- commands ---------------------------------------------------------------------------------------------------
-
-
-class Play(enum.Enum):
-    """What is played to a leg."""
-
-    NOTICE = "notice"
-    SECOND = "second"
-    RINGBACK = "ringback"
-    HOLD = "hold"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class PlayTo:
-    """Play something to a leg, in the place of what was being played to it."""
-
-    side: Side
-    what: Play
-
-
-@dataclass(frozen=True, slots=True)
-class StopPlaying:
-    """Stop whatever is played to either leg."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """Tell A that B is ringing; ``early`` joins B's early media, unrecorded."""
-
-    early: bool
-
-
-@dataclass(frozen=True, slots=True)
-class JoinEarly:
-    """Let A, who is connected already, hear B's early media, unrecorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerA:
-    """Answer A."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefuseA:
-    """Refuse A with a final status."""
-
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """Dial target number ``index`` of the route."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """Bridge the legs and, where it is permitted, open the tap."""
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """End a leg."""
-
-    side: Side
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The call is over: settle its outcome and give back what it held."""
-
-    end: str
-
-
-Command = PlayTo | StopPlaying | Ring | JoinEarly | AnswerA | RefuseA | Dial | Join | HangUp | Finish
-
-
-# --- the call ---------------------------------------------------------------------------------------------------
+__all__ = [
+    "EVENTS",
+    "IGNORED",
+    "TABLE",
+    "After",
+    "AnswerA",
+    "Answered",
+    "Begin",
+    "Call",
+    "Command",
+    "Dial",
+    "DropNewcomer",
+    "Event",
+    "Finish",
+    "HangUp",
+    "Join",
+    "JoinEarly",
+    "Left",
+    "NewcomerAnswered",
+    "NewcomerRefused",
+    "NoticeEnded",
+    "Play",
+    "PlayTo",
+    "Rang",
+    "RefuseA",
+    "Refused",
+    "Replace",
+    "Ring",
+    "SecondEnded",
+    "SecondWanted",
+    "Side",
+    "State",
+    "StopPlaying",
+    "Stopped",
+    "ToneEnded",
+    "TransferBegan",
+    "UndecidedError",
+]
 
 
 class UndecidedError(Exception):
@@ -218,6 +109,9 @@ class Call:
         is_early_heard: A, who is connected, hears B's early media.
         notice_complete: The notice was heard in full; None until it ended.
         was_joined: The sides were connected.
+        transferor: The side whose place a newcomer is to take, while one is called.
+        alone: Who is left when an attempt has failed, and hears so.
+        keys: The side that has the keys, once a transfer has settled it; by the direction until then.
         end: How it ended.
     """
 
@@ -234,17 +128,22 @@ class Call:
     is_early_heard: bool = False
     notice_complete: bool | None = None
     was_joined: bool = False
+    transferor: Side | None = None
+    alone: Side = Side.A
+    keys: Side | None = None
     end: str = ""
 
     @property
     def outside(self) -> Side:
         """Return the leg of the party who hears the notice."""
-        return Side.B if self.direction is Direction.OUTBOUND else Side.A
+        return self.officer.other
 
     @property
     def officer(self) -> Side:
         """Return the leg of the party who has the keys."""
-        return self.outside.other
+        if self.keys is not None:
+            return self.keys
+        return Side.A if self.direction is Direction.OUTBOUND else Side.B
 
     def handle(self, event: Event) -> list[Command]:
         """Apply an event; return what has to be done, in order.
@@ -389,7 +288,7 @@ def _refused_first(call: Call, event: Event) -> list[Command]:
 
 
 def _tone_ended(call: Call, _event: Event) -> list[Command]:
-    return _finish(call, call.end, HangUp(Side.A))
+    return _finish(call, call.end, HangUp(call.alone))
 
 
 def _pass_rang(_call: Call, event: Event) -> list[Command]:
@@ -400,6 +299,62 @@ def _pass_rang(_call: Call, event: Event) -> list[Command]:
 def _pass_answered(call: Call, _event: Event) -> list[Command]:
     call.state, call.was_joined = State.THROUGH_JOINED, True
     return [AnswerA()]
+
+
+def _transfer_began(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, TransferBegan)
+    call.state, call.transferor = State.TRANSFERRING, event.side
+    return []
+
+
+def _newcomer_answered(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, NewcomerAnswered)
+    side = _end_transfer(call)
+    replace = Replace(side, event.after)
+    if not call.is_nominated:
+        return [replace]
+    call.keys = event.officer
+    if event.after is not After.ANNOUNCE:
+        return [StopPlaying(), replace, Join()]
+    call.state, call.notice_complete = State.NOTICE_HELD, None
+    call.second_wanted = call.second_played = False
+    return [StopPlaying(), replace, PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
+
+
+def _newcomer_refused(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, NewcomerRefused)
+    was_left = call.state is State.LEFT_ALONE
+    stays = _end_transfer(call).other
+    if not was_left:
+        return []  # everything is as it was
+    reason = refusal_reason(event.status)
+    if not call.is_nominated:
+        return _finish(call, reason, HangUp(stays))
+    call.state, call.end, call.alone = State.CLEARING, reason, stays
+    return [PlayTo(stays, Play.FAILED)]
+
+
+def _end_transfer(call: Call) -> Side:
+    """Be joined again, and return the side whose place was to be taken."""
+    side, call.transferor = call.transferor, None
+    assert side is not None
+    call.state = State.JOINED if call.is_nominated else State.THROUGH_JOINED
+    return side
+
+
+def _left_transferring(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Left)
+    if event.side is not call.transferor:
+        return _finish(call, _leaving(call, event.side), DropNewcomer(), HangUp(event.side.other))
+    call.state = State.LEFT_ALONE
+    return [PlayTo(event.side.other, Play.RINGBACK)] if call.is_nominated else []
+
+
+def _left_alone(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, Left)
+    if event.side is call.transferor:
+        return []  # they have left already
+    return _finish(call, _leaving(call, event.side), DropNewcomer())
 
 
 def _finish(call: Call, end: str, *commands: Command) -> list[Command]:
@@ -414,7 +369,7 @@ def _left(call: Call, event: Event) -> list[Command]:
 
 def _leaving(call: Call, side: Side) -> str:
     party = "caller" if side is call.outside else "officer"
-    if call.state in (State.JOINED, State.THROUGH_JOINED):
+    if call.state in (State.JOINED, State.THROUGH_JOINED, State.TRANSFERRING, State.LEFT_ALONE):
         return f"{party}_hung_up"
     if call.state is State.CLEARING:
         return call.end
@@ -431,9 +386,11 @@ def _stopped(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Stopped)
     a_is_open = call.state in (State.OFFERED, State.RINGING_FIRST, State.THROUGH_RINGING)
     first: Command = RefuseA(503) if a_is_open else HangUp(Side.A)
-    return _finish(call, event.reason, first, HangUp(Side.B))
+    newcomer = [DropNewcomer()] if call.transferor is not None else []
+    return _finish(call, event.reason, *newcomer, first, HangUp(Side.B))
 
 
+_CALLING = (State.TRANSFERRING, State.LEFT_ALONE)
 _LIVE = tuple(state for state in State if state is not State.ENDED)
 
 TABLE: dict[tuple[State, type[Event]], Step] = {
@@ -457,6 +414,12 @@ TABLE: dict[tuple[State, type[Event]], Step] = {
     (State.THROUGH_RINGING, Answered): _pass_answered,
     (State.THROUGH_RINGING, Refused): _refused_first,
     **{(state, Left): _left for state in _LIVE},
+    (State.JOINED, TransferBegan): _transfer_began,
+    (State.THROUGH_JOINED, TransferBegan): _transfer_began,
+    **{(state, NewcomerAnswered): _newcomer_answered for state in _CALLING},
+    **{(state, NewcomerRefused): _newcomer_refused for state in _CALLING},
+    (State.TRANSFERRING, Left): _left_transferring,
+    (State.LEFT_ALONE, Left): _left_alone,
     **{(state, Stopped): _stopped for state in _LIVE},
 }
 """What each event does in each state."""
@@ -466,6 +429,8 @@ IGNORED: frozenset[tuple[State, type[Event]]] = frozenset(
     {(state, event) for state in State for event in (NoticeEnded, SecondWanted, SecondEnded, ToneEnded)}
     # B's answers may cross what we did to B; B does not exist before it is dialled, so these are late ones.
     | {(state, event) for state in State for event in (Rang, Answered, Refused)}
+    # Nobody is transferred before the sides are joined, nor twice at once; a newcomer who was given up comes too late.
+    | {(state, event) for state in State for event in (TransferBegan, NewcomerAnswered, NewcomerRefused)}
     # A call begins once.
     | {(state, Begin) for state in State if state is not State.OFFERED}
     # After the end nothing matters.

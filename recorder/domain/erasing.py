@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from recorder.domain.access import Act, Allowed, Person, Refused, Role, may
+from recorder.domain.access import Act, Allowed, Person, Refused, Role, may, operator_for
 from storage.types import ErasureKind, ErasureOrder, ErasureState
 
 GRACE_S = 15 * 60.0
@@ -30,15 +30,15 @@ class About:
     """What the rules have to know of a recording.
 
     Attributes:
-        operator: Whose call it was, as calls name them.
-        extension: The extension that it was on.
+        operators: Whose call it was, as calls name them; several where it was transferred.
+        extensions: The extensions that it was on.
         team: The team of that extension at the time; empty where it is not known.
         is_held: Somebody keeps it: a complaint, a request for information.
         since_end_s: Seconds since the call ended; None while it goes on.
     """
 
-    operator: str
-    extension: str
+    operators: frozenset[str]
+    extensions: frozenset[str]
     team: str
     is_held: bool
     since_end_s: float | None
@@ -119,12 +119,13 @@ def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reas
         act: FORGOT for what should have been paused, else ERASE.
         reason: In their words; demanded for ERASE.
     """
-    decision = may(person, act, reason=reason, operator=about.operator)
+    operator = operator_for(person, min(about.operators, default=""), about.operators)
+    decision = may(person, act, reason=reason, operator=operator)
     if isinstance(decision, Refused):
         return decision
     if act is Act.FORGOT and kind is not ErasureKind.CARD_DATA:
         return Refused("What was forgotten to pause is card data; anything else is erased by its own act.")
-    is_own = act is Act.FORGOT and about.operator == person.display_name
+    is_own = act is Act.FORGOT and person.display_name in about.operators
     if not is_own and not _answers_for(person, about.team):
         return Refused("This is a call of a team that is not yours.")
     if about.is_held and kind is not ErasureKind.CARD_DATA:
@@ -139,7 +140,7 @@ def may_decide(person: Person, order: ErasureOrder, about: About, *, confirm: bo
         return decision
     if order.ordered_by == person.actor:
         return Refused("You gave this order yourself: it takes a second person.")
-    if person.display_name == about.operator or (person.extension is not None and person.extension == about.extension):
+    if person.display_name in about.operators or person.extension in about.extensions:
         return Refused("This is your own call: somebody else has to decide.")
     if not _answers_for(person, about.team):
         return Refused("This is a call of a team that is not yours.")

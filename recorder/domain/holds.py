@@ -70,13 +70,13 @@ class HeldCall:
     """What the rules have to know of a recording.
 
     Attributes:
-        operator: Whose call it was, as calls name them.
-        extension: The extension that it was on.
+        operators: Whose call it was, as calls name them; several where it was transferred, none where nobody knows.
+        extensions: The extensions that it was on.
         team: The team of that extension at the time; empty where it is not known.
     """
 
-    operator: str
-    extension: str
+    operators: frozenset[str]
+    extensions: frozenset[str]
     team: str
 
 
@@ -215,7 +215,7 @@ def _partial(person: Person, hold: Hold, call: HeldCall) -> Refused | None:
     """Refuse whoever is a party to it."""
     if is_named(person, hold):
         return Refused("This complaint is about you: somebody else has to decide about its hold.")
-    is_own_extension = person.extension is not None and person.extension == call.extension
-    if is_own_extension or (call.operator and person.display_name.casefold() == call.operator.casefold()):
+    named = {operator.casefold() for operator in call.operators}
+    if person.extension in call.extensions or person.display_name.casefold() in named:
         return Refused("This is your own call: somebody else has to decide about its holds.")
     return None

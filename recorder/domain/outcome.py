@@ -18,6 +18,7 @@ class Facts:
         blocked: Why recording was not permitted from the start, or None.
         opted_out: A manager granted an opt-out.
         discarded: The recording was dropped by the card rule.
+        out_of_scope: The call had gone to somebody whose calls are not recorded when it ended.
         kept_s: Seconds of audio kept in the longer channel.
         ended_paused: The call ended while it was paused.
         lost_s: Seconds lost because the writer did not keep up.
@@ -30,6 +31,7 @@ class Facts:
     blocked: str | None = None
     opted_out: bool = False
     discarded: bool = False
+    out_of_scope: bool = False
     kept_s: float = 0.0
     ended_paused: bool = False
     lost_s: float = 0.0
@@ -51,6 +53,8 @@ def settle(facts: Facts) -> tuple[Outcome, str]:
         return (Outcome.PARTIAL if facts.kept_s > 0 else Outcome.FAILED), facts.fault
     if facts.ended_paused:
         return Outcome.PARTIAL, "ended_while_paused"
+    if facts.out_of_scope and facts.kept_s <= 0:
+        return Outcome.BLOCKED, "out_of_scope"
     if facts.kept_s <= 0:
         return Outcome.FAILED, "no_audio"
     if facts.lost_s > 0:

@@ -128,7 +128,7 @@ class PauseBook:
         Raises:
             RefusedError: The recording has ended for good.
         """
-        self._refuse_final()
+        self.check_open()
         was_open = not self.reasons
         self.reasons.add(reason)
         return was_open
@@ -148,7 +148,7 @@ class PauseBook:
         Raises:
             RefusedError: As `resume`.
         """
-        self._refuse_final()
+        self.check_open()
         if not self.reasons:
             raise RefusedError("the call is not paused")
         mine = {reason for reason in self.reasons if may_clear(authority, reason, token=token)}
@@ -163,9 +163,34 @@ class PauseBook:
         Raises:
             RefusedError: It has ended for good already.
         """
-        self._refuse_final()
+        if self.final is not Final.OUT_OF_SCOPE:  # of what may come back nothing more is to be recorded
+            self.check_open()
         self.final = final
 
-    def _refuse_final(self) -> None:
+    def leave_scope(self) -> bool:
+        """Take it that the call went to somebody whose calls are not recorded; tell whether that changes anything.
+
+        What holds the pause is kept for the case that the call comes back: only people resume.
+        """
+        if self.final is not None:
+            return False
+        self.final = Final.OUT_OF_SCOPE
+        return True
+
+    def enter_scope(self) -> bool:
+        """Take it that the call is back with somebody whose calls are recorded; tell whether it was away."""
+        if self.final is not Final.OUT_OF_SCOPE:
+            return False
+        self.final = None
+        return True
+
+    def check_open(self) -> None:
+        """Make sure that there is something to pause.
+
+        Raises:
+            RefusedError: The recording has ended for good, or the call is away.
+        """
+        if self.final is Final.OUT_OF_SCOPE:
+            raise RefusedError("this call was transferred to an extension whose calls are not recorded")
         if self.final is not None:
             raise RefusedError(f"recording of this call has ended for good: {self.final.value.replace('_', ' ')}")

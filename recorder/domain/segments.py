@@ -16,6 +16,9 @@ class SegmentList:
     Positions are seconds on the call's clock from the moment the tap was opened.
     """
 
+    operator: str = ""
+    """Whose call it is now; the segments that begin from here on are theirs."""
+    extension: str = ""
     _begun: list[Segment] = field(default_factory=list)
 
     def begin(self, start_s: float, kind: SegmentKind, *, reason: str = "", by: str = "") -> None:
@@ -27,9 +30,24 @@ class SegmentList:
         start_s = round(max(start_s, 0.0), 4)
         while self._begun and self._begun[-1].start_s >= start_s:
             self._begun.pop()
-        if self._begun and self._begun[-1].kind is kind and self._begun[-1].reason == reason:
-            return
-        self._begun.append(Segment(start_s=start_s, end_s=start_s, kind=kind, reason=reason, by=by))
+        new = Segment(
+            start_s=start_s,
+            end_s=start_s,
+            kind=kind,
+            reason=reason,
+            by=by,
+            operator=self.operator,
+            extension=self.extension,
+        )
+        if not self._begun or _sort_of(self._begun[-1]) != _sort_of(new):
+            self._begun.append(new)
+
+    def hand_over(self, start_s: float, operator: str, extension: str, *, by: str = "") -> None:
+        """Go on as before for another operator, in a segment of their own."""
+        self.operator, self.extension = operator, extension
+        if self._begun:
+            last = self._begun[-1]
+            self.begin(start_s, last.kind, reason=last.reason, by=by)
 
     def add_reason(self, reason: str) -> None:
         """Add a reason to the segment that is being made; reasons are sorted and joined by commas."""
@@ -69,6 +87,11 @@ def seconds_of(segments: Iterable[Segment], kind: SegmentKind) -> float:
     return round(sum(segment.end_s - segment.start_s for segment in segments if segment.kind is kind), 3)
 
 
+def _sort_of(segment: Segment) -> tuple[SegmentKind, str, str, str]:
+    """Return what two segments have in common that are one."""
+    return segment.kind, segment.reason, segment.operator, segment.extension
+
+
 def _spanning(segment: Segment, start_s: float, end_s: float) -> Segment:
     return replace(segment, start_s=start_s, end_s=end_s)
 
@@ -77,6 +100,13 @@ def _cut(span: Segment, start: float, end: float, why: str) -> list[Segment]:
     if span.kind is not SegmentKind.RECORDING or end <= span.start_s or start >= span.end_s:
         return [span]
     start, end = round(max(start, span.start_s), 4), round(min(end, span.end_s), 4)
-    lost = Segment(start_s=start, end_s=end, kind=SegmentKind.LOST, reason=why)
+    lost = Segment(
+        start_s=start,
+        end_s=end,
+        kind=SegmentKind.LOST,
+        reason=why,
+        operator=span.operator,
+        extension=span.extension,
+    )
     parts = [_spanning(span, span.start_s, lost.start_s), lost, _spanning(span, lost.end_s, span.end_s)]
     return [part for part in parts if part.end_s > part.start_s]

@@ -154,7 +154,7 @@ def _subjects(index: Index, recordings: Sequence[RecordingId]) -> Iterator[Subje
         except NotFoundError:
             row = None
         if row is not None and row.path is not None:
-            yield Subject(id=row.id, operators=frozenset({row.operator}), team=row.team)
+            yield Subject(id=row.id, operators=frozenset({row.operator, *row.operators}), team=row.team)
 
 
 def _request(books: HearingBooks, request_id: str) -> AccessRequest:

@@ -292,8 +292,8 @@ def about_row(row: RecordingRow, now: datetime) -> About:
     """Return what the rules have to know of a recording."""
     ended_at = row.ended_at or row.started_at + timedelta(seconds=row.duration_s)
     return About(
-        operator=row.operator,
-        extension=row.extension,
+        operators=frozenset((row.operator, *row.operators)),
+        extensions=frozenset((row.extension, *row.extensions)),
         team=row.team,
         is_held=bool(row.holds),
         since_end_s=(now - ended_at).total_seconds(),

@@ -211,7 +211,11 @@ def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool) -> list[Hold]:
 
 def held_call(row: RecordingRow) -> HeldCall:
     """Return what the rules have to know of a recording."""
-    return HeldCall(operator=row.operator, extension=row.extension, team=row.team)
+    return HeldCall(
+        operators=frozenset((row.operator, *row.operators)) - {""},
+        extensions=frozenset((row.extension, *row.extensions)),
+        team=row.team,
+    )
 
 
 def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
@@ -291,8 +295,9 @@ def _against(books: HoldBooks, name: str, call: HeldCall) -> str:
     account = _account(books, name)
     if account is not None:
         return account.name
-    if call.operator and name.strip().casefold() == call.operator.casefold():
-        return call.operator
+    for operator in call.operators:
+        if name.strip().casefold() == operator.casefold():
+            return operator
     raise ProblemError(422, "Whoever the complaint is against must have an account, or be the operator of the call.")
 
 
@@ -366,7 +371,7 @@ def _known_call(books: HoldBooks, hold: Hold) -> HeldCall:
             return held_call(books.index.get(hold.recording))
         except NotFoundError:
             row = _begun(books, hold.recording)
-            return HeldCall(operator="", extension="", team="") if row is None else held_call(row)
+            return HeldCall(operators=frozenset(), extensions=frozenset(), team="") if row is None else held_call(row)
 
 
 def _allow(books: HoldBooks, person: Person, act: Act, subject: str, decision: Allowed | Refused) -> None:

@@ -103,6 +103,8 @@ class Exchange:
 
     def __init__(self, stack: ExitStack) -> None:
         self.talks: dict[str, Talk] = {}
+        self.newcomers: dict[tuple[str, str], Answer] = {}
+        """What is done with calls to a number from a number, whatever else its caller is waited for with."""
         self.studio = stack.enter_context(Studio())
         self.officer = stack.enter_context(Officer(answer=self._answer))
         self.spare = stack.enter_context(Officer(answer=self._answer))
@@ -153,6 +155,9 @@ class Exchange:
         return talk
 
     def _answer(self, invite: Message) -> Answer:
+        called = invite.uri.partition(":")[2].partition("@")[0]
+        if (called, user_of(invite)) in self.newcomers:
+            return self.newcomers[called, user_of(invite)]
         talk = self.talks.get(user_of(invite))
         return talk.answer if talk is not None else Answer(status=404)
 

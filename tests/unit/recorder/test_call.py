@@ -12,24 +12,29 @@ from recorder.domain.call import (
     EVENTS,
     IGNORED,
     TABLE,
+    After,
     AnswerA,
     Answered,
     Begin,
     Call,
     Command,
     Dial,
+    DropNewcomer,
     Event,
     Finish,
     HangUp,
     Join,
     JoinEarly,
     Left,
+    NewcomerAnswered,
+    NewcomerRefused,
     NoticeEnded,
     Play,
     PlayTo,
     Rang,
     RefuseA,
     Refused,
+    Replace,
     Ring,
     SecondEnded,
     SecondWanted,
@@ -38,6 +43,7 @@ from recorder.domain.call import (
     Stopped,
     StopPlaying,
     ToneEnded,
+    TransferBegan,
     UndecidedError,
 )
 from recorder.domain.policy import Direction, NoticeWhen
@@ -320,6 +326,114 @@ def test_a_passed_call_fails_over_and_is_refused_in_the_last_targets_words() -> 
     )
 
 
+# --- somebody takes the place of a side
+
+
+def test_a_newcomer_takes_the_officers_place() -> None:
+    call = make(state=State.JOINED, notice_complete=True)
+    play(
+        call,
+        [
+            (TransferBegan(B), []),
+            (TransferBegan(A), []),  # one at a time
+            (NewcomerAnswered(After.RECORD, B), [StopPlaying(), Replace(B, After.RECORD), Join()]),
+            (TransferBegan(B), []),
+            (NewcomerAnswered(After.OUT_OF_SCOPE, B), [StopPlaying(), Replace(B, After.OUT_OF_SCOPE), Join()]),
+            (Left(A), [HangUp(B), Finish("caller_hung_up")]),
+        ],
+    )
+
+
+def test_a_newcomer_who_was_not_told_hears_the_notice_and_the_keys_go_to_the_other_side() -> None:
+    call = make(state=State.JOINED, direction=Direction.INTERNAL, notice_complete=True, second_played=True)
+    play(
+        call,
+        [
+            (TransferBegan(B), []),
+            (
+                NewcomerAnswered(After.ANNOUNCE, A),
+                [StopPlaying(), Replace(B, After.ANNOUNCE), PlayTo(B, NOTICE), PlayTo(A, HOLD)],
+            ),
+            (TransferBegan(A), []),  # not during a notice
+            (SecondWanted(), []),
+            (HEARD, [PlayTo(B, SECOND)]),
+            (SecondEnded(), [StopPlaying(), Join()]),
+        ],
+    )
+    assert (call.outside, call.officer, call.notice_complete) == (B, A, True)
+
+
+def test_a_transfer_that_fails_changes_nothing() -> None:
+    call = make(state=State.JOINED, notice_complete=True)
+    before = copy.copy(call)
+    play(call, [(TransferBegan(B), []), (NewcomerRefused(486), [])])
+    assert call == before
+
+
+def test_a_transferor_who_leaves_first_leaves_ringing_behind() -> None:
+    call = make(state=State.JOINED, notice_complete=True)
+    play(
+        call,
+        [
+            (TransferBegan(B), []),
+            (Left(B), [PlayTo(A, RINGBACK)]),
+            (Left(B), []),
+            (NewcomerRefused(486), [PlayTo(A, FAILED)]),
+            (ToneEnded(), [HangUp(A), Finish("busy")]),
+        ],
+    )
+
+
+def test_the_one_who_stays_may_leave_while_a_newcomer_is_called() -> None:
+    play(
+        make(state=State.JOINED),
+        [(TransferBegan(B), []), (Left(A), [DropNewcomer(), HangUp(B), Finish("caller_hung_up")])],
+    )
+    play(
+        make(state=State.JOINED),
+        [
+            (TransferBegan(A), []),
+            (Left(A), [PlayTo(B, RINGBACK)]),
+            (Left(B), [DropNewcomer(), Finish("officer_hung_up")]),
+        ],
+    )
+
+
+def test_a_failed_tone_goes_to_whoever_is_left() -> None:
+    call = make(state=State.JOINED)
+    play(
+        call,
+        [
+            (TransferBegan(A), []),
+            (Left(A), [PlayTo(B, RINGBACK)]),
+            (NewcomerRefused(480), [PlayTo(B, FAILED)]),
+            (ToneEnded(), [HangUp(B), Finish("no_answer")]),
+        ],
+    )
+
+
+def test_a_transfer_of_a_passed_call_touches_no_media() -> None:
+    call = make(is_nominated=False, state=State.THROUGH_JOINED)
+    play(
+        call,
+        [
+            (TransferBegan(B), []),
+            (Left(B), []),
+            (NewcomerAnswered(After.OUT_OF_SCOPE, B), [Replace(B, After.OUT_OF_SCOPE)]),
+            (TransferBegan(B), []),
+            (Left(B), []),
+            (NewcomerRefused(486), [HangUp(A), Finish("busy")]),
+        ],
+    )
+
+
+def test_a_stop_gives_the_newcomer_up() -> None:
+    play(
+        make(state=State.JOINED),
+        [(TransferBegan(B), []), (Stopped("x"), [DropNewcomer(), HangUp(A), HangUp(B), Finish("x")])],
+    )
+
+
 # --- hang-ups and stops in every state
 
 ENDS: dict[State, tuple[str, Command]] = {
@@ -367,11 +481,15 @@ def test_in_any_order_of_events(call: Call, events: list[Event]) -> None:
     assert kinds.count(Finish) == 1
     assert kinds[-1] is Finish
     assert kinds.count(AnswerA) + kinds.count(RefuseA) <= 1, "A is answered or refused, once"
-    assert kinds.count(Join) <= 1
+    replaced = [command for command in done if isinstance(command, Replace)]
+    announced = sum(command.after is After.ANNOUNCE for command in replaced)
+    assert kinds.count(Join) <= 1 + len(replaced), "joined once, and once more with each newcomer"
     assert [c.index for c in done if isinstance(c, Dial)] == list(range(kinds.count(Dial))), "targets in order, once"
-    assert done.count(PlayTo(call.outside, NOTICE)) <= 1, "the notice is played once a call"
-    assert done.count(PlayTo(call.outside, SECOND)) <= 1
-    assert PlayTo(call.officer, NOTICE) not in done
+    notices = sum(command in (PlayTo(A, NOTICE), PlayTo(B, NOTICE)) for command in done)
+    assert notices <= 1 + announced, "the notice is played once a call, and once to each newcomer who has to hear it"
+    if not replaced:
+        assert done.count(PlayTo(call.outside, SECOND)) <= 1
+        assert PlayTo(call.officer, NOTICE) not in done
     if Join in kinds:
         assert call.is_nominated
         assert call.notice_complete is not None, "joined before the notice had ended"

@@ -23,7 +23,8 @@ CARD, OPT_OUT, OTHER = ErasureKind.CARD_DATA, ErasureKind.OPT_OUT, ErasureKind.O
 
 
 def about(*, is_held: bool = False, since_end_s: float | None = 60.0, team: str = "Revenues") -> About:
-    return About(operator="Olive Officer", extension="2001", team=team, is_held=is_held, since_end_s=since_end_s)
+    operators, extensions = frozenset({"Olive Officer", "Oscar Officer"}), frozenset({"2001", "2002"})
+    return About(operators=operators, extensions=extensions, team=team, is_held=is_held, since_end_s=since_end_s)
 
 
 def person(

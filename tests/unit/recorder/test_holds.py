@@ -26,7 +26,9 @@ from storage.types import ErasureKind, ErasureOrder, ErasureState, Hold, HoldKin
 WHY = "complaint 17"
 TODAY = date(2026, 11, 25)
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
-CALL = HeldCall(operator="Olive Officer", extension="2001", team="Revenues")
+CALL = HeldCall(
+    operators=frozenset({"Olive Officer", "Oscar Officer"}), extensions=frozenset({"2001", "2002"}), team="Revenues"
+)
 
 # p: place, r: release, k: review and take back, -: refused. A manager is one of the call's team.
 EXPECTED = {
@@ -88,7 +90,7 @@ def test_a_manager_of_another_team_does_nothing(role: Role, kind: HoldKind, mark
 
 
 def test_a_call_of_no_known_team_is_no_managers() -> None:
-    nowhere = HeldCall(operator="", extension="", team="")
+    nowhere = HeldCall(operators=frozenset(), extensions=frozenset(), team="")
     assert not is_allowed(may_place(person(Role.MANAGER, teams=()), HoldKind.COMPLAINT, nowhere, reason=WHY))
     assert is_allowed(may_place(person(Role.DPO, teams=()), HoldKind.COMPLAINT, nowhere, reason=WHY))
 
@@ -118,7 +120,7 @@ def test_whoever_a_complaint_is_about_has_no_say(role: Role, name: str) -> None:
 )
 def test_nobody_releases_a_hold_of_their_own_call(kind: HoldKind, own: tuple[str, str, str | None]) -> None:
     operator, extension, own_extension = own
-    call = HeldCall(operator=operator, extension=extension, team="Revenues")
+    call = HeldCall(operators=frozenset({operator}), extensions=frozenset({extension}), team="Revenues")
     who = person(Role.TEAM_LEADER, Role.DPO, extension=own_extension)
     for decision in (may_release(who, hold(kind), call, reason=WHY), may_review(who, hold(kind), call, reason=WHY)):
         assert isinstance(decision, Refused)

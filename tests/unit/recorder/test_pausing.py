@@ -111,7 +111,33 @@ def test_resuming_what_is_not_paused_is_refused() -> None:
         PauseBook().resume(Authority.MANAGER)
 
 
-@pytest.mark.parametrize("final", Final)
+def test_a_call_that_is_away_keeps_its_pause_and_may_come_back() -> None:
+    book = PauseBook({AGENT})
+    assert book.leave_scope()
+    assert not book.leave_scope(), "once"
+    assert (book.state, book.reasons) == (PauseState.OUT_OF_SCOPE, {AGENT})
+    for act in (lambda: book.pause(AGENT), lambda: book.resume(Authority.MANAGER), book.check_open):
+        with pytest.raises(RefusedError, match="transferred to an extension whose calls are not recorded"):
+            act()
+    assert book.enter_scope()
+    assert not book.enter_scope(), "once"
+    assert book.state is PauseState.PAUSED, "only people resume"
+
+
+@pytest.mark.parametrize("final", [Final.OPTED_OUT, Final.DISCARDED])
+def test_an_end_that_people_decided_survives_a_transfer(final: Final) -> None:
+    book = PauseBook()
+    book.end(final)
+    assert not book.leave_scope()
+    assert not book.enter_scope()
+    away = PauseBook()
+    away.leave_scope()
+    away.end(final)
+    assert not away.enter_scope()
+    assert book.final is away.final is final
+
+
+@pytest.mark.parametrize("final", [Final.OPTED_OUT, Final.DISCARDED])
 def test_an_end_is_final(final: Final) -> None:
     book = PauseBook({AGENT})
     book.end(final)

@@ -1,0 +1,158 @@
+"""The moment at which the sides of a recorded call are joined, first or again: who is heard, and what of it is kept.
+
+Whatever has to be shut is shut before anybody new can be heard. Call thread only.
+"""
+
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from audio.types import DtmfPolicy, Prompt
+from audio.types import LegId as MediaLegId
+from recorder.calls.keypad import Keypad
+from recorder.calls.party import Party
+from recorder.calls.taping import Taping
+from recorder.calls.transferring import told
+from recorder.calls.works import Sounds, Works
+from recorder.domain.call import After, Call, Side
+from recorder.domain.pausing import PauseBook, PauseState
+from recorder.domain.policy import Extension, Service
+from recorder.domain.transfer import Occupant, Standing
+from storage.types import RecordingRow
+
+BY = "rule:transfer"
+TRANSFERRED, NOTICE, NOT_HEARD = "transferred", "notice", "notice_not_heard"
+"""Why a span is out of scope."""
+
+
+class JoinedCall(Protocol):
+    """Whose sides are joined; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    id: Any
+    works: Works
+    call: Call
+    book: PauseBook
+    service: Service
+    sounds: Sounds
+    taping: Taping | None
+    parties: dict[Side, Party]
+    people: dict[Side, Occupant]
+    keypad: Keypad
+    operator: str
+
+    def bridge(self) -> None:
+        """Let the sides hear one another."""
+
+    def block(self, reason: str) -> None:
+        """Take it that nothing of this call may be recorded."""
+
+    def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
+        """Begin to record what arrives on two media legs."""
+
+    def row(self) -> RecordingRow:
+        """Return the row as it stands."""
+
+    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
+        """Write down how the recording stands."""
+
+    def hand_to(self, extension: Extension) -> None:
+        """Take it that the call is another officer's now."""
+
+    def tell_officer(self, sound: Prompt) -> None:
+        """Play a confirmation to the officer."""
+
+
+class Joining:
+    """The joinings of one call."""
+
+    def __init__(self, call: JoinedCall) -> None:
+        self._call = call
+
+    @property
+    def is_in_scope(self) -> bool:
+        """Tell whether somebody's calls are recorded who is on this one, and emergency services are not."""
+        standings = {occupant.standing for occupant in self._call.people.values()}
+        return Standing.NOMINATED in standings and Standing.EMERGENCY not in standings
+
+    def replaced(self, after: After) -> None:
+        """Somebody else is on a side, and cannot be heard yet: stop, if they may not be recorded yet."""
+        if after is not After.RECORD:
+            self._stop(TRANSFERRED if after is After.OUT_OF_SCOPE else NOTICE)
+        elif self._outside.is_told:
+            self._call.call.notice_complete = True
+
+    def join(self) -> None:
+        """Join the sides, and record them where that may be."""
+        call = self._call
+        if not self.is_in_scope:
+            self._stop(TRANSFERRED)
+            for party in call.parties.values():
+                party.listen(DtmfPolicy.PASS, tones=False)
+            call.bridge()
+            return
+        if call.call.notice_complete:
+            call.people[call.call.outside] = told(self._outside)
+        officer = call.people[call.call.officer].extension
+        if officer is not None:
+            call.hand_to(officer)
+        self._listen()
+        if call.taping is not None:
+            self._go_on(call.taping)
+            call.bridge()
+        else:
+            call.bridge()
+            self._begin()
+
+    @property
+    def _outside(self) -> Occupant:
+        return self._call.people[self._call.call.outside]
+
+    def _stop(self, reason: str) -> None:
+        taping, book = self._call.taping, self._call.book
+        if taping is None:
+            book.leave_scope()
+        elif book.final is None:
+            self._keep(taping.leave_scope(reason, BY))
+
+    def _keep(self, position_s: float) -> None:
+        """Have recovery know, should we die: what a container says of its end may be older."""
+        book = self._call.book
+        self._call.keep_state(book.state, sorted(book.reasons), position_s)
+
+    def _listen(self) -> None:
+        call = self._call
+        tones = call.works.config.media.detect_tones
+        masked = DtmfPolicy.MASK if call.service.mask_card_digits else DtmfPolicy.PASS
+        keypad = call.keypad
+        call.parties[call.call.outside].listen(masked, tones=tones)
+        call.parties[call.call.officer].listen(
+            DtmfPolicy.HOLD_STAR, tones=tones, control=keypad.control_keys, secret=keypad.secret_keys
+        )
+
+    def _go_on(self, taping: Taping) -> None:
+        call = self._call
+        taping.retarget(*self._media)
+        if call.call.notice_complete:
+            extension = call.people[call.call.officer].extension
+            self._keep(taping.enter_scope(call.operator, extension.number if extension is not None else "", BY))
+            taping.describe(call.row())
+        else:  # whoever is new has not heard it in full
+            self._stop(NOT_HEARD)
+            call.tell_officer(call.sounds.refused)
+
+    def _begin(self) -> None:
+        call = self._call
+        call.book.enter_scope()
+        if not call.call.notice_complete:
+            call.block(NOT_HEARD)
+            call.tell_officer(call.sounds.refused)  # they should know that nothing of this is kept
+        elif call.book.final is None:
+            call.open_tap(*self._media)
+
+    @property
+    def _media(self) -> tuple[MediaLegId, MediaLegId]:
+        """Return the media legs of the outside party and the officer."""
+        call = self._call
+        outside, officer = call.parties[call.call.outside].media_leg, call.parties[call.call.officer].media_leg
+        assert outside is not None
+        assert officer is not None
+        return outside, officer

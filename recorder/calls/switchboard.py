@@ -1,0 +1,51 @@
+"""What a call needs of the other calls and of the routes. `recorder.calls.control.Control` is the real one."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from recorder.domain.call import Side
+from recorder.domain.routing import Route, in_order
+from recorder.domain.transfer import Occupant
+from sip.events import Address, CallOffered, LegId, ReferReceived
+
+if TYPE_CHECKING:
+    from recorder.calls.live_call import LiveCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a call goes on: its route, and the targets in the order in which they are tried."""
+
+    route: Route
+    targets: tuple[Address, ...]
+    loop_mark: str
+
+    @classmethod
+    def on(cls, route: Route, dead: frozenset[Address], loop_mark: str) -> "Way":
+        """Return the way that a route gives, with dead targets last."""
+        return cls(route=route, targets=in_order(route.targets, dead), loop_mark=loop_mark)
+
+
+class Switchboard(Protocol):
+    """The doors of the control that a call may use. Call thread only."""
+
+    def adopt(self, leg: LegId, call: "LiveCall") -> None:
+        """Have the events of a leg come to a call from now on."""
+
+    def is_inside(self, address: Address) -> bool:
+        """Tell whether an address is of a peer on our side of the recorder."""
+
+    def way_to(self, number: str, source: Address) -> Way | None:
+        """Return how a number is reached by somebody at an address, or None: nothing leads there."""
+
+    def occupant(self, number: str) -> Occupant:
+        """Return who is at a number, as one who has heard no notice."""
+
+    def call_of(self, leg: LegId) -> "LiveCall | None":
+        """Return the call that a leg belongs to."""
+
+    def transfer_in(self, call: "LiveCall", side: Side, event: ReferReceived, way: Way) -> int | None:
+        """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""
+
+    def pick_up(self, call: "LiveCall", side: Side, event: CallOffered) -> int | None:
+        """Have a nominated extension take the place of a side of a call that is passed on; as `transfer_in`."""

@@ -1,0 +1,315 @@
+"""Somebody takes the place of a side: asked for by REFER, by an INVITE with Replaces, or seen as another name.
+
+The newcomer is called, or lent by another call of ours, or calls; whatever it is, everything stays as it is until they
+can be joined. What follows from who they are is `recorder.domain.transfer`'s. Call thread only.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from audio.types import PortsExhaustedError
+from recorder.calls.switchboard import Switchboard, Way
+from recorder.domain import call as table
+from recorder.domain.call import Side
+from recorder.domain.routing import FAILOVER
+from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, why_refused
+from sip.events import (
+    CallOffered,
+    IdentityChanged,
+    LegAnswered,
+    LegEnded,
+    LegId,
+    LegRang,
+    LegRefused,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+    OutgoingCall,
+    ReferReceived,
+    SipEvent,
+)
+
+if TYPE_CHECKING:
+    from recorder.calls.live_call import LiveCall
+
+_log = logging.getLogger(__name__)
+
+LONGEST_S = 170.0
+"""How long a newcomer may ring where no service says less: the transferor's subscription lasts no longer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Transfer:
+    """One attempt.
+
+    Attributes:
+        side: Whose place is taken.
+        newcomer: Who takes it.
+        teller: The leg that is told by NOTIFY how it goes, or None.
+        way: How the newcomer is called, or None for one who is there already.
+        number: What is dialled.
+        replaces: The foreign dialog that our INVITE takes the place of, or None.
+        target: Which of the way's targets is being tried.
+        lender: The call that the newcomer's leg comes from, and its side there.
+        has_leg: The newcomer comes on a leg of their own; False is another name on the one that is there.
+        is_offered: The newcomer's leg is an INVITE to us, not answered yet.
+    """
+
+    side: Side
+    newcomer: Occupant
+    teller: LegId | None = None
+    way: Way | None = None
+    number: str = ""
+    replaces: str | None = None
+    target: int = 0
+    lender: "tuple[LiveCall, Side] | None" = None
+    has_leg: bool = True
+    is_offered: bool = False
+
+
+class Transfers:
+    """The transfers of one call, one after another."""
+
+    def __init__(self, call: "LiveCall", board: Switchboard) -> None:
+        self._call = call
+        self._board = board
+        self._now: Transfer | None = None
+
+    # --- how they begin
+
+    def referred(self, side: Side, event: ReferReceived) -> None:
+        """Take a REFER of the party on a side."""
+        is_inside = self._board.is_inside(event.source)
+        status = why_refused(is_inside=is_inside, state=self._call.call.state)
+        if status is None and event.replaced_leg is not None:
+            status = self._refer_to_call(side, event, event.replaced_leg)
+        elif status is None:
+            status = self._refer_to_number(side, event)
+        if status is not None:
+            _log.info("a transfer is refused with %d", status)
+            self._call.works.endpoint.refuse_refer(event.leg, status)
+
+    def _refer_to_number(self, side: Side, event: ReferReceived) -> int | None:
+        way = self._board.way_to(event.user, event.source)
+        if way is None:
+            return 404
+        newcomer = self._board.occupant(event.user)
+        if newcomer.extension is not None and not self._call.call.is_nominated:
+            return self._board.transfer_in(self._call, side, event, way)
+        self._begin(
+            Transfer(
+                side=side, newcomer=newcomer, teller=event.leg, way=way, number=event.user, replaces=event.replaces
+            )
+        )
+        self._call.works.endpoint.accept_refer(event.leg)
+        self._dial()
+        return None
+
+    def _refer_to_call(self, side: Side, event: ReferReceived, replaced: LegId) -> int | None:
+        """Join this call with another of ours, the one that the transferor has asked on (attended transfer)."""
+        mine, other = self._call, self._board.call_of(replaced)
+        if other is None or other is mine or not other.is_talking:
+            return 603
+        there = other.legs.side_of(replaced)
+        assert there is not None
+        self._call.works.endpoint.accept_refer(event.leg)
+        if other.call.is_nominated and not mine.call.is_nominated:  # the recording goes on where there is one
+            other.transfers.borrow(there, mine, side.other, teller=event.leg)
+        else:
+            self.borrow(side, other, there.other, teller=event.leg)
+        return None
+
+    def borrow(self, side: Side, lender: "LiveCall", theirs: Side, *, teller: LegId) -> None:
+        """Have a party of another call take the place of a side."""
+        leg = lender.legs.of(theirs)
+        assert leg is not None
+        self._begin(Transfer(side=side, newcomer=lender.occupant(theirs), teller=teller, lender=(lender, theirs)))
+        try:
+            body = self._call.offer_to_newcomer(None, lender.srtp_of(theirs))
+        except PortsExhaustedError:
+            self.failed(503)
+            return
+        lender.legs.end(theirs)
+        self._adopt(leg)
+        self._call.works.endpoint.offer(leg, body)
+
+    def offered(self, side: Side, event: CallOffered) -> int | None:
+        """Take an INVITE that asks to take the place of a side (RFC 3891); return the status that refuses it, if any.
+
+        It is believed who calls, since only our side of the recorder may do this at all.
+        """
+        status = why_refused(is_inside=self._board.is_inside(event.source), state=self._call.call.state)
+        if status is not None:
+            return status
+        newcomer = self._board.occupant(event.asserted_user or event.from_user)
+        if newcomer.extension is not None and not self._call.call.is_nominated:
+            return self._board.pick_up(self._call, side, event)
+        self._begin(Transfer(side=side, newcomer=newcomer, is_offered=True))
+        self._adopt(event.leg)
+        self._call.join_offered(event)
+        return None
+
+    def renamed(self, side: Side, event: IdentityChanged) -> None:
+        """Take it that another party is on a side's leg, if one who may say so says so."""
+        known = self._call.occupant(side)
+        if not self._board.is_inside(event.source) or is_same_line(known.number, event.user):
+            return
+        newcomer = self._board.occupant(event.user)
+        if self._call.call.state is not table.State.JOINED:
+            self._call.seat(side, newcomer)  # it counts when the sides are joined
+            return
+        self._begin(Transfer(side=side, newcomer=newcomer, has_leg=False))
+        self.ready()
+
+    def _begin(self, transfer: Transfer) -> None:
+        self._now = transfer
+        self._call.apply(table.TransferBegan(transfer.side))
+
+    def _adopt(self, leg: LegId) -> None:
+        self._call.legs.newcomer = leg
+        self._board.adopt(leg, self._call)
+
+    # --- calling
+
+    def _dial(self) -> None:
+        now, call = self._now, self._call
+        assert now is not None
+        assert now.way is not None
+        target = now.way.targets[now.target]
+        try:
+            body = call.offer_to_newcomer(target.host, now.way.route.srtp)
+        except PortsExhaustedError as error:
+            _log.error("a transfer failed: %s", error)
+            call.works.alarm("ports_exhausted")
+            self.failed(503)
+            return
+        stays, offered = call.occupant(now.side.other), call.offered
+        headers = offered.headers if now.side is Side.B else ()  # they are the calling party's
+        outgoing = OutgoingCall(
+            target=target,
+            request_user=call.number_on(now.way.route, now.number),
+            from_user=stays.number,
+            headers=(*headers, *((("Replaces", now.replaces),) if now.replaces is not None else ())),
+            max_forwards=offered.max_forwards - 1,
+            loop_mark=now.way.loop_mark,
+            loop_marks=offered.loop_marks,
+            body=body,
+            no_reply_s=call.works.config.sip.no_reply_s,
+            ring_s=call.ring_s or LONGEST_S,
+            is_reliable=call.is_reliable,
+        )
+        self._adopt(call.works.endpoint.dial(outgoing))
+
+    def receive(self, event: SipEvent) -> None:
+        """Take what happened on the newcomer's leg."""
+        match event:
+            case LegRang():
+                self._tell(event.status)
+            case LegAnswered():
+                self._answered(event)
+            case LegRefused():
+                self._call.legs.newcomer = None
+                self._refused(event)
+            case LegEnded():
+                self._call.legs.newcomer = None
+                self.failed(487)
+            case OfferAnswered():
+                self._call.join_newcomer(event.body)
+            case OfferRefused():
+                self.failed(event.status)
+            case OfferReceived():
+                self._call.works.endpoint.refuse_offer(event.leg, 491)
+            case _:
+                _log.debug("event %s of a newcomer has no place", type(event).__name__)
+
+    def _answered(self, event: LegAnswered) -> None:
+        now = self._now
+        assert now is not None
+        assert now.way is not None
+        answering = event.asserted_user
+        is_believed = answering is not None and self._board.is_inside(now.way.targets[now.target])
+        if answering is not None and is_believed and not is_same_line(now.number, answering):
+            now.newcomer = self._board.occupant(answering)  # whoever answers counts, not who was called
+        self._call.join_newcomer(event.body)
+
+    def _refused(self, event: LegRefused) -> None:
+        now = self._now
+        assert now is not None
+        self._call.drop_newcomer()
+        if now.way is not None and event.status in FAILOVER and now.target + 1 < len(now.way.targets):
+            now.target += 1
+            self._dial()
+        else:
+            self.failed(event.status, event.phrase)
+
+    # --- how they end
+
+    def ready(self) -> None:
+        """The newcomer can be joined."""
+        now = self._now
+        assert now is not None
+        stays, comes = self._call.occupant(now.side.other).standing, now.newcomer.standing
+        officer = officer_after(stays, comes, newcomer=now.side, officer=self._call.call.officer)
+        self._tell(200)
+        self._call.apply(table.NewcomerAnswered(TABLE[stays, comes], officer))
+        self._now = None
+        if now.lender is not None:
+            lender, _ = now.lender
+            self._call.relate(lender)
+            lender.stop("transferred")
+
+    def failed(self, status: int, phrase: str = "") -> None:
+        """The newcomer cannot be joined: everything stays as it was, and whoever asked is told."""
+        now = self._let_go(status)
+        if now is None:
+            return
+        self._tell_of(now, status, phrase)
+        self._call.apply(table.NewcomerRefused(status))
+
+    def drop(self) -> None:
+        """There is nobody any more to join the newcomer with."""
+        now = self._let_go(487)
+        if now is not None:
+            self._tell_of(now, 487)
+
+    def take(self) -> tuple[Occupant, LegId | None]:
+        """Return who comes, and on which leg, or None where it is the one that is there."""
+        now = self._now
+        assert now is not None
+        leg, self._call.legs.newcomer = self._call.legs.newcomer, None
+        return now.newcomer, leg if now.has_leg else None
+
+    def _let_go(self, status: int) -> Transfer | None:
+        now, self._now = self._now, None
+        leg, self._call.legs.newcomer = self._call.legs.newcomer, None
+        self._call.drop_newcomer()
+        if now is None or leg is None:
+            return now
+        if now.lender is not None:
+            self._give_back(leg, *now.lender)
+        elif now.is_offered:
+            self._call.works.endpoint.refuse(leg, status, "")
+        else:
+            self._call.works.endpoint.hang_up(leg)
+        return now
+
+    def _give_back(self, leg: LegId, lender: "LiveCall", side: Side) -> None:
+        if lender.call.state is table.State.ENDED:
+            self._call.works.endpoint.hang_up(leg)
+            return
+        lender.legs.put(side, leg)
+        self._board.adopt(leg, lender)
+
+    def _tell(self, status: int) -> None:
+        if self._now is not None:
+            self._tell_of(self._now, status)
+
+    def _tell_of(self, transfer: Transfer, status: int, phrase: str = "") -> None:
+        if transfer.teller is not None:
+            self._call.works.endpoint.notify(transfer.teller, status, phrase)
+
+
+def told(occupant: Occupant) -> Occupant:
+    """Return somebody as one who has heard the notice in full."""
+    return replace(occupant, is_told=True)

@@ -1,0 +1,38 @@
+"""Whose call it is, and whose it was: officers hand calls over. Pure."""
+
+from collections.abc import Callable
+
+from recorder.domain.policy import Extension, Nomination
+
+
+class Crew:
+    """The officers of one call, in the order in which it came to them.
+
+    Args:
+        operator_of: Who sits at an extension now.
+        nomination: What the call began with; an internal one has two officers from the start.
+    """
+
+    def __init__(self, operator_of: Callable[[Extension], str], nomination: Nomination) -> None:
+        self._operator_of = operator_of
+        self.first = nomination.extension
+        self._operators: dict[str, str] = {}
+        self.add(self.first)
+        self.opened_by = self.now
+        if nomination.second is not None:
+            self._operators.setdefault(nomination.second.number, operator_of(nomination.second))
+
+    def add(self, extension: Extension) -> None:
+        """Take it that the call is this extension's now; whoever sat there before keeps their part in it."""
+        self._operators.setdefault(extension.number, self._operator_of(extension))
+        self.now = self._operators[extension.number]
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Return everybody whose call it was, each once, the first one first."""
+        return tuple(dict.fromkeys(self._operators.values()))
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Return every extension whose call it was, the first one first."""
+        return tuple(self._operators)

@@ -1,0 +1,115 @@
+"""Transfers: who may ask, and what becomes of the recording when a party is replaced. Pure (design section 3.7).
+
+A recording is of a nominated extension and of somebody who was told. Whoever comes in is measured by that alone, by
+whatever way: a REFER, an INVITE with Replaces, or another name on a leg that stays.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from recorder.domain.call_words import After, Side, State
+from recorder.domain.policy import Direction, Extension, Nomination
+
+
+class Standing(enum.Enum):
+    """What a party is to the rules."""
+
+    NOMINATED = "at a nominated extension"
+    TOLD = "outside, has heard the notice"
+    UNTOLD = "outside, has not heard the notice"
+    EMERGENCY = "emergency services"
+
+
+_N, _T, _U, _E = Standing.NOMINATED, Standing.TOLD, Standing.UNTOLD, Standing.EMERGENCY
+_RECORD, _ANNOUNCE, _OUT = After.RECORD, After.ANNOUNCE, After.OUT_OF_SCOPE
+_COLUMNS = (_N, _T, _U, _E)
+_ROWS: Mapping[Standing, tuple[After, After, After, After]] = {
+    # who stays; who comes: nominated told    untold     emergency
+    _N:                    (_RECORD,   _RECORD, _ANNOUNCE, _OUT),
+    _T:                    (_RECORD,   _OUT,    _OUT,      _OUT),
+    _U:                    (_ANNOUNCE, _OUT,    _OUT,      _OUT),
+    _E:                    (_OUT,      _OUT,    _OUT,      _OUT),
+}  # fmt: skip
+
+TABLE: Mapping[tuple[Standing, Standing], After] = MappingProxyType(
+    {(stays, comes): after for stays, row in _ROWS.items() for comes, after in zip(_COLUMNS, row, strict=True)}
+)
+"""What follows, by who stays and who comes in. Emergency services hear no notice and are never recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occupant:
+    """Who is on a side of a call.
+
+    Attributes:
+        number: Their number, as signalled.
+        extension: Their extension, if it is nominated.
+        is_told: They have heard the notice in full.
+        is_emergency: They are emergency services.
+    """
+
+    number: str
+    extension: Extension | None = None
+    is_told: bool = False
+    is_emergency: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        """Return what they are to the rules."""
+        if self.is_emergency:
+            return Standing.EMERGENCY
+        if self.extension is not None:
+            return Standing.NOMINATED
+        return Standing.TOLD if self.is_told else Standing.UNTOLD
+
+
+def occupants_of(nomination: Nomination | None, *, calling: str, called: str) -> dict[Side, Occupant]:
+    """Return who is on the sides of a call that begins; ``nomination`` None is a call that is passed on."""
+    first = nomination.extension if nomination is not None else None
+    second = nomination.second if nomination is not None else None
+    if nomination is not None and nomination.direction is Direction.OUTBOUND:
+        first, second = second, first
+    return {
+        Side.A: Occupant(number=calling, extension=second),
+        Side.B: Occupant(number=called, extension=first),
+    }
+
+
+def officer_after(stays: Standing, comes: Standing, *, newcomer: Side, officer: Side) -> Side:
+    """Return the side that has the keys once somebody was replaced.
+
+    Args:
+        stays: What the one is who stays.
+        comes: What the newcomer is.
+        newcomer: The side that they come in on.
+        officer: Who had the keys until now: it stays so where both are nominated, or neither.
+    """
+    if (stays is Standing.NOMINATED) is (comes is Standing.NOMINATED):
+        return officer
+    return newcomer if comes is Standing.NOMINATED else newcomer.other
+
+
+def why_refused(*, is_inside: bool, state: State) -> int | None:
+    """Return the status that refuses a request for a transfer, or None when it may be tried.
+
+    Args:
+        is_inside: The one who asks speaks for our side of the recorder. A caller could send the call anywhere, at our
+            cost and under our name.
+        state: Where the call is. Until its sides are joined there is nobody to be transferred, and while one transfer
+            is under way another has to wait: both may be asked for again.
+    """
+    if not is_inside:
+        return 603
+    return None if state in (State.JOINED, State.THROUGH_JOINED) else 491
+
+
+SHORTEST = 3
+"""Digits of the shortest number that is looked for at the end of a longer one."""
+
+
+def is_same_line(known: str, named: str) -> bool:
+    """Tell whether two numbers are one line: equal, or one ends in the other (2001 and +441632962001)."""
+    shorter, longer = sorted((known, named), key=len)
+    return shorter == longer or (len(shorter) >= SHORTEST and shorter.isdigit() and longer.endswith(shorter))

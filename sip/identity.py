@@ -1,0 +1,49 @@
+"""Who is at the other end of a dialog, as it says itself. Pure (RFC 3325, RFC 4916).
+
+A transfer inside a PBX shows here as nothing else: the same dialog, another name.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from sip.message import RawMessage, user_part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What was last said.
+
+    Attributes:
+        asserted: User of P-Asserted-Identity, or "" when none was given.
+        claimed: User of the peer's own address in From or To.
+    """
+
+    asserted: str = ""
+    claimed: str = ""
+
+    @classmethod
+    def of(cls, message: RawMessage) -> Self:
+        """Return the identity that an INVITE gives."""
+        return cls(asserted=_asserted(message), claimed=user_part(message.value("from") or ""))
+
+    def answered_by(self, message: RawMessage) -> tuple[str | None, "Identity"]:
+        """Take a response to our INVITE: return who answered, or None where it does not say, and what is known now."""
+        asserted = _asserted(message)
+        return asserted or None, replace(self, asserted=asserted)
+
+    def seen_in(self, message: RawMessage) -> tuple[str | None, "Identity"]:
+        """Take a later request of the peer: return who is there now, or None for no change, and what is known now.
+
+        An asserted identity goes before a claimed one; a request that asserts nothing takes nothing back.
+        """
+        asserted, claimed = _asserted(message), user_part(message.value("from") or "")
+        if asserted:
+            known = self.asserted or self.claimed
+            return (None if asserted == known else asserted), Identity(asserted=asserted, claimed=claimed)
+        if not claimed or claimed == self.claimed:
+            return None, self
+        return claimed, Identity(claimed=claimed)
+
+
+def _asserted(message: RawMessage) -> str:
+    return user_part(message.value("p-asserted-identity") or "")

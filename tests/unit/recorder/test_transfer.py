@@ -1,0 +1,100 @@
+"""What follows when a party is replaced: every pair of who stays and who comes; who may ask; who has the keys."""
+
+import pytest
+
+from recorder.domain.call import After, Side, State
+from recorder.domain.policy import Direction, Extension, Nomination
+from recorder.domain.transfer import (
+    TABLE,
+    Occupant,
+    Standing,
+    is_same_line,
+    occupants_of,
+    officer_after,
+    why_refused,
+)
+
+ALICE = Extension(number="2001", operator="alice", service="Revenues")
+BOB = Extension(number="2002", operator="bob", service="Revenues")
+N, T, U, E = Standing.NOMINATED, Standing.TOLD, Standing.UNTOLD, Standing.EMERGENCY
+RECORD, ANNOUNCE, OUT = After.RECORD, After.ANNOUNCE, After.OUT_OF_SCOPE
+
+
+@pytest.mark.parametrize(
+    ("stays", "comes", "after"),
+    [
+        (T, N, RECORD), (U, N, ANNOUNCE), (N, N, RECORD), (E, N, OUT),
+        (T, T, OUT), (U, T, OUT), (N, T, RECORD), (E, T, OUT),
+        (T, U, OUT), (U, U, OUT), (N, U, ANNOUNCE), (E, U, OUT),
+        (T, E, OUT), (U, E, OUT), (N, E, OUT), (E, E, OUT),
+    ],
+)  # fmt: skip
+def test_the_table(stays: Standing, comes: Standing, after: After) -> None:
+    assert TABLE[stays, comes] is after
+
+
+def test_every_pair_is_decided() -> None:
+    assert set(TABLE) == {(stays, comes) for stays in Standing for comes in Standing}
+
+
+@pytest.mark.parametrize(("stays", "comes"), list(TABLE))
+def test_nobody_is_recorded_who_was_not_told_and_nobody_elses_calls_are(stays: Standing, comes: Standing) -> None:
+    after, both = TABLE[stays, comes], {stays, comes}
+    if after is RECORD:
+        assert N in both
+        assert not both & {U, E}
+    if after is ANNOUNCE:
+        assert both == {N, U}
+
+
+@pytest.mark.parametrize(("stays", "comes"), list(TABLE))
+@pytest.mark.parametrize("newcomer", Side)
+@pytest.mark.parametrize("officer", Side)
+def test_the_keys_are_on_a_nominated_side(stays: Standing, comes: Standing, newcomer: Side, officer: Side) -> None:
+    found = officer_after(stays, comes, newcomer=newcomer, officer=officer)
+    if (stays is N) is (comes is N):
+        assert found is officer
+    else:
+        assert (comes if found is newcomer else stays) is N
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_our_side_may_ask_and_only_when_the_sides_are_joined(state: State) -> None:
+    assert why_refused(is_inside=False, state=state) == 603
+    is_joined = state in (State.JOINED, State.THROUGH_JOINED)
+    assert why_refused(is_inside=True, state=state) == (None if is_joined else 491)
+
+
+@pytest.mark.parametrize(
+    ("known", "named", "is_same"),
+    [
+        ("2001", "2001", True),
+        ("2001", "+441632962001", True),
+        ("+441632962001", "2001", True),
+        ("2001", "2002", False),
+        ("2001", "12001999", False),
+        ("01", "2001", False),
+        ("anonymous", "2001", False),
+        ("", "2001", False),
+    ],
+)
+def test_one_line_by_two_numbers(known: str, named: str, is_same: bool) -> None:
+    assert is_same_line(known, named) is is_same
+
+
+def test_standings() -> None:
+    assert Occupant(number="2001", extension=ALICE, is_told=True).standing is N
+    assert Occupant(number="1", is_told=True).standing is T
+    assert Occupant(number="1").standing is U
+    assert Occupant(number="999", extension=ALICE, is_emergency=True).standing is E
+
+
+def test_who_is_on_a_call_that_begins() -> None:
+    inbound = occupants_of(Nomination(direction=Direction.INBOUND, extension=ALICE), calling="1", called="2001")
+    assert (inbound[Side.A].extension, inbound[Side.B].extension) == (None, ALICE)
+    outbound = occupants_of(Nomination(direction=Direction.OUTBOUND, extension=ALICE), calling="2001", called="1")
+    assert (outbound[Side.A].extension, outbound[Side.B].extension) == (ALICE, None)
+    internal = Nomination(direction=Direction.INTERNAL, extension=ALICE, second=BOB)
+    both = occupants_of(internal, calling="2002", called="2001")
+    assert (both[Side.A].extension, both[Side.B].extension) == (BOB, ALICE)
+    assert {one.extension for one in occupants_of(None, calling="1", called="2").values()} == {None}
