@@ -7,6 +7,7 @@ import typer
 from recorder.commands import (
     archive,
     audit,
+    cases,
     copies,
     erase,
     exports,
@@ -65,6 +66,7 @@ app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
 app.add_typer(opt_outs.opt_outs, name="opt-outs")
 app.add_typer(requests.requests, name="requests")
+app.add_typer(cases.sar, name="sar")
 app.add_typer(hold.hold, name="hold")
 app.add_typer(audit.audit, name="audit")
 app.add_typer(keys.keys, name="keys")

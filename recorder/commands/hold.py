@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from recorder.cases.book import CaseBook
+from recorder.cases.casework import needed_hold
 from recorder.clock import utc_now
 from recorder.commands.erase import whole_id
 from recorder.commands.records import MOST_ROWS, opened_index
@@ -39,6 +42,7 @@ from recorder.keeping.holding import (
     review_hold,
 )
 from recorder.people.accounts import usable_people
+from recorder.people.database import open_people
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.errors import StorageError
@@ -99,7 +103,12 @@ def add(
 ) -> None:
     """Keep a recording: for a complaint, training, evidence, a subject access request or a disclosure."""
     wish = HoldWish(
-        kind=kind, reason=reason, case_reference=case, owner=owner, review_on=_day(review), against=(*(against or ()),)
+        kind=kind,
+        reason=reason,
+        case_reference=case,
+        owner=owner,
+        review_on=day_from(review),
+        against=(*(against or ()),),
     )
 
     def place(books: HoldBooks, person: Person) -> Hold:
@@ -151,7 +160,7 @@ def review(
     json: JsonOption = False,
 ) -> None:
     """Say that a hold is still needed and why, when to look at it again, and who does."""
-    day = _day(review)
+    day = day_from(review)
 
     def say_so(books: HoldBooks, person: Person) -> Hold:
         return review_hold(books, person, hold_id, reason=reason, review_on=day, owner=owner)
@@ -195,12 +204,13 @@ def _act(home: Path, name: str | None, password_file: Path | None, act: Callable
     person = sign_in(place, name, password_file, "a hold")
     with opened_index(place, config) as index:
         try:
-            return act(_books(place, config, index), person)
+            return act(hold_books(place, config, index), person)
         except ProblemError as error:
             fail(error.detail)
 
 
-def _books(home: Home, config: Config, index: Index) -> HoldBooks:
+def hold_books(home: Home, config: Config, index: Index) -> HoldBooks:
+    """Return what holds are placed and released with, or leave with a sentence."""
     try:
         vault = Vault(home.root, NodeKeys.load(home.root))
     except StorageError as error:
@@ -215,10 +225,12 @@ def _books(home: Home, config: Config, index: Index) -> HoldBooks:
         state=home.state,
         now=utc_now,
         origin={"where": "shell", "os_user": os_user()},
+        needed=partial(needed_hold, CaseBook(open_people(home.people), now=utc_now), config.site.timezone),
     )
 
 
-def _day(text: str | None) -> date | None:
+def day_from(text: str | None) -> date | None:
+    """Read a date, or leave."""
     if text is None:
         return None
     try:

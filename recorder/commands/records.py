@@ -77,7 +77,7 @@ def find(
         started_to=moment(to, zone, is_end=True),
         operator=operator,
         extension=extension,
-        number=_number(number_file),
+        number=number_from(number_file),
         outcome=outcome,
         limit=limit or (MOST_ROWS if json else SHOWN_ROWS),
     )
@@ -121,7 +121,8 @@ def moment(text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def _number(source: str | None) -> str | None:
+def number_from(source: str | None) -> str | None:
+    """Read a number from a file or from standard input, or leave."""
     if source is None:
         return None
     try:

@@ -185,7 +185,7 @@ def emergencies(home: HomeOption = Path(), json: JsonOption = False) -> None:
     """List what was heard without approval and nobody has acknowledged."""
     place, config = load_home(home)
     with opened_index(place, config) as index:
-        found = _books(place, index).emergencies.open()
+        found = hearing_books(place, index).emergencies.open()
     rows = [
         {"id": one.id, "account": one.account, "recording": one.recording, "at": time_to_json(one.at),
          "reason": one.reason}
@@ -210,7 +210,8 @@ def acknowledge_one(
     say(f"{emergency} is acknowledged")
 
 
-def _books(home: Home, index: Index) -> HearingBooks:
+def hearing_books(home: Home, index: Index) -> HearingBooks:
+    """Return what requests are kept in."""
     people = people_of(home)
     ledger = Ledger(audit=AuditLog(home.audit), origin={"where": "shell", "os_user": os_user()})
     return HearingBooks.on(open_people(home.people), index, people, ledger, utc_now)
@@ -222,7 +223,7 @@ def _act(home: Path, name: str | None, password_file: Path | None, act: Callable
     person = sign_in(place, name, password_file, "a request")
     with opened_index(place, config) as index:
         try:
-            return act(_books(place, index), person)
+            return act(hearing_books(place, index), person)
         except ProblemError as error:
             fail(error.detail)
 

@@ -12,6 +12,7 @@ from recorder.auditing.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.console import (
     api,
     audit_pages,
+    case_pages,
     erasure_pages,
     erasure_routes,
     hold_pages,
@@ -78,6 +79,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         erasure_pages.router,
         hold_pages.router,
         request_pages.router,
+        case_pages.router,
         report_pages.router,
         audit_pages.router,
     ):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from recorder.cases.casework import CaseBooks
 from recorder.console.sessions import Sessions
 from recorder.copying.copy_orders import CopyBooks
 from recorder.domain.access import Person
@@ -113,6 +114,7 @@ class ConsoleDeps:
         hold_books: Holds: placed and released.
         eraser: Carries out orders to erase.
         hearing: Requests to hear recordings.
+        cases: Cases of subject access and disclosure.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
         site: Name of the council, shown on every page.
         timezone: IANA name of the zone that times are shown in.
@@ -132,6 +134,7 @@ class ConsoleDeps:
     hold_books: HoldBooks
     eraser: Eraser
     hearing: HearingBooks
+    cases: CaseBooks
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str
     timezone: str

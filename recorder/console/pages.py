@@ -81,7 +81,7 @@ def _sign_in_page(console: Parts, *, name: str = "", error: str | None = None, s
 # Recordings
 
 
-def _search_form(  # noqa: PLR0917 - FastAPI passes them by name
+def search_form(  # noqa: PLR0917 - FastAPI passes them by name
     from_date: Text = "",
     from_time: Text = "",
     to_date: Text = "",
@@ -92,6 +92,7 @@ def _search_form(  # noqa: PLR0917 - FastAPI passes them by name
     outcome: Text = "",
     page: Text = "",
 ) -> dict[str, str]:
+    """Return what was typed into a search form, for `recorder.console.filters.read_form`."""
     sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page)
     return dict(zip(FIELDS, sent, strict=True))
 
@@ -104,7 +105,7 @@ def recordings(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.post("/recordings")
 def search(
-    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(_search_form)]
+    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
 ) -> HTMLResponse:
     """Find recordings; a POST, so that no number gets into an address or a log."""
     return _listing(console, caller, sent)

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from recorder.auditing.ledger import Ledger
+from recorder.cases.book import CaseBook
+from recorder.cases.casework import CaseBooks, needed_hold
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.sessions import Sessions
@@ -73,6 +76,18 @@ def open_console(
         people = People(engine, now=now)
         origin = {"where": "console"}
         hearing = HearingBooks.on(engine, index, people, Ledger(audit=audit, origin=origin), now)
+        cases = CaseBook(engine, now=now)
+        hold_books = HoldBooks(
+            index=index,
+            holds=holds,
+            audit=audit,
+            vault=vault,
+            people=lambda: usable_people(people),
+            state=home.state,
+            now=now,
+            origin=origin,
+            needed=partial(needed_hold, cases, config.site.timezone),
+        )
         live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
         yield ConsoleDeps(
             people=people,
@@ -102,16 +117,8 @@ def open_console(
                 now=now,
                 origin=origin,
             ),
-            hold_books=HoldBooks(
-                index=index,
-                holds=holds,
-                audit=audit,
-                vault=vault,
-                people=lambda: usable_people(people),
-                state=home.state,
-                now=now,
-                origin=origin,
-            ),
+            hold_books=hold_books,
+            cases=CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone),
             eraser=Eraser(
                 vault=vault,
                 keys=keys,

@@ -41,6 +41,7 @@ class Act(enum.StrEnum):
     MARK_ABSENT = "people.absent"
     NAME_DEPUTY = "people.deputy"
     ACKNOWLEDGE = "break_glass.acknowledge"
+    WORK_ON_CASES = "case.work"
     ERASE = "recording.erase"
     CONFIRM_ERASURE = "erasure.confirm"
     PLACE_HOLD = "hold.place"
@@ -173,7 +174,7 @@ _OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _GLASS,
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
-_DECIDE: Mapping[Act, Allowed] = {Act.DECIDE: _YES, Act.MARK_ABSENT: _YES}
+_DECIDE: Mapping[Act, Allowed] = {Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES}
 _DPO: Mapping[Act, Allowed] = {
     Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
     Act.ACKNOWLEDGE: _YES,
@@ -241,6 +242,7 @@ _VERBS: Mapping[Act, str] = {
     Act.DECIDE: "decide on requests",
     Act.MARK_ABSENT: "mark a team leader absent",
     Act.NAME_DEPUTY: "name a deputy",
+    Act.WORK_ON_CASES: "work on cases",
     Act.ACKNOWLEDGE: "acknowledge that a recording was heard without approval",
     Act.ERASE: "erase a span of a recording",
     Act.CONFIRM_ERASURE: "confirm an erasure",

@@ -66,6 +66,7 @@ class HoldBooks:
         state: The home's folder of states.
         now: The clock, UTC.
         origin: Facts for the audit log: from where the acts come.
+        needed: Says why a hold may not be released yet, a sentence, or None: its case goes on.
     """
 
     index: Index
@@ -76,6 +77,7 @@ class HoldBooks:
     state: Path
     now: Callable[[], datetime]
     origin: Mapping[str, str] = field(default_factory=dict)
+    needed: Callable[[Hold], str | None] = lambda _hold: None
 
     @property
     def ledger(self) -> Ledger:
@@ -130,6 +132,8 @@ def release_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str) -
     """
 
     def released(hold: Hold, at: datetime, person: Person) -> Hold:
+        if sentence := books.needed(hold):
+            raise books.ledger.refusal(person, Act.RELEASE_HOLD, hold.recording, sentence)
         return replace(hold, released_by=person.actor, released_at=at, grace_until=at + GRACE)
 
     change = _Change(RELEASED, Act.RELEASE_HOLD, HoldEvent.RELEASE, may_release, released)

@@ -14,6 +14,7 @@ from typing import Any
 
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.domain.access import Act
+from recorder.domain.cases import Step
 from recorder.keeping.returned import held_since
 from storage.audit import AuditEntry, AuditLog
 from storage.audit_chain import checked_lines
@@ -46,7 +47,7 @@ REPLAYED = frozenset({*HOLD_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS})
 """Acts that are brought back."""
 
 _SEEN = "somebody looked or asked; nothing changed"
-_PEOPLE = "accounts, tokens and requests have a database of their own"
+_PEOPLE = "accounts, tokens, requests and cases have a database of their own"
 _KEYS = "what it did is in the files of keys"
 _CALL = "the request, not the decision; the calls it is about have ended"
 _SWEEP = "the sweep's own state reads it from here"
@@ -87,6 +88,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "request.granted": _PEOPLE,
         "request.declined": _PEOPLE,
         "request.withdrawn": _PEOPLE,
+        **{f"case.{step}": _PEOPLE for step in Step},
         "recorder.init": "the first entry",
         "recording.archived": "what it did is in the container, its row too",
         f"{COPIED}.broken_off": "the copy is listed without a hash",

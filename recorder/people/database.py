@@ -105,6 +105,19 @@ break_glass = Table(
     Column("acknowledged_s", Float),
 )
 
+case_entries = Table(
+    "case_entries",
+    metadata,
+    Column("case", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("step", String, nullable=False),
+    Column("at_s", Float, nullable=False),
+    Column("by", String, nullable=False),
+    Column("on_day", String, nullable=False),
+    Column("text", String, nullable=False),
+    Column("details", String, nullable=False),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNote:

@@ -271,7 +271,8 @@ def _with(real: ConsoleDeps, site: Site, clock: Any) -> ConsoleDeps:
         real.copy_books, open=lambda row: open_recording(site.vault.locate(row.path or ""), site.home, site.epochs)
     )
     hearing = replace(real.hearing, people=people)
-    return replace(real, people=people, copy_books=books, eraser=eraser, hearing=hearing)
+    cases = replace(real.cases, hearing=hearing)
+    return replace(real, people=people, copy_books=books, eraser=eraser, hearing=hearing, cases=cases)
 
 
 def _url(server: uvicorn.Server) -> str:

@@ -39,6 +39,7 @@ EXPECTED = {
     Act.MARK_ABSENT: "- - - y y - -",
     Act.NAME_DEPUTY: "- - - - y - -",
     Act.ACKNOWLEDGE: "- - - - y - -",
+    Act.WORK_ON_CASES: "- - - y y - -",
     Act.ERASE: "- - y y y - -",
     Act.CONFIRM_ERASURE: "- - y y y - -",
     Act.PLACE_HOLD: "- - y y y - -",

@@ -24,7 +24,8 @@ FILES = frozenset(
 """Last parts of what looks like an act, and names a file or a logger."""
 MADE_UP = frozenset(
     {
-        "notice.{}", "opt_out.{}", "{}.{}", "erasure.{}", "audit.{}", "{}.opened", "{}.done", "{}.broken_off", "{}.row",
+        "notice.{}", "opt_out.{}", "case.{}", "{}.{}", "erasure.{}", "audit.{}", "{}.opened", "{}.done",
+        "{}.broken_off", "{}.row",
     }
 )  # fmt: skip
 """Formatted: names of log messages, and acts that the tests here name one by one."""

@@ -1,0 +1,1 @@
+"""Cases of subject access and disclosure: kept, worked on, decided, told in letters."""

@@ -1,0 +1,89 @@
+"""Cases, entry by entry, in the file of people: nothing of a case is ever written over."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from recorder.domain.cases import Case, CaseEntry, CaseKind, Step, told
+from recorder.people.database import case_entries, from_s
+
+PREFIXES = {CaseKind.SUBJECT_ACCESS: "SAR", CaseKind.DISCLOSURE: "DIS"}
+
+
+class ChangedError(Exception):
+    """Somebody else wrote into the case meanwhile; nothing was kept."""
+
+
+class CaseBook:
+    """The cases of one file of people; safe to use from several threads and processes.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self.now = now
+
+    def next_id(self, kind: CaseKind, year: int) -> str:
+        """Return the next free reference of a kind and year, such as ``SAR-2026-0007``."""
+        start = f"{PREFIXES[kind]}-{year}-"
+        with self._engine.begin() as connection:
+            last = connection.execute(
+                select(func.max(case_entries.c.case)).where(case_entries.c.case.startswith(start, autoescape=True))
+            ).scalar()
+        return f"{start}{int(last.removeprefix(start)) + 1 if last else 1:04d}"
+
+    def append(self, case_id: str, number: int, entry: CaseEntry) -> None:
+        """Keep one entry.
+
+        Args:
+            case_id: Of which case.
+            number: Its place in the case, from 0.
+            entry: What happened.
+
+        Raises:
+            ChangedError: There is one at that place.
+        """
+        row = {
+            "case": case_id, "number": number, "step": str(entry.step), "at_s": entry.at.timestamp(), "by": entry.by,
+            "on_day": entry.on.isoformat(), "text": entry.text, "details": json.dumps(dict(entry.details)),
+        }  # fmt: skip
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(case_entries).values(**row))
+        except IntegrityError as error:
+            raise ChangedError(case_id) from error
+
+    def get(self, case_id: str) -> Case | None:
+        """Return a case, or None."""
+        with self._engine.begin() as connection:
+            entries = _entries(connection, case_id)
+        return told(case_id, entries) if entries else None
+
+    def all(self) -> list[Case]:
+        """Return every case, the newest first."""
+        with self._engine.begin() as connection:
+            ids: Iterable[str] = connection.execute(
+                select(case_entries.c.case).where(case_entries.c.number == 0).order_by(case_entries.c.at_s.desc())
+            ).scalars()
+            return [told(case_id, _entries(connection, case_id)) for case_id in list(ids)]
+
+
+def _entries(connection: Connection, case_id: str) -> list[CaseEntry]:
+    query = select(case_entries).where(case_entries.c.case == case_id).order_by(case_entries.c.number)
+    return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+def _entry(row: Any) -> CaseEntry:  # noqa: ANN401 - a RowMapping
+    at = from_s(row["at_s"])
+    assert at is not None
+    return CaseEntry(
+        step=Step(row["step"]), at=at, by=row["by"], on=date.fromisoformat(row["on_day"]), text=row["text"],
+        details=json.loads(row["details"]),
+    )  # fmt: skip

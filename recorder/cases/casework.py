@@ -1,0 +1,336 @@
+"""Work on cases of subject access and disclosure: allowed, written to the audit log, then kept.
+
+The rules are `recorder.domain.case_rules`'s. What is found is held at once, so that no sweep takes it; a decision to
+disclose gives whoever works on the case leave to listen and to copy. Used by the console and the command alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from recorder.cases.book import CaseBook, ChangedError
+from recorder.cases.workdays import is_working_day
+from recorder.domain.access import Act, Actor, DeniedError, Person
+from recorder.domain.case_rules import check_opening, check_step
+from recorder.domain.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
+from recorder.domain.deadlines import due_on, extend_by, warn_on
+from recorder.domain.holds import HoldWish
+from recorder.domain.requesting import Category, Leave, RequestState, RequestWish
+from recorder.hearing.asking import GRANTED, STATUS
+from recorder.hearing.books import HearingBooks
+from recorder.keeping.holding import HoldBooks, place_hold, review_hold
+from recorder.problems import ProblemError
+from storage.rows import time_to_json
+from storage.types import Hold, HoldKind, RecordingRow, Search
+
+LEAVE_FOR = timedelta(days=30)
+"""For how long a decision to disclose lets its handler listen and copy: listening, silencing, sealing, handing over."""
+COMPLAINT_WINDOW = timedelta(days=92)
+"""For how long what was disclosed is kept at least: three months in which the requester can go to the Commissioner."""
+MOST_FOUND = 1000
+
+_HOLD_KIND = {CaseKind.SUBJECT_ACCESS: HoldKind.SAR, CaseKind.DISCLOSURE: HoldKind.DISCLOSURE}
+_CATEGORY = {CaseKind.SUBJECT_ACCESS: Category.SUBJECT_ACCESS, CaseKind.DISCLOSURE: Category.DISCLOSURE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseBooks:
+    """What cases are worked on with.
+
+    Attributes:
+        cases: Cases.
+        hearing: Requests, accounts, the index and the audit log.
+        holds: Holds.
+        timezone: IANA name of the council's zone: its days count.
+    """
+
+    cases: CaseBook
+    hearing: HearingBooks
+    holds: HoldBooks
+    timezone: str
+
+    @property
+    def today(self) -> date:
+        """The council's day."""
+        return self.cases.now().astimezone(ZoneInfo(self.timezone)).date()
+
+
+def open_case(
+    books: CaseBooks,
+    actor: Actor,
+    *,
+    kind: CaseKind,
+    requester: str,
+    form: str,
+    text: str,
+    received_on: date | None = None,
+    ground: LegalGround | None = None,
+) -> Case:
+    """Open a case.
+
+    Args:
+        books: Where it is kept.
+        actor: Who opens it, and works on it from now on.
+        kind: What it is about.
+        requester: Who asks.
+        form: How it came: letter, e-mail, by telephone; any form will do.
+        text: What they gave - date, time, operator, number - and why, if they said so.
+        received_on: The day it came; None is today.
+        ground: Of a disclosure.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was kept.
+    """
+    person = books.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
+    details = {
+        "kind": str(kind), "requester": requester.strip(), "form": form.strip(),
+        "ground": str(ground) if ground else None,
+    }  # fmt: skip
+    on = received_on or books.today
+    try:
+        check_opening(person, details, text, on, books.today)
+    except DeniedError as error:
+        raise _denied(books, person, "", error) from error
+    entry = CaseEntry(step=Step.OPENED, at=books.cases.now(), by=person.name, on=on, text=text, details=details)
+    case_id = books.cases.next_id(kind, books.today.year)
+    _write(books, person, case_id, 0, entry)
+    return opened(case_id, entry)
+
+
+def take_step(
+    books: CaseBooks,
+    actor: Actor,
+    case_id: str,
+    step: Step,
+    *,
+    text: str = "",
+    on: date | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Case:
+    """Write down that something happened in a case, with what follows from it.
+
+    Args:
+        books: Where it is kept.
+        actor: Who writes it down.
+        case_id: Which case.
+        step: What happened; searches and matches have functions of their own.
+        text: In words.
+        on: The day it happened; None is today.
+        details: What belongs to the step.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was kept.
+    """
+    person, case = _at_work(books, actor, case_id)
+    entry = CaseEntry(
+        step=step, at=books.cases.now(), by=person.name, on=on or books.today, text=text.strip(),
+        details=dict(details or {}),
+    )  # fmt: skip
+    _check(books, person, case, entry)
+    if step is Step.EXTENDED:
+        last = extend_by(case.course, books.today, is_working_day)
+        if last is not None and entry.on > last:
+            raise ProblemError(409, f"The extension had to be told by {last:%d/%m/%Y}.")
+    _write(books, person, case.id, len(case.entries), entry)
+    case = after(case, entry)
+    if step is Step.DECIDED and case.decision is not Decision.REFUSE:
+        _give_leave(books, person, case)
+    if step is Step.CLOSED:
+        _keep_on(books, person, case)
+    return case
+
+
+def search_for(books: CaseBooks, actor: Actor, case_id: str, search: Search) -> Sequence[RecordingRow]:
+    """Search for a case: what was looked for and how much was found goes into its log.
+
+    Raises:
+        ProblemError: Refused, with a sentence.
+    """
+    wanted = {
+        "from": time_to_json(search.started_from) if search.started_from else None,
+        "to": time_to_json(search.started_to) if search.started_to else None,
+        "operator": search.operator, "extension": search.extension, "by_number": search.number is not None,
+    }  # fmt: skip
+    if not any(wanted.values()):
+        raise ProblemError(422, "Say what to look for: a date, an operator, an extension or a number.")
+    person, case = _at_work(books, actor, case_id)
+    found = [row for row in books.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
+    entry = CaseEntry(
+        step=Step.SEARCHED, at=books.cases.now(), by=person.name, on=books.today,
+        text=f"number {search.number}" if search.number else "", details={**wanted, "found": len(found)},
+    )  # fmt: skip
+    _check(books, person, case, entry)
+    _write(books, person, case.id, len(case.entries), entry)
+    return found
+
+
+def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str]) -> Case:
+    """Take recordings into a case: each is held at once, and by that kept until the case is over.
+
+    Raises:
+        ProblemError: Refused, with a sentence; those before the one that it names are in.
+    """
+    person, case = _at_work(books, actor, case_id)
+    wish = HoldWish(kind=_HOLD_KIND[case.kind], reason=f"case {case.id}", case_reference=case.id, owner=case.handler)
+    for recording in dict.fromkeys(recordings):
+        entry = CaseEntry(
+            step=Step.MATCHED, at=books.cases.now(), by=person.name, on=books.today, details={"recording": recording}
+        )
+        _check(books, person, case, entry)
+        hold = place_hold(books.holds, person, recording, wish)
+        entry = replace(entry, details={"recording": recording, "hold": hold.id})
+        _write(books, person, case.id, len(case.entries), entry)
+        case = after(case, entry)
+    return case
+
+
+def read_case(books: CaseBooks, actor: Actor, case_id: str) -> Case:
+    """Return a case, for whoever works on cases.
+
+    Raises:
+        ProblemError: Not allowed, or there is none.
+    """
+    return _at_work(books, actor, case_id)[1]
+
+
+def list_cases(books: CaseBooks, actor: Actor) -> list[Case]:
+    """Return every case, those first that are due first; closed ones last, the newest first.
+
+    Raises:
+        ProblemError: Not allowed.
+    """
+    books.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
+    return sorted(books.cases.all(), key=lambda case: (case.closed_on is not None, due(books, case) or date.max))
+
+
+def due(books: CaseBooks, case: Case) -> date | None:
+    """Return the day a case is due, or None: it has not begun to run, or has none, as disclosures."""
+    if case.kind is CaseKind.DISCLOSURE:
+        return None
+    return due_on(case.course, _day_of(books, case), is_working_day)
+
+
+def is_pressing(books: CaseBooks, case: Case) -> bool:
+    """Tell whether somebody is to be warned that the time of an open case runs out."""
+    warned = warn_on(case.course, _day_of(books, case))
+    return (
+        case.kind is CaseKind.SUBJECT_ACCESS
+        and case.closed_on is None
+        and warned is not None
+        and (books.today >= warned)
+    )
+
+
+def needed_hold(cases: CaseBook, timezone: str, hold: Hold) -> str | None:
+    """Say why a hold may not be released yet: its case goes on, or the time to complain does. None: it may.
+
+    Args:
+        cases: Cases.
+        timezone: IANA name of the council's zone.
+        hold: Any hold; only those of cases are kept.
+    """
+    if hold.kind not in _HOLD_KIND.values() or (case := cases.get(hold.case_reference)) is None:
+        return None
+    if case.closed_on is None:
+        return f"Case {case.id} goes on: close it first."
+    until = case.closed_on + COMPLAINT_WINDOW
+    today = cases.now().astimezone(ZoneInfo(timezone)).date()
+    return (
+        f"Kept until {until:%d/%m/%Y}: until then the requester of {case.id} can complain." if today < until else None
+    )
+
+
+def case_to_json(books: CaseBooks, case: Case) -> dict[str, Any]:
+    """Return a case as commands and HTTP give it."""
+    day = due(books, case)
+    return {
+        "id": case.id,
+        "kind": str(case.kind),
+        "state": str(case.state),
+        "requester": case.requester,
+        "handler": case.handler,
+        "received_on": case.course.received_on.isoformat(),
+        "due_on": day.isoformat() if day else None,
+        "is_pressing": is_pressing(books, case),
+        "is_identified": case.is_identified,
+        "is_in_doubt": case.is_in_doubt,
+        "ground": str(case.ground) if case.ground else None,
+        "recordings": [*case.recordings],
+        "decision": str(case.decision) if case.decision else None,
+        "decided_by": case.decided_by,
+        "closed_on": case.closed_on.isoformat() if case.closed_on else None,
+        "entries": [
+            {
+                "step": str(one.step), "at": time_to_json(one.at), "by": one.by, "on": one.on.isoformat(),
+                "text": one.text, "details": dict(one.details),
+            }
+            for one in case.entries
+        ],
+    }  # fmt: skip
+
+
+def _day_of(books: CaseBooks, case: Case) -> date:
+    """Return the day by which a case's time is told: today, or when it was closed."""
+    return case.closed_on or books.today
+
+
+def _at_work(books: CaseBooks, actor: Actor, case_id: str) -> tuple[Person, Case]:
+    person = books.hearing.ledger.require(actor, Act.WORK_ON_CASES, case_id)
+    case = books.cases.get(case_id)
+    if case is None:
+        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
+    return person, case
+
+
+def _check(books: CaseBooks, person: Person, case: Case, entry: CaseEntry) -> None:
+    try:
+        check_step(case, person, entry, books.today)
+    except DeniedError as error:
+        raise _denied(books, person, case.id, error) from error
+
+
+def _write(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
+    """Write an entry to the audit log, then keep it. Names and words of a requester may expire: they are its text."""
+    details = {key: value for key, value in entry.details.items() if key not in ("requester", "balance")}
+    words = [entry.details.get("requester"), entry.text, entry.details.get("balance")]
+    books.hearing.ledger.note(
+        f"case.{entry.step}", person.actor, case_id, {**details, "on": entry.on.isoformat()},
+        text="; ".join(str(word) for word in words if word),
+    )  # fmt: skip
+    try:
+        books.cases.append(case_id, number, entry)
+    except ChangedError as error:
+        raise ProblemError(409, f"Somebody else wrote into {case_id} in this moment: look at it and retry.") from error
+
+
+def _give_leave(books: CaseBooks, person: Person, case: Case) -> None:
+    """Give whoever works on a decided case leave to listen to what is in it, and to copy."""
+    if not case.recordings:
+        return
+    requests = books.hearing.requests
+    wish = RequestWish(
+        recordings=case.recordings, category=_CATEGORY[case.kind], reason=f"case {case.id}", leave=Leave.COPY,
+        reference=case.id,
+    )  # fmt: skip
+    request = requests.new(case.handler, wish)
+    until = request.asked_at + LEAVE_FOR
+    details = {"account": case.handler, "until": time_to_json(until), "case": case.id}
+    books.hearing.ledger.note(GRANTED, person.actor, request.id, details)
+    requests.keep(request)
+    requests.settle(request, RequestState.GRANTED, by=person.name, words=f"decision in {case.id}", until=until)
+
+
+def _keep_on(books: CaseBooks, person: Person, case: Case) -> None:
+    """Have the holds of a closed case looked at when the time to complain is over, and no earlier."""
+    held = {entry.details["hold"] for entry in case.entries if entry.step is Step.MATCHED}
+    for hold_id in held:
+        if books.holds.holds.get(hold_id).released_at is None:
+            review_on = books.today + COMPLAINT_WINDOW
+            review_hold(books.holds, person, hold_id, reason=f"case {case.id} is closed", review_on=review_on)
+
+
+def _denied(books: CaseBooks, person: Person, subject: str, error: DeniedError) -> ProblemError:
+    refused = books.hearing.ledger.refusal(person, Act.WORK_ON_CASES, subject, str(error))
+    return ProblemError(STATUS[error.fault], refused.detail)

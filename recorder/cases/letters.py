@@ -1,0 +1,106 @@
+"""What requesters are told in writing: plain text, to be put on the council's paper."""
+
+import enum
+from collections.abc import Callable, Mapping
+from datetime import date
+from types import MappingProxyType
+
+from recorder.domain.cases import Case, Decision, Step
+
+_ROUTES = """If you are not content with this, you can ask the council's data protection officer to look at it again.
+You can complain to the Information Commissioner: Wycliffe House, Water Lane, Wilmslow, Cheshire SK9 5AF,
+telephone 0303 123 1113, ico.org.uk. You can also go to court."""
+
+
+class Letter(enum.StrEnum):
+    """Which letter."""
+
+    ACKNOWLEDGEMENT = "acknowledgement"
+    EXTENSION = "extension"
+    REFUSAL = "refusal"
+    DISCLOSURE = "disclosure"
+
+
+class NotYetError(Exception):
+    """The case is not where this letter belongs; a sentence."""
+
+
+def letter(which: Letter, case: Case, *, site: str, today: date, due: date | None) -> str:
+    """Return the text of a letter.
+
+    Args:
+        which: Which one.
+        case: About which case.
+        site: Name of the council.
+        today: The council's day.
+        due: The day the case is due, None while it does not run.
+
+    Raises:
+        NotYetError: The case is not where this letter belongs.
+    """
+    body = _BODIES[which](case, due)
+    return f"{site}\n{today.day} {today:%B %Y}\nOur reference: {case.id}\n\nDear {case.requester},\n\n{body}\n"
+
+
+def _acknowledged(case: Case, due: date | None) -> str:
+    received = f"We received your request for recordings of your calls on {_day(case.course.received_on)}."
+    if due is None:
+        return f"{received} Before the time for our answer begins we need what we asked you for: {_asked(case)}."
+    awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
+    if awaited:
+        return f"{received} We need to know more before we can go on: {_words(case, Step.CLARIFICATION_ASKED)}"
+    return f"{received} We answer by {_day(due)}. What you asked for is kept until then and for three months after."
+
+
+def _asked(case: Case) -> str:
+    identity, fee = case.course.identity, case.course.fee
+    asked = [
+        "information that shows who you are" if identity is not None and identity.came_on is None else "",
+        "the fee" if fee is not None and fee.came_on is None else "",
+    ]
+    return " and ".join(filter(None, asked))
+
+
+def _extended(case: Case, due: date | None) -> str:
+    if not case.course.is_extended or due is None:
+        raise NotYetError(f"{case.id} was not extended.")
+    told = f"We need more time for your request, and answer by {_day(due)}."
+    return f"{told} The reasons: {_words(case, Step.EXTENDED)}\n\n{_ROUTES}"
+
+
+def _refused(case: Case, _due: date | None) -> str:
+    if case.decision is not Decision.REFUSE:
+        raise NotYetError(f"{case.id} was not refused.")
+    return (
+        f"We do not give you the recordings that you asked for. The reasons: {_words(case, Step.DECIDED)}\n\n{_ROUTES}"
+    )
+
+
+def _disclosed(case: Case, _due: date | None) -> str:
+    if case.decision in (None, Decision.REFUSE):
+        raise NotYetError(f"{case.id} was not decided so.")
+    count = len(case.recordings)
+    what = "We found no recording of your calls."
+    if count:
+        copies = "a copy of a recorded call" if count == 1 else f"copies of {count} recorded calls"
+        what = f"With this letter you get {copies}. The cover sheet says what is in them."
+    partly = f" Some of it is left out: {_words(case, Step.DECIDED)}" if case.decision is Decision.PARTLY else ""
+    return f"{what}{partly}\n\n{_ROUTES}"
+
+
+_BODIES: Mapping[Letter, Callable[[Case, date | None], str]] = MappingProxyType(
+    {
+        Letter.ACKNOWLEDGEMENT: _acknowledged,
+        Letter.EXTENSION: _extended,
+        Letter.REFUSAL: _refused,
+        Letter.DISCLOSURE: _disclosed,
+    }
+)
+
+
+def _words(case: Case, step: Step) -> str:
+    return next((entry.text for entry in reversed(case.entries) if entry.step is step), "")
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"

@@ -1,0 +1,290 @@
+"""`recorder sar`: cases of subject access and disclosure: opened, searched, matched, decided, handed over, closed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import typer
+
+from recorder.cases import casework
+from recorder.cases.book import CaseBook
+from recorder.cases.casework import CaseBooks
+from recorder.cases.letters import Letter, NotYetError, letter
+from recorder.clock import utc_now
+from recorder.commands.hold import day_from, hold_books
+from recorder.commands.records import moment, number_from, opened_index
+from recorder.commands.requests import hearing_books
+from recorder.commands.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    load_home,
+    print_json,
+    print_table,
+    say,
+    sign_in,
+)
+from recorder.domain.access import Person
+from recorder.domain.cases import CaseKind, Decision, LegalGround, Step
+from recorder.people.database import open_people
+from recorder.problems import ProblemError
+from storage.rows import row_to_json
+from storage.types import RecordingRow, Search
+
+sar = typer.Typer(
+    no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, court or insurer."
+)
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorder sar list`: SAR-2026-0001.")]
+DayOption = Annotated[
+    str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
+]
+_COLUMNS = [
+    ("id", "Case"),
+    ("state", "State"),
+    ("requester", "Requester"),
+    ("due_on", "Due"),
+    ("pressing", ""),
+    ("handler", "Handler"),
+    ("recordings", "Recordings"),
+    ("decision", "Decision"),
+]
+_NOTABLE = {
+    "identity-asked": Step.IDENTITY_ASKED,
+    "identity-checked": Step.IDENTITY_CHECKED,
+    "identity-doubted": Step.IDENTITY_DOUBTED,
+    "fee-asked": Step.FEE_ASKED,
+    "fee-paid": Step.FEE_PAID,
+    "clarification-asked": Step.CLARIFICATION_ASKED,
+    "clarified": Step.CLARIFIED,
+    "extended": Step.EXTENDED,
+    "handed-over": Step.HANDED_OVER,
+    "noted": Step.NOTED,
+    "closed": Step.CLOSED,
+}
+_T = TypeVar("_T")
+
+
+@sar.command("open")
+def open_case(
+    requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
+    form: Annotated[str, typer.Option("--form", help="How it came: letter, e-mail, by telephone.")] = "",
+    text: Annotated[
+        str, typer.Option("--text", help="What they gave - date, time, operator - and why, if they said so.")
+    ] = "",
+    disclosure: Annotated[
+        LegalGround | None, typer.Option("--disclosure", help="It is a disclosure to others, on this legal ground.")
+    ] = None,
+    on: DayOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Open a case. Any form of request will do; a reason is asked for and never a condition."""
+    kind = CaseKind.DISCLOSURE if disclosure else CaseKind.SUBJECT_ACCESS
+    day = day_from(on)
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        case = casework.open_case(
+            books, person, kind=kind, requester=requester, form=form, text=text, received_on=day, ground=disclosure
+        )
+        return casework.case_to_json(books, case)
+
+    done = _act(home, name, password_file, act)
+    due = f"; due on {done['due_on']}" if done["due_on"] else ""
+    _tell(done, f"case {done['id']} is open{due}", json=json)
+
+
+def _note_command(word: str, step: Step) -> None:
+    def command(
+        case: CaseArgument,
+        reason: ReasonOption = "",
+        on: DayOption = None,
+        name: AsOption = None,
+        password_file: PasswordOption = None,
+        home: HomeOption = Path(),
+        json: JsonOption = False,
+    ) -> None:
+        day = day_from(on)
+
+        def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+            return casework.case_to_json(books, casework.take_step(books, person, case, step, text=reason, on=day))
+
+        done = _act(home, name, password_file, act)
+        due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
+        _tell(done, f"case {case}: {word.replace('-', ' ')}{due}", json=json)
+
+    sar.command(word, help=f"Write down that this happened: {word.replace('-', ' ')}.")(command)
+
+
+for _word, _step in _NOTABLE.items():
+    _note_command(_word, _step)
+
+
+@sar.command("search")
+def search(
+    case: CaseArgument,
+    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")] = None,
+    operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
+    extension: Annotated[str | None, typer.Option("--extension", metavar="N")] = None,
+    number_file: Annotated[
+        str | None,
+        typer.Option(
+            "--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."
+        ),
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Search for a case; what was looked for and how much was found goes into its log."""
+    _, config = load_home(home)
+    zone = ZoneInfo(config.site.timezone)
+    wanted = Search(
+        started_from=moment(from_, zone, is_end=False), started_to=moment(to, zone, is_end=True), operator=operator,
+        extension=extension, number=number_from(number_file),
+    )  # fmt: skip
+
+    def act(books: CaseBooks, person: Person) -> list[RecordingRow]:
+        return list(casework.search_for(books, person, case, wanted))
+
+    found = [row_to_json(row) for row in _act(home, name, password_file, act)]
+    if json:
+        print_json(found)
+        return
+    columns = [("id", "Recording"), ("started_at", "When"), ("operator", "Operator"), ("caller", "Caller")]
+    print_table(found, columns, empty="no recording matches; that is in the case's log too")
+
+
+@sar.command("match")
+def match(
+    case: CaseArgument,
+    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Recordings' whole ids.")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Take recordings into a case: each is held at once."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(books, casework.match(books, person, case, recordings))
+
+    done = _act(home, name, password_file, act)
+    _tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held", json=json)
+
+
+@sar.command("decide")
+def decide(
+    case: CaseArgument,
+    decision: Annotated[Decision, typer.Argument(metavar="disclose|partly|refuse")],
+    reason: ReasonOption = "",
+    balance: Annotated[
+        str, typer.Option("--balance", metavar="TEXT", help="How privacy was balanced, where identity is in doubt.")
+    ] = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Decide a case that somebody else opened; where it is disclosed, its handler may listen and copy for 30 days."""
+    details = {"decision": str(decision), "balance": balance}
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        done = casework.take_step(books, person, case, Step.DECIDED, text=reason, details=details)
+        return casework.case_to_json(books, done)
+
+    done = _act(home, name, password_file, act)
+    _tell(done, f"case {case} is decided: {decision}", json=json)
+
+
+@sar.command("letter")
+def write_letter(
+    case: CaseArgument,
+    which: Annotated[Letter, typer.Argument(metavar="acknowledgement|extension|refusal|disclosure")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Print the text of a letter to the requester."""
+    _, config = load_home(home)
+
+    def act(books: CaseBooks, person: Person) -> str:
+        found = casework.read_case(books, person, case)
+        return letter(which, found, site=config.site.name, today=books.today, due=casework.due(books, found))
+
+    try:
+        typer.echo(_act(home, name, password_file, act), nl=False)
+    except NotYetError as error:
+        fail(str(error))
+
+
+@sar.command("list")
+def list_cases(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List cases, those first that are due first."""
+
+    def act(books: CaseBooks, person: Person) -> list[dict[str, Any]]:
+        return [casework.case_to_json(books, case) for case in casework.list_cases(books, person)]
+
+    found = _act(home, name, password_file, act)
+    if json:
+        print_json(found)
+        return
+    lines = [
+        {**one, "recordings": len(one["recordings"]), "pressing": "time runs out" if one["is_pressing"] else ""}
+        for one in found
+    ]
+    print_table(lines, _COLUMNS, empty="there are no cases")
+
+
+@sar.command("show")
+def show(
+    case: CaseArgument,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Show a case and everything that happened in it."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(books, casework.read_case(books, person, case))
+
+    found = _act(home, name, password_file, act)
+    if json:
+        print_json(found)
+        return
+    facts = [{"key": key, "value": value} for key, value in found.items() if key != "entries"]
+    print_table(facts, [("key", ""), ("value", "")], empty="")
+    columns = [("on", "Day"), ("step", "What"), ("by", "By"), ("text", "In words")]
+    print_table(found["entries"], columns, empty="")
+
+
+def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[CaseBooks, Person], _T]) -> _T:
+    """Have a person sign in and do something, or leave with the sentence that says why not."""
+    place, config = load_home(home)
+    person = sign_in(place, name, password_file, "a case")
+    with opened_index(place, config) as index:
+        books = CaseBooks(
+            cases=CaseBook(open_people(place.people), now=utc_now), hearing=hearing_books(place, index),
+            holds=hold_books(place, config, index), timezone=config.site.timezone,
+        )  # fmt: skip
+        try:
+            return act(books, person)
+        except ProblemError as error:
+            fail(error.detail)
+
+
+def _tell(done: dict[str, Any], sentence: str, *, json: bool) -> None:
+    if json:
+        print_json(done)
+    else:
+        say(sentence)

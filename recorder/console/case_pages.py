@@ -1,0 +1,160 @@
+"""Pages for cases of subject access and disclosure: the board, and one case with all that happened in it."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from recorder.cases import casework
+from recorder.console.auth import Caller
+from recorder.console.filters import read_form
+from recorder.console.pages import search_form
+from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.domain.case_rules import STEPS
+from recorder.domain.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
+from recorder.problems import ProblemError
+from storage.types import RecordingRow
+
+router = APIRouter(include_in_schema=False)
+_Word = Annotated[str, Form(max_length=40)]
+
+_FORMS = frozenset({Step.OPENED, Step.SEARCHED, Step.MATCHED, Step.DECIDED})
+"""Steps that have a form of their own."""
+
+
+@router.get("/cases")
+def cases(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the board: those first that are due first."""
+    return _board(console, caller)
+
+
+@router.post("/cases")
+def open_case(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, caller: PageChanger, requester: Text = "", form: Text = "", text: Text = "", on: _Word = "",
+    ground: _Word = "",
+) -> Response:  # fmt: skip
+    """Open a case; a legal ground makes it a disclosure."""
+    try:
+        case = casework.open_case(
+            console.deps.cases, caller.actor, kind=CaseKind.DISCLOSURE if ground else CaseKind.SUBJECT_ACCESS,
+            requester=requester, form=form, text=text, received_on=_day(on), ground=_ground(ground),
+        )  # fmt: skip
+    except ProblemError as error:
+        if error.status == 503:
+            raise
+        return _board(console, caller, problem=error.detail, status=error.status)
+    return RedirectResponse(f"/cases/{case.id}", 303)
+
+
+@router.get("/cases/{case_id}")
+def case(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
+    """Show one case."""
+    return _page(console, caller, case_id)
+
+
+@router.post("/cases/{case_id}/step")
+def take_step(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, case_id: str, caller: PageChanger, step: _Word = "", text: Text = "", on: _Word = ""
+) -> Response:
+    """Write down that something happened."""
+
+    def act() -> None:
+        if step not in {*Step} - _FORMS:
+            raise ProblemError(422, "Choose what happened.")
+        casework.take_step(console.deps.cases, caller.actor, case_id, Step(step), text=text, on=_day(on))
+
+    return _done(console, caller, case_id, act)
+
+
+@router.post("/cases/{case_id}/search")
+def search(
+    console: Console, case_id: str, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
+) -> HTMLResponse:
+    """Search for a case; what was looked for goes into its log."""
+    form = read_form(sent, console.deps.timezone)
+    try:
+        if form.errors:
+            raise ProblemError(422, next(iter(form.errors.values())))
+        found = list(casework.search_for(console.deps.cases, caller.actor, case_id, form.search))
+    except ProblemError as error:
+        if error.status == 503:
+            raise
+        return _page(console, caller, case_id, problem=error.detail, status=error.status)
+    return _page(console, caller, case_id, found=found)
+
+
+@router.post("/cases/{case_id}/match")
+def match(console: Console, case_id: str, caller: PageChanger, recordings: Text = "") -> Response:
+    """Take recordings into a case: they are held at once."""
+
+    def act() -> None:
+        casework.match(console.deps.cases, caller.actor, case_id, recordings.replace(",", " ").split())
+
+    return _done(console, caller, case_id, act)
+
+
+@router.post("/cases/{case_id}/decide")
+def decide(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, case_id: str, caller: PageChanger, decision: _Word = "", text: Text = "", balance: Text = ""
+) -> Response:
+    """Decide a case that somebody else opened."""
+
+    def act() -> None:
+        if decision not in {*Decision}:
+            raise ProblemError(422, "Choose how to decide.")
+        details = {"decision": decision, "balance": balance}
+        casework.take_step(console.deps.cases, caller.actor, case_id, Step.DECIDED, text=text, details=details)
+
+    return _done(console, caller, case_id, act)
+
+
+def _day(typed: str) -> date | None:
+    try:
+        return date.fromisoformat(typed) if typed.strip() else None
+    except ValueError as error:
+        raise ProblemError(422, f"{typed!r} is no date; write 2026-11-25.") from error
+
+
+def _ground(word: str) -> LegalGround | None:
+    try:
+        return LegalGround(word) if word else None
+    except ValueError as error:
+        raise ProblemError(422, "Choose the legal ground from the list.") from error
+
+
+def _done(console: Parts, caller: Caller, case_id: str, act: Callable[[], None]) -> Response:
+    try:
+        act()
+    except ProblemError as error:
+        if error.status in (404, 503):
+            raise
+        return _page(console, caller, case_id, problem=error.detail, status=error.status)
+    return RedirectResponse(f"/cases/{case_id}", 303)
+
+
+def _board(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+    books = console.deps.cases
+    listed = [_told(console, one) for one in casework.list_cases(books, caller.actor)]
+    return console.renderer.page(
+        "cases.html", caller, status=status, problem=problem, cases=listed, grounds=LEGAL_GROUND_WORDS
+    )
+
+
+def _page(
+    console: Parts, caller: Caller, case_id: str, *, problem: str = "", status: int = 200,
+    found: list[RecordingRow] | None = None,
+) -> HTMLResponse:  # fmt: skip
+    case = casework.read_case(console.deps.cases, caller.actor, case_id)
+    steps = [step for step in Step if step in STEPS[case.state] - _FORMS]
+    return console.renderer.page(
+        "case.html", caller, status=status, problem=problem, steps=steps, found=found, decisions=list(Decision),
+        is_open=case.state is CaseState.OPEN, grounds=LEGAL_GROUND_WORDS, **_told(console, case),
+    )  # fmt: skip
+
+
+def _told(console: Parts, case: Case) -> dict[str, object]:
+    books = console.deps.cases
+    return {"case": case, "due": casework.due(books, case), "is_pressing": casework.is_pressing(books, case)}

@@ -1,0 +1,170 @@
+"""Who may do what in a case of subject access or disclosure, and in which order (P20, P22). Pure."""
+
+from collections.abc import Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Any
+
+from recorder.domain.access import MAX_REASON_CHARACTERS, DeniedError, Fault, Person, Role
+from recorder.domain.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step
+
+_WORK = frozenset(Step) - {Step.OPENED, Step.HANDED_OVER, Step.CLOSED}
+STEPS: Mapping[CaseState, frozenset[Step]] = MappingProxyType(
+    {
+        CaseState.OPEN: _WORK,
+        CaseState.DECIDED: frozenset({Step.HANDED_OVER, Step.NOTED, Step.CLOSED}),
+        CaseState.CLOSED: frozenset({Step.NOTED}),
+    }
+)
+"""What can happen in which state."""
+
+_SAR_ONLY = frozenset(
+    {
+        Step.IDENTITY_ASKED, Step.FEE_ASKED, Step.FEE_PAID, Step.CLARIFICATION_ASKED, Step.CLARIFIED, Step.EXTENDED,
+        Step.IDENTITY_DOUBTED,
+    }
+)  # fmt: skip
+WORKERS = frozenset({Role.TEAM_LEADER, Role.DPO})
+"""Who opens cases and works on them."""
+
+
+def check_opening(person: Person, details: Mapping[str, Any], text: str, on: date, today: date) -> None:
+    """Decide whether a person may open this case.
+
+    Raises:
+        DeniedError: They may not, or something is missing.
+    """
+    _check_worker(person)
+    kind = CaseKind(details["kind"])
+    if not str(details["requester"]).strip():
+        raise DeniedError(Fault.INCOMPLETE, "Say who asks.")
+    if kind is CaseKind.DISCLOSURE and not details.get("ground"):
+        raise DeniedError(Fault.INCOMPLETE, "A disclosure takes its legal ground.")
+    if kind is CaseKind.DISCLOSURE and not text.strip():
+        raise DeniedError(Fault.INCOMPLETE, "Say what for: a disclosure has to be necessary.")
+    _check_words(text, on, today)
+
+
+def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> None:
+    """Decide whether a person may let this happen in a case now.
+
+    Args:
+        case: As it stands.
+        person: Who.
+        entry: What.
+        today: The council's day.
+
+    Raises:
+        DeniedError: They may not, something is missing, or it is too late or too early.
+    """
+    _check_worker(person)
+    if entry.step not in STEPS[case.state]:
+        raise DeniedError(Fault.TOO_LATE, f"Case {case.id} is {case.state}: that is no longer for it.")
+    if case.kind is CaseKind.DISCLOSURE and entry.step in _SAR_ONLY:
+        raise DeniedError(Fault.INCOMPLETE, "That belongs to subject access requests only.")
+    _check_words(entry.text, entry.on, today)
+    if entry.step in _NEEDS_WORDS and not entry.text.strip():
+        raise DeniedError(Fault.INCOMPLETE, _NEEDS_WORDS[entry.step])
+    problem = _ORDER.get(entry.step, _anything)(case, entry)
+    if problem is not None:
+        raise DeniedError(Fault.TOO_LATE, problem)
+    if entry.step is Step.DECIDED:
+        _check_decision(case, person, entry)
+
+
+_NEEDS_WORDS: Mapping[Step, str] = MappingProxyType(
+    {
+        Step.IDENTITY_CHECKED: "Say what was checked - not its number, and no copy of it.",
+        Step.IDENTITY_DOUBTED: "Say what is in doubt.",
+        Step.CLARIFICATION_ASKED: "Say what was asked.",
+        Step.EXTENDED: "Say why: the requester is told the reasons.",
+        Step.NOTED: "Say what is to be noted.",
+        Step.HANDED_OVER: "Say how it was handed over, and to whom.",
+    }
+)
+
+
+def _anything(_case: Case, _entry: CaseEntry) -> str | None:
+    return None
+
+
+def _fee(case: Case, _entry: CaseEntry) -> str | None:
+    fee = case.course.fee
+    return None if fee is not None and fee.came_on is None else "No fee is awaited."
+
+
+def _clarified(case: Case, _entry: CaseEntry) -> str | None:
+    awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
+    return None if awaited else "No clarification is awaited."
+
+
+def _one_question(case: Case, _entry: CaseEntry) -> str | None:
+    awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
+    return "A clarification is awaited already." if awaited else None
+
+
+def _once_asked(case: Case, _entry: CaseEntry) -> str | None:
+    return "Identity information was asked for already." if case.course.identity is not None else None
+
+
+def _once_extended(case: Case, _entry: CaseEntry) -> str | None:
+    return "It was extended already." if case.course.is_extended else None
+
+
+def _new_match(case: Case, entry: CaseEntry) -> str | None:
+    return "It is in the case already." if entry.details["recording"] in case.recordings else None
+
+
+def _handed(case: Case, _entry: CaseEntry) -> str | None:
+    return "Nothing is to be handed over: it was refused." if case.decision is Decision.REFUSE else None
+
+
+def _closed(case: Case, _entry: CaseEntry) -> str | None:
+    if case.decision is not Decision.REFUSE and case.recordings and not case.handed_over:
+        return "Hand it over first, and say how."
+    return None
+
+
+_ORDER = MappingProxyType(
+    {
+        Step.FEE_PAID: _fee,
+        Step.CLARIFIED: _clarified,
+        Step.CLARIFICATION_ASKED: _one_question,
+        Step.IDENTITY_ASKED: _once_asked,
+        Step.EXTENDED: _once_extended,
+        Step.MATCHED: _new_match,
+        Step.HANDED_OVER: _handed,
+        Step.CLOSED: _closed,
+    }
+)
+
+
+def _check_worker(person: Person) -> None:
+    if not person.roles & WORKERS:
+        raise DeniedError(Fault.NOT_ALLOWED, "Cases are worked on by the team leader and the data protection officer.")
+
+
+def _check_decision(case: Case, person: Person, entry: CaseEntry) -> None:
+    decision = Decision(entry.details["decision"])
+    gives = decision is not Decision.REFUSE
+    if person.name == case.opened_by:
+        raise DeniedError(Fault.NOT_ALLOWED, "Whoever opened a case does not decide it.")
+    if Role.DPO not in person.roles and (case.is_in_doubt or case.kind is CaseKind.DISCLOSURE):
+        raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer decides this case.")
+    if gives and case.kind is CaseKind.SUBJECT_ACCESS and not (case.is_identified or case.is_in_doubt):
+        raise DeniedError(Fault.TOO_LATE, "Check who the requester is first.")
+    if gives and case.is_in_doubt and not str(entry.details.get("balance", "")).strip():
+        raise DeniedError(
+            Fault.INCOMPLETE, "Say how the privacy of caller, operator and requester was balanced (--balance)."
+        )
+    if not gives and not entry.text.strip():
+        raise DeniedError(Fault.INCOMPLETE, "A refusal takes its reasons: the requester is told them.")
+    if not case.searches:
+        raise DeniedError(Fault.TOO_LATE, "Search first, and let it be written down.")
+
+
+def _check_words(text: str, on: date, today: date) -> None:
+    if len(text) > MAX_REASON_CHARACTERS:
+        raise DeniedError(Fault.INCOMPLETE, f"No text may be longer than {MAX_REASON_CHARACTERS} characters.")
+    if on > today:
+        raise DeniedError(Fault.INCOMPLETE, "The day it happened lies in the future.")

@@ -1,0 +1,233 @@
+"""A case of subject access or disclosure: what happened in it, and what follows (P8, P20, P22). Pure.
+
+A case is its entries, oldest first; everything else is worked out from them. So nothing of its history is ever written
+over, and what a page shows is what happened.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any
+
+from recorder.domain.deadlines import Course, Wait
+from storage.types import RecordingId
+
+
+class CaseKind(enum.StrEnum):
+    """What a case is about."""
+
+    SUBJECT_ACCESS = "sar"
+    DISCLOSURE = "disclosure"
+
+
+class LegalGround(enum.StrEnum):
+    """On what ground recordings are disclosed to others than whom they are about."""
+
+    COURT_ORDER = "court_order"
+    CRIME = "crime"
+    LEGAL_CLAIM = "legal_claim"
+    STATUTE = "statute"
+
+
+LEGAL_GROUND_WORDS: Mapping[LegalGround, str] = MappingProxyType(
+    {
+        LegalGround.COURT_ORDER: "Order of a court (DPA 2018 schedule 2 paragraph 5(2))",
+        LegalGround.CRIME: "Crime: police or another authority (DPA 2018 schedule 2 paragraph 2)",
+        LegalGround.LEGAL_CLAIM: "Legal claims: solicitors, insurers (DPA 2018 schedule 2 paragraph 5(3))",
+        LegalGround.STATUTE: "Required by an enactment (DPA 2018 schedule 2 paragraph 5(1))",
+    }
+)
+
+
+class Step(enum.StrEnum):
+    """What can happen in a case; the audit log says ``case.`` and this."""
+
+    OPENED = "opened"
+    IDENTITY_ASKED = "identity_asked"
+    IDENTITY_CHECKED = "identity_checked"
+    IDENTITY_DOUBTED = "identity_doubted"
+    FEE_ASKED = "fee_asked"
+    FEE_PAID = "fee_paid"
+    CLARIFICATION_ASKED = "clarification_asked"
+    CLARIFIED = "clarified"
+    EXTENDED = "extended"
+    SEARCHED = "searched"
+    MATCHED = "matched"
+    DECIDED = "decided"
+    HANDED_OVER = "handed_over"
+    NOTED = "noted"
+    CLOSED = "closed"
+
+
+class Decision(enum.StrEnum):
+    """How a case is decided."""
+
+    DISCLOSE = "disclose"
+    PARTLY = "partly"
+    REFUSE = "refuse"
+
+
+class CaseState(enum.StrEnum):
+    """Where a case stands."""
+
+    OPEN = "open"
+    DECIDED = "decided"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseEntry:
+    """One thing that happened in a case.
+
+    Attributes:
+        step: What.
+        at: When it was written down, UTC.
+        by: The account of who wrote it down.
+        on: The day it happened, where that counts for the deadline.
+        text: In words.
+        details: What belongs to the step: ``recording``, ``decision``, ``found``, ...
+    """
+
+    step: Step
+    at: datetime
+    by: str
+    on: date
+    text: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A case as its entries make it.
+
+    Attributes:
+        id: Its reference, ``SAR-2026-0001`` or ``DIS-2026-0001``.
+        kind: What it is about.
+        requester: Who asks: a name, or a body and its officer.
+        opened_by: The account of who opened it.
+        handler: The account of who works on it.
+        course: What the deadline depends on.
+        ground: Of a disclosure.
+        is_identified: Whether the requester's identity was checked.
+        is_in_doubt: Whether it is in doubt, so that the data protection officer decides.
+        recordings: What was found to be theirs, in the order of finding.
+        searches: How often was searched.
+        decision: How it was decided, or None.
+        decided_by: By which account.
+        decided_at: When, UTC.
+        handed_over: How often something was handed over.
+        closed_on: The day it was closed, or None.
+        entries: Everything that happened, oldest first.
+    """
+
+    id: str
+    kind: CaseKind
+    requester: str
+    opened_by: str
+    handler: str
+    course: Course
+    ground: LegalGround | None = None
+    is_identified: bool = False
+    is_in_doubt: bool = False
+    recordings: tuple[RecordingId, ...] = ()
+    searches: int = 0
+    decision: Decision | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    handed_over: int = 0
+    closed_on: date | None = None
+    entries: tuple[CaseEntry, ...] = ()
+
+    @property
+    def state(self) -> CaseState:
+        """Return where it stands."""
+        if self.closed_on is not None:
+            return CaseState.CLOSED
+        return CaseState.OPEN if self.decision is None else CaseState.DECIDED
+
+
+def opened(case_id: str, entry: CaseEntry) -> Case:
+    """Return a case from its first entry."""
+    ground = entry.details.get("ground")
+    return Case(
+        id=case_id,
+        kind=CaseKind(entry.details["kind"]),
+        requester=str(entry.details["requester"]),
+        opened_by=entry.by,
+        handler=entry.by,
+        course=Course(received_on=entry.on),
+        ground=LegalGround(ground) if ground else None,
+        entries=(entry,),
+    )
+
+
+def told(case_id: str, entries: Iterable[CaseEntry]) -> Case:
+    """Return a case from all its entries, oldest first."""
+    first, *rest = entries
+    case = opened(case_id, first)
+    for entry in rest:
+        case = after(case, entry)
+    return case
+
+
+def after(case: Case, entry: CaseEntry) -> Case:
+    """Return a case after one more thing has happened; `case_rules` says whether it may."""
+    changes = _EFFECTS.get(entry.step, _nothing)(case, entry)
+    return replace(case, entries=(*case.entries, entry), **changes)
+
+
+Changes = dict[str, Any]
+
+
+def _nothing(_case: Case, _entry: CaseEntry) -> Changes:
+    return {}
+
+
+def _checked(case: Case, entry: CaseEntry) -> Changes:
+    identity = replace(case.course.identity, came_on=entry.on) if case.course.identity else None
+    return {"course": replace(case.course, identity=identity), "is_identified": True, "is_in_doubt": False}
+
+
+def _paid(case: Case, entry: CaseEntry) -> Changes:
+    assert case.course.fee is not None, "the rules see to that"
+    return {"course": replace(case.course, fee=replace(case.course.fee, came_on=entry.on))}
+
+
+def _asked(case: Case, entry: CaseEntry) -> Changes:
+    waits = (*case.course.clarifications, Wait(asked_on=entry.on))
+    return {"course": replace(case.course, clarifications=waits)}
+
+
+def _clarified(case: Case, entry: CaseEntry) -> Changes:
+    *others, last = case.course.clarifications
+    return {"course": replace(case.course, clarifications=(*others, replace(last, came_on=entry.on)))}
+
+
+def _matched(case: Case, entry: CaseEntry) -> Changes:
+    return {"recordings": (*case.recordings, RecordingId(entry.details["recording"]))}
+
+
+def _decided(_case: Case, entry: CaseEntry) -> Changes:
+    return {"decision": Decision(entry.details["decision"]), "decided_by": entry.by, "decided_at": entry.at}
+
+
+_EFFECTS: Mapping[Step, Callable[[Case, CaseEntry], Changes]] = MappingProxyType(
+    {
+        Step.IDENTITY_ASKED: lambda case, entry: {"course": replace(case.course, identity=Wait(asked_on=entry.on))},
+        Step.IDENTITY_CHECKED: _checked,
+        Step.IDENTITY_DOUBTED: lambda _case, _entry: {"is_in_doubt": True},
+        Step.FEE_ASKED: lambda case, entry: {"course": replace(case.course, fee=Wait(asked_on=entry.on))},
+        Step.FEE_PAID: _paid,
+        Step.CLARIFICATION_ASKED: _asked,
+        Step.CLARIFIED: _clarified,
+        Step.EXTENDED: lambda case, _entry: {"course": replace(case.course, is_extended=True)},
+        Step.SEARCHED: lambda case, _entry: {"searches": case.searches + 1},
+        Step.MATCHED: _matched,
+        Step.DECIDED: _decided,
+        Step.HANDED_OVER: lambda case, _entry: {"handed_over": case.handed_over + 1},
+        Step.CLOSED: lambda _case, entry: {"closed_on": entry.on},
+    }
+)
+"""What each step changes; what is not here changes nothing."""

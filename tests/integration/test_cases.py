@@ -1,0 +1,220 @@
+"""A case from the letter to the copy: held when found, decided by another, heard by leave, kept for a complaint."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorder.cases import casework
+from recorder.cases.casework import COMPLAINT_WINDOW
+from recorder.domain.access import Person
+from recorder.domain.cases import Case, CaseKind, LegalGround, Step
+from recorder.keeping.holding import release_hold
+from recorder.problems import ProblemError
+from storage.types import RecordingId, Search
+from tests.helpers.console_site import PASSWORD, Clock, Console, console_site, signed_in
+from tests.helpers.recorder_home import RecorderHome, recorder_home
+from tests.helpers.storage_home import ID
+
+SAR = CaseKind.SUBJECT_ACCESS
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(datetime(2026, 11, 25, 9, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
+    with console_site(tmp_path, now=clock, is_daemon_up=False) as running:
+        yield running
+
+
+def person(console: Console, name: str) -> Person:
+    found = console.people.find(name)
+    assert found is not None
+    return found
+
+
+def opened(console: Console, **changes: Any) -> Case:
+    how = {"kind": SAR, "requester": "J. Doe", "form": "by telephone", "text": "my call of Tuesday", **changes}
+    return casework.open_case(console.deps.cases, person(console, "lead"), **how)
+
+
+def step(console: Console, case: Case, what: Step, by: str = "lead", text: str = "in words", **more: Any) -> Case:
+    return casework.take_step(console.deps.cases, person(console, by), case.id, what, text=text, **more)
+
+
+def refused(console: Console, case: Case, what: Step, status: int, **how: Any) -> str:
+    with pytest.raises(ProblemError) as caught:
+        step(console, case, what, **how)
+    assert caught.value.status == status
+    return caught.value.detail
+
+
+def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) -> None:
+    books, lead = console.deps.cases, person(console, "lead")
+    case = opened(console)
+    assert case.id == "SAR-2026-0001"
+    assert casework.due(books, case) == date(2026, 12, 29)  # Christmas, a weekend, a bank holiday
+    step(console, case, Step.IDENTITY_CHECKED, text="council tax account and date of birth")
+    assert casework.search_for(books, lead, case.id, Search(number="020 7946 0999")) == []
+    (found,) = casework.search_for(books, lead, case.id, Search(operator="Olive Officer"))
+    case = casework.match(books, lead, case.id, [found.id])
+    (hold,) = console.deps.hold_books.holds.of_recording(ID)
+    assert (str(hold.kind), hold.case_reference, hold.owner) == ("sar", case.id, "lead")
+    assert console.deps.hearing.requests.newest() == []
+    refused(console, case, Step.DECIDED, 403, details={"decision": "disclose"})
+    step(console, case, Step.DECIDED, by="dpo", details={"decision": "disclose"})
+    (leave,) = console.deps.hearing.requests.newest()
+    assert (leave.account, leave.decided_by, leave.wish.recordings) == ("lead", "dpo", (RecordingId(ID),))
+    with console.browser() as browser:
+        browser.sign_in("lead")
+        copy = browser.submit(f"/recordings/{ID}/export", format="flac", reason=case.id, ground="sar", package="yes")
+        assert copy.content[:2] == b"PK"
+    step(console, case, Step.HANDED_OVER, text="by recorded post")
+    case = step(console, case, Step.CLOSED, text="")
+    console_hold = console.deps.hold_books.holds.get(hold.id)
+    assert console_hold.review_on == clock.time.date() + COMPLAINT_WINDOW
+    held = console.deps.hold_books
+    with pytest.raises(ProblemError, match="can complain"):
+        release_hold(held, person(console, "dpo"), hold.id, reason="it is over")
+    clock.time += COMPLAINT_WINDOW
+    assert release_hold(held, person(console, "dpo"), hold.id, reason="it is over").released_by == "dpo"
+    acts = [(e.act, e.actor) for e in console.entries() if e.act.startswith(("case.", "request.", "hold."))]
+    assert acts == [
+        ("case.opened", "lead"), ("case.identity_checked", "lead"),
+        ("case.searched", "lead"), ("case.searched", "lead"),
+        ("hold.placed", "lead"), ("case.matched", "lead"), ("case.decided", "dpo"), ("request.granted", "dpo"),
+        ("case.handed_over", "lead"), ("case.closed", "lead"), ("hold.reviewed", "lead"), ("hold.released", "dpo"),
+    ]  # fmt: skip
+    log = b"".join(path.read_bytes() for path in console.home.audit.glob("*.log"))
+    assert b"Doe" not in log
+    assert b"7946" not in log
+
+
+def test_while_the_case_goes_on_its_hold_stands(console: Console) -> None:
+    case = opened(console)
+    casework.search_for(console.deps.cases, person(console, "lead"), case.id, Search(operator="Olive Officer"))
+    casework.match(console.deps.cases, person(console, "lead"), case.id, [ID])
+    (hold,) = console.deps.hold_books.holds.of_recording(ID)
+    with pytest.raises(ProblemError, match="goes on"):
+        release_hold(console.deps.hold_books, person(console, "dpo"), hold.id, reason="away with it")
+    with pytest.raises(ProblemError):
+        casework.match(console.deps.cases, person(console, "lead"), case.id, [ID])
+    with pytest.raises(ProblemError):
+        casework.match(console.deps.cases, person(console, "lead"), case.id, ["20261124T093000Z-2001-ffffff"])
+    case = casework.read_case(console.deps.cases, person(console, "dpo"), case.id)
+    assert case.recordings == (ID,)
+
+
+def test_time_and_its_warnings(console: Console, clock: Clock) -> None:
+    books = console.deps.cases
+    case = step(console, opened(console), Step.IDENTITY_ASKED)
+    assert casework.due(books, case) is None
+    clock.time += timedelta(days=3)
+    case = step(console, case, Step.IDENTITY_CHECKED)
+    assert casework.due(books, case) == date(2026, 12, 29)
+    clock.time = datetime(2026, 12, 25, 9, 0, tzinfo=UTC)
+    assert not casework.is_pressing(books, case)
+    clock.time = datetime(2026, 12, 26, 9, 0, tzinfo=UTC)
+    assert casework.is_pressing(books, case)
+    other = opened(console, received_on=date(2026, 10, 1))
+    assert "had to be told by 02/11/2026" in refused(console, other, Step.EXTENDED, 409)
+    extended = step(console, other, Step.EXTENDED, on=date(2026, 10, 20))
+    assert casework.due(books, extended) == date(2027, 1, 4)
+    listed = casework.list_cases(books, person(console, "dpo"))
+    assert [one.id for one in listed] == [case.id, extended.id]
+
+
+def test_a_disclosure(console: Console) -> None:
+    books, lead = console.deps.cases, person(console, "lead")
+    case = opened(console, kind=CaseKind.DISCLOSURE, requester="Police, PC 17", ground=LegalGround.CRIME)
+    assert case.id == "DIS-2026-0001"
+    casework.search_for(books, lead, case.id, Search(extension="2001"))
+    casework.match(books, lead, case.id, [ID])
+    assert console.deps.hold_books.holds.of_recording(ID)[0].kind == "disclosure"
+    assert casework.due(books, case) is None
+    step(console, case, Step.DECIDED, by="dpo", details={"decision": "partly"})
+    assert console.deps.hearing.requests.newest()[0].wish.reference == case.id
+
+
+def test_who_does_not_work_on_cases_sees_none(console: Console) -> None:
+    case = opened(console)
+    for name in ("officer", "revenues", "ict", "admin"):
+        with pytest.raises(ProblemError) as caught:
+            casework.read_case(console.deps.cases, person(console, name), case.id)
+        assert caught.value.status == 403
+    with pytest.raises(ProblemError) as caught:
+        casework.read_case(console.deps.cases, person(console, "lead"), "SAR-2026-9999")
+    assert caught.value.status == 404
+
+
+def test_numbers_go_on_and_two_at_once_do_not_write_over_one_another(console: Console) -> None:
+    books = console.deps.cases
+    first, second = opened(console), opened(console)
+    assert (first.id, second.id) == ("SAR-2026-0001", "SAR-2026-0002")
+    with pytest.raises(ProblemError) as caught:
+        casework._write(books, person(console, "lead"), first.id, 0, first.entries[0])
+    assert caught.value.status == 409
+    assert casework.read_case(books, person(console, "lead"), first.id) == first
+
+
+def test_on_the_pages(console: Console) -> None:
+    with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "officer") as officer:
+        assert officer.get("/cases").status_code == 403
+        assert "There are no cases" in lead.get("/cases").text
+        assert lead.submit("/cases", requester=" ").status_code == 422
+        assert lead.submit("/cases", requester="J. Doe", on="soon").status_code == 422
+        made = lead.submit("/cases", requester="<i>J. Doe</i>", form="letter", text="my call", on="2026-11-02")
+        page = made.headers["location"]
+        assert page == "/cases/SAR-2026-0001"
+        assert "02/12/2026" in lead.get("/cases").text
+        assert "<i>J. Doe" not in lead.get(page).text
+        assert lead.submit(f"{page}/step", step="identity_doubted", text="no paper shown").status_code == 303
+        found = lead.submit(f"{page}/search", operator="Olive Officer").text
+        assert f'value="{ID}"' in found
+        assert lead.submit(f"{page}/search").status_code == 422
+        assert lead.submit(f"{page}/search", from_date="tomorrow").status_code == 422
+        assert lead.submit(f"{page}/match", recordings=ID).status_code == 303
+        assert lead.submit(f"{page}/step", step="decided").status_code == 422
+        assert lead.submit(f"{page}/decide", decision="disclose").status_code == 403
+        assert dpo.submit(f"{page}/decide", decision="disclose").status_code == 422
+        assert dpo.submit(f"{page}/decide", decision="perhaps").status_code == 422
+        assert dpo.submit(f"{page}/decide", decision="disclose", balance="she knew the account").status_code == 303
+        assert "she knew the account" in lead.get(page).text
+        assert f'action="/recordings/{ID}/export"' in lead.get(f"/recordings/{ID}").text
+        assert lead.submit(f"{page}/step", step="closed").status_code == 409
+        assert lead.submit(f"{page}/step", step="handed_over", text="in person").status_code == 303
+        assert lead.submit(f"{page}/step", step="closed").status_code == 303
+        assert lead.get("/cases/SAR-2026-0009").status_code == 404
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[RecorderHome]:
+    with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False) as home:
+        yield home
+
+
+def test_at_the_shell(home: RecorderHome) -> None:
+    def sar(*words: str) -> Any:
+        return home.run("sar", *words, *home.as_admin(), "-C", str(home.root))
+
+    made = sar("open", "--requester", "J. Doe", "--form", "letter", "--text", "my call", "--on", "2026-11-02", "--json")
+    case = json.loads(made.stdout)
+    assert (case["id"], case["due_on"], case["handler"]) == ("SAR-2026-0001", "2026-12-02", "founder")
+    assert sar("identity-checked", case["id"], "--reason", "tax account").returncode == 0
+    assert sar("search", case["id"], "--operator", "nobody", "--json").stdout.strip() == "[]"
+    assert "does not decide it" in sar("decide", case["id"], "refuse", "--reason", "nothing there").stderr
+    assert "Dear J. Doe" in sar("letter", case["id"], "acknowledgement").stdout
+    assert "was not refused" in sar("letter", case["id"], "refusal").stderr
+    assert [one["id"] for one in json.loads(sar("list", "--json").stdout)] == [case["id"]]
+    steps = [one["step"] for one in json.loads(sar("show", case["id"], "--json").stdout)["entries"]]
+    assert steps == ["opened", "identity_checked", "searched"]
+    assert "tax account" in sar("show", case["id"]).stdout
+    assert sar("noted", "SAR-2026-0009", "--reason", "x").returncode == 1
+    assert sar("closed", case["id"], "--on", "tomorrow").returncode == 2
+    assert PASSWORD not in made.stdout

@@ -1,0 +1,179 @@
+"""What can happen in a case, in which order, and who may do it: every pair of state and step, by hand."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from recorder.cases.letters import Letter, NotYetError, letter
+from recorder.domain.access import DeniedError, Fault, Person, Role
+from recorder.domain.case_rules import check_opening, check_step
+from recorder.domain.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step, after, opened, told
+from recorder.domain.deadlines import Wait
+
+TODAY = date(2026, 11, 26)
+NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+LENA = Person(name="lena", display_name="Lena", roles=frozenset({Role.TEAM_LEADER}))
+LEO = replace(LENA, name="leo", display_name="Leo")
+DORA = Person(name="dora", display_name="Dora", roles=frozenset({Role.DPO}))
+RHEA = Person(name="rhea", display_name="Rhea", roles=frozenset({Role.MANAGER}), teams=("Revenues",))
+RECORDING = "20261124T093000Z-2001-0a1b2c"
+OPENING = {"kind": "sar", "requester": "J. Doe", "form": "by telephone", "ground": None}
+DETAILS: dict[Step, dict[str, Any]] = {
+    Step.MATCHED: {"recording": RECORDING}, Step.DECIDED: {"decision": "disclose"}, Step.OPENED: OPENING,
+}  # fmt: skip
+
+
+def entry(step: Step, *, by: str = "lena", on: date = TODAY, text: str = "in words", **details: Any) -> CaseEntry:
+    return CaseEntry(step=step, at=NOW, by=by, on=on, text=text, details={**DETAILS.get(step, {}), **details})
+
+
+def case(*steps: Step | CaseEntry, kind: str = "sar") -> Case:
+    ground = "crime" if kind == "disclosure" else None
+    entries = [
+        entry(Step.OPENED, kind=kind, ground=ground),
+        *(s if isinstance(s, CaseEntry) else entry(s) for s in steps),
+    ]
+    return told("SAR-2026-0001", entries)
+
+
+def denied(of: Case, person: Person, one: CaseEntry) -> DeniedError:
+    with pytest.raises(DeniedError) as caught:
+        check_step(of, person, one, TODAY)
+    return caught.value
+
+
+READY = (Step.IDENTITY_CHECKED, Step.SEARCHED, Step.MATCHED)
+DECIDED = (*READY, entry(Step.DECIDED, by="dora"))
+CLOSED = (*DECIDED, Step.HANDED_OVER, Step.CLOSED)
+STATES = {CaseState.OPEN: case(*READY), CaseState.DECIDED: case(*DECIDED), CaseState.CLOSED: case(*CLOSED)}
+WORDS = {
+    CaseState.OPEN: "identity_asked identity_checked identity_doubted fee_asked clarification_asked extended searched"
+    " noted decided",
+    CaseState.DECIDED: "handed_over noted",
+    CaseState.CLOSED: "noted",
+}
+
+
+@pytest.mark.parametrize("state", list(CaseState))
+@pytest.mark.parametrize("step", list(Step))
+def test_every_state_and_step(state: CaseState, step: Step) -> None:
+    assert STATES[state].state is state
+    if str(step) in WORDS[state].split():
+        check_step(STATES[state], DORA, entry(step, by="dora"), TODAY)
+    else:
+        assert denied(STATES[state], DORA, entry(step, by="dora")).fault is Fault.TOO_LATE
+
+
+@pytest.mark.parametrize("step", [Step.IDENTITY_CHECKED, Step.IDENTITY_DOUBTED, Step.CLARIFICATION_ASKED, Step.EXTENDED,
+                                  Step.NOTED])  # fmt: skip
+def test_some_steps_take_words(step: Step) -> None:
+    assert denied(case(), LENA, entry(step, text=" ")).fault is Fault.INCOMPLETE
+    assert denied(case(), LENA, entry(step, text="x" * 1001)).fault is Fault.INCOMPLETE
+
+
+def test_nothing_happens_in_the_future_or_by_anybody() -> None:
+    assert denied(case(), LENA, entry(Step.NOTED, on=date(2026, 11, 27))).fault is Fault.INCOMPLETE
+    assert denied(case(), RHEA, entry(Step.NOTED)).fault is Fault.NOT_ALLOWED
+    with pytest.raises(DeniedError):
+        check_opening(RHEA, OPENING, "", TODAY, TODAY)
+
+
+def test_opening() -> None:
+    check_opening(LENA, OPENING, "", TODAY, TODAY)  # no reason is a condition
+    for details, text in (
+        ({**OPENING, "requester": " "}, "x"),
+        ({**OPENING, "kind": "disclosure"}, "x"),
+        ({**OPENING, "kind": "disclosure", "ground": "crime"}, " "),
+    ):
+        with pytest.raises(DeniedError) as caught:
+            check_opening(LENA, details, text, TODAY, TODAY)
+        assert caught.value.fault is Fault.INCOMPLETE
+
+
+def test_what_was_asked_for_comes_in_its_order() -> None:
+    assert denied(case(), LENA, entry(Step.FEE_PAID)).fault is Fault.TOO_LATE
+    check_step(case(Step.FEE_ASKED), LENA, entry(Step.FEE_PAID), TODAY)
+    assert denied(case(Step.FEE_ASKED, Step.FEE_PAID), LENA, entry(Step.FEE_PAID)).fault is Fault.TOO_LATE
+    assert denied(case(), LENA, entry(Step.CLARIFIED)).fault is Fault.TOO_LATE
+    assert denied(case(Step.CLARIFICATION_ASKED), LENA, entry(Step.CLARIFICATION_ASKED)).fault is Fault.TOO_LATE
+    assert denied(case(Step.IDENTITY_ASKED), LENA, entry(Step.IDENTITY_ASKED)).fault is Fault.TOO_LATE
+    assert denied(case(Step.EXTENDED), LENA, entry(Step.EXTENDED)).fault is Fault.TOO_LATE
+    assert denied(case(*READY), LENA, entry(Step.MATCHED)).fault is Fault.TOO_LATE
+    course = case(Step.IDENTITY_ASKED, Step.CLARIFICATION_ASKED, Step.CLARIFIED, Step.EXTENDED).course
+    assert course.identity == Wait(asked_on=TODAY)
+    assert course.clarifications == (Wait(asked_on=TODAY, came_on=TODAY),)
+    assert course.is_extended
+
+
+def test_who_decides() -> None:
+    decided = entry(Step.DECIDED, by="leo")
+    check_step(case(*READY), LEO, decided, TODAY)
+    assert denied(case(*READY), LENA, decided).fault is Fault.NOT_ALLOWED
+    assert "search" in str(denied(case(Step.IDENTITY_CHECKED), LEO, decided)).lower()
+    assert "who the requester is" in str(denied(case(Step.SEARCHED), LEO, decided))
+    refusal = entry(Step.DECIDED, decision="refuse", text="it is about somebody else")
+    check_step(case(Step.SEARCHED), LEO, refusal, TODAY)
+    assert denied(case(Step.SEARCHED), LEO, replace(refusal, text="")).fault is Fault.INCOMPLETE
+
+
+def test_where_identity_is_in_doubt_the_officer_decides_and_balances() -> None:
+    doubted = case(Step.IDENTITY_DOUBTED, Step.SEARCHED, Step.MATCHED)
+    assert denied(doubted, LEO, entry(Step.DECIDED)).fault is Fault.NOT_ALLOWED
+    assert denied(doubted, DORA, entry(Step.DECIDED)).fault is Fault.INCOMPLETE
+    check_step(doubted, DORA, entry(Step.DECIDED, balance="the caller gave the account number"), TODAY)
+    checked = after(doubted, entry(Step.IDENTITY_CHECKED))
+    check_step(checked, LEO, entry(Step.DECIDED), TODAY)
+
+
+def test_a_disclosure_is_the_officers_and_has_no_month() -> None:
+    police = case(Step.SEARCHED, Step.MATCHED, kind="disclosure")
+    assert police.kind is CaseKind.DISCLOSURE
+    check_step(police, DORA, entry(Step.DECIDED), TODAY)
+    assert denied(police, LEO, entry(Step.DECIDED)).fault is Fault.NOT_ALLOWED
+    for step in (Step.FEE_ASKED, Step.EXTENDED, Step.IDENTITY_ASKED):
+        assert denied(police, LENA, entry(step)).fault is Fault.INCOMPLETE
+
+
+def test_what_is_disclosed_is_handed_over_before_the_case_is_closed() -> None:
+    assert denied(case(*DECIDED), LENA, entry(Step.CLOSED)).fault is Fault.TOO_LATE
+    assert case(*CLOSED).closed_on == TODAY
+    refused = case(Step.SEARCHED, entry(Step.DECIDED, by="dora", decision="refuse"))
+    check_step(refused, LENA, entry(Step.CLOSED), TODAY)
+    assert denied(refused, LENA, entry(Step.HANDED_OVER)).fault is Fault.TOO_LATE
+    nothing = case(Step.IDENTITY_CHECKED, Step.SEARCHED, entry(Step.DECIDED, by="dora"))
+    check_step(nothing, LENA, entry(Step.CLOSED), TODAY)
+
+
+def test_a_case_is_what_its_entries_say() -> None:
+    first = opened("SAR-2026-0001", entry(Step.OPENED))
+    assert (first.handler, first.requester, first.state) == ("lena", "J. Doe", CaseState.OPEN)
+    whole = case(*CLOSED)
+    assert [one.step for one in whole.entries] == [
+        Step.OPENED, *READY, Step.DECIDED, Step.HANDED_OVER, Step.CLOSED,
+    ]  # fmt: skip
+    assert (whole.recordings, whole.decision, whole.decided_by) == ((RECORDING,), Decision.DISCLOSE, "dora")
+
+
+def text_of(which: Letter, of: Case, due: date | None = date(2026, 12, 29)) -> str:
+    return letter(which, of, site="Borough Council", today=TODAY, due=due)
+
+
+def test_letters() -> None:
+    said = text_of(Letter.ACKNOWLEDGEMENT, case())
+    assert "Dear J. Doe" in said
+    assert "29 December 2026" in said
+    assert "begins" in text_of(Letter.ACKNOWLEDGEMENT, case(Step.IDENTITY_ASKED, Step.FEE_ASKED), None)
+    assert "in words" in text_of(Letter.ACKNOWLEDGEMENT, case(Step.CLARIFICATION_ASKED))
+    refused = case(Step.SEARCHED, entry(Step.DECIDED, by="dora", decision="refuse", text="it is about another"))
+    for which, of, words in (
+        (Letter.EXTENSION, case(entry(Step.EXTENDED, text="forty calls")), "forty calls"),
+        (Letter.REFUSAL, refused, "it is about another"),
+        (Letter.DISCLOSURE, case(*DECIDED), "a copy of a recorded call"),
+    ):
+        said = text_of(which, of)
+        assert words in said
+        assert "Information Commissioner" in said
+        with pytest.raises(NotYetError):
+            text_of(which, case())
