@@ -91,6 +91,7 @@ def sip_options(
         ),
         is_urgent=is_urgent,
         watch_every_s=sip.watch_every_s,
+        is_recording_server=any(peer.siprec for peer in config.peer),
         session_expires_s=sip.session_expires_s,
         min_session_s=sip.min_session_s,
         account_of=account_of,

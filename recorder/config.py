@@ -327,6 +327,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_pause(config, reader)
     _check_names(config, reader)
     _check_network(config, reader)
+    _check_siprec(config, reader)
     _check_retention(config, reader)
     _check_database(config, reader)
     _check_anchors(config, reader)
@@ -481,6 +482,22 @@ def _check_anchors(config: Config, reader: _Reader) -> None:
     if problem is not None:
         key, sentence = problem
         reader.fail(sentence, "anchors", key)
+
+
+def _check_siprec(config: Config, reader: _Reader) -> None:
+    services = {service.name for service in config.service}
+    for i, peer in enumerate(config.peer):
+        if (problem := peer.problem) is not None:
+            key, sentence = problem
+            reader.fail(sentence, "peer", key, i)
+        if peer.siprec_service and peer.siprec_service not in services:
+            known = ", ".join(sorted(map(repr, services)))
+            reader.fail(
+                f"siprec_service of peer {peer.name!r} is {peer.siprec_service!r}; known are {known}",
+                "peer",
+                "siprec_service",
+                i,
+            )
 
 
 def _check_unique(section: str, names: list[str], reader: _Reader) -> None:

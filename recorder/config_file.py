@@ -80,6 +80,13 @@ tls_names = []                  # names in its certificate, when targets call it
 tls_only = false                # true: what it sends over UDP or TCP gets no reply
 requires_certificate = false    # true: over TLS it must show a certificate with one of tls_names
 large_over_tcp = false          # true: requests of over 1300 bytes go to it over TCP instead of UDP in fragments
+siprec = false                  # an SBC that copies calls to us (RFC 7866): true takes its recording sessions
+notice = "none"                 # "peer-attested": it plays the notice; without that nothing of them is recorded ...
+notice_owner = ""               # ... and this person answers for it ...
+notice_date = ""                # ... since this day, "2026-11-01"
+all_sessions_nominated = false  # record its sessions that name no nominated extension too ...
+siprec_service = ""             # ... by the rules of this service
+media_networks = []             # where its audio comes from, when that is not `networks`
 
 # Where calls go. The first route whose peer and number prefix fit is taken; targets are tried in order.
 [[route]]

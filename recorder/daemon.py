@@ -29,6 +29,8 @@ from recorder.auditing.late_entries import LateEntries
 from recorder.calls.control import Control
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import REGISTER, PauseRegister
+from recorder.calls.siprec_sessions import REGISTER as SESSIONS
+from recorder.calls.siprec_sessions import SessionRegister
 from recorder.calls.works import Sounds, Works
 from recorder.carriage import sip_options
 from recorder.clerk import Clerk
@@ -158,6 +160,7 @@ class Daemon:
             ),
             pauses=PauseRegister(home.state / REGISTER, self._pausing),
             sign_ons=SignOns(home.state / "agents.json"),
+            sessions=SessionRegister(home.state / SESSIONS, self._pausing),
             opt_outs=OptOutRegister(home.state / "opt_outs.json", self._clerk),
             pins=Pins(
                 PinFile(home.pins),
@@ -189,6 +192,9 @@ class Daemon:
             settled=self._works.pauses.drop,
             now=utc_now,
         )
+        if not self._works.sessions.is_known:
+            _log.error("%s cannot be read: every recording session begins paused", home.state / SESSIONS)
+            self._works.alarm("sessions_unreadable")
         self._control = Control(self._works, loop_mark(home))
         api = LiveApi(self._works, self._control, self._broadcast, reload=self._reload)
         self._socket = SocketServer(api.app(), home.socket)

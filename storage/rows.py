@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from storage.types import Archived, ArchiveFormat, NoticeProof, Outcome, RecordingId, RecordingRow, Segment, SegmentKind
+from storage.types import (
+    Archived,
+    ArchiveFormat,
+    NoticeProof,
+    Outcome,
+    Participant,
+    RecordingId,
+    RecordingRow,
+    Segment,
+    SegmentKind,
+)
 
 _PLAIN = (
     "id", "direction", "extension", "operator", "service", "caller", "called", "outcome", "reason", "duration_s",
     "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "operator_key",
     "team",
 )  # fmt: skip
-_LISTS = ("codecs", "holds", "related", "speech_s", "operators", "extensions")
+_LISTS = ("codecs", "holds", "related", "speech_s", "operators", "extensions", "remarks")
 _TIMES = ("started_at", "ended_at", "retention_due")
 _DECORATION = re.compile(r"[\s().\-]")
 
@@ -50,6 +60,7 @@ def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any
         for s in row.segments
     ]
     fields["notice"] = None if row.notice is None else _notice_to_json(row.notice)
+    fields["participants"] = [_participant_to_json(one) for one in row.participants]
     fields["archived"] = None if row.archived is None else archived_to_json(row.archived)
     if with_peaks:
         fields["peaks"] = [base64.b64encode(peaks).decode("ascii") for peaks in row.peaks]
@@ -66,6 +77,24 @@ def _notice_to_json(notice: NoticeProof) -> dict[str, Any]:
         "proof": notice.proof,
         "second_message": notice.second_message,
     }
+
+
+def _participant_to_json(participant: Participant) -> dict[str, Any]:
+    return {
+        "name": participant.name,
+        "address": participant.address,
+        "number": participant.number,
+        "role": participant.role,
+        "channel": participant.channel,
+        "extension": participant.extension,
+        "joined_at": time_to_json(participant.joined_at),
+        "left_at": time_to_json(participant.left_at),
+    }
+
+
+def _participant_from_json(fields: Mapping[str, Any]) -> Participant:
+    times = {name: time_from_json(fields.get(name)) for name in ("joined_at", "left_at")}
+    return Participant(**{**fields, **times})
 
 
 def archived_to_json(archived: Archived) -> dict[str, Any]:
@@ -104,6 +133,7 @@ def row_from_json(fields: Mapping[str, Any]) -> RecordingRow:
     if notice := fields.get("notice"):
         times = {name: time_from_json(notice.get(name)) for name in ("started_at", "ended_at")}
         values["notice"] = NoticeProof(**{**notice, **times})
+    values["participants"] = tuple(map(_participant_from_json, fields.get("participants", ())))
     if archived := fields.get("archived"):
         form, at = ArchiveFormat(archived["format"]), time_from_json(archived["at"])
         values["archived"] = Archived(**{**archived, "format": form, "at": at})

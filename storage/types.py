@@ -100,13 +100,39 @@ class Archived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """Somebody who took part in a call, as a SIPREC client named them (RFC 7865).
+
+    Attributes:
+        name: Display name, or "".
+        address: Address of record, ``sip:2001@pbx.example``.
+        number: Its user part: a number or an extension.
+        role: ``caller``, ``called``, or ``other`` for those who came later.
+        channel: ``left`` or ``right`` where their voice alone is on it, else "".
+        extension: The nominated extension that they are, or "".
+        joined_at: When they came, if that was said.
+        left_at: When they went, likewise.
+    """
+
+    name: str
+    address: str
+    number: str
+    role: str
+    channel: str = ""
+    extension: str = ""
+    joined_at: datetime | None = None
+    left_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingRow:
     """One call in the index: the JSON of design section 7 has these names.
 
     ``operator`` and ``extension`` are those that the call began with; ``operators`` and ``extensions`` name everybody
-    whose call it was, these first. ``operator_key`` is the opaque folder name; ``path`` is relative to the recordings'
-    root, None when nothing was kept. ``peaks`` holds, per channel, the largest sample of each 0.1 s as a number in
-    [0, 255].
+    whose call it was, these first. ``participants`` are known of calls that a SIPREC client copied to us; ``remarks``
+    are words of `recorder.domain.siprec.Remark` that say how such a recording differs from others. ``operator_key`` is
+    the opaque folder name; ``path`` is relative to the recordings' root, None when nothing was kept. ``peaks`` holds,
+    per channel, the largest sample of each 0.1 s as a number in [0, 255].
     """
 
     id: RecordingId
@@ -141,6 +167,8 @@ class RecordingRow:
     archived: Archived | None = None
     operators: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
+    participants: tuple[Participant, ...] = ()
+    remarks: tuple[str, ...] = ()
     peaks: Peaks = field(default=(b"", b""), repr=False)
 
 

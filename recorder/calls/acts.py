@@ -4,6 +4,8 @@ What is not wanted is stopped at once and written down after; what lets recordin
 """
 
 import errno
+import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,6 +56,33 @@ class DoneAct(Act):
     def __init__(self, answer: PauseAnswer) -> None:
         super().__init__()
         self.answer = answer
+
+
+def together(act: Act, others: Sequence[Act]) -> Act:
+    """Return an act that is done when others are done as well; what it answers is the first one's.
+
+    If any of them could not be stored, neither could the whole: nobody may rely on a pause that is half on disk.
+    """
+    if not others:
+        return act
+    whole: Act = DoneAct(act.answer) if isinstance(act, DoneAct) else Act()
+    waiting = [act, *others]
+
+    def on_done(_: Act) -> None:
+        with lock:
+            left[0] -= 1
+            if left[0]:
+                return
+        error = next((one.exception() for one in waiting if one.exception() is not None), None)
+        if error is not None:
+            whole.set_exception(error)
+        else:
+            whole.set_result(act.result())
+
+    lock, left = threading.Lock(), [len(waiting)]
+    for one in waiting:
+        one.add_done_callback(on_done)
+    return whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,15 @@ class Container:
             if not self._is_destroyed:
                 self._recording.update(row)
 
+    def mark(self, fields: dict[str, Any]) -> None:
+        """Seal something with the audio. SinkError as for `append`."""
+        with self._lock:
+            if not self._is_destroyed:
+                try:
+                    self._recording.mark(fields)
+                except WriteFailedError as error:
+                    raise _sink_error(error) from error
+
     def destroy(self) -> None:
         """Destroy the key and the file, durably; what comes afterwards goes nowhere.
 

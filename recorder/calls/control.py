@@ -20,6 +20,8 @@ from recorder.calls.party import MediaError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.signalled import Signalled
+from recorder.calls.siprec_call import SiprecCall
+from recorder.calls.siprec_desk import SiprecDesk
 from recorder.calls.switchboard import Way
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
@@ -73,6 +75,7 @@ class Control:
         self._recorded: dict[str, TapedCall] = {}
         self._dead: set[Address] = set()
         self._passed: set[PassedCall] = set()
+        self._siprec = SiprecDesk(works)
         self._threads = itertools.cycle(range(works.config.media.threads))
         self._is_draining = False
         self.counts = {"offered": 0, "recorded": 0, "passed": 0, "refused": 0, "emergency": 0, "faults": 0}
@@ -153,6 +156,9 @@ class Control:
     def _offered(self, event: CallOffered) -> None:
         self.counts["offered"] += 1
         config = self._works.config
+        if self._siprec.is_ours(event):
+            self._begin_session(event)
+            return
         if config.emergency.has(event.request_user):
             self.counts["emergency"] += 1
             self._begin_passed(event)
@@ -186,6 +192,27 @@ class Control:
         status = call.transfers.offered(side, event)
         if status is not None:
             self._refuse(event, status, "")
+
+    def _begin_session(self, event: CallOffered) -> None:
+        """Take a recording session of a SIPREC client."""
+        if self._siprec.refuse_stranger(event):
+            self.counts["refused"] += 1
+            return
+        if self._is_draining or len(self._recorded) >= self._works.config.limits.max_calls:
+            self._refuse(event, 503, "Service Unavailable")
+            return
+        call = self._siprec.make(
+            event,
+            thread=next(self._threads),
+            adopt_media=lambda call, leg: self._media.__setitem__(leg, call),
+            ended=self._ended,
+        )
+        self._recorded[call.id] = call
+        self.adopt(event.leg, call)
+        self._guard(call, self._take_session, call)
+
+    def _take_session(self, call: SiprecCall) -> None:
+        self.counts["recorded" if self._siprec.begin(call) else "refused"] += 1
 
     def _refuse(self, event: CallOffered, status: int, phrase: str) -> None:
         self.counts["refused"] += 1
@@ -284,7 +311,7 @@ class Control:
 
     # --- what calls ask for (`recorder.calls.switchboard`)
 
-    def adopt(self, leg: LegId, call: LiveCall) -> None:
+    def adopt(self, leg: LegId, call: Signalled) -> None:
         """Have the events of a leg come to a call from now on."""
         self._calls[leg] = call
         call.legs.every.append(leg)
@@ -330,7 +357,7 @@ class Control:
 
     def calls(self) -> list[dict[str, Any]]:
         """Return the recorded calls in progress, oldest first."""
-        return [call.as_json() for call in self._recorded.values()]
+        return [call.as_json() for call in self._recorded.values() if call.is_listed]
 
     def call(self, call_id: str) -> TapedCall:
         """Return a recorded call in progress.

@@ -155,6 +155,10 @@ class GateActs:
         self._put(state, sorted(left), self._position_s).add_done_callback(on_disk)
         return done
 
+    def begun(self) -> None:
+        """Recording began; it may have begun paused, and then somebody is to be reminded."""
+        self._watch.look()
+
     def end(self) -> None:
         """The call is over: no reminder follows."""
         self._watch.stop()

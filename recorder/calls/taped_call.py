@@ -81,6 +81,11 @@ class TapedCall(Signalled):
     def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
         """Take what the media core saw on one of the call's legs."""
 
+    @property
+    def is_listed(self) -> bool:
+        """Tell whether people may see the call."""
+        return True
+
     # --- acts on the recording
 
     def pause(self, reason: str, by: str) -> Act:

@@ -136,7 +136,7 @@ class Taping:
         erase_s = {Final.OUT_OF_SCOPE: 0.0, Final.DISCARDED: self.position_s + _ALL_S}.get(final, self._pause.erase_s)
         return self._shut(erase_s, _FINAL_KIND[final], by, reason)
 
-    def retarget(self, left: LegId, right: LegId) -> None:
+    def retarget(self, left: LegId | None, right: LegId | None) -> None:
         """Record other media legs from now on, on the same time line; the gate stays as it is."""
         self._works.relay.retarget_tap(self._tap, left, right)
 
@@ -171,6 +171,10 @@ class Taping:
         """Silence a span of both channels: a digit came by another way than the media."""
         self._works.relay.mask(self._tap, max(from_s, 0.0), to_s)
 
+    def mark(self, fields: dict[str, Any]) -> None:
+        """Have something sealed with the audio, for whoever may open the recording."""
+        self._created.add_done_callback(lambda _: self._works.filing.submit(self._mark, fields))
+
     def finish(self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None]) -> None:
         """Drain, close and file the recording; ``done`` gets the final row, on the filing clerk's thread."""
         facts = replace(facts, ended_paused=is_watched(self._book))
@@ -198,7 +202,13 @@ class Taping:
     def describe(self, row: RecordingRow) -> None:
         """Take it that more is known of the call."""
         self._row = replace(
-            self._row, operators=row.operators, extensions=row.extensions, related=row.related, notice=row.notice
+            self._row,
+            operators=row.operators,
+            extensions=row.extensions,
+            related=row.related,
+            notice=row.notice,
+            participants=row.participants,
+            remarks=row.remarks,
         )
         self._refresh()
 
@@ -237,6 +247,14 @@ class Taping:
                 recording.discard()
             return
         self._container = container
+
+    def _mark(self, fields: dict[str, Any]) -> None:
+        if self._container is not None:
+            try:
+                self._container.mark(fields)
+            except OSError as error:
+                _log.error("recording %s: what was said of it cannot be kept: %s", self._row.id, error)
+                self.fail(fault_of(error))
 
     def _destroy(self) -> None:
         # Not on the clerk's thread: it waits for a write in progress, and pauses of other calls must not.

@@ -11,6 +11,7 @@ from recorder.auditing.anchoring import Anchoring
 from recorder.auditing.late_entries import LateEntries
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import PauseRegister
+from recorder.calls.siprec_sessions import SessionRegister
 from recorder.clerk import Clerk
 from recorder.config import Config
 from recorder.keeping.filing import Filing
@@ -75,6 +76,8 @@ class Works:
     pauses: PauseRegister
     sign_ons: SignOns
     opt_outs: OptOutRegister
+    sessions: SessionRegister
+    """How recording sessions of SIPREC clients were left."""
     pins: PinCheck
     clerk: Clerk
     opening: Clerk

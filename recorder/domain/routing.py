@@ -1,11 +1,24 @@
 """Where a call goes, and whether it must get through whatever else happens. Pure."""
 
+import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from datetime import date
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
 from sip.events import Address
 from sip.sdes import Srtp
+
+MAX_MEDIA_NETWORKS = 30
+"""Networks that the media of a SIPREC peer may come from, its own included; a media leg takes two more."""
+
+
+class PeerNotice(enum.StrEnum):
+    """Who sees to it that both parties of a peer's sessions are told."""
+
+    NONE = "none"
+    ATTESTED = "peer-attested"
+    """The peer plays the notice, and somebody answers for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +32,15 @@ class Peer:
     ``tls_names`` are the names that its certificate may carry besides the one it is dialled by; with ``tls_only`` it is
     heard over TLS alone, with ``requires_certificate`` only where it shows such a certificate. With ``large_over_tcp``
     requests that are too large for UDP go to it over TCP.
+
+    Attributes:
+        siprec: It is a SIPREC client: its recording sessions are taken (RFC 7866).
+        notice: Whether it plays the notice in its sessions; without that nothing of them is recorded.
+        notice_owner: Who answers for it.
+        notice_date: Since when, ``YYYY-MM-DD``.
+        all_sessions_nominated: Sessions that name no nominated extension are recorded as well.
+        siprec_service: The service whose rules hold for those.
+        media_networks: Where its media may come from beside its networks and what its session descriptions name.
     """
 
     name: str
@@ -33,6 +55,43 @@ class Peer:
     tls_only: bool = False
     requires_certificate: bool = False
     large_over_tcp: bool = False
+    siprec: bool = False
+    notice: PeerNotice = PeerNotice.NONE
+    notice_owner: str = ""
+    notice_date: str = ""
+    all_sessions_nominated: bool = False
+    siprec_service: str = ""
+    media_networks: tuple[str, ...] = ()
+
+    @property
+    def is_attested(self) -> bool:
+        """Tell whether somebody answers for the notice."""
+        return self.notice is PeerNotice.ATTESTED
+
+    @property
+    def media_from(self) -> tuple[str, ...]:
+        """Return the networks that its media may come from, without those that lie in others."""
+        parsed = [ip_network(network, strict=False) for network in (*self.networks, *self.media_networks)]
+        v4 = collapse_addresses(one for one in parsed if isinstance(one, IPv4Network))
+        v6 = collapse_addresses(one for one in parsed if isinstance(one, IPv6Network))
+        return tuple(map(str, (*v4, *v6)))
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """Return the key that is wrong about its recording sessions and a sentence that says how, or None."""
+        if self.is_attested and not self.notice_owner.strip():
+            return "notice_owner", f"peer {self.name!r} plays the notice, so notice_owner must say who answers for that"
+        if self.is_attested and not _is_date(self.notice_date):
+            return "notice_date", f"peer {self.name!r} plays the notice, so notice_date must say since when: 2026-11-01"
+        if self.all_sessions_nominated and not self.siprec_service:
+            return "siprec_service", f"siprec_service must name the service whose rules peer {self.name!r} follows"
+        try:
+            count = len(self.media_from)
+        except ValueError as error:
+            return "media_networks", f"media_networks: {error}"
+        if self.siprec and count > MAX_MEDIA_NETWORKS:
+            return "media_networks", f"peer {self.name!r} has {count} networks, at most {MAX_MEDIA_NETWORKS} for SIPREC"
+        return None
 
     def has(self, host: str) -> bool:
         """Tell whether an IP literal lies in one of the peer's networks."""
@@ -41,6 +100,13 @@ class Peer:
 
     def _parsed(self) -> Iterable[IPv4Network | IPv6Network]:
         return (ip_network(network, strict=False) for network in self.networks)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class Call:
     officer: Who
     session: str = "Zh3kRkWLTrSXn9qTC4rBsA=="
     group: str = "Gp0TzXQhT1aFNJxpVpYcTg=="
+    sip_session: str = "ab30317f1a784dc48ff824d0d3715d86"
 
 
 def rfc(call: Call, *, namespace: str = RFC, mode: str = "complete", host: str = "example.net") -> str:
@@ -54,7 +55,7 @@ def rfc(call: Call, *, namespace: str = RFC, mode: str = "complete", host: str =
     return (
         f"<?xml version='1.0' encoding='UTF-8'?>\r\n<recording xmlns='{namespace}'>\r\n<datamode>{mode}</datamode>"
         f"<group group_id='{call.group}'><associate-time>2026-11-26T09:00:00Z</associate-time></group>"
-        f"<session session_id='{call.session}'><sipSessionID>ab30317f1a784dc48ff824d0d3715d86;"
+        f"<session session_id='{call.session}'><sipSessionID>{call.sip_session};"
         "remote=47755a9de7794ba387653f2099600ef2</sipSessionID>"
         f"<group-ref>{call.group}</group-ref><start-time>2026-11-26T09:00:00Z</start-time></session>"
         f"{people}{streams}{sessions}{ways}</recording>\r\n"

@@ -4,7 +4,7 @@ import contextlib
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sip import rs_xml
@@ -160,6 +160,7 @@ def test_a_truncated_document_is_an_error(end: int) -> None:
         parse(WHOLE[:end])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes(content: bytes) -> None:
     for document in (content, b"<recording>" + content + b"</recording>"):
@@ -167,6 +168,7 @@ def test_random_bytes(content: bytes) -> None:
             parse(document)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=5), st.integers(0, 9))
 def test_a_damaged_document(at: int, junk: bytes, cut: int) -> None:
     try:

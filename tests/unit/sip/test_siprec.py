@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sip.siprec import MAX_BYTES, MAX_PARTS, Parts, is_metadata_type, take_apart
@@ -129,6 +129,7 @@ def test_a_truncated_body_gives_what_is_whole(end: int) -> None:
         assert found.sdp == SDP
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.text(max_size=60))
 def test_random_bytes_raise_nothing(content: bytes, content_type: str) -> None:
     take_apart(content, content_type)
@@ -136,6 +137,7 @@ def test_random_bytes_raise_nothing(content: bytes, content_type: str) -> None:
     take_apart(b"--" + content, 'multipart/mixed;boundary="' + content_type)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(BOTH) - 1), st.binary(max_size=4), st.integers(0, 8))
 def test_a_damaged_body_raises_nothing(at: int, junk: bytes, cut: int) -> None:
     take_apart(BOTH[:at] + junk + BOTH[at + cut :], TYPE)

@@ -1,0 +1,379 @@
+"""A call that a SIPREC client copies to us (RFC 7866): we listen to its lines, and record what the rules permit.
+
+Runs on the call thread. Everything that is done to the recording is the same code as of a call that we stand in
+(`taped_call`); which sessions are recorded, and which line is whose, is `recorder.domain.siprec`'s. We never send a
+re-INVITE of our own: many clients drop the session over one.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from audio.types import (
+    ControlPressed,
+    DigitPressed,
+    MediaEvent,
+    MediaUnauthentic,
+    PortsExhaustedError,
+    Prompt,
+    SecretEntered,
+)
+from audio.types import LegId as MediaLegId
+from recorder.calls.acts import Act, together
+from recorder.calls.gate_acts import GateActs
+from recorder.calls.hold_rule import HoldRule
+from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad
+from recorder.calls.live_call import Legs
+from recorder.calls.party import MediaError
+from recorder.calls.siprec_course import Course
+from recorder.calls.siprec_lines import Lines
+from recorder.calls.siprec_links import Links
+from recorder.calls.siprec_names import Names, parts_of
+from recorder.calls.siprec_rows import participants_of, proof_of, provisional, rules_of
+from recorder.calls.taped_call import TapedCall
+from recorder.calls.taping import Taping
+from recorder.calls.works import Works
+from recorder.clerk import after_all
+from recorder.clock import utc_now
+from recorder.domain.call import Call, Side, State
+from recorder.domain.crew import Crew
+from recorder.domain.outcome import Facts
+from recorder.domain.pausing import HOLD, Authority, PauseBook, PauseState, RefusedError
+from recorder.domain.policy import NoticeWhen, recording_id
+from recorder.domain.routing import Peer
+from recorder.domain.siprec import Stage, Verdict
+from sip.events import (
+    Body,
+    CallOffered,
+    InfoReceived,
+    LegEnded,
+    LegId,
+    OfferAnswered,
+    OfferReceived,
+    ReferReceived,
+    SipEvent,
+)
+from sip.siprec import is_metadata_type
+from storage.types import NoticeProof, RecordingId, RecordingRow
+
+_log = logging.getLogger(__name__)
+
+CLOSING_S = 0.06
+"""How long media legs stay open after a BYE: it may overtake the last packets."""
+
+PROBE_AFTER = 5
+"""A session in which nothing is heard is probed after so many times ``[media] dead_rtp_s``."""
+
+
+class SiprecCall(TapedCall):
+    """One recording session."""
+
+    def __init__(
+        self,
+        works: Works,
+        offered: CallOffered,
+        peer: Peer,
+        links: Links,
+        *,
+        random_hex: str,
+        thread: int,
+        adopt_media: Callable[[MediaLegId], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self.works = works
+        self.offered = offered
+        self.legs = Legs(a=offered.leg)
+        self.started_at = utc_now()
+        self._started_s = time.monotonic()
+        self._peer = peer
+        self._links = links
+        self._ended = ended
+        self._leg = offered.leg
+        self._parts = parts_of(offered.body)
+        self.taping: Taping | None = None
+        self._names = Names(offered)
+        self._lines = Lines(works, thread, peer.media_from, peer.srtp, adopt_media)
+        self._course = Course(self, peer, self._names, self._lines, self._parts.metadata)
+        nomination = self._course.verdict.nomination or provisional(works.config, peer)
+        self.nomination = nomination
+        self.crew = Crew(works.sign_ons.operator_of, nomination)
+        self.operator = self.crew.now
+        self.service = rules_of(works.config, nomination.extension)
+        self.call = Call(
+            is_nominated=True, direction=nomination.direction, notice_when=NoticeWhen.BEFORE_RING, targets=0
+        )
+        self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
+        self.book = PauseBook()
+        self.joined_at: datetime | None = None
+        self.blocked: str | None = self._course.verdict.closed
+        self.fault: str | None = None
+        self.sounds = works.sounds
+        self.keypad = Keypad(self)
+        self.gate = GateActs(self, self.keypad.forget_digits)
+        self._hold_rule = HoldRule(self)
+
+    @property
+    def now(self) -> datetime:
+        """Return the time by the call's own clock: it starts with the machine's, and is not stepped with it."""
+        return self.started_at + timedelta(seconds=time.monotonic() - self._started_s)
+
+    # --- SIP events
+
+    def begin(self) -> None:
+        """Answer the INVITE.
+
+        Raises:
+            MediaError: Nothing in it can be recorded (488).
+            PortsExhaustedError: No ports are left (503).
+        """
+        if self._parts.sdp is None:
+            raise MediaError("a recording session without a session description")
+        answer = self._lines.take(Body(content=self._parts.sdp), self._course.record_state)
+        self.works.endpoint.answer(self._leg, answer, is_recorder=True)
+        self._look()
+        self._probe_later()
+
+    def receive(self, event: SipEvent, leg: LegId) -> None:
+        """Take what happened on the session's leg."""
+        if self._course.stage is Stage.ENDED:
+            return
+        match event:
+            case LegEnded():
+                self._over("session_ended" if event.cause == "bye" else f"session_{event.cause}")
+            case OfferReceived():
+                self._reoffered(event.body)
+            case OfferAnswered() if event.body is not None:
+                self._answered(event.body)
+            case InfoReceived():
+                self._info(event.body)
+            case ReferReceived():
+                self.works.endpoint.refuse_refer(self._leg, 603)
+            case _:
+                _log.debug("event %s has no place in a recording session", type(event).__name__)
+
+    def _reoffered(self, body: Body | None) -> None:
+        """Take a re-INVITE or UPDATE: of lines, of metadata, of both; an empty one gets the lines as they are."""
+        endpoint = self.works.endpoint
+        if body is None:
+            endpoint.answer_offer(self._leg, Body(content=self._lines.content))
+            return
+        parts = parts_of(body)
+        self._course.learn(parts.metadata)
+        if parts.sdp is None:
+            endpoint.answer_offer(self._leg, None)
+        else:
+            try:
+                answer = self._lines.take(Body(content=parts.sdp), self._course.record_state)
+            except (MediaError, PortsExhaustedError) as error:
+                _log.info("recording session %s: a re-offer is refused: %s", self.id, error)
+                endpoint.refuse_offer(self._leg, 488 if isinstance(error, MediaError) else 503)
+                self._look()
+                return
+            endpoint.answer_offer(self._leg, answer)
+        self._look()
+
+    def _answered(self, body: Body) -> None:
+        """Take the answer to the lines that an empty re-INVITE got: it says what the client will send."""
+        parts = parts_of(body)
+        self._course.learn(parts.metadata)
+        if parts.sdp is not None:
+            with contextlib.suppress(MediaError, PortsExhaustedError):
+                self._lines.take(Body(content=parts.sdp), self._course.record_state)
+        self._look()
+
+    def _info(self, body: Body) -> None:
+        """Take an INFO: metadata, or a digit. Whose it is nobody says, so it is taken for the caller's."""
+        if is_metadata_type(body.content_type) or body.content_type.lower().startswith("multipart/"):
+            self._course.learn(parts_of(body).metadata)
+            self._look()
+        else:
+            self.keypad.info(self.call.outside, body)
+
+    # --- who takes part, and what follows
+
+    def _look(self) -> None:
+        """Do what follows from who takes part and from the lines as they are now."""
+        self._course.look()
+        self._links.name(self, self._names.sessions, self._names.groups)
+        self._lines.drop_idle()
+        self._hold_rule.look()
+        if self.is_listed:
+            self.works.publish({"event": "call", **self.as_json()})
+
+    @property
+    def is_listed(self) -> bool:
+        """Tell whether people may see the session: one of nobody whose calls are recorded is nobody's business."""
+        return self.blocked is None or self._course.verdict.nomination is not None
+
+    def decided(self, verdict: Verdict) -> None:
+        """Take it that the call is the extension's that a verdict names."""
+        assert verdict.nomination is not None
+        self.nomination = verdict.nomination
+        self.call.direction = verdict.nomination.direction
+        if self.taping is None:  # a recording keeps to the rules that it began with
+            self.crew = Crew(self.works.sign_ons.operator_of, verdict.nomination)
+            self.service = rules_of(self.works.config, verdict.nomination.extension)
+        else:
+            self.hand_to(verdict.nomination.extension)
+        self.operator = self.crew.now
+
+    # --- media events
+
+    def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
+        """Take what the media core saw on one of the lines."""
+        sides = self._course.verdict.sides
+        is_left, is_right = leg == self._lines.leg(sides.left), leg == self._lines.leg(sides.right)
+        match event:
+            case DigitPressed() if is_left:
+                self.keypad.digit(event.digit, event.source)
+            case DigitPressed() if is_right and not self._course.has_officers_keys:
+                # It may be the caller: the core silences what is keyed on the left only.
+                self.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+                self.keypad.digit(event.digit, event.source)
+            case ControlPressed() if is_right:
+                self.keypad.control(event.keys, event.source)
+            case SecretEntered() if is_right:
+                self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
+            case MediaUnauthentic():
+                _log.error("recording session %s: %d packets of a line are not under its key", self.id, event.packets)
+                self.works.alarm("srtp_unauthentic")
+            case _:
+                pass
+
+    # --- acts on the recording: what is done to a session is done to all its twins
+
+    def pause(self, reason: str, by: str) -> Act:
+        """Pause the recording of this session and of those that are the same conversation."""
+        act = self.gate.pause(reason, by)
+        if reason == HOLD:
+            return act
+        return together(act, self._on_twins(lambda twin: twin.gate.pause(reason, by)))
+
+    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
+        """Take away what an authority may clear, of this session and of those that are the same conversation."""
+        act = self.gate.resume(authority, by, token=token)
+        if authority is Authority.RULE:
+            return act
+        return together(act, self._on_twins(lambda twin: twin.gate.resume(authority, by, token=token)))
+
+    def opt_out(self, reason: str, by: str) -> Act:
+        """Stop recording this session and those that are the same conversation."""
+        return together(self.gate.opt_out(reason, by), self._on_twins(lambda twin: twin.gate.opt_out(reason, by)))
+
+    def forgot(self, seconds: float | None, by: str) -> Act:
+        """Pause, and order the last seconds to be erased, of this session and of its twins."""
+        return together(self.gate.forgot(seconds, by), self._on_twins(lambda twin: twin.gate.forgot(seconds, by)))
+
+    def _on_twins(self, act: Callable[["SiprecCall"], Act]) -> list[Act]:
+        acts = []
+        for twin in self._links.twins(self):
+            assert isinstance(twin, SiprecCall)
+            with contextlib.suppress(RefusedError):
+                acts.append(act(twin))
+        return acts
+
+    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
+        """Write down how the recording stands, by its id and by the names of the session."""
+        named = self.works.sessions.put(self._names.sessions, self._names.groups, state=state, reasons=reasons)
+        return after_all(super().keep_state(state, reasons, position_s), named)
+
+    def tell_officer(self, sound: Prompt) -> None:
+        """Do nothing: nobody hears us. The console shows how the recording stands."""
+
+    def pass_info(self, side: Side, body: Body) -> None:
+        """Do nothing: there is nobody behind us to pass an INFO on to."""
+
+    def apply(self, event: object) -> None:
+        """Do nothing: the keys of the notice are the client's business."""
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the client holds every line."""
+        return self._lines.is_held
+
+    def belongs_with(self, other: RecordingId) -> None:
+        """Take it that another recording is of the same call."""
+        if other not in self.related:
+            self.related = (*self.related, other)
+            if self.taping is not None:
+                self.taping.describe(self.row())
+
+    # --- the end
+
+    def stop(self, reason: str) -> None:
+        """End the session from our side."""
+        if self._course.stage is not Stage.ENDED:
+            self.works.endpoint.hang_up(self._leg)
+            self._over(reason)
+
+    def refuse(self, status: int, phrase: str, end: str) -> None:
+        """Refuse the INVITE, and file that nothing came of it."""
+        headers = (("Retry-After", "5"),) if status == 503 else ()
+        self.works.endpoint.refuse(self._leg, status, phrase, headers=headers)
+        self.blocked = None
+        self._over(end)
+
+    def _over(self, end: str) -> None:
+        self._course.stage = Stage.ENDED
+        self.call.state, self.call.end = State.ENDED, end
+        self.finish(end)
+        self._links.end(self)
+        self._ended()
+
+    def finish(self, end: str) -> None:
+        """Close media after the last packets, then the recording; file the row."""
+        self.gate.end()
+        self.works.scheduler.call_later(CLOSING_S, self._close, end)
+
+    def _close(self, end: str) -> None:
+        sides = self._course.verdict.sides
+        codecs = (self._lines.codec_name(sides.left), self._lines.codec_name(sides.right))
+        self._lines.close()
+        was_here = self.call.was_joined or self.blocked is not None
+        facts = Facts(end=end, was_joined=was_here, blocked=self.blocked, fault=self.fault)
+        self.close_recording(facts, codecs, self.now)
+
+    def _probe_later(self) -> None:
+        self.works.scheduler.call_later(PROBE_AFTER * self.works.config.media.dead_rtp_s, self._probe)
+
+    def _probe(self) -> None:
+        """Ask the client whether it is still there, if nothing has come for long: a BYE may have been lost."""
+        if self._course.stage is Stage.ENDED:
+            return
+        if self._lines.was_silent():
+            self.works.endpoint.probe(self._leg)
+        self._probe_later()
+
+    # --- what is written down
+
+    @property
+    def caller(self) -> str:
+        """Return the number that calls."""
+        return self._course.verdict.caller
+
+    @property
+    def called(self) -> str:
+        """Return the number that was called."""
+        return self._course.verdict.called
+
+    @property
+    def proof(self) -> NoticeProof:
+        """Return whose word it is that the notice was played."""
+        return proof_of(self._peer)
+
+    def row(self) -> RecordingRow:
+        """Return the row as it stands, with who took part."""
+        names, extensions = self._names, self.works.config.extensions
+        labels = names.labels(self._lines.labels)
+        everyone = names.everyone.values() if self.is_listed else ()
+        return replace(
+            super().row(),
+            participants=participants_of(everyone, names.metadata, self._course.verdict, labels, extensions),
+            remarks=tuple(sorted(self._course.remarks)),
+            operators=tuple(filter(None, self.crew.operators)),
+            extensions=tuple(filter(None, self.crew.extensions)),
+        )

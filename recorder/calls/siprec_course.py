@@ -1,0 +1,231 @@
+"""What follows for a recording session from who takes part in it: begun, handed over, left, taken up again.
+
+Call thread only. What is permitted is `recorder.domain.siprec`'s; what is done to the recording is the gate's and the
+tape's, as for every other call.
+"""
+
+import contextlib
+from datetime import datetime
+from typing import Protocol
+
+from audio.types import DtmfPolicy
+from audio.types import LegId as MediaLegId
+from recorder.calls.gate_acts import GateActs
+from recorder.calls.keypad import Keypad
+from recorder.calls.siprec_lines import Lines
+from recorder.calls.siprec_names import Names
+from recorder.calls.taping import Taping
+from recorder.calls.works import Works
+from recorder.domain.call import Call, State
+from recorder.domain.pausing import AGENT, HOLD, Final, PauseBook, RefusedError
+from recorder.domain.policy import Extension
+from recorder.domain.routing import Peer
+from recorder.domain.siprec import STEPS, Remark, Stage, Step, Terms, Verdict, judge
+from sip.events import CallOffered
+from storage.types import RecordingRow
+
+RETURNED = "rule:session_returned"
+HANDED_OVER = "rule:siprec_metadata"
+
+
+class CourseCall(Protocol):
+    """Whose course it is; `recorder.calls.siprec_call.SiprecCall` is the real one."""
+
+    works: Works
+    offered: CallOffered
+    call: Call
+    book: PauseBook
+    gate: GateActs
+    keypad: Keypad
+    taping: Taping | None
+    operator: str
+    blocked: str | None
+    joined_at: datetime | None
+
+    @property
+    def now(self) -> datetime:
+        """Return the time by the call's own clock."""
+
+    def decided(self, verdict: Verdict) -> None:
+        """Take it that the call is the extension's that a verdict names."""
+
+    def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
+        """Begin to record what arrives on two media legs."""
+
+    def row(self) -> RecordingRow:
+        """Return the row as it stands."""
+
+
+class Course:
+    """The course of one session.
+
+    Args:
+        call: The session's call; of one that is being made only ``works``, ``offered`` and ``taping`` are looked at.
+        peer: Its client.
+        names: What is known of it.
+        lines: Its lines.
+        document: Metadata that came with its INVITE, if any did.
+
+    Attributes:
+        stage: Where it is.
+        verdict: What was decided last.
+        remarks: What a listener should know of the recording.
+    """
+
+    def __init__(self, call: CourseCall, peer: Peer, names: Names, lines: Lines, document: bytes | None) -> None:
+        self._call = call
+        self._peer = peer
+        self._names = names
+        self._lines = lines
+        self._documents: list[bytes] = []
+        self._known_by: frozenset[str] = frozenset()
+        self._on: tuple[MediaLegId | None, MediaLegId | None, bool] | None = None
+        self.stage = Stage.WAITING
+        self.remarks: set[Remark] = {Remark.SIPREC}
+        self.learn(document)
+        self.verdict: Verdict = self._judged(())
+
+    def learn(self, document: bytes | None) -> None:
+        """Take metadata, if there are any; `look` does what follows."""
+        if document is None:
+            return
+        if self._names.take(document):
+            self._keep(document)
+        if self._names.is_unreadable:
+            self.remarks.add(Remark.METADATA_UNREADABLE)
+
+    def _keep(self, document: bytes) -> None:
+        """Have a document sealed with the audio, as it came; before there is any it waits."""
+        taping = self._call.taping
+        if taping is None:
+            self._documents.append(document)
+            return
+        text = document.decode("utf-8", "backslashreplace")
+        taping.mark({"kind": "siprec_metadata", "at_s": round(taping.position_s, 3), "xml": text})
+
+    def _judged(self, labels: tuple[str | None, ...]) -> Verdict:
+        config, offered = self._call.works.config, self._call.offered
+        fallback = Extension(number="", operator=self._peer.name, service=self._peer.siprec_service)
+        terms = Terms(
+            extensions=config.extensions,
+            emergency=config.emergency,
+            is_attested=self._peer.is_attested,
+            fallback=fallback if self._peer.all_sessions_nominated else None,
+        )
+        dialled = (offered.asserted_user or offered.from_user, offered.to_user)
+        return judge(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms)
+
+    def record_state(self, labels: tuple[str | None, ...]) -> str | None:
+        """Return a=record for clients that know it: how the recording will stand once these lines are there."""
+        call = self._call
+        if "record-aware" not in call.offered.supported:
+            return None
+        if self._judged(labels).closed is not None or call.book.final is not None:
+            return "off"
+        left = call.works.sessions.left(self._names.sessions, self._names.groups)
+        return "paused" if call.book.reasons or left.reasons else "on"
+
+    def look(self) -> None:
+        """Do what follows from who takes part and from the lines as they are now."""
+        self._name()
+        self.verdict = verdict = self._judged(self._lines.labels)
+        self.remarks |= verdict.remarks
+        self.stage, step = STEPS[self.stage, verdict.closed is None]
+        match step:
+            case Step.OPEN:
+                self._open()
+            case Step.FOLLOW | Step.RETURN:
+                self._come_back()
+                self._follow()
+            case Step.LEAVE:
+                self._leave()
+            case Step.NOTHING if self.stage is Stage.WAITING:
+                self._call.blocked = verdict.closed
+                if verdict.nomination is not None:
+                    self._call.decided(verdict)
+            case Step.NOTHING:
+                pass
+
+    def _name(self) -> None:
+        """Write down how the session stands under names that have just become known, too."""
+        names, book = frozenset(self._names.sessions), self._call.book
+        if names != self._known_by and self._known_by and (book.reasons - {HOLD} or book.final is not None):
+            self._call.works.sessions.put(names, self._names.groups, state=book.state, reasons=book.reasons)
+        self._known_by = names
+
+    def _open(self) -> None:
+        """Begin to record: as the session was left if it has been here before."""
+        call, sides = self._call, self.verdict.sides
+        call.decided(self.verdict)
+        call.blocked, call.joined_at = None, call.now
+        call.call.state, call.call.was_joined = State.JOINED, True
+        register = call.works.sessions
+        left = register.left(self._names.sessions, self._names.groups)
+        reasons = left.reasons if register.is_known else left.reasons | {AGENT}
+        if reasons or left.final is not None:
+            self.remarks.add(Remark.RETURNED)
+        call.book.reasons |= reasons
+        call.book.final = call.book.final or left.final
+        self._listen()
+        if call.book.final is None:
+            call.open_tap(self._lines.leg(sides.left), self._lines.leg(sides.right))
+        waiting, self._documents = self._documents, []
+        for document in waiting:
+            self._keep(document)
+        call.gate.begun()
+
+    def _come_back(self) -> None:
+        """Pause, if a name that has just become known is of a session that was left paused."""
+        call = self._call
+        left = call.works.sessions.left(self._names.sessions, self._names.groups)
+        with contextlib.suppress(RefusedError):
+            if left.final is Final.OPTED_OUT and call.book.final is None:
+                call.gate.opt_out("the session had been opted out before it came back", RETURNED)
+            elif left.final is Final.DISCARDED and call.book.final is None:
+                call.gate.pause(AGENT, RETURNED)  # which discards, where the service wants that
+            for reason in sorted(left.reasons - call.book.reasons):
+                self.remarks.add(Remark.RETURNED)
+                call.gate.pause(reason, RETURNED)
+
+    def _follow(self) -> None:
+        """Record the lines, and for the officer, as they are now."""
+        call, verdict, taping = self._call, self.verdict, self._call.taping
+        assert verdict.nomination is not None
+        call.decided(verdict)
+        is_moved = self._listen()
+        if taping is None:
+            return
+        if is_moved:
+            taping.retarget(self._lines.leg(verdict.sides.left), self._lines.leg(verdict.sides.right))
+        taping.enter_scope(call.operator, verdict.nomination.extension.number, HANDED_OVER)
+        taping.describe(call.row())
+
+    def _leave(self) -> None:
+        """Stop: whoever takes part now is not recorded. A later update may bring the call back."""
+        taping = self._call.taping
+        if taping is not None:
+            taping.leave_scope(self.verdict.closed or "", HANDED_OVER)
+            taping.describe(self._call.row())
+
+    def _listen(self) -> bool:
+        """Listen for keys on the lines that are recorded; tells whether that are others than before."""
+        sides, relay = self.verdict.sides, self._call.works.relay
+        left, right = self._lines.leg(sides.left), self._lines.leg(sides.right)
+        if (left, right, self.has_officers_keys) == self._on:
+            return False  # what is being keyed is not to be broken off
+        self._on = (left, right, self.has_officers_keys)
+        keypad = self._call.keypad
+        if left is not None:
+            relay.set_dtmf(left, DtmfPolicy.SWALLOW)
+        if right is not None and self.has_officers_keys:
+            relay.set_dtmf(right, DtmfPolicy.HOLD_STAR, keypad.control_keys, keypad.secret_keys)
+        elif right is not None:
+            relay.set_dtmf(right, DtmfPolicy.SWALLOW)
+        for leg in filter(None, (left, right)):
+            relay.detect_tones(leg, is_on=self._call.works.config.media.detect_tones)
+        return True
+
+    @property
+    def has_officers_keys(self) -> bool:
+        """Tell whether keys on the right are surely an officer's: the caller's must never pause a recording."""
+        return self.verdict.sides.are_known and Remark.NOT_NOMINATED not in self.verdict.remarks

@@ -1,0 +1,85 @@
+"""Which INVITEs begin a recording session, and what becomes of them: taken, or refused with the right words.
+
+Call thread only.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+
+from audio.types import LegId as MediaLegId
+from audio.types import PortsExhaustedError
+from recorder.calls.party import MediaError
+from recorder.calls.siprec_call import SiprecCall
+from recorder.calls.siprec_links import Links
+from recorder.calls.siprec_names import is_recording_session
+from recorder.calls.works import Works
+from recorder.domain.routing import Peer, find_peer
+from sip.events import CallOffered
+
+_log = logging.getLogger(__name__)
+
+
+class SiprecDesk:
+    """Takes recording sessions in."""
+
+    def __init__(self, works: Works) -> None:
+        self._works = works
+        self._links = Links()
+
+    def is_ours(self, event: CallOffered) -> bool:
+        """Tell whether an INVITE begins a recording session that may come here, or claims one that may not."""
+        peer = self._peer(event)
+        return "siprec" in event.required or (peer is not None and peer.siprec and is_recording_session(event))
+
+    def _peer(self, event: CallOffered) -> Peer | None:
+        return find_peer(self._works.config.peer, event.source.host)
+
+    def refuse_stranger(self, event: CallOffered) -> bool:
+        """Refuse a session of a peer that is declared as no SIPREC client; tells whether it was one."""
+        peer = self._peer(event)
+        if peer is not None and peer.siprec:
+            return False
+        name = peer.name if peer is not None else event.source.host
+        _log.warning("a recording session from %s is refused: its [[peer]] does not say siprec = true", name)
+        self._works.alarm("siprec_undeclared")
+        self._works.endpoint.refuse(event.leg, 420, "Bad Extension", headers=(("Unsupported", "siprec"),))
+        return True
+
+    def make(
+        self,
+        event: CallOffered,
+        *,
+        thread: int,
+        adopt_media: Callable[[SiprecCall, MediaLegId], None],
+        ended: Callable[[SiprecCall], None],
+    ) -> SiprecCall:
+        """Return the session of an INVITE; nothing has been answered yet."""
+        peer = self._peer(event)
+        assert peer is not None
+        call = SiprecCall(
+            self._works,
+            event,
+            peer,
+            self._links,
+            random_hex=secrets.token_hex(3),
+            thread=thread,
+            adopt_media=lambda leg: adopt_media(call, leg),
+            ended=lambda: ended(call),
+        )
+        return call
+
+    def begin(self, call: SiprecCall) -> bool:
+        """Answer a session's INVITE; tells whether it was taken. One that was not is refused and filed."""
+        try:
+            call.begin()
+        except MediaError as error:
+            _log.info("recording session %s refused: %s", call.id, error)
+            call.refuse(488, "Not Acceptable Here", "codec_refused")
+        except PortsExhaustedError as error:
+            _log.warning("recording session %s refused: %s", call.id, error)
+            self._works.alarm("ports_exhausted")
+            call.refuse(503, "Service Unavailable", "ports_exhausted")
+        else:
+            return True
+        return False

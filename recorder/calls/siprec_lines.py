@@ -1,0 +1,173 @@
+"""The m-lines of a recording session: a media leg of ours for each that can be recorded. Call thread only.
+
+What is said about them is `sip.recording_sdp`'s; here it becomes media legs that only listen.
+"""
+
+import dataclasses
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+
+from audio.types import Codec, LegMedia
+from audio.types import LegId as MediaLegId
+from recorder.calls.party import MediaError
+from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
+from recorder.calls.works import Works
+from sip import recording_sdp, sdp
+from sip.events import Body
+from sip.recording_sdp import Line
+from sip.sdes import Crypto, Srtp
+
+_log = logging.getLogger(__name__)
+
+
+class Lines:
+    """The lines of one session.
+
+    Args:
+        works: The daemon's parts.
+        thread: The media thread that the session lives on.
+        networks: Where its packets may come from, beside what its session descriptions name.
+        srtp: Whether its audio has to be encrypted.
+        adopt: Tells the control of each media leg, so that its events come to the call.
+    """
+
+    def __init__(
+        self, works: Works, thread: int, networks: Sequence[str], srtp: Srtp, adopt: Callable[[MediaLegId], None]
+    ) -> None:
+        self._works = works
+        self._thread = thread
+        self._networks = tuple(networks)
+        self._adopt = adopt
+        self._legs: dict[int, MediaLegId] = {}
+        self._lines: tuple[Line, ...] = ()
+        self._session = sdp.LocalStream(ip="", rtp_port=0, session_id=secrets.randbelow(2**31), srtp=srtp)
+        self._heard: dict[MediaLegId, int] = {}
+        self.content = b""
+        """The answer last given."""
+
+    def take(self, body: Body, record: Callable[[tuple[str | None, ...]], str | None]) -> Body:
+        """Take an offer; return its answer.
+
+        Lines that stay keep their ports; those that are gone keep them too until `drop_idle`, as the tap may be on
+        them.
+
+        Args:
+            body: The session description.
+            record: Gives the value of a=record, once it is known which lines there are (see `labels`).
+
+        Raises:
+            MediaError: It holds nothing that can be recorded: 488. Everything is as it was.
+            PortsExhaustedError: No ports are left: 503. Everything is as it was.
+        """
+        offer = _parse(body)
+        try:
+            return self._taken(offer, record)
+        finally:
+            wipe_offered(offer)  # the core has what it needs
+
+    def _taken(self, offer: sdp.Description, record: Callable[[tuple[str | None, ...]], str | None]) -> Body:
+        usable = recording_sdp.usable(offer, self._session)
+        if not usable:
+            raise MediaError("no m-line has G.711 or G.722 audio over RTP, or over SRTP with a key, as it has to be")
+        locals_ = self._open(usable, len(offer.streams))
+        labels = tuple(one.label if at in usable else None for at, one in enumerate(offer.streams))
+        answer = recording_sdp.answer(offer, self._session, locals_, record=record(labels))
+        for at, line in enumerate(answer.lines):
+            if line.media is not None and line.local is not None:
+                self._listen(self._legs[at], line.media)
+                self._wipe_old(at, line.local.cryptos)
+        self._session, self._lines, self.content = answer.session, answer.lines, answer.content
+        return Body(content=answer.content)
+
+    def _open(self, usable: Sequence[int], count: int) -> list[sdp.LocalStream | None]:
+        """Open the legs that are missing; all or none."""
+        opened: list[int] = []
+        try:
+            for at in usable:
+                if at not in self._legs:
+                    self._legs[at] = self._works.relay.open_leg(self._thread)
+                    opened.append(at)
+        except BaseException:
+            for at in opened:
+                self._works.relay.close_leg(self._legs.pop(at))
+            raise
+        for at in opened:
+            self._adopt(self._legs[at])
+        return [self._local(at) if at in usable else None for at in range(count)]
+
+    def _local(self, at: int) -> sdp.LocalStream:
+        known = self._lines[at].local if at < len(self._lines) else None
+        address = self._works.relay.local_address(self._legs[at])
+        ip = self._works.config.media.advertised or address.ip
+        self._session = dataclasses.replace(self._session, ip=ip)
+        return known or sdp.LocalStream(ip=ip, rtp_port=address.rtp_port, session_id=0)
+
+    def _wipe_old(self, at: int, kept: Sequence[Crypto]) -> None:
+        before = self._lines[at].local if at < len(self._lines) else None
+        if before is not None:
+            wipe_others(before.cryptos, kept)
+
+    def _listen(self, leg: MediaLegId, media: sdp.Media) -> None:
+        named = (media.remote_ip,) if media.remote_ip is not None and "%" not in media.remote_ip else ()
+        listening = LegMedia(
+            remote=None,
+            codec=Codec(media.codec),
+            send_pt=media.send_pt,
+            receive_pt=media.receive_pt,
+            receive_event_pt=media.receive_event_pt,
+            sends=False,
+            receives=media.receives,
+            networks=(*self._networks, *named),
+            srtp=for_core(media.srtp),
+        )
+        self._works.relay.set_media(leg, listening)
+
+    @property
+    def labels(self) -> tuple[str | None, ...]:
+        """Return a=label of each m-line, "" where it has none; None for one that is not received."""
+        return tuple(line.stream.label if line.media is not None else None for line in self._lines)
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the client sends nothing on any line, and has said so."""
+        taken = [line for line in self._lines if line.media is not None]
+        return bool(taken) and not any(line.is_active for line in taken)
+
+    def leg(self, at: int | None) -> MediaLegId | None:
+        """Return the media leg of a line, if it has one."""
+        return self._legs.get(at) if at is not None else None
+
+    def codec_name(self, at: int | None) -> str:
+        """Return the codec of a line, or ""."""
+        media = self._lines[at].media if at is not None and at < len(self._lines) else None
+        return Codec(media.codec).name if media is not None else ""
+
+    def drop_idle(self) -> None:
+        """Close the legs of lines that are gone; the tap is on others by now."""
+        for at in [one for one in self._legs if self._lines[one : one + 1] == () or self._lines[one].media is None]:
+            leg = self._legs.pop(at)
+            self._heard.pop(leg, None)
+            self._works.relay.close_leg(leg)
+
+    def was_silent(self) -> bool:
+        """Tell whether nothing has arrived on any line since this was last asked."""
+        received = {leg: self._works.relay.statistics(leg).received for leg in self._legs.values()}
+        is_silent = all(count == self._heard.get(leg, -1) for leg, count in received.items())
+        self._heard = received
+        return is_silent
+
+    def close(self) -> None:
+        """Close every leg."""
+        for leg in self._legs.values():
+            self._works.relay.close_leg(leg)
+        self._legs.clear()
+        for at in range(len(self._lines)):
+            self._wipe_old(at, ())
+
+
+def _parse(body: Body) -> sdp.Description:
+    try:
+        return sdp.parse(body.content)
+    except sdp.SdpError as error:
+        raise MediaError(str(error)) from error

@@ -1,0 +1,62 @@
+"""Recording calls of Cisco's built-in bridge: who takes part stands in parameters of From. Pure.
+
+A telephone whose voice is recorded sends two calls of one line each, its own voice and what it hears; neither has
+metadata. From of both names the same conversation (``x-refci``) and both parties (``x-nearendaddr``, ``x-farendaddr``),
+and says whose voice this call brings (``x-nearend`` or ``x-farend``).
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from sip.message import one_line
+from sip.metadata import Metadata, Participant, Session, Stream
+
+LABEL = "1"
+"""Stands for the label of the one m-line, which has none."""
+_NEAR, _FAR = "near", "far"
+_MAX_TEXT = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeCall:
+    """One of the two calls; ``metadata`` says in the words of RFC 7865 what From says."""
+
+    metadata: Metadata
+
+
+def read(origin: str) -> BridgeCall | None:
+    """Read a From header; None when it is none of a built-in bridge's.
+
+    Args:
+        origin: The header's value, as it came.
+    """
+    match = re.search(r"<([^>]*)>", origin)
+    parameters = _parameters(match.group(1) if match else origin)
+    conversation, near = parameters.get("x-refci", ""), parameters.get("x-nearendaddr", "")
+    if not conversation or ("x-nearend" not in parameters and "x-farend" not in parameters):
+        return None
+    cluster = parameters.get("x-nearendclusterid", "")
+    session = Session(id=f"x-refci:{conversation}@{cluster}")
+    people = {
+        _NEAR: Participant(id=_NEAR, aors=(near,) if near else (), name=""),
+        _FAR: Participant(id=_FAR, aors=(far,) if (far := parameters.get("x-farendaddr", "")) else ()),
+    }
+    sender = _FAR if "x-farend" in parameters else _NEAR
+    stream = Stream(id=LABEL, label=LABEL, session=session.id)
+    return BridgeCall(
+        metadata=Metadata(
+            sessions={session.id: session},
+            participants=people,
+            streams={LABEL: stream},
+            sends={sender: (LABEL,)},
+        )
+    )
+
+
+def _parameters(uri: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in uri.split("?", 1)[0].split(";")[1:]:
+        name, _, value = part.partition("=")
+        found.setdefault(name.strip().lower(), one_line(unquote(value.strip()))[:_MAX_TEXT])
+    return found
