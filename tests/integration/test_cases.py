@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from recorder.cases import casework
 from recorder.cases.casework import COMPLAINT_WINDOW
+from recorder.cli import app
 from recorder.domain.access import Person
 from recorder.domain.cases import Case, CaseKind, LegalGround, Step
 from recorder.keeping.holding import release_hold
@@ -200,13 +202,13 @@ def home(tmp_path: Path) -> Iterator[RecorderHome]:
 
 
 def test_at_the_shell(home: RecorderHome) -> None:
-    def sar(*words: str) -> Any:
-        return home.run("sar", *words, *home.as_admin(), "-C", str(home.root))
+    def sar(*words: str) -> Result:
+        return CliRunner().invoke(app, ["sar", *words, *home.as_admin(), "-C", str(home.root)])
 
     made = sar("open", "--requester", "J. Doe", "--form", "letter", "--text", "my call", "--on", "2026-11-02", "--json")
     case = json.loads(made.stdout)
     assert (case["id"], case["due_on"], case["handler"]) == ("SAR-2026-0001", "2026-12-02", "founder")
-    assert sar("identity-checked", case["id"], "--reason", "tax account").returncode == 0
+    assert sar("identity-checked", case["id"], "--reason", "tax account").exit_code == 0
     assert sar("search", case["id"], "--operator", "nobody", "--json").stdout.strip() == "[]"
     assert "does not decide it" in sar("decide", case["id"], "refuse", "--reason", "nothing there").stderr
     assert "Dear J. Doe" in sar("letter", case["id"], "acknowledgement").stdout
@@ -215,6 +217,6 @@ def test_at_the_shell(home: RecorderHome) -> None:
     steps = [one["step"] for one in json.loads(sar("show", case["id"], "--json").stdout)["entries"]]
     assert steps == ["opened", "identity_checked", "searched"]
     assert "tax account" in sar("show", case["id"]).stdout
-    assert sar("noted", "SAR-2026-0009", "--reason", "x").returncode == 1
-    assert sar("closed", case["id"], "--on", "tomorrow").returncode == 2
+    assert sar("noted", "SAR-2026-0009", "--reason", "x").exit_code == 1
+    assert sar("closed", case["id"], "--on", "tomorrow").exit_code == 2
     assert PASSWORD not in made.stdout
