@@ -226,7 +226,7 @@ NEEDS_REASON = frozenset(
 MIN_REASON_CHARACTERS = 3
 MAX_REASON_CHARACTERS = 1000
 
-_VERBS: Mapping[Act, str] = {
+VERBS: Mapping[Act, str] = {
     Act.SEE_LIVE: "see live calls",
     Act.PAUSE: "pause a recording",
     Act.RESUME: "resume a recording",
@@ -258,6 +258,7 @@ _VERBS: Mapping[Act, str] = {
     Act.MANAGE_PEOPLE: "change accounts",
     Act.MANAGE_TOKENS: "change tokens",
 }
+"""Acts as sentences have them: to ..."""
 
 
 def may(
@@ -287,7 +288,7 @@ def may(
     if isinstance(actor, LocalUser):
         if act in LOCAL_ACTS:
             return _YES
-        return Refused(f"To {_VERBS[act]} takes a person with an account: give --as NAME.")
+        return Refused(f"To {VERBS[act]} takes a person with an account: give --as NAME.")
     return _person(actor, act, reason, operator, has_leave=has_leave)
 
 
@@ -305,9 +306,9 @@ def operator_for(actor: Actor, first: str, everybody: Collection[str]) -> str:
 
 def _application(actor: Application, act: Act, extension: str | None) -> Allowed | Refused:
     if act not in SCOPE_OF:
-        return Refused(f"To {_VERBS[act]} takes a person; a token cannot.")
+        return Refused(f"To {VERBS[act]} takes a person; a token cannot.")
     if SCOPE_OF[act] not in actor.scopes:
-        return Refused(f"Token {actor.name} lacks the scope {SCOPE_OF[act]}, which it takes to {_VERBS[act]}.")
+        return Refused(f"Token {actor.name} lacks the scope {SCOPE_OF[act]}, which it takes to {VERBS[act]}.")
     if extension is not None and actor.extensions and extension not in actor.extensions:
         return Refused(f"Token {actor.name} is not good for this extension.")
     return _YES
@@ -316,18 +317,18 @@ def _application(actor: Application, act: Act, extension: str | None) -> Allowed
 def _person(person: Person, act: Act, reason: str, operator: str | None, *, has_leave: bool) -> Allowed | Refused:
     grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
     if not grants:
-        return Refused(f"Your role does not allow you to {_VERBS[act]}. Roles that do: {_roles_for(act)}.")
+        return Refused(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
     is_by_leave = has_leave and any(grant.needs_leave for grant in grants)
     grants = [_YES] if is_by_leave else [grant for grant in grants if not grant.needs_leave]
     if not grants:
-        return Refused(f"To {_VERBS[act]} takes leave that is asked for and granted: `recorder requests ask`.")
+        return Refused(f"To {VERBS[act]} takes leave that is asked for and granted: `recorder requests ask`.")
     own_only = all(grant.own_only for grant in grants)
     if own_only and operator is not None and operator != person.display_name:
         return Refused("Your role allows you to see only recordings of your own calls.")
     is_glass = any(grant.break_glass for grant in grants)
     if act in NEEDS_REASON or is_glass:
         if len(reason.strip()) < MIN_REASON_CHARACTERS:
-            return Refused(f"To {_VERBS[act]} takes a reason: say why, in words that can be checked later.")
+            return Refused(f"To {VERBS[act]} takes a reason: say why, in words that can be checked later.")
         if len(reason) > MAX_REASON_CHARACTERS:
             return Refused(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
     return Allowed(break_glass=is_glass, own_only=own_only)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from docs.make_permissions import PAGE, updated
 from recorder.domain.access import (
     LOCAL_ACTS,
     NEEDS_REASON,
@@ -80,6 +81,11 @@ def test_role_and_act(role: Role, act: Act, mark: str) -> None:
         assert may(person(role), act, reason=REASON, has_leave=True) == decision
     else:
         assert decision == expected
+
+
+def test_the_documented_matrix_is_that_of_the_table() -> None:
+    text = PAGE.read_text()
+    assert updated(text) == text, "run python -m docs.make_permissions"
 
 
 @pytest.mark.parametrize("act", list(Act))

@@ -1,0 +1,119 @@
+"""No route gives a person anything of a recording that is not theirs: every route of the console, every role, as it is.
+
+The routes are asked of the application itself, so that one that comes later is tried too.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from recorder.console.app import create_app
+from recorder.domain.access import Role
+from tests.helpers.console_site import PASSWORD, Console, console_site, signed_in
+from tests.helpers.storage_home import ID
+
+GONE = "20261124T093000Z-2001-ffffff"
+NUMBER, OPERATOR = "02079460000", "Olive Officer"
+STRANGERS = ("other", "admin", "mia")
+"""An officer of other calls, an administrator, an elected member without leave."""
+HEARERS = ("lead", "revenues", "housing", "officer", "dpo", "other", "admin", "mia")
+"""Nobody hears without leave; ICT may in an emergency, which is tried elsewhere."""
+SOUND = ("RIFF", "fLaC", "OggS", "PK\x03\x04")
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    folder: Path = tmp_path_factory.mktemp("routes")
+    with console_site(folder, is_daemon_up=False) as running:
+        running.people.add("mia", PASSWORD, display_name="Mia Member", roles={Role.MEMBER})
+        yield running
+
+
+def each_route(found: Iterable[object]) -> Iterator[APIRoute]:
+    """Yield routes, those of included routers too."""
+    for route in found:
+        if isinstance(route, APIRoute):
+            yield route
+        elif isinstance(included := getattr(route, "original_router", None), APIRouter):
+            yield from each_route(included.routes)
+
+
+def routes(console: Console) -> list[tuple[str, str]]:
+    """Return method and path of every route that names a recording."""
+    found = [
+        (method, route.path)
+        for route in each_route(create_app(console.deps).routes)
+        if "{recording_id}" in route.path
+        for method in sorted(route.methods or ())
+    ]
+    assert len(found) > 12
+    return found
+
+
+def asked(browser: httpx.Client, method: str, path: str, recording: str) -> httpx.Response:
+    """Ask for a recording by a route, with everything that its forms and bodies can want."""
+    address = path.replace("{recording_id}", recording)
+    for name in ("secret", "act"):
+        address = address.replace(f"{{{name}}}", "x")
+    if method == "GET":
+        return browser.get(address)
+    wanted = {
+        "reason": "complaint 17", "category": "complaint", "leave": "listen", "format": "wav", "kind": "complaint",
+        "case_reference": "C 1", "start": "0", "end": "1", "csrf": browser.headers["X-CSRF-Token"],
+    }  # fmt: skip
+    if address.startswith("/api/"):
+        del wanted["csrf"]
+        bodies = {
+            "export": ("reason", "format"), "holds": ("reason", "kind", "case_reference"), "forgot": ("reason",),
+            "erase": ("reason",),
+        }  # fmt: skip
+        body: dict[str, object] = {name: wanted[name] for name in bodies.get(address.rpartition("/")[2], ())}
+        if address.endswith(("/erase", "/forgot")):
+            body |= {"from_s": 0, "to_s": 1}
+        return browser.request(method, address, json=body)
+    return browser.request(method, address, data=wanted)
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_nobody_gets_anything_of_what_is_not_theirs(console: Console, name: str) -> None:
+    with signed_in(console, name) as browser:
+        for method, path in routes(console):
+            if path == "/recordings/{recording_id}/request" and name == "mia":
+                continue  # she may ask for any, on her two grounds: tests of requests
+            answer = asked(browser, method, path, ID)
+            assert answer.status_code in {403, 404, 422}, (method, path, answer.status_code, answer.text[:300])
+            assert NUMBER not in answer.text, (method, path)
+            assert OPERATOR not in answer.text, (method, path)
+            assert not answer.text.startswith(SOUND), (method, path)
+            missing = asked(browser, method, path, GONE)
+            assert missing.status_code in {403, 404, 422}, (method, path, missing.status_code)
+    assert console.deps.copy_books.copies.of_recording(ID) == []
+    assert console.deps.hold_books.holds.of_recording(ID) == []
+    assert console.deps.books.erasures.of_recording(ID) == []
+
+
+@pytest.mark.parametrize("name", HEARERS)
+def test_nobody_hears_without_leave(console: Console, name: str) -> None:
+    with signed_in(console, name) as browser:
+        for method, path in routes(console):
+            if path.endswith(("/play", "/export", "/audio/{secret}")):
+                answer = asked(browser, method, path, ID)
+                assert answer.status_code in {403, 404}, (method, path, answer.status_code)
+                assert not answer.text.startswith(SOUND), (method, path)
+    assert console.deps.copy_books.copies.of_recording(ID) == []
+
+
+def test_nobody_at_all_gets_to_the_sign_in_page(console: Console) -> None:
+    with httpx.Client(base_url=console.url, timeout=10) as browser:
+        browser.headers["X-CSRF-Token"] = "x"
+        for method, path in routes(console):
+            answer = asked(browser, method, path, ID)
+            if path.startswith("/api/"):
+                assert answer.status_code in {401, 422}, (method, path, answer.status_code)
+            else:
+                assert answer.headers.get("location") == "/sign-in", (method, path, answer.status_code)
+            assert NUMBER not in answer.text
