@@ -52,7 +52,7 @@ class RecordingAnswer:
 
 def usable(offer: Description, session: LocalStream) -> tuple[int, ...]:
     """Return the positions of the m-lines that can be recorded, at most `MAX_LINES`."""
-    found = (at for at, stream in enumerate(offer.streams) if stream.suits(session.srtp))
+    found = (at for at, stream in enumerate(offer.streams) if stream.suits(session.srtp, is_heard_only=True))
     return tuple(found)[:MAX_LINES]
 
 
@@ -73,7 +73,7 @@ def answer(
     lines, sections = [], []
     for at, stream in enumerate(offer.streams):
         local = locals_[at] if at < len(locals_) else None
-        if local is None or not stream.suits(session.srtp):
+        if local is None or not stream.suits(session.srtp, is_heard_only=True):
             lines.append(Line(stream=stream))
             sections.append([*sdp.rejected(stream), *_label(stream)])
             continue

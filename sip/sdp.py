@@ -87,14 +87,20 @@ class Stream:
         return self.protocol.upper() in _SECURE
 
     @property
-    def is_usable(self) -> bool:
-        """Tell whether it is RTP audio, plain or under a key of ours, with a port, an address and a codec of ours."""
+    def is_audible(self) -> bool:
+        """Tell whether it is RTP audio, plain or under a key of ours, with a port and a codec of ours."""
         is_rtp = bool(self.cryptos) if self.is_secure else self.protocol.upper() in _PLAIN
-        return self.kind == "audio" and self.port > 0 and is_rtp and self.ip is not None and bool(self.codecs)
+        return self.kind == "audio" and self.port > 0 and is_rtp and bool(self.codecs)
 
-    def suits(self, srtp: Srtp) -> bool:
-        """Tell whether it is usable and encrypted, or not, as it has to be."""
-        return self.is_usable and (srtp is Srtp.OPTIONAL or self.is_secure == (srtp is Srtp.REQUIRED))
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether it is audible and has an address that we can send to."""
+        return self.is_audible and self.ip is not None
+
+    def suits(self, srtp: Srtp, *, is_heard_only: bool = False) -> bool:
+        """Tell whether it is usable, and encrypted or not as it has to be; who only listens needs no address."""
+        is_right = self.is_audible if is_heard_only else self.is_usable
+        return is_right and (srtp is Srtp.OPTIONAL or self.is_secure == (srtp is Srtp.REQUIRED))
 
     @property
     def is_hold(self) -> bool:
@@ -412,7 +418,7 @@ def _connection(lines: list[tuple[str, str]]) -> str | None:
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
-        raise SdpError("the address in c= is no IP literal") from None
+        return None  # a name: nobody waits for the DNS here, and who only listens needs no address
 
 
 def _number(text: str, what: str, limit: int) -> int:

@@ -67,6 +67,15 @@ def test_a_line_that_cannot_be_recorded_is_rejected_in_its_place() -> None:
     assert got.lines[3].media is None
 
 
+@pytest.mark.parametrize("connection", ["", "c=IN IP4 src.example\r\n", "c=IN IP4 X.X.X.X\r\n", "c=IN IP4 0.0.0.0\r\n"])
+def test_who_only_listens_needs_no_address(connection: str) -> None:
+    answer = answered(f"m=audio 4000 RTP/AVP 8\r\n{connection}a=sendonly\r\na=label:1\r\n", [30000])
+    (lines,) = sections(answer)
+    assert lines[0] == "m=audio 30000 RTP/AVP 8"
+    assert "a=recvonly" in lines
+    assert answer.lines[0].is_active
+
+
 def test_nothing_to_record_is_refused() -> None:
     for text in (
         "m=audio 4000 RTP/AVP 18\r\nc=IN IP4 192.0.2.9\r\n",
