@@ -161,6 +161,17 @@ COPY_COLUMNS = [
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
 
 
+_TABLES = ("segments", "notice", "participants")
+"""Fields of a row that `show` prints as tables of their own."""
+_PARTICIPANTS = [
+    ("name", "Name"),
+    ("number", "Number"),
+    ("role", "Role"),
+    ("channel", "Channel"),
+    ("address", "Address"),
+]
+
+
 def show(recording: IdArgument, home: HomeOption = Path(), json: JsonOption = False) -> None:
     """Show one call: its outcome, its notice, its segments."""
     place, config = load_home(home)
@@ -172,11 +183,13 @@ def show(recording: IdArgument, home: HomeOption = Path(), json: JsonOption = Fa
     if json:
         print_json({**fields, "erasures": [order_to_json(order) for order in orders], "copies": copies})
         return
-    facts = [{"key": key, "value": value} for key, value in fields.items() if key not in ("segments", "notice")]
+    facts = [{"key": key, "value": value} for key, value in fields.items() if key not in _TABLES]
     facts += [{"key": f"notice.{key}", "value": value} for key, value in (fields["notice"] or {}).items()]
     print_table(facts, [("key", ""), ("value", "")], empty="")
     columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason"), ("by", "By")]
     print_table(fields["segments"], columns, empty="nothing of this call was kept")
+    if fields["participants"]:
+        print_table(fields["participants"], _PARTICIPANTS, empty="")
     if orders:
         print_table([order_to_json(order) for order in orders], ORDER_COLUMNS, empty="")
     if copies:
