@@ -32,7 +32,8 @@ def read(origin: str) -> BridgeCall | None:
         origin: The header's value, as it came.
     """
     match = re.search(r"<([^>]*)>", origin)
-    parameters = _parameters(match.group(1) if match else origin)
+    inside, outside = (match.group(1), origin[match.end() :]) if match else (origin, "")
+    parameters = {**_parameters(outside), **_parameters(inside)}
     conversation, near = parameters.get("x-refci", ""), parameters.get("x-nearendaddr", "")
     if not conversation or ("x-nearend" not in parameters and "x-farend" not in parameters):
         return None

@@ -6,6 +6,7 @@ names recording, or in one that was never declared; foreign elements are passed 
 `Metadata.merged` brings a later one into what is known.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -85,6 +86,7 @@ class Metadata:
         streams: By id.
         sends: Ids of the streams that a participant contributes, by the participant's id.
         groups: Ids of groups.
+        callers: Ids of participants of whom a client's own elements say that they called; the RFC has no word for it.
     """
 
     is_partial: bool = False
@@ -93,6 +95,7 @@ class Metadata:
     streams: Mapping[str, Stream] = field(default_factory=dict)
     sends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
+    callers: frozenset[str] = frozenset()
 
     @property
     def present(self) -> tuple[Participant, ...]:
@@ -132,6 +135,7 @@ class Metadata:
             streams=_bounded(_with(self.streams, later.streams, _stream_after)),
             sends=_bounded({**sends, **later.sends}),
             groups=tuple(dict.fromkeys((*self.groups, *later.groups)))[:MAX_OBJECTS],
+            callers=later.callers or self.callers,
         )
 
 
@@ -167,6 +171,7 @@ class _Reading:
     """Reads one tree."""
 
     def __init__(self, root: Node) -> None:
+        self._root = root
         self._home = root.namespace
         self._objects = [child for child in root.children if self._is_ours(child)][:_MAX_NODES]
         self._mode = next((one.text.lower() for one in self._all("datamode", "mode")), "")
@@ -192,7 +197,15 @@ class _Reading:
             streams=_bounded(streams),
             sends=_bounded(self._sends()),
             groups=tuple(filter(None, groups))[:MAX_OBJECTS],
+            callers=self._callers(participants),
         )
+
+    def _callers(self, participants: Mapping[str, Participant]) -> frozenset[str]:
+        """Return who is said to have called: by a mark in the participant, or by their number somewhere else."""
+        marked = {_id(node, "participant") for node in self._all("participant") if _is_calling(node)}
+        said = {_digits(one.text) for node in self._root.within("callingpartynumber") if (one := node).text}
+        by_number = {one.id for one in participants.values() if said.intersection(map(_digits, one.aors)) - {""}}
+        return frozenset((marked - {""}) or by_number)
 
     def _associated(self, participants: dict[str, Participant]) -> dict[str, Participant]:
         """Add when participants came and went: somebody has left who has left every session."""
@@ -216,7 +229,7 @@ class _Reading:
         """Return which streams participants contribute; older drafts say so in the participant itself."""
         sends: dict[str, tuple[str, ...]] = {}
         for node in self._all("participant", "participantstreamassoc"):
-            key, streams = _id(node, "participant"), tuple(one.text for one in node.named("send") if one.text)
+            key, streams = _id(node, "participant"), tuple(filter(None, map(_sent, node.named("send"))))
             if key and (streams or plain(node.name) != "participant"):
                 sends[key] = tuple(dict.fromkeys((*sends.get(key, ()), *streams)))
         return sends
@@ -233,6 +246,20 @@ def _id(node: Node, what: str) -> str:
     return next((child.text for child in node.named(f"{what}id", f"{what}ref", "id", what)), "")[:_MAX_TEXT]
 
 
+def _sent(node: Node) -> str:
+    """Return the id of a stream in ``send``: its text, or that of an ``id`` in it."""
+    return (node.text or next((child.text for child in node.named("id", "streamid")), ""))[:_MAX_TEXT]
+
+
+def _is_calling(node: Node) -> bool:
+    return any(one.text.lower() == "true" for one in node.within("callingparty"))
+
+
+def _digits(address: str) -> str:
+    """Return the digits of a number in an address, for comparing how it is spelled in two places."""
+    return re.sub(r"\D", "", user_of(address))
+
+
 def _participant(node: Node) -> Participant:
     aors: list[str] = []
     names: list[str] = []
@@ -243,7 +270,13 @@ def _participant(node: Node) -> Participant:
         others = [one for one in name_id.children if plain(one.name).startswith("na") and one not in spelled]
         names += [one.text for one in (*spelled, *(others if name_id is not node else ()))]
     known = tuple(dict.fromkeys(aor[:_MAX_TEXT] for aor in aors if aor))
-    return Participant(id=_id(node, "participant"), aors=known[:_MAX_AORS], name=_first(names))
+    return Participant(
+        id=_id(node, "participant"),
+        aors=known[:_MAX_AORS],
+        name=_first(names),
+        joined_at=_time(node, "associatetime"),
+        left_at=_time(node, "disassociatetime"),
+    )
 
 
 _MAX_AORS = 8
@@ -269,9 +302,8 @@ def _session(node: Node) -> Session:
 
 
 def _id_of_group(node: Node) -> str:
-    return (_first(one.text for one in node.named("groupref", "groupid")) or node.attributes.get("groupref", ""))[
-        :_MAX_TEXT
-    ]
+    attributes = (node.attributes.get(key, "") for key in ("groupref", "group", "groupid"))
+    return _first([one.text for one in node.named("groupref", "groupid", "group")] + list(attributes))
 
 
 def _time(node: Node, *names: str) -> datetime | None:

@@ -8,6 +8,7 @@ prefixes are told apart here. What is bounded: bytes, depth, elements, attribute
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -52,6 +53,13 @@ class Node:
     def named(self, *names: str) -> "list[Node]":
         """Return the children of these names, plain as `plain` makes them."""
         return [child for child in self.children if plain(child.name) in names]
+
+    def within(self, name: str) -> "Iterator[Node]":
+        """Yield the elements of this name below it, however deep."""
+        for child in self.children:
+            if plain(child.name) == name:
+                yield child
+            yield from child.within(name)
 
 
 def plain(name: str) -> str:

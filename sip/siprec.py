@@ -74,7 +74,8 @@ def is_metadata_type(content_type: str) -> bool:
 
 def _leaves(content: bytes, content_type: str, depth: int, left: list[int]) -> Iterator[tuple[str, bytes]]:
     """Yield what each part is and holds; ``left`` counts down the parts that may still be looked at."""
-    if not _bare(content_type).startswith("multipart/"):
+    is_multipart = _bare(content_type).startswith("multipart/") or _looks_multipart(content)
+    if not is_multipart:
         yield _kind(content, content_type), content
         return
     if depth == 0:
@@ -101,6 +102,11 @@ def _kind(content: bytes, content_type: str) -> str:
     return "metadata" if looks_xml and b"recording" in head.lower() else "other"
 
 
+def _looks_multipart(content: bytes) -> bool:
+    """Tell whether a body is one of parts by its beginning, whatever its type says: no other begins with dashes."""
+    return re.match(rb"\s{0,8}--[^\s-][^\r\n]{0,80}(?:\r\n|\n|\r)[A-Za-z-]{1,40}[ \t]*:", content) is not None
+
+
 def _bare(content_type: str) -> str:
     return content_type.split(";", 1)[0].strip().lower()
 
@@ -115,7 +121,7 @@ def _boundary(content: bytes, content_type: str) -> bytes | None:
         if wanted and any(_is_delimiter(line, wanted) for line in _lines(content)):
             return wanted
     for line in _lines(content):
-        text = line.rstrip()
+        text = line.strip()
         if text.startswith(b"--") and len(text) > 2:
             return text[2:]
     return None
@@ -126,7 +132,7 @@ def _lines(content: bytes) -> Iterator[bytes]:
 
 
 def _is_delimiter(line: bytes, boundary: bytes) -> bool:
-    text = line.rstrip()
+    text = line.strip()
     return text.startswith(b"--") and text[2:] in (boundary, boundary + b"--")
 
 
@@ -139,7 +145,7 @@ def _split(content: bytes, boundary: bytes) -> Iterator[bytes]:
             if start is not None:
                 yield _without_last_break(content[start:at])
             start = at + len(line)
-            if line.rstrip() == b"--" + boundary + b"--":
+            if line.strip() == b"--" + boundary + b"--":
                 return
         at += len(line)
     if start is not None and content[start:].strip():

@@ -115,6 +115,7 @@ class SiprecCall(TapedCall):
         self.keypad = Keypad(self)
         self.gate = GateActs(self, self.keypad.forget_digits)
         self._hold_rule = HoldRule(self)
+        self._is_offer_ours = False
 
     @property
     def now(self) -> datetime:
@@ -130,6 +131,11 @@ class SiprecCall(TapedCall):
             MediaError: Nothing in it can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
+        if self.offered.body is None:
+            self._is_offer_ours = True
+            self.works.endpoint.answer(self._leg, self._lines.offer(), is_recorder=True)
+            self._probe_later()
+            return
         if self._parts.sdp is None:
             raise MediaError("a recording session without a session description")
         answer = self._lines.take(Body(content=self._parts.sdp), self._course.record_state)
@@ -146,7 +152,7 @@ class SiprecCall(TapedCall):
                 self._over("session_ended" if event.cause == "bye" else f"session_{event.cause}")
             case OfferReceived():
                 self._reoffered(event.body)
-            case OfferAnswered() if event.body is not None:
+            case OfferAnswered():
                 self._answered(event.body)
             case InfoReceived():
                 self._info(event.body)
@@ -176,14 +182,25 @@ class SiprecCall(TapedCall):
             endpoint.answer_offer(self._leg, answer)
         self._look()
 
-    def _answered(self, body: Body) -> None:
-        """Take the answer to the lines that an empty re-INVITE got: it says what the client will send."""
+    def _answered(self, body: Body | None) -> None:
+        """Take the answer to our offer, or to the lines that an empty re-INVITE got: what the client will send."""
         parts = parts_of(body)
         self._course.learn(parts.metadata)
-        if parts.sdp is not None:
-            with contextlib.suppress(MediaError, PortsExhaustedError):
-                self._lines.take(Body(content=parts.sdp), self._course.record_state)
+        try:
+            self._take_answer(parts.sdp)
+        except (MediaError, PortsExhaustedError) as error:
+            _log.info("recording session %s: an answer cannot be used: %s", self.id, error)
+            if self._is_offer_ours:
+                self.stop("no_media")
+                return
+        self._is_offer_ours = False
         self._look()
+
+    def _take_answer(self, content: bytes | None) -> None:
+        if self._is_offer_ours:
+            self._lines.take_answer(Body(content=content or b""))
+        elif content is not None:
+            self._lines.take(Body(content=content), self._course.record_state)
 
     def _info(self, body: Body) -> None:
         """Take an INFO: metadata, or a digit. Whose it is nobody says, so it is taken for the caller's."""

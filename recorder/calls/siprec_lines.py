@@ -43,6 +43,7 @@ class Lines:
         self._lines: tuple[Line, ...] = ()
         self._session = sdp.LocalStream(ip="", rtp_port=0, session_id=secrets.randbelow(2**31), srtp=srtp)
         self._heard: dict[MediaLegId, int] = {}
+        self._offered: sdp.LocalStream | None = None
         self.content = b""
         """The answer last given."""
 
@@ -65,6 +66,36 @@ class Lines:
             return self._taken(offer, record)
         finally:
             wipe_offered(offer)  # the core has what it needs
+
+    def offer(self) -> Body:
+        """Return an offer of one line, for a client that leaves it to us: a telephone's built-in bridge does.
+
+        Raises:
+            PortsExhaustedError: No ports are left: 503.
+        """
+        (local,) = self._open((0,), 1)
+        assert local is not None
+        written = sdp.local_offer(
+            dataclasses.replace(local, session_id=self._session.session_id, sends=False, receives=True)
+        )
+        self._offered, self.content = written.local, written.content
+        self._session = dataclasses.replace(self._session, version=written.local.version, text=written.local.text)
+        return Body(content=written.content)
+
+    def take_answer(self, body: Body) -> None:
+        """Take the answer to our offer.
+
+        Raises:
+            MediaError: Nothing in it can be recorded.
+        """
+        assert self._offered is not None
+        reply, offered = _parse(body), self._offered
+        try:
+            media = sdp.answered(offered, reply)
+        except sdp.UnacceptableError as error:
+            raise MediaError(str(error)) from error
+        self._lines = (Line(stream=reply.streams[0], local=offered, media=media),)
+        self._listen(self._legs[0], media)
 
     def _taken(self, offer: sdp.Description, record: Callable[[tuple[str | None, ...]], str | None]) -> Body:
         usable = recording_sdp.usable(offer, self._session)

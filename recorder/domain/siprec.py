@@ -104,7 +104,7 @@ def judge(
     told = _people(metadata)
     people = told or (_from_headers(dialled) if terms.fallback is not None else ())
     officers = [one for one in people if extension_of(one, terms.extensions) is not None]
-    caller, other = _in_order(people, dialled)
+    caller, other = _in_order(people, dialled, metadata.callers if metadata is not None else frozenset())
     officer = _officer(officers, caller)
     sides = _sides(metadata, labels, officer, people)
     nomination = _nomination(officer, officers, caller, terms)
@@ -156,15 +156,20 @@ def extension_of(participant: Participant, extensions: Mapping[str, Extension]) 
     return None
 
 
-def _in_order(people: Sequence[Participant], dialled: tuple[str, str]) -> tuple[Participant | None, Participant | None]:
+def _in_order(
+    people: Sequence[Participant], dialled: tuple[str, str], callers: frozenset[str]
+) -> tuple[Participant | None, Participant | None]:
     """Return who called and who was called.
 
-    RFC 7865 has no word for it. Whoever stands in From or To of the INVITE is the caller or the one who was called;
-    else the first to be named is taken for the caller, as clients have it.
+    RFC 7865 has no word for it. Some clients have, in elements of their own; else whoever stands in From or To of the
+    INVITE is the caller or the one who was called; else the first to be named is taken for the caller, as clients have
+    it.
     """
     first, second = [*people[:2], None, None][:2]
     if first is None or second is None:
         return first, second
+    if (first.id in callers) is not (second.id in callers):
+        return (first, second) if first.id in callers else (second, first)
     calling, called = (normalise_number(user) for user in dialled)
     if calling in _numbers(second) or (called in _numbers(first) and calling not in _numbers(first)):
         return second, first
@@ -217,8 +222,9 @@ def _sides(
     others = [one for one in people if one is not officer]
     left = next((at for one in others for at in usable if whose[at] == (one,)), None)
     if right is None or left is None or officer is None:
-        left, right, by_order = _by_order(usable, whose, left, right)
-        remarks |= {Remark.SIDES_BY_ORDER} if by_order else set()
+        by_place = _by_place(usable, whose, officer, people)
+        left, right, is_guess = by_place or _by_order(usable, whose, left, right)
+        remarks |= {Remark.SIDES_BY_ORDER} if is_guess else set()
     return Sides(left=left, right=right, remarks=frozenset(remarks))
 
 
@@ -231,6 +237,19 @@ def _one_line(line: int, senders: Sequence[Participant], officer: Participant | 
         return Sides(left=None, right=line, remarks=frozenset({Remark.ONE_LINE}))
     remark = Remark.ONE_LINE if len(senders) == 1 and officer is not None else Remark.MIXED
     return Sides(left=line, right=None, remarks=frozenset({remark}))
+
+
+def _by_place(
+    usable: Sequence[int],
+    whose: Mapping[int, Sequence[Participant]],
+    officer: Participant | None,
+    people: Sequence[Participant],
+) -> tuple[int | None, int | None, bool] | None:
+    """Take two lines that nobody is known on for those of the two who take part, each in their place."""
+    if officer is None or any(whose.values()) or not len(usable) == len(people) == 2:
+        return None
+    place = people.index(officer)
+    return usable[1 - place], usable[place], True
 
 
 def _by_order(

@@ -171,6 +171,16 @@ class Session:
             self.talk(final)
         return final
 
+    def invite_without_offer(self) -> None:
+        """Begin the session and leave the offer to the recorder, as telephones with a built-in bridge do."""
+        self.send("INVITE")
+        final = self.client.final(self.call_id, "INVITE", self.cseq)
+        assert final.status == 200
+        assert ["a=recvonly" in lines for lines in sections(final.body)] == [True]
+        self.remote = final.value("To")
+        self.send("ACK", self.sdp(), "application/sdp", cseq=self.cseq)
+        self.talk(final)
+
     def talk(self, answer: Message) -> None:
         """Stream every line that is sent and was taken, to where the answer says."""
         for line, port in zip(self.lines, ports(answer.body), strict=False):

@@ -319,8 +319,9 @@ def test_the_same_session_twice_is_paused_together_and_linked(site: Site) -> Non
     assert (one["related"], other["related"]) == ([other["id"]], [one["id"]])
 
 
-def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site) -> None:
-    number = "+441632960777"
+@pytest.mark.parametrize("has_offer", [True, False])
+def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site, has_offer: bool) -> None:
+    number = f"+44163296077{int(has_offer)}"
     people = f";x-refci=27298698;x-nearendclusterid=C1;x-nearendaddr=2001;x-farendaddr={number}"
     halves = []
     for end in ("x-nearend", "x-farend"):
@@ -329,7 +330,10 @@ def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site) -> 
         half.from_parameters = f";{end}{people}"
         half.lines = half.lines[:1]
         half.lines[0].label = ""
-        assert half.invite((half.sdp(), "application/sdp"), ()).status == 200
+        if has_offer:
+            assert half.invite((half.sdp(), "application/sdp"), ()).status == 200
+        else:
+            half.invite_without_offer()
         halves.append(half)
     halves[0].talk_for(0.4)
     for half in halves:

@@ -62,6 +62,8 @@ def test_direction_and_numbers() -> None:
         found = of(caller, officer)
         assert found.nomination is not None
         assert (found.nomination.direction, found.caller, found.called) == (direction, caller, officer)
+    marked = replace(between("1", "2001"), callers=frozenset({"p-2"}))
+    assert judge(marked, ("1", "2"), dialled=HEADERS, terms=TERMS).caller == "2001", "the client says so itself"
     turned = judge(
         parse(
             rfc(Call(caller=Who(user="2001", name="", label="1"), officer=Who(user="5", name="", label="2"))).encode()
@@ -100,6 +102,8 @@ def test_lines_that_nobody_is_known_on() -> None:
     assert (found.sides.left, found.sides.right) == (0, 1)
     assert Remark.SIDES_BY_ORDER in found.sides.remarks
     assert not found.sides.are_known
+    outbound = judge(replace(between("2001", "1"), sends={}), ("1", "2"), dialled=HEADERS, terms=TERMS)
+    assert (outbound.sides.left, outbound.sides.right) == (1, 0), "the first to be named is on the first line"
     half = replace(known, sends={"p-2": ("s-2",)})
     found = judge(half, ("2", "1", "3"), dialled=HEADERS, terms=TERMS)
     assert (found.sides.left, found.sides.right) == (1, 0)
@@ -131,6 +135,9 @@ def test_a_built_in_bridge_says_it_in_from() -> None:
         found = judge(one.metadata, ("1",), dialled=HEADERS, terms=TERMS)
         assert (found.closed, (found.sides.left, found.sides.right)) == (None, sides)
     assert read("<sip:2001@pbx>;tag=1") is None
+    outside = uri.replace(">;tag=1", "").replace("cucm;", "cucm>;")
+    assert (again := read(outside)) is not None
+    assert again == near
     assert read("<sip:2001@pbx;x-refci=7>;tag=1") is None
 
 

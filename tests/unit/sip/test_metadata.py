@@ -62,6 +62,31 @@ def test_users_of_addresses(aor: str, user: str) -> None:
     assert user_of(aor) == user
 
 
+def test_a_stream_may_be_named_by_an_element_and_a_session_by_an_attribute_of_its_group() -> None:
+    found = parse(
+        b"<recording_metadata xmlns='urn:ietf:params:xml:ns:siprec'><dataMode>complete</dataMode>"
+        b"<session id='c' group='g'/><participant id='p' session='c'><aor>sip:2001@x</aor><send><id>s</id></send>"
+        b"<associate-time>2026-11-26T09:00:00</associate-time></participant>"
+        b"<stream id='s' session='c'><label>1</label></stream></recording_metadata>"
+    )
+    (sender,) = found.senders("1")
+    assert (sender.users, sender.joined_at) == (("2001",), datetime(2026, 11, 26, 9, tzinfo=UTC))
+    assert found.group_ids == ("g",)
+
+
+def test_some_clients_say_who_called() -> None:
+    marked = rfc(CALL).replace(
+        "<name xml:lang='en'>Bob Officer</name></nameID>",
+        "<name>B</name></nameID><x:data xmlns:x='urn:x'><x:callingParty>true</x:callingParty></x:data>",
+    )
+    assert parse(marked.encode()).callers == {"p-97"}
+    numbered = rfc(CALL).replace(
+        "</recording>", "<x:callingPartyNumber xmlns:x='urn:x'>tel:+44 1632 960001</x:callingPartyNumber></recording>"
+    )
+    assert parse(numbered.encode()).callers == {"p-96"}
+    assert parse(rfc(CALL).encode()).callers == frozenset()
+
+
 def test_a_partial_document_changes_and_adds() -> None:
     known = parse(rfc(CALL).encode())
     renamed = known.merged(

@@ -88,6 +88,12 @@ def test_nothing_to_record_is_refused() -> None:
         answered(TWO, [30000, 30002], dataclasses.replace(SESSION, srtp=Srtp.REQUIRED))
 
 
+def test_a_line_without_an_address_is_received_all_the_same() -> None:
+    """Nothing is sent to it: some clients leave c= out altogether."""
+    got = answered(TWO.replace("c=IN IP4 192.0.2.9\r\n", ""), [30000, 30002])
+    assert [line.is_active for line in got.lines] == [True, True]
+
+
 def test_at_most_so_many_lines_get_a_port() -> None:
     offer = sdp.parse((HEAD + TWO * 4).encode())
     assert recording_sdp.usable(offer, SESSION) == (0, 1, 2, 3)

@@ -50,6 +50,8 @@ def test_as_the_rfc_has_it() -> None:
         ("a wrong inner length", BOTH.replace(b"Content-Type", b"Content-Length: 3\r\nContent-Type"), TYPE),
         ("a boundary that is another's", BOTH, "multipart/mixed;boundary=other"),
         ("no boundary parameter", BOTH, "multipart/mixed"),
+        ("indented delimiters", (BOTH).replace(b"--b1", b"  --b1"), TYPE),
+        ("no type at all", BOTH, ""),
         ("not closed quotes", BOTH, 'multipart/mixed;boundary="b1'),
     ],
 )  # fmt: skip
