@@ -322,7 +322,7 @@ def test_the_same_session_twice_is_paused_together_and_linked(site: Site) -> Non
 @pytest.mark.parametrize("has_offer", [True, False])
 def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site, has_offer: bool) -> None:
     number = f"+44163296077{int(has_offer)}"
-    people = f";x-refci=27298698;x-nearendclusterid=C1;x-nearendaddr=2001;x-farendaddr={number}"
+    people = f";x-refci=2729869{int(has_offer)};x-nearendclusterid=C1;x-nearendaddr=2001;x-farendaddr={number}"
     halves = []
     for end in ("x-nearend", "x-farend"):
         half = site.session()

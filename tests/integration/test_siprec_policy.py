@@ -16,6 +16,9 @@ from tests.helpers.siprec_client import REQUIRE, Session, siprec_site
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.siprec_shapes import RFC, Call, Who, packed
 
+IN_FLIGHT_S = 0.1
+"""What was sent so shortly before may not have been taken yet by a machine that is busy."""
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -66,7 +69,7 @@ def test_a_session_without_metadata_is_closed_until_an_update_names_who_takes_pa
     left, right, _ = site.home.copy(row["id"])
     for channel, line in zip((left, right), session.lines, strict=True):
         kept = kept_of(channel, line.voice)
-        assert kept.bytes_between(0, known_s) == 0
+        assert kept.bytes_between(0, known_s - IN_FLIGHT_S) == 0
         assert kept.bytes_between(known_s, time.monotonic()) > 0
 
 
