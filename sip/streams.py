@@ -1,7 +1,7 @@
 """TCP and TLS: listeners, connections, and the pool of those that lead somewhere. One thread with an asyncio loop.
 
 The call thread must never wait for a connect, a handshake or a send, so all of them happen here; both threads only
-leave notes for one another (ADR-0016). What a message means is not known here, nor is sippy.
+leave notes for one another (ADR-0018). What a message means is not known here, nor is sippy.
 """
 
 import asyncio
