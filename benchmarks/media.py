@@ -2,8 +2,10 @@
 
 Metric: CPU ms per call-second of the process in the steady state, from the scheduler; its ratio to the bare loop's;
 packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bare_gathering`` for what has gathered in
-2 ms, as the core does under load; ``core`` relays, taps and drains with tone detection, ``core_no_tones`` without. They
-run in turn under the same load; each figure is the median of the rounds. Ratios are to ``bare_gathering``.
+2 ms, as the core does under load; ``core`` relays, taps and drains with tone detection, ``core_no_tones`` without.
+``core_twice`` leads each call through the core twice, and ``core_twice_srtp`` encrypts it between: their difference is
+what SRTP on both sides of a call costs. They run in turn under the same load; each figure is the median of the rounds.
+Ratios are to ``bare_gathering``, and ``srtp_share`` is that difference in proportion to ``core``.
 Command: ``python -m benchmarks.media --calls 200 --seconds 10 [--rounds 3] [--only PATH ...] [--json]``.
 """
 
@@ -22,7 +24,7 @@ from benchmarks.streams import DescriptorsError, need_descriptors
 
 GATHER_US = 2000
 """How long the core lets packets gather (`audio.types.RelayOptions.gather_ms`)."""
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 4, 64
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 8, 64
 _FLOOR = "bare_gathering"
 
 
@@ -31,9 +33,9 @@ def bare_command(gather_us: int = 0) -> list[str]:
     return [str(ensure_bare_loop()), str(gather_us)]
 
 
-def core_command(*, tones: bool = True) -> list[str]:
-    """Return the command of the media core as a path."""
-    return [sys.executable, "-m", "benchmarks.media_host", "tones" if tones else "no-tones"]
+def core_command(mode: str = "tones") -> list[str]:
+    """Return the command of the media core as a path; see `benchmarks.media_host` for the modes."""
+    return [sys.executable, "-m", "benchmarks.media_host", mode]
 
 
 def paths_under_test() -> dict[str, list[str]]:
@@ -42,7 +44,9 @@ def paths_under_test() -> dict[str, list[str]]:
         "bare": bare_command(),
         _FLOOR: bare_command(GATHER_US),
         "core": core_command(),
-        "core_no_tones": core_command(tones=False),
+        "core_no_tones": core_command("no-tones"),
+        "core_twice": core_command("twice"),
+        "core_twice_srtp": core_command("twice-srtp"),
     }
 
 
@@ -65,6 +69,14 @@ def ratio_to(floor: dict[str, Any], path: dict[str, Any]) -> float | None:
     return round(path["cpu_ms_per_call_second"] / least, 2) if least else None
 
 
+def srtp_share(document: dict[str, Any]) -> float | None:
+    """Return what SRTP on both sides adds to a call, as a share of what the call costs without."""
+    once, plain, secure = (
+        float(document[name]["cpu_ms_per_call_second"]) for name in ("core", "core_twice", "core_twice_srtp")
+    )
+    return round((secure - plain) / once, 2) if once else None
+
+
 def measure(*, calls: int, seconds: float, rounds: int, only: Sequence[str] = ()) -> dict[str, Any]:
     """Run the paths in turn, ``rounds`` times, and return the document that ``--json`` prints."""
     chosen = {name: command for name, command in paths_under_test().items() if not only or name in only}
@@ -77,6 +89,8 @@ def measure(*, calls: int, seconds: float, rounds: int, only: Sequence[str] = ()
     document: dict[str, Any] = {name: summary(of_path) for name, of_path in results.items()}
     if _FLOOR in document:
         document["ratios"] = {name: ratio_to(document[_FLOOR], document[name]) for name in chosen if name != _FLOOR}
+    if {"core", "core_twice", "core_twice_srtp"} <= set(document):
+        document["srtp_share"] = srtp_share(document)
     about = {"calls": calls, "seconds": seconds, "rounds": rounds}
     return {**document, **about, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
 
@@ -89,11 +103,11 @@ def tell(line: str) -> None:
 
 def print_table(paths: dict[str, dict[str, Any]]) -> None:
     """Print one row per path."""
-    print(f"{'path':14} {'CPU ms/call-s':>14} {'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
+    print(f"{'path':16} {'CPU ms/call-s':>14} {'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
     for name, figures in paths.items():
         delay = figures["delay_ms"] or {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
         print(
-            f"{name:14} {figures['cpu_ms_per_call_second']:14.3f} {figures['packets_lost']:8}"
+            f"{name:16} {figures['cpu_ms_per_call_second']:14.3f} {figures['packets_lost']:8}"
             f" {figures['packets_sent']:10} {delay['p50']:8.2f} {delay['p99']:8.2f} {delay['max']:8.2f}"
         )
 
@@ -121,6 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_table({name: document[name] for name in paths_under_test() if name in document})
     for name, ratio in document.get("ratios", {}).items():
         print(f"{name} costs {ratio} times the bare loop that gathers")
+    if document.get("srtp_share") is not None:
+        print(f"SRTP on both sides adds {document['srtp_share']:.0%} to what a call costs in the core")
     return 0
 
 

@@ -230,14 +230,19 @@ def check_srtp(config: Config) -> Iterator[Finding]:
         for target in route.targets
         if target.transport is not TransportKind.TLS
     ]
+    clear += [
+        f"peer {peer.name!r}"
+        for peer in config.peer
+        if peer.srtp is Srtp.REQUIRED and not (peer.tls_only or peer.requires_certificate)
+    ]
     if clear:
         yield warning(
-            "SRTP keys", f"{', '.join(clear)}: keys are offered over SIP in the clear",
+            "SRTP keys", f"{', '.join(clear)}: keys may cross the network in SIP that is not encrypted",
             why="whoever reads the SIP messages can decrypt the audio: it looks protected and is not",
-            do="give the target as tls:HOST:PORT, or keep SIP to a network of its own",
+            do="targets as tls:HOST:PORT, tls_only = true for peers; or keep SIP to a network of its own",
         )  # fmt: skip
         return
-    yield _ok("SRTP keys", "none is offered over SIP in the clear")
+    yield _ok("SRTP keys", "none has to cross the network in SIP that is not encrypted")
 
 
 # --- the audit log

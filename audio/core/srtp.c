@@ -47,19 +47,33 @@ struct cipher {
     struct hmac_sha1_ctx auth;
 };
 
-/* One key: the peer's, the one that it had before, or ours. */
-struct crypto {
-    int is_set, tag_bytes, mki_bytes, source_count;
-    uint8_t mki[MAX_MKI_BYTES];
+/* What is derived from one key. */
+struct keys {
+    int is_set, tag_bytes;
     struct cipher rtp, rtcp;
-    struct source sources[SOURCES];
 };
 
+/* The peer's key, or the one that it had before. */
+struct opening {
+    struct keys keys;
+    int mki_bytes, source_count;
+    struct source sources[SOURCES];
+    uint8_t mki[MAX_MKI_BYTES];
+};
+
+/* Ours: a leg sends as one source. */
+struct sealing {
+    struct keys keys;
+    struct source sent;
+    uint32_t control_index; /* of the SRTCP packet that goes next */
+};
+
+/* What every packet needs comes first, in one page. */
 struct srtp {
-    struct crypto in, before, out;
+    struct sealing out;
+    struct opening in, before;
     int64_t before_until_ns, failed; /* failed: under the key that is in force */
     uint8_t has_alarmed;
-    uint32_t control_index; /* of the SRTCP packet that we send next */
 };
 
 enum verdict { ACCEPTED, UNAUTHENTIC, REPLAYED };
@@ -108,20 +122,36 @@ static void derive_cipher(const struct cipher *master, const uint8_t *salt, int 
     explicit_bzero(key, sizeof key);
 }
 
-/* Makes a key ready; what was there before is wiped, and packets are counted anew. */
-static void set_key(struct crypto *crypto, int suite, const uint8_t *key, int key_bytes, const uint8_t *mki, size_t mki_bytes)
+static void derive_keys(int suite, const uint8_t *key, int key_bytes, struct keys *out)
 {
     struct cipher master;
     set_cipher(&master, key, key_bytes);
-    explicit_bzero(crypto, sizeof *crypto);
-    derive_cipher(&master, key + key_bytes, key_bytes, RTP_CIPHER, &crypto->rtp);
-    derive_cipher(&master, key + key_bytes, key_bytes, RTCP_CIPHER, &crypto->rtcp);
-    crypto->tag_bytes = suite & SRTP_SHORT_TAG ? 4 : 10;
-    crypto->mki_bytes = (int)mki_bytes;
-    if (mki_bytes)
-        memcpy(crypto->mki, mki, mki_bytes);
-    crypto->is_set = 1;
+    derive_cipher(&master, key + key_bytes, key_bytes, RTP_CIPHER, &out->rtp);
+    derive_cipher(&master, key + key_bytes, key_bytes, RTCP_CIPHER, &out->rtcp);
+    out->tag_bytes = suite & SRTP_SHORT_TAG ? 4 : 10;
+    out->is_set = 1;
     explicit_bzero(&master, sizeof master);
+}
+
+/* Packets of the peer's are counted anew; its former key goes on for a while. */
+static void set_in(struct srtp *srtp, int suite, const uint8_t *key, int key_bytes, const uint8_t *mki, size_t mki_bytes)
+{
+    if (srtp->in.keys.is_set) {
+        memcpy(&srtp->before, &srtp->in, sizeof srtp->in);
+        srtp->before_until_ns = clock_ns() + BEFORE_NS;
+    }
+    explicit_bzero(&srtp->in, sizeof srtp->in);
+    derive_keys(suite, key, key_bytes, &srtp->in.keys);
+    srtp->in.mki_bytes = (int)mki_bytes;
+    if (mki_bytes)
+        memcpy(srtp->in.mki, mki, mki_bytes);
+    srtp->failed = srtp->has_alarmed = 0;
+}
+
+static void set_out(struct srtp *srtp, int suite, const uint8_t *key, int key_bytes)
+{
+    explicit_bzero(&srtp->out, sizeof srtp->out);
+    derive_keys(suite, key, key_bytes, &srtp->out.keys);
 }
 
 /* Where memory may not be locked a conversation goes on all the same, with its keys in ordinary memory. */
@@ -144,19 +174,13 @@ int core_srtp_key(struct core *core, int64_t id, int is_send, int suite, const u
         return error;
     if (!leg->srtp)
         leg->srtp = srtp_new(core->lock_memory);
-    struct srtp *srtp = leg->srtp;
-    if (srtp && !is_send && srtp->in.is_set) {
-        memcpy(&srtp->before, &srtp->in, sizeof srtp->in);
-        srtp->before_until_ns = clock_ns() + BEFORE_NS;
-    }
-    if (srtp)
-        set_key(is_send ? &srtp->out : &srtp->in, suite, key, key_bytes, mki, mki_length);
-    if (srtp && is_send)
-        srtp->control_index = 0;
-    if (srtp && !is_send)
-        srtp->failed = srtp->has_alarmed = 0;
+    error = leg->srtp ? 0 : -ENOMEM;
+    if (!error && is_send)
+        set_out(leg->srtp, suite, key, key_bytes);
+    else if (!error)
+        set_in(leg->srtp, suite, key, key_bytes, mki, mki_length);
     thread_unlock(leg->thread);
-    return srtp ? 0 : -ENOMEM;
+    return error;
 }
 
 int core_srtp_off(struct core *core, int64_t id)
@@ -179,7 +203,7 @@ void srtp_free(struct leg *leg)
 
 void srtp_house(struct leg *leg, int64_t now)
 {
-    if (leg->srtp && leg->srtp->before.is_set && now > leg->srtp->before_until_ns)
+    if (leg->srtp && leg->srtp->before.keys.is_set && now > leg->srtp->before_until_ns)
         explicit_bzero(&leg->srtp->before, sizeof leg->srtp->before);
 }
 
@@ -234,20 +258,20 @@ static void note_control(struct source *source, uint32_t index)
     source->has_control = 1;
 }
 
-static struct source *source_find(struct crypto *crypto, uint32_t ssrc)
+static struct source *source_find(struct opening *opening, uint32_t ssrc)
 {
-    for (int i = 0; i < crypto->source_count; i++)
-        if (crypto->sources[i].ssrc == ssrc)
-            return &crypto->sources[i];
+    for (int i = 0; i < opening->source_count; i++)
+        if (opening->sources[i].ssrc == ssrc)
+            return &opening->sources[i];
     return NULL;
 }
 
 /* Room for an SSRC that has proved to have the key; NULL: there have been too many. */
-static struct source *source_add(struct crypto *crypto, uint32_t ssrc)
+static struct source *source_add(struct opening *opening, uint32_t ssrc)
 {
-    if (crypto->source_count == SOURCES)
+    if (opening->source_count == SOURCES)
         return NULL;
-    struct source *source = &crypto->sources[crypto->source_count++];
+    struct source *source = &opening->sources[opening->source_count++];
     source->ssrc = ssrc;
     return source;
 }
@@ -294,47 +318,49 @@ static int clear_bytes(const uint8_t *data, int length)
     return data[0] & 0x10 ? length + 1 : clear;
 }
 
-static enum verdict open_rtp(struct crypto *crypto, uint8_t *data, int *length)
+static enum verdict open_rtp(struct opening *opening, uint8_t *data, int *length)
 {
-    int tag_at = *length - crypto->tag_bytes, end = tag_at - crypto->mki_bytes;
-    if (!crypto->is_set || end < RTP_HEADER || clear_bytes(data, end) > end ||
-        memcmp(data + end, crypto->mki, (size_t)crypto->mki_bytes))
+    struct keys *keys = &opening->keys;
+    int tag_at = *length - keys->tag_bytes, end = tag_at - opening->mki_bytes;
+    if (!keys->is_set || end < RTP_HEADER || clear_bytes(data, end) > end ||
+        memcmp(data + end, opening->mki, (size_t)opening->mki_bytes))
         return UNAUTHENTIC;
     uint16_t seq = (uint16_t)(data[2] << 8 | data[3]);
     uint32_t ssrc = get_u32(data + 8);
-    struct source *source = source_find(crypto, ssrc);
+    struct source *source = source_find(opening, ssrc);
     int64_t guess = index_of(source, seq);
     if (!is_fresh(source, guess))
         return REPLAYED;
     uint64_t index = (uint64_t)guess;
-    int is_good = is_tag(&crypto->rtp, data, end, &index, data + tag_at, crypto->tag_bytes);
+    int is_good = is_tag(&keys->rtp, data, end, &index, data + tag_at, keys->tag_bytes);
     if (!is_good && (!source || !source->has_rtp) && seq < LATE_START) {
         index += 0x10000; /* it may have begun just below 65536, before the key came to us */
-        is_good = is_tag(&crypto->rtp, data, end, &index, data + tag_at, crypto->tag_bytes);
+        is_good = is_tag(&keys->rtp, data, end, &index, data + tag_at, keys->tag_bytes);
     }
-    if (!is_good || (!source && !(source = source_add(crypto, ssrc))))
+    if (!is_good || (!source && !(source = source_add(opening, ssrc))))
         return UNAUTHENTIC;
     note_index(source, index);
     int clear = clear_bytes(data, end);
-    crypt(&crypto->rtp, ssrc, index, data + clear, data + clear, end - clear);
+    crypt(&keys->rtp, ssrc, index, data + clear, data + clear, end - clear);
     *length = end;
     return ACCEPTED;
 }
 
-static enum verdict open_rtcp(struct crypto *crypto, uint8_t *data, int *length)
+static enum verdict open_rtcp(struct opening *opening, uint8_t *data, int *length)
 {
-    int tag_at = *length - RTCP_TAG_BYTES, mki_at = tag_at - crypto->mki_bytes, end = mki_at - RTCP_INDEX_BYTES;
-    if (!crypto->is_set || end < RTCP_CLEAR || memcmp(data + mki_at, crypto->mki, (size_t)crypto->mki_bytes))
+    struct keys *keys = &opening->keys;
+    int tag_at = *length - RTCP_TAG_BYTES, mki_at = tag_at - opening->mki_bytes, end = mki_at - RTCP_INDEX_BYTES;
+    if (!keys->is_set || end < RTCP_CLEAR || memcmp(data + mki_at, opening->mki, (size_t)opening->mki_bytes))
         return UNAUTHENTIC;
     uint32_t word = get_u32(data + end), index = word & ~RTCP_ENCRYPTED, ssrc = get_u32(data + 4);
-    struct source *source = source_find(crypto, ssrc);
+    struct source *source = source_find(opening, ssrc);
     if (!is_fresh_control(source, index))
         return REPLAYED;
-    if (!is_tag(&crypto->rtcp, data, mki_at, NULL, data + tag_at, RTCP_TAG_BYTES) || !(word & RTCP_ENCRYPTED) ||
-        (!source && !(source = source_add(crypto, ssrc))))
+    if (!is_tag(&keys->rtcp, data, mki_at, NULL, data + tag_at, RTCP_TAG_BYTES) || !(word & RTCP_ENCRYPTED) ||
+        (!source && !(source = source_add(opening, ssrc))))
         return UNAUTHENTIC;
     note_control(source, index);
-    crypt(&crypto->rtcp, ssrc, index, data + RTCP_CLEAR, data + RTCP_CLEAR, end - RTCP_CLEAR);
+    crypt(&keys->rtcp, ssrc, index, data + RTCP_CLEAR, data + RTCP_CLEAR, end - RTCP_CLEAR);
     *length = end;
     return ACCEPTED;
 }
@@ -362,9 +388,9 @@ static void count_refused(struct leg *leg, enum verdict verdict)
 int srtp_unprotect(struct leg *leg, uint8_t *data, int length, int is_rtcp, int64_t now)
 {
     struct srtp *srtp = leg->srtp;
-    enum verdict (*open)(struct crypto *, uint8_t *, int *) = is_rtcp ? open_rtcp : open_rtp;
+    enum verdict (*open)(struct opening *, uint8_t *, int *) = is_rtcp ? open_rtcp : open_rtp;
     enum verdict verdict = open(&srtp->in, data, &length);
-    if (verdict != ACCEPTED && srtp->before.is_set && now <= srtp->before_until_ns &&
+    if (verdict != ACCEPTED && srtp->before.keys.is_set && now <= srtp->before_until_ns &&
         open(&srtp->before, data, &length) == ACCEPTED)
         verdict = ACCEPTED;
     if (verdict == ACCEPTED)
@@ -385,28 +411,27 @@ static uint8_t *put_tag(struct cipher *cipher, uint8_t *out, uint8_t *at, const 
  */
 int srtp_protect(struct leg *leg, const uint8_t *data, int length, uint8_t *out)
 {
-    struct crypto *crypto = &leg->srtp->out;
-    uint32_t ssrc = get_u32(data + 8);
-    struct source *source = source_find(crypto, ssrc);
-    int64_t guess = index_of(source, (uint16_t)(data[2] << 8 | data[3]));
-    if (!crypto->is_set || !is_fresh(source, guess) || (!source && !(source = source_add(crypto, ssrc))))
+    struct keys *keys = &leg->srtp->out.keys;
+    struct source *sent = &leg->srtp->out.sent;
+    int64_t guess = index_of(sent, (uint16_t)(data[2] << 8 | data[3]));
+    if (!keys->is_set || !is_fresh(sent, guess))
         return 0;
     uint64_t index = (uint64_t)guess;
-    note_index(source, index);
+    note_index(sent, index);
     memcpy(out, data, RTP_HEADER);
-    crypt(&crypto->rtp, ssrc, index, data + RTP_HEADER, out + RTP_HEADER, length - RTP_HEADER);
-    return (int)(put_tag(&crypto->rtp, out, out + length, &index, crypto->tag_bytes) - out);
+    crypt(&keys->rtp, leg->out.ssrc, index, data + RTP_HEADER, out + RTP_HEADER, length - RTP_HEADER);
+    return (int)(put_tag(&keys->rtp, out, out + length, &index, keys->tag_bytes) - out);
 }
 
 /* The same for RTCP. */
 int srtp_protect_rtcp(struct leg *leg, const uint8_t *data, int length, uint8_t *out)
 {
-    struct srtp *srtp = leg->srtp;
-    struct cipher *cipher = &srtp->out.rtcp;
-    if (!srtp->out.is_set || srtp->control_index & RTCP_ENCRYPTED)
+    struct sealing *sealing = &leg->srtp->out;
+    struct cipher *cipher = &sealing->keys.rtcp;
+    if (!sealing->keys.is_set || sealing->control_index & RTCP_ENCRYPTED)
         return 0;
     memcpy(out, data, RTCP_CLEAR);
-    crypt(cipher, get_u32(data + 4), srtp->control_index, data + RTCP_CLEAR, out + RTCP_CLEAR, length - RTCP_CLEAR);
-    put_u32(out + length, srtp->control_index++ | RTCP_ENCRYPTED);
+    crypt(cipher, leg->out.ssrc, sealing->control_index, data + RTCP_CLEAR, out + RTCP_CLEAR, length - RTCP_CLEAR);
+    put_u32(out + length, sealing->control_index++ | RTCP_ENCRYPTED);
     return (int)(put_tag(cipher, out, out + length + RTCP_INDEX_BYTES, NULL, RTCP_TAG_BYTES) - out);
 }

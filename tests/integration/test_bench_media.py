@@ -145,9 +145,9 @@ def test_the_document_has_its_keys_and_ratios_to_the_loop_that_gathers(capsys: p
     assert document["ratios"] == {"core": round(core / floor, 2)}
 
 
-@pytest.mark.parametrize("tones", [True, False])
-def test_the_core_passes_every_stream_intact(tones: bool) -> None:
-    with MediaPath(media.core_command(tones=tones), 3) as path:
+@pytest.mark.parametrize("mode", ["tones", "no-tones", "twice", "twice-srtp"])
+def test_the_core_passes_every_stream_intact(mode: str) -> None:
+    with MediaPath(media.core_command(mode), 3) as path:
         packets = path.run(seconds=0.5).packets
     assert packets.sent > 3 * 2 * 50
     assert (packets.lost, packets.damaged, packets.strayed, packets.duplicates) == (0, 0, 0, 0)

@@ -7,7 +7,7 @@ import pytest
 
 from recorder.auditing.anchor_options import AnchorOptions
 from recorder.config import Config, Limits, Media, Pause
-from recorder.domain.routing import Route
+from recorder.domain.routing import Peer, Route
 from recorder.home import Home
 from recorder.hygiene import locked_bytes_per_call
 from recorder.machine import Machine, Process, Swap
@@ -160,3 +160,12 @@ def test_keys_over_sip_in_the_clear(srtp: Srtp, transports: tuple[TransportKind,
     (finding,) = check_srtp(Config(route=(Route(name="out", targets=targets, srtp=srtp),)))
     assert finding.level is level
     assert says in finding.says
+
+
+def test_keys_of_peers_that_may_send_sip_in_the_clear() -> None:
+    peer = Peer(name="pbx", networks=("192.0.2.1/32",), srtp=Srtp.REQUIRED)
+    (finding,) = check_srtp(Config(peer=(peer,)))
+    assert finding.level is Level.WARNING
+    assert "peer 'pbx'" in finding.says
+    (good,) = check_srtp(Config(peer=(replace(peer, tls_only=True), replace(peer, name="b", srtp=Srtp.OPTIONAL))))
+    assert good.level is Level.OK
