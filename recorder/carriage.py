@@ -104,16 +104,14 @@ def mistakes(config: "Config") -> Iterator[Mistake]:
     listening = {TransportKind.UDP}
     listening |= {TransportKind.TCP} if config.sip.listen_tcp is not None else set()
     listening |= {TransportKind.TLS} if config.sip.listen_tls is not None else set()
-    for i, route in enumerate(config.route):
-        for target in route.targets:
-            if target.transport not in listening:
-                needed = f"listen_{target.transport}"
-                yield Mistake(
-                    sentence=f"target {target} needs {needed} in [sip]: the far side must be able to reach us as well",
-                    section="route",
-                    key="targets",
-                    entry=i,
-                )
+    used = [("route", "targets", i, target) for i, route in enumerate(config.route) for target in route.targets]
+    used += [("register", "registrar", i, register.registrar) for i, register in enumerate(config.register)]
+    for section, key, i, target in used:
+        if target.transport not in listening:
+            sentence = (
+                f"{target} needs listen_{target.transport} in [sip]: the far side must be able to reach us as well"
+            )
+            yield Mistake(sentence=sentence, section=section, key=key, entry=i)
     yield from _peers(config, listening)
     if config.limits.max_connections_per_source > config.limits.max_connections:
         yield Mistake(

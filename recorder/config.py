@@ -33,6 +33,8 @@ DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
 WRITER_PERIOD_S = 1.0
 DEFAULT_PORTS = {"listen_tls": 5061}
+TARGETS = frozenset({"targets", "registrar"})
+"""Keys whose addresses may name a transport."""
 
 
 class ConfigError(Exception):
@@ -286,11 +288,11 @@ class _Reader:
         if hint is Address:
             try:
                 text = value if isinstance(value, str) else ""
-                if key == "targets":
+                if key in TARGETS:
                     return parse_target(text)
                 return parse_address(text, DEFAULT_PORTS.get(key, 5060))
             except ValueError:
-                what = 'HOST:PORT, "tcp:HOST:PORT" or "tls:HOST:PORT"' if key == "targets" else "IP:PORT in quotes"
+                what = 'HOST:PORT, "tcp:HOST:PORT" or "tls:HOST:PORT"' if key in TARGETS else "IP:PORT in quotes"
                 self.fail(f"{key} must be {what}, not {value!r}", *where)
         if isinstance(hint, type) and issubclass(hint, Enum):
             try:

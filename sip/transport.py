@@ -166,7 +166,8 @@ class Transport:
         shown = {}
         for kind, address in self.addresses.items():
             host = self._options.advertised or address
-            shown[kind.value] = ((host.bracketed, address.port), kind.value)
+            port = host.port if kind is TransportKind.UDP else address.port
+            shown[kind.value] = ((host.bracketed, port or address.port), kind.value)
         return shown
 
     @property

@@ -112,8 +112,8 @@ MISTAKES = {
         'targets must be HOST:PORT, "tcp:HOST:PORT" or "tls:HOST:PORT", not \'ws:192.0.2.21\'',
     ),
     "a transport where none belongs": ('"192.0.2.10:5060"', '"tls:192.0.2.10:5061"', 2, "listen must be IP:PORT in"),
-    "TCP without a listener": ('"192.0.2.21"', '"tcp:192.0.2.21"', 11, "target tcp:192.0.2.21:5060 needs listen_tcp"),
-    "TLS without a listener": ('"192.0.2.21"', '"tls:pbx"', 11, "target tls:pbx:5061 needs listen_tls in [sip]"),
+    "TCP without a listener": ('"192.0.2.21"', '"tcp:192.0.2.21"', 11, "tcp:192.0.2.21:5060 needs listen_tcp"),
+    "TLS without a listener": ('"192.0.2.21"', '"tls:pbx"', 11, "tls:pbx:5061 needs listen_tls in [sip]"),
     "TLS without a certificate": ("[[peer]]", 'listen_tls = "192.0.2.10"\n[[peer]]', 4, "listen_tls needs tls_certif"),
     "TCP everywhere": ("[[peer]]", 'listen_tcp = "0.0.0.0"\n[[peer]]', 4, "advertised must say which IP goes into Via"),
     "a peer that could not be heard": ("[[route]]", "tls_only = true\n[[route]]", 8, "tls_only needs listen_tls in"),
@@ -203,6 +203,11 @@ ALONE = {
     "same keys": ('[pause]\nresume_keys = "*1"\n', 2, "pause_keys and resume_keys must differ"),
     "no such zone": ('[site]\ntimezone = "Europe/Hull"\n', 2, "timezone 'Europe/Hull' is not known"),
     "no retention": ("[retention]\nretention_days = 0\n", 2, "retention_days is 0: it must be at least 1"),
+    "a registrar without its listener": (
+        '[[register]]\nname = "a"\nuser = "b"\nregistrar = "tls:pbx.example"\n',
+        4,
+        "tls:pbx.example:5061 needs listen_tls",
+    ),
     "more of one than of all": (
         "[limits]\nmax_connections = 10\nmax_connections_per_source = 11\n",
         3,
