@@ -22,6 +22,7 @@ from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState
 from recorder.domain.reminding import is_watched
 from recorder.domain.segments import OVERRUN, SegmentList, joined, seconds_of
+from recorder.domain.siprec import Remark
 from storage.errors import VaultError
 from storage.recording import OpenRecording
 from storage.rows import row_to_json
@@ -337,6 +338,7 @@ def _measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> t
     left, right = finished.left, finished.right
     # One side that sent nothing at all is one-way however short the call was.
     one_way = is_one_way(left, right) or (left.recorded_s > 0) != (right.recorded_s > 0)
+    one_way = one_way and Remark.MIXED not in row.remarks  # both voices are in the one channel
     row = replace(
         row,
         speech_s=(round(left.speech_s, 1), round(right.speech_s, 1)),

@@ -153,7 +153,7 @@ def test_one_mixed_line_is_on_the_left(site: Site) -> None:
     left, right, _ = site.home.copy(row["id"])
     assert kept_of(left, session.lines[0].voice).spans
     assert set(right) == {SILENT_ALAW}
-    assert (row["outcome"], row["reason"]) == ("partial", "one_way")
+    assert (row["outcome"], row["reason"], row["is_one_way"]) == ("recorded", "session_ended", False)
     assert "mixed" in row["remarks"]
 
 
