@@ -24,6 +24,7 @@ from recorder.calls.siprec_call import SiprecCall
 from recorder.calls.siprec_desk import SiprecDesk
 from recorder.calls.switchboard import Way
 from recorder.calls.taped_call import TapedCall
+from recorder.calls.transferred_in import TransferredInCall, offer_in_place
 from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
@@ -341,11 +342,60 @@ class Control:
 
     def transfer_in(self, call: LiveCall, side: Side, event: ReferReceived, way: Way) -> int | None:
         """Have a call that is passed on go to a nominated extension."""
-        return 603
+        return self._become_recorded(call, side, event.user, way, teller=event.leg)
 
     def pick_up(self, call: LiveCall, side: Side, event: CallOffered) -> int | None:
         """Have a nominated extension take the place of a side of a call that is passed on."""
-        return 603
+        number = event.asserted_user or event.from_user
+        return self._become_recorded(call, side, number, call.way, picker=event)
+
+    def _become_recorded(
+        self,
+        call: LiveCall,
+        side: Side,
+        number: str,
+        way: Way,
+        *,
+        teller: LegId | None = None,
+        picker: CallOffered | None = None,
+    ) -> int | None:
+        newcomer = self.occupant(number)
+        assert newcomer.extension is not None
+        assert isinstance(call, PassedCall)
+        if self._is_draining or len(self._recorded) >= self._works.config.limits.max_calls:
+            return 503
+        nomination = Nomination(direction=Direction.INBOUND, extension=newcomer.extension)
+        state = Call(
+            is_nominated=True,
+            direction=Direction.INBOUND,
+            notice_when=NoticeWhen.AFTER_ANSWER,
+            targets=len(way.targets),
+            has_second=self._works.sounds.second is not None,
+        )
+        inward: TransferredInCall = TransferredInCall(
+            self._works,
+            offer_in_place(call, side.other, number),
+            state,
+            way,
+            nomination,
+            random_hex=secrets.token_hex(3),
+            thread=next(self._threads),
+            board=self,
+            adopt_media=lambda leg: self._media.__setitem__(leg, inward),
+            ended=lambda: self._ended(inward),
+            origin=call,
+            picker=picker,
+        )
+        try:
+            inward.open_first()
+        except PortsExhaustedError:
+            self._works.alarm("ports_exhausted")
+            return 503
+        self.counts["recorded"] += 1
+        self._recorded[inward.id] = inward
+        call.transfers.become(side, newcomer, inward, teller)
+        self._guard(inward, inward.apply, table.Begin())
+        return None
 
     def _peer(self, address: Address) -> Peer | None:
         try:

@@ -54,6 +54,7 @@ class Transfer:
         lender: The call that the newcomer's leg comes from, and its side there.
         has_leg: The newcomer comes on a leg of their own; False is another name on the one that is there.
         is_offered: The newcomer's leg is an INVITE to us, not answered yet.
+        inward: The recorded call that this one, which is passed through, becomes; it calls the newcomer itself.
     """
 
     side: Side
@@ -66,6 +67,7 @@ class Transfer:
     lender: "tuple[LiveCall, Side] | None" = None
     has_leg: bool = True
     is_offered: bool = False
+    inward: "LiveCall | None" = None
 
 
 class Transfers:
@@ -162,6 +164,22 @@ class Transfers:
         self._begin(Transfer(side=side, newcomer=newcomer, has_leg=False))
         self.ready()
 
+    def become(self, side: Side, newcomer: Occupant, inward: "LiveCall", teller: LegId | None) -> None:
+        """Have a recorded call take over the one who stays, as soon as it can: it says so by `hand_over`."""
+        self._begin(Transfer(side=side, newcomer=newcomer, teller=teller, inward=inward))
+        if teller is not None:
+            self._call.works.endpoint.accept_refer(teller)
+
+    def hand_over(self) -> LegId | None:
+        """Give the leg of the one who stays to the call that was waiting for it, and end; the other leg is hung up."""
+        now, self._now = self._now, None
+        assert now is not None
+        leg = self._call.legs.of(now.side.other)
+        self._call.legs.end(now.side.other)
+        self._tell_of(now, 200)
+        self._call.stop("transferred")
+        return leg
+
     def _begin(self, transfer: Transfer) -> None:
         self._now = transfer
         self._call.apply(table.TransferBegan(transfer.side))
@@ -205,7 +223,7 @@ class Transfers:
         """Take what happened on the newcomer's leg."""
         match event:
             case LegRang():
-                self._tell(event.status)
+                self.tell(event.status)
             case LegAnswered():
                 self._answered(event)
             case LegRefused():
@@ -251,7 +269,7 @@ class Transfers:
         assert now is not None
         stays, comes = self._call.occupant(now.side.other).standing, now.newcomer.standing
         officer = officer_after(stays, comes, newcomer=now.side, officer=self._call.call.officer)
-        self._tell(200)
+        self.tell(200)
         self._call.apply(table.NewcomerAnswered(TABLE[stays, comes], officer))
         self._now = None
         if now.lender is not None:
@@ -270,8 +288,11 @@ class Transfers:
     def drop(self) -> None:
         """There is nobody any more to join the newcomer with."""
         now = self._let_go(487)
-        if now is not None:
-            self._tell_of(now, 487)
+        if now is None:
+            return
+        self._tell_of(now, 487)
+        if now.inward is not None:
+            now.inward.stop("caller_gave_up_while_ringing")
 
     def take(self) -> tuple[Occupant, LegId | None]:
         """Return who comes, and on which leg, or None where it is the one that is there."""
@@ -301,7 +322,8 @@ class Transfers:
         lender.legs.put(side, leg)
         self._board.adopt(leg, lender)
 
-    def _tell(self, status: int) -> None:
+    def tell(self, status: int) -> None:
+        """Tell whoever asked for the transfer how it stands."""
         if self._now is not None:
             self._tell_of(self._now, status)
 
