@@ -8,7 +8,7 @@ STAMPS := $(VENV)/.stamps
 CORE := $(STAMPS)/core
 
 # What Debian brings: the compiler, the voice, what typesets cover sheets, and the peers that the tests talk to.
-PACKAGES := gcc libc6-dev nettle-dev espeak-ng sip-tester baresip-core sipsak postgresql \
+PACKAGES := gcc libc6-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip
 
 .PHONY: setup demo test check bench leak kills fuzz fuzz-core clean

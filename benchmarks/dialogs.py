@@ -83,6 +83,7 @@ class Call:
         retransmissions: What is being sent again, by what ends it.
         acks: The ACK to each final answer, by its CSeq.
         answers: Our last response to each request, by method and branch.
+        routes: The route set (RFC 3261 section 12.1), as headers of our requests.
     """
 
     agent: "Agent" = field(repr=False)
@@ -107,6 +108,7 @@ class Call:
     retransmissions: dict[str, Retransmission] = field(default_factory=dict, repr=False)
     acks: dict[int, bytes] = field(default_factory=dict, repr=False)
     answers: dict[str, Message] = field(default_factory=dict, repr=False)
+    routes: Headers = ()
 
     def wait_for(self, check: Callable[["Call"], object], timeout_s: float = 5.0) -> None:
         """Wait until ``check(call)`` is true; it runs on the waiting thread, under the agent's lock.

@@ -70,6 +70,7 @@ class RecorderHome:
         media_ports: tuple[int, int],
         notice_s: float,
         console: str = "off",
+        edits: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="recorder-bench-"))
         self.root = self._folder / "home"
@@ -79,6 +80,7 @@ class RecorderHome:
         try:
             self._init(sip, next_hop, extensions, media_ports, console)
             self._set_notice(notice_s)
+            self._edit(edits)
             self._daemon = self._started("run")
             self._wait_healthy()
             if console != "off":
@@ -93,6 +95,11 @@ class RecorderHome:
         """The daemon's process."""
         assert self._daemon is not None
         return self._daemon.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the daemon runs."""
+        return self._daemon is not None and self._daemon.poll() is None
 
     def __enter__(self) -> Self:
         return self
@@ -148,6 +155,19 @@ class RecorderHome:
         listed: list[dict[str, Any]] = self._ask("/api/calls")["calls"]
         return listed
 
+    def health(self) -> dict[str, Any]:
+        """Return what the daemon says of itself.
+
+        Raises:
+            HomeError: It did not answer.
+        """
+        return self._ask("/api/health")
+
+    @property
+    def said(self) -> str:
+        """What daemon and console wrote to their log."""
+        return (self._folder / "recorder.log").read_text(encoding="utf-8", errors="replace")
+
     def audited(self, act: str) -> int:
         """Return how many entries of an act the audit log has."""
         return sum(entry.act == act for entry in AuditLog(self.root / "audit").entries())
@@ -192,6 +212,15 @@ class RecorderHome:
             "--media-ports", f"{media_ports[0]}-{media_ports[1]}", "--console", console,
             "--admin", _ADMIN, "--password-file", str(password),
         )  # fmt: skip
+
+    def _edit(self, edits: Sequence[tuple[str, str]]) -> None:
+        path = self.root / "recorder.toml"
+        text = path.read_text(encoding="utf-8")
+        for old, new in edits:
+            if old not in text:
+                raise HomeError(f"{old!r} is not in the configuration")
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
 
     def _set_notice(self, seconds: float) -> None:
         """Put a short message in the place of the spoken one: the calls are to be joined soon."""

@@ -245,7 +245,7 @@ class Agent:
             remote=call.remote,
             call_id=call.call_id,
             cseq=call.cseq,
-            headers=headers,
+            headers=(*call.routes, *headers),
             body=body,
             content_type=content_type,
         )
@@ -341,6 +341,7 @@ class Agent:
             return
         if is_first:
             call.remote = response.value("To")
+            call.routes = [("Route", route) for route in reversed(response.values("Record-Route"))]
         call.remote_uri = response.contact_uri or call.remote_uri
         offered = bool(
             next((m.body for m in call.sent if m.method == "INVITE" and not m.status and m.cseq == cseq), b"")
@@ -354,6 +355,7 @@ class Agent:
             remote=call.remote,
             call_id=call.call_id,
             cseq=cseq,
+            headers=call.routes,
             body=body,
         )
         call.acks[cseq] = self._send(call, ack)
@@ -397,6 +399,7 @@ class Agent:
         media = plan.media or self._media
         call = Call(self, invite.call_id, True, source, local, invite.value("From"), invite, media)
         call.remote_uri = invite.contact_uri
+        call.routes = [("Route", route) for route in invite.values("Record-Route")]
         call.cseq = 100  # our own numbering in the dialog; any start is right (RFC 3261 section 12.1.1)
         call.received.append(invite)
         if invite.body:

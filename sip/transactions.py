@@ -200,6 +200,14 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             transaction.teA.cancel()
             transaction.teA = None
 
+    def timerD(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
+        """Forget an INVITE that we answered, and no other: two with the same tags have the same name for sippy."""
+        other = self.tserver.get(transaction.tid)
+        self.tserver[transaction.tid] = transaction
+        super().timerD(transaction)
+        if other is not None and other is not transaction:
+            self.tserver[other.tid] = other
+
     def timerB(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
         """Give up on a request of ours: what it said, digits perhaps, is dropped now and not when sippy forgets it."""
         transaction.data = None

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from tests.fuzz.mutate import mutate
+from benchmarks.mutate import mutate
 
 SAVED = Path(__file__).parents[1] / "data" / "fuzz"
 """What once broke a parser, a folder for each target; the tests give it all of it again."""

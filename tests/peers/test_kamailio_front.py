@@ -1,0 +1,161 @@
+"""Kamailio in front of the recorder with the configuration of docs/integration: calls are recorded, or go round it."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.helpers.exactness import heard_frames, is_gapless, kept_of
+from tests.helpers.exchange import user_of
+from tests.helpers.kamailio import Kamailio, kamailio
+from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, free_port, recorder_home
+from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
+from tests.helpers.voices import TICKS_PER_S, Studio, Voice
+
+CONFIG = ROOT / "docs" / "integration" / "kamailio.cfg"
+KAMAILIO, TRUNK, PBX, RECORDER = "127.0.0.20", "127.0.0.30", "127.0.0.40", "127.0.0.1"
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Line:
+    """A trunk's caller, Kamailio, a recorder and the PBX's officer."""
+
+    home: RecorderHome
+    proxy: Kamailio
+    caller: Caller
+    officer: Officer
+    studio: Studio
+    voices: dict[str, Voice]
+
+    def call(self, *, number: str = "2001") -> tuple[str, Call, Voice, Voice]:
+        """Have the trunk place a call; returns its number, its leg and both voices."""
+        name = f"0163297{next(_numbers):04d}"
+        left, right = self.studio.voice(), self.studio.voice()
+        self.voices[name] = right
+        return name, self.caller.invite(self.proxy.address, number, from_number=name, media=left.media()), left, right
+
+    def arrived(self, name: str, *, timeout_s: float = 8.0) -> Call:
+        """Wait until the call is offered at the PBX."""
+        found = lambda: next((c for c in self.officer.incoming() if user_of(c.invite) == name), None)  # noqa: E731
+        return eventually(found, f"the call from {name} is at the PBX", timeout_s=timeout_s)
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    folder = tmp_path_factory.mktemp("kamailio")
+    voices: dict[str, Voice] = {}
+
+    def answer(invite: Message) -> Answer:
+        voice = voices.get(user_of(invite))
+        return Answer(status=404) if voice is None else replace(Answer(after_s=0.05), media=voice.media())
+
+    with ExitStack() as stack:
+        studio = stack.enter_context(Studio())
+        officer = stack.enter_context(Officer((PBX, 0), answer=answer))
+        caller = stack.enter_context(Caller((TRUNK, 0)))
+        port = free_port()
+        home = stack.enter_context(recorder_home(folder, next_hop=f"{KAMAILIO}:{port}"))
+        recorders = folder / "dispatcher.list"
+        recorders.write_text(f"1 sip:{home.sip[0]}:{home.sip[1]}\n")
+        proxy = stack.enter_context(
+            kamailio(
+                folder,
+                CONFIG,
+                address=(KAMAILIO, port),
+                defined={
+                    "LISTEN": f"udp:{KAMAILIO}:{port}",
+                    "TRUNK_IP": f'"{TRUNK}"',
+                    "TRUNK": f'"sip:{TRUNK}:{caller.address[1]}"',
+                    "PBX_IP": f'"{PBX}"',
+                    "PBX": f'"sip:{PBX}:{officer.address[1]}"',
+                    "RECORDERS": f'"{recorders}"',
+                    "PING_S": "1",
+                },
+            )
+        )
+        yield Line(home, proxy, caller, officer, studio, voices)
+
+
+def talk(left: Voice, seconds: float) -> None:
+    goal = left.sent[-1][0] + seconds * TICKS_PER_S
+    eventually(lambda: left.sent[-1][0] >= goal, "the voice goes on", timeout_s=seconds + 3)
+
+
+def test_a_call_runs_through_kamailio_and_the_recorder_and_is_exact(line: Line) -> None:
+    name, first, left, right = line.call()
+    first.wait_confirmed(8)
+    left.talk(first.remote_media)
+    second = line.arrived(name)
+    second.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+    right.talk(second.remote_media)
+    eventually(lambda: [c for c in line.home.calls() if c["phase"] == "joined"], "the call is joined", timeout_s=8)
+    assert second.invite.value("X-Not-Recorded") == ""
+    assert second.invite.value("X-Way") == ""
+    assert any(KAMAILIO in route for route in second.invite.values("Record-Route"))
+    talk(left, 1.5)
+    second.hang_up()
+    first.wait_ended()
+    left.hush()
+    right.hush()
+    row = line.home.row_of(name)
+    assert (row["outcome"], row["reason"]) == ("recorded", "officer_hung_up")
+    caller, officer, _ = line.home.copy(str(row["id"]))
+    assert len(kept_of(caller, left).spans) == len(kept_of(officer, right).spans) == 1
+    assert is_gapless(heard_frames(left, right))
+
+
+def test_a_call_out_goes_to_the_trunk(line: Line) -> None:
+    # The scripted trunk takes no calls, and says so: its 480 shows where the call went.
+    call = line.officer.invite(line.proxy.address, "01632970000", from_number="2001")
+    call.wait_ended(8)
+    assert call.status == 480
+    taken = line.caller.incoming()
+    assert [user_of(one.invite) for one in taken] == ["2001"]
+
+
+def test_calls_go_round_a_recorder_that_does_not_answer_and_come_back_to_it(line: Line) -> None:
+    line.home.kill()
+    began_s = time.monotonic()
+    name, first, _, _ = line.call()
+    first.wait_confirmed(8)
+    assert time.monotonic() - began_s < 3.5, "two seconds of silence, and then straight on"
+    second = line.arrived(name)
+    assert second.invite.value("X-Not-Recorded") == "no recorder"
+    first.hang_up()
+    second.wait_ended()
+
+    def is_passed_over_at_once() -> bool:
+        began_s = time.monotonic()
+        name, first, _, _ = line.call()
+        first.wait_confirmed(8)
+        took_s = time.monotonic() - began_s
+        assert line.arrived(name).invite.value("X-Not-Recorded") == "no recorder"
+        first.hang_up()
+        first.wait_ended()
+        return took_s < 1.5
+
+    eventually(is_passed_over_at_once, "it is known to be dead and not waited for", timeout_s=20)
+
+    line.home.start()
+
+    def is_recorded_again() -> bool:
+        name, first, _, _ = line.call()
+        first.wait_confirmed(8)
+        second = line.arrived(name)
+        first.hang_up()
+        first.wait_ended()
+        return second.invite.value("X-Not-Recorded") == ""
+
+    eventually(is_recorded_again, "calls go through the recorder again", timeout_s=15)
+
+
+def test_strangers_get_no_reply_from_kamailio_either(line: Line) -> None:
+    with Caller(("127.0.0.99", 0)) as stranger:
+        call = stranger.invite(line.proxy.address, "2001", from_number="0163")
+        with pytest.raises(TimeoutError):
+            call.wait_ended(0.6)
+        assert not call.received

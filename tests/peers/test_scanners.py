@@ -1,0 +1,90 @@
+"""sipvicious and sipsak at a real recorder: strangers get nothing, peers get sane answers, and nothing breaks."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.exchange import Exchange, Talk, exchange
+
+STRANGER, PEER = "127.0.0.9", "127.0.0.1"
+FOUND = re.compile(r"\|\s*(127\.0\.0\.1:\d+|\d{4,5})\s*\|")
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("scanned"), edits=(("max_passed = 5000", "max_passed = 50"),)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def beside(lines: Exchange) -> Talk:
+    """A call that stands all the while."""
+    talk = lines.call()
+    talk.join()
+    return talk
+
+
+def run(folder: Path, *words: str, timeout_s: float = 30) -> str:
+    """Run a scanner with a home of its own and return all it says; it may run into its time."""
+    program = shutil.which(words[0])
+    assert program is not None, f"{words[0]} is not there: `make setup` installs it"
+    done = subprocess.run(
+        ["timeout", str(timeout_s), program, *words[1:]],
+        capture_output=True, check=False, cwd=folder, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
+
+
+def maps(port: str, source: str) -> list[tuple[str, ...]]:
+    return [("svmap", "-b", source, "-p", port, "-m", method, "127.0.0.1") for method in ("OPTIONS", "INVITE")]
+
+
+def guesses(port: str) -> list[tuple[str, ...]]:
+    """These two speak from 127.0.0.1 whatever address they are given."""
+    return [
+        ("svwar", "-p", port, "-e", "2000-2030", "-m", "REGISTER", "--force", "--maximumtime", "3", "127.0.0.1"),
+        ("svcrack", "-p", port, "-u", "2001", "-r", "1000-1030", "--maximumtime", "3", "127.0.0.1"),
+    ]
+
+
+@pytest.mark.usefixtures("beside")
+@pytest.mark.parametrize("number", range(2))
+def test_a_stranger_finds_nothing(lines: Exchange, tmp_path: Path, number: int) -> None:
+    before = lines.home.health()
+    said = run(tmp_path, *maps(str(lines.home.sip[1]), STRANGER)[number], timeout_s=8)
+    assert not FOUND.findall(said), said
+    after = lines.home.health()
+    assert after["signalling"].get("untrusted", 0) > before["signalling"].get("untrusted", 0), "it did try"
+    assert after["counts"]["offered"] == before["counts"]["offered"]
+
+
+@pytest.mark.usefixtures("beside")
+@pytest.mark.parametrize("number", range(4))
+def test_from_a_peer_a_scan_learns_no_extension_and_harms_nothing(lines: Exchange, tmp_path: Path, number: int) -> None:
+    port = str(lines.home.sip[1])
+    words = [*maps(port, PEER), *guesses(port)][number]
+    said = run(tmp_path, *words, timeout_s=8)
+    assert "Traceback" not in lines.home.said
+    if number == 0:
+        assert FOUND.findall(said), f"the scanner works: a peer is answered; it said {said}"
+    if words[0] in ("svwar", "svcrack"):
+        assert not [found for found in FOUND.findall(said) if ":" not in found], "no number is told from another"
+
+
+@pytest.mark.usefixtures("beside")
+@pytest.mark.parametrize("mode", [("-F", "-e", "400"), ("-R", "-t", "40"), ("-T",), ("-vv",)])
+def test_sipsak_floods_and_spoils_requests(lines: Exchange, tmp_path: Path, mode: tuple[str, ...]) -> None:
+    run(tmp_path, "sipsak", *mode, "-s", f"sip:2001@127.0.0.1:{lines.home.sip[1]}", timeout_s=4)
+    assert "Traceback" not in lines.home.said
+    assert lines.home.health()["calls"] >= 1
+
+
+def test_the_call_beside_took_no_harm(lines: Exchange, beside: Talk) -> None:
+    beside.talk_for(0.3)
+    assert beside.hang_up()["outcome"] == "recorded"
+    assert lines.home.health()["counts"]["faults"] == 0
+    assert lines.home.health()["signalling"]["untrusted"] >= 2
