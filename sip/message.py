@@ -38,6 +38,8 @@ _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
 _SENT_BY = re.compile(
     r"\s*SIP\s*/\s*2\.0\s*/\s*[A-Za-z]+\s+(?:\[[^\]]*\]|[^\s:;,]+)\s*(?::\s*(\d{1,6}))?(.*)", re.DOTALL
 )
+_RECEIVED = re.compile(r";\s*received\s*=[^;,]*", re.IGNORECASE)
+_RPORT = re.compile(r";\s*rport\s*=[^;,]*", re.IGNORECASE)
 _PROTOCOL = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([^\s/;,]+)\s+", re.IGNORECASE)
 _TOKENS = re.compile(r"[A-Za-z0-9!%*_+`'~. \t-]*")
 _LONG_NUMBER = re.compile(r"\d{3,}(?=\d{3})")
@@ -359,6 +361,16 @@ def _header(line: str) -> tuple[str, str]:
     if name.lower() in _ROUTING:
         value = _TRANSPORT.sub(lambda match: match.group(1) + match.group(2).lower(), value)
     return name, value
+
+
+def _without_claims(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Take from the topmost Via of a request what only its receiver may say: a response would go where it says."""
+    at = next((at for at, (name, _) in enumerate(headers) if name.lower() == "via"), None)
+    if at is None:
+        return headers
+    top, *rest = split_values(headers[at][1]) or [""]
+    top = _RPORT.sub(";rport", _RECEIVED.sub("", top))
+    return (*headers[:at], (headers[at][0], ", ".join([top, *rest])), *headers[at + 1 :])
 
 
 def _tidy_via(value: str) -> str:

@@ -33,6 +33,11 @@ def _read(parsed: Sippy) -> None:
     for name in _READ:
         for body in parsed.getHFBodys(name):
             if name == "via":
-                body.getTAddr()
+                _check_port(body.getTAddr()[1])
             elif name in _ADDRESSES and not getattr(body, "asterisk", False):
-                body.getUrl().getAddr()
+                _check_port(body.getUrl().getAddr()[1])
+
+
+def _check_port(port: int) -> None:
+    if not 0 < int(port) < 65536:
+        raise ValueError("a port out of range")

@@ -92,6 +92,9 @@ def _server_class(transport: "Transport") -> type[Sippy]:
 
         def send_to(self, data: bytes | str, address: Sippy, delayed: bool = False) -> None:
             raw = data if isinstance(data, bytes) else encode_for_wire(data)
+            if not 0 < int(address[1]) < 65536:  # it would end the thread that sends
+                transport.counters["unsendable"] += 1
+                return
             if len(raw) > LARGE_BYTES and not raw.startswith(b"SIP/"):
                 transport.counters["large"] += 1
             super().send_to(raw, transport.wire_address(address), delayed)

@@ -354,19 +354,19 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
         hold_swallowed(leg, &packet); /* a keep-alive */
 }
 
-/* Takes one datagram; epoll is level-triggered and comes back for more. */
-void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
+/* Takes one datagram, and tells whether there was one that counts for nothing. */
+static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
 {
     struct thread *thread = leg->thread;
     struct address source;
-    if (!leg->id) /* closed after epoll reported it */
-        return;
+    int is_stranger = 0;
     source.length = sizeof source.at;
     ssize_t length = recvfrom(is_rtcp ? leg->rtcp_fd : leg->rtp_fd, thread->buffer, sizeof thread->buffer,
                               MSG_DONTWAIT, &source.at.any, &source.length);
     if (length < 0)
-        return;
+        return 0;
     if (length > MAX_PACKET || !is_from_peer(leg, is_rtcp, &source)) {
+        is_stranger = 1;
         leg->dropped++;
         thread->counters.dropped++;
     } else if (is_rtcp) {
@@ -375,6 +375,16 @@ void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
         receive_rtp(leg, thread->buffer, (int)length, now);
     }
     explicit_bzero(thread->buffer, (size_t)length);
+    return is_stranger;
+}
+
+/* Takes one datagram of the peer's; epoll is level-triggered and comes back for more. What strangers sent is cleared
+   away at once: one packet a wake-up would leave a flood in the socket's buffer, and none of the room to the peer. */
+void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
+{
+    int strangers = 0;
+    while (leg->id && strangers < MAX_STRANGERS && took_stranger(leg, is_rtcp, now)) /* no id: closed meanwhile */
+        strangers++;
 }
 
 static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns, int is_rtcp)

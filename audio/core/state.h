@@ -15,6 +15,7 @@
 #define NEVER INT64_MAX
 #define FRAME_TICKS 160            /* a packet of ours: 20 ms */
 #define FRAME_NS (20 * NS_PER_MS)
+#define MAX_STRANGERS 64           /* packets of nobody's that a socket may take of one wake-up: 32,000 a second */
 #define MAX_PACKET 2048            /* more than any RTP packet that fits an Ethernet frame; longer ones are dropped */
 #define RTP_HEADER 12
 #define SRTP_EXTRA 16              /* what SRTP and SRTCP add to a packet of ours, at most */

@@ -174,3 +174,16 @@ def test_answers_and_acks_to_nothing_are_dropped(endpoint: Any, peer: Any) -> No
     peer.nothing(0.3)
     assert endpoint.take("SourceMisbehaved")["kind"] == "stray"
     assert counters(endpoint)["stray"] > 150
+
+
+@pytest.mark.parametrize("part", ["via", "contact", "route"])
+def test_a_port_that_is_none_does_not_end_the_sending(endpoint: Any, peer: Any, part: str) -> None:
+    contact = "<sip:a@127.0.0.1:99999>" if part == "contact" else f"<sip:a@127.0.0.1:{peer.port}>"
+    peer.request(
+        "INVITE", body=SDP, contact=contact, headers="Record-Route: <sip:127.0.0.1:70000;lr>\r\n" * (part == "route")
+    )
+    if part == "via":
+        peer.send(peer.last.replace(f":{peer.port};branch".encode(), b":99999;branch").replace(b"call-", b"other-"))
+    with sip_process.Peer(endpoint.address) as other:
+        other.request("OPTIONS")
+        other.expect(200)

@@ -98,3 +98,8 @@ def test_a_quote_that_is_not_closed_costs_little() -> None:
     assert message.strip_quoted(value + "\\") == '""'
     assert time.perf_counter() - start < 0.05  # by the square of the length it is 0.3 s
     assert message.strip_quoted('"a" <sip:x@h>;p="b;tag=no";tag=yes') == '"" <sip:x@h>;p="";tag=yes'
+
+
+def test_where_a_response_goes_is_not_the_senders_to_claim() -> None:
+    claimed = GOOD.replace(b";branch=z9hG4bKa", b";received=203.0.113.7;rport=9;branch=z9hG4bKa")
+    assert message.parse_message(claimed).value("via") == "SIP/2.0/UDP 192.0.2.9;rport;branch=z9hG4bKa"
