@@ -57,7 +57,7 @@ def check_tls(config: Config, now: datetime) -> Iterator[Finding]:
         expires_at = load(options).expires_at
     except TlsFilesError as problem:
         yield error(
-            what, str(problem), why="the recorder does not start", do="give PEM files in [sip]; docs/integration/README.md",
+            what, str(problem), why="the recorder does not start", do="give PEM files in [sip]; docs/integration",
         )  # fmt: skip
         return
     left, day = days_left(expires_at, now), expires_at.date().isoformat()

@@ -173,7 +173,8 @@ def stream_body_length(head: bytes, most: int) -> int:
 
 def _read(lines: list[str], body: bytes) -> RawMessage:
     method, status = _start(lines[0])
-    message = RawMessage(method=method, status=status, start_line=lines[0], headers=_headers(lines), body=body)
+    headers = _headers(lines) if status is not None else _without_claims(_headers(lines))
+    message = RawMessage(method=method, status=status, start_line=lines[0], headers=headers, body=body)
     return _checked(message)
 
 
