@@ -235,7 +235,7 @@ def test_a_held_side_stays_in_step(relay: Relay) -> None:
         relay.bridge(a.leg, b.leg)
         a.configure(receives=False)
         for i in range(60000, 60000 + 40000, 100):
-            relay._core.inject(a.leg, far.sends.protect(rtp(i, bytes(160))), START_NS + i * FRAME_NS)
+            relay._core.inject(a.leg, far.sends.protect(rtp(i, bytes(160), ssrc=a.ssrc)), START_NS + i * FRAME_NS)
         b.rcv_none("a held side")
         a.configure()
         a.snd(100_000, 160 * 100_000, b"\x55" * 160)
