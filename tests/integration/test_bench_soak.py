@@ -15,6 +15,5 @@ def test_calls_come_and_go_and_leave_nothing(capsys: pytest.CaptureFixture[str])
     assert document["outcomes"] == {"recorded": 12}
     assert (document["packets_lost"], document["packets_damaged"], document["tracebacks"]) == (0, 0, 0)
     assert document["most_at_a_time"] >= 4
-    # The first call opens the database and the audit log for good.
-    assert document["descriptors"]["after"] <= document["descriptors"]["before"] + 3
+    assert document["descriptors"]["after"] <= document["descriptors"]["before"]
     assert status in (0, 1)  # memory of so short a run is still growing
