@@ -13,7 +13,10 @@ _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 _STRENGTH = ("SHA-512-256", "SHA-512-256-SESS", "SHA-256", "SHA-256-SESS", "MD5", "MD5-SESS")
 """Algorithms in the order in which we choose."""
 
-_PARAMETER = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)\s*')
+_MAX_CHALLENGE = 2048
+"""Characters; real ones have 300. Looking for parameters in what is none takes time by the square of its length."""
+
+_PARAMETER = re.compile(r'(?<![A-Za-z0-9_-])([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)\s*')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ class Challenge:
 def challenge_of(value: str, *, is_proxy: bool) -> Challenge | None:
     """Read the value of WWW-Authenticate or Proxy-Authenticate; None for what we cannot answer."""
     scheme, _, rest = value.strip().partition(" ")
-    if scheme.lower() != "digest":
+    if scheme.lower() != "digest" or len(rest) > _MAX_CHALLENGE:
         return None
     found: dict[str, str] = {}
     for match in _PARAMETER.finditer(rest):

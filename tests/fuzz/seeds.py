@@ -63,6 +63,17 @@ SIP = [
     _INVITE + b"Content-Length: %d\r\n\r\n" % len(SDP_TEXT) + SDP_TEXT,
     *(torture.data for torture in TORTURE),
 ]
+_REFER = (
+    _INVITE.replace(b"INVITE", b"REFER")
+    + b"Refer-To: <sip:2002@192.0.2.7?Replaces=id%40x%3Bto-tag%3Da%3Bfrom-tag%3Db>\r\nReferred-By: <sip:2001@x>\r\n"
+    + b"Content-Length: 0\r\n\r\n"
+)
+REFERS = [_REFER, _REFER.replace(b"<sip:2002", b"<tel:+44").replace(b"Refer-To", b"r")]
+CHALLENGES = [
+    b'Digest realm="pbx", nonce="abc==", opaque="x", algorithm=SHA-256, qop="auth,auth-int", stale=TRUE',
+    b'digest realm = "a\\"b",nonce=abc',
+    b"Basic realm=x",
+]
 SIP_TOKENS = [
     b"\r\n",
     b"\r\n\r\n",

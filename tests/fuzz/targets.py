@@ -14,10 +14,13 @@ from audio import blocks as audio_blocks
 from audio import dtmf, rtp
 from recorder import config as configuration
 from sip import metadata, recording_sdp, sdes, sdp, session_expires, siprec
+from sip.digest import Credentials, answer, challenge_of
+from sip.framing import Framed, StreamFramer
 from sip.message import (
     MalformedMessageError,
     display_name,
     encode_for_wire,
+    one_line,
     parse_message,
     refusal,
     reply_port,
@@ -26,6 +29,7 @@ from sip.message import (
 )
 from sip.readable import check_readable
 from sip.sdp import LocalStream, SdpError, UnacceptableError
+from sip.transfer import TransferError, parse_refer
 from storage import journal, runs
 from storage.audit_chain import checked_lines
 from storage.audit_entry import line_of, parse_line
@@ -60,6 +64,31 @@ def _sip(data: bytes) -> None:
 
 def _stack(data: bytes) -> None:
     check_readable(parse_message(data))
+
+
+def _framing(data: bytes) -> None:
+    whole, pieces = StreamFramer(), StreamFramer()
+    frames = whole.feed(data)
+    step = 1 + len(data) // 40
+    assert [frame for at in range(0, len(data), step) for frame in pieces.feed(data[at : at + step])] == frames
+    for frame in frames:
+        if isinstance(frame, Framed):
+            with contextlib.suppress(MalformedMessageError):
+                parse_message(frame.data)
+
+
+def _digest(data: bytes) -> None:
+    challenge = challenge_of(one_line(data.decode("latin-1")), is_proxy=True)  # as a header comes
+    if challenge is not None:
+        account = Credentials(user='a"b', password="c")
+        with contextlib.suppress(UnicodeEncodeError):
+            said = answer(challenge, account, method="INVITE", uri="sip:x@y", count=1, cnonce="n")
+            assert "\r" not in said
+            assert "\n" not in said
+
+
+def _refer(data: bytes) -> None:
+    parse_refer(parse_message(data))
 
 
 def _sdp(data: bytes) -> None:
@@ -203,6 +232,22 @@ def targets() -> Iterable[Target]:
             run=_stack,
             errors=malformed,
             files=("/sip/readable", "/sippy/"),
+            tokens=seeds.SIP_TOKENS,
+        ),
+        Target(
+            name="framing",
+            seeds=[*seeds.SIP, b"\r\n\r\n".join(seeds.SIP[:3])],
+            run=_framing,
+            files=("/sip/framing", "/sip/message"),
+            tokens=seeds.SIP_TOKENS,
+        ),
+        Target(name="digest", seeds=seeds.CHALLENGES, run=_digest, files=("/sip/digest",), tokens=[b'"', b",", b"="]),
+        Target(
+            name="refer",
+            seeds=seeds.REFERS,
+            run=_refer,
+            errors=(MalformedMessageError, TransferError),
+            files=("/sip/transfer",),
             tokens=seeds.SIP_TOKENS,
         ),
         Target(name="sdp", seeds=seeds.SDP, run=_sdp, errors=described, files=("/sip/",), tokens=seeds.SDP_TOKENS),
