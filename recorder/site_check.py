@@ -245,6 +245,23 @@ def check_srtp(config: Config) -> Iterator[Finding]:
     yield _ok("SRTP keys", "none has to cross the network in SIP that is not encrypted")
 
 
+# --- recording sessions
+
+
+def check_siprec(config: Config) -> Iterator[Finding]:
+    """Look whether somebody answers for the notice in the sessions of each SIPREC client, where there is any."""
+    clients = [peer for peer in config.peer if peer.siprec]
+    unattested = [f"peer {peer.name!r}" for peer in clients if not peer.is_attested]
+    if unattested:
+        yield warning(
+            "SIPREC notice", f"{', '.join(unattested)}: nobody answers for the notice",
+            why="sessions are taken and answered, nothing of them is kept, and each ends as `blocked`",
+            do='notice = "peer-attested" with notice_owner and notice_date, once it is known that callers hear it',
+        )  # fmt: skip
+    elif clients:
+        yield _ok("SIPREC notice", "somebody answers for it in the sessions of every client")
+
+
 # --- the audit log
 
 

@@ -23,7 +23,7 @@ from audio.types import (
     SecretEntered,
 )
 from audio.types import LegId as MediaLegId
-from recorder.calls.acts import Act, together
+from recorder.calls.acts import Act, Signature, signed, together
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad
@@ -39,6 +39,7 @@ from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.clerk import after_all
 from recorder.clock import utc_now
+from recorder.domain import access
 from recorder.domain.call import Call, Side, State
 from recorder.domain.crew import Crew
 from recorder.domain.outcome import Facts
@@ -268,29 +269,40 @@ class SiprecCall(TapedCall):
         act = self.gate.pause(reason, by)
         if reason == HOLD:
             return act
-        return together(act, self._on_twins(lambda twin: twin.gate.pause(reason, by)))
+        return together(act, self._on_twins(access.Act.PAUSE, by, lambda twin: twin.gate.pause(reason, by)))
 
     def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
         """Take away what an authority may clear, of this session and of those that are the same conversation."""
         act = self.gate.resume(authority, by, token=token)
         if authority is Authority.RULE:
             return act
-        return together(act, self._on_twins(lambda twin: twin.gate.resume(authority, by, token=token)))
+        return together(
+            act, self._on_twins(access.Act.RESUME, by, lambda twin: twin.gate.resume(authority, by, token=token))
+        )
 
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording this session and those that are the same conversation."""
-        return together(self.gate.opt_out(reason, by), self._on_twins(lambda twin: twin.gate.opt_out(reason, by)))
+        return together(
+            self.gate.opt_out(reason, by),
+            self._on_twins(access.Act.OPT_OUT, by, lambda twin: twin.gate.opt_out(reason, by)),
+        )
 
     def forgot(self, seconds: float | None, by: str) -> Act:
         """Pause, and order the last seconds to be erased, of this session and of its twins."""
-        return together(self.gate.forgot(seconds, by), self._on_twins(lambda twin: twin.gate.forgot(seconds, by)))
+        return together(
+            self.gate.forgot(seconds, by),
+            self._on_twins(access.Act.FORGOT, by, lambda twin: twin.gate.forgot(seconds, by)),
+        )
 
-    def _on_twins(self, act: Callable[["SiprecCall"], Act]) -> list[Act]:
+    def _on_twins(self, name: access.Act, by: str, act: Callable[["SiprecCall"], Act]) -> list[Act]:
+        """Do the same to the twins; each has an entry of its own in the audit log, which names this call."""
         acts = []
         for twin in self._links.twins(self):
             assert isinstance(twin, SiprecCall)
             with contextlib.suppress(RefusedError):
                 acts.append(act(twin))
+                details = {"as_twin_of": self.id}
+                signed(self.works, acts[-1], Signature(act=name.value, actor=by, subject=twin.id, details=details))
         return acts
 
     def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":

@@ -47,6 +47,7 @@ from recorder.site_check import (
     check_anchors,
     check_folders,
     check_machine,
+    check_siprec,
     check_srtp,
     error,
     warning,
@@ -243,6 +244,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)
+    yield from check_siprec(config)
     yield from check_tls(config, utc_now())
     yield from check_folders(home)
     yield from check_machine(read_machine(), config)

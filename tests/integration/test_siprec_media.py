@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from storage.audit import AuditLog
 from tests.helpers.exactness import PACKET_S, SILENT_ALAW, Kept, kept_of
 from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import Line, Session, ports, sections, siprec_site
@@ -317,6 +318,8 @@ def test_the_same_session_twice_is_paused_together_and_linked(site: Site) -> Non
     first.bye()
     one, other = two(lambda: site.home.rows(number=number))
     assert (one["related"], other["related"]) == ([other["id"]], [one["id"]])
+    acts = {(entry.act, entry.subject) for entry in AuditLog(site.home.root / "audit").entries()}
+    assert acts >= {(act, row["id"]) for act in ("call.pause", "call.resume") for row in (one, other)}
 
 
 @pytest.mark.parametrize("has_offer", [True, False])

@@ -7,11 +7,11 @@ import pytest
 
 from recorder.auditing.anchor_options import AnchorOptions
 from recorder.config import Config, Limits, Media, Pause
-from recorder.domain.routing import Peer, Route
+from recorder.domain.routing import Peer, PeerNotice, Route
 from recorder.home import Home
 from recorder.hygiene import locked_bytes_per_call
 from recorder.machine import Machine, Process, Swap
-from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine, check_srtp
+from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine, check_siprec, check_srtp
 from sip.events import Address, TransportKind
 from sip.sdes import Srtp
 
@@ -160,6 +160,19 @@ def test_keys_over_sip_in_the_clear(srtp: Srtp, transports: tuple[TransportKind,
     (finding,) = check_srtp(Config(route=(Route(name="out", targets=targets, srtp=srtp),)))
     assert finding.level is level
     assert says in finding.says
+
+
+def test_siprec_clients_for_whose_notice_nobody_answers() -> None:
+    plain = Peer(name="pbx", networks=("192.0.2.1/32",))
+    silent = Peer(name="sbc", networks=("192.0.2.2/32",), siprec=True)
+    attested = replace(silent, notice=PeerNotice.ATTESTED, notice_owner="J. Smith", notice_date="2026-11-01")
+    assert list(check_siprec(Config(peer=(plain,)))) == []
+    (finding,) = check_siprec(Config(peer=(plain, silent, replace(attested, name="other"))))
+    assert finding.level is Level.WARNING
+    assert "peer 'sbc'" in finding.says
+    assert "other" not in finding.says
+    (good,) = check_siprec(Config(peer=(plain, attested)))
+    assert good.level is Level.OK
 
 
 def test_keys_of_peers_that_may_send_sip_in_the_clear() -> None:
