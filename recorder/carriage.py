@@ -30,7 +30,7 @@ class Mistake:
 def parse_target(value: str) -> Address:
     """Parse ``host:port`` with an optional transport: ``tls:host:port``, or ``host:port;transport=tls``.
 
-    Without a port it is 5060, or 5061 for TLS (RFC 3261 section 19.1.2).
+    Without a port it is 5060, or 5061 for TLS (RFC 3261 section 19.1.2), or where SRV records of a name lead.
 
     Raises:
         ValueError: It is none.
@@ -41,7 +41,10 @@ def parse_target(value: str) -> Address:
     if scheme.lower() in list(TransportKind) and colon and rest:
         named, text = scheme, rest
     kind = TransportKind(named.strip().lower())
-    return replace(parse_address(text, kind.default_port), transport=kind)
+    found = parse_address(text, kind.default_port)
+    has_port = text.rpartition(":")[2] == str(found.port)
+    is_srv = not has_port and not is_ip(found.host) and kind is not TransportKind.TLS
+    return replace(found, transport=kind, is_srv=is_srv)
 
 
 def parse_address(value: str, default_port: int | None = None) -> Address:

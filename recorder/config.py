@@ -25,6 +25,7 @@ from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from recorder.sip_accounts import RegisterOptions
 from sip.events import Address
+from sip.message import is_ip
 from storage.database import parse_url
 from storage.errors import DatabaseError
 from storage.types import ArchiveFormat
@@ -64,6 +65,7 @@ class Sip:
     watch_every_s: float = 10.0
     session_expires_s: int | None = 1800
     min_session_s: int = 90
+    name_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +330,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_gathering(config, reader)
     _check_pause(config, reader)
     _check_names(config, reader)
+    _check_sip(config, reader)
     _check_network(config, reader)
     _check_siprec(config, reader)
     _check_retention(config, reader)
@@ -508,6 +511,23 @@ def _check_unique(section: str, names: list[str], reader: _Reader) -> None:
             reader.fail(f"{section} {name!r} is there twice", section, "name", i)
 
 
+def _check_sip(config: Config, reader: _Reader) -> None:
+    sip = config.sip
+    for server in sip.name_servers:
+        try:
+            is_usable = is_ip(parse_address(server, 53).host)
+        except ValueError:
+            is_usable = False
+        if not is_usable:
+            reader.fail(f"{server!r} is no name server: write IP or IP:PORT", "sip", "name_servers")
+    if sip.session_expires_s is not None and sip.session_expires_s < sip.min_session_s:
+        reader.fail(
+            f'session_expires_s is {sip.session_expires_s}: it must be at least min_session_s, or "off"',
+            "sip",
+            "session_expires_s",
+        )
+
+
 def _check_network(config: Config, reader: _Reader) -> None:
     for i, peer in enumerate(config.peer):
         if not peer.networks:
@@ -517,13 +537,6 @@ def _check_network(config: Config, reader: _Reader) -> None:
                 ip_network(network, strict=False)
             except ValueError:
                 reader.fail(f"{network!r} is no network, write 192.0.2.0/24", "peer", "networks", i)
-    sip = config.sip
-    if sip.session_expires_s is not None and sip.session_expires_s < sip.min_session_s:
-        reader.fail(
-            f'session_expires_s is {sip.session_expires_s}: it must be at least min_session_s, or "off"',
-            "sip",
-            "session_expires_s",
-        )
     for mistake in mistakes(config):
         reader.fail(mistake.sentence, mistake.section, mistake.key, mistake.entry)
     first, last = config.media.ports

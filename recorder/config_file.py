@@ -65,6 +65,7 @@ no_reply_s = 2.0                # a target silent for this long is given up; cal
 watch_every_s = 10.0            # OPTIONS to the targets of a route that has several: a dead one is then tried last
 session_expires_s = 1800        # life of a call that nobody refreshes (RFC 4028); "off" proposes none
 min_session_s = 90              # shorter ones are refused with 422
+name_servers = []               # IP or IP:PORT; none are the system's
 
 # Who may send us calls. Requests from elsewhere get no reply at all.
 [[peer]]
@@ -95,6 +96,7 @@ number = ""                     # prefix of the dialled number, "" is any
 targets = [{_quote(str(answers.next_hop))}]     # HOST:PORT, "tcp:HOST:PORT" or "tls:HOST:PORT"
 strip = 0                       # digits taken off the front ...
 prefix = ""                     # ... and what is put there
+follow_redirects = false        # dial where a 3xx leads, if a peer is there; else it is passed to the caller
 srtp = "off"                    # "required": we offer encrypted audio only, "optional": if the caller's is encrypted
 
 # Where the recorder registers itself, for a PBX that sends calls only to who is registered.

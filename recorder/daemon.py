@@ -32,7 +32,7 @@ from recorder.calls.pauses import REGISTER, PauseRegister
 from recorder.calls.siprec_sessions import REGISTER as SESSIONS
 from recorder.calls.siprec_sessions import SessionRegister
 from recorder.calls.works import Sounds, Works
-from recorder.carriage import sip_options
+from recorder.carriage import parse_address, sip_options
 from recorder.clerk import Clerk
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
@@ -53,6 +53,7 @@ from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.b2bua import SipEndpoint
 from sip.events import BindError, SipEvent
 from sip.reactor import Reactor
+from sip.resolver import Resolver
 from sip.tls import TlsFilesError, days_left
 from storage.anchors import Anchors
 from storage.audit import AuditLog
@@ -69,6 +70,8 @@ AUDIT_LOCK_S = 1.0
 """How long a lock on the audit log is waited for: below what an act may take to be confirmed."""
 ANCHORS_S = 3 * LAST_TIMEOUT_S + 1.0
 """How long a stop waits for the last head to be noted by three targets."""
+NAMES_S = 2.0
+"""How long a start waits for the names of targets; calls that come before they are known try the system's way."""
 FILING_S = 15.0
 """How long a stop waits for recordings to be filed; what is not is recovered at the next start."""
 
@@ -137,6 +140,11 @@ class Daemon:
         self._registrars = registrars(config.register)
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
         audit = AuditLog(home.audit, lock_s=AUDIT_LOCK_S)
+        self._resolver = Resolver(
+            tuple(parse_address(server, 53) for server in config.sip.name_servers),
+            families=frozenset({6 if ":" in config.sip.listen.host else 4}),
+            on_change=lambda: self._reactor.submit(self._watch_targets),
+        )
         self._works = Works(
             config=config,
             sounds=load_sounds(home, config),
@@ -176,6 +184,8 @@ class Daemon:
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
             retention=self._sweeping.health,
+            locate=self._resolver.expand,
+            failing_names=lambda: self._resolver.failing,
             carriage=lambda: certificates.health(self._endpoint, utc_now()),
         )
         if media.lock_memory and not is_lockable:
@@ -209,6 +219,8 @@ class Daemon:
         self._relay.start()
         self._writer.start()
         self._media_events.start()
+        self._resolver.want(target for route in self._works.config.route for target in route.targets)
+        self._resolver.start(NAMES_S)
         self._watch_targets()
         for registrar in self._registrars:
             self._endpoint.register(registrar)
@@ -246,8 +258,9 @@ class Daemon:
     def _watch_targets(self) -> None:
         """Ask targets for their health where there is another one to turn to."""
         for route in self._works.config.route:
-            if len(route.targets) > 1:
-                for target in route.targets:
+            targets = [address for target in route.targets for address in self._resolver.expand(target)]
+            if len(targets) > 1:
+                for target in targets:
                     self._endpoint.watch(target)
 
     def _look_at_certificate(self) -> None:
@@ -306,6 +319,7 @@ class Daemon:
 
     def _use(self, config: Config, sounds: Sounds) -> None:
         self._works.config, self._works.sounds = config, sounds
+        self._resolver.want(target for route in config.route for target in route.targets)
 
     # --- the end
 
@@ -325,6 +339,7 @@ class Daemon:
             _log.error("%d recordings were not filed; the next start recovers them", len(self._works.open_recordings))
         self._writer.close()
         self._sweeping.close()
+        self._resolver.close()
         self._opening.close()
         self._filing.close()
         self._orders.close()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from sip.crossing import MARKER, passed_on
 from sip.dialog import Leg
 from sip.events import (
     Address,
@@ -27,24 +28,20 @@ from sip.events import (
 )
 from sip.leg_state import State
 from sip.limits import Standing
-from sip.message import RawMessage, display_name, split_values, strip_quoted, user_part
+from sip.message import RawMessage, display_name, strip_quoted, user_part
 from sip.reactor import Reactor, Sippy, guarded
 from sip.registration import Registration
 from sip.session_expires import is_too_short
 from sip.transfer import Replaces, TransferError, replaces_of
 from sip.transport import Transport
 from sip.watch import Watch
-from sip.wires import ALLOW, MARKER, RECORDING_TYPES, RELIABLY, SIPREC, SUPPORTED, SessionRule, Wires, body_of
+from sip.wires import ALLOW, RECORDING_TYPES, RELIABLY, SIPREC, SUPPORTED, SessionRule, Wires, body_of
 
 _log = logging.getLogger(__name__)
 
 LINGER_S = 32.0
 """An ended leg still answers for this long (64 * T1, RFC 3261 section 17): late 2xx, BYE, retransmissions."""
 
-_PASSED_ON = re.compile(
-    r"p-asserted-identity|remote-party-id|privacy|diversion|history-info|alert-info|reason|user-to-user|x-.+",
-    re.IGNORECASE,
-)
 _IN_DIALOG = {"BYE", "INFO", "UPDATE", "PRACK", "INVITE", "NOTIFY", "REFER"}
 _SUPPORTED = frozenset({"timer", "replaces", "norefersub", RELIABLY})
 _SRC = re.compile(r"[;>]\s*\+sip\.src\b", re.IGNORECASE)
@@ -130,16 +127,18 @@ class SipEndpoint:
 
     # -- commands (sip.events.Endpoint describes them)
 
-    def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None) -> None:
+    def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None, headers: Sequence[Header] = ()) -> None:
         """Send a provisional response to an offered leg."""
         if found := self._legs.get(leg):
-            found.invited.ring(status, body)
+            found.invited.ring(status, body, headers)
 
-    def answer(self, leg: LegId, body: Body | None, *, is_recorder: bool = False) -> None:
+    def answer(
+        self, leg: LegId, body: Body | None, *, is_recorder: bool = False, headers: Sequence[Header] = ()
+    ) -> None:
         """Send 200 to an offered leg."""
         if found := self._legs.get(leg):
             found.is_recorder = is_recorder
-            found.invited.answer(body)
+            found.invited.answer(body, headers)
 
     def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
         """Send a final non-2xx response to an offered leg."""
@@ -197,6 +196,11 @@ class SipEndpoint:
         """Tell how a transfer stands, also whoever has hung up since."""
         if found := self._legs.get(leg) or self._lingering.get(leg):
             found.referrals.notify(status, phrase)
+
+    def identify(self, leg: LegId, headers: Sequence[Header]) -> None:
+        """Tell a connected peer who it talks to now."""
+        if found := self._legs.get(leg):
+            found.identify(headers)
 
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target."""
@@ -391,7 +395,7 @@ def _offered(leg: LegId, message: RawMessage, source: Address, replaced: LegId |
         from_display=display_name(origin),
         asserted_user=(user_part(asserted) or None) if asserted else None,
         sip_call_id=message.call_id,
-        headers=_passed_on(message),
+        headers=passed_on(message),
         max_forwards=_max_forwards(message),
         loop_marks=message.values(MARKER),
         body=body_of(message),
@@ -401,15 +405,6 @@ def _offered(leg: LegId, message: RawMessage, source: Address, replaced: LegId |
         origin=origin,
         session_id=(message.value("session-id") or "").split(";", 1)[0].strip(),
         replaced_leg=replaced,
-    )
-
-
-def _passed_on(message: RawMessage) -> tuple[Header, ...]:
-    return tuple(
-        (name, part)
-        for name, value in message.headers
-        if _PASSED_ON.fullmatch(name) and name.lower() != MARKER.lower()
-        for part in (split_values(value) if name.lower() in ("diversion", "history-info") else (value,))
     )
 
 

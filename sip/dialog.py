@@ -8,7 +8,10 @@ Here: how a leg ends, and what the peer asks for inside it. The INVITE is `sip.i
 are `sip.offers`'s, REFER is `sip.referral`'s, the dialog as such is `sip.requests`'s.
 """
 
-from sip.events import Body, IdentityChanged, InfoReceived, LegEnded, LegId, SipEvent
+from collections.abc import Sequence
+
+from sip.crossing import identity_in
+from sip.events import Body, Header, IdentityChanged, InfoReceived, LegEnded, LegId, SipEvent
 from sip.identity import Identity
 from sip.invited import Invited
 from sip.inviting import Inviting
@@ -123,7 +126,8 @@ class Leg(Dialog):
             return
         user, self.identity = self.identity.seen_in(message)
         if user is not None:
-            self.emit(IdentityChanged(leg=self.id, source=self.wires.source, user=user))
+            headers = identity_in(message.headers)
+            self.emit(IdentityChanged(leg=self.id, source=self.wires.source, user=user, headers=headers))
 
     def _on_bye(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
         is_offered = self.state is State.OFFERED
@@ -149,6 +153,11 @@ class Leg(Dialog):
 
     def _on_other(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
         self.respond(request, transaction, 405, headers=[("Allow", ALLOW)])
+
+    def identify(self, headers: Sequence[Header]) -> None:
+        """Tell the peer who it talks to now (RFC 4916's purpose, by RFC 3325's header), if it takes UPDATE."""
+        if self.state is State.CONNECTED and "UPDATE" in self.allows:
+            self.session_timer.update(headers)
 
     def send_info(self, body: Body) -> None:
         """Send an INFO."""

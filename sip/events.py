@@ -49,11 +49,15 @@ class TransportKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a peer listens: host name or IP literal without brackets, port in [1, 65535], and over what."""
+    """Where a peer listens: host name or IP literal without brackets, port in [1, 65535], and over what.
+
+    ``is_srv`` says that the port was not given: SRV records of the name say where, if there are any (RFC 3263).
+    """
 
     host: str
     port: int = 5060
     transport: TransportKind = TransportKind.UDP
+    is_srv: bool = False
 
     @property
     def bracketed(self) -> str:
@@ -113,11 +117,12 @@ class CallOffered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRang:
-    """A 18x arrived on a leg we dialled; body carries early media's SDP when there is any."""
+    """A 18x arrived on a leg we dialled; body carries early media's SDP when there is any, headers what crosses."""
 
     leg: LegId
     status: int
     body: Body | None
+    headers: tuple[Header, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +136,8 @@ class LegAnswered:
     leg: LegId
     body: Body | None
     asserted_user: str | None = None
+    headers: tuple[Header, ...] = ()
+    """What crosses to the other leg, the answering identity's headers included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +230,8 @@ class IdentityChanged:
     leg: LegId
     source: Address
     user: str
+    headers: tuple[Header, ...] = ()
+    """Those that say so, to be passed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +272,7 @@ SipEvent = (
     CallOffered
     | LegRang
     | LegAnswered
+    | IdentityChanged
     | LegRefused
     | LegEnded
     | OfferReceived
@@ -270,7 +280,6 @@ SipEvent = (
     | OfferRefused
     | InfoReceived
     | ReferReceived
-    | IdentityChanged
     | TargetChanged
     | RegistrationChanged
     | SourceMisbehaved
@@ -466,10 +475,12 @@ class Endpoint(Protocol):
     def counters(self) -> dict[str, int]:
         """What went no further, by reason; any thread."""
 
-    def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None) -> None:
+    def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None, headers: Sequence[Header] = ()) -> None:
         """Send a provisional response to an offered leg: 180, or 183 with early media's SDP."""
 
-    def answer(self, leg: LegId, body: Body | None, *, is_recorder: bool = False) -> None:
+    def answer(
+        self, leg: LegId, body: Body | None, *, is_recorder: bool = False, headers: Sequence[Header] = ()
+    ) -> None:
         """Send 200 to an offered leg.
 
         After an INVITE without an offer ``body`` is ours, and the peer's answer follows as OfferAnswered.
@@ -478,6 +489,7 @@ class Endpoint(Protocol):
             leg: The leg.
             body: The answer, or our offer.
             is_recorder: From now on our Contact on this leg has ``+sip.srs`` (RFC 7866 section 6.2).
+            headers: Headers of the other side that cross.
         """
 
     def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
@@ -521,6 +533,9 @@ class Endpoint(Protocol):
 
         The peer may have hung up by then. A `hang_up` that follows waits until the peer has heard it, or 1 s.
         """
+
+    def identify(self, leg: LegId, headers: Sequence[Header]) -> None:
+        """Tell a connected peer who it talks to now, by UPDATE; one that does not take UPDATE is not told."""
 
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""

@@ -36,7 +36,7 @@ class Invited:
         self._request: Sippy = None
         self._transaction: Sippy = None
         self._message: RawMessage | None = None
-        self._due: tuple[Body | None] | None = None
+        self._due: tuple[Body | None, Sequence[Header]] | None = None
         self.is_offer_ours = False
         self.reliable = SentReliably(leg, self)
 
@@ -69,16 +69,16 @@ class Invited:
         leg.wires.respond(request, transaction, 100)
         return None, self._on_cancel, self._on_unacked
 
-    def ring(self, status: int, body: Body | None) -> None:
+    def ring(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:
         """Send a provisional response: reliably when the peer requires it, or when it makes the offer."""
         if self._leg.state is not State.OFFERED or self._message is None:
             return
         is_offer = not self._message.body and body is not None
         if RELIABLY in self._message.option_tags("require") or (is_offer and self._is_known(RELIABLY)):
-            self.reliable.send(status, body)
+            self.reliable.send(status, body, headers)
         else:
             # An offer in a response that is not acknowledged is none (RFC 3261 section 13.2.1).
-            self.provisional(status, None if is_offer else body, ())
+            self.provisional(status, None if is_offer else body, headers)
 
     def provisional(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:
         """Send a provisional response as it is."""
@@ -94,23 +94,23 @@ class Invited:
         message = self._message
         return message is not None and tag in (*message.option_tags("supported"), *message.option_tags("require"))
 
-    def answer(self, body: Body | None) -> None:
+    def answer(self, body: Body | None, headers: Sequence[Header]) -> None:
         """Send 200, as soon as no session description before it awaits its PRACK (RFC 3262 section 3)."""
         if self.reliable.holds_answer:
-            self._due = (body,)
+            self._due = (body, headers)
         elif self._leg.move(Move.ANSWER):
             assert self._message is not None
             self._leg.offers.local = body or self._leg.offers.local
             said = None if self.reliable.has_description else body
             self.reliable.close()
-            headers = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._leg.session_timer.agree(self._message)]
-            self.reply(200, body=said, headers=headers, contact=self._leg.contact(), ack_cb=self._on_ack)
+            own = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._leg.session_timer.agree(self._message)]
+            self.reply(200, body=said, headers=[*own, *headers], contact=self._leg.contact(), ack_cb=self._on_ack)
 
     def answer_if_due(self) -> None:
         """Send the 200 that had to wait, if there is one."""
         due, self._due = self._due, None
         if due is not None:
-            self.answer(due[0])
+            self.answer(*due)
 
     def refuse(self, status: int, reason: str, headers: Sequence[Header]) -> None:
         """Send a final response that is not a success."""

@@ -11,6 +11,7 @@ from sippy.SipFrom import SipFrom
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
+from sip.crossing import MARKER, passed_on
 from sip.events import Header, LegAnswered, LegRang, LegRefused, OutgoingCall
 from sip.identity import Identity
 from sip.leg_state import Move, State
@@ -18,7 +19,7 @@ from sip.message import RawMessage, one_line
 from sip.reactor import Sippy
 from sip.reliable import ReceivedReliably
 from sip.requests import Sent
-from sip.wires import ALLOW, MARKER, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
+from sip.wires import ALLOW, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -128,7 +129,7 @@ class Inviting:
             return
         leg.learn_abilities(message)
         leg.offers.remote = body_of(message) or leg.offers.remote
-        leg.emit(LegRang(leg=leg.id, status=status, body=body_of(message)))
+        leg.emit(LegRang(leg=leg.id, status=status, body=body_of(message), headers=passed_on(message)))
 
     def _on_success(self, response: Sippy, transaction: Sippy) -> None:
         leg = self._leg
@@ -153,7 +154,7 @@ class Inviting:
             transaction.uack = True
             leg.offers.late_answer = transaction
         asserted, leg.identity = leg.identity.answered_by(message)
-        leg.emit(LegAnswered(leg=leg.id, body=body_of(message), asserted_user=asserted))
+        leg.emit(LegAnswered(leg=leg.id, body=body_of(message), asserted_user=asserted, headers=passed_on(message)))
 
     def _give_up(self, status: int) -> None:
         transaction = self._sent.transaction if self._sent is not None else None

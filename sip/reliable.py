@@ -5,10 +5,11 @@ Call thread only. Knows sippy; see `sip.reactor`.
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sip.events import Body, LegEnded, OfferAnswered
+from sip.events import Body, Header, LegEnded, OfferAnswered
 from sip.leg_state import Move, State
 from sip.message import RawMessage
 from sip.reactor import Cancellable, Sippy
@@ -45,23 +46,23 @@ class SentReliably:
         self._invited = invited
         self._rseq = random.SystemRandom().randrange(1, 1 << 31)
         self._open: _Sent | None = None
-        self._waiting: list[tuple[int, Body | None]] = []
+        self._waiting: list[tuple[int, Body | None, Sequence[Header]]] = []
 
     @property
     def holds_answer(self) -> bool:
         """Tell whether a 2xx has to wait: the session description of a provisional response is not acknowledged."""
         return self._open is not None and self._open.body is not None
 
-    def send(self, status: int, body: Body | None) -> None:
+    def send(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:
         """Send a provisional response and send it again until its PRACK comes."""
         if self._open is not None:
-            self._waiting.append((status, body))
+            self._waiting.append((status, body, headers))
             return
         body = None if self.has_description else body
         self.has_description = self.has_description or body is not None
         self._open = _Sent(self._rseq, body)
-        headers = [("Require", RELIABLY), ("RSeq", str(self._rseq))]
-        self._invited.provisional(status, body, headers)
+        own = [("Require", RELIABLY), ("RSeq", str(self._rseq))]
+        self._invited.provisional(status, body, [*own, *headers])
         self._rseq += 1
         self._again(self._open, self._invited.last_sent, T1_S, 0.0)
 

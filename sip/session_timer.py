@@ -4,6 +4,7 @@ Each leg has its own; nothing of it crosses to the other leg of a call. Call thr
 `sip.reactor`.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sip import session_expires
@@ -12,7 +13,7 @@ from sip.leg_state import Move, State
 from sip.message import RawMessage
 from sip.reactor import Cancellable, Sippy
 from sip.session_expires import Agreed
-from sip.wires import ALLOW
+from sip.wires import ALLOW, SUPPORTED
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -116,16 +117,21 @@ class SessionTimer:
         if leg.state is not State.CONNECTED:
             self._try_later()
         elif "UPDATE" in leg.allows:
-            headers = [("Allow", ALLOW), ("Supported", "timer"), *self.request_headers]
-            leg.start(leg.new_request("UPDATE", headers=headers), self._on_update_response)
+            self.update(())
         else:
             leg.offers.refresh()
+
+    def update(self, headers: Sequence[Header]) -> None:
+        """Send an UPDATE without a session description; it refreshes the session, whatever else it says."""
+        own = [("Allow", ALLOW), ("Supported", SUPPORTED), *self.request_headers]
+        self._leg.start(self._leg.new_request("UPDATE", headers=[*own, *headers]), self._on_update_response)
 
     def _on_update_response(self, response: Sippy, _transaction: Sippy) -> None:
         status = response.getSCode()[0]
         if status in (405, 501):
             self._leg.allows -= {"UPDATE"}
-            self._send()
+            if self._agreed is not None and self._agreed.is_ours:
+                self._send()
         elif status >= 200:
             self.refreshed(status)
 
@@ -137,12 +143,12 @@ class SessionTimer:
         elif status in (408, 481):
             self._leg.lost()
         elif status == 422 and message is not None and self.refused(message):
-            self._send()
+            self._send()  # what an UPDATE said besides is not said again
         else:
             self._try_later()
 
     def _try_later(self) -> None:
         """Try again half-way to the end; for 491 that is late enough as well."""
         left_s = self._expires_at_s - self._leg.wires.reactor.now_s
-        if self._agreed is not None and left_s > _SOON_S:
+        if self._agreed is not None and self._agreed.is_ours and left_s > _SOON_S:
             self._refresh = self._leg.wires.reactor.call_later(max(_SOON_S, left_s / 2), self._send)

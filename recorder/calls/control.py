@@ -326,7 +326,7 @@ class Control:
         """Return how a number is reached by somebody at an address, or None: nothing leads there."""
         peer = self._peer(source)
         route = find_route(self._works.config.route, peer=peer.name if peer else None, number=number)
-        return Way.on(route, frozenset(self._dead), self._loop_mark) if route else None
+        return Way.on(route, frozenset(self._dead), self._loop_mark, self._works.locate) if route else None
 
     def occupant(self, number: str) -> Occupant:
         """Return who is at a number, as one who has heard no notice."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from audio.types import PortsExhaustedError
+from recorder.calls.redirects import Following
 from recorder.calls.signalled import Signalled
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.transferring import Transfers
@@ -19,9 +20,11 @@ from recorder.calls.works import Works
 from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
-from recorder.domain.routing import Route
+from recorder.domain.routing import Route, find_peer
 from recorder.domain.transfer import Occupant
+from sip.crossing import without_private
 from sip.events import (
+    Address,
     Body,
     CallOffered,
     Header,
@@ -125,6 +128,10 @@ class LiveCall(Signalled):
         self.people = people
         self.board = board
         self.transfers = Transfers(self, board)
+        self.far: Address | None = None
+        """Where B was dialled."""
+        self._parting_reason: str | None = None
+        self._following = Following()
         self._ended = ended
         self._refusal: LegRefused | None = None
 
@@ -157,8 +164,10 @@ class LiveCall(Signalled):
                 self._refusal = event
                 self.legs.end(side)
                 self.leg_ended(side)
-                self.apply(table.Refused(event.status))
+                if not self._is_followed(event):
+                    self.apply(table.Refused(event.status))
             case LegEnded():
+                self._parting_reason = event.reason
                 self.legs.end(side)
                 self.apply(table.Left(side))
             case _:
@@ -178,6 +187,7 @@ class LiveCall(Signalled):
             case ReferReceived():
                 self.transfers.referred(side, event)
             case IdentityChanged():
+                self.identify(side.other, event.headers)
                 self.renamed(side, event)
             case _:
                 _log.debug("event %s has no place in a call", type(event).__name__)
@@ -224,6 +234,29 @@ class LiveCall(Signalled):
     def is_talking(self) -> bool:
         """Tell whether the sides are joined, and nobody is about to be replaced."""
         return self.call.state in (table.State.JOINED, table.State.THROUGH_JOINED)
+
+    def _is_followed(self, event: LegRefused) -> bool:
+        """Tell whether B is dialled again where a 3xx leads."""
+        if event.status // 100 != 3 or not self.way.route.follow_redirects:
+            return False
+        found = self._following.next(event.headers, self._is_peer)
+        if found is not None:
+            self._dial_at(found.target, found.user)
+        return found is not None
+
+    def _is_peer(self, host: str) -> bool:
+        return find_peer(self.works.config.peer, host) is not None
+
+    def identify(self, side: Side, headers: tuple[Header, ...]) -> None:
+        """Tell a side who is at the other end now."""
+        leg, said = self.legs.of(side), self.as_told_to(side, headers)
+        if leg is not None and said and self.call.was_joined:
+            self.works.endpoint.identify(leg, said)
+
+    def as_told_to(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
+        """Return the headers of one side as the other may have them: who asks for privacy is not named outside."""
+        there = self.offered.source if side is Side.A else self.far
+        return headers if there is not None and self.board.is_inside(there) else without_private(headers)
 
     @abstractmethod
     def renamed(self, side: Side, event: IdentityChanged) -> None:
@@ -321,6 +354,10 @@ class LiveCall(Signalled):
         return number if is_emergency(number) and not is_emergency(dialled) else dialled
 
     def _dial(self, index: int) -> None:
+        self._dial_at(self.way.targets[index], self.number_on(self.way.route, self.offered.request_user))
+
+    def _dial_at(self, target: Address, user: str) -> None:
+        self.far = target
         try:
             body = self.offer_to_b()
         except PortsExhaustedError as error:
@@ -329,8 +366,8 @@ class LiveCall(Signalled):
             self.stop("ports_exhausted")
             return
         outgoing = OutgoingCall(
-            target=self.way.targets[index],
-            request_user=self.number_on(self.way.route, self.offered.request_user),
+            target=target,
+            request_user=user,
             from_user=self.offered.from_user,
             from_display=self.offered.from_display,
             headers=self.offered.headers,
@@ -349,7 +386,8 @@ class LiveCall(Signalled):
         leg = self.legs.of(command.side)
         if leg is not None:
             self.legs.end(command.side)
-            self.works.endpoint.hang_up(leg, reason=command.reason)
+            # Why one side ended the call is told to the other (RFC 3326).
+            self.works.endpoint.hang_up(leg, reason=command.reason or self._parting_reason)
 
     def _refuse(self, status: int, headers: tuple[Header, ...] = ()) -> None:
         """Refuse A; what the far side said is passed on in its own words."""

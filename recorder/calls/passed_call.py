@@ -11,6 +11,7 @@ from recorder.domain.call import After, Side
 from sip.events import (
     Body,
     CallOffered,
+    Header,
     IdentityChanged,
     InfoReceived,
     LegAnswered,
@@ -28,6 +29,7 @@ class PassedCall(LiveCall):
     _body: Body | None = None
     _early: Body | None = None
     _status: int = 180
+    _headers: tuple[Header, ...] = ()
     _offering: Side | None = None
     _is_joining: bool = False
     """The side that stays was sent a newcomer's offer, and has not answered."""
@@ -36,7 +38,7 @@ class PassedCall(LiveCall):
 
     def rang(self, event: LegRang) -> None:
         """Pass the provisional response on, early media's SDP and all."""
-        self._body, self._status = event.body, event.status
+        self._body, self._status, self._headers = event.body, event.status, event.headers
         self._early = event.body or self._early
         self.apply(table.Rang(has_media=event.body is not None))
 
@@ -44,6 +46,7 @@ class PassedCall(LiveCall):
         """Pass the answer on."""
         if event.asserted_user in self.works.config.extensions:
             self.works.alarm("nominated_passed")
+        self._headers = event.headers
         self._body = event.body or self._early  # a 200 without SDP stands by what its 183 said
         self.apply(table.Answered())
 
@@ -60,9 +63,8 @@ class PassedCall(LiveCall):
             self.works.endpoint.refuse_offer(own, 491)
             return
         if self.call.state is not table.State.THROUGH_JOINED:
-            self.works.endpoint.refuse_offer(
-                own, 504
-            )  # it cannot be asked of the other side yet (RFC 3311 section 5.2)
+            # It cannot be asked of the other side yet (RFC 3311 section 5.2).
+            self.works.endpoint.refuse_offer(own, 504)
             return
         self._offering = side
         self.works.endpoint.offer(other, event.body)
@@ -161,10 +163,11 @@ class PassedCall(LiveCall):
         """Ring and answer A with B's words."""
         if self.legs.a is None:
             return
+        headers = self.as_told_to(Side.A, self._headers)
         if isinstance(command, table.Ring):
-            self.works.endpoint.ring(self.legs.a, status=self._status, body=self._body)
+            self.works.endpoint.ring(self.legs.a, status=self._status, body=self._body, headers=headers)
         elif isinstance(command, table.AnswerA):
-            self.works.endpoint.answer(self.legs.a, self._body)
+            self.works.endpoint.answer(self.legs.a, self._body, headers=headers)
 
     def finish(self, end: str) -> None:
         """Leave nothing behind."""

@@ -40,12 +40,14 @@ from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
 from recorder.domain.outcome import Facts
 from recorder.domain.pausing import Final, PauseBook
-from recorder.domain.policy import Nomination, Service, recording_id
+from recorder.domain.policy import Direction, Nomination, Service, recording_id
 from recorder.domain.routing import find_peer
 from recorder.domain.transfer import occupants_of
+from sip.crossing import identity_in
 from sip.events import (
     Body,
     CallOffered,
+    Header,
     IdentityChanged,
     InfoReceived,
     LegAnswered,
@@ -96,6 +98,8 @@ class RecordedCall(TapedCall, LiveCall):
         self.fault: str | None = None
         self.sounds = works.sounds
         self._asked: set[Side] = set()
+        self._far_headers: tuple[Header, ...] = ()
+        self._is_told = False
         self.keypad = Keypad(self)
         self.gate = GateActs(self, self.keypad.forget_digits)
         self._new_party = partial(Party, works, thread=thread, adopt=adopt_media)
@@ -131,17 +135,29 @@ class RecordedCall(TapedCall, LiveCall):
     def rang(self, event: LegRang) -> None:
         """Let A hear B's early media, if it has any."""
         has_media = event.body is not None and self._try_answer(Side.B, event.body)
+        self._far_headers = event.headers
         self.apply(table.Rang(has_media=has_media))
 
     def answered(self, event: LegAnswered) -> None:
         """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
         party = self.parties[Side.B]
+        self._far_headers = event.headers
+        self._take_officer(event.asserted_user)
         if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
             self.apply(table.Answered())
         else:
             self._hang_up(table.HangUp(Side.B))
             self.leg_ended(Side.B)
             self.apply(table.Refused(488))
+
+    def _take_officer(self, asserted_user: str | None) -> None:
+        """Take the officer from whoever answered for a queue, when our own PBX names a nominated extension."""
+        is_believed = self.far is not None and self.board.is_inside(self.far)
+        if not is_believed or self.nomination.direction is not Direction.INBOUND:
+            return
+        answering = self.board.occupant(asserted_user or "")
+        if answering.extension is not None:
+            self.seat(Side.B, answering)
 
     def leg_ended(self, side: Side) -> None:
         """Close the media of a target that came to nothing: the next one gets its own."""
@@ -319,7 +335,7 @@ class RecordedCall(TapedCall, LiveCall):
     def offer_to_b(self) -> Body | None:
         """Offer what can be bridged to A, from a leg of its own."""
         party = self.parties[Side.B]
-        party.signals_from = self.way.targets[self.call.target].host
+        party.signals_from = self.far.host if self.far is not None else None
         return self._offer_by(party, self.way.route.srtp, self.parties[Side.A])
 
     @staticmethod
@@ -350,16 +366,20 @@ class RecordedCall(TapedCall, LiveCall):
     def _answer_a(self) -> None:
         party, leg = self.parties[Side.A], self.legs.a
         assert leg is not None
-        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codec))
+        headers = self.as_told_to(Side.A, self._far_headers)
+        self._is_told = bool(headers)
+        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codec), headers=headers)
         self.announcer.listen_for_keys()
 
     def _ring_a(self, command: table.Ring) -> None:
         leg = self.legs.a
         assert leg is not None
+        headers = self.as_told_to(Side.A, self._far_headers)
         if not command.early:
-            self.works.endpoint.ring(leg)
+            self.works.endpoint.ring(leg, headers=headers)
             return
-        self.works.endpoint.ring(leg, status=183, body=self.parties[Side.A].answer_first(self.parties[Side.B].codec))
+        early = self.parties[Side.A].answer_first(self.parties[Side.B].codec)
+        self.works.endpoint.ring(leg, status=183, body=early, headers=headers)
         self.bridge()
 
     def bridge(self) -> None:
@@ -375,6 +395,8 @@ class RecordedCall(TapedCall, LiveCall):
         if is_first:
             self.joined_at = self.now
         self._joining.join()
+        if is_first and not self._is_told and self.board.is_inside(self.offered.source):
+            self.identify(Side.A, identity_in(self._far_headers))
         self.works.publish({"event": "call", **self.as_json()})
         if not is_first:
             self._pass_sessions_on()

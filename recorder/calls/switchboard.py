@@ -1,5 +1,6 @@
 """What a call needs of the other calls and of the routes. `recorder.calls.control.Control` is the real one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,9 +22,16 @@ class Way:
     loop_mark: str
 
     @classmethod
-    def on(cls, route: Route, dead: frozenset[Address], loop_mark: str) -> "Way":
-        """Return the way that a route gives, with dead targets last."""
-        return cls(route=route, targets=in_order(route.targets, dead), loop_mark=loop_mark)
+    def on(
+        cls,
+        route: Route,
+        dead: frozenset[Address],
+        loop_mark: str,
+        locate: Callable[[Address], tuple[Address, ...]],
+    ) -> "Way":
+        """Return the way that a route gives: where its targets' names lead, with dead ones last."""
+        found = dict.fromkeys(address for target in route.targets for address in locate(target))
+        return cls(route=route, targets=in_order(tuple(found), dead), loop_mark=loop_mark)
 
 
 class Switchboard(Protocol):

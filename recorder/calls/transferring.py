@@ -215,7 +215,7 @@ class Transfers:
             body=body,
             no_reply_s=call.works.config.sip.no_reply_s,
             ring_s=call.ring_s or LONGEST_S,
-            is_reliable=call.is_reliable,
+            is_reliable=call.is_reliable and body is not None,  # its offer in an 18x would be answered by nobody
         )
         self._adopt(call.works.endpoint.dial(outgoing))
 

@@ -18,7 +18,7 @@ from recorder.keeping.filing import Filing
 from recorder.notices import Message
 from recorder.people.agents import SignOns
 from recorder.people.pins import PinCheck
-from sip.events import Endpoint
+from sip.events import Address, Endpoint
 from storage.audit import AuditLog
 from storage.types import ErasureOrder
 from storage.vault import Vault
@@ -87,6 +87,10 @@ class Works:
     erasures: OrderBook
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
+    locate: Callable[[Address], tuple[Address, ...]] = lambda target: (target,)
+    """Where a target's name leads now, the best first; never waits."""
+    failing_names: Callable[[], list[str]] = list
+    """Names of targets that could not be resolved when last asked for."""
     alarms: dict[str, int] = field(default_factory=dict)
     retention: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """How retention stands, with alarms for as long as something is wrong; may wait for a disk."""

@@ -67,7 +67,10 @@ class Extension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nomination:
-    """Why a call is recorded: the extension whose call it is, and the other one of an internal call."""
+    """Why a call is recorded: the extension whose call it is, and another one that it concerns too.
+
+    That is the other side of an internal call, or whoever answered a call to a nominated queue.
+    """
 
     direction: Direction
     extension: Extension

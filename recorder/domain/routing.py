@@ -129,6 +129,7 @@ class Route:
     number: str = ""
     strip: int = 0
     prefix: str = ""
+    follow_redirects: bool = False
     srtp: Srtp = Srtp.OFF
 
     def dialled(self, number: str) -> str:

@@ -56,7 +56,10 @@ class LiveApi:
         works = self._works
         retention = await asyncio.to_thread(works.retention)
         carriage = works.carriage()
+        failing = works.failing_names()
         alarms = {**works.alarms, **retention.pop("alarms"), **carriage.pop("alarms")}
+        if failing:
+            alarms["names_not_resolved"] = len(failing)
         return {
             "status": "alarm" if alarms else "ok",
             "alarms": alarms,
@@ -65,6 +68,7 @@ class LiveApi:
             "calls": await self._door.on_call_thread(lambda: self._control.live),
             "counts": dict(self._control.counts),
             "signalling": works.endpoint.counters,
+            "names_not_resolved": failing,
             "registrations": await self._door.on_call_thread(lambda: works.endpoint.registrations),
             "media": works.relay.counters(),
             "dropped_events": self._broadcast.dropped,

@@ -10,6 +10,9 @@ A file holds several scenarios::
     home: timers                  which daemon takes it, `plain` when left out
     service: after                how it is announced: `before` (when left out), `after` or `none` (not nominated)
     silent                        nobody sends audio
+    operator: X                   the row's operator
+    redirects                     the route follows 3xx
+    call-id: X                    the Call-ID begins so
     caller:                       the script of the side that calls
     officer:                      the script of the side that is called; without one nobody is there
 
@@ -25,9 +28,11 @@ and below a `>` line `+Name: value` adds a header, below a `<` line `=Name: patt
 `=auth USER PASSWORD` the digest in it, `=~ pattern` the whole message, `!Name` that it is not there, and
 `@name Name: pattern` keeps what the pattern's first group finds, for `[$name]` later. Options of a `>` line: `tag=X`
 (answer with that To tag), `uri=X`, `cseq=N`, `branch=N` (that of the N-th request sent), `type=T` with `body=TEXT`,
-`to=refusal` (an ACK of what is no 2xx), `dialog` (an answer to a re-INVITE), `once` (no retransmission).
+`hops=N` (Max-Forwards), `to=refusal` (an ACK of what is no 2xx), `dialog` (an answer to a re-INVITE), `once` (no
+retransmission), `same` (the session description of before).
 """
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -94,6 +99,14 @@ def read_all() -> list[Scenario]:
     names = [scenario.name for scenario in found]
     assert len(set(names)) == len(names), f"twice: {sorted({n for n in names if names.count(n) > 1})}"
     return found
+
+
+def table() -> str:
+    """Return the table of README.md: what goes wrong elsewhere, and the scenario that looks for it here."""
+    lines = ["| trap | scenario | file |", "|---|---|---|"]
+    for path in sorted(FOLDER.glob("*.txt")):
+        lines += [f"| {s.fields.get('trap', '-')} | `{s.name}` | {path.name} |" for s in _read(path)]
+    return "\n".join(lines) + "\n"
 
 
 def _read(path: Path) -> list[Scenario]:
@@ -230,6 +243,7 @@ class _Writer:
         options = dict(word.split("=", 1) for word in words if "=" in word)
         headers = [line[1:] for line in step.below]
         sdp = next((word.partition(":")[2] for word in words if word.split(":")[0] == "sdp" and "=" not in word), None)
+        self._version += 0 if "same" in words or sdp is None else 1
         body = self._sdp(sdp) if sdp is not None else options.get("body", "").replace("_", " ").replace("|", "\n")
         head = self._response(what, words, options) if what.isdigit() else self._request(what, options)
         head += headers
@@ -241,7 +255,6 @@ class _Writer:
         return [f"<send{retrans}><![CDATA[\n{text}\n]]></send>\n"]
 
     def _sdp(self, kind: str) -> str:
-        self._version += 1
         origin = f"v=0\no=- 1 {self._version} IN IP[local_ip_type] [local_ip]\ns=-\n"
         if KINDS[kind] is None:
             return f"{origin}c=IN IP[media_ip_type] [media_ip]\nt=0 0\nm=image 40996 udptl t38\n"
@@ -269,7 +282,7 @@ class _Writer:
         return [
             f"{method} {self._uri(method, options)} SIP/2.0",
             f"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK-[pid]-{branch}",
-            "Max-Forwards: 70",
+            f"Max-Forwards: {options.get('hops', '70')}",
             *self._names_of(options),
             "Call-ID: [call_id]",
             f"CSeq: {cseq} {method}",
@@ -314,3 +327,7 @@ class _Writer:
                 *([] if any(o.startswith("nocontact") for o in words) else [contact]),
             ]
         return [start, "[last_Via:]", "[last_From:]", "[last_To:]", "Call-ID: [call_id]", "[last_CSeq:]", contact]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

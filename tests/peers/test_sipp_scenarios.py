@@ -27,7 +27,7 @@ from tests.peers.sipp_scripts import Scenario, compile_script
 
 pytestmark = pytest.mark.peer
 SCENARIOS = sipp_scripts.read_all()
-AT_ONCE = 12
+AT_ONCE = 20
 LONGEST_S = 20
 NOTICE_S = 0.3
 NUMBERS = {"before": "21", "after": "22", "none": "51"}
@@ -35,9 +35,13 @@ NUMBERS = {"before": "21", "after": "22", "none": "51"}
 
 SETTINGS: dict[str, list[tuple[str, str]]] = {
     "plain": [],
+    "six": [],
     "timers": [("session_expires_s = 1800", "session_expires_s = 4"), ("min_session_s = 90", "min_session_s = 2")],
 }
 """What each daemon's configuration has in another way."""
+
+HOSTS = {"six": "[::1]"}
+"""Where a daemon and its neighbours are, when not on 127.0.0.1."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,10 @@ class Result:
 
 
 class Ports:
-    """UDP ports below the ephemeral ones, each given out once."""
+    """UDP ports below those of daemons and the ephemeral ones, each given out once."""
 
     def __init__(self) -> None:
-        self._next = itertools.count(32_000 - (os.getpid() * 97) % 8_000, -6)
+        self._next = itertools.count(9_990 - (os.getpid() * 97) % 5_000, -6)
 
     def take(self) -> int:
         """Return the first of six neighbouring ports that are free now."""
@@ -93,9 +97,12 @@ class Stage:
     @contextmanager
     def _home(self, name: str) -> Iterator[RecorderHome]:
         nominated = [f"{self._called[s.name]}:alice:{s.service}" for s in SCENARIOS if s.service != "none"]
+        nominated.append("2299:zoe:after")
         routes = "".join(
-            f'[[route]]\nname = "{s.name}"\nnumber = "{self._called[s.name]}"\ntargets = {self._targets(s)}\n\n'
+            f'[[route]]\nname = "{s.name}"\nnumber = "{self._called[s.name]}"\ntargets = {self._targets(s)}\n'
+            f"follow_redirects = {str('redirects' in s.fields).lower()}\n\n"
             for s in SCENARIOS
+            if s.home == name
         )
         edits = [('[[route]]\nname = "default"', f'{routes}[[route]]\nname = "default"'), *SETTINGS[name]]
         if any(s.service == "after" for s in SCENARIOS):
@@ -108,7 +115,8 @@ class Stage:
             ('auth_password_file = "off"', f'auth_password_file = "{folder}/account"'),
         ]
         options: dict[str, Any] = {
-            "next_hop": "127.0.0.1:9",
+            "host": _host(name),
+            "next_hop": f"{_host(name)}:9",
             "extensions": nominated,
             "edits": edits,
             "is_started": False,
@@ -122,8 +130,7 @@ class Stage:
             yield home
 
     def _targets(self, scenario: Scenario) -> str:
-        first = f'"127.0.0.1:{self._officers[scenario.name]}"'
-        return f"[{first}]"
+        return f'["{_host(scenario.home)}:{self._officers[scenario.name]}"]'
 
     # -- one scenario
 
@@ -137,7 +144,7 @@ class Stage:
             if "officer" in scenario.scripts:
                 port = self._officers[scenario.name]
                 running["officer"] = self._sipp(folder, scenario, "officer", port, "-rtp_echo")
-                _wait_until_bound(port)
+                _wait_until_bound(_host(scenario.home).strip("[]"), port)
             target = "{}:{}".format(*home.sip)
             called = self._called[scenario.name]
             number = ("-key", "number", self._callers[scenario.name])
@@ -158,10 +165,23 @@ class Stage:
             scenario.name, scenario.scripts[side], is_caller=is_caller, is_silent=scenario.is_silent
         )
         (folder / f"{side}.xml").write_text(script)
-        command = ["sipp", "-sf", f"{side}.xml", "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin"]
+        command = [
+            "sipp",
+            "-sf",
+            f"{side}.xml",
+            "-i",
+            _host(scenario.home).strip("[]"),
+            "-p",
+            str(port),
+            "-m",
+            "1",
+            "-nostdin",
+        ]
         command += ["-min_rtp_port", str(port + 2), "-max_rtp_port", str(port + 4), "-timeout", str(LONGEST_S)]
         command += ["-timeout_error", "-trace_err", "-error_file", f"{side}.err", "-trace_msg", "-message_file"]
         command += [f"{side}.msg", "-cp", str(port + 5), "-max_retrans", "5", "-default_behaviors", "none", *more]
+        if is_caller and "call-id" in scenario.fields:
+            command += ["-cid_str", f"{scenario.fields['call-id']}%u-%p@%s"]
         with (folder / f"{side}.out").open("wb") as screen:
             return subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT, cwd=folder)
 
@@ -181,11 +201,15 @@ def _tone() -> bytes:
     return bytes(encode(Codec.PCMA, (8000 * np.sin(2 * np.pi * 440 * ticks / 8000)).astype(np.int16)))
 
 
-def _wait_until_bound(port: int) -> None:
+def _host(home: str) -> str:
+    return HOSTS.get(home, "127.0.0.1")
+
+
+def _wait_until_bound(host: str, port: int) -> None:
     def is_bound() -> bool:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((host, port))
             except OSError:
                 return True
         return False
@@ -218,5 +242,12 @@ def test_scenario(stage: Stage, scenario: Scenario) -> None:
         return
     assert result.row is not None, "the call was not filed"
     assert (result.row["outcome"], result.row["reason"]) == scenario.ends
+    if "operator" in scenario.fields:
+        assert result.row["operator"] == scenario.fields["operator"]
     if "segments" in scenario.fields:
         assert [segment["kind"] for segment in result.row["segments"]] == scenario.fields["segments"].split()
+
+
+def test_the_table_of_the_readme_is_true() -> None:
+    readme = (Path(__file__).parent / "README.md").read_text()
+    assert readme.endswith(sipp_scripts.table()), "write it again: python tests/peers/sipp_scripts.py > README.md's end"

@@ -1,0 +1,212 @@
+"""Host names of targets, kept resolved on a thread of its own: a call never waits for the DNS (RFC 3263).
+
+Each name is asked for at the start and again when its records run out. What was known stays in use while the DNS does
+not answer. SRV records are asked of dnspython, a maintained library that half of Python's world resolves by: the
+standard library knows addresses alone, and no times to live.
+"""
+
+import ipaddress
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import dns.exception
+import dns.name
+import dns.resolver
+
+from sip.events import Address, TransportKind
+from sip.locating import SERVICES, Record, ordered
+from sip.message import is_ip
+
+_log = logging.getLogger(__name__)
+
+LEAST_TTL_S, MOST_TTL_S = 1.0, 3600.0
+"""Records are asked for again after their time to live, within these bounds."""
+
+SYSTEM_TTL_S = 30.0
+"""Of addresses that the system's resolver gives: it does not say for how long they hold."""
+
+RETRY_S = 5.0
+"""After a question that was not answered."""
+
+PATIENCE_S = 2.0
+"""Longest wait for one answer."""
+
+_FAILURES = (dns.exception.DNSException, OSError, UnicodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    records: tuple[Record, ...]
+    due_s: float
+    is_failing: bool
+
+
+class Resolver:
+    """Keeps names of targets resolved.
+
+    Args:
+        servers: Name servers with IP literals; none asks the system's, ``/etc/hosts`` included.
+        families: IP versions that we can send to: 4, 6 or both.
+        on_change: Called on the resolver's thread when a name leads somewhere else than before.
+    """
+
+    def __init__(self, servers: tuple[Address, ...], families: frozenset[int], on_change: Callable[[], None]) -> None:
+        self._families = families
+        self._on_change = on_change
+        self._is_system = not servers
+        self._dns = dns.resolver.Resolver(configure=False) if servers else _system_resolver()
+        if servers:
+            self._dns.nameservers = [server.host for server in servers]
+            self._dns.nameserver_ports = {server.host: server.port for server in servers}
+        self._dns.timeout, self._dns.lifetime = PATIENCE_S / 2, PATIENCE_S
+        self._lock = threading.Lock()
+        self._known: dict[Address, _Known] = {}
+        self._wanted: frozenset[Address] = frozenset()
+        self._wake = threading.Event()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="names", daemon=True)
+
+    def want(self, targets: Iterable[Address]) -> None:
+        """Keep these targets resolved from now on, those of them that are names; any thread."""
+        with self._lock:
+            self._wanted = frozenset(target for target in targets if _is_name(target))
+        self._wake.set()
+
+    def start(self, wait_s: float) -> None:
+        """Begin, and wait at most so long until every name has been asked for once."""
+        self._thread.start()
+        deadline = time.monotonic() + wait_s
+        while self._has_unknown() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        """End the thread; a question that is being asked is waited for."""
+        self._is_closed = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(PATIENCE_S + 1)
+
+    def expand(self, target: Address) -> tuple[Address, ...]:
+        """Return the addresses of a target in the order in which to try them, from what is known; never waits.
+
+        A name of which nothing is known stands for itself.
+        """
+        with self._lock:
+            known = self._known.get(target)
+        if known is None or not known.records:
+            return (target,)
+        found = ordered(known.records, lambda most: random.SystemRandom().randint(0, most))
+        return tuple(replace(target, host=record.host, port=record.port, is_srv=False) for record in found)
+
+    @property
+    def failing(self) -> list[str]:
+        """Return the names that could not be resolved when last asked for."""
+        with self._lock:
+            return sorted(str(target) for target, known in self._known.items() if known.is_failing)
+
+    # -- the thread
+
+    def _has_unknown(self) -> bool:
+        with self._lock:
+            return any(target not in self._known for target in self._wanted)
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._wake.clear()
+            with self._lock:
+                wanted, known = self._wanted, dict(self._known)
+            now_s = time.monotonic()
+            for target in wanted:
+                if not self._is_closed and (target not in known or known[target].due_s <= now_s):
+                    self._ask(target, known.get(target))
+            with self._lock:
+                self._known = {target: found for target, found in self._known.items() if target in self._wanted}
+                due_s = min((found.due_s for found in self._known.values()), default=time.monotonic() + MOST_TTL_S)
+            self._wake.wait(max(0.05, due_s - time.monotonic()))
+
+    def _ask(self, target: Address, before: _Known | None) -> None:
+        try:
+            records, ttl_s = self._located(target)
+        except _FAILURES as error:
+            if before is None or not before.is_failing:
+                _log.error("%s cannot be resolved: %s", target, type(error).__name__)
+            old = before.records if before is not None else ()
+            found = _Known(old, time.monotonic() + RETRY_S, is_failing=True)
+        else:
+            wait_s = min(max(ttl_s, LEAST_TTL_S), MOST_TTL_S)
+            found = _Known(tuple(records), time.monotonic() + wait_s, is_failing=False)
+        with self._lock:
+            self._known[target] = found
+        if set(found.records) != set(before.records if before is not None else ()):
+            self._on_change()
+
+    def _located(self, target: Address) -> tuple[list[Record], float]:
+        if not target.is_srv:
+            return self._addressed(target.host, target.port)
+        name = SERVICES[target.transport] + target.host
+        try:
+            answer = self._dns.resolve(name, "SRV", search=False)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return self._addressed(target.host, target.port)  # RFC 3263 section 4.2: no SRV, so addresses
+        records: list[Record] = []
+        ttl_s = float(answer.rrset.ttl) if answer.rrset is not None else LEAST_TTL_S
+        failed: Exception | None = None
+        for entry in answer:
+            host = entry.target.to_text(omit_final_dot=True)
+            if host in ("", "."):
+                continue  # the service is not there, it says (RFC 2782)
+            try:
+                found, address_ttl_s = self._addressed(host, entry.port)
+            except _FAILURES as error:  # one of several whose name leads nowhere
+                failed = error
+                continue
+            ttl_s = min(ttl_s, address_ttl_s)
+            records += [replace(record, priority=entry.priority, weight=entry.weight) for record in found]
+        if not records:
+            raise failed or OSError("no SRV record leads to an address")
+        return records, ttl_s
+
+    def _addressed(self, host: str, port: int) -> tuple[list[Record], float]:
+        if is_ip(host):
+            return [Record(host=host.strip("[]"), port=port)], MOST_TTL_S
+        found, ttl_s = self._of_system(host) if self._is_system else self._of_servers(host)
+        if not found:
+            raise OSError("no address of a family that we use")
+        return [Record(host=address, port=port) for address in found], ttl_s
+
+    def _of_system(self, host: str) -> tuple[list[str], float]:
+        infos = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        addresses = dict.fromkeys(str(info[4][0]) for info in infos)
+        usable = [a for a in addresses if ipaddress.ip_address(a.split("%", 1)[0]).version in self._families]
+        return usable, SYSTEM_TTL_S
+
+    def _of_servers(self, host: str) -> tuple[list[str], float]:
+        found: list[str] = []
+        ttl_s = MOST_TTL_S
+        for version, kind in ((4, "A"), (6, "AAAA")):
+            if version not in self._families:
+                continue
+            try:
+                answer = self._dns.resolve(host, kind, search=False)
+            except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+                continue
+            found += [entry.to_text() for entry in answer]
+            ttl_s = min(ttl_s, float(answer.rrset.ttl) if answer.rrset is not None else ttl_s)
+        return found, ttl_s
+
+
+def _is_name(target: Address) -> bool:
+    """Tell whether a target is resolved here: one over TLS stays a name, which its certificate has to carry."""
+    return not is_ip(target.host) and target.transport is not TransportKind.TLS
+
+
+def _system_resolver() -> dns.resolver.Resolver:
+    try:
+        return dns.resolver.Resolver()
+    except dns.resolver.NoResolverConfiguration:
+        return dns.resolver.Resolver(configure=False)

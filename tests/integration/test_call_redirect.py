@@ -1,0 +1,90 @@
+"""A 3xx: followed where a route says so and a peer is there, not in circles; else passed to the caller."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.recorder_home import RecorderHome, recorder_home
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+sip_process = importlib.import_module("sip_process")
+SDP = sip_process.SDP
+FOLLOWED, PASSED = "5001", "5002"
+
+
+class Sides:
+    """A caller and two officers' exchanges on raw sockets, and the daemon between them."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self.first = stack.enter_context(sip_process.Peer(("127.0.0.1", 9)))
+        self.second = stack.enter_context(sip_process.Peer(("127.0.0.1", 9)))
+        self.home: RecorderHome = stack.enter_context(
+            recorder_home(folder, next_hop=f"127.0.0.1:{self.first.port}", edits=[(
+                "[[route]]",
+                f'[[route]]\nname = "followed"\nnumber = "{FOLLOWED}"\ntargets = ["127.0.0.1:{self.first.port}"]\n'
+                "follow_redirects = true\n\n[[route]]",
+            )])
+        )  # fmt: skip
+        self.first.remote = self.second.remote = self.home.sip
+
+    def caller(self) -> Any:
+        peer = sip_process.Peer(self.home.sip)
+        peer.target = f"sip:{FOLLOWED}@127.0.0.1"
+        return peer
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
+    with ExitStack() as stack:
+        yield Sides(stack, tmp_path_factory.mktemp("redirect"))
+
+
+def redirect(peer: Any, invite: Any, *contacts: str) -> None:
+    peer.respond(invite, 302, headers="".join(f"Contact: {contact}\r\n" for contact in contacts))
+    peer.expect("ACK")
+
+
+def test_it_is_followed_to_the_best_contact(sides: Sides) -> None:
+    with sides.caller() as caller:
+        caller.request("INVITE", body=SDP)
+        invite = sides.first.expect("INVITE")
+        there = f"<sip:2099@127.0.0.1:{sides.second.port}>;q=0.9"
+        redirect(sides.first, invite, "<sip:2098@127.0.0.1:9>;q=0.1", there)
+        again = sides.second.expect("INVITE")
+        assert again.start.startswith(f"INVITE sip:2099@127.0.0.1:{sides.second.port}")
+        assert again.body == SDP
+        sides.second.respond(again, 200, body=SDP)
+        sides.second.expect("ACK")
+        caller.learn(caller.expect(200))
+        caller.request("ACK")
+        caller.request("BYE")
+        sides.second.respond(sides.second.expect("BYE"), 200)
+        caller.expect(200)
+
+
+def test_a_circle_ends_with_the_last_redirection(sides: Sides) -> None:
+    with sides.caller() as caller:
+        caller.request("INVITE", body=SDP)
+        to_second = f"<sip:2099@127.0.0.1:{sides.second.port}>"
+        to_first = f"<sip:2099@127.0.0.1:{sides.first.port}>"
+        redirect(sides.first, sides.first.expect("INVITE"), to_second)
+        redirect(sides.second, sides.second.expect("INVITE"), to_first)
+        redirect(sides.first, sides.first.expect("INVITE"), to_second)
+        assert caller.expect(302)["Contact"] == to_second
+        sides.second.nothing(0.3)
+
+
+@pytest.mark.parametrize(
+    "contact", ["<sip:00900123@203.0.113.9>", "<sip:2001@evil.example>", "<tel:999>", "*", "<sip:127.0.0.1>"]
+)
+def test_a_stranger_a_name_and_nonsense_are_not_dialled(sides: Sides, contact: str) -> None:
+    with sides.caller() as caller:
+        caller.request("INVITE", body=SDP)
+        redirect(sides.first, sides.first.expect("INVITE"), contact)
+        caller.expect(302)
+        sides.first.nothing(0.2)
