@@ -155,6 +155,8 @@ class TapedCall(Signalled):
         """Take it that the call is this extension's now."""
         self.nomination = replace(self.nomination, extension=extension)
         self.crew.add(extension)
+        if self.taping is None:
+            self.crew.open()
         self.operator = self.crew.now
 
     # --- what is written down

@@ -27,6 +27,10 @@ class Crew:
         self._operators.setdefault(extension.number, self._operator_of(extension))
         self.now = self._operators[extension.number]
 
+    def open(self) -> None:
+        """Take it that recording begins now: it is filed under whoever has the call, a queue's under who answered."""
+        self.opened_by = self.now
+
     @property
     def operators(self) -> tuple[str, ...]:
         """Return everybody whose call it was, each once, the first one first."""
