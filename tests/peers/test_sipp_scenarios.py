@@ -41,7 +41,10 @@ SETTINGS: dict[str, list[tuple[str, str]]] = {
 """What each daemon's configuration has in another way."""
 
 HOSTS = {"six": "[::1]"}
-"""Where a daemon and its neighbours are, when not on 127.0.0.1."""
+"""Where a daemon and its neighbours are, when not on `HOST`."""
+
+HOST = f"127.{1 + os.getpid() % 250}.{1 + os.getpid() // 250 % 250}.1"
+"""An address of this run's own: a script must not be played to the sipp of another run."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Ports:
     """UDP ports below those of daemons and the ephemeral ones, each given out once."""
 
     def __init__(self) -> None:
-        self._next = itertools.count(9_990 - (os.getpid() * 97) % 5_000, -6)
+        self._next = itertools.count(9_990, -6)
 
     def take(self) -> int:
         """Return the first of six neighbouring ports that are free now."""
@@ -65,7 +68,7 @@ class Ports:
             try:
                 for offset in range(6):
                     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                        probe.bind(("127.0.0.1", first + offset))
+                        probe.bind((HOST, first + offset))
             except OSError:
                 continue
             return first
@@ -202,7 +205,7 @@ def _tone() -> bytes:
 
 
 def _host(home: str) -> str:
-    return HOSTS.get(home, "127.0.0.1")
+    return HOSTS.get(home, HOST)
 
 
 def _wait_until_bound(host: str, port: int) -> None:
