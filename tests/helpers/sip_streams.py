@@ -67,10 +67,10 @@ class StreamPeer(sip_process.Peer):  # type: ignore[misc]  # found by path: test
         return made
 
     def accept(self, timeout_s: float = 5.0) -> socket.socket:
-        """Take a connection of the other side."""
-        self.drop()
+        """Take a new connection of the other side; the old one is dropped when it is there."""
         self.listener.settimeout(timeout_s)
         taken, _ = self.listener.accept()
+        self.drop()
         if self.accepting is not None:
             taken.settimeout(timeout_s)
             taken = self.accepting.wrap_socket(taken, server_side=True)

@@ -62,7 +62,7 @@ def test_a_target_with_a_bad_certificate_is_passed_over_within_two_seconds(tmp_p
             assert lines.home.health()["signalling"]["unreachable"] >= 1
 
 
-def test_a_renewed_certificate_is_read_by_reload(tmp_path: Path) -> None:
+def test_a_renewed_certificate_is_read_by_reload_and_a_missing_one_explained(tmp_path: Path) -> None:
     papers = Authority(tmp_path / "papers")
     with recorder(tmp_path / "recorder", papers, free_port()) as lines:
         home = lines.home
@@ -79,12 +79,8 @@ def test_a_renewed_certificate_is_read_by_reload(tmp_path: Path) -> None:
         assert (refused.returncode, "recorder.pem holds no certificate" in refused.stderr) == (1, True)
         assert home.health()["carriage"] == health["carriage"]
 
-
-def test_a_daemon_that_cannot_speak_tls_says_why(tmp_path: Path) -> None:
-    papers = Authority(tmp_path / "papers")
-    with recorder(tmp_path / "recorder", papers, free_port()) as lines:
-        home = lines.home
         home.stop()
+        papers.issue("recorder", ips=[HOST])
         (tmp_path / "papers" / "recorder.key").unlink()
         done = home.run("run", "-C", str(home.root))
         assert done.returncode == 1

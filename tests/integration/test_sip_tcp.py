@@ -416,6 +416,6 @@ def test_a_thousand_connections_leave_nothing_behind() -> None:
             assert resident is not None
             return int(resident.group(1))
 
-        storm(300)
+        storm(150)
         before_kb = storm(50)
         assert storm(1000) - before_kb < 2000
