@@ -21,7 +21,7 @@ ERASE_S = 0.5
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    edits = (("dead_rtp_s = 10.0", "dead_rtp_s = 0.5"),)
+    edits = (("dead_rtp_s = 10.0", "dead_rtp_s = 0.2"),)
     with siprec_site(tmp_path_factory.mktemp("lines"), edits=edits) as (home, clients):
         yield Site(home, clients)
 
