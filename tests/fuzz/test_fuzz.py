@@ -8,7 +8,7 @@ from tests.fuzz.engine import SAVED, Target, fuzz, problem_of
 from tests.fuzz.targets import targets
 
 TARGETS = {target.name: target for target in targets()}
-SECONDS_EACH = 0.8
+SECONDS_EACH = 0.6
 
 
 def test_what_was_found_once_stays_mended() -> None:
@@ -32,9 +32,7 @@ def test_a_moment_of_fuzzing_finds_nothing(name: str) -> None:
 def _planted(data: bytes) -> None:
     if len(data) > 3 and data[0] == 0x61:
         if data[1] == 0x62:
-            if data[2] == 0x63:
-                raise KeyError("planted")
-            raise ValueError
+            raise KeyError("planted")
         raise ValueError
 
 
