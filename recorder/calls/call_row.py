@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from recorder.calls.gate_acts import GateActs
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.domain.call import Call
@@ -29,6 +30,7 @@ class WrittenCall(Protocol):
     started_at: datetime
     joined_at: datetime | None
     blocked: str | None
+    gate: GateActs
 
     @property
     def caller(self) -> str:
@@ -79,13 +81,16 @@ def due_from(call: WrittenCall, ended_at: datetime) -> datetime:
 def listing_of(call: WrittenCall) -> dict[str, Any]:
     """Return the call as JSON-able values for `GET /api/calls`."""
     position_s = call.taping.position_s if call.taping is not None else None
+    watch = call.gate.watch
+    since = call.gate.state_since or call.joined_at or call.started_at
     return {
         "id": call.id,
         "call": call.id,
-        "started_at": call.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "started_at": _iso(call.started_at),
         "direction": call.nomination.direction.value,
         "extension": call.nomination.extension.number,
         "operator": call.operator,
+        "extensions": list(call.crew.extensions),
         "operators": list(call.crew.operators),
         "service": call.service.name,
         "team": call.nomination.extension.team,
@@ -94,7 +99,14 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "phase": call.call.state.value,
         "is_recorded": call.taping is not None,
         "state": call.book.state.value if call.blocked is None else "blocked",
+        "state_since": _iso(since),
         "reasons": sorted(call.book.reasons),
+        "paused_s": None if watch.held_s is None else round(watch.held_s, 1),
+        "pause_max_s": watch.max_s,
         "position_s": None if position_s is None else round(position_s, 3),
         "erase_on_opt_out": call.service.erase_on_opt_out,
     }
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, Protocol
 
 from audio.types import Prompt
@@ -63,7 +64,10 @@ class GateActs:
         self._call = call
         self._on_reopened = on_reopened
         self._settings = call.works.config.pause  # a call keeps what it began with
-        self._watch = PauseWatch(call, self._settings)
+        self.watch = PauseWatch(call, self._settings)
+        self.state_since: datetime | None = None
+        """When the state last changed, UTC; None: it never has."""
+        self._state = call.book.state
         self._acts = 0
         self._orders: list[ErasureOrder] = []
         self._resuming = 0
@@ -161,7 +165,7 @@ class GateActs:
 
     def end(self) -> None:
         """The call is over: no reminder follows."""
-        self._watch.stop()
+        self.watch.stop()
 
     # --- what is done at once
 
@@ -221,7 +225,9 @@ class GateActs:
         return position_s
 
     def _changed(self) -> None:
-        self._watch.look()
+        self.watch.look()
+        if self._call.book.state is not self._state:
+            self._state, self.state_since = self._call.book.state, utc_now()
         self._call.works.publish({"event": "call", **self._call.as_json()})
 
     # --- what is stored

@@ -55,6 +55,16 @@ class PauseWatch:
             self._since_s = time.monotonic()
             self._wait(self._vigil)
 
+    @property
+    def held_s(self) -> float | None:
+        """Return how long the pause has lasted, seconds; None while there is nothing to watch over."""
+        return None if self._vigil is None else time.monotonic() - self._since_s
+
+    @property
+    def max_s(self) -> float:
+        """Return the seconds after which the alarm is raised."""
+        return self._settings.max_s
+
     def stop(self) -> None:
         """End the watch."""
         self._vigil = None

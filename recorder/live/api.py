@@ -6,9 +6,9 @@ answered when its state is on disk; if that cannot be confirmed in time, the ans
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Query
 from fastapi.responses import StreamingResponse
 
 from recorder import problem_answers
@@ -17,7 +17,7 @@ from recorder.calls.opt_outs import newest
 from recorder.calls.works import Works
 from recorder.live.acts import LiveActs
 from recorder.live.bodies import SignOnBody, WhoCalls
-from recorder.live.broadcast import Broadcast
+from recorder.live.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
 from recorder.live.door import Door
 from recorder.live.opt_outs import LiveOptOuts
 from recorder.problems import ProblemError
@@ -87,10 +87,12 @@ class LiveApi:
         request = newest(self._works.opt_outs.of_call(row["id"]))
         return None if request is None else {"id": request.id, "state": request.state.value}
 
-    async def events(self, _who: WhoCalls) -> StreamingResponse:
+    async def events(
+        self, _who: WhoCalls, beat_s: Annotated[float, Query(ge=SHORTEST_BEAT_S, le=KEEP_ALIVE_S)] = KEEP_ALIVE_S
+    ) -> StreamingResponse:
         """Stream what happens."""
         return StreamingResponse(
-            self._broadcast.listen(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            self._broadcast.listen(beat_s), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
     async def agents(self, _who: WhoCalls) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 QUEUE = 256
 KEEP_ALIVE_S = 10.0
+SHORTEST_BEAT_S = 0.2
 
 
 class Broadcast:
@@ -28,8 +29,8 @@ class Broadcast:
             with contextlib.suppress(RuntimeError):  # its loop has ended: nobody listens there any more
                 loop.call_soon_threadsafe(self._put, queue, line)
 
-    async def listen(self) -> AsyncIterator[bytes]:
-        """Yield events as they come, and a comment every ten seconds while there are none."""
+    async def listen(self, beat_s: float = KEEP_ALIVE_S) -> AsyncIterator[bytes]:
+        """Yield events as they come, and a comment whenever there was none for ``beat_s`` seconds."""
         queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
         with self._lock:
             self._listeners[queue] = asyncio.get_running_loop()
@@ -37,7 +38,7 @@ class Broadcast:
             yield b": listening\n\n"
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), KEEP_ALIVE_S)
+                    yield await asyncio.wait_for(queue.get(), beat_s)
                 except TimeoutError:
                     yield b": still here\n\n"
         finally:

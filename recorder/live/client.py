@@ -263,14 +263,17 @@ def _dumped(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document).encode("ascii")
 
 
-async def events(path: Path, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0) -> AsyncIterator[bytes]:
+async def events(
+    path: Path, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0, beat_s: float = 10.0
+) -> AsyncIterator[bytes]:
     """Yield the daemon's server-sent events as they come, byte for byte.
 
     Args:
         path: The daemon's socket.
         actor: Who watches.
         connect_s: Longest wait for the connection and the start of the answer.
-        silence_s: Longest time without an event or comment; the daemon sends one at least every 15 s.
+        silence_s: Longest time without an event or comment.
+        beat_s: How often the daemon is to send a comment while nothing happens, 0.2 to 10.
 
     Raises:
         DaemonUnavailableError: It is not there, or fell silent.
@@ -281,7 +284,7 @@ async def events(path: Path, *, actor: str, connect_s: float = 2.0, silence_s: f
     try:
         async with (
             httpx.AsyncClient(transport=transport, base_url=_BASE, timeout=timeout, trust_env=False) as http,
-            http.stream("GET", _EVENTS, headers=_headers(actor)) as response,
+            http.stream("GET", f"{_EVENTS}?beat_s={beat_s:g}", headers=_headers(actor)) as response,
         ):
             if response.is_error:
                 content = await response.aread()
