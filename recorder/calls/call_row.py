@@ -33,6 +33,10 @@ class WrittenCall(Protocol):
     gate: GateActs
 
     @property
+    def numbers(self) -> frozenset[str]:
+        """Return the nominated extensions that are on the call now."""
+
+    @property
     def caller(self) -> str:
         """Return the number that calls."""
 
@@ -91,6 +95,7 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "extension": call.nomination.extension.number,
         "operator": call.operator,
         "extensions": list(call.crew.extensions),
+        "extensions_now": sorted(call.numbers),
         "operators": list(call.crew.operators),
         "service": call.service.name,
         "team": call.nomination.extension.team,

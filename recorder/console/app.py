@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from recorder import problem_answers
 from recorder.auditing.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.console import (
+    agent_pages,
     api,
     audit_pages,
     case_pages,
@@ -31,6 +32,7 @@ from recorder.console.desk import Desk
 from recorder.console.live_desk import LiveDesk
 from recorder.console.middleware import Guard, security_headers
 from recorder.console.parts import Parts, SignInNeededError
+from recorder.console.pulse import Pulse
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
 from recorder.problems import ProblemError
@@ -66,6 +68,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         desk=Desk(deps, rules),
         gate=Gatekeeper(deps, rules),
         renderer=renderer,
+        pulse=Pulse(deps.beats),
     )
     for router in (
         live_routes.router,
@@ -75,6 +78,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         hold_routes.router,
         request_routes.router,
         live_pages.router,
+        agent_pages.router,
         pages.router,
         erasure_pages.router,
         hold_pages.router,

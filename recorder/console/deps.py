@@ -1,6 +1,6 @@
 """What the console needs from the rest, as small protocols."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -72,6 +72,9 @@ class Live(Protocol):
     def decline_opt_out(self, request: str, *, person: Person, reason: str) -> dict[str, Any]:
         """Decline a request."""
 
+    def agents(self) -> list[dict[str, Any]]:
+        """Return the nominated extensions, each with who is at it."""
+
     def pause_extension(
         self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
     ) -> dict[str, Any]:
@@ -109,6 +112,7 @@ class ConsoleDeps:
         audit: The audit log.
         live: The daemon, with a time-out below 2 s: the page promises an answer within 2 s.
         events: Opens the daemon's server-sent events for an actor.
+        beats: Opens the one that all pages share: it never is silent for long while the daemon lives.
         copy_books: What copies are made from and written down in.
         books: Orders to erase: given and decided.
         hold_books: Holds: placed and released.
@@ -128,7 +132,8 @@ class ConsoleDeps:
     index: Index
     audit: Audit
     live: Live
-    events: Callable[[str], AsyncIterator[bytes]]
+    events: Callable[[str], AsyncGenerator[bytes]]
+    beats: Callable[[], AsyncGenerator[bytes]]
     copy_books: CopyBooks
     books: Books
     hold_books: HoldBooks

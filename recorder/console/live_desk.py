@@ -37,6 +37,15 @@ class LiveDesk:
             calls = [call for call in calls if call.get("extension") in actor.extensions]
         return [call if _sees_opt_out(actor, call) else {**call, "opt_out": None} for call in calls]
 
+    def extensions(self, person: Person) -> list[str]:
+        """Return the nominated extensions that somebody sits at: where they signed on, and their own unless taken.
+
+        Their own comes first. One that is not nominated is left out: its calls are not recorded.
+        """
+        agents = self._daemon(self._live.agents)
+        theirs = [agent["extension"] for agent in agents if _sits_at(person, agent)]
+        return sorted(theirs, key=lambda number: number != person.extension)
+
     def pause(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Pause a call. The daemon writes the audit log; that it cannot never stops a pause."""
         return self._simple(self._live.pause, actor, Act.PAUSE, call, reason)
@@ -122,6 +131,11 @@ class LiveDesk:
                 raise ProblemError(504, str(error), title="Not confirmed", extra={"state": "not_confirmed"}) from error
             status = error.status if 400 <= error.status < 500 or error.status == 503 else 502
             raise ProblemError(status, str(error)) from error
+
+
+def _sits_at(person: Person, agent: dict[str, Any]) -> bool:
+    is_theirs = agent["extension"] == person.extension and not agent["is_signed_on"]
+    return is_theirs or agent["operator"] == person.display_name
 
 
 def _authority(actor: Actor) -> str:

@@ -1,8 +1,8 @@
 """The page of live calls, and the forms of opt-outs and of a pause that was forgotten; all work without a script."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
@@ -10,10 +10,11 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.console.auth import Caller
 from recorder.console.live_desk import LiveDesk, facts_of
+from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
-from recorder.console.streams import changes, event_stream
-from recorder.domain.access import Act, DeniedError, Person
-from recorder.domain.opt_out import check_forgot, check_raise, may_decide
+from recorder.console.streams import event_stream
+from recorder.domain.access import Act
+from recorder.domain.opt_out import may_decide
 from recorder.live.client import Grant
 from recorder.problems import ProblemError
 
@@ -29,16 +30,6 @@ SPANS: tuple[tuple[str, str], ...] = (
 """How far back an officer may say that a pause was forgotten."""
 
 Ticked = Annotated[str, Form(max_length=10)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveRow:
-    """One call as the page shows it: what the daemon lists, and what this person may do with it now."""
-
-    call: dict[str, Any]
-    may_ask: bool
-    may_opt_out: bool
-    may_forget: bool
 
 
 @router.get("/live")
@@ -66,7 +57,7 @@ async def live_changes(request: Request, console: Console) -> StreamingResponse:
     """Tell the page's script when to ask for the rows again."""
     caller = await run_in_threadpool(signed_in, request, console, is_activity=False)
     await run_in_threadpool(console.rules.require, caller.actor, Act.SEE_LIVE)
-    return await event_stream(changes(console.deps.events(caller.actor.actor)))
+    return await event_stream(console.pulse.watch())
 
 
 @router.post("/live/{call}/opt-out-request")
@@ -146,10 +137,11 @@ def forgot(console: Console, call: str, caller: PageChanger, span: Ticked = "", 
         except ProblemError as error:
             return _live_page(console, caller, problem=error.detail, status=error.status)
         row = _call(console, caller, call)
-        return console.renderer.page("forgot.html", caller, call=row, spans=SPANS, paused_at=int(now_s))
-    # What was chosen counts from the pause, not from the moment at which the form was sent.
-    since_s = max(now_s - float(paused_at), 0.0) if paused_at.isdigit() else 0.0
-    seconds = None if span == "all" else float(span) + since_s
+        return console.renderer.page(
+            "forgot.html", caller, action=f"/live/{quote(call, safe='')}/forgot", back="/live",
+            whose=row.get("operator") or row.get("extension", ""), spans=SPANS, paused_at=int(now_s),
+        )  # fmt: skip
+    seconds = span_s(span, paused_at, now_s)
     return _acted(console, caller, lambda: console.live.forgot(caller.actor, call, seconds, ""), _forgotten)
 
 
@@ -170,6 +162,15 @@ def _acted(
     except ProblemError as error:
         return _live_page(console, caller, problem=error.detail, status=error.status)
     return _live_page(console, caller, said=say(answer))
+
+
+def span_s(span: str, paused_at: str, now_s: float) -> float | None:
+    """Return how far back an answer to "I forgot to pause" reaches, seconds from now; None is the whole call.
+
+    What was chosen counts from the pause, not from the moment at which the form was sent.
+    """
+    since_s = max(now_s - float(paused_at), 0.0) if paused_at.isdigit() else 0.0
+    return None if span == "all" else float(span) + since_s
 
 
 def _now(answer: dict[str, Any]) -> str:
@@ -239,28 +240,7 @@ def _decision_page(
 def _rows(desk: LiveDesk, caller: Caller) -> list[LiveRow]:
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
-    return [_row(person, call) for call in desk.calls(person)]
-
-
-def _row(person: Person, call: dict[str, Any]) -> LiveRow:
-    facts = facts_of(call)
-    is_open = call.get("state") in ("recording", "paused")
-    has_request = (call.get("opt_out") or {}).get("state") == "raised"
-    decides = may_decide(person, facts)
-    return LiveRow(
-        call=call,
-        may_ask=is_open and not has_request and not decides and _passes(lambda: check_raise(person)),
-        may_opt_out=is_open and decides,
-        may_forget=is_open and _passes(lambda: check_forgot(person, facts)),
-    )
-
-
-def _passes(check: Callable[[], None]) -> bool:
-    try:
-        check()
-    except DeniedError:
-        return False
-    return True
+    return [row_of(person, call) for call in desk.calls(person)]
 
 
 def _requests(desk: LiveDesk, caller: Caller) -> list[dict[str, Any]]:

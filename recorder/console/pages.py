@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from starlette.responses import Response
 
+from recorder.console.agent_pages import first_page
 from recorder.console.auth import Caller
 from recorder.console.copies import CopyForm
 from recorder.console.filters import FIELDS, PAGE_SIZE, read_form
@@ -29,12 +30,6 @@ router = APIRouter(include_in_schema=False)
 # Signing in
 
 
-@router.get("/")
-def home() -> RedirectResponse:
-    """Go to the first page."""
-    return RedirectResponse("/live", 303)
-
-
 @router.get("/sign-in")
 def sign_in_form(console: Console) -> Response:
     """Show the sign-in form."""
@@ -54,7 +49,7 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
     console.rules.note_late(note.subject, note.act, note.subject, **note.details, source=source)
     if isinstance(result, SignInRefused):
         return _sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
-    answer = RedirectResponse("/live", 303)
+    answer = RedirectResponse(first_page(console, result.person), 303)
     gate.set_cookie(answer, console.deps.sessions.start(result.person.name))
     gate.clear_cookie(answer, gate.sign_in_cookie)
     return answer
@@ -76,6 +71,13 @@ def _sign_in_page(console: Parts, *, name: str = "", error: str | None = None, s
     page = console.renderer.page("sign_in.html", None, status=status, name=name, error=error, form_csrf=secret)
     console.gate.set_sign_in_cookie(page, secret)
     return page
+
+
+@router.get("/accessibility")
+def accessibility(request: Request, console: Console) -> Response:
+    """Show the accessibility statement, to anybody."""
+    caller = console.gate.by_session(request, is_activity=False)
+    return console.renderer.page("accessibility.html", caller)
 
 
 # Recordings

@@ -9,6 +9,7 @@ from recorder.console.auth import CSRF_HEADER, Caller, Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.desk import Desk
 from recorder.console.live_desk import LiveDesk
+from recorder.console.pulse import Pulse
 from recorder.console.render import Renderer
 from recorder.console.rules import Rules
 
@@ -25,6 +26,7 @@ class Parts:
     desk: Desk
     gate: Gatekeeper
     renderer: Renderer
+    pulse: Pulse
 
 
 class SignInNeededError(Exception):

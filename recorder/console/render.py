@@ -46,6 +46,8 @@ class Renderer:
         )
         self._templates.filters.update(
             when=self._when,
+            clock=self._clock,
+            minutes=_minutes,
             category=_category,
             day=_day,
             hold_kind=_hold_kind,
@@ -69,11 +71,17 @@ class Renderer:
         return HTMLResponse(html, status_code=status)
 
     def _when(self, value: datetime | str | None) -> str:
+        return self._local(value, "%d/%m/%Y %H:%M:%S")
+
+    def _clock(self, value: datetime | str | None) -> str:
+        return self._local(value, "%H:%M:%S")
+
+    def _local(self, value: datetime | str | None, form: str) -> str:
         if not value:
             return ""
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
-        return value.astimezone(self._zone).strftime("%d/%m/%Y %H:%M:%S")
+        return value.astimezone(self._zone).strftime(form)
 
 
 def _category(category: Category) -> str:
@@ -91,6 +99,11 @@ def _hold_kind(kind: HoldKind) -> str:
 def _length(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def _position(seconds: float) -> str:

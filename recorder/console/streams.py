@@ -1,6 +1,7 @@
 """Answers that are made while they are sent: events and audio."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 
 from anyio import CancelScope
 from fastapi.responses import StreamingResponse
@@ -36,7 +37,7 @@ def download(audio: AudioFile, recording_id: str) -> StreamingResponse:
     return SoundResponse(audio, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-async def event_stream(source: AsyncIterator[bytes]) -> StreamingResponse:
+async def event_stream(source: AsyncGenerator[bytes]) -> StreamingResponse:
     """Return server-sent events once the first has come, so that a daemon that is away is an error and no stream.
 
     Raises:
@@ -50,18 +51,12 @@ async def event_stream(source: AsyncIterator[bytes]) -> StreamingResponse:
         raise ProblemError(502, str(error)) from error
 
     async def rest() -> AsyncIterator[bytes]:
-        yield first
-        try:
-            async for chunk in source:
-                yield chunk
-        except (DaemonUnavailableError, DaemonRefusedError):
-            return  # the browser connects again, and is told then
+        async with aclosing(source):
+            yield first
+            try:
+                async for chunk in source:
+                    yield chunk
+            except (DaemonUnavailableError, DaemonRefusedError):
+                return  # the browser connects again, and is told then
 
     return StreamingResponse(rest(), media_type="text/event-stream")
-
-
-async def changes(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Say that something changed, not what: the page then asks for the rows that this person may see."""
-    yield b"data: changed\n\n"
-    async for chunk in source:
-        yield b"data: changed\n\n" if b"data:" in chunk else b": still here\n\n"

@@ -10,6 +10,7 @@ from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, needed_hold
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
+from recorder.console.pulse import BEAT_S, SILENCE_S
 from recorder.console.sessions import Sessions
 from recorder.copying.copy_orders import CopyBooks
 from recorder.hearing.books import HearingBooks
@@ -97,6 +98,9 @@ def open_console(
             audit=audit,
             live=live,
             events=lambda actor: live_client.events(home.socket, actor=actor),
+            beats=lambda: live_client.events(
+                home.socket, actor="", connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S
+            ),
             copy_books=CopyBooks(
                 index=index,
                 requests=hearing.requests,

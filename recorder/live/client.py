@@ -4,7 +4,7 @@ The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``; why and with
 """
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -265,7 +265,7 @@ def _dumped(document: Mapping[str, Any]) -> bytes:
 
 async def events(
     path: Path, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0, beat_s: float = 10.0
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Yield the daemon's server-sent events as they come, byte for byte.
 
     Args:

@@ -53,6 +53,7 @@ class Daemon:
         self.app = FastAPI()
         install(self.app)
         self.app.get("/api/calls")(self.calls)
+        self.app.get("/api/agents")(self.agents)
         self.app.get("/api/events")(self.events)
         self.requests: list[dict[str, Any]] = []
         self.app.get("/api/opt-outs")(self.opt_outs)
@@ -70,9 +71,13 @@ class Daemon:
         return {
             "call": CALL, "id": CALL, "state": self.state, "reasons": [], "position_s": 1.5, "extension": "2001",
             "operator": "<b>Ann</b>", "caller": "02079460000", "called": "2001", "started_at": "2026-07-01T09:00:00Z",
-            "team": "Revenues",
+            "team": "Revenues", "state_since": "2026-07-01T09:00:05Z", "pause_max_s": 600.0,
+            "paused_s": 1.0 if self.state == "paused" else None,
             "opt_out": {"id": self.requests[-1]["id"], "state": self.requests[-1]["state"]} if self.requests else None,
         }  # fmt: skip
+
+    def agents(self) -> dict[str, Any]:
+        return {"agents": [{"extension": "2001", "operator": "<b>Ann</b>", "service": "Revenues", "is_signed_on": False}]}
 
     def opt_outs(self) -> dict[str, Any]:
         return {"opt_outs": self.requests}
@@ -105,7 +110,9 @@ class Daemon:
         async def flow() -> Any:
             yield b": listening\n\n"
             yield b'event: call\ndata: {"call": "x"}\n\n'
-            await asyncio.to_thread(self.release.wait, 30)
+            while not self.release.is_set():
+                yield b": still here\n\n"
+                await asyncio.sleep(0.1)
 
         return StreamingResponse(flow(), media_type="text/event-stream")
 
@@ -115,14 +122,17 @@ class Daemon:
         if body.get("extensions") and "2001" not in body["extensions"]:
             raise ProblemError(403, "not of these extensions.")
         self._hear(request, f"{act} {call}", body)
+        return self._acted(act)
+
+    def _acted(self, act: str) -> dict[str, Any]:
         if self.is_stalled:
             self.release.wait(30)
         self.state = {"pause": "paused", "resume": "recording", "opt-out": "opted_out", "forgot": "paused"}[act]
-        return {"call": call, "state": self.state, "reasons": [], "position_s": 2.0}
+        return {"call": CALL, "state": self.state, "reasons": [], "position_s": 2.0}
 
     def act_on_extension(self, request: Request, number: str, act: str, body: dict[str, Any]) -> dict[str, Any]:
         self._hear(request, f"{act} {number}", body)
-        return {"calls": []}
+        return {"calls": [self._acted(act)] if number == "2001" else []}
 
     def _hear(self, request: Request, what: str, body: dict[str, Any]) -> None:
         client = (request.client.host, request.client.port) if request.client else None

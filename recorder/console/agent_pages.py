@@ -1,0 +1,143 @@
+"""The agent page: one large button that pauses whatever is recorded at somebody's phone. Works without a script."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from recorder.console.agent_view import Phone, Standing, phone_of
+from recorder.console.auth import Caller
+from recorder.console.live_pages import SPANS, span_s
+from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
+from recorder.console.streams import event_stream
+from recorder.domain.access import Act, Person, Role
+from recorder.problems import ProblemError
+
+router = APIRouter(include_in_schema=False)
+
+Ticked = Annotated[str, Form(max_length=10)]
+
+
+@router.get("/")
+def home(console: Console, caller: PageReader) -> RedirectResponse:
+    """Go to somebody's first page: the agent page for whoever sits at a phone that is recorded."""
+    return RedirectResponse(first_page(console, _person(caller)), 303)
+
+
+def first_page(console: Parts, person: Person) -> str:
+    """Return the path of the page that somebody begins with."""
+    if person.extension is not None and Role.OFFICER in person.roles:
+        return "/agent"
+    try:
+        return "/agent" if console.live.extensions(person) else "/live"
+    except ProblemError:
+        return "/live"
+
+
+@router.get("/agent")
+def agent(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the page."""
+    console.rules.require(caller.actor, Act.SEE_LIVE)
+    console.rules.note_late(caller.actor.actor, Act.SEE_LIVE, "")  # the page that people pause on never waits for it
+    return _page(console, caller)
+
+
+@router.get("/agent/state")
+def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
+    """Return the part of the page that changes, for its script."""
+    return console.renderer.page("agent_state.html", caller, phone=_phone(console, caller))
+
+
+@router.get("/agent/changes")
+async def agent_changes(request: Request, console: Console) -> StreamingResponse:
+    """Tell the page's script that the daemon lives, and when to ask for the state again."""
+    caller = await run_in_threadpool(signed_in, request, console, is_activity=False)
+    extensions = await run_in_threadpool(console.live.extensions, _person(caller))
+    return await event_stream(console.pulse.watch(extensions))
+
+
+@router.post("/agent/forgot")
+def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: Ticked = "") -> HTMLResponse:
+    """Pause at once and ask how far back; with an answer, have that much erased."""
+    now_s, actor = console.deps.now().timestamp(), caller.actor
+    if span not in dict(SPANS):
+        page = _acted(console, caller, lambda number: console.live.pause_extension(actor, number, ""), "")
+        if page.status_code >= 400:
+            return page
+        return console.renderer.page(
+            "forgot.html", caller, action="/agent/forgot", back="/agent", whose="your call", spans=SPANS,
+            paused_at=int(now_s),
+        )  # fmt: skip
+    seconds = span_s(span, paused_at, now_s)
+    said = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
+    return _acted(console, caller, lambda number: console.live.forgot_extension(actor, number, seconds, ""), said)
+
+
+@router.post("/agent/calls/{call}/opt-out-request")
+def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
+    """Tell the managers that the caller asks not to be recorded."""
+    try:
+        console.live.ask_opt_out(caller.actor, call, "")
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
+
+
+@router.post("/agent/{act}")
+def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
+    """Pause or resume without the page's script."""
+    acts = {"pause": console.live.pause_extension, "resume": console.live.resume_extension}
+    if act not in acts:
+        raise ProblemError(404, "There is no such page.")
+    return _acted(console, caller, lambda number: acts[act](caller.actor, number, ""), "")
+
+
+def _acted(console: Parts, caller: Caller, do: Callable[[str], dict[str, Any]], said: str) -> HTMLResponse:
+    """Do something to every phone that they sit at, and show how the calls stand afterwards."""
+    try:
+        _each(console.live.extensions(_person(caller)), do)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said=said)
+
+
+def _each(extensions: list[str], do: Callable[[str], dict[str, Any]]) -> None:
+    """Do it to each; one without a call is no error while another has one."""
+    idle: ProblemError | None = ProblemError(404, "You sit at no extension that is recorded.")
+    for number in extensions:
+        try:
+            do(number)
+        except ProblemError as error:
+            if error.status != 404:
+                raise
+            idle = error if idle is not None else None
+        else:
+            idle = None
+    if idle is not None:
+        raise idle
+
+
+def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200) -> HTMLResponse:
+    try:
+        phone = _phone(console, caller)
+    except ProblemError as error:
+        if error.status == 403:
+            raise
+        phone = Phone(standing=Standing.NOT_CONFIRMED)
+        problem = problem or error.detail
+    return console.renderer.page(
+        "agent.html", caller, status=status, phone=phone, said=said, problem=problem, spans=SPANS
+    )
+
+
+def _phone(console: Parts, caller: Caller) -> Phone:
+    person = _person(caller)
+    extensions = console.live.extensions(person)
+    return phone_of(person, extensions, console.live.calls(person))
+
+
+def _person(caller: Caller) -> Person:
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    return caller.person

@@ -1,0 +1,41 @@
+"""Calls in progress as pages show them: what the daemon lists, and what somebody may do with each now. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from recorder.console.live_desk import facts_of
+from recorder.domain.access import DeniedError, Person
+from recorder.domain.opt_out import check_forgot, check_raise, may_decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRow:
+    """One call as the page shows it: what the daemon lists, and what this person may do with it now."""
+
+    call: dict[str, Any]
+    may_ask: bool
+    may_opt_out: bool
+    may_forget: bool
+
+
+def row_of(person: Person, call: dict[str, Any]) -> LiveRow:
+    """Return a call as the daemon lists it, with what this person may do with it."""
+    facts = facts_of(call)
+    is_open = call.get("state") in ("recording", "paused")
+    has_request = (call.get("opt_out") or {}).get("state") == "raised"
+    decides = may_decide(person, facts)
+    return LiveRow(
+        call=call,
+        may_ask=is_open and not has_request and not decides and _passes(lambda: check_raise(person)),
+        may_opt_out=is_open and decides,
+        may_forget=is_open and _passes(lambda: check_forgot(person, facts)),
+    )
+
+
+def _passes(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except DeniedError:
+        return False
+    return True

@@ -1,0 +1,214 @@
+"use strict";
+// The agent page: shows how the recording stands, pauses and resumes it, and never says more than the recorder did.
+import { ask, complain, post } from "./ask.js";
+import { watch } from "./watch.js";
+
+const CALM_MS = 700; // the second click of a double click must not undo the first
+const KEY = "F8";
+const KEY_STORE = "recorder.pause-key";
+const UNKNOWN = "not_confirmed";
+const SAID = {
+  recording: "Recording.",
+  paused: "The recording is paused.",
+  no_call: "No call.",
+  beginning: "A call begins.",
+  not_recorded: "This call is not recorded.",
+};
+
+const byId = (id) => document.getElementById(id);
+const agent = byId("agent");
+const said = byId("agent-said");
+const problem = byId("agent-problem");
+const spans = byId("agent-spans");
+const csrf = agent.dataset.csrf;
+const title = document.title.replace(/^.*? – /, "");
+let isActing = false;
+let actedAt = -CALM_MS;
+let pausedAt = 0;
+let standing = byId("agent-state").dataset.standing;
+let pausedFrom = null; // when the pause began, by this page's clock
+let canAct = !byId("agent-button").hasAttribute("aria-disabled");
+
+// What is shown
+
+const begin = () => {
+  const { pausedS } = byId("agent-state").dataset;
+  pausedFrom = pausedS === undefined ? null : performance.now() - Number(pausedS) * 1000;
+};
+
+const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+const count = () => {
+  if (pausedFrom === null) return;
+  const mostS = Number(byId("agent-state").dataset.maxS);
+  const forS = (performance.now() - pausedFrom) / 1000;
+  const left = forS < mostS ? `${minutes(mostS - forS)} left` : "over the maximum: it stays paused until you resume";
+  byId("agent-time").textContent = `Paused for ${minutes(forS)} of at most ${minutes(mostS)}, ${left}`;
+};
+
+const entitle = (words) => { document.title = `${words} – ${title}`; };
+
+const enable = () => {
+  if (canAct && !isActing) byId("agent-button").removeAttribute("aria-disabled");
+  else byId("agent-button").setAttribute("aria-disabled", "true");
+};
+
+const show = (html) => {
+  const focused = agent.contains(document.activeElement) ? document.activeElement.id : "";
+  agent.innerHTML = html; // our own template, which escapes every value
+  if (focused) (byId(focused) || byId("agent-button")).focus();
+  const now = byId("agent-state").dataset;
+  if (standing === UNKNOWN) problem.replaceChildren();
+  if (now.standing !== standing && !isActing) said.textContent = SAID[now.standing];
+  standing = now.standing;
+  canAct = !byId("agent-button").hasAttribute("aria-disabled");
+  enable();
+  entitle(now.words);
+  begin();
+  count();
+};
+
+const lose = () => {
+  standing = UNKNOWN;
+  pausedFrom = null;
+  const state = byId("agent-state");
+  state.className = `phone phone-${UNKNOWN}`;
+  delete state.dataset.pausedS;
+  byId("agent-words").textContent = "Not confirmed";
+  byId("agent-since").textContent = "";
+  byId("agent-time").textContent = "";
+  for (const one of agent.querySelectorAll(".state")) {
+    one.className = `state state-${UNKNOWN}`;
+    one.textContent = "Not confirmed";
+  }
+  const form = byId("agent-press");
+  form.dataset.act = "pause";
+  form.action = "/agent/pause";
+  byId("agent-button").textContent = "Pause recording";
+  canAct = true; // it may be that only this page does not hear of it
+  enable();
+  entitle("Not confirmed");
+  said.textContent = "";
+  if (!problem.hasChildNodes()) {
+    complain(problem, "Not confirmed: the recorder does not answer. Use the pause key on the phone.");
+  }
+};
+
+const refresh = watch({
+  address: "/agent/changes",
+  look: async () => {
+    const answer = await ask("/agent/state");
+    if (!answer.isFine) throw new Error("the recorder does not answer");
+    show(answer.text);
+  },
+  lose,
+});
+
+// What is done
+
+// Does an act at every extension, and returns what became of the calls there; null where it was refused, and said so.
+const everywhere = async (act, body) => {
+  const numbers = byId("agent-press").dataset.numbers.split(" ").filter(Boolean);
+  const answers = await Promise.all(numbers.map((one) => post(`/api/extensions/${encodeURIComponent(one)}/${act}`, csrf, body)));
+  const calls = answers.filter((one) => one.isFine).flatMap((one) => one.said.calls);
+  const refused = answers.find((one) => !one.isFine && (one.status !== 404 || !calls.length));
+  if (!refused && answers.length) return calls;
+  complain(problem, refused ? refused.said.detail : "You sit at no extension that is recorded.");
+  return null;
+};
+
+// Runs what asks the recorder: one at a time, and whatever is not known afterwards is shown as such.
+const acting = async (run) => {
+  if (isActing || performance.now() - actedAt < CALM_MS) return;
+  isActing = true;
+  enable();
+  problem.replaceChildren();
+  said.textContent = "Asking the recorder.";
+  try {
+    said.textContent = (await run()) || "";
+    await refresh();
+  } catch {
+    complain(problem, "Not confirmed: the recorder did not answer in 2 seconds. Use the pause key on the phone.");
+    lose();
+    refresh();
+  } finally {
+    isActing = false;
+    actedAt = performance.now();
+    enable();
+  }
+};
+
+const outcome = (calls) => {
+  const states = new Set(calls.map((call) => call.state));
+  if (states.size === 1 && states.has("paused")) return SAID.paused;
+  if (states.has("recording")) return SAID.recording;
+  return states.has("paused") ? "The recording is paused, by another reason too." : SAID.not_recorded;
+};
+
+const press = (act) => acting(async () => {
+  const calls = await everywhere(act, { reason: "" });
+  return calls && outcome(calls);
+});
+
+const forget = () => acting(async () => {
+  const calls = await everywhere("pause", { reason: "" });
+  if (!calls) return "";
+  pausedAt = performance.now();
+  spans.hidden = false;
+  byId("agent-spans-title").focus();
+  return `${outcome(calls)} How much of what was said before should be erased?`;
+});
+
+const erase = (span) => acting(async () => {
+  const sinceS = (performance.now() - pausedAt) / 1000;
+  const calls = await everywhere("forgot", { seconds: span === "all" ? null : Number(span) + sinceS, reason: "" });
+  if (!calls) return "";
+  close();
+  const waits = calls.some((call) => call.erasure && call.erasure.state === "waiting");
+  return `${outcome(calls)} ${waits ? "A second person has to confirm the erasure." : "The span is erased once the call has ended."}`;
+});
+
+const close = () => {
+  spans.hidden = true;
+  byId("agent-button").focus();
+};
+
+const askOptOut = (address) => acting(async () => {
+  const answer = await post(address, csrf, { reason: "" });
+  if (answer.isFine) return "A manager has been asked. The call is recorded until one of them decides.";
+  complain(problem, answer.said.detail);
+  return "";
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const isOurs = agent.contains(form) || spans.contains(form);
+  if (!isOurs) return;
+  event.preventDefault();
+  if (form.id === "agent-press") {
+    if (!byId("agent-button").hasAttribute("aria-disabled")) press(form.dataset.act);
+  } else if ("forgot" in form.dataset) {
+    forget();
+  } else if ("ask" in form.dataset) {
+    askOptOut(form.dataset.ask);
+  } else {
+    erase(new FormData(form).get("span"));
+  }
+});
+byId("agent-keep").addEventListener("click", close);
+
+// The key
+
+const keyOn = byId("agent-key-on");
+byId("agent-key").hidden = false;
+keyOn.checked = localStorage.getItem(KEY_STORE) === "on";
+keyOn.addEventListener("change", () => localStorage.setItem(KEY_STORE, keyOn.checked ? "on" : "off"));
+document.addEventListener("keydown", (event) => {
+  if (!keyOn.checked || event.key !== KEY || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  press(event.shiftKey ? "resume" : "pause");
+});
+
+begin();
+count();
+setInterval(count, 1000);
