@@ -50,6 +50,9 @@ class Daemon:
         self.heard: list[tuple[str, str | None, str | None, dict[str, Any]]] = []
         self.release = threading.Event()
         self.is_stalled = False
+        self.agents_rows: list[dict[str, Any]] = [
+            {"extension": "2001", "operator": "<b>Ann</b>", "service": "Revenues", "is_signed_on": False}
+        ]
         self.app = FastAPI()
         install(self.app)
         self.app.get("/api/calls")(self.calls)
@@ -77,7 +80,9 @@ class Daemon:
         }  # fmt: skip
 
     def agents(self) -> dict[str, Any]:
-        return {"agents": [{"extension": "2001", "operator": "<b>Ann</b>", "service": "Revenues", "is_signed_on": False}]}
+        if self.is_stalled:
+            self.release.wait(30)
+        return {"agents": self.agents_rows}
 
     def opt_outs(self) -> dict[str, Any]:
         return {"opt_outs": self.requests}
@@ -111,7 +116,8 @@ class Daemon:
             yield b": listening\n\n"
             yield b'event: call\ndata: {"call": "x"}\n\n'
             while not self.release.is_set():
-                yield b": still here\n\n"
+                if not self.is_stalled:
+                    yield b": still here\n\n"
                 await asyncio.sleep(0.1)
 
         return StreamingResponse(flow(), media_type="text/event-stream")
