@@ -161,7 +161,7 @@ class GateActs:
 
     def begun(self) -> None:
         """Recording began; it may have begun paused, and then somebody is to be reminded."""
-        self._watch.look()
+        self.watch.look()
 
     def end(self) -> None:
         """The call is over: no reminder follows."""
