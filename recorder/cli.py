@@ -1,33 +1,101 @@
-"""The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage."""
+"""The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage.
 
-from collections.abc import Callable
+A command's module is loaded when the command is asked for: nobody who pauses a call waits for what typesets cover sheets.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Any, cast
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from recorder.commands import (
-    archive,
-    audit,
-    cases,
-    copies,
-    erase,
-    exports,
-    forgot,
-    hold,
-    keys,
-    live,
-    opt_outs,
-    people,
-    records,
-    repair,
-    reports,
-    requests,
-    retention,
-    service,
-    setup,
-    upkeep,
-)
+COMMANDS = {
+    "init": "setup.init",
+    "site-check": "setup.site_check",
+    "up": "service.up",
+    "run": "service.run",
+    "console": "service.console",
+    "reload": "live.reload",
+    "demo": "service.demo",
+    "calls": "live.calls",
+    "pause": "live.pause",
+    "resume": "live.resume",
+    "forgot": "forgot.forgot",
+    "opt-out": "opt_outs.opt_out",
+    "find": "records.find",
+    "show": "records.show",
+    "play": "copies.play",
+    "export": "exports.export",
+    "erase": "erase.erase",
+    "archive": "archive.archive",
+    "verify": "upkeep.verify",
+    "recover": "upkeep.recover",
+    "reindex": "repair.reindex",
+    "reconcile": "repair.reconcile",
+    "fsck": "repair.fsck",
+    "users": "people.users",
+    "tokens": "people.tokens",
+    "opt-outs": "opt_outs.opt_outs",
+    "requests": "requests.requests",
+    "hold": "hold.hold",
+    "audit": "audit.audit",
+    "keys": "keys.keys",
+    "retention": "retention.retention",
+    "agents": "live.agents",
+    "report": "reports.report",
+    "notice": "setup.notice",
+}
+"""Module below `recorder.commands` and name of each command, in the order of the help: a function, or a group of them."""
+
+
+class Commands(Mapping[str, Any]):
+    """The commands by name; each is loaded when it is asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a command, loaded now if it was not.
+
+        Raises:
+            KeyError: There is none of this name.
+        """
+        if name not in self._loaded:
+            self._loaded[name] = _load(name)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names, in the order of the help."""
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(COMMANDS)
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(".")
+    found = getattr(import_module(f"recorder.commands.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        return get_command(alone)
+    found.info.name = name
+    return get_group(found)
+
+
+class CommandLine(TyperGroup):
+    """The program `recorder`: a group whose commands are loaded when they are asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast("MutableMapping[str, Any]", Commands())
+
 
 app = typer.Typer(
+    cls=CommandLine,
     name="recorder",
     help="A call recorder for public bodies: announced, pausable, sealed, found.",
     no_args_is_help=True,
@@ -35,42 +103,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "init": setup.init,
-    "site-check": setup.site_check,
-    "up": service.up,
-    "run": service.run,
-    "console": service.console,
-    "reload": live.reload,
-    "demo": service.demo,
-    "calls": live.calls,
-    "pause": live.pause,
-    "resume": live.resume,
-    "forgot": forgot.forgot,
-    "opt-out": opt_outs.opt_out,
-    "find": records.find,
-    "show": records.show,
-    "play": copies.play,
-    "export": exports.export,
-    "erase": erase.erase,
-    "archive": archive.archive,
-    "verify": upkeep.verify,
-    "recover": upkeep.recover,
-    "reindex": repair.reindex,
-    "reconcile": repair.reconcile,
-    "fsck": repair.fsck,
-}
-for name, command in COMMANDS.items():
-    app.command(name)(command)
-app.add_typer(people.users, name="users")
-app.add_typer(people.tokens, name="tokens")
-app.add_typer(opt_outs.opt_outs, name="opt-outs")
-app.add_typer(requests.requests, name="requests")
-app.add_typer(cases.sar, name="sar")
-app.add_typer(hold.hold, name="hold")
-app.add_typer(audit.audit, name="audit")
-app.add_typer(keys.keys, name="keys")
-app.add_typer(retention.retention, name="retention")
-app.add_typer(live.agents, name="agents")
-app.add_typer(reports.report, name="report")
-app.add_typer(setup.notice, name="notice")
+
+@app.callback()
+def _program() -> None:
+    """Hold the commands; it does nothing of its own."""

@@ -189,7 +189,7 @@ class DaemonRun:
         self.home.stop()
         if left := list((self.home.root / "recordings").rglob("*.part")):
             self.problems.append(f"left open after recovery: {left}")
-        said = self.home.run("verify", "--all", "--json", "-C", str(self.home.root))
+        said = self.home.run_apart("verify", "--all", "--json", "-C", str(self.home.root))
         self.problems += [f"verify: {one}" for one in json.loads(said.stdout) if not one["ok"]]
         state = AuditLog(self.home.root / "audit").verify()
         if state.bad is not None:

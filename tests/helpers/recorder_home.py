@@ -24,9 +24,11 @@ from typing import Any, TypeVar
 import httpx
 import numpy as np
 import soundfile
+from typer.testing import CliRunner
 
 from recorder import config
 from recorder.auditing.ledger import Ledger
+from recorder.cli import app
 from recorder.clock import utc_now
 from recorder.domain.access import Role
 from recorder.hearing.books import HearingBooks
@@ -120,11 +122,19 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
     return folder
 
 
-def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command of `recorder` to its end, whatever that is."""
+def run_apart(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command of `recorder` as a process to its end, whatever that is; most of its time is the start."""
     return subprocess.run(
         [*_COMMAND, *words], capture_output=True, text=True, timeout=60, check=False, input=stdin, cwd=ROOT
     )
+
+
+def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command of `recorder` in this process to its end; what a program would end with a traceback is raised."""
+    result = CliRunner().invoke(app, words, input=stdin, prog_name="recorder")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
 
 
 def must(*words: str) -> str:
@@ -247,8 +257,12 @@ class RecorderHome:
     # --- the command line
 
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command of `recorder` to its end, whatever that is."""
+        """Run a command of `recorder` in this process to its end; what ends with a traceback is raised."""
         return run(*words, stdin=stdin)
+
+    def run_apart(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command of `recorder` as a process to its end, whatever that is."""
+        return run_apart(*words, stdin=stdin)
 
     def recorder(self, *words: str) -> str:
         """Run a command that must succeed; returns its output."""

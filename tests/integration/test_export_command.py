@@ -12,7 +12,7 @@ from typing import Any
 
 import pypdf
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from recorder import config
 from recorder.cli import app
@@ -72,14 +72,9 @@ class Shell:
         return recording
 
     def export(self, *words: str, by: str = "founder", reason: str = "complaint 17", stdin: str = "") -> Any:
-        """Run `recorder export` as somebody; returns the finished process."""
+        """Run `recorder export` as somebody; returns what it said and how it ended."""
         who = ("--as", by, "--password-file", str(self.home.password_file), "--reason", reason)
         return self.home.run("export", *words, *who, "-C", str(self.home.root), stdin=stdin)
-
-    def quick(self, *words: str, by: str = "founder", reason: str = "complaint 17") -> Result:
-        """Run `recorder export` in this process."""
-        who = ["--as", by, "--password-file", str(self.home.password_file), "--reason", reason]
-        return CliRunner().invoke(app, ["export", *words, *who, "-C", str(self.home.root)])
 
     def made(self, *words: str, **options: Any) -> Any:
         """Run `recorder export`, which must succeed; returns its document."""
@@ -90,8 +85,8 @@ class Shell:
     def fails(self, *words: str, code: int = 1, **options: Any) -> str:
         """Run `recorder export`, which must refuse and leave nothing; returns its sentence."""
         before = sorted(self.folder.rglob("*"))
-        done = self.quick(*words, "-o", str(self.folder / "refused.wav"), **options)
-        assert done.exit_code == code, (done.exit_code, done.stdout, done.stderr)
+        done = self.export(*words, "-o", str(self.folder / "refused.wav"), **options)
+        assert done.returncode == code, (done.exit_code, done.stdout, done.stderr)
         assert not done.stdout
         assert sorted(self.folder.rglob("*")) == before
         return " ".join(done.stderr.split())
@@ -275,14 +270,14 @@ def test_refusals_are_sentences(shell: Shell) -> None:
     short = shell.folder / "short"
     short.write_text("too short")
     short.chmod(0o600)
-    done = shell.quick(recording, "-o", str(shell.folder / "x.zip"), "--seal-with", str(short))
-    assert (done.exit_code, "at least 16 characters" in done.stderr) == (1, True)
+    done = shell.export(recording, "-o", str(shell.folder / "x.zip"), "--seal-with", str(short))
+    assert (done.returncode, "at least 16 characters" in done.stderr) == (1, True)
     short.unlink()
-    done = shell.quick(recording, "-o", str(shell.passphrase))
-    assert (done.exit_code, "exists already" in done.stderr) == (1, True)
+    done = shell.export(recording, "-o", str(shell.passphrase))
+    assert (done.returncode, "exists already" in done.stderr) == (1, True)
     assert shell.passphrase.read_text() == PASSPHRASE + "\n"
-    done = shell.quick(recording, "-o", str(shell.folder / "nowhere" / "x.wav"))
-    assert (done.exit_code, "is not there: make it first" in done.stderr) == (1, True)
+    done = shell.export(recording, "-o", str(shell.folder / "nowhere" / "x.wav"))
+    assert (done.returncode, "is not there: make it first" in done.stderr) == (1, True)
 
 
 def test_what_was_deleted_or_is_to_be_erased_is_not_copied(shell: Shell) -> None:

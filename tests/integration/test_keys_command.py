@@ -200,7 +200,7 @@ def test_init_with_a_passphrase(tmp_path: Path) -> None:
 
         toml = root / "recorder.toml"
         toml.write_text(toml.read_text().replace(f'passphrase_file = "{file}"', 'passphrase_file = "off"'))
-        said = runner.run("console", "-C", str(root))
+        said = runner.run_apart("console", "-C", str(root))
         assert said.returncode == 1
         assert "needs its passphrase: set passphrase_file in [storage]" in said.stderr
         file.chmod(0o644)
