@@ -1,15 +1,17 @@
 """The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage.
 
-A command's module is loaded when the command is asked for: nobody who pauses a call waits for what typesets cover sheets.
+A command's module is loaded when the command is asked for: who pauses a call does not wait for what writes PDF.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
+
+Command = TyperCommand | TyperGroup
 
 COMMANDS = {
     "init": "setup.init",
@@ -47,16 +49,16 @@ COMMANDS = {
     "report": "reports.report",
     "notice": "setup.notice",
 }
-"""Module below `recorder.commands` and name of each command, in the order of the help: a function, or a group of them."""
+"""Where each command is below `recorder.commands`, a function or a group of them; in the order of the help."""
 
 
-class Commands(Mapping[str, Any]):
+class Commands(Mapping[str, Command]):
     """The commands by name; each is loaded when it is asked for."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[str, Command] = {}
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Command:
         """Return a command, loaded now if it was not.
 
         Raises:
@@ -75,13 +77,13 @@ class Commands(Mapping[str, Any]):
         return len(COMMANDS)
 
 
-def _load(name: str) -> Any:
+def _load(name: str) -> Command:
     module, _, attribute = COMMANDS[name].partition(".")
     found = getattr(import_module(f"recorder.commands.{module}"), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
         alone.command(name)(found)
-        return get_command(alone)
+        return cast(TyperCommand, get_command(alone))
     found.info.name = name
     return get_group(found)
 
@@ -89,9 +91,9 @@ def _load(name: str) -> Any:
 class CommandLine(TyperGroup):
     """The program `recorder`: a group whose commands are loaded when they are asked for."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's
         super().__init__(**settings)
-        self.commands = cast("MutableMapping[str, Any]", Commands())
+        self.commands = cast(Any, Commands())
 
 
 app = typer.Typer(

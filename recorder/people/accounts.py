@@ -6,7 +6,9 @@ passed in. Blocks for about 0.1 s when a password is hashed: not for an event lo
 
 import enum
 import re
+import secrets
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +16,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from recorder.domain.access import Person, Role
@@ -92,7 +95,7 @@ class People:
         self._now = now
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
-        self._nobody = self._hash("no account has this password")
+        self._nobody = _hash_of_nobody(self._hasher)
 
     def add(
         self,
@@ -235,6 +238,18 @@ class People:
                 return self._hasher.verify(password_hash, password[: MAX_CHARACTERS + 1])
             except (Argon2Error, InvalidHashError):
                 return False
+
+
+def _hash_of_nobody(hasher: PasswordHasher) -> str:
+    """Return a hash that costs as much to check as any account's and is no password's: random bytes stand in it.
+
+    It is not computed: every command opens the accounts, and most of them have nobody sign in.
+    """
+    salt, digest = (
+        b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
 
 
 def _check(person: Person) -> None:

@@ -1,11 +1,13 @@
 """`recorder keys`: what it lists, rotates, destroys and seals, and the passphrase in every command that opens audio."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nacl.pwhash import argon2id
 
 from recorder import config
 from recorder.clock import utc_now
@@ -57,7 +59,14 @@ class KeyShell(Shell):
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[KeyShell]:
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stretch passphrases by little: what is tested is who is asked for one and when."""
+    for name in ("OPSLIMIT", "MEMLIMIT"):
+        monkeypatch.setattr(argon2id, f"{name}_MODERATE", getattr(argon2id, f"{name}_MIN"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path, _cheap: None) -> Iterator[KeyShell]:
     with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False) as home:
         yield KeyShell(home)
 
@@ -176,6 +185,14 @@ def test_the_old_bytes_of_a_private_key_are_overwritten(shell: KeyShell) -> None
     assert before[:40] not in twin.read_bytes()
 
 
+def test_a_guess_of_a_passphrase_costs_256_mib(tmp_path: Path) -> None:
+    keys = EpochKeys(tmp_path / "epochs", tmp_path / "private", passphrase=PASSPHRASE.encode())
+    keys.create_epoch("2026-11")
+    kdf = json.loads((tmp_path / "private" / "2026-11.key").read_text())["kdf"]
+    assert (kdf["name"], kdf["ops"], kdf["memory_bytes"]) == ("argon2id", 3, 256 * 2**20)
+
+
+@pytest.mark.usefixtures("_cheap")
 def test_init_with_a_passphrase(tmp_path: Path) -> None:
     file = secret_file(tmp_path / "passphrase", PASSPHRASE)
     password = secret_file(tmp_path / "password", PASSWORD)

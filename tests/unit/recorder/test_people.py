@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import Engine
 
 from recorder.domain.access import Application, Role, Scope
@@ -20,6 +21,7 @@ from recorder.people.accounts import (
     Refusal,
     SignedIn,
     SignInRefused,
+    _hash_of_nobody,
     count_usable,
 )
 from recorder.people.database import open_people
@@ -268,3 +270,12 @@ def test_bad_tokens(tokens: Tokens, clock: Clock) -> None:
     with pytest.raises(TokenError, match="used before"):
         tokens.add("crm", scopes=[Scope.PAUSE])
     assert [line.application.name for line in tokens.list()] == ["crm"]
+
+
+def test_nobody_costs_as_much_as_an_account_and_no_password_is_theirs(people: People) -> None:
+    nobody = _hash_of_nobody(CHEAP)
+    assert extract_parameters(nobody) == extract_parameters(CHEAP.hash(PASSWORD))
+    with pytest.raises(VerifyMismatchError):
+        CHEAP.verify(nobody, PASSWORD)
+    assert _hash_of_nobody(CHEAP) != nobody
+    assert isinstance(people.verify("no.such.person", PASSWORD), SignInRefused)

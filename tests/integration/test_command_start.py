@@ -1,0 +1,40 @@
+"""A command as a process of its own: how it ends, and what its start does not load."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.recorder_home import ROOT, run_apart
+
+HEAVY = {"fastapi", "uvicorn", "jinja2", "weasyprint", "soundfile", "soxr", "sippy", "alembic", "numpy", "Crypto"}
+_LOADED = """
+import sys
+from recorder.__main__ import main
+sys.argv = ["recorder", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print(" ".join(sorted(name for name in sys.modules if "." not in name)))
+"""
+
+
+def test_a_process_says_and_returns_what_a_command_does(tmp_path: Path) -> None:
+    done = run_apart("find", "--json", "-C", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "run `recorder init`" in " ".join(done.stderr.split())
+    assert run_apart("pause", "--help").returncode == 0
+    assert run_apart("no-such-command").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["calls", "pause --extension 2001", "resume --extension 2001", "users list"])
+def test_who_pauses_does_not_wait_for_what_writes_pdf(tmp_path: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED, *command.split(), "-C", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode in (1, 2), done.stderr
+    loaded = set(done.stdout.split())
+    assert {"typer", "recorder"} <= loaded
+    assert not loaded & HEAVY
