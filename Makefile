@@ -11,6 +11,9 @@ CORE := $(STAMPS)/core
 PACKAGES := gcc libc6-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip
 
+# Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test check bench leak kills fuzz fuzz-core clean
 
 setup: $(CORE)

@@ -27,6 +27,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from recorder import config
+from recorder.__main__ import LASTING
 from recorder.auditing.ledger import Ledger
 from recorder.cli import app
 from recorder.clock import utc_now
@@ -131,6 +132,7 @@ def run_apart(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command of `recorder` in this process to its end; what a program would end with a traceback is raised."""
+    assert words[0] not in (*LASTING, "up", "demo"), f"`recorder {words[0]}` wants a process of its own: run_apart"
     result = CliRunner().invoke(app, words, input=stdin, prog_name="recorder")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -48,7 +48,7 @@ def test_a_part_that_is_missing_or_broken(
         if content is not None:
             path.write_bytes(content)
             path.chmod(mode)
-        done = made.run("run", "-C", str(made.root))
+        done = made.run_apart("run", "-C", str(made.root))
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         assert "╭" not in done.stderr, "a drawn traceback is one too"
@@ -62,11 +62,11 @@ def test_a_part_that_is_missing_or_broken(
 def test_a_port_in_use_and_a_second_daemon(made: RecorderHome) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(made.sip)
-        done = made.run("run", "-C", str(made.root))
+        done = made.run_apart("run", "-C", str(made.root))
         assert done.returncode == 1
         assert f"cannot listen on 127.0.0.1:{made.sip[1]}" in done.stderr
     made.start()
-    second = made.run("run", "-C", str(made.root))
+    second = made.run_apart("run", "-C", str(made.root))
     assert second.returncode == 1
     assert "running" in second.stderr
     assert made.health()["status"] == "ok", "the first one is not disturbed"
