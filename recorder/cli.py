@@ -41,6 +41,7 @@ COMMANDS = {
     "tokens": "people.tokens",
     "opt-outs": "opt_outs.opt_outs",
     "requests": "requests.requests",
+    "sar": "cases.sar",
     "hold": "hold.hold",
     "audit": "audit.audit",
     "keys": "keys.keys",

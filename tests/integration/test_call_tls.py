@@ -82,7 +82,7 @@ def test_a_renewed_certificate_is_read_by_reload_and_a_missing_one_explained(tmp
         home.stop()
         papers.issue("recorder", ips=[HOST])
         (tmp_path / "papers" / "recorder.key").unlink()
-        done = home.run("run", "-C", str(home.root))
+        done = home.run_apart("run", "-C", str(home.root))
         assert done.returncode == 1
         assert "SIP over TLS cannot begin" in done.stderr
         assert "recorder.key: No such file" in done.stderr
