@@ -157,6 +157,14 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Voicemail:
+    """What answers where no officer does."""
+
+    numbers: tuple[str, ...] = ()
+    after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What the machine is trusted to carry."""
 
@@ -186,6 +194,7 @@ class Config:
     archive: Archive = field(default_factory=Archive)
     anchors: AnchorOptions = field(default_factory=AnchorOptions)
     console: Console = field(default_factory=Console)
+    voicemail: Voicemail = field(default_factory=Voicemail)
     limits: Limits = field(default_factory=Limits)
     sha256: str = ""
 
@@ -331,6 +340,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_pause(config, reader)
     _check_names(config, reader)
     _check_sip(config, reader)
+    _check_voicemail(config, reader)
     _check_network(config, reader)
     _check_siprec(config, reader)
     _check_retention(config, reader)
@@ -437,6 +447,15 @@ def _check_pause(config: Config, reader: _Reader) -> None:
         reader.fail("manager_keys must differ from pause_keys and resume_keys", "pause", "manager_keys")
     if pause.reminder_s is not None and pause.reminder_s <= 0:
         reader.fail(f'reminder_s is {pause.reminder_s:g}: it must be over 0, or "off"', "pause", "reminder_s")
+
+
+def _check_voicemail(config: Config, reader: _Reader) -> None:
+    after_s = config.voicemail.after_s
+    if after_s is not None and after_s <= 0:
+        reader.fail(f'after_s is {after_s:g}: it must be over 0, or "off"', "voicemail", "after_s")
+    for number in config.voicemail.numbers:
+        if number in config.extensions:
+            reader.fail(f"{number} is a nominated extension, so it cannot be a mailbox", "voicemail", "numbers")
 
 
 def _check_names(config: Config, reader: _Reader) -> None:

@@ -173,6 +173,10 @@ smtp_ca = "off"                 # file of certificates; off is the system's
 smtp_user = "off"
 smtp_password_file = "off"      # a file (0600) with the password
 
+[voicemail]
+numbers = []                    # who answers as one of these (P-Asserted-Identity, or dialled) is a mailbox
+after_s = "off"                 # so is whoever answers after ringing for so long; a little under what the PBX waits
+
 [limits]
 max_calls = 1000                # recorded at the same time; more are answered 503, emergency calls never are
 max_passed = 5000               # passed through at the same time, likewise

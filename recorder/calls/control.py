@@ -332,8 +332,9 @@ class Control:
         """Return who is at a number, as one who has heard no notice."""
         config = self._works.config
         is_emergency = config.emergency.has(number)
-        extension = None if is_emergency else config.extensions.get(number)
-        return Occupant(number=number, extension=extension, is_emergency=is_emergency)
+        is_mailbox = not is_emergency and number in config.voicemail.numbers
+        extension = None if is_emergency or is_mailbox else config.extensions.get(number)
+        return Occupant(number=number, extension=extension, is_emergency=is_emergency, is_mailbox=is_mailbox)
 
     def call_of(self, leg: LegId) -> LiveCall | None:
         """Return the call that a leg belongs to."""

@@ -14,7 +14,7 @@ from recorder.calls.taping import Taping
 from recorder.calls.transferring import told
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import After, Call, Side
-from recorder.domain.pausing import PauseBook, PauseState
+from recorder.domain.pausing import Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Service
 from recorder.domain.transfer import Occupant, Standing
 from storage.types import RecordingRow
@@ -38,6 +38,7 @@ class JoinedCall(Protocol):
     people: dict[Side, Occupant]
     keypad: Keypad
     operator: str
+    blocked: str | None
 
     def bridge(self) -> None:
         """Let the sides hear one another."""
@@ -69,9 +70,9 @@ class Joining:
 
     @property
     def is_in_scope(self) -> bool:
-        """Tell whether somebody's calls are recorded who is on this one, and emergency services are not."""
+        """Tell whether somebody's calls are recorded who is on it, and neither emergency services nor a mailbox are."""
         standings = {occupant.standing for occupant in self._call.people.values()}
-        return Standing.NOMINATED in standings and Standing.EMERGENCY not in standings
+        return Standing.NOMINATED in standings and Standing.EXEMPT not in standings
 
     def replaced(self, after: After) -> None:
         """Somebody else is on a side, and cannot be heard yet: stop, if they may not be recorded yet."""
@@ -88,6 +89,7 @@ class Joining:
             for party in call.parties.values():
                 party.listen(DtmfPolicy.PASS, tones=False)
             call.bridge()
+            self._note()
             return
         if call.call.notice_complete:
             call.people[call.call.outside] = told(self._outside)
@@ -108,10 +110,18 @@ class Joining:
 
     def _stop(self, reason: str) -> None:
         taping, book = self._call.taping, self._call.book
+        is_mailbox = any(occupant.is_mailbox for occupant in self._call.people.values())
+        final = Final.VOICEMAIL if is_mailbox else Final.OUT_OF_SCOPE
         if taping is None:
-            book.leave_scope()
+            book.leave_scope(final)
         elif book.final is None:
-            self._keep(taping.leave_scope(reason, BY))
+            self._keep(taping.leave_scope(reason, BY, final))
+
+    def _note(self) -> None:
+        """Begin a recording of which nothing is kept, of a call that is joined like this: its row says why."""
+        call = self._call
+        if call.taping is None and call.blocked is None and call.book.final in (Final.VOICEMAIL, Final.FAX):
+            call.open_tap(*self._media)
 
     def _keep(self, position_s: float) -> None:
         """Have recovery know, should we die: what a container says of its end may be older."""
@@ -142,6 +152,9 @@ class Joining:
     def _begin(self) -> None:
         call = self._call
         call.book.enter_scope()
+        self._note()
+        if call.taping is not None:
+            return
         if not call.call.notice_complete:
             call.block(NOT_HEARD)
             call.tell_officer(call.sounds.refused)  # they should know that nothing of this is kept

@@ -46,6 +46,8 @@ def _kind_of(state: State | None) -> SegmentKind | None:
         PauseState.PAUSED: SegmentKind.PAUSED,
         PauseState.OPTED_OUT: SegmentKind.OPTED_OUT,
         PauseState.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
+        PauseState.VOICEMAIL: SegmentKind.VOICEMAIL,
+        PauseState.FAX: SegmentKind.FAX,
     }.get(state["state"])
 
 

@@ -129,6 +129,12 @@ class Party:
         return next((stream.is_secure for stream in self._offer.streams if stream.suits(self.srtp)), False)
 
     @property
+    def offers_t38(self) -> bool:
+        """Tell whether the party has offered, or answered with, a fax by T.38."""
+        settled = self._settled is not None and self._settled.is_t38_offered
+        return settled or (self._offer is not None and self._offer.is_t38_offered)
+
+    @property
     def is_held(self) -> bool:
         """Tell whether the party has put us on hold."""
         return self._settled is not None and self._settled.is_hold

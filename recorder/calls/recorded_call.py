@@ -5,6 +5,7 @@ when what happens is the table's (`recorder.domain.call`).
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -12,6 +13,7 @@ from functools import partial
 from audio.types import (
     ControlPressed,
     DigitPressed,
+    FaxHeard,
     MediaEvent,
     MediaResumed,
     MediaStopped,
@@ -38,11 +40,12 @@ from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
+from recorder.domain.fax import FaxRule
 from recorder.domain.outcome import Facts
 from recorder.domain.pausing import Final, PauseBook
 from recorder.domain.policy import Direction, Nomination, Service, recording_id
 from recorder.domain.routing import find_peer
-from recorder.domain.transfer import occupants_of
+from recorder.domain.transfer import Occupant, occupants_of
 from sip.crossing import identity_in
 from sip.events import (
     Body,
@@ -109,6 +112,8 @@ class RecordedCall(TapedCall, LiveCall):
         self.announcer = Announcer(self)
         self._silence = SilenceProbe(self)
         self._hold_rule = HoldRule(self)
+        self._fax = FaxRule()
+        self._rang_s: float | None = None
 
     # --- before the table: can this offer be served?
 
@@ -134,6 +139,7 @@ class RecordedCall(TapedCall, LiveCall):
 
     def rang(self, event: LegRang) -> None:
         """Let A hear B's early media, if it has any."""
+        self._rang_s = time.monotonic() if self._rang_s is None else self._rang_s
         has_media = event.body is not None and self._try_answer(Side.B, event.body)
         self._far_headers = event.headers
         self.apply(table.Rang(has_media=has_media))
@@ -144,6 +150,7 @@ class RecordedCall(TapedCall, LiveCall):
         self._far_headers = event.headers
         self._take_officer(event.asserted_user)
         if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
+            self._look_for_mailbox(event)
             self.apply(table.Answered())
         else:
             self._hang_up(table.HangUp(Side.B))
@@ -158,6 +165,26 @@ class RecordedCall(TapedCall, LiveCall):
         answering = self.board.occupant(asserted_user or "")
         if answering.extension is not None:
             self.seat(Side.B, answering)
+
+    def _look_for_mailbox(self, event: LegAnswered) -> None:
+        """Take it that a mailbox answered, by its number or because it took so long: it looks like an officer."""
+        config = self.works.config.voicemail
+        named = event.asserted_user if self.far is not None and self.board.is_inside(self.far) else None
+        number = named or self.offered.request_user
+        rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
+        if number in config.numbers or (config.after_s is not None and rang_s >= config.after_s):
+            self.seat(Side.B, Occupant(number=number, is_mailbox=True))
+
+    def _fax_heard(self, kind: str) -> None:
+        """Stop for good where a fax is heard: there is nothing that anybody says."""
+        if self.book.final is not None or not self._fax.heard(kind, time.monotonic()):
+            return
+        if self.taping is None:
+            self.book.end(Final.FAX)
+            return
+        position_s = self.taping.end(Final.FAX, kind, "rule:fax")
+        self.keep_state(self.book.state, sorted(self.book.reasons), position_s)
+        self.works.publish({"event": "call", **self.as_json()})
 
     def leg_ended(self, side: Side) -> None:
         """Close the media of a target that came to nothing: the next one gets its own."""
@@ -200,7 +227,7 @@ class RecordedCall(TapedCall, LiveCall):
 
     def info(self, side: Side, event: InfoReceived) -> None:
         """Give an INFO to the keypad; where nothing is recorded no key has a meaning."""
-        if self.book.final is Final.OUT_OF_SCOPE:
+        if self.book.is_away:
             self.pass_info(side, event.body)
         else:
             self.keypad.info(side, event.body)
@@ -229,6 +256,8 @@ class RecordedCall(TapedCall, LiveCall):
                 self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
             case DigitPressed() if side is self.call.outside:
                 self.keypad.digit(event.digit, event.source)
+            case FaxHeard():
+                self._fax_heard(event.kind)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
                 self._silence.fell_silent(side)
@@ -394,6 +423,8 @@ class RecordedCall(TapedCall, LiveCall):
         is_first = self.joined_at is None
         if is_first:
             self.joined_at = self.now
+        if self.book.final is None and self.taping is None and any(one.offers_t38 for one in self.parties.values()):
+            self.book.end(Final.FAX)
         self._joining.join()
         if is_first and not self._is_told and self.board.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))

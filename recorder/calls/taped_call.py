@@ -146,7 +146,7 @@ class TapedCall(Signalled):
     @property
     def numbers(self) -> frozenset[str]:
         """Return the nominated extensions that are on the call now."""
-        if self.book.final is Final.OUT_OF_SCOPE:
+        if self.book.is_away:
             return frozenset()
         both = (self.nomination.extension, self.nomination.second)
         return frozenset(one.number for one in both if one is not None)

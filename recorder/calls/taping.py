@@ -37,7 +37,10 @@ _FINAL_KIND = {
     Final.OPTED_OUT: SegmentKind.OPTED_OUT,
     Final.DISCARDED: SegmentKind.ERASED,
     Final.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
+    Final.VOICEMAIL: SegmentKind.VOICEMAIL,
+    Final.FAX: SegmentKind.FAX,
 }
+_ERASES_NOTHING = frozenset({Final.OUT_OF_SCOPE, Final.VOICEMAIL, Final.FAX})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,9 @@ class Taping:
         is_closed = book.state is not PauseState.RECORDING
         options = TapOptions(look_back_s=self._pause.look_back_s)
         self._tap: TapId = works.relay.open_tap(left, right, options, is_closed=is_closed)
-        if is_closed:
+        if book.final is not None:
+            self._segments.begin(0.0, _FINAL_KIND[book.final], reason=book.final.value)
+        elif is_closed:
             self._segments.begin(0.0, SegmentKind.PAUSED, reason=joined(book.reasons))
         else:
             self._segments.begin(0.0, SegmentKind.RECORDING)
@@ -134,19 +139,21 @@ class Taping:
             RefusedError: It has ended for good already; nothing changed.
         """
         self._book.end(final)
-        erase_s = {Final.OUT_OF_SCOPE: 0.0, Final.DISCARDED: self.position_s + _ALL_S}.get(final, self._pause.erase_s)
+        erase_s = 0.0 if final in _ERASES_NOTHING else self._pause.erase_s
+        if final is Final.DISCARDED:
+            erase_s = self.position_s + _ALL_S
         return self._shut(erase_s, _FINAL_KIND[final], by, reason)
 
     def retarget(self, left: LegId | None, right: LegId | None) -> None:
         """Record other media legs from now on, on the same time line; the gate stays as it is."""
         self._works.relay.retarget_tap(self._tap, left, right)
 
-    def leave_scope(self, reason: str, by: str) -> float:
+    def leave_scope(self, reason: str, by: str, final: Final = Final.OUT_OF_SCOPE) -> float:
         """Stop: the call goes to somebody whose calls are not recorded; return from where. What was kept stays."""
-        if not self._book.leave_scope():
+        if not self._book.leave_scope(final):
             return self.position_s
         self._segments.operator = self._segments.extension = ""
-        return self._shut(0.0, SegmentKind.OUT_OF_SCOPE, by, reason)
+        return self._shut(0.0, _FINAL_KIND[final], by, reason)
 
     def enter_scope(self, operator: str, extension: str, by: str) -> float:
         """Go on for an operator, who may be a new one; return from where. What held the pause before holds it still."""
@@ -297,7 +304,7 @@ class Taping:
             ending.facts,
             opted_out=self._book.final is Final.OPTED_OUT,
             discarded=self._book.final is Final.DISCARDED,
-            out_of_scope=self._book.final is Final.OUT_OF_SCOPE,
+            unrecorded=self._book.final.value if self._book.final in _ERASES_NOTHING else None,
             lost_s=seconds_of(segments, SegmentKind.LOST),
             fault=self._fault,
         )

@@ -22,6 +22,8 @@ _STATES = {
     "opted_out": "Opted out",
     "discarded": "Discarded",
     "out_of_scope": "Not recorded",
+    "voicemail": "Not recorded",
+    "fax": "Not recorded",
     "blocked": "Not recorded",
     "not_confirmed": "Not confirmed",
 }

@@ -18,7 +18,8 @@ class Facts:
         blocked: Why recording was not permitted from the start, or None.
         opted_out: A manager granted an opt-out.
         discarded: The recording was dropped by the card rule.
-        out_of_scope: The call had gone to somebody whose calls are not recorded when it ended.
+        unrecorded: What it was when it ended: ``fax``, or with a mailbox (``voicemail``) or somebody whose calls are
+            not recorded (``out_of_scope``); None where it was recorded.
         kept_s: Seconds of audio kept in the longer channel.
         ended_paused: The call ended while it was paused.
         lost_s: Seconds lost because the writer did not keep up.
@@ -31,7 +32,7 @@ class Facts:
     blocked: str | None = None
     opted_out: bool = False
     discarded: bool = False
-    out_of_scope: bool = False
+    unrecorded: str | None = None
     kept_s: float = 0.0
     ended_paused: bool = False
     lost_s: float = 0.0
@@ -53,8 +54,10 @@ def settle(facts: Facts) -> tuple[Outcome, str]:
         return (Outcome.PARTIAL if facts.kept_s > 0 else Outcome.FAILED), facts.fault
     if facts.ended_paused:
         return Outcome.PARTIAL, "ended_while_paused"
-    if facts.out_of_scope and facts.kept_s <= 0:
-        return Outcome.BLOCKED, "out_of_scope"
+    if facts.unrecorded is not None and facts.kept_s <= 0:
+        return Outcome.BLOCKED, facts.unrecorded
+    if facts.unrecorded == "fax":
+        return Outcome.PARTIAL, "fax"
     if facts.kept_s <= 0:
         return Outcome.FAILED, "no_audio"
     if facts.lost_s > 0:

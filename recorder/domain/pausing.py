@@ -92,6 +92,12 @@ class Final(enum.StrEnum):
     OPTED_OUT = "opted_out"
     DISCARDED = "discarded"
     OUT_OF_SCOPE = "out_of_scope"
+    VOICEMAIL = "voicemail"
+    FAX = "fax"
+
+
+AWAY = frozenset({Final.OUT_OF_SCOPE, Final.VOICEMAIL})
+"""Ends only of a part of the call: it may come back to somebody whose calls are recorded."""
 
 
 class PauseState(enum.StrEnum):
@@ -102,6 +108,8 @@ class PauseState(enum.StrEnum):
     OPTED_OUT = "opted_out"
     DISCARDED = "discarded"
     OUT_OF_SCOPE = "out_of_scope"
+    VOICEMAIL = "voicemail"
+    FAX = "fax"
 
 
 class RefusedError(Exception):
@@ -163,23 +171,28 @@ class PauseBook:
         Raises:
             RefusedError: It has ended for good already.
         """
-        if self.final is not Final.OUT_OF_SCOPE:  # of what may come back nothing more is to be recorded
+        if self.final not in AWAY:  # of what may come back nothing more is to be recorded
             self.check_open()
         self.final = final
 
-    def leave_scope(self) -> bool:
+    @property
+    def is_away(self) -> bool:
+        """Tell whether the call is with somebody whose calls are not recorded."""
+        return self.final in AWAY
+
+    def leave_scope(self, final: Final = Final.OUT_OF_SCOPE) -> bool:
         """Take it that the call went to somebody whose calls are not recorded; tell whether that changes anything.
 
         What holds the pause is kept for the case that the call comes back: only people resume.
         """
-        if self.final is not None:
+        if self.final is final or (self.final is not None and not self.is_away):
             return False
-        self.final = Final.OUT_OF_SCOPE
+        self.final = final
         return True
 
     def enter_scope(self) -> bool:
         """Take it that the call is back with somebody whose calls are recorded; tell whether it was away."""
-        if self.final is not Final.OUT_OF_SCOPE:
+        if not self.is_away:
             return False
         self.final = None
         return True
@@ -190,7 +203,7 @@ class PauseBook:
         Raises:
             RefusedError: The recording has ended for good, or the call is away.
         """
-        if self.final is Final.OUT_OF_SCOPE:
+        if self.is_away:
             raise RefusedError("this call was transferred to an extension whose calls are not recorded")
         if self.final is not None:
             raise RefusedError(f"recording of this call has ended for good: {self.final.value.replace('_', ' ')}")

@@ -19,14 +19,14 @@ class Standing(enum.Enum):
     NOMINATED = "at a nominated extension"
     TOLD = "outside, has heard the notice"
     UNTOLD = "outside, has not heard the notice"
-    EMERGENCY = "emergency services"
+    EXEMPT = "emergency services, or a mailbox"
 
 
-_N, _T, _U, _E = Standing.NOMINATED, Standing.TOLD, Standing.UNTOLD, Standing.EMERGENCY
+_N, _T, _U, _E = Standing.NOMINATED, Standing.TOLD, Standing.UNTOLD, Standing.EXEMPT
 _RECORD, _ANNOUNCE, _OUT = After.RECORD, After.ANNOUNCE, After.OUT_OF_SCOPE
 _COLUMNS = (_N, _T, _U, _E)
 _ROWS: Mapping[Standing, tuple[After, After, After, After]] = {
-    # who stays; who comes: nominated told    untold     emergency
+    # who stays; who comes: nominated told    untold     exempt
     _N:                    (_RECORD,   _RECORD, _ANNOUNCE, _OUT),
     _T:                    (_RECORD,   _OUT,    _OUT,      _OUT),
     _U:                    (_ANNOUNCE, _OUT,    _OUT,      _OUT),
@@ -36,7 +36,8 @@ _ROWS: Mapping[Standing, tuple[After, After, After, After]] = {
 TABLE: Mapping[tuple[Standing, Standing], After] = MappingProxyType(
     {(stays, comes): after for stays, row in _ROWS.items() for comes, after in zip(_COLUMNS, row, strict=True)}
 )
-"""What follows, by who stays and who comes in. Emergency services hear no notice and are never recorded."""
+"""What follows, by who stays and who comes in. Emergency services and mailboxes hear no notice and are never
+recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +49,20 @@ class Occupant:
         extension: Their extension, if it is nominated.
         is_told: They have heard the notice in full.
         is_emergency: They are emergency services.
+        is_mailbox: It is nobody: voicemail.
     """
 
     number: str
     extension: Extension | None = None
     is_told: bool = False
     is_emergency: bool = False
+    is_mailbox: bool = False
 
     @property
     def standing(self) -> Standing:
         """Return what they are to the rules."""
-        if self.is_emergency:
-            return Standing.EMERGENCY
+        if self.is_emergency or self.is_mailbox:
+            return Standing.EXEMPT
         if self.extension is not None:
             return Standing.NOMINATED
         return Standing.TOLD if self.is_told else Standing.UNTOLD

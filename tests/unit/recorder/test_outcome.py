@@ -29,6 +29,11 @@ JOINED = {
     "lost": ({"lost_s": 0.5}, Outcome.PARTIAL, "audio_lost"),
     "one way": ({"is_one_way": True}, Outcome.PARTIAL, "one_way"),
     "not permitted beats a fault": ({"blocked": "x", "fault": "disk_full", "kept_s": 0.0}, Outcome.BLOCKED, "x"),
+    "transferred away": ({"unrecorded": "out_of_scope"}, Outcome.RECORDED, "caller_hung_up"),
+    "transferred away at once": ({"unrecorded": "out_of_scope", "kept_s": 0.0}, Outcome.BLOCKED, "out_of_scope"),
+    "a mailbox": ({"unrecorded": "voicemail", "kept_s": 0.0}, Outcome.BLOCKED, "voicemail"),
+    "a fax": ({"unrecorded": "fax", "kept_s": 0.0}, Outcome.BLOCKED, "fax"),
+    "a fax in the end": ({"unrecorded": "fax"}, Outcome.PARTIAL, "fax"),
     "an opt-out beats a fault": ({"opted_out": True, "fault": "disk_full"}, Outcome.PARTIAL, "opted_out"),
     "a fault beats an end while paused": ({"fault": "disk_full", "ended_paused": True}, Outcome.PARTIAL, "disk_full"),
 }

@@ -137,7 +137,7 @@ def test_an_end_that_people_decided_survives_a_transfer(final: Final) -> None:
     assert book.final is away.final is final
 
 
-@pytest.mark.parametrize("final", [Final.OPTED_OUT, Final.DISCARDED])
+@pytest.mark.parametrize("final", [Final.OPTED_OUT, Final.DISCARDED, Final.FAX])
 def test_an_end_is_final(final: Final) -> None:
     book = PauseBook({AGENT})
     book.end(final)

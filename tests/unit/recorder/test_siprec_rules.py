@@ -149,7 +149,7 @@ def test_every_stage_and_verdict_is_decided() -> None:
 
 def test_a_change_of_who_takes_part_is_judged_as_a_transfer_is() -> None:
     """Everybody in an attested session was told, so the rules of transfers leave two cases."""
-    comes = {Standing.NOMINATED: "2001", Standing.TOLD: "01632960002", Standing.EMERGENCY: "999"}
+    comes = {Standing.NOMINATED: "2001", Standing.TOLD: "01632960002", Standing.EXEMPT: "999"}
     for stays, user in ((Standing.NOMINATED, "+441632962002"), (Standing.TOLD, "01632960001")):
         for standing, newcomer in comes.items():
             is_recorded = of(user, newcomer).closed is None

@@ -16,7 +16,7 @@ from recorder.domain.transfer import (
 
 ALICE = Extension(number="2001", operator="alice", service="Revenues")
 BOB = Extension(number="2002", operator="bob", service="Revenues")
-N, T, U, E = Standing.NOMINATED, Standing.TOLD, Standing.UNTOLD, Standing.EMERGENCY
+N, T, U, E = Standing.NOMINATED, Standing.TOLD, Standing.UNTOLD, Standing.EXEMPT
 RECORD, ANNOUNCE, OUT = After.RECORD, After.ANNOUNCE, After.OUT_OF_SCOPE
 
 
@@ -87,6 +87,7 @@ def test_standings() -> None:
     assert Occupant(number="1", is_told=True).standing is T
     assert Occupant(number="1").standing is U
     assert Occupant(number="999", extension=ALICE, is_emergency=True).standing is E
+    assert Occupant(number="5000", is_told=True, is_mailbox=True).standing is E
 
 
 def test_who_is_on_a_call_that_begins() -> None:

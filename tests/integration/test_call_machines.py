@@ -1,0 +1,101 @@
+"""Mailboxes and fax machines: joined, and not recorded, with a row that says so."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from audio.codecs import encode
+from audio.types import Codec
+from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.recorder_home import eventually
+from tests.helpers.sip_peer import Answer, Media
+from tests.helpers.transfers import expect_newcomer, refer, speakers, wait_told
+
+T38 = b"m=image 49172 udptl t38\r\na=T38FaxVersion:0\r\na=T38FaxRateManagement:transferredTCF\r\n"
+
+
+class FaxMedia(Media):
+    """Audio, and T.38 beside it."""
+
+    def __bytes__(self) -> bytes:
+        return super().__bytes__() + T38
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    edits = (
+        ("numbers = []   ", 'numbers = ["5000"] # '),
+        ('after_s = "off"                 # so is', "after_s = 1.2 # so is"),
+    )
+    with exchange(tmp_path_factory.mktemp("machines"), edits=edits) as made:
+        yield made
+
+
+def is_blocked(talk: Talk, reason: str) -> None:
+    """End a call of which nothing may have been kept."""
+    recording = talk.join()
+    assert (talk.live or {})["state"] == reason
+    talk.talk_for(0.4)
+    row = talk.hang_up()
+    assert (row["id"], row["outcome"], row["reason"], row["path"]) == (recording, "blocked", reason, None)
+    assert [(s["kind"], s["reason"]) for s in row["segments"]] == [(reason, reason)]
+    assert not list(talk.home.root.rglob(f"{recording}.*"))
+
+
+def test_a_mailbox_that_gives_its_name_is_not_recorded(lines: Exchange) -> None:
+    named = (("P-Asserted-Identity", "<sip:5000@pbx>"),)
+    is_blocked(lines.call(answer=Answer(after_s=0.05, headers=named)), "voicemail")
+
+
+def test_whoever_answers_as_late_as_only_a_mailbox_does_is_not_recorded(lines: Exchange) -> None:
+    is_blocked(lines.call(answer=Answer(after_s=1.5)), "voicemail")
+
+
+def test_a_call_that_is_transferred_to_a_mailbox_stops_being_recorded(lines: Exchange) -> None:
+    talk = lines.call()
+    recording = talk.join()
+    talk.talk_for(0.4)
+    box = expect_newcomer(talk, "5000")
+    alice = talk.wait_second()
+    refer(alice, "5000")
+    leg = box.join()
+    wait_told(alice, 200)
+    talk.right.hush()
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    leg.wait_ended()
+    box.voice.hush()
+    assert (row["outcome"], [s["kind"] for s in row["segments"]]) == ("recorded", ["recording", "voicemail"])
+    _, right, _ = lines.home.copy(recording)
+    assert speakers(right, (talk.right, box.voice)) == [talk.right]
+
+
+def test_a_fax_that_answers_ends_the_recording(lines: Exchange) -> None:
+    talk = lines.call()
+    ticks = np.arange(8000 * 8)
+    talk.right.stream = encode(Codec.PCMA, (8000 * np.sin(2 * math.pi * 2100 * ticks / 8000)).astype(np.int16))
+    talk.join()
+    eventually(lambda: (talk.live or {})["state"] == "fax", "the answering tone is heard")
+    row = talk.hang_up()
+    assert (row["outcome"], row["reason"]) == ("partial", "fax")
+    assert [(s["kind"], s["reason"]) for s in row["segments"]] == [("recording", ""), ("fax", "ced")]
+    assert row["segments"][0]["end_s"] < 3
+
+
+def test_a_fax_over_t38_is_not_recorded(lines: Exchange) -> None:
+    talk = lines.expect("01632960999")
+    media = FaxMedia(ip="127.0.0.1", port=talk.left.port)
+    talk.first = lines.caller.invite(lines.home.sip, "2001", from_number=talk.number, media=media)
+    is_blocked(talk, "fax")
+
+
+def test_a_change_to_t38_is_refused_and_the_call_goes_on(lines: Exchange) -> None:
+    talk = lines.call()
+    talk.join()
+    body = b"v=0\r\no=peer 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" + T38
+    talk.first.request("INVITE", body, "application/sdp")
+    talk.first.wait_for(lambda c: c.replies_to("INVITE")[1:] == [488])
+    talk.talk_for(0.3)
+    assert talk.hang_up()["outcome"] == "recorded"
