@@ -1,12 +1,17 @@
-"""Fixtures of several folders: both engines of the database."""
+"""Fixtures of several folders: both engines of the database. And what every property test is to know."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from storage.database import Database, sqlite_url
 from tests.helpers.postgres import PostgresServer
+
+# How long an example may take is no property of ours: a busy machine would fail it. Speed is measured in benchmarks.
+hypothesis.settings.register_profile("recorder", deadline=None)
+hypothesis.settings.load_profile("recorder")
 
 
 @pytest.fixture(scope="session")
