@@ -2,8 +2,8 @@
 
 Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
 appends; `clerk`, `opening`, `filing` and `orders` wait for disks; `media-events` and `socket` bring events to the call
-thread; `anchors` has heads of the audit log noted elsewhere; `sweeping` starts the retention sweep, a process of its
-own.
+thread; `anchors` has heads of the audit log noted elsewhere; `names` keeps targets' names resolved; `sweeping` starts
+the retention sweep, a process of its own.
 """
 
 import hashlib
