@@ -7,8 +7,9 @@ Here every callback runs inside one function that logs a failure once, and sippy
 without the message. Timers may be made on the call thread only; `Reactor.submit` is the one door for other threads.
 
 This module, `sip.transport`, `sip.transactions`, `sip.stream_server`, `sip.wires`, `sip.requests`, `sip.invited`,
-`sip.inviting`, `sip.dialog`, `sip.offers`, `sip.session_timer`, `sip.reliable`, `sip.authorization`, `sip.registration`,
-`sip.referral`, `sip.watch`, `sip.readable`, `sip.b2bua` are the only ones behind the wall: no sippy object leaves them.
+`sip.inviting`, `sip.dialog`, `sip.offers`, `sip.session_timer`, `sip.reliable`, `sip.authorization`,
+`sip.registration`, `sip.referral`, `sip.watch`, `sip.readable`, `sip.b2bua` are the only ones behind the wall: no sippy
+object leaves them.
 """
 
 import logging
