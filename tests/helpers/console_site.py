@@ -201,7 +201,7 @@ class Browser(httpx.Client):
         answer = self.post("/sign-in", data={"name": name, "password": password, "csrf": csrf_of(form)})
         if answer.status_code == 303:
             self.csrf = csrf_of(self.get("/recordings"), or_else="")
-            self.csrf = self.csrf or csrf_of(self.get("/live"))
+            self.csrf = self.csrf or csrf_of(self.get("/accessibility"))
         return answer
 
     def submit(self, path: str, **fields: str) -> httpx.Response:

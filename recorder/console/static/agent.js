@@ -119,7 +119,7 @@ const everywhere = async (act, body) => {
 
 // Runs what asks the recorder: one at a time, and whatever is not known afterwards is shown as such.
 const acting = async (run) => {
-  if (isActing || performance.now() - actedAt < CALM_MS) return;
+  if (isActing) return;
   isActing = true;
   enable();
   problem.replaceChildren();
@@ -186,7 +186,8 @@ document.addEventListener("submit", (event) => {
   if (!isOurs) return;
   event.preventDefault();
   if (form.id === "agent-press") {
-    if (!byId("agent-button").hasAttribute("aria-disabled")) press(form.dataset.act);
+    const isCalm = performance.now() - actedAt > CALM_MS;
+    if (isCalm && !byId("agent-button").hasAttribute("aria-disabled")) press(form.dataset.act);
   } else if ("forgot" in form.dataset) {
     forget();
   } else if ("ask" in form.dataset) {

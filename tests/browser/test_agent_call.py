@@ -1,0 +1,183 @@
+"""The agent page in a browser, a real daemon and calls in progress: pausing, opting out, losing the daemon."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from recorder import config
+from recorder.console.app import create_app
+from recorder.console.deps import ConsoleDeps
+from recorder.console.server import server_config
+from recorder.console.wiring import open_console
+from recorder.domain.access import Role
+from recorder.home import Home
+from tests.helpers.chromium import person, violations
+from tests.helpers.console_site import PASSWORD, serving
+from tests.helpers.exactness import PACKET_S, kept_of
+from tests.helpers.exchange import Exchange, exchange
+
+ERASE_S = 1.0
+EDITS = (("look_back_s = 5.0", "look_back_s = 2.5"), ("erase_s = 3.0", f"erase_s = {ERASE_S}"))
+PROMISED_S = 2.0
+
+
+@dataclass(frozen=True)
+class Site:
+    lines: Exchange
+    deps: ConsoleDeps
+    url: str
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with exchange(tmp_path_factory.mktemp("agent"), edits=EDITS) as lines:
+        home = Home(lines.home.root)
+        with open_console(home, config.read(lines.home.config)) as deps:
+            deps.people.add("alice", PASSWORD, display_name="alice", roles={Role.OFFICER}, extension="2001")
+            deps.people.add("rhea", PASSWORD, display_name="Rhea", roles={Role.MANAGER}, teams=["Revenues"])
+            with serving(server_config(create_app(deps), host="127.0.0.1", port=0)) as server:
+                host, port = server.servers[0].sockets[0].getsockname()[:2]
+                yield Site(lines, deps, f"http://{host}:{port}")
+
+
+@pytest.fixture
+def alice(site: Site, browser: Browser) -> Iterator[Page]:
+    with person(browser, site.url, "alice") as page:
+        expect(page).to_have_url(f"{site.url}/agent")
+        yield page
+
+
+def shows(page: Page, words: str) -> float:
+    """Wait until the page says how the recording stands; returns the moment."""
+    expect(page.locator("#agent-words")).to_have_text(words)
+    return time.monotonic()
+
+
+def click(page: Page) -> None:
+    page.click("#agent-button:not([aria-disabled])")
+
+
+def key(name: str) -> Callable[[Page], None]:
+    return lambda page: page.keyboard.press(name)
+
+
+def test_an_agent_pauses_by_mouse_and_by_key_and_nothing_of_it_is_kept(site: Site, alice: Page) -> None:
+    shows(alice, "No call")
+    talk = site.lines.call()
+    recording = talk.join()
+    shows(alice, "Recording")
+    alice.keyboard.press("F8")  # nobody has switched it on
+    talk.talk_for(ERASE_S + 0.4)
+    assert talk.wait_phase("joined")["state"] == "recording"
+    closed: list[tuple[float, float]] = []
+    ways = ((click, click), (key("F8"), key("Shift+F8")))
+    for pause, resume in ways:
+        if (pause, resume) != ways[0]:
+            alice.check("#agent-key-on")
+        pause(alice)
+        done_s = shows(alice, "Paused")
+        expect(alice.locator("#agent-said")).to_have_text("The recording is paused.")
+        expect(alice.locator("#agent-time")).to_contain_text("of at most 10:00")
+        expect(alice).to_have_title("Paused – my phone – Recorder call recorder")
+        assert talk.wait_phase("joined")["state"] == "paused"
+        talk.talk_for(1.0)
+        closed.append((done_s, time.monotonic()))
+        resume(alice)
+        shows(alice, "Recording")
+        expect(alice.locator("#agent-said")).to_have_text("Recording.")
+        talk.talk_for(ERASE_S + 0.6)
+    row = talk.hang_up()
+    shows(alice, "No call")
+
+    kinds = [segment["kind"] for segment in row["segments"]]
+    assert kinds == ["recording", "paused", "recording", "paused", "recording"]
+    assert {segment["by"] for segment in row["segments"][1:]} == {"alice"}
+    left, right, _ = talk.home.copy(recording)
+    for kept in (kept_of(left, talk.left), kept_of(right, talk.right)):
+        for done_s, asked_s in closed:
+            assert kept.bytes_between(done_s - ERASE_S + PACKET_S, asked_s) == 0
+        assert kept.bytes_between(0, time.monotonic()) > 0
+
+
+def test_a_manager_grants_what_was_asked_for_on_the_agent_page(site: Site, browser: Browser, alice: Page) -> None:
+    with person(browser, site.url, "rhea") as rhea:
+        talk = site.lines.call()
+        talk.join()
+        shows(alice, "Recording")
+        alice.get_by_role("button", name="The caller asks not to be recorded").click()
+        expect(alice.locator("#agent-said")).to_contain_text("A manager has been asked")
+        rhea.get_by_role("link", name="Decide").click(timeout=5000)
+        rhea.check("#caller_asked")
+        rhea.check("#distress_judged")
+        rhea.fill("#reason", "she is very upset")
+        rhea.get_by_role("button", name="Grant").click()
+        expect(rhea.locator("#live-said")).to_contain_text("has ended for good")
+        shows(alice, "Not recorded")
+        expect(alice.locator("#agent-since")).to_contain_text("the caller opted out")
+        expect(alice.locator("#agent-said")).to_have_text("This call is not recorded.")
+        row = talk.hang_up()
+        assert (row["opted_out"], row["reason"]) == (True, "opted_out")
+
+
+def test_a_double_click_does_not_undo_itself(site: Site, alice: Page) -> None:
+    talk = site.lines.call()
+    talk.join()
+    shows(alice, "Recording")
+    alice.locator("#agent-button").dblclick()
+    shows(alice, "Paused")
+    talk.talk_for(0.5)
+    assert talk.wait_phase("joined")["state"] == "paused"
+    talk.hang_up()
+
+
+def test_forgetting_to_pause_has_what_was_said_erased(site: Site, alice: Page) -> None:
+    talk = site.lines.call()
+    recording = talk.join()
+    shows(alice, "Recording")
+    talk.talk_for(0.5)
+    alice.get_by_role("button", name="I forgot to pause").click()
+    shows(alice, "Paused")
+    expect(alice.locator("#agent-spans-title")).to_be_focused()
+    alice.check("#span-60")
+    alice.get_by_role("button", name="Erase it").click()
+    expect(alice.locator("#agent-said")).to_contain_text("The span is erased once the call has ended")
+    expect(alice.locator("#agent-spans")).to_be_hidden()
+    talk.hang_up()
+    orders = [one for one in site.deps.books.erasures.open_orders() if one.recording == recording]
+    assert [(one.ordered_by, one.start_s) for one in orders] == [("alice", 0.0)]
+
+
+def test_a_daemon_that_hangs_or_dies_is_not_confirmed_within_two_seconds(site: Site, alice: Page) -> None:
+    talk = site.lines.call()
+    talk.join()
+    shows(alice, "Recording")
+    alert = alice.locator("#agent-problem[role=alert]")
+
+    os.kill(site.lines.home.pid, signal.SIGSTOP)
+    stopped_s = time.monotonic()
+    try:
+        assert shows(alice, "Not confirmed") - stopped_s < PROMISED_S
+        expect(alert).to_contain_text("Use the pause key on the phone")
+        assert violations(alice) == []
+        assert alice.get_by_text("Paused", exact=True).count() == 0
+    finally:
+        os.kill(site.lines.home.pid, signal.SIGCONT)
+    shows(alice, "Recording")
+    expect(alert).to_be_empty()
+
+    killed_s = site.lines.home.kill()
+    assert shows(alice, "Not confirmed") - killed_s < PROMISED_S
+    expect(alice.locator("#agent-button")).to_have_text("Pause recording")
+    click(alice)
+    expect(alert).to_contain_text("Not confirmed")
+    assert alice.locator("#agent-words").text_content() == "Not confirmed"
+    talk.left.hush()
+    talk.right.hush()
+    site.lines.home.start()
+    shows(alice, "No call")
+    expect(alert).to_be_empty()

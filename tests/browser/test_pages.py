@@ -1,0 +1,176 @@
+"""Every page in its main states: WCAG 2.2 AA by axe, by keyboard alone, at two widths; and what a browser keeps."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from recorder.domain.access import Role
+from tests.helpers.chromium import (
+    ARGUMENTS,
+    EXECUTABLE,
+    NARROW,
+    WIDE,
+    is_too_wide,
+    person,
+    sign_in,
+    unreached_by_tab,
+    violations,
+)
+from tests.helpers.console_site import CALL, PASSWORD, Console, console_site
+from tests.helpers.recorder_home import eventually
+from tests.helpers.storage_home import ID
+
+Visit = Callable[[Page], object]
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with console_site(tmp_path_factory.mktemp("pages")) as running:
+        running.people.add("ann", PASSWORD, display_name="<b>Ann</b>", roles={Role.OFFICER}, extension="2001")
+        running.give_leave("dpo")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Browser, console: Console) -> Iterator[dict[str, Page]]:
+    """Somebody of each kind, signed in."""
+    with (
+        person(browser, console.url, "ann") as ann,
+        person(browser, console.url, "revenues") as manager,
+        person(browser, console.url, "dpo") as dpo,
+        person(browser, console.url, "officer", java_script_enabled=False) as plain,
+    ):
+        yield {"ann": ann, "manager": manager, "dpo": dpo, "plain": plain}
+
+
+def at(path: str) -> Visit:
+    return lambda page: page.goto(path)
+
+
+def sign_in_again(page: Page) -> None:
+    page.goto("/sign-in")
+    page.fill("#name", "nobody")
+    page.fill("#password", "not the password")
+    page.click("main button")
+
+
+def search(field: str, value: str) -> Visit:
+    def visit(page: Page) -> None:
+        page.goto("/recordings")
+        page.fill(f"[name={field}]", value)
+        page.click("main form button >> nth=0")
+
+    return visit
+
+
+def forgot(page: Page) -> None:
+    page.goto("/live")
+    page.click(f"#forgot-{CALL}")
+
+
+def listen(page: Page) -> None:
+    page.goto(f"/recordings/{ID}")
+    page.get_by_role("button", name="Listen").click()
+
+
+def open_case(page: Page) -> None:
+    page.goto("/cases")
+    page.fill("#requester", "Mrs Example")
+    page.get_by_role("button", name="Open the case").click()
+
+
+def keys(page: Page) -> None:
+    page.goto("/agent")
+    page.check("#agent-key-on")
+    page.click("#agent-forgot")
+    page.wait_for_selector("#agent-spans:not([hidden])")
+
+
+STATES: list[tuple[str, str, Visit, str]] = [
+    ("sign_in", "ann", at("/sign-in"), "Name of your account"),
+    ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
+    ("accessibility", "ann", at("/accessibility"), "What is not accessible"),
+    ("agent", "ann", at("/agent"), "Pause recording"),
+    ("agent_no_extension", "plain", at("/agent"), "You sit at no extension"),
+    ("agent_forgot", "ann", keys, "How much of what was said"),
+    ("live", "manager", at("/live"), "Resume the recording"),
+    ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "What you put your name to"),
+    ("forgot", "manager", forgot, "is paused now"),
+    ("recordings", "dpo", at("/recordings"), "1 recording found"),
+    ("recordings_none", "dpo", search("operator", "Nobody"), "0 recordings found"),
+    ("recordings_wrong", "dpo", search("from_time", "10:00"), "Give the date as well"),
+    ("recording", "dpo", at(f"/recordings/{ID}"), "What is in it"),
+    ("recording_listening", "dpo", listen, "You may listen for 30 minutes"),
+    ("recording_officer", "plain", at(f"/recordings/{ID}"), "Ask to hear it"),
+    ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
+    ("cases", "dpo", at("/cases"), "There are no cases"),
+    ("case", "dpo", open_case, "Mrs Example"),
+    ("cases_some", "dpo", at("/cases"), "Mrs Example"),
+    ("erasures", "dpo", at("/erasures"), "Every order"),
+    ("holds", "dpo", at("/holds"), "Every hold"),
+    ("pauses", "dpo", at("/reports/pauses"), "Olive Officer"),
+    ("audit", "dpo", at("/audit"), "people.sign_in"),
+    ("error", "dpo", at("/recordings/none"), "There is no such recording"),
+]
+
+
+@pytest.mark.parametrize(("name", "who", "visit", "words"), STATES, ids=[one[0] for one in STATES])
+def test_a_page_is_accessible(
+    pages: dict[str, Page], tmp_path: Path, name: str, who: str, visit: Visit, words: str
+) -> None:
+    page = pages[who]
+    visit(page)
+    expect(page.locator("main")).to_contain_text(words)
+    assert page.locator("main h1").count() == 1
+    assert page.evaluate("document.documentElement.lang") == "en-GB"
+    if who != "plain":  # axe is a script
+        assert violations(page) == []
+    assert unreached_by_tab(page) == []
+    for width in (NARROW, WIDE):
+        page.set_viewport_size(width)
+        page.screenshot(path=tmp_path / f"{name}-{width['width']}.png", full_page=True)
+        assert not is_too_wide(page), f"it scrolls sideways at {width['width']} px"
+
+
+def test_the_first_key_offers_to_skip_to_the_main_part(pages: dict[str, Page]) -> None:
+    page = pages["dpo"]
+    page.goto("/recordings")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
+    assert page.locator(".skip").bounding_box()["x"] >= 0  # type: ignore[index]
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
+
+
+def test_a_browser_that_played_a_recording_keeps_nothing_of_it(
+    started: tuple[Playwright, Browser], console: Console, tmp_path: Path
+) -> None:
+    with console.browser() as plain:
+        plain.sign_in("dpo")
+        html = plain.submit(f"/recordings/{ID}/play").text
+        found = re.search(r'src="(/recordings/[^"]+)"', html)
+        assert found is not None
+        sound = plain.get(found[1]).content
+    needles = [b"RIFF", *(sound[at : at + 32] for at in range(2000, len(sound) - 32, 4000))]
+    assert sound.startswith(b"RIFF")
+
+    context = started[0].chromium.launch_persistent_context(
+        tmp_path / "profile", executable_path=EXECUTABLE, args=ARGUMENTS
+    )
+    try:
+        page = sign_in(context, "dpo", url=console.url)
+        page.goto(f"{console.url}/recordings/{ID}")
+        page.get_by_role("button", name="Listen").click()
+        page.evaluate("document.querySelector('audio').play()")
+        eventually(lambda: page.evaluate("document.querySelector('audio').ended"), "it is played", timeout_s=10)
+        page.goto(f"{console.url}/recordings")
+    finally:
+        context.close()
+    files = [path for path in (tmp_path / "profile").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert len(files) > 20, "it is a profile"
+    kept = [path for path in files if any(one in path.read_bytes() for one in needles)]
+    assert kept == []

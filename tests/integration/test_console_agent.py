@@ -1,0 +1,170 @@
+"""The agent page without its script, and the beats that its script waits for."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import pytest
+
+from recorder.console.pulse import BEAT, CHANGED, Pulse
+from recorder.domain.access import Role
+from recorder.live.client import DaemonUnavailableError
+from tests.helpers.console_site import CALL, PASSWORD, Browser, Console, console_site
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Console]:
+    with console_site(tmp_path) as running:
+        running.people.add("ann", PASSWORD, display_name="<b>Ann</b>", roles={Role.OFFICER}, extension="2001")
+        running.people.add("seated", PASSWORD, display_name="Sam Seated", roles={Role.OFFICER})
+        yield running
+
+
+@pytest.fixture
+def ann(console: Console) -> Iterator[Browser]:
+    with console.browser() as browser:
+        browser.sign_in("ann")
+        yield browser
+
+
+def words(html: str) -> str:
+    found = re.search(r'id="agent-words">([^<]+)<', html)
+    assert found is not None, html
+    return found[1]
+
+
+def test_whoever_sits_at_a_recorded_phone_begins_there(console: Console) -> None:
+    console.daemon.agents_rows.append(
+        {"extension": "2009", "operator": "Sam Seated", "service": "", "is_signed_on": True}
+    )
+    for name, path in (("ann", "/agent"), ("seated", "/agent"), ("officer", "/live"), ("dpo", "/live")):
+        with console.browser() as browser:
+            assert browser.sign_in(name).headers["location"] == path, name
+            assert browser.get("/").headers["location"] == path, name
+
+
+def test_it_pauses_and_resumes_what_is_at_the_phone(console: Console, ann: Browser) -> None:
+    page = ann.get("/agent").text
+    assert words(page) == "Recording"
+    assert "Since 10:00:05" in page
+    assert 'action="/agent/pause"' in page
+    paused = ann.submit("/agent/pause").text
+    assert words(paused) == "Paused"
+    assert "Paused for 0:01 of at most 10:00" in paused
+    assert 'action="/agent/resume"' in paused
+    assert words(ann.submit("/agent/resume").text) == "Recording"
+    assert [(what, who) for what, who, *_ in console.daemon.heard] == [("pause 2001", "ann"), ("resume 2001", "ann")]
+    assert ann.submit("/agent/other").status_code == 404
+    assert ann.post("/agent/pause", data={"csrf": "x"}).status_code == 403
+
+
+def test_somebody_else_at_ones_phone_keeps_it(console: Console, ann: Browser) -> None:
+    console.daemon.agents_rows[0] = {"extension": "2001", "operator": "Bob", "service": "", "is_signed_on": True}
+    page = ann.get("/agent").text
+    assert words(page) == "No call"
+    assert "You sit at no extension that is recorded" in page
+    assert ann.submit("/agent/pause").status_code == 404
+    assert console.daemon.heard == []
+
+
+def test_forgetting_pauses_first_and_asks_then(console: Console, ann: Browser) -> None:
+    form = ann.submit("/agent/forgot").text
+    assert 'action="/agent/forgot"' in form
+    assert "is paused now" in form
+    assert [what for what, *_ in console.daemon.heard] == ["pause 2001"]
+    done = ann.submit("/agent/forgot", span="60", paused_at=str(int(time.time()) - 5)).text
+    assert words(done) == "Paused"
+    what, who, _, body = console.daemon.heard[-1]
+    assert (what, who) == ("forgot 2001", "ann")
+    assert 65 <= body["seconds"] <= 75
+
+
+def test_the_caller_asks_not_to_be_recorded(console: Console, ann: Browser) -> None:
+    assert "A manager has been asked" in ann.submit(f"/agent/calls/{CALL}/opt-out-request").text
+    page = ann.get("/agent").text
+    assert "A manager was asked to end the recording" in page
+    assert "opt-out-request" not in page
+    console.daemon.state = "opted_out"
+    page = ann.get("/agent").text
+    assert words(page) == "Not recorded"
+    assert "the caller opted out" in page
+    assert 'aria-disabled="true"' in page
+
+
+def test_nothing_is_said_that_the_daemon_did_not_say(console: Console, ann: Browser) -> None:
+    console.daemon.is_stalled = True
+    page = ann.submit("/agent/pause")
+    assert page.status_code == 504
+    assert words(page.text) == "Not confirmed"
+    began_s = time.monotonic()
+    answer = ann.get("/agent/state")
+    assert (answer.status_code, time.monotonic() - began_s < 2.0) == (504, True)
+
+
+def test_a_role_that_sees_no_live_calls_sees_no_agent_page(console: Console) -> None:
+    console.people.add("nobody", PASSWORD, display_name="Nobody", roles=set(), extension="2001")
+    with console.browser() as browser:
+        browser.sign_in("nobody")
+        assert browser.get("/agent").status_code == 403
+        assert browser.get("/agent/state").status_code == 403
+        assert browser.submit("/agent/pause").status_code == 403
+    with console.browser() as stranger:
+        assert stranger.get("/agent").headers["location"] == "/sign-in"
+        assert stranger.get("/agent/changes").headers["location"] == "/sign-in"
+        assert stranger.get("/accessibility").status_code == 200
+
+
+def test_the_stream_beats_while_the_daemon_lives(console: Console, ann: Browser) -> None:
+    with ann.stream("GET", "/agent/changes") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = (line for line in answer.iter_lines() if line.startswith(("data", "event")))
+        assert next(lines) == "data: changed"
+        assert "event: beat" in (next(lines), next(lines), next(lines))
+
+
+def test_pages_share_one_stream_and_hear_of_their_own_calls_only() -> None:
+    opened: list[asyncio.Queue[bytes | None]] = []
+
+    async def events() -> AsyncGenerator[bytes]:
+        opened.append(asyncio.Queue())
+        yield b": listening\n\n"
+        while (chunk := await opened[-1].get()) is not None:
+            yield chunk
+        raise DaemonUnavailableError("gone")
+
+    async def play() -> None:
+        pulse = Pulse(events)
+        ann, bob, board = pulse.watch(["2001"]), pulse.watch(["2002"]), pulse.watch()
+        first = await asyncio.gather(anext(ann), anext(bob), anext(board))
+        assert all(CHANGED in one for one in first)
+        assert len(opened) == 1
+
+        async def told(chunk: bytes) -> list[bytes]:
+            waiting = [asyncio.ensure_future(anext(one)) for one in (ann, bob, board)]
+            await asyncio.sleep(0)
+            await opened[0].put(chunk)
+            return await asyncio.gather(*waiting)
+
+        assert await told(b": still here\n\n") == [BEAT, BEAT, BEAT]
+        begins = b'data: {"event": "call", "call": "c", "extensions_now": ["2001"]}\n\n'
+        assert await told(begins) == [CHANGED, BEAT, CHANGED]
+        assert await told(b'data: {"event": "opt_out", "id": "r", "call": "c"}\n\n') == [CHANGED, BEAT, CHANGED]
+        moved = b'data: {"event": "call", "call": "c", "extensions_now": ["2002"]}\n\n'
+        assert await told(moved[:30]) == [BEAT, BEAT, BEAT], "half of an event says nothing yet"
+        assert await told(moved[30:]) == [CHANGED, CHANGED, CHANGED]
+        assert await told(b'data: {"event": "ended", "id": "c"}\n\n') == [BEAT, CHANGED, CHANGED]
+        assert await told(b"data: no json\n\n") == [CHANGED, CHANGED, CHANGED]
+
+        waiting = [asyncio.ensure_future(anext(one)) for one in (ann, bob, board)]
+        await asyncio.sleep(0)
+        await opened[0].put(None)
+        lost = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(one) for one in lost] == [DaemonUnavailableError] * 3
+        again = pulse.watch(["2001"])
+        assert CHANGED in await anext(again)
+        assert len(opened) == 2
+        await again.aclose()
+
+    asyncio.run(play())
