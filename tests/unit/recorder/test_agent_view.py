@@ -20,7 +20,7 @@ def call(state: str, *, name: str = "a", **changes: Any) -> dict[str, Any]:
     return {**listed, **changes}
 
 
-PAUSED = {"paused_s": 12.0, "reasons": ["agent"]}
+PAUSED: dict[str, Any] = {"paused_s": 12.0, "reasons": ["agent"]}
 
 
 @pytest.mark.parametrize(
