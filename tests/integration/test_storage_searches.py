@@ -5,10 +5,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from storage import searches
 from storage.database import Database
 from storage.index import COUNTED, Index, normalise_number
+from storage.tables import officers
 from storage.types import Outcome, RecordingId, RecordingRow, Search
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
@@ -18,9 +20,11 @@ ROWS = 150
 
 def made(dice: random.Random, number: int) -> RecordingRow:
     started_at = START + timedelta(seconds=dice.randrange(ROWS // 3))  # several in each second
+    operators = tuple(dice.sample(("anna", "bob", "carl"), dice.choice((1, 1, 2, 3))))
+    extensions = tuple(dice.sample(("2001", "2002", "2003"), 3))[: dice.choice((len(operators), 3))]
     return RecordingRow(
         id=RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-2001-{number:06x}"), started_at=started_at, ended_at=started_at,
-        direction="inbound", extension=dice.choice(("2001", "2002")), operator=dice.choice(("anna", "bob", "carl")),
+        direction="inbound", extension=extensions[0], operator=operators[0], operators=operators, extensions=extensions,
         service="housing", caller=dice.choice(NUMBERS), called=dice.choice(NUMBERS),
         outcome=dice.choice(list(Outcome)), reason="ended",
     )  # fmt: skip
@@ -44,8 +48,8 @@ def matches(search: Search, row: RecordingRow) -> bool:
     return (
         (search.started_from is None or row.started_at >= search.started_from)
         and (search.started_to is None or row.started_at < search.started_to)
-        and search.operator in (None, row.operator)
-        and search.extension in (None, row.extension)
+        and search.operator in (None, *row.operators)
+        and search.extension in (None, *row.extensions)
         and number in (None, normalise_number(row.caller), normalise_number(row.called))
         and search.outcome in (None, row.outcome)
     )
@@ -84,6 +88,25 @@ def index_of_many(database: Database) -> Index:
     first = made(random.Random(1), 0)
     index = Index(database)
     index.save_many(
-        replace(first, id=RecordingId(f"20261124T000000Z-2001-{number:06x}"), operator="anna") for number in range(1005)
+        replace(first, id=RecordingId(f"20261124T000000Z-2001-{number:06x}"), operator="anna", operators=())
+        for number in range(1005)
     )
     return index
+
+
+def test_officers_come_and_go_with_their_recording(database: Database) -> None:
+    index = Index(database)
+    row = replace(
+        made(random.Random(1), 1), operator="anna", operators=("anna", "bob"), extension="2001",
+        extensions=("2001", "2002", "2003"),
+    )  # fmt: skip
+    index.save(row)
+    for search in (Search(operator="bob"), Search(extension="2002"), Search(extension="2003", operator="bob")):
+        assert [one.id for one in index.find(search)] == [row.id]
+    assert index.find(Search(operator="bob"))[0].operators == ("anna", "bob")
+    index.save(replace(row, operators=("anna",), extensions=("2001",)))
+    assert index.find(Search(operator="bob")) == []
+    index.save(row)
+    index.remove(row.id)
+    with database.connect() as connection:
+        assert connection.execute(sa.select(officers.c.recording)).all() == [], "nothing of them is left"
