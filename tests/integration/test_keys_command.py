@@ -16,9 +16,10 @@ from recorder.home import Home
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, month_of
 from storage.errors import KeyProblemError
+from storage.types import RecordingId
 from storage.vault import Vault
 from tests.helpers.recorder_home import ADMIN, PASSWORD, RecorderHome, recorder_home, wave_channels
-from tests.integration.test_erase_command import Shell
+from tests.integration.test_erase_command import SECONDS, Shell
 
 PASSPHRASE, ANOTHER = "marmalade under seven lanterns", "wet slate and wider rivers"
 
@@ -37,6 +38,12 @@ class KeyShell(Shell):
         super().__init__(home)
         self.private = home.root / "private"
         self.folder = home.root.parent
+
+    def record(self, *, ended_ago: timedelta = timedelta(minutes=1)) -> RecordingId:
+        """Make a recording that began in this month, the first whose keys the home has, also just after midnight."""
+        now = utc_now()
+        since_first = timedelta(days=now.day - 1, hours=now.hour, minutes=now.minute, seconds=now.second)
+        return super().record(ended_ago=min(ended_ago, since_first - timedelta(seconds=SECONDS)))
 
     def keys(self, *words: str, by: str = "ian") -> Any:
         """Run `recorder keys` as somebody; returns the finished process."""
@@ -101,7 +108,7 @@ def test_a_rotation(shell: KeyShell) -> None:
     done = shell.keys("rotate", "--json")
     assert done.returncode == 0, done.stderr
     month = month_of(utc_now())
-    after = shell.record()
+    after = shell.record(ended_ago=-timedelta(seconds=SECONDS))
     sealed = Vault(shell.home.root, shell.vault.node).sealed
     assert (sealed.find(before), sealed.find(after)) == (month, f"{month}.2")
     assert len(shell.entries("keys.rotated")[0]["epochs"]) == 3
