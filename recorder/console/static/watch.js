@@ -4,7 +4,7 @@
 
 const LOOK_EVERY_MS = 5000;
 const PROBE_MS = 800; // no beat for so long: ask, in case it is only the stream that is broken
-const LOST_MS = 1500; // nothing for so long: what the page shows is not known to be true any more
+const LOST_MS = 1300; // nothing for so long: what the page shows is not known to be true any more
 const AGAIN_MS = 1000;
 const STEP_MS = 100;
 
