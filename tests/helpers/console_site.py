@@ -58,6 +58,7 @@ class Daemon:
         self.app.get("/api/calls")(self.calls)
         self.app.get("/api/agents")(self.agents)
         self.app.get("/api/events")(self.events)
+        self.has_changed = threading.Event()
         self.requests: list[dict[str, Any]] = []
         self.app.get("/api/opt-outs")(self.opt_outs)
         self.app.post("/api/opt-outs/{request_id}/{act}")(self.decide)
@@ -116,6 +117,9 @@ class Daemon:
             yield b": listening\n\n"
             yield b'event: call\ndata: {"call": "x"}\n\n'
             while not self.release.is_set():
+                if self.has_changed.is_set():
+                    self.has_changed.clear()
+                    yield b'event: call\ndata: {"call": "x"}\n\n'
                 if not self.is_stalled:
                     yield b": still here\n\n"
                 await asyncio.sleep(0.1)
