@@ -156,7 +156,8 @@ def _through(home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float
     cpu_idle, began = cpu_ms(home.pid), time.monotonic()
     early, most = idle, 0
     warm_s = min(_WARM_S, rolling.calls / rate / 2)
-    late_placed_s = 0.0
+    late_placed_s = slowest_s = 0.0
+    unconfirmed = 0
     for index in range(1, rolling.calls):
         due = began + index / rate
         time.sleep(max(0.0, due - time.monotonic()))
@@ -165,7 +166,12 @@ def _through(home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float
         if early is idle and time.monotonic() - began >= warm_s:
             early = holdings(home.pid)
         if index % round(rate) == 0:
-            most = max(most, home.live_calls())
+            asked_s = time.monotonic()
+            try:
+                most = max(most, home.live_calls())
+            except HomeError:
+                unconfirmed += 1  # the call thread did not answer within 1.8 s
+            slowest_s = max(slowest_s, time.monotonic() - asked_s)
             _progress(f"{index} calls, {most} at most at a time, {dict(rolling.done)}")
     late = holdings(home.pid)
     deadline = time.monotonic() + rolling.hold_s + _JOIN_S + 10
@@ -180,6 +186,8 @@ def _through(home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float
         "hold_s": rolling.hold_s,
         "most_at_a_time": most,
         "late_placed_s": round(late_placed_s, 3),
+        "slowest_health_s": round(slowest_s, 3),
+        "health_unconfirmed": unconfirmed,
         "ended": dict(rolling.done),
         "outcomes": outcomes,
         "failed_calls": rolling.calls - min(rolling.done["ok"], outcomes.get("recorded", 0)),
