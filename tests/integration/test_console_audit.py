@@ -118,6 +118,7 @@ def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) 
         assert officer.get("/audit").status_code == 403
         officer.submit("/sign-out")
         assert officer.sign_in("officer").status_code == 303, "whoever is to pause gets in"
+        assert officer.get("/live").status_code == 200, "and sees the calls"
         assert officer.sign_in("officer", "wrong").status_code == 403
         paused = officer.post(f"/api/calls/{CALL}/pause", json={}, headers={"X-CSRF-Token": officer.csrf})
         resumed = officer.post(f"/api/calls/{CALL}/resume", json={}, headers={"X-CSRF-Token": officer.csrf})

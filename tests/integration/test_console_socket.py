@@ -41,7 +41,8 @@ def test_the_daemon_knows_the_user_and_the_name(path: Path, daemon: Daemon) -> N
         assert client.resume(CALL, actor="zoë", authority="manager")["state"] == "recording"
         grant = Grant(caller_asked=True, distress_judged=True, reason="distress")
         assert client.opt_out(CALL, person=ZOE, grant=grant)["state"] == "opted_out"
-        assert client.pause_extension("2001", actor="os:root") == {"calls": []}
+        (paused,) = client.pause_extension("2001", actor="os:root")["calls"]
+        assert (paused["call"], paused["state"]) == (CALL, "paused")
     assert [heard[2] for heard in daemon.heard] == [ME] * 4
     assert daemon.heard[0][1:] == ("zo%C3%AB", ME, {"reason": "card", "as": "officer"})
     assert daemon.heard[2][3]["person"] == {
