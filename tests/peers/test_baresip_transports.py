@@ -1,4 +1,4 @@
-"""Two soft phones that nobody here wrote call each other through the recorder: over UDP, TCP and TLS."""
+"""Two soft phones that nobody here wrote call each other through the recorder: over UDP, TCP, and TLS with SRTP."""
 
 import subprocess
 import time
@@ -14,7 +14,7 @@ import soundfile
 from audio.codecs import ALAW_TO_LINEAR
 from tests.helpers.certificates import Authority
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, recorder_home, tone_file
-from tests.peers.test_baresip_call import BARESIP, CONFIG, MODULES, OFFICER_HZ, PHONE_HZ, seconds_of
+from tests.peers.test_baresip_call import BARESIP, CONFIG, MIRROR, MODULES, OFFICER_HZ, PHONE_HZ, seconds_of
 from tests.peers.test_sipp_streams import HOST, free_port, wait_until_listening
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -43,8 +43,8 @@ def soft_phone(folder: Path, user: str, kind: str, hz: float, papers: Authority,
     said = tone_file(folder / "said.wav", hz, 30)
     certificate, key = papers.issue(f"phone-{user}", ips=[HOST])
     (folder / "both.pem").write_bytes(Path(certificate).read_bytes() + Path(key).read_bytes())
-    account = f"<sip:{user}@{HOST}:{port};transport={kind}>;regint=0;audio_codecs=PCMA;answermode=auto\n"
-    (folder / "accounts").write_text(account)
+    account = f"<sip:{user}@{HOST}:{port};transport={kind}>;regint=0;audio_codecs=PCMA;answermode=auto"
+    (folder / "accounts").write_text(account + (";mediaenc=srtp-mand\n" if kind == "tls" else "\n"))
     config = CONFIG.format(modules=MODULES, sip=port, said=said, heard=folder / "heard.wav").lstrip()
     config = config.replace("0.0.0.0", HOST)
     config += f"sip_certificate {folder / 'both.pem'}\nsip_cafile {papers.ca}\nsip_verify_server yes\n"
@@ -77,6 +77,7 @@ def test_baresip_calls_baresip(tmp_path: Path, kind: str) -> None:
         ('tls_key = "off"', f'tls_key = "{key}"'),
         ('tls_ca = "off"', f'tls_ca = "{papers.ca}"'),
         ('targets = ["', f'targets = ["{kind}:'),
+        MIRROR,
     ]
     with soft_phone(tmp_path / "officer", "2001", kind, OFFICER_HZ, papers) as officer:
         if kind != "udp":
