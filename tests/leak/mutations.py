@@ -109,7 +109,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         name="audio is handed out without a look-back", file=_GATE,
         old="    int64_t edge = here + envelope(channel, here) - tap->look_back, from = here - tap->look_back + 1;\n",
         new="    int64_t edge = here + envelope(channel, here), from = here + 1;\n",
-        calls=("socket/plain", "key_rfc4733/plain", "api_call/plain"), finds="secret audio, spoken -",
+        calls=("socket/plain", "key_rfc4733/plain", "socket_extension/plain"), finds="secret audio, spoken -",
     ),
     Mutation(
         name="samples of the tone detector are not wiped", file="audio/core/hear.c",
@@ -192,6 +192,8 @@ def _calls(mutation: Mutation) -> list[Plan]:
     plans, number = [], 0
     for words in mutation.calls:
         trigger, moment, *intruder = words.split("/")
+        if trigger in VIA_CONSOLE and not mutation.has_console:
+            raise MutationError(f"{mutation.name}: {words} takes a console")
         while True:
             one = plan(SEED, number, trigger, moment, is_short=True)
             number += 1
