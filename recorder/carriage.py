@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sip.digest import Credentials
-from sip.events import Address, PeerLimits, PeerRule, SipOptions, StreamLimits, TlsOptions, TransportKind
 from sip.message import is_ip
+from sip.options import Address, PeerLimits, PeerRule, SipOptions, StreamLimits, TlsOptions, TransportKind
 
 if TYPE_CHECKING:
     from recorder.config import Config, Sip

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from recorder.carriage import tls_options
 from recorder.config import Config
 from recorder.site_check import Finding, Level, error, warning
-from sip.events import Address, TransportKind
+from sip.options import Address, TransportKind
 from sip.tls import TlsFilesError, days_left, load
 
 SOON_DAYS = 30

@@ -24,8 +24,8 @@ from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from recorder.sip_accounts import RegisterOptions
-from sip.events import Address
 from sip.message import is_ip
+from sip.options import Address
 from storage.database import parse_url
 from storage.errors import DatabaseError
 from storage.types import ArchiveFormat

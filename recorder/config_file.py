@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
-from sip.events import Address
+from sip.options import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

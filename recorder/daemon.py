@@ -51,7 +51,8 @@ from recorder.people.pins import PinFile, Pins
 from recorder.problems import ProblemError
 from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.b2bua import SipEndpoint
-from sip.events import BindError, SipEvent
+from sip.events import SipEvent
+from sip.options import BindError
 from sip.reactor import Reactor
 from sip.resolver import Resolver
 from sip.tls import TlsFilesError, days_left

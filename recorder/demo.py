@@ -27,7 +27,7 @@ from recorder.home import Home
 from recorder.live.client import LiveClient
 from recorder.opening import open_index, open_reader
 from recorder.processes import NotReadyError, start, stop, wait_ready
-from sip.events import Address
+from sip.options import Address
 from sip.phone import Phone, PhoneError
 from storage.errors import StorageError
 from storage.export import Format, export

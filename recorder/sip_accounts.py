@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recorder.domain.routing import Peer
 from sip.digest import Credentials
-from sip.events import Address, Registrar
+from sip.options import Address, Registrar
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 

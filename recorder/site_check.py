@@ -15,7 +15,7 @@ from recorder.home import Home
 from recorder.hygiene import descriptors_needed, locked_bytes_per_call
 from recorder.machine import Machine, Process
 from recorder.sip_accounts import AccountError, accounts, registrars
-from sip.events import TransportKind
+from sip.options import TransportKind
 from sip.sdes import Srtp
 
 CAPTURES = frozenset({

@@ -1,4 +1,4 @@
-"""The endpoint: every leg of the daemon, over UDP, TCP and TLS (`sip.events.Endpoint`). Call thread only.
+"""The endpoint: every leg of the daemon, over UDP, TCP and TLS (`sip.endpoint.Endpoint`). Call thread only.
 
 Finds the leg a message belongs to, makes legs for new INVITEs, answers what belongs to none, and watches targets.
 What happens inside a leg is `sip.dialog`'s. Knows sippy; see `sip.reactor`.
@@ -12,23 +12,12 @@ from datetime import datetime
 
 from sip.crossing import MARKER, passed_on
 from sip.dialog import Leg
-from sip.events import (
-    Address,
-    Body,
-    CallOffered,
-    Header,
-    LegId,
-    Listener,
-    OutgoingCall,
-    Registrar,
-    SipEvent,
-    SipOptions,
-    SourceMisbehaved,
-    TransportKind,
-)
+from sip.endpoint import OutgoingCall
+from sip.events import Body, CallOffered, Header, LegId, Listener, SipEvent, SourceMisbehaved
 from sip.leg_state import State
 from sip.limits import Standing
 from sip.message import RawMessage, display_name, strip_quoted, user_part
+from sip.options import Address, Registrar, SipOptions, TransportKind
 from sip.reactor import Reactor, Sippy, guarded
 from sip.registration import Registration
 from sip.session_expires import is_too_short
@@ -48,7 +37,7 @@ _SRC = re.compile(r"[;>]\s*\+sip\.src\b", re.IGNORECASE)
 
 
 class SipEndpoint:
-    """The real `sip.events.Endpoint`."""
+    """The real `sip.endpoint.Endpoint`."""
 
     def __init__(self, options: SipOptions, listener: Listener, reactor: Reactor) -> None:
         """Bind the sockets and begin to listen.
@@ -125,7 +114,7 @@ class SipEndpoint:
         """
         return self._transport.all_counters
 
-    # -- commands (sip.events.Endpoint describes them)
+    # -- commands (sip.endpoint.Endpoint describes them)
 
     def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None, headers: Sequence[Header] = ()) -> None:
         """Send a provisional response to an offered leg."""

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from sip.events import Address, StreamLimits
 from sip.framing import Broken, Framed, Pinged, StreamFramer
+from sip.options import Address, StreamLimits
 
 if TYPE_CHECKING:
     from sip.trust import Verdict

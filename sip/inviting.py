@@ -12,7 +12,8 @@ from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
 from sip.crossing import MARKER, passed_on
-from sip.events import Header, LegAnswered, LegRang, LegRefused, OutgoingCall
+from sip.endpoint import OutgoingCall
+from sip.events import Header, LegAnswered, LegRang, LegRefused
 from sip.identity import Identity
 from sip.leg_state import Move, State
 from sip.message import RawMessage, one_line

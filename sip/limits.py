@@ -10,8 +10,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from sip.events import PeerLimits
 from sip.message import RawMessage, user_part
+from sip.options import PeerLimits
 
 BURST_S = 5.0
 """A bucket holds so many seconds' worth: everybody rings at nine o'clock."""

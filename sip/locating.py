@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sip.events import TransportKind
+from sip.options import TransportKind
 
 SERVICES = {TransportKind.UDP: "_sip._udp.", TransportKind.TCP: "_sip._tcp."}
 """What stands before a domain in the name of its SRV records, by what the target is reached over."""

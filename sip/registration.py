@@ -13,8 +13,9 @@ from sippy.SipFrom import SipFrom
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
-from sip.events import Registrar, RegistrationChanged
+from sip.events import RegistrationChanged
 from sip.message import RawMessage, split_values, strip_quoted
+from sip.options import Registrar
 from sip.reactor import Cancellable, Sippy
 from sip.requests import Dialog
 from sip.wires import Wires

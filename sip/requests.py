@@ -17,8 +17,9 @@ from sippy.SipRoute import SipRoute
 from sip.authorization import MAX_TRIES, Authorization, is_challenge
 from sip.connection import Connection
 from sip.digest import Credentials
-from sip.events import Body, Header, TransportKind
+from sip.events import Body, Header
 from sip.message import RawMessage, is_ip
+from sip.options import TransportKind
 from sip.reactor import Sippy
 from sip.wires import Wires, parameter, raw_body, raw_header, strip_route
 

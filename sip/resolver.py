@@ -18,9 +18,9 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from sip.events import Address, TransportKind
 from sip.locating import SERVICES, Record, ordered
 from sip.message import is_ip
+from sip.options import Address, TransportKind
 
 _log = logging.getLogger(__name__)
 

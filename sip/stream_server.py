@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 from sip.connection import Connection
-from sip.events import Address
 from sip.message import encode_for_wire
+from sip.options import Address
 from sip.reactor import Sippy
 from sip.streams import Parcel
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from sip.connection import MAX_QUEUED_BYTES, Connection
-from sip.events import Address, BindError, SipOptions, TransportKind
+from sip.options import Address, BindError, SipOptions, TransportKind
 from sip.tls import TlsContexts, identities, is_named, load, why_refused
 from sip.trust import Trust
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from Crypto.Util.asn1 import DerObject, DerSequence
 
-from sip.events import TlsOptions
+from sip.options import TlsOptions
 
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _VERSION_TAG = 0xA0

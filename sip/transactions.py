@@ -16,8 +16,8 @@ from sippy.Time.MonoTime import MonoTime
 from sippy.Time.Timeout import Timeout
 
 from sip.connection import Connection
-from sip.events import Address, TransportKind
 from sip.message import RawMessage
+from sip.options import Address, TransportKind
 from sip.reactor import Sippy
 from sip.stream_server import RequestServer
 

@@ -18,7 +18,6 @@ from sippy.Time.MonoTime import MonoTime
 from sippy.Udp_server import Udp_server, Udp_server_opts
 
 from sip.connection import Connection
-from sip.events import Address, PeerLimits, SipOptions, TransportKind
 from sip.limits import Backlog, Intake, Peers, Standing, Verdict
 from sip.message import (
     MalformedMessageError,
@@ -31,6 +30,7 @@ from sip.message import (
     sent_by_port,
     via_parameters,
 )
+from sip.options import Address, PeerLimits, SipOptions, TransportKind
 from sip.reactor import QuietLogger, Sippy, guarded
 from sip.readable import check_readable
 from sip.stream_server import ReplyServer, RequestServer

@@ -1,10 +1,10 @@
-"""Which addresses are heard, and what else holds for them (`sip.events.PeerRule`). Pure."""
+"""Which addresses are heard, and what else holds for them (`sip.options.PeerRule`). Pure."""
 
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sip.events import PeerRule, SipOptions, TransportKind
+from sip.options import PeerRule, SipOptions, TransportKind
 
 MAX_REMEMBERED = 4096
 """Addresses whose verdict is remembered: a spoofer must not fill the memory."""

@@ -13,7 +13,8 @@ from sippy.SipRequest import SipRequest
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
-from sip.events import Address, TargetChanged
+from sip.events import TargetChanged
+from sip.options import Address
 from sip.reactor import Cancellable, Sippy
 from sip.wires import Wires, parameter
 

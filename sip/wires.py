@@ -8,8 +8,9 @@ from sippy.SipGenericHF import SipGenericHF
 from sippy.SipHeader import SipHeader
 
 from sip.digest import Credentials
-from sip.events import Address, Body, Header, LegId, SipEvent, TransportKind
+from sip.events import Body, Header, LegId, SipEvent
 from sip.message import RawMessage, one_line
+from sip.options import Address, TransportKind
 from sip.reactor import Reactor, Sippy
 from sip.transfer import Replaces
 from sip.transport import Transport

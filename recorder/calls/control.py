@@ -33,16 +33,8 @@ from recorder.domain.pausing import RefusedError
 from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
 from recorder.domain.routing import Peer, find_peer, find_route
 from recorder.domain.transfer import Occupant, occupants_of
-from sip.events import (
-    Address,
-    CallOffered,
-    LegId,
-    ReferReceived,
-    RegistrationChanged,
-    SipEvent,
-    SourceMisbehaved,
-    TargetChanged,
-)
+from sip.events import CallOffered, LegId, ReferReceived, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
+from sip.options import Address
 
 _log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from recorder.domain.call import After, Call, Side
 from recorder.domain.routing import Route, find_peer
 from recorder.domain.transfer import Occupant
 from sip.crossing import without_private
+from sip.endpoint import OutgoingCall
 from sip.events import (
-    Address,
     Body,
     CallOffered,
     Header,
@@ -38,10 +38,10 @@ from sip.events import (
     OfferAnswered,
     OfferReceived,
     OfferRefused,
-    OutgoingCall,
     ReferReceived,
     SipEvent,
 )
+from sip.options import Address
 from sip.sdes import Srtp
 
 _log = logging.getLogger(__name__)

@@ -58,8 +58,8 @@ from sip.events import (
     OfferAnswered,
     OfferReceived,
     OfferRefused,
-    TransportKind,
 )
+from sip.options import TransportKind
 from sip.sdes import Srtp
 from storage.types import NoticeProof
 

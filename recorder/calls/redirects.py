@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from sip.events import Address, Header, TransportKind
+from sip.events import Header
 from sip.message import is_ip, split_values, strip_quoted, user_part
+from sip.options import Address, TransportKind
 
 MOST = 5
 """Redirections that one call follows: more is a loop that nobody means."""

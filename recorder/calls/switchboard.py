@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from recorder.domain.call import Side
 from recorder.domain.routing import Route, in_order
 from recorder.domain.transfer import Occupant
-from sip.events import Address, CallOffered, LegId, ReferReceived
+from sip.events import CallOffered, LegId, ReferReceived
+from sip.options import Address
 
 if TYPE_CHECKING:
     from recorder.calls.live_call import LiveCall

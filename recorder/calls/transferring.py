@@ -14,6 +14,7 @@ from recorder.domain import call as table
 from recorder.domain.call import Side
 from recorder.domain.routing import FAILOVER
 from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, why_refused
+from sip.endpoint import OutgoingCall
 from sip.events import (
     CallOffered,
     IdentityChanged,
@@ -25,7 +26,6 @@ from sip.events import (
     OfferAnswered,
     OfferReceived,
     OfferRefused,
-    OutgoingCall,
     ReferReceived,
     SipEvent,
 )

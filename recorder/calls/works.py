@@ -18,7 +18,8 @@ from recorder.keeping.filing import Filing
 from recorder.notices import Message
 from recorder.people.agents import SignOns
 from recorder.people.pins import PinCheck
-from sip.events import Address, Endpoint
+from sip.endpoint import Endpoint
+from sip.options import Address
 from storage.audit import AuditLog
 from storage.types import ErasureOrder
 from storage.vault import Vault

@@ -52,7 +52,7 @@ from recorder.site_check import (
     error,
     warning,
 )
-from sip.events import Address
+from sip.options import Address
 from storage.errors import StorageError
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys, current_public

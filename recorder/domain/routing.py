@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
-from sip.events import Address
+from sip.options import Address
 from sip.sdes import Srtp
 
 MAX_MEDIA_NETWORKS = 30

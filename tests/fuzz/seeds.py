@@ -9,7 +9,7 @@ from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from recorder import config_file
 from recorder.domain.policy import Extension
 from sip import sdes
-from sip.events import Address
+from sip.options import Address
 from tests.helpers.siprec_shapes import SHAPES, Call, Who
 from tests.helpers.torture import TORTURE
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from sip.b2bua import SipEndpoint
 from sip.digest import Credentials
+from sip.endpoint import OutgoingCall
 from sip.events import (
-    Address,
     Body,
     CallOffered,
     InfoReceived,
@@ -27,16 +27,9 @@ from sip.events import (
     OfferAnswered,
     OfferReceived,
     OfferRefused,
-    OutgoingCall,
-    PeerLimits,
-    PeerRule,
-    Registrar,
     SipEvent,
-    SipOptions,
-    StreamLimits,
-    TlsOptions,
-    TransportKind,
 )
+from sip.options import Address, PeerLimits, PeerRule, Registrar, SipOptions, StreamLimits, TlsOptions, TransportKind
 from sip.reactor import Reactor
 
 

@@ -15,7 +15,8 @@ from recorder.calls.works import Works
 from recorder.domain.call import Call, Side, State
 from recorder.domain.policy import Direction, NoticeWhen
 from recorder.domain.routing import Route
-from sip.events import Address, Body, CallOffered, LegAnswered, LegId, OfferAnswered, OfferReceived
+from sip.events import Body, CallOffered, LegAnswered, LegId, OfferAnswered, OfferReceived
+from sip.options import Address
 from storage.audit import AuditLog
 from tests.helpers.exactness import heard_frames, kept_of
 from tests.helpers.exchange import Exchange, exchange

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sip.events import Address, TransportKind
+from sip.options import Address, TransportKind
 from sip.resolver import Resolver
 from tests.helpers.dns_server import NameServer
 from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home

@@ -11,7 +11,7 @@ import pytest
 from recorder import certificates
 from recorder.config import Config, Sip
 from recorder.site_check import Level
-from sip.events import Address, TransportKind
+from sip.options import Address, TransportKind
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "helpers"))
 papers: Any = importlib.import_module("certificates")

@@ -9,7 +9,7 @@ import pytest
 from recorder.carriage import parse_address, parse_target, sip_options
 from recorder.config import Config, ConfigError, read
 from recorder.domain.policy import CardPayment, NoticeWhen
-from sip.events import Address, TlsOptions
+from sip.options import Address, TlsOptions
 
 GOOD = """\
 [sip]

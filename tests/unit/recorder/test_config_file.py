@@ -13,7 +13,7 @@ import pytest
 from recorder.config import Config, read
 from recorder.config_file import Answers, text
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
-from sip.events import Address
+from sip.options import Address
 
 TODAY = date(2026, 11, 25)
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"

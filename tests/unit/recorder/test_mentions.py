@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from recorder.domain.mentions import mentions
-from sip.events import Address, CallOffered, LegId
+from sip.events import CallOffered, LegId
+from sip.options import Address
 
 
 def offered(**changes: Any) -> CallOffered:

@@ -3,7 +3,7 @@
 import pytest
 
 from recorder.domain.routing import FAILOVER, EmergencyNumbers, Peer, Route, find_peer, find_route, in_order
-from sip.events import Address
+from sip.options import Address
 
 PBX = Peer(name="pbx", networks=("192.0.2.0/28", "2001:db8::/64"))
 TRUNK = Peer(name="trunk", networks=("198.51.100.7",))

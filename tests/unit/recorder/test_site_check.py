@@ -12,7 +12,7 @@ from recorder.home import Home
 from recorder.hygiene import locked_bytes_per_call
 from recorder.machine import Machine, Process, Swap
 from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine, check_siprec, check_srtp
-from sip.events import Address, TransportKind
+from sip.options import Address, TransportKind
 from sip.sdes import Srtp
 
 FIT = Machine(

@@ -2,7 +2,6 @@
 
 import pytest
 
-from sip.events import PeerLimits
 from sip.limits import (
     MAX_BACKLOG,
     MAX_BACKLOG_OF_SOURCE,
@@ -18,6 +17,7 @@ from sip.limits import (
     Verdict,
 )
 from sip.message import RawMessage, parse_message, refusal, reply_port
+from sip.options import PeerLimits
 
 TRUNK, PBX = (
     PeerLimits(networks=("192.0.2.0/24",), calls_per_s=2.0, requests_per_s=1.0),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sip.events import Address, PeerRule, SipOptions, TransportKind
+from sip.options import Address, PeerRule, SipOptions, TransportKind
 from sip.tls import identities, is_named
 from sip.trust import Trust
 
