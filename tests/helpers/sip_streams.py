@@ -1,16 +1,14 @@
 """A peer on raw TCP or TLS that listens, connects, and says exactly what it is told; framing of its own."""
 
-import importlib
 import socket
 import ssl
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-sys.path.insert(0, str(Path(__file__).parent))
-sip_process: Any = importlib.import_module("sip_process")
+from tests.helpers import sip_process
+
 HOST = "127.0.0.1"
 
 
@@ -25,7 +23,7 @@ def tls_context(certificate: tuple[str, str] | None, ca: Path | str, *, is_serve
     return context
 
 
-class StreamPeer(sip_process.Peer):  # type: ignore[misc]  # found by path: tests are no package
+class StreamPeer(sip_process.Peer):
     """A user agent over TCP, or over TLS when it has contexts; one dialog, one connection at a time.
 
     Attributes:

@@ -1,7 +1,5 @@
 """A 3xx: followed where a route says so and a peer is there, not in circles; else passed to the caller."""
 
-import importlib
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,10 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.helpers import sip_process
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
 SDP = sip_process.SDP
 FOLLOWED, PASSED = "5001", "5002"
 

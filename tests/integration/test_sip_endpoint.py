@@ -1,17 +1,15 @@
 """SipEndpoint on the wire, against a peer on a raw socket."""
 
-import importlib
 import socket
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
+from tests.helpers import sip_process
+from tests.helpers.sip_calls import connected, dialled, ended_by_us, offered, talking
+
 SDP = sip_process.SDP
 
 
@@ -25,39 +23,6 @@ def shared() -> Iterator[Any]:
 def peer(shared: Any) -> Iterator[Any]:
     with sip_process.Peer(shared.address) as peer:
         yield peer
-
-
-def offered(shared: Any, peer: Any, **more: Any) -> int:
-    peer.request("INVITE", body=more.pop("body", SDP), **more)
-    peer.expect(100)
-    return int(shared.take("CallOffered")["leg"])
-
-
-def connected(shared: Any, peer: Any, **more: Any) -> int:
-    leg = offered(shared, peer, **more)
-    shared.do("answer", leg=leg, body=SDP)
-    peer.learn(peer.expect(200))
-    peer.request("ACK")
-    return leg
-
-
-def dialled(shared: Any, peer: Any, **more: Any) -> tuple[int, Any]:
-    shared.do("dial", target=["127.0.0.1", peer.port], request_user="2001", from_user="1234", body=SDP, **more)
-    return int(shared.take("dialled")["dialled"]), peer.expect("INVITE")
-
-
-def talking(shared: Any, peer: Any) -> int:
-    leg, invite = dialled(shared, peer)
-    peer.respond(invite, 200, body=SDP)
-    peer.expect("ACK")
-    shared.take("LegAnswered")
-    peer.adopt(invite)
-    return leg
-
-
-def ended_by_us(shared: Any, peer: Any, leg: int) -> None:
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
 
 
 def test_offer_ring_answer_bye(shared: Any, peer: Any) -> None:

@@ -1,15 +1,13 @@
 """SipEndpoint with peers that are half dead, or that say where they are in a way that nobody can use."""
 
-import importlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
+from tests.helpers import sip_process
+from tests.helpers.sip_calls import connected, dialled, ended_by_us
+
 SDP = sip_process.SDP
 
 
@@ -23,11 +21,6 @@ def shared() -> Iterator[Any]:
 def peer(shared: Any) -> Iterator[Any]:
     with sip_process.Peer(shared.address) as peer:
         yield peer
-
-
-def dialled(shared: Any, peer: Any, **more: Any) -> tuple[int, Any]:
-    shared.do("dial", target=["127.0.0.1", peer.port], request_user="2001", from_user="1234", body=SDP, **more)
-    return int(shared.take("dialled")["dialled"]), peer.expect("INVITE")
 
 
 def test_trying_and_then_nothing_is_given_up(shared: Any, peer: Any) -> None:
@@ -46,19 +39,12 @@ def test_contact_with_a_name_is_answered_where_it_came_from(shared: Any, peer: A
     peer.respond(invite, 200, body=SDP, headers=f"Contact: <{contact}>\r\n")
     assert peer.expect("ACK").start.split(" ")[1].split(";")[0] == f"sip:peer@127.0.0.1:{peer.port}"
     shared.take("LegAnswered")
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    ended_by_us(shared, peer, leg)
 
 
 def test_offered_contact_with_a_name(shared: Any, peer: Any) -> None:
-    peer.request("INVITE", body=SDP, contact="<sip:peer@phone.invalid>")
-    peer.expect(100)
-    leg = int(shared.take("CallOffered")["leg"])
-    shared.do("answer", leg=leg, body=SDP)
-    peer.learn(peer.expect(200))
-    peer.request("ACK")
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    leg = connected(shared, peer, contact="<sip:peer@phone.invalid>")
+    ended_by_us(shared, peer, leg)
 
 
 def test_closing_leaves_the_legs_that_are_kept() -> None:

@@ -1,16 +1,14 @@
 """SipEndpoint against floods and forged acts: bounded answers, one word about each, and everybody else served."""
 
-import importlib
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
+from tests.helpers import sip_process
+from tests.helpers.sip_calls import connected
+
 SDP = sip_process.SDP
 PEERS = [
     {"networks": ["127.0.0.0/30"], "calls_per_s": 3.0, "requests_per_s": 4.0},
@@ -96,26 +94,11 @@ def impersonate(other: Any, peer: Any) -> None:
     other.cseq = peer.cseq
 
 
-def connected(endpoint: Any, peer: Any) -> int:
-    peer.request("INVITE", body=SDP)
-    leg = int(endpoint.take("CallOffered")["leg"])
-    endpoint.do("answer", leg=leg, body=SDP)
-    peer.learn(peer.expect(200))
-    peer.request("ACK")
-    return leg
-
-
 @pytest.mark.parametrize("method", ["BYE", "INFO", "INVITE", "UPDATE"])
 def test_the_right_tags_from_another_peer_are_not_enough(endpoint: Any, peer: Any, method: str) -> None:
     leg = connected(endpoint, peer)
     with sip_process.Peer(endpoint.address, host="127.0.0.9") as forger:
-        forger.call_id, forger.tag, forger.remote_to, forger.target = (
-            peer.call_id,
-            peer.tag,
-            peer.remote_to,
-            peer.target,
-        )
-        forger.cseq = peer.cseq
+        impersonate(forger, peer)
         for _ in range(3):
             forger.request(method, body=SDP)
             forger.expect(403)

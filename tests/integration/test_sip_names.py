@@ -1,7 +1,5 @@
 """Targets by name: SRV and addresses of a name server of the test's, and a daemon that must not wait for it."""
 
-import importlib
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,11 +10,10 @@ import pytest
 
 from sip.options import Address, TransportKind
 from sip.resolver import Resolver
+from tests.helpers import sip_process
 from tests.helpers.dns_server import NameServer
 from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
 SDP = sip_process.SDP
 TRUNK = Address(host="trunk.example", is_srv=True)
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.helpers import sip_process
+from tests.helpers.sip_calls import answered, ended_by_us, offered
 
-SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
+SDP = sip_process.SDP
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +25,10 @@ def peer(shared: Any) -> Iterator[Any]:
 
 def connected(shared: Any, peer: Any) -> int:
     """Return the leg of an answered call that the peer placed."""
-    peer.request("INVITE", body=SDP)
-    peer.expect(100)
-    leg = int(shared.take("CallOffered")["leg"])
-    shared.do("answer", leg=leg, body=SDP)
-    answer = peer.expect(200)
+    leg = offered(shared, peer)
+    answer = answered(shared, peer, leg)
     assert "REFER" in answer["Allow"]
     assert "replaces" in answer["Supported"]
-    peer.learn(answer)
-    peer.request("ACK")
     return leg
 
 
@@ -103,8 +99,7 @@ def test_whoever_wants_no_progress_gets_none(shared: Any, peer: Any) -> None:
     shared.do("accept_refer", leg=leg)
     assert peer.expect(202)["Refer-Sub"] == "false"
     shared.do("notify", leg=leg, status=200)
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    ended_by_us(shared, peer, leg)
 
 
 def test_our_bye_waits_for_the_answer_to_the_last_word(shared: Any, peer: Any) -> None:
@@ -160,13 +155,13 @@ def test_replaces_finds_the_leg_that_it_names(shared: Any, peer: Any) -> None:
         shared.do("refuse", leg=event["leg"], status=603, phrase="Decline")
         other.expect(603)
         other.request("ACK")
-    again = connected(shared, other_peer := sip_process.Peer(shared.address).__enter__())
-    quoted = name.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
-    event = referred(shared, other_peer, f"<sip:2002@pbx?Replaces={quoted}>")
-    assert (event["leg"], event["replaced_leg"], event["replaces"]) == (again, leg, name)
-    shared.do("refuse_refer", leg=again, status=603)
-    other_peer.expect(603)
-    other_peer.__exit__(None, None, None)
+    with sip_process.Peer(shared.address) as other:
+        again = connected(shared, other)
+        quoted = name.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+        event = referred(shared, other, f"<sip:2002@pbx?Replaces={quoted}>")
+        assert (event["leg"], event["replaced_leg"], event["replaces"]) == (again, leg, name)
+        shared.do("refuse_refer", leg=again, status=603)
+        other.expect(603)
     peer.request("BYE")
     peer.expect(200)
     shared.take("LegEnded")

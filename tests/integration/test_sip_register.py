@@ -1,19 +1,16 @@
 """Being registered: at a registrar on a raw socket, which works out the digests by itself."""
 
 import hashlib
-import importlib
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.helpers import sip_process
 from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
 CHALLENGE = 'WWW-Authenticate: Digest realm="pbx", nonce="{}", qop="auth", algorithm=MD5\r\n'
 
 

@@ -1,16 +1,15 @@
 """Provisional responses that are acknowledged (RFC 3262), where sipp cannot say what it saw: what is sent again."""
 
-import importlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
+from tests.helpers import sip_process
+from tests.helpers.sip_calls import dialled, ended_by_us, offered
+
 SDP = sip_process.SDP
+RELIABLY = "Require: 100rel\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +24,6 @@ def peer(shared: Any) -> Iterator[Any]:
         yield peer
 
 
-def offered(shared: Any, peer: Any) -> int:
-    peer.request("INVITE", body=SDP, headers="Require: 100rel\r\n")
-    peer.expect(100)
-    return int(shared.take("CallOffered")["leg"])
-
-
 def acknowledge(peer: Any, ringing: Any) -> None:
     peer.learn(ringing)
     peer.request("PRACK", headers=f"RAck: {ringing['RSeq']} 1 INVITE\r\n")
@@ -38,7 +31,7 @@ def acknowledge(peer: Any, ringing: Any) -> None:
 
 
 def test_it_is_sent_again_until_its_prack(shared: Any, peer: Any) -> None:
-    leg = offered(shared, peer)
+    leg = offered(shared, peer, headers=RELIABLY)
     shared.do("ring", leg=leg)
     first = peer.expect(180)
     assert first["Require"] == "100rel"
@@ -51,7 +44,7 @@ def test_it_is_sent_again_until_its_prack(shared: Any, peer: Any) -> None:
 
 
 def test_the_next_one_waits_for_the_prack_of_the_first(shared: Any, peer: Any) -> None:
-    leg = offered(shared, peer)
+    leg = offered(shared, peer, headers=RELIABLY)
     shared.do("ring", leg=leg)
     shared.do("ring", leg=leg, status=183, body=SDP)
     first = peer.expect(180)
@@ -65,12 +58,11 @@ def test_the_next_one_waits_for_the_prack_of_the_first(shared: Any, peer: Any) -
     assert not answer.body  # it was in the 183, reliably
     peer.learn(answer)
     peer.request("ACK", cseq=1)
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    ended_by_us(shared, peer, leg)
 
 
 def test_cancel_before_the_prack(shared: Any, peer: Any) -> None:
-    branch = peer.request("INVITE", body=SDP, headers="Require: 100rel\r\n")
+    branch = peer.request("INVITE", body=SDP, headers=RELIABLY)
     peer.expect(100)
     leg = int(shared.take("CallOffered")["leg"])
     shared.do("ring", leg=leg)
@@ -84,9 +76,7 @@ def test_cancel_before_the_prack(shared: Any, peer: Any) -> None:
 
 
 def test_our_prack_is_sent_again_and_the_response_taken_once(shared: Any, peer: Any) -> None:
-    shared.do("dial", target=["127.0.0.1", peer.port], request_user="2001", from_user="1", body=SDP)
-    leg = int(shared.take("dialled")["dialled"])
-    invite = peer.expect("INVITE")
+    leg, invite = dialled(shared, peer)
     headers = f"Require: 100rel\r\nRSeq: 77\r\nContact: <sip:early@127.0.0.1:{peer.port}>\r\n"
     peer.respond(invite, 180, headers=headers)
     shared.take("LegRang")

@@ -1,9 +1,7 @@
 """SipEndpoint over TCP, against a peer on a raw socket: calls, connections that come and go, and abuse."""
 
-import importlib
 import re
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +9,9 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
-sip_streams = importlib.import_module("sip_streams")
+from tests.helpers import sip_process, sip_streams
+from tests.helpers.sip_calls import connected, dialled, ended_by_peer, ended_by_us, offered, talking
+
 SDP = sip_process.SDP
 LIMITS = {"connections": 40, "per_source": 30, "message_s": 0.6, "idle_in_s": 3.0, "idle_out_s": 1.5}
 
@@ -28,40 +26,6 @@ def shared() -> Iterator[Any]:
 def peer(shared: Any) -> Iterator[Any]:
     with sip_streams.StreamPeer(tuple(shared.addresses["tcp"][:2])) as peer:
         yield peer
-
-
-def offered(shared: Any, peer: Any, **more: Any) -> int:
-    peer.request("INVITE", body=more.pop("body", SDP), **more)
-    peer.expect(100)
-    return int(shared.take("CallOffered")["leg"])
-
-
-def connected(shared: Any, peer: Any, **more: Any) -> int:
-    leg = offered(shared, peer, **more)
-    shared.do("answer", leg=leg, body=SDP)
-    peer.learn(peer.expect(200))
-    peer.request("ACK")
-    return leg
-
-
-def dialled(shared: Any, peer: Any, **more: Any) -> tuple[int, Any]:
-    shared.do("dial", target=["127.0.0.1", peer.port, "tcp"], request_user="2001", from_user="1", body=SDP, **more)
-    return int(shared.take("dialled")["dialled"]), peer.expect("INVITE")
-
-
-def talking(shared: Any, peer: Any) -> int:
-    leg, invite = dialled(shared, peer)
-    peer.respond(invite, 200, body=SDP)
-    peer.expect("ACK")
-    shared.take("LegAnswered")
-    peer.adopt(invite)
-    return leg
-
-
-def ended(shared: Any, peer: Any) -> None:
-    peer.request("BYE")
-    peer.expect(200)
-    shared.take("LegEnded")
 
 
 # -- calls
@@ -82,8 +46,7 @@ def test_an_offered_call_over_one_connection(shared: Any, peer: Any) -> None:
     peer.respond(again, 200, body=SDP)
     peer.expect("ACK")
     shared.take("OfferAnswered")
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    ended_by_us(shared, peer, leg)
     assert peer.connections == 0
 
 
@@ -99,8 +62,7 @@ def test_a_dialled_call(shared: Any, peer: Any) -> None:
     ack = peer.expect("ACK")
     assert ack["Via"].startswith("SIP/2.0/TCP ")
     shared.take("LegAnswered")
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    ended_by_us(shared, peer, leg)
     assert peer.connections == 1
 
 
@@ -119,8 +81,7 @@ def test_cancel_takes_the_way_of_the_invite(shared: Any, peer: Any) -> None:
 
 def test_a_contact_without_transport_means_the_one_it_came_over(shared: Any, peer: Any) -> None:
     leg = connected(shared, peer, contact=f"<sip:peer@127.0.0.1:{peer.port}>")
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    ended_by_us(shared, peer, leg)
 
 
 def test_nothing_is_sent_twice_but_the_200(shared: Any, peer: Any) -> None:
@@ -140,7 +101,7 @@ def test_nothing_is_sent_twice_but_the_200(shared: Any, peer: Any) -> None:
     peer.expect(200)
     peer.learn(peer.expect(200, 1.5))  # end to end, by RFC 3261 section 13.3.1.4
     peer.request("ACK")
-    ended(shared, peer)
+    ended_by_peer(shared, peer)
 
 
 # -- connections
@@ -156,7 +117,7 @@ def test_a_dialog_outlives_its_connection(shared: Any, peer: Any) -> None:
     peer.expect("ACK")
     shared.take("OfferAnswered")
     peer.drop()
-    ended(shared, peer)  # over a third one, of the peer's
+    ended_by_peer(shared, peer)  # over a third one, of the peer's
 
 
 def test_a_response_finds_its_way_when_the_connection_is_gone(shared: Any, peer: Any) -> None:
@@ -166,26 +127,24 @@ def test_a_response_finds_its_way_when_the_connection_is_gone(shared: Any, peer:
     peer.accept()
     peer.learn(peer.expect(200))
     peer.request("ACK")
-    ended(shared, peer)
+    ended_by_peer(shared, peer)
 
 
 def test_a_pooled_connection_is_used_again_and_replaced(shared: Any, peer: Any) -> None:
     for _ in range(2):
         leg = talking(shared, peer)
-        shared.do("hang_up", leg=leg)
-        peer.respond(peer.expect("BYE"), 200)
+        ended_by_us(shared, peer, leg)
     assert peer.connections == 1
     peer.connection.shutdown(socket.SHUT_RDWR)
     peer.drop()
     talking(shared, peer)
     assert peer.connections == 2
-    ended(shared, peer)
+    ended_by_peer(shared, peer)
 
 
 def test_a_request_that_the_old_connection_swallowed_is_sent_again(shared: Any, peer: Any) -> None:
     leg = talking(shared, peer)
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    ended_by_us(shared, peer, leg)
     shared.do("dial", target=["127.0.0.1", peer.port, "tcp"], request_user="2001", from_user="1", body=SDP)
     second = int(shared.take("dialled")["dialled"])
     swallowed = peer.expect("INVITE")
@@ -241,8 +200,7 @@ def test_idle_connections_are_closed(shared: Any, peer: Any) -> None:
         assert talking_peer.closed(4.0) == b""
         assert 1.2 < time.monotonic() - began < 2.5
         talking_peer.drop()
-        shared.do("hang_up", leg=leg)
-        talking_peer.respond(talking_peer.expect("BYE"), 200)
+        ended_by_us(shared, talking_peer, leg)
     assert peer.closed(4.0) == b""
 
 

@@ -1,10 +1,8 @@
 """SipEndpoint over TLS: who is believed to be whom, and that nothing ever goes in plain text instead."""
 
-import importlib
 import shutil
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +11,9 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
-sip_streams = importlib.import_module("sip_streams")
-certificates = importlib.import_module("certificates")
+from tests.helpers import certificates, sip_process, sip_streams
+from tests.helpers.sip_calls import connected, ended_by_us
+
 SDP = sip_process.SDP
 OWN_NAME = "recorder.example"
 
@@ -113,15 +110,9 @@ def test_a_call_each_way(shared: Any, peer: Any) -> None:
 
 
 def test_the_dialog_outlives_its_connection(shared: Any, peer: Any) -> None:
-    peer.request("INVITE", body=SDP)
-    peer.expect(100)
-    leg = shared.take("CallOffered")["leg"]
-    shared.do("answer", leg=leg, body=SDP)
-    peer.learn(peer.expect(200))
-    peer.request("ACK")
+    leg = connected(shared, peer)
     peer.drop()
-    shared.do("hang_up", leg=leg)
-    peer.respond(peer.expect("BYE"), 200)
+    ended_by_us(shared, peer, leg)
     assert peer.connections == 1
 
 
@@ -155,9 +146,9 @@ def test_who_is_not_who_they_should_be_gets_nothing(papers: Papers, shown: str, 
 def test_a_target_that_does_not_speak_tls(shared: Any, papers: Papers) -> None:
     with sip_streams.StreamPeer(("127.0.0.1", 1)) as plain:
         dialled(shared, plain.port)
-        plain.accept()
+        connection = plain.accept()
         assert plain.read()[:1] == b"\x16"  # a ClientHello, and no SIP
-        plain.connection.sendall(b"SIP/2.0 400 Bad Request\r\n\r\n")
+        connection.sendall(b"SIP/2.0 400 Bad Request\r\n\r\n")
         assert shared.take("LegRefused", 2.5)["status"] == 503
         assert b"INVITE" not in plain.closed()
 

@@ -1,16 +1,13 @@
 """Calls between two sipp through a SipEndpoint that joins its legs: an independent stack on either side."""
 
-import importlib
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-sip_process = importlib.import_module("sip_process")
+from tests.helpers import sip_process
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 pytestmark = pytest.mark.peer

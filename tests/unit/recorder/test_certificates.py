@@ -1,10 +1,7 @@
 """What site-check and health make of the certificate of SIP over TLS."""
 
-import importlib
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,9 +9,7 @@ from recorder import certificates
 from recorder.config import Config, Sip
 from recorder.site_check import Level
 from sip.options import Address, TransportKind
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "helpers"))
-papers: Any = importlib.import_module("certificates")
+from tests.helpers import certificates as papers
 
 
 def config(paths: tuple[str, str], ca: Path) -> Config:
