@@ -13,7 +13,7 @@ from recorder.cases.casework import CaseBooks
 from recorder.cases.letters import Letter, NotYetError, letter
 from recorder.clock import utc_now
 from recorder.commands.hold import day_from, hold_books
-from recorder.commands.records import moment, number_from, opened_index
+from recorder.commands.records import act_signed_in, moment, number_from
 from recorder.commands.requests import hearing_books
 from recorder.commands.shared import (
     AsOption,
@@ -25,13 +25,14 @@ from recorder.commands.shared import (
     load_home,
     print_json,
     print_table,
-    say,
-    sign_in,
+    tell,
 )
+from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.cases import CaseKind, Decision, LegalGround, Step
+from recorder.home import Home
 from recorder.people.database import open_people
-from recorder.problems import ProblemError
+from storage.index import Index
 from storage.rows import row_to_json
 from storage.types import RecordingRow, Search
 
@@ -96,7 +97,7 @@ def open_case(
 
     done = _act(home, name, password_file, act)
     due = f"; due on {done['due_on']}" if done["due_on"] else ""
-    _tell(done, f"case {done['id']} is open{due}", json=json)
+    tell(done, f"case {done['id']} is open{due}", json=json)
 
 
 def _note_command(word: str, step: Step) -> None:
@@ -116,7 +117,7 @@ def _note_command(word: str, step: Step) -> None:
 
         done = _act(home, name, password_file, act)
         due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
-        _tell(done, f"case {case}: {word.replace('-', ' ')}{due}", json=json)
+        tell(done, f"case {case}: {word.replace('-', ' ')}{due}", json=json)
 
     sar.command(word, help=f"Write down that this happened: {word.replace('-', ' ')}.")(command)
 
@@ -177,7 +178,7 @@ def match(
         return casework.case_to_json(books, casework.match(books, person, case, recordings))
 
     done = _act(home, name, password_file, act)
-    _tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held", json=json)
+    tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held", json=json)
 
 
 @sar.command("decide")
@@ -201,7 +202,7 @@ def decide(
         return casework.case_to_json(books, done)
 
     done = _act(home, name, password_file, act)
-    _tell(done, f"case {case} is decided: {decision}", json=json)
+    tell(done, f"case {case} is decided: {decision}", json=json)
 
 
 @sar.command("letter")
@@ -269,22 +270,11 @@ def show(
 
 
 def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[CaseBooks, Person], _T]) -> _T:
-    """Have a person sign in and do something, or leave with the sentence that says why not."""
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "a case")
-    with opened_index(place, config) as index:
+    def done(place: Home, config: Config, index: Index, person: Person) -> _T:
         books = CaseBooks(
             cases=CaseBook(open_people(place.people), now=utc_now), hearing=hearing_books(place, index),
             holds=hold_books(place, config, index), timezone=config.site.timezone,
         )  # fmt: skip
-        try:
-            return act(books, person)
-        except ProblemError as error:
-            fail(error.detail)
+        return act(books, person)
 
-
-def _tell(done: dict[str, Any], sentence: str, *, json: bool) -> None:
-    if json:
-        print_json(done)
-    else:
-        say(sentence)
+    return act_signed_in(home, name, password_file, "a case", done)

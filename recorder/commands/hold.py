@@ -12,7 +12,7 @@ from recorder.cases.book import CaseBook
 from recorder.cases.casework import needed_hold
 from recorder.clock import utc_now
 from recorder.commands.erase import whole_id
-from recorder.commands.records import MOST_ROWS, opened_index
+from recorder.commands.records import MOST_ROWS, act_signed_in, opened_index
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -25,8 +25,7 @@ from recorder.commands.shared import (
     people_of,
     print_json,
     print_table,
-    say,
-    sign_in,
+    tell,
 )
 from recorder.config import Config
 from recorder.domain.access import Person
@@ -43,7 +42,6 @@ from recorder.keeping.holding import (
 )
 from recorder.people.accounts import usable_people
 from recorder.people.database import open_people
-from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.holds import Holds
@@ -115,7 +113,11 @@ def add(
         return place_hold(books, person, whole_id(books.index, recording), wish)
 
     placed = _act(home, name, password_file, place)
-    _tell(placed, f"hold {placed.id} stands: {placed.recording} is kept; review on {placed.review_on}", json=json)
+    tell(
+        hold_to_json(placed, utc_now()),
+        f"hold {placed.id} stands: {placed.recording} is kept; review on {placed.review_on}",
+        json=json,
+    )
 
 
 @hold.command("release")
@@ -131,7 +133,7 @@ def release(
     done = _act(home, name, password_file, lambda books, person: release_hold(books, person, hold_id, reason=reason))
     assert done.grace_until is not None
     sentence = f"hold {done.id} is released; it keeps {done.recording} until {done.grace_until:%Y-%m-%d}"
-    _tell(done, f"{sentence}, and can be taken back until then", json=json)
+    tell(hold_to_json(done, utc_now()), f"{sentence}, and can be taken back until then", json=json)
 
 
 @hold.command("reinstate")
@@ -145,7 +147,7 @@ def reinstate(
 ) -> None:
     """Take a release back, within its 14 days."""
     done = _act(home, name, password_file, lambda books, person: reinstate_hold(books, person, hold_id, reason=reason))
-    _tell(done, f"hold {done.id} stands again: {done.recording} is kept", json=json)
+    tell(hold_to_json(done, utc_now()), f"hold {done.id} stands again: {done.recording} is kept", json=json)
 
 
 @hold.command("review")
@@ -166,7 +168,11 @@ def review(
         return review_hold(books, person, hold_id, reason=reason, review_on=day, owner=owner)
 
     done = _act(home, name, password_file, say_so)
-    _tell(done, f"hold {done.id} stands; {done.owner} looks at it again on {done.review_on}", json=json)
+    tell(
+        hold_to_json(done, utc_now()),
+        f"hold {done.id} stands; {done.owner} looks at it again on {done.review_on}",
+        json=json,
+    )
 
 
 @hold.command("list")
@@ -199,14 +205,10 @@ def list_holds(
 
 
 def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[HoldBooks, Person], Hold]) -> Hold:
-    """Have a person sign in and do something, or leave with the sentence that says why not."""
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "a hold")
-    with opened_index(place, config) as index:
-        try:
-            return act(hold_books(place, config, index), person)
-        except ProblemError as error:
-            fail(error.detail)
+    def done(place: Home, config: Config, index: Index, person: Person) -> Hold:
+        return act(hold_books(place, config, index), person)
+
+    return act_signed_in(home, name, password_file, "a hold", done)
 
 
 def hold_books(home: Home, config: Config, index: Index) -> HoldBooks:
@@ -237,10 +239,3 @@ def day_from(text: str | None) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         fail(f"{text!r} is no date; write 2026-11-25", 2)
-
-
-def _tell(done: Hold, sentence: str, *, json: bool) -> None:
-    if json:
-        print_json(hold_to_json(done, utc_now()))
-    else:
-        say(sentence)

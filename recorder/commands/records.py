@@ -2,11 +2,11 @@
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
@@ -20,11 +20,14 @@ from recorder.commands.shared import (
     print_json_list,
     print_table,
     say,
+    sign_in,
 )
 from recorder.config import Config
+from recorder.domain.access import Person
 from recorder.home import Home
 from recorder.keeping.erasing import order_to_json
 from recorder.opening import open_index
+from recorder.problems import ProblemError
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, NotFoundError
@@ -36,6 +39,8 @@ SHOWN_ROWS = 100
 """Rows that a person gets without asking for more; a program gets all there are."""
 
 MOST_ROWS = 1_000_000
+
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -49,6 +54,31 @@ def opened_index(home: Home, config: Config) -> Iterator[Index]:
             index.close()
     except DatabaseError as error:
         fail(str(error))
+
+
+def act_signed_in(
+    home: Path,
+    name: str | None,
+    password_file: Path | None,
+    what: str,
+    act: Callable[[Home, Config, Index, Person], _T],
+) -> _T:
+    """Have a person sign in and do something with the index, or leave with the sentence that says why not.
+
+    Args:
+        home: The recorder's folder.
+        name: The account.
+        password_file: Its password.
+        what: What they want, for the sentence.
+        act: Does it; what it raises as ProblemError is said.
+    """
+    place, config = load_home(home)
+    person = sign_in(place, name, password_file, what)
+    with opened_index(place, config) as index:
+        try:
+            return act(place, config, index, person)
+        except ProblemError as error:
+            fail(error.detail)
 
 
 def find(

@@ -9,22 +9,22 @@ import typer
 from recorder.auditing.ledger import Ledger
 from recorder.clock import utc_now
 from recorder.commands.erase import whole_id
-from recorder.commands.records import opened_index
+from recorder.commands.records import act_signed_in, opened_index
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
     PasswordOption,
     ReasonOption,
-    fail,
     load_home,
     os_user,
     people_of,
     print_json,
     print_table,
     say,
-    sign_in,
+    tell,
 )
+from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
 from recorder.hearing import asking
@@ -32,7 +32,6 @@ from recorder.hearing.appointing import acknowledge, mark_absent, name_deputy
 from recorder.hearing.books import HearingBooks
 from recorder.home import Home
 from recorder.people.database import open_people
-from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.index import Index
 from storage.rows import time_to_json
@@ -77,7 +76,7 @@ def ask(
         return asking.ask(books, person, wish)
 
     asked = _act(home, name, password_file, act)
-    _tell(asked, f"request {asked.id} is on its way", json=json)
+    tell(asking.request_to_json(asked), f"request {asked.id} is on its way", json=json)
 
 
 @requests.command("grant")
@@ -97,7 +96,7 @@ def grant(
 
     done = _act(home, name, password_file, act)
     assert done.until is not None
-    _tell(done, f"{done.account} has leave until {done.until:%Y-%m-%d %H:%M} UTC", json=json)
+    tell(asking.request_to_json(done), f"{done.account} has leave until {done.until:%Y-%m-%d %H:%M} UTC", json=json)
 
 
 @requests.command("decline")
@@ -114,7 +113,8 @@ def decline(
     def act(books: HearingBooks, person: Person) -> AccessRequest:
         return asking.decide(books, person, request, granted=False, words=reason)
 
-    _tell(_act(home, name, password_file, act), f"request {request} is declined", json=json)
+    done = _act(home, name, password_file, act)
+    tell(asking.request_to_json(done), f"request {request} is declined", json=json)
 
 
 @requests.command("withdraw")
@@ -218,18 +218,7 @@ def hearing_books(home: Home, index: Index) -> HearingBooks:
 
 
 def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[HearingBooks, Person], _T]) -> _T:
-    """Have a person sign in and do something, or leave with the sentence that says why not."""
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "a request")
-    with opened_index(place, config) as index:
-        try:
-            return act(hearing_books(place, index), person)
-        except ProblemError as error:
-            fail(error.detail)
+    def done(place: Home, _config: Config, index: Index, person: Person) -> _T:
+        return act(hearing_books(place, index), person)
 
-
-def _tell(done: AccessRequest, sentence: str, *, json: bool) -> None:
-    if json:
-        print_json(asking.request_to_json(done))
-    else:
-        say(sentence)
+    return act_signed_in(home, name, password_file, "a request", done)

@@ -69,6 +69,14 @@ def print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False) + "\n")
 
 
+def tell(document: object, sentence: str, *, json: bool) -> None:
+    """Say what was done: as a document for programs, as a sentence for people."""
+    if json:
+        print_json(document)
+    else:
+        say(sentence)
+
+
 def print_json_list(items: Iterable[object]) -> None:
     """Print a JSON list on standard output as its items come, so that a long one needs no memory."""
     opening = "[\n" if sys.stdout.isatty() else "["
