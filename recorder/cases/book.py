@@ -1,11 +1,12 @@
 """Cases, entry by entry, in the file of people: nothing of a case is ever written over."""
 
+import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import ColumnElement, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from recorder.domain.cases import Case, CaseEntry, CaseKind, Step, told
@@ -33,11 +34,10 @@ class CaseBook:
     def next_id(self, kind: CaseKind, year: int) -> str:
         """Return the next free reference of a kind and year, such as ``SAR-2026-0007``."""
         start = f"{PREFIXES[kind]}-{year}-"
+        is_of_year = case_entries.c.case.startswith(start, autoescape=True)
+        begun = select(func.count()).where(is_of_year, case_entries.c.number == 0)
         with self._engine.begin() as connection:
-            last = connection.execute(
-                select(func.max(case_entries.c.case)).where(case_entries.c.case.startswith(start, autoescape=True))
-            ).scalar()
-        return f"{start}{int(last.removeprefix(start)) + 1 if last else 1:04d}"
+            return f"{start}{connection.execute(begun).scalar_one() + 1:04d}"  # no case is ever taken away
 
     def append(self, case_id: str, number: int, entry: CaseEntry) -> None:
         """Keep one entry.
@@ -62,22 +62,19 @@ class CaseBook:
 
     def get(self, case_id: str) -> Case | None:
         """Return a case, or None."""
-        with self._engine.begin() as connection:
-            entries = _entries(connection, case_id)
-        return told(case_id, entries) if entries else None
+        return next(iter(self._found(case_entries.c.case == case_id)), None)
 
     def all(self) -> list[Case]:
         """Return every case, the newest first."""
+        return sorted(self._found(), key=lambda case: case.entries[0].at, reverse=True)
+
+    def _found(self, *conditions: ColumnElement[bool]) -> list[Case]:
+        query = select(case_entries).where(*conditions).order_by(case_entries.c.case, case_entries.c.number)
         with self._engine.begin() as connection:
-            ids: Iterable[str] = connection.execute(
-                select(case_entries.c.case).where(case_entries.c.number == 0).order_by(case_entries.c.at_s.desc())
-            ).scalars()
-            return [told(case_id, _entries(connection, case_id)) for case_id in list(ids)]
-
-
-def _entries(connection: Connection, case_id: str) -> list[CaseEntry]:
-    query = select(case_entries).where(case_entries.c.case == case_id).order_by(case_entries.c.number)
-    return [_entry(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings().all()
+        return [
+            told(case_id, map(_entry, lines)) for case_id, lines in itertools.groupby(rows, lambda row: row["case"])
+        ]
 
 
 def _entry(row: Any) -> CaseEntry:  # noqa: ANN401 - a RowMapping

@@ -302,6 +302,7 @@ def _write(books: CaseBooks, person: Person, case_id: str, number: int, entry: C
     try:
         books.cases.append(case_id, number, entry)
     except ChangedError as error:
+        books.hearing.ledger.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
         raise ProblemError(409, f"Somebody else wrote into {case_id} in this moment: look at it and retry.") from error
 
 

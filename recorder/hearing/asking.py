@@ -102,7 +102,7 @@ def withdraw(books: HearingBooks, actor: Actor, request_id: str) -> AccessReques
 
 
 def to_decide(books: HearingBooks, person: Person) -> list[AccessRequest]:
-    """Return the requests that wait for this person, newest first; none for whoever decides nothing."""
+    """Return the requests that wait for this person, the oldest first; none for whoever decides nothing."""
     bench = books.bench
     known = {one.name: one for one in bench.people}
     return [
@@ -178,6 +178,7 @@ def _settled(
     until: datetime | None = None,
 ) -> AccessRequest:
     if not books.requests.settle(request, state, by=by, words=words, until=until):
+        books.ledger.note(f"request.{state}.not_stored", by, request.id, {})
         raise ProblemError(409, f"Request {request.id} was decided by somebody else in this moment.")
     done = books.requests.get(request.id)
     assert done is not None, "requests are never taken away"

@@ -12,7 +12,7 @@ from recorder.people.database import from_s, requested, requests
 from storage.types import RecordingId
 
 LISTED = 200
-"""Requests that are listed, the newest."""
+"""Requests that are listed at most."""
 
 
 class Requests:
@@ -52,8 +52,8 @@ class Requests:
         return next(iter(self._found(requests.c.id == request_id)), None)
 
     def waiting(self) -> list[AccessRequest]:
-        """Return the requests that nobody has decided, newest first."""
-        return self._found(requests.c.state == str(RequestState.WAITING))
+        """Return the requests that nobody has decided, the oldest first: none is pushed out of the list by others."""
+        return self._found(requests.c.state == str(RequestState.WAITING), order=requests.c.asked_s.asc())
 
     def of_account(self, account: str) -> list[AccessRequest]:
         """Return somebody's requests, newest first."""
@@ -62,11 +62,6 @@ class Requests:
     def newest(self) -> list[AccessRequest]:
         """Return everybody's requests, newest first."""
         return self._found()
-
-    def of_recording(self, recording: RecordingId) -> list[AccessRequest]:
-        """Return the requests for a recording, newest first."""
-        wanted = select(requested.c.request).where(requested.c.recording == recording)
-        return self._found(requests.c.id.in_(wanted))
 
     def settle(
         self, request: AccessRequest, state: RequestState, *, by: str, words: str = "", until: datetime | None = None
@@ -96,8 +91,9 @@ class Requests:
         good = [request for request in found if request.gives(wanted, self._now())]
         return max(good, key=lambda request: request.until or self._now(), default=None)
 
-    def _found(self, *conditions: ColumnElement[bool]) -> list[AccessRequest]:
-        query = select(requests).where(*conditions).order_by(requests.c.asked_s.desc(), requests.c.id).limit(LISTED)
+    def _found(self, *conditions: ColumnElement[bool], order: ColumnElement[Any] | None = None) -> list[AccessRequest]:
+        by = requests.c.asked_s.desc() if order is None else order
+        query = select(requests).where(*conditions).order_by(by, requests.c.id).limit(LISTED)
         with self._engine.begin() as connection:
             rows = connection.execute(query).mappings().all()
             lines = _recordings(connection, [row["id"] for row in rows])

@@ -162,6 +162,7 @@ def test_numbers_go_on_and_two_at_once_do_not_write_over_one_another(console: Co
     with pytest.raises(ProblemError) as caught:
         casework._write(books, person(console, "lead"), first.id, 0, first.entries[0])
     assert caught.value.status == 409
+    assert [e.subject for e in console.entries("case.opened.not_stored")] == [first.id]
     assert casework.read_case(books, person(console, "lead"), first.id) == first
 
 

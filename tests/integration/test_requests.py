@@ -166,6 +166,11 @@ def test_of_two_that_decide_at_once_one_does(console: Console) -> None:
     kept = hearing.requests.get(asked)
     assert kept is not None
     assert sorted(said) == ["409", str(kept.state)]
+    decided = [e.act for e in console.entries() if e.subject == asked and e.act != "request.ask"]
+    done = [
+        act for act in decided if f"{act}.not_stored" not in decided and not act.endswith((".not_stored", ".refused"))
+    ]
+    assert done == [f"request.{kept.state}"]
 
 
 def test_without_the_log_nothing_is_asked_or_granted(console: Console) -> None:
