@@ -63,13 +63,28 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
         "grant": lambda: asking.decide(hearing, actor, request_id, granted=True, words=words, days=_days(days)),
         "decline": lambda: asking.decide(hearing, actor, request_id, granted=False, words=words),
         "withdraw": lambda: asking.withdraw(hearing, actor, request_id),
-        "acknowledge": lambda: acknowledge(hearing, actor, request_id),
-        "absent": lambda: mark_absent(hearing, actor, request_id, is_absent=True),
-        "back": lambda: mark_absent(hearing, actor, request_id, is_absent=False),
     }
     if decision not in acts:
         raise ProblemError(404, "There is no such page.")
     return _done(console, caller, acts[decision])
+
+
+@router.post("/emergencies/{emergency_id}/acknowledge")
+def take_note(console: Console, emergency_id: str, caller: PageChanger) -> Response:
+    """Take note of a recording that was heard without approval."""
+    return _done(console, caller, lambda: acknowledge(console.deps.hearing, caller.actor, emergency_id))
+
+
+@router.post("/team-leaders/{account}/absent")
+def leave_to_others(console: Console, account: str, caller: PageChanger) -> Response:
+    """Mark a team leader absent."""
+    return _done(console, caller, lambda: mark_absent(console.deps.hearing, caller.actor, account, is_absent=True))
+
+
+@router.post("/team-leaders/{account}/back")
+def come_back(console: Console, account: str, caller: PageChanger) -> Response:
+    """Mark a team leader present again."""
+    return _done(console, caller, lambda: mark_absent(console.deps.hearing, caller.actor, account, is_absent=False))
 
 
 def _ask(  # noqa: PLR0917 - as they are sent

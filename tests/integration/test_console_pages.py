@@ -240,10 +240,10 @@ def test_break_glass_is_for_ict_and_told(console: Console, clock: Clock) -> None
         dpo.sign_in()
         assert "no sound after the update" in dpo.get("/requests").text
         (open_one,) = console.deps.hearing.emergencies.open()
-        assert ict.submit(f"/requests/{open_one.id}/acknowledge").status_code == 403
-        assert dpo.submit(f"/requests/{open_one.id}/acknowledge").status_code == 303
+        assert ict.submit(f"/emergencies/{open_one.id}/acknowledge").status_code == 403
+        assert dpo.submit(f"/emergencies/{open_one.id}/acknowledge").status_code == 303
         assert "no sound after the update" not in dpo.get("/requests").text
-        assert dpo.submit(f"/requests/{open_one.id}/acknowledge").status_code == 409
+        assert dpo.submit(f"/emergencies/{open_one.id}/acknowledge").status_code == 409
         clock.time += timedelta(minutes=30)
         assert ict.get(address).headers["location"] == "/sign-in" or ict.get(address).status_code == 403
     assert console.entries("break_glass.acknowledge")[0].actor == "dpo"

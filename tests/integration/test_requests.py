@@ -91,12 +91,12 @@ def test_nobody_gets_round_the_team_leader(console: Console) -> None:
         for browser in (officer, dpo):
             refused(browser.post(f"/api/requests/{asked}/grant", json={}), 403)
         refused(officer.post("/api/requests", json={**WISH, "category": "about_me", "reference": "R 1"}), 403)
-        assert lead.submit("/requests/lead/absent").status_code == 303
+        assert lead.submit("/team-leaders/lead/absent").status_code == 303
         assert dpo.post(f"/api/requests/{asked}/grant", json={}).json()["decided_by"] == "dpo"
-        assert dpo.submit("/requests/lead/back").status_code == 303
+        assert dpo.submit("/team-leaders/lead/back").status_code == 303
         refused(dpo.post(f"/api/requests/{ask(officer)['id']}/grant", json={}), 403)
-        assert officer.submit("/requests/lead/absent").status_code == 403
-        assert dpo.submit("/requests/officer/absent").status_code == 404
+        assert officer.submit("/team-leaders/lead/absent").status_code == 403
+        assert dpo.submit("/team-leaders/officer/absent").status_code == 404
     assert [(e.act, e.actor) for e in console.entries() if e.act.startswith("people.") and "sign" not in e.act] == [
         ("people.absent", "lead"), ("people.back", "dpo"),
     ]  # fmt: skip
@@ -181,7 +181,7 @@ def test_without_the_log_nothing_is_asked_or_granted(console: Console) -> None:
         answers: list[httpx.Response] = [
             officer.post("/api/requests", json=WISH),
             lead.post(f"/api/requests/{asked}/grant", json={}),
-            lead.submit("/requests/lead/absent"),
+            lead.submit("/team-leaders/lead/absent"),
         ]
         assert [answer.status_code for answer in answers] == [503, 503, 503]
     assert [(str(one.state), one.id) for one in console.deps.hearing.requests.newest()] == [("waiting", asked)]
