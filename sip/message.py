@@ -439,6 +439,7 @@ def _body(message: RawMessage) -> bytes:
     stated = message.value("content-length")
     if stated is None:
         return message.body
-    if not stated.isascii() or not stated.isdigit() or int(stated) > len(message.body):
+    is_length = stated.isascii() and stated.isdigit() and len(stated) <= MAX_DIGITS
+    if not is_length or int(stated) > len(message.body):
         raise MalformedMessageError(f"Content-Length is no number up to the {len(message.body)} bytes that came")
     return message.body[: int(stated)]

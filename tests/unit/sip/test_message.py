@@ -52,6 +52,7 @@ def test_body_is_cut_and_lf_alone_accepted() -> None:
         (b"7 INVITE", b"4294967296 INVITE"),
         (b"l: 3", b"l: 4"),
         (b"l: 3", b"l: x"),
+        (b"l: 3", b"l: " + b"1" * 5000),
         (b"CSeq", b"no colon here\r\nCSeq"),
         (b"\r\n\r\n", b"\r\n"),
         (b"i: id\r\n", b"i: id\r\n" + b"X: 1\r\n" * 300),
