@@ -385,7 +385,7 @@ class Streams:
                     local_addr=None if is_wildcard else (listening, 0),
                     ssl_shutdown_timeout=1.0 if context else None,
                 )
-        except (OSError, TimeoutError) as error:
+        except (OSError, ValueError) as error:  # the latter of a name that is none: a peer may have written it
             return why_refused(error)
         peer = transport.get_extra_info("peername")
         if connection.refused is not None or peer is None:

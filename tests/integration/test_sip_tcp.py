@@ -185,6 +185,13 @@ def test_somebody_listens_and_never_accepts(shared: Any) -> None:
             one.close()
 
 
+@pytest.mark.parametrize("name", ["a" * 64 + ".example", "a..example"])
+def test_a_name_that_is_none_is_refused_at_once(shared: Any, name: str) -> None:
+    shared.do("dial", target=[name, 5060, "tcp"], request_user="2001", from_user="1", body=SDP)
+    shared.take("dialled")
+    assert shared.take("LegRefused", 1.0)["status"] == 503
+
+
 def test_tls_is_not_to_be_had_without_its_listener(shared: Any) -> None:
     shared.do("dial", target=["127.0.0.1", 5061, "tls"], request_user="2001", from_user="1", body=SDP)
     shared.take("dialled")
