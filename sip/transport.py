@@ -136,7 +136,8 @@ class Transport:
         self._standing = standing
         self._intake = Intake(self.peers, is_urgent=options.is_urgent, report=on_report)
         self._backlog = Backlog()
-        self._is_overload_told = False
+        self._is_overload_due = False
+        """A report of it waits for the call thread: one at a time."""
         self._is_closed = False
         SipConf.my_uaname = options.user_agent
         SipConf.autoconvert_tel_url = True
@@ -259,10 +260,14 @@ class Transport:
 
     def _has_room(self, source: str, data: bytes) -> bool:
         has_room = self._backlog.enter(source, is_urgent=lambda: self._is_urgent(data))
-        if not has_room and not self._is_overload_told:
-            self._is_overload_told = True
-            ED2.callFromThread(guarded, self._intake.report, "overload", source, time.monotonic())
+        if not has_room and not self._is_overload_due:
+            self._is_overload_due = True
+            ED2.callFromThread(guarded, self._report_overload, source)
         return has_room
+
+    def _report_overload(self, source: str) -> None:
+        self._is_overload_due = False
+        self._intake.report("overload", source, time.monotonic())
 
     def _is_urgent(self, data: bytes) -> bool:
         return self._intake.is_urgent(data[:512].decode("latin-1").lstrip("\r\n").split("\r", 1)[0])

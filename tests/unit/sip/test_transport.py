@@ -1,0 +1,52 @@
+"""What the transport does with arrivals, by threads that the test plays itself."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sip.limits import MAX_BACKLOG_OF_SOURCE, Standing
+from sip.options import Address, SipOptions
+from sip.transport import Transport
+
+JUNK = b"no SIP, though long enough to be some"
+
+
+class Calls(list[Any]):
+    """What waits for the call thread."""
+
+    def callFromThread(self, fn: Any, *args: Any) -> None:  # noqa: N802 - sippy's name
+        self.append((fn, args))
+
+    def run(self) -> None:
+        while self:
+            fn, args = self.pop(0)
+            fn(*args)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    waiting = Calls()
+    socket = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 5060), setsockopt=lambda *_: None)
+    stack = SimpleNamespace(l4r=SimpleNamespace(getServer=lambda _: SimpleNamespace(skt=socket)))
+    monkeypatch.setattr("sip.transport.ED2", waiting)
+    monkeypatch.setattr("sip.transport.Transactions", lambda *_: stack)
+    return waiting
+
+
+def test_each_source_of_an_overload_is_reported(calls: Calls) -> None:
+    reports: list[tuple[str, str]] = []
+    transport = Transport(
+        SipOptions(listen=Address(host="127.0.0.1", port=0)),
+        lambda *_: None,
+        lambda *_: False,
+        standing=lambda *_: Standing.NEW,
+        on_report=lambda *report: reports.append(report),
+    )
+    for source in ("127.0.0.1", "127.0.0.2"):
+        for _ in range(MAX_BACKLOG_OF_SOURCE + 20):
+            transport.received(None, JUNK, (source, 9), None)
+        assert len(calls) == MAX_BACKLOG_OF_SOURCE + 1, "one word about it waits at a time"
+        calls.run()
+    assert [source for kind, source in reports if kind == "overload"] == ["127.0.0.1", "127.0.0.2"]
+    assert transport.counters["overload"] == 40
