@@ -109,8 +109,9 @@ class SipEndpoint:
         """What went no further, by reason, and requests too large for UDP.
 
         ``untrusted``, ``without_tls``, ``malformed``, ``overload``, ``keepalive``, ``rate_limited``, ``foreign``,
-        ``stray``; of connections ``too_many``, ``tls_failed``, ``too_slow``, ``stuck``, ``unreachable``,
-        ``no_transport``; ``large`` (went out in fragments), ``large_over_tcp``.
+        ``stray``, ``unsendable`` (to where no datagram of ours can go); of connections ``too_many``, ``tls_failed``,
+        ``too_slow``, ``stuck``, ``unreachable``, ``no_transport``; ``large`` (went out in fragments),
+        ``large_over_tcp``.
         """
         return self._transport.all_counters
 

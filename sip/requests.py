@@ -103,8 +103,7 @@ class Dialog:
         """Take the peer's Contact as the target of our next requests (RFC 3261 section 12.2).
 
         A name in a Contact that no route leads to (``phone.invalid``, ``phone.local``) is replaced by the address that
-        the message came from, here and in the message, by which sippy sends the ACK: it would ask the DNS, on the one
-        thread that sends, and every other call would wait.
+        the message came from, here and in the message, by which sippy sends the ACK: such a name leads nowhere.
 
         Raises:
             ValueError: A Contact is required and there is none.

@@ -19,6 +19,7 @@ from sippy.Udp_server import Udp_server, Udp_server_opts
 
 from sip.connection import Connection
 from sip.limits import Backlog, Intake, Peers, Standing, Verdict
+from sip.lookups import Lookups
 from sip.message import (
     MalformedMessageError,
     RawMessage,
@@ -92,12 +93,22 @@ def _server_class(transport: "Transport") -> type[Sippy]:
 
         def send_to(self, data: bytes | str, address: Sippy, delayed: bool = False) -> None:
             raw = data if isinstance(data, bytes) else encode_for_wire(data)
-            if not 0 < int(address[1]) < 65536:  # it would end the thread that sends
+            host, port = str(address[0]).strip("[]"), int(address[1])
+            if not 0 < port < 65536:  # it would end the thread that sends
                 transport.counters["unsendable"] += 1
                 return
             if len(raw) > LARGE_BYTES and not raw.startswith(b"SIP/"):
                 transport.counters["large"] += 1
-            super().send_to(raw, transport.wire_address(address), delayed)
+            if is_ip(host):
+                self.send_datagram(raw, host, port)
+            elif not transport.lookups.find(host, lambda found: self.send_datagram(raw, found, port)):
+                transport.counters["unsendable"] += 1
+
+        def send_datagram(self, raw: bytes, host: str, port: int) -> None:
+            if (":" in host) != (self.uopts.family == socket.AF_INET6):  # the thread that sends would ask the DNS
+                transport.counters["unsendable"] += 1
+                return
+            super().send_to(raw, transport.wire_address((host, port)))
 
         def shutdown(self) -> None:
             # sippy closes the socket first and so loses what is still queued, such as the last BYE.
@@ -136,6 +147,7 @@ class Transport:
         self._standing = standing
         self._intake = Intake(self.peers, is_urgent=options.is_urgent, report=on_report)
         self._backlog = Backlog()
+        self.lookups = Lookups(socket.AF_INET6 if ":" in options.listen.host else socket.AF_INET)
         self._is_overload_due = False
         """A report of it waits for the call thread: one at a time."""
         self._is_closed = False
@@ -225,6 +237,7 @@ class Transport:
             self._is_closed = True
             if self._streams is not None:
                 self._streams.close()
+            self.lookups.close()
             self.transactions.shutdown()
 
     # -- arrivals, on their threads

@@ -8,8 +8,10 @@ import base64
 import dataclasses
 import json
 import logging
+import socket
 import sys
 import threading
+import time
 from typing import Any
 
 from sip.b2bua import SipEndpoint
@@ -165,6 +167,19 @@ class Driver:
         self.reactor.submit(self.command, '{"do": "stop"}')
 
 
+def _slow_names(seconds: float) -> None:
+    """Have names that end in ``.slow`` lead to 127.0.0.1, after so long."""
+    plain = socket.getaddrinfo
+
+    def asked(host: Any, *args: Any, **more: Any) -> Any:
+        if str(host).endswith(".slow"):
+            time.sleep(seconds)
+            host = "127.0.0.1"
+        return plain(host, *args, **more)
+
+    socket.getaddrinfo = asked
+
+
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     given = json.loads(sys.argv[1])
@@ -184,6 +199,8 @@ def main() -> None:
         given["tls"] = TlsOptions(**given["tls"])
     if "streams" in given:
         given["streams"] = StreamLimits(**given["streams"])
+    if "slow_names_s" in given:
+        _slow_names(given.pop("slow_names_s"))
     if "urgent" in given:
         given["is_urgent"] = given.pop("urgent").__contains__
     driver = Driver(SipOptions(listen=Address(host=host, port=port), **given))

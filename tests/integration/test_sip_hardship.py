@@ -1,5 +1,6 @@
 """SipEndpoint with peers that are half dead, or that say where they are in a way that nobody can use."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +46,21 @@ def test_contact_with_a_name_is_answered_where_it_came_from(shared: Any, peer: A
 def test_offered_contact_with_a_name(shared: Any, peer: Any) -> None:
     leg = connected(shared, peer, contact="<sip:peer@phone.invalid>")
     ended_by_us(shared, peer, leg)
+
+
+def test_a_slow_name_in_a_route_keeps_nobody_else_waiting() -> None:
+    with sip_process.EndpointProcess(slow_names_s=2.0) as endpoint, sip_process.Peer(endpoint.address) as peer:
+        leg, invite = dialled(endpoint, peer)
+        began = time.monotonic()
+        peer.respond(invite, 200, body=SDP, headers=f"Record-Route: <sip:proxy.slow:{peer.port};lr>\r\n")
+        endpoint.take("LegAnswered")  # its ACK waits for the name by now
+        with sip_process.Peer(endpoint.address) as other:
+            other.request("OPTIONS")
+            other.expect(200, 1.0)
+        peer.expect("ACK")
+        assert time.monotonic() - began >= 2.0, "the name was slow"
+        endpoint.do("hang_up", leg=leg)
+        peer.respond(peer.expect("BYE", 1.0), 200)  # the address is remembered
 
 
 def test_closing_leaves_the_legs_that_are_kept() -> None:
