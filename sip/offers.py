@@ -56,6 +56,8 @@ class Offers:
         self._theirs: _TheirOffer | None = None
         self._is_ack_due = False
         self._ours: _OurOffer | None = None
+        self._delayed: _OurOffer | None = None
+        """Ours that has met another and is due again; those that wait stay behind it, the peer's do not."""
         self._waiting: list[_OurOffer] = []
 
     def on_reinvite(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
@@ -155,13 +157,14 @@ class Offers:
 
     def refresh(self) -> None:
         """Send a re-INVITE that changes nothing, for the session timer of a peer without UPDATE."""
-        if self.local is not None and not any(offer.is_refresh for offer in (*self._waiting, self._ours) if offer):
+        known = (*self._waiting, self._delayed, self._ours)
+        if self.local is not None and not any(offer.is_refresh for offer in known if offer):
             self._waiting.append(_OurOffer(self.local, is_refresh=True))
             self.next()
 
     def next(self) -> None:
         """Send the next waiting offer, if none is open."""
-        is_open = self._theirs or self._ours or self.late_answer or self._is_ack_due
+        is_open = self._theirs or self._ours or self._delayed or self.late_answer or self._is_ack_due
         if self._waiting and not is_open and self._leg.state is State.CONNECTED:
             self._ours = self._waiting.pop(0)
             if self._ours.is_refresh:
@@ -185,6 +188,7 @@ class Offers:
             self._leg.lost()
         elif status == 491 and ours.tries + 1 < GLARE_TRIES:
             ours.tries += 1
+            self._delayed = ours
             self._leg.timers.append(self._leg.wires.reactor.call_later(self._glare_delay_s(), self._retry, ours))
         elif status == 422 and self._leg.session_timer.refused(self._leg.wires.transactions.current):
             self._retry(ours)
@@ -214,6 +218,7 @@ class Offers:
         self._leg.wires.reactor.submit(self.next)
 
     def _retry(self, ours: _OurOffer) -> None:
+        self._delayed = None
         if self._leg.state is State.CONNECTED:
             self._waiting.insert(0, ours)
             self.next()

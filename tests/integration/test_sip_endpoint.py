@@ -227,6 +227,22 @@ def test_our_reinvite_and_glare(shared: Any, peer: Any) -> None:
     ended_by_us(shared, peer, leg)
 
 
+def test_an_offer_does_not_overtake_one_that_met_another(shared: Any, peer: Any) -> None:
+    leg = connected(shared, peer)
+    held, resumed = (SDP.replace("o=- 1 1", f"o=- 1 {version}") for version in (2, 3))
+    shared.do("offer", leg=leg, body=held)
+    peer.respond(peer.expect("INVITE"), 491)
+    peer.expect("ACK")
+    shared.do("offer", leg=leg, body=resumed)
+    for body in (held, resumed):
+        again = peer.expect("INVITE", 3.0)
+        assert again.body == body
+        peer.respond(again, 200, body=SDP)
+        peer.expect("ACK")
+        shared.take("OfferAnswered")
+    ended_by_us(shared, peer, leg)
+
+
 def test_reinvite_refused_and_dialog_lost(shared: Any, peer: Any) -> None:
     leg = connected(shared, peer)
     shared.do("offer", leg=leg, body=SDP)
