@@ -20,7 +20,7 @@ from sip.message import RawMessage, one_line
 from sip.reactor import Sippy
 from sip.reliable import ReceivedReliably
 from sip.requests import Sent
-from sip.wires import ALLOW, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
+from sip.wires import ALLOW, MAX_FORKS, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -193,6 +193,8 @@ class Inviting:
         leg, tag = self._leg, message.tag("to")
         if tag == leg.remote_tag or tag is None:
             return False
+        if tag not in self._strays and len(self._strays) >= MAX_FORKS:
+            return True
         fork = leg.forked(tag, response, message.cseq)
         ack = fork.new_request("ACK")
         fork.cseq = leg.cseq  # a PRACK of ours may have used the numbers in between

@@ -14,7 +14,7 @@ from sip.leg_state import Move, State
 from sip.message import RawMessage
 from sip.reactor import Cancellable, Sippy
 from sip.requests import Dialog
-from sip.wires import RELIABLY, T1_S, body_of
+from sip.wires import MAX_FORKS, RELIABLY, T1_S, body_of
 
 if TYPE_CHECKING:
     from sip.dialog import Leg
@@ -145,6 +145,8 @@ class ReceivedReliably:
         number = int(rseq.group(1))
         if number != self._last.get(tag, number - 1) + 1:
             return False  # sent again, or one before it is missing (section 4)
+        if tag not in self._last and len(self._last) >= MAX_FORKS:
+            return False
         self._last[tag] = number
         early = self._leg.forked(tag, response, self._leg.cseq)
         rack = f"{number} {message.cseq} INVITE"

@@ -24,6 +24,8 @@ RELIABLY = "100rel"
 """Option tag of reliable provisional responses (RFC 3262)."""
 T1_S = 0.5
 """First interval of retransmissions (RFC 3261 section 17.1.1.1)."""
+MAX_FORKS = 32
+"""Dialogs that one INVITE of ours may make: what answers under still another tag is not heard."""
 SIPREC = "siprec"
 """Option tag of recording sessions (RFC 7866 section 11.1)."""
 RECORDING_TYPES = "application/sdp, multipart/mixed, application/rs-metadata+xml, application/rs-metadata"

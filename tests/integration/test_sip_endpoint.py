@@ -287,6 +287,24 @@ def test_second_fork_is_acknowledged_and_ended(shared: Any, peer: Any) -> None:
     ended_by_us(shared, peer, leg)
 
 
+def test_forks_without_end_are_not_followed(shared: Any, peer: Any) -> None:
+    leg, invite = dialled(shared, peer)
+    peer.respond(invite, 200, body=SDP, tag="one")
+    peer.expect("ACK")
+    shared.take("LegAnswered")
+    for index in range(100):
+        peer.respond(invite, 200, body=SDP, tag=f"fork-{index}")
+    ended: set[str] = set()
+    while len(ended) < 32:
+        message = peer.receive()
+        if message.method == "BYE":
+            peer.respond(message, 200)
+            ended.add(message["To"])
+    peer.respond(invite, 200, body=SDP, tag="fork-0")
+    assert "tag=fork-0" in peer.expect("ACK")["To"], "the last of the others are not answered"
+    ended_by_us(shared, peer, leg)
+
+
 def test_redirection_is_acknowledged_where_it_came_from(shared: Any, peer: Any) -> None:
     _, invite = dialled(shared, peer)
     peer.respond(invite, 302, headers="Contact: <sip:other@192.0.2.1>\r\n")
