@@ -32,8 +32,8 @@ _PONG = b"\r\n"
 class Owner(Protocol):
     """Whoever has a connection; `sip.streams.Streams` is the real one. Called on the I/O thread."""
 
-    def arrived(self, connection: "Connection", data: bytes) -> None:
-        """Take one message."""
+    def arrived(self, connection: "Connection", data: bytes) -> bool:
+        """Take one message; tells whether it waits for the call thread."""
 
     def lost(self, connection: "Connection") -> None:
         """Take note that the connection is over; told once for each that was opened."""
@@ -188,8 +188,7 @@ class Connection(asyncio.Protocol):
         return self._limits.idle_out_s if self.is_ours else self._limits.idle_in_s
 
     def _take(self, data: bytes) -> None:
-        self._arrived += 1
-        self._owner.arrived(self, data)
+        self._arrived += self._owner.arrived(self, data)
         if not self._is_paused and self._arrived - self.handled >= MAX_UNHANDLED and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()

@@ -46,8 +46,8 @@ _USER_TIMEOUT_MS = 5000
 class Receiver(Protocol):
     """Who is told what happens; called on the I/O thread."""
 
-    def message(self, connection: Connection, data: bytes) -> None:
-        """Take one message."""
+    def message(self, connection: Connection, data: bytes) -> bool:
+        """Take one message; tells whether it waits for the call thread."""
 
     def lost(self, connection: Connection) -> None:
         """Take note that a connection is over that had carried something of ours."""
@@ -169,12 +169,12 @@ class Streams:
 
     # -- connections tell (sip.connection.Owner)
 
-    def arrived(self, connection: Connection, data: bytes) -> None:
+    def arrived(self, connection: Connection, data: bytes) -> bool:
         """Hand a message on."""
         if connection.is_ours and not connection.has_spoken:
             self._told_no_more(str(connection.target))
         connection.has_spoken = True
-        self._receiver.message(connection, data)
+        return self._receiver.message(connection, data)
 
     def lost(self, connection: Connection) -> None:
         """Forget a connection."""

@@ -258,18 +258,17 @@ class Transport:
             return
         ED2.callFromThread(guarded, self._handle, server, data, Address(host=source, port=address[1]), rtime)
 
-    def message(self, connection: Connection, data: bytes) -> None:
+    def message(self, connection: Connection, data: bytes) -> bool:
         """Take one message of a connection on the I/O thread: drop it, or pass it to the call thread."""
         is_answer = data.lstrip(b"\r\n").startswith(b"SIP/")
         if not is_answer and not self._trust.of(connection.peer.host).may_ask_over(connection.peer.transport):
             self._streams_there.count("untrusted")
-            connection.handled += 1
-            return
+            return False
         if not self._has_room(connection.peer.host, data):
             self._streams_there.count("overload")
-            connection.handled += 1
-            return
+            return False
         ED2.callFromThread(guarded, self._handle_from, connection, data)
+        return True
 
     def _has_room(self, source: str, data: bytes) -> bool:
         has_room = self._backlog.enter(source, is_urgent=lambda: self._is_urgent(data))
