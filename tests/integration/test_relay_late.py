@@ -196,6 +196,27 @@ def test_a_sender_whose_clock_steps_while_it_talks_is_heard_after_the_guard(
     assert kept.count(PUBLIC) >= (100 + 148 - 12) * 160, "no more is lost than 200 ms, and a packet either side"
 
 
+@pytest.mark.parametrize(("is_heard", "step_s", "lost"), [
+    (True, -2.337, 9), (False, -2.337, 34), (False, -60, 34), (False, -1.0, 51), (False, 0, 0), (False, 0.3, 9),
+])  # fmt: skip
+def test_a_clock_that_stepped_back_while_it_was_not_heard_is_doubted(
+    line: Line, step_s: float, lost: int, *, is_heard: bool
+) -> None:
+    """Of a side on hold nothing counts; it is heard again at the opening (leak suite, SEED=20261126 ONLY=393)."""
+    line.talk(0, 100, PUBLIC)
+    line.close(16_000)
+    for i in range(101, 400):
+        if i == 163:
+            line.open(160 * 163 - 10)
+        shift = round(step_s * 8000) if i >= 108 else 0
+        if is_heard or i >= 163:
+            value = SECRET if i < 164 else PUBLIC
+            line.send(i, 160 * i, value, timestamp=(1 << 32) - 30_000 + 160 * i + shift)
+    kept = line.kept()
+    assert SECRET not in kept
+    assert kept.count(PUBLIC) / 160 == pytest.approx(100 + 236 - lost, abs=1), "packets of 20 ms"
+
+
 def test_a_new_source_of_the_closed_time_is_not_trusted_however_long_ago_it_began(line: Line) -> None:
     """It began two seconds before the opening, and its network is 150 ms slower than that of the one before."""
     line.talk(0, 100, PUBLIC)

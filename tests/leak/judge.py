@@ -4,13 +4,15 @@ Every stored byte must be explained by a frame that was sent and was not secret.
 did: times are the parties' own, from when something was asked for and when it was known to be done.
 """
 
+import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from audio.rtp import ticks_between
 from storage.format import FrameType
 from storage.reader import RecordingReader
 from storage.runs import AUDIO, parse
@@ -26,8 +28,6 @@ GUARD_S = 0.2
 """How long after an opening a stream that has just begun is not trusted."""
 NEW_CLOCK, BY_ARRIVAL, LONG_PACKETS, BUSY = ", new clock", ", late arrivals", ", 30 ms", ", busy machine"
 UNHEARD = ", new clock of a side that was not heard"
-UNHEARD_BY = ("hold", "key_rfc4733", "card_rfc4733")
-"""Triggers in which a side sends no audio for a while: it is on hold, or sends events of keys instead."""
 DOUBT_S = 0.7
 """How long a stream is not trusted whose clock has stepped back while it was not heard: a network that held its packets
 back would look the same, and those would be of the closed time."""
@@ -331,7 +331,7 @@ def _measure_edges(ring: Ring, voice: Voice, pieces: list[Piece], verdict: Verdi
         in_time = (f for f in arrived if f.sent_s + f.delay_s < begin_s and _end_s(base_s, f, 0) < end_s)
         said_s = max((_end_s(base_s, f, f.length) for f in in_time), default=0.0)
         if before:
-            manner = "" if ring.plan.moment in RESTARTS else _manner(ring)
+            manner = "" if ring.plan.moment in RESTARTS else _manner(ring, voice)
             _note_edge(ring, verdict, f"before{manner}", _distance(max(before), min(begin_s, said_s), end_s))
     if ring.opened is None:
         return
@@ -342,7 +342,7 @@ def _measure_edges(ring: Ring, voice: Voice, pieces: list[Piece], verdict: Verdi
     if after:
         due = (_end_s(base_s, f, 0) for f in arrived if f.band in (Band.ORDINARY, Band.FRINGE))
         said_s = min((at_s for at_s in due if at_s >= ends_s - EDGE_S), default=ends_s)
-        kind = f"after{_manner(ring)}"
+        kind = f"after{_manner(ring, voice)}"
         _note_edge(ring, verdict, kind, -_distance(min(after), ring.opened.asked_s, max(ends_s, said_s)))
 
 
@@ -368,16 +368,34 @@ def _end_s(base_s: float, frame: Frame, sample: int) -> float:
     return base_s + (frame.tick - frame.length + sample) / TICKS
 
 
-def _manner(ring: Ring) -> str:
-    """Return what about a call's packets makes its edges lie where they do."""
+def _manner(ring: Ring, voice: Voice) -> str:
+    """Return what about a side's packets makes its edges lie where they do."""
     moment = ring.plan.moment
-    if moment == "step_backward" and ring.plan.trigger in UNHEARD_BY:
-        return UNHEARD
     if moment in RESTARTS:
-        return NEW_CLOCK
+        assert ring.closed is not None
+        return UNHEARD if has_stepped_unheard(voice.frames, ring.closed.asked_s) else NEW_CLOCK
     if moment in LATE_ARRIVALS:
         return BY_ARRIVAL
     return LONG_PACKETS if moment == "ptime_30" else ""
+
+
+def has_stepped_unheard(frames: Sequence[Frame], since_s: float) -> bool:
+    """Tell whether a source fell back behind the time that went by while no audio of it was heard.
+
+    It was on hold, sent events of keys instead, or all of it was lost, for so long that the guard does not cover it.
+
+    Args:
+        frames: What a side sent, in order.
+        since_s: From when on it matters that the side is heard again.
+    """
+    heard = (frame for frame in frames if frame.is_heard and not frame.is_lost)
+    return any(
+        before.ssrc == after.ssrc
+        and after.sent_s >= since_s
+        and (silent_s := after.due_s - before.due_s) > GUARD_S - EDGE_S
+        and ticks_between(before.timestamp, after.timestamp) / TICKS < silent_s - EDGE_S
+        for before, after in itertools.pairwise(heard)
+    )
 
 
 def _distance(value_s: float, from_s: float, to_s: float) -> float:

@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -61,6 +61,9 @@ class Frame:
         sent_s: When it was.
         payload: Its bytes.
         delay_s: How long it was held up on its way; infinite for one that was lost or kept back.
+        ssrc: Its source.
+        timestamp: Of its first tick, as it was sent.
+        is_heard: The far side had said that it listens.
     """
 
     tick: int
@@ -71,6 +74,9 @@ class Frame:
     sent_s: float
     payload: bytes
     delay_s: float = 0.0
+    ssrc: int = 0
+    timestamp: int = 0
+    is_heard: bool = True
 
     @property
     def is_lost(self) -> bool:
@@ -117,6 +123,8 @@ class Voice:
         self.is_used_up = False
         """It fell silent, since its secret stretch is used up: the call took too long."""
         self.distortion: Distortion = Distortion()
+        self.is_heard: Callable[[], bool] = lambda: True
+        """Whether the far side's last session description has it listen."""
         self._studio = studio
         studio.sockets.append(self.socket)
         self._symbols = symbols
@@ -216,8 +224,12 @@ class Voice:
         elif payload is None:
             source = self._plain if band is Band.ORDINARY else self._fringe
             payload = source[tick : tick + length]
+        stamp, is_heard = (self._shift + tick) % (1 << 32), self.is_heard()
         delay_s = self._send(self.law, tick, payload, band)
-        self.frames.append(Frame(tick, length, band, index, due_s, time.monotonic(), payload, delay_s))
+        sent_s = time.monotonic()
+        self.frames.append(
+            Frame(tick, length, band, index, due_s, sent_s, payload, delay_s, self._ssrc, stamp, is_heard)
+        )
 
     def _send_tone(self, key: "_Key", due_s: float) -> None:
         held = self._tick - key.tick

@@ -113,6 +113,7 @@ class Ring:
             self.site.home.sip, self.extension, from_number=plan.caller, media=self.left.media()
         )
         self.first.wait_confirmed(12)
+        self.left.is_heard = lambda: _listens(self.first)
         is_early = plan.moment == "early"
         if is_early:
             self.id = str(self.site.wait_live(plan.caller, lambda c: True, "the call is listed")["id"])
@@ -134,6 +135,7 @@ class Ring:
         self.second = second
         second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
         self.joined_s = time.monotonic()
+        self.right.is_heard = lambda: _listens(second)
         self.right.talk(second.remote_media)
         self.id = str(self.site.wait_live(self.plan.caller, lambda c: True, "the call is listed")["id"])
 
@@ -301,6 +303,11 @@ class Ring:
             voice.hush()
         if any(voice.is_used_up for voice in self.voices):
             self.error = self.error or "a voice has used up its secret stretch: the call took too long"
+
+
+def _listens(call: Call) -> bool:
+    """Tell whether the recorder's last session description on a call has it listen (RFC 3264 section 5.1)."""
+    return not {b"a=sendonly", b"a=inactive"} & set(call.remote_body.splitlines())
 
 
 def _sleep_to(moment_s: float) -> None:
