@@ -43,9 +43,12 @@ def _parts(recordings: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _others(row: RecordingRow) -> list[dict[str, Any]]:
-    names = iter(row.operators[1:])  # fewer than extensions where one officer sat at several
+    # Who stands in the row is not always the first: a call that was handed over before it was joined is filed under who
+    # answered. There are fewer names than extensions where one officer sat at several.
+    names = (name for name in dict.fromkeys(row.operators) if name not in ("", row.operator))
+    extensions = (extension for extension in dict.fromkeys(row.extensions) if extension != row.extension)
     started_us = microseconds(row.started_at)
     return [
         {"recording": row.id, "extension": extension, "operator": next(names, ""), "started_us": started_us}
-        for extension in row.extensions[1:]
+        for extension in extensions
     ]

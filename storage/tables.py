@@ -68,7 +68,7 @@ officers = sa.Table(
     sa.Index("officers_by_operator", "operator", "started_us", "recording"),
     sa.Index("officers_by_extension", "extension", "started_us", "recording"),
 )
-"""Who else's call it was: one row for each officer after the first, who stands in ``recordings``. ``operator`` is empty
+"""Who else's call it was: one row for each officer beside the one who stands in ``recordings``. ``operator`` is empty
 where that name stands for the call already, so that nobody finds a call twice. `storage.officers` writes it."""
 
 erasures = sa.Table(

@@ -22,9 +22,10 @@ def made(dice: random.Random, number: int) -> RecordingRow:
     started_at = START + timedelta(seconds=dice.randrange(ROWS // 3))  # several in each second
     operators = tuple(dice.sample(("anna", "bob", "carl"), dice.choice((1, 1, 2, 3))))
     extensions = tuple(dice.sample(("2001", "2002", "2003"), 3))[: dice.choice((len(operators), 3))]
+    operator = dice.choice(operators)  # a call that was handed over before it was joined is filed under who answered
     return RecordingRow(
         id=RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-2001-{number:06x}"), started_at=started_at, ended_at=started_at,
-        direction="inbound", extension=extensions[0], operator=operators[0], operators=operators, extensions=extensions,
+        direction="inbound", extension=extensions[0], operator=operator, operators=operators, extensions=extensions,
         service="housing", caller=dice.choice(NUMBERS), called=dice.choice(NUMBERS),
         outcome=dice.choice(list(Outcome)), reason="ended",
     )  # fmt: skip
