@@ -48,6 +48,25 @@ class _Criterion:
         return sa.or_(*ways)
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What times are asked for, and after which place; said of whichever table leads, so that its index knows it."""
+
+    search: Search
+    before: Place | None
+
+    def of(self, started_us: sa.Column[Any], recording: sa.Column[Any]) -> list[sa.ColumnElement[bool]]:
+        """Return it as conditions on a table's columns."""
+        conditions: list[sa.ColumnElement[bool]] = []
+        if self.search.started_from is not None:
+            conditions.append(started_us >= microseconds(self.search.started_from))
+        if self.search.started_to is not None:
+            conditions.append(started_us < microseconds(self.search.started_to))
+        if self.before is not None:
+            conditions.append(sa.tuple_(started_us, recording) < sa.tuple_(*map(sa.literal, self.before)))
+        return conditions
+
+
 def ids(
     connection: sa.Connection, search: Search, *, limit: int | None, offset: int = 0, before: Place | None = None
 ) -> Ids:
@@ -61,15 +80,12 @@ def ids(
         before: Only what comes after this place, so older.
     """
     criteria = _criteria(search)
-    within = _times(search)
-    if before is not None:
-        column = _recordings.c
-        within.append(sa.tuple_(column.started_us, column.id) < sa.tuple_(*map(sa.literal, before)))
+    span = _Span(search, before)
     if not criteria:
-        return _page(_places(within), limit, offset)
-    leading = _sparsest(connection, criteria, within)
+        return _page(_places(span, []), limit, offset)
+    leading = _sparsest(connection, criteria, span)
     filters = [one.as_filter() for one in criteria if one is not leading]
-    return _lookup(connection, leading, [*within, *filters], limit=limit, offset=offset)
+    return _lookup(connection, leading, span, filters, limit=limit, offset=offset)
 
 
 def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
@@ -91,25 +107,13 @@ def _criteria(search: Search) -> list[_Criterion]:
     return [_Criterion(columns, value, also) for columns, value, also in asked if value is not None]
 
 
-def _times(search: Search) -> list[sa.ColumnElement[bool]]:
-    column = _recordings.c.started_us
-    conditions: list[sa.ColumnElement[bool]] = []
-    if search.started_from is not None:
-        conditions.append(column >= microseconds(search.started_from))
-    if search.started_to is not None:
-        conditions.append(column < microseconds(search.started_to))
-    return conditions
-
-
-def _sparsest(
-    connection: sa.Connection, criteria: Sequence[_Criterion], within: Sequence[sa.ColumnElement[bool]]
-) -> _Criterion:
+def _sparsest(connection: sa.Connection, criteria: Sequence[_Criterion], span: _Span) -> _Criterion:
     """Return the criterion of which fewest rows must be read."""
     if len(criteria) == 1:
         return criteria[0]
     reach_us = []
     for one in criteria:
-        probed = connection.execute(_lookup(connection, one, within, limit=1, offset=_PROBED)).first()
+        probed = connection.execute(_lookup(connection, one, span, [], limit=1, offset=_PROBED)).first()
         if probed is None:  # so few need no comparing
             return one
         reach_us.append(probed.started_us)
@@ -119,7 +123,8 @@ def _sparsest(
 def _lookup(
     connection: sa.Connection,
     criterion: _Criterion,
-    conditions: Sequence[sa.ColumnElement[bool]],
+    span: _Span,
+    filters: Sequence[sa.ColumnElement[bool]],
     *,
     limit: int | None,
     offset: int,
@@ -130,9 +135,9 @@ def _lookup(
     sides: list[sa.Select[tuple[int, str]]] = []
     for at, column in enumerate(criterion.columns):
         others = [earlier.concat("") != criterion.value for earlier in criterion.columns[:at]]
-        sides.append(_places([*conditions, *others, column == criterion.value]))
+        sides.append(_places(span, [*filters, *others, column == criterion.value]))
     if criterion.also is not None:
-        sides.append(_handed_over(criterion.also == criterion.value, conditions))
+        sides.append(_handed_over(criterion.also == criterion.value, span, filters))
     if len(sides) == 1:
         return _page(sides[0], limit, offset)
     if connection.dialect.name != SQLITE:  # PostgreSQL sees the order of a branch only if it is a query of its own
@@ -141,17 +146,19 @@ def _lookup(
     return _page(sa.union_all(*sides), limit, offset)
 
 
-def _places(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[tuple[int, str]]:
-    return sa.select(_recordings.c.started_us, _recordings.c.id).where(*conditions)
+def _places(span: _Span, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[tuple[int, str]]:
+    column = _recordings.c
+    return sa.select(column.started_us, column.id).where(*span.of(column.started_us, column.id), *conditions)
 
 
 def _handed_over(
-    is_theirs: sa.ColumnElement[bool], conditions: Sequence[sa.ColumnElement[bool]]
+    is_theirs: sa.ColumnElement[bool], span: _Span, filters: Sequence[sa.ColumnElement[bool]]
 ) -> sa.Select[tuple[int, str]]:
     """Return a query for the places of calls that came to somebody later on, led by the index of those."""
     column = _officers.c
-    is_asked_for = sa.exists().where(_recordings.c.id == column.recording, *conditions)
-    return sa.select(column.started_us, column.recording.label("id")).where(is_theirs, is_asked_for)
+    within = span.of(column.started_us, column.recording)
+    is_asked_for = sa.exists().where(_recordings.c.id == column.recording, *filters)
+    return sa.select(column.started_us, column.recording.label("id")).where(is_theirs, *within, is_asked_for)
 
 
 def _page(places: Ids, limit: int | None, offset: int) -> Ids:

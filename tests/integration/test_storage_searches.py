@@ -1,14 +1,16 @@
 """Searches of every kind together find what looking at every row would, in the same order, on both engines."""
 
 import random
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from storage import searches
-from storage.database import Database
+from storage.database import Database, sqlite_url
 from storage.index import COUNTED, Index, normalise_number
 from storage.tables import officers
 from storage.types import Outcome, RecordingId, RecordingRow, Search
@@ -93,6 +95,17 @@ def index_of_many(database: Database) -> Index:
         for number in range(1005)
     )
     return index
+
+
+def test_only_the_times_asked_for_are_looked_at_of_calls_that_were_handed_over(tmp_path: Path) -> None:
+    with closing(Database(sqlite_url(tmp_path / "index.sqlite"))) as database, database.connect() as connection:
+        search = Search(operator="anna", started_from=START, started_to=START + timedelta(days=1))
+        for before in (None, (1, "x")):
+            query = searches.ids(connection, search, limit=50, before=before)
+            text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+            plan = [line[3] for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+            (led,) = [line for line in plan if "officers" in line]
+            assert "INDEX officers_by_operator (operator=? AND started_us>? AND started_us<?)" in led, plan
 
 
 def test_officers_come_and_go_with_their_recording(database: Database) -> None:
