@@ -16,7 +16,7 @@ from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError, NotFoundError
 from storage.holds import kinds_standing
 from storage.officers import delete_recordings, save_officers
-from storage.rows import normalise_number, row_from_json, row_to_json
+from storage.rows import normalise_number, row_from_json, row_from_text, row_to_json
 from storage.searches import Place, ids, with_documents
 from storage.tables import deletions as _deletions
 from storage.tables import microseconds
@@ -191,10 +191,10 @@ class Index:
 
 def _row(found: sa.Row[Any]) -> RecordingRow:
     try:
-        row = row_from_json(json.loads(found.document))
+        row = row_from_text(found.document)
         if row.id != found.id:
             raise ValueError("it is another recording's")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DatabaseError(
             f"the index's row of recording {found.id} is damaged ({type(error).__name__}): `recorder reindex` rebuilds "
             "it from the recording",

@@ -4,7 +4,6 @@ PostgreSQL looks after its own files; nothing here is for it.
 """
 
 import enum
-import json
 import os
 import sqlite3
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from storage.durable import sync_folder
 from storage.errors import DatabaseError
 from storage.lost_found import LostFound
-from storage.rows import row_from_json
+from storage.rows import row_from_text
 from storage.types import RecordingRow
 
 _BESIDE = ("", "-wal", "-shm", "-journal")
@@ -101,7 +100,7 @@ def salvage(path: Path) -> Iterator[RecordingRow]:
             with closing(_opened(path)) as database:
                 for (document,) in database.execute(f"SELECT document FROM recordings ORDER BY id{order}"):  # noqa: S608
                     try:
-                        yield row_from_json(json.loads(document))
+                        yield row_from_text(document)
                     except (ValueError, TypeError, KeyError):
                         continue
         except sqlite3.Error:

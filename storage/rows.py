@@ -1,6 +1,7 @@
 """Rows as JSON (design section 7) and telephone numbers as E.164. Pure."""
 
 import base64
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -107,12 +108,31 @@ def archived_to_json(archived: Archived) -> dict[str, Any]:
     }
 
 
+def row_from_text(document: str | bytes) -> RecordingRow:
+    """Read a row that was stored as JSON, as `row_from_json` does.
+
+    Raises:
+        KeyError, TypeError, ValueError: As of `row_from_json`, or it is no JSON.
+    """
+    try:
+        return row_from_json(json.loads(document))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def row_from_json(fields: Mapping[str, Any]) -> RecordingRow:
     """Read what `row_to_json` wrote; unknown names are left out, missing ones get their default.
 
     Raises:
         KeyError, TypeError, ValueError: A value that every row has is missing or malformed.
     """
+    try:
+        return _read(fields)
+    except AttributeError as error:
+        raise TypeError("something else stands where names with values belong") from error
+
+
+def _read(fields: Mapping[str, Any]) -> RecordingRow:
     values: dict[str, Any] = {name: fields[name] for name in _PLAIN if name in fields}
     values |= {name: tuple(fields[name]) for name in _LISTS if name in fields}
     values |= {name: time_from_json(fields.get(name)) for name in _TIMES}

@@ -4,7 +4,6 @@ For whoever rebuilds the index or checks it; peaks are left where they are. Neit
 the number of rows.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.index import columns_of
-from storage.rows import row_from_json
+from storage.rows import row_from_text
 from storage.tables import recordings as _recordings
 from storage.types import RecordingId, RecordingRow
 
@@ -91,7 +90,7 @@ class StoredRows:
 def _stored(found: sa.Row[Any]) -> StoredRow:
     columns = dict(found._mapping)
     try:
-        row = row_from_json(json.loads(columns["document"]))
-    except (ValueError, TypeError, KeyError, RecursionError):
+        row = row_from_text(columns["document"])
+    except (ValueError, TypeError, KeyError):
         row = None
     return StoredRow(id=RecordingId(columns["id"]), columns=columns, row=row)

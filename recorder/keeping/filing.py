@@ -14,7 +14,7 @@ from typing import Protocol
 
 from storage.durable import make_folder, remove, save_atomically
 from storage.errors import StorageError
-from storage.rows import row_from_json, row_to_json
+from storage.rows import row_from_text, row_to_json
 from storage.types import RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Filing:
         return self._folder / f"{name}.json"
 
     def _read(self, name: str) -> RecordingRow:
-        return row_from_json(json.loads(self._path(name).read_bytes()))
+        return row_from_text(self._path(name).read_bytes())
 
     def _put_aside(self, row: RecordingRow) -> None:
         try:

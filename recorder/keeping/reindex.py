@@ -11,7 +11,6 @@ those that still waited to be filed, and those of which an act says so (`recorde
 """
 
 import contextlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,7 +39,7 @@ from storage.holds import Holds
 from storage.index import Index
 from storage.index_file import FileState, drop_unfinished, new_path, put_in_place, salvage, state_of, users_of
 from storage.lost_found import LostFound
-from storage.rows import row_from_json
+from storage.rows import row_from_json, row_from_text
 from storage.stored_rows import StoredRow, StoredRows
 from storage.tombstones import Deletions
 from storage.types import RecordingId, RecordingRow
@@ -341,7 +340,7 @@ class Reindexer:
         filed = 0
         for path in sorted((self.home.state / FOLDER).glob("*.json")):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                filed += index.save_late(row_from_json(json.loads(path.read_bytes())))
+                filed += index.save_late(row_from_text(path.read_bytes()))
         return filed
 
 
