@@ -8,8 +8,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sip import sdp
-from sip.sdp import Description, LocalStream, Media, Stream, UnacceptableError
+from sip import offer_answer
+from sip.offer_answer import LocalStream, Media
+from sip.sdp import Description, Stream, UnacceptableError
 
 MAX_LINES = 4
 """m-lines of one session that get a port: two are recorded, others may become one of the two by a later update."""
@@ -75,14 +76,14 @@ def answer(
         local = locals_[at] if at < len(locals_) else None
         if local is None or not stream.suits(session.srtp, is_heard_only=True):
             lines.append(Line(stream=stream))
-            sections.append([*sdp.rejected(stream), *_label(stream)])
+            sections.append([*offer_answer.rejected(stream), *_label(stream)])
             continue
-        taken = sdp.answer_stream(offer, stream, dataclasses.replace(local, sends=False, receives=True))
+        taken = offer_answer.answer_stream(offer, stream, dataclasses.replace(local, sends=False, receives=True))
         lines.append(Line(stream=stream, local=taken.local, media=taken.media))
         sections.append([*taken.lines, *_label(stream), *([f"a=record:{record}"] if record else [])])
     if not any(line.local for line in lines):
         raise UnacceptableError("no m-line has audio that can be recorded")
-    written = sdp.written(session, sections)
+    written = offer_answer.written(session, sections)
     return RecordingAnswer(content=written.content, session=written.local, lines=tuple(lines))
 
 

@@ -1,42 +1,38 @@
-"""Session descriptions: lenient reading, offers and answers for one audio stream. Pure (RFC 8866, RFC 3264).
+"""Session descriptions: what one says, read leniently. Pure (RFC 8866); offers and answers are in `sip.offer_answer`.
 
 Codecs are named by their static RTP payload number (RFC 3551): 8 PCMA, 0 PCMU, 9 G.722. Reading takes what phones and
-exchanges send, not only what the RFC allows; whatever it cannot take raises `SdpError` and nothing else. Whoever
-answers a call maps `UnacceptableError` to 488. Keys for SRTP are in `sip.sdes`; none is in a repr or an error.
+exchanges send, not only what the RFC allows; whatever it cannot take raises `SdpError` and nothing else. Keys for SRTP
+are in `sip.sdes`; none is in a repr or an error.
 """
 
-import dataclasses
-import hashlib
 import ipaddress
 import itertools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sip import sdes
-from sip.sdes import Crypto, KeyPair, Srtp
+from sip.sdes import Crypto, Srtp
 
 PCMU, PCMA, G722 = 0, 8, 9
-PREFERENCE = (PCMA, PCMU, G722)
-"""G.711 first, so that an officer's phone that knows nothing else can always be joined; A-law is Europe's."""
-
-MAX_BYTES = 65_535
-MAX_STREAMS = 32
-MAX_KEYS = 16
-"""a=crypto lines that are looked at of one stream."""
-_EVENT_PT = 101
-_PLAIN = ("RTP/AVP", "RTP/AVPF")
-_SECURE = ("RTP/SAVP", "RTP/SAVPF")
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - values of the wire, never bound
 _NAMES = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722}
-_SPELLED = {number: name for name, number in _NAMES.items()}
-_RTPMAP = re.compile(r"(\d{1,3})\s+([^/\s]+)\s*/\s*(\d{1,6})(?:\s*/\s*\d+)?\s*")
-_DIRECTIONS = {
+SPELLED = {number: name for name, number in _NAMES.items()}
+"""The codecs that we know, as they are spelled."""
+NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - values of the wire, never bound
+DIRECTIONS = {
     "sendrecv": (True, True),
     "sendonly": (True, False),
     "recvonly": (False, True),
     "inactive": (False, False),
 }
+"""By attribute: whether the owner of a description sends, and whether it receives."""
+
+MAX_BYTES = 65_535
+MAX_STREAMS = 32
+MAX_KEYS = 16
+"""a=crypto lines that are looked at of one stream."""
+_PLAIN = ("RTP/AVP", "RTP/AVPF")
+_SECURE = ("RTP/SAVP", "RTP/SAVPF")
+_RTPMAP = re.compile(r"(\d{1,3})\s+([^/\s]+)\s*/\s*(\d{1,6})(?:\s*/\s*\d+)?\s*")
 
 
 class SdpError(ValueError):
@@ -105,7 +101,7 @@ class Stream:
     @property
     def is_hold(self) -> bool:
         """Tell whether its owner puts us on hold: it does not want our audio, in any of the three spellings."""
-        return not self.receives or self.ip in _NOWHERE
+        return not self.receives or self.ip in NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,99 +124,6 @@ class Description:
         return any(s.kind == "image" and s.port > 0 and "t38" in {f.lower() for f in s.formats} for s in self.streams)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
-    """What an exchange settled for our one audio stream; directions as seen by us.
-
-    Attributes:
-        remote_ip: Where we send, or None while the peer holds us by 0.0.0.0.
-        remote_rtp_port: Peer's RTP port.
-        remote_rtcp_port: Peer's RTCP port.
-        codec: Static number of the chosen codec: 8, 0 or 9.
-        send_pt: Payload type the peer wants on our packets.
-        receive_pt: Payload type on the peer's packets: ours, as we described it.
-        send_event_pt: Payload type for telephone-event that we send, or None.
-        receive_event_pt: Payload type for telephone-event that we take, or None.
-        sends: We send.
-        receives: We receive.
-        is_hold: The peer has put us on hold.
-        is_t38_offered: The peer's description offers T.38 too.
-        ptime_ms: Packet time the peer asks for, or None.
-        srtp: The keys of both sides, or None when the audio is plain RTP.
-    """
-
-    remote_ip: str | None
-    remote_rtp_port: int
-    remote_rtcp_port: int
-    codec: int
-    send_pt: int
-    receive_pt: int
-    send_event_pt: int | None
-    receive_event_pt: int | None
-    sends: bool
-    receives: bool
-    is_hold: bool
-    is_t38_offered: bool
-    ptime_ms: int | None
-    srtp: KeyPair | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalStream:
-    """Our side of a session: what is written into offers and answers, and kept by the application between them.
-
-    Attributes:
-        ip: Address that peers are to send to.
-        rtp_port: Even port; RTCP is the one above.
-        session_id: Identifier in o=, our own and the same for the whole session; digits.
-        version: Version in o=; raised by one with each change (RFC 3264 section 8).
-        codecs: Static numbers on offer, in order of preference.
-        event_pt: Payload type of telephone-event, or None to leave it out.
-        sends: We send.
-        receives: We receive.
-        text: Digest of the description last written without its o= line; tells whether anything has changed.
-        srtp: Whether what is answered has to be encrypted.
-        cryptos: Our keys: those on offer, or the one that was settled; with any, an offer is RTP/SAVP.
-        peer_key: `Crypto.name` of the peer's key that was settled: while it stays, so does ours.
-    """
-
-    ip: str
-    rtp_port: int
-    session_id: int
-    version: int = 1
-    codecs: tuple[int, ...] = PREFERENCE
-    event_pt: int | None = _EVENT_PT
-    sends: bool = True
-    receives: bool = True
-    text: str = ""
-    srtp: Srtp = Srtp.OPTIONAL
-    cryptos: tuple[Crypto, ...] = ()
-    peer_key: bytes = field(default=b"", repr=False)
-
-    def settled(self, srtp: KeyPair | None) -> "LocalStream":
-        """Return the stream with the keys of an exchange: the next offer has the same."""
-        if srtp is None:
-            return dataclasses.replace(self, cryptos=(), peer_key=b"")
-        return dataclasses.replace(self, cryptos=(srtp.ours,), peer_key=srtp.theirs.name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """A description of ours, ready to be sent, and the stream to keep for the next one."""
-
-    content: bytes = field(repr=False)
-    local: LocalStream
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakenStream:
-    """One stream of an offer as it is answered: the lines of its section, our side of it, and what was settled."""
-
-    lines: list[str] = field(repr=False)
-    local: LocalStream
-    media: Media
-
-
 def parse(content: bytes) -> Description:
     """Read a session description.
 
@@ -240,145 +143,6 @@ def parse(content: bytes) -> Description:
     streams = tuple(_stream(lines[start:end], session) for start, end in itertools.pairwise(bounds))
     session_id, version = _origin(session)
     return Description(session_id=session_id, version=version, streams=streams)
-
-
-def local_offer(local: LocalStream) -> Written:
-    """Write an offer of our one audio stream, under the keys that it has."""
-    formats = [(codec, codec) for codec in local.codecs]
-    profile = "RTP/SAVP" if local.cryptos else "RTP/AVP"
-    return written(local, [_audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)])
-
-
-def answer(offer: Description, local: LocalStream, *, preference: Sequence[int] = PREFERENCE) -> tuple[Written, Media]:
-    """Answer an offer: its first usable audio stream is taken, every other m-line rejected in its place.
-
-    The codec is the first of ``preference`` that is offered, under the payload types of the offer; telephone-event is
-    taken when offered and ``local.event_pt`` is set. Our direction is what both sides want (RFC 3264 section 6.1).
-    SRTP is answered with the first key of the offer and one of ours: the one we have while the peer's is the same, a
-    new one when the peer has a new one, so that both begin to count packets anew (RFC 4568 section 7.1.4).
-
-    Raises:
-        UnacceptableError: No stream can be taken.
-    """
-    index, stream = _first_usable(offer, local.srtp)
-    taken = answer_stream(offer, stream, local, preference=preference)
-    sections = [taken.lines if at == index else rejected(other) for at, other in enumerate(offer.streams)]
-    return written(taken.local, sections), taken.media
-
-
-def answer_stream(
-    offer: Description, stream: Stream, local: LocalStream, *, preference: Sequence[int] = PREFERENCE
-) -> TakenStream:
-    """Answer one usable stream of an offer; see `answer` for how.
-
-    Raises:
-        UnacceptableError: It has none of the codecs preferred.
-    """
-    keys = _answer_keys(stream, local)
-    pt, codec = _choose(stream, preference)
-    event_pt = stream.event_pts[0] if stream.event_pts and local.event_pt is not None else None
-    # Only what both sides want is written, but what we are able to do is kept: a resume must give both ways again.
-    shown = dataclasses.replace(local, sends=local.sends and stream.receives, receives=local.receives and stream.sends)
-    cryptos = (keys.ours,) if keys is not None else ()
-    return TakenStream(
-        lines=_audio_lines(shown, [(pt, codec)], event_pt, protocol=stream.protocol, cryptos=cryptos),
-        local=local.settled(keys),
-        media=_media(offer, stream, local, codec=codec, pts=(pt, pt), event_pts=(event_pt, event_pt), srtp=keys),
-    )
-
-
-def _answer_keys(stream: Stream, local: LocalStream) -> KeyPair | None:
-    if not stream.is_secure:
-        return None
-    theirs = stream.cryptos[0]
-    same = [ours for ours in local.cryptos if ours.suite is theirs.suite and local.peer_key == theirs.name]
-    ours = dataclasses.replace(same[0], tag=theirs.tag) if same else sdes.new(theirs.tag, theirs.suite)
-    return KeyPair(ours=ours, theirs=theirs)
-
-
-def answered(local: LocalStream, reply: Description) -> Media:
-    """Read the answer to an offer that `local_offer` wrote.
-
-    Raises:
-        UnacceptableError: The audio stream was rejected, or nothing we offered is in the answer. A key is; an offer
-            of SRTP that is answered with plain RTP is none that we would send to.
-    """
-    _, stream = _first_usable(reply, Srtp.REQUIRED if local.cryptos else Srtp.OFF)
-    keys = _answered_keys(stream, local) if local.cryptos else None
-    pt, codec = next(((pt, codec) for pt, codec in stream.codecs if codec in local.codecs), (None, None))
-    if pt is None or codec is None:
-        raise UnacceptableError("the answer has none of the codecs offered")
-    send_event = stream.event_pts[0] if stream.event_pts and local.event_pt is not None else None
-    return _media(
-        reply,
-        stream,
-        local,
-        codec=codec,
-        pts=(pt, codec),
-        event_pts=(send_event, local.event_pt if send_event is not None else None),
-        srtp=keys,
-    )
-
-
-def _answered_keys(stream: Stream, local: LocalStream) -> KeyPair:
-    for theirs in stream.cryptos:
-        for ours in local.cryptos:
-            if (ours.tag, ours.suite) == (theirs.tag, theirs.suite):
-                return KeyPair(ours=ours, theirs=theirs)
-    raise UnacceptableError("the answer has none of the keys' tags and suites offered")
-
-
-def _media(
-    description: Description,
-    stream: Stream,
-    local: LocalStream,
-    *,
-    codec: int,
-    pts: tuple[int, int],
-    event_pts: tuple[int | None, int | None],
-    srtp: KeyPair | None,
-) -> Media:
-    """Put together what was settled; ``pts`` and ``event_pts`` are the pair to send and to receive."""
-    is_nowhere = stream.ip in _NOWHERE
-    return Media(
-        remote_ip=None if is_nowhere else stream.ip,
-        remote_rtp_port=stream.port,
-        remote_rtcp_port=stream.rtcp_port,
-        codec=codec,
-        send_pt=pts[0],
-        receive_pt=pts[1],
-        send_event_pt=event_pts[0],
-        receive_event_pt=event_pts[1],
-        sends=local.sends and stream.receives and not is_nowhere,
-        receives=local.receives and stream.sends,
-        is_hold=stream.is_hold,
-        is_t38_offered=description.is_t38_offered,
-        ptime_ms=stream.ptime_ms,
-        srtp=srtp,
-    )
-
-
-def _first_usable(description: Description, srtp: Srtp) -> tuple[int, Stream]:
-    for index, stream in enumerate(description.streams):
-        if stream.suits(srtp):
-            return index, stream
-    profiles = {
-        Srtp.OFF: "RTP/AVP",
-        Srtp.OPTIONAL: "RTP/AVP, or RTP/SAVP with a key for it,",
-        Srtp.REQUIRED: "RTP/SAVP with a key for it",
-    }
-    raise UnacceptableError(f"no audio stream over {profiles[srtp]} with PCMA, PCMU or G.722")
-
-
-def _choose(stream: Stream, preference: Sequence[int]) -> tuple[int, int]:
-    for wanted in preference:
-        for pt, codec in stream.codecs:
-            if codec == wanted:
-                return pt, codec
-    raise UnacceptableError("none of the codecs allowed is offered")
-
-
-# -- reading
 
 
 def _lines(content: bytes) -> list[tuple[str, str]]:
@@ -454,7 +218,7 @@ def _stream(lines: list[tuple[str, str]], session: list[tuple[str, str]]) -> Str
 
 
 def _direction(attributes: list[tuple[str, str]]) -> tuple[bool, bool] | None:
-    return next((_DIRECTIONS[name] for name, _ in attributes if name in _DIRECTIONS), None)
+    return next((DIRECTIONS[name] for name, _ in attributes if name in DIRECTIONS), None)
 
 
 def _rtcp_port(attributes: list[tuple[str, str]], port: int) -> int:
@@ -489,48 +253,9 @@ def _codecs(
             continue
         pt = int(text)
         # The static types mean what RFC 3551 says; some peers write nonsense such as "0 pcmu/8000a" beside them.
-        name, clock = (_SPELLED[pt], 8000) if pt in _SPELLED else maps.get(pt, ("", 0))
+        name, clock = (SPELLED[pt], 8000) if pt in SPELLED else maps.get(pt, ("", 0))
         if name in _NAMES and clock == 8000:
             codecs.append((pt, _NAMES[name]))
         elif name == "TELEPHONE-EVENT" and clock == 8000:
             events.append(pt)
     return tuple(codecs), tuple(events)
-
-
-# -- writing
-
-
-def _audio_lines(
-    local: LocalStream,
-    formats: list[tuple[int, int]],
-    event_pt: int | None,
-    *,
-    protocol: str,
-    cryptos: tuple[Crypto, ...],
-) -> list[str]:
-    numbers = [str(pt) for pt, _ in formats] + ([str(event_pt)] if event_pt is not None else [])
-    lines = [f"m=audio {local.rtp_port} {protocol} {' '.join(numbers)}"]
-    lines += [f"a=rtpmap:{pt} {_SPELLED[codec]}/8000" for pt, codec in formats]
-    if event_pt is not None:
-        lines += [f"a=rtpmap:{event_pt} telephone-event/8000", f"a=fmtp:{event_pt} 0-15"]
-    lines += [sdes.line(crypto) for crypto in cryptos]
-    wanted = (local.sends, local.receives)
-    lines += ["a=ptime:20", *(f"a={name}" for name, flags in _DIRECTIONS.items() if flags == wanted)]
-    return lines
-
-
-def rejected(stream: Stream) -> list[str]:
-    """Return the section that rejects a stream in its place (RFC 3264 section 6)."""
-    formats = " ".join(stream.formats) or "0"
-    return [f"m={stream.kind} 0 {stream.protocol} {formats}"]
-
-
-def written(local: LocalStream, sections: list[list[str]]) -> Written:
-    """Return the description of these sections, with the next version in o= if anything has changed."""
-    family = "IP6" if ":" in local.ip else "IP4"
-    lines = ["s=-", f"c=IN {family} {local.ip}", "t=0 0", *(line for section in sections for line in section)]
-    text = "\r\n".join(lines) + "\r\n"
-    digest = hashlib.sha256(text.encode()).hexdigest()  # keys stand in the text: it is not kept
-    version = local.version + 1 if local.text and local.text != digest else local.version
-    origin = f"v=0\r\no=- {local.session_id} {version} IN {family} {local.ip}\r\n"
-    return Written(content=(origin + text).encode(), local=dataclasses.replace(local, version=version, text=digest))

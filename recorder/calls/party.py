@@ -13,7 +13,7 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from recorder.calls.works import Works
-from sip import sdes, sdp
+from sip import offer_answer, sdes, sdp
 from sip.events import Body
 from sip.sdes import Srtp
 
@@ -43,13 +43,13 @@ class Party:
         self._thread = thread
         self._adopt = adopt
         self.media_leg: MediaLegId | None = None
-        self._local: sdp.LocalStream | None = None
+        self._local: offer_answer.LocalStream | None = None
         self._offer: sdp.Description | None = None
         self.signals_from: str | None = None
         """IP that the party's signalling comes from, if it is one: its media may come from there too."""
         self.srtp = Srtp.OPTIONAL
         """Whether the party's audio has to be encrypted; OPTIONAL is as the party offers it."""
-        self._settled: sdp.Media | None = None
+        self._settled: offer_answer.Media | None = None
         self.codec_name = ""
 
     # --- the media leg
@@ -64,7 +64,7 @@ class Party:
         leg = self.media_leg = relay.open_leg(self._thread)
         self._adopt(leg)
         address = relay.local_address(leg)
-        self._local = sdp.LocalStream(
+        self._local = offer_answer.LocalStream(
             ip=self._works.config.media.advertised or address.ip,
             rtp_port=address.rtp_port,
             session_id=secrets.randbelow(2**31),
@@ -181,7 +181,7 @@ class Party:
         wanted = PREFERENCE if other is None else (answer_to_first(self.usable, other),)
         codecs = tuple(codec for codec in wanted if codec is not None)
         try:
-            written, media = sdp.answer(self._offer, self._local, preference=codecs)
+            written, media = offer_answer.answer(self._offer, self._local, preference=codecs)
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
@@ -200,7 +200,7 @@ class Party:
         assert self._local is not None
         sends, receives = direction
         local = dataclasses.replace(self._local, codecs=tuple(map(int, codecs)), sends=sends, receives=receives)
-        written = sdp.local_offer(local)
+        written = offer_answer.local_offer(local)
         self._local = written.local
         return Body(content=written.content)
 
@@ -214,7 +214,7 @@ class Party:
             raise MediaError(f"side {self._name} answered without a session description")
         assert self._local is not None
         try:
-            media = sdp.answered(self._local, _parse(body))
+            media = offer_answer.answered(self._local, _parse(body))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, self._local)
@@ -234,13 +234,13 @@ class Party:
         preference = (*(c for c in current if c in allowed), *(c for c in allowed if c not in current))
         local = dataclasses.replace(self._local, sends=True, receives=True)
         try:
-            written, media = sdp.answer(offer, local, preference=preference)
+            written, media = offer_answer.answer(offer, local, preference=preference)
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
         return Body(content=written.content)
 
-    def _settle(self, media: sdp.Media, local: sdp.LocalStream) -> None:
+    def _settle(self, media: offer_answer.Media, local: offer_answer.LocalStream) -> None:
         codec = Codec(media.codec)
         remote = None
         if media.remote_ip is not None:

@@ -13,7 +13,7 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.party import MediaError
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from recorder.calls.works import Works
-from sip import recording_sdp, sdp
+from sip import offer_answer, recording_sdp, sdp
 from sip.events import Body
 from sip.recording_sdp import Line
 from sip.sdes import Crypto, Srtp
@@ -41,9 +41,9 @@ class Lines:
         self._adopt = adopt
         self._legs: dict[int, MediaLegId] = {}
         self._lines: tuple[Line, ...] = ()
-        self._session = sdp.LocalStream(ip="", rtp_port=0, session_id=secrets.randbelow(2**31), srtp=srtp)
+        self._session = offer_answer.LocalStream(ip="", rtp_port=0, session_id=secrets.randbelow(2**31), srtp=srtp)
         self._heard: dict[MediaLegId, int] = {}
-        self._offered: sdp.LocalStream | None = None
+        self._offered: offer_answer.LocalStream | None = None
         self.content = b""
         """The answer last given."""
 
@@ -75,7 +75,7 @@ class Lines:
         """
         (local,) = self._open((0,), 1)
         assert local is not None
-        written = sdp.local_offer(
+        written = offer_answer.local_offer(
             dataclasses.replace(local, session_id=self._session.session_id, sends=False, receives=True)
         )
         self._offered, self.content = written.local, written.content
@@ -91,7 +91,7 @@ class Lines:
         assert self._offered is not None
         reply, offered = _parse(body), self._offered
         try:
-            media = sdp.answered(offered, reply)
+            media = offer_answer.answered(offered, reply)
         except sdp.UnacceptableError as error:
             raise MediaError(str(error)) from error
         self._lines = (Line(stream=reply.streams[0], local=offered, media=media),)
@@ -111,7 +111,7 @@ class Lines:
         self._session, self._lines, self.content = answer.session, answer.lines, answer.content
         return Body(content=answer.content)
 
-    def _open(self, usable: Sequence[int], count: int) -> list[sdp.LocalStream | None]:
+    def _open(self, usable: Sequence[int], count: int) -> list[offer_answer.LocalStream | None]:
         """Open the legs that are missing; all or none."""
         opened: list[int] = []
         try:
@@ -127,19 +127,19 @@ class Lines:
             self._adopt(self._legs[at])
         return [self._local(at) if at in usable else None for at in range(count)]
 
-    def _local(self, at: int) -> sdp.LocalStream:
+    def _local(self, at: int) -> offer_answer.LocalStream:
         known = self._lines[at].local if at < len(self._lines) else None
         address = self._works.relay.local_address(self._legs[at])
         ip = self._works.config.media.advertised or address.ip
         self._session = dataclasses.replace(self._session, ip=ip)
-        return known or sdp.LocalStream(ip=ip, rtp_port=address.rtp_port, session_id=0)
+        return known or offer_answer.LocalStream(ip=ip, rtp_port=address.rtp_port, session_id=0)
 
     def _wipe_old(self, at: int, kept: Sequence[Crypto]) -> None:
         before = self._lines[at].local if at < len(self._lines) else None
         if before is not None:
             wipe_others(before.cryptos, kept)
 
-    def _listen(self, leg: MediaLegId, media: sdp.Media) -> None:
+    def _listen(self, leg: MediaLegId, media: offer_answer.Media) -> None:
         named = (media.remote_ip,) if media.remote_ip is not None and "%" not in media.remote_ip else ()
         listening = LegMedia(
             remote=None,

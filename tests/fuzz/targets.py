@@ -13,7 +13,7 @@ from pathlib import Path
 from audio import blocks as audio_blocks
 from audio import dtmf, rtp
 from recorder import config as configuration
-from sip import metadata, recording_sdp, sdes, sdp, session_expires, siprec
+from sip import metadata, offer_answer, recording_sdp, sdes, sdp, session_expires, siprec
 from sip.digest import Credentials, answer, challenge_of
 from sip.framing import Framed, StreamFramer
 from sip.message import (
@@ -27,8 +27,9 @@ from sip.message import (
     split_values,
     user_part,
 )
+from sip.offer_answer import LocalStream
 from sip.readable import check_readable
-from sip.sdp import LocalStream, SdpError, UnacceptableError
+from sip.sdp import SdpError, UnacceptableError
 from sip.transfer import TransferError, parse_refer
 from storage import journal, runs
 from storage.audit_chain import checked_lines
@@ -93,7 +94,7 @@ def _refer(data: bytes) -> None:
 
 def _sdp(data: bytes) -> None:
     description = sdp.parse(data)
-    written, media = sdp.answer(description, _OURS)
+    written, media = offer_answer.answer(description, _OURS)
     assert len(sdp.parse(written.content).streams) == len(description.streams)
     assert 0 < media.remote_rtp_port <= 65535
     recording_sdp.answer(description, _OURS, [_OURS] * len(description.streams), record="on")

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from sip import recording_sdp, sdp
+from sip import offer_answer, recording_sdp, sdp
 from sip.sdes import Srtp
 
-SESSION = sdp.LocalStream(ip="192.0.2.1", rtp_port=0, session_id=77)
+SESSION = offer_answer.LocalStream(ip="192.0.2.1", rtp_port=0, session_id=77)
 HEAD = "v=0\r\no=src 5 6 IN IP4 192.0.2.9\r\ns=-\r\n"
 TWO = (
     "m=audio 4000 RTP/AVP 8 101\r\nc=IN IP4 192.0.2.9\r\n"
@@ -16,12 +16,12 @@ TWO = (
 )
 
 
-def local(port: int) -> sdp.LocalStream:
-    return sdp.LocalStream(ip="192.0.2.1", rtp_port=port, session_id=0)
+def local(port: int) -> offer_answer.LocalStream:
+    return offer_answer.LocalStream(ip="192.0.2.1", rtp_port=port, session_id=0)
 
 
 def answered(
-    text: str, ports: list[int | None], session: sdp.LocalStream = SESSION, record: str | None = None
+    text: str, ports: list[int | None], session: offer_answer.LocalStream = SESSION, record: str | None = None
 ) -> recording_sdp.RecordingAnswer:
     offer = sdp.parse((HEAD + text).encode())
     return recording_sdp.answer(offer, session, [None if p is None else local(p) for p in ports], record=record)

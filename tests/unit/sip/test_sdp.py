@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sip import sdes, sdp
+from sip import offer_answer, sdes, sdp
 from sip.events import Body
 from sip.sdes import Srtp
 
-LOCAL = sdp.LocalStream(ip="192.0.2.1", rtp_port=30000, session_id=77)
+LOCAL = offer_answer.LocalStream(ip="192.0.2.1", rtp_port=30000, session_id=77)
 HEAD = "v=0\r\no=- 5 6 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
 
 
@@ -93,7 +93,7 @@ def test_answer_rejects_every_line_but_the_first_usable_audio_in_order() -> None
         + "m=audio 0 RTP/AVP 8\r\nm=video 5000 RTP/AVP 96\r\nm=audio 4000 RTP/SAVP 8\r\nm=audio 4002 RTP/AVP 9 0\r\n"
         + "m=audio 4004 RTP/AVP 8\r\nm=image 4006 udptl t38\r\n"
     )
-    written, media = sdp.answer(offer, LOCAL)
+    written, media = offer_answer.answer(offer, LOCAL)
     lines = [line for line in written.content.decode().split("\r\n") if line.startswith("m=")]
     assert lines == [
         "m=audio 0 RTP/AVP 8",
@@ -108,12 +108,12 @@ def test_answer_rejects_every_line_but_the_first_usable_audio_in_order() -> None
 
 def test_answer_chooses_by_preference_and_keeps_the_offered_types() -> None:
     offer = parse(HEAD + "m=audio 4 RTP/AVP 9 97 96\r\na=rtpmap:97 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n")
-    written, media = sdp.answer(offer, LOCAL)
+    written, media = offer_answer.answer(offer, LOCAL)
     assert b"m=audio 30000 RTP/AVP 97 96\r\na=rtpmap:97 PCMA/8000\r\n" in written.content
     assert (media.codec, media.send_pt, media.receive_pt, media.send_event_pt) == (8, 97, 97, 96)
-    _, wide = sdp.answer(offer, LOCAL, preference=(sdp.G722,))
+    _, wide = offer_answer.answer(offer, LOCAL, preference=(sdp.G722,))
     assert (wide.codec, wide.send_pt) == (9, 9)
-    _, silent = sdp.answer(offer, dataclasses.replace(LOCAL, event_pt=None))
+    _, silent = offer_answer.answer(offer, dataclasses.replace(LOCAL, event_pt=None))
     assert silent.send_event_pt is None
 
 
@@ -128,33 +128,33 @@ def test_answer_chooses_by_preference_and_keeps_the_offered_types() -> None:
 )
 def test_directions_of_an_answer(theirs: str, ours: str, sends: bool, receives: bool) -> None:
     offer = parse(HEAD + f"m=audio 4 RTP/AVP 8\r\na={theirs}\r\n")
-    written, media = sdp.answer(offer, LOCAL)
+    written, media = offer_answer.answer(offer, LOCAL)
     assert f"a={ours}\r\n".encode() in written.content
     assert (media.sends, media.receives) == (sends, receives)
-    _, resumed = sdp.answer(parse(HEAD + "m=audio 4 RTP/AVP 8\r\n"), written.local)
+    _, resumed = offer_answer.answer(parse(HEAD + "m=audio 4 RTP/AVP 8\r\n"), written.local)
     assert resumed.sends
     assert resumed.receives
 
 
 def test_hold_by_address_has_no_remote() -> None:
-    _, media = sdp.answer(parse(HEAD + "m=audio 4 RTP/AVP 8\r\nc=IN IP4 0.0.0.0\r\n"), LOCAL)
+    _, media = offer_answer.answer(parse(HEAD + "m=audio 4 RTP/AVP 8\r\nc=IN IP4 0.0.0.0\r\n"), LOCAL)
     assert (media.remote_ip, media.is_hold, media.sends, media.receives) == (None, True, False, True)
 
 
 def test_version_rises_only_on_change() -> None:
-    first = sdp.local_offer(LOCAL)
-    again = sdp.local_offer(first.local)
+    first = offer_answer.local_offer(LOCAL)
+    again = offer_answer.local_offer(first.local)
     assert again.content == first.content
-    held = sdp.local_offer(dataclasses.replace(again.local, receives=False))
+    held = offer_answer.local_offer(dataclasses.replace(again.local, receives=False))
     assert b"o=- 77 2 IN IP4 192.0.2.1" in held.content
     assert b"a=sendonly" in held.content
 
 
 def test_our_offer_answered() -> None:
-    offer = sdp.local_offer(LOCAL)
+    offer = offer_answer.local_offer(LOCAL)
     assert b"m=audio 30000 RTP/AVP 8 0 9 101\r\n" in offer.content
     reply = parse(HEAD + "m=audio 4 RTP/AVP 18 0 99\r\na=rtpmap:99 telephone-event/8000\r\na=recvonly\r\n")
-    media = sdp.answered(offer.local, reply)
+    media = offer_answer.answered(offer.local, reply)
     assert (media.codec, media.send_pt, media.receive_pt) == (0, 0, 0)
     assert (media.send_event_pt, media.receive_event_pt) == (99, 101)
     assert (media.sends, media.receives) == (True, False)
@@ -165,14 +165,14 @@ def test_our_offer_answered() -> None:
 )
 def test_unacceptable(lines: str) -> None:
     with pytest.raises(sdp.UnacceptableError):
-        sdp.answer(parse(HEAD + lines), LOCAL)
+        offer_answer.answer(parse(HEAD + lines), LOCAL)
     with pytest.raises(sdp.UnacceptableError):
-        sdp.answered(LOCAL, parse(HEAD + lines))
+        offer_answer.answered(LOCAL, parse(HEAD + lines))
 
 
 def test_answer_without_what_we_offered() -> None:
     with pytest.raises(sdp.UnacceptableError):
-        sdp.answered(dataclasses.replace(LOCAL, codecs=(8,)), parse(HEAD + "m=audio 4 RTP/AVP 0\r\n"))
+        offer_answer.answered(dataclasses.replace(LOCAL, codecs=(8,)), parse(HEAD + "m=audio 4 RTP/AVP 0\r\n"))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_malformed(text: str) -> None:
 
 
 def test_ipv6_of_ours() -> None:
-    written = sdp.local_offer(dataclasses.replace(LOCAL, ip="2001:db8::2"))
+    written = offer_answer.local_offer(dataclasses.replace(LOCAL, ip="2001:db8::2"))
     assert b"c=IN IP6 2001:db8::2\r\n" in written.content
 
 
@@ -206,7 +206,7 @@ SAMPLE = (HEAD + "m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8
 def test_fuzz_cut_insert_trail(at: int, noise: bytes, dropped: int) -> None:
     """Whatever comes, only SdpError is raised, and what is read can be answered or is unacceptable."""
     with contextlib.suppress(sdp.SdpError):
-        sdp.answer(sdp.parse(SAMPLE[:at] + noise + SAMPLE[at + dropped :]), LOCAL)
+        offer_answer.answer(sdp.parse(SAMPLE[:at] + noise + SAMPLE[at + dropped :]), LOCAL)
 
 
 @given(st.binary(max_size=200))
@@ -214,7 +214,7 @@ def test_fuzz_random(data: bytes) -> None:
     """Whatever follows the first line, only SdpError is raised."""
     for prefix in (b"", b"v=0\n", SAMPLE):
         with contextlib.suppress(sdp.SdpError):
-            sdp.answer(sdp.parse(prefix + data), LOCAL)
+            offer_answer.answer(sdp.parse(prefix + data), LOCAL)
 
 
 def test_every_prefix_is_read_or_refused() -> None:
@@ -228,13 +228,13 @@ KEYS = [base64.b64encode(bytes([n] * 30)).decode() for n in (1, 2, 3)]
 SECURE = HEAD + "m=audio 4000 RTP/SAVP 8\r\n"
 
 
-def keys_of(written: sdp.Written) -> tuple[sdes.Crypto, ...]:
+def keys_of(written: offer_answer.Written) -> tuple[sdes.Crypto, ...]:
     return sdp.parse(written.content).streams[0].cryptos
 
 
 def test_srtp_is_answered_in_kind_with_the_tag_and_a_key_of_ours() -> None:
     lines = SECURE + CRYPTO.format(4, "GCM", KEYS[0]) + CRYPTO.format(5, 32, KEYS[1]) + CRYPTO.format(6, 80, KEYS[2])
-    written, media = sdp.answer(parse(lines), LOCAL)
+    written, media = offer_answer.answer(parse(lines), LOCAL)
     assert b"m=audio 30000 RTP/SAVP 8\r\n" in written.content
     assert media.srtp is not None
     assert (media.srtp.theirs.tag, bytes(media.srtp.theirs.key)) == (5, bytes([2] * 30)), "the first that can be used"
@@ -246,20 +246,22 @@ def test_srtp_is_answered_in_kind_with_the_tag_and_a_key_of_ours() -> None:
 
 def test_our_key_stays_while_the_peers_does() -> None:
     lines = SECURE + CRYPTO.format(1, 80, KEYS[0])
-    written, first = sdp.answer(parse(lines), LOCAL)
+    written, first = offer_answer.answer(parse(lines), LOCAL)
     assert first.srtp is not None
     first.srtp.theirs.wipe()
-    again, second = sdp.answer(parse(lines.replace("crypto:1", "crypto:2")), written.local)
+    again, second = offer_answer.answer(parse(lines.replace("crypto:1", "crypto:2")), written.local)
     assert second.srtp is not None
     assert (second.srtp.ours.name, second.srtp.ours.tag) == (first.srtp.ours.name, 2)
-    assert keys_of(sdp.local_offer(again.local))[0].name == first.srtp.ours.name, "and so it is in offers of ours"
-    rekeyed, third = sdp.answer(parse(SECURE + CRYPTO.format(1, 80, KEYS[1])), again.local)
+    assert keys_of(offer_answer.local_offer(again.local))[0].name == first.srtp.ours.name, (
+        "and so it is in offers of ours"
+    )
+    rekeyed, third = offer_answer.answer(parse(SECURE + CRYPTO.format(1, 80, KEYS[1])), again.local)
     assert third.srtp is not None
     assert third.srtp.ours.name != first.srtp.ours.name
     assert rekeyed.local.version == again.local.version + 1
-    plain, fourth = sdp.answer(parse(SECURE.replace("SAVP", "AVP")), rekeyed.local)
+    plain, fourth = offer_answer.answer(parse(SECURE.replace("SAVP", "AVP")), rekeyed.local)
     assert fourth.srtp is None
-    assert b"RTP/AVP" in sdp.local_offer(plain.local).content
+    assert b"RTP/AVP" in offer_answer.local_offer(plain.local).content
 
 
 @pytest.mark.parametrize(
@@ -279,23 +281,23 @@ def test_what_is_answered(lines: str, srtp: Srtp, profile: str | None) -> None:
     local = dataclasses.replace(LOCAL, srtp=srtp)
     if profile is None:
         with pytest.raises(sdp.UnacceptableError):
-            sdp.answer(parse(lines), local)
+            offer_answer.answer(parse(lines), local)
         return
-    written, media = sdp.answer(parse(lines), local)
+    written, media = offer_answer.answer(parse(lines), local)
     assert f"m=audio 30000 {profile} 8\r\n".encode() in written.content
     assert (media.srtp is not None) == (profile != "RTP/AVP") == (b"a=crypto" in written.content)
 
 
 def test_an_offer_of_keys_answered() -> None:
     local = dataclasses.replace(LOCAL, cryptos=sdes.offered())
-    offer = sdp.local_offer(local)
+    offer = offer_answer.local_offer(local)
     assert b"m=audio 30000 RTP/SAVP" in offer.content
     assert [crypto.tag for crypto in keys_of(offer)] == [1, 2]
-    media = sdp.answered(offer.local, parse(SECURE + CRYPTO.format(2, 32, KEYS[0])))
+    media = offer_answer.answered(offer.local, parse(SECURE + CRYPTO.format(2, 32, KEYS[0])))
     assert media.srtp is not None
     assert media.srtp.ours == local.cryptos[1]
     kept = offer.local.settled(media.srtp)
-    assert [crypto.tag for crypto in keys_of(sdp.local_offer(kept))] == [2]
+    assert [crypto.tag for crypto in keys_of(offer_answer.local_offer(kept))] == [2]
 
 
 @pytest.mark.parametrize(
@@ -308,19 +310,19 @@ def test_an_offer_of_keys_answered() -> None:
     ],
 )
 def test_an_offer_of_keys_that_is_not_answered(lines: str) -> None:
-    offer = sdp.local_offer(dataclasses.replace(LOCAL, cryptos=sdes.offered()))
+    offer = offer_answer.local_offer(dataclasses.replace(LOCAL, cryptos=sdes.offered()))
     with pytest.raises(sdp.UnacceptableError):
-        sdp.answered(offer.local, parse(lines))
+        offer_answer.answered(offer.local, parse(lines))
 
 
 def test_srtp_that_was_not_offered_is_no_answer() -> None:
     with pytest.raises(sdp.UnacceptableError):
-        sdp.answered(LOCAL, parse(SECURE + CRYPTO.format(1, 80, KEYS[0])))
+        offer_answer.answered(LOCAL, parse(SECURE + CRYPTO.format(1, 80, KEYS[0])))
 
 
 def test_no_key_is_shown_or_kept_in_words() -> None:
     offer = parse(SECURE + CRYPTO.format(1, 80, KEYS[0]))
-    written, media = sdp.answer(offer, LOCAL)
+    written, media = offer_answer.answer(offer, LOCAL)
     ours = base64.b64encode(written.local.cryptos[0].key).decode()
     shown = repr((offer, written, media, Body(content=written.content)))
     for key in (KEYS[0], ours, repr(bytes(written.local.cryptos[0].key))[2:-1]):
