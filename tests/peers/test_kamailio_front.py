@@ -15,6 +15,7 @@ from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, free_por
 from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
 from tests.helpers.voices import TICKS_PER_S, Studio, Voice
 
+pytestmark = pytest.mark.peer
 CONFIG = ROOT / "docs" / "integration" / "kamailio.cfg"
 KAMAILIO, TRUNK, PBX, RECORDER = "127.0.0.20", "127.0.0.30", "127.0.0.40", "127.0.0.1"
 _numbers = itertools.count(1)
