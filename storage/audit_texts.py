@@ -73,7 +73,7 @@ class AuditTexts:
             database.execute("SAVEPOINT settling")
             try:
                 _settle(database, is_named)
-            except sqlite3.Error:
+            except (OSError, sqlite3.Error):
                 database.execute("ROLLBACK TO settling")  # it is as good where it is, until the next one
             database.execute("INSERT INTO prepared VALUES (?, ?, ?)", (new.commitment, new.salt, new.text))
 

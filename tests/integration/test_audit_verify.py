@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -261,6 +262,18 @@ def test_whoever_is_waited_for_settles_afterwards(log: AuditLog, monkeypatch: py
     log.append("call.pause", "jo", "", text="card again", settles=False)
     log.append("call.pause", "jo", "", text="once more", settles=False)
     assert unsettled(log) == 1, "who comes next settles what was left"
+
+
+def test_a_text_that_cannot_be_settled_now_keeps_nobody_from_writing(
+    log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = log.append("call.pause", "jo", "", text="card", settles=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.audit.mmap.mmap", Mock(side_effect=OSError(12, "no memory")))
+        second = log.append("call.pause", "jo", "", text="card again", settles=False)
+    assert (log.text(first), log.text(second), unsettled(log)) == ("card", "card again", 2)
+    log.settle()
+    assert (log.text(first), log.text(second), unsettled(log)) == ("card", "card again", 0)
 
 
 def test_a_log_whose_texts_were_written_by_an_older_version_is_read(log: AuditLog) -> None:
