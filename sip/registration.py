@@ -23,6 +23,9 @@ from sip.wires import Wires
 RETRY_S, RETRY_MAX_S = 5.0, 300.0
 """Wait after a first failure, doubled with each more, and the longest."""
 
+MAX_LENGTHENED = 8
+"""Times in a row that a registrar is asked again at once for longer."""
+
 LONGEST_S = 7 * 24 * 3600
 """A longer Min-Expires is nonsense."""
 
@@ -50,6 +53,7 @@ class Registration:
         self._wires = wires
         self._expires_s = registrar.expires_s
         self._failures = 0
+        self._lengthened = 0
         self._is_closed = False
         self._timer: Cancellable | None = None
         self._dialog = self._new_dialog()
@@ -104,7 +108,7 @@ class Registration:
 
     def _registered(self, message: RawMessage) -> None:
         granted_s = max(1, self._granted_s(message))
-        self._failures = 0
+        self._failures = self._lengthened = 0
         now_s = self._wires.reactor.now_s
         self._tell(Standing(status=200, until_s=now_s + granted_s))
         self._timer = self._wires.reactor.call_later(granted_s * REFRESH_AT, self._send, self._expires_s)
@@ -123,9 +127,11 @@ class Registration:
     def _is_lengthened(self, message: RawMessage) -> bool:
         """Take a 423 (section 10.3); tells whether it is worth while to ask again."""
         least = _SECONDS.fullmatch(message.value("min-expires") or "")
-        if least is None or not self._expires_s < int(least.group(1)) <= LONGEST_S:
+        is_longer = least is not None and self._expires_s < int(least.group(1)) <= LONGEST_S
+        if least is None or not is_longer or self._lengthened >= MAX_LENGTHENED:
             return False
         self._expires_s = int(least.group(1))
+        self._lengthened += 1
         return True
 
     def _failed(self, status: int, message: RawMessage | None) -> None:

@@ -24,6 +24,9 @@ EXPIRED = 'SIP;cause=408;text="Session timer expired"'
 LONGEST_S = 1 << 31
 """More in a Min-SE is nonsense."""
 
+MAX_LENGTHENED = 8
+"""Times that one leg's peer is asked again for longer: each proxy on the way may want more than the one before."""
+
 _SOON_S = 0.5
 """Least wait before a refresh that was refused is tried again."""
 
@@ -35,6 +38,7 @@ class SessionTimer:
         self._leg = leg
         self._own_s = leg.wires.session.expires_s
         self._peer_least_s = 0
+        self._lengthened = 0
         self._agreed: Agreed | None = None
         self._refresh: Cancellable | None = None
         self._expiry: Cancellable | None = None
@@ -57,9 +61,11 @@ class SessionTimer:
     def refused(self, message: RawMessage) -> bool:
         """Take a 422 to a request of ours; tells whether it is worth while to ask again, for longer (section 7.3)."""
         least_s = session_expires.min_se(message)
-        if least_s is None or not self._peer_least_s < least_s < LONGEST_S:
+        is_longer = least_s is not None and self._peer_least_s < least_s < LONGEST_S
+        if least_s is None or not is_longer or self._lengthened >= MAX_LENGTHENED:
             return False
         self._peer_least_s = least_s
+        self._lengthened += 1
         return True
 
     def refusal(self, message: RawMessage) -> list[Header]:

@@ -305,6 +305,19 @@ def test_forks_without_end_are_not_followed(shared: Any, peer: Any) -> None:
     ended_by_us(shared, peer, leg)
 
 
+def test_422_without_end_is_a_refusal(shared: Any, peer: Any) -> None:
+    _, invite = dialled(shared, peer)
+    for seconds in range(2000, 2008):
+        peer.respond(invite, 422, headers=f"Min-SE: {seconds}\r\n")
+        peer.expect("ACK")
+        invite = peer.expect("INVITE")
+        assert invite["Session-Expires"] == str(seconds)
+    peer.respond(invite, 422, headers="Min-SE: 2008\r\n")
+    peer.expect("ACK")
+    assert shared.take("LegRefused")["status"] == 422
+    peer.nothing(0.3)
+
+
 def test_redirection_is_acknowledged_where_it_came_from(shared: Any, peer: Any) -> None:
     _, invite = dialled(shared, peer)
     peer.respond(invite, 302, headers="Contact: <sip:other@192.0.2.1>\r\n")

@@ -81,6 +81,17 @@ def test_423_is_obeyed(shared: Any, peer: Any) -> None:
     shared.take("RegistrationChanged")
 
 
+def test_423_without_end_is_a_failure(shared: Any, peer: Any) -> None:
+    request = register(shared, peer)
+    for seconds in range(100, 108):
+        peer.respond(request, 423, headers=f"Min-Expires: {seconds}\r\n")
+        request = peer.expect("REGISTER")
+        assert request["Expires"] == str(seconds)
+    peer.respond(request, 423, headers="Min-Expires: 108\r\n")
+    assert shared.take("RegistrationChanged")["status"] == 423
+    peer.nothing(0.3)
+
+
 @pytest.mark.parametrize(("status", "headers"), [(403, ""), (401, CHALLENGE.format("x")), (503, "Retry-After: 9\r\n")])
 def test_a_refusal_is_told_and_tried_again_later(shared: Any, peer: Any, status: int, headers: str) -> None:
     request = register(shared, peer, account=["recorder", "wrong"])
