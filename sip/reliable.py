@@ -14,7 +14,8 @@ from sip.leg_state import Move, State
 from sip.message import RawMessage
 from sip.reactor import Cancellable, Sippy
 from sip.requests import Dialog
-from sip.wires import MAX_FORKS, RELIABLY, T1_S, body_of
+from sip.transactions import T1_S
+from sip.wires import MAX_FORKS, RELIABLY, body_of
 
 if TYPE_CHECKING:
     from sip.dialog import Leg

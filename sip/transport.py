@@ -85,7 +85,7 @@ def _server_class(transport: "Transport") -> type[Sippy]:
             self._socket = None if made is None else _WholeDatagrams(fileno=made.detach())
 
         def getSIPaddr(self) -> tuple[tuple[str, int], str]:  # noqa: N802 - sippy's name
-            return transport.shown_address(super().getSIPaddr())
+            return transport.shown(TransportKind.UDP)
 
         def handle_read(self, data: bytes, address: tuple[str, int], rtime: Sippy, delayed: bool = False) -> None:
             # On the receiver thread, by direct_dispatch.
@@ -212,15 +212,8 @@ class Transport:
         streams = self._streams.counters if self._streams is not None else collections.Counter[str]()
         return dict(self.counters + self._intake.counters + streams)
 
-    def shown_address(self, bound: tuple[Sippy, str]) -> tuple[tuple[str, int], str]:
-        """Return what sippy puts into Via and Contact of datagrams."""
-        advertised = self._options.advertised
-        if advertised is None:
-            return (str(bound[0][0]), int(bound[0][1])), bound[1]
-        return (advertised.bracketed, advertised.port or int(bound[0][1])), bound[1]
-
     def shown(self, kind: str) -> tuple[tuple[str, int], str]:
-        """Return what Via and Contact say over TCP or TLS."""
+        """Return what Via and Contact say over a transport."""
         return self._shown.get(kind) or (self._shown[TransportKind.UDP][0], kind)
 
     @staticmethod

@@ -22,8 +22,6 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER"
 SUPPORTED = "timer, replaces, norefersub"
 RELIABLY = "100rel"
 """Option tag of reliable provisional responses (RFC 3262)."""
-T1_S = 0.5
-"""First interval of retransmissions (RFC 3261 section 17.1.1.1)."""
 MAX_FORKS = 32
 """Dialogs that one INVITE of ours may make: what answers under still another tag is not heard."""
 SIPREC = "siprec"
