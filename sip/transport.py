@@ -210,7 +210,8 @@ class Transport:
     def all_counters(self) -> dict[str, int]:
         """Return what went no further, by reason, and what is worth knowing: see `SipEndpoint.counters`."""
         streams = self._streams.counters if self._streams is not None else collections.Counter[str]()
-        return dict(self.counters + self._intake.counters + streams)
+        # Of copies: the threads of arrivals may count something new meanwhile.
+        return dict(self.counters.copy() + self._intake.counters.copy() + streams.copy())
 
     def shown(self, kind: str) -> tuple[tuple[str, int], str]:
         """Return what Via and Contact say over a transport."""
