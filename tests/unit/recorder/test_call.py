@@ -19,15 +19,12 @@ from recorder.domain.call import (
     Call,
     Command,
     Dial,
-    DropNewcomer,
     Event,
     Finish,
     HangUp,
     Join,
     JoinEarly,
     Left,
-    NewcomerAnswered,
-    NewcomerRefused,
     NoticeEnded,
     Play,
     PlayTo,
@@ -43,10 +40,10 @@ from recorder.domain.call import (
     Stopped,
     StopPlaying,
     ToneEnded,
-    TransferBegan,
     UndecidedError,
 )
 from recorder.domain.policy import Direction, NoticeWhen
+from tests.helpers.call_scripts import make, play
 
 A, B = Side.A, Side.B
 HEARD, CUT = NoticeEnded(complete=True), NoticeEnded(complete=False)
@@ -54,25 +51,8 @@ NOTICE, SECOND, RINGBACK, HOLD, FAILED = Play.NOTICE, Play.SECOND, Play.RINGBACK
 PAIRS = [(state, event) for state in State for event in EVENTS]
 
 
-def make(**changes: Any) -> Call:
-    """Return an inbound call of a nominated extension with one target, the notice before ringing."""
-    values: dict[str, Any] = {
-        "is_nominated": True,
-        "direction": Direction.INBOUND,
-        "notice_when": NoticeWhen.BEFORE_RING,
-        "targets": 1,
-    }
-    return Call(**{**values, **changes})
-
-
 def after_answer(**changes: Any) -> Call:
     return make(notice_when=NoticeWhen.AFTER_ANSWER, **changes)
-
-
-def play(call: Call, script: list[tuple[Event, list[Command]]]) -> None:
-    """Hand the events of a script to a call; each must give exactly its commands."""
-    for number, (event, commands) in enumerate(script, 1):
-        assert call.handle(event) == commands, f"step {number}: {event}"
 
 
 def to(state: State) -> Call:
@@ -92,11 +72,10 @@ def test_the_tables_hold_nothing_else() -> None:
     assert set(TABLE) | IGNORED == set(PAIRS)
 
 
-@pytest.mark.parametrize("probe", PROBES, ids=repr)
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize(
+    ("state", "probe"), [(state, probe) for state in State for probe in PROBES if (state, type(probe)) in IGNORED]
+)
 def test_what_is_ignored_changes_nothing(state: State, probe: Event) -> None:
-    if (state, type(probe)) not in IGNORED:
-        return
     call = to(state)
     before = copy.copy(call)
     assert call.handle(probe) == []
@@ -326,114 +305,6 @@ def test_a_passed_call_fails_over_and_is_refused_in_the_last_targets_words() -> 
     )
 
 
-# --- somebody takes the place of a side
-
-
-def test_a_newcomer_takes_the_officers_place() -> None:
-    call = make(state=State.JOINED, notice_complete=True)
-    play(
-        call,
-        [
-            (TransferBegan(B), []),
-            (TransferBegan(A), []),  # one at a time
-            (NewcomerAnswered(After.RECORD, B), [StopPlaying(), Replace(B, After.RECORD), Join()]),
-            (TransferBegan(B), []),
-            (NewcomerAnswered(After.OUT_OF_SCOPE, B), [StopPlaying(), Replace(B, After.OUT_OF_SCOPE), Join()]),
-            (Left(A), [HangUp(B), Finish("caller_hung_up")]),
-        ],
-    )
-
-
-def test_a_newcomer_who_was_not_told_hears_the_notice_and_the_keys_go_to_the_other_side() -> None:
-    call = make(state=State.JOINED, direction=Direction.INTERNAL, notice_complete=True, second_played=True)
-    play(
-        call,
-        [
-            (TransferBegan(B), []),
-            (
-                NewcomerAnswered(After.ANNOUNCE, A),
-                [StopPlaying(), Replace(B, After.ANNOUNCE), PlayTo(B, NOTICE), PlayTo(A, HOLD)],
-            ),
-            (TransferBegan(A), []),  # not during a notice
-            (SecondWanted(), []),
-            (HEARD, [PlayTo(B, SECOND)]),
-            (SecondEnded(), [StopPlaying(), Join()]),
-        ],
-    )
-    assert (call.outside, call.officer, call.notice_complete) == (B, A, True)
-
-
-def test_a_transfer_that_fails_changes_nothing() -> None:
-    call = make(state=State.JOINED, notice_complete=True)
-    before = copy.copy(call)
-    play(call, [(TransferBegan(B), []), (NewcomerRefused(486), [])])
-    assert call == before
-
-
-def test_a_transferor_who_leaves_first_leaves_ringing_behind() -> None:
-    call = make(state=State.JOINED, notice_complete=True)
-    play(
-        call,
-        [
-            (TransferBegan(B), []),
-            (Left(B), [PlayTo(A, RINGBACK)]),
-            (Left(B), []),
-            (NewcomerRefused(486), [PlayTo(A, FAILED)]),
-            (ToneEnded(), [HangUp(A), Finish("busy")]),
-        ],
-    )
-
-
-def test_the_one_who_stays_may_leave_while_a_newcomer_is_called() -> None:
-    play(
-        make(state=State.JOINED),
-        [(TransferBegan(B), []), (Left(A), [DropNewcomer(), HangUp(B), Finish("caller_hung_up")])],
-    )
-    play(
-        make(state=State.JOINED),
-        [
-            (TransferBegan(A), []),
-            (Left(A), [PlayTo(B, RINGBACK)]),
-            (Left(B), [DropNewcomer(), Finish("officer_hung_up")]),
-        ],
-    )
-
-
-def test_a_failed_tone_goes_to_whoever_is_left() -> None:
-    call = make(state=State.JOINED)
-    play(
-        call,
-        [
-            (TransferBegan(A), []),
-            (Left(A), [PlayTo(B, RINGBACK)]),
-            (NewcomerRefused(480), [PlayTo(B, FAILED)]),
-            (ToneEnded(), [HangUp(B), Finish("no_answer")]),
-        ],
-    )
-
-
-def test_a_transfer_of_a_passed_call_touches_no_media() -> None:
-    call = make(is_nominated=False, state=State.THROUGH_JOINED)
-    play(
-        call,
-        [
-            (TransferBegan(B), []),
-            (Left(B), []),
-            (NewcomerAnswered(After.OUT_OF_SCOPE, B), [Replace(B, After.OUT_OF_SCOPE)]),
-            (TransferBegan(B), []),
-            (Left(B), []),
-            (NewcomerRefused(486), [HangUp(A), Finish("busy")]),
-        ],
-    )
-
-
-def test_a_stop_gives_the_newcomer_up() -> None:
-    play(
-        make(state=State.JOINED),
-        [(TransferBegan(B), []), (Stopped("x"), [DropNewcomer(), HangUp(A), HangUp(B), Finish("x")])],
-    )
-
-
 # --- hang-ups and stops in every state
 
 ENDS: dict[State, tuple[str, Command]] = {
@@ -476,7 +347,13 @@ ANY_EVENTS = st.lists(st.sampled_from(PROBES), max_size=25)
 @given(ANY_CALL, ANY_EVENTS)
 def test_in_any_order_of_events(call: Call, events: list[Event]) -> None:
     call = copy.copy(call)
-    done = [command for event in [Begin(), *events, Stopped("test")] for command in call.handle(event)]
+    done: list[Command] = []
+    for event in [Begin(), *events, Stopped("test")]:
+        commands = call.handle(event)
+        done += commands
+        if Join() in commands:
+            assert call.is_nominated
+            assert call.notice_complete is not None, "joined before the notice had ended"
     kinds = [type(command) for command in done]
     assert kinds.count(Finish) == 1
     assert kinds[-1] is Finish
@@ -490,9 +367,6 @@ def test_in_any_order_of_events(call: Call, events: list[Event]) -> None:
     if not replaced:
         assert done.count(PlayTo(call.outside, SECOND)) <= 1
         assert PlayTo(call.officer, NOTICE) not in done
-    if Join in kinds:
-        assert call.is_nominated
-        assert call.notice_complete is not None, "joined before the notice had ended"
     if not call.is_nominated:
         assert not {PlayTo, StopPlaying, Join, JoinEarly} & set(kinds), "a passed call is not touched"
 

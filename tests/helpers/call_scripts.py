@@ -1,0 +1,23 @@
+"""Calls for tests of their table, and scripts that are played to them."""
+
+from typing import Any
+
+from recorder.domain.call import Call, Command, Event
+from recorder.domain.policy import Direction, NoticeWhen
+
+
+def make(**changes: Any) -> Call:
+    """Return an inbound call of a nominated extension with one target, the notice before ringing."""
+    values: dict[str, Any] = {
+        "is_nominated": True,
+        "direction": Direction.INBOUND,
+        "notice_when": NoticeWhen.BEFORE_RING,
+        "targets": 1,
+    }
+    return Call(**{**values, **changes})
+
+
+def play(call: Call, script: list[tuple[Event, list[Command]]]) -> None:
+    """Hand the events of a script to a call; each must give exactly its commands."""
+    for number, (event, commands) in enumerate(script, 1):
+        assert call.handle(event) == commands, f"step {number}: {event}"
