@@ -7,6 +7,7 @@ from the ways in which a call can begin; an arrow is a change of state that was 
 import dataclasses
 import functools
 import itertools
+import operator
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,14 +83,15 @@ def reachable() -> tuple[tuple[Call, Event, Call], ...]:
 
 def _explore() -> Iterator[tuple[Call, Event, Call]]:
     waiting = list(beginnings())
-    seen = {dataclasses.astuple(call) for call in waiting}
+    fields_of = operator.attrgetter(*(field.name for field in dataclasses.fields(Call)))
+    seen = {fields_of(call) for call in waiting}
     while waiting:
         before = waiting.pop()
         for event in PROBES:
             after = dataclasses.replace(before)
             after.handle(event)
             yield before, event, after
-            if (key := dataclasses.astuple(after)) not in seen:
+            if (key := fields_of(after)) not in seen:
                 seen.add(key)
                 waiting.append(after)
 
