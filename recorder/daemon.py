@@ -13,6 +13,7 @@ import select
 import signal
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,11 @@ FILING_S = 15.0
 """How long a stop waits for recordings to be filed; what is not is recovered at the next start."""
 
 
-NEEDS_RESTART = ("sip", "media", "storage", "peer", "register")
-"""Sections that a reload does not bring into force."""
+NEEDS_RESTART = frozenset(
+    {"sip", "media", "storage", "peer", "register"}
+    | {f"limits.{key}" for key in ("max_calls", "max_connections", "max_connections_per_source")}
+)
+"""Sections and keys that a reload does not bring into force."""
 
 
 class StartError(Exception):
@@ -314,7 +318,7 @@ class Daemon:
         details = {"sha256": new.sha256, "before": old.sha256, "changed": changed}
         self._works.late.enter(act="config.reload", actor=by, subject="", details=details)
         self._reactor.submit(self._use, new, sounds)
-        needs_restart = [name for name in changed if name.split(".")[0] in NEEDS_RESTART]
+        needs_restart = [name for name in changed if {name, name.split(".")[0]} & NEEDS_RESTART]
         _log.info("configuration reloaded, changed: %s", ", ".join(changed) or "nothing")
         return {"sha256": new.sha256, "changed": changed, "needs_restart": needs_restart}
 
@@ -357,24 +361,15 @@ class Daemon:
 
 
 def changes(old: Config, new: Config) -> list[str]:
-    """Return the keys, dotted, that differ between two configurations."""
+    """Return the keys, dotted, that differ between two configurations; of repeated sections their names."""
     found = []
-    for section in (
-        "site",
-        "sip",
-        "emergency",
-        "media",
-        "notice",
-        "pause",
-        "storage",
-        "retention",
-        "anchors",
-        "console",
-        "limits",
-    ):
+    for section in (field.name for field in fields(Config) if field.name != "sha256"):
         before, after = getattr(old, section), getattr(new, section)
-        found += [f"{section}.{k}" for k in before.__dataclass_fields__ if getattr(before, k) != getattr(after, k)]
-    found += [s for s in ("peer", "route", "register", "service", "extension") if getattr(old, s) != getattr(new, s)]
+        if isinstance(before, tuple):
+            found += [section] if before != after else []
+        else:
+            keys = (field.name for field in fields(before))
+            found += [f"{section}.{key}" for key in keys if getattr(before, key) != getattr(after, key)]
     return found
 
 

@@ -71,6 +71,8 @@ class Control:
         self._siprec = SiprecDesk(works)
         self._threads = itertools.cycle(range(works.config.media.threads))
         self._is_draining = False
+        self._max_calls = works.config.limits.max_calls
+        """What the writer and locked memory were made for at the start: a reload does not change it."""
         self.counts = {"offered": 0, "recorded": 0, "passed": 0, "refused": 0, "emergency": 0, "faults": 0}
 
     # --- events
@@ -146,6 +148,11 @@ class Control:
 
     # --- a new call
 
+    @property
+    def _is_full(self) -> bool:
+        """Tell whether no more calls are recorded, so that none is taken that would have to be."""
+        return self._is_draining or len(self._recorded) >= self._max_calls
+
     def _offered(self, event: CallOffered) -> None:
         self.counts["offered"] += 1
         config = self._works.config
@@ -160,7 +167,7 @@ class Control:
             self._refuse(event, 482, "Loop Detected")
         elif event.replaced_leg is not None:
             self._replacing(event, event.replaced_leg)
-        elif self._is_draining or len(self._recorded) >= config.limits.max_calls:
+        elif self._is_full:
             self._refuse(event, 503, "Service Unavailable")
         else:
             # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
@@ -191,7 +198,7 @@ class Control:
         if self._siprec.refuse_stranger(event):
             self.counts["refused"] += 1
             return
-        if self._is_draining or len(self._recorded) >= self._works.config.limits.max_calls:
+        if self._is_full:
             self._refuse(event, 503, "Service Unavailable")
             return
         call = self._siprec.make(
@@ -355,7 +362,7 @@ class Control:
         newcomer = self.occupant(number)
         assert newcomer.extension is not None
         assert isinstance(call, PassedCall)
-        if self._is_draining or len(self._recorded) >= self._works.config.limits.max_calls:
+        if self._is_full:
             return 503
         nomination = Nomination(direction=Direction.INBOUND, extension=newcomer.extension)
         state = Call(

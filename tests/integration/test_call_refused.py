@@ -243,6 +243,11 @@ def test_999_is_exempt_from_the_limit_of_calls(tmp_path: Path) -> None:
         one_more = busy.call()
         one_more.first.wait_ended()
         assert one_more.first.status == 503
+        busy.home.edit("max_calls = 1", "max_calls = 1000")
+        assert busy.home.json("reload")["needs_restart"] == ["limits.max_calls"], "the writer was made for one"
+        still_one = busy.call()
+        still_one.first.wait_ended()
+        assert still_one.first.status == 503
         emergency = busy.call("999")
         emergency.first.wait_confirmed()
         assert emergency.wait_second().invite.uri.startswith("sip:999@")
