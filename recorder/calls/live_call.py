@@ -232,8 +232,9 @@ class LiveCall(Signalled):
 
     @property
     def is_talking(self) -> bool:
-        """Tell whether the sides are joined, and nobody is about to be replaced."""
-        return self.call.state in (table.State.JOINED, table.State.THROUGH_JOINED)
+        """Tell whether the sides are joined, nobody is about to be replaced, and nobody is lent to another call."""
+        is_joined = self.call.state in (table.State.JOINED, table.State.THROUGH_JOINED)
+        return is_joined and None not in (self.legs.a, self.legs.b)
 
     def _is_followed(self, event: LegRefused) -> bool:
         """Tell whether B is dialled again where a 3xx leads."""

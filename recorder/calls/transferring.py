@@ -16,6 +16,7 @@ from recorder.domain.routing import FAILOVER
 from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, why_refused
 from sip.endpoint import OutgoingCall
 from sip.events import (
+    Address,
     CallOffered,
     IdentityChanged,
     LegAnswered,
@@ -82,8 +83,7 @@ class Transfers:
 
     def referred(self, side: Side, event: ReferReceived) -> None:
         """Take a REFER of the party on a side."""
-        is_inside = self._board.is_inside(event.source)
-        status = why_refused(is_inside=is_inside, state=self._call.call.state)
+        status = self._why_refused(event.source)
         if status is None and event.replaced_leg is not None:
             status = self._refer_to_call(side, event, event.replaced_leg)
         elif status is None:
@@ -91,6 +91,10 @@ class Transfers:
         if status is not None:
             _log.info("a transfer is refused with %d", status)
             self._call.works.endpoint.refuse_refer(event.leg, status)
+
+    def _why_refused(self, source: Address) -> int | None:
+        status = why_refused(is_inside=self._board.is_inside(source), state=self._call.call.state)
+        return 491 if status is None and not self._call.is_talking else status
 
     def _refer_to_number(self, side: Side, event: ReferReceived) -> int | None:
         way = self._board.way_to(event.user, event.source)
@@ -141,7 +145,7 @@ class Transfers:
 
         It is believed who calls, since only our side of the recorder may do this at all.
         """
-        status = why_refused(is_inside=self._board.is_inside(event.source), state=self._call.call.state)
+        status = self._why_refused(event.source)
         if status is not None:
             return status
         newcomer = self._board.occupant(event.asserted_user or event.from_user)
@@ -230,8 +234,7 @@ class Transfers:
                 self._call.legs.newcomer = None
                 self._refused(event)
             case LegEnded():
-                self._call.legs.newcomer = None
-                self.failed(487)
+                self._left()
             case OfferAnswered():
                 self._call.join_newcomer(event.body)
             case OfferRefused():
@@ -260,6 +263,14 @@ class Transfers:
             self._dial()
         else:
             self.failed(event.status, event.phrase)
+
+    def _left(self) -> None:
+        """Take it that the newcomer hung up; a call that lent them has lost its party too."""
+        now, self._call.legs.newcomer = self._now, None
+        self.failed(487)
+        if now is not None and now.lender is not None:
+            lender, side = now.lender
+            lender.apply(table.Left(side))
 
     # --- how they end
 

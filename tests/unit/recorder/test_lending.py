@@ -1,0 +1,114 @@
+"""An attended transfer borrows a party from another call: what becomes of the lender while it is under way."""
+
+from typing import Any, cast
+
+import pytest
+
+from recorder.calls.passed_call import PassedCall
+from recorder.calls.switchboard import Switchboard, Way
+from recorder.calls.works import Works
+from recorder.config import Config
+from recorder.domain.call import Call, Side, State
+from recorder.domain.policy import Direction, NoticeWhen
+from recorder.domain.routing import Route
+from recorder.domain.transfer import Occupant
+from sip.events import Address, CallOffered, LegEnded, LegId, ReferReceived
+
+PBX = Address(host="192.0.2.20")
+ASKED, TARGET = LegId(3), LegId(4)
+"""Of the consultation: the leg of the transferor who asks, and of the one who is asked."""
+
+
+class Endpoint:
+    """Notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.config = Config()
+        self.endpoint = self
+        self.asked: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **_: self.asked.append((name, *args))
+
+
+class Board:
+    """Knows which leg is whose."""
+
+    def __init__(self) -> None:
+        self.calls: dict[LegId, PassedCall] = {}
+
+    def adopt(self, leg: LegId, call: PassedCall) -> None:
+        self.calls[leg] = call
+
+    def call_of(self, leg: LegId) -> PassedCall | None:
+        return self.calls.get(leg)
+
+    def is_inside(self, address: Address) -> bool:
+        return address == PBX
+
+    def deliver(self, event: Any) -> None:
+        self.calls[event.leg].receive(event, event.leg)
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint()
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> PassedCall:
+    """Return a call whose sides talk on two legs."""
+    offered = CallOffered(
+        leg=LegId(a), source=PBX, request_user="5555", to_user="5555", from_user="1", from_display="",
+        asserted_user=None, sip_call_id="x", headers=(), max_forwards=70, loop_marks=(), body=None,
+    )  # fmt: skip
+    state = Call(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
+    state.state = State.THROUGH_JOINED
+    call = PassedCall(
+        cast("Works", endpoint),
+        offered,
+        state,
+        Way(route=Route(name="r", targets=(PBX,)), targets=(PBX,), loop_mark="m"),
+        people={side: Occupant(number=str(side)) for side in Side},
+        board=cast("Switchboard", board),
+        ended=lambda: None,
+    )
+    call.legs.b = LegId(b)
+    for leg in (a, b):
+        board.adopt(LegId(leg), call)
+    return call
+
+
+def refer(leg: int) -> ReferReceived:
+    """Return the request to join the call of a leg with the consultation."""
+    return ReferReceived(leg=LegId(leg), source=PBX, user="5555", replaces=None, replaced_leg=ASKED)
+
+
+def test_a_lender_ends_when_the_party_hangs_up_on_the_way(endpoint: Endpoint, board: Board) -> None:
+    mine, lender = joined(endpoint, board, 1, 2), joined(endpoint, board, ASKED, TARGET)
+    board.deliver(refer(2))
+    assert (mine.legs.newcomer, mine.call.state) == (TARGET, State.TRANSFERRING)
+    board.deliver(LegEnded(leg=TARGET, cause="bye", reason=None))
+    assert ("notify", LegId(2), 487, "") in endpoint.asked
+    assert mine.call.state is State.THROUGH_JOINED, "they talk as before"
+    assert lender.call.state is State.ENDED, "there is nobody left to talk to"
+    assert ("hang_up", ASKED) in endpoint.asked
+
+
+def test_nobody_is_lent_twice(endpoint: Endpoint, board: Board) -> None:
+    mine, lender = joined(endpoint, board, 1, 2), joined(endpoint, board, ASKED, TARGET)
+    other = joined(endpoint, board, 5, 6)
+    board.deliver(refer(2))
+    board.deliver(refer(6))
+    assert endpoint.asked[-1] == ("refuse_refer", LegId(6), 603)
+    assert (mine.legs.newcomer, other.call.state) == (TARGET, State.THROUGH_JOINED)
+    board.deliver(ReferReceived(leg=ASKED, source=PBX, user="7", replaces=None, replaced_leg=LegId(5)))
+    assert endpoint.asked[-1] == ("refuse_refer", ASKED, 491), "whose party is away cannot be transferred"
+    board.deliver(LegEnded(leg=LegId(1), cause="bye", reason=None))
+    assert lender.legs.b == TARGET, "they are given back"
+    board.deliver(refer(6))
+    assert other.legs.newcomer == TARGET
