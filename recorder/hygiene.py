@@ -31,6 +31,7 @@ class LimitError(Exception):
 TURN_S = 0.0005
 COLLECT_EVERY_S = 10.0
 """How long a digit may lie in objects that nothing refers to any more but themselves."""
+_NEVER = 1 << 30
 _TUNABLES = "glibc.malloc.perturb=255:glibc.malloc.tcache_count=0"
 """Overwrite what is freed with 0xFF, and keep no cache of freed pieces that this passes by (glibc manual, 3.2.4)."""
 
@@ -73,9 +74,13 @@ def collect_regularly(every_s: float = COLLECT_EVERY_S) -> None:
 
     Python frees them only now and then: the request of a closed connection, what a traceback held. What has been
     loaded by now is left out for good, which makes each look short; so call it before the first call comes in.
+
+    Python's own whole looks are off: nothing else runs during one, and with a thousand calls to look at each takes
+    half a second and more.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
     threading.Thread(target=_collect, args=(every_s,), name="collector", daemon=True).start()
 
 

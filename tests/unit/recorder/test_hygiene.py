@@ -114,3 +114,19 @@ def test_a_thread_waits_half_a_millisecond_for_the_interpreter() -> None:
         assert sys.getswitchinterval() == pytest.approx(0.0005)
     finally:
         sys.setswitchinterval(before)
+
+
+def test_only_the_collector_looks_at_everything() -> None:
+    program = """
+import gc
+from recorder.hygiene import collect_regularly
+gc.set_threshold(10, 2, 2)
+collect_regularly(every_s=3600.0)
+before = [one["collections"] for one in gc.get_stats()]
+kept = [[] for _ in range(10_000)]
+after = [one["collections"] for one in gc.get_stats()]
+assert after[1] > before[1] + 100, "the young are looked at as ever"
+assert after[2] == before[2], "it was looked at everything"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
