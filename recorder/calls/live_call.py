@@ -4,11 +4,9 @@ Runs on the call thread. `passed_call` and `recorded_call` say what the two kind
 """
 
 import logging
-import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
 from audio.types import PortsExhaustedError
@@ -17,7 +15,6 @@ from recorder.calls.signalled import Signalled
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.transferring import Transfers
 from recorder.calls.works import Works
-from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
 from recorder.domain.routing import Route, find_peer
@@ -118,13 +115,12 @@ class LiveCall(Signalled):
         board: Switchboard,
         ended: Callable[[], None],
     ) -> None:
+        super().__init__()
         self.works = works
         self.offered = offered
         self.call = call
         self.way = way
         self.legs = Legs(a=offered.leg)
-        self.started_at: datetime = utc_now()
-        self._started_s = time.monotonic()
         self.people = people
         self.board = board
         self.transfers = Transfers(self, board)
@@ -134,11 +130,6 @@ class LiveCall(Signalled):
         self._following = Following()
         self._ended = ended
         self._refusal: LegRefused | None = None
-
-    @property
-    def now(self) -> datetime:
-        """Return the time by the call's own clock: it starts with the machine's, and is not stepped with it."""
-        return self.started_at + timedelta(seconds=time.monotonic() - self._started_s)
 
     # --- events
 

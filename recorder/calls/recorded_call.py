@@ -65,9 +65,6 @@ from storage.types import NoticeProof
 
 _log = logging.getLogger(__name__)
 
-CLOSING_S = 0.06
-"""How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
-
 
 class RecordedCall(TapedCall, LiveCall):
     """A `LiveCall` with media, a notice, and a recording."""
@@ -460,13 +457,13 @@ class RecordedCall(TapedCall, LiveCall):
     # --- the end
 
     def finish(self, end: str) -> None:
-        """Close media after its last packets, then the recording; file the row."""
-        self.gate.end()
+        """Be silent, and end as every call with a recording."""
         for party in self.parties.values():
             party.stop_playing()
-        self.works.scheduler.call_later(CLOSING_S, self._close, end)
+        super().finish(end)
 
-    def _close(self, end: str) -> None:
+    def close(self, end: str) -> None:
+        """Close the media of both sides, and the recording."""
         codecs = tuple(self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
         for party in self.parties.values():
             party.close()

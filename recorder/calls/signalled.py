@@ -1,8 +1,11 @@
-"""What the switchboard knows of a call, whatever it is: it gets events, can be stopped, and is finished once. Pure."""
+"""What every call is, to the switchboard and by the clock: it gets events, can be stopped, and is finished once."""
 
+import time
 from abc import ABC, abstractmethod
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from recorder.clock import utc_now
 from sip.events import LegId, SipEvent
 
 if TYPE_CHECKING:
@@ -13,6 +16,15 @@ class Signalled(ABC):
     """A call on SIP legs."""
 
     legs: "Legs"
+
+    def __init__(self) -> None:
+        self.started_at = utc_now()
+        self._started_s = time.monotonic()
+
+    @property
+    def now(self) -> datetime:
+        """Return the time by the call's own clock: it starts with the machine's, and is not stepped with it."""
+        return self.started_at + timedelta(seconds=time.monotonic() - self._started_s)
 
     @abstractmethod
     def receive(self, event: SipEvent, leg: LegId) -> None:

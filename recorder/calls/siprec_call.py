@@ -7,11 +7,10 @@ re-INVITE of our own: many clients drop the session over one.
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from audio.types import (
     ControlPressed,
@@ -38,7 +37,6 @@ from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.clerk import after_all
-from recorder.clock import utc_now
 from recorder.domain import access
 from recorder.domain.call import Call, Side, State
 from recorder.domain.crew import Crew
@@ -63,9 +61,6 @@ from storage.types import NoticeProof, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
 
-CLOSING_S = 0.06
-"""How long media legs stay open after a BYE: it may overtake the last packets."""
-
 PROBE_AFTER = 5
 """A session in which nothing is heard is probed after so many times ``[media] dead_rtp_s``."""
 
@@ -85,11 +80,10 @@ class SiprecCall(TapedCall):
         adopt_media: Callable[[MediaLegId], None],
         ended: Callable[[], None],
     ) -> None:
+        super().__init__()
         self.works = works
         self.offered = offered
         self.legs = Legs(a=offered.leg)
-        self.started_at = utc_now()
-        self._started_s = time.monotonic()
         self._peer = peer
         self._links = links
         self._ended = ended
@@ -117,11 +111,6 @@ class SiprecCall(TapedCall):
         self.gate = GateActs(self, self.keypad.forget_digits)
         self._hold_rule = HoldRule(self)
         self._is_offer_ours = False
-
-    @property
-    def now(self) -> datetime:
-        """Return the time by the call's own clock: it starts with the machine's, and is not stepped with it."""
-        return self.started_at + timedelta(seconds=time.monotonic() - self._started_s)
 
     # --- SIP events
 
@@ -353,12 +342,8 @@ class SiprecCall(TapedCall):
         self._links.end(self)
         self._ended()
 
-    def finish(self, end: str) -> None:
-        """Close media after the last packets, then the recording; file the row."""
-        self.gate.end()
-        self.works.scheduler.call_later(CLOSING_S, self._close, end)
-
-    def _close(self, end: str) -> None:
+    def close(self, end: str) -> None:
+        """Close the lines, and the recording."""
         sides = self._course.verdict.sides
         codecs = (self._lines.codec_name(sides.left), self._lines.codec_name(sides.right))
         self._lines.close()

@@ -29,6 +29,9 @@ from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
 
+CLOSING_S = 0.06
+"""How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
+
 
 class TapedCall(Signalled):
     """A call with a recording. Whoever derives from it sets what is declared here."""
@@ -44,7 +47,6 @@ class TapedCall(Signalled):
     book: PauseBook
     taping: Taping | None
     sounds: Sounds
-    started_at: datetime
     joined_at: datetime | None
     blocked: str | None
     fault: str | None
@@ -85,6 +87,10 @@ class TapedCall(Signalled):
     def is_listed(self) -> bool:
         """Tell whether people may see the call."""
         return True
+
+    @abstractmethod
+    def close(self, end: str) -> None:
+        """Close the media legs, then the recording (`close_recording`)."""
 
     # --- acts on the recording
 
@@ -158,6 +164,13 @@ class TapedCall(Signalled):
         if self.taping is None:
             self.crew.open()
         self.operator = self.crew.now
+
+    # --- the end
+
+    def finish(self, end: str) -> None:
+        """Close media after its last packets, then the recording; file the row."""
+        self.gate.end()
+        self.works.scheduler.call_later(CLOSING_S, self.close, end)
 
     # --- what is written down
 

@@ -16,11 +16,12 @@ OTHER: Any = object()
 def test_a_change_of_each_key_is_told(section: str) -> None:
     old, before = Config(), getattr(Config(), section)
     if isinstance(before, tuple):
-        assert changes(old, dataclasses.replace(old, **{section: (OTHER,)})) == [section]
+        other: dict[str, Any] = {section: (OTHER,)}
+        assert changes(old, dataclasses.replace(old, **other)) == [section]
         return
     for key in (field.name for field in dataclasses.fields(before)):
-        new = dataclasses.replace(old, **{section: dataclasses.replace(before, **{key: OTHER})})
-        assert changes(old, new) == [f"{section}.{key}"]
+        other = {section: dataclasses.replace(before, **{key: OTHER})}
+        assert changes(old, dataclasses.replace(old, **other)) == [f"{section}.{key}"]
 
 
 def test_a_file_that_says_the_same_in_other_words_changes_nothing() -> None:
