@@ -15,6 +15,8 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from tests.helpers.ports import free_port
+
 _MESSAGE = re.compile(
     r"<(?P<priority>\d{1,3})>1 (?P<time>\S+) (?P<host>\S+) (?P<program>\S+) (?P<process>\S+) (?P<id>\S+) "
     r"(?P<data>-|(?:\[.*?\])+) (?P<text>.*)",
@@ -167,7 +169,7 @@ def mail_server(context: ssl.SSLContext | None, *, password: str = "") -> Iterat
         return AuthResult(success=is_right, handled=is_right)
 
     controller = Controller(
-        mailbox, hostname="127.0.0.1", port=_free_port(), tls_context=context, require_starttls=context is not None,
+        mailbox, hostname="127.0.0.1", port=free_port(), tls_context=context, require_starttls=context is not None,
         auth_required=bool(password), authenticator=check, auth_require_tls=True,
     )  # fmt: skip
     controller.start()
@@ -176,8 +178,3 @@ def mail_server(context: ssl.SSLContext | None, *, password: str = "") -> Iterat
         yield mailbox
     finally:
         controller.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -8,7 +8,6 @@ import atexit
 import functools
 import json
 import math
-import os
 import shutil
 import signal
 import socket
@@ -42,6 +41,7 @@ from storage.export import Format, export
 from storage.rows import row_to_json
 from storage.types import Search
 from tests.helpers.leave import give_leave
+from tests.helpers.ports import free_port, free_range
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -63,30 +63,6 @@ def eventually(probe: Callable[[], T | None], what: str, *, timeout_s: float = 5
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
         time.sleep(0.01)
     return value
-
-
-def free_port() -> int:
-    """Return a UDP port that is free now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_range(count: int) -> tuple[int, int]:
-    """Return first (even) and last port of a range in which nothing is bound now, below the ephemeral ports."""
-    first = 10_000 + (os.getpid() * 37 + time.monotonic_ns() // 1000) % 18_000 // 2 * 2
-    for start in range(first, 32_000, 100):
-        probes = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-        try:
-            for offset, probe in enumerate(probes):
-                probe.bind(("127.0.0.1", start + offset))
-        except OSError:
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
-        return start, start + count - 1
-    raise AssertionError("no range of free ports")
 
 
 def is_listening(path: Path) -> bool:
@@ -218,7 +194,7 @@ class RecorderHome:
 
     def _move(self) -> None:
         host, port = self.sip
-        self.sip = (host, free_range(2)[0])
+        self.sip = (host, free_port())
         self.edit(f"{host}:{port}", f"{host}:{self.sip[1]}")
 
     @property

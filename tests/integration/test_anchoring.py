@@ -19,7 +19,8 @@ from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.heads import Head, heads_in, read_heads
 from tests.helpers.anchor_servers import Certificates, mail_server, tcp_syslog, udp_syslog
-from tests.helpers.recorder_home import eventually, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.recorder_home import eventually
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 HEAD = Head(number=17, hash="ab" * 32, at=AT, node="0123456789abcdef")

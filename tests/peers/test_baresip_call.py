@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from audio.codecs import ALAW_TO_LINEAR, encode
 from audio.types import Codec
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, free_port, tone_file
+from tests.helpers.ports import free_port
+from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, tone_file
 from tests.helpers.sip_peer import State
 
 BARESIP = shutil.which("baresip")
@@ -46,34 +47,36 @@ MIRROR = ('srtp = "off" ', 'srtp = "optional" ')
 
 
 @contextmanager
+def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A baresip with the accounts and the configuration of a folder; it is ended whatever happens."""
+    assert BARESIP is not None, "`make setup` installs baresip"
+    command = ["prlimit", "--core=0", BARESIP, "-f", str(folder), *words]
+    with (folder / "baresip.log").open("wb") as log:
+        phone = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log)
+    try:
+        yield phone
+    finally:
+        phone.terminate()
+        try:
+            phone.wait(5)
+        except subprocess.TimeoutExpired:
+            phone.kill()
+            phone.wait(5)
+        assert phone.stdin is not None
+        phone.stdin.close()
+
+
+@contextmanager
 def baresip(folder: Path, number: str, target: str, *, account: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """A phone that dials at once and says a sine; what it hears goes to ``folder/heard.wav``."""
-    assert BARESIP is not None, "`make setup` installs baresip"
     sip = free_port()
     said = tone_file(folder / "said.wav", PHONE_HZ, 30)
     (folder / "accounts").write_text(f"<sip:{number}@127.0.0.1:{sip}>;regint=0;audio_codecs=PCMA{account}\n")
     (folder / "config").write_text(
         CONFIG.format(modules=MODULES, sip=sip, said=said, heard=folder / "heard.wav").lstrip()
     )
-    with (folder / "baresip.log").open("wb") as log:
-        phone = subprocess.Popen(
-            ["prlimit", "--core=0", BARESIP, "-f", str(folder), "-e", f"/dial {target}"],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            yield phone
-        finally:
-            phone.terminate()
-            try:
-                phone.wait(5)
-            except subprocess.TimeoutExpired:
-                phone.kill()
-                phone.wait(5)
-            assert phone.stdin is not None
-            phone.stdin.close()
+    with running(folder, "-e", f"/dial {target}") as phone:
+        yield phone
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,12 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 def sine(hz: float, seconds: float) -> bytes:
     ticks = np.arange(int(8000 * seconds))
     return encode(Codec.PCMA, (8000 * np.sin(2 * math.pi * hz * ticks / 8000)).astype(np.int16))
+
+
+def pass_time(seconds: float) -> None:
+    """Let phones that have a clock of their own talk for so long."""
+    until_s = time.monotonic() + seconds
+    eventually(lambda: time.monotonic() > until_s, "time passes", timeout_s=seconds + 1)
 
 
 def seconds_of(samples: NDArray[np.float64], hz: float) -> float:

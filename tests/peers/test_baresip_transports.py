@@ -1,7 +1,6 @@
 """Two soft phones that nobody here wrote call each other through the recorder: over UDP, TCP, and TLS with SRTP."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ import soundfile
 
 from audio.codecs import ALAW_TO_LINEAR
 from tests.helpers.certificates import Authority
+from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, recorder_home, tone_file
-from tests.peers.test_baresip_call import BARESIP, CONFIG, MIRROR, MODULES, OFFICER_HZ, PHONE_HZ, seconds_of
-from tests.peers.test_sipp_streams import HOST, free_port, wait_until_listening
+from tests.peers.test_baresip_call import CONFIG, MIRROR, MODULES, OFFICER_HZ, PHONE_HZ, pass_time, running, seconds_of
+from tests.peers.test_sipp_streams import HOST, wait_until_listening
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 NUMBER = "01632960999"
@@ -39,7 +39,7 @@ class SoftPhone:
 def soft_phone(folder: Path, user: str, kind: str, hz: float, papers: Authority, dial: str = "") -> Iterator[SoftPhone]:
     """A phone that answers at once, or dials."""
     folder.mkdir()
-    port = free_port() & ~1  # baresip takes the next one for TLS
+    port = free_port()  # baresip takes the next one for TLS
     said = tone_file(folder / "said.wav", hz, 30)
     certificate, key = papers.issue(f"phone-{user}", ips=[HOST])
     (folder / "both.pem").write_bytes(Path(certificate).read_bytes() + Path(key).read_bytes())
@@ -49,21 +49,8 @@ def soft_phone(folder: Path, user: str, kind: str, hz: float, papers: Authority,
     config = config.replace("0.0.0.0", HOST)
     config += f"sip_certificate {folder / 'both.pem'}\nsip_cafile {papers.ca}\nsip_verify_server yes\n"
     (folder / "config").write_text(config)
-    assert BARESIP is not None, "`make setup` installs baresip"
-    command = ["prlimit", "--core=0", BARESIP, "-f", str(folder), *(["-e", f"/dial {dial}"] if dial else [])]
-    with (folder / "baresip.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log)
-    try:
+    with running(folder, *(["-e", f"/dial {dial}"] if dial else [])) as process:
         yield SoftPhone(folder, port + (kind == "tls"), process)
-    finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(5)
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 @pytest.mark.parametrize("kind", ["udp", "tcp", "tls"])
@@ -88,8 +75,7 @@ def test_baresip_calls_baresip(tmp_path: Path, kind: str) -> None:
             with soft_phone(tmp_path / "caller", NUMBER, kind, PHONE_HZ, papers, dial) as caller:
                 eventually(lambda: any(call["phase"] == "joined" for call in home.calls()), "joined", timeout_s=20)
                 carriage = home.health()["carriage"]
-                until_s = time.monotonic() + TALK_S
-                eventually(lambda: time.monotonic() > until_s, "they talk", timeout_s=TALK_S + 1)
+                pass_time(TALK_S)
                 caller.process.terminate()  # it sends its BYE
                 caller.process.wait(5)
             row = home.row_of(NUMBER)

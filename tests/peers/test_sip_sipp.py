@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import sip_process
+from tests.helpers.ports import free_port
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 pytestmark = pytest.mark.peer
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def scenario(name: str) -> list[str]:

@@ -3,7 +3,6 @@
 Not over TLS: Debian's sipp 3.7.3 sends nothing over it, not even to itself ("Unable to send TLS message").
 """
 
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +11,11 @@ from typing import Any
 import pytest
 
 from tests.helpers import sip_process
+from tests.helpers.ports import free_port
 from tests.peers.test_sip_sipp import sipp, story
 
 pytestmark = pytest.mark.peer
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_listening(port: int) -> None:

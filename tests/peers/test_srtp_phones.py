@@ -12,7 +12,7 @@ from audio.codecs import ALAW_TO_LINEAR
 from tests.helpers.exchange import exchange
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, RecorderHome, eventually, recorder_home, tone_file
 from tests.helpers.sip_peer import State
-from tests.peers.test_baresip_call import MIRROR, OFFICER_HZ, PHONE_HZ, baresip, seconds_of, sine
+from tests.peers.test_baresip_call import MIRROR, OFFICER_HZ, PHONE_HZ, baresip, pass_time, seconds_of, sine
 
 if sys.version_info >= (3, 13):
     pytest.skip("pjsua2 has no wheels for this Python", allow_module_level=True)
@@ -30,12 +30,6 @@ def tones_of(home: RecorderHome, recording: str) -> list[tuple[float, float]]:
 
 def tone_in(path: Path, hz: float) -> float:
     return seconds_of(soundfile.read(path, dtype="int16")[0].astype(float), hz)
-
-
-def pass_time(seconds: float) -> None:
-    """Let phones that have a clock of their own talk for so long."""
-    until_s = time.monotonic() + seconds
-    eventually(lambda: time.monotonic() > until_s, "time passes", timeout_s=seconds + 1)
 
 
 def test_baresip_calls_pjsua2(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from recorder.domain.call import Call, Side, State
 from recorder.domain.policy import Direction, NoticeWhen
 from recorder.domain.routing import Route
 from recorder.domain.transfer import Occupant
-from sip.events import Address, CallOffered, LegEnded, LegId, ReferReceived
+from sip.events import CallOffered, LegEnded, LegId, ReferReceived
+from sip.options import Address
 
 PBX = Address(host="192.0.2.20")
 ASKED, TARGET = LegId(3), LegId(4)

@@ -1,0 +1,58 @@
+"""Ports for programs that must be told theirs: below those that the system hands out, none to two tests at a time."""
+
+import fcntl
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+FIRST, LAST = 10_000, 31_998
+"""Whoever binds to port 0 gets one from 32768 on: a port that was free a moment ago cannot be taken by such a one."""
+_TURN = Path(tempfile.gettempdir()) / f"recorder-tests-ports-{os.getuid()}"
+
+
+def free_port() -> int:
+    """Return an even port of 127.0.0.1 that is free for UDP and TCP, and so is the next one."""
+    return free_range(2)[0]
+
+
+def free_range(count: int) -> tuple[int, int]:
+    """Return first (even) and last of so many ports of 127.0.0.1 in a row, free for UDP and TCP.
+
+    Nobody else who asks, in whatever process, gets one of them before all others had their turn.
+    """
+    count += count % 2
+    with _turn() as turn:
+        start = int(turn.read() or FIRST)
+        for _ in range((LAST - FIRST) // count + 1):
+            first = start if start + count <= LAST else FIRST
+            start = first + count
+            if _are_free(range(first, start)):
+                turn.seek(0)
+                turn.truncate()
+                turn.write(str(start))
+                return first, start - 1
+    raise AssertionError(f"no {count} free ports in a row from {FIRST} to {LAST}")
+
+
+@contextmanager
+def _turn() -> Iterator[TextIO]:
+    """Open the file that says where the next ports begin, locked."""
+    with _TURN.open("a+") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        turn.seek(0)
+        yield turn
+
+
+def _are_free(ports: range) -> bool:
+    with ExitStack() as probes:
+        try:
+            for port in ports:
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    probes.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,19 @@
+"""Ports that tests hand to programs."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.helpers.ports import free_port, free_range
+
+
+def test_nobody_gets_a_port_twice() -> None:
+    with ThreadPoolExecutor(8) as askers:
+        got = [port for first, last in askers.map(free_range, [7] * 64) for port in range(first, last + 1)]
+    assert len(got) == len(set(got)) == 8 * 64
+    assert all(port % 2 == 0 for port in got[::8])
+
+
+def test_what_somebody_listens_on_is_left_out() -> None:
+    free = free_port()
+    with socket.create_server(("127.0.0.1", free + 3)):
+        assert free_port() == free + 4
