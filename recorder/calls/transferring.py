@@ -16,7 +16,6 @@ from recorder.domain.routing import FAILOVER
 from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, why_refused
 from sip.endpoint import OutgoingCall
 from sip.events import (
-    Address,
     CallOffered,
     IdentityChanged,
     LegAnswered,
@@ -30,6 +29,7 @@ from sip.events import (
     ReferReceived,
     SipEvent,
 )
+from sip.options import Address
 
 if TYPE_CHECKING:
     from recorder.calls.live_call import LiveCall
