@@ -23,6 +23,16 @@ def tls_context(certificate: tuple[str, str] | None, ca: Path | str, *, is_serve
     return context
 
 
+def first_of(buffer: bytes) -> tuple[bytes, bytes]:
+    """Return the first message of what came, or b"" while it is not whole, and the rest."""
+    head, end, rest = buffer.partition(b"\r\n\r\n")
+    if not end or not head.strip():
+        return b"", buffer
+    lengths = (line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    length = int(next(lengths))
+    return (head + end + rest[:length], rest[length:]) if len(rest) >= length else (b"", buffer)
+
+
 class StreamPeer(sip_process.Peer):
     """A user agent over TCP, or over TLS when it has contexts; one dialog, one connection at a time.
 
@@ -102,16 +112,9 @@ class StreamPeer(sip_process.Peer):
             self.accept(timeout_s)
         deadline = time.monotonic() + timeout_s
         while True:
-            head, end, rest = self._buffer.partition(b"\r\n\r\n")
-            if end and head.strip():
-                length = next(
-                    int(line.split(b":")[1])
-                    for line in head.split(b"\r\n")
-                    if line.lower().startswith(b"content-length")
-                )
-                if len(rest) >= length:
-                    self._buffer = rest[length:]
-                    return sip_process.Message(head + end + rest[:length])
+            message, self._buffer = first_of(self._buffer)
+            if message:
+                return sip_process.Message(message)
             data = self.read(max(0.05, deadline - time.monotonic()))
             assert data, "the other side closed the connection"
             self._buffer += data

@@ -4,6 +4,7 @@ import contextlib
 import re
 import secrets
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from typing import Any, Self
 
 from benchmarks.messages import Message, parse
 from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
+from tests.helpers.sip_streams import first_of
 from tests.helpers.siprec_shapes import SHAPES, Body, Call, Who
 from tests.helpers.voices import PCMA, TICKS_PER_S, Studio, Voice
 
@@ -129,19 +131,19 @@ class Session:
         host = self.client.host
         lines = [
             f"{method} {more.get('uri', self._target)} SIP/2.0",
-            f"Via: SIP/2.0/UDP {host};branch={more.get('branch') or 'z9hG4bK' + secrets.token_hex(6)}",
+            f"Via: SIP/2.0/{self.client.over} {host};branch={more.get('branch') or 'z9hG4bK' + secrets.token_hex(6)}",
             "Max-Forwards: 70",
             f"From: <sip:{self.origin or 'src'}@{host}{self.from_parameters}>;tag={self.tag}",
             f"To: {self.remote}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {cseq} {method}",
-            f"Contact: <sip:src@{host}>{self.contact}",
+            f"Contact: <sip:src@{host}{self.client.uri_end}>{self.contact}",
             *headers,
         ]
         if content_type:
             lines.append(f"Content-Type: {content_type}")
         head = "\r\n".join([*lines, f"Content-Length: {len(content)}"]) + "\r\n\r\n"
-        self.client.socket.sendto(head.encode() + content, self.client.home.sip)
+        self.client.send(head.encode() + content)
 
     @property
     def _target(self) -> str:
@@ -209,6 +211,10 @@ class Session:
 class Client:
     """A SIPREC client; ends with its socket. Requests of the recorder's are answered 200 and kept."""
 
+    over = "UDP"
+    uri_end = ""
+    """Of its Contact's URI."""
+
     def __init__(self, home: RecorderHome, studio: Studio, ip: str) -> None:
         self.home, self.studio = home, studio
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -254,20 +260,54 @@ class Client:
         """Return the next message; requests are answered."""
         self.socket.settimeout(max(timeout_s, 0.01))
         try:
-            data, source = self.socket.recvfrom(65535)
+            data = self.take()
         except TimeoutError:
             raise AssertionError(f"{what} did not come") from None
         message = parse(data)
         if not message.status and message.method != "ACK":
             self.requests.append(message)
             status = "481 Call/Transaction Does Not Exist" if message.call_id in self.forgotten else "200 OK"
-            self.socket.sendto(_answer_to(data, status), source)
+            self.send(_answer_to(data, status))
         return message
+
+    def send(self, data: bytes) -> None:
+        """Send a message to the recorder."""
+        self.socket.sendto(data, self.home.sip)
+
+    def take(self) -> bytes:
+        """Return the next message that comes."""
+        return self.socket.recvfrom(65535)[0]
 
     def poll(self, for_s: float) -> None:
         """Answer what comes, for a while at most."""
         with contextlib.suppress(AssertionError):
             self.receive(for_s)
+
+
+class StreamClient(Client):
+    """One that connects by TCP, or by TLS: what recording sessions take, since they outgrow a datagram."""
+
+    def __init__(self, home: RecorderHome, studio: Studio, ip: str, port: int, tls: ssl.SSLContext | None) -> None:
+        super().__init__(home, studio, ip)
+        self.socket.close()
+        self.socket = socket.create_connection((home.sip[0], port), timeout=5, source_address=(ip, 0))
+        self.over, self.uri_end = ("TLS", ";transport=tls") if tls else ("TCP", ";transport=tcp")
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket)
+        self.host = f"{ip}:{self.socket.getsockname()[1]}"
+        self._buffer = b""
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def take(self) -> bytes:
+        while True:
+            message, self._buffer = first_of(self._buffer)
+            if message:
+                return message
+            data = self.socket.recv(65536)
+            assert data, "the recorder closed the connection"
+            self._buffer += data
 
 
 @contextmanager
