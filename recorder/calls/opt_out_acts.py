@@ -120,9 +120,8 @@ class OptOutActs:
             DeniedError: They may not, something is missing, or it is decided already.
             RefusedError: Recording has ended for good already.
         """
-        is_break_glass = check_grant(person, request.facts, order.statements, order.reason)
-        details = {**order.details, "break_glass": is_break_glass}
-        return self._grant(request, call, person.actor, replace(order, details=details))
+        check_grant(person, request.facts, order.statements, order.reason)
+        return self._grant(request, call, person.actor, order)
 
     def check(self, call: OptOutCall, person: Person, order: Order) -> None:
         """Make sure that somebody may grant an opt-out of a call.
@@ -152,7 +151,7 @@ class OptOutActs:
         request = open_request or OptOutRequest(
             id=secrets.token_hex(4), facts=facts_of(call), raised_by=manager, raised_at=utc_now()
         )
-        order = Order(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys", "break_glass": True})
+        order = Order(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
         return self._grant(request, call, manager, order)
 
     def call_ended(self, call: RecordingId) -> None:

@@ -170,7 +170,7 @@ _LEAVE = Allowed(needs_leave=True)
 _LIVE: Mapping[Act, Allowed] = {Act.SEE_LIVE: _YES, Act.PAUSE: _YES, Act.RESUME: _YES}
 _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
 _HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _LEAVE, Act.EXPORT: _LEAVE}
-_OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _GLASS, Act.DECLINE_OPT_OUT: _YES}
+_OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _YES, Act.DECLINE_OPT_OUT: _YES}
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}

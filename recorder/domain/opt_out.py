@@ -145,13 +145,13 @@ def check_raise(person: Person) -> None:
     _check_role(person, Act.RAISE_OPT_OUT, "")
 
 
-def check_grant(person: Person, facts: CallFacts, statements: Statements, reason: str) -> bool:
-    """Make sure that somebody may grant an opt-out, and tell whether the audit log is to mark it as break-glass.
+def check_grant(person: Person, facts: CallFacts, statements: Statements, reason: str) -> None:
+    """Make sure that somebody may grant an opt-out: it is theirs to judge, so the audit log marks it as no emergency.
 
     Raises:
         DeniedError: They may not, or something is missing.
     """
-    is_break_glass = _check_role(person, Act.OPT_OUT, reason)
+    _check_role(person, Act.OPT_OUT, reason)
     _check_call(person, facts)
     if not (statements.caller_asked and statements.distress_judged):
         raise DeniedError(
@@ -159,7 +159,6 @@ def check_grant(person: Person, facts: CallFacts, statements: Statements, reason
             "An opt-out is granted only where the caller asked not to be recorded and you judge that recording "
             "distresses them: state both, or decline.",
         )
-    return is_break_glass
 
 
 def check_decline(person: Person, facts: CallFacts, reason: str) -> None:
@@ -207,14 +206,13 @@ def answers_for(person: Person, team: str) -> bool:
     return Role.MANAGER in person.roles and (not team or team in person.teams)
 
 
-def _check_role(person: Person, act: Act, reason: str) -> bool:
+def _check_role(person: Person, act: Act, reason: str) -> None:
     nothing_wrong = may(person, act, reason="not looked at yet")
     if isinstance(nothing_wrong, Refused):
         raise DeniedError(Fault.NOT_ALLOWED, nothing_wrong.reason)
     decision = may(person, act, reason=reason)
     if isinstance(decision, Refused):
         raise DeniedError(Fault.INCOMPLETE, decision.reason)
-    return decision.break_glass
 
 
 def _check_call(person: Person, facts: CallFacts) -> None:

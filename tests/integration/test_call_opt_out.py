@@ -98,8 +98,9 @@ def test_a_request_is_seen_live_and_its_grant_is_final_for_the_call(lines: Excha
     assert (raised.act, raised.actor, raised.details["request"]) == ("opt_out.raised", "ann", request["id"])
     assert (entry.act, entry.actor) == ("opt_out.granted", "mary")
     assert {"request": request["id"], "raised_by": "ann", "caller_asked": True, "distress_judged": True,
-            "erase_before": False, "break_glass": True, "way": "request", "state": "opted_out"}.items() <= (
+            "erase_before": False, "way": "request", "state": "opted_out"}.items() <= (
         entry.details.items())  # fmt: skip
+    assert "break_glass" not in entry.details, "a manager's own decision (P7), no emergency"
     log = AuditLog(talk.home.root / "audit")
     assert (log.text(raised), log.text(entry)) == ("she says: no recording", REASON)
     refused = [one for one in log.entries() if one.subject == request["id"]]

@@ -28,7 +28,7 @@ EXPECTED = {
     Act.PAUSE: "y y y y y y y",
     Act.RESUME: "y y y y y y y",
     Act.RAISE_OPT_OUT: "- y y y y - -",
-    Act.OPT_OUT: "- - g g g - -",
+    Act.OPT_OUT: "- - y y y - -",
     Act.DECLINE_OPT_OUT: "- - y y y - -",
     Act.FORGOT: "- o y y y - -",
     Act.SEARCH: "- o y y y y -",
