@@ -43,6 +43,7 @@ COMMANDS = {
     "requests": "requests.requests",
     "sar": "cases.sar",
     "hold": "hold.hold",
+    "mail": "mail.mail",
     "audit": "audit.audit",
     "keys": "keys.keys",
     "retention": "retention.retention",

@@ -11,7 +11,7 @@ import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import date, time
 from enum import Enum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -23,6 +23,8 @@ from recorder.carriage import WILDCARDS, mistakes, parse_address, parse_target
 from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
+from recorder.domain.weekly import review_day
+from recorder.notifying.mail_options import MailOptions
 from recorder.sip_accounts import RegisterOptions
 from sip.message import is_ip
 from sip.options import Address
@@ -48,6 +50,12 @@ class Site:
 
     name: str = "Recorder"
     timezone: str = "Europe/London"
+    policy_reviewed_on: str | None = None
+
+    @property
+    def policy_review_on(self) -> date | None:
+        """Return the day of the policy's next review; None where nobody has said when the last one was."""
+        return review_day(date.fromisoformat(self.policy_reviewed_on) if self.policy_reviewed_on else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +202,7 @@ class Config:
     archive: Archive = field(default_factory=Archive)
     anchors: AnchorOptions = field(default_factory=AnchorOptions)
     console: Console = field(default_factory=Console)
+    mail: MailOptions = field(default_factory=MailOptions)
     voicemail: Voicemail = field(default_factory=Voicemail)
     limits: Limits = field(default_factory=Limits)
     sha256: str = ""
@@ -346,6 +355,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_retention(config, reader)
     _check_database(config, reader)
     _check_anchors(config, reader)
+    _check_mail(config, reader)
 
 
 _OVER_ZERO = {
@@ -506,6 +516,18 @@ def _check_anchors(config: Config, reader: _Reader) -> None:
     if problem is not None:
         key, sentence = problem
         reader.fail(sentence, "anchors", key)
+
+
+def _check_mail(config: Config, reader: _Reader) -> None:
+    problem = config.mail.problem
+    if problem is not None:
+        key, sentence = problem
+        reader.fail(sentence, "mail", key)
+    reviewed_on = config.site.policy_reviewed_on
+    try:
+        date.fromisoformat(reviewed_on or "2026-01-01")
+    except ValueError:
+        reader.fail(f"policy_reviewed_on must be a day, 2026-11-25, not {reviewed_on!r}", "site", "policy_reviewed_on")
 
 
 def _check_siprec(config: Config, reader: _Reader) -> None:

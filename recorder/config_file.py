@@ -52,6 +52,7 @@ def _head(answers: Answers) -> str:
 [site]
 name = {_quote(answers.site)}
 timezone = {_quote(answers.timezone)}   # times are kept in UTC and shown in this zone
+policy_reviewed_on = "off"      # day, 2026-11-25: three years later the recording policy is due for review
 
 [sip]
 listen = {_quote(str(answers.sip))}     # UDP, IP:PORT
@@ -172,6 +173,18 @@ smtp_security = "starttls"      # "tls", or "none"
 smtp_ca = "off"                 # file of certificates; off is the system's
 smtp_user = "off"
 smtp_password_file = "off"      # a file (0600) with the password
+
+[mail]
+# People are told what waits for them in the console, and by mail where their account has an address
+# (`recorder mail address NAME ADDRESS`). A mail says that something is so, never who called or why.
+smtp = "off"                    # HOST:PORT of the server that takes the mail; off: in the console only
+security = "starttls"           # "tls", or "none"; the certificate is always looked at
+ca = "off"                      # file of certificates; off is the system's
+user = "off"
+password_file = "off"           # a file (0600) with the password
+sender = "off"                  # address that mails are from
+console_url = "off"             # https://..., where people find the console; off: mails have no link
+weekly_on = "monday"            # the week's figures for the data protection officer, at 7:00; off is never
 
 [voicemail]
 numbers = []                    # who answers as one of these (P-Asserted-Identity, or dialled) is a mailbox

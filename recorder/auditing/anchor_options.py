@@ -1,21 +1,12 @@
 """Where heads of the audit log are noted off this machine, as it is configured. Pure."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import urlsplit
+
+from recorder.smtp_options import SmtpSecurity, SmtpServer, login_problem, parse_smtp
 
 DEFAULT_PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
 """RFC 5426, RFC 6587 and RFC 5425."""
-_SMTP_PORT = 587
-_PORTS = range(1, 65536)
-
-
-class SmtpSecurity(StrEnum):
-    """How a mail server is spoken to."""
-
-    STARTTLS = "starttls"
-    TLS = "tls"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +73,17 @@ class AnchorOptions:
         for address in (*self.mail_to, *filter(None, [self.mail_from])):
             if address.count("@") != 1 or not address.isascii() or not address.isprintable() or " " in address:
                 return "mail_to" if address in self.mail_to else "mail_from", f"{address!r} is no address of a mail"
-        if self.smtp_user is not None and self.smtp_password_file is None:
-            return "smtp_user", "smtp_user needs smtp_password_file"
-        if self.smtp_user is not None and self.smtp_security is SmtpSecurity.NONE:
-            return "smtp_security", "smtp_security is 'none': a password would be sent in the clear"
-        return None
+        return login_problem(self.smtp_user, self.smtp_password_file, self.smtp_security, prefix="smtp_")
+
+    @property
+    def smtp_server(self) -> SmtpServer:
+        """Return who takes the mail; only where there is one, in a section that was checked."""
+        assert self.smtp is not None
+        host, port = parse_smtp(self.smtp)
+        return SmtpServer(
+            host=host, port=port, security=self.smtp_security, ca=self.smtp_ca, user=self.smtp_user,
+            password_file=self.smtp_password_file,
+        )  # fmt: skip
 
 
 def parse_syslog(url: str) -> SyslogServer:
@@ -110,20 +107,3 @@ def parse_syslog(url: str) -> SyslogServer:
     ):
         raise ValueError(sentence)
     return SyslogServer(transport=parts.scheme, host=parts.hostname, port=port or DEFAULT_PORTS[parts.scheme])
-
-
-def parse_smtp(text: str) -> tuple[str, int]:
-    """Return host and port of a mail server.
-
-    Raises:
-        ValueError: That is no address of one; a sentence.
-    """
-    sentence = f"{text!r} is no mail server: write HOST:PORT"
-    try:
-        parts = urlsplit(f"//{text}")
-        port = _SMTP_PORT if parts.port is None else parts.port
-    except ValueError as error:
-        raise ValueError(sentence) from error
-    if not parts.hostname or parts.path or parts.username or port not in _PORTS:
-        raise ValueError(sentence)
-    return parts.hostname, port

@@ -6,7 +6,6 @@ Each target blocks, and raises AnchorError with a sentence. What arrives holds `
 
 import contextlib
 import os
-import smtplib
 import socket
 import ssl
 from collections.abc import Iterator
@@ -16,10 +15,9 @@ from email.utils import format_datetime, make_msgid
 from pathlib import Path
 from typing import Protocol
 
-from recorder.auditing.anchor_options import AnchorOptions, SmtpSecurity, SyslogServer, parse_smtp, parse_syslog
-from storage.errors import KeyProblemError
+from recorder.auditing.anchor_options import AnchorOptions, SyslogServer, parse_syslog
+from recorder.smtp import MailError, printable, send_mail, words
 from storage.heads import Head
-from storage.key_files import read_secret
 from storage.rows import time_to_json
 
 PRIORITY = 13 * 8 + 5
@@ -79,7 +77,7 @@ class Syslog:
                 self._send_stream(b"%d %s" % (len(message), message), timeout_s)
         except (OSError, ValueError) as error:
             where = f"{server.transport}://{server.host}:{server.port}"
-            raise AnchorError(f"syslog {where}: {_words(error)}") from error
+            raise AnchorError(f"syslog {where}: {words(error)}") from error
 
     def _send_datagram(self, message: bytes, timeout_s: float) -> None:
         server = self.server
@@ -141,7 +139,7 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise AnchorError(f"folder {self.path}: {_words(error)}; is the share mounted?") from error
+            raise AnchorError(f"folder {self.path}: {words(error)}; is the share mounted?") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,43 +153,15 @@ class Mail:
     def send(self, head: Head, *, timeout_s: float) -> None:
         """Send one mail; all of its addresses must be taken."""
         options = self.options
-        assert options.smtp is not None
-        host, port = parse_smtp(options.smtp)
         try:
-            with self._connected(host, port, timeout_s) as server:
-                if options.smtp_user is not None:
-                    server.login(options.smtp_user, self._password())
-                refused = server.send_message(self._message(head), to_addrs=list(options.mail_to))
-        except (OSError, smtplib.SMTPException, KeyProblemError) as error:
-            raise AnchorError(f"mail by {host}:{port}: {_words(error)}") from error
-        if refused:
-            raise AnchorError(f"mail by {host}:{port}: {', '.join(sorted(refused))} refused")
-
-    @contextlib.contextmanager
-    def _connected(self, host: str, port: int, timeout_s: float) -> Iterator[smtplib.SMTP]:
-        security = self.options.smtp_security
-        context = ssl.create_default_context(cafile=self.options.smtp_ca)
-        if security is SmtpSecurity.TLS:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=timeout_s, context=context)
-        else:
-            server = smtplib.SMTP(host, port, timeout=timeout_s)
-        with server:
-            if security is SmtpSecurity.STARTTLS:
-                server.starttls(context=context)
-            yield server
-
-    def _password(self) -> str:
-        assert self.options.smtp_password_file is not None
-        lines = read_secret(Path(self.options.smtp_password_file)).decode(errors="replace").splitlines()
-        if not lines:
-            raise KeyProblemError(f"{self.options.smtp_password_file} is empty")
-        return lines[0]
+            send_mail(options.smtp_server, self._message(head), options.mail_to, timeout_s=timeout_s)
+        except MailError as error:
+            raise AnchorError(str(error)) from error
 
     def _message(self, head: Head) -> EmailMessage:
         assert head.at is not None
         message = EmailMessage()
-        site = "".join(c for c in self.site if c.isprintable())
-        message["Subject"] = f"Audit log of {site}: head {head.number}"
+        message["Subject"] = f"Audit log of {printable(self.site)}: head {head.number}"
         message["From"] = self.options.mail_from
         message["To"] = ", ".join(self.options.mail_to)
         message["Date"] = format_datetime(head.at)
@@ -204,12 +174,3 @@ class Mail:
             cte="7bit",
         )
         return message
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPResponseException):
-        said = error.smtp_error
-        return f"{error.smtp_code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not good: {error.verify_message}"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

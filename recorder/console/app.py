@@ -20,6 +20,7 @@ from recorder.console import (
     hold_routes,
     live_pages,
     live_routes,
+    notification_pages,
     opt_out_routes,
     pages,
     report_pages,
@@ -84,6 +85,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         hold_pages.router,
         request_pages.router,
         case_pages.router,
+        notification_pages.router,
         report_pages.router,
         audit_pages.router,
     ):

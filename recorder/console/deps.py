@@ -14,6 +14,7 @@ from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks
 from recorder.live.client import Extensions, Grant
+from recorder.notifying.watch import WatchBooks
 from recorder.people.accounts import People
 from recorder.people.tokens import Tokens
 from storage.types import RecordingRow, Search
@@ -119,6 +120,7 @@ class ConsoleDeps:
         eraser: Carries out orders to erase.
         hearing: Requests to hear recordings.
         cases: Cases of subject access and disclosure.
+        watch: What people are told of.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
         site: Name of the council, shown on every page.
         timezone: IANA name of the zone that times are shown in.
@@ -140,6 +142,7 @@ class ConsoleDeps:
     eraser: Eraser
     hearing: HearingBooks
     cases: CaseBooks
+    watch: WatchBooks
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str
     timezone: str

@@ -42,6 +42,7 @@ class Renderer:
 
     def __init__(self, deps: ConsoleDeps) -> None:
         self._site = deps.site
+        self._box = deps.watch.box
         self._zone = ZoneInfo(deps.timezone)
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -68,7 +69,12 @@ class Renderer:
         person = caller.person if caller else None
         can = {act.name: person is not None and self.can(person, act) for act in Act}
         html = self._templates.get_template(template).render(
-            site=self._site, person=person, can=can, csrf=caller.csrf if caller else "", **values
+            site=self._site,
+            person=person,
+            can=can,
+            csrf=caller.csrf if caller else "",
+            unseen=self._box.unseen(person.name) if person else 0,
+            **values,
         )
         return HTMLResponse(html, status_code=status)
 

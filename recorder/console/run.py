@@ -17,6 +17,7 @@ from recorder.keeping.archiving import Archiver
 from recorder.keeping.eraser import keep_erasing
 from recorder.keeping.housekeeping import KeyHolder, keep_house
 from recorder.keeping.keyring import epoch_keys
+from recorder.notifying.postman import Postman
 from storage.errors import StorageError
 from storage.keys import EpochKeys
 
@@ -75,6 +76,9 @@ def serve(home: Home, config: Config) -> None:
             target=keep_house, args=(holder, archiver, stopping), name="housekeeping", daemon=True
         )
         keeping.start()
+        postman = Postman(books=deps.watch, options=config.mail, site=config.site.name)
+        post = threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True)
+        post.start()
         server = uvicorn.Server(server_config(create_app(deps), host=listen.host, port=listen.port))
         try:
             server.run()
@@ -82,7 +86,7 @@ def serve(home: Home, config: Config) -> None:
             raise ConsoleError(f"cannot listen on http://{listen}: is another program using it?") from error
         finally:
             stopping.set()
-            for thread in (erasing, keeping):
+            for thread in (erasing, keeping, post):
                 thread.join(STOP_S)  # what is cut off is finished by the next start
 
 

@@ -22,6 +22,7 @@ from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
+from recorder.notifying.watch import opt_outs_of, watch_books
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import open_people
 from recorder.people.tokens import Tokens
@@ -90,6 +91,8 @@ def open_console(
             needed=partial(needed_hold, cases, config.site.timezone),
         )
         live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
+        case_books = CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone)
+        watch = watch_books(engine, case_books, audit, config, opt_outs=lambda: opt_outs_of(home.socket))
         yield ConsoleDeps(
             people=people,
             tokens=Tokens(engine, now=now),
@@ -122,7 +125,8 @@ def open_console(
                 origin=origin,
             ),
             hold_books=hold_books,
-            cases=CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone),
+            cases=case_books,
+            watch=watch,
             eraser=Eraser(
                 vault=vault,
                 keys=keys,

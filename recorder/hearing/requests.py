@@ -55,6 +55,10 @@ class Requests:
         """Return the requests that nobody has decided, the oldest first: none is pushed out of the list by others."""
         return self._found(requests.c.state == str(RequestState.WAITING), order=requests.c.asked_s.asc())
 
+    def decided_since(self, moment: datetime) -> list[AccessRequest]:
+        """Return the requests that were decided since then, newest first."""
+        return self._found(requests.c.decided_s >= moment.timestamp(), order=requests.c.decided_s.desc())
+
     def of_account(self, account: str) -> list[AccessRequest]:
         """Return somebody's requests, newest first."""
         return self._found(requests.c.account == account)

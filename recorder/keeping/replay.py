@@ -77,6 +77,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         DECLINED: _CALL,
         LAPSED: _CALL,
         "people.add": _PEOPLE,
+        "people.mail_address": _PEOPLE,
         "people.disable": _PEOPLE,
         "people.remove_pin": _PEOPLE,
         "people.set_password": _PEOPLE,

@@ -118,6 +118,31 @@ case_entries = Table(
     Column("details", String, nullable=False),
 )
 
+mail_addresses = Table(
+    "mail_addresses",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("address", String, nullable=False),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("moment", String, nullable=False),
+    Column("text", String, nullable=False),
+    Column("made_s", Float, nullable=False),
+    Column("seen_s", Float),
+    Column("mail", String, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_s", Float),
+    Column("sent_s", Float),
+    Column("problem", String, nullable=False),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNote:

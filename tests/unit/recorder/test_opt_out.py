@@ -1,6 +1,7 @@
 """The opt-out workflow's table: every step in every state, and who may take it."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -85,7 +86,11 @@ def test_who_decides_on_which_team(who: Person, team: str, is_theirs: bool) -> N
         check_grant(who, facts, BOTH, REASON)
         check_decline(who, facts, REASON)
         return
-    for check in (lambda: check_grant(who, facts, BOTH, REASON), lambda: check_decline(who, facts, REASON)):
+    checks: list[Callable[[], None]] = [
+        lambda: check_grant(who, facts, BOTH, REASON),
+        lambda: check_decline(who, facts, REASON),
+    ]
+    for check in checks:
         with pytest.raises(DeniedError) as denied:
             check()
         assert denied.value.fault is Fault.NOT_ALLOWED
@@ -118,10 +123,11 @@ def test_a_grant_takes_both_statements(asked: bool, judged: bool) -> None:
 
 @pytest.mark.parametrize("reason", ["", "  ", "ab", "x" * 1001])
 def test_a_decision_takes_a_reason(reason: str) -> None:
-    for check in (
+    checks: list[Callable[[], None]] = [
         lambda: check_grant(person(Role.DPO), FACTS, BOTH, reason),
         lambda: check_decline(person(Role.DPO), FACTS, reason),
-    ):
+    ]
+    for check in checks:
         with pytest.raises(DeniedError, match="reason") as denied:
             check()
         assert denied.value.fault is Fault.INCOMPLETE

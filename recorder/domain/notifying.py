@@ -1,0 +1,244 @@
+"""What people are told of by the recorder: what waits for them, what was decided, what runs out. Pure.
+
+A notification says that something is so and where to look: never who called, from which number, or why. So it can go
+by mail. Each is told to an account once; what it is about is found again by `Notification.key`.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+
+from recorder.domain.access import Person, Role
+from recorder.domain.requesting import AccessRequest, Bench, RequestState, deciders
+from storage.types import Hold
+
+TOLD_FOR = timedelta(days=7)
+"""A decision that is older than this is no news."""
+REVIEW_REMINDED_FOR = timedelta(days=90)
+"""So long before the day of the policy's review its reminder comes (P24)."""
+MAIL_TRIED_FOR = timedelta(days=5)
+"""RFC 5321 section 4.5.4.1: how long a mail is tried, at least four to five days."""
+FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
+STUCK_AFTER = timedelta(days=1)
+"""A mail that has not left by then is an alarm."""
+
+
+class Kind(enum.StrEnum):
+    """What there is to be told."""
+
+    REQUEST_WAITS = "request_waits"
+    REQUEST_DECIDED = "request_decided"
+    OPT_OUT_WAITS = "opt_out_waits"
+    OPT_OUT_DECIDED = "opt_out_decided"
+    EMERGENCY = "emergency"
+    CASE_PRESSING = "case_pressing"
+    CASE_DUE = "case_due"
+    CASE_OVERDUE = "case_overdue"
+    HOLD_DUE = "hold_due"
+    POLICY_REVIEW = "policy_review"
+    MAIL_STUCK = "mail_stuck"
+    WEEK = "week"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How a kind of notification reads.
+
+    Attributes:
+        subject: Of the mail, and on the page.
+        sentence: What is so.
+        path: Where to look in the console.
+        mail_for: How long its mail is worth sending; None is not at all.
+    """
+
+    subject: str
+    sentence: str
+    path: str
+    mail_for: timedelta | None = MAIL_TRIED_FOR
+
+
+WORDING: Mapping[Kind, Wording] = MappingProxyType(
+    {
+        Kind.REQUEST_WAITS: Wording(
+            subject="A request waits for your decision",
+            sentence="Somebody asks to hear recordings, and you are who decides.",
+            path="/requests",
+        ),
+        Kind.REQUEST_DECIDED: Wording(
+            subject="Your request was decided",
+            sentence="A request of yours to hear recordings was decided, or you were given leave in a case.",
+            path="/requests",
+        ),
+        Kind.OPT_OUT_WAITS: Wording(
+            subject="A caller asks not to be recorded",
+            sentence="An officer asks that the recording of a call that goes on be stopped, and you can decide it.",
+            path="/live",
+            mail_for=timedelta(minutes=30),
+        ),
+        Kind.OPT_OUT_DECIDED: Wording(
+            subject="Your request to stop recording was decided",
+            sentence="What you asked for during a call was granted or declined.",
+            path="/live",
+            mail_for=timedelta(minutes=30),
+        ),
+        Kind.EMERGENCY: Wording(
+            subject="A recording was heard without approval",
+            sentence="ICT listened to a recording in an emergency (break-glass). Please take note of it.",
+            path="/requests",
+        ),
+        Kind.CASE_PRESSING: Wording(
+            subject="Time runs out for a case",
+            sentence="A subject access request is 28 days old, or as near to its end.",
+            path="/cases",
+        ),
+        Kind.CASE_DUE: Wording(
+            subject="A case is due today",
+            sentence="A subject access request has to be answered today.",
+            path="/cases",
+        ),
+        Kind.CASE_OVERDUE: Wording(
+            subject="A case is overdue",
+            sentence="A subject access request has not been answered in time.",
+            path="/cases",
+        ),
+        Kind.HOLD_DUE: Wording(
+            subject="A hold is due for review",
+            sentence="Say whether the recording has to be kept any longer, or release the hold.",
+            path="/holds",
+        ),
+        Kind.POLICY_REVIEW: Wording(
+            subject="The recording policy is due for review",
+            sentence="The policy on call recording is reviewed every three years; its day is near, or has passed.",
+            path="/notifications",
+        ),
+        Kind.MAIL_STUCK: Wording(
+            subject="Mails do not leave the recorder",
+            sentence="Notifications have not left by mail for a day: `recorder mail status` says why.",
+            path="/notifications",
+            mail_for=None,
+        ),
+        Kind.WEEK: Wording(
+            subject="The week of the call recorder",
+            sentence="The figures of the last seven days:",
+            path="/notifications",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """Something that an account is to be told, once.
+
+    Attributes:
+        kind: What.
+        account: Whom.
+        subject: The id of what it is about: never a recording's, which holds an extension.
+        moment: What makes it another one if it comes again: a due day, a week.
+        text: Figures, for the weekly one.
+    """
+
+    kind: Kind
+    account: str
+    subject: str = ""
+    moment: str = ""
+    text: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return what is told once to an account."""
+        return f"{self.kind}/{self.subject}/{self.moment}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseClock:
+    """What of an open case matters here: who works on it, when it is due, and whether time runs out."""
+
+    id: str
+    handler: str
+    due_on: date | None
+    is_pressing: bool
+
+
+def of_requests(waiting: Iterable[AccessRequest], bench: Bench) -> list[Notification]:
+    """Return what whoever must decide is to be told, as things stand: absences move it to somebody else."""
+    known = {person.name: person for person in bench.people}
+    return [
+        Notification(kind=Kind.REQUEST_WAITS, account=account, subject=request.id)
+        for request in waiting
+        if request.state is RequestState.WAITING and request.account in known
+        for account in sorted(deciders(known[request.account], bench))
+    ]
+
+
+def of_decisions(requests: Iterable[AccessRequest], now: datetime) -> list[Notification]:
+    """Return what whoever asked is to be told: decisions of the last days by others."""
+    return [
+        Notification(kind=Kind.REQUEST_DECIDED, account=request.account, subject=request.id)
+        for request in requests
+        if request.state in (RequestState.GRANTED, RequestState.DECLINED)
+        and request.decided_by != request.account
+        and request.decided_at is not None
+        and now - request.decided_at < TOLD_FOR
+    ]
+
+
+def of_emergencies(ids: Iterable[str], bench: Bench) -> list[Notification]:
+    """Return what the data protection officers are to be told of recordings heard without approval."""
+    officers = sorted(bench.with_role(Role.DPO))
+    return [Notification(kind=Kind.EMERGENCY, account=account, subject=one) for one in ids for account in officers]
+
+
+def of_cases(cases: Iterable[CaseClock], bench: Bench, today: date) -> list[Notification]:
+    """Return what handlers of open cases are to be told, and of what is overdue the data protection officers too."""
+    told = []
+    officers = bench.with_role(Role.DPO)
+    for case in cases:
+        kind = _of_case(case, today)
+        if kind is not None and case.due_on is not None:
+            whom = {case.handler} | (officers if kind is Kind.CASE_OVERDUE else frozenset())
+            moment = case.due_on.isoformat()
+            told += [Notification(kind=kind, account=one, subject=case.id, moment=moment) for one in sorted(whom)]
+    return told
+
+
+def _of_case(case: CaseClock, today: date) -> Kind | None:
+    if case.due_on is None:
+        return None
+    if today > case.due_on:
+        return Kind.CASE_OVERDUE
+    if today == case.due_on:
+        return Kind.CASE_DUE
+    return Kind.CASE_PRESSING if case.is_pressing else None
+
+
+def of_holds(holds: Iterable[Hold]) -> list[Notification]:
+    """Return what owners of holds that are due for review are to be told."""
+    return [
+        Notification(kind=Kind.HOLD_DUE, account=hold.owner, subject=hold.id, moment=hold.review_on.isoformat())
+        for hold in holds
+    ]
+
+
+def of_policy(review_on: date | None, bench: Bench, today: date) -> list[Notification]:
+    """Return the reminder of the policy's review (P24): when it is near, and again when its day has come."""
+    if review_on is None or today < review_on - REVIEW_REMINDED_FOR:
+        return []
+    when = "due" if today >= review_on else "near"
+    return [
+        Notification(kind=Kind.POLICY_REVIEW, account=account, moment=f"{review_on.isoformat()} {when}")
+        for account in sorted(bench.with_role(Role.DPO))
+    ]
+
+
+def usable(told: Iterable[Notification], people: Iterable[Person]) -> list[Notification]:
+    """Return what is told to people whose accounts can be used."""
+    names = {person.name for person in people}
+    return [one for one in told if one.account in names]
+
+
+def retry_after(tries: int) -> timedelta:
+    """Return how long a mail waits after it was not taken ``tries`` times, at least once: doubling, to an hour."""
+    return min(FIRST_RETRY * (1 << min(tries - 1, 10)), LONGEST_RETRY)

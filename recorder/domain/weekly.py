@@ -1,0 +1,156 @@
+"""The figures of a week for the data protection officer, who monitors the policy (P24): counts, never who. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from storage.types import Outcome, RecordingRow, SegmentKind
+
+WEEKLY_AT = time(7)
+"""By the council's clock."""
+WEEK = timedelta(days=7)
+REVIEWED_EVERY_YEARS = 3
+
+
+class Weekday(StrEnum):
+    """A day of the week."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """What became of the calls of a period.
+
+    Attributes:
+        outcomes: How many calls ended so.
+        paused: Calls with a pause.
+        pauses: Pauses.
+        opted_out: Calls whose recording was stopped because the caller asked.
+    """
+
+    outcomes: Mapping[str, int]
+    paused: int = 0
+    pauses: int = 0
+    opted_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Week:
+    """The figures of a week.
+
+    Attributes:
+        start: Its beginning, aware.
+        end: Its end, not included.
+        calls: What became of calls.
+        acts: How often an act is in the audit log, by a word of `ACTS`.
+        deleted: Recordings and rows that the sweep deleted, and recordings that went otherwise.
+        holds_due: Holds that wait to be reviewed now.
+        emergencies: Recordings heard without approval that nobody has acknowledged.
+        cases_open: Cases that go on.
+        cases_overdue: Of those, the ones whose day has passed.
+        review_on: The day of the next review of the policy, or None where nobody has said when the last one was.
+    """
+
+    start: datetime
+    end: datetime
+    calls: Calls
+    acts: Mapping[str, int] = field(default_factory=dict)
+    deleted: int = 0
+    holds_due: int = 0
+    emergencies: int = 0
+    cases_open: int = 0
+    cases_overdue: int = 0
+    review_on: date | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return {
+            "from": self.start.isoformat(), "to": self.end.isoformat(), "outcomes": dict(self.calls.outcomes),
+            "calls_paused": self.calls.paused, "pauses": self.calls.pauses, "opt_outs": self.calls.opted_out,
+            **{word: self.acts.get(word, 0) for word in ACTS}, "deleted": self.deleted, "holds_due": self.holds_due,
+            "emergencies_open": self.emergencies, "cases_open": self.cases_open, "cases_overdue": self.cases_overdue,
+            "policy_review_on": self.review_on.isoformat() if self.review_on else None,
+        }  # fmt: skip
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return it for people: what, and how many."""
+        review = f"{self.review_on:%d/%m/%Y}" if self.review_on else "not set: [site] policy_reviewed_on"
+        return [
+            *((f"Calls {_OUTCOME_WORDS[one]}", str(self.calls.outcomes.get(one, 0))) for one in Outcome),
+            ("Calls with a pause", str(self.calls.paused)),
+            ("Pauses", str(self.calls.pauses)),
+            ("Calls opted out", str(self.calls.opted_out)),
+            *((words, str(self.acts.get(word, 0))) for word, words in ACTS.items()),
+            ("Records deleted", str(self.deleted)),
+            ("Holds due for review", str(self.holds_due)),
+            ("Heard without approval, not acknowledged", str(self.emergencies)),
+            ("Cases open", str(self.cases_open)),
+            ("Cases overdue", str(self.cases_overdue)),
+            ("Next review of the policy", review),
+        ]
+
+
+_OUTCOME_WORDS: Mapping[Outcome, str] = {one: str(one).replace("_", " ") for one in Outcome}
+ACTS: Mapping[str, str] = {
+    "asked": "Requests to hear recordings",
+    "granted": "Requests granted",
+    "declined": "Requests declined",
+    "played": "Times somebody listened",
+    "copied": "Copies made",
+    "refused": "Access refused",
+    "sign_ins_refused": "Sign-ins refused",
+}
+"""What is counted of the audit log, and how it reads."""
+
+
+def counted(rows: Iterable[RecordingRow]) -> Calls:
+    """Count what became of calls."""
+    outcomes: Counter[str] = Counter()
+    paused = pauses = opted_out = 0
+    for row in rows:
+        found = sum(segment.kind is SegmentKind.PAUSED for segment in row.segments)
+        outcomes[str(row.outcome)] += 1
+        paused, pauses, opted_out = paused + bool(found), pauses + found, opted_out + bool(row.opted_out)
+    return Calls(outcomes=outcomes, paused=paused, pauses=pauses, opted_out=opted_out)
+
+
+def word_of(act: str) -> str | None:
+    """Return by which word of `ACTS` an act of the audit log is counted, or None."""
+    if act == "access.refused" or act.endswith(".refused"):
+        return "refused"
+    return _WORDS.get(act)
+
+
+_WORDS = {
+    "request.ask": "asked", "request.granted": "granted", "request.declined": "declined", "recording.play": "played",
+    "recording.export": "copied", "people.sign_in_refused": "sign_ins_refused",
+}  # fmt: skip
+
+
+def last_weekly(now: datetime, on: Weekday, zone: ZoneInfo) -> datetime:
+    """Return the last moment at which a week was to be told, at or before ``now``; aware, in the site's zone."""
+    local = now.astimezone(zone)
+    back = (local.weekday() - list(Weekday).index(on)) % 7
+    moment = datetime.combine(local.date() - timedelta(days=back), WEEKLY_AT, tzinfo=zone)
+    return moment if moment <= local else datetime.combine(moment.date() - WEEK, WEEKLY_AT, tzinfo=zone)
+
+
+def review_day(reviewed_on: date | None) -> date | None:
+    """Return the day of the policy's next review: three years after the last (P24)."""
+    if reviewed_on is None:
+        return None
+    try:
+        return reviewed_on.replace(year=reviewed_on.year + REVIEWED_EVERY_YEARS)
+    except ValueError:  # 29 February
+        return date(reviewed_on.year + REVIEWED_EVERY_YEARS, 3, 1)

@@ -1,0 +1,55 @@
+"""A notification as a mail: that something is so, and where to look. Nothing of a call, and no reason, is in it."""
+
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+
+from recorder.domain.notifying import WORDING, Notification
+from recorder.smtp import printable
+
+
+def mail_of(
+    told: Notification, address: str, *, sender: str, site: str, console_url: str | None, now: datetime
+) -> EmailMessage:
+    """Return the mail of a notification.
+
+    Args:
+        told: What.
+        address: To whom.
+        sender: From whom.
+        site: Name of the council.
+        console_url: Where people find the console, or None.
+        now: Its date.
+    """
+    wording = WORDING[told.kind]
+    lines = [wording.sentence, ""]
+    if told.text:
+        lines += [told.text, ""]
+    if told.subject:
+        lines += [f"Reference: {told.subject}", ""]
+    lines += [_where(wording.path, console_url), "", "Written by the call recorder; nobody reads an answer to it."]
+    return _mail(wording.subject, lines, address, sender=sender, site=site, now=now)
+
+
+def trial(address: str, *, sender: str, site: str, now: datetime) -> EmailMessage:
+    """Return a mail that shows that mails arrive."""
+    lines = ["`recorder mail test` asked for this mail. That it is here shows that the recorder can send mails."]
+    return _mail("This is a test", lines, address, sender=sender, site=site, now=now)
+
+
+def _where(path: str, console_url: str | None) -> str:
+    if console_url is None:
+        return f"Sign in to the recorder's console and look there, under {path}."
+    return f"{console_url.rstrip('/')}{path}"
+
+
+def _mail(subject: str, lines: list[str], address: str, *, sender: str, site: str, now: datetime) -> EmailMessage:
+    message = EmailMessage()
+    message["Subject"] = f"[{printable(site)} call recorder] {subject}"
+    message["From"] = sender
+    message["To"] = address
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = make_msgid(domain="recorder.invalid")
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content("\n".join(lines) + "\n")
+    return message

@@ -1,0 +1,137 @@
+"""Sends what waits to be sent, and tries again what was not taken. Nothing waits for it: it has a thread of its own."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+
+from recorder.domain.access import Role
+from recorder.domain.notifying import STUCK_AFTER, WORDING, Kind, Notification, retry_after
+from recorder.notifying.box import Box, Kept
+from recorder.notifying.mail_options import MailOptions
+from recorder.notifying.mails import mail_of
+from recorder.notifying.watch import WatchBooks, tell_now, tell_what_time_brought
+from recorder.smtp import MailError, send_mail
+from recorder.smtp_options import SmtpServer
+from storage.errors import StorageError
+
+_log = logging.getLogger(__name__)
+
+TIMEOUT_S = 10.0
+EVERY_S = 10.0
+"""From one look at what waits for somebody to the next."""
+SLOWLY_EVERY = timedelta(minutes=5)
+"""From one look at what time brought to the next."""
+KEPT_FOR = timedelta(days=90)
+"""What was told is taken away after so long."""
+
+Send = Callable[[SmtpServer, EmailMessage, list[str]], None]
+
+
+def _send(server: SmtpServer, message: EmailMessage, to: list[str]) -> None:
+    send_mail(server, message, to, timeout_s=TIMEOUT_S)
+
+
+@dataclass(slots=True, kw_only=True)
+class Postman:
+    """Sends the mails of a box.
+
+    Attributes:
+        books: What is told, and to whom.
+        options: How mails are sent.
+        site: Name of the council.
+        send: Has a mail taken, or raises MailError.
+    """
+
+    books: WatchBooks
+    options: MailOptions
+    site: str
+    send: Send = _send
+    _next_slow: datetime | None = field(default=None, init=False)
+    _is_stuck: bool = field(default=False, init=False)
+
+    def keep(self, stopping: threading.Event, *, every_s: float = EVERY_S) -> None:
+        """Go on until told to stop; what fails is logged, and tried again."""
+        while not stopping.wait(every_s):
+            try:
+                self.run_once(stopping)
+            except (StorageError, OSError) as error:
+                _log.error("people were not told what waits for them: %s", error)
+            except Exception:  # noqa: BLE001 - a bug here must not end the notifications of a console that lives for months
+                _log.exception("people were not told what waits for them")
+
+    def run_once(self, stopping: threading.Event | None = None) -> None:
+        """Look once at what there is to be told, and send what is due."""
+        tell_now(self.books)
+        now = self.books.now
+        if self._next_slow is None or now >= self._next_slow:
+            self._next_slow = now + SLOWLY_EVERY
+            tell_what_time_brought(self.books)
+            self.books.box.forget(before=now - KEPT_FOR)
+        self.send_due(stopping)
+
+    def send_due(self, stopping: threading.Event | None = None) -> int:
+        """Send the mails that are due; returns how many were taken. After a server that failed the rest waits."""
+        server, box, sent = self.options.server, self.books.box, 0
+        if server is None:
+            return 0
+        addresses = self.books.addresses.all()
+        for one in box.to_send():
+            if stopping is not None and stopping.is_set():
+                break
+            address = addresses.get(one.notification.account)
+            worth = WORDING[one.notification.kind].mail_for
+            if address is None or worth is None or self.books.now - one.made_at > worth:
+                box.give_up(
+                    one, "the account has no address any more" if address is None else one.problem or "too late"
+                )
+                continue
+            try:
+                self.send(server, self._mail(one, address), [address])
+            except MailError as error:
+                self._failed(box, one, error)
+                if not error.is_refused:
+                    break
+            else:
+                box.sent(one)
+                sent += 1
+        self._look_for_stuck(box)
+        return sent
+
+    def _mail(self, one: Kept, address: str) -> EmailMessage:
+        assert self.options.sender is not None, "the section was checked"
+        return mail_of(
+            one.notification, address, sender=self.options.sender, site=self.site,
+            console_url=self.options.console_url, now=self.books.now,
+        )  # fmt: skip
+
+    def _failed(self, box: Box, one: Kept, error: MailError) -> None:
+        _log.warning("a notification was not sent: %s", _without_address(error))
+        if error.is_refused:
+            box.give_up(one, str(error))
+        else:
+            box.postpone(one, str(error), wait=retry_after(one.tries + 1))
+
+    def _look_for_stuck(self, box: Box) -> None:
+        """Raise the alarm, once, when mails have not left for a day, and tell ICT in the console."""
+        queue, now = box.queue(), self.books.now
+        was_stuck, self._is_stuck = self._is_stuck, queue.oldest_at is not None and now - queue.oldest_at >= STUCK_AFTER
+        if not self._is_stuck or queue.oldest_at is None:
+            return
+        if not was_stuck:
+            _log.error("%d mails have not left since %s", queue.waiting, queue.oldest_at.isoformat(timespec="minutes"))
+        moment = queue.oldest_at.date().isoformat()
+        told = [
+            Notification(kind=Kind.MAIL_STUCK, account=one, moment=moment)
+            for role in (Role.ICT, Role.ADMIN)
+            for one in sorted(self.books.bench.with_role(role))
+        ]
+        box.tell(told, by_mail=frozenset())
+
+
+def _without_address(error: MailError) -> str:
+    """Return an error for the log, which is no place for people's addresses."""
+    words = str(error)
+    return words.partition(":")[0] + ": the address was refused" if error.is_refused else words

@@ -1,0 +1,210 @@
+"""Looks at the books for what people are to be told, and keeps it. It only reads them: no act waits for it.
+
+What is so is worked out from what is kept, not handed over by each act: what the shell did, what a killed process left
+and what time alone brought are told alike, and nothing is told twice.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from recorder.cases import casework
+from recorder.cases.casework import CaseBooks
+from recorder.config import Config
+from recorder.domain import notifying
+from recorder.domain.access import Role
+from recorder.domain.cases import Case
+from recorder.domain.notifying import CaseClock, Kind, Notification
+from recorder.domain.opt_out import CallFacts, may_decide
+from recorder.domain.requesting import Bench
+from recorder.domain.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
+from recorder.live.client import DaemonUnavailableError, LiveClient
+from recorder.notifying.addresses import Addresses
+from recorder.notifying.box import Box
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.tombstones import DELETED, tombstones_of
+from storage.types import RecordingId, Search
+
+DAEMON_S = 1.8
+"""How long the daemon may take to say what is asked of calls in progress."""
+OptOuts = Callable[[], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchBooks:
+    """What there is to look at.
+
+    Attributes:
+        cases: Cases, and through them requests, holds, accounts and the index.
+        audit: The audit log.
+        box: Where what is told is kept.
+        addresses: Who is written to.
+        opt_outs: Returns the requests to opt out of the calls in progress.
+        is_mail_on: Whether mails are sent.
+        weekly_on: The day of the week's figures; None is never.
+        policy_review_on: The day of the policy's next review, or None.
+    """
+
+    cases: CaseBooks
+    audit: AuditLog
+    box: Box
+    addresses: Addresses
+    opt_outs: OptOuts
+    is_mail_on: bool
+    weekly_on: Weekday | None
+    policy_review_on: date | None
+
+    @property
+    def bench(self) -> Bench:
+        """Who there is."""
+        return self.cases.hearing.bench
+
+    @property
+    def now(self) -> datetime:
+        """The time, UTC."""
+        return self.cases.cases.now()
+
+
+def watch_books(engine: Engine, cases: CaseBooks, audit: AuditLog, config: Config, *, opt_outs: OptOuts) -> WatchBooks:
+    """Return what there is to look at in one file of people.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        cases: Cases, and what they know.
+        audit: The audit log.
+        config: The configuration.
+        opt_outs: Returns the requests to opt out of the calls in progress.
+    """
+    return WatchBooks(
+        cases=cases, audit=audit, box=Box(engine, now=cases.cases.now), addresses=Addresses(engine),
+        opt_outs=opt_outs, is_mail_on=config.mail.smtp is not None, weekly_on=config.mail.weekly_on,
+        policy_review_on=config.site.policy_review_on,
+    )  # fmt: skip
+
+
+def opt_outs_of(socket: Path) -> list[dict[str, Any]]:
+    """Return the daemon's requests to opt out; none while it does not answer: it has no calls then either."""
+    try:
+        with LiveClient(socket, timeout_s=DAEMON_S) as live:
+            return live.opt_outs()
+    except (DaemonUnavailableError, ProblemError):
+        return []
+
+
+def tell_now(books: WatchBooks) -> int:
+    """Tell what waits for somebody; returns how much of it was new. For every few seconds."""
+    hearing, bench = books.cases.hearing, books.bench
+    emergencies = [one.id for one in hearing.emergencies.open()]
+    return _keep(
+        books,
+        bench,
+        [
+            *notifying.of_requests(hearing.requests.waiting(), bench),
+            *notifying.of_decisions(hearing.requests.decided_since(books.now - notifying.TOLD_FOR), books.now),
+            *notifying.of_emergencies(emergencies, bench),
+            *of_opt_outs(books.opt_outs(), bench),
+        ],
+    )
+
+
+def tell_what_time_brought(books: WatchBooks) -> int:
+    """Tell what a day brought - dues, reviews, the week; returns how much of it was new. For every few minutes."""
+    cases, bench = books.cases, books.bench
+    clocks = [_clock_of(cases, one) for one in cases.cases.all() if one.closed_on is None and one.decision is None]
+    return _keep(
+        books,
+        bench,
+        [
+            *notifying.of_cases(clocks, bench, cases.today),
+            *notifying.of_holds(cases.holds.holds.due_for_review(cases.today)),
+            *notifying.of_policy(books.policy_review_on, bench, cases.today),
+            *_weekly(books, bench),
+        ],
+    )
+
+
+def of_opt_outs(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notification]:
+    """Return what managers are to be told of calls in progress, and officers of what was decided.
+
+    Args:
+        found: As the daemon lists them.
+        bench: Who there is.
+    """
+    told = []
+    for one in found:
+        facts = CallFacts(
+            call=RecordingId(one["call"]), team=one["team"], extensions=frozenset(one["extensions"]),
+            operators=frozenset(one["operators"]),
+        )  # fmt: skip
+        if one["state"] == "raised":
+            told += [
+                Notification(kind=Kind.OPT_OUT_WAITS, account=person.name, subject=one["id"])
+                for person in bench.people
+                if may_decide(person, facts)
+            ]
+        elif one["state"] in ("granted", "declined") and one["decided_by"] != one["raised_by"]:
+            told.append(Notification(kind=Kind.OPT_OUT_DECIDED, account=one["raised_by"], subject=one["id"]))
+    return told
+
+
+def week_until(books: WatchBooks, end: datetime) -> Week:
+    """Return the figures of the seven days before a moment."""
+    cases, start = books.cases, (end - WEEK).astimezone(UTC)
+    search = Search(started_from=start, started_to=end.astimezone(UTC))
+    acts, deleted = _acts(books.audit, start, end)
+    open_cases = [one for one in cases.cases.all() if one.closed_on is None]
+    return Week(
+        start=end - WEEK, end=end, calls=counted(cases.holds.index.each(search)), acts=acts, deleted=deleted,
+        holds_due=len(cases.holds.holds.due_for_review(cases.today)),
+        emergencies=len(cases.hearing.emergencies.open()), cases_open=len(open_cases),
+        cases_overdue=sum(_is_overdue(cases, one) for one in open_cases), review_on=books.policy_review_on,
+    )  # fmt: skip
+
+
+def _weekly(books: WatchBooks, bench: Bench) -> list[Notification]:
+    officers = sorted(bench.with_role(Role.DPO))
+    if books.weekly_on is None or not officers:
+        return []
+    end = last_weekly(books.now, books.weekly_on, ZoneInfo(books.cases.timezone))
+    told = [Notification(kind=Kind.WEEK, account=one, moment=end.date().isoformat()) for one in officers]
+    if not books.box.is_new(told):
+        return []
+    text = "\n".join(f"{what}: {count}" for what, count in week_until(books, end).lines())
+    return [Notification(kind=Kind.WEEK, account=one.account, moment=one.moment, text=text) for one in told]
+
+
+def _clock_of(cases: CaseBooks, one: Case) -> CaseClock:
+    due_on, is_pressing = casework.due(cases, one), casework.is_pressing(cases, one)
+    return CaseClock(id=one.id, handler=one.handler, due_on=due_on, is_pressing=is_pressing)
+
+
+def _is_overdue(cases: CaseBooks, one: Case) -> bool:
+    day = casework.due(cases, one)
+    return one.decision is None and day is not None and day < cases.today
+
+
+def _acts(audit: AuditLog, start: datetime, end: datetime) -> tuple[dict[str, int], int]:
+    counts: dict[str, int] = {}
+    deleted = 0
+    for entry in audit.newest_first():
+        at = datetime.fromisoformat(entry.at)
+        if at < start:
+            break
+        if at >= end:
+            continue
+        if entry.act == DELETED:
+            deleted += len(tombstones_of(entry))
+        if (word := word_of(entry.act)) is not None:
+            counts[word] = counts.get(word, 0) + 1
+    return counts, deleted
+
+
+def _keep(books: WatchBooks, bench: Bench, told: Iterable[Notification]) -> int:
+    by_mail = frozenset(books.addresses.all()) if books.is_mail_on else frozenset()
+    return books.box.tell(notifying.usable(told, bench.people), by_mail=by_mail)
