@@ -25,6 +25,8 @@ _HEAD_BYTES = 16 * 1024
 _WAVE = struct.Struct("<4sI4s4sIHHIIHH")
 _WAV_TAGS = {PCMA: 6, PCMU: 7}
 _PCM_TAG = 1
+WAVE_HEAD_BYTES = _WAVE.size + 8
+"""Of a file of 16-bit samples."""
 
 
 class Format(enum.StrEnum):

@@ -15,18 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.alignment import Alignment
-from storage.encoding import ROUNDS, Format, encoded, wave_head
+from storage.encoding import ROUNDS, WAVE_HEAD_BYTES, Format, encoded, wave_head
 from storage.errors import ExportError
 from storage.g711 import SILENCE
 from storage.new_file import write_new
 from storage.redaction import Silenced
 from storage.runs import ANCHOR, AUDIO, G722, PCMA, TICKS_PER_S, parse
-from storage.sides import CONTEXT_TICKS, WINDOW_TICKS, Blocks, DecodedSide, ExactSide, Side, ready_spans
+from storage.sides import CHUNK_TICKS, CONTEXT_TICKS, WINDOW_TICKS, Blocks, DecodedSide, ExactSide, Side, ready_spans
 from storage.types import Redaction
 
 __all__ = ["Blocks", "Copy", "Exported", "Format", "Progress", "export", "prepare"]
 
 _LARGEST_WAV_BYTES = (1 << 32) - 4096
+_WAV_FRAME_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,41 @@ class Copy:
         else:
             rounds = itertools.count()
             yield from encoded(lambda: self._rendered(progress, next(rounds)), self.form, self.rate_hz)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file, where it is a WAV file: the only one whose size is known before it is made."""
+        assert self.form is Format.WAV, "other files have to be made to know how long they are"
+        return WAVE_HEAD_BYTES + self.frames * _WAV_FRAME_BYTES
+
+    def part(self, first: int, end: int) -> Iterator[bytes]:
+        """Yield the bytes ``[first, end)`` of the WAV file, without rendering what lies before them.
+
+        They are those of the whole file. Only where a side changes to G.722 they may differ by what its decoder, which
+        begins a second before them, has not caught up with.
+
+        Args:
+            first: In ``[0, size_bytes)``.
+            end: In ``(first, size_bytes]``.
+
+        Raises:
+            ExportError, DamagedError: As `chunks`.
+        """
+        assert 0 <= first < end <= self.size_bytes, "a part lies within the file"
+        yield from filter(None, [wave_head(self.frames, self.rate_hz)[first:end]])
+        at, end = max(first - WAVE_HEAD_BYTES, 0), end - WAVE_HEAD_BYTES
+        tick_bytes = _WAV_FRAME_BYTES * self.rate_hz // TICKS_PER_S
+        lead = max(at // tick_bytes // CHUNK_TICKS - 1, 0) * CHUNK_TICKS  # whole chunks, as they are in the whole file
+        rest = Copy(self._source, self._survey, self.form, (self._span[0] + lead, self._span[1]))
+        done = lead * tick_bytes
+        for samples in rest._rendered(None):
+            if done >= end:
+                return
+            chunk = samples.astype("<i2", copy=False).tobytes()
+            wanted = chunk[max(at - done, 0) : max(end - done, 0)]
+            done += len(chunk)
+            if wanted:
+                yield wanted
 
     def _rendered(self, progress: Progress | None, rounds_done: int = 0) -> Iterator[NDArray[np.generic]]:
         sides, reach = self._sides()
@@ -269,6 +305,6 @@ def _span(span_s: tuple[float, float] | None, end: int) -> tuple[int, int]:
 
 
 def _check_length(copy: Copy) -> None:
-    frame_bytes = {Format.G711: 2, Format.WAV: 4}.get(copy.form, 0)
+    frame_bytes = {Format.G711: 2, Format.WAV: _WAV_FRAME_BYTES}.get(copy.form, 0)
     if copy.frames * frame_bytes > _LARGEST_WAV_BYTES:
         raise ExportError("the copy would be longer than a WAV file can be: ask for flac, or for a span")

@@ -1,11 +1,11 @@
-"""Copies for playing and for taking away, as answers that are made while they are sent: never on a disk."""
+"""Copies for taking away, as answers that are made while they are sent: never on a disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from recorder.console.deps import AudioFile
-from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered, prepared
+from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered
 from recorder.copying.exporting import Copying
 from recorder.copying.span_words import position_in, redaction_from
 from recorder.domain.access import Person
@@ -86,16 +86,6 @@ def _ground(word: str) -> Ground | None:
         return Ground(word) if word else None
     except ValueError as error:
         raise ProblemError(422, f"The ground must be one of {', '.join(Ground)}.") from error
-
-
-def listened(books: CopyBooks, row: RecordingRow) -> AudioFile:
-    """Return a recording to be heard.
-
-    Raises:
-        ProblemError: 409: it is damaged or gone, or cannot be opened.
-    """
-    copy = prepared(books, row, Format.WAV)
-    return AudioFile(media_type=MEDIA_TYPES[Format.WAV], suffix=SUFFIXES[Format.WAV], chunks=copy.chunks())
 
 
 def taken(books: CopyBooks, person: Person, order: CopyOrder, ordered: Ordered, *, is_package: bool) -> AudioFile:

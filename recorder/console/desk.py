@@ -1,30 +1,31 @@
 """What people and other systems do with recordings: decide, write to the audit log, then do or show."""
 
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from recorder.console.copies import CopyForm, listened, taken
+from recorder.console.copies import CopyForm, taken
 from recorder.console.deps import AudioFile, ConsoleDeps
 from recorder.console.filters import describe, typed
+from recorder.console.listening import OPENED, Listen, Listens
+from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
-from recorder.copying.copy_orders import CopyOrder, check_order
+from recorder.copying.copy_orders import CopyOrder, check_order, prepared
 from recorder.domain.access import Act, Actor, Allowed, Application, Person, operator_for
 from recorder.domain.requesting import BREAK_GLASS_FOR, AccessRequest, Leave
 from recorder.keeping.erasing import refuse_locked
 from recorder.problems import ProblemError
 from storage.copy_list import CopyMade
+from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
 from storage.errors import NotFoundError, StorageError
+from storage.export import Copy
 from storage.format import is_recording_id
 from storage.index import COUNTED
 from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
 """How long an address of audio is good; the next one takes a click, while the leave lasts."""
-_MOST_GRANTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +44,22 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Grant:
-    """An address of audio: for one account and recording, for a while; ``request`` is "" for break-glass."""
+class Sound:
+    """What a player gets: the bytes ``[first, end)`` of a WAV file of ``size`` bytes; all of it where none were named.
 
-    account: str
-    recording_id: RecordingId
-    reason: str
-    until: datetime
-    request: str
+    Attributes:
+        audio: Those bytes.
+        first: Where they begin.
+        end: Where they end.
+        size: Of the whole file.
+        is_part: Whether a part was asked for.
+    """
+
+    audio: AudioFile
+    first: int
+    end: int
+    size: int
+    is_part: bool
 
 
 class Desk:
@@ -63,7 +72,7 @@ class Desk:
     def __init__(self, deps: ConsoleDeps, rules: Rules) -> None:
         self._deps = deps
         self._rules = rules
-        self._grants: dict[str, _Grant] = {}
+        self.listens = Listens(rules.note_late, deps.now)
 
     def search(self, actor: Actor, search: Search) -> Found:
         """Find recordings."""
@@ -101,47 +110,58 @@ class Desk:
         leave = self.leave(person, recording_id)
         row = self._row(person, Act.PLAY, recording_id, reason=reason, has_leave=leave is not None)
         self._refuse_locked(person, Act.PLAY, row)
+        self.listens.check_room()
         now = self._deps.now()
-        self._grants = {key: grant for key, grant in self._grants.items() if grant.until > now}
-        if len(self._grants) >= _MOST_GRANTS:
-            raise ProblemError(503, "Too many people are listening; try again in a few minutes.")
         if leave is None:
             until, request = now + BREAK_GLASS_FOR, ""
         else:
             assert leave.until is not None, "leave that was granted has an end"
             reason, until, request = leave.wish.reason, min(now + LISTEN_FOR, leave.until), leave.id
+        listen = Listen(account=person.name, recording=row.id, reason=reason, until=until, request=request)
         self._rules.note(
-            person.actor, Act.PLAY, row.id, text=reason, granted_s=(until - now).total_seconds(), **_marks(request)
+            person.actor, Act.PLAY, row.id, text=reason, granted_s=(until - now).total_seconds(), **listen.marks
         )
         if leave is None:
             self._deps.hearing.emergencies.keep(person.name, row.id, reason)
-        secret = secrets.token_urlsafe(32)
-        self._grants[secret] = _Grant(
-            account=person.name, recording_id=row.id, reason=reason, until=until, request=request
-        )
-        return secret
+        return self.listens.keep(listen)
 
-    def is_granted(self, person: Person, recording_id: str, secret: str) -> bool:
-        """Tell whether an address of audio is this person's, for this recording, and still good."""
-        grant = self._grants.get(secret)
-        return (
-            grant is not None
-            and grant.account == person.name
-            and grant.recording_id == recording_id
-            and grant.until > self._deps.now()
-        )
+    def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:
+        """Open the audio of a recording that leave was given for: each listen is an entry before its first byte.
 
-    def play(self, person: Person, recording_id: str, secret: str) -> AudioFile:
-        """Open the audio of a recording that leave was given for; each opening is an entry of its own."""
-        if not self.is_granted(person, recording_id, secret):
+        Args:
+            person: Who listens.
+            recording_id: To what.
+            secret: From `grant_play`.
+            wanted: A Range header.
+        """
+        listen = self.listens.find(person.name, recording_id, secret)
+        if listen is None:
             raise self._rules.refuse(
                 person.actor, Act.PLAY, recording_id, "Leave to listen is over: give your reason again."
             )
-        grant = self._grants[secret]
-        row = self._row(person, Act.PLAY, recording_id, reason=grant.reason, has_leave=bool(grant.request))
+        row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_leave=bool(listen.request))
         self._refuse_locked(person, Act.PLAY, row)
-        self._rules.note(person.actor, f"{Act.PLAY}.opened", row.id, text=grant.reason, **_marks(grant.request))
-        return self._open(row)
+        copy = self._opened(listen, row)
+        part = wanted_bytes(wanted, copy.size_bytes)
+        self.listens.begin(
+            listen, lambda: self._rules.note(person.actor, OPENED, row.id, text=listen.reason, **listen.marks)
+        )
+        first, end = part or (0, copy.size_bytes)
+        audio = _begun(
+            AudioFile(
+                media_type=MEDIA_TYPES[Format.WAV], suffix=SUFFIXES[Format.WAV],
+                chunks=self.listens.sent(listen, copy.part(first, end), first),
+            )
+        )  # fmt: skip
+        return Sound(audio=audio, first=first, end=end, size=copy.size_bytes, is_part=part is not None)
+
+    def _opened(self, listen: Listen, row: RecordingRow) -> Copy:
+        """Return a recording to be heard; it is verified once in a listen, and anew when it was rewritten."""
+        if row.path is None:
+            raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
+        if listen.file is None or listen.file[0] != row.sha256:
+            listen.file = row.sha256, prepared(self._deps.copy_books, row, Format.WAV)
+        return listen.file[1]
 
     def export(
         self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False
@@ -199,16 +219,6 @@ class Desk:
             actor, act, row.id, reason=reason, operator=operator, extension=row.extension, has_leave=has_leave
         )
         return row
-
-    def _open(self, row: RecordingRow) -> AudioFile:
-        if row.path is None:
-            raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
-        return _begun(listened(self._deps.copy_books, row))
-
-
-def _marks(request: str) -> dict[str, Any]:
-    """Return how the audit log marks that somebody listens."""
-    return {"request": request} if request else {"break_glass": True}
 
 
 def _begun(audio: AudioFile) -> AudioFile:

@@ -57,6 +57,7 @@ class Renderer:
             length=_length,
             state=_state,
             position=_position,
+            plain=_plain,
         )
 
     @staticmethod
@@ -117,6 +118,10 @@ def _minutes(seconds: float) -> str:
 def _position(seconds: float) -> str:
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)}:{rest:04.1f}"
+
+
+def _plain(words: str) -> str:
+    return words.replace("_", " ").replace(",", ", ")
 
 
 def _state(state: object) -> str:

@@ -79,13 +79,15 @@ def serve(home: Home, config: Config) -> None:
         postman = Postman(books=deps.watch, options=config.mail, site=config.site.name)
         post = threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True)
         post.start()
-        server = uvicorn.Server(server_config(create_app(deps), host=listen.host, port=listen.port))
+        app = create_app(deps)
+        server = uvicorn.Server(server_config(app, host=listen.host, port=listen.port))
         try:
             server.run()
         except SystemExit as error:  # uvicorn's way to say that the address cannot be bound
             raise ConsoleError(f"cannot listen on http://{listen}: is another program using it?") from error
         finally:
             stopping.set()
+            app.state.parts.desk.listens.close()
             for thread in (erasing, keeping, post):
                 thread.join(STOP_S)  # what is cut off is finished by the next start
 

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from recorder.console.deps import AudioFile
+from recorder.console.desk import Sound
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError
 from recorder.problems import ProblemError
 
@@ -16,8 +17,8 @@ from recorder.problems import ProblemError
 class SoundResponse(StreamingResponse):
     """Sound that is made while it is sent: when the receiver goes away its making ends and is written down at once."""
 
-    def __init__(self, audio: AudioFile, *, headers: Mapping[str, str]) -> None:
-        super().__init__(audio.chunks, media_type=audio.media_type, headers=headers)
+    def __init__(self, audio: AudioFile, *, headers: Mapping[str, str], status: int = 200) -> None:
+        super().__init__(audio.chunks, status_code=status, media_type=audio.media_type, headers=headers)
         self._chunks = audio.chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,6 +30,14 @@ class SoundResponse(StreamingResponse):
             if close is not None:
                 with CancelScope(shield=True):
                     await run_in_threadpool(close)
+
+
+def played(sound: Sound) -> StreamingResponse:
+    """Return what a player asked for, as RFC 9110 section 14 has it."""
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(sound.end - sound.first)}
+    if sound.is_part:
+        headers["Content-Range"] = f"bytes {sound.first}-{sound.end - 1}/{sound.size}"
+    return SoundResponse(sound.audio, headers=headers, status=206 if sound.is_part else 200)
 
 
 def download(audio: AudioFile, recording_id: str) -> StreamingResponse:

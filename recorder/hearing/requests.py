@@ -63,6 +63,11 @@ class Requests:
         """Return somebody's requests, newest first."""
         return self._found(requests.c.account == account)
 
+    def of_recording(self, recording: RecordingId) -> list[AccessRequest]:
+        """Return the requests for a recording, newest first."""
+        asked = select(requested.c.request).where(requested.c.recording == recording)
+        return self._found(requests.c.id.in_(asked))
+
     def newest(self) -> list[AccessRequest]:
         """Return everybody's requests, newest first."""
         return self._found()

@@ -96,6 +96,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "recording.deleted_again": "the deletion itself is replayed",
         "recording.key_destroyed": _KEYS,
         "recording.play.opened": _SEEN,
+        "recording.play.served": _SEEN,
         "recording.resealed": _KEYS,
         "retention.clock_confirmed": _SWEEP,
         "retention.in_force": _SWEEP,

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from recorder.domain.access import Role
+from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.chromium import (
     ARGUMENTS,
     EXECUTABLE,
@@ -31,7 +34,40 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     with console_site(tmp_path_factory.mktemp("pages")) as running:
         running.people.add("ann", PASSWORD, display_name="<b>Ann</b>", roles={Role.OFFICER}, extension="2001")
         running.give_leave("dpo")
+        run_its_course(running)
         yield running
+
+
+def run_its_course(console: Console) -> None:
+    """Give the call a course: a notice, a pause, a transfer, a span that was erased."""
+    index = console.deps.copy_books.index
+    began = index.get(ID).started_at
+    spans = [
+        ("recording", 0, 0.8, "Olive Officer", ""), ("paused", 0.8, 1.3, "Olive Officer", "agent"),
+        ("recording", 1.3, 1.9, "Olive Officer", ""), ("recording", 1.9, 2.4, "Bob Benefits", ""),
+        ("erased", 2.4, 2.7, "Bob Benefits", "card_data"), ("recording", 2.7, 3.0, "Bob Benefits", ""),
+    ]  # fmt: skip
+    segments = tuple(
+        Segment(
+            kind=SegmentKind(kind), start_s=start, end_s=end, operator=who, extension="2001" if "Olive" in who else "2",
+            reason=why, by=who if why else "",
+        )
+        for kind, start, end, who, why in spans
+    )  # fmt: skip
+    notice = NoticeProof(
+        id="first.en", sha256="ab" * 32, started_at=began - timedelta(seconds=9), complete=True, proof="heard",
+        ended_at=began - timedelta(seconds=1), second_message=True,
+    )  # fmt: skip
+    silent = [int(10 * at) for one in segments if one.reason for at in (one.start_s, one.end_s)]
+    peaks = [
+        bytes(0 if silent[0] <= at < silent[1] else 40 + 37 * at * (side + 3) % 90 for at in range(30))
+        for side in (0, 1)
+    ]
+    changed = replace(
+        index.get(ID), segments=segments, notice=notice, peaks=(peaks[0], peaks[1]), paused_s=0.5, recorded_s=2.2,
+        ended_at=began + timedelta(seconds=3), operators=("Olive Officer", "Bob Benefits"),
+    )  # fmt: skip
+    index.save(changed)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +169,23 @@ def test_a_page_is_accessible(
         page.set_viewport_size(width)
         page.screenshot(path=tmp_path / f"{name}-{width['width']}.png", full_page=True)
         assert not is_too_wide(page), f"it scrolls sideways at {width['width']} px"
+
+
+def test_a_player_and_its_waveform_belong_together(pages: dict[str, Page], console: Console) -> None:
+    page = pages["dpo"]
+    listen(page)
+    assert page.evaluate("document.querySelector('audio').networkState") in {0, 1}, "nothing is loaded before"
+    opened = len(console.entries("recording.play.opened"))
+    wave = page.locator("#wave").bounding_box()
+    assert wave is not None
+    page.mouse.click(wave["x"] + wave["width"] * 0.5, wave["y"] + 20)
+    eventually(lambda: page.evaluate("document.querySelector('audio').currentTime > 1.5"), "it plays from there")
+    assert page.locator("#wave-head").get_attribute("visibility") == "visible"
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Play from 0:00.0").press("Enter")
+    eventually(lambda: page.evaluate("document.querySelector('audio').currentTime < 1"), "it plays from the beginning")
+    eventually(lambda: page.evaluate("document.querySelector('audio').ended"), "it is played to its end", timeout_s=10)
+    assert len(console.entries("recording.play.opened")) == opened + 1
 
 
 def test_the_first_key_offers_to_skip_to_the_main_part(pages: dict[str, Page]) -> None:

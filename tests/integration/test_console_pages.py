@@ -198,6 +198,34 @@ def test_listening(browser: Browser, console: Console, clock: Clock) -> None:
     assert browser.get(address).status_code == 403
 
 
+def test_a_player_gets_the_parts_it_asks_for_and_one_listen_is_one_entry(browser: Browser, console: Console) -> None:
+    console.give_leave()
+    browser.sign_in()
+    address = audio_of(browser.submit(f"/recordings/{ID}/play"))
+    whole = browser.get(address)
+    assert (whole.status_code, whole.headers["accept-ranges"]) == (200, "bytes")
+    size = len(whole.content)
+    for asked, first, end in (("0-", 0, size), ("20-99", 20, 100), ("44000-", 44000, size), ("-4", size - 4, size)):
+        part = browser.get(address, headers={"Range": f"bytes={asked}"})
+        assert (part.status_code, part.headers["cache-control"]) == (206, "no-store")
+        assert part.headers["content-range"] == f"bytes {first}-{end - 1}/{size}"
+        assert part.content == whole.content[first:end]
+    beyond = browser.get(address, headers={"Range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+    assert browser.get(address, headers={"Range": "bytes=0-1", "If-Range": '"x"'}).status_code == 200
+    assert len(console.entries("recording.play.opened")) == 1
+    browser.submit("/sign-out")
+    (served,) = console.entries("recording.play.served")
+    assert (served.actor, served.subject) == ("dpo", ID)
+    assert served.details["spans"] == [{"from_s": 0.0, "to_s": 3.0}]
+    browser.sign_in()
+    assert browser.get(address).status_code == 403, "with the session ends what was to be heard in it"
+    page = browser.get(f"/recordings/{ID}").text
+    assert "Was sent the sound from 0:00.0 to 0:03.0" in page
+    assert "Granted the request of dpo" in page
+    assert "Joined" in page
+
+
 def test_an_address_of_audio_ends_with_the_leave(browser: Browser, console: Console, clock: Clock) -> None:
     request = console.give_leave(days=1)
     assert request.until is not None

@@ -11,7 +11,7 @@ from G722 import G722
 
 from storage import runs
 from storage.errors import ExportError
-from storage.export import Format, export
+from storage.export import Format, export, prepare
 from storage.g711 import DECODE, TRANSCODE
 from storage.runs import ANCHOR, AUDIO, PCMA, PCMU, pack
 from tests.helpers.storage_home import Site, block
@@ -80,6 +80,27 @@ def test_span(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="holds nothing"):
         export(source, tmp_path / "b.wav", Format.G711, span_s=(3.5, 4.0))
     assert not (tmp_path / "b.wav").exists()
+
+
+def test_any_part_of_a_wav_file_is_that_of_the_whole(tmp_path: Path) -> None:
+    """Both clocks drift, and the right side comes as A-law and as mu-law."""
+    blocks = []
+    for second in range(6):
+        for channel, ahead in ((0, 0), (1, second * 40)):
+            payload = bytes((second * 8000 + at) * (7 + channel) % 251 for at in range(8000))
+            codec = PCMU if channel and second > 3 else PCMA
+            blocks.append(
+                pack(AUDIO, channel, codec, second * 8000 + ahead, payload=payload)
+                + pack(ANCHOR, channel, codec, second * 8000 + ahead, aux=second * 1_000_000_000)
+            )
+    copy = prepare(Source(*blocks), Format.WAV, duration_s=6.5)
+    whole = b"".join(copy.chunks())
+    assert len(whole) == copy.size_bytes
+    firsts = (0, 1, 43, 44, 45, 32043, 32044, 100_001, copy.size_bytes - 3, copy.size_bytes - 1)
+    for first in firsts:
+        for end in sorted({first + 1, first + 2, 50, 64_044, 150_003, copy.size_bytes}):
+            if first < end <= copy.size_bytes:
+                assert b"".join(copy.part(first, end)) == whole[first:end], (first, end)
 
 
 @pytest.mark.parametrize("form", [Format.WAV, Format.FLAC, Format.MP3, Format.OPUS])

@@ -1,0 +1,137 @@
+"""What people did with one recording, out of the audit log, as far as somebody may know it. Pure.
+
+Whoever reads the audit log may know all of it. Whoever decides on requests sees who asked, was granted, listened and
+copied; a manager and everybody else sees what they did themselves, and what was decided of their own requests. The free
+texts are on the page of the audit log alone.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from recorder.domain.access import Act, Person, Refused, may
+from storage.audit_entry import AuditEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """One line of a history, or several like it in a row.
+
+    Attributes:
+        at: When, as the log has it.
+        actor: Who.
+        what: What they did.
+        times: How often in a row.
+    """
+
+    at: str
+    actor: str
+    what: str
+    times: int = 1
+
+
+_HEARING = ("request.", f"{Act.PLAY}", f"{Act.EXPORT}")
+"""What whoever decides on requests sees of everybody."""
+_UNSEEN = frozenset({f"{Act.PLAY}.opened", f"{Act.EXPORT}.done"})
+"""What adds nothing to the entry before it."""
+
+
+def history_of(person: Person, entries: Iterable[AuditEntry], own_requests: Collection[str] = ()) -> list[Deed]:
+    """Return what somebody may know of what was done, the newest first; the same thing in a row is one line.
+
+    Args:
+        person: Who looks.
+        entries: On one recording and on requests for it, in any order.
+        own_requests: Those requests that are this person's.
+    """
+    deeds: list[Deed] = []
+    for entry in sorted(entries, key=lambda one: one.number, reverse=True):
+        if entry.act in _UNSEEN or not _is_known(person, entry, own_requests):
+            continue
+        deed = Deed(at=entry.at, actor=entry.actor, what=words_of(entry))
+        if deeds and (deeds[-1].actor, deeds[-1].what) == (deed.actor, deed.what):
+            deeds[-1] = replace(deeds[-1], times=deeds[-1].times + 1)
+        else:
+            deeds.append(deed)
+    return deeds
+
+
+def words_of(entry: AuditEntry) -> str:
+    """Return what an entry says that somebody did, without its free text."""
+    say = _WORDS.get(entry.act)
+    if say is not None:
+        return say(entry.details)
+    noun, _, verb = entry.act.partition(".")
+    return f"{noun} {verb}".replace("_", " ").replace(".", ", ").strip().capitalize()
+
+
+def _is_known(person: Person, entry: AuditEntry, own_requests: Collection[str]) -> bool:
+    if _can(person, Act.VIEW_AUDIT) or entry.actor == person.name or entry.subject in own_requests:
+        return True
+    return _can(person, Act.DECIDE) and entry.act.startswith(_HEARING)
+
+
+def _can(person: Person, act: Act) -> bool:
+    return not isinstance(may(person, act), Refused)
+
+
+Details = Mapping[str, Any]
+
+
+def _asked(details: Details) -> str:
+    what = "to hear it and take copies" if details.get("leave") == "listen_and_export" else "to hear it"
+    return f"Asked {what}: {_plain(details.get('category'))}"
+
+
+def _played(details: Details) -> str:
+    return "Listened without approval (break-glass)" if details.get("break_glass") else "Listened, by leave"
+
+
+def _served(details: Details) -> str:
+    spans = details.get("spans")
+    if not isinstance(spans, list) or not spans:
+        return "Was sent nothing of the sound"
+    return "Was sent the sound from " + ", ".join(
+        f"{_position(span.get('from_s'))} to {_position(span.get('to_s'))}" for span in spans if isinstance(span, dict)
+    )
+
+
+def _copied(details: Details) -> str:
+    silenced = details.get("redactions")
+    count = len(silenced) if isinstance(silenced, list) else 0
+    spans = f", {count} {'span' if count == 1 else 'spans'} silenced" if count else ""
+    return f"Took a copy as {_plain(details.get('format'))}{spans}"
+
+
+def _refused(details: Details) -> str:
+    return f"Was refused: {_plain(details.get('act'))}"
+
+
+_WORDS: Mapping[str, Callable[[Details], str]] = MappingProxyType(
+    {
+        "request.ask": _asked,
+        "request.granted": lambda details: f"Granted the request of {details.get('account', '')}",
+        "request.declined": lambda details: f"Declined the request of {details.get('account', '')}",
+        "request.withdrawn": lambda _: "Took the request back",
+        "recording.view": lambda _: "Looked at its details",
+        "recording.play": _played,
+        "recording.play.served": _served,
+        "recording.export": _copied,
+        "recording.export.broken_off": lambda _: "The copy broke off",
+        "access.refused": _refused,
+        "call.pause": lambda _: "Paused the recording",
+        "call.resume": lambda _: "Resumed the recording",
+        "call.opt_out": lambda _: "Ended the recording: the caller opted out",
+    }
+)
+
+
+def _plain(word: object) -> str:
+    return str(word or "not stated").replace("_", " ").replace(".", " ")
+
+
+def _position(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return "?"
+    return f"{int(seconds) // 60}:{seconds % 60:04.1f}"

@@ -1,0 +1,95 @@
+"""Who had a call when, and what became of its recording, step by step out of its row. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from storage.types import NoticeProof, RecordingRow, Segment, SegmentKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a call.
+
+    Attributes:
+        at: When, UTC; None where it is not known.
+        what: What happened: a sentence without its full stop.
+        at_s: Position in the recording, seconds; None before it began.
+    """
+
+    at: datetime | None
+    what: str
+    at_s: float | None = None
+
+
+_BEGINS = {
+    SegmentKind.RECORDING: "Recorded",
+    SegmentKind.PAUSED: "Paused",
+    SegmentKind.HOLD: "On hold, not recorded",
+    SegmentKind.OPTED_OUT: "The caller opted out; not recorded from here on",
+    SegmentKind.OUT_OF_SCOPE: "With somebody whose calls are not recorded",
+    SegmentKind.ERASED: "What was said from here on was erased afterwards",
+    SegmentKind.LOST: "What was said from here on was lost",
+    SegmentKind.FAX: "A fax, not recorded",
+    SegmentKind.VOICEMAIL: "A voicemail, not recorded",
+}
+
+
+def journey_of(row: RecordingRow) -> list[Step]:
+    """Return the steps of a call, in order."""
+    steps = [*_notice(row.notice), *_spans(row), *_others(row)]
+    if row.ended_at is not None:
+        ending = f"The call ended: {str(row.outcome).replace('_', ' ')}"
+        reason = row.reason.replace("_", " ")
+        steps.append(Step(at=row.ended_at, what=ending + (f", {reason}" if reason else "")))
+    return sorted(steps, key=lambda step: step.at or row.started_at)
+
+
+def _notice(notice: NoticeProof | None) -> Iterator[Step]:
+    if notice is None:
+        return
+    if notice.proof == "attested":
+        yield Step(at=notice.started_at, what="The notice was played elsewhere, as that system attests")
+        return
+    if notice.started_at is not None:
+        yield Step(at=notice.started_at, what="The notice began")
+    second = "; the second message was asked for" if notice.second_message else ""
+    heard = "heard in full" if notice.complete else "not heard in full"
+    if notice.ended_at is not None:
+        yield Step(at=notice.ended_at, what=f"The notice ended, {heard}{second}")
+
+
+def _spans(row: RecordingRow) -> Iterator[Step]:
+    before: Segment | None = None
+    for span in row.segments:
+        for what in _changes(before, span):
+            yield Step(at=row.started_at + timedelta(seconds=span.start_s), what=what, at_s=span.start_s)
+        before = span
+
+
+def _changes(before: Segment | None, span: Segment) -> Iterator[str]:
+    """Yield what is new in a span: who has the call, and what becomes of its recording."""
+    if before is None:
+        yield f"Joined to {_who(span)}" if _who(span) else "Joined"
+    elif _who(span) and _who(span) != _who(before):
+        yield f"Transferred to {_who(span)}"
+    if before is None or before.kind is not span.kind:
+        again = " again" if before is not None and span.kind is SegmentKind.RECORDING else ""
+        reason = f" ({span.reason.replace('_', ' ').replace(',', ', ')})" if span.reason else ""
+        yield _BEGINS[span.kind] + again + reason + (f", by {span.by}" if span.by else "")
+
+
+def _who(span: Segment) -> str:
+    if not span.operator:
+        return span.extension
+    return f"{span.operator} ({span.extension})" if span.extension else span.operator
+
+
+def _others(row: RecordingRow) -> Iterator[Step]:
+    """Yield who came and went, as far as a SIPREC client said so."""
+    for one in row.participants:
+        name = one.name or one.number or one.address
+        if one.joined_at is not None:
+            yield Step(at=one.joined_at, what=f"{name} came in")
+        if one.left_at is not None:
+            yield Step(at=one.left_at, what=f"{name} left")
