@@ -3,11 +3,13 @@
 Metric: milliseconds of a page as the console asks for it - its rows and how many there are - p50 p95 max over varied
 searches, none asked twice; rows saved and deleted a second; bytes a row; memory of this process before and after.
 Command: ``python -m benchmarks.index --rows 5000000 [--engine sqlite|postgresql|both] [--json]``; needs about 3 kB of
-disk for a row, and for PostgreSQL Debian's package (a server of its own is started).
+disk for a row, and for PostgreSQL Debian's package (a server of its own is started). ``--database URL`` fills that one,
+unless it has calls already, and leaves it there.
 """
 
 import argparse
 import json
+import os
 import random
 import shutil
 import sqlite3
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +29,7 @@ import sqlalchemy as sa
 from benchmarks.index_rows import (
     DAYS,
     FIRST,
+    HANDED_OVER,
     LINES,
     NOBODY,
     OFFICERS,
@@ -38,12 +41,13 @@ from benchmarks.index_rows import (
     line,
     made,
     new_row,
+    officers,
     operator,
 )
 from benchmarks.machine import peak_kib, this_commit, this_machine
 from benchmarks.postgres import PostgresServer
 from storage import tables
-from storage.database import POSTGRESQL, SQLITE, Database, sqlite_url
+from storage.database import POSTGRESQL, SQLITE, Database, parse_url, sqlite_url
 from storage.index import COUNTED, Index
 from storage.types import Outcome, Search
 
@@ -116,16 +120,16 @@ FRUITLESS = {
 def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
     """Make the tables and fill them, the indices last."""
     database = Database(url)
+    indices = [index for table in (tables.recordings, tables.officers) for index in table.indexes]
     with database.begin() as connection:
-        for index in tables.recordings.indexes:
+        for index in indices:
             index.drop(connection)
     database.close()
-    names = [column.name for column in tables.recordings.columns]
-    if database.dialect == SQLITE:
-        _fill_sqlite(database.name, names, _told(columns(rows), rows, say))
-    else:
-        _fill_postgresql(url, names, _told(columns(rows), rows, say))
-    for index in sorted(tables.recordings.indexes, key=lambda index: str(index.name)):
+    copy = _copy_sqlite if database.dialect == SQLITE else _copy_postgresql
+    copy(url, tables.recordings, _told(columns(rows), rows, say))
+    say("further officers")
+    copy(url, tables.officers, officers(rows))
+    for index in sorted(indices, key=lambda index: str(index.name)):
         say(f"index {index.name}")
         with database.begin() as connection:
             index.create(connection)
@@ -133,35 +137,36 @@ def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
     database.look_over()
     database.close()
     if database.dialect == POSTGRESQL:
-        _vacuum(url)
+        _vacuum(url, "recordings")
+        _vacuum(url, "officers")
 
 
-def _vacuum(url: str) -> None:
+def _vacuum(url: str, table: str) -> None:
     """Vacuum until all rows are known to be visible to everybody: one is in vain while another process looks."""
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(10):
-            connection.execute("VACUUM (ANALYZE) recordings")
-            known = connection.execute("SELECT relallvisible, relpages FROM pg_class WHERE relname = 'recordings'")
+            connection.execute(f"VACUUM (ANALYZE) {table}".encode())
+            known = connection.execute("SELECT relallvisible, relpages FROM pg_class WHERE relname = %s", [table])
             visible, pages = known.fetchall()[0]
             if visible >= pages:
                 return
 
 
-def _fill_sqlite(name: str, names: list[str], values: Iterator[tuple[Any, ...]]) -> None:
-    connection = sqlite3.connect(name, isolation_level=None)
+def _copy_sqlite(url: str, table: sa.Table, values: Iterator[tuple[Any, ...]]) -> None:
+    connection = sqlite3.connect(str(sa.make_url(url).database), isolation_level=None)
     for journal in ("DELETE", "OFF"):  # out of write-ahead logging first; whoever opens it next goes back to it
         connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -500000")
     connection.execute("BEGIN")
-    marks = ", ".join("?" * len(names))
-    connection.executemany(f"INSERT INTO recordings ({', '.join(names)}) VALUES ({marks})", values)  # noqa: S608
+    names, marks = ", ".join(table.c.keys()), ", ".join("?" * len(table.c))
+    connection.executemany(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", values)  # noqa: S608 - constants
     connection.execute("COMMIT")
     connection.close()
 
 
-def _fill_postgresql(url: str, names: list[str], values: Iterator[tuple[Any, ...]]) -> None:
-    statement = f"COPY recordings ({', '.join(names)}) FROM STDIN".encode()
+def _copy_postgresql(url: str, table: sa.Table, values: Iterator[tuple[Any, ...]]) -> None:
+    statement = f"COPY {table.name} ({', '.join(table.c.keys())}) FROM STDIN".encode()
     with psycopg.connect(url) as connection, connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in values:
             copy.write_row(row)
@@ -248,27 +253,29 @@ def empty(engine: str, folder: Path) -> Iterator[str]:
         server.close()
 
 
-def run(engine: str, folder: Path, rows: int, queries: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Fill a database of an engine and measure it."""
-    with empty(engine, folder) as url:
+def run(url: str, rows: int, queries: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Fill a database that has no calls yet, and measure it."""
+    filled_s = None
+    with closing(Index(url)) as index:
+        is_empty = index.count(Search(), at_most=1) == 0
+    if is_empty:
         began = time.monotonic()
-        fill(url, rows, lambda what: say(f"{engine}: {what}"))
+        fill(url, rows, say)
         filled_s = round(time.monotonic() - began, 1)
-        index = Index(url)
-        try:
-            size, version = _size(index.database)
-            say(f"{engine}: searches")
-            found = measure_searches(index, rows, queries)
-            say(f"{engine}: saving")
-            saving = measure_saving(index, rows)
-            say(f"{engine}: removal")
-            removal = measure_removal(index, rows)
-        finally:
-            index.close()
-        return {
-            "version": version, "bytes": size, "bytes_per_row": round(size / rows), "filled_s": filled_s,
-            "searches": found, "saving": saving, "removal": removal,
-        }  # fmt: skip
+    with closing(Index(url)) as index:
+        size, version = _size(index.database)
+        loads = [os.getloadavg()[0]]
+        say("searches")
+        found = measure_searches(index, rows, queries)
+        loads.append(os.getloadavg()[0])
+        say("saving")
+        saving = measure_saving(index, rows)
+        say("removal")
+        removal = measure_removal(index, rows)
+    return {
+        "version": version, "bytes": size, "bytes_per_row": round(size / rows), "filled_s": filled_s,
+        "load_before_and_after_searches": loads, "searches": found, "saving": saving, "removal": removal,
+    }  # fmt: skip
 
 
 def _size(database: Database) -> tuple[int, str]:
@@ -286,27 +293,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--queries", type=int, default=QUERIES, help="searches of each kind")
     parser.add_argument("--engine", choices=(SQLITE, POSTGRESQL, "both"), default="both")
     parser.add_argument("--folder", type=Path, help="where there is room; default the folder for temporary files")
+    parser.add_argument("--database", metavar="URL", help="of one that is filled if it is empty, and stays")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
     if options.rows < 1000 or options.queries < 1:
         parser.error("rows must be at least 1000, queries at least 1")
-    engines = (SQLITE, POSTGRESQL) if options.engine == "both" else (options.engine,)
+    engines = [SQLITE, POSTGRESQL] if options.engine == "both" else [options.engine]
     is_shown = sys.stderr.isatty()
+
+    def say(what: str) -> None:
+        if is_shown:
+            print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
+
     document: dict[str, Any] = {
         "rows": options.rows, "queries": options.queries, "page": PAGE, "counted_up_to": COUNTED, "days": DAYS,
-        "officers": OFFICERS, "peaks_bytes": 2 * PEAKS_BYTES, "server": _SERVER, "commit": this_commit(),
-        "machine": asdict(this_machine()), "engines": {},
+        "officers": OFFICERS, "handed_over": HANDED_OVER, "peaks_bytes": 2 * PEAKS_BYTES, "server": _SERVER,
+        "commit": this_commit(), "machine": asdict(this_machine()), "engines": {},
     }  # fmt: skip
+    if options.database is not None:
+        engine = parse_url(options.database).get_backend_name()
+        document["engines"][engine] = run(options.database, options.rows, options.queries, say)
+        engines = []
     for engine in engines:
         folder = Path(tempfile.mkdtemp(prefix="recorder-index-", dir=options.folder))
         try:
             if shutil.disk_usage(folder).free < 4000 * options.rows:
                 print(f"{folder} has no room for {options.rows} rows; name another one by --folder", file=sys.stderr)
                 return 1
-            document["engines"][engine] = run(
-                engine, folder, options.rows, options.queries,
-                lambda what: print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True) if is_shown else None,
-            )  # fmt: skip
+            with empty(engine, folder) as url:
+                document["engines"][engine] = run(url, options.rows, options.queries, say)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     if is_shown:

@@ -2,7 +2,7 @@
 
 2,000 officers, some busy, some not and ten who hardly ever telephone; residents of whom a few call often; 20 lines that
 most calls come in on, half of them on one, whose queue is an extension: a third of all calls has that number and that
-extension.
+extension. One call in seven has a second officer: internal ones, and those that were handed over.
 """
 
 import json
@@ -27,13 +27,15 @@ PEAKS_BYTES = 200
 """Per channel: 20 s. Real ones are some thousand bytes; no search reads them."""
 DAYS = 730
 FIRST = datetime(2024, 11, 25, tzinfo=UTC)
+HANDED_OVER = 0.1
+"""Of all calls, to an officer beside the one who had it first."""
 _OUTCOMES = [*["recorded"] * 176, *["partial"] * 10, *["no_conversation"] * 10, *["blocked"] * 3, "failed"]
 _MARK = "\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """One call, as the columns that it is searched by."""
+    """One call, as the columns that it is searched by; ``others`` are officers beside the first, by extension."""
 
     id: RecordingId
     started_at: datetime
@@ -42,6 +44,7 @@ class Made:
     caller: str
     called: str
     outcome: Outcome
+    others: dict[str, str]
 
 
 def operator(number: int) -> str:
@@ -74,9 +77,12 @@ def made(number: int, rows: int) -> Made:
         if way < 0.7
         else (extension(officer), resident)
         if way < 0.95
-        else (extension(dice.randrange(OFFICERS)), extension(officer))
+        else (extension(calling := dice.randrange(OFFICERS)), extension(officer))
     )
     of_call = QUEUE if is_queue else extension(officer)
+    came_to = [calling] if way >= 0.95 else []
+    if dice.random() < HANDED_OVER:
+        came_to.append(int(OFFICERS * dice.random() ** 1.5))
     started_at = FIRST + timedelta(microseconds=number * (DAYS * 86_400_000_000 // rows))
     return Made(
         id=RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-{of_call}-{number & 0xFFFFFF:06x}"),
@@ -86,6 +92,7 @@ def made(number: int, rows: int) -> Made:
         caller=caller,
         called=called,
         outcome=outcome,
+        others={extension(other): operator(other) for other in came_to if other != officer},
     )
 
 
@@ -114,6 +121,8 @@ def columns(rows: int, *, start: int = 0, of: int | None = None) -> Iterator[tup
             "caller": call.caller,
             "called": call.called,
             "outcome": str(call.outcome),
+            "operators": json.dumps([call.operator, *call.others.values()]),
+            "extensions": json.dumps([call.extension, *call.others]),
         }
         document = "".join(values.get(part, part) for part in parts)
         yield (
@@ -121,6 +130,14 @@ def columns(rows: int, *, start: int = 0, of: int | None = None) -> Iterator[tup
             normalise_number(call.caller), normalise_number(call.called), str(call.outcome),
             due_us, document, peaks, peaks,
         )  # fmt: skip
+
+
+def officers(rows: int) -> Iterator[tuple[str, str, str, int]]:
+    """Yield what the table of further officers holds, in the order of its columns."""
+    for number in range(rows):
+        call = made(number, rows)
+        for other, name in call.others.items():
+            yield call.id, other, name, microseconds(call.started_at)
 
 
 def _template() -> list[str]:
@@ -154,5 +171,9 @@ def _template() -> list[str]:
         retention_due=at + timedelta(days=90),
         operator_key="72e3035e0bcaed93",
     )
-    fields = row_to_json(row) | {name: f"{_MARK}{name}{_MARK}" for name in ("started_at", "outcome")}
-    return json.dumps(fields).replace(json.dumps(_MARK)[1:-1], _MARK).split(_MARK)
+    lists = ("operators", "extensions")
+    fields = row_to_json(row) | {name: f"{_MARK}{name}{_MARK}" for name in ("started_at", "outcome", *lists)}
+    document = json.dumps(fields).replace(json.dumps(_MARK)[1:-1], _MARK)
+    for name in lists:  # they are no texts, so without the quotes of one
+        document = document.replace(f'"{_MARK}{name}{_MARK}"', f"{_MARK}{name}{_MARK}")
+    return document.split(_MARK)

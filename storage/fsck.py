@@ -20,6 +20,7 @@ class Kind(enum.StrEnum):
     NO_CONTAINER = "row_without_container"
     NO_KEY = "container_without_key"
     LONE_KEY = "key_without_container"
+    LONE_OFFICERS = "officers_without_row"
     UNFINISHED = "unfinished"
     HALF_ERASED = "half_erased"
     MISPLACED = "misplaced"
@@ -32,7 +33,11 @@ class Kind(enum.StrEnum):
     ROW = "row_differs"
     COLUMNS = "row_damaged"
     HOLD = "hold_differs"
+    HOLD_ALONE = "hold_not_in_log"
     ORDER = "order_differs"
+    ORDER_ALONE = "order_not_in_log"
+    COPY = "copy_differs"
+    TOMBSTONE = "tombstone_missing"
     DELETED = "deleted_and_there"
     AUDIT_TORN = "audit_torn"
     AUDIT = "audit_damaged"
@@ -46,6 +51,7 @@ class Kind(enum.StrEnum):
 REPAIRS = {
     Kind.NO_ROW: "make its row from the container",
     Kind.LONE_KEY: "move it to lost+found",
+    Kind.LONE_OFFICERS: "write them down in lost+found, and take them out",
     Kind.UNFINISHED: "close it as a partial recording, as the next start does",
     Kind.HALF_ERASED: "bring it to the old or the new state; takes the private key",
     Kind.MISPLACED: "move it to where it belongs",
@@ -57,6 +63,8 @@ REPAIRS = {
     Kind.COLUMNS: "make its row from the container; keep the old row in lost+found",
     Kind.HOLD: "replay the audit log, and have the sweep wait for the DPO",
     Kind.ORDER: "replay the audit log",
+    Kind.COPY: "replay the audit log",
+    Kind.TOMBSTONE: "replay the audit log",
     Kind.DELETED: "destroy it again: the audit log says that it was deleted",
     Kind.AUDIT_TORN: "move the torn end aside, as the next entry does",
     Kind.RESTORED: "have the sweep wait for the DPO",

@@ -20,7 +20,7 @@ _AT_ONCE = 500
 def save_officers(connection: sa.Connection, rows: Sequence[RecordingRow]) -> None:
     """Store who else's call each of some recordings was, in place of what was stored before."""
     _forget(connection, [row.id for row in rows])
-    if others := [other for row in rows for other in _others(row)]:
+    if others := [other for row in rows for other in officers_of(row)]:
         connection.execute(_officers.insert(), others)
 
 
@@ -33,6 +33,25 @@ def delete_recordings(connection: sa.Connection, recordings: Sequence[str]) -> i
     return removed
 
 
+def stored_officers(connection: sa.Connection, recordings: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return what the table holds of some recordings, by recording; a recording's by extension."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for some in _parts(recordings):
+        for one in connection.execute(_officers.select().where(_officers.c.recording.in_(some))).mappings():
+            found.setdefault(one["recording"], []).append(dict(one))
+    for theirs in found.values():
+        theirs.sort(key=lambda one: str(one["extension"]))  # a server may have an order of its own
+    return found
+
+
+def lone_officers(connection: sa.Connection, limit: int, *, after: str = "") -> list[str]:
+    """Return at most so many ids, in order, of which the table has officers and nobody has a row."""
+    column = _officers.c.recording
+    is_lone = ~sa.exists().where(_recordings.c.id == column)
+    query = sa.select(column).distinct().where(column > after, is_lone).order_by(column).limit(limit)
+    return [str(one) for one in connection.execute(query).scalars()]
+
+
 def _forget(connection: sa.Connection, recordings: Sequence[str]) -> None:
     for some in _parts(recordings):
         connection.execute(_officers.delete().where(_officers.c.recording.in_(some)))
@@ -42,7 +61,8 @@ def _parts(recordings: Sequence[str]) -> list[Sequence[str]]:
     return [recordings[start : start + _AT_ONCE] for start in range(0, len(recordings), _AT_ONCE)]
 
 
-def _others(row: RecordingRow) -> list[dict[str, Any]]:
+def officers_of(row: RecordingRow) -> list[dict[str, Any]]:
+    """Return what the table is to hold of a recording."""
     # Who stands in the row is not always the first: a call that was handed over before it was joined is filed under who
     # answered. There are fewer names than extensions where one officer sat at several.
     names = (name for name in dict.fromkeys(row.operators) if name not in ("", row.operator))

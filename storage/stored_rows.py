@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.index import columns_of
+from storage.officers import lone_officers, officers_of, stored_officers
 from storage.rows import row_from_text
 from storage.tables import recordings as _recordings
 from storage.types import RecordingId, RecordingRow
@@ -29,20 +30,24 @@ class StoredRow:
     Attributes:
         id: Of the recording.
         columns: What is searched by, and ``document``.
+        officers: What the table of further officers holds of it, by extension.
         row: What the document says, or None: it cannot be read.
     """
 
     id: RecordingId
     columns: Mapping[str, Any]
+    officers: Sequence[Mapping[str, Any]]
     row: RecordingRow | None
 
     @property
     def wrong_columns(self) -> list[str]:
-        """Return the columns that do not say what the document says."""
+        """Return the columns that do not say what the document says, ``officers`` for those that stand beside it."""
         if self.row is None:
             return ["document"]
         expected = columns_of(self.row)
-        return [name for name, value in self.columns.items() if name != "document" and value != expected[name]]
+        wrong = [name for name, value in self.columns.items() if name != "document" and value != expected[name]]
+        theirs = sorted(officers_of(self.row), key=lambda one: one["extension"])
+        return wrong if list(self.officers) == theirs else [*wrong, "officers"]
 
 
 class StoredRows:
@@ -66,7 +71,8 @@ class StoredRows:
             query = sa.select(*_COLUMNS).where(column > last).order_by(column).limit(PAGE)
             with self._database.connect() as connection:
                 found = connection.execute(query).all()
-            yield from map(_stored, found)
+                stored = _stored(connection, found)
+            yield from stored
             if len(found) < PAGE:
                 return
             last = found[-1].id
@@ -78,8 +84,24 @@ class StoredRows:
             for start in range(0, len(recordings), PAGE):
                 some = recordings[start : start + PAGE]
                 query = sa.select(*_COLUMNS).where(_recordings.c.id.in_(some))
-                known |= {one.id: one for one in map(_stored, connection.execute(query))}
+                known |= {one.id: one for one in _stored(connection, connection.execute(query).all())}
         return known
+
+    def officers_alone(self) -> Iterator[RecordingId]:
+        """Yield the recordings, by id, of which there are officers and no row: no search can show them."""
+        last = ""
+        while True:
+            with self._database.connect() as connection:
+                found = lone_officers(connection, PAGE, after=last)
+            yield from map(RecordingId, found)
+            if len(found) < PAGE:
+                return
+            last = found[-1]
+
+    def officers_of(self, recording: RecordingId) -> Sequence[Mapping[str, Any]]:
+        """Return the officers that stand beside a row, or without one."""
+        with self._database.connect() as connection:
+            return stored_officers(connection, [recording]).get(recording, ())
 
     def count(self) -> int:
         """Return how many rows there are."""
@@ -87,10 +109,14 @@ class StoredRows:
             return int(connection.execute(sa.select(sa.func.count()).select_from(_recordings)).scalar_one())
 
 
-def _stored(found: sa.Row[Any]) -> StoredRow:
-    columns = dict(found._mapping)
+def _stored(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[StoredRow]:
+    officers = stored_officers(connection, [one.id for one in found])
+    return [_one(dict(one._mapping), officers.get(one.id, ())) for one in found]
+
+
+def _one(columns: Mapping[str, Any], officers: Sequence[Mapping[str, Any]]) -> StoredRow:
     try:
         row = row_from_text(columns["document"])
     except (ValueError, TypeError, KeyError):
         row = None
-    return StoredRow(id=RecordingId(columns["id"]), columns=columns, row=row)
+    return StoredRow(id=RecordingId(columns["id"]), columns=columns, officers=officers, row=row)

@@ -18,6 +18,7 @@ from storage.officers import delete_recordings
 from storage.rows import time_from_json, time_to_json
 from storage.tables import deletions as _deletions
 from storage.tables import microseconds, moment_of
+from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
 from storage.types import RecordingId
 
@@ -135,10 +136,12 @@ class Deletions:
             return {RecordingId(one) for one in connection.execute(query).scalars()}
 
     def returned_rows(self, limit: int, *, after: str = "") -> list[RecordingId]:
-        """Return at most so many recordings that have a row beside their tombstone, by id."""
-        column = _recordings.c.id
-        query = sa.select(column).join(_deletions, _deletions.c.id == column).where(column > after)
-        query = query.order_by(column).limit(limit)
+        """Return at most so many recordings that have a row, or officers, beside their tombstone, by id."""
+        both = [
+            sa.select(column.label("id")).join(_deletions, _deletions.c.id == column).where(column > after)
+            for column in (_recordings.c.id, _officers.c.recording)
+        ]
+        query = sa.union(*both).order_by("id").limit(limit)
         with self._database.connect() as connection:
             return [RecordingId(one) for one in connection.execute(query).scalars()]
 
@@ -149,6 +152,12 @@ class Deletions:
         )
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def oldest(self) -> datetime | None:
+        """Return when the oldest deletion was of which there is a tombstone, or None: there is none."""
+        with self._database.connect() as connection:
+            found: int | None = connection.execute(sa.select(sa.func.min(_deletions.c.deleted_us))).scalar()
+        return moment_of(found)
 
     def count_before(self, moment: datetime) -> int:
         """Return how many tombstones `forget` would take out."""

@@ -67,7 +67,8 @@ class Checker:
         if read_mark(self.home.state) is None:  # else the DPO is asked already
             for why in differences(self.home.state, self.database, self.audit):
                 yield Finding(kind=Kind.RESTORED, where="state/agreement.json", what=why)
-        yield from LogCheck(audit=self.audit, database=self.database, now=self.now).findings()
+        log = LogCheck(audit=self.audit, database=self.database, state=self.home.state, now=self.now)
+        yield from log.findings()
         yield from recordings.findings(progress, total)
         yield from KeyCheck(vault=self.vault, database=self.database, places=places, counts=self.counts).findings()
         yield from FileCheck(places=places).findings()

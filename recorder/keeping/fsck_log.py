@@ -2,19 +2,31 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 
+from recorder.auditing.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
+from recorder.auditing.late_entries import FOLDER as LATE_ENTRIES
 from recorder.keeping.finding import deleted
-from recorder.keeping.replay import ORDER_ACTS, orders_of, readable
+from recorder.keeping.replay import COPY_ACTS, ORDER_ACTS, copies_of, orders_of, readable
+from recorder.keeping.returned import held_since
 from storage.audit import AuditLog
+from storage.copy_list import CopyList
 from storage.database import Database
 from storage.erasures import Erasures, is_open
+from storage.errors import NotFoundError
 from storage.fsck import Finding, Kind
 from storage.hold_journal import ACTS as HOLD_ACTS
 from storage.hold_journal import journalled
 from storage.holds import Holds
-from storage.tombstones import DELETED, Deletions, since_settled, tombstones_of
-from storage.types import HoldState
+from storage.stored_rows import StoredRows
+from storage.tombstones import DELETED, Deletions, tombstones_of
+from storage.types import ErasureState, HoldState, RecordingId
+
+_JUST_NOW = timedelta(minutes=1)
+"""What is so young may be on its way from the log into the index."""
+_MOST = 100_000
+"""Holds that are looked at: more than stand anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +36,13 @@ class LogCheck:
     Attributes:
         audit: The log.
         database: The index.
+        state: The home's folder of states.
         now: The clock, UTC.
     """
 
     audit: AuditLog
     database: Database
+    state: Path
     now: Callable[[], datetime]
 
     def findings(self) -> Iterator[Finding]:
@@ -39,8 +53,10 @@ class LogCheck:
         """
         yield from self.log()
         yield from self.holds()
+        yield from self.holds_alone()
         yield from self.orders()
-        yield from self.unsettled()
+        yield from self.copies()
+        yield from self.deletions()
 
     def log(self) -> Iterator[Finding]:
         """Yield where the log and its texts are not what was written."""
@@ -68,23 +84,74 @@ class LogCheck:
                 continue
             yield Finding(kind=Kind.HOLD, where=hold.recording, what=what, recording=hold.recording)
 
+    def holds_alone(self) -> Iterator[Finding]:
+        """Yield holds of the index that would be lost with it."""
+        standing = Holds(self.database).all_standing(self.now(), limit=_MOST)
+        known = journalled(readable(self.audit, HOLD_ACTS)).keys()
+        for hold in standing:
+            if hold.id not in known:
+                what = f"hold {hold.id} ({hold.kind}) is in the index alone: the audit log does not know it"
+                yield Finding(kind=Kind.HOLD_ALONE, where=hold.recording, what=what, recording=hold.recording)
+
     def orders(self) -> Iterator[Finding]:
-        """Yield orders to erase that are open in the log alone."""
-        known = {one.id for one in Erasures(self.database).open_orders()}
-        for order in orders_of(readable(self.audit, ORDER_ACTS)).values():
-            if is_open(order) and order.id not in known:
+        """Yield orders to erase that are open in the log alone, or that the index would have carried out alone."""
+        erasures = Erasures(self.database)
+        open_orders = {one.id: one for one in erasures.open_orders()}
+        logged = orders_of(readable(self.audit, ORDER_ACTS))
+        for order in logged.values():
+            if is_open(order) and order.id not in open_orders and not self._is_placed(order.id):
                 what = f"the order {order.id} to erase from it is open in the audit log, and not in the index"
                 yield Finding(kind=Kind.ORDER, where=order.recording, what=what, recording=order.recording)
+        if any(any((self.state / name).glob("*.json")) for name in (LATE_ENTRIES, LATE_CONSOLE_ENTRIES)):
+            return  # what people said meanwhile is not in the log yet
+        for order in open_orders.values():
+            known = logged.get(order.id)
+            if order.state is not ErasureState.WAITING and (known is None or known.state is ErasureState.WAITING):
+                said = "does not know it" if known is None else "says that it waits for somebody to confirm it"
+                what = f"the order {order.id} to erase from it is {order.state} in the index; the audit log {said}"
+                yield Finding(kind=Kind.ORDER_ALONE, where=order.recording, what=what, recording=order.recording)
 
-    def unsettled(self) -> Iterator[Finding]:
-        """Yield deletions that a kill cut off, or that an index from a backup does not know."""
-        deletions = Deletions(self.database)
-        for entry in since_settled(self.audit, deletions):
+    def _is_placed(self, order_id: str) -> bool:
+        """Tell whether an order that is in the log is in the index by now."""
+        try:
+            Erasures(self.database).get(order_id)
+        except NotFoundError:
+            return False
+        return True
+
+    def copies(self) -> Iterator[Finding]:
+        """Yield copies that the index does not list as the log says; of what is deleted it may forget them."""
+        listed, rows = CopyList(self.database), StoredRows(self.database)
+        for copy in copies_of(readable(self.audit, COPY_ACTS)).values():
+            known = next((one for one in listed.of_recording(copy.recording) if one.id == copy.id), None)
+            if self.now() - copy.made_at < _JUST_NOW or (known is not None and known.sha256 == copy.sha256):
+                continue
+            if known is None and not rows.among([copy.recording]):
+                continue
+            said = "is not listed" if known is None else "is listed with another hash"
+            what = f"copy {copy.id} by {copy.made_by} is in the audit log, and {said} in the index"
+            yield Finding(kind=Kind.COPY, where=copy.recording, what=what, recording=copy.recording)
+
+    def deletions(self) -> Iterator[Finding]:
+        """Yield deletions that the index does not know.
+
+        Those after the newest that it knows were cut off by a kill, or an index from a backup does not know them;
+        others have gone out of the table, and nothing would destroy again what a backup brings back.
+        """
+        table, spared = Deletions(self.database), held_since(Holds(self.database), self.now)
+        oldest, is_settled = table.oldest(), False
+        for entry in self.audit.newest_first():
             if entry.act != DELETED:
                 continue
-            ids = [one.id for one in tombstones_of(entry)]
-            for recording in sorted(set(ids) - deletions.known(ids)):
-                yield deleted(recording, "index", "the audit log says that it was deleted, the index does not know")
+            tombstones = tombstones_of(entry)
+            known = table.known([one.id for one in tombstones])
+            missing = [one for one in tombstones if one.id not in known]
+            is_settled = is_settled or not missing
+            if is_settled and (oldest is None or tombstones[0].deleted_at < oldest):
+                return  # the retention of tombstones has come so far
+            kept = spared(missing)
+            for recording in sorted(one.id for one in missing if one.id not in kept):
+                yield _missing(recording, is_settled=is_settled)
 
     def _is_last(self, offset: int) -> bool:
         """Tell whether nothing whole follows a place in the log: the next entry moves such an end aside."""
@@ -92,3 +159,10 @@ class LogCheck:
             file.seek(offset)
             file.readline()
             return not file.read(1)
+
+
+def _missing(recording: RecordingId, *, is_settled: bool) -> Finding:
+    if not is_settled:
+        return deleted(recording, "index", "the audit log says that it was deleted, the index does not know")
+    what = "the audit log says that it was deleted, and the index has no tombstone: a backup could bring it back"
+    return Finding(kind=Kind.TOMBSTONE, where=recording, what=what, recording=recording)

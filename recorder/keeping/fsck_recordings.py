@@ -73,6 +73,16 @@ class RecordingCheck:
             self.counts["rows"] += len(known)
             self.counts["containers"] += sum(path.suffix == REC for paths in files.values() for path in paths)
             progress(self.counts["containers"], total)
+        yield from self._officers_alone()
+
+    def _officers_alone(self) -> Iterator[Finding]:
+        deletions = Deletions(self.database)
+        for recording in StoredRows(self.database).officers_alone():
+            if deletions.get(recording) is not None:
+                yield deleted(recording, "index", "it was deleted, and the index still says whose call it was")
+            else:
+                what = "the index says whose call it was, and has no row of it"
+                yield Finding(kind=Kind.LONE_OFFICERS, where=recording, what=what, recording=recording)
 
     def _recording(
         self,

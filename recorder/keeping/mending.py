@@ -118,8 +118,20 @@ class Mender:
     def _keep(self, stored: StoredRow | None, finding: Finding) -> str:
         if stored is None:
             return ""
-        where = self.aside.keep(f"{stored.id}.row", dict(stored.columns), f"{finding.kind}: {finding.what}")
+        kept = {**stored.columns, "officers": list(map(dict, stored.officers))}
+        where = self.aside.keep(f"{stored.id}.row", kept, f"{finding.kind}: {finding.what}")
         return f"; the old row is in {where}"
+
+    def take_out(self, finding: Finding) -> str:
+        """Take officers out of the index that stand there without a row."""
+        recording = RecordingId(finding.recording)
+        if self._stored(recording) is not None:
+            return "its row is there again"
+        officers = StoredRows(self.database).officers_of(recording)
+        kept = {"officers": list(map(dict, officers))}
+        where = self.aside.keep(f"{recording}.officers", kept, f"{finding.kind}: {finding.what}")
+        Index(self.database).remove(recording)
+        return f"taken out; they are in {where}"
 
     def write_off(self, finding: Finding) -> str:
         """Turn the row of a container that is gone into one of a call of which nothing is kept."""
@@ -263,6 +275,7 @@ _WAYS: MappingProxyType[Kind, Way] = MappingProxyType(
         Kind.MISPLACED: Mender.put_right,
         Kind.TWICE: Mender.move_aside,
         Kind.LONE_KEY: Mender.move_aside,
+        Kind.LONE_OFFICERS: Mender.take_out,
         Kind.UNKNOWN: Mender.move_aside,
         Kind.TEMPORARY: Mender.move_aside,
         Kind.MODE: Mender.close_rights,
@@ -270,6 +283,8 @@ _WAYS: MappingProxyType[Kind, Way] = MappingProxyType(
         Kind.UNFINISHED: Mender.recover,
         Kind.HOLD: Mender.replay,
         Kind.ORDER: Mender.replay,
+        Kind.COPY: Mender.replay,
+        Kind.TOMBSTONE: Mender.replay,
         Kind.DELETED: Mender.destroy,
         Kind.RESTORED: Mender.doubt,
         Kind.AUDIT_TORN: Mender.end_log,

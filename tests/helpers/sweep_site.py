@@ -26,6 +26,8 @@ from storage.types import Hold, HoldKind, RecordingHead, RecordingId
 from storage.vault import Vault
 from tests.helpers.storage_home import block, row
 
+HANDED_OVER = {"operators": ["a.officer", "b.officer"], "extensions": ["2001", "2002"]}
+"""Whose call each was."""
 NOW = datetime.fromisoformat("2026-11-25T03:00:00+00:00")
 
 
@@ -69,7 +71,7 @@ class SweepSite:
         recording = id_of(rang_at + timedelta(seconds=1) if rang_at else ended_at, self.count)
         self.epochs.ensure_epochs(started, months_ahead=0)
         times = {"started_at": started.isoformat(), "ended_at": ended_at.isoformat()}
-        fields = row(recording, service=service, operator_key=operator_key, **times)
+        fields = row(recording, service=service, operator_key=operator_key, **HANDED_OVER, **times)
         opened = self.vault.create(
             RecordingHead(id=recording, started_at=started, operator_key=operator_key, index_row=fields)
         )

@@ -79,11 +79,11 @@ def steps_of(url: str, statements: list[Statement]) -> int:
 
 
 def rows_of(url: str, statements: list[Statement]) -> int:
-    """Return how many rows PostgreSQL's scans of the recordings look at for statements."""
+    """Return how many rows PostgreSQL's scans of recordings and their officers look at for statements."""
 
     def scanned(plan: dict[str, Any]) -> int:
         own = 0
-        if plan.get("Relation Name") == "recordings":
+        if plan.get("Relation Name") in ("recordings", "officers"):
             own = round((plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"])
         return own + sum(map(scanned, plan.get("Plans", [])))
 

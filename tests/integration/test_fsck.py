@@ -15,11 +15,13 @@ import sqlalchemy as sa
 from recorder.keeping.agreement import look, read_mark
 from recorder.keeping.fsck import Checker
 from recorder.keeping.mending import MISSING, Mender
+from recorder.keeping.replay import COPY_ACTS, copies_of
 from recorder.keeping.sweep import RULE
 from storage.audit import AuditLog
+from storage.copy_list import CopyList
 from storage.deletion import Shredder
 from storage.fsck import Finding, Kind
-from storage.tables import recordings
+from storage.tables import copies, deletions, officers, recordings
 from storage.tombstones import Tombstone
 from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId
 from tests.helpers.rebuild_site import RebuildSite
@@ -125,8 +127,8 @@ def forget_hold(site: RebuildSite, one: RecordingId) -> None:
     site.hold(one, NOW, in_table=False)
 
 
-def forget_order(site: RebuildSite, one: RecordingId) -> None:
-    details = {"order": "0a1b2c3d", "start_s": 0.0, "end_s": 1.0, "kind": "other", "state": "waiting"}
+def forget_order(site: RebuildSite, one: RecordingId, state: str = "waiting") -> None:
+    details = {"order": "0a1b2c3d", "start_s": 0.0, "end_s": 1.0, "kind": "other", "state": state}
     site.audit.append("erasure.ordered", "olive", one, {**details, "at": NOW.isoformat()})
 
 
@@ -180,6 +182,69 @@ def leave_open(site: RebuildSite, one: RecordingId) -> None:
     site.index.remove(one)
 
 
+def forget_officers(site: RebuildSite, one: RecordingId) -> None:
+    with site.database.begin() as connection:
+        connection.execute(officers.delete().where(officers.c.recording == one))
+
+
+def rename_officer(site: RebuildSite, one: RecordingId) -> None:
+    with site.database.begin() as connection:
+        connection.execute(officers.update().where(officers.c.recording == one).values(operator="c.officer"))
+
+
+def leave_officers(site: RebuildSite, one: RecordingId) -> None:
+    other = RecordingId("20260101T000000Z-2001-0a0b0c")
+    with site.database.begin() as connection:
+        connection.execute(officers.update().where(officers.c.recording == one).values(recording=other))
+    site.index.save(site.index.get(one))
+
+
+def bring_officers_back(site: RebuildSite, one: RecordingId) -> None:
+    with site.database.connect() as connection:
+        theirs = connection.execute(officers.select().where(officers.c.recording == one)).mappings().all()
+    Shredder(site.vault, site.deletions, site.audit).delete([Tombstone(id=one, deleted_at=NOW, rule=RULE)], rule=RULE)
+    with site.database.begin() as connection:
+        connection.execute(officers.insert(), [dict(each) for each in theirs])
+
+
+def place_hold_unlogged(site: RebuildSite, one: RecordingId) -> None:
+    hold = site.hold(one, NOW)
+    site.holds.place(replace(hold, id="0a0b0c0d"))
+
+
+def confirm_unlogged(site: RebuildSite, one: RecordingId) -> None:
+    forget_order(site, one)
+    order = ErasureOrder(
+        id="0a1b2c3d", recording=one, start_s=0.0, end_s=1.0, kind=ErasureKind.OTHER, ordered_by="olive",
+        ordered_at=NOW, state=ErasureState.CONFIRMED,
+    )  # fmt: skip
+    site.erasures.place(order)
+
+
+def make_copy(site: RebuildSite, one: RecordingId) -> None:
+    details = {
+        "copy": "0c0c0c0c", "format": "wav", "start_s": 0.0, "end_s": 1.0, "redactions": [], "at": NOW.isoformat(),
+    }  # fmt: skip
+    site.audit.append("recording.export", "olive", one, details)
+    site.audit.append("recording.export.done", "olive", one, {"copy": "0c0c0c0c", "sha256": "ab" * 32})
+
+
+def forget_hash(site: RebuildSite, one: RecordingId) -> None:
+    make_copy(site, one)
+    CopyList(site.database).save(copies_of(site.audit.of_act(*COPY_ACTS)).values())
+    with site.database.begin() as connection:
+        connection.execute(copies.update().values(sha256=None))
+
+
+def forget_tombstone(site: RebuildSite, _: RecordingId) -> None:
+    doomed = [site.record(NOW) for _ in range(3)]
+    for one in doomed:
+        shredder = Shredder(site.vault, site.deletions, site.audit)
+        shredder.delete([Tombstone(id=one, deleted_at=NOW, rule=RULE)], rule=RULE)
+    with site.database.begin() as connection:
+        connection.execute(deletions.delete().where(deletions.c.id == doomed[1]))
+
+
 BREAKS: dict[str, tuple[Break, set[Kind], bool]] = {
     "nothing": (lambda _site, _one: None, set(), True),
     "no row": (no_row, {Kind.NO_ROW}, True),
@@ -197,6 +262,15 @@ BREAKS: dict[str, tuple[Break, set[Kind], bool]] = {
     "path": (lambda site, one: change(site, one, path=None), {Kind.ROW}, True),
     "column": (flip_column, {Kind.COLUMNS}, True),
     "document": (break_document, {Kind.COLUMNS}, True),
+    "officers": (forget_officers, {Kind.COLUMNS}, True),
+    "an officer's name": (rename_officer, {Kind.COLUMNS}, True),
+    "officers alone": (leave_officers, {Kind.LONE_OFFICERS}, True),
+    "officers of a deleted one": (bring_officers_back, {Kind.DELETED}, True),
+    "hold alone": (place_hold_unlogged, {Kind.HOLD_ALONE}, False),
+    "copy": (make_copy, {Kind.COPY}, True),
+    "hash of a copy": (forget_hash, {Kind.COPY}, True),
+    "tombstone": (forget_tombstone, {Kind.TOMBSTONE}, True),
+    "order alone": (confirm_unlogged, {Kind.ORDER_ALONE}, False),
     "hold": (forget_hold, {Kind.HOLD}, True),
     "order": (forget_order, {Kind.ORDER}, True),
     "deleted": (bring_back, {Kind.DELETED}, True),
@@ -228,10 +302,10 @@ def test_what_is_wrong_is_named_mended_and_named_no_more(site: RebuildSite, name
     said = mended(site)
     assert all(said) is is_mended
     assert bool(found(site)) is not is_mended
-    if name not in ("deleted", "left open"):  # those are destroyed, and closed
+    if name not in ("deleted", "officers of a deleted one", "left open"):  # those are destroyed, and closed
         assert evidence(site) >= before
     assert site.traces(other) == PRESENT
-    if name == "deleted":
+    if "deleted" in name:
         assert site.traces(one) == GONE
     elif name not in ("lone key", "no container", "no key", "left open"):
         assert site.traces(one) == PRESENT
@@ -319,6 +393,7 @@ def test_what_is_being_erased_from_is_no_finding(site: RebuildSite) -> None:
         id="0a1b2c3d", recording=one, start_s=0.0, end_s=1.0, kind=ErasureKind.OTHER, ordered_by="olive",
         ordered_at=NOW, state=ErasureState.CONFIRMED,
     )  # fmt: skip
+    forget_order(site, one, "confirmed")
     site.erasures.place(order)
     change(site, one, sha256="0" * 64)
     assert found(site) == []
