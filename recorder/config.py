@@ -133,6 +133,7 @@ class Retention:
     unrecorded_days: int = SCHEDULE[DataClass.UNRECORDED].days
     text_days: int = SCHEDULE[DataClass.TEXTS].days
     decision_days: int = SCHEDULE[DataClass.DECISIONS].days
+    access_days: int = SCHEDULE[DataClass.ACCESS].days
     torn_days: int = SCHEDULE[DataClass.TORN].days
     tombstone_days: int = SCHEDULE[DataClass.TOMBSTONES].days
     most_share_a_day: float = 5.0

@@ -149,6 +149,7 @@ retention_days = 90             # recordings, from the end of the call; by polic
 unrecorded_days = 90            # rows of calls of which nothing was kept
 text_days = 730                 # free text of the audit log: reasons, searches
 decision_days = 730             # orders to erase and holds that are over, copies made; once their recording is gone
+access_days = 730               # accounts that were disabled, tokens that ended
 torn_days = 730                 # torn ends of the audit log, moved aside after a power cut
 tombstone_days = 2192           # tombstones in the database (six years): no backup may be older
 most_share_a_day = 5.0          # percent: if more recordings are due in a day, the sweep stops and asks

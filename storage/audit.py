@@ -133,6 +133,14 @@ class AuditLog:
 
     # --- reading
 
+    def count_texts(self, entries: Iterable[AuditEntry]) -> int:
+        """Return how many free texts of entries are there.
+
+        Raises:
+            AuditUnavailableError: They cannot be read.
+        """
+        return self._texts.count(entry.text_commitment for entry in entries if entry.text_commitment is not None)
+
     @property
     def folder(self) -> Path:
         """Where the log lies, and what was moved aside from it."""

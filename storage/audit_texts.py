@@ -10,7 +10,7 @@ text is as good as a settled one: so nobody has to wait for the second step.
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +102,18 @@ class AuditTexts:
         except (OSError, sqlite3.Error) as error:
             raise AuditUnavailableError(f"the texts of the audit log cannot be read: {error}") from error
         return found.text if found is not None and found.fits else None
+
+    def count(self, commitments: Iterable[str]) -> int:
+        """Return how many texts `forget` would delete.
+
+        Raises:
+            AuditUnavailableError: The file cannot be read.
+        """
+        try:
+            with self.reading() as read:
+                return sum(read.get(one) is not None for one in commitments)
+        except (OSError, sqlite3.Error) as error:
+            raise AuditUnavailableError(f"the texts of the audit log cannot be read: {error}") from error
 
     def forget(self, commitments: Sequence[str]) -> int:
         """Delete texts and their salts in one step; returns how many there were.

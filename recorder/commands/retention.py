@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.domain.access import Act, Person
-from recorder.domain.retention import SCHEDULE, DataClass, put_into_force
+from recorder.domain.retention import FIXED, SCHEDULE, DataClass, put_into_force
 from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_plan import Plan, PlanLine, Tally, damage_sentence
@@ -44,6 +45,7 @@ _SCHEDULE_COLUMNS = [
     ("owner", "Owner"),
     ("why", "Why"),
 ]
+_FIXED_COLUMNS = [("what", "What"), ("rule", "Kept"), ("owner", "Owner"), ("why", "Why")]
 _PLAN_COLUMNS = [
     ("what", "What"),
     ("service", "Service"),
@@ -177,9 +179,11 @@ def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
     waiting = [one.sentence for one in shorter]
     if json:
         schedule = [_scheduled(key, days, sweeper) for key, days in found.items()]
-        print_json({**state_to_json(state), "unconfirmed": waiting, "in_force": found, "schedule": schedule})
+        print_json({**state_to_json(state), "unconfirmed": waiting, "in_force": found, "schedule": schedule,
+                    "fixed": list(map(asdict, FIXED))})  # fmt: skip
         return
     print_table([_scheduled(key, days, sweeper) for key, days in found.items()], _SCHEDULE_COLUMNS, empty="")
+    print_table(list(map(asdict, FIXED)), _FIXED_COLUMNS, empty="")
     for sentence in waiting:
         say(f"{sentence}: the DPO confirms a shorter period by `recorder retention confirm-shorter --as NAME`")
     if state.last_success is None:

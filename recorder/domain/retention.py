@@ -19,6 +19,7 @@ class DataClass(enum.StrEnum):
     UNRECORDED = "unrecorded_calls"
     TEXTS = "texts"
     DECISIONS = "decisions"
+    ACCESS = "access"
     TORN = "torn_files"
     TOMBSTONES = "tombstones"
 
@@ -74,7 +75,8 @@ SCHEDULE: Mapping[DataClass, Line] = MappingProxyType(
                 days=730,
                 since="the entry",
                 owner="dpo",
-                what="free text of the audit log: reasons, searches; that of a hold not before the hold is over",
+                what="free text of the audit log: reasons, searches; that of a hold not before the hold is over, "
+                "that of break-glass not before it was acknowledged",
                 why="long enough to look into misuse; the entry itself, without its text, stays",
             ),
             Line(
@@ -85,6 +87,15 @@ SCHEDULE: Mapping[DataClass, Line] = MappingProxyType(
                 owner="dpo",
                 what="orders to erase and holds that are over; the list of the copies that were made",
                 why="questions about a deleted recording come late",
+            ),
+            Line(
+                data=DataClass.ACCESS,
+                key="access_days",
+                days=730,
+                since="the moment at which it ended",
+                owner="admin",
+                what="accounts that were disabled, tokens that were revoked or ran out",
+                why="as long as the texts: who could do what, when misuse is looked into; the log goes on naming them",
             ),
             Line(
                 data=DataClass.TORN,
@@ -107,7 +118,65 @@ SCHEDULE: Mapping[DataClass, Line] = MappingProxyType(
         )
     }
 )
-"""The retention schedule. Beside it: a wrong PIN is counted for 15 minutes, a session ends by its own rule."""
+"""The retention schedule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedLine:
+    """What no period of ``[retention]`` is for: it ends by a rule of its own.
+
+    Attributes:
+        what: What belongs to it.
+        rule: How long it is there.
+        owner: The role that answers for it.
+        why: Why so.
+    """
+
+    what: str
+    rule: str
+    owner: str
+    why: str
+
+
+FIXED = (
+    FixedLine(
+        what="entries of the audit log without their texts, and the heads that were noted elsewhere",
+        rule="as long as the recorder stands",
+        owner="dpo",
+        why="the chain proves itself from its first entry on; it names accounts and recordings, no caller",
+    ),
+    FixedLine(
+        what="sessions of the console",
+        rule="30 minutes without an act, 12 hours at most; gone at the next sign-in of anybody",
+        owner="admin",
+        why="a browser left open is nobody's leave",
+    ),
+    FixedLine(
+        what="wrong passwords and wrong PINs",
+        rule="counted until the next right one, or for 15 minutes",
+        owner="admin",
+        why="to lock out who guesses; the audit log has each refusal",
+    ),
+    FixedLine(
+        what="who is signed on at which phone, and pauses, opt-outs and sessions of calls in progress",
+        rule="until they sign off, and until the call is filed",
+        owner="ict",
+        why="a restart must not open what was shut; the recording's row has what matters of it",
+    ),
+    FixedLine(
+        what="rows and audit entries that wait for a database or a disk",
+        rule="until they are filed",
+        owner="ict",
+        why="nothing is lost while it is down",
+    ),
+    FixedLine(
+        what="log lines of daemon and console, numbers masked",
+        rule="as the machine's journal keeps them: MaxRetentionSec in journald.conf",
+        owner="ict",
+        why="the recorder writes no log files of its own",
+    ),
+)
+"""What else there is of data, so that the schedule names every class."""
 
 _SERVICE = "service/"
 

@@ -1,4 +1,4 @@
-"""The sweep of what is no call: free text of the audit log, decisions, torn files, tombstones."""
+"""The sweep of what is no call: free text of the audit log, decisions, former accounts, torn files, tombstones."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recorder.domain.retention import DataClass, Periods, days_of
+from recorder.people.former import Former
 from storage.audit import AuditEntry, AuditLog
 from storage.durable import remove
 from storage.errors import NotFoundError
@@ -30,13 +31,15 @@ class Leftovers:
         holds: A hold that is not over keeps its reason.
         calls: The index, as a sweep reads it.
         deletions: The tombstones in the database.
+        former: Those who may do nothing any more.
     """
 
-    def __init__(self, audit: AuditLog, holds: Holds, calls: OldCalls, deletions: Deletions) -> None:
+    def __init__(self, audit: AuditLog, holds: Holds, calls: OldCalls, deletions: Deletions, former: Former) -> None:
         self._audit = audit
         self._holds = holds
         self._calls = calls
         self._deletions = deletions
+        self._former = former
 
     def count(self, found: Periods, now: datetime, text_offset: int) -> dict[DataClass, int]:
         """Return how much of each class is due; nothing is changed.
@@ -47,8 +50,12 @@ class Leftovers:
             text_offset: Where in the audit log the first entry lies whose text may still be there.
         """
         return {
-            DataClass.TEXTS: sum(self._is_due(entry, now) for _, entry in self._old(found, now, text_offset)),
+            DataClass.TEXTS: self._audit.count_texts(
+                entry for _, entry in self._old(found, now, text_offset) if self._is_due(entry, now)
+            )
+            + self._former.count_emergencies(before=_before(found, DataClass.TEXTS, now)),
             DataClass.DECISIONS: self._calls.count_decisions(before=_before(found, DataClass.DECISIONS, now)),
+            DataClass.ACCESS: self._former.count(before=_before(found, DataClass.ACCESS, now)),
             DataClass.TORN: len(self._torn(found, now)),
             DataClass.TOMBSTONES: self._deletions.count_before(_before(found, DataClass.TOMBSTONES, now)),
         }
@@ -60,6 +67,7 @@ class Leftovers:
             StorageError, OSError: Log, database or disk failed; the next sweep goes on.
         """
         offset, texts = self._forget_texts(found, now, text_offset)
+        texts += self._former.forget_emergencies(before=_before(found, DataClass.TEXTS, now))
         torn = self._torn(found, now)
         for path in torn:
             remove(path)
@@ -69,6 +77,7 @@ class Leftovers:
         counts = {
             DataClass.TEXTS: texts,
             DataClass.DECISIONS: self._calls.forget_decisions(before=_before(found, DataClass.DECISIONS, now)),
+            DataClass.ACCESS: self._former.forget(before=_before(found, DataClass.ACCESS, now)),
             DataClass.TORN: len(torn),
             DataClass.TOMBSTONES: self._deletions.forget(before=_before(found, DataClass.TOMBSTONES, now)),
         }

@@ -129,7 +129,7 @@ class Mender:
             return "its row is there again"
         officers = StoredRows(self.database).officers_of(recording)
         kept = {"officers": list(map(dict, officers))}
-        where = self.aside.keep(f"{recording}.officers", kept, f"{finding.kind}: {finding.what}")
+        where = self.aside.keep(f"{recording}-officers", kept, f"{finding.kind}: {finding.what}")
         Index(self.database).remove(recording)
         return f"taken out; they are in {where}"
 

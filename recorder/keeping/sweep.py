@@ -33,6 +33,7 @@ from recorder.keeping.leftovers import Leftovers
 from recorder.keeping.returned import LOCK, alone, catch_up
 from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
 from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
+from recorder.people.former import Former
 from storage.audit import AuditLog
 from storage.deletion import BY, PART, Done, Files, Shredder
 from storage.erasures import Erasures
@@ -76,6 +77,7 @@ class Sweeper:
         shredder: Destroys.
         holds: What beats retention.
         erasures: Orders to erase; those of what is deleted are settled with it.
+        former: Accounts, tokens and emergencies that are over.
         audit: The audit log.
         state: The home's folder of states.
         erasing_lock: Held by whoever rewrites a finished recording.
@@ -89,6 +91,7 @@ class Sweeper:
     shredder: Shredder
     holds: Holds
     erasures: Erasures
+    former: Former
     audit: AuditLog
     state: Path
     erasing_lock: Path
@@ -104,7 +107,7 @@ class Sweeper:
     @property
     def leftovers(self) -> Leftovers:
         """Return what sweeps the other classes of data."""
-        return Leftovers(self.audit, self.holds, self.calls, self.shredder.deletions)
+        return Leftovers(self.audit, self.holds, self.calls, self.shredder.deletions, self.former)
 
     # --- looking
 

@@ -24,6 +24,8 @@ from recorder.keeping.sweep import Sweeper, SweepStoppedError
 from recorder.keeping.sweep_state import SweepFile
 from recorder.logs import log_to_stderr
 from recorder.opening import open_index
+from recorder.people.database import open_people
+from recorder.people.former import Former
 from storage.audit import AuditLog
 from storage.deletion import Shredder
 from storage.erasures import Erasures
@@ -56,6 +58,7 @@ def opened_sweeper(
         StorageError, OSError: Keys or database cannot be opened.
     """
     index = open_index(home, config)
+    people = open_people(home.people)
     try:
         database, audit = index.database, AuditLog(home.audit, now=now)
         vault = Vault(home.root, NodeKeys.load(home.root))
@@ -66,6 +69,7 @@ def opened_sweeper(
             shredder=Shredder(vault, Deletions(database), audit),
             holds=Holds(database),
             erasures=Erasures(database),
+            former=Former(people),
             audit=audit,
             state=home.state,
             erasing_lock=home.erasing_lock,
@@ -74,6 +78,7 @@ def opened_sweeper(
             now=now,
         )
     finally:
+        people.dispose()
         index.close()
 
 

@@ -18,7 +18,7 @@ from recorder.keeping.holding import place_hold, release_hold, settle_holds
 from recorder.opening import recover_all
 from storage.erasures import new_order_id
 from storage.recording import OpenRecording
-from storage.rows import row_from_json
+from storage.rows import row_from_json, time_to_json
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind, RecordingHead, RecordingId, Search
 from tests.crash.vault_site import CONFIG, DORA, SERVICE, VaultSite, block, ended_at, recording_id, started_at
 
@@ -109,6 +109,11 @@ def erase(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
             id=new_order_id(), recording=row.id, start_s=start, end_s=start + rng.choice((0.3, 1.0)),
             kind=ErasureKind.CARD_DATA, ordered_by="olive", ordered_at=site.now, state=ErasureState.CONFIRMED,
         )  # fmt: skip
+        details = {
+            "order": order.id, "start_s": order.start_s, "end_s": order.end_s, "kind": str(order.kind),
+            "state": str(order.state), "at": time_to_json(order.ordered_at),
+        }  # fmt: skip
+        site.audit.append("erasure.ordered", order.ordered_by, row.id, details)
         site.erasures.place(order)
         speaker.say("ordered", id=row.id, order=order.id)
     for done in site.eraser.carry_out_due():

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from recorder.config import Config, Retention
 from recorder.domain.access import Person, Role
 from recorder.domain.policy import Service
@@ -16,6 +18,8 @@ from recorder.keeping.eraser import Eraser
 from recorder.keeping.holding import HoldBooks
 from recorder.keeping.housekeeping import KeyHolder
 from recorder.keeping.sweep import Sweeper
+from recorder.people.database import open_people
+from recorder.people.former import Former
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder
@@ -74,6 +78,10 @@ class VaultSite:
         return AuditLog(self.home.audit, now=lambda: self.now)
 
     @cached_property
+    def people(self) -> Engine:
+        return open_people(self.home.people)
+
+    @cached_property
     def holds(self) -> Holds:
         return Holds(self.database)
 
@@ -90,7 +98,7 @@ class VaultSite:
         return Sweeper(
             vault=self.vault, calls=OldCalls(self.database),
             shredder=Shredder(self.vault, self.deletions, self.audit), holds=self.holds, erasures=self.erasures,
-            audit=self.audit, state=self.home.state, erasing_lock=self.home.erasing_lock,
+            former=Former(self.people), audit=self.audit, state=self.home.state, erasing_lock=self.home.erasing_lock,
             periods=CONFIG.periods, most_share=100.0, now=lambda: self.now,
         )  # fmt: skip
 

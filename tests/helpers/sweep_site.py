@@ -11,6 +11,8 @@ from recorder.domain.policy import Service
 from recorder.domain.retention import Periods
 from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
+from recorder.people.database import open_people
+from recorder.people.former import Former
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder
@@ -49,6 +51,7 @@ class SweepSite:
         """What the clock of the audit log says; a sweep sets it."""
         self.audit = AuditLog(self.home.audit, now=lambda: self.now)
         self.count = 0
+        self.people = open_people(self.home.people)
 
     def open(self) -> None:
         """Open the database, anew where it was taken away."""
@@ -114,7 +117,7 @@ class SweepSite:
         return Sweeper(
             vault=self.vault, calls=OldCalls(self.database),
             shredder=Shredder(self.vault, self.deletions, self.audit), holds=self.holds, erasures=self.erasures,
-            audit=self.audit, state=self.home.state, erasing_lock=self.home.erasing_lock,
+            former=Former(self.people), audit=self.audit, state=self.home.state, erasing_lock=self.home.erasing_lock,
             periods=periods or config.periods, most_share=most_share, now=lambda: now,
         )  # fmt: skip
 
@@ -146,6 +149,7 @@ class SweepSite:
 
     def close(self) -> None:
         self.database.close()
+        self.people.dispose()
 
 
 PRESENT = {"row": True, "file": True, "key": True, "tombstone": False}

@@ -87,12 +87,14 @@ def test_the_schedule_and_the_state_before_and_after_a_sweep(shell: Shell) -> No
     assert before["last_success"] is None
     by_class = {line["class"]: line for line in before["schedule"] if not line["service"]}
     assert {name: line["days"] for name, line in by_class.items()} == {
-        "recordings": 90, "unrecorded_calls": 90, "texts": 730, "decisions": 730, "torn_files": 730,
-        "tombstones": 2192,
+        "recordings": 90, "unrecorded_calls": 90, "texts": 730, "decisions": 730, "access": 730,
+        "torn_files": 730, "tombstones": 2192,
     }  # fmt: skip
     assert by_class["recordings"]["owner"] == "dpo"
     out, err = shell.run()
     assert "recordings: container, sealed key and row; by service\t90\t90" in out
+    assert "sessions of the console\t30 minutes without an act" in out
+    assert {"what", "rule", "owner", "why"} == set(before["fixed"][0])
     assert "no sweep has ended well yet" in err
     due, new = add_recording(shell.home, 91 * DAY, 1), add_recording(shell.home, DAY, 2)
     _, err = shell.run("run", by="ida")

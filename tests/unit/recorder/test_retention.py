@@ -8,6 +8,7 @@ import pytest
 from recorder.domain.retention import (
     CLOCK_AHEAD,
     CLOCK_BACK,
+    FIXED,
     LONG_SILENCE,
     MANY,
     SCHEDULE,
@@ -41,6 +42,7 @@ def test_every_class_has_a_line_with_an_owner_and_a_reason() -> None:
     for line in SCHEDULE.values():
         assert all((line.owner, line.why, line.what, line.since, line.key))
         assert line.days >= 1
+    assert all((line.what, line.rule, line.owner, line.why) for line in FIXED)
 
 
 def test_a_service_has_its_own_period_or_the_common_one() -> None:

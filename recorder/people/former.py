@@ -1,0 +1,62 @@
+"""What is left of those who may do nothing any more, and of emergencies that are settled, until a sweep takes it away.
+
+The audit log goes on naming them.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select
+
+from recorder.people.database import absences, accounts, break_glass, deputies, tokens
+
+_Over = list[tuple[Table, ColumnElement[bool]]]
+
+
+class Former:
+    """The file of people, as the sweep sees it. What it deletes leaves nothing in the file's free pages.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def count(self, *, before: datetime) -> int:
+        """Return how many accounts were disabled, and tokens had ended, before a moment."""
+        return self._count(_ended(before))
+
+    def forget(self, *, before: datetime) -> int:
+        """Delete them; returns how many there were."""
+        gone = select(accounts.c.name).where(accounts.c.disabled_s < before.timestamp())
+        with self._engine.begin() as connection:
+            for table in (absences, deputies):
+                connection.execute(delete(table).where(table.c.account.in_(gone)))
+        return self._forget(_ended(before))
+
+    def count_emergencies(self, *, before: datetime) -> int:
+        """Return how many acts of break-glass were acknowledged before a moment: each has its reason."""
+        return self._count(_settled(before))
+
+    def forget_emergencies(self, *, before: datetime) -> int:
+        """Delete them; returns how many there were."""
+        return self._forget(_settled(before))
+
+    def _count(self, over: _Over) -> int:
+        with self._engine.begin() as connection:
+            queries = [select(func.count()).select_from(table).where(is_over) for table, is_over in over]
+            return sum(connection.execute(query).scalar_one() for query in queries)
+
+    def _forget(self, over: _Over) -> int:
+        with self._engine.begin() as connection:
+            return sum(connection.execute(delete(table).where(is_over)).rowcount for table, is_over in over)
+
+
+def _ended(before: datetime) -> _Over:
+    before_s = before.timestamp()
+    is_ended = or_(tokens.c.revoked_s < before_s, tokens.c.expires_s < before_s)
+    return [(accounts, accounts.c.disabled_s < before_s), (tokens, is_ended)]
+
+
+def _settled(before: datetime) -> _Over:
+    return [(break_glass, break_glass.c.acknowledged_s < before.timestamp())]

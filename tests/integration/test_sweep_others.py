@@ -1,0 +1,116 @@
+"""Every other class of the schedule goes when its period is over, and not a moment earlier."""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from recorder.domain.access import Role, Scope
+from recorder.domain.retention import DataClass
+from recorder.hearing.appointments import Appointments
+from recorder.hearing.emergencies import Emergencies
+from recorder.people.accounts import People
+from recorder.people.tokens import Tokens
+from storage.deletion import Shredder
+from storage.tombstones import Tombstone
+from tests.helpers.console_site import CHEAP
+from tests.helpers.sweep_site import NOW, SweepSite
+
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+PASSWORD = "correct horse battery staple 42"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[SweepSite]:
+    made = SweepSite(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def check_goes(site: SweepSite, data: DataClass, at: datetime, count: int = 1) -> None:
+    """Check that nothing of a class is due just before a moment, and so much at it."""
+    assert site.sweeper(at - SECOND).plan().others[data] == 0
+    assert str(data) not in site.sweep(at - SECOND)
+    assert site.sweeper(at).plan().others[data] == count
+    assert site.sweep(at)[str(data)] == count
+    assert site.sweeper(at).plan().others[data] == 0
+
+
+def test_texts_of_the_audit_log_go_and_their_entries_stay(site: SweepSite) -> None:
+    site.now = NOW
+    entry = site.audit.append("recording.play", "olive", "", text="she said it was urgent")
+    site.sweep(NOW + DAY)
+    assert site.audit.text(entry) == "she said it was urgent"
+    check_goes(site, DataClass.TEXTS, NOW + 730 * DAY + SECOND)
+    assert site.audit.text(entry) is None
+    assert next(iter(site.audit.of_act("recording.play"))) == entry
+    state = site.audit.verify()
+    assert (state.bad, state.problems) == (None, [])
+
+
+def test_the_reason_of_a_hold_stays_until_the_hold_is_over(site: SweepSite) -> None:
+    recording = site.record(NOW)
+    hold = site.hold(recording, NOW)
+    site.now = NOW + SECOND
+    later = site.audit.append("recording.play", "olive", recording, text="later than the hold")
+    (placed,) = site.audit.of_act("hold.placed")
+    assert site.sweep(NOW + 731 * DAY)["texts"] == 1
+    assert (site.audit.text(placed), site.audit.text(later)) == ("they complained", None)
+    site.release(hold, NOW + 731 * DAY)
+    check_goes(site, DataClass.TEXTS, NOW + 745 * DAY)
+    assert site.audit.text(placed) is None
+
+
+def test_break_glass_goes_with_the_texts_once_it_was_acknowledged(site: SweepSite) -> None:
+    emergencies = Emergencies(site.people, now=lambda: site.now)
+    site.now = NOW
+    settled, open_one = (emergencies.keep("ida", site.record(NOW), "the player was broken") for _ in range(2))
+    assert emergencies.acknowledge(settled.id, by="dora")
+    check_goes(site, DataClass.TEXTS, NOW + 730 * DAY + SECOND)
+    assert emergencies.get(settled.id) is None
+    assert emergencies.get(open_one.id) == open_one
+    assert b"the player was broken" in site.home.people.read_bytes(), "of the other one"
+    assert emergencies.acknowledge(open_one.id, by="dora")
+    site.sweep(NOW + 1461 * DAY)
+    assert b"the player was broken" not in site.home.people.read_bytes()
+
+
+def test_disabled_accounts_and_ended_tokens_go_and_nobody_else(site: SweepSite) -> None:
+    site.now = NOW
+    people, tokens = People(site.people, now=lambda: site.now, hasher=CHEAP), Tokens(site.people, now=lambda: site.now)
+    for name, role in (("founder", Role.ADMIN), ("tessa", Role.TEAM_LEADER), ("olive", Role.OFFICER)):
+        people.add(name, PASSWORD, display_name=name.title(), roles=[role])
+    for name, days in (("revoked", None), ("short", 1), ("lasting", None), ("long", 3000)):
+        tokens.add(name, scopes=[Scope.PAUSE], expires_at=None if days is None else NOW + days * DAY)
+    Appointments(site.people, now=lambda: site.now).mark_absent("tessa", by="tessa")
+    people.disable("tessa")
+    tokens.revoke("revoked")
+    check_goes(site, DataClass.ACCESS, NOW + 730 * DAY + SECOND, 2)
+    check_goes(site, DataClass.ACCESS, NOW + 731 * DAY + SECOND)
+    assert [account.person.name for account in people.list()] == ["founder", "olive"]
+    assert [line.application.name for line in tokens.list()] == ["lasting", "long"]
+    assert Appointments(site.people, now=lambda: site.now).absent() == frozenset()
+    assert b"Tessa" not in site.home.people.read_bytes()
+
+
+def test_torn_ends_of_the_log_go(site: SweepSite) -> None:
+    site.sweep(NOW)
+    torn = site.home.audit / "torn-0001.bin"
+    torn.write_bytes(b'{"act":"half')
+    os.utime(torn, (NOW.timestamp(), NOW.timestamp()))
+    check_goes(site, DataClass.TORN, NOW + 730 * DAY + SECOND)
+    assert not torn.exists()
+
+
+def test_tombstones_go_from_the_database_and_stay_in_the_log(site: SweepSite) -> None:
+    site.now = NOW
+    recording = site.record(NOW)
+    doomed = [Tombstone(id=recording, deleted_at=NOW, rule="case 7")]
+    Shredder(site.vault, site.deletions, site.audit).delete(doomed, rule="case 7")
+    check_goes(site, DataClass.TOMBSTONES, NOW + 2192 * DAY + SECOND)
+    assert site.deletions.get(recording) is None
+    assert [entry["subject"] for entry in site.acts("recording.deleted")] == [recording]
