@@ -88,6 +88,12 @@ cdef extern from "core.h" nogil:
     int64_t core_tap_now(core *, int64_t tap, int64_t now_ns)
     int64_t core_drain_tap(core *, int64_t tap, uint8_t *out, size_t size, int is_final, int64_t now_ns, int *more)
     int core_release_tap(core *, int64_t tap)
+    struct block_survey:
+        int64_t end
+        int64_t ticks[2]
+        int lost
+        int has_g722
+    int survey_of_block(const uint8_t *, size_t, block_survey *)
     int levels_of_block(const uint8_t *, size_t, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max)
     int64_t speech_of_block(const uint8_t *, size_t, int channel)
     int64_t buckets_of_block(const uint8_t *, size_t, int channel)
@@ -384,6 +390,14 @@ cdef class Core:
         with nogil:
             core_count(self.core, &counters)
         return counters
+
+
+def survey(block):
+    cdef const uint8_t[::1] view = block
+    cdef const uint8_t *data = &view[0] if view.shape[0] else NULL
+    cdef block_survey found
+    checked(survey_of_block(data, view.shape[0], &found), "survey")
+    return found.end, found.ticks[0], found.ticks[1], found.lost, found.has_g722 != 0
 
 
 def peaks(block, int channel):

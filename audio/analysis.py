@@ -73,11 +73,13 @@ class ChannelAnalysis:
 
     def add_peaks(self, first_slot: int, peaks: bytes) -> None:
         """Take peaks from ``first_slot`` on; a slot that was there keeps the larger."""
-        known = self._peaks[first_slot : first_slot + len(peaks)]
-        self._peaks.extend(bytes(max(first_slot + len(peaks) - len(self._peaks), 0)))
-        if any(known):
-            peaks = bytes(map(max, peaks, bytes(known).ljust(len(peaks), b"\0")))
-        self._peaks[first_slot : first_slot + len(peaks)] = peaks
+        shared = min(len(self._peaks) - first_slot, len(peaks))
+        for slot in range(shared):
+            if peaks[slot] > self._peaks[first_slot + slot]:
+                self._peaks[first_slot + slot] = peaks[slot]
+        if shared < 0:
+            self._peaks += bytes(-shared)
+        self._peaks += peaks[max(shared, 0) :]
 
     def add_ticks(self, ticks: int) -> None:
         """Count audio that was kept."""
@@ -103,12 +105,14 @@ class RecordingAnalysis:
     """The analysis of both channels of one recording."""
 
     def __init__(self) -> None:
-        self._channels = {channel: ChannelAnalysis() for channel in Channel}
+        self.channels = (ChannelAnalysis(), ChannelAnalysis())
+        """Left, then right: by the value of `Channel`."""
 
     def channel(self, channel: Channel) -> ChannelAnalysis:
         """Return the analysis of one side."""
-        return self._channels[channel]
+        return self.channels[channel]
 
     def totals(self) -> tuple[ChannelTotals, ChannelTotals]:
         """Return what both channels came to, left then right."""
-        return self._channels[Channel.LEFT].totals(), self._channels[Channel.RIGHT].totals()
+        left, right = self.channels
+        return left.totals(), right.totals()

@@ -16,14 +16,15 @@ one that fails with anything but an OSError, which is a bug: logged once. The ot
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from audio._relay import peaks as core_peaks
+from audio._relay import survey
 from audio.analysis import peaks_of
 from audio.blocks import AudioRun, LostRange, decode_block
-from audio.types import Channel, Codec, TapId
+from audio.types import TapId
 from audio.written import BlockSink, OnDone, SinkError, WrittenRecording
 
 _log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class TapDrain(Protocol):
 
 
 BlockPeaks = Callable[[memoryview, int], list[tuple[int, bytes]]]
-"""Peaks of one channel of a block without G.722: ``(first slot, peaks)``, in any order."""
+"""Peaks of one channel of a block: ``(first slot, peaks)``, in any order."""
 
 
 def reference_peaks(block: bytes | bytearray | memoryview, channel: int) -> list[tuple[int, bytes]]:
@@ -96,18 +97,18 @@ class PausableWriter:
         *,
         on_failure: OnFailure,
         options: WriterOptions | None = None,
-        peaks: BlockPeaks = core_peaks,
     ) -> None:
         self._taps = taps
         self._on_failure = on_failure
         self._options = options or WriterOptions()
-        self._peaks = peaks
         self._buffer = bytearray(self._options.buffer_bytes)
+        self._zeros = memoryview(bytes(self._options.buffer_bytes))
         self._wake = threading.Condition()
         self._open: dict[str, WrittenRecording] = {}
+        self._turns: tuple[dict[str, WrittenRecording], ...] = tuple({} for _ in range(_SLOTS))
+        """The open ones again, by their slot."""
         self._finishing: list[WrittenRecording] = []
         self._is_closing = False
-        self._next_slot = 0
         self._blocks = self._bytes = self._failures = self._late = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -138,8 +139,9 @@ class PausableWriter:
                 raise ValueError(f"recording {key} is being written already")
             if len(self._open) >= self._options.max_recordings:
                 raise WriterFullError(f"{len(self._open)} recordings are being written")
-            self._open[key] = WrittenRecording(key=key, tap=tap, sink=sink, slot=self._next_slot)
-            self._next_slot = (self._next_slot + 1) % _SLOTS
+            slot = min(range(_SLOTS), key=lambda slot: len(self._turns[slot]))
+            recording = WrittenRecording(key=key, tap=tap, sink=sink, slot=slot)
+            self._open[key] = self._turns[slot][key] = recording
 
     def finish(self, key: str, on_done: OnDone) -> None:
         """Drain to the end, release the tap, and call ``on_done`` on the writer thread.
@@ -151,6 +153,7 @@ class PausableWriter:
         """
         with self._wake:
             recording = self._open.pop(key)
+            del self._turns[recording.slot][key]
             recording.on_done = on_done
             self._finishing.append(recording)
             self._wake.notify()
@@ -193,17 +196,18 @@ class PausableWriter:
         with self._wake:
             self._wake.wait_for(lambda: self._finishing or self._is_closing, timeout=max(due - time.monotonic(), 0))
             finishing, self._finishing = self._finishing, []
-            turn = [recording for recording in self._open.values() if recording.slot == slot]
-            return finishing, turn, self._is_closing
+            return finishing, list(self._turns[slot].values()), self._is_closing
 
     def _finish_rest(self) -> None:
         with self._wake:
             rest = [*self._finishing, *self._open.values()]
             self._finishing.clear()
             self._open.clear()
+            for turn in self._turns:
+                turn.clear()
         for recording in rest:
             self._finish(recording)
-        _wipe(self._buffer, len(self._buffer))
+        self._wipe(len(self._buffer))
 
     def _finish(self, recording: WrittenRecording) -> None:
         self._drain(recording, is_final=True)
@@ -233,17 +237,23 @@ class PausableWriter:
             try:
                 self._take(recording, length)
             finally:
-                _wipe(self._buffer, length)
+                self._wipe(length)
+
+    def _wipe(self, length: int) -> None:
+        self._buffer[:length] = self._zeros[:length]
 
     def _take(self, recording: WrittenRecording, length: int) -> None:
         if recording.is_broken:
             return
         with memoryview(self._buffer) as whole, whole[:length] as block:
             try:
-                if not self._append(recording, block):
+                end, *ticks, lost, has_g722 = survey(block)
+                if not self._append(recording, block, end):
                     recording.refuse(block)
                     return
-                self._analyse(recording, block)
+                _sum_up(recording, block, ticks, reference_peaks if has_g722 else core_peaks)
+                if lost:
+                    recording.lose_in(block)
             except Exception as error:  # noqa: BLE001  # a bug of one recording's must not stop the others
                 self._break(recording, error)
                 return
@@ -251,10 +261,10 @@ class PausableWriter:
         self._blocks += 1
         self._bytes += length
 
-    def _append(self, recording: WrittenRecording, block: memoryview) -> bool:
+    def _append(self, recording: WrittenRecording, block: memoryview, end: int) -> bool:
         """Give a block to its sink; tell whether it is kept, now or with the next one."""
         try:
-            recording.sink.append(block)
+            recording.sink.append(block, end)
         except OSError as error:
             self._stall(recording, error)
             return isinstance(error, SinkError) and error.is_taken
@@ -263,19 +273,6 @@ class PausableWriter:
             recording.lose_refused()
             _log.warning("recording %s is written again", recording.key)
         return True
-
-    def _analyse(self, recording: WrittenRecording, block: memoryview) -> None:
-        peaks = self._peaks
-        for record in decode_block(block):
-            if isinstance(record, AudioRun):
-                if record.codec is Codec.G722:
-                    peaks = reference_peaks
-                recording.analysis.channel(record.channel).add_ticks(len(record.payload))
-            elif isinstance(record, LostRange):
-                recording.lose(record)
-        for channel in Channel:
-            for first_slot, values in peaks(block, channel):
-                recording.analysis.channel(channel).add_peaks(first_slot, values)
 
     def _sync(self, recording: WrittenRecording) -> None:
         recording.synced_s = time.monotonic()
@@ -313,6 +310,13 @@ class PausableWriter:
             _log.exception("failure of recording %s could not be reported", recording.key)
 
 
+def _sum_up(recording: WrittenRecording, block: memoryview, ticks: Sequence[int], peaks: BlockPeaks) -> None:
+    for channel, analysis in enumerate(recording.analysis.channels):
+        analysis.add_ticks(ticks[channel])
+        for first_slot, values in peaks(block, channel):
+            analysis.add_peaks(first_slot, values)
+
+
 def _next_turn(slot: int, due: float, slot_s: float) -> tuple[int, float, int]:
     """Return the next slot, when it is due, and how many slots were too late to keep their time.
 
@@ -321,7 +325,3 @@ def _next_turn(slot: int, due: float, slot_s: float) -> tuple[int, float, int]:
     due += slot_s
     behind = max(int((time.monotonic() - due) / slot_s), 0)
     return (slot + 1) % _SLOTS, due + behind * slot_s, behind
-
-
-def _wipe(buffer: bytearray, length: int) -> None:
-    buffer[:length] = bytes(length)

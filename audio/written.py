@@ -28,8 +28,11 @@ class SinkError(OSError):
 class BlockSink(Protocol):
     """Where the blocks of one recording go; in the daemon a sealed container."""
 
-    def append(self, block: memoryview) -> None:
-        """Take one block; it is wiped after the call. OSError if it cannot be kept; SinkError may say that it waits."""
+    def append(self, block: memoryview, end: int) -> None:
+        """Take one block, in which the last audio or loss ends at the position ``end``; it is wiped after the call.
+
+        OSError if it cannot be kept; SinkError may say that it waits.
+        """
 
     def sync(self) -> None:
         """Make what was appended outlive a power cut.
@@ -106,6 +109,12 @@ class WrittenRecording:
             for channel in Channel:
                 self.lose(LostRange(channel=channel, start=start, ticks=end - start))
         self._refused = None
+
+    def lose_in(self, block: memoryview) -> None:
+        """Put what a block says was lost with the rest."""
+        for record in decode_block(block):
+            if isinstance(record, LostRange):
+                self.lose(record)
 
     def lose(self, lost: LostRange) -> None:
         """Keep a lost range apart, or only count it if there are too many."""

@@ -157,10 +157,14 @@ class OpenRecording:
         self._frames.write()
         self._file.sync()
 
-    def append(self, block: bytes | memoryview) -> None:
+    def append(self, block: bytes | memoryview, *, end: int | None = None) -> None:
         """Seal a block of runs and append it; empty blocks are skipped. No sync.
 
         The block is sealed where it is: no copy of it is made, and the caller wipes it.
+
+        Args:
+            block: The runs.
+            end: Position after the last tick of audio or loss in it, of whoever has looked through it already.
 
         Raises:
             ValueError: Not a block of runs, or larger than a frame; nothing was written.
@@ -168,7 +172,7 @@ class OpenRecording:
         """
         if not block:
             return
-        ticks = end_of_audio(block)
+        ticks = end_of_audio(block) if end is None else end
         self._retry()
         self._ticks = max(self._ticks, ticks)
         self._put_sealed(FrameType.AUDIO, block)

@@ -107,6 +107,15 @@ int core_release_tap(struct core *core, int64_t tap);
 /* Fills the G.711 tables; core_new does it too, the analysis below needs it without a core. */
 void g711_init(void);
 
+/* What a drained block holds: end of its audio or loss, ticks of audio of each channel, records of loss. */
+struct block_survey {
+    int64_t end, ticks[2];
+    int lost, has_g722;
+};
+
+/* 0, or -EINVAL for a block that is torn or holds a number that nobody knows. */
+int survey_of_block(const uint8_t *block, size_t length, struct block_survey *out);
+
 /*
  * Analysis of a drained block, no state: loudness of one channel, for pictures and for the one-way check.
  * levels_of_block fills out[i] with the peak (|linear 16 bit| >> 7) of bucket first + i, 800 ticks each, and has[i]

@@ -1,12 +1,15 @@
-/* Loudness of a drained block, for pictures of recordings and for the one-way check; no state, no lock. */
+/* What is in a drained block: how much of what, and how loud, for pictures of recordings and the one-way check; no state, no lock. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "state.h"
+#include "wide.h"
 
 #define RUN_HEADER 24
 #define RECORD_AUDIO 1
+#define RECORD_ANCHOR 2
+#define RECORD_LOST 3
 #define BUCKET 800
 #define LOUD 260 /* mean |linear 16 bit|: -42 dBFS */
 
@@ -45,6 +48,34 @@ static int next_run(const uint8_t *block, size_t length, int channel, size_t *at
     return 0;
 }
 
+static int is_known(const uint8_t *head)
+{
+    int is_codec = head[2] == CODEC_PCMU || head[2] == CODEC_PCMA || head[2] == CODEC_G722;
+    return head[1] <= RIGHT && !head[3] && (head[0] == RECORD_LOST || (is_codec && (head[0] == RECORD_AUDIO || head[0] == RECORD_ANCHOR)));
+}
+
+int survey_of_block(const uint8_t *block, size_t length, struct block_survey *out)
+{
+    memset(out, 0, sizeof *out);
+    for (size_t at = 0; at < length;) {
+        const uint8_t *head = block + at;
+        if (length - at < RUN_HEADER || !is_known(head))
+            return -EINVAL;
+        int64_t ticks = (int64_t)get_le(head + 4, 4), start = (int64_t)get_le(head + 8, 8);
+        size_t payload = head[0] == RECORD_AUDIO ? (size_t)ticks : 0;
+        if (length - at - RUN_HEADER < payload || start < 0 || start > INT64_MAX / 2)
+            return -EINVAL;
+        at += RUN_HEADER + payload;
+        if (head[0] == RECORD_ANCHOR)
+            continue;
+        out->end = start + ticks > out->end ? start + ticks : out->end;
+        out->lost += head[0] == RECORD_LOST;
+        out->ticks[head[1]] += (int64_t)payload;
+        out->has_g722 |= head[0] == RECORD_AUDIO && head[2] == CODEC_G722;
+    }
+    return 0;
+}
+
 int64_t buckets_of_block(const uint8_t *block, size_t length, int channel)
 {
     struct run run;
@@ -61,6 +92,18 @@ int64_t buckets_of_block(const uint8_t *block, size_t length, int channel)
     return status < 0 ? status : last < 0 ? 0 : last - first + 1;
 }
 
+/* The bits of a G.711 byte that say how loud it is, as a number that grows with the loudness (the lower seven, freed of the
+   law's inversions): the loudest of many bytes needs one look into the table. */
+WIDE static int loudest_of(const uint8_t *data, int64_t length, int codec)
+{
+    uint8_t inverted = codec == CODEC_PCMA ? 0x55 : 0xFF, most = 0;
+    for (int64_t i = 0; i < length; i++) {
+        uint8_t loudness = (data[i] ^ inverted) & 0x7F;
+        most = loudness > most ? loudness : most;
+    }
+    return abs(g711_linear[codec == CODEC_PCMA][most ^ inverted]);
+}
+
 int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max)
 {
     struct run run;
@@ -68,7 +111,6 @@ int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *f
     int count = 0, status;
     *first = -1;
     while ((status = next_run(block, length, channel, &at, &run)) > 0) {
-        const int16_t *linear = run.codec == CODEC_G722 ? NULL : g711_linear[run.codec == CODEC_PCMA];
         for (int64_t i = 0; i < run.length;) {
             int64_t position = run.start + i, bucket = position / BUCKET;
             int64_t end = i + BUCKET - position % BUCKET;
@@ -76,11 +118,8 @@ int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *f
             *first = *first < 0 ? bucket : *first;
             if (bucket < *first || bucket - *first >= max)
                 return -EINVAL; /* runs of a channel ascend */
-            int peak = 0;
-            for (; i < end; i++) {
-                int level = linear ? abs(linear[run.payload[i]]) : 0;
-                peak = level > peak ? level : peak;
-            }
+            int peak = run.codec == CODEC_G722 ? 0 : loudest_of(run.payload + i, end - i, run.codec);
+            i = end;
             int slot = (int)(bucket - *first);
             peak = peak >> 7 < 255 ? peak >> 7 : 255;
             out[slot] = (uint8_t)(peak > out[slot] ? peak : out[slot]);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wide.h"
+
 #define RATE 8000
 #define TONES 10              /* four rows, four columns, CNG, CED */
 #define HARMONICS 8           /* twice each row and column */
@@ -110,13 +112,6 @@ struct spectrum {
     int32_t real[TONES], imaginary[TONES];
     int64_t power[TONES];
 };
-
-/* Wide vectors where the processor has them save a third of the detector's time; the sums are the same, bit for bit. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define WIDE __attribute__((target_clones("avx2", "default"), optimize("O3")))
-#else
-#define WIDE
-#endif
 
 WIDE static void take_spectrum(const int16_t *block, struct spectrum *spectrum)
 {

@@ -20,13 +20,13 @@ class Container:
         self._lock = threading.Lock()
         self._is_destroyed = False
 
-    def append(self, block: memoryview) -> None:
-        """Append a block; SinkError if the disk refused."""
+    def append(self, block: memoryview, end: int) -> None:
+        """Append a block whose audio ends at ``end``; SinkError if the disk refused."""
         with self._lock:
             if self._is_destroyed:
                 return
             try:
-                self._recording.append(block)
+                self._recording.append(block, end=end)
             except WriteFailedError as error:
                 raise _sink_error(error) from error
 

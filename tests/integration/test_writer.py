@@ -70,7 +70,7 @@ class FileSink:
         self.path = path
         self.syncs = 0
 
-    def append(self, block: memoryview) -> None:
+    def append(self, block: memoryview, end: int) -> None:
         with self.path.open("ab") as file:
             file.write(block)
 
@@ -79,7 +79,7 @@ class FileSink:
 
 
 class FullSink(FileSink):
-    def append(self, block: memoryview) -> None:
+    def append(self, block: memoryview, end: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -91,12 +91,12 @@ class NarrowSink(FileSink):
         self.is_full = False
         self.waiting = b""
 
-    def append(self, block: memoryview) -> None:
+    def append(self, block: memoryview, end: int) -> None:
         if self.is_full:
             is_taken, self.waiting = not self.waiting, self.waiting or bytes(block)
             raise SinkError(errno.ENOSPC, "No space left on device", is_taken=is_taken)
         waiting, self.waiting = self.waiting, b""
-        super().append(memoryview(waiting + bytes(block)))
+        super().append(memoryview(waiting + bytes(block)), end)
 
     def sync(self) -> None:
         if self.waiting:
@@ -110,7 +110,7 @@ class UnsyncedSink(FileSink):
 
 
 class BrokenSink(FileSink):
-    def append(self, block: memoryview) -> None:
+    def append(self, block: memoryview, end: int) -> None:
         raise RuntimeError("a bug")
 
 
