@@ -9,7 +9,6 @@
 #define PACKET_TICKS 160
 #define GUARD 1600
 #define DOUBT 5600
-#define STRETCH 80 /* 10 ms: how exactly it is known when something came */
 #define SPARE 8    /* stretches beyond the look-back */
 
 void spans_add(struct spans *spans, int64_t start, int64_t end)
@@ -64,6 +63,13 @@ int64_t gate_stretches(int64_t look_back)
     return look_back / STRETCH + 1 + SPARE;
 }
 
+static void note_lateness(const struct tap *tap, struct lateness *lateness, int64_t late, int64_t here)
+{
+    if (here - lateness->since >= tap->look_back)
+        *lateness = (struct lateness){here, 0, lateness->now};
+    lateness->now = late > lateness->now ? late : lateness->now;
+}
+
 /* Notes where a payload was written. */
 void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, int64_t start, int64_t end)
 {
@@ -79,6 +85,7 @@ void gate_arrived(const struct tap *tap, struct channel *channel, int64_t here, 
     slot->newest = (int16_t)(here - base);
     slot->start = first < slot->start ? first : slot->start;
     slot->end = last > slot->end ? last : slot->end;
+    note_lateness(tap, &channel->lateness, here - start, here);
 }
 
 /* Positions of what arrived in one stretch. */
@@ -112,8 +119,10 @@ static int64_t first_stretch(const struct tap *tap, int64_t from, int64_t here)
 int64_t gate_edge(const struct tap *tap, const struct channel *channel, int64_t here)
 {
     int64_t edge = here + envelope(channel, here) - tap->look_back, from = here - tap->look_back + 1;
+    int64_t late = channel->lateness.now > channel->lateness.before ? channel->lateness.now : channel->lateness.before;
+    int64_t last = edge + late < here ? edge + late : here; /* what came later lies no lower than the edge */
     int64_t at = first_stretch(tap, from, here);
-    for (struct arrived arrived; next_arrived(tap, channel, &at, from, here, &arrived);)
+    for (struct arrived arrived; next_arrived(tap, channel, &at, from, last, &arrived);)
         edge = arrived.start < edge ? arrived.start : edge;
     return edge;
 }

@@ -29,7 +29,7 @@ static struct leg *free_slot(struct thread *thread)
     if (!legs)
         return NULL;
     thread->legs = legs;
-    struct leg *leg = calloc(1, sizeof *leg);
+    struct leg *leg = lines_of(sizeof *leg);
     if (!leg)
         return NULL;
     leg->slot = thread->leg_slots;

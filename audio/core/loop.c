@@ -22,6 +22,14 @@
 #define MEDIA_NICE (-10) /* a busy writer, disk or neighbour must not hold up a conversation */
 #define MAX_GATHER_NS (10 * NS_PER_MS)
 
+/* Zeroed memory that begins with a cache line. */
+void *lines_of(size_t size)
+{
+    size_t whole = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    void *memory = aligned_alloc(CACHE_LINE, whole);
+    return memory ? memset(memory, 0, whole) : NULL;
+}
+
 int64_t clock_ns(void)
 {
     struct timespec now;
@@ -148,6 +156,38 @@ static void gather(const struct thread *thread, int64_t due_ns)
         nanosleep(&pause, NULL);
 }
 
+static void fetch_lines(const void *from, size_t size)
+{
+    for (size_t at = 0; at < size; at += CACHE_LINE)
+        __builtin_prefetch((const char *)from + at, 1);
+}
+
+static struct leg *leg_of(const struct epoll_event *event)
+{
+    return (struct leg *)((uintptr_t)event->data.ptr & ~(uintptr_t)1);
+}
+
+/*
+ * While one packet is sent the memory of those that come next is fetched: first the leg, then what the leg points to, then
+ * what that points to. Slots are never freed, so a stale event's is as good as any.
+ */
+static void fetch_ahead(const struct epoll_event *events, int at, int count, int64_t now)
+{
+    const struct leg *leg;
+    if (at + 3 < count && (leg = leg_of(&events[at + 3])) != NULL)
+        fetch_lines(leg, offsetof(struct leg, rtcp));
+    if (at + 2 < count && (leg = leg_of(&events[at + 2])) != NULL) {
+        if (leg->peer)
+            fetch_lines(leg->peer, offsetof(struct leg, digits_out) + sizeof leg->digits_out.count);
+        if (leg->tap) {
+            fetch_lines(leg->tap, offsetof(struct tap, memory));
+            fetch_lines(&leg->tap->channels[leg->channel], offsetof(struct channel, spans) + CACHE_LINE);
+        }
+    }
+    if (at + 1 < count && (leg = leg_of(&events[at + 1])) != NULL && leg->tap)
+        tap_fetch(leg->tap, leg->channel, now);
+}
+
 static void *run(void *argument)
 {
     struct thread *thread = argument;
@@ -166,6 +206,7 @@ static void *run(void *argument)
         is_busy = count > 1 || now - batch_ns < thread->core->gather_ns / 2; /* with little to do nothing waits */
         batch_ns = now;
         for (int i = 0; i < count; i++) {
+            fetch_ahead(events, i, count, now);
             uintptr_t source = (uintptr_t)events[i].data.ptr; /* a leg, lowest bit set for its RTCP; 0: woken */
             eventfd_t signals;
             if (source)

@@ -29,21 +29,29 @@ void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *planes, int64_t tick
     ring->base = ring->is_mixed = 0;
 }
 
-/* The part of [position, end) that lies in one word of the bit planes. */
+/* The part of a stretch that lies in one word of the bit planes. */
 struct chunk {
     int64_t word, length, index;
     uint64_t mask;
 };
 
-static struct chunk chunk_at(const struct ring *ring, int64_t position, int64_t end)
+/* The first chunk of `left` bytes from an index on: a ring is a whole number of words long. */
+static struct chunk chunk_at(int64_t index, int64_t left)
 {
     struct chunk chunk;
-    int bit = (int)(position & 63); /* a ring is a whole number of words long */
-    chunk.index = position % ring->ticks;
-    chunk.word = chunk.index / 64;
-    chunk.length = end - position < 64 - bit ? end - position : 64 - bit;
+    int bit = (int)(index & 63);
+    chunk.index = index;
+    chunk.word = index / 64;
+    chunk.length = left < 64 - bit ? left : 64 - bit;
     chunk.mask = (chunk.length == 64 ? ~0ULL : (1ULL << chunk.length) - 1) << bit;
     return chunk;
+}
+
+/* The index after a chunk; a division for each would cost more than all the rest. */
+static int64_t index_after(const struct ring *ring, const struct chunk *chunk)
+{
+    int64_t index = chunk->index + chunk->length;
+    return index == ring->ticks ? 0 : index;
 }
 
 /* Notes that fresh bytes are not of the ring's first codec. */
@@ -60,30 +68,42 @@ int ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t l
     int code = code_of(codec), is_fresh = 0;
     if (!ring->base)
         ring->base = (uint8_t)code;
-    for (int64_t end = position + length; position < end;) {
-        struct chunk chunk = chunk_at(ring, position, end);
+    for (int64_t index = position % ring->ticks; length > 0;) {
+        struct chunk chunk = chunk_at(index, length);
         uint64_t present = ring->present[chunk.word] & chunk.mask;
         if (!present) {
             memcpy(ring->bytes + chunk.index, data, (size_t)chunk.length);
         } else {
             for (int64_t i = 0; i < chunk.length; i++)
-                if (!(present >> ((position + i) & 63) & 1))
+                if (!(present >> ((chunk.index + i) & 63) & 1))
                     ring->bytes[chunk.index + i] = data[i];
         }
         ring->present[chunk.word] |= chunk.mask;
         is_fresh |= present != chunk.mask;
         if (code != ring->base)
             mark_other(ring, chunk.word, chunk.mask & ~present, code ^ ring->base);
-        position += chunk.length;
+        index = index_after(ring, &chunk);
         data += chunk.length;
+        length -= chunk.length;
     }
     return is_fresh;
 }
 
+/* Fetches the lines into which the next packet's audio will go, most likely. */
+void ring_fetch(const struct ring *ring, int64_t position)
+{
+    if (position < 0 || !ring->ticks)
+        return;
+    int64_t index = position % ring->ticks;
+    for (int64_t at = index; at < index + FRAME_TICKS + CACHE_LINE && at < ring->ticks; at += CACHE_LINE)
+        __builtin_prefetch(ring->bytes + at, 1);
+    __builtin_prefetch(ring->present + index / 64, 1);
+}
+
 void ring_zero(struct ring *ring, int64_t start, int64_t end)
 {
-    while (start < end) {
-        struct chunk chunk = chunk_at(ring, start, end);
+    for (int64_t index = start % ring->ticks; start < end;) {
+        struct chunk chunk = chunk_at(index, end - start);
         if (ring->present[chunk.word] & chunk.mask) {
             memset(ring->bytes + chunk.index, 0, (size_t)chunk.length);
             ring->present[chunk.word] &= ~chunk.mask;
@@ -92,6 +112,7 @@ void ring_zero(struct ring *ring, int64_t start, int64_t end)
                 ring->high[chunk.word] &= ~chunk.mask;
             }
         }
+        index = index_after(ring, &chunk);
         start += chunk.length;
     }
 }
@@ -99,19 +120,20 @@ void ring_zero(struct ring *ring, int64_t start, int64_t end)
 /* Length of the stretch from position, below limit, that is all absent (*codec = -1) or all of one codec. */
 int64_t ring_run(const struct ring *ring, int64_t position, int64_t limit, int *codec)
 {
-    int64_t word = position % ring->ticks / 64, start = position;
-    int bit = (int)(position & 63), is_present = ring->present[word] >> bit & 1, other = 0;
+    int64_t index = position % ring->ticks, word = index / 64, start = position;
+    int bit = (int)(index & 63), is_present = ring->present[word] >> bit & 1, other = 0;
     if (is_present && ring->is_mixed)
         other = (int)(ring->low[word] >> bit & 1) | (int)(ring->high[word] >> bit & 1) << 1;
     uint64_t present = is_present ? ~0ULL : 0, low = other & 1 ? ~0ULL : 0, high = other & 2 ? ~0ULL : 0;
     *codec = is_present ? codec_of(ring->base ^ other) : -1;
     while (position < limit) {
-        struct chunk chunk = chunk_at(ring, position, limit);
+        struct chunk chunk = chunk_at(index, limit - position);
         uint64_t differs = ring->present[chunk.word] ^ present;
         if (ring->is_mixed)
             differs |= (ring->low[chunk.word] ^ low) | (ring->high[chunk.word] ^ high);
         if (differs & chunk.mask)
-            return position - start + __builtin_ctzll(differs & chunk.mask) - (position & 63);
+            return position - start + __builtin_ctzll(differs & chunk.mask) - (index & 63);
+        index = index_after(ring, &chunk);
         position += chunk.length;
     }
     return limit - start;

@@ -10,6 +10,7 @@
 #include "core.h"
 #include "tones.h"
 
+#define CACHE_LINE 64
 #define NS_PER_MS 1000000LL
 #define TICKS_PER_MS 8
 #define NEVER INT64_MAX
@@ -86,12 +87,13 @@ struct digit_in {
 #define DIGIT_QUEUE 16
 /* Events that we make ourselves on a leg: send_dtmf and replays. */
 struct digit_out {
+    int count;
+    uint8_t is_sending, ends_sent;
     struct {
         uint8_t code;
         uint16_t duration_ticks;
     } queue[DIGIT_QUEUE];
-    int head, count;
-    uint8_t is_sending, ends_sent;
+    int head;
     uint32_t ts, duration;
     int64_t next_ns;
 };
@@ -143,44 +145,47 @@ struct network {
     uint8_t first[16];
 };
 
+/*
+ * What every packet touches comes first and in the order in which it is touched: a leg is out of the nearest caches by the
+ * time that its next packet comes, and each line that has to be fetched costs as much as some hundred instructions.
+ */
 struct leg {
     int64_t id; /* 0: the slot is free */
-    int slot;
-    int rtp_fd, rtcp_fd;
     struct thread *thread;
     struct leg *peer;
     struct tap *tap;
-    int channel;
+    struct srtp *srtp; /* keys; NULL: plain RTP */
+    int slot, rtp_fd, rtcp_fd, channel;
     uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched, is_holding, is_secret_near;
-    uint8_t policy;
-    uint16_t control, secret_keys;
+    struct address rtp;
     struct leg_media media;
-    struct address rtp, rtcp;
-    struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
-    struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
-    int network_count;
-    int64_t last_arrival_ns, dropped, digits;
-    struct srtp *srtp;             /* keys; NULL: plain RTP */
-    int64_t unauthentic, replayed;
     struct sender out;
+    struct prompt prompt;
+    struct digit_out digits_out; /* who sends to a leg needs all of it down to here */
     struct receiver in;
+    int64_t last_arrival_ns;
+    uint32_t tone_ssrc, tone_next_ts;
+    int64_t tone_shift; /* position on the tap minus offset in the detector */
+    uint8_t has_tone_stream, has_tone_shift;
+    uint8_t policy;
+    struct tones tones;
+    struct address rtcp; /* from here on: for digits, and four times a second */
+    uint16_t control, secret_keys;
+    int64_t dropped, digits, unauthentic, replayed;
     int64_t remote_lost;
     int64_t rtcp_next_ns, rtcp_packets;
     struct digit_in event;
     struct star star;
-    struct digit_out digits_out;
-    struct prompt prompt;
     struct presses keyed, sounded; /* by RFC 4733, in band */
     struct secret secret;
     struct hold *hold;             /* audio that waits for the detector; NULL: none waits */
     int64_t reports_ns;            /* when the keys reported so far would all have been due */
     int64_t sounded_star_ns;     /* end of an in-band star that may begin a control sequence; NEVER: none */
     struct leg *next_active;
-    uint32_t tone_ssrc, tone_next_ts;
-    int64_t tone_shift; /* position on the tap minus offset in the detector */
-    uint8_t has_tone_stream, has_tone_shift;
-    struct tones tones;
     struct g722 decoder;
+    struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
+    struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
+    int network_count;
     char cname[25];
 };
 
@@ -203,12 +208,18 @@ struct ring {
     uint8_t base, is_mixed;         /* code of the first byte that came, 0: none has; others have come */
 };
 
+#define STRETCH 80 /* 10 ms: how exactly it is known when something came */
 /* Where the payloads of one short stretch of arrival went: what came lately is known even where timestamps jump. */
 struct arrivals {
     uint32_t stretch;   /* which, from the opening of the tap on */
     int16_t newest;     /* when the newest came, from the start of the stretch */
     uint16_t is_shared; /* by several payloads: which of them came when is known no more */
     int32_t start, end; /* positions, from there too; empty when equal */
+};
+
+/* How long after its position's time a payload came at most, of those since a moment and of those in a look-back before. */
+struct lateness {
+    int64_t since, now, before;
 };
 
 #define MAX_ANCHORS 32
@@ -234,41 +245,44 @@ struct placement {
 };
 
 #define MAX_PAST 4
-struct channel {
+struct channel { /* what every packet touches comes first, as in a leg */
     struct ring ring;
     int64_t edge;
     uint8_t has_epoch, has_stepped, has_candidate, has_window, has_opened;
     uint8_t has_restarted, is_doubted; /* its epoch is not the first; may be late audio of the closed time */
     uint8_t has_moved; /* another stream took the first one's place: its way may be slower or faster, nothing tells */
-    uint16_t stepped_seq; /* has_stepped: the first number after its clock stepped */
-    int past_count;
-    struct epoch epoch, past[MAX_PAST]; /* streams before the current one, newest first */
+    struct epoch epoch;
     int64_t next_pos, last_here, began_here, began_lead, began_late;
     int64_t newest_here, newest_late; /* when the newest of the epoch came, and how late it was at most */
     int64_t longest; /* ticks of the longest payload so far */
     int64_t env_value, env_here;
+    int64_t blocked_until; /* nothing below is written: a stream began too close to an opening */
+    struct arrivals *arrivals; /* one a stretch, in turn */
+    struct lateness lateness;
+    int64_t window_here;
+    struct anchor candidate;
+    int anchor_count;
+    int past_count;
+    uint16_t stepped_seq; /* has_stepped: the first number after its clock stepped */
     struct spans spans;
     int64_t opened_at;     /* has_opened: end of the span that the last opening finished */
     int64_t closed_from;   /* start of the open-ended span while the gate is closed */
     int64_t doubted_until, doubted_lead, doubted_best; /* is_doubted: on the call's clock; leads when that began, and in its later half */
-    int64_t blocked_until; /* nothing below is written: a stream began too close to an opening */
     int64_t lost_start, lost_end; /* pending lost range; empty when equal */
-    struct anchor candidate, anchors[MAX_ANCHORS];
-    int64_t window_here;
-    int anchor_count;
-    struct arrivals *arrivals; /* one a stretch, in turn */
+    struct epoch past[MAX_PAST]; /* streams before the current one, newest first */
+    struct anchor anchors[MAX_ANCHORS];
 };
 
 struct tap {
     int64_t id;
-    int slot;
     struct thread *thread;
-    struct leg *legs[2];
     int64_t opened_ns, look_back, stretches; /* stretches: of arrival, that each channel remembers */
     int64_t gate_opened_here; /* when the gate was opened last, on the call's clock; INT64_MIN: never */
-    int64_t gate_closed_here; /* when it was shut last */
     int64_t masked_from, masked_to; /* the mask that ends last, on the call's clock: what arrives in it is silenced */
     uint8_t is_closed, mask_left_digits;
+    int slot;
+    struct leg *legs[2];
+    int64_t gate_closed_here; /* when it was shut last */
     uint8_t *memory, *planes; /* bytes of both rings, locked; their bit planes, and the channels' arrivals */
     size_t memory_size, planes_size;
     struct channel channels[2];
@@ -306,6 +320,7 @@ struct core {
 };
 
 /* loop.c */
+void *lines_of(size_t size);
 int64_t clock_ns(void);
 void thread_lock(struct thread *thread);
 void thread_unlock(struct thread *thread);
@@ -393,6 +408,7 @@ void send_rtcp(struct leg *leg, int64_t now);
 /* tap.c */
 int64_t tap_here(const struct tap *tap, int64_t at_ns);
 int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position);
+void tap_fetch(const struct tap *tap, int side, int64_t now);
 void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration);
 void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
 void tap_detach_leg(struct leg *leg);
@@ -424,6 +440,7 @@ void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int is_placed, in
 size_t ring_plane_bytes(int64_t ticks);
 void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *planes, int64_t ticks);
 int ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec);
+void ring_fetch(const struct ring *ring, int64_t position);
 void ring_zero(struct ring *ring, int64_t start, int64_t end);
 int64_t ring_run(const struct ring *ring, int64_t position, int64_t limit, int *codec);
 void ring_copy(const struct ring *ring, int64_t position, int64_t length, uint8_t *out);

@@ -17,6 +17,17 @@ int64_t tap_here(const struct tap *tap, int64_t at_ns)
     return scaled >= 0 ? scaled / NS_PER_MS : -((-scaled + NS_PER_MS - 1) / NS_PER_MS); /* towards minus infinity */
 }
 
+/* Fetches what the next packet of a channel will be written into, most likely. */
+void tap_fetch(const struct tap *tap, int side, int64_t now)
+{
+    const struct channel *channel = &tap->channels[side];
+    int64_t here = tap_here(tap, now);
+    if (!channel->arrivals || here < 0)
+        return;
+    ring_fetch(&channel->ring, channel->next_pos);
+    __builtin_prefetch(&channel->arrivals[here / STRETCH % tap->stretches], 1);
+}
+
 /* Writes [start, end), which no span closes: below the edge is late, beyond the ring is lost; 0: nothing was new. */
 static int write_open(struct tap *tap, struct channel *channel, const struct packet *packet, int codec, int64_t position,
                       int64_t start, int64_t end)
@@ -177,7 +188,7 @@ static struct tap *free_slot(struct thread *thread)
     if (!taps)
         return NULL;
     thread->taps = taps;
-    struct tap *tap = calloc(1, sizeof *tap);
+    struct tap *tap = lines_of(sizeof *tap);
     if (!tap)
         return NULL;
     tap->slot = thread->tap_slots;

@@ -122,7 +122,7 @@ WIDE static void take_spectrum(const int16_t *block, struct spectrum *spectrum)
     }
 }
 
-static int64_t energy_of(const int16_t *block)
+WIDE static int64_t energy_of(const int16_t *block)
 {
     int64_t sum = 0;
     for (int i = 0; i < TONES_ROOM; i++)
