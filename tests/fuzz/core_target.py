@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from audio._relay import Core, peaks, speech_ms
+from audio._relay import Core, peaks, speech_ms, survey
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from audio.types import SrtpSuite
 from tests.fuzz.engine import Target
@@ -142,6 +142,7 @@ class _Stage:
         while more:
             length, more = self._core.drain_tap(self._tap, self._out, is_final=is_final, now_ns=self._now)
             assert length <= len(self._out)
+            survey(self._out[:length])
             for channel in (0, 1):
                 peaks(self._out[:length], channel)
                 speech_ms(self._out[:length], channel)
@@ -149,6 +150,8 @@ class _Stage:
 
     @staticmethod
     def _measure(data: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            survey(data)
         for channel in (0, 1):
             for measure in (peaks, speech_ms):
                 with contextlib.suppress(ValueError):

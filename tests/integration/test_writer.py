@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio._relay import peaks
-from audio.blocks import AudioRun, LostRange, decode_block, encode_block
+from audio._relay import peaks, survey
+from audio.blocks import Anchor, AudioRun, LostRange, Record, decode_block, encode_block
 from audio.codecs import encode
 from audio.reference import ReferenceTap
 from audio.types import Channel, Codec, TapId
@@ -191,6 +191,48 @@ def test_peaks_of_the_core_are_those_of_the_reference_and_g722_has_some(bench: B
     )
     bench.writer.add("a", tap, FileSink(tmp_path / "a"))
     assert max(bench.finish("a").left.peaks) > 60
+
+
+def test_a_survey_of_a_block_is_what_its_records_say() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(50):
+        records: list[Record] = []
+        for _ in range(rng.integers(6)):
+            channel, codec = Channel(rng.integers(2)), rng.choice(list(Codec))
+            start, length = int(rng.integers(1 << 40)), int(rng.integers(300))
+            records += (
+                AudioRun(channel=channel, codec=Codec(codec), start=start, payload=rng.bytes(length)),
+                Anchor(channel=channel, codec=Codec(codec), timestamp=start % 7, position=start + 999, arrival_ns=5),
+                LostRange(channel=channel, start=start + 10, ticks=length),
+            )[rng.integers(3) :]
+        audio = [record for record in records if isinstance(record, AudioRun)]
+        lost = [record for record in records if isinstance(record, LostRange)]
+        expected = (
+            max([run.end for run in audio] + [gap.start + gap.ticks for gap in lost], default=0),
+            *(sum(len(run.payload) for run in audio if run.channel is channel) for channel in Channel),
+            len(lost),
+            any(run.codec is Codec.G722 for run in audio),
+        )
+        assert survey(encode_block(records)) == expected
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_a_block_with_a_number_that_nobody_knows_is_refused(at: int) -> None:
+    block = bytearray(encode_block([AudioRun(channel=Channel.LEFT, codec=Codec.PCMA, start=0, payload=bytes(9))]))
+    with pytest.raises(ValueError, match="survey"):
+        survey(block[:-1])
+    with pytest.raises(ValueError, match="survey"):
+        survey(block[:20])
+    block[at] = 77
+    with pytest.raises(ValueError, match="survey"):
+        survey(block)
+
+
+def test_each_byte_of_both_laws_is_as_loud_as_the_reference_says() -> None:
+    for codec in (Codec.PCMA, Codec.PCMU):
+        for value in range(256):
+            block = encode_block([AudioRun(channel=Channel.LEFT, codec=codec, start=0, payload=bytes([value]))])
+            assert peaks(block, 0) == reference_peaks(block, 0)
 
 
 def flat(slots: list[tuple[int, bytes]]) -> dict[int, int]:
