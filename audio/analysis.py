@@ -75,8 +75,7 @@ class ChannelAnalysis:
         """Take peaks from ``first_slot`` on; a slot that was there keeps the larger."""
         shared = min(len(self._peaks) - first_slot, len(peaks))
         for slot in range(shared):
-            if peaks[slot] > self._peaks[first_slot + slot]:
-                self._peaks[first_slot + slot] = peaks[slot]
+            self._peaks[first_slot + slot] = max(self._peaks[first_slot + slot], peaks[slot])
         if shared < 0:
             self._peaks += bytes(-shared)
         self._peaks += peaks[max(shared, 0) :]

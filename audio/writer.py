@@ -23,7 +23,7 @@ from typing import Protocol
 from audio._relay import peaks as core_peaks
 from audio._relay import survey
 from audio.analysis import peaks_of
-from audio.blocks import AudioRun, LostRange, decode_block
+from audio.blocks import AudioRun, decode_block
 from audio.types import TapId
 from audio.written import BlockSink, OnDone, SinkError, WrittenRecording
 
