@@ -198,7 +198,7 @@ def test_a_survey_of_a_block_is_what_its_records_say() -> None:
     for _ in range(50):
         records: list[Record] = []
         for _ in range(rng.integers(6)):
-            channel, codec = Channel(rng.integers(2)), rng.choice(list(Codec))
+            channel, codec = Channel(int(rng.integers(2))), rng.choice(list(Codec))
             start, length = int(rng.integers(1 << 40)), int(rng.integers(300))
             records += (
                 AudioRun(channel=channel, codec=Codec(codec), start=start, payload=rng.bytes(length)),
