@@ -37,6 +37,8 @@ COMMANDS = {
     "reindex": "repair.reindex",
     "reconcile": "repair.reconcile",
     "fsck": "repair.fsck",
+    "login": "login.login",
+    "logout": "login.logout",
     "users": "people.users",
     "tokens": "people.tokens",
     "opt-outs": "opt_outs.opt_outs",

@@ -11,7 +11,7 @@ import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
-from datetime import date, time
+from datetime import date, time, timedelta
 from enum import Enum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -23,6 +23,7 @@ from recorder.carriage import WILDCARDS, mistakes, parse_address, parse_target
 from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
+from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
 from recorder.domain.weekly import review_day
 from recorder.notifying.mail_options import MailOptions
 from recorder.sip_accounts import RegisterOptions
@@ -160,9 +161,18 @@ class Archive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """Where the console listens; None is off."""
+    """Where the console listens, None is off; and how people sign in, to the console and at the shell."""
 
     listen: Address | None = None
+    second_factor: SecondFactor = SecondFactor.REQUIRED
+    idle_minutes: float = 30.0
+    longest_hours: float = 12.0
+
+    @property
+    def sign_in(self) -> SignInRules:
+        """Return how people sign in."""
+        idle, longest = timedelta(minutes=self.idle_minutes), timedelta(hours=self.longest_hours)
+        return SignInRules(second_factor=self.second_factor, limits=SessionLimits(idle=idle, longest=longest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,6 +376,7 @@ _OVER_ZERO = {
     "anchors": ("every_s",),
     "service": ("ring_s",),
     "peer": ("calls_per_s", "requests_per_s"),
+    "console": ("idle_minutes", "longest_hours"),
 }
 _AT_LEAST = {
     "media": {"threads": 1},

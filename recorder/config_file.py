@@ -242,4 +242,7 @@ def _tail(answers: Answers) -> str:
     return f"""\
 [console]
 listen = {_quote(str(answers.console)) if answers.console else '"off"'}
+second_factor = "required"   # whoever approves, listens or administers signs in with an authenticator app too; or "off"
+idle_minutes = 30            # nothing was done for so long: signed out. Not in the middle of a call
+longest_hours = 12           # signed out whatever is done
 """

@@ -112,7 +112,7 @@ HOME_PLACES: tuple[Place, ...] = (
         _COMMANDS,
         "damaged index, old rows, unknown files, and a note of each",
     ),
-    *_database("people.sqlite", Holds.METADATA, _KEY_HOLDER, "accounts, tokens, sessions"),
+    *_database("people.sqlite", Holds.METADATA, _KEY_HOLDER, "accounts, authenticators, tokens, sessions"),
     _place("pins.json", Holds.METADATA, _COMMANDS, "managers who have a PIN; of the PIN only a hash"),
     _place("audit/audit.log", Holds.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),
     _place("audit/torn-*.bin", Holds.METADATA, _ALL, "the torn end of the audit log after a power cut, put aside"),

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from recorder.config import Config
+from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
 from recorder.hygiene import descriptors_needed, locked_bytes_per_call
 from recorder.machine import Machine, Process
@@ -263,6 +264,17 @@ def check_siprec(config: Config) -> Iterator[Finding]:
 
 
 # --- the audit log
+
+
+def check_sign_in(config: Config) -> Iterator[Finding]:
+    """Look whether people sign in with more than a password."""
+    if config.console.second_factor is SecondFactor.OFF:
+        yield warning(
+            "signing in", "a password is enough",
+            why="whoever learns one hears what its owner may", do='second_factor = "required" in [console]',
+        )  # fmt: skip
+    else:
+        yield _ok("signing in", "with an authenticator, for whoever approves, listens or administers")
 
 
 def check_anchors(config: Config) -> Iterator[Finding]:

@@ -26,9 +26,10 @@ from recorder.commands.shared import (
 )
 from recorder.domain.access import Act, Role, Scope
 from recorder.home import Home
-from recorder.people.accounts import PeopleError
+from recorder.people.account_rows import PeopleError
 from recorder.people.database import AuditNote, open_people
 from recorder.people.pins import PinError, PinFile
+from recorder.people.second_factor import SecondFactors
 from recorder.people.tokens import TokenError, Tokens
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
@@ -111,6 +112,21 @@ def disable_user(
     say(f"{account} is disabled")
 
 
+@users.command("reset-authenticator")
+def reset_authenticator(
+    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Take somebody's authenticator away, because the phone is lost; they set up another one when they sign in."""
+    place, _ = load_home(home)
+    actor = _admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    try:
+        note = SecondFactors(open_people(place.people), now=utc_now).remove(account)
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    say(f"{account} has no authenticator now, and is signed out everywhere")
+
+
 @users.command("pin")
 def set_pin(
     account: NameArgument,
@@ -164,6 +180,7 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
             "roles": sorted(account.person.roles),
             "teams": list(account.person.teams),
             "extension": account.person.extension,
+            "has_second_factor": account.has_second_factor,
             "has_pin": account.person.name in with_pin,
             "is_disabled": account.is_disabled,
             "is_locked": account.locked_until is not None and account.locked_until > utc_now(),
@@ -174,7 +191,10 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
         print_json(rows)
         return
     shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]  # type: ignore[arg-type]
-    columns = [("name", "Name"), ("display_name", "Operator"), ("roles", "Roles"), ("is_disabled", "Disabled")]
+    columns = [
+        ("name", "Name"), ("display_name", "Operator"), ("roles", "Roles"),
+        ("has_second_factor", "Authenticator"), ("is_disabled", "Disabled"),
+    ]  # fmt: skip
     print_table(shown, columns, empty="there are no accounts; `recorder init` makes the first")
 
 

@@ -38,7 +38,8 @@ from recorder.home import Home
 from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
-from recorder.people.accounts import People, PeopleError, count_usable
+from recorder.people.account_rows import PeopleError
+from recorder.people.accounts import People, count_usable
 from recorder.people.database import AuditNote, open_people
 from recorder.site_check import (
     Finding,
@@ -47,6 +48,7 @@ from recorder.site_check import (
     check_anchors,
     check_folders,
     check_machine,
+    check_sign_in,
     check_siprec,
     check_srtp,
     error,
@@ -241,6 +243,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from _check_keys(home, config)
     yield from _check_messages(home, config)
     yield _check_people(home)
+    yield from check_sign_in(config)
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)

@@ -7,7 +7,7 @@ import pwd
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,16 +21,23 @@ from recorder import config as configuration
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.domain.access import Act, Allowed, Person, Refused, may
+from recorder.domain.signing_in import SignInRules
 from recorder.hearing.requests import Requests
 from recorder.home import Home
-from recorder.people.accounts import REFUSED_SENTENCE, People, SignedIn
+from recorder.people.accounts import People, SignedIn
+from recorder.people.attempts import REFUSED_SENTENCE, SignInRefused
 from recorder.people.database import AuditNote, open_people
+from recorder.people.second_factor import WRONG_CODE_SENTENCE, SecondFactors
+from recorder.people.sessions import Kind, Sessions
 from recorder.plain_text import clean, one_line
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 
 messages = Console(stderr=True, highlight=False)
 """For everything that is not the result."""
+
+TOKEN_VARIABLE = "RECORDER_TOKEN"  # noqa: S105 - a name
+"""The environment variable that holds what `recorder login` printed."""
 
 HomeOption = Annotated[
     Path,
@@ -184,27 +191,69 @@ class Permission:
 def sign_in(home: Home, name: str | None, password_file: Path | None, what: str, *, goes_on: bool = False) -> Person:
     """Have a person sign in, or leave with a sentence; both are audited.
 
+    Who has signed in with `recorder login` is known by RECORDER_TOKEN and gives no password.
+
     Args:
         home: Whose accounts.
-        name: The account.
-        password_file: Its password.
+        name: The account; None is whose token it is.
+        password_file: Its password; given, it counts and not the token.
         what: What they want, for the sentence.
         goes_on: What they want must not stop because the audit log cannot be written, as a pause must not.
     """
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token and password_file is None:
+        return _by_token(home, name, token)
     if name is None:
-        fail(f"{what} takes a person: give --as NAME and --password-file FILE", 2)
+        fail(f"{what} takes a person: give --as NAME and --password-file FILE, or `recorder login` first", 2)
     result = people_of(home).verify(name, read_password(password_file, f"Password of {name}: "))
     if not isinstance(result, SignedIn):
         audit(home, result.note, actor=name)
         fail(REFUSED_SENTENCE)
+    note, is_proven = result.note, False
+    if result.takes_code:
+        note, is_proven = _second(home, result), True
+    elif sign_in_rules(home).must_enrol(result.person):
+        audit(home, AuditNote(act="people.second_factor_missing", subject=name), actor=name)
+        fail(f"{name} has no authenticator yet: `recorder login --as {name}`, or sign in to the console, sets one up")
     if goes_on:
         try:
-            append(home, result.note, actor=result.person.actor)
+            append(home, note, actor=result.person.actor)
         except AuditUnavailableError as error:
             say(f"{error}; what you asked for goes on")
     else:
-        audit(home, result.note, actor=result.person.actor)
-    return result.person
+        audit(home, note, actor=result.person.actor)
+    return replace(result.person, is_proven=sign_in_rules(home).counts_as_proven(is_proven=is_proven))
+
+
+def sign_in_rules(home: Home) -> SignInRules:
+    """Return how people sign in, or leave with exit code 2 and the sentence."""
+    try:
+        return configuration.read(home.config).console.sign_in
+    except ConfigError as error:
+        fail(str(error), 2)
+
+
+def _by_token(home: Home, name: str | None, token: str) -> Person:
+    people, rules = people_of(home), sign_in_rules(home)
+    session = Sessions(open_people(home.people), now=utc_now, limits=rules.limits).find(token, kind=Kind.SHELL)
+    person = people.find(session.account) if session else None
+    if session is None or person is None:
+        fail(f"{TOKEN_VARIABLE} is not good any more: `recorder login` again, or unset it")
+    if name not in (None, person.name):
+        fail(f"{TOKEN_VARIABLE} is {person.name}'s, not {name}'s: leave --as away, or give --password-file", 2)
+    return replace(person, is_proven=rules.counts_as_proven(is_proven=session.is_proven))
+
+
+def _second(home: Home, result: SignedIn) -> AuditNote:
+    """Ask for the code of somebody's authenticator on the terminal, or leave."""
+    name = result.person.name
+    if not sys.stdin.isatty():
+        fail(f"{name} signs in with a code too: `recorder login --as {name}` first, then set {TOKEN_VARIABLE}")
+    checked = SecondFactors(open_people(home.people), now=utc_now).check(name, getpass.getpass(f"Code of {name}: "))
+    if isinstance(checked, SignInRefused):
+        audit(home, checked.note, actor=name)
+        fail(WRONG_CODE_SENTENCE)
+    return checked.note
 
 
 def permit(

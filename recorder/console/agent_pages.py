@@ -46,8 +46,11 @@ def agent(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.get("/agent/state")
 def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
-    """Return the part of the page that changes, for its script."""
-    return console.renderer.page("agent_state.html", caller, phone=_phone(console, caller))
+    """Return the part of the page that changes, for its script. Nobody is signed out in the middle of a call."""
+    phone = _phone(console, caller)
+    if phone.rows and caller.session is not None:
+        console.deps.sessions.keep(caller.session.key)
+    return console.renderer.page("agent_state.html", caller, phone=phone)
 
 
 @router.get("/agent/changes")

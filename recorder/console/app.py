@@ -26,6 +26,8 @@ from recorder.console import (
     report_pages,
     request_pages,
     request_routes,
+    session_routes,
+    sign_in_pages,
 )
 from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
@@ -78,6 +80,8 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         erasure_routes.router,
         hold_routes.router,
         request_routes.router,
+        session_routes.router,
+        sign_in_pages.router,
         live_pages.router,
         agent_pages.router,
         pages.router,

@@ -1,15 +1,15 @@
 """Who a request comes from: a session cookie, or a bearer token."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from recorder.console.deps import ConsoleDeps
 from recorder.console.rules import Rules
-from recorder.console.sessions import LONGEST, Session
 from recorder.domain.access import Actor, Person
+from recorder.people.sessions import STARTING_FOR, Kind, Session
 from recorder.people.tokens import TokenRefused
 from recorder.problems import ProblemError
 
@@ -52,12 +52,27 @@ class Gatekeeper:
         """Return the name of the cookie that the sign-in form is tied to."""
         return f"{self.cookie}-sign-in"
 
+    @property
+    def starting_cookie(self) -> str:
+        """Return the name of the cookie of who has given their password only."""
+        return f"{self.cookie}-starting"
+
     def by_session(self, request: Request, *, is_activity: bool = True) -> Caller | None:
         """Return who is signed in in this browser, None when nobody is."""
         secret = request.cookies.get(self.cookie)
         session = self._deps.sessions.find(secret, is_activity=is_activity) if secret else None
         person = self._deps.people.find(session.account) if session else None
-        return None if person is None else Caller(actor=person, session=session)
+        if session is None or person is None:
+            return None
+        is_proven = self._deps.sign_in.counts_as_proven(is_proven=session.is_proven)
+        return Caller(actor=replace(person, is_proven=is_proven), session=session)
+
+    def starting(self, request: Request) -> Caller | None:
+        """Return who has given their password in this browser and must show a second factor; None when nobody has."""
+        secret = request.cookies.get(self.starting_cookie)
+        session = self._deps.sessions.find(secret, kind=Kind.STARTING) if secret else None
+        person = self._deps.people.find(session.account) if session else None
+        return None if person is None else Caller(actor=replace(person, is_proven=False), session=session)
 
     def by_any(self, request: Request, *, is_activity: bool = True) -> Caller:
         """Return who calls the API.
@@ -101,7 +116,11 @@ class Gatekeeper:
 
     def set_cookie(self, response: Response, secret: str) -> None:
         """Give a browser its session."""
-        self._set(response, self.cookie, secret, int(LONGEST.total_seconds()))
+        self._set(response, self.cookie, secret, int(self._deps.sign_in.limits.longest.total_seconds()))
+
+    def set_starting_cookie(self, response: Response, secret: str) -> None:
+        """Give a browser the session in which it shows a second factor."""
+        self._set(response, self.starting_cookie, secret, int(STARTING_FOR.total_seconds()))
 
     def set_sign_in_cookie(self, response: Response, secret: str) -> None:
         """Tie the sign-in form to this browser."""

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from recorder.cases.casework import CaseBooks
-from recorder.console.sessions import Sessions
 from recorder.copying.copy_orders import CopyBooks
 from recorder.domain.access import Person
+from recorder.domain.signing_in import SignInRules
 from recorder.hearing.books import HearingBooks
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
@@ -16,6 +16,8 @@ from recorder.keeping.holding import HoldBooks
 from recorder.live.client import Extensions, Grant
 from recorder.notifying.watch import WatchBooks
 from recorder.people.accounts import People
+from recorder.people.second_factor import SecondFactors
+from recorder.people.sessions import Sessions
 from recorder.people.tokens import Tokens
 from storage.types import RecordingRow, Search
 
@@ -109,6 +111,8 @@ class ConsoleDeps:
         people: Accounts.
         tokens: Tokens of other systems.
         sessions: Signed-in browsers.
+        second_factors: Authenticators.
+        sign_in: How people sign in.
         index: Recordings.
         audit: The audit log.
         live: The daemon, with a time-out below 2 s: the page promises an answer within 2 s.
@@ -131,6 +135,8 @@ class ConsoleDeps:
     people: People
     tokens: Tokens
     sessions: Sessions
+    second_factors: SecondFactors
+    sign_in: SignInRules
     index: Index
     audit: Audit
     live: Live

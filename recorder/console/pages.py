@@ -1,14 +1,11 @@
 """The console's pages for signing in and for recordings."""
 
-import hmac
-import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.responses import Response
 
-from recorder.console.agent_pages import first_page
 from recorder.console.auth import Caller
 from recorder.console.copies import CopyForm
 from recorder.console.filters import FIELDS, PAGE_SIZE, read_form
@@ -19,67 +16,12 @@ from recorder.console.streams import download, played
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.domain.copying import GROUND_WORDS
 from recorder.domain.requesting import Category, Leave
-from recorder.people.accounts import REFUSED_SENTENCE, SignInRefused
 from recorder.problems import ProblemError
 from storage.encoding import Format
 from storage.erasures import is_open
 from storage.types import Outcome
 
 router = APIRouter(include_in_schema=False)
-
-
-# Signing in
-
-
-@router.get("/sign-in")
-def sign_in_form(console: Console) -> Response:
-    """Show the sign-in form."""
-    return _sign_in_page(console)
-
-
-@router.post("/sign-in")
-def sign_in(request: Request, console: Console, name: Text = "", password: Text = "", csrf: Text = "") -> Response:
-    """Check a name and a password and begin a session."""
-    gate = console.gate
-    tied = request.cookies.get(gate.sign_in_cookie, "")
-    if not tied or not hmac.compare_digest(tied.encode(), csrf.encode()):
-        return _sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
-    result = console.deps.people.verify(name, password)
-    note, source = result.note, request.client.host if request.client else ""
-    # Whoever is to pause must get in though the log cannot be written; nothing but live calls is shown to them then.
-    console.rules.note_late(note.subject, note.act, note.subject, **note.details, source=source)
-    if isinstance(result, SignInRefused):
-        return _sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
-    answer = RedirectResponse(first_page(console, result.person), 303)
-    gate.set_cookie(answer, console.deps.sessions.start(result.person.name))
-    gate.clear_cookie(answer, gate.sign_in_cookie)
-    return answer
-
-
-@router.post("/sign-out")
-def sign_out(console: Console, caller: PageChanger) -> Response:
-    """End the session."""
-    assert caller.session is not None
-    console.deps.sessions.end(caller.session.key)
-    console.desk.listens.close(caller.actor.actor)
-    console.rules.note_late(caller.actor.actor, "people.sign_out", caller.actor.actor)
-    answer = RedirectResponse("/sign-in", 303)
-    console.gate.clear_cookie(answer, console.gate.cookie)
-    return answer
-
-
-def _sign_in_page(console: Parts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:
-    secret = secrets.token_urlsafe(32)
-    page = console.renderer.page("sign_in.html", None, status=status, name=name, error=error, form_csrf=secret)
-    console.gate.set_sign_in_cookie(page, secret)
-    return page
-
-
-@router.get("/accessibility")
-def accessibility(request: Request, console: Console) -> Response:
-    """Show the accessibility statement, to anybody."""
-    caller = console.gate.by_session(request, is_activity=False)
-    return console.renderer.page("accessibility.html", caller)
 
 
 # Recordings

@@ -11,7 +11,6 @@ from recorder.cases.casework import CaseBooks, needed_hold
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.pulse import BEAT_S, SILENCE_S
-from recorder.console.sessions import Sessions
 from recorder.copying.copy_orders import CopyBooks
 from recorder.hearing.books import HearingBooks
 from recorder.home import Home
@@ -25,6 +24,8 @@ from recorder.live.client import LiveClient
 from recorder.notifying.watch import opt_outs_of, watch_books
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import open_people
+from recorder.people.second_factor import SecondFactors
+from recorder.people.sessions import Sessions
 from recorder.people.tokens import Tokens
 from storage.audit import AuditLog
 from storage.erasures import Erasures
@@ -96,7 +97,9 @@ def open_console(
         yield ConsoleDeps(
             people=people,
             tokens=Tokens(engine, now=now),
-            sessions=Sessions(engine, now=now),
+            sessions=Sessions(engine, now=now, limits=config.console.sign_in.limits),
+            second_factors=SecondFactors(engine, now=now),
+            sign_in=config.console.sign_in,
             index=index,
             audit=audit,
             live=live,

@@ -75,6 +75,7 @@ class Person:
         roles: May be empty: such an account can sign in and do nothing.
         teams: Teams that a manager answers for.
         extension: The person's own extension, or None.
+        is_proven: Whether they gave a second factor where one is demanded.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Person:
     roles: frozenset[Role]
     teams: tuple[str, ...] = ()
     extension: str | None = None
+    is_proven: bool = True
 
     @property
     def actor(self) -> str:
@@ -223,6 +225,9 @@ NEEDS_REASON = frozenset(
 )
 """Acts that demand a person and a reason (P10); what is break-glass does too, and leave was asked for with one."""
 
+TAKES_SECOND_FACTOR = frozenset({Act.PLAY, Act.EXPORT})
+"""Acts that nobody does on a password alone, whatever their role."""
+
 MIN_REASON_CHARACTERS = 3
 MAX_REASON_CHARACTERS = 1000
 
@@ -318,6 +323,8 @@ def _person(person: Person, act: Act, reason: str, operator: str | None, *, has_
     grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
     if not grants:
         return Refused(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
+    if act in TAKES_SECOND_FACTOR and not person.is_proven:
+        return Refused(f"To {VERBS[act]} takes a second factor: set an authenticator up under Your account.")
     is_by_leave = has_leave and any(grant.needs_leave for grant in grants)
     grants = [_YES] if is_by_leave else [grant for grant in grants if not grant.needs_leave]
     if not grants:

@@ -4,14 +4,13 @@ Each change returns an AuditNote; the caller writes it to the audit log before i
 passed in. Blocks for about 0.1 s when a password is hashed: not for an event loop.
 """
 
-import enum
 import re
 import secrets
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -20,11 +19,11 @@ from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from recorder.domain.access import Person, Role
-from recorder.people.database import AuditNote, accounts, from_s, sessions
+from recorder.people.account_rows import PeopleError, columns_of, details_of, is_usable, one, person_of, row_of
+from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
+from recorder.people.database import AuditNote, accounts, from_s, second_factors, sessions
 from recorder.people.passwords import MAX_CHARACTERS, weakness
 
-MAX_FAILURES = 5
-LOCKED_FOR = timedelta(minutes=15)
 FOUNDER_ROLES = frozenset({Role.ADMIN, Role.DPO})
 """Roles of the account that `recorder init` makes, so that one person can start; site-check asks for a second."""
 
@@ -34,51 +33,40 @@ _HASHES_AT_ONCE = 2
 """Each hash takes 64 MiB; a flood of sign-ins must not take the machine's memory."""
 
 
-class PeopleError(Exception):
-    """A change to an account was refused; the message is a sentence. Nothing changed."""
-
-
-class Refusal(enum.StrEnum):
-    """Why a sign-in was refused; for the audit log, not for who tried."""
-
-    UNKNOWN = "unknown"
-    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason, not a secret
-    LOCKED = "locked"
-    DISABLED = "disabled"
-
-
-REFUSED_SENTENCE = (
-    "The name or the password is not right, or the account is locked or disabled. "
-    "After five wrong passwords an account is locked for 15 minutes."
-)
-"""What the person is told: the same for every Refusal, so that it does not tell which names exist."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """The password was right."""
+    """The password was right.
+
+    Attributes:
+        person: Whose it is.
+        note: For the audit log.
+        takes_code: They have a second factor: nobody is signed in until its code was right too (`second_factor`).
+    """
 
     person: Person
     note: AuditNote
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignInRefused:
-    """The sign-in was refused."""
-
-    refusal: Refusal
-    note: AuditNote
-    locked_until: datetime | None = None
+    takes_code: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A line of `recorder users list`."""
+    """A line of `recorder users list`.
+
+    Attributes:
+        person: Whose it is.
+        created_at: When it was made, UTC.
+        is_disabled: It cannot be used now.
+        closes_at: From when on it cannot be used, UTC; None while nothing of the kind is known.
+        locked_until: Until when nobody can sign in to it, or None.
+        has_second_factor: An authenticator is set up.
+    """
 
     person: Person
     created_at: datetime
     is_disabled: bool
+    closes_at: datetime | None
     locked_until: datetime | None
+    has_second_factor: bool
 
 
 class People:
@@ -129,27 +117,34 @@ class People:
         )
         _check(person)
         _check_password(password, name)
-        row = {**_columns(person), "password_hash": self._hash(password), "created_s": self._now().timestamp()}
+        row = {**columns_of(person), "password_hash": self._hash(password), "created_s": self._now().timestamp()}
         with self._engine.begin() as connection:
             _check_free(connection, person)
             connection.execute(insert(accounts).values(**row))
-        return AuditNote(act="people.add", subject=name, details=_details(person))
+        return AuditNote(act="people.add", subject=name, details=details_of(person))
 
-    def disable(self, name: str) -> AuditNote:
-        """Disable an account for good and end its sessions.
+    def disable(self, name: str, *, from_: datetime | None = None) -> AuditNote:
+        """Disable an account for good and end its sessions: at once, or from a moment that is still to come.
+
+        What the person recorded stays found by their name, which nobody else gets.
+
+        Args:
+            name: The account.
+            from_: Aware; None is now. Until then everything stays as it is, and another call may change it.
 
         Raises:
             PeopleError: There is no such account, or it is the last one that may change accounts.
         """
+        now = self._now()
+        at = max(from_ or now, now)
         with self._engine.begin() as connection:
-            _one(connection, name)
+            one(connection, name)
             if not _other_admin(connection, name):
                 raise PeopleError(f"{name} is the last admin: make another one first.")
-            connection.execute(
-                update(accounts).where(accounts.c.name == name).values(disabled_s=self._now().timestamp())
-            )
-            connection.execute(delete(sessions).where(sessions.c.account == name))
-        return AuditNote(act="people.disable", subject=name)
+            connection.execute(update(accounts).where(accounts.c.name == name).values(disabled_s=at.timestamp()))
+            if at <= now:
+                connection.execute(delete(sessions).where(sessions.c.account == name))
+        return AuditNote(act="people.disable", subject=name, details={"from": at.isoformat()})
 
     def set_password(self, name: str, password: str) -> AuditNote:
         """Set a new password, unlock the account and end its sessions.
@@ -158,9 +153,9 @@ class People:
             PeopleError: There is no such account, or the password is not good enough.
         """
         _check_password(password, name)
-        values = {"password_hash": self._hash(password), "failures": 0, "locked_until_s": None}
+        values = {"password_hash": self._hash(password), "failures": 0, "locked_until_s": None, "locks": 0}
         with self._engine.begin() as connection:
-            _one(connection, name)
+            one(connection, name)
             connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
             connection.execute(delete(sessions).where(sessions.c.account == name))
         return AuditNote(act="people.set_password", subject=name)
@@ -169,13 +164,14 @@ class People:
         """Return every account by name, disabled ones too."""
         with self._engine.begin() as connection:
             rows = connection.execute(select(accounts).order_by(accounts.c.name)).mappings().all()
-        return [_account(row) for row in rows]
+            proven = set(connection.execute(select(second_factors.c.account)).scalars())
+        return [_account(row, self._now(), has_second_factor=row["name"] in proven) for row in rows]
 
     def find(self, name: str) -> Person | None:
         """Return the person of an account that may be used; None when there is none or it is disabled."""
         with self._engine.begin() as connection:
-            row = _row(connection, name)
-        return None if row is None or row["disabled_s"] is not None else _person(row)
+            row = row_of(connection, name)
+        return None if row is None or not is_usable(row, self._now()) else person_of(row)
 
     def verify(self, name: str, password: str) -> SignedIn | SignInRefused:
         """Check a name and a password.
@@ -189,43 +185,33 @@ class People:
             self._matches(self._nobody, password)
             return hash_or_refusal
         if not self._matches(hash_or_refusal, password):
-            return _refused(name, Refusal.WRONG_PASSWORD, self._locked_until(name))
+            return refused(name, Refusal.WRONG_PASSWORD, self._locked_until(name))
         return self._succeed(name, hash_or_refusal, password)
 
     def _attempt(self, name: str) -> str | SignInRefused:
-        now_s = self._now().timestamp()
         with self._engine.begin() as connection:
-            row = _row(connection, name)
-            if row is None:
-                return _refused(name, Refusal.UNKNOWN)
-            if row["disabled_s"] is not None:
-                return _refused(name, Refusal.DISABLED)
-            locked_until_s = row["locked_until_s"]
-            if locked_until_s is not None and locked_until_s > now_s:
-                return _refused(name, Refusal.LOCKED, from_s(locked_until_s))
-            failures = 1 if locked_until_s is not None else row["failures"] + 1
-            is_last = failures >= MAX_FAILURES
-            connection.execute(
-                update(accounts)
-                .where(accounts.c.name == name)
-                .values(failures=failures, locked_until_s=now_s + LOCKED_FOR.total_seconds() if is_last else None)
-            )
-            return str(row["password_hash"])
+            row = begin_attempt(connection, name, self._now())
+            return row if isinstance(row, SignInRefused) else str(row["password_hash"])
 
     def _succeed(self, name: str, password_hash: str, password: str) -> SignedIn | SignInRefused:
-        values: dict[str, Any] = {"failures": 0, "locked_until_s": None}
-        if self._hasher.check_needs_rehash(password_hash):
-            values["password_hash"] = self._hash(password)
+        rehashed = self._hash(password) if self._hasher.check_needs_rehash(password_hash) else password_hash
         with self._engine.begin() as connection:
-            row = _row(connection, name)
-            if row is None or row["disabled_s"] is not None or row["password_hash"] != password_hash:
-                return _refused(name, Refusal.DISABLED)  # changed while we were hashing
-            connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
-        return SignedIn(person=_person(row), note=AuditNote(act="people.sign_in", subject=name))
+            row = row_of(connection, name)
+            if row is None or not is_usable(row, self._now()) or row["password_hash"] != password_hash:
+                return refused(name, Refusal.DISABLED)  # changed while we were hashing
+            has_factor = select(second_factors.c.account).where(second_factors.c.account == name)
+            takes_code = connection.execute(has_factor).first() is not None
+            if takes_code:
+                take_back(connection, row)
+            else:
+                excuse(connection, name)
+            connection.execute(update(accounts).where(accounts.c.name == name).values(password_hash=rehashed))
+        act = "people.password_accepted" if takes_code else "people.sign_in"
+        return SignedIn(person=person_of(row), note=AuditNote(act=act, subject=name), takes_code=takes_code)
 
     def _locked_until(self, name: str) -> datetime | None:
         with self._engine.begin() as connection:
-            row = _row(connection, name)
+            row = row_of(connection, name)
         return None if row is None else from_s(row["locked_until_s"])
 
     def _hash(self, password: str) -> str:
@@ -276,17 +262,6 @@ def _check_free(connection: Connection, person: Person) -> None:
         raise PeopleError(f"The name {person.name} or {person.display_name!r} is taken; accounts are personal.")
 
 
-def _row(connection: Connection, name: str) -> Any:  # noqa: ANN401 - a RowMapping or None
-    return connection.execute(select(accounts).where(accounts.c.name == name)).mappings().first()
-
-
-def _one(connection: Connection, name: str) -> Any:  # noqa: ANN401 - a RowMapping
-    row = _row(connection, name)
-    if row is None:
-        raise PeopleError(f"There is no account {name!r}: see `recorder users list`.")
-    return row
-
-
 def _other_admin(connection: Connection, name: str) -> bool:
     """Tell whether somebody else could still change accounts."""
     rows = connection.execute(
@@ -295,51 +270,17 @@ def _other_admin(connection: Connection, name: str) -> bool:
     return any(Role.ADMIN in roles.split(",") for roles in rows)
 
 
-def _columns(person: Person) -> dict[str, Any]:
-    return {
-        "name": person.name,
-        "display_name": person.display_name,
-        "roles": ",".join(sorted(person.roles)),
-        "teams": ",".join(person.teams),
-        "extension": person.extension,
-    }
-
-
-def _person(row: Any) -> Person:  # noqa: ANN401 - a RowMapping
-    return Person(
-        name=row["name"],
-        display_name=row["display_name"],
-        roles=frozenset(Role(role) for role in row["roles"].split(",") if role),
-        teams=tuple(team for team in row["teams"].split(",") if team),
-        extension=row["extension"],
-    )
-
-
-def _account(row: Any) -> Account:  # noqa: ANN401 - a RowMapping
+def _account(row: Any, now: datetime, *, has_second_factor: bool) -> Account:  # noqa: ANN401 - a RowMapping
     created_at = from_s(row["created_s"])
     assert created_at is not None
     return Account(
-        person=_person(row),
+        person=person_of(row),
         created_at=created_at,
-        is_disabled=row["disabled_s"] is not None,
+        is_disabled=not is_usable(row, now),
+        closes_at=from_s(row["disabled_s"]),
         locked_until=from_s(row["locked_until_s"]),
+        has_second_factor=has_second_factor,
     )
-
-
-def _details(person: Person) -> dict[str, Any]:
-    return {
-        "display_name": person.display_name,
-        "roles": sorted(person.roles),
-        "teams": [*person.teams],
-        "extension": person.extension,
-    }
-
-
-def _refused(name: str, refusal: Refusal, locked_until: datetime | None = None) -> SignInRefused:
-    # An unknown name may be a password typed into the wrong field: it does not go into the log.
-    subject = name if refusal is not Refusal.UNKNOWN else "unknown"
-    note = AuditNote(act="people.sign_in_refused", subject=subject, details={"why": refusal.value})
-    return SignInRefused(refusal=refusal, note=note, locked_until=locked_until)
 
 
 def usable_people(people: People) -> list[Person]:

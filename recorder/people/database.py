@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, create_engine, event
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateColumn
 
 metadata = MetaData()
 
@@ -27,6 +28,7 @@ accounts = Table(
     Column("disabled_s", Float),
     Column("failures", Integer, nullable=False, default=0),
     Column("locked_until_s", Float),
+    Column("locks", Integer, nullable=False, server_default="0"),
 )
 
 tokens = Table(
@@ -50,7 +52,28 @@ sessions = Table(
     Column("csrf", String, nullable=False),
     Column("created_s", Float, nullable=False),
     Column("seen_s", Float, nullable=False),
+    Column("kind", String, nullable=False, server_default="browser"),
+    Column("is_proven", Integer, nullable=False, server_default="0"),
+    Column("enrolling", String),
 )
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("secret", String, nullable=False),
+    Column("last_step", Integer, nullable=False),
+    Column("enrolled_s", Float, nullable=False),
+)
+"""Secrets of authenticator apps. In the clear: who checks a code must know it. The file is 0600."""
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("code_hash", String, primary_key=True),
+    Column("account", String, nullable=False, index=True),
+)
+"""One row for each that was not used yet."""
 
 requests = Table(
     "requests",
@@ -182,7 +205,18 @@ def open_people(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     metadata.create_all(engine)
+    _add_columns(engine)
     return engine
+
+
+def _add_columns(engine: Engine) -> None:
+    """Give tables of an older version the columns that came since; each is empty or has a default."""
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+            for column in table.columns:
+                if column.name not in there:
+                    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {CreateColumn(column)}")
 
 
 class Changes:

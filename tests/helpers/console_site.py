@@ -18,12 +18,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from recorder.config import Config
+from recorder.config import Console as ConsoleOptions
 from recorder.console.app import create_app
 from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.domain.requesting import AccessRequest
+from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
 from recorder.live.peercred import PeerCredProtocol, user_name
 from recorder.people.accounts import People
@@ -40,6 +42,7 @@ from tests.helpers.storage_home import ID, Site, row
 PASSWORD = "violet otter lantern"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CALL = "20261125T090000Z-2001-aaaaaa"
+WITHOUT_SECOND_FACTOR = ConsoleOptions(second_factor=SecondFactor.OFF)
 
 
 class Daemon:
@@ -246,7 +249,9 @@ def csrf_of(page: httpx.Response, or_else: str | None = None) -> str:
 
 
 @contextmanager
-def console_site(folder: Path, *, is_daemon_up: bool = True, now: Any = None) -> Iterator[Console]:
+def console_site(
+    folder: Path, *, is_daemon_up: bool = True, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR
+) -> Iterator[Console]:
     """A site with one recording and the people dpo, officer, admin, ict; passwords are PASSWORD."""
     site, daemon = Site(folder), Daemon()
     home = Home(site.home)
@@ -260,7 +265,7 @@ def console_site(folder: Path, *, is_daemon_up: bool = True, now: Any = None) ->
     index.save(row_from_json({**fields, "operator": "Olive Officer", "caller": "<i>02079460000</i>"}))
     index.close()
     clock = now or (lambda: datetime.now(UTC))
-    with open_console(home, Config(), now=clock) as real:
+    with open_console(home, Config(console=options), now=clock) as real:
         # private keys lie apart from the home, and hashing is cheap: the rest is as in production
         deps = _with(real, site, clock)
         daemon_server = uvicorn.Config(

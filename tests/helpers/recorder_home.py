@@ -96,6 +96,11 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
     )  # fmt: skip
     for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
         must("notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(root))
+    config_file = root / "recorder.toml"
+    text = config_file.read_text()
+    required = 'second_factor = "required"'
+    assert required in text
+    config_file.write_text(text.replace(required, 'second_factor = "off"'))  # its tests have homes of their own
     return folder
 
 

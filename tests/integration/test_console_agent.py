@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from recorder.console.pulse import BEAT, CHANGED, Pulse
 from recorder.domain.access import Role
 from recorder.live.client import DaemonUnavailableError
-from tests.helpers.console_site import CALL, PASSWORD, Browser, Console, console_site
+from tests.helpers.console_site import CALL, PASSWORD, Browser, Clock, Console, console_site
 
 
 @pytest.fixture
@@ -168,3 +169,33 @@ def test_pages_share_one_stream_and_hear_of_their_own_calls_only() -> None:
         await again.aclose()
 
     asyncio.run(play())
+
+
+def test_nobody_is_signed_out_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 11, 25, 9, 0, tzinfo=UTC))
+    with console_site(tmp_path, now=clock) as console, console.browser() as ann:
+        console.people.add("ann", PASSWORD, display_name="Ann", roles={Role.OFFICER}, extension="2001")
+        ann.sign_in("ann")
+        for _ in range(4 * 13):
+            clock.time += timedelta(minutes=15)
+            assert ann.get("/agent/state").status_code == 200
+        assert ann.submit("/agent/pause").status_code == 200
+        console.daemon.agents_rows.clear()  # no phone, so no call of hers
+        clock.time += timedelta(minutes=31)
+        assert ann.get("/agent/state").headers["location"] == "/sign-in"
+
+
+def test_how_long_is_left_is_told_and_asking_is_no_activity(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 11, 25, 9, 0, tzinfo=UTC))
+    with console_site(tmp_path, is_daemon_up=False, now=clock) as console, console.browser() as dpo:
+        assert dpo.get("/api/session").status_code == 401
+        dpo.sign_in("dpo")
+        clock.time += timedelta(minutes=20)
+        assert dpo.get("/api/session").json() == {"idle_left_s": 600, "left_s": 11 * 3600 + 2400}
+        assert dpo.post("/api/session").status_code == 403, "another page does not keep it alive"
+        kept = dpo.post("/api/session", headers={"X-CSRF-Token": dpo.csrf})
+        assert kept.json()["idle_left_s"] == 1800
+        clock.time += timedelta(minutes=25)
+        assert dpo.get("/api/session").json()["idle_left_s"] == 300
+        clock.time += timedelta(minutes=5)
+        assert dpo.get("/api/session").status_code == 401

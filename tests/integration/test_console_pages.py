@@ -10,8 +10,8 @@ import httpx
 import pytest
 import soundfile
 
-from recorder.console.sessions import IDLE
 from recorder.domain.requesting import Leave
+from recorder.domain.signing_in import SessionLimits
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
 from storage.types import RecordingId
@@ -19,6 +19,7 @@ from tests.helpers.console_site import CALL, PASSWORD, Browser, Clock, Console, 
 from tests.helpers.storage_home import ID, row
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+IDLE = SessionLimits().idle
 
 
 @pytest.fixture

@@ -12,18 +12,9 @@ from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import Engine
 
 from recorder.domain.access import Application, Role, Scope
-from recorder.people.accounts import (
-    FOUNDER_ROLES,
-    LOCKED_FOR,
-    MAX_FAILURES,
-    People,
-    PeopleError,
-    Refusal,
-    SignedIn,
-    SignInRefused,
-    _hash_of_nobody,
-    count_usable,
-)
+from recorder.people.account_rows import PeopleError
+from recorder.people.accounts import FOUNDER_ROLES, People, SignedIn, _hash_of_nobody, count_usable
+from recorder.people.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
 from recorder.people.database import open_people
 from recorder.people.tokens import TokenError, TokenRefused, Tokens
 
@@ -113,7 +104,14 @@ def test_count_begins_again_after_success_and_after_the_lock(people: People, clo
     fail(people, 1)
     clock.time += LOCKED_FOR
     assert fail(people, MAX_FAILURES - 1).locked_until is None
-    assert fail(people, 1).locked_until == clock.time + LOCKED_FOR
+    assert fail(people, 1).locked_until == clock.time + 2 * LOCKED_FOR, "longer each time"
+    for _ in range(3):
+        clock.time += LOCKED_AT_MOST
+        refused = fail(people, MAX_FAILURES)
+    assert refused.locked_until == clock.time + LOCKED_AT_MOST
+    clock.time += LOCKED_AT_MOST
+    assert isinstance(people.verify("ann", PASSWORD), SignedIn)
+    assert fail(people, MAX_FAILURES).locked_until == clock.time + LOCKED_FOR, "who signed in begins anew"
 
 
 def test_guesses_at_the_same_time_get_no_more_tries(people: People) -> None:

@@ -6,12 +6,22 @@ from pathlib import Path
 import pytest
 
 from recorder.auditing.anchor_options import AnchorOptions
-from recorder.config import Config, Limits, Media, Pause
+from recorder.config import Config, Console, Limits, Media, Pause
 from recorder.domain.routing import Peer, PeerNotice, Route
+from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
 from recorder.hygiene import locked_bytes_per_call
 from recorder.machine import Machine, Process, Swap
-from recorder.site_check import Finding, Level, check_anchors, check_folders, check_machine, check_siprec, check_srtp
+from recorder.site_check import (
+    Finding,
+    Level,
+    check_anchors,
+    check_folders,
+    check_machine,
+    check_sign_in,
+    check_siprec,
+    check_srtp,
+)
 from sip.options import Address, TransportKind
 from sip.sdes import Srtp
 
@@ -182,3 +192,10 @@ def test_keys_of_peers_that_may_send_sip_in_the_clear() -> None:
     assert "peer 'pbx'" in finding.says
     (good,) = check_srtp(Config(peer=(replace(peer, tls_only=True), replace(peer, name="b", srtp=Srtp.OPTIONAL))))
     assert good.level is Level.OK
+
+
+def test_a_password_alone_is_told_of() -> None:
+    (fine,) = check_sign_in(Config())
+    (bad,) = check_sign_in(Config(console=Console(second_factor=SecondFactor.OFF)))
+    assert (fine.level, bad.level) == (Level.OK, Level.WARNING)
+    assert "second_factor" in bad.do

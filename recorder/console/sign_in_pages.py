@@ -1,0 +1,253 @@
+"""Pages for signing in: the password, the second factor, and setting one up.
+
+Between password and second factor a browser has a session that is good for these pages alone. Each step that goes on
+begins a session with a new secret: nobody can fix one beforehand.
+"""
+
+import hmac
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, Response
+
+from recorder.console.agent_pages import first_page
+from recorder.console.auth import Caller
+from recorder.console.parts import Console, PageChanger, PageReader, Parts, SignInNeededError, Text
+from recorder.domain.access import Person
+from recorder.people.account_rows import PeopleError
+from recorder.people.accounts import SignedIn
+from recorder.people.attempts import REFUSED_SENTENCE, Refusal, SignInRefused
+from recorder.people.database import AuditNote
+from recorder.people.qr import svg_of
+from recorder.people.second_factor import WRONG_CODE_SENTENCE
+from recorder.people.sessions import Kind
+from recorder.people.totp import address_of, new_secret, spaced
+
+router = APIRouter(include_in_schema=False)
+
+CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"
+_LOCKED = "The account is locked after too many wrong tries. Try again later, or ask an administrator."
+
+
+# The password
+
+
+@router.get("/sign-in")
+def sign_in_form(console: Console) -> Response:
+    """Show the sign-in form."""
+    return _sign_in_page(console)
+
+
+@router.post("/sign-in")
+def sign_in(request: Request, console: Console, name: Text = "", password: Text = "", csrf: Text = "") -> Response:
+    """Check a name and a password; begin a session, or ask for the second factor."""
+    gate = console.gate
+    tied = request.cookies.get(gate.sign_in_cookie, "")
+    if not tied or not hmac.compare_digest(tied.encode(), csrf.encode()):
+        return _sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
+    result = console.deps.people.verify(name, password)
+    _note(request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return _sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
+    answer = _after_password(console, result)
+    gate.clear_cookie(answer, gate.sign_in_cookie)
+    return answer
+
+
+def _after_password(console: Parts, result: SignedIn) -> Response:
+    if result.takes_code:
+        return _start_second(console, result.person, CODE_PAGE)
+    if console.deps.sign_in.must_enrol(result.person):
+        return _start_second(console, result.person, ENROL_PAGE)
+    return _begin(console, result.person, is_proven=False)
+
+
+def _start_second(console: Parts, person: Person, page: str) -> Response:
+    enrolling = new_secret() if page == ENROL_PAGE else None
+    secret = console.deps.sessions.start(person.name, kind=Kind.STARTING, enrolling=enrolling)
+    answer = RedirectResponse(page, 303)
+    console.gate.set_starting_cookie(answer, secret)
+    return answer
+
+
+def _begin(console: Parts, person: Person, *, is_proven: bool) -> Response:
+    answer = RedirectResponse(first_page(console, person), 303)
+    console.gate.set_cookie(answer, console.deps.sessions.start(person.name, is_proven=is_proven))
+    return answer
+
+
+def _note(request: Request, console: Parts, note: AuditNote) -> None:
+    """Write down a sign-in, or that it was refused.
+
+    Whoever is to pause must get in though the log cannot be written; nothing but live calls is shown to them then.
+    """
+    source = request.client.host if request.client else ""
+    console.rules.note_late(note.subject, note.act, note.subject, **note.details, source=source)
+
+
+# The second factor
+
+
+def _starting(request: Request, console: Console) -> Caller:
+    caller = console.gate.starting(request)
+    if caller is None:
+        raise SignInNeededError
+    return caller
+
+
+def _starting_changer(console: Console, caller: Annotated[Caller, Depends(_starting)], csrf: Text = "") -> Caller:
+    console.gate.check_csrf(caller, csrf)
+    return caller
+
+
+Starting = Annotated[Caller, Depends(_starting)]
+StartingChanger = Annotated[Caller, Depends(_starting_changer)]
+
+
+@router.get(CODE_PAGE)
+def code_form(console: Console, caller: Starting) -> Response:
+    """Ask for the code of the authenticator."""
+    return console.renderer.page("sign_in_code.html", None, form_csrf=caller.csrf, error=None)
+
+
+@router.post(CODE_PAGE)
+def code(request: Request, console: Console, caller: StartingChanger, code: Text = "") -> Response:
+    """Check the code, and begin the session."""
+    assert caller.session is not None
+    result = console.deps.second_factors.check(caller.session.account, code)
+    _note(request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return _wrong(console, caller, result, "sign_in_code.html")
+    console.deps.sessions.end(caller.session.key)
+    answer = _begin(console, result.person, is_proven=True)
+    console.gate.clear_cookie(answer, console.gate.starting_cookie)
+    return answer
+
+
+def _wrong(console: Parts, caller: Caller, result: SignInRefused, page: str, **about: Any) -> Response:  # noqa: ANN401
+    """Show the form again; whoever has no more tries begins anew, so that a password alone is not worth many codes."""
+    assert caller.session is not None
+    if result.refusal is Refusal.WRONG_CODE:
+        error = WRONG_CODE_SENTENCE
+        return console.renderer.page(page, None, status=403, form_csrf=caller.csrf, error=error, **about)
+    console.deps.sessions.end(caller.session.key)
+    answer = _sign_in_page(console, error=_LOCKED, status=403)
+    console.gate.clear_cookie(answer, console.gate.starting_cookie)
+    return answer
+
+
+# Setting one up
+
+
+@router.get(ENROL_PAGE)
+def authenticator_form(console: Console, caller: Starting) -> Response:
+    """Show the secret of a new authenticator, as a picture and as text, and ask for its first code."""
+    if caller.session is None or caller.session.enrolling is None:
+        return RedirectResponse(CODE_PAGE, 303)
+    return console.renderer.page(
+        "authenticator.html", None, form_csrf=caller.csrf, error=None, **_secret(console, caller)
+    )
+
+
+def _secret(console: Parts, caller: Caller) -> dict[str, Any]:
+    assert caller.session is not None
+    assert caller.session.enrolling is not None
+    secret, account = caller.session.enrolling, caller.session.account
+    title = "QR code of your secret; below it stands as text"
+    picture = svg_of(address_of(secret, account, f"{console.deps.site} call recorder"), title=title)
+    return {"picture": Markup(picture), "secret": spaced(secret), "account": account}  # noqa: S704 - drawn by us
+
+
+@router.post(ENROL_PAGE)
+def set_authenticator(request: Request, console: Console, caller: StartingChanger, code: Text = "") -> Response:
+    """Set the authenticator up, begin the session, and show the recovery codes."""
+    assert caller.session is not None
+    if caller.session.enrolling is None:
+        return RedirectResponse(CODE_PAGE, 303)
+    person = caller.person
+    assert person is not None
+    try:
+        result = console.deps.second_factors.enrol(person.name, caller.session.enrolling, code)
+    except PeopleError:  # in another browser, meanwhile
+        return RedirectResponse("/sign-in", 303)
+    _note(request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return _wrong(console, caller, result, "authenticator.html", **_secret(console, caller))
+    secret = console.deps.sessions.start(person.name, is_proven=True)
+    page = console.renderer.page("recovery_codes.html", None, codes=result.codes, first=first_page(console, person))
+    console.gate.set_cookie(page, secret)
+    console.gate.clear_cookie(page, console.gate.starting_cookie)
+    return page
+
+
+# Signed in
+
+
+@router.get("/account")
+def account(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show somebody their own account."""
+    return _account_page(console, caller)
+
+
+@router.post("/account/authenticator")
+def begin_authenticator(request: Request, console: Console, caller: PageChanger, password: Text = "") -> Response:
+    """Let somebody who has none set an authenticator up; a browser that was left alone does not know the password."""
+    name = caller.actor.actor
+    if console.deps.second_factors.has(name):
+        return _account_page(console, caller, error="You have an authenticator already.", status=409)
+    result = console.deps.people.verify(name, password)
+    _note(request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return _account_page(console, caller, error="The password is not right, or the account is locked.", status=403)
+    return _start_second(console, result.person, ENROL_PAGE)
+
+
+@router.post("/account/sign-out-everywhere")
+def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
+    """End every session of whoever asks, at the shell too."""
+    name = caller.actor.actor
+    ended = console.deps.sessions.end_all(name)
+    console.desk.listens.close(name)
+    console.rules.note_late(name, "people.sign_out_everywhere", name, sessions=ended)
+    return _signed_out(console)
+
+
+@router.post("/sign-out")
+def sign_out(console: Console, caller: PageChanger) -> Response:
+    """End the session."""
+    assert caller.session is not None
+    console.deps.sessions.end(caller.session.key)
+    console.desk.listens.close(caller.actor.actor)
+    console.rules.note_late(caller.actor.actor, "people.sign_out", caller.actor.actor)
+    return _signed_out(console)
+
+
+def _signed_out(console: Parts) -> Response:
+    answer = RedirectResponse("/sign-in", 303)
+    console.gate.clear_cookie(answer, console.gate.cookie)
+    return answer
+
+
+def _account_page(console: Parts, caller: Caller, *, error: str | None = None, status: int = 200) -> HTMLResponse:
+    factors, name = console.deps.second_factors, caller.actor.actor
+    return console.renderer.page(
+        "account.html", caller, status=status, error=error, has_factor=factors.has(name),
+        codes_left=factors.codes_left(name),
+    )  # fmt: skip
+
+
+def _sign_in_page(console: Parts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:
+    secret = secrets.token_urlsafe(32)
+    page = console.renderer.page("sign_in.html", None, status=status, name=name, error=error, form_csrf=secret)
+    console.gate.set_sign_in_cookie(page, secret)
+    return page
+
+
+@router.get("/accessibility")
+def accessibility(request: Request, console: Console) -> Response:
+    """Show the accessibility statement, to anybody."""
+    caller = console.gate.by_session(request, is_activity=False)
+    return console.renderer.page("accessibility.html", caller)

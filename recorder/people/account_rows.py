@@ -1,0 +1,67 @@
+"""Accounts as their table holds them, and as people."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from recorder.domain.access import Person, Role
+from recorder.people.database import accounts
+
+
+class PeopleError(Exception):
+    """A change to an account was refused; the message is a sentence. Nothing changed."""
+
+
+def row_of(connection: Connection, name: str) -> Any:  # noqa: ANN401 - a RowMapping or None
+    """Return the row of an account, or None."""
+    return connection.execute(select(accounts).where(accounts.c.name == name)).mappings().first()
+
+
+def one(connection: Connection, name: str) -> Any:  # noqa: ANN401 - a RowMapping
+    """Return the row of an account.
+
+    Raises:
+        PeopleError: There is none.
+    """
+    row = row_of(connection, name)
+    if row is None:
+        raise PeopleError(f"There is no account {name!r}: see `recorder users list`.")
+    return row
+
+
+def is_usable(row: Any, now: datetime) -> bool:  # noqa: ANN401 - a RowMapping
+    """Tell whether an account can be used: it may be closed from a moment on that is still to come."""
+    return row["disabled_s"] is None or bool(row["disabled_s"] > now.timestamp())
+
+
+def columns_of(person: Person) -> dict[str, Any]:
+    """Return a person as columns."""
+    return {
+        "name": person.name,
+        "display_name": person.display_name,
+        "roles": ",".join(sorted(person.roles)),
+        "teams": ",".join(person.teams),
+        "extension": person.extension,
+    }
+
+
+def person_of(row: Any) -> Person:  # noqa: ANN401 - a RowMapping
+    """Return whose row it is."""
+    return Person(
+        name=row["name"],
+        display_name=row["display_name"],
+        roles=frozenset(Role(role) for role in row["roles"].split(",") if role),
+        teams=tuple(team for team in row["teams"].split(",") if team),
+        extension=row["extension"],
+    )
+
+
+def details_of(person: Person) -> dict[str, Any]:
+    """Return a person as the audit log tells of them."""
+    return {
+        "display_name": person.display_name,
+        "roles": sorted(person.roles),
+        "teams": [*person.teams],
+        "extension": person.extension,
+    }

@@ -1,0 +1,160 @@
+"""Second factors: an authenticator app's codes, and recovery codes for when the phone is lost.
+
+A code is looked at only after the password was right. What is wrong counts with the wrong passwords (`attempts`).
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+
+from recorder.domain.access import Person
+from recorder.people.account_rows import PeopleError, is_usable, one, person_of, row_of
+from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused
+from recorder.people.database import AuditNote, recovery_codes, second_factors, sessions
+from recorder.people.totp import STEP_S, matching_step
+
+RECOVERY_CODES = 8
+_RECOVERY_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without those that look like another one."""
+_RECOVERY_LENGTH = 16
+"""79 bits: a hash without salt or cost keeps that from being guessed."""
+WRONG_CODE_SENTENCE = (
+    f"The code is not right. Take the one that your app shows now: each is good for {STEP_S} seconds and once only. "
+    "After five wrong tries the account is locked for 15 minutes, and longer the next time."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """The code was right: they are signed in."""
+
+    person: Person
+    note: AuditNote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """An authenticator is set up; the recovery codes cannot be shown again."""
+
+    codes: tuple[str, ...]
+    note: AuditNote
+
+
+class SecondFactors:
+    """The second factors in the file of people.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+
+    def has(self, account: str) -> bool:
+        """Tell whether an account has one."""
+        with self._engine.begin() as connection:
+            return _factor(connection, account) is not None
+
+    def codes_left(self, account: str) -> int:
+        """Return how many recovery codes were not used yet."""
+        with self._engine.begin() as connection:
+            query = select(recovery_codes.c.code_hash).where(recovery_codes.c.account == account)
+            return len(connection.execute(query).all())
+
+    def enrol(self, account: str, secret: str, code: str) -> Enrolled | SignInRefused:
+        """Set an authenticator up, once its first code shows that the phone has the secret; ends every session.
+
+        Args:
+            account: Whose; they have given their password.
+            secret: From `totp.new_secret`.
+            code: As typed.
+
+        Raises:
+            PeopleError: They have one already.
+        """
+        with self._engine.begin() as connection:
+            if _factor(connection, account) is not None:
+                raise PeopleError(f"{account} has an authenticator already.")
+            row = begin_attempt(connection, account, self._now())
+            if isinstance(row, SignInRefused):
+                return row
+            step = matching_step(secret, code, self._now(), after=0)
+            if step is None:
+                return refused(account, Refusal.WRONG_CODE)
+            excuse(connection, account)
+            now_s = self._now().timestamp()
+            values = {"account": account, "secret": secret, "last_step": step, "enrolled_s": now_s}
+            connection.execute(insert(second_factors).values(**values))
+            codes = _new_codes(connection, account)
+            connection.execute(delete(sessions).where(sessions.c.account == account))
+        return Enrolled(codes=codes, note=AuditNote(act="people.second_factor_set", subject=account))
+
+    def check(self, account: str, code: str) -> Proven | SignInRefused:
+        """Check a code of the app, or a recovery code, which is used up by it."""
+        with self._engine.begin() as connection:
+            row = begin_attempt(connection, account, self._now())
+            if isinstance(row, SignInRefused):
+                return row
+            by = self._spend(connection, account, code)
+            row = row_of(connection, account)
+            if by is None or not is_usable(row, self._now()):
+                return refused(account, Refusal.WRONG_CODE)
+            excuse(connection, account)
+        note = AuditNote(act="people.sign_in", subject=account, details={"second_factor": by})
+        return Proven(person=person_of(row), note=note)
+
+    def _spend(self, connection: Connection, account: str, code: str) -> str | None:
+        """Use a code up, and tell what it was; None when it is none."""
+        factor = _factor(connection, account)
+        if factor is None:
+            return None
+        step = matching_step(factor["secret"], code, self._now(), after=factor["last_step"])
+        if step is not None:
+            mine = second_factors.c.account == account
+            connection.execute(update(second_factors).where(mine).values(last_step=step))
+            return "code"
+        is_it = (recovery_codes.c.code_hash == _hash(code)) & (recovery_codes.c.account == account)
+        return "recovery_code" if connection.execute(delete(recovery_codes).where(is_it)).rowcount == 1 else None
+
+    def remove(self, account: str) -> AuditNote:
+        """Take a second factor away and end every session: the next sign-in sets another one up.
+
+        Raises:
+            PeopleError: There is no such account, or it has none.
+        """
+        with self._engine.begin() as connection:
+            one(connection, account)
+            mine = second_factors.c.account == account
+            if connection.execute(delete(second_factors).where(mine)).rowcount != 1:
+                raise PeopleError(f"{account} has no authenticator.")
+            connection.execute(delete(recovery_codes).where(recovery_codes.c.account == account))
+            connection.execute(delete(sessions).where(sessions.c.account == account))
+        return AuditNote(act="people.second_factor_removed", subject=account)
+
+
+def _factor(connection: Connection, account: str) -> Any:  # noqa: ANN401 - a RowMapping or None
+    return connection.execute(select(second_factors).where(second_factors.c.account == account)).mappings().first()
+
+
+def _new_codes(connection: Connection, account: str) -> tuple[str, ...]:
+    connection.execute(delete(recovery_codes).where(recovery_codes.c.account == account))
+    codes = tuple(_new_code() for _ in range(RECOVERY_CODES))
+    connection.execute(insert(recovery_codes), [{"code_hash": _hash(code), "account": account} for code in codes])
+    return codes
+
+
+def _new_code() -> str:
+    letters = "".join(secrets.choice(_RECOVERY_LETTERS) for _ in range(_RECOVERY_LENGTH))
+    return "-".join(letters[at : at + 4] for at in range(0, _RECOVERY_LENGTH, 4))
+
+
+def _hash(code: str) -> str:
+    bare = "".join(code.lower().split()).replace("-", "")
+    return hashlib.sha256(bare.encode("utf-8", "surrogatepass")).hexdigest()

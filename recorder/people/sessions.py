@@ -1,0 +1,157 @@
+"""Sessions of people who are signed in: kept here, hashed; what a browser or a shell has is only a random number."""
+
+import enum
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Engine, and_, delete, insert, or_, select, update
+
+from recorder.domain.signing_in import SessionLimits
+from recorder.people.database import sessions
+
+STARTING_FOR = timedelta(minutes=10)
+"""How long after the password the second factor may come."""
+KEPT_FOR = timedelta(minutes=5)
+"""For how long a session is good at least from when its page last saw a call: a page in the background looks rarely."""
+_NOTE_EVERY_S = 60.0
+"""How often ``seen`` is written: a page that refreshes itself must not write at each turn."""
+
+
+class Kind(enum.StrEnum):
+    """What a session is good for; one is never taken for another."""
+
+    BROWSER = "browser"
+    SHELL = "shell"
+    STARTING = "starting"
+    """The password was right, the second factor has not come: good for nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Somebody who is signed in.
+
+    Attributes:
+        key: The hash of the session's secret.
+        account: Whose.
+        csrf: What goes into a browser's forms.
+        is_proven: Whether a second factor was given.
+        enrolling: The second factor's secret that is being set up; of a STARTING session.
+        idle_left_s: Seconds until it ends unless something is done.
+        left_s: Seconds until it ends whatever is done.
+    """
+
+    key: str
+    account: str
+    csrf: str
+    is_proven: bool
+    enrolling: str | None
+    idle_left_s: float
+    left_s: float
+
+
+class Sessions:
+    """Sessions in the file of people.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+        limits: When they end.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime], limits: SessionLimits | None = None) -> None:
+        self._engine = engine
+        self._now = now
+        self.limits = limits or SessionLimits()
+
+    def start(
+        self, account: str, *, kind: Kind = Kind.BROWSER, is_proven: bool = False, enrolling: str | None = None
+    ) -> str:
+        """Begin a session, clear away those that are over, and return the new one's secret."""
+        secret = secrets.token_urlsafe(32)
+        now_s = self._now().timestamp()
+        row = {
+            "secret_hash": _hash(secret),
+            "account": account,
+            "csrf": secrets.token_urlsafe(32),
+            "created_s": now_s,
+            "seen_s": now_s,
+            "kind": kind,
+            "is_proven": int(is_proven),
+            "enrolling": enrolling,
+        }
+        with self._engine.begin() as connection:
+            connection.execute(delete(sessions).where(self._is_over(now_s)))
+            connection.execute(insert(sessions).values(**row))
+        return secret
+
+    def find(self, secret: str, *, kind: Kind = Kind.BROWSER, is_activity: bool = True) -> Session | None:
+        """Return the session of a secret; None when there is none of this kind or it is over.
+
+        Args:
+            secret: The cookie's value, or the shell's token.
+            kind: What it has to be good for.
+            is_activity: Whether a person did something: what a page does by itself must not keep a session alive.
+        """
+        key, now_s = _hash(secret), self._now().timestamp()
+        is_it = and_(sessions.c.secret_hash == key, sessions.c.kind == kind)
+        with self._engine.begin() as connection:
+            connection.execute(delete(sessions).where(is_it, self._is_over(now_s)))
+            row = connection.execute(select(sessions).where(is_it)).mappings().first()
+            if row is None:
+                return None
+            seen_s = row["seen_s"]
+            if is_activity and now_s - seen_s >= _NOTE_EVERY_S:
+                seen_s = now_s
+                connection.execute(update(sessions).where(is_it).values(seen_s=seen_s))
+        if is_activity:
+            seen_s = now_s
+        left_s = row["created_s"] + self.limits.longest.total_seconds() - now_s
+        return Session(
+            key=key,
+            account=row["account"],
+            csrf=row["csrf"],
+            is_proven=bool(row["is_proven"]),
+            enrolling=row["enrolling"],
+            idle_left_s=min(seen_s + self.limits.idle.total_seconds() - now_s, left_s),
+            left_s=left_s,
+        )
+
+    def keep(self, key: str) -> None:
+        """Keep a session for KEPT_FOR, whatever its limits: somebody is in a call, and has to be able to pause.
+
+        With an idle time below KEPT_FOR that is how long it is kept; the caller says so as often as it likes.
+        """
+        now_s = self._now().timestamp()
+        latest_s = now_s + KEPT_FOR.total_seconds()
+        least_seen_s = latest_s - self.limits.idle.total_seconds()
+        least_created_s = latest_s - self.limits.longest.total_seconds()
+        with self._engine.begin() as connection:
+            row = connection.execute(select(sessions).where(sessions.c.secret_hash == key)).mappings().first()
+            if row is None or (row["seen_s"] >= least_seen_s and row["created_s"] >= least_created_s):
+                return
+            values = {"seen_s": max(row["seen_s"], now_s), "created_s": max(row["created_s"], least_created_s)}
+            connection.execute(update(sessions).where(sessions.c.secret_hash == key).values(**values))
+
+    def end(self, key: str) -> None:
+        """End a session; nothing happens when it is over already."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(sessions).where(sessions.c.secret_hash == key))
+
+    def end_all(self, account: str) -> int:
+        """End every session of an account, of browsers and shells, and tell how many there were."""
+        with self._engine.begin() as connection:
+            return connection.execute(delete(sessions).where(sessions.c.account == account)).rowcount
+
+    def _is_over(self, now_s: float) -> ColumnElement[bool]:
+        return or_(
+            sessions.c.seen_s <= now_s - self.limits.idle.total_seconds(),
+            sessions.c.created_s <= now_s - self.limits.longest.total_seconds(),
+            and_(sessions.c.kind == Kind.STARTING, sessions.c.created_s <= now_s - STARTING_FOR.total_seconds()),
+        )
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
