@@ -2,6 +2,7 @@
 
 import hmac
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from recorder.people.sessions import STARTING_FOR, Kind, Session
 from recorder.people.tokens import TokenRefused
 from recorder.problems import ProblemError
 
+_LONGEST_CALL = timedelta(hours=12)
 CSRF_HEADER = "X-CSRF-Token"
 SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Bearer."
 
@@ -115,8 +117,10 @@ class Gatekeeper:
             )
 
     def set_cookie(self, response: Response, secret: str) -> None:
-        """Give a browser its session."""
-        self._set(response, self.cookie, secret, int(self._deps.sign_in.limits.longest.total_seconds()))
+        """Give a browser its session, whose end is decided here: a call may keep it longer than its time."""
+        self._set(
+            response, self.cookie, secret, int((self._deps.sign_in.limits.longest + _LONGEST_CALL).total_seconds())
+        )
 
     def set_starting_cookie(self, response: Response, secret: str) -> None:
         """Give a browser the session in which it shows a second factor."""

@@ -15,7 +15,7 @@ from recorder.people.database import sessions
 STARTING_FOR = timedelta(minutes=10)
 """How long after the password the second factor may come."""
 KEPT_FOR = timedelta(minutes=5)
-"""For how long a session is good at least from when its page last saw a call: a page in the background looks rarely."""
+"""For how long a session whose time is up is good from when its page last saw a call."""
 _NOTE_EVERY_S = 60.0
 """How often ``seen`` is written: a page that refreshes itself must not write at each turn."""
 
@@ -120,19 +120,17 @@ class Sessions:
         )
 
     def keep(self, key: str) -> None:
-        """Keep a session for KEPT_FOR, whatever its limits: somebody is in a call, and has to be able to pause.
+        """Keep a session though nothing is done and its time is up: somebody is in a call, and has to be able to pause.
 
-        With an idle time below KEPT_FOR that is how long it is kept; the caller says so as often as it likes.
+        The caller says so as often as it likes.
         """
         now_s = self._now().timestamp()
-        latest_s = now_s + KEPT_FOR.total_seconds()
-        least_seen_s = latest_s - self.limits.idle.total_seconds()
-        least_created_s = latest_s - self.limits.longest.total_seconds()
+        least_created_s = now_s + KEPT_FOR.total_seconds() - self.limits.longest.total_seconds()
         with self._engine.begin() as connection:
             row = connection.execute(select(sessions).where(sessions.c.secret_hash == key)).mappings().first()
-            if row is None or (row["seen_s"] >= least_seen_s and row["created_s"] >= least_created_s):
+            if row is None or (now_s - row["seen_s"] < _NOTE_EVERY_S and row["created_s"] >= least_created_s):
                 return
-            values = {"seen_s": max(row["seen_s"], now_s), "created_s": max(row["created_s"], least_created_s)}
+            values = {"seen_s": now_s, "created_s": max(row["created_s"], least_created_s)}
             connection.execute(update(sessions).where(sessions.c.secret_hash == key).values(**values))
 
     def end(self, key: str) -> None:
