@@ -126,7 +126,7 @@ class People:
     def disable(self, name: str, *, from_: datetime | None = None) -> AuditNote:
         """Disable an account for good and end its sessions: at once, or from a moment that is still to come.
 
-        What the person recorded stays found by their name, which nobody else gets.
+        What the person recorded stays found by their name.
 
         Args:
             name: The account.

@@ -7,7 +7,16 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select
 
-from recorder.people.database import absences, accounts, break_glass, deputies, tokens
+from recorder.people.database import (
+    absences,
+    accounts,
+    break_glass,
+    deputies,
+    recovery_codes,
+    second_factors,
+    sessions,
+    tokens,
+)
 
 _Over = list[tuple[Table, ColumnElement[bool]]]
 
@@ -30,7 +39,7 @@ class Former:
         """Delete them; returns how many there were."""
         gone = select(accounts.c.name).where(accounts.c.disabled_s < before.timestamp())
         with self._engine.begin() as connection:
-            for table in (absences, deputies):
+            for table in (absences, deputies, second_factors, recovery_codes, sessions):
                 connection.execute(delete(table).where(table.c.account.in_(gone)))
         return self._forget(_ended(before))
 
