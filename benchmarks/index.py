@@ -83,6 +83,7 @@ def searches(kind: str, rows: int, dice: random.Random) -> Search:
             "started_from": call.started_at - (end - start), "started_to": call.started_at + (end - start),
             "operator": call.operator, "number": call.called, "outcome": call.outcome,
         },
+        "colleague_and_number": {"operator": next(iter(call.others.values()), call.operator), "number": call.caller},
         "quiet_operator": {"operator": operator(dice.choice(QUIET)), "started_to": end},
         "busy_number": {"number": line(dice.choice((0, dice.randrange(LINES)))), "started_to": end},
         "busy_number_and_operator": {"number": line(0), "operator": officer, "started_to": end},
@@ -104,8 +105,8 @@ def searches(kind: str, rows: int, dice: random.Random) -> Search:
 
 KINDS = (
     "range_and_operator", "number", "first_page", "range", "outcome", "extension", "operator_and_outcome",
-    "range_operator_number_outcome", "quiet_operator", "busy_number", "busy_number_and_operator",
-    "busy_number_and_rare_outcome", "queue_and_resident", "queue_and_rare_outcome",
+    "range_operator_number_outcome", "colleague_and_number", "quiet_operator", "busy_number",
+    "busy_number_and_operator", "busy_number_and_rare_outcome", "queue_and_resident", "queue_and_rare_outcome",
     "queue_and_number_that_is_never_on_it", "operator_and_outcome_that_never_meet", "nobody_in_range", "unknown_number",
     "later_page", "page_far_back",
 )  # fmt: skip

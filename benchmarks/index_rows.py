@@ -132,12 +132,15 @@ def columns(rows: int, *, start: int = 0, of: int | None = None) -> Iterator[tup
         )  # fmt: skip
 
 
-def officers(rows: int) -> Iterator[tuple[str, str, str, int]]:
+def officers(rows: int) -> Iterator[tuple[str | int, ...]]:
     """Yield what the table of further officers holds, in the order of its columns."""
     for number in range(rows):
         call = made(number, rows)
         for other, name in call.others.items():
-            yield call.id, other, name, microseconds(call.started_at)
+            yield (
+                call.id, other, name, microseconds(call.started_at), call.extension, call.operator, str(call.outcome),
+                normalise_number(call.caller), normalise_number(call.called),
+            )  # fmt: skip
 
 
 def _template() -> list[str]:

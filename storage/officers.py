@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storage.rows import normalise_number
 from storage.tables import microseconds
 from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
@@ -67,8 +68,12 @@ def officers_of(row: RecordingRow) -> list[dict[str, Any]]:
     # answered. There are fewer names than extensions where one officer sat at several.
     names = (name for name in dict.fromkeys(row.operators) if name not in ("", row.operator))
     extensions = (extension for extension in dict.fromkeys(row.extensions) if extension != row.extension)
-    started_us = microseconds(row.started_at)
+    of_the_call = {
+        "started_us": microseconds(row.started_at), "first_extension": row.extension, "first_operator": row.operator,
+        "outcome": str(row.outcome), "caller_e164": normalise_number(row.caller),
+        "called_e164": normalise_number(row.called),
+    }  # fmt: skip
     return [
-        {"recording": row.id, "extension": extension, "operator": next(names, ""), "started_us": started_us}
+        {"recording": row.id, "extension": extension, "operator": next(names, ""), **of_the_call}
         for extension in extensions
     ]

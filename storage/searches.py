@@ -4,10 +4,14 @@ Which index leads is decided here and not by a planner. A planner knows averages
 of a service has a hundred thousand times the calls of most numbers. So it is looked how far back the newest calls reach
 that have each thing asked for. The one whose calls are sparsest leads; what else was asked for is compared with what
 stands in the same index (`storage.tables`).
+
+A call has an officer or an extension by its own row, or because it came to them later on, which a table beside it says.
+Each such way is a query of its own, led by an index of its own, and what they find is merged.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,19 +37,36 @@ _PROBED = 1000
 class _Criterion:
     """One thing asked for: any of the columns has the value. Each column leads an index.
 
-    ``also`` is a column of ``officers`` that may have it, for calls that had several.
+    Attributes:
+        columns: Of ``recordings``.
+        copies: Of ``officers``, which say the same.
+        value: What they must be.
+        handed: A column of ``officers`` that may be it where the call came to somebody later on. It never is where one
+            of ``columns`` is, so that no call is found twice.
     """
 
     columns: tuple[sa.Column[Any], ...]
+    copies: tuple[sa.Column[Any], ...]
     value: str
-    also: sa.Column[Any] | None = None
+    handed: sa.Column[Any] | None = None
 
-    def as_filter(self) -> sa.ColumnElement[bool]:
+    def as_filter(self, columns: Sequence[sa.Column[Any]]) -> sa.ColumnElement[bool]:
         """Return it as a condition that no database looks up in an index."""
-        ways: list[sa.ColumnElement[bool]] = [column.concat("") == self.value for column in self.columns]
-        if self.also is not None:
-            ways.append(sa.exists().where(_officers.c.recording == _recordings.c.id, self.also == self.value))
-        return sa.or_(*ways)
+        return sa.or_(*(column.concat("") == self.value for column in columns))
+
+    def as_exists(self, recording: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        """Return it as the condition that a recording came to somebody later on; looked up by the recording."""
+        assert self.handed is not None
+        other = _officers.alias("other")
+        return sa.exists().where(other.c.recording == recording, other.c[self.handed.name].concat("") == self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a call can have what is asked for: by its own row, or because it came to somebody later on."""
+
+    criterion: _Criterion
+    is_handed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +104,11 @@ def ids(
     span = _Span(search, before)
     if not criteria:
         return _page(_places(span, []), limit, offset)
-    leading = _sparsest(connection, criteria, span)
-    filters = [one.as_filter() for one in criteria if one is not leading]
-    return _lookup(connection, leading, span, filters, limit=limit, offset=offset)
+    sides: list[Ids] = []
+    sparse = _Sparseness(connection, span)
+    for ways in product(*map(_ways, criteria)):
+        sides += _sides(ways, sparse.sparsest(ways), span)
+    return _merged(connection, sides, limit=limit, offset=offset)
 
 
 def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
@@ -96,48 +119,70 @@ def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
 
 
 def _criteria(search: Search) -> list[_Criterion]:
-    column = _recordings.c
+    column, copy = _recordings.c, _officers.c
     number = None if search.number is None else normalise_number(search.number)
+    outcome = None if search.outcome is None else str(search.outcome)
     asked = [
-        ((column.operator,), search.operator, _officers.c.operator),
-        ((column.extension,), search.extension, _officers.c.extension),
-        ((column.caller_e164, column.called_e164), number, None),
-        ((column.outcome,), None if search.outcome is None else str(search.outcome), None),
+        ((column.operator,), (copy.first_operator,), search.operator, copy.operator),
+        ((column.extension,), (copy.first_extension,), search.extension, copy.extension),
+        ((column.caller_e164, column.called_e164), (copy.caller_e164, copy.called_e164), number, None),
+        ((column.outcome,), (copy.outcome,), outcome, None),
     ]
-    return [_Criterion(columns, value, also) for columns, value, also in asked if value is not None]
+    return [_Criterion(columns, copies, value, handed) for columns, copies, value, handed in asked if value is not None]
 
 
-def _sparsest(connection: sa.Connection, criteria: Sequence[_Criterion], span: _Span) -> _Criterion:
-    """Return the criterion of which fewest rows must be read."""
-    if len(criteria) == 1:
-        return criteria[0]
-    reach_us = []
-    for one in criteria:
-        probed = connection.execute(_lookup(connection, one, span, [], limit=1, offset=_PROBED)).first()
-        if probed is None:  # so few need no comparing
-            return one
-        reach_us.append(probed.started_us)
-    return criteria[reach_us.index(min(reach_us))]
+def _ways(criterion: _Criterion) -> list[_Way]:
+    return [_Way(criterion, is_handed) for is_handed in ((False,) if criterion.handed is None else (False, True))]
 
 
-def _lookup(
-    connection: sa.Connection,
-    criterion: _Criterion,
-    span: _Span,
-    filters: Sequence[sa.ColumnElement[bool]],
-    *,
-    limit: int | None,
-    offset: int,
-) -> Ids:
-    """Return a query that is answered by the index, or the indices, that a criterion leads."""
+class _Sparseness:
+    """Looks how far back the newest calls reach that have something in some way; each is looked at once."""
+
+    def __init__(self, connection: sa.Connection, span: _Span) -> None:
+        self._connection = connection
+        self._span = span
+        self._reach_us: dict[_Way, int | None] = {}
+
+    def sparsest(self, ways: Sequence[_Way]) -> _Way:
+        """Return the way of which fewest rows must be read."""
+        if len(ways) == 1:
+            return ways[0]
+        reaches: list[int] = []
+        for way in ways:
+            reach_us = self._reach(way)
+            if reach_us is None:  # so few need no comparing
+                return way
+            reaches.append(reach_us)
+        return ways[reaches.index(min(reaches))]
+
+    def _reach(self, way: _Way) -> int | None:
+        if way not in self._reach_us:
+            sides = _sides([way], way, self._span)
+            found = self._connection.execute(_merged(self._connection, sides, limit=1, offset=_PROBED)).first()
+            self._reach_us[way] = None if found is None else found.started_us
+        return self._reach_us[way]
+
+
+def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
+    """Return queries, each answered by one index that a way leads, for the calls that have all that is asked for."""
+    others = [way for way in ways if way is not leading]
+    if leading.is_handed:
+        return [_handed_over(leading.criterion, others, span)]
+    filters = [
+        way.criterion.as_exists(_recordings.c.id) if way.is_handed else way.criterion.as_filter(way.criterion.columns)
+        for way in others
+    ]
     # One condition with "or" would be sorted whole before its first row is known. Both sides of a call are merged in
     # the order of an index each; who called their own number is left out of the second.
-    sides: list[sa.Select[tuple[int, str]]] = []
-    for at, column in enumerate(criterion.columns):
-        others = [earlier.concat("") != criterion.value for earlier in criterion.columns[:at]]
-        sides.append(_places(span, [*filters, *others, column == criterion.value]))
-    if criterion.also is not None:
-        sides.append(_handed_over(criterion.also == criterion.value, span, filters))
+    sides: list[Ids] = []
+    for at, column in enumerate(leading.criterion.columns):
+        value = leading.criterion.value
+        before = [earlier.concat("") != value for earlier in leading.criterion.columns[:at]]
+        sides.append(_places(span, [*filters, *before, column == value]))
+    return sides
+
+
+def _merged(connection: sa.Connection, sides: Sequence[Ids], *, limit: int | None, offset: int) -> Ids:
     if len(sides) == 1:
         return _page(sides[0], limit, offset)
     if connection.dialect.name != SQLITE:  # PostgreSQL sees the order of a branch only if it is a query of its own
@@ -151,14 +196,17 @@ def _places(span: _Span, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Sel
     return sa.select(column.started_us, column.id).where(*span.of(column.started_us, column.id), *conditions)
 
 
-def _handed_over(
-    is_theirs: sa.ColumnElement[bool], span: _Span, filters: Sequence[sa.ColumnElement[bool]]
-) -> sa.Select[tuple[int, str]]:
+def _handed_over(criterion: _Criterion, others: Sequence[_Way], span: _Span) -> sa.Select[tuple[int, str]]:
     """Return a query for the places of calls that came to somebody later on, led by the index of those."""
     column = _officers.c
+    assert criterion.handed is not None
+    filters = [
+        way.criterion.as_exists(column.recording) if way.is_handed else way.criterion.as_filter(way.criterion.copies)
+        for way in others
+    ]
     within = span.of(column.started_us, column.recording)
-    is_asked_for = sa.exists().where(_recordings.c.id == column.recording, *filters)
-    return sa.select(column.started_us, column.recording.label("id")).where(is_theirs, *within, is_asked_for)
+    led = sa.select(column.started_us, column.recording.label("id"))
+    return led.where(criterion.handed == criterion.value, *within, *filters)
 
 
 def _page(places: Ids, limit: int | None, offset: int) -> Ids:

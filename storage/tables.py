@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration; a database that says this needs none."""
 
 METADATA = sa.MetaData()
@@ -58,6 +58,8 @@ recordings = sa.Table(
 )
 """One row per call, recorded or not. ``document`` is the whole row as JSON; the rest is derived from it."""
 
+_OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164")
+
 officers = sa.Table(
     "officers",
     METADATA,
@@ -65,11 +67,13 @@ officers = sa.Table(
     sa.Column("extension", sa.String(80), primary_key=True),
     sa.Column("operator", sa.Text, nullable=False),
     sa.Column("started_us", sa.BigInteger, nullable=False),
-    sa.Index("officers_by_operator", "operator", "started_us", "recording"),
-    sa.Index("officers_by_extension", "extension", "started_us", "recording"),
+    *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL),
+    sa.Index("officers_by_operator", "operator", "started_us", "recording", "extension", *_OF_THE_CALL),
+    sa.Index("officers_by_extension", "extension", "started_us", "recording", "operator", *_OF_THE_CALL),
 )
 """Who else's call it was: one row for each officer beside the one who stands in ``recordings``. ``operator`` is empty
-where that name stands for the call already, so that nobody finds a call twice. `storage.officers` writes it."""
+where that name stands for the call already, so that nobody finds a call twice. The rest is a copy of what the call's
+row says, for the same reason as above; ``first_`` is whom it was filed under. `storage.officers` writes it."""
 
 erasures = sa.Table(
     "erasures",

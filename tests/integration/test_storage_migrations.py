@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from storage.index import Index
 from storage.migrations import VERSION_TABLE, upgrade
 from storage.rows import row_from_json, row_to_json
 from storage.tables import METADATA, REVISION
-from storage.types import ErasureKind, ErasureOrder, ErasureState, Search
+from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, Search
 from tests.helpers.storage_home import ID, row
 
 OLD = Path(__file__).parents[1] / "data" / "schema-before-alembic"
@@ -123,6 +124,26 @@ def test_a_database_of_any_revision_goes_on_with_all_that_is_in_it(database_url:
         upgrade(connection, revision)
         fill(connection)
     check_whole(database_url)
+
+
+def test_further_officers_of_before_0005_are_found_with_all_that_may_be_asked_for(database_url: str) -> None:
+    handed_over = replace(ROW, operators=("a.officer", "b.officer"), extensions=("2001", "2002"))
+    with plain_engine(database_url).begin() as connection:
+        upgrade(connection, "0004")
+        fill(connection)
+        document = json.dumps(row_to_json(handed_over))
+        connection.execute(sa.text("UPDATE recordings SET document = :document"), {"document": document})
+        officer = {"recording": ID, "extension": "2002", "operator": "b.officer", "started_us": 1}
+        names = ", ".join(officer)
+        marks = ", ".join(f":{name}" for name in officer)
+        connection.execute(sa.text(f"INSERT INTO officers ({names}) VALUES ({marks})"), officer)
+    index = Index(database_url)
+    for asked in ({}, {"extension": "2001"}, {"number": "2001"}, {"outcome": Outcome.RECORDED}, {"extension": "2002"}):
+        assert index.find(Search(operator="b.officer", **asked)) == [handed_over], asked
+    assert index.find(Search(operator="b.officer", number="2002")) == []
+    with index.database.connect() as connection:
+        check_tables(connection)
+    index.close()
 
 
 def test_other_numbers_beside_the_version_stay(database_url: str) -> None:
