@@ -31,6 +31,10 @@ class Message:
     sha256: str
     prompt: Prompt
 
+    def as_json(self) -> dict[str, Any]:
+        """Return which message and version it is, as JSON-able values."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
 
 class NoticeStore:
     """The folder of messages; the highest version of a name is in use."""

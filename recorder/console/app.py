@@ -22,12 +22,14 @@ from recorder.console import (
     live_routes,
     notification_pages,
     opt_out_routes,
+    overview_pages,
     pages,
     report_pages,
     request_pages,
     request_routes,
     session_routes,
     sign_in_pages,
+    system_pages,
 )
 from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
@@ -92,6 +94,8 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         notification_pages.router,
         report_pages.router,
         audit_pages.router,
+        system_pages.router,
+        overview_pages.router,
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

@@ -75,6 +75,9 @@ class Live(Protocol):
     def decline_opt_out(self, request: str, *, person: Person, reason: str) -> dict[str, Any]:
         """Decline a request."""
 
+    def health(self) -> dict[str, Any]:
+        """Return what the daemon says of itself."""
+
     def agents(self) -> list[dict[str, Any]]:
         """Return the nominated extensions, each with who is at it."""
 
@@ -125,6 +128,7 @@ class ConsoleDeps:
         hearing: Requests to hear recordings.
         cases: Cases of subject access and disclosure.
         watch: What people are told of.
+        notices: Returns every version of every message that callers hear, oldest first.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
         site: Name of the council, shown on every page.
         timezone: IANA name of the zone that times are shown in.
@@ -149,6 +153,7 @@ class ConsoleDeps:
     hearing: HearingBooks
     cases: CaseBooks
     watch: WatchBooks
+    notices: Callable[[], list[dict[str, Any]]]
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str
     timezone: str

@@ -37,6 +37,10 @@ class LiveDesk:
             calls = [call for call in calls if call.get("extension") in actor.extensions]
         return [call if _sees_opt_out(actor, call) else {**call, "opt_out": None} for call in calls]
 
+    def health(self) -> dict[str, Any]:
+        """Return what the daemon says of itself, to whoever was allowed to see it."""
+        return self._daemon(self._live.health)
+
     def extensions(self, person: Person) -> list[str]:
         """Return the nominated extensions that somebody sits at: where they signed on, and their own unless taken.
 

@@ -23,6 +23,11 @@ class Rules:
         self._audit = audit
         self._late = late
 
+    @property
+    def waiting(self) -> int:
+        """How many entries of this console wait for a log that could not be written."""
+        return self._late.waiting
+
     def note(self, actor: str, verb: str, subject: str, *, text: str | None = None, **details: Any) -> None:  # noqa: ANN401
         """Write one entry of the audit log.
 

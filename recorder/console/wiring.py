@@ -21,6 +21,7 @@ from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
+from recorder.notices import NoticeStore
 from recorder.notifying.watch import opt_outs_of, watch_books
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import open_people
@@ -130,6 +131,7 @@ def open_console(
             hold_books=hold_books,
             cases=case_books,
             watch=watch,
+            notices=NoticeStore(home.notices).versions,
             eraser=Eraser(
                 vault=vault,
                 keys=keys,

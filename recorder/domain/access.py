@@ -53,6 +53,7 @@ class Act(enum.StrEnum):
     REPAIR_INDEX = "index.repair"
     RECONCILE = "index.reconcile"
     REPORT = "report.view"
+    SEE_SYSTEM = "system.view"
     MANAGE_PEOPLE = "people.manage"
     MANAGE_TOKENS = "tokens.manage"
 
@@ -176,7 +177,9 @@ _OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _YES, A
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
-_DECIDE: Mapping[Act, Allowed] = {Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES}
+_DECIDE: Mapping[Act, Allowed] = {
+    Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES, Act.SEE_SYSTEM: _YES,
+}  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
     Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
     Act.ACKNOWLEDGE: _YES,
@@ -184,12 +187,12 @@ _DPO: Mapping[Act, Allowed] = {
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
     {
-        Role.ADMIN: {**_LIVE, Act.MANAGE_PEOPLE: _YES, Act.MANAGE_TOKENS: _YES},
+        Role.ADMIN: {**_LIVE, Act.SEE_SYSTEM: _YES, Act.MANAGE_PEOPLE: _YES, Act.MANAGE_TOKENS: _YES},
         Role.OFFICER: {**_LIVE, **_HEAR, Act.SEARCH: _OWN, Act.VIEW: _OWN, Act.RAISE_OPT_OUT: _YES, Act.FORGOT: _OWN},
         Role.MANAGER: {**_LIVE, **_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.DPO: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
-        Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
+        Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.SEE_SYSTEM: _YES, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
         Role.MEMBER: {**_LIVE, **_HEAR, Act.VIEW: _LEAVE},
     }
 )
@@ -260,6 +263,7 @@ VERBS: Mapping[Act, str] = {
     Act.REPAIR_INDEX: "repair the index",
     Act.RECONCILE: "let the sweep go on after the index was rebuilt",
     Act.REPORT: "see reports",
+    Act.SEE_SYSTEM: "see how the recorder is, its notices and the changes of its configuration",
     Act.MANAGE_PEOPLE: "change accounts",
     Act.MANAGE_TOKENS: "change tokens",
 }

@@ -74,6 +74,7 @@ class LiveApi:
             "dropped_events": self._broadcast.dropped,
             "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
             "retention": retention,
+            "notices": [one.as_json() for one in (works.sounds.first, works.sounds.second) if one is not None],
         }
 
     async def calls(self, _who: WhoCalls) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from recorder.domain.access import Role
+from recorder.notices import NoticeStore, install_shipped
 from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.chromium import (
     ARGUMENTS,
@@ -35,7 +36,17 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
         running.people.add("ann", PASSWORD, display_name="<b>Ann</b>", roles={Role.OFFICER}, extension="2001")
         running.give_leave("dpo")
         run_its_course(running)
+        run_the_recorder(running)
         yield running
+
+
+def run_the_recorder(console: Console) -> None:
+    """Give the recorder an alarm, messages and a changed configuration."""
+    install_shipped(NoticeStore(console.home.notices))
+    played = [{"name": "first", "version": 1}]
+    console.daemon.said |= {"alarms": {"disk_full": 2}, "notices": played}
+    details = {"sha256": "ab" * 32, "changed": ["pause.max_s", "extension.2001"]}
+    console.deps.books.audit.append("config.reload", "os:root", "", details)
 
 
 def run_its_course(console: Console) -> None:
@@ -147,6 +158,10 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
     ("erasures", "dpo", at("/erasures"), "Every order"),
     ("holds", "dpo", at("/holds"), "Every hold"),
+    ("overview", "dpo", at("/overview"), "What waits"),
+    ("health", "dpo", at("/health"), "needs somebody to act"),
+    ("notices", "dpo", at("/notices"), "Played now"),
+    ("changes", "dpo", at("/changes"), "pause.max_s"),
     ("pauses", "dpo", at("/reports/pauses"), "Olive Officer"),
     ("audit", "dpo", at("/audit"), "people.sign_in"),
     ("error", "dpo", at("/recordings/none"), "There is no such recording"),

@@ -52,6 +52,7 @@ EXPECTED = {
     Act.REPAIR_INDEX: "- - - - y y -",
     Act.RECONCILE: "- - - - y - -",
     Act.REPORT: "- - y y y y -",
+    Act.SEE_SYSTEM: "y - - y y y -",
     Act.MANAGE_PEOPLE: "y - - - - - -",
     Act.MANAGE_TOKENS: "y - - - - - -",
 }

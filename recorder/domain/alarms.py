@@ -1,0 +1,154 @@
+"""What an alarm of the daemon's health means and what to do, in a sentence or two for the console. Pure.
+
+docs/operations.md says more of each; a test holds that both know the same alarms.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What an alarm means, and what to do next."""
+
+    means: str
+    do: str
+
+
+_SOURCE = "Find out what sends it: the daemon's log names the address."
+
+ALARMS: Mapping[str, Advice] = MappingProxyType(
+    {
+        "disk_full": Advice(
+            "Nothing more can be written. Calls go on, and what was kept of them is partial or failed.",
+            "Free space, then look for partial and failed calls among the recordings.",
+        ),
+        "disk_read_only": Advice(
+            "The disk refuses to be written to.",
+            "Look at the kernel's log, mount the disk again, then run `recorder verify --all`.",
+        ),
+        "storage_fault": Advice(
+            "Writing failed for another reason, which the daemon's log names.",
+            "Mend what the log names, then run `recorder verify --all`.",
+        ),
+        "memory_not_locked": Advice(
+            "The limit of locked memory is too low: sound may reach swap, or a call is not recorded.",
+            "Set `LimitMEMLOCK=infinity` for the service and restart it.",
+        ),
+        "srtp_unauthentic": Advice(
+            "Packets came on an encrypted side that are not under its key; they were dropped.",
+            "The daemon's log names call and side: look at that system's settings.",
+        ),
+        "ports_exhausted": Advice(
+            "A call that should be recorded was refused for want of ports.",
+            "Widen `[media] ports`: four for each call.",
+        ),
+        "registration_failed": Advice(
+            "A registration was refused or not answered; it is tried again.",
+            "Look at account and registrar of that `[[register]]`.",
+        ),
+        "account_refused": Advice(
+            "A call was refused since our account at its target is not taken.",
+            "Look at `auth_user` and `auth_password_file` of that `[[peer]]`.",
+        ),
+        "names_not_resolved": Advice(
+            "Names of targets could not be looked up; what was known stays in use.",
+            "Look at the DNS, and at `[sip] name_servers`.",
+        ),
+        "index_unavailable": Advice(
+            "The index does not take rows; they wait in files and are filed by themselves.", "Mend the database."
+        ),
+        "row_in_memory": Advice(
+            "A row is only in memory: the disk does not take it either.", "Free space before anything is restarted."
+        ),
+        "row_lost": Advice(
+            "Too many rows are in memory; some are lost.",
+            "Free space, then run `recorder reindex`: what has a file comes back.",
+        ),
+        "audit_unavailable": Advice(
+            "An act went on without its entry in the audit log; the entry waits. Nobody can listen meanwhile.",
+            "Look at space, rights and lock of the folder `audit`.",
+        ),
+        "audit_entry_in_memory": Advice(
+            "An entry of the audit log is only in memory.",
+            "Look at space and rights of the folder `state`; restart nothing before.",
+        ),
+        "anchor_failed": Advice(
+            "The head of the audit log could not be noted elsewhere; it is tried again each minute.",
+            "Look at the syslog server, the mail server or the share that it goes to.",
+        ),
+        "pause_state_not_stored": Advice(
+            "An act on a recording could not be stored: a pause holds all the same, a resume did not happen.",
+            "Look at space and rights of the folder `state`.",
+        ),
+        "writer_full": Advice(
+            "More calls came at once than may be recorded; those over the limit were not kept.",
+            "Raise `[limits] max_calls`, or find out who calls.",
+        ),
+        "pause_over_maximum": Advice(
+            "A recording has been paused for longer than `[pause] max_s`.",
+            "Ask the officer: nothing but a person resumes it.",
+        ),
+        "pins_unreadable": Advice(
+            "Managers' PINs cannot be read: none is right meanwhile.", "Look at the rights of `pins.json` and `state`."
+        ),
+        "erasure_not_placed": Advice(
+            "An order to erase was given in a call and could not be stored.",
+            "Mend the database, then have the order given again.",
+        ),
+        "erasure_failed": Advice(
+            "An order to erase could not be carried out; the recording stays locked.",
+            "The console's log names why; it is tried again by itself.",
+        ),
+        "retention_stopped": Advice(
+            "The sweep deletes nothing until somebody has looked.",
+            "Read why below; the DPO decides with `recorder reconcile` or `recorder retention`.",
+        ),
+        "retention_failed": Advice(
+            "The last sweep failed, or some recordings could not be destroyed; it is tried again.",
+            "Look at the log: disk, rights, database.",
+        ),
+        "retention_overdue": Advice(
+            "No sweep has ended well for three days: recordings are kept longer than allowed.",
+            "Look at the log, and run `recorder retention`.",
+        ),
+        "retention_shorter_unconfirmed": Advice(
+            "A period is configured shorter than the one in force, which goes on holding.",
+            "The DPO confirms it with `recorder retention confirm-shorter`, or it is put back.",
+        ),
+        "siprec_undeclared": Advice(
+            "A recording session came from a system that is not declared to send any, and was refused.",
+            "Give its `[[peer]]` `siprec = true`, or have it stop.",
+        ),
+        "sessions_unreadable": Advice(
+            "It is not known which recording sessions were paused, so each begins paused.",
+            "Look at the disk; restart once `state/sessions.journal` can be read.",
+        ),
+        "nominated_passed": Advice(
+            "A call that names a nominated extension was passed through and not recorded.",
+            "Compare `[[extension]]` with the PBX's numbers: a queue or a diversion is missing.",
+        ),
+        "source_rate_limited": Advice("A system sends more calls or requests than it may.", _SOURCE),
+        "source_foreign": Advice(
+            "Somebody spoke into a call of another system, and was refused.",
+            "Put machines that act for one another into one `[[peer]]`; else somebody meddles.",
+        ),
+        "source_overload": Advice("More messages came than can be looked at; emergency calls have room kept.", _SOURCE),
+        "source_stray": Advice("Floods of answers to nothing came, and were dropped.", _SOURCE),
+        "tls_certificate_ends": Advice(
+            "The certificate of SIP over TLS ends within 30 days, or has ended.",
+            "Renew it in place, then run `recorder reload`.",
+        ),
+        "call_fault": Advice(
+            "A fault of the recorder ended one call.",
+            "Send what the daemon's log says to whoever looks after the program.",
+        ),
+    }
+)
+UNKNOWN = Advice("This version of the console does not know it.", "Look into the daemon's log.")
+
+
+def advice_on(alarm: str) -> Advice:
+    """Return what an alarm means and what to do."""
+    return ALARMS.get(alarm, UNKNOWN)

@@ -1,0 +1,164 @@
+"""The pages on the recorder itself - health, notices, changes - and the DPO's overview, against a running console."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from recorder.cases import casework
+from recorder.domain.cases import CaseKind
+from recorder.keeping.sweep_state import NAME, SweepState, state_to_json
+from recorder.notices import NoticeStore, install_shipped
+from storage.audit import AuditLog
+from storage.durable import make_folder
+from tests.helpers.console_site import Browser, Clock, Console, console_site, signed_in
+from tests.helpers.storage_home import ID
+
+NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+PAGES = ("/health", "/notices", "/changes")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOW)
+
+
+@pytest.fixture
+def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
+    with console_site(tmp_path, now=clock) as running:
+        yield running
+
+
+@pytest.fixture
+def dpo(console: Console) -> Iterator[Browser]:
+    with signed_in(console, "dpo") as browser:
+        yield browser
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "of_overview"),
+    [
+        ("dpo", 200, 200),
+        ("lead", 200, 403),
+        ("ict", 200, 403),
+        ("admin", 200, 403),
+        ("officer", 403, 403),
+        ("revenues", 403, 403),
+    ],
+)
+def test_who_sees_them(console: Console, name: str, status: int, of_overview: int) -> None:
+    with signed_in(console, name) as browser:
+        assert [browser.get(page).status_code for page in PAGES] == [status] * 3
+        assert browser.get("/overview").status_code == of_overview
+        assert browser.submit("/overview").status_code == of_overview
+        offered = browser.get("/accessibility").text
+        assert ('href="/health"' in offered) == (status == 200)
+        assert ('href="/overview"' in offered) == (of_overview == 200)
+
+
+def test_health_says_what_is_wrong_and_what_to_do_next(console: Console, dpo: Browser) -> None:
+    assert "All is well." in dpo.get("/health").text
+    console.daemon.said["alarms"] = {"disk_full": 2, "brand_new": 1}
+    console.daemon.said["retention"]["stopped"] = "the index was rebuilt"
+    page = dpo.get("/health").text
+    assert "2 alarms need somebody to act." in page
+    assert "Free space, then look for partial and failed calls" in page
+    assert "This version of the console does not know it." in page
+    assert "the index was rebuilt" in page
+    assert "02:30:00" in page
+    assert [entry.details["page"] for entry in console.entries("system.view")] == ["health", "health"]
+
+
+def test_without_a_daemon_the_page_says_where_to_look(tmp_path: Path) -> None:
+    with console_site(tmp_path, is_daemon_up=False) as running, signed_in(running, "ict") as ict:
+        page = ict.get("/health")
+        assert page.status_code == 200
+        assert "systemctl status council-recorder" in page.text
+        assert "Not known" in ict.get("/notices").text or "There are no messages" in ict.get("/notices").text
+        assert "Nothing was changed yet." in ict.get("/changes").text
+
+
+def test_notices_tell_which_is_played_and_who_set_it(console: Console, dpo: Browser, tmp_path: Path) -> None:
+    assert "There are no messages" in dpo.get("/notices").text
+    store = NoticeStore(console.home.notices)
+    install_shipped(store)
+    newer = store.put("first", next(console.home.notices.glob("*.flac")), by="sally")
+    console.daemon.said["notices"] = [
+        {"name": "first", "version": 1, "sha256": "x"},
+        {"name": "second", "version": 1, "sha256": "y"},
+    ]
+    page = dpo.get("/notices").text
+    assert newer.sha256 in page
+    assert "sally" in page
+    assert page.count("<strong>Played now</strong>") == 2
+    assert page.count("Set, not in use") == 1
+    assert page.index("Set, not in use") < page.index("Played now"), "the newest first"
+
+
+def test_changes_come_from_the_audit_log(console: Console, dpo: Browser) -> None:
+    log = AuditLog(console.home.audit)
+    log.append(
+        "config.reload", "os:root", "", {"sha256": "ab" * 32, "before": "cd" * 32, "changed": ["pause.max_s", "peer"]}
+    )
+    log.append("notice.set", "os:root", "first", {"version": 4, "sha256": "ef" * 32})
+    log.append("retention.in_force", "<dpo>", "", {"periods": {"recordings": 90}, "before": None})
+    page = dpo.get("/changes").text
+    assert "pause.max_s, peer" in page
+    assert "ab" * 32 in page
+    assert "first, version 4" in page
+    assert "recordings: 90" in page
+    assert "&lt;dpo&gt;" in page
+    assert page.index("recordings: 90") < page.index("pause.max_s")
+
+
+def test_the_overview_says_what_waits_for_the_dpo(console: Console, dpo: Browser) -> None:
+    page = dpo.get("/overview").text
+    assert "Nothing waits for you." in page
+    assert "Nobody is named to decide your own requests" in page
+    assert "No case is open." in page
+
+    with signed_in(console, "ict") as ict:
+        ict.submit(f"/recordings/{ID}/play", reason="no sound after the update")
+    with signed_in(console, "officer") as officer:
+        officer.submit(f"/recordings/{ID}/request", category="accuracy", leave="listen", reason="what was agreed?")
+        officer.submit(f"/recordings/{ID}/forgot", start="0:01", end="2", reason="card read out")
+    with signed_in(console, "lead") as lead:
+        lead.submit("/team-leaders/lead/absent")
+        lead.submit(f"/recordings/{ID}/erase", start="0:00", end="1", reason="somebody else's words")
+    state = SweepState(unconfirmed=("recordings: 30 days, 90 in force",), stopped="a restored index")
+    make_folder(console.home.state)
+    (console.home.state / NAME).write_text(json.dumps(state_to_json(state)))
+    page = dpo.get("/overview").text
+    assert "things wait for somebody." in page
+    assert '<td>1</td><td><a href="/requests">' in page, "heard without approval"
+    assert "<td>1 of 1 that wait</td>" in page
+    assert "recordings: 30 days, 90 in force" in page
+    assert "a restored index" in page
+    assert "Every team leader is absent, so requests come to you." in page
+    assert "Count the last seven days now" in page
+    counted = dpo.submit("/overview").text
+    assert "Calls recorded" in counted
+    assert "The last seven days up to now" in counted
+
+
+def test_a_deadline_that_runs_out_is_shown_as_such(console: Console, dpo: Browser, clock: Clock) -> None:
+    lead = console.people.find("lead")
+    assert lead is not None
+    case = casework.open_case(
+        console.deps.cases, lead, kind=CaseKind.SUBJECT_ACCESS, requester="Mrs Example", form="letter", text="",
+        received_on=date(2026, 11, 20), ground=None,
+    )  # fmt: skip
+    page = dpo.get("/overview").text
+    assert f'href="/cases/{case.id}"' in page
+    assert "<td>21/12/2026</td><td>26</td>" in page, "the 20th is a Sunday"
+    assert "Mrs Example" not in page
+    for day, words in (
+        ("2026-12-18", "<td>3 <strong>Time runs out"),
+        ("2026-12-21", "Today"),
+        ("2026-12-23", "2 overdue"),
+    ):
+        clock.time = datetime.fromisoformat(f"{day}T12:00:00Z")
+        dpo.sign_in()
+        assert f"{words}</strong>" in dpo.get("/overview").text
