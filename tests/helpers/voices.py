@@ -124,6 +124,11 @@ class Voice:
         """Return when tick 0 would have been sent by the frame that was sent least late."""
         return min(at_s - tick / TICKS_PER_S for tick, at_s in self.sent)
 
+    def lateness(self) -> int:
+        """Return how many ticks later than the least late frame the latest one was sent: what a busy machine did."""
+        base_s = self.base_s()
+        return max(round((at_s - base_s) * TICKS_PER_S) - tick for tick, at_s in self.sent)
+
     def clock_at(self, moment_s: float) -> int:
         """Return the tick that the voice's clock shows at a moment, whether it was sent in time or not."""
         return round((moment_s - self.base_s()) * TICKS_PER_S)

@@ -142,8 +142,9 @@ def assert_silent_around(kept: Kept, call: Keyed, until: int) -> None:
     spans = [(start, min(end, until)) for start, end in kept.spans if start < until]
     gaps = [(before[1], after[0]) for before, after in itertools.pairwise(spans)]
     assert len(gaps) <= len(presses)
+    late = max(voice.lateness() for voice in (call.talk.left, call.talk.right))
     for gap in gaps:
-        near = [may_be_silent(one) for one in presses]
+        near = [may_be_silent(one, late) for one in presses]
         assert any(start <= gap[0] and gap[1] <= end for start, end in near), f"{gap} is silent, not near {near}"
     assert all(start < until + SLACK for start, _ in kept.spans), "nothing after the pause"
     said = kept.voice.tick_at(call.hung_up_s) - kept.offset
@@ -160,9 +161,9 @@ def on_channel(one: Pressed, kept: Kept, talk: Talk) -> Pressed:
     return Pressed(one.start + shift, one.end + shift, info)
 
 
-def may_be_silent(one: Pressed) -> tuple[int, int]:
-    """Return what may be silenced for a press at most."""
-    first, last = one.start - AROUND - BLOCKS, one.end + AROUND + BLOCKS
+def may_be_silent(one: Pressed, late: int) -> tuple[int, int]:
+    """Return what may be silenced for a press at most: a stream that was sent late once may be heard late again."""
+    first, last = one.start - AROUND - BLOCKS - late, one.end + AROUND + BLOCKS + late
     if one.info is not None:  # it took effect between its sending and its answer
         first, last = min(first, one.info[0] - INFO_BEFORE - FRAME), max(last, one.info[1] + INFO_AFTER + FRAME)
     return first, last
