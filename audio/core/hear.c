@@ -10,7 +10,6 @@
 #define ECHO_NS (600 * NS_PER_MS)     /* after a tone of the caller's the same on the officer's leg is its echo */
 #define ECHO_LEAD_NS (80 * NS_PER_MS) /* a tone that seems to begin so much earlier may still be one */
 #define LONGEST_GAP 80000 /* ticks; a larger step of the timestamp is a new clock, not silence */
-#define LATEST (-8000)
 #define MAX_EVENTS (4 + MAX_PACKET / TONES_BLOCK)
 #define NS_PER_TICK 125000
 
@@ -157,14 +156,22 @@ void hear_no_more(struct leg *leg, int64_t now)
     leg->has_tone_stream = leg->has_tone_shift = 0;
 }
 
+/* Late or double, by its number: the detector has been past it. */
+static int has_passed(const struct leg *leg, const struct packet *packet)
+{
+    int16_t after = (int16_t)(packet->seq - leg->tone_seq);
+    return after > -MAX_MISORDER && (after < 0 || (after == 0 && packet->ts != leg->tone_next_ts));
+}
+
 int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position)
 {
     struct tones_event events[MAX_EVENTS];
     int16_t *samples = leg->thread->samples;
     int32_t gap = (int32_t)(packet->ts - leg->tone_next_ts);
-    int is_new = !leg->has_tone_stream || leg->tone_ssrc != packet->ssrc || gap > LONGEST_GAP || gap < LATEST;
-    if (!is_new && gap < 0)
-        return 0; /* late or double: the detector has passed it */
+    int is_new = !leg->has_tone_stream || leg->tone_ssrc != packet->ssrc || gap > LONGEST_GAP;
+    if (!is_new && has_passed(leg, packet))
+        return 0;
+    is_new |= gap < 0; /* an earlier timestamp alone is a clock that has stepped back: what is said now is new */
     if (is_new || gap > 0)
         hold_cut(leg);
     if (is_new)
@@ -174,6 +181,7 @@ int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int6
     leg->has_tone_stream = 1;
     leg->tone_ssrc = packet->ssrc;
     leg->tone_next_ts = packet->ts + (uint32_t)packet->length;
+    leg->tone_seq = packet->seq;
     if (is_placed) {
         leg->tone_shift = position - leg->tones.position;
         leg->has_tone_shift = 1;

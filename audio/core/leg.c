@@ -9,7 +9,6 @@
 
 #define MAX_SLOTS 0xFFFF
 #define MAX_DROPOUT 3000 /* RFC 3550 appendix A.1: a larger step is a restart, not loss */
-#define MAX_MISORDER 100
 #define FORGET_NS (2000 * NS_PER_MS) /* what was keyed, and the last samples of a stream that has stopped */
 
 /* The peer may be sent to now. */

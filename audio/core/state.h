@@ -18,6 +18,7 @@
 #define FRAME_NS (20 * NS_PER_MS)
 #define MAX_STRANGERS 64           /* packets of nobody's that a socket may take of one wake-up: 32,000 a second */
 #define MAX_PACKET 2048            /* more than any RTP packet that fits an Ethernet frame; longer ones are dropped */
+#define MAX_MISORDER 100            /* packets; one numbered further back begins anew (RFC 3550 appendix A.1) */
 #define RTP_HEADER 12
 #define SRTP_EXTRA 16              /* what SRTP and SRTCP add to a packet of ours, at most */
 #define DIGIT_MARGIN_TICKS 1600    /* silenced either side of a caller's digit: 200 ms */
@@ -166,6 +167,7 @@ struct leg {
     int64_t last_arrival_ns;
     uint32_t tone_ssrc, tone_next_ts;
     int64_t tone_shift; /* position on the tap minus offset in the detector */
+    uint16_t tone_seq;
     uint8_t has_tone_stream, has_tone_shift;
     uint8_t policy;
     struct tones tones;

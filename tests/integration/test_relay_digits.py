@@ -212,10 +212,10 @@ def tone(low: float, high: float, seconds: float) -> bytes:
     return encode(Codec.PCMA, wave.astype(np.int16))
 
 
-def inject(relay: Relay, peer: Peer, audio: bytes, at: int) -> int:
-    """Inject audio paced by its own clock from tick ``at``; returns the next tick."""
+def inject(relay: Relay, peer: Peer, audio: bytes, at: int, *, ahead: int = 0) -> int:
+    """Inject audio that arrives from tick ``at`` on; returns the next tick. ``ahead``: of its sender's clock."""
     for i in range(0, len(audio), 160):
-        head = b"\x80\x08" + (at // 160 % 65536).to_bytes(2, "big") + at.to_bytes(4, "big") + b"abcd"
+        head = b"\x80\x08" + (at // 160 % 65536).to_bytes(2, "big") + (at + ahead).to_bytes(4, "big") + b"abcd"
         relay._core.inject(peer.leg, head + audio[i : i + 160], 10**9 + at * 125_000)
         at += 160
     return at
@@ -267,6 +267,24 @@ def test_a_tone_held_longer_than_the_look_back_is_silenced_as_it_goes(pair: tupl
         kept += speech_ms(out[:length], 0)
     length, _ = core.drain_tap(tap, out, is_final=True, now_ns=10**9 + at * 125_000)
     assert kept + speech_ms(out[:length], 0) == 0
+    core.release_tap(tap)
+
+
+@pytest.mark.parametrize("ticks", [160, 800, 4000, 7999, 8160, 40_000])
+def test_a_tone_after_the_senders_clock_stepped_back_is_heard_and_silenced(
+    pair: tuple[Peer, Peer], relay: Relay, ticks: int
+) -> None:
+    a, b = pair
+    core = relay._core
+    relay.detect_tones(a.leg, True)
+    tap = core.open_tap(a.leg, b.leg, look_back_ticks=16_000, ring_ticks=1 << 16, now_ns=10**9)
+    at = inject(relay, a, b"\xd5" * 8000, 0, ahead=ticks)
+    inject(relay, a, QUIET + tone(*ONE, 0.1) + QUIET * 2, at)
+    out = bytearray(1 << 17)
+    length, _ = core.drain_tap(tap, out, is_final=True, now_ns=10**10)
+    assert speech_ms(out[:length], 0) == 0
+    keys = [event for event in relay.events() if isinstance(event, DigitPressed)]
+    assert keys == [DigitPressed(leg=a.leg, digit="1", source=DigitSource.INBAND)]
     core.release_tap(tap)
 
 

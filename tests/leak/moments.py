@@ -70,13 +70,6 @@ class Step(Distortion):
         elif self._secrets == self._back_at:
             voice.jump(-self._direction * round(self._size_s * TICKS))
 
-    def at_least(self, size_s: float) -> None:
-        """Step no less than so far, and never back again.
-
-        Whoever steps back by less than a second repeats time that was heard: a tone in it is no new one.
-        """
-        self._size_s, self._back_at = max(self._size_s, size_s), -1
-
 
 class NewSource(Distortion):
     """A new SSRC, with a clock of its own, inside the closed time; sometimes two of them.

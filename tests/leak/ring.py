@@ -8,7 +8,7 @@ from typing import Any
 from tests.helpers.exchange import user_of
 from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
 from tests.leak.media import EVENT_PT, TICKS, Band, Studio, Voice
-from tests.leak.moments import DISTORTIONS, Step
+from tests.leak.moments import DISTORTIONS
 from tests.leak.plan import OPT_OUTS, Plan
 from tests.leak.signals import PCMA, PCMU, Bytes
 from tests.leak.site import RefusedError, Site, extension
@@ -176,8 +176,6 @@ class Ring:
         if make is not None:
             for side in self.plan.sides:
                 distortion = make(random.Random(f"{self.plan.seed}:{side}"), acted)
-                if isinstance(distortion, Step) and self.plan.trigger.endswith("inband"):
-                    distortion.at_least(1.2)
                 self.voices[side].distortion = distortion
 
     def _close(self) -> None:
