@@ -40,7 +40,7 @@ COMMANDS = {
     "login": "login.login",
     "logout": "login.logout",
     "users": "people.users",
-    "tokens": "people.tokens",
+    "tokens": "tokens.tokens",
     "opt-outs": "opt_outs.opt_outs",
     "requests": "requests.requests",
     "sar": "cases.sar",

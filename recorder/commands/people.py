@@ -1,7 +1,7 @@
 """Commands for accounts and tokens. The first admin is made by `recorder init`; everybody else by an admin."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from recorder.commands.shared import (
     HomeOption,
     JsonOption,
     PasswordOption,
+    ReasonOption,
     audit,
     fail,
     load_home,
@@ -24,16 +25,15 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
-from recorder.domain.access import Act, Role, Scope
+from recorder.domain.access import Act, DeniedError, Role
+from recorder.domain.granting import POWERFUL, Proposal
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.database import AuditNote, open_people
 from recorder.people.pins import PinError, PinFile
-from recorder.people.second_factor import SecondFactors
-from recorder.people.tokens import TokenError, Tokens
+from recorder.people.proposals import Enter, Proposals
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
-tokens = typer.Typer(no_args_is_help=True, help="Tokens for other systems.")
 
 NewPasswordOption = Annotated[
     Path | None, typer.Option("--new-password-file", metavar="FILE", help="A file with the account's new password.")
@@ -41,7 +41,8 @@ NewPasswordOption = Annotated[
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 
 
-def _admin(home: Home, name: str | None, password_file: Path | None, act: Act, subject: str) -> str:
+def admin(home: Home, name: str | None, password_file: Path | None, act: Act, subject: str) -> str:
+    """Have an administrator sign in, or leave; returns the account."""
     person = sign_in(home, name, password_file, "a change to accounts or tokens")
     permit(home, act, person, reason="", subject=subject, operator=None, details={})
     return person.actor
@@ -55,22 +56,137 @@ def add_user(
     team: Annotated[list[str] | None, typer.Option("--team")] = None,
     extension: Annotated[str | None, typer.Option("--extension")] = None,
     new_password_file: NewPasswordOption = None,
+    reason: ReasonOption = "",
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Make an account."""
+    """Make an account; the roles dpo, team_leader and admin wait for a second person's `recorder users confirm`."""
     place, _ = load_home(home)
-    actor = _admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     password = read_password(new_password_file, f"New password of {account}: ")
+    powerful = POWERFUL & set(role)
     try:
         note = people_of(place).add(
-            account, password, display_name=display_name, roles=role, teams=team or (), extension=extension
-        )
+            account, password, display_name=display_name, roles=set(role) - powerful, teams=team or (),
+            extension=extension,
+        )  # fmt: skip
     except PeopleError as error:
         fail(str(error))
     audit(place, note, actor=actor)
-    say(f"{account} can sign in as {', '.join(role)}")
+    say(f"{account} can sign in as {', '.join(sorted(set(role) - powerful)) or 'nobody in particular'}")
+    if powerful:
+        why = reason or "a new account"
+        _proposed(
+            place, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter)
+        )
+
+
+@users.command("grant")
+def grant(
+    account: NameArgument,
+    role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Give an account more roles; dpo, team_leader and admin wait for a second person's `recorder users confirm`."""
+    place, _ = load_home(home)
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    _proposed(place, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
+
+
+@users.command("revoke")
+def revoke(
+    account: NameArgument,
+    role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Take roles away from an account, at once."""
+    place, _ = load_home(home)
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    try:
+        _proposals(place).revoke(account, role, enter=lambda note: audit(place, note, actor=actor))
+    except PeopleError as error:
+        fail(str(error))
+    say(f"{account} is no {' or '.join(role)} any more")
+
+
+@users.command("proposals")
+def list_proposals(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """List what waits for a second person."""
+    place, _ = load_home(home)
+    people_of(place)
+    rows = [
+        {
+            "id": one.id, "account": one.account, "change": one.change, "roles": sorted(one.roles),
+            "reason": one.reason, "proposed_by": one.proposed_by, "until": one.until.isoformat(),
+        }
+        for one in _proposals(place).waiting()
+    ]  # fmt: skip
+    if json:
+        print_json(rows)
+        return
+    columns = [("id", "Proposal"), ("account", "Account"), ("change", "What"), ("roles", "Roles"),
+               ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason")]  # fmt: skip
+    shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]
+    print_table(shown, columns, empty="nothing waits for a second person")
+
+
+ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
+
+
+@users.command("confirm")
+def confirm(
+    proposal: ProposalArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Confirm what somebody else proposed: another administrator's act, or the data protection officer's."""
+    _decided(home, proposal, name, password_file, is_confirmed=True)
+
+
+@users.command("decline")
+def decline(
+    proposal: ProposalArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Decline what somebody else proposed."""
+    _decided(home, proposal, name, password_file, is_confirmed=False)
+
+
+def _decided(root: Path, proposal: str, name: str | None, password_file: Path | None, *, is_confirmed: bool) -> None:
+    place, _ = load_home(root)
+    person = sign_in(place, name, password_file, "a decision")
+    permit(place, Act.CONFIRM_GRANT, person, reason="", subject=proposal, operator=None, details={})
+    try:
+        decided = _proposals(place).decide(
+            person, proposal, is_confirmed=is_confirmed, enter=lambda note: audit(place, note, actor=person.actor)
+        )
+    except (DeniedError, PeopleError) as error:
+        fail(str(error))
+    done = "it is so now" if is_confirmed else "nothing was changed"
+    say(f"proposal {decided.id} about {decided.account}: {done}")
+
+
+def _proposals(home: Home) -> Proposals:
+    return Proposals(open_people(home.people), now=utc_now)
+
+
+def _proposed(
+    home: Home, actor: str, reason: str, ask: Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]]
+) -> None:
+    """Do what one person may, or propose it, and say which it was; or leave."""
+    try:
+        note, proposal = ask(_proposals(home), lambda note: audit(home, note, actor=actor, text=reason))
+    except (DeniedError, PeopleError) as error:
+        fail(str(error))
+    if proposal is None:
+        alone = ": there is nobody yet who could confirm it" if note.details.get("alone") else ""
+        say(f"{note.subject}: done{alone}")
+    else:
+        say(f"{note.subject}: proposed; another administrator or the data protection officer confirms it until "
+            f"{proposal.until:%d/%m/%Y}: `recorder users confirm {proposal.id}`")  # fmt: skip
 
 
 @users.command("password")
@@ -100,7 +216,7 @@ def disable_user(
 ) -> None:
     """Disable an account for good."""
     place, _ = load_home(home)
-    actor = _admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     try:
         note = people_of(place).disable(account)
         had_pin = PinFile(place.pins).remove(account)
@@ -114,17 +230,21 @@ def disable_user(
 
 @users.command("reset-authenticator")
 def reset_authenticator(
-    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+    account: NameArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
 ) -> None:
-    """Take somebody's authenticator away, because the phone is lost; they set up another one when they sign in."""
+    """Take somebody's authenticator away, because the phone is lost; they set up another one when they sign in.
+
+    That of a data protection officer, team leader or administrator takes a second person.
+    """
     place, _ = load_home(home)
-    actor = _admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    try:
-        note = SecondFactors(open_people(place.people), now=utc_now).remove(account)
-    except PeopleError as error:
-        fail(str(error))
-    audit(place, note, actor=actor)
-    say(f"{account} has no authenticator now, and is signed out everywhere")
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    _proposed(
+        place, actor, reason, lambda known, enter: known.reset_authenticator(actor, account, reason=reason, enter=enter)
+    )
 
 
 @users.command("pin")
@@ -196,74 +316,3 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
         ("has_second_factor", "Authenticator"), ("is_disabled", "Disabled"),
     ]  # fmt: skip
     print_table(shown, columns, empty="there are no accounts; `recorder init` makes the first")
-
-
-def _tokens(home: Home) -> Tokens:
-    return Tokens(open_people(home.people), now=utc_now)
-
-
-@tokens.command("add")
-def add_token(
-    token: NameArgument,
-    scope: Annotated[list[Scope], typer.Option("--scope", help="Repeat for several.")],
-    extension: Annotated[list[str] | None, typer.Option("--extension", help="Only these; repeat for several.")] = None,
-    network: Annotated[list[str] | None, typer.Option("--network", metavar="CIDR", help="Only from here.")] = None,
-    days: Annotated[int | None, typer.Option("--days", min=1, help="Days until it expires.")] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Make a token; it is shown once."""
-    place, _ = load_home(home)
-    actor = _admin(place, name, password_file, Act.MANAGE_TOKENS, token)
-    expires_at = utc_now() + timedelta(days=days) if days else None
-    try:
-        made = _tokens(place).add(
-            token, scopes=scope, extensions=extension or (), networks=network or (), expires_at=expires_at
-        )
-    except TokenError as error:
-        fail(str(error))
-    audit(place, made.note, actor=actor)
-    if json:
-        print_json({"name": token, "token": made.secret})
-    else:
-        say("Keep it now, it cannot be shown again:")
-        typer.echo(made.secret)
-
-
-@tokens.command("revoke")
-def revoke_token(
-    token: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
-) -> None:
-    """Make a token useless for good."""
-    place, _ = load_home(home)
-    actor = _admin(place, name, password_file, Act.MANAGE_TOKENS, token)
-    try:
-        note = _tokens(place).revoke(token)
-    except TokenError as error:
-        fail(str(error))
-    audit(place, note, actor=actor)
-    say(f"token {token} is revoked")
-
-
-@tokens.command("list")
-def list_tokens(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List tokens, without their secrets."""
-    place, _ = load_home(home)
-    rows = [
-        {
-            "name": line.application.name,
-            "scopes": ", ".join(sorted(line.application.scopes)),
-            "extensions": ", ".join(sorted(line.application.extensions)),
-            "networks": ", ".join(line.networks),
-            "expires_at": line.expires_at.isoformat() if line.expires_at else None,
-            "is_revoked": line.is_revoked,
-        }
-        for line in _tokens(place).list()
-    ]
-    if json:
-        print_json(rows)
-    else:
-        columns = [("name", "Name"), ("scopes", "Scopes"), ("extensions", "Extensions"), ("is_revoked", "Revoked")]
-        print_table(rows, columns, empty="there are no tokens")

@@ -16,6 +16,7 @@ from recorder.keeping.holding import HoldBooks
 from recorder.live.client import Extensions, Grant
 from recorder.notifying.watch import WatchBooks
 from recorder.people.accounts import People
+from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.sessions import Sessions
 from recorder.people.tokens import Tokens
@@ -115,6 +116,7 @@ class ConsoleDeps:
         tokens: Tokens of other systems.
         sessions: Signed-in browsers.
         second_factors: Authenticators.
+        proposals: Changes to accounts that take two people.
         sign_in: How people sign in.
         index: Recordings.
         audit: The audit log.
@@ -140,6 +142,7 @@ class ConsoleDeps:
     tokens: Tokens
     sessions: Sessions
     second_factors: SecondFactors
+    proposals: Proposals
     sign_in: SignInRules
     index: Index
     audit: Audit

@@ -25,6 +25,7 @@ from recorder.notices import NoticeStore
 from recorder.notifying.watch import opt_outs_of, watch_books
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import open_people
+from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.sessions import Sessions
 from recorder.people.tokens import Tokens
@@ -100,6 +101,7 @@ def open_console(
             tokens=Tokens(engine, now=now),
             sessions=Sessions(engine, now=now, limits=config.console.sign_in.limits),
             second_factors=SecondFactors(engine, now=now),
+            proposals=Proposals(engine, now=now),
             sign_in=config.console.sign_in,
             index=index,
             audit=audit,

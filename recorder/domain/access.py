@@ -55,6 +55,7 @@ class Act(enum.StrEnum):
     REPORT = "report.view"
     SEE_SYSTEM = "system.view"
     MANAGE_PEOPLE = "people.manage"
+    CONFIRM_GRANT = "people.confirm"
     MANAGE_TOKENS = "tokens.manage"
 
 
@@ -179,6 +180,7 @@ _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
 _DECIDE: Mapping[Act, Allowed] = {
     Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES, Act.SEE_SYSTEM: _YES,
+    Act.CONFIRM_GRANT: _YES,
 }  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
     Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
@@ -187,7 +189,13 @@ _DPO: Mapping[Act, Allowed] = {
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
     {
-        Role.ADMIN: {**_LIVE, Act.SEE_SYSTEM: _YES, Act.MANAGE_PEOPLE: _YES, Act.MANAGE_TOKENS: _YES},
+        Role.ADMIN: {
+            **_LIVE,
+            Act.SEE_SYSTEM: _YES,
+            Act.MANAGE_PEOPLE: _YES,
+            Act.CONFIRM_GRANT: _YES,
+            Act.MANAGE_TOKENS: _YES,
+        },
         Role.OFFICER: {**_LIVE, **_HEAR, Act.SEARCH: _OWN, Act.VIEW: _OWN, Act.RAISE_OPT_OUT: _YES, Act.FORGOT: _OWN},
         Role.MANAGER: {**_LIVE, **_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
@@ -265,6 +273,7 @@ VERBS: Mapping[Act, str] = {
     Act.REPORT: "see reports",
     Act.SEE_SYSTEM: "see how the recorder is, its notices and the changes of its configuration",
     Act.MANAGE_PEOPLE: "change accounts",
+    Act.CONFIRM_GRANT: "confirm that somebody gets a powerful role",
     Act.MANAGE_TOKENS: "change tokens",
 }
 """Acts as sentences have them: to ..."""

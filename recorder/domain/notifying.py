@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from recorder.domain.access import Person, Role
+from recorder.domain.granting import Proposal, confirmers
 from recorder.domain.requesting import AccessRequest, Bench, RequestState, deciders
 from storage.types import Hold
 
@@ -33,6 +34,8 @@ class Kind(enum.StrEnum):
     OPT_OUT_WAITS = "opt_out_waits"
     OPT_OUT_DECIDED = "opt_out_decided"
     EMERGENCY = "emergency"
+    GRANT_WAITS = "grant_waits"
+    AUTHENTICATOR_GONE = "authenticator_gone"
     CASE_PRESSING = "case_pressing"
     CASE_DUE = "case_due"
     CASE_OVERDUE = "case_overdue"
@@ -87,6 +90,16 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             subject="A recording was heard without approval",
             sentence="ICT listened to a recording in an emergency (break-glass). Please take note of it.",
             path="/requests",
+        ),
+        Kind.GRANT_WAITS: Wording(
+            subject="A change to an account waits for a second person",
+            sentence="Somebody proposes a powerful role, or to take an authenticator away, and you may confirm it.",
+            path="/people",
+        ),
+        Kind.AUTHENTICATOR_GONE: Wording(
+            subject="Your authenticator was taken away",
+            sentence="An administrator took it away. If you did not ask for that, tell the data protection officer.",
+            path="/account",
         ),
         Kind.CASE_PRESSING: Wording(
             subject="Time runs out for a case",
@@ -189,6 +202,20 @@ def of_emergencies(ids: Iterable[str], bench: Bench) -> list[Notification]:
     """Return what the data protection officers are to be told of recordings heard without approval."""
     officers = sorted(bench.with_role(Role.DPO))
     return [Notification(kind=Kind.EMERGENCY, account=account, subject=one) for one in ids for account in officers]
+
+
+def of_proposals(waiting: Iterable[Proposal], bench: Bench) -> list[Notification]:
+    """Return what whoever may confirm a change to an account is to be told."""
+    return [
+        Notification(kind=Kind.GRANT_WAITS, account=account, subject=one.id)
+        for one in waiting
+        for account in sorted(confirmers(bench.people, proposer=one.proposed_by, account=one.account))
+    ]
+
+
+def of_resets(done: Iterable[Proposal]) -> list[Notification]:
+    """Return what those are to be told whose authenticator was taken away."""
+    return [Notification(kind=Kind.AUTHENTICATOR_GONE, account=one.account, subject=one.id) for one in done]
 
 
 def of_cases(cases: Iterable[CaseClock], bench: Bench, today: date) -> list[Notification]:

@@ -26,6 +26,7 @@ from recorder.domain.weekly import WEEK, Week, Weekday, counted, last_weekly, wo
 from recorder.live.client import DaemonUnavailableError, LiveClient
 from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
+from recorder.people.proposals import Proposals
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.tombstones import DELETED, tombstones_of
@@ -43,6 +44,7 @@ class WatchBooks:
     Attributes:
         cases: Cases, and through them requests, holds, accounts and the index.
         audit: The audit log.
+        proposals: Changes to accounts that take two people.
         box: Where what is told is kept.
         addresses: Who is written to.
         opt_outs: Returns the requests to opt out of the calls in progress.
@@ -53,6 +55,7 @@ class WatchBooks:
 
     cases: CaseBooks
     audit: AuditLog
+    proposals: Proposals
     box: Box
     addresses: Addresses
     opt_outs: OptOuts
@@ -82,7 +85,8 @@ def watch_books(engine: Engine, cases: CaseBooks, audit: AuditLog, config: Confi
         opt_outs: Returns the requests to opt out of the calls in progress.
     """
     return WatchBooks(
-        cases=cases, audit=audit, box=Box(engine, now=cases.cases.now), addresses=Addresses(engine),
+        cases=cases, audit=audit, proposals=Proposals(engine, now=cases.cases.now),
+        box=Box(engine, now=cases.cases.now), addresses=Addresses(engine),
         opt_outs=opt_outs, is_mail_on=config.mail.smtp is not None, weekly_on=config.mail.weekly_on,
         policy_review_on=config.site.policy_review_on,
     )  # fmt: skip
@@ -108,6 +112,8 @@ def tell_now(books: WatchBooks) -> int:
             *notifying.of_requests(hearing.requests.waiting(), bench),
             *notifying.of_decisions(hearing.requests.decided_since(books.now - notifying.TOLD_FOR), books.now),
             *notifying.of_emergencies(emergencies, bench),
+            *notifying.of_proposals(books.proposals.waiting(), bench),
+            *notifying.of_resets(books.proposals.resets_since(books.now - notifying.TOLD_FOR)),
             *of_opt_outs(books.opt_outs(), bench),
         ],
     )

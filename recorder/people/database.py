@@ -75,6 +75,22 @@ recovery_codes = Table(
 )
 """One row for each that was not used yet."""
 
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("change", String, nullable=False),
+    Column("roles", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("proposed_by", String, nullable=False),
+    Column("proposed_s", Float, nullable=False),
+    Column("until_s", Float, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("decided_by", String),
+    Column("decided_s", Float),
+)
+
 requests = Table(
     "requests",
     metadata,

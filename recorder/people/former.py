@@ -12,6 +12,7 @@ from recorder.people.database import (
     accounts,
     break_glass,
     deputies,
+    proposals,
     recovery_codes,
     second_factors,
     sessions,
@@ -32,7 +33,7 @@ class Former:
         self._engine = engine
 
     def count(self, *, before: datetime) -> int:
-        """Return how many accounts were disabled, and tokens had ended, before a moment."""
+        """Return how many accounts were disabled, tokens had ended and proposals were over before a moment."""
         return self._count(_ended(before))
 
     def forget(self, *, before: datetime) -> int:
@@ -64,7 +65,11 @@ class Former:
 def _ended(before: datetime) -> _Over:
     before_s = before.timestamp()
     is_ended = or_(tokens.c.revoked_s < before_s, tokens.c.expires_s < before_s)
-    return [(accounts, accounts.c.disabled_s < before_s), (tokens, is_ended)]
+    return [
+        (accounts, accounts.c.disabled_s < before_s),
+        (tokens, is_ended),
+        (proposals, proposals.c.until_s < before_s),
+    ]
 
 
 def _settled(before: datetime) -> _Over:

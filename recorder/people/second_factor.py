@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from recorder.domain.access import Person
-from recorder.people.account_rows import PeopleError, is_usable, one, person_of, row_of
+from recorder.people.account_rows import PeopleError, is_usable, person_of, row_of
 from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused
 from recorder.people.database import AuditNote, recovery_codes, second_factors, sessions
 from recorder.people.totp import STEP_S, matching_step
@@ -123,20 +123,22 @@ class SecondFactors:
         is_it = (recovery_codes.c.code_hash == _hash(code)) & (recovery_codes.c.account == account)
         return "recovery_code" if connection.execute(delete(recovery_codes).where(is_it)).rowcount == 1 else None
 
-    def remove(self, account: str) -> AuditNote:
-        """Take a second factor away and end every session: the next sign-in sets another one up.
 
-        Raises:
-            PeopleError: There is no such account, or it has none.
-        """
-        with self._engine.begin() as connection:
-            one(connection, account)
-            mine = second_factors.c.account == account
-            if connection.execute(delete(second_factors).where(mine)).rowcount != 1:
-                raise PeopleError(f"{account} has no authenticator.")
-            connection.execute(delete(recovery_codes).where(recovery_codes.c.account == account))
-            connection.execute(delete(sessions).where(sessions.c.account == account))
-        return AuditNote(act="people.second_factor_removed", subject=account)
+def remove_factor(connection: Connection, account: str) -> None:
+    """Take a second factor away and end every session: the next sign-in sets another one up.
+
+    Args:
+        connection: In a transaction.
+        account: Whose; it exists.
+
+    Raises:
+        PeopleError: It has none.
+    """
+    mine = second_factors.c.account == account
+    if connection.execute(delete(second_factors).where(mine)).rowcount != 1:
+        raise PeopleError(f"{account} has no authenticator.")
+    connection.execute(delete(recovery_codes).where(recovery_codes.c.account == account))
+    connection.execute(delete(sessions).where(sessions.c.account == account))
 
 
 def _factor(connection: Connection, account: str) -> Any:  # noqa: ANN401 - a RowMapping or None

@@ -54,6 +54,7 @@ EXPECTED = {
     Act.REPORT: "- - y y y y -",
     Act.SEE_SYSTEM: "y - - y y y -",
     Act.MANAGE_PEOPLE: "y - - - - - -",
+    Act.CONFIRM_GRANT: "y - - y y - -",
     Act.MANAGE_TOKENS: "y - - - - - -",
 }
 PAIRS = [(role, act, mark) for act, line in EXPECTED.items() for role, mark in zip(Role, line.split(), strict=True)]

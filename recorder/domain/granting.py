@@ -1,0 +1,137 @@
+"""Roles that one person alone gives nobody (P11). Pure.
+
+One administrator proposes, another one or the data protection officer confirms, or a team leader where there is
+neither; never whoever gets the role. While there is nobody else who could confirm, one is enough: a council begins with
+one account, made by `recorder init`.
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from recorder.domain.access import (
+    MAX_REASON_CHARACTERS,
+    MIN_REASON_CHARACTERS,
+    Act,
+    Allowed,
+    DeniedError,
+    Fault,
+    Person,
+    Role,
+    may,
+)
+
+POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN})
+"""Who decides on others' requests, or makes accounts."""
+STANDS_FOR = timedelta(days=7)
+"""How long a proposal can be confirmed."""
+
+
+class Change(enum.StrEnum):
+    """What takes a second person."""
+
+    GRANT = "grant"
+    """Powerful roles for an account."""
+    RESET = "reset_authenticator"
+    """The authenticator of somebody with powerful roles is taken away: a new password more, and their power is too."""
+
+
+class ProposalState(enum.StrEnum):
+    """Where a proposal stands; one whose time is over is WAITING still, and of no use."""
+
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """Something that takes a second person.
+
+    Attributes:
+        id: Eight hexadecimal digits.
+        account: Whose.
+        change: What.
+        roles: Of a GRANT.
+        reason: Why, in words.
+        proposed_by: An account.
+        proposed_at: When, UTC.
+        until: When it cannot be confirmed any more, UTC.
+        state: Where it stands.
+    """
+
+    id: str
+    account: str
+    change: Change
+    roles: frozenset[Role]
+    reason: str
+    proposed_by: str
+    proposed_at: datetime
+    until: datetime
+    state: ProposalState = ProposalState.WAITING
+
+
+def takes_two(change: Change, person: Person, roles: Iterable[Role]) -> bool:
+    """Tell whether a change takes a second person.
+
+    Args:
+        change: What.
+        person: Whose account it is.
+        roles: Those that are granted.
+    """
+    if change is Change.GRANT:
+        return bool((frozenset(roles) - person.roles) & POWERFUL)
+    return bool(person.roles & POWERFUL)
+
+
+def confirmers(people: Iterable[Person], *, proposer: str, account: str) -> frozenset[str]:
+    """Return the accounts that may confirm a proposal: neither its author nor whoever it is about."""
+    others = [
+        person
+        for person in people
+        if person.name not in (proposer, account) and isinstance(may(person, Act.CONFIRM_GRANT), Allowed)
+    ]
+    first = [person for person in others if person.roles & {Role.ADMIN, Role.DPO}]
+    return frozenset(person.name for person in first or others)
+
+
+def check_reason(reason: str) -> None:
+    """Refuse a proposal without a reason.
+
+    Raises:
+        DeniedError: It has none, or one that is too long.
+    """
+    if not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
+        raise DeniedError(
+            Fault.INCOMPLETE, f"This takes a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters."
+        )
+
+
+def check_decision(decider: Person, proposal: Proposal, people: Iterable[Person], now: datetime) -> None:
+    """Decide whether somebody may confirm or decline a proposal now.
+
+    Args:
+        decider: Who decides.
+        proposal: What.
+        people: Everybody with an account that can be used.
+        now: The time.
+
+    Raises:
+        DeniedError: They may not, or it is too late.
+    """
+    if proposal.state is not ProposalState.WAITING:
+        raise DeniedError(Fault.TOO_LATE, f"Proposal {proposal.id} is {proposal.state} already.")
+    if now >= proposal.until:
+        raise DeniedError(Fault.TOO_LATE, f"Proposal {proposal.id} is over: propose it again.")
+    usable = {person.name: person for person in people}
+    author = usable.get(proposal.proposed_by)
+    if author is None or not isinstance(may(author, Act.MANAGE_PEOPLE), Allowed):
+        raise DeniedError(Fault.TOO_LATE, f"{proposal.proposed_by} changes no accounts any more: propose it again.")
+    if proposal.account not in usable:
+        raise DeniedError(Fault.TOO_LATE, f"The account {proposal.account} cannot be used any more.")
+    if decider.name in (proposal.proposed_by, proposal.account):
+        raise DeniedError(Fault.NOT_ALLOWED, "Somebody else decides: not who proposed it, nor whoever it is about.")
+    allowed = confirmers(usable.values(), proposer=proposal.proposed_by, account=proposal.account)
+    if decider.name not in allowed:
+        raise DeniedError(Fault.NOT_ALLOWED, "Another administrator or the data protection officer decides this.")

@@ -1,0 +1,221 @@
+"""Changes that take two people: proposed, then confirmed by somebody else, in the file of people.
+
+Each is written to the audit log before it is so: by ``enter``, in the transaction. When that fails nothing has changed.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from recorder.domain.access import DeniedError, Fault, Person, Role
+from recorder.domain.granting import (
+    STANDS_FOR,
+    Change,
+    Proposal,
+    ProposalState,
+    check_decision,
+    check_reason,
+    confirmers,
+    takes_two,
+)
+from recorder.people.account_rows import PeopleError, is_usable, one, person_of
+from recorder.people.database import AuditNote, accounts, from_s, proposals
+from recorder.people.second_factor import remove_factor
+
+Enter = Callable[[AuditNote], None]
+"""Writes a note to the audit log; raises when it cannot."""
+
+
+class Proposals:
+    """Grants of roles, and authenticators that are taken away: at once where one person is enough.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+
+    def grant(
+        self, by: str, account: str, roles: Iterable[Role], *, reason: str, enter: Enter
+    ) -> tuple[AuditNote, Proposal | None]:
+        """Give an account more roles, or propose it.
+
+        Args:
+            by: An account that may change accounts.
+            account: Whose.
+            roles: Which.
+            reason: Why.
+            enter: Writes what is done to the audit log.
+
+        Returns:
+            What is in the audit log, and the proposal that somebody else has to confirm, or None.
+
+        Raises:
+            PeopleError: There is no such account, or it can be used no more.
+            DeniedError: It takes a reason.
+        """
+        return self._ask(Change.GRANT, by, account, roles=frozenset(roles), reason=reason, enter=enter)
+
+    def reset_authenticator(
+        self, by: str, account: str, *, reason: str, enter: Enter
+    ) -> tuple[AuditNote, Proposal | None]:
+        """Take an account's authenticator away, or propose it: as `grant` does.
+
+        Raises:
+            PeopleError: There is no such account, or it has none.
+            DeniedError: It takes a reason.
+        """
+        return self._ask(Change.RESET, by, account, roles=frozenset(), reason=reason, enter=enter)
+
+    def _ask(
+        self, change: Change, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter
+    ) -> tuple[AuditNote, Proposal | None]:
+        now = self._now()
+        with self._engine.begin() as connection:
+            row = one(connection, account)
+            if not is_usable(row, now):
+                raise PeopleError(f"The account {account} cannot be used any more.")
+            person = person_of(row)
+            proposal = Proposal(
+                id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
+                reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
+            )  # fmt: skip
+            is_for_two = takes_two(change, person, roles)
+            if is_for_two:
+                check_reason(reason)
+            if not is_for_two or not confirmers(_usable(connection, now), proposer=by, account=account):
+                decided = {"state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp()}
+                connection.execute(insert(proposals).values(**(_columns(proposal) | decided)))
+                note = _apply(connection, change, account, roles, {"alone": True} if is_for_two else {})
+                enter(note)
+                return note, None
+            connection.execute(insert(proposals).values(**_columns(proposal)))
+            note = AuditNote(act="people.proposed", subject=account, details=_details(proposal))
+            enter(note)
+        return note, proposal
+
+    def waiting(self) -> list[Proposal]:
+        """Return what can be confirmed now, oldest first."""
+        query = select(proposals).where(
+            proposals.c.state == ProposalState.WAITING, proposals.c.until_s > self._now().timestamp()
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(query.order_by(proposals.c.proposed_s)).mappings().all()
+        return [_proposal(row) for row in rows]
+
+    def resets_since(self, moment: datetime) -> list[Proposal]:
+        """Return whose authenticator was taken away since a moment."""
+        query = select(proposals).where(
+            proposals.c.change == Change.RESET, proposals.c.state == ProposalState.CONFIRMED,
+            proposals.c.decided_s >= moment.timestamp(),
+        )  # fmt: skip
+        with self._engine.begin() as connection:
+            return [_proposal(row) for row in connection.execute(query).mappings()]
+
+    def decide(self, by: Person, proposal_id: str, *, is_confirmed: bool, enter: Enter) -> Proposal:
+        """Confirm a proposal, which then is so, or decline it.
+
+        Raises:
+            DeniedError: They may not, or it is too late; also when there is none.
+            PeopleError: It cannot be done any more.
+        """
+        now = self._now()
+        state = ProposalState.CONFIRMED if is_confirmed else ProposalState.DECLINED
+        with self._engine.begin() as connection:
+            query = select(proposals).where(proposals.c.id == proposal_id)
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                raise DeniedError(Fault.TOO_LATE, "There is no such proposal.")
+            proposal = _proposal(row)
+            check_decision(by, proposal, _usable(connection, now), now)
+            values = {"state": state, "decided_by": by.name, "decided_s": now.timestamp()}
+            connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(**values))
+            note = AuditNote(act="people.declined", subject=proposal.account, details=_details(proposal))
+            if is_confirmed:
+                about = {"proposal": proposal.id, "proposed_by": proposal.proposed_by}
+                note = _apply(connection, proposal.change, proposal.account, proposal.roles, about)
+            enter(note)
+        return proposal
+
+    def revoke(self, account: str, roles: Iterable[Role], *, enter: Enter) -> None:
+        """Take roles away from an account: one person is enough for that.
+
+        Raises:
+            PeopleError: There is no such account, it has none of them, or nobody could change accounts any more.
+        """
+        taken = frozenset(roles)
+        with self._engine.begin() as connection:
+            person = person_of(one(connection, account))
+            if not person.roles & taken:
+                raise PeopleError(f"{account} has none of these roles.")
+            others = (other for other in _usable(connection, self._now()) if other.name != account)
+            if Role.ADMIN in taken and not any(Role.ADMIN in other.roles for other in others):
+                raise PeopleError(f"{account} is the last admin: make another one first.")
+            _set_roles(connection, account, person.roles - taken)
+            enter(AuditNote(act="people.revoked", subject=account, details={"roles": sorted(person.roles & taken)}))
+
+
+def _apply(
+    connection: Connection, change: Change, account: str, roles: frozenset[Role], about: dict[str, Any]
+) -> AuditNote:
+    if change is Change.RESET:
+        remove_factor(connection, account)
+        return AuditNote(act="people.second_factor_removed", subject=account, details=about)
+    _set_roles(connection, account, person_of(one(connection, account)).roles | roles)
+    return AuditNote(act="people.granted", subject=account, details={"roles": sorted(roles), **about})
+
+
+def _set_roles(connection: Connection, account: str, roles: frozenset[Role]) -> None:
+    connection.execute(update(accounts).where(accounts.c.name == account).values(roles=",".join(sorted(roles))))
+
+
+def _usable(connection: Connection, now: datetime) -> list[Person]:
+    rows = connection.execute(select(accounts)).mappings().all()
+    return [person_of(row) for row in rows if is_usable(row, now)]
+
+
+def _columns(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "id": proposal.id,
+        "account": proposal.account,
+        "change": proposal.change,
+        "roles": ",".join(sorted(proposal.roles)),
+        "reason": proposal.reason,
+        "proposed_by": proposal.proposed_by,
+        "proposed_s": proposal.proposed_at.timestamp(),
+        "until_s": proposal.until.timestamp(),
+        "state": proposal.state,
+    }
+
+
+def _proposal(row: Any) -> Proposal:  # noqa: ANN401 - a RowMapping
+    proposed_at, until = from_s(row["proposed_s"]), from_s(row["until_s"])
+    assert proposed_at is not None
+    assert until is not None
+    return Proposal(
+        id=row["id"],
+        account=row["account"],
+        change=Change(row["change"]),
+        roles=frozenset(Role(role) for role in row["roles"].split(",") if role),
+        reason=row["reason"],
+        proposed_by=row["proposed_by"],
+        proposed_at=proposed_at,
+        until=until,
+        state=ProposalState(row["state"]),
+    )
+
+
+def _details(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "proposal": proposal.id,
+        "change": proposal.change,
+        "roles": sorted(proposal.roles),
+        "proposed_by": proposal.proposed_by,
+        "until": proposal.until.isoformat(),
+    }

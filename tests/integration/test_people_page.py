@@ -1,0 +1,104 @@
+"""The page of accounts, and the same at the shell: powerful roles take two people."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recorder.domain.access import Role
+from tests.helpers.console_site import PASSWORD, Browser, Console, console_site, signed_in
+from tests.helpers.recorder_home import ADMIN, RecorderHome, must, run
+
+WHY = "she takes over on Monday"
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Console]:
+    with console_site(tmp_path, is_daemon_up=False) as running:
+        running.people.add("ada", PASSWORD, roles=[Role.ADMIN])
+        yield running
+
+
+@pytest.fixture
+def admin(console: Console) -> Iterator[Browser]:
+    with signed_in(console, "admin") as browser:
+        yield browser
+
+
+def roles(console: Console, name: str) -> frozenset[Role]:
+    person = console.people.find(name)
+    assert person is not None
+    return person.roles
+
+
+def test_one_proposes_and_another_one_confirms(console: Console, admin: Browser) -> None:
+    page = admin.submit("/people/officer/roles", role="dpo", reason=WHY)
+    assert "waits for another administrator" in page.text
+    assert WHY in page.text
+    (proposal,) = console.deps.proposals.waiting()
+    assert "Somebody else decides this" in page.text
+    for name, status in (("admin", 403), ("officer", 403), ("revenues", 403), ("ict", 403), ("lead", 403)):
+        with signed_in(console, name) as browser:
+            assert browser.submit(f"/people/proposals/{proposal.id}/confirm").status_code == status, name
+    assert roles(console, "officer") == {Role.OFFICER}
+    with signed_in(console, "ada") as browser:
+        assert browser.post(f"/people/proposals/{proposal.id}/confirm", data={"csrf": "x"}).status_code == 403
+        assert browser.submit(f"/people/proposals/{proposal.id}/other").status_code == 404
+        assert "It is so now" in browser.submit(f"/people/proposals/{proposal.id}/confirm").text
+        assert browser.submit(f"/people/proposals/{proposal.id}/confirm").status_code == 409
+    assert roles(console, "officer") == {Role.OFFICER, Role.DPO}
+    assert [entry.actor for entry in console.entries("people.granted")] == ["ada"]
+    assert {entry.actor for entry in console.entries("access.refused")} >= {"admin", "officer", "revenues", "ict"}
+
+
+def test_who_sees_the_page(console: Console) -> None:
+    seen = {"admin": 200, "dpo": 200, "lead": 200, "officer": 403, "revenues": 403, "ict": 403}
+    for name, status in seen.items():
+        with signed_in(console, name) as browser:
+            page = browser.get("/people")
+            assert page.status_code == status, name
+            assert ("Olive Officer" in page.text) == (status == 200)
+            assert ('action="/people/officer/roles"' in page.text) == (name == "admin")
+            if name != "admin":
+                assert browser.submit("/people/officer/roles", role="manager", reason=WHY).status_code == 403
+                assert browser.submit("/people/officer/reset-authenticator", reason=WHY).status_code == 403
+
+
+def test_bad_forms(console: Console, admin: Browser) -> None:
+    assert admin.submit("/people/officer/roles", role="king", reason=WHY).status_code == 422
+    assert admin.submit("/people/officer/roles", reason=WHY).status_code == 422
+    assert admin.submit("/people/officer/roles", role="dpo").status_code == 422
+    assert admin.submit("/people/nobody/roles", role="manager", reason=WHY).status_code == 409
+    assert admin.submit("/people/officer/reset-authenticator", reason=WHY).status_code == 409
+    page = admin.submit("/people/officer/roles", role="dpo", reason="<script>alert(1)</script>")
+    assert "<script>alert" not in page.text
+    assert roles(console, "officer") == {Role.OFFICER}
+
+
+def test_at_the_shell(tmp_path: Path) -> None:
+    home = RecorderHome(tmp_path, next_hop="127.0.0.1:5070")
+    on = ("-C", str(home.root))
+
+    def by(name: str) -> tuple[str, ...]:
+        return ("--as", name, "--password-file", str(home.password_file), *on)
+
+    new = ("--new-password-file", str(home.password_file))
+    must("users", "add", "dora", "--role", "dpo", *new, *by(ADMIN))
+    must("users", "add", "lena", "--role", "team_leader", "--role", "officer", *new, *by(ADMIN))
+    listed = {one["name"]: one["roles"] for one in json.loads(must("users", "list", "--json", *on))}
+    assert (listed["dora"], listed["lena"]) == (["dpo"], ["officer"]), "the first one alone, the next one by two"
+    (proposal,) = json.loads(must("users", "proposals", "--json", *on))
+    assert (proposal["account"], proposal["roles"], proposal["proposed_by"]) == ("lena", ["team_leader"], ADMIN)
+    assert "Somebody else decides" in run("users", "confirm", proposal["id"], *by(ADMIN)).stderr
+    assert run("users", "confirm", proposal["id"], *by("lena")).returncode == 1
+    must("users", "confirm", proposal["id"], *by("dora"))
+    assert json.loads(must("users", "proposals", "--json", *on)) == []
+    refused = run("users", "grant", "lena", "--role", "admin", *by(ADMIN))
+    assert "reason" in refused.stderr
+    must("users", "grant", "lena", "--role", "admin", "--reason", WHY, *by(ADMIN))
+    (proposal,) = json.loads(must("users", "proposals", "--json", *on))
+    must("users", "decline", proposal["id"], *by("dora"))
+    must("users", "revoke", "lena", "--role", "team_leader", *by(ADMIN))
+    listed = {one["name"]: one["roles"] for one in json.loads(must("users", "list", "--json", *on))}
+    assert listed["lena"] == ["officer"]
