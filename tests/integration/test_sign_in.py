@@ -358,7 +358,7 @@ def test_one_sign_in_for_many_commands(home: RecorderHome, shell: Shell, monkeyp
     monkeypatch.delenv("RECORDER_TOKEN")
     assert run("users", "disable", "ann", *on).returncode == 2
     token = shell.login()
-    must("users", "reset-authenticator", ADMIN, *on)
+    must("users", "reset-authenticator", ADMIN, "--reason", "the phone is lost", *on)
     assert "not good any more" in run("users", "disable", "ann", *on).stderr, "who has lost a phone is signed out"
     assert token not in (home.root / "people.sqlite").read_bytes().decode("latin-1")
 
