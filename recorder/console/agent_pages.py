@@ -18,6 +18,7 @@ from recorder.problems import ProblemError
 router = APIRouter(include_in_schema=False)
 
 Ticked = Annotated[str, Form(max_length=10)]
+Number = Annotated[str, Form(max_length=40)]
 
 
 @router.get("/")
@@ -88,6 +89,32 @@ def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
     return _page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
 
 
+@router.post("/agent/sign-on")
+def sign_on(console: Console, caller: PageChanger, extension: Number = "", takes_over: Ticked = "") -> HTMLResponse:
+    """Sit at an extension: calls that begin there from now on are this person's."""
+    number = extension.strip()
+    if not number:
+        return _page(console, caller, problem="Give the extension of the phone that you sit at.", status=422)
+    try:
+        console.live.sign_on(caller.actor, number, takes_over=bool(takes_over))
+    except ProblemError as error:
+        clash = number if error.status == 409 and not takes_over else ""
+        return _page(console, caller, problem=error.detail, status=error.status, clash=clash)
+    return _page(
+        console, caller, said=f"You are signed on at extension {number}: calls from the next one on are yours."
+    )
+
+
+@router.post("/agent/sign-off")
+def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> HTMLResponse:
+    """Sit at an extension no longer."""
+    try:
+        console.live.sign_off(caller.actor, extension.strip())
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
+
+
 @router.post("/agent/{act}")
 def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
     """Pause or resume without the page's script."""
@@ -122,17 +149,22 @@ def _each(extensions: list[str], do: Callable[[str], dict[str, Any]]) -> None:
         raise idle
 
 
-def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(
+    console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200, clash: str = ""
+) -> HTMLResponse:
+    """Show the page; ``clash`` is an extension where somebody else is signed on and may be taken over from."""
+    signed_on: list[str] = []
     try:
-        phone = _phone(console, caller)
+        phone, signed_on = _phone(console, caller), console.live.signed_on(_person(caller))
     except ProblemError as error:
         if error.status == 403:
             raise
         phone = Phone(standing=Standing.NOT_CONFIRMED)
         problem = problem or error.detail
     return console.renderer.page(
-        "agent.html", caller, status=status, phone=phone, said=said, problem=problem, spans=SPANS
-    )
+        "agent.html", caller, status=status, phone=phone, said=said, problem=problem, spans=SPANS, clash=clash,
+        signed_on=signed_on,
+    )  # fmt: skip
 
 
 def _phone(console: Parts, caller: Caller) -> Phone:

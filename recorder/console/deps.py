@@ -82,6 +82,12 @@ class Live(Protocol):
     def agents(self) -> list[dict[str, Any]]:
         """Return the nominated extensions, each with who is at it."""
 
+    def sign_on(self, extension: str, operator: str, *, actor: str = "", takes_over: bool = True) -> dict[str, Any]:
+        """Sign an operator on at an extension."""
+
+    def sign_off(self, extension: str, *, actor: str = "") -> dict[str, Any]:
+        """Sign off whoever is at an extension."""
+
     def pause_extension(
         self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
     ) -> dict[str, Any]:

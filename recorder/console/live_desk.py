@@ -50,6 +50,32 @@ class LiveDesk:
         theirs = [agent["extension"] for agent in agents if _sits_at(person, agent)]
         return sorted(theirs, key=lambda number: number != person.extension)
 
+    def sign_on(self, actor: Actor, number: str, *, takes_over: bool) -> dict[str, Any]:
+        """Have a person sit at an extension: calls that begin there from now on are theirs.
+
+        Raises:
+            ProblemError: As all here; 409 where somebody else is signed on and is not to be taken over from.
+        """
+        person = self._person(actor, Act.SIGN_ON, number, "")
+        act = self._live.sign_on
+        return self._daemon(lambda: act(number, person.display_name, actor=person.actor, takes_over=takes_over))
+
+    def sign_off(self, actor: Actor, number: str) -> dict[str, Any]:
+        """Have a person sit at an extension no longer; one's own sign-on only."""
+        person = self._person(actor, Act.SIGN_ON, number, "")
+        if number not in self.signed_on(person):
+            raise self._rules.refuse(
+                person.actor, Act.SIGN_ON, number, f"You are not signed on at extension {number}.", status=409
+            )
+        return self._daemon(lambda: self._live.sign_off(number, actor=person.actor))
+
+    def signed_on(self, person: Person) -> list[str]:
+        """Return the extensions at which somebody has signed on."""
+        agents = self._daemon(self._live.agents)
+        return [
+            agent["extension"] for agent in agents if agent["is_signed_on"] and agent["operator"] == person.display_name
+        ]
+
     def pause(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Pause a call. The daemon writes the audit log; that it cannot never stops a pause."""
         return self._simple(self._live.pause, actor, Act.PAUSE, call, reason)

@@ -26,6 +26,7 @@ class Act(enum.StrEnum):
     """What can be done; the audit log uses these words."""
 
     SEE_LIVE = "live.view"
+    SIGN_ON = "agent.sign_on"
     PAUSE = "call.pause"
     RESUME = "call.resume"
     RAISE_OPT_OUT = "opt_out.raise"
@@ -196,9 +197,17 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.CONFIRM_GRANT: _YES,
             Act.MANAGE_TOKENS: _YES,
         },
-        Role.OFFICER: {**_LIVE, **_HEAR, Act.SEARCH: _OWN, Act.VIEW: _OWN, Act.RAISE_OPT_OUT: _YES, Act.FORGOT: _OWN},
-        Role.MANAGER: {**_LIVE, **_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
-        Role.TEAM_LEADER: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.OFFICER: {
+            **_LIVE,
+            **_HEAR,
+            Act.SEARCH: _OWN,
+            Act.VIEW: _OWN,
+            Act.RAISE_OPT_OUT: _YES,
+            Act.SIGN_ON: _YES,
+            Act.FORGOT: _OWN,
+        },
+        Role.MANAGER: {**_LIVE, Act.SIGN_ON: _YES, **_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.TEAM_LEADER: {**_LIVE, Act.SIGN_ON: _YES, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.DPO: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
         Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.SEE_SYSTEM: _YES, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
         Role.MEMBER: {**_LIVE, **_HEAR, Act.VIEW: _LEAVE},
@@ -244,6 +253,7 @@ MAX_REASON_CHARACTERS = 1000
 
 VERBS: Mapping[Act, str] = {
     Act.SEE_LIVE: "see live calls",
+    Act.SIGN_ON: "sign on to an extension",
     Act.PAUSE: "pause a recording",
     Act.RESUME: "resume a recording",
     Act.RAISE_OPT_OUT: "ask for an opt-out",

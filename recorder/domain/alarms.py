@@ -90,6 +90,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "A recording has been paused for longer than `[pause] max_s`.",
             "Ask the officer: nothing but a person resumes it.",
         ),
+        "sign_on_clash": Advice(
+            "Somebody signed on, or tried to, where somebody else was signed on: whose calls those are may be wrong.",
+            "Ask both; the changes are in the audit log as `agent.sign_on`. Whoever leaves a phone signs off.",
+        ),
         "pins_unreadable": Advice(
             "Managers' PINs cannot be read: none is right meanwhile.", "Look at the rights of `pins.json` and `state`."
         ),

@@ -20,6 +20,7 @@ from recorder.live.bodies import SignOnBody, WhoCalls
 from recorder.live.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
 from recorder.live.door import Door
 from recorder.live.opt_outs import LiveOptOuts
+from recorder.people.agents import SignOnClashError
 from recorder.problems import ProblemError
 from recorder.web import application
 
@@ -114,8 +115,22 @@ class LiveApi:
         """Sign an operator on at an extension."""
         if extension not in self._works.config.extensions:
             raise ProblemError(404, f"Extension {extension} is not nominated; see [[extension]] in recorder.toml.")
-        await self._door.audit("agent.sign_on", who, extension, {"operator": body.operator}, "")
-        await self._door.confirm(self._works.clerk.submit(self._works.sign_ons.sign_on, extension, body.operator))
+        there = self._works.sign_ons.other_than(body.operator, extension)
+        if there is not None:  # who answers there now is not known, so whose calls those are is not either
+            self._works.alarm("sign_on_clash")
+            self._broadcast.publish({"event": "alarm", "alarm": "sign_on_clash", "extension": extension})
+        details = {"operator": body.operator} | ({"instead_of": there} if there is not None else {})
+        if there is not None and not body.takes_over:
+            await self._door.audit("agent.sign_on.refused", who, extension, details, "")
+            raise _clash(there, extension)
+        await self._door.audit("agent.sign_on", who, extension, details, "")
+        sign_on = self._works.sign_ons.sign_on
+        try:
+            await self._door.confirm(
+                self._works.clerk.submit(sign_on, extension, body.operator, takes_over=body.takes_over)
+            )
+        except SignOnClashError as clash:
+            raise _clash(clash.operator, extension) from clash
         return {"extension": extension, "operator": body.operator}
 
     async def sign_off(self, extension: str, who: WhoCalls) -> dict[str, Any]:
@@ -129,3 +144,7 @@ class LiveApi:
     async def reload(self, who: WhoCalls) -> dict[str, Any]:
         """Read the configuration again; calls in progress keep what they began with."""
         return await asyncio.to_thread(self._reload, who.actor)
+
+
+def _clash(there: str, extension: str) -> ProblemError:
+    return ProblemError(409, f"{there} is signed on at extension {extension}: take over, or have them sign off.")

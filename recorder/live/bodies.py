@@ -128,3 +128,4 @@ class SignOnBody(_Body):
     """Who signs on."""
 
     operator: Annotated[str, Field(min_length=1, max_length=100)]
+    takes_over: bool = Field(default=True, description="Whether somebody else may be signed on there")

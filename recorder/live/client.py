@@ -230,13 +230,21 @@ class LiveClient:
         agents: list[dict[str, Any]] = self._send("GET", _AGENTS)["agents"]
         return agents
 
-    def sign_on(self, extension: str, operator: str) -> dict[str, Any]:
-        """Sign an operator on at an extension."""
-        return self._send("POST", f"{_AGENTS}/{quote(extension, safe='')}/sign-on", json={"operator": operator})
+    def sign_on(self, extension: str, operator: str, *, actor: str = "", takes_over: bool = True) -> dict[str, Any]:
+        """Sign an operator on at an extension; their calls are those that begin from then on.
 
-    def sign_off(self, extension: str) -> dict[str, Any]:
+        Args:
+            extension: A nominated one.
+            operator: As calls name them.
+            actor: Who acts.
+            takes_over: Whether somebody else may be signed on there; if so they are signed off.
+        """
+        body = {"operator": operator, "takes_over": takes_over}
+        return self._send("POST", f"{_AGENTS}/{quote(extension, safe='')}/sign-on", headers=_headers(actor), json=body)
+
+    def sign_off(self, extension: str, *, actor: str = "") -> dict[str, Any]:
         """Sign off whoever is at an extension."""
-        return self._send("POST", f"{_AGENTS}/{quote(extension, safe='')}/sign-off")
+        return self._send("POST", f"{_AGENTS}/{quote(extension, safe='')}/sign-off", headers=_headers(actor))
 
     def reload(self) -> dict[str, Any]:
         """Have the configuration read again."""

@@ -7,6 +7,14 @@ from recorder.domain.policy import Extension
 from storage.durable import save_atomically
 
 
+class SignOnClashError(Exception):
+    """Somebody else is signed on there; ``operator`` says who. Nothing changed."""
+
+    def __init__(self, operator: str) -> None:
+        super().__init__(f"{operator} is signed on there")
+        self.operator = operator
+
+
 class SignOns:
     """Sign-ons by extension, kept in a file so that they survive a restart."""
 
@@ -25,8 +33,25 @@ class SignOns:
         """Return operators by extension."""
         return dict(self._operators)
 
-    def sign_on(self, extension: str, operator: str) -> None:
-        """Sign an operator on; whoever was there before is signed off."""
+    def other_than(self, operator: str, extension: str) -> str | None:
+        """Return who else is signed on at an extension, or None."""
+        there = self._operators.get(extension)
+        return None if there == operator else there
+
+    def sign_on(self, extension: str, operator: str, *, takes_over: bool = True) -> None:
+        """Sign an operator on; whoever was there before is signed off.
+
+        Args:
+            extension: Where.
+            operator: Whom.
+            takes_over: Whether somebody else may be there.
+
+        Raises:
+            SignOnClashError: Somebody else is, and may not.
+        """
+        there = self.other_than(operator, extension)
+        if there is not None and not takes_over:
+            raise SignOnClashError(there)
         self._save({**self._operators, extension: operator})
 
     def sign_off(self, extension: str) -> bool:

@@ -152,6 +152,43 @@ def test_forgetting_to_pause_has_what_was_said_erased(site: Site, alice: Page) -
     assert [(one.ordered_by, one.start_s) for one in orders] == [("alice", 0.0)]
 
 
+def test_whoever_signs_on_has_the_calls_that_begin_after(site: Site, browser: Browser, alice: Page) -> None:
+    site.deps.people.add("bob", PASSWORD, display_name="Bob Benefits", roles={Role.OFFICER})
+    site.deps.people.add("carol", PASSWORD, display_name="Carol", roles={Role.OFFICER})
+    talk = site.lines.call()
+    talk.join()
+    shows(alice, "Recording")
+    with person(browser, site.url, "bob") as bob, person(browser, site.url, "carol") as carol:
+        bob.goto("/agent")
+        bob.fill("#seat", "2001")
+        bob.keyboard.press("Enter")
+        expect(bob.locator("#agent-said")).to_contain_text("calls from the next one on are yours")
+        assert violations(bob) == []
+        assert talk.hang_up()["operator"] == "alice", "the call that went on stays hers"
+        talk = site.lines.call()
+        talk.join()
+        shows(bob, "Recording")
+        shows(alice, "No call")
+
+        carol.goto("/agent")
+        carol.fill("#seat", "2001")
+        carol.keyboard.press("Enter")
+        expect(carol.locator("#agent-problem")).to_contain_text("Bob Benefits is signed on at extension 2001")
+        assert violations(carol) == []
+        assert site.deps.live.health()["alarms"]["sign_on_clash"] == 1
+        carol.get_by_role("button", name="Take over extension 2001").click()
+        expect(carol.locator("#agent-said")).to_contain_text("calls from the next one on are yours")
+        row = talk.hang_up()
+        assert (row["operator"], row["operators"]) == ("Bob Benefits", ["Bob Benefits"])
+        carol.get_by_role("button", name="Sign off from 2001").click()
+        expect(carol.locator("#agent-said")).to_contain_text("You are signed off")
+    log = [entry for entry in site.deps.books.audit.entries() if entry.act.startswith("agent.")]
+    assert [(entry.act, entry.actor, entry.details.get("instead_of")) for entry in log] == [
+        ("agent.sign_on", "bob", None), ("agent.sign_on.refused", "carol", "Bob Benefits"),
+        ("agent.sign_on", "carol", "Bob Benefits"), ("agent.sign_off", "carol", None),
+    ]  # fmt: skip
+
+
 def test_a_daemon_that_hangs_or_dies_is_not_confirmed_within_two_seconds(site: Site, alice: Page) -> None:
     talk = site.lines.call()
     talk.join()

@@ -60,6 +60,7 @@ class Daemon:
         install(self.app)
         self.app.get("/api/calls")(self.calls)
         self.app.get("/api/agents")(self.agents)
+        self.app.post("/api/agents/{number}/{act}")(self.seat)
         self.app.get("/api/events")(self.events)
         self.said: dict[str, Any] = {
             "status": "ok", "alarms": {}, "sip": "udp:127.0.0.1:5060", "calls": 1, "counts": {"recorded": 7},
@@ -94,6 +95,12 @@ class Daemon:
         if self.is_stalled:
             self.release.wait(30)
         return {"agents": self.agents_rows}
+
+    def seat(self, request: Request, number: str, act: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        self._hear(request, f"{act} {number}", body or {})
+        if number == "2010" and act == "sign-on" and not (body or {})["takes_over"]:
+            raise ProblemError(409, "Bob is signed on at extension 2010.")
+        return {"extension": number}
 
     def opt_outs(self) -> dict[str, Any]:
         return {"opt_outs": self.requests}

@@ -46,6 +46,28 @@ def test_whoever_sits_at_a_recorded_phone_begins_there(console: Console) -> None
             assert browser.get("/").headers["location"] == path, name
 
 
+def test_signing_on_is_for_oneself_and_asks_before_it_takes_over(console: Console, ann: Browser) -> None:
+    assert "Give the extension" in ann.submit("/agent/sign-on").text
+    assert "signed on at extension 2009" in ann.submit("/agent/sign-on", extension=" 2009 ").text
+    taken = ann.submit("/agent/sign-on", extension="2010")
+    assert taken.status_code == 409
+    assert "Take over extension 2010" in taken.text
+    assert "signed on at extension 2010" in ann.submit("/agent/sign-on", extension="2010", takes_over="yes").text
+    assert [body for what, _, _, body in console.daemon.heard if what.startswith("sign-on")] == [
+        {"operator": "<b>Ann</b>", "takes_over": takes_over} for takes_over in (False, False, True)
+    ]
+    assert ann.submit("/agent/sign-off", extension="2001").status_code == 409, "she has not signed on there"
+    console.daemon.agents_rows.append(
+        {"extension": "2009", "operator": "<b>Ann</b>", "service": "", "is_signed_on": True}
+    )
+    assert "Sign off from 2009" in ann.get("/agent").text
+    assert "signed off from extension 2009" in ann.submit("/agent/sign-off", extension="2009").text
+    with console.browser() as dpo:
+        dpo.sign_in("dpo")
+        assert 'action="/agent/sign-on"' not in dpo.get("/agent").text
+        assert dpo.submit("/agent/sign-on", extension="2009").status_code == 403
+
+
 def test_it_pauses_and_resumes_what_is_at_the_phone(console: Console, ann: Browser) -> None:
     page = ann.get("/agent").text
     assert words(page) == "Recording"

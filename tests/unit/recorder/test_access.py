@@ -25,6 +25,7 @@ REASON = "complaint 17 of Mrs Example"
 EXPECTED = {
     #                  admin officer manager leader dpo ict member
     Act.SEE_LIVE: "y y y y y y y",
+    Act.SIGN_ON: "- y y y - - -",
     Act.PAUSE: "y y y y y y y",
     Act.RESUME: "y y y y y y y",
     Act.RAISE_OPT_OUT: "- y y y y - -",

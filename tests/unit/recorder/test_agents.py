@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recorder.domain.policy import Extension
-from recorder.people.agents import SignOns
+from recorder.people.agents import SignOnClashError, SignOns
 
 DESK = Extension(number="2001", operator="alice", service="Revenues")
 
@@ -43,6 +43,18 @@ def test_a_damaged_file_is_no_reason_not_to_start(tmp_path: Path, content: str) 
     path = tmp_path / "agents.json"
     path.write_text(content)
     assert SignOns(path).operator_of(DESK) == "alice"
+
+
+def test_who_else_is_there_may_be_taken_over_from_or_not(tmp_path: Path) -> None:
+    signed = SignOns(tmp_path / "agents.json")
+    signed.sign_on("2001", "bob", takes_over=False)
+    signed.sign_on("2001", "bob", takes_over=False)
+    assert (signed.other_than("bob", "2001"), signed.other_than("carol", "2001")) == (None, "bob")
+    with pytest.raises(SignOnClashError) as clash:
+        signed.sign_on("2001", "carol", takes_over=False)
+    assert (clash.value.operator, signed.all()) == ("bob", {"2001": "bob"})
+    signed.sign_on("2001", "carol", takes_over=True)
+    assert signed.all() == {"2001": "carol"}
 
 
 def test_a_sign_on_that_cannot_be_kept_is_not_in_force(tmp_path: Path) -> None:
