@@ -426,11 +426,10 @@ class RecordedCall(TapedCall, LiveCall):
         if is_first and not self._is_told and self.board.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))
         self.works.publish({"event": "call", **self.as_json()})
-        if not is_first:
-            self._pass_sessions_on()
+        self._pass_sessions_on()
 
     def _pass_sessions_on(self) -> None:
-        """Tell each side what the other one does now: whoever left may have held the one who stays."""
+        """Tell each side what the other does now: they may have held before, or whoever left held the one who stays."""
         for side in Side:
             self._session_changed(side)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.exactness import PACKET_S, heard_frames, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually
-from tests.helpers.sip_peer import Call, Media
+from tests.helpers.sip_peer import Call, Media, State
 from tests.helpers.voices import PCMU
 
 
@@ -222,3 +222,19 @@ def test_a_pause_during_a_hold_erases_what_was_said_before_it(silent_holds: Exch
 def _reasons(talk: Talk) -> list[str]:
     live = talk.live
     return list(live["reasons"]) if live is not None else ["gone"]
+
+
+def test_a_hold_from_before_the_officer_answered_is_passed_on(lines: Exchange) -> None:
+    talk = lines.call()
+    talk.begin()
+    talk.wait_phase("notice")
+    re_offer(talk.first, talk.left.media(version=2, direction="sendonly"))
+    second = talk.wait_second()
+    second.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+    told = [b"a=sendonly" in second.invite.body]
+    eventually(
+        lambda: told[0] or any(b"a=sendonly" in one.body for one in second.requests("INVITE")), "the officer is told"
+    )
+    re_offer(talk.first, talk.left.media(version=3))
+    second.wait_for(lambda c: b"a=sendrecv" in c.requests("INVITE")[-1].body)
+    talk.hang_up()
