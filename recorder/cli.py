@@ -45,6 +45,7 @@ COMMANDS = {
     "requests": "requests.requests",
     "sar": "cases.sar",
     "hold": "hold.hold",
+    "rights": "rights.rights",
     "mail": "mail.mail",
     "audit": "audit.audit",
     "keys": "keys.keys",

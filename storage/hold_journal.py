@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from storage.audit import AuditEntry, AuditLog
+from storage.claim_journal import replay_claims
+from storage.claims import Claims
 from storage.durable import make_folder, remove, save_atomically
 from storage.errors import AuditUnavailableError
 from storage.holds import Holds
@@ -152,6 +154,7 @@ def steady(state: Path, holds: Holds, audit: AuditLog) -> Iterator[None]:
                     "be known; run `recorder audit verify`"
                 )
             replay_holds(audit.entries(), holds, text=audit.text)
+            replay_claims(audit.entries(), Claims(holds.database), text=audit.text)
             remove(state / UNSETTLED)
         yield
     finally:

@@ -84,6 +84,11 @@ class Holds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def database(self) -> Database:
+        """Return which has them: claims, which restrict the use of recordings, lie beside them."""
+        return self._database
+
     def place(self, hold: Hold) -> None:
         """Store a new hold durably; one that is there already under that id stays as it is."""
         with self._database.begin() as connection:

@@ -15,6 +15,7 @@ from storage.database import Database
 from storage.erasures import CLOSED
 from storage.officers import delete_recordings
 from storage.rows import time_from_json
+from storage.tables import claims as _claims
 from storage.tables import copies as _copies
 from storage.tables import erasures as _erasures
 from storage.tables import holds as _holds
@@ -125,6 +126,7 @@ def _old_decisions(before: datetime) -> list[tuple[sa.Table, sa.ColumnElement[bo
         (_erasures, sa.and_(is_closed, order_at < at, _is_gone(order.recording))),
         (_holds, sa.and_(hold.grace_until_us < at, _is_gone(hold.recording))),
         (_copies, sa.and_(_copies.c.made_us < at, _is_gone(_copies.c.recording))),
+        (_claims, sa.and_(_claims.c.over_us < at, _is_gone(_claims.c.recording))),
     ]
 
 

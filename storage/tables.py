@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration; a database that says this needs none."""
 
 METADATA = sa.MetaData()
@@ -156,6 +156,23 @@ copies = sa.Table(
     sa.Index("copies_by_recording", "recording", "made_us"),
 )
 """Copies that were made of recordings: `storage.copy_list`. ``sha256`` is null until the last byte was given."""
+
+claims = sa.Table(
+    "claims",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("recording", _Ascii, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("over_us", sa.BigInteger),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("requester", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Index("claims_by_recording", "recording"),
+    sa.Index("claims_by_state", "state", "id"),
+)
+"""What data subjects ask of recordings, and what was decided: `storage.claims`. ``document`` is the rest of the claim
+as JSON; the texts lie beside it, because they can expire."""
 
 
 def microseconds(moment: datetime) -> int:

@@ -231,6 +231,8 @@ class HoldKind(enum.StrEnum):
     EVIDENCE = "evidence"
     SAR = "sar"
     DISCLOSURE = "disclosure"
+    RESTRICTION = "restriction"
+    """Its use is restricted, so it must not go either; placed and released by the claim's decisions."""
 
 
 class HoldState(enum.StrEnum):
@@ -281,6 +283,76 @@ class Hold:
         if self.grace_until is None:
             return HoldState.STANDING
         return HoldState.GRACE if self.grace_until > now else HoldState.OVER
+
+
+class Right(enum.StrEnum):
+    """What a data subject can ask of a recording beside a copy (UK GDPR articles 18, 21 and 17)."""
+
+    RESTRICTION = "restriction"
+    OBJECTION = "objection"
+    ERASURE = "erasure"
+
+
+class ClaimState(enum.StrEnum):
+    """Where a claim stands."""
+
+    ASKED = "asked"
+    UPHELD = "upheld"
+    DECLINED = "declined"
+    LIFTED = "lifted"
+    """It was upheld, and is so no longer."""
+    WITHDRAWN = "withdrawn"
+    DONE = "done"
+    """The recording was destroyed because of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a data subject asks of a recording, and what became of it.
+
+    Attributes:
+        id: 8 hex, names the claim.
+        recording: Which recording.
+        right: What is asked.
+        ground: On which ground, as the law has them.
+        received_on: The day it came, in whatever form.
+        asked_by: Who wrote it down, as the audit log names them.
+        asked_at: When, UTC.
+        requester: Who asks; empty once it expired.
+        reason: What they say; empty once it expired.
+        case_reference: Of the council, if it has one.
+        state: Where it stands.
+        hold: The hold that keeps the recording while its use is restricted; empty where there is none.
+        decided_by: Who upheld or declined it, or None.
+        decided_at: When, UTC.
+        decision_ground: On which ground it was declined; empty where it was upheld.
+        words: What they said last: the requester is told it.
+        over_at: Since when nothing follows from it any more, UTC; None while something does.
+        use_ground: On which ground the recording may be used all the same, or empty.
+        use_by: Who decided that.
+        use_until: Until when, UTC.
+    """
+
+    id: str
+    recording: RecordingId
+    right: Right
+    ground: str
+    received_on: date
+    asked_by: str
+    asked_at: datetime
+    requester: str = ""
+    reason: str = ""
+    case_reference: str = ""
+    state: ClaimState = ClaimState.ASKED
+    hold: str = ""
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    decision_ground: str = ""
+    words: str = ""
+    over_at: datetime | None = None
+    use_ground: str = ""
+    use_by: str | None = None
+    use_until: datetime | None = None
 
 
 class Channels(enum.StrEnum):

@@ -15,15 +15,16 @@ from recorder.cases.workdays import is_working_day
 from recorder.domain.access import Act, Actor, DeniedError, Person
 from recorder.domain.case_rules import check_opening, check_step
 from recorder.domain.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
-from recorder.domain.deadlines import due_on, extend_by, warn_on
+from recorder.domain.deadlines import Course, due_on, extend_by, warn_on
 from recorder.domain.holds import HoldWish
 from recorder.domain.requesting import Category, Leave, RequestState, RequestWish
 from recorder.hearing.asking import GRANTED, STATUS
 from recorder.hearing.books import HearingBooks
 from recorder.keeping.holding import HoldBooks, place_hold, review_hold
+from recorder.keeping.restricting import ClaimBooks
 from recorder.problems import ProblemError
 from storage.rows import time_to_json
-from storage.types import Hold, HoldKind, RecordingRow, Search
+from storage.types import Claim, Hold, HoldKind, RecordingRow, Search
 
 LEAVE_FOR = timedelta(days=30)
 """For how long a decision to disclose lets its handler listen and copy: listening, silencing, sealing, handing over."""
@@ -240,6 +241,18 @@ def needed_hold(cases: CaseBook, timezone: str, hold: Hold) -> str | None:
     return (
         f"Kept until {until:%d/%m/%Y}: until then the requester of {case.id} can complain." if today < until else None
     )
+
+
+def claim_books(books: CaseBooks) -> ClaimBooks:
+    """Return what claims of data subjects are written down and decided with."""
+    return ClaimBooks(holds=books.holds, bench=books.hearing.bench, today=books.today)
+
+
+def claim_due(books: CaseBooks, claim: Claim) -> date:
+    """Return the day by which a claim is answered: a month, as for all that a data subject asks (article 12(3))."""
+    day = due_on(Course(received_on=claim.received_on), books.today, is_working_day)
+    assert day is not None, "nothing is waited for"
+    return day
 
 
 def case_to_json(books: CaseBooks, case: Case) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from recorder.domain.cases import Case, Decision, Step
 
-_ROUTES = """If you are not content with this, you can ask the council's data protection officer to look at it again.
+ROUTES = """If you are not content with this, you can ask the council's data protection officer to look at it again.
 You can complain to the Information Commissioner: Wycliffe House, Water Lane, Wilmslow, Cheshire SK9 5AF,
 telephone 0303 123 1113, ico.org.uk. You can also go to court."""
 
@@ -65,14 +65,14 @@ def _extended(case: Case, due: date | None) -> str:
     if not case.course.is_extended or due is None:
         raise NotYetError(f"{case.id} was not extended.")
     told = f"We need more time for your request, and answer by {_day(due)}."
-    return f"{told} The reasons: {_words(case, Step.EXTENDED)}\n\n{_ROUTES}"
+    return f"{told} The reasons: {_words(case, Step.EXTENDED)}\n\n{ROUTES}"
 
 
 def _refused(case: Case, _due: date | None) -> str:
     if case.decision is not Decision.REFUSE:
         raise NotYetError(f"{case.id} was not refused.")
     return (
-        f"We do not give you the recordings that you asked for. The reasons: {_words(case, Step.DECIDED)}\n\n{_ROUTES}"
+        f"We do not give you the recordings that you asked for. The reasons: {_words(case, Step.DECIDED)}\n\n{ROUTES}"
     )
 
 
@@ -85,7 +85,7 @@ def _disclosed(case: Case, _due: date | None) -> str:
         copies = "a copy of a recorded call" if count == 1 else f"copies of {count} recorded calls"
         what = f"With this letter you get {copies}. The cover sheet says what is in them."
     partly = f" Some of it is left out: {_words(case, Step.DECIDED)}" if case.decision is Decision.PARTLY else ""
-    return f"{what}{partly}\n\n{_ROUTES}"
+    return f"{what}{partly}\n\n{ROUTES}"
 
 
 _BODIES: Mapping[Letter, Callable[[Case, date | None], str]] = MappingProxyType(

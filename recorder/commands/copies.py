@@ -13,6 +13,7 @@ from recorder.commands.shared import (
     PassphraseOption,
     PasswordOption,
     ReasonOption,
+    audit,
     fail,
     load_home,
     permit,
@@ -21,14 +22,16 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import Act, operator_for
+from recorder.domain.access import Act, Person, operator_for
 from recorder.domain.requesting import Leave
 from recorder.hearing.emergencies import Emergencies
 from recorder.home import Home
 from recorder.keeping.erasing import refuse_locked
+from recorder.keeping.restricting import refuse_restricted
 from recorder.opening import open_reader
-from recorder.people.database import open_people
+from recorder.people.database import AuditNote, open_people
 from recorder.problems import ProblemError
+from storage.claims import Claims
 from storage.erasures import Erasures
 from storage.errors import StorageError
 from storage.export import Format, prepare
@@ -51,7 +54,7 @@ def play(
     place, config = load_home(home)
     person = sign_in(place, name, password_file, "listening")
     row = row_of(place, config, recording)
-    _refuse_locked(place, config, row)
+    _refuse_locked(place, config, row, person)
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
         fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
@@ -93,10 +96,13 @@ def _played(player: str, chunks: Iterator[bytes]) -> bool:
     return code == 0
 
 
-def _refuse_locked(home: Home, config: Config, row: RecordingRow) -> None:
-    """Leave with a sentence if part of a recording is to be erased."""
+def _refuse_locked(home: Home, config: Config, row: RecordingRow, person: Person) -> None:
+    """Leave with a sentence if part of a recording is to be erased, or its use is restricted; that is audited."""
     with opened_index(home, config) as index:
         try:
             refuse_locked(Erasures(index.database), row.id)
+            refuse_restricted(Claims(index.database), row.id, utc_now())
         except ProblemError as error:
+            refused = AuditNote(act=f"{Act.PLAY}.refused", subject=row.id, details={"why": error.detail})
+            audit(home, refused, actor=person.actor)
             fail(error.detail)

@@ -223,6 +223,8 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
         return
     lines = [shown for line in plan.lines for shown in _shown(line)]
     others = [{"what": str(data), "count": count} for data, count in plan.others.items() if count]
+    if plan.claims:
+        others.append({"what": "upheld claims", "count": plan.claims})
     print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due, and nothing falls due within a week")
     due, held = _sum(plan, "due"), _sum(plan, "held")
     say(f"{due.count:,} calls of {_size(due.bytes)} are due, {held.count:,} more are held; nothing was changed")

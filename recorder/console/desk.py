@@ -14,8 +14,11 @@ from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
 from recorder.domain.access import Act, Actor, Allowed, Application, Person, operator_for
 from recorder.domain.requesting import BREAK_GLASS_FOR, AccessRequest, Leave
+from recorder.domain.rights import why_restricted
 from recorder.keeping.erasing import refuse_locked
+from recorder.keeping.restricting import refuse_restricted
 from recorder.problems import ProblemError
+from storage.claims import Claims
 from storage.copy_list import CopyMade
 from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
 from storage.errors import NotFoundError, StorageError
@@ -191,6 +194,11 @@ class Desk:
         """Return the orders to erase from a recording, for whoever may see it; oldest first."""
         return self._deps.books.erasures.of_recording(row.id)
 
+    def restriction(self, row: RecordingRow) -> str | None:
+        """Return why nobody may use a recording now, or None: a restriction or an objection stands."""
+        claims = Claims(self._deps.books.index.database).of_recording(row.id)
+        return why_restricted(claims, self._deps.now())
+
     def locked(self) -> frozenset[RecordingId]:
         """Return the recordings that nobody can listen to, because part of them is to be erased."""
         return frozenset(order.recording for order in self._deps.books.erasures.open_orders())
@@ -198,6 +206,7 @@ class Desk:
     def _refuse_locked(self, actor: Actor, act: Act, row: RecordingRow) -> None:
         try:
             refuse_locked(self._deps.books.erasures, row.id)
+            refuse_restricted(Claims(self._deps.books.index.database), row.id, self._deps.now())
         except ProblemError as error:
             self._rules.refuse(actor.actor, act, row.id, error.detail)
             raise

@@ -157,6 +157,7 @@ def recording_page(
     return console.renderer.page(
         "recording.html", caller, status=status, row=row, formats=list(Format), grounds=GROUND_WORDS, problem=problem,
         audio=audio, said=said, orders=orders, copies=console.desk.copies(row), is_locked=any(map(is_open, orders)),
+        restricted=console.desk.restriction(row),
         leave=leave, may_copy=copying is not None, categories=list(Category), **holds_on_page(console, caller, row),
         **parts_on_page(console, caller, row),
     )  # fmt: skip

@@ -34,6 +34,7 @@ _HOLD_KINDS = {
     HoldKind.EVIDENCE: "Evidence of unacceptable behaviour",
     HoldKind.SAR: "Subject access request",
     HoldKind.DISCLOSURE: "Disclosure to police, court or insurer",
+    HoldKind.RESTRICTION: "Restriction or objection",
 }
 
 

@@ -19,8 +19,10 @@ from recorder.domain.requesting import Leave
 from recorder.hearing.requests import Requests
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.inspection import Inspector
+from recorder.keeping.restricting import refuse_restricted
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
+from storage.claims import Claims
 from storage.copy_list import CopyList
 from storage.encoding import Format
 from storage.erasures import Erasures
@@ -200,6 +202,7 @@ def _row_of(books: CopyBooks, recording: str) -> RecordingRow:
 def _refuse_locked(books: CopyBooks, person: Person, recording: RecordingId) -> None:
     try:
         refuse_locked(Erasures(books.index.database), recording)
+        refuse_restricted(Claims(books.index.database), recording, books.now())
     except ProblemError as error:
         books.ledger.refusal(person, Act.EXPORT, recording, error.detail)
         raise

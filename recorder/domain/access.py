@@ -43,6 +43,8 @@ class Act(enum.StrEnum):
     NAME_DEPUTY = "people.deputy"
     ACKNOWLEDGE = "break_glass.acknowledge"
     WORK_ON_CASES = "case.work"
+    WRITE_CLAIM = "claim.write"
+    DECIDE_CLAIM = "claim.decide"
     ERASE = "recording.erase"
     CONFIRM_ERASURE = "erasure.confirm"
     PLACE_HOLD = "hold.place"
@@ -181,11 +183,11 @@ _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
 _DECIDE: Mapping[Act, Allowed] = {
     Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES, Act.SEE_SYSTEM: _YES,
-    Act.CONFIRM_GRANT: _YES,
+    Act.CONFIRM_GRANT: _YES, Act.WRITE_CLAIM: _YES,
 }  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
     Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
-    Act.ACKNOWLEDGE: _YES,
+    Act.ACKNOWLEDGE: _YES, Act.DECIDE_CLAIM: _YES,
 }  # fmt: skip
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
@@ -269,6 +271,8 @@ VERBS: Mapping[Act, str] = {
     Act.MARK_ABSENT: "mark a team leader absent",
     Act.NAME_DEPUTY: "name a deputy",
     Act.WORK_ON_CASES: "work on cases",
+    Act.WRITE_CLAIM: "write down that restriction, objection or erasure is asked",
+    Act.DECIDE_CLAIM: "decide on restriction, objection and erasure",
     Act.ACKNOWLEDGE: "acknowledge that a recording was heard without approval",
     Act.ERASE: "erase a span of a recording",
     Act.CONFIRM_ERASURE: "confirm an erasure",

@@ -27,6 +27,7 @@ REVIEW_AFTER: Mapping[HoldKind, timedelta] = MappingProxyType(
         HoldKind.EVIDENCE: timedelta(days=180),
         HoldKind.SAR: timedelta(days=90),  # one month and its extension by two
         HoldKind.DISCLOSURE: timedelta(days=180),
+        HoldKind.RESTRICTION: timedelta(days=90),
     }
 )
 """When a hold is looked at again, where nobody says otherwise."""
@@ -41,6 +42,7 @@ PLACERS: Mapping[HoldKind, frozenset[Role]] = MappingProxyType(
         HoldKind.EVIDENCE: _ALL,
         HoldKind.SAR: frozenset({Role.TEAM_LEADER, Role.DPO}),
         HoldKind.DISCLOSURE: frozenset({Role.TEAM_LEADER, Role.DPO}),
+        HoldKind.RESTRICTION: frozenset(),  # placed by a claim: `recorder rights`
     }
 )
 """Who may place a hold; a manager only on recordings of their teams."""
@@ -52,6 +54,7 @@ RELEASERS: Mapping[HoldKind, frozenset[Role]] = MappingProxyType(
         HoldKind.EVIDENCE: _ALL,
         HoldKind.SAR: frozenset({Role.DPO}),
         HoldKind.DISCLOSURE: frozenset({Role.DPO}),
+        HoldKind.RESTRICTION: frozenset({Role.DPO}),
     }
 )
 """Who may release a hold; a manager only on recordings of their teams."""
@@ -124,6 +127,8 @@ def review_day(kind: HoldKind, wished: date | None, *, today: date) -> date | st
 
 def may_place(person: Person, kind: HoldKind, call: HeldCall, *, reason: str) -> Allowed | Refused:
     """Decide whether somebody may place a hold."""
+    if kind is HoldKind.RESTRICTION:
+        return Refused("What keeps a restricted recording comes with the claim: `recorder rights ask`.")
     decision = may(person, Act.PLACE_HOLD, reason=reason)
     if isinstance(decision, Refused):
         return decision

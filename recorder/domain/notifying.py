@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
+from recorder.domain import rights
 from recorder.domain.access import Person, Role
 from recorder.domain.granting import Proposal, confirmers
 from recorder.domain.requesting import AccessRequest, Bench, RequestState, deciders
-from storage.types import Hold
+from storage.types import Claim, ClaimState, Hold
 
 TOLD_FOR = timedelta(days=7)
 """A decision that is older than this is no news."""
@@ -36,6 +37,8 @@ class Kind(enum.StrEnum):
     EMERGENCY = "emergency"
     GRANT_WAITS = "grant_waits"
     AUTHENTICATOR_GONE = "authenticator_gone"
+    CLAIM_WAITS = "claim_waits"
+    CLAIM_OVERDUE = "claim_overdue"
     CASE_PRESSING = "case_pressing"
     CASE_DUE = "case_due"
     CASE_OVERDUE = "case_overdue"
@@ -100,6 +103,16 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             subject="Your authenticator was taken away",
             sentence="An administrator took it away. If you did not ask for that, tell the data protection officer.",
             path="/account",
+        ),
+        Kind.CLAIM_WAITS: Wording(
+            subject="A data subject asks for a decision of yours",
+            sentence="Somebody asks that a recording be restricted or erased, or objects; it has to be decided.",
+            path="/rights",
+        ),
+        Kind.CLAIM_OVERDUE: Wording(
+            subject="A data subject was not answered in time",
+            sentence="A restriction, an objection or an erasure that was asked for was not decided within a month.",
+            path="/rights",
         ),
         Kind.CASE_PRESSING: Wording(
             subject="Time runs out for a case",
@@ -239,6 +252,23 @@ def _of_case(case: CaseClock, today: date) -> Kind | None:
     if today == case.due_on:
         return Kind.CASE_DUE
     return Kind.CASE_PRESSING if case.is_pressing else None
+
+
+def of_claims(claims: Iterable[tuple[Claim, date]], bench: Bench, today: date) -> list[Notification]:
+    """Return what whoever decides claims is to be told: those that wait, and once more when a month has passed.
+
+    Args:
+        claims: Each with the day on which it is due.
+        bench: Who there is.
+        today: The council's day.
+    """
+    return [
+        Notification(kind=kind, account=account, subject=claim.id)
+        for claim, due in claims
+        if claim.state is ClaimState.ASKED
+        for kind in (Kind.CLAIM_WAITS, *([Kind.CLAIM_OVERDUE] if today > due else []))
+        for account in sorted(rights.deciders(claim, bench))
+    ]
 
 
 def of_holds(holds: Iterable[Hold]) -> list[Notification]:

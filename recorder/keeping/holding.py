@@ -26,8 +26,10 @@ from recorder.domain.holds import (
     problem_with_owner,
     review_day,
 )
+from recorder.domain.rights import keeps
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
+from storage.claims import Claims
 from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
 from storage.hold_journal import (
@@ -44,7 +46,7 @@ from storage.holds import HoldEvent, Holds, check, new_hold_id
 from storage.index import Index
 from storage.rows import row_from_json, time_to_json
 from storage.tombstones import Deletions
-from storage.types import Hold, RecordingId, RecordingRow
+from storage.types import Hold, HoldKind, RecordingId, RecordingRow
 from storage.vault import Vault, read_begun_row
 
 _log = logging.getLogger(__name__)
@@ -113,11 +115,11 @@ def place_hold(books: HoldBooks, actor: Actor, recording: str, wish: HoldWish) -
             or the hold is in the audit log and will stand as soon as the database answers; the sentence says which.
     """
     person = books.ledger.require(actor, Act.PLACE_HOLD, recording, reason=wish.reason)
-    call = _call_to_hold(books, recording)
+    call = call_to_hold(books, recording)
     _allow(books, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
     hold = _wished(books, person, RecordingId(recording), wish, call)
     with _steady(books):
-        _call_to_hold(books, recording)  # it may have been deleted meanwhile; from here on it cannot
+        call_to_hold(books, recording)  # it may have been deleted meanwhile; from here on it cannot
         with _settling(books):
             books.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
             books.holds.place(hold)
@@ -132,7 +134,7 @@ def release_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str) -
     """
 
     def released(hold: Hold, at: datetime, person: Person) -> Hold:
-        if sentence := books.needed(hold):
+        if sentence := books.needed(hold) or _needed_by_claim(books, hold):
             raise books.ledger.refusal(person, Act.RELEASE_HOLD, hold.recording, sentence)
         return replace(hold, released_by=person.actor, released_at=at, grace_until=at + GRACE)
 
@@ -234,8 +236,12 @@ def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
 # --- how a hold is placed
 
 
-def _call_to_hold(books: HoldBooks, recording: str) -> HeldCall:
-    """Return the call of a recording that can be held."""
+def call_to_hold(books: HoldBooks, recording: str) -> HeldCall:
+    """Return the call of a recording that can be held.
+
+    Raises:
+        ProblemError: There is none, nothing was kept of it, or it was deleted. 503: that cannot be known.
+    """
     if not is_recording_id(recording):
         raise ProblemError(404, "There is no such recording.")
     with _database():
@@ -329,6 +335,16 @@ def _day(hold: Hold, wished: date | None, now: datetime) -> date:
 
 
 # --- how a hold is changed
+
+
+def _needed_by_claim(books: HoldBooks, hold: Hold) -> str | None:
+    """Say which claim keeps a recording, so that it decides and not whoever releases its hold. None: none does."""
+    if hold.kind is not HoldKind.RESTRICTION:
+        return None
+    found = [one for one in Claims(books.index.database).of_recording(hold.recording) if one.hold == hold.id]
+    if any(keeps(one) for one in found):
+        return f"Claim {found[0].id} keeps this recording: decide or lift that (`recorder rights`)."
+    return None
 
 
 @dataclass(frozen=True, slots=True)

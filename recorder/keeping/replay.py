@@ -18,6 +18,9 @@ from recorder.domain.cases import Step
 from recorder.keeping.returned import held_since
 from storage.audit import AuditEntry, AuditLog
 from storage.audit_chain import checked_lines
+from storage.claim_journal import ACTS as CLAIM_ACTS
+from storage.claim_journal import replay_claims
+from storage.claims import Claims
 from storage.copy_list import CopyList, CopyMade
 from storage.database import Database
 from storage.erasures import Erasures
@@ -43,7 +46,7 @@ ORDER_ACTS = (ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK, *LIVE_ACTS)
 COPIED, COPY_DONE = str(Act.EXPORT), f"{Act.EXPORT}.done"
 COPY_ACTS = (COPIED, COPY_DONE)
 
-REPLAYED = frozenset({*HOLD_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS})
+REPLAYED = frozenset({*HOLD_ACTS, *CLAIM_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS})
 """Acts that are brought back."""
 
 _SEEN = "somebody looked or asked; nothing changed"
@@ -64,6 +67,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "epoch.destroyed": _KEYS,
         "erasure.view": _SEEN,
         "hold.view": _SEEN,
+        "claim.view": _SEEN,
         "index.doubted": "about the index itself",
         "index.noted": "about the index itself",
         "index.reconciled": "about the index itself",
@@ -138,6 +142,7 @@ class Replayed:
         unknown: Acts that this program does not know: how often each.
         holds: How many the table lacked, or had otherwise.
         orders: Orders to erase, likewise.
+        claims: Of data subjects on recordings, likewise.
         copies: Of the list of copies that were made, likewise.
         deletions: Tombstones that the table lacked.
         spared: Recordings that were held after their deletion was cut off.
@@ -150,6 +155,7 @@ class Replayed:
     unknown: Counter[str] = field(default_factory=Counter)
     holds: int = 0
     orders: int = 0
+    claims: int = 0
     copies: int = 0
     deletions: int = 0
     spared: int = 0
@@ -164,6 +170,7 @@ class Replayed:
             "audit_unknown_acts": dict(self.unknown),
             "holds_replayed": self.holds,
             "orders_replayed": self.orders,
+            "claims_replayed": self.claims,
             "copies_replayed": self.copies,
             "deletions_replayed": self.deletions,
             "spared": self.spared,
@@ -182,6 +189,7 @@ def replay(audit: AuditLog, database: Database, now: Callable[[], datetime]) -> 
     """
     done = survey(audit)
     done.holds = replay_holds(readable(audit, HOLD_ACTS), Holds(database), text=audit.text)
+    done.claims = replay_claims(readable(audit, CLAIM_ACTS), Claims(database), text=audit.text)
     done.orders = Erasures(database).save(orders_of(readable(audit, ORDER_ACTS)).values())
     done.copies = CopyList(database).save(copies_of(readable(audit, COPY_ACTS)).values())
     _bury(audit, database, now, done)

@@ -29,6 +29,7 @@ from recorder.domain.retention import (
     verdict,
 )
 from recorder.keeping.agreement import read_mark
+from recorder.keeping.claims_due import carry_out_claims, count_claims
 from recorder.keeping.leftovers import Leftovers
 from recorder.keeping.returned import LOCK, alone, catch_up
 from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
@@ -149,6 +150,7 @@ class Sweeper:
             kept=self.calls.count_recorded(),
             shorter=shorter,
             damaged=damaged,
+            claims=count_claims(self.holds, now),
         )
         plan.stopped = self._stop(now, state, plan, found)
         return plan
@@ -257,6 +259,7 @@ class Sweeper:
             raise SweepStoppedError(plan.stopped)
         counts += self._delete_calls(now, found, plan, progress)
         counts["damaged_rows"] = len(plan.damaged)
+        counts["claims_carried_out"] = self._carry_out_claims(now)
         self.shredder.tidy(now)
         counts["orders_settled"] = self._settle_orders(now)
         offset, others = self.leftovers.sweep(found, now, state.text_offset)
@@ -318,6 +321,10 @@ class Sweeper:
             elif due_at(candidate, found) <= now:
                 counts[str(decided)] += 1
         return doomed
+
+    def _carry_out_claims(self, now: datetime) -> int:
+        with self._still():
+            return carry_out_claims(self.shredder, self.holds, self.audit, now)
 
     @staticmethod
     def _count(counts: Counter[str], done: Done, recorded: Sequence[OldCall]) -> None:

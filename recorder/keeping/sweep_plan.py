@@ -81,6 +81,7 @@ class Plan:
         lines: By class and service; ``soon`` is what falls due within a week.
         others: How much of every other class is due.
         kept: Recordings in the vault.
+        claims: Recordings that go because a data subject's erasure or objection was upheld, whatever their age.
         damaged: Calls of which the row cannot be read: they stay, whatever their age.
         shorter: Periods that wait for the DPO.
         is_shorter_confirmed: It is reckoned as if they did not.
@@ -91,6 +92,7 @@ class Plan:
     others: dict[DataClass, int]
     kept: int
     shorter: list[Shortening]
+    claims: int = 0
     damaged: list[RecordingId] = field(default_factory=list)
     is_shorter_confirmed: bool = False
     stopped: Stopped | None = None
@@ -111,6 +113,7 @@ class Plan:
         return {
             "calls": [line.as_json() for line in self.lines],
             "others": {str(data): count for data, count in self.others.items()},
+            "claims_to_carry_out": self.claims,
             "recordings_kept": self.kept,
             "damaged_rows": list(self.damaged),
             "unconfirmed": [one.sentence for one in self.shorter],

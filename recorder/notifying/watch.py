@@ -30,7 +30,7 @@ from recorder.people.proposals import Proposals
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.tombstones import DELETED, tombstones_of
-from storage.types import RecordingId, Search
+from storage.types import Claim, RecordingId, Search
 
 DAEMON_S = 1.8
 """How long the daemon may take to say what is asked of calls in progress."""
@@ -115,6 +115,7 @@ def tell_now(books: WatchBooks) -> int:
             *notifying.of_proposals(books.proposals.waiting(), bench),
             *notifying.of_resets(books.proposals.resets_since(books.now - notifying.TOLD_FOR)),
             *of_opt_outs(books.opt_outs(), bench),
+            *notifying.of_claims(_claims(books.cases), bench, books.cases.today),
         ],
     )
 
@@ -183,6 +184,11 @@ def _weekly(books: WatchBooks, bench: Bench) -> list[Notification]:
         return []
     text = "\n".join(f"{what}: {count}" for what, count in week_until(books, end).lines())
     return [Notification(kind=Kind.WEEK, account=one.account, moment=one.moment, text=text) for one in told]
+
+
+def _claims(cases: CaseBooks) -> list[tuple[Claim, date]]:
+    claims = casework.claim_books(cases).claims.open()
+    return [(claim, casework.claim_due(cases, claim)) for claim in claims]
 
 
 def _clock_of(cases: CaseBooks, one: Case) -> CaseClock:

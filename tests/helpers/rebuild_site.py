@@ -51,7 +51,7 @@ class RebuildSite(SweepSite):
         """Take the whole index away, as a disk or a hand does."""
         if self.url.startswith("postgresql"):
             with self.database.begin() as connection:
-                for table in ("recordings", "officers", "holds", "deletions", "erasures", "copies"):
+                for table in ("recordings", "officers", "holds", "claims", "deletions", "erasures", "copies"):
                     connection.exec_driver_sql(f"DELETE FROM {table}")
                 connection.exec_driver_sql("DELETE FROM schema_version WHERE id = 2")
             self.database.close()
@@ -65,7 +65,7 @@ class RebuildSite(SweepSite):
         with self.database.connect() as connection:
             tables = {
                 name: sorted(map(str, connection.exec_driver_sql(f"SELECT * FROM {name}").all()))
-                for name in ("officers", "holds", "deletions", "erasures", "copies")
+                for name in ("officers", "holds", "claims", "deletions", "erasures", "copies")
             }
         return {
             **tables,

@@ -42,6 +42,8 @@ EXPECTED = {
     Act.NAME_DEPUTY: "- - - - y - -",
     Act.ACKNOWLEDGE: "- - - - y - -",
     Act.WORK_ON_CASES: "- - - y y - -",
+    Act.WRITE_CLAIM: "- - - y y - -",
+    Act.DECIDE_CLAIM: "- - - - y - -",
     Act.ERASE: "- - y y y - -",
     Act.CONFIRM_ERASURE: "- - y y y - -",
     Act.PLACE_HOLD: "- - y y y - -",

@@ -38,6 +38,7 @@ EXPECTED = {
     HoldKind.EVIDENCE: "-   - prk prk prk - -",
     HoldKind.SAR: "-   - -   pk  prk - -",
     HoldKind.DISCLOSURE: "-   - -   pk  prk - -",
+    HoldKind.RESTRICTION: "-   - -   -   rk  - -",
 }
 CELLS = [(role, kind, marks) for kind, line in EXPECTED.items() for role, marks in zip(Role, line.split(), strict=True)]
 
@@ -126,7 +127,7 @@ def test_nobody_releases_a_hold_of_their_own_call(kind: HoldKind, own: tuple[str
         assert isinstance(decision, Refused)
         assert "own call" in decision.reason
     assert not may_see(who, hold(kind), call)
-    assert is_allowed(may_place(who, kind, call, reason=WHY))
+    assert is_allowed(may_place(who, kind, call, reason=WHY)) == (kind is not HoldKind.RESTRICTION)
     assert is_allowed(may_reinstate(who, hold(kind), call, reason=WHY))
 
 

@@ -1,0 +1,100 @@
+"""What is written to whoever asks for restriction, objects, or asks for erasure: plain text for the council's paper."""
+
+import enum
+from collections.abc import Callable, Mapping
+from datetime import date
+from types import MappingProxyType
+
+from recorder.cases.letters import ROUTES, NotYetError
+from recorder.domain.rights import REFUSALS
+from storage.types import Claim, ClaimState, Right
+
+
+class ClaimLetter(enum.StrEnum):
+    """Which letter."""
+
+    ACKNOWLEDGEMENT = "acknowledgement"
+    DECISION = "decision"
+    LIFTING = "lifting"
+
+
+_WHAT: Mapping[Right, str] = MappingProxyType(
+    {
+        Right.RESTRICTION: "to restrict how we use a recording of a call",
+        Right.OBJECTION: "that we no longer use a recording of a call",
+        Right.ERASURE: "to erase a recording of a call",
+    }
+)
+_NOW: Mapping[Right, str] = MappingProxyType(
+    {
+        Right.RESTRICTION: "From now on we keep the recording and do not use it, until we have looked into this.",
+        Right.OBJECTION: "From now on we keep the recording and do not use it, until we have looked into this.",
+        Right.ERASURE: "",
+    }
+)
+_UPHELD: Mapping[Right, str] = MappingProxyType(
+    {
+        Right.RESTRICTION: "We restrict the use of the recording: we keep it, and do not use it. We will tell you "
+        "before that ends.",
+        Right.OBJECTION: "We no longer use the recording, and erase it as soon as nothing requires us to keep it.",
+        Right.ERASURE: "We erase the recording as soon as nothing requires us to keep it.",
+    }
+)
+
+
+def claim_letter(which: ClaimLetter, claim: Claim, *, site: str, today: date, due: date | None) -> str:
+    """Return the text of a letter.
+
+    Args:
+        which: Which one.
+        claim: About which claim.
+        site: Name of the council.
+        today: The council's day.
+        due: The day by which it is answered.
+
+    Raises:
+        NotYetError: The claim is not where this letter belongs.
+    """
+    body = _BODIES[which](claim, due)
+    head = f"{site}\n{_day(today)}\nOur reference: {claim.case_reference or claim.id}"
+    return f"{head}\n\nDear {claim.requester or 'Sir or Madam'},\n\n{body}\n"
+
+
+def _acknowledged(claim: Claim, due: date | None) -> str:
+    asked = f"On {_day(claim.received_on)} you asked us {_WHAT[claim.right]}."
+    answer = f"We answer by {_day(due)}." if due else ""
+    return " ".join(filter(None, [asked, _NOW[claim.right], answer]))
+
+
+def _decided(claim: Claim, _due: date | None) -> str:
+    if claim.state is ClaimState.UPHELD:
+        return f"{_UPHELD[claim.right]} {claim.words}\n\n{ROUTES}"
+    if claim.state is ClaimState.DONE:
+        return f"We have erased the recording. {claim.words}\n\n{ROUTES}"
+    if claim.state is not ClaimState.DECLINED:
+        raise NotYetError(f"Claim {claim.id} is {claim.state}: there is no decision to tell.")
+    ground = REFUSALS[claim.right][claim.decision_ground]
+    return (
+        f"You asked us {_WHAT[claim.right]}. We do not do that. The ground: {ground}. The reasons: {claim.words}\n\n"
+        f"{ROUTES}"
+    )
+
+
+def _lifted(claim: Claim, _due: date | None) -> str:
+    if claim.right is not Right.RESTRICTION or claim.state not in (ClaimState.UPHELD, ClaimState.LIFTED):
+        raise NotYetError(f"Claim {claim.id} is no restriction that ends.")
+    reasons = f" The reasons: {claim.words}" if claim.state is ClaimState.LIFTED else ""
+    return f"The restriction on the use of the recording of your call ends.{reasons}\n\n{ROUTES}"
+
+
+_BODIES: Mapping[ClaimLetter, Callable[[Claim, date | None], str]] = MappingProxyType(
+    {
+        ClaimLetter.ACKNOWLEDGEMENT: _acknowledged,
+        ClaimLetter.DECISION: _decided,
+        ClaimLetter.LIFTING: _lifted,
+    }
+)
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"

@@ -1,0 +1,53 @@
+"""Recordings that go because a data subject's erasure or objection was upheld: part of the sweep, whatever their age.
+
+A hold keeps them, as it keeps everything: it goes when that is over. Killed anywhere, the next sweep goes on.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from recorder.domain.rights import ClaimEvent, is_to_destroy, state_after
+from storage.audit import AuditLog
+from storage.claim_journal import DONE, changed_details
+from storage.claims import Claims
+from storage.deletion import BY, PART, Shredder
+from storage.holds import Holds
+from storage.tombstones import Tombstone
+from storage.tree import files_of
+from storage.types import Claim
+
+
+def count_claims(holds: Holds, now: datetime) -> int:
+    """Return how many recordings a sweep would destroy because of claims; nothing is changed."""
+    return len({claim.recording for claim in _due(holds, now)})
+
+
+def carry_out_claims(shredder: Shredder, holds: Holds, audit: AuditLog, now: datetime) -> int:
+    """Destroy the recordings of claims that were upheld; returns how many went.
+
+    The caller keeps holds as they are, and recordings from being rewritten.
+
+    Raises:
+        StorageError, OSError: Log, database or disk failed; the next sweep goes on.
+    """
+    claims, gone = Claims(holds.database), 0
+    for claim in _due(holds, now):
+        files = files_of(shredder.vault.root, [claim.recording])
+        if any(path.endswith(PART) for path in files.get(claim.recording, ())):
+            continue
+        if shredder.deletions.get(claim.recording) is None:
+            rule = f"claim {claim.id}"
+            done = shredder.delete([Tombstone(id=claim.recording, deleted_at=now, rule=rule)], rule=rule, files=files)
+            if done.problems:
+                continue
+            gone += 1
+        after = replace(claim, state=state_after(claim, ClaimEvent.CARRY_OUT), over_at=now)
+        audit.append(DONE, BY, claim.recording, changed_details(after, now))
+        claims.save([after])
+    return gone
+
+
+def _due(holds: Holds, now: datetime) -> list[Claim]:
+    found = [claim for claim in Claims(holds.database).open() if is_to_destroy(claim)]
+    held = holds.standing_among([claim.recording for claim in found], now)
+    return [claim for claim in found if claim.recording not in held]

@@ -1,0 +1,296 @@
+"""Claims of data subjects: written down, decided, lifted; the use of a recording is refused while one restricts it.
+
+The rules are `recorder.domain.rights`'. Each act is in the audit log, with all that it takes to replay it, before it is
+done, and a hold keeps what is restricted. Used by the console and the command alike.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from recorder.auditing.ledger import Ledger
+from recorder.domain.access import Act, Actor, DeniedError, Fault, Person, Role
+from recorder.domain.holds import GRACE, REVIEW_AFTER
+from recorder.domain.requesting import Bench
+from recorder.domain.rights import (
+    ClaimEvent,
+    check_asking,
+    check_event,
+    is_to_destroy,
+    keeps,
+    state_after,
+    use_until,
+    why_restricted,
+)
+from recorder.keeping.holding import HoldBooks, call_to_hold
+from recorder.problems import ProblemError
+from storage.claim_journal import ACT_OF, ASKED, USE_ALLOWED, asked_details, asked_text, changed_details
+from storage.claims import OPEN, Claims, new_claim_id
+from storage.errors import NotFoundError, StorageError
+from storage.hold_journal import PLACED, RELEASED, placed_details, settling, steady
+from storage.hold_journal import changed_details as changed_hold
+from storage.holds import new_hold_id
+from storage.rows import time_to_json
+from storage.types import Claim, ClaimState, Hold, HoldKind, HoldState, RecordingId, Right
+
+_STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimBooks:
+    """What claims are written down and decided with.
+
+    Attributes:
+        holds: Holds, and through them the index, the audit log and the clock.
+        bench: Who there is to decide.
+        today: The council's day.
+    """
+
+    holds: HoldBooks
+    bench: Bench
+    today: date
+
+    @property
+    def claims(self) -> Claims:
+        """The claims."""
+        return Claims(self.holds.holds.database)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The audit log as acts are written to it."""
+        return self.holds.ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimWish:
+    """A claim as somebody writes it down; see `storage.types.Claim`."""
+
+    right: Right
+    ground: str
+    requester: str
+    reason: str
+    case_reference: str = ""
+    received_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimStep:
+    """What is to happen to a claim, with what belongs to it; see `recorder.domain.rights.check_event`."""
+
+    event: ClaimEvent
+    words: str
+    ground: str = ""
+    days: int | None = None
+
+
+def refuse_restricted(claims: Claims, recording: RecordingId, now: datetime) -> None:
+    """Do nothing, unless the use of a recording is restricted.
+
+    Raises:
+        ProblemError: 409, a sentence that says so; 503 if that cannot be known.
+    """
+    try:
+        why = why_restricted(claims.of_recording(recording), now)
+    except (StorageError, OSError) as error:
+        raise ProblemError(503, f"Whether the recording may be used cannot be known: {error}.") from error
+    if why is not None:
+        raise ProblemError(409, why, extra={"restricted": True})
+
+
+def write_claim(books: ClaimBooks, actor: Actor, recording: str, wish: ClaimWish) -> Claim:
+    """Write down what a data subject asks of a recording; a restriction and an objection count at once.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was changed.
+    """
+    person = books.ledger.require(actor, Act.WRITE_CLAIM, recording)
+    now = books.holds.now()
+    claim = Claim(
+        id=new_claim_id(), recording=RecordingId(recording), right=wish.right, ground=wish.ground,
+        received_on=wish.received_on or books.today, asked_by=person.actor, asked_at=now,
+        requester=wish.requester.strip(), reason=wish.reason.strip(), case_reference=wish.case_reference.strip(),
+    )  # fmt: skip
+    try:
+        check_asking(claim, books.today)
+    except DeniedError as error:
+        raise _denied(books, person, Act.WRITE_CLAIM, recording, error) from error
+    call_to_hold(books.holds, recording)
+    hold = _hold_of(books, claim, person) if keeps(claim) else None
+    claim = replace(claim, hold=hold.id if hold else "")
+    with _steady(books):
+        call_to_hold(books.holds, recording)  # it may have been deleted meanwhile; from here on it cannot
+        with _settling(books):
+            books.ledger.note(ASKED, person.actor, recording, asked_details(claim), text=asked_text(claim))
+            if hold is not None:
+                books.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
+                books.holds.holds.place(hold)
+            books.claims.save([claim])
+    return claim
+
+
+def change_claim(books: ClaimBooks, actor: Actor, claim_id: str, step: ClaimStep) -> Claim:
+    """Let something happen to a claim: decided, lifted, withdrawn, or its recording's use allowed for a time.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was changed.
+    """
+    act = Act.WRITE_CLAIM if step.event is ClaimEvent.WITHDRAW else Act.DECIDE_CLAIM
+    person = _decider(books, actor, claim_id) if act is Act.DECIDE_CLAIM else books.ledger.require(actor, act, claim_id)
+    with _steady(books):
+        claim = claim_of(books, claim_id)
+        try:
+            check_event(
+                person, claim, step.event, ground=step.ground, words=step.words, days=step.days, bench=books.bench
+            )
+        except DeniedError as error:
+            raise _denied(books, person, act, claim.recording, error) from error
+        if act is Act.DECIDE_CLAIM:
+            _refuse_own(books, person, claim)
+        now = books.holds.now()
+        after = _after(claim, step, person, now)
+        if is_to_destroy(after) and not is_to_destroy(claim):
+            _refuse_held(books, claim, now)
+        with _settling(books):
+            name = USE_ALLOWED if step.event is ClaimEvent.ALLOW_USE else ACT_OF[after.state]
+            books.ledger.note(name, person.actor, claim.recording, changed_details(after, now), text=after.words)
+            if claim.hold and keeps(claim) and not keeps(after):
+                _release(books, claim, person, now)
+            books.claims.save([after])
+    return after
+
+
+def claim_of(books: ClaimBooks, claim_id: str) -> Claim:
+    """Return a claim.
+
+    Raises:
+        ProblemError: There is none.
+    """
+    try:
+        return books.claims.get(claim_id)
+    except NotFoundError as error:
+        raise ProblemError(404, f"There is no claim {claim_id!r}: see `recorder rights list`.") from error
+
+
+def read_claims(books: ClaimBooks, actor: Actor, *, is_open: bool) -> list[Claim]:
+    """Return claims, for whoever writes them down or decides them; open ones oldest first, else the newest first.
+
+    Raises:
+        ProblemError: Not theirs to see.
+    """
+    if not (isinstance(actor, Person) and actor.name in books.bench.deputies):
+        books.ledger.require(actor, Act.WRITE_CLAIM, "")
+    books.ledger.note("claim.view", actor.actor, "", {"open": is_open})
+    return books.claims.open() if is_open else books.claims.newest()
+
+
+def claim_to_json(claim: Claim, now: datetime) -> dict[str, Any]:
+    """Return a claim as commands and HTTP give it."""
+    return {
+        "id": claim.id, "recording": claim.recording, "right": str(claim.right), "ground": claim.ground,
+        "state": str(claim.state), "is_restricted": why_restricted([claim], now) is not None,
+        "received_on": claim.received_on.isoformat(), "requester": claim.requester, "reason": claim.reason,
+        "case_reference": claim.case_reference, "asked_by": claim.asked_by, "asked_at": time_to_json(claim.asked_at),
+        "decided_by": claim.decided_by, "decided_at": time_to_json(claim.decided_at),
+        "decision_ground": claim.decision_ground, "words": claim.words, "over_at": time_to_json(claim.over_at),
+        "use_ground": claim.use_ground, "use_by": claim.use_by, "use_until": time_to_json(claim.use_until),
+        "hold": claim.hold or None,
+    }  # fmt: skip
+
+
+def _after(claim: Claim, step: ClaimStep, person: Person, now: datetime) -> Claim:
+    words = step.words.strip()
+    if step.event is ClaimEvent.ALLOW_USE:
+        until = use_until(now, step.days)
+        return replace(claim, words=words, use_ground=step.ground, use_by=person.actor, use_until=until)
+    state = state_after(claim, step.event)
+    over_at = None if state in OPEN else now
+    if state in (ClaimState.UPHELD, ClaimState.DECLINED):
+        ground = step.ground if state is ClaimState.DECLINED else ""
+        return replace(
+            claim, state=state, words=words, decided_by=person.actor, decided_at=now, decision_ground=ground,
+            over_at=over_at,
+        )  # fmt: skip
+    return replace(claim, state=state, words=words, over_at=over_at)
+
+
+def _hold_of(books: ClaimBooks, claim: Claim, person: Person) -> Hold:
+    """Return the hold that keeps the recording of a claim; the data protection officer looks after it."""
+    owner = min(books.bench.with_role(Role.DPO), default=person.name)
+    review_on = books.today + REVIEW_AFTER[HoldKind.RESTRICTION]
+    return Hold(
+        id=new_hold_id(), recording=claim.recording, kind=HoldKind.RESTRICTION, reason=f"claim {claim.id}",
+        case_reference=claim.case_reference or claim.id, owner=owner, placed_by=person.actor, placed_at=claim.asked_at,
+        review_on=review_on,
+    )  # fmt: skip
+
+
+def _release(books: ClaimBooks, claim: Claim, person: Person, now: datetime) -> None:
+    hold = books.holds.holds.get(claim.hold)
+    if hold.released_at is not None:
+        return
+    after = replace(hold, released_by=person.actor, released_at=now, grace_until=now + GRACE)
+    books.ledger.note(RELEASED, person.actor, hold.recording, changed_hold(hold, after, now), text=f"claim {claim.id}")
+    books.holds.holds.save([after])
+
+
+def _refuse_own(books: ClaimBooks, person: Person, claim: Claim) -> None:
+    """Refuse whoever was in the call; of one that is gone nobody can tell, and nothing is left to decide about."""
+    try:
+        call = call_to_hold(books.holds, claim.recording)
+    except ProblemError as error:
+        if error.status == 503:
+            raise
+        return
+    named = {operator.casefold() for operator in call.operators}
+    if person.display_name.casefold() in named or person.extension in call.extensions:
+        sentence = "This is your own call: somebody else has to decide."
+        raise books.ledger.refusal(person, Act.DECIDE_CLAIM, claim.recording, sentence)
+
+
+def _refuse_held(books: ClaimBooks, claim: Claim, now: datetime) -> None:
+    """Refuse to decide that a recording goes while somebody else needs it."""
+    others = [
+        hold
+        for hold in books.holds.holds.standing(claim.recording, now)
+        if hold.id != claim.hold and hold.state_at(now) is HoldState.STANDING
+    ]
+    if others:
+        kinds = ", ".join(sorted({str(hold.kind) for hold in others}))
+        raise ProblemError(
+            409,
+            f"The recording is held ({kinds}): release that first, or decline on the ground that it is needed.",
+        )
+
+
+def _decider(books: ClaimBooks, actor: Actor, claim_id: str) -> Person:
+    """Return who is about to decide: by their role, or because they are the deputy."""
+    if isinstance(actor, Person) and actor.name in books.bench.deputies:
+        return actor
+    return books.ledger.require(actor, Act.DECIDE_CLAIM, claim_id)
+
+
+def _denied(books: ClaimBooks, person: Person, act: Act, subject: str, error: DeniedError) -> ProblemError:
+    refused = books.ledger.refusal(person, act, subject, str(error))
+    return ProblemError(_STATUS[error.fault], refused.detail)
+
+
+@contextlib.contextmanager
+def _steady(books: ClaimBooks) -> Iterator[None]:
+    try:
+        with steady(books.holds.state, books.holds.holds, books.holds.audit):
+            yield
+    except (StorageError, OSError) as error:
+        raise ProblemError(503, f"Nothing was done: {error}.") from error
+
+
+@contextlib.contextmanager
+def _settling(books: ClaimBooks) -> Iterator[None]:
+    with settling(books.holds.state):
+        try:
+            yield
+        except (StorageError, OSError) as error:
+            raise ProblemError(
+                503, "It is in the audit log, and will be done by itself as soon as the database answers again."
+            ) from error
