@@ -22,7 +22,7 @@ from recorder.problems import ProblemError
 from storage.claim_journal import asked_details, asked_text, changed_details
 from storage.claims import Claims
 from storage.hold_journal import UNSETTLED, steady
-from storage.types import Claim, ClaimState, ErasureKind, HoldKind, RecordingId, Right
+from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, HoldKind, RecordingId, Right
 from tests.helpers.console_site import PASSWORD, Clock, Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
@@ -128,21 +128,23 @@ def test_ict_does_not_break_the_glass_of_what_is_restricted(console: Console) ->
 
 def test_nothing_is_erased_of_it_but_card_data_by_the_officer(console: Console) -> None:
     write_claim(books(console), person(console, "lead"), ID, wish())
-    order = lambda kind: order_erasure(  # noqa: E731
-        console.deps.books, person(console, "lead"), ID, span_s=(0.0, 1.0), kind=kind, reason="asked for"
-    )
+
+    def order(kind: ErasureKind) -> ErasureOrder:
+        by = person(console, "lead")
+        return order_erasure(console.deps.books, by, ID, span_s=(0.0, 1.0), kind=kind, reason="asked for")
+
     assert "held" in refused(lambda: order(ErasureKind.OTHER), 403)
     assert str(order(ErasureKind.CARD_DATA).state) == "waiting"
 
 
 def test_its_hold_is_released_by_the_decision_and_not_by_hand(console: Console) -> None:
     claim = write_claim(books(console), person(console, "lead"), ID, wish())
-    release = lambda: release_hold(console.deps.hold_books, person(console, "dpo"), claim.hold, reason="by hand")  # noqa: E731
-    assert claim.id in refused(release, 403)
+    holds, dpo = console.deps.hold_books, person(console, "dpo")
+    assert claim.id in refused(lambda: release_hold(holds, dpo, claim.hold, reason="by hand"), 403)
     by_hand = HoldWish(kind=HoldKind.RESTRICTION, reason="by hand", case_reference="C 1")
-    assert "claim" in refused(lambda: place_hold(console.deps.hold_books, person(console, "dpo"), ID, by_hand), 403)
+    assert "claim" in refused(lambda: place_hold(holds, dpo, ID, by_hand), 403)
     changed(console, claim, ClaimEvent.DECLINE, ground="no_ground")
-    assert console.deps.hold_books.holds.get(claim.hold).released_by == "dpo"
+    assert holds.holds.get(claim.hold).released_by == "dpo"
 
 
 def test_who_writes_it_down_does_not_decide_it(console: Console) -> None:

@@ -150,7 +150,7 @@ def test_the_officer_decides_and_the_deputy_but_not_who_wrote_it_down() -> None:
 )
 def test_a_decision_that_is_refused(event: ClaimEvent, how: dict[str, object], words: str) -> None:
     with pytest.raises(DeniedError, match=words):
-        decide(DORA, event, **how)
+        decide(DORA, event, CLAIM, **how)
 
 
 def text_of(which: ClaimLetter, claim: Claim) -> str:
