@@ -1,6 +1,7 @@
 """Restriction, objection and erasure: on the pages and at the shell; what is restricted is kept and not used."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -79,7 +80,9 @@ def refused(act: Callable[[], object], status: int) -> str:
 def test_a_restriction_from_the_request_to_its_end(console: Console, clock: Clock) -> None:
     console.give_leave("officer")
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "officer") as officer:
-        address = officer.submit(f"/recordings/{ID}/play").text.partition('src="')[2].partition('"')[0]
+        found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', officer.submit(f"/recordings/{ID}/play").text)
+        assert found is not None
+        address = found[1]
         assert lead.submit("/rights", **FORM).status_code == 303
         claim = only(console)
         assert "Restricted." in officer.get(f"/recordings/{ID}").text
