@@ -132,6 +132,7 @@ class Invited:
         is_leaving = leg.state is State.LEAVING
         if not leg.move(Move.ACKED):
             return
+        self._request = self._message = None  # answered for good: a call that stands has some hundred objects fewer
         if is_leaving:
             leg.send_bye(leg.parting_reason)
             return

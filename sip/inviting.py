@@ -143,6 +143,7 @@ class Inviting:
         is_cancelled = leg.state is State.CANCELLING
         if not leg.move(Move.SUCCESS):
             return
+        self._sent = None  # there is nothing to cancel any more: a call that stands has some hundred objects fewer
         if is_cancelled:
             # The ACK leaves when this returns; the BYE must come after it.
             leg.wires.reactor.submit(leg.send_bye, leg.parting_reason)

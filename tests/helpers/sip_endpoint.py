@@ -6,6 +6,7 @@ Out: ``{"address": [host, port]}``, then one line for each event, ``{"event": na
 
 import base64
 import dataclasses
+import gc
 import json
 import logging
 import socket
@@ -152,6 +153,10 @@ class Driver:
             self.endpoint.watch(_address(args["target"]))
         elif name == "counters":
             self.say({"counters": self.endpoint.counters, "connections": self.endpoint.connections})
+        elif name == "objects":
+            gc.collect()
+            found = sum(type(one).__name__ == args["of"] for one in gc.get_objects())
+            self.say({"objects": found})
         elif name == "renew":
             self.endpoint.renew_certificates()
             self.say({"renewed": str(self.endpoint.certificate_expires_at)})

@@ -63,6 +63,24 @@ def test_offer_ring_answer_bye(shared: Any, peer: Any) -> None:
     peer.expect(481)
 
 
+def test_a_call_that_stands_keeps_no_message() -> None:
+    with (
+        sip_process.EndpointProcess() as endpoint,
+        sip_process.Peer(endpoint.address) as caller,
+        sip_process.Peer(endpoint.address) as called,
+    ):
+        leg = connected(endpoint, caller)
+        dialled_leg = talking(endpoint, called)
+        for kind in ("SipRequest", "SipResponse", "RawMessage"):
+            deadline = time.monotonic() + 5.0
+            endpoint.do("objects", of=kind)
+            while (found := endpoint.take("objects")["objects"]) and time.monotonic() < deadline:
+                endpoint.do("objects", of=kind)
+            assert found == 0, kind
+        ended_by_us(endpoint, caller, leg)
+        ended_by_us(endpoint, called, dialled_leg)
+
+
 def test_retransmitted_invite_makes_one_call(shared: Any, peer: Any) -> None:
     leg = offered(shared, peer)
     peer.send(peer.last)
