@@ -38,7 +38,7 @@ from recorder.clerk import Clerk
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.home import Home
-from recorder.hygiene import can_lock, forbid_dumps, lock_memory, raise_descriptors
+from recorder.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.keeping.filing import FOLDER, RETRY_S, Filing
 from recorder.keeping.left_open import LeftOpen
 from recorder.keeping.sweeping import Sweeping
@@ -239,6 +239,7 @@ class Daemon:
         self._sweeping.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
+        leave_out_what_is_there()
         self._reactor.run()
         self._close()
 

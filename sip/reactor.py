@@ -4,7 +4,9 @@ Why a wrapper. sippy's ``ED2`` is one dispatcher per process, made when it is im
 which Python hands to the main thread only. It prints what a callback raises and goes on, so that a bug would reach
 neither the log nor a test; its modules also print whole messages that they cannot parse, digits and numbers included.
 Here every callback runs inside one function that logs a failure once, and sippy's own printing is sent to that log
-without the message. Timers may be made on the call thread only; `Reactor.submit` is the one door for other threads.
+without the message. sippy reads the clock by ctypes, which lets go of the interpreter: the call thread had to get it
+back from a busy writer for each timer that it made. Python's own way does not let go.
+Timers may be made on the call thread only; `Reactor.submit` is the one door for other threads.
 
 This module, `sip.transport`, `sip.transactions`, `sip.stream_server`, `sip.wires`, `sip.requests`, `sip.invited`,
 `sip.inviting`, `sip.dialog`, `sip.offers`, `sip.session_timer`, `sip.reliable`, `sip.authorization`,
@@ -22,6 +24,7 @@ from typing import Any, Protocol, TypeAlias
 from sippy import Network_server, Signal, SipMsg, SipRequest, SipTransactionManager, SipURL, Udp_server
 from sippy.Core import EventDispatcher
 from sippy.Core.EventDispatcher import ED2
+from sippy.Time import MonoTime
 from sippy.Time.Timeout import Timeout
 
 from sip.message import masked
@@ -63,6 +66,7 @@ class Reactor:
     def __init__(self) -> None:
         _quieten_sippy()
         _mend_urls()
+        MonoTime.clock_getdtime = time.clock_gettime
         self._is_stopping = False
 
     def run(self) -> None:

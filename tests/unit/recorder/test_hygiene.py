@@ -130,3 +130,17 @@ assert after[2] == before[2], "it was looked at everything"
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_there_when_calls_may_come_is_never_looked_at_again() -> None:
+    program = """
+import gc
+from recorder.hygiene import leave_out_what_is_there
+made_at_the_start = [[] for _ in range(10_000)]
+leave_out_what_is_there()
+assert len(gc.get_objects()) < 1_000
+made_later = [[] for _ in range(2_000)]
+assert len(gc.get_objects()) > 2_000, "what comes later is looked at as ever"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

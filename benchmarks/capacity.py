@@ -1,0 +1,154 @@
+"""How does what the daemon costs grow with the number of calls, and where does the machine end?
+
+Metric: CPU ms a second of the daemon and of the bare loop at each number of calls, each through a recorder of its own;
+how straight the line through them is (R squared) and what one more call costs by it; packets lost, delays, memory and
+descriptors per call at each. It stops after the first number at which a call fails or a segment is lost.
+Command: ``python -m benchmarks.capacity --calls 100 250 500 1000 --seconds 20 [--rate 40] [--plot FILE.png] [--json]``.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import calls as daemon_calls
+from benchmarks.home import HomeError
+from benchmarks.machine import this_commit, this_machine
+from benchmarks.paths import PathError
+from benchmarks.streams import DescriptorsError, need_descriptors
+
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
+_KEPT = (
+    "cpu_ms_per_call_second", "ratio", "bare", "packets_sent", "packets_lost", "packets_damaged", "late_sends",
+    "delay_ms", "lost_segments", "failed_calls", "never_ended", "per_call", "setup_cpu_ms_per_call",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The straight line through CPU by calls: ms a second of the first call, of each more, and R squared."""
+
+    fixed_ms: float
+    per_call_ms: float
+    r_squared: float
+
+
+def line_through(points: Sequence[tuple[int, float]]) -> Line | None:
+    """Return the line with the least squares through ``(calls, CPU ms a second)``; None for fewer than three points."""
+    if len(points) < 3:  # through two of them every line is straight
+        return None
+    at, cost = np.array(points, float).T
+    slope, fixed = np.polyfit(at, cost, 1)
+    rest = float(((cost - (slope * at + fixed)) ** 2).sum())
+    spread = float(((cost - cost.mean()) ** 2).sum())
+    return Line(
+        fixed_ms=round(float(fixed), 2),
+        per_call_ms=round(float(slope), 4),
+        r_squared=round(1.0 - rest / spread, 5) if spread else 1.0,
+    )
+
+
+def measure(*, counts: Sequence[int], seconds: float, rate: float) -> dict[str, Any]:
+    """Measure at each number of calls, in the order given, and return the document.
+
+    Raises:
+        HomeError: A recorder could not be run.
+        PathError: The bare loop could not.
+    """
+    steps: list[dict[str, Any]] = []
+    for count in counts:
+        found = daemon_calls.measure(calls=count, seconds=seconds, rate=rate, notice_s=1.0)
+        found = daemon_calls.with_bare(found, calls=count, seconds=seconds)
+        steps.append({"calls": count, **{name: found[name] for name in _KEPT}})
+        if found["failed_calls"] or found["never_ended"] or found["lost_segments"]:
+            break
+    lines = {
+        "daemon": line_through([(step["calls"], step["calls"] * step["cpu_ms_per_call_second"]) for step in steps]),
+        "bare": line_through(
+            [(step["calls"], step["calls"] * step["bare"]["cpu_ms_per_call_second"]) for step in steps]
+        ),
+    }
+    return {
+        "seconds": seconds,
+        "rate": rate,
+        "steps": steps,
+        "lines": {name: dataclasses.asdict(line) if line else None for name, line in lines.items()},
+        "machine": dataclasses.asdict(this_machine()),
+        "commit": this_commit(),
+    }
+
+
+def plot(document: dict[str, Any], path: Path) -> None:
+    """Draw CPU by calls and the delays of each number of calls, as PNG."""
+    import matplotlib as mpl  # noqa: PLC0415 - large, and only wanted here
+
+    mpl.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    steps = document["steps"]
+    at = [step["calls"] for step in steps]
+    figure, (cpu, delay) = pyplot.subplots(1, 2, figsize=(10, 4))
+    for name, values in (("daemon", steps), ("bare loop", [step["bare"] for step in steps])):
+        cost = [count * step["cpu_ms_per_call_second"] / 10 for count, step in zip(at, values, strict=True)]
+        cpu.plot(at, cost, "o-", label=name)
+        for percentile, style in (("p50", "o-"), ("p99", "s--")):
+            delay.plot(at, [step["delay_ms"][percentile] for step in values], style, label=f"{name}, {percentile}")
+    cpu.set(xlabel="recorded calls at a time", ylabel="CPU, % of one core", ylim=0, xlim=0)
+    delay.set(xlabel="recorded calls at a time", ylabel="one-way delay, ms", ylim=0, xlim=0)
+    for axes in (cpu, delay):
+        axes.legend()
+        axes.grid(visible=True, alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def _print(document: dict[str, Any]) -> None:
+    print(f"{'calls':>6} {'CPU ms/call-s':>14} {'to bare':>8} {'lost':>6} {'p50 ms':>8} {'p99 ms':>8} {'kB/call':>8}")
+    for step in document["steps"]:
+        delay = step["delay_ms"] or {"p50": float("nan"), "p99": float("nan")}
+        print(
+            f"{step['calls']:6} {step['cpu_ms_per_call_second']:14.3f} {step['ratio'] or 0:8.2f}"
+            f" {step['packets_lost']:6} {delay['p50']:8.2f} {delay['p99']:8.2f} {step['per_call']['resident_kb']:8.0f}"
+        )
+    for name, line in document["lines"].items():
+        if line:
+            print(
+                f"{name}: {{fixed_ms}} ms a second, {{per_call_ms}} for each call, R^2 {{r_squared}}".format_map(line)
+            )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 done, 1 a call failed or a sentence says why it could not be run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.capacity", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--calls", type=int, nargs="+", default=[100, 250, 500, 1000], help="calls at the same time")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each steady state that is measured")
+    parser.add_argument("--rate", type=float, default=40.0, help="calls placed a second")
+    parser.add_argument("--plot", type=Path, help="draw it, as PNG")
+    parser.add_argument("--json", action="store_true", help="one document on standard output")
+    options = parser.parse_args(arguments)
+    if min(options.calls) < 1 or options.seconds <= 0 or options.rate <= 0:
+        parser.error("calls, seconds and rate must be above 0")
+    try:
+        need_descriptors(_DESCRIPTORS_PER_CALL * max(options.calls) + _DESCRIPTORS)
+        document = measure(counts=options.calls, seconds=options.seconds, rate=options.rate)
+    except (DescriptorsError, HomeError, PathError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.plot is not None:
+        plot(document, options.plot)
+    if options.json:
+        print(json.dumps(document, indent=2))
+    else:
+        _print(document)
+    return 0 if all(step["failed_calls"] == step["never_ended"] == 0 for step in document["steps"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
