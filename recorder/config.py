@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from recorder.auditing.anchor_options import AnchorOptions
 from recorder.carriage import WILDCARDS, mistakes, parse_address, parse_target
 from recorder.domain.policy import Extension, Service
-from recorder.domain.retention import SCHEDULE, DataClass, periods
+from recorder.domain.retention import SCHEDULE, UNREACHED, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
 from recorder.domain.weekly import review_day
@@ -134,6 +134,8 @@ class Retention:
     unrecorded_days: int = SCHEDULE[DataClass.UNRECORDED].days
     text_days: int = SCHEDULE[DataClass.TEXTS].days
     decision_days: int = SCHEDULE[DataClass.DECISIONS].days
+    request_days: int = SCHEDULE[DataClass.REQUESTS].days
+    case_days: int = SCHEDULE[DataClass.CASES].days
     access_days: int = SCHEDULE[DataClass.ACCESS].days
     torn_days: int = SCHEDULE[DataClass.TORN].days
     tombstone_days: int = SCHEDULE[DataClass.TOMBSTONES].days
@@ -419,7 +421,8 @@ def _check_retention(config: Config, reader: _Reader) -> None:
     if config.archive.after_days is not None and config.archive.after_days < 1:
         days = config.archive.after_days
         reader.fail(f'after_days is {days}: it must be at least 1, or "off"', "archive", "after_days")
-    longest = max(days for key, days in config.periods.items() if key != SCHEDULE[DataClass.TOMBSTONES].key)
+    unreached = {SCHEDULE[data].key for data in UNREACHED}
+    longest = max(days for key, days in config.periods.items() if key not in unreached)
     if retention.tombstone_days < longest:
         reader.fail(
             f"tombstone_days is {retention.tombstone_days}: shorter than the longest period, {longest} days, "

@@ -19,6 +19,8 @@ class DataClass(enum.StrEnum):
     UNRECORDED = "unrecorded_calls"
     TEXTS = "texts"
     DECISIONS = "decisions"
+    REQUESTS = "requests"
+    CASES = "cases"
     ACCESS = "access"
     TORN = "torn_files"
     TOMBSTONES = "tombstones"
@@ -89,6 +91,26 @@ SCHEDULE: Mapping[DataClass, Line] = MappingProxyType(
                 why="questions about a deleted recording come late",
             ),
             Line(
+                data=DataClass.REQUESTS,
+                key="request_days",
+                days=730,
+                since="the end of the leave that was granted, or the refusal",
+                owner="dpo",
+                what="texts of requests to hear recordings: reasons, references, answers; who asked for which, and who "
+                "decided, stays",
+                why="as long as the texts of the audit log: to look into misuse",
+            ),
+            Line(
+                data=DataClass.CASES,
+                key="case_days",
+                days=1096,
+                since="the day the case was closed, or the claim was over",
+                owner="dpo",
+                what="texts of cases and of claims of data subjects: who asked, what they said, what was answered; "
+                "the steps and their days stay",
+                why="three years: complaints to the Commissioner and to court come late",
+            ),
+            Line(
                 data=DataClass.ACCESS,
                 key="access_days",
                 days=730,
@@ -152,6 +174,12 @@ FIXED = (
         why="a browser left open is nobody's leave",
     ),
     FixedLine(
+        what="notifications of people, and the state of their mails",
+        rule="90 days; a mail that waits is given up after five",
+        owner="dpo",
+        why="what waits is told anew each time it is looked at; nothing of a call is in them",
+    ),
+    FixedLine(
         what="wrong passwords and wrong PINs",
         rule="counted until the next right one, or for 15 minutes",
         owner="admin",
@@ -177,6 +205,9 @@ FIXED = (
     ),
 )
 """What else there is of data, so that the schedule names every class."""
+
+UNREACHED = frozenset({DataClass.TOMBSTONES, DataClass.REQUESTS, DataClass.CASES})
+"""Classes that no tombstone is needed for: their periods may be longer than that of the tombstones."""
 
 _SERVICE = "service/"
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from recorder.domain.retention import DataClass, Periods, days_of
 from recorder.people.former import Former
+from recorder.people.past_texts import PastTexts
 from storage.audit import AuditEntry, AuditLog
+from storage.claim_journal import ACTS as CLAIM_ACTS
+from storage.claims import Claims
 from storage.durable import remove
 from storage.errors import NotFoundError
 from storage.format import is_recording_id
@@ -40,6 +43,8 @@ class Leftovers:
         self._calls = calls
         self._deletions = deletions
         self._former = former
+        self._past = PastTexts(former.engine)
+        self._claims = Claims(holds.database)
 
     def count(self, found: Periods, now: datetime, text_offset: int) -> dict[DataClass, int]:
         """Return how much of each class is due; nothing is changed.
@@ -55,6 +60,9 @@ class Leftovers:
             )
             + self._former.count_emergencies(before=_before(found, DataClass.TEXTS, now)),
             DataClass.DECISIONS: self._calls.count_decisions(before=_before(found, DataClass.DECISIONS, now)),
+            DataClass.REQUESTS: self._past.count_requests(before=_before(found, DataClass.REQUESTS, now)),
+            DataClass.CASES: self._past.count_cases(before=_before(found, DataClass.CASES, now))
+            + len(self._claims.with_texts(before=_before(found, DataClass.CASES, now))),
             DataClass.ACCESS: self._former.count(before=_before(found, DataClass.ACCESS, now)),
             DataClass.TORN: len(self._torn(found, now)),
             DataClass.TOMBSTONES: self._deletions.count_before(_before(found, DataClass.TOMBSTONES, now)),
@@ -77,11 +85,17 @@ class Leftovers:
         counts = {
             DataClass.TEXTS: texts,
             DataClass.DECISIONS: self._calls.forget_decisions(before=_before(found, DataClass.DECISIONS, now)),
+            DataClass.REQUESTS: self._past.forget_requests(before=_before(found, DataClass.REQUESTS, now)),
+            DataClass.CASES: self._forget_cases(_before(found, DataClass.CASES, now)),
             DataClass.ACCESS: self._former.forget(before=_before(found, DataClass.ACCESS, now)),
             DataClass.TORN: len(torn),
             DataClass.TOMBSTONES: self._deletions.forget(before=_before(found, DataClass.TOMBSTONES, now)),
         }
         return offset, Counter({str(data): count for data, count in counts.items()})
+
+    def _forget_cases(self, before: datetime) -> int:
+        claims = [claim.id for claim in self._claims.with_texts(before=before)]
+        return self._past.forget_cases(before=before) + self._claims.forget_texts(claims)
 
     def _forget_texts(self, found: Periods, now: datetime, offset: int) -> tuple[int, int]:
         """Forget the texts that are due; the offset stays at the first that is needed yet."""
@@ -109,9 +123,11 @@ class Leftovers:
     def _is_due(self, entry: AuditEntry, now: datetime) -> bool:
         if entry.text_commitment is None:
             return False
-        if entry.act != PLACED:
+        if entry.act not in (PLACED, *CLAIM_ACTS):
             return True
         try:
+            if entry.act in CLAIM_ACTS:
+                return self._claims.get(str(entry.details.get("claim"))).over_at is not None
             return self._holds.get(str(entry.details.get("hold"))).state_at(now) is HoldState.OVER
         except NotFoundError:
             return True

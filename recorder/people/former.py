@@ -12,6 +12,8 @@ from recorder.people.database import (
     accounts,
     break_glass,
     deputies,
+    mail_addresses,
+    notifications,
     proposals,
     recovery_codes,
     second_factors,
@@ -19,6 +21,7 @@ from recorder.people.database import (
     tokens,
 )
 
+_OF_ACCOUNTS = (absences, deputies, second_factors, recovery_codes, sessions, mail_addresses, notifications)
 _Over = list[tuple[Table, ColumnElement[bool]]]
 
 
@@ -32,6 +35,11 @@ class Former:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> Engine:
+        """Return the file of people."""
+        return self._engine
+
     def count(self, *, before: datetime) -> int:
         """Return how many accounts were disabled, tokens had ended and proposals were over before a moment."""
         return self._count(_ended(before))
@@ -40,7 +48,7 @@ class Former:
         """Delete them; returns how many there were."""
         gone = select(accounts.c.name).where(accounts.c.disabled_s < before.timestamp())
         with self._engine.begin() as connection:
-            for table in (absences, deputies, second_factors, recovery_codes, sessions):
+            for table in _OF_ACCOUNTS:
                 connection.execute(delete(table).where(table.c.account.in_(gone)))
         return self._forget(_ended(before))
 

@@ -2,19 +2,27 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from recorder.cases.book import CaseBook
 from recorder.domain.access import Role, Scope
+from recorder.domain.cases import CaseEntry, Step
+from recorder.domain.requesting import Category, RequestState, RequestWish
 from recorder.domain.retention import DataClass
 from recorder.hearing.appointments import Appointments
 from recorder.hearing.emergencies import Emergencies
+from recorder.hearing.requests import Requests
 from recorder.people.accounts import People
 from recorder.people.tokens import Tokens
+from storage.claim_journal import asked_details, asked_text
+from storage.claims import Claims
 from storage.deletion import Shredder
 from storage.tombstones import Tombstone
+from storage.types import Claim, ClaimState, RecordingId, Right
 from tests.helpers.console_site import CHEAP
 from tests.helpers.sweep_site import NOW, SweepSite
 
@@ -95,6 +103,70 @@ def test_disabled_accounts_and_ended_tokens_go_and_nobody_else(site: SweepSite) 
     assert [line.application.name for line in tokens.list()] == ["lasting", "long"]
     assert Appointments(site.people, now=lambda: site.now).absent() == frozenset()
     assert b"Tessa" not in site.home.people.read_bytes()
+
+
+def test_what_was_written_in_requests_goes_and_who_asked_stays(site: SweepSite) -> None:
+    site.now = NOW
+    requests = Requests(site.people, now=lambda: site.now)
+    wish = RequestWish(
+        recordings=(RecordingId("x"),), category=Category.COMPLAINT, reason="what she said of it", reference="C 17"
+    )
+    granted, waiting = requests.new("olive", wish), requests.new("olive", wish)
+    for one in (granted, waiting):
+        requests.keep(one)
+    requests.settle(granted, RequestState.GRANTED, by="tessa", words="if you must", until=NOW + 7 * DAY)
+    check_goes(site, DataClass.REQUESTS, NOW + 730 * DAY + SECOND)  # the one that nobody decided
+    check_goes(site, DataClass.REQUESTS, NOW + 737 * DAY + SECOND)
+    gone = requests.get(granted.id)
+    assert gone is not None
+    assert (gone.wish.reason, gone.wish.reference, gone.words) == ("", "", "")
+    assert (gone.account, gone.decided_by, gone.wish.recordings) == ("olive", "tessa", wish.recordings)
+    for text in (b"what she said of it", b"if you must", b"C 17"):
+        assert text not in site.home.people.read_bytes()
+
+
+def test_what_was_written_in_a_closed_case_goes_and_its_steps_stay(site: SweepSite) -> None:
+    book = CaseBook(site.people, now=lambda: site.now)
+    details = {"kind": "sar", "requester": "Jane Doe-Smith", "form": "letter"}
+
+    def write(case: str, number: int, step: Step, at: datetime, text: str = "", **more: str) -> None:
+        entry = CaseEntry(step=step, at=at, by="lena", on=at.date(), text=text, details=more)
+        book.append(case, number, entry)
+
+    for case in ("SAR-2026-0001", "SAR-2026-0002"):
+        write(case, 0, Step.OPENED, NOW, "her call about the arrears", **details)
+    write("SAR-2026-0001", 1, Step.DECIDED, NOW, "so it is", decision="refuse", balance="her privacy counts more")
+    write("SAR-2026-0001", 2, Step.CLOSED, NOW + 30 * DAY)
+    check_goes(site, DataClass.CASES, NOW + 1126 * DAY + SECOND)
+    closed, open_one = book.get("SAR-2026-0001"), book.get("SAR-2026-0002")
+    assert closed is not None
+    assert open_one is not None
+    assert [(entry.step, entry.text) for entry in closed.entries] == [
+        (Step.OPENED, ""), (Step.DECIDED, ""), (Step.CLOSED, ""),
+    ]  # fmt: skip
+    assert (closed.requester, str(closed.decision), closed.entries[1].details["balance"]) == ("", "refuse", "")
+    assert (open_one.requester, open_one.entries[0].text) == ("Jane Doe-Smith", "her call about the arrears")
+    assert b"her privacy counts more" not in site.home.people.read_bytes()
+
+
+def test_what_was_written_in_a_claim_goes_once_it_is_over(site: SweepSite) -> None:
+    site.now = NOW
+    recording = site.record(NOW)
+    asked = Claim(
+        id="1a2b3c4d", recording=recording, right=Right.RESTRICTION, ground="accuracy", received_on=NOW.date(),
+        asked_by="lena", asked_at=NOW, requester="Jane Doe-Smith", reason="that is not what I said",
+    )  # fmt: skip
+    site.hold(recording, NOW)
+    claims = Claims(site.database)
+    entry = site.audit.append("claim.asked", "lena", recording, asked_details(asked), asked_text(asked))
+    claims.save([asked])
+    assert site.sweep(NOW + 2000 * DAY).get("cases") is None, "it stands"
+    assert site.audit.text(entry) == asked_text(asked), "and can be replayed"
+    over = replace(asked, state=ClaimState.LIFTED, over_at=NOW + 2000 * DAY)
+    claims.save([over])
+    check_goes(site, DataClass.CASES, NOW + 3096 * DAY + SECOND)
+    assert claims.get("1a2b3c4d") == replace(over, requester="", reason="", words="")
+    assert site.audit.text(entry) is None
 
 
 def test_torn_ends_of_the_log_go(site: SweepSite) -> None:

@@ -1,0 +1,73 @@
+"""What people wrote in requests and cases that are over, until a sweep takes it away; who did what and when stays.
+
+The audit log commits to free text by hash alone and forgets it by a period of its own. What is deleted here leaves
+nothing in the file's free pages.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
+
+from recorder.domain.cases import Step
+from recorder.people.database import case_entries, requests
+
+_WRITTEN = ("requester", "balance")
+"""Details of an entry of a case that somebody wrote in words."""
+
+
+class PastTexts:
+    """The texts of one file of people, as the sweep sees them.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def count_requests(self, *, before: datetime) -> int:
+        """Return how many requests were over before a moment - their leave too - and have a text left."""
+        with self._engine.begin() as connection:
+            query = select(func.count()).select_from(requests).where(_is_past(before))
+            return int(connection.execute(query).scalar_one())
+
+    def forget_requests(self, *, before: datetime) -> int:
+        """Take their texts away; returns of how many."""
+        with self._engine.begin() as connection:
+            query = update(requests).where(_is_past(before)).values(reason="", words="", reference="")
+            return int(connection.execute(query).rowcount)
+
+    def count_cases(self, *, before: datetime) -> int:
+        """Return how many cases were closed before a moment and have a text left."""
+        with self._engine.begin() as connection:
+            return len({row.case for row in _entries(connection, before)})
+
+    def forget_cases(self, *, before: datetime) -> int:
+        """Take the texts of their entries away, who asked included; returns of how many cases."""
+        cases = set()
+        with self._engine.begin() as connection:
+            for row in list(_entries(connection, before)):
+                details = {key: "" if key in _WRITTEN else value for key, value in json.loads(row.details).items()}
+                is_it = and_(case_entries.c.case == row.case, case_entries.c.number == row.number)
+                connection.execute(update(case_entries).where(is_it).values(text="", details=json.dumps(details)))
+                cases.add(row.case)
+        return len(cases)
+
+
+def _is_past(before: datetime) -> ColumnElement[bool]:
+    over = func.coalesce(requests.c.until_s, requests.c.decided_s, requests.c.asked_s)
+    has_text = or_(requests.c.reason != "", requests.c.words != "", requests.c.reference != "")
+    return and_(over < before.timestamp(), has_text)
+
+
+def _entries(connection: Connection, before: datetime) -> Iterator[Any]:
+    """Yield the entries with a text of cases that were closed before a moment."""
+    is_closed = and_(case_entries.c.step == str(Step.CLOSED), case_entries.c.at_s < before.timestamp())
+    closed = select(case_entries.c.case).where(is_closed)
+    for row in connection.execute(select(case_entries).where(case_entries.c.case.in_(closed))):
+        details = json.loads(row.details)
+        if row.text or any(details.get(key) for key in _WRITTEN):
+            yield row
