@@ -203,7 +203,8 @@ static void *run(void *argument)
         thread_lock(thread);
         thread->asleep_until_ns = 0;
         int64_t now = clock_ns();
-        is_busy = count > 1 || now - batch_ns < thread->core->gather_ns / 2; /* with little to do nothing waits */
+        /* With little to do nothing waits; nor does who is behind, else no more than a batch a wait were ever taken. */
+        is_busy = count < MAX_BATCH && (count > 1 || now - batch_ns < thread->core->gather_ns / 2);
         batch_ns = now;
         for (int i = 0; i < count; i++) {
             fetch_ahead(events, i, count, now);

@@ -2,14 +2,17 @@
 
 import os
 import resource
+import socket
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from audio._relay import Core
 from audio.relay import Relay
-from audio.types import RelayOptions
+from audio.rtp import RtpPacket, build_rtp
+from audio.types import Codec, LegMedia, MediaAddress, RelayOptions
 
 _MEDIA_NICE = -10
 
@@ -38,3 +41,29 @@ def test_media_threads_go_before_everything_else_where_that_is_allowed() -> None
 def test_a_wait_out_of_range_is_refused(gather_us: int) -> None:
     with pytest.raises(ValueError, match="Core"):
         Core(lock_memory=False, gather_us=gather_us)
+
+
+def test_who_is_behind_does_not_let_packets_gather() -> None:
+    """At most 128 sockets are served of one wake-up: with a wait after each, no backlog of more than those went down."""
+    legs, packets = 200, 100
+    options = RelayOptions(lock_memory=False, gather_ms=10.0)
+    with closing(Relay(options)) as relay, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.bind(("127.0.0.1", 0))
+        remote = MediaAddress(ip="127.0.0.1", rtp_port=far.getsockname()[1], rtcp_port=1)
+        media = LegMedia(remote=remote, codec=Codec.PCMA, send_pt=8, receive_pt=8)
+        opened = [relay.open_leg() for _ in range(legs)]
+        for leg in opened:
+            relay.set_media(leg, media)
+        for number in range(packets):
+            packet = build_rtp(
+                RtpPacket(payload_type=8, sequence=number, timestamp=160 * number, ssrc=7, payload=bytes(160))
+            )
+            for leg in opened:
+                far.sendto(packet, ("127.0.0.1", relay.local_address(leg).rtp_port))
+        began = time.monotonic()
+        relay.start()
+        while relay.counters()["received"] < legs * packets and time.monotonic() < began + 5.0:
+            time.sleep(0.005)
+        took_s = time.monotonic() - began
+        assert relay.counters()["received"] == legs * packets
+    assert took_s < legs * packets / 128 * 0.010 * 0.9, f"{took_s:.2f} s: it has waited after each batch"
