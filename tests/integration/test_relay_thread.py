@@ -44,7 +44,7 @@ def test_a_wait_out_of_range_is_refused(gather_us: int) -> None:
 
 
 def test_who_is_behind_does_not_let_packets_gather() -> None:
-    """At most 128 sockets are served of one wake-up: with a wait after each, no backlog of more than those went down."""
+    """At most 128 sockets are served of one wake-up: with a wait after each, a backlog of many went down slowly."""
     legs, packets = 200, 100
     options = RelayOptions(lock_memory=False, gather_ms=10.0)
     with closing(Relay(options)) as relay, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
