@@ -43,13 +43,14 @@ from benchmarks.index_rows import (
     new_row,
     officers,
     operator,
+    team,
 )
 from benchmarks.machine import peak_kib, this_commit, this_machine
 from benchmarks.postgres import PostgresServer
 from storage import tables
 from storage.database import POSTGRESQL, SQLITE, Database, parse_url, sqlite_url
 from storage.index import COUNTED, Index
-from storage.types import Outcome, Search
+from storage.types import Outcome, Part, Search
 
 PAGE = 50
 FAR_BACK = 50_000
@@ -97,6 +98,17 @@ def searches(kind: str, rows: int, dice: random.Random) -> Search:
             "operator": officer, "number": resident,
         },
         "unknown_number": {"number": f"01632 {dice.randrange(1_000_000):06d}", "started_to": end},
+        "managers_newest": {"within": Part(teams=(team(officer),)), "started_to": end},
+        "manager_and_number": {"within": Part(teams=(team(officer),)), "number": dice.choice((call.caller, line(0)))},
+        "manager_of_four_teams_and_operator": {
+            "within": Part(teams=(team(officer), *(f"Team {dice.randrange(10)}" for _ in range(3)))),
+            "operator": officer,
+        },
+        "manager_with_calls_of_their_own_and_rare_outcome": {
+            "within": Part(teams=(team(officer),), operator=operator(dice.randrange(OFFICERS))), "outcome": rare,
+        },
+        "manager_and_officer_of_another_team": {"within": Part(teams=("Team t",)), "operator": officer},
+        "manager_and_queue": {"within": Part(teams=(team(officer),)), "extension": QUEUE, "started_to": end},
         "later_page": {"started_to": end, "offset": PAGE * dice.randrange(COUNTED // PAGE)},
         "page_far_back": {"number": line(0), "offset": FAR_BACK - dice.randrange(1000)},
     }  # fmt: skip
@@ -108,11 +120,14 @@ KINDS = (
     "range_operator_number_outcome", "colleague_and_number", "quiet_operator", "busy_number",
     "busy_number_and_operator", "busy_number_and_rare_outcome", "queue_and_resident", "queue_and_rare_outcome",
     "queue_and_number_that_is_never_on_it", "operator_and_outcome_that_never_meet", "nobody_in_range", "unknown_number",
-    "later_page", "page_far_back",
+    "managers_newest", "manager_and_number", "manager_of_four_teams_and_operator",
+    "manager_with_calls_of_their_own_and_rare_outcome", "manager_and_queue",
+    "manager_and_officer_of_another_team", "later_page", "page_far_back",
 )  # fmt: skip
 """Of searches: ordinary ones, worst cases (the busiest number and queue have a third of all calls), what is not there,
 and pages far back."""
 FRUITLESS = {
+    "manager_and_officer_of_another_team",
     "queue_and_number_that_is_never_on_it", "operator_and_outcome_that_never_meet", "nobody_in_range", "unknown_number",
 }  # fmt: skip
 """Of these: those that find nothing."""

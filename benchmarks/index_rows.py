@@ -57,6 +57,11 @@ def extension(number: int) -> str:
     return str(2000 + number)
 
 
+def team(name: str) -> str:
+    """Return the team of an officer, one of ten; calls of the queue that nobody took have one of their own."""
+    return f"Team {name[-1:]}"
+
+
 def line(number: int) -> str:
     """Return the number that a service is called on."""
     return f"020 7946 {number:04d}"
@@ -121,6 +126,7 @@ def columns(rows: int, *, start: int = 0, of: int | None = None) -> Iterator[tup
             "caller": call.caller,
             "called": call.called,
             "outcome": str(call.outcome),
+            "team": team(call.operator),
             "operators": json.dumps([call.operator, *call.others.values()]),
             "extensions": json.dumps([call.extension, *call.others]),
         }
@@ -128,7 +134,7 @@ def columns(rows: int, *, start: int = 0, of: int | None = None) -> Iterator[tup
         yield (
             call.id, started_us, call.operator, call.extension, call.caller, call.called,
             normalise_number(call.caller), normalise_number(call.called), str(call.outcome),
-            due_us, document, peaks, peaks,
+            due_us, document, peaks, peaks, team(call.operator),
         )  # fmt: skip
 
 
@@ -139,7 +145,7 @@ def officers(rows: int) -> Iterator[tuple[str | int, ...]]:
         for other, name in call.others.items():
             yield (
                 call.id, other, name, microseconds(call.started_at), call.extension, call.operator, str(call.outcome),
-                normalise_number(call.caller), normalise_number(call.called),
+                normalise_number(call.caller), normalise_number(call.called), team(call.operator),
             )  # fmt: skip
 
 
@@ -175,7 +181,7 @@ def _template() -> list[str]:
         operator_key="72e3035e0bcaed93",
     )
     lists = ("operators", "extensions")
-    fields = row_to_json(row) | {name: f"{_MARK}{name}{_MARK}" for name in ("started_at", "outcome", *lists)}
+    fields = row_to_json(row) | {name: f"{_MARK}{name}{_MARK}" for name in ("started_at", "outcome", "team", *lists)}
     document = json.dumps(fields).replace(json.dumps(_MARK)[1:-1], _MARK)
     for name in lists:  # they are no texts, so without the quotes of one
         document = document.replace(f'"{_MARK}{name}{_MARK}"', f"{_MARK}{name}{_MARK}")

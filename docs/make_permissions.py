@@ -17,6 +17,8 @@ def mark(role: Role, act: Act) -> str:
         return "with leave"
     if allowed.break_glass:
         return "break-glass"
+    if allowed.team_only:
+        return "own teams"
     return "own calls" if allowed.own_only else "yes"
 
 

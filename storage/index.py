@@ -219,4 +219,5 @@ def columns_of(row: RecordingRow) -> dict[str, Any]:
         "document": json.dumps(row_to_json(replace(row, holds=())), ensure_ascii=False),
         "peaks_left": row.peaks[0],
         "peaks_right": row.peaks[1],
+        "team": row.team,
     }

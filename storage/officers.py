@@ -71,7 +71,7 @@ def officers_of(row: RecordingRow) -> list[dict[str, Any]]:
     of_the_call = {
         "started_us": microseconds(row.started_at), "first_extension": row.extension, "first_operator": row.operator,
         "outcome": str(row.outcome), "caller_e164": normalise_number(row.caller),
-        "called_e164": normalise_number(row.called),
+        "called_e164": normalise_number(row.called), "team": row.team,
     }  # fmt: skip
     return [
         {"recording": row.id, "extension": extension, "operator": next(names, ""), **of_the_call}

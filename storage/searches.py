@@ -21,7 +21,7 @@ from storage.rows import normalise_number
 from storage.tables import microseconds
 from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
-from storage.types import Search
+from storage.types import Part, Search
 
 Place = tuple[int, str]
 """Of a row in the order of a search, newest first: when it started, microseconds since 1970, and its id."""
@@ -35,30 +35,39 @@ _PROBED = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Criterion:
-    """One thing asked for: any of the columns has the value. Each column leads an index.
+    """One thing asked for: any of the columns has its value. Each column leads an index.
 
     Attributes:
         columns: Of ``recordings``.
         copies: Of ``officers``, which say the same.
-        value: What they must be.
-        handed: A column of ``officers`` that may be it where the call came to somebody later on. It never is where one
-            of ``columns`` is, so that no call is found twice.
+        values: What each of them must be.
+        handed: A column of ``officers`` that may be it where the call came to somebody later on.
+        handed_value: What that must be.
+        is_apart: The call may be both, by one of ``columns`` and by ``handed``: it must not be found twice.
     """
 
     columns: tuple[sa.Column[Any], ...]
     copies: tuple[sa.Column[Any], ...]
-    value: str
+    values: tuple[str, ...]
     handed: sa.Column[Any] | None = None
+    handed_value: str = ""
+    is_apart: bool = False
 
     def as_filter(self, columns: Sequence[sa.Column[Any]]) -> sa.ColumnElement[bool]:
-        """Return it as a condition that no database looks up in an index."""
-        return sa.or_(*(column.concat("") == self.value for column in columns))
+        """Return it as a condition that no database looks up in an index; ``columns`` are its own, or the copies."""
+        pairs = zip(columns, self.values, strict=True)
+        return sa.or_(sa.false(), *(column.concat("") == value for column, value in pairs))
 
-    def as_exists(self, recording: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    def as_exists(self, recording: sa.ColumnElement[str], columns: Sequence[sa.Column[Any]]) -> sa.ColumnElement[bool]:
         """Return it as the condition that a recording came to somebody later on; looked up by the recording."""
         assert self.handed is not None
         other = _officers.alias("other")
-        return sa.exists().where(other.c.recording == recording, other.c[self.handed.name].concat("") == self.value)
+        is_theirs = other.c[self.handed.name].concat("") == self.handed_value
+        return sa.and_(sa.exists().where(other.c.recording == recording, is_theirs), *self.not_also(columns))
+
+    def not_also(self, columns: Sequence[sa.Column[Any]]) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions that keep what came to somebody later on from being found by ``columns`` too."""
+        return [sa.not_(self.as_filter(columns))] if self.is_apart else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,26 @@ def _criteria(search: Search) -> list[_Criterion]:
         ((column.caller_e164, column.called_e164), (copy.caller_e164, copy.called_e164), number, None),
         ((column.outcome,), (copy.outcome,), outcome, None),
     ]
-    return [_Criterion(columns, copies, value, handed) for columns, copies, value, handed in asked if value is not None]
+    criteria = [
+        _Criterion(columns, copies, (value,) * len(columns), handed, value)
+        for columns, copies, value, handed in asked
+        if value is not None
+    ]
+    return criteria if search.within is None else [*criteria, _part(search.within)]
+
+
+def _part(part: Part) -> _Criterion:
+    """Return what somebody may know of, as one more thing asked for."""
+    column, copy, teams = _recordings.c, _officers.c, tuple(dict.fromkeys(part.teams))
+    own = () if part.operator is None else (part.operator,)
+    return _Criterion(
+        columns=(column.operator,) * len(own) + (column.team,) * len(teams),
+        copies=(copy.first_operator,) * len(own) + (copy.team,) * len(teams),
+        values=own + teams,
+        handed=copy.operator if own else None,
+        handed_value="".join(own),
+        is_apart=bool(teams),
+    )
 
 
 def _ways(criterion: _Criterion) -> list[_Way]:
@@ -169,16 +197,20 @@ def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
     if leading.is_handed:
         return [_handed_over(leading.criterion, others, span)]
     filters = [
-        way.criterion.as_exists(_recordings.c.id) if way.is_handed else way.criterion.as_filter(way.criterion.columns)
+        way.criterion.as_exists(_recordings.c.id, way.criterion.columns)
+        if way.is_handed
+        else way.criterion.as_filter(way.criterion.columns)
         for way in others
     ]
     # One condition with "or" would be sorted whole before its first row is known. Both sides of a call are merged in
     # the order of an index each; who called their own number is left out of the second.
     sides: list[Ids] = []
-    for at, column in enumerate(leading.criterion.columns):
-        value = leading.criterion.value
-        before = [earlier.concat("") != value for earlier in leading.criterion.columns[:at]]
+    led = list(zip(leading.criterion.columns, leading.criterion.values, strict=True))
+    for at, (column, value) in enumerate(led):
+        before = [earlier.concat("") != other for earlier, other in led[:at]]
         sides.append(_places(span, [*filters, *before, column == value]))
+    if not led:  # of no team, and nobody's
+        sides.append(_places(span, [sa.false()]))
     return sides
 
 
@@ -201,12 +233,15 @@ def _handed_over(criterion: _Criterion, others: Sequence[_Way], span: _Span) -> 
     column = _officers.c
     assert criterion.handed is not None
     filters = [
-        way.criterion.as_exists(column.recording) if way.is_handed else way.criterion.as_filter(way.criterion.copies)
+        way.criterion.as_exists(column.recording, way.criterion.copies)
+        if way.is_handed
+        else way.criterion.as_filter(way.criterion.copies)
         for way in others
     ]
+    filters += criterion.not_also(criterion.copies)
     within = span.of(column.started_us, column.recording)
     led = sa.select(column.started_us, column.recording.label("id"))
-    return led.where(criterion.handed == criterion.value, *within, *filters)
+    return led.where(criterion.handed == criterion.handed_value, *within, *filters)
 
 
 def _page(places: Ids, limit: int | None, offset: int) -> Ids:

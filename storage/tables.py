@@ -26,12 +26,10 @@ schema = sa.Table(
 )
 """What programs before the migrations look at: the number in it keeps them out."""
 
+_ASKED = ("operator", "extension", "outcome", "caller_e164", "called_e164", "team")
 _SEARCHED = {
-    "operator": ("operator", "started_us", "id", "extension", "outcome", "caller_e164", "called_e164"),
-    "extension": ("extension", "started_us", "id", "operator", "outcome", "caller_e164", "called_e164"),
-    "outcome": ("outcome", "started_us", "id", "operator", "extension", "caller_e164", "called_e164"),
-    "caller": ("caller_e164", "started_us", "id", "operator", "extension", "outcome", "called_e164"),
-    "called": ("called_e164", "started_us", "id", "operator", "extension", "outcome", "caller_e164"),
+    name.removesuffix("_e164"): (name, "started_us", "id", *(other for other in _ASKED if other != name))
+    for name in _ASKED
 }
 """An index for each thing that is searched by: that, then the order of a search, which the id makes total, then all
 else that may be asked for. So a page is found, and matches are counted, without looking at the rows."""
@@ -52,13 +50,14 @@ recordings = sa.Table(
     sa.Column("document", sa.Text, nullable=False),
     sa.Column("peaks_left", sa.LargeBinary, nullable=False),
     sa.Column("peaks_right", sa.LargeBinary, nullable=False),
+    sa.Column("team", sa.Text, nullable=False, server_default=""),
     sa.Index("recordings_by_time", "started_us", "id"),
     *(sa.Index(f"recordings_by_{name}", *columns) for name, columns in _SEARCHED.items()),
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
 """One row per call, recorded or not. ``document`` is the whole row as JSON; the rest is derived from it."""
 
-_OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164")
+_OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164", "team")
 
 officers = sa.Table(
     "officers",
@@ -67,7 +66,8 @@ officers = sa.Table(
     sa.Column("extension", sa.String(80), primary_key=True),
     sa.Column("operator", sa.Text, nullable=False),
     sa.Column("started_us", sa.BigInteger, nullable=False),
-    *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL),
+    *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL[:-1]),
+    sa.Column("team", sa.Text, nullable=False, server_default=""),
     sa.Index("officers_by_operator", "operator", "started_us", "recording", "extension", *_OF_THE_CALL),
     sa.Index("officers_by_extension", "extension", "started_us", "recording", "operator", *_OF_THE_CALL),
 )

@@ -381,6 +381,19 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The part of all calls that somebody may know of: those of some teams, and those of one officer.
+
+    Attributes:
+        teams: Of the teams as they stand in the rows, so those of the time of the call.
+        operator: The officer's; None is nobody's.
+    """
+
+    teams: tuple[str, ...] = ()
+    operator: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """What to find; None matches everything. Times are [start, end). ``text`` of names is matched exactly."""
 
@@ -390,6 +403,7 @@ class Search:
     extension: str | None = None
     number: str | None = None
     outcome: Outcome | None = None
+    within: Part | None = None
     limit: int = 100
     offset: int = 0
 

@@ -12,7 +12,7 @@ from recorder.console.listening import OPENED, Listen, Listens
 from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
-from recorder.domain.access import Act, Actor, Allowed, Application, Person, operator_for
+from recorder.domain.access import Act, Actor, Allowed, Application, Person, Refused, may, operator_for
 from recorder.domain.requesting import BREAK_GLASS_FOR, AccessRequest, Leave
 from recorder.domain.rights import why_restricted
 from recorder.keeping.erasing import refuse_locked
@@ -25,7 +25,7 @@ from storage.errors import NotFoundError, StorageError
 from storage.export import Copy
 from storage.format import is_recording_id
 from storage.index import COUNTED
-from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
+from storage.types import ErasureOrder, Part, RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
 """How long an address of audio is good; the next one takes a click, while the leave lasts."""
@@ -86,10 +86,13 @@ class Desk:
         return Found(rows=rows, total=min(counted, COUNTED), is_more=counted > COUNTED)
 
     def _narrow(self, actor: Actor, allowed: Allowed, search: Search) -> Search:
-        if allowed.own_only:
+        if allowed.is_part:
             assert isinstance(actor, Person)
-            self._rules.require(actor, Act.SEARCH, operator=search.operator or actor.display_name)
-            return replace(search, operator=actor.display_name)
+            own = actor.display_name if allowed.own_only else None
+            teams = actor.teams if allowed.team_only else ()
+            if not teams and search.operator not in (None, own):
+                raise self._rules.refuse(actor.actor, Act.SEARCH, "", "You see only recordings of your own calls.")
+            return replace(search, within=Part(teams=teams, operator=own))
         if isinstance(actor, Application) and actor.extensions and search.extension is None:
             if len(actor.extensions) > 1:
                 raise ProblemError(422, f"Give extension: one of {', '.join(sorted(actor.extensions))}.")
@@ -224,9 +227,12 @@ class Desk:
         if row.id != recording_id:  # the index takes prefixes too; an address does not
             raise ProblemError(404, "There is no such recording.")
         operator = operator_for(actor, row.operator, row.operators)
-        self._rules.require(
-            actor, act, row.id, reason=reason, operator=operator, extension=row.extension, has_leave=has_leave
+        decision = may(
+            actor, act, reason=reason, operator=operator, team=row.team, extension=row.extension, has_leave=has_leave
         )
+        if isinstance(decision, Refused):  # the same words as for one that is not there: ids are not to be guessed at
+            self._rules.refuse(actor.actor, act, row.id, decision.reason)
+            raise ProblemError(404, "There is no such recording.")
         return row
 
 

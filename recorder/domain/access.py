@@ -6,7 +6,7 @@ break-glass, which the audit log marks and the data protection officer is told o
 
 import enum
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 
@@ -138,12 +138,19 @@ class Allowed:
     Attributes:
         break_glass: Nobody approved it; the audit log marks it, and the data protection officer is told.
         own_only: Only recordings whose operator is this person.
+        team_only: Only recordings of the teams that this person answers for; beside their own with ``own_only``.
         needs_leave: In the table: only with leave that somebody else gave. Never in a decision.
     """
 
     break_glass: bool = False
     own_only: bool = False
+    team_only: bool = False
     needs_leave: bool = False
+
+    @property
+    def is_part(self) -> bool:
+        """Tell whether some recordings only are meant."""
+        return self.own_only or self.team_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +178,13 @@ class DeniedError(Exception):
 
 _YES = Allowed()
 _OWN = Allowed(own_only=True)
+_TEAM = Allowed(team_only=True)
 _GLASS = Allowed(break_glass=True)
 _LEAVE = Allowed(needs_leave=True)
 
 _LIVE: Mapping[Act, Allowed] = {Act.SEE_LIVE: _YES, Act.PAUSE: _YES, Act.RESUME: _YES}
 _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
+_TEAM_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _TEAM, Act.VIEW: _TEAM, Act.REPORT: _TEAM}
 _HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _LEAVE, Act.EXPORT: _LEAVE}
 _OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _YES, Act.DECLINE_OPT_OUT: _YES}
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
@@ -208,7 +217,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.SIGN_ON: _YES,
             Act.FORGOT: _OWN,
         },
-        Role.MANAGER: {**_LIVE, Act.SIGN_ON: _YES, **_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.MANAGER: {**_LIVE, Act.SIGN_ON: _YES, **_TEAM_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.TEAM_LEADER: {**_LIVE, Act.SIGN_ON: _YES, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.DPO: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
         Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.SEE_SYSTEM: _YES, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
@@ -293,12 +302,32 @@ VERBS: Mapping[Act, str] = {
 """Acts as sentences have them: to ..."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What is known of the recording in question; None is nothing yet."""
+
+    operator: str | None
+    team: str | None
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether there is a recording in question."""
+        return self.operator is not None or self.team is not None
+
+    def lies_within(self, part: Allowed, person: Person) -> bool:
+        """Tell whether it is one of those that somebody may know of."""
+        return (part.own_only and self.operator == person.display_name) or (
+            part.team_only and self.team is not None and self.team in person.teams
+        )
+
+
 def may(
     actor: Actor,
     act: Act,
     *,
     reason: str = "",
     operator: str | None = None,
+    team: str | None = None,
     extension: str | None = None,
     has_leave: bool = False,
 ) -> Allowed | Refused:
@@ -309,6 +338,7 @@ def may(
         act: What they want to do.
         reason: Why; demanded for the acts in NEEDS_REASON.
         operator: Operator of the recording in question, None where there is none yet (a search).
+        team: Its team at the time of the call, None likewise.
         extension: Extension of the call or recording in question, None where there is none yet.
         has_leave: Whether somebody else gave this person leave for it; also to ask what leave would allow.
 
@@ -321,7 +351,7 @@ def may(
         if act in LOCAL_ACTS:
             return _YES
         return Refused(f"To {VERBS[act]} takes a person with an account: give --as NAME.")
-    return _person(actor, act, reason, operator, has_leave=has_leave)
+    return _person(actor, act, reason, About(operator=operator, team=team), has_leave=has_leave)
 
 
 def operator_for(actor: Actor, first: str, everybody: Collection[str]) -> str:
@@ -346,7 +376,7 @@ def _application(actor: Application, act: Act, extension: str | None) -> Allowed
     return _YES
 
 
-def _person(person: Person, act: Act, reason: str, operator: str | None, *, has_leave: bool) -> Allowed | Refused:
+def _person(person: Person, act: Act, reason: str, about: About, *, has_leave: bool) -> Allowed | Refused:
     grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
     if not grants:
         return Refused(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
@@ -356,16 +386,30 @@ def _person(person: Person, act: Act, reason: str, operator: str | None, *, has_
     grants = [_YES] if is_by_leave else [grant for grant in grants if not grant.needs_leave]
     if not grants:
         return Refused(f"To {VERBS[act]} takes leave that is asked for and granted: `recorder requests ask`.")
-    own_only = all(grant.own_only for grant in grants)
-    if own_only and operator is not None and operator != person.display_name:
-        return Refused("Your role allows you to see only recordings of your own calls.")
+    part = _part(grants)
+    if part.is_part and not has_leave and about.is_known and not about.lies_within(part, person):
+        return Refused(_PART_SENTENCES[part.own_only, part.team_only])
     is_glass = any(grant.break_glass for grant in grants)
     if act in NEEDS_REASON or is_glass:
         if len(reason.strip()) < MIN_REASON_CHARACTERS:
             return Refused(f"To {VERBS[act]} takes a reason: say why, in words that can be checked later.")
         if len(reason) > MAX_REASON_CHARACTERS:
             return Refused(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
-    return Allowed(break_glass=is_glass, own_only=own_only)
+    return replace(part, break_glass=is_glass)
+
+
+def _part(grants: Collection[Allowed]) -> Allowed:
+    """Return which recordings several grants are about together."""
+    if not all(grant.is_part for grant in grants):
+        return Allowed()
+    return Allowed(own_only=any(grant.own_only for grant in grants), team_only=any(grant.team_only for grant in grants))
+
+
+_PART_SENTENCES: Mapping[tuple[bool, bool], str] = {
+    (True, False): "Your role allows you to see only recordings of your own calls.",
+    (False, True): "Your role allows you to see only recordings of your teams.",
+    (True, True): "Your roles allow you to see only recordings of your own calls and of your teams.",
+}
 
 
 def _roles_for(act: Act) -> str:

@@ -95,11 +95,11 @@ def rows_of(url: str, statements: list[Statement]) -> int:
     return looked_at
 
 
-def check_work(url: str, statements: list[Statement]) -> None:
+def check_work(url: str, statements: list[Statement], *, times: int) -> None:
     if url.startswith("sqlite"):
-        assert steps_of(url, statements) < MOST_STEPS, statements
+        assert steps_of(url, statements) < times * MOST_STEPS, statements
     else:
-        assert rows_of(url, statements) < MOST_ROWS, statements
+        assert rows_of(url, statements) < times * MOST_ROWS, statements
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"page_far_back"}))
@@ -113,7 +113,9 @@ def test_a_page_and_its_count_look_at_no_more_than_they_show(
         said.clear()
         rows, _ = index.page(search)
         found += len(rows)
-        check_work(filled, [one for one in said if one[0].startswith("SELECT")])
+        # A team has a tenth of all calls, the busy line a third: of a thousand that have both, three thousand are read.
+        times = 2 if kind.startswith("manager") else 1
+        check_work(filled, [one for one in said if one[0].startswith("SELECT")], times=times)
     assert bool(found) == (kind not in FRUITLESS)
 
 
@@ -123,7 +125,7 @@ def test_an_id_is_found_by_itself(heard: tuple[Index, list[Statement]], filled: 
         wanted = made(number, ROWS).id
         said.clear()
         assert index.get(wanted).id == index.get(wanted[:-2]).id == wanted
-        check_work(filled, [one for one in said if one[0].startswith("SELECT")])
+        check_work(filled, [one for one in said if one[0].startswith("SELECT")], times=1)
 
 
 def test_a_bad_plan_would_be_seen(filled: str) -> None:

@@ -4,6 +4,7 @@ The routes are asked of the application itself, so that one that comes later is 
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,13 +14,15 @@ from fastapi.routing import APIRoute
 
 from recorder.console.app import create_app
 from recorder.domain.access import Role
+from storage.index import Index, sqlite_url
+from storage.types import RecordingId
 from tests.helpers.console_site import PASSWORD, Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 GONE = "20261124T093000Z-2001-ffffff"
 NUMBER, OPERATOR = "02079460000", "Olive Officer"
-STRANGERS = ("other", "admin", "mia")
-"""An officer of other calls, an administrator, an elected member without leave."""
+STRANGERS = ("other", "admin", "mia", "housing")
+"""An officer of other calls, an administrator, an elected member without leave, a manager of another team."""
 HEARERS = ("lead", "revenues", "housing", "officer", "dpo", "other", "admin", "mia")
 """Nobody hears without leave; ICT may in an emergency, which is tried elsewhere."""
 SOUND = ("RIFF", "fLaC", "OggS", "PK\x03\x04")
@@ -117,3 +120,37 @@ def test_nobody_at_all_gets_to_the_sign_in_page(console: Console) -> None:
             else:
                 assert answer.headers.get("location") == "/sign-in", (method, path, answer.status_code)
             assert NUMBER not in answer.text
+
+
+def test_a_manager_finds_the_calls_of_their_teams_and_no_other(console: Console) -> None:
+    console.people.add("north", PASSWORD, roles=[Role.MANAGER], teams=["North"])
+    row = console.deps.index.get(ID)
+    index = Index(sqlite_url(console.home.index))
+    for number, (operator, team) in enumerate((("Ann", "North"), ("Bob", "Housing"), ("Olive Officer", "North"))):
+        known = RecordingId(f"20261124T0931{number:02d}Z-2001-0a1b2c")
+        index.save(replace(row, id=known, operator=operator, operators=(operator,), team=team, path=None))
+    index.close()
+    seen: dict[str, set[str]] = {}
+    for name in ("north", "housing", "dpo"):
+        with signed_in(console, name) as browser:
+            found = browser.get("/api/recordings").json()
+            seen[name] = {one["team"] for one in found["recordings"]}
+            assert found["total"] == len(found["recordings"])
+            page = browser.get("/recordings").text
+            assert ("Bob" in page) == (name != "north")
+            posted = browser.submit("/recordings", operator="Bob").text
+            assert ("<td>Bob" in posted or ">Bob</" in posted) == (name != "north")
+            status = browser.get("/api/recordings/20261124T093101Z-2001-0a1b2c").status_code
+            assert status == (404 if name == "north" else 200)
+            assert browser.get("/api/recordings?operator=Bob").json()["total"] == (0 if name == "north" else 1)
+    assert (seen["north"], seen["housing"]) == ({"North"}, {"Housing"})
+    assert seen["dpo"] >= {"North", "Housing"}
+
+
+def test_what_is_not_theirs_and_what_is_not_there_read_alike(console: Console) -> None:
+    for name in ("other", "housing"):
+        with signed_in(console, name) as browser:
+            for path in ("/api/recordings/{}", "/recordings/{}"):
+                theirs, missing = (browser.get(path.format(one)) for one in (ID, GONE))
+                assert theirs.status_code == missing.status_code == 404
+                assert theirs.text.replace(ID, GONE) == missing.text

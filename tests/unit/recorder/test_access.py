@@ -21,7 +21,7 @@ from recorder.domain.access import (
 
 REASON = "complaint 17 of Mrs Example"
 
-# y: allowed, o: own recordings only, l: with leave only, g: break-glass, -: refused
+# y: allowed, o: own recordings only, t: own teams' only, l: with leave only, g: break-glass, -: refused
 EXPECTED = {
     #                  admin officer manager leader dpo ict member
     Act.SEE_LIVE: "y y y y y y y",
@@ -32,8 +32,8 @@ EXPECTED = {
     Act.OPT_OUT: "- - y y y - -",
     Act.DECLINE_OPT_OUT: "- - y y y - -",
     Act.FORGOT: "- o y y y - -",
-    Act.SEARCH: "- o y y y y -",
-    Act.VIEW: "- o y y y y l",
+    Act.SEARCH: "- o t y y y -",
+    Act.VIEW: "- o t y y y l",
     Act.PLAY: "- l l l l g l",
     Act.EXPORT: "- l l l l - l",
     Act.ASK: "- y y y y - y",
@@ -54,7 +54,7 @@ EXPECTED = {
     Act.VIEW_AUDIT: "- - - - y - -",
     Act.REPAIR_INDEX: "- - - - y y -",
     Act.RECONCILE: "- - - - y - -",
-    Act.REPORT: "- - y y y y -",
+    Act.REPORT: "- - t y y y -",
     Act.SEE_SYSTEM: "y - - y y y -",
     Act.MANAGE_PEOPLE: "y - - - - - -",
     Act.CONFIRM_GRANT: "y - - y y - -",
@@ -75,7 +75,12 @@ def test_every_act_is_decided() -> None:
 @pytest.mark.parametrize(("role", "act", "mark"), PAIRS)
 def test_role_and_act(role: Role, act: Act, mark: str) -> None:
     decision = may(person(role), act, reason=REASON)
-    expected = {"y": Allowed(), "o": Allowed(own_only=True), "g": Allowed(break_glass=True)}.get(mark)
+    expected = {
+        "y": Allowed(),
+        "o": Allowed(own_only=True),
+        "t": Allowed(team_only=True),
+        "g": Allowed(break_glass=True),
+    }.get(mark)
     if mark == "l":
         assert isinstance(decision, Refused)
         assert "leave" in decision.reason
@@ -158,3 +163,36 @@ def test_actors_cannot_be_mistaken_for_one_another() -> None:
 
 def test_who_speaks_as_manager() -> None:
     assert {role for role in Role if speaks_as_manager(person(role))} == {Role.MANAGER, Role.TEAM_LEADER}
+
+
+# --- teams
+
+
+def manager(*teams: str, roles: frozenset[Role] = frozenset({Role.MANAGER})) -> Person:
+    return Person(name="mary", display_name="Mary", roles=roles, teams=teams)
+
+
+@pytest.mark.parametrize("act", [Act.SEARCH, Act.VIEW, Act.REPORT])
+def test_a_manager_sees_their_teams(act: Act) -> None:
+    mary = manager("North", "South")
+    assert may(mary, act) == Allowed(team_only=True)
+    assert may(mary, act, operator="Ann", team="South") == Allowed(team_only=True)
+    for team in ("East", "", "north", "North "):
+        assert isinstance(may(mary, act, operator="Ann", team=team), Refused), team
+    assert isinstance(may(manager(), act, operator="Mary", team=""), Refused), "of no team, so of no call"
+    assert isinstance(may(mary, act, operator="Mary", team="East"), Refused), "a manager's own calls take the role"
+
+
+def test_roles_add_up_to_teams_and_own_calls() -> None:
+    both = manager("North", roles=frozenset({Role.MANAGER, Role.OFFICER}))
+    wide = Allowed(own_only=True, team_only=True)
+    assert may(both, Act.VIEW) == wide
+    assert may(both, Act.VIEW, operator="Mary", team="East") == wide
+    assert may(both, Act.VIEW, operator="Ann", team="North") == wide
+    assert isinstance(may(both, Act.VIEW, operator="Ann", team="East"), Refused)
+    whole = manager("North", roles=frozenset({Role.MANAGER, Role.ICT}))
+    assert may(whole, Act.VIEW, operator="Ann", team="East") == Allowed()
+
+
+def test_leave_reaches_beyond_the_team() -> None:
+    assert may(manager("North"), Act.VIEW, operator="Ann", team="East", has_leave=True) == Allowed(team_only=True)

@@ -1,0 +1,131 @@
+"""A search within what somebody may know of finds exactly that: compared with a search in memory, for every pair."""
+
+import itertools
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.index import Index
+from storage.migrations import upgrade
+from storage.rows import row_from_json
+from storage.types import Outcome, Part, RecordingId, RecordingRow, Search
+from tests.helpers.storage_home import row
+from tests.integration.test_storage_migrations import fill, plain_engine
+
+TEAMS, OFFICERS = ("North", "South", "", "O'Neill \" team"), ("ann", "bob", "cem")
+NUMBERS = ("020 7946 0000", "01632 960001", "2001")
+START = datetime(2026, 11, 25, 9, tzinfo=UTC)
+
+
+def calls() -> list[RecordingRow]:
+    """A hundred and fifty calls; some were handed over, also to somebody of another team."""
+    dice = random.Random(7)
+    found = []
+    for number in range(150):
+        first, *others = dice.sample(OFFICERS, dice.choice((1, 1, 2, 3)))
+        extensions = tuple(str(2001 + OFFICERS.index(name)) for name in (first, *others))
+        found.append(
+            replace(
+                row_from_json(row()),
+                id=RecordingId(f"20261125T090000Z-{extensions[0]}-{number:06x}"),
+                started_at=START + timedelta(minutes=number),
+                operator=first,
+                operators=(first, *others),
+                extension=extensions[0],
+                extensions=extensions,
+                team=dice.choice(TEAMS),
+                caller=dice.choice(NUMBERS),
+                called=dice.choice(NUMBERS),
+                outcome=dice.choice((Outcome.RECORDED, Outcome.FAILED)),
+                holds=(),
+            )
+        )
+    return found
+
+
+CALLS = calls()
+PARTS = [
+    Part(), Part(teams=("North",)), Part(teams=("North", "South", "North")), Part(operator="ann"),
+    Part(teams=("North",), operator="ann"), Part(teams=TEAMS, operator="bob"), Part(teams=("Nowhere",), operator="cem"),
+    Part(teams=("O'Neill \" team",)), Part(operator="nobody"),
+]  # fmt: skip
+ASKED: list[dict[str, object]] = [
+    {}, {"operator": "ann"}, {"operator": "bob", "extension": "2001"}, {"number": "020 7946 0000"},
+    {"number": "2001", "outcome": Outcome.FAILED}, {"outcome": Outcome.RECORDED}, {"extension": "2003"},
+    {"started_from": START + timedelta(minutes=40), "started_to": START + timedelta(minutes=90)},
+]  # fmt: skip
+
+
+def is_found(call: RecordingRow, search: Search) -> bool:
+    part = search.within
+    assert part is not None
+    return (
+        (call.team in part.teams or (part.operator is not None and part.operator in call.operators))
+        and (search.operator is None or search.operator in call.operators)
+        and (search.extension is None or search.extension in call.extensions)
+        and (search.number is None or search.number in (call.caller, call.called))
+        and (search.outcome is None or search.outcome is call.outcome)
+        and (search.started_from is None or search.started_from <= call.started_at)
+        and (search.started_to is None or call.started_at < search.started_to)
+    )
+
+
+@pytest.fixture
+def index(database: Database) -> Index:
+    index = Index(database)
+    index.save_many(CALLS)
+    return index
+
+
+def test_everything_that_may_be_known_and_nothing_else_each_once(index: Index) -> None:
+    for part, asked in itertools.product(PARTS, ASKED):
+        search = Search(within=part, limit=1000, **asked)  # type: ignore[arg-type]
+        expected = [call.id for call in reversed(CALLS) if is_found(call, search)]
+        assert [call.id for call in index.find(search)] == expected, (part, asked)
+        assert index.count(search) == len(expected)
+        assert [call.id for call in index.each(search)] == expected
+        middle = replace(search, limit=5, offset=3)
+        assert [call.id for call in index.find(middle)] == expected[3:8], (part, asked)
+
+
+def test_a_call_that_changes_its_team_is_found_by_the_new_one_only(index: Index) -> None:
+    moved = replace(CALLS[0], team="Moved")
+    index.save(moved)
+    assert [call.id for call in index.find(Search(within=Part(teams=("Moved",))))] == [moved.id]
+    old = Search(within=Part(teams=(CALLS[0].team,)), limit=1000)
+    assert moved.id not in {call.id for call in index.find(old)}
+
+
+def test_teams_of_before_0006_are_taken_from_the_rows(database_url: str) -> None:
+    with plain_engine(database_url).begin() as connection:
+        upgrade(connection, "0005")
+        fill(connection)
+        for mark, document in (("d", "no JSON at all"), ("e", '{"id": 1, "team": 7}'), ("f", "[" * 3000)):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO recordings (id, started_us, operator, extension, caller, called, caller_e164,"
+                    " called_e164, outcome, document, peaks_left, peaks_right) SELECT :id, started_us, operator,"
+                    " extension, caller, called, caller_e164, called_e164, outcome, :document, peaks_left, peaks_right"
+                    " FROM recordings LIMIT 1"
+                ),
+                {"id": f"20261124T093000Z-2001-00000{mark}", "document": document},
+            )
+        connection.execute(
+            sa.text('UPDATE recordings SET document = REPLACE(document, \'"team": ""\', \'"team": "North"\')')
+        )
+        officer = {
+            "recording": row()["id"], "extension": "2002", "operator": "bob", "started_us": 1, "outcome": "recorded",
+            "first_extension": "2001", "first_operator": "a.officer", "caller_e164": "", "called_e164": "",
+        }  # fmt: skip
+        names, marks = ", ".join(officer), ", ".join(f":{name}" for name in officer)
+        connection.execute(sa.text(f"INSERT INTO officers ({names}) VALUES ({marks})"), officer)
+    index = Index(database_url)
+    found = index.find(Search(within=Part(teams=("North",))))
+    assert [call.id for call in found] == [row()["id"]]
+    assert [call.id for call in index.find(Search(operator="bob", within=Part(teams=("North",))))] == [row()["id"]]
+    assert index.count(Search(within=Part(teams=("",)))) == 3
+    index.close()
