@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from recorder.config import Config
+from recorder.domain.access import Person, Role
 from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
 from recorder.hygiene import descriptors_needed, locked_bytes_per_call
@@ -275,6 +276,22 @@ def check_sign_in(config: Config) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield _ok("signing in", "with an authenticator, for whoever approves, listens or administers")
+
+
+def check_teams(config: Config, people: Iterable[Person]) -> Iterator[Finding]:
+    """Look whether there are managers who answer for no team, or calls that are no manager's."""
+    managers = [person for person in people if person.roles & {Role.MANAGER}]
+    if not managers:
+        return
+    known = {extension.team for extension in config.extension} - {""}
+    lost = sorted(person.name for person in managers if not known & set(person.teams))
+    if lost:
+        yield warning(
+            "teams", f"{', '.join(lost)}: manager of no team that an extension has",
+            why="they find no call", do="`recorder users team NAME TEAM`, and team in [[extension]]",
+        )  # fmt: skip
+    else:
+        yield _ok("teams", f"{len(managers)} managers, teams {', '.join(sorted(known))}")
 
 
 def check_anchors(config: Config) -> Iterator[Finding]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -25,6 +27,7 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.config import Config
 from recorder.domain.access import Act, DeniedError, Role
 from recorder.domain.granting import POWERFUL, Proposal
 from recorder.home import Home
@@ -210,22 +213,63 @@ def set_password(
     say(f"{account} has a new password")
 
 
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="DATE", help="From the beginning of this day, such as 2026-12-01.")
+]
+
+
+@users.command("team")
+def set_team(
+    account: NameArgument,
+    team: Annotated[str, typer.Argument(metavar="TEAM")],
+    remove: Annotated[bool, typer.Option("--remove", help="They answer for it no more.")] = False,
+    from_: FromOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Have a manager answer for one more team, or for one less, from now or from a day on."""
+    place, config = load_home(home)
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    moment = _day(from_, config)
+    try:
+        note = people_of(place).set_team(account, team, answers=not remove, from_=moment)
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    say(f"{account} answers {'no more ' if remove else ''}for {team}{f' from {from_} on' if from_ else ''}")
+
+
+def _day(text: str | None, config: Config) -> datetime | None:
+    """Return the beginning of a day in the site's zone, or leave."""
+    try:
+        return (
+            None if text is None else datetime.combine(date.fromisoformat(text), time(), ZoneInfo(config.site.timezone))
+        )
+    except ValueError:
+        fail(f"--from: {text!r} is no day, write 2026-12-01", 2)
+
+
 @users.command("disable")
 def disable_user(
-    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+    account: NameArgument,
+    from_: FromOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
 ) -> None:
-    """Disable an account for good."""
-    place, _ = load_home(home)
+    """Disable an account for good, at once or from a day on. Their PIN goes at once; their calls stay found."""
+    place, config = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     try:
-        note = people_of(place).disable(account)
+        note = people_of(place).disable(account, from_=_day(from_, config))
         had_pin = PinFile(place.pins).remove(account)
     except (PeopleError, PinError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{account} is disabled, but its PIN was not removed: {place.pins}: {error.strerror}")
     audit(place, replace(note, details={**note.details, "had_pin": had_pin}), actor=actor)
-    say(f"{account} is disabled")
+    say(f"{account} is disabled{f' from {from_} on' if from_ else ''}")
 
 
 @users.command("reset-authenticator")
@@ -303,6 +347,7 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
             "has_second_factor": account.has_second_factor,
             "has_pin": account.person.name in with_pin,
             "is_disabled": account.is_disabled,
+            "closes_at": account.closes_at.isoformat() if account.closes_at else None,
             "is_locked": account.locked_until is not None and account.locked_until > utc_now(),
         }
         for account in people_of(place).list()

@@ -39,7 +39,7 @@ from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import People, count_usable
+from recorder.people.accounts import People, count_usable, usable_people
 from recorder.people.database import AuditNote, open_people
 from recorder.site_check import (
     Finding,
@@ -51,6 +51,7 @@ from recorder.site_check import (
     check_sign_in,
     check_siprec,
     check_srtp,
+    check_teams,
     error,
     warning,
 )
@@ -244,6 +245,8 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from _check_messages(home, config)
     yield _check_people(home)
     yield from check_sign_in(config)
+    if home.people.exists():
+        yield from check_teams(config, usable_people(people_of(home)))
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)

@@ -94,6 +94,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "people.second_factor_set": _PEOPLE,
         "people.set_password": _PEOPLE,
         "people.set_pin": _PEOPLE,
+        "people.set_team": _PEOPLE,
         "people.sign_in": _PEOPLE,
         "people.sign_in_refused": _PEOPLE,
         "people.sign_out": _PEOPLE,

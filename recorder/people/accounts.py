@@ -9,7 +9,7 @@ import secrets
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from recorder.people.account_rows import PeopleError, columns_of, details_of, is
 from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
 from recorder.people.database import AuditNote, accounts, from_s, second_factors, sessions
 from recorder.people.passwords import MAX_CHARACTERS, weakness
+from recorder.people.teams import plan_change, settle_changes
 
 FOUNDER_ROLES = frozenset({Role.ADMIN, Role.DPO})
 """Roles of the account that `recorder init` makes, so that one person can start; site-check asks for a second."""
@@ -115,7 +116,7 @@ class People:
             teams=tuple(teams),
             extension=extension,
         )
-        _check(person)
+        check_person(person)
         _check_password(password, name)
         row = {**columns_of(person), "password_hash": self._hash(password), "created_s": self._now().timestamp()}
         with self._engine.begin() as connection:
@@ -146,6 +147,30 @@ class People:
                 connection.execute(delete(sessions).where(sessions.c.account == name))
         return AuditNote(act="people.disable", subject=name, details={"from": at.isoformat()})
 
+    def set_team(self, name: str, team: str, *, answers: bool, from_: datetime | None = None) -> AuditNote:
+        """Have somebody answer for a team, or do so no more: at once, or from a moment that is still to come.
+
+        Args:
+            name: The account.
+            team: As calls name it; the teams of former calls do not change by this.
+            answers: Whether they do from then on.
+            from_: Aware; None is now.
+
+        Raises:
+            PeopleError: There is no such account, or no team has such a name.
+        """
+        now = self._now()
+        at = max(from_ or now, now)
+        with self._engine.begin() as connection:
+            person = person_of(one(connection, name))
+            check_person(replace(person, teams=(*person.teams, team)))
+            if not team.strip():
+                raise PeopleError("A team has a name.")
+            plan_change(connection, name, team, answers=answers, at=at)
+            settle_changes(connection, now)
+        details = {"team": team, "answers": answers, "from": at.isoformat()}
+        return AuditNote(act="people.set_team", subject=name, details=details)
+
     def set_password(self, name: str, password: str) -> AuditNote:
         """Set a new password, unlock the account and end its sessions.
 
@@ -163,6 +188,7 @@ class People:
     def list(self) -> list[Account]:
         """Return every account by name, disabled ones too."""
         with self._engine.begin() as connection:
+            settle_changes(connection, self._now())
             rows = connection.execute(select(accounts).order_by(accounts.c.name)).mappings().all()
             proven = set(connection.execute(select(second_factors.c.account)).scalars())
         return [_account(row, self._now(), has_second_factor=row["name"] in proven) for row in rows]
@@ -170,6 +196,7 @@ class People:
     def find(self, name: str) -> Person | None:
         """Return the person of an account that may be used; None when there is none or it is disabled."""
         with self._engine.begin() as connection:
+            settle_changes(connection, self._now())
             row = row_of(connection, name)
         return None if row is None or not is_usable(row, self._now()) else person_of(row)
 
@@ -190,6 +217,7 @@ class People:
 
     def _attempt(self, name: str) -> str | SignInRefused:
         with self._engine.begin() as connection:
+            settle_changes(connection, self._now())
             row = begin_attempt(connection, name, self._now())
             return row if isinstance(row, SignInRefused) else str(row["password_hash"])
 
@@ -238,7 +266,8 @@ def _hash_of_nobody(hasher: PasswordHasher) -> str:
     return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
 
 
-def _check(person: Person) -> None:
+def check_person(person: Person) -> None:
+    """Refuse what no account may hold; raises PeopleError."""
     if not _NAME.fullmatch(person.name):
         raise PeopleError(
             "An account's name is 2 to 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first."

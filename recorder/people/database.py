@@ -31,6 +31,17 @@ accounts = Table(
     Column("locks", Integer, nullable=False, server_default="0"),
 )
 
+team_changes = Table(
+    "team_changes",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("team", String, primary_key=True),
+    Column("from_s", Float, primary_key=True),
+    Column("answers", Integer, nullable=False),
+    Column("is_done", Integer, nullable=False),
+)
+"""From when on somebody answers for a team, or does so no more; ``is_done`` once ``accounts`` says so."""
+
 tokens = Table(
     "tokens",
     metadata,

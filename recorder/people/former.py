@@ -18,10 +18,13 @@ from recorder.people.database import (
     recovery_codes,
     second_factors,
     sessions,
+    team_changes,
     tokens,
 )
 
-_OF_ACCOUNTS = (absences, deputies, second_factors, recovery_codes, sessions, mail_addresses, notifications)
+_OF_ACCOUNTS = (
+    absences, deputies, second_factors, recovery_codes, sessions, team_changes, mail_addresses, notifications,
+)  # fmt: skip
 _Over = list[tuple[Table, ColumnElement[bool]]]
 
 

@@ -277,3 +277,65 @@ def test_nobody_costs_as_much_as_an_account_and_no_password_is_theirs(people: Pe
         CHEAP.verify(nobody, PASSWORD)
     assert _hash_of_nobody(CHEAP) != nobody
     assert isinstance(people.verify("no.such.person", PASSWORD), SignInRefused)
+
+
+# --- teams and leavers over time
+
+
+def teams_of(people: People, name: str = "ann") -> tuple[str, ...]:
+    person = people.find(name)
+    assert person is not None
+    return person.teams
+
+
+def test_a_manager_moves_on_a_day(people: People, clock: Clock) -> None:
+    day = timedelta(days=1)
+    people.set_team("ann", "Benefits", answers=True, from_=clock.time + day)
+    people.set_team("ann", "Revenues", answers=False, from_=clock.time + 2 * day)
+    assert teams_of(people) == ("Revenues",)
+    clock.time += day
+    assert teams_of(people) == ("Revenues", "Benefits")
+    clock.time += day
+    assert teams_of(people) == ("Benefits",)
+    assert [account.person.teams for account in people.list()] == [("Benefits",)]
+
+
+def test_plans_are_followed_in_their_order_however_late_they_are_looked_at(people: People, clock: Clock) -> None:
+    day = timedelta(days=1)
+    people.set_team("ann", "Benefits", answers=False, from_=clock.time + 3 * day)
+    people.set_team("ann", "Benefits", answers=True, from_=clock.time + day)
+    clock.time += 5 * day
+    assert teams_of(people) == ("Revenues",)
+    people.set_team("ann", "Benefits", answers=True)
+    people.set_team("ann", "Benefits", answers=True)
+    assert teams_of(people) == ("Revenues", "Benefits")
+    note = people.set_team("ann", "Benefits", answers=False, from_=clock.time - 3 * day)
+    assert note.details["from"] == clock.time.isoformat(), "nothing changes backwards"
+    assert teams_of(people) == ("Revenues",)
+
+
+@pytest.mark.parametrize("team", ["", "  ", "a,b", "x" * 101, "line\nbreak"])
+def test_a_team_that_is_none(people: People, team: str) -> None:
+    with pytest.raises(PeopleError):
+        people.set_team("ann", team, answers=True)
+    assert teams_of(people) == ("Revenues",)
+
+
+def test_who_leaves_on_a_day(people: People, clock: Clock) -> None:
+    people.add("bob", PASSWORD, roles=[Role.ADMIN])
+    people.disable("ann", from_=clock.time + timedelta(days=1))
+    assert isinstance(people.verify("ann", PASSWORD), SignedIn)
+    assert [(one.is_disabled, one.closes_at is not None) for one in people.list()] == [(False, True), (False, False)]
+    clock.time += timedelta(days=1)
+    result = people.verify("ann", PASSWORD)
+    assert isinstance(result, SignInRefused)
+    assert result.refusal is Refusal.DISABLED
+    assert people.find("ann") is None
+    assert count_usable(people) == 1
+
+
+def test_two_admins_who_leave_on_the_same_day_leave_one(people: People, clock: Clock) -> None:
+    people.add("bob", PASSWORD, roles=[Role.ADMIN])
+    people.disable("ann", from_=clock.time + timedelta(days=1))
+    with pytest.raises(PeopleError, match="last admin"):
+        people.disable("bob", from_=clock.time + timedelta(days=2))

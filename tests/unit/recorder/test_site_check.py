@@ -7,6 +7,8 @@ import pytest
 
 from recorder.auditing.anchor_options import AnchorOptions
 from recorder.config import Config, Console, Limits, Media, Pause
+from recorder.domain.access import Person, Role
+from recorder.domain.policy import Extension
 from recorder.domain.routing import Peer, PeerNotice, Route
 from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
@@ -21,6 +23,7 @@ from recorder.site_check import (
     check_sign_in,
     check_siprec,
     check_srtp,
+    check_teams,
 )
 from sip.options import Address, TransportKind
 from sip.sdes import Srtp
@@ -199,3 +202,16 @@ def test_a_password_alone_is_told_of() -> None:
     (bad,) = check_sign_in(Config(console=Console(second_factor=SecondFactor.OFF)))
     assert (fine.level, bad.level) == (Level.OK, Level.WARNING)
     assert "second_factor" in bad.do
+
+
+def test_managers_of_no_team_are_told_of() -> None:
+    config = Config(extension=(Extension(number="2001", operator="ann", service="Revenues", team="North"),))
+
+    def manager(name: str, *teams: str) -> Person:
+        return Person(name=name, display_name=name, roles=frozenset({Role.MANAGER}), teams=teams)
+
+    assert list(check_teams(config, [])) == []
+    (fine,) = check_teams(config, [manager("mary", "South", "North")])
+    assert fine.level is Level.OK
+    (bad,) = check_teams(config, [manager("mary", "North"), manager("nell"), manager("olga", "north")])
+    assert (bad.level, bad.says) == (Level.WARNING, "nell, olga: manager of no team that an extension has")

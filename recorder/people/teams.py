@@ -1,0 +1,32 @@
+"""Which teams somebody answers for, over time: changes are planned for a moment, and so once it has come.
+
+Of which team a call is, its row says (`recorder.calls.call_row`): that of its extension when it began.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from recorder.people.account_rows import one, person_of
+from recorder.people.database import accounts, team_changes
+
+
+def plan_change(connection: Connection, account: str, team: str, *, answers: bool, at: datetime) -> None:
+    """Plan that somebody answers for a team from a moment on, or does so no more; replaces a plan for that moment."""
+    column, from_s = team_changes.c, at.timestamp()
+    same = (column.account == account) & (column.team == team) & (column.from_s == from_s)
+    connection.execute(delete(team_changes).where(same))
+    values = {"account": account, "team": team, "from_s": from_s, "answers": int(answers), "is_done": 0}
+    connection.execute(insert(team_changes).values(**values))
+
+
+def settle_changes(connection: Connection, now: datetime) -> None:
+    """Make so what has come, in the order in which it was planned for."""
+    column = team_changes.c
+    is_due = (column.is_done == 0) & (column.from_s <= now.timestamp())
+    for change in connection.execute(select(team_changes).where(is_due).order_by(column.from_s)).mappings().all():
+        teams = [team for team in person_of(one(connection, change["account"])).teams if team != change["team"]]
+        teams += [change["team"]] if change["answers"] else []
+        mine = accounts.c.name == change["account"]
+        connection.execute(update(accounts).where(mine).values(teams=",".join(teams)))
+    connection.execute(update(team_changes).where(is_due).values(is_done=1))
