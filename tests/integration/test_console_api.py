@@ -74,6 +74,7 @@ def test_openapi_is_served_and_complete(console: Console) -> None:
         "/api/erasures/{order_id}/decline",
         "/api/health",
         "/api/reports/pauses",
+        "/api/session",
         "/api/events",
     }
 
@@ -124,7 +125,7 @@ def test_token_for_one_extension(console: Console) -> None:
         problem(token.post("/api/extensions/2001/pause"), 403)
         problem(token.post("/api/calls/unknown/pause"), 404)
         problem(token.get("/api/events"), 403)
-        problem(token.get(f"/api/recordings/{ID}"), 403)
+        assert problem(token.get(f"/api/recordings/{ID}"), 404) == "There is no such recording."
         assert token.get("/api/recordings").json()["total"] == 0
         problem(token.get("/api/recordings", params={"extension": "2001"}), 403)
     assert console.daemon.heard == []

@@ -100,9 +100,9 @@ def test_a_call_that_changes_its_team_is_found_by_the_new_one_only(index: Index)
     assert moved.id not in {call.id for call in index.find(old)}
 
 
-def test_teams_of_before_0006_are_taken_from_the_rows(database_url: str) -> None:
+def test_teams_of_before_0007_are_taken_from_the_rows(database_url: str) -> None:
     with plain_engine(database_url).begin() as connection:
-        upgrade(connection, "0005")
+        upgrade(connection, "0006")
         fill(connection)
         for mark, document in (("d", "no JSON at all"), ("e", '{"id": 1, "team": 7}'), ("f", "[" * 3000)):
             connection.execute(

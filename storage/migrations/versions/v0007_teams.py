@@ -5,8 +5,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 _ASKED = ("operator", "extension", "outcome", "caller_e164", "called_e164")
 _OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164", "team")
@@ -35,7 +35,7 @@ def upgrade() -> None:
         op.create_index(_index_of(name), "recordings", [name, "started_us", "id", *(o for o in asked if o != name)])
     for name, columns in _OFFICERS.items():
         op.create_index(name, "officers", [*columns])
-    op.execute("UPDATE schema_version SET version = 6 WHERE id = 1")
+    op.execute("UPDATE schema_version SET version = 7 WHERE id = 1")
 
 
 def _index_of(column: str) -> str:
