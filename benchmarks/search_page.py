@@ -1,0 +1,179 @@
+"""How long does the page of a search take, by HTTP, over an index of millions of calls?
+
+Metric: milliseconds from the request to the whole page, p50 p95 max, of each kind of search in turn: the newest, by
+officer, extension, number, day, outcome, day and officer, and leafing back. The console is a process of its own over a
+home that exists, whose index has rows of `benchmarks.index`; each search is audited as ever.
+Command: ``python -m benchmarks.search_page HOME --rows 5000000 [--each 50] [--json]``. It adds an account to that home.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import uvicorn
+
+from benchmarks.index_rows import made
+from benchmarks.machine import this_commit, this_machine
+from recorder import config
+from recorder.clock import utc_now
+from recorder.console.app import create_app
+from recorder.console.server import server_config
+from recorder.console.wiring import open_console
+from recorder.domain.access import Role
+from recorder.domain.signing_in import SecondFactor
+from recorder.home import Home
+from recorder.people.account_rows import PeopleError
+from recorder.people.accounts import People
+from recorder.people.database import open_people
+
+_NAME, _PASSWORD = "searcher", "seven tall cranes over the harbour"
+_START_S, _ANSWER_S, _BOUND_MS = 60.0, 60.0, 300.0
+_KINDS = ("newest", "officer", "extension", "number", "day", "outcome", "day and officer", "page 20")
+
+
+def measure(home: Path, *, rows: int, each: int) -> dict[str, Any]:
+    """Run the searches and return the document."""
+    _add_account(home)
+    chance = random.Random(7)
+    took_ms: dict[str, list[float]] = {kind: [] for kind in _KINDS}
+    found: dict[str, int] = dict.fromkeys(_KINDS, 0)
+    with (
+        _console(home) as address,
+        httpx.Client(base_url=f"http://{address[0]}:{address[1]}", timeout=_ANSWER_S) as page,
+    ):
+        csrf = _sign_in(page)
+        for number in range(each + 1):
+            for kind in _KINDS:
+                fields = _fields(kind, chance.randrange(rows * 9 // 10, rows), rows)
+                began_s = time.monotonic()
+                answer = page.post("/recordings", data={"csrf": csrf, **fields})
+                if answer.status_code != 200 or " found</h2>" not in answer.text:
+                    raise SystemExit(f"a search by {kind} was answered {answer.status_code}")
+                if number:  # the first of each warms up
+                    took_ms[kind].append((time.monotonic() - began_s) * 1e3)
+                    found[kind] += ">0 recordings found" not in answer.text
+    return {
+        "rows": rows,
+        "each": each,
+        "kinds": {kind: {**_quantiles(took), "with_rows": found[kind]} for kind, took in took_ms.items()},
+        "all_ms": _quantiles([one for took in took_ms.values() for one in took]),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def _fields(kind: str, number: int, rows: int) -> dict[str, str]:
+    """Return what is typed: values of a call that is there."""
+    call = made(number, rows)
+    day = call.started_at.date()
+    days = {"from_date": day.isoformat(), "to_date": (day + timedelta(days=0)).isoformat()}
+    return {
+        "newest": {},
+        "officer": {"operator": call.operator},
+        "extension": {"extension": call.extension},
+        "number": {"number": call.caller},
+        "day": days,
+        "outcome": {"outcome": str(call.outcome)},
+        "day and officer": {**days, "operator": call.operator},
+        "page 20": {"page": "20"},
+    }[kind]
+
+
+def _quantiles(values: Sequence[float]) -> dict[str, float]:
+    return {
+        "p50": round(float(np.percentile(values, 50)), 1),
+        "p95": round(float(np.percentile(values, 95)), 1),
+        "max": round(max(values), 1),
+    }
+
+
+def _add_account(home: Path) -> None:
+    engine = open_people(Home(home).people)
+    try:
+        People(engine, now=utc_now).add(_NAME, _PASSWORD, display_name="Searcher", roles={Role.ICT})
+    except PeopleError:
+        pass  # from a run before
+    finally:
+        engine.dispose()
+
+
+def _sign_in(page: httpx.Client) -> str:
+    form = re.search(r'name="csrf" value="([^"]+)"', page.get("/sign-in").text)
+    assert form is not None, "the console shows no form to sign in"
+    answer = page.post("/sign-in", data={"name": _NAME, "password": _PASSWORD, "csrf": form[1]})
+    assert answer.status_code == 303, f"the console did not let the searcher in: {answer.status_code}"
+    token = re.search(r'name="csrf" value="([^"]+)"', page.get("/recordings").text)
+    assert token is not None, "the page of recordings has no form"
+    return token[1]
+
+
+@contextmanager
+def _console(home: Path) -> Iterator[tuple[str, int]]:
+    """Start a console over a home in a process of its own, without a second factor, at a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address: tuple[str, int] = probe.getsockname()
+    command = [sys.executable, "-m", "benchmarks.search_page", str(home), "--serve", str(address[1])]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
+    try:
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline and process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(address) == 0:
+                    break
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def serve(home: Path, port: int) -> None:
+    """Serve the console of a home until it is told to stop."""
+    found = config.read(Home(home).config)
+    found = replace(found, console=replace(found.console, second_factor=SecondFactor.OFF))
+    with open_console(Home(home), found) as deps:
+        uvicorn.Server(server_config(create_app(deps), host="127.0.0.1", port=port)).run()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 done, 1 a kind of search took 300 ms or more at its 95th percentile."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.search_page", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("home", type=Path, help="a recorder's home with rows of benchmarks.index")
+    parser.add_argument("--rows", type=int, default=5_000_000, help="how many calls were made up")
+    parser.add_argument("--each", type=int, default=50, help="searches of each kind")
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="one document on standard output")
+    options = parser.parse_args(arguments)
+    if options.serve is not None:
+        serve(options.home, options.serve)
+        return 0
+    document = measure(options.home, rows=options.rows, each=options.each)
+    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    if options.json:
+        print(json.dumps(document, indent=2))
+    else:
+        for kind, figures in [*document["kinds"].items(), ("all", document["all_ms"])]:
+            print(f"{kind:16} p50 / p95 / max ms: {figures['p50']:.0f} / {figures['p95']:.0f} / {figures['max']:.0f}")
+    worst = max(figures["p95"] for figures in document["kinds"].values())
+    return 0 if worst < _BOUND_MS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

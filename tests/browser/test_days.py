@@ -1,0 +1,298 @@
+"""A day of every role in one browser at one desk, beside a running daemon with calls; then nothing of it is there."""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright, expect
+
+from recorder import config
+from recorder.console.app import create_app
+from recorder.console.deps import ConsoleDeps
+from recorder.console.server import server_config
+from recorder.console.wiring import open_console
+from recorder.domain.access import Role
+from recorder.home import Home
+from tests.helpers.chromium import ARGUMENTS, EXECUTABLE, sign_in, violations
+from tests.helpers.console_site import PASSWORD, Browser, serving
+from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.recorder_home import eventually
+
+EDITS = (("look_back_s = 5.0", "look_back_s = 2.5"), ("erase_s = 3.0", "erase_s = 1.0"))
+PASSPHRASE = "violet otter lantern harbour"
+PEOPLE = {
+    "alice": {Role.OFFICER}, "rhea": {Role.MANAGER}, "lena": {Role.TEAM_LEADER}, "dora": {Role.DPO}, "ivo": {Role.ICT},
+    "mia": {Role.MEMBER}, "adam": {Role.ADMIN},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One browser with one profile, at which everybody signs in in turn."""
+
+    context: BrowserContext
+    url: str
+    lines: Exchange
+    deps: ConsoleDeps
+
+    @contextmanager
+    def at(self, name: str) -> Iterator[Page]:
+        page = sign_in(self.context, name, url=self.url)
+        yield page
+        assert violations(page) == []
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/sign-in")
+        page.close()
+
+    def acts(self, *nouns: str) -> list[tuple[str, str]]:
+        return [(one.act, one.actor) for one in self.deps.books.audit.entries() if one.act.startswith(nouns)]
+
+
+@pytest.fixture
+def desk(started: tuple[Playwright, object], tmp_path: Path) -> Iterator[Desk]:
+    with exchange(tmp_path / "home", edits=EDITS) as lines:
+        home = Home(lines.home.root)
+        with open_console(home, config.read(lines.home.config)) as deps:
+            for name, roles in PEOPLE.items():
+                extension = "2001" if name == "alice" else None
+                teams = ["Revenues"] if name == "rhea" else []
+                deps.people.add(name, PASSWORD, display_name=name, roles=roles, extension=extension, teams=teams)
+            with serving(server_config(create_app(deps), host="127.0.0.1", port=0)) as server:
+                host, port = server.servers[0].sockets[0].getsockname()[:2]
+                context = started[0].chromium.launch_persistent_context(
+                    tmp_path / "profile", executable_path=EXECUTABLE, args=ARGUMENTS,
+                    downloads_path=tmp_path / "downloads",
+                )  # fmt: skip
+                try:
+                    yield Desk(context, f"http://{host}:{port}", lines, deps)
+                finally:
+                    context.close()
+
+
+def test_everybody_has_their_day_and_the_browser_keeps_no_sound(desk: Desk, tmp_path: Path) -> None:
+    recording = an_officer_pauses_while_the_call_goes_on(desk)
+    a_manager_ends_the_recording_of_a_call_that_distresses(desk)
+    an_officer_asks_and_the_team_leader_approves(desk, recording)
+    an_officer_listens(desk, recording)
+    a_member_hears_what_is_about_them_and_nothing_else(desk, recording)
+    ict_looks_in_an_emergency_and_is_acknowledged(desk, recording)
+    an_administrator_hears_nothing(desk, recording)
+    archive = the_dpo_closes_a_subject_access_request(desk, recording, tmp_path)
+    the_audit_log_has_it_all(desk, recording)
+
+    sound = heard_by_http(desk, recording)
+    desk.context.close()
+    needles = [b"RIFF", *telling_parts(sound), *telling_parts(archive.read_bytes())]
+    files = [path for path in (tmp_path / "profile").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert len(files) > 20, "it is a profile"
+    assert [path for path in files if any(one in path.read_bytes() for one in needles)] == []
+
+
+def telling_parts(content: bytes) -> list[bytes]:
+    parts = [content[at : at + 32] for at in range(2000, len(content) - 32, 4000)]
+    found = [part for part in parts if len(set(part)) > 8]
+    assert len(found) > 3
+    return found
+
+
+def an_officer_pauses_while_the_call_goes_on(desk: Desk) -> str:
+    with desk.at("alice") as page:
+        expect(page).to_have_url(f"{desk.url}/agent")
+        talk: Talk = desk.lines.call()
+        recording = talk.join()
+        said = page.locator("#agent-words")
+        expect(said).to_have_text("Recording")
+        talk.talk_for(2.0)
+        page.click("#agent-button:not([aria-disabled])")
+        expect(said).to_have_text("Paused")
+        talk.talk_for(1.0)
+        page.click("#agent-button:not([aria-disabled])")
+        expect(said).to_have_text("Recording")
+        talk.talk_for(2.5)
+        row = talk.hang_up()
+        expect(said).to_have_text("No call")
+    assert [one["kind"] for one in row["segments"]] == ["recording", "paused", "recording"]
+    return recording
+
+
+def a_manager_ends_the_recording_of_a_call_that_distresses(desk: Desk) -> None:
+    talk = desk.lines.call()
+    call = talk.join()
+    with desk.at("alice") as page:
+        page.get_by_role("button", name="The caller asks not to be recorded").click()
+        expect(page.locator("#agent-said")).to_contain_text("A manager has been asked")
+    with desk.at("rhea") as page:
+        page.goto(f"{desk.url}/live")
+        page.get_by_role("link", name="Decide").click()
+        page.check("#caller_asked")
+        page.check("#distress_judged")
+        page.fill("#reason", "he weeps")
+        page.get_by_role("button", name="Grant").click()
+        expect(page.locator("#live-said")).to_contain_text("has ended for good")
+    row = talk.hang_up()
+    assert (row["id"], row["opted_out"]) == (call, True)
+
+
+def open_recording(page: Page, desk: Desk, recording: str) -> None:
+    """Find it by search, as people do, and open its page."""
+    page.goto(f"{desk.url}/recordings")
+    page.fill("#extension", "2001")
+    page.get_by_role("button", name="Search").click()
+    page.locator(f"a[href='/recordings/{recording}']").click()
+    expect(page.locator("main h1")).to_contain_text(recording)
+
+
+def an_officer_asks_and_the_team_leader_approves(desk: Desk, recording: str) -> None:
+    with desk.at("alice") as page:
+        open_recording(page, desk, recording)
+        expect(page.locator("#wave")).to_be_visible()
+        assert page.locator("audio").count() == 0
+        page.select_option("#category", "accuracy")
+        page.fill("#request-reason", "what was agreed about the arrears?")
+        page.get_by_role("button", name="Send the request").click()
+        expect(page.locator("main [role=status]")).to_contain_text("Your request is on its way")
+    with desk.at("lena") as page:
+        page.goto(f"{desk.url}/requests")
+        expect(page.locator("main")).to_contain_text("what was agreed about the arrears?")
+        page.get_by_role("button", name="Grant").click()
+        page.wait_for_url("**/requests")
+        expect(page.locator("main")).not_to_contain_text("For you to decide")
+
+
+def an_officer_listens(desk: Desk, recording: str) -> None:
+    with desk.at("alice") as page:
+        page.goto(f"{desk.url}/recordings/{recording}")
+        listen_to_the_end(page)
+    assert desk.acts("recording.play")[:3] == [
+        ("recording.play", "alice"), ("recording.play.opened", "alice"), ("recording.play.served", "alice"),
+    ]  # fmt: skip
+
+
+def listen_to_the_end(page: Page) -> None:
+    page.get_by_role("button", name="Listen").click()
+    page.get_by_role("button", name="Play from 0:00.0").click()
+    eventually(lambda: page.evaluate("document.querySelector('audio').ended"), "it is played to its end", timeout_s=20)
+
+
+def a_member_hears_what_is_about_them_and_nothing_else(desk: Desk, recording: str) -> None:
+    with desk.at("mia") as page:
+        assert page.goto(f"{desk.url}/recordings/{recording}").status == 403  # type: ignore[union-attr]
+        page.goto(f"{desk.url}/requests")
+        page.fill("#recordings", recording)
+        page.select_option("#category", "authorised")
+        page.fill("#request-reason", "Mr Example asked me to look into it")
+        page.fill("#reference", "letter of 24 November")
+        page.get_by_role("button", name="Send the request").click()
+        expect(page.locator("#mine + .scroll")).to_contain_text("Waiting")
+    with desk.at("lena") as page:
+        page.goto(f"{desk.url}/requests")
+        page.get_by_role("button", name="Grant").click()
+        page.wait_for_url("**/requests")
+    with desk.at("mia") as page:
+        page.goto(f"{desk.url}/recordings/{recording}")
+        expect(page.get_by_role("button", name="Listen")).to_be_visible()
+
+
+def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) -> None:
+    with desk.at("ivo") as page:
+        page.get_by_role("link", name="System").click()
+        expect(page.locator("main")).to_contain_text("Calls in progress")
+        page.goto(f"{desk.url}/recordings/{recording}")
+        page.fill("#play-reason", "no sound after the update of the PBX")
+        page.get_by_role("button", name="Listen").click()
+        expect(page.locator("#sound")).to_be_visible()
+        assert page.get_by_role("button", name="Export").count() == 0
+    with desk.at("dora") as page:
+        page.get_by_role("link", name="Overview").click()
+        expect(page.locator("main")).to_contain_text("1 thing waits for somebody.")
+        page.get_by_role("link", name="Requests").nth(1).click()
+        page.get_by_role("button", name="I have taken note").click()
+        page.get_by_role("link", name="Overview").click()
+        expect(page.locator("main")).to_contain_text("Nothing waits for you.")
+
+
+def an_administrator_hears_nothing(desk: Desk, recording: str) -> None:
+    with desk.at("adam") as page:
+        assert page.goto(f"{desk.url}/recordings/{recording}").status == 403  # type: ignore[union-attr]
+        page.goto(f"{desk.url}/notices")
+        expect(page.locator("main")).to_contain_text("Played now")
+        expect(page.get_by_role("link", name="Recordings")).to_have_count(0)
+
+
+def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: Path) -> Path:
+    with desk.at("dora") as page:
+        page.goto(f"{desk.url}/cases")
+        page.fill("#requester", "Mr Example")
+        page.get_by_role("button", name="Open the case").click()
+        case = page.locator("h1 .id").inner_text()
+        write_down(page, "identity_checked", "council tax account and date of birth")
+        page.fill("#search-extension", "2001")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name=f"Take {recording} into the case").click()
+        expect(page.locator("main dl").first).to_contain_text(recording)
+    with desk.at("lena") as page:
+        page.goto(f"{desk.url}/cases/{case}")
+        page.select_option("#decision", "partly")
+        page.fill("#decision-text", "a neighbour's name is left out")
+        page.get_by_role("button", name="Decide").click()
+        expect(page.locator("main dl").first).to_contain_text("Partly")
+    with desk.at("dora") as page:
+        page.goto(f"{desk.url}/cases/{case}")
+        page.get_by_role("link", name=recording).first.click()
+        expect(page.locator("#holds ~ section").first).to_contain_text("Subject access request")
+        page.select_option("#format", "wav")
+        page.fill("#redact", "caller:0:00.5-0:01")
+        page.fill("#redact-reason", "a neighbour's name")
+        page.fill("#requester", "Mr Example")
+        page.select_option("#ground", "sar")
+        page.fill("#export-reason", case)
+        page.fill("#passphrase", PASSPHRASE)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Export").click()
+        archive = folder / "handed-over.zip"
+        download.value.save_as(archive)
+        download.value.delete()
+        page.goto(f"{desk.url}/cases/{case}")
+        write_down(page, "handed_over", "by recorded post, the passphrase by telephone")
+        write_down(page, "closed", "")
+        expect(page.locator("main dl").first).to_contain_text("Closed")
+    with zipfile.ZipFile(archive) as package:
+        assert {"recording-001.wav", "cover-sheet.html", "SHA256SUMS"} <= set(package.namelist())
+        assert all(one.flag_bits & 1 for one in package.infolist()), "sealed"
+    return archive
+
+
+def write_down(page: Page, step: str, words: str) -> None:
+    page.select_option("#what", step)
+    page.fill("#step-text", words)
+    page.get_by_role("button", name="Write it down").click()
+    page.wait_for_load_state()
+
+
+def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
+    with desk.at("dora") as page:
+        page.goto(f"{desk.url}/recordings/{recording}")
+        history = page.locator("#history + .scroll")
+        for words in (
+            "Paused the recording", "Asked to hear it: accuracy", "Granted the request of alice", "Was sent the sound",
+            "Listened without approval", "Took a copy as wav, 1 span silenced", "Was refused: recording view",
+        ):  # fmt: skip
+            expect(history).to_contain_text(words)
+        page.goto(f"{desk.url}/audit")
+        page.fill("#subject", recording)
+        page.get_by_role("button", name="Show").first.click()
+        expect(page.locator("main")).to_contain_text("recording.export.done")
+
+
+def heard_by_http(desk: Desk, recording: str) -> bytes:
+    """Return the sound that the officer heard, fetched beside the browser."""
+    with Browser(desk.url) as plain:
+        plain.sign_in("alice")
+        html = plain.submit(f"/recordings/{recording}/play").text
+        found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', html)
+        assert found is not None
+        return plain.get(found[1]).content
