@@ -3,13 +3,14 @@
 import stat
 from collections.abc import Iterator
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol
 
 from recorder.carriage import tls_options
 from recorder.config import Config
 from recorder.site_check import Finding, Level, error, warning
-from sip.options import Address, TransportKind
+from sip.options import Address, TlsOptions, TransportKind
 from sip.tls import TlsFilesError, days_left, load
 
 SOON_DAYS = 30
@@ -48,33 +49,49 @@ def health(carrier: Carrier, now: datetime) -> dict[str, Any]:
 
 
 def check_tls(config: Config, now: datetime) -> Iterator[Finding]:
-    """Look whether TLS can be spoken, and until when."""
-    options = tls_options(config.sip)
-    if options is None:
-        return
-    what = "TLS certificate"
+    """Look whether TLS can be spoken, by SIP and by the console, and until when."""
+    sip = tls_options(config.sip)
+    if sip is not None:
+        again = "renew it, then `recorder reload`"
+        yield from _check("TLS", sip, now, section="[sip]", who="peers that verify it", again=again)
+    if config.console.tls is not None:
+        certificate, key = config.console.tls
+        options = TlsOptions(certificate=certificate, private_key=key)
+        again = "renew it, then restart the console"
+        yield from _check("console TLS", options, now, section="[console]", who="browsers", again=again)
+    elif config.console.listen is not None and not _is_loopback(config.console.listen):
+        yield error(
+            "console TLS", f"the console speaks plain HTTP on {config.console.listen}",
+            why="whoever is on that network reads passwords, codes and sound",
+            do="tls_certificate and tls_key in [console], or a proxy and a loopback address",
+        )  # fmt: skip
+
+
+def _is_loopback(address: Address) -> bool:
+    try:
+        return ip_address(address.host).is_loopback
+    except ValueError:
+        return address.host == "localhost"
+
+
+def _check(what: str, options: TlsOptions, now: datetime, *, section: str, who: str, again: str) -> Iterator[Finding]:
     try:
         expires_at = load(options).expires_at
     except TlsFilesError as problem:
         yield error(
-            what, str(problem), why="the recorder does not start", do="give PEM files in [sip]; docs/integration",
+            f"{what} certificate", str(problem), why="what needs it does not start", do=f"give PEM files in {section}",
         )  # fmt: skip
         return
     left, day = days_left(expires_at, now), expires_at.date().isoformat()
     if left < 0:
-        yield error(
-            what, f"it ended on {day}", why="peers that verify it refuse the connection, and calls with it",
-            do="renew it, then `recorder reload`",
-        )  # fmt: skip
+        yield error(f"{what} certificate", f"it ended on {day}", why=f"{who} refuse the connection", do=again)
     elif left < SOON_DAYS:
-        yield warning(
-            what, f"it ends on {day}, in {left} days", why="from then on peers refuse the connection",
-            do="renew it, then `recorder reload`",
-        )  # fmt: skip
+        says = f"it ends on {day}, in {left} days"
+        yield warning(f"{what} certificate", says, why=f"from then on {who} refuse the connection", do=again)
     else:
-        yield Finding(level=Level.OK, what=what, says=f"good until {day}")
+        yield Finding(level=Level.OK, what=f"{what} certificate", says=f"good until {day}")
     if stat.S_IMODE(Path(options.private_key).stat().st_mode) & 0o077:
         yield warning(
-            "TLS key", f"others than the owner have rights on {options.private_key}",
+            f"{what} key", f"others than the owner have rights on {options.private_key}",
             why="whoever has it can pass for this recorder", do="chmod 0600",
         )  # fmt: skip

@@ -166,9 +166,29 @@ class Console:
     """Where the console listens, None is off; and how people sign in, to the console and at the shell."""
 
     listen: Address | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    behind_tls_proxy: bool = False
     second_factor: SecondFactor = SecondFactor.REQUIRED
     idle_minutes: float = 30.0
     longest_hours: float = 12.0
+
+    @property
+    def tls(self) -> tuple[str, str] | None:
+        """Return the files of the certificate and its key, or None: plain HTTP."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return self.tls_certificate, self.tls_key
+
+    @property
+    def is_https(self) -> bool:
+        """Tell whether browsers come by HTTPS."""
+        return self.tls is not None or self.behind_tls_proxy
+
+    @property
+    def url(self) -> str:
+        """Return the address that it listens on, as browsers have it."""
+        return f"{'http' if self.tls is None else 'https'}://{self.listen}"
 
     @property
     def sign_in(self) -> SignInRules:
@@ -361,6 +381,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_gathering(config, reader)
     _check_pause(config, reader)
     _check_names(config, reader)
+    _check_console(config, reader)
     _check_sip(config, reader)
     _check_voicemail(config, reader)
     _check_network(config, reader)
@@ -481,6 +502,14 @@ def _check_voicemail(config: Config, reader: _Reader) -> None:
     for number in config.voicemail.numbers:
         if number in config.extensions:
             reader.fail(f"{number} is a nominated extension, so it cannot be a mailbox", "voicemail", "numbers")
+
+
+def _check_console(config: Config, reader: _Reader) -> None:
+    console = config.console
+    if (console.tls_certificate is None) != (console.tls_key is None):
+        reader.fail("tls_certificate and tls_key go together", "console", "tls_certificate")
+    if console.tls is not None and console.behind_tls_proxy:
+        reader.fail("either a certificate, or a proxy that has one", "console", "behind_tls_proxy")
 
 
 def _check_names(config: Config, reader: _Reader) -> None:

@@ -244,6 +244,9 @@ def _tail(answers: Answers) -> str:
     return f"""\
 [console]
 listen = {_quote(str(answers.console)) if answers.console else '"off"'}
+tls_certificate = "off"      # PEM file: certificate and what leads to its authority; the console then speaks HTTPS only
+tls_key = "off"              # PEM file with its key, mode 0600, no passphrase
+behind_tls_proxy = false     # a proxy on this machine has the certificate: cookies are for HTTPS only
 second_factor = "required"   # whoever approves, listens or administers signs in with an authenticator app too; or "off"
 idle_minutes = 30            # nothing was done for so long: signed out. Not in the middle of a call
 longest_hours = 12           # signed out whatever is done

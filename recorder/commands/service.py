@@ -63,7 +63,7 @@ def up(home: HomeOption = Path()) -> None:
         wait_ready(place, children[0])
         say(
             f"listening for SIP on {config.sip.listen}"
-            + (f", console on http://{config.console.listen}" if config.console.listen else "")
+            + (f", console on {config.console.url}" if config.console.listen else "")
         )
         while all(child.poll() is None for child in children):
             time.sleep(0.2)

@@ -1,9 +1,13 @@
 """What holds for every request and answer of the console: headers, and a limit on what is sent to it."""
 
+import math
+import time
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recorder.console.throttle import Throttle
 from recorder.problem_answers import response
 from recorder.problems import ProblemError
 
@@ -42,16 +46,17 @@ def security_headers(*, is_tls: bool) -> dict[str, str]:
 
 
 class Guard:
-    """Adds the security headers to every answer and refuses bodies over MAX_BODY_BYTES.
+    """Adds the security headers to every answer; refuses bodies over MAX_BODY_BYTES, and tries to sign in too often.
 
     Plain ASGI and not starlette's base class, which would buffer server-sent events.
     """
 
-    def __init__(self, app: ASGIApp, *, is_tls: bool) -> None:
+    def __init__(self, app: ASGIApp, *, is_tls: bool, throttle: Throttle | None = None) -> None:
         self._app = app
         headers = security_headers(is_tls=is_tls)
         self._headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         self._names = frozenset(name for name, _ in self._headers)
+        self._throttle = throttle or Throttle(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -69,7 +74,28 @@ class Guard:
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             await response(_too_large())(scope, receive, send_guarded)
             return
+        wait_s = self._throttle.take(_source(scope)) if _is_try(scope) else 0.0
+        if wait_s:
+            await response(_too_often(wait_s))(scope, receive, send_guarded)
+            return
         await self._app(scope, _limited(receive), send_guarded)
+
+
+def _is_try(scope: Scope) -> bool:
+    """Tell whether a request tries a password or a code."""
+    path = str(scope["path"])
+    return scope["method"] == "POST" and (path.startswith("/sign-in") or path == "/account/authenticator")
+
+
+def _source(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else ""
+
+
+def _too_often(wait_s: float) -> ProblemError:
+    return ProblemError(
+        429, "Too many tries to sign in from this address: wait a moment.",
+        headers={"Retry-After": str(math.ceil(wait_s))},
+    )  # fmt: skip
 
 
 def _limited(receive: Receive) -> Receive:

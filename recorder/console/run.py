@@ -4,13 +4,14 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import uvicorn
 
 from recorder.clock import utc_now
 from recorder.config import Config
 from recorder.console.app import create_app
-from recorder.console.server import server_config
+from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
 from recorder.home import Home
 from recorder.keeping.archiving import Archiver
@@ -18,6 +19,8 @@ from recorder.keeping.eraser import keep_erasing
 from recorder.keeping.housekeeping import KeyHolder, keep_house
 from recorder.keeping.keyring import epoch_keys
 from recorder.notifying.postman import Postman
+from sip.options import TlsOptions
+from sip.tls import TlsFilesError, load
 from storage.errors import StorageError
 from storage.keys import EpochKeys
 
@@ -43,14 +46,14 @@ def serve(home: Home, config: Config) -> None:
         OSError: The file of people cannot be opened.
     """
     assert config.console.listen is not None
-    listen = config.console.listen
+    listen, tls = config.console.listen, tls_of(config)
     keys = epoch_keys(home, config)
     keys.check_passphrase()
     make_months(keys, utc_now())
     stopping = threading.Event()
     months = threading.Thread(target=keep_months, args=(keys, stopping), name="months", daemon=True)
     months.start()
-    with open_console(home, config, keys=keys) as deps:
+    with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
         erasing = threading.Thread(target=keep_erasing, args=(deps.eraser, stopping), name="erasing", daemon=True)
         erasing.start()
         holder = KeyHolder(
@@ -80,16 +83,32 @@ def serve(home: Home, config: Config) -> None:
         post = threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True)
         post.start()
         app = create_app(deps)
-        server = uvicorn.Server(server_config(app, host=listen.host, port=listen.port))
+        server = uvicorn.Server(server_config(app, host=listen.host, port=listen.port, tls=tls))
         try:
             server.run()
         except SystemExit as error:  # uvicorn's way to say that the address cannot be bound
-            raise ConsoleError(f"cannot listen on http://{listen}: is another program using it?") from error
+            raise ConsoleError(f"cannot listen on {config.console.url}: is another program using it?") from error
         finally:
             stopping.set()
             app.state.parts.desk.listens.close()
             for thread in (erasing, keeping, post):
                 thread.join(STOP_S)  # what is cut off is finished by the next start
+
+
+def tls_of(config: Config) -> TlsFiles | None:
+    """Return the console's certificate and key, or None: plain HTTP.
+
+    Raises:
+        ConsoleError: They cannot be used.
+    """
+    if config.console.tls is None:
+        return None
+    certificate, key = config.console.tls
+    try:
+        load(TlsOptions(certificate=certificate, private_key=key))
+    except TlsFilesError as problem:
+        raise ConsoleError(f"tls_certificate and tls_key in [console]: {problem}") from problem
+    return TlsFiles(certificate=Path(certificate), key=Path(key))
 
 
 def keep_months(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recorder import certificates
-from recorder.config import Config, Sip
+from recorder.config import Config, Console, Sip
 from recorder.site_check import Level
 from sip.options import Address, TransportKind
 from tests.helpers import certificates as papers
@@ -77,3 +77,17 @@ def test_health_alarms_in_time() -> None:
     late = certificates.health(Carrier(end), datetime(2026, 12, 20, tzinfo=UTC))
     assert late["alarms"] == {"tls_certificate_ends": 1}
     assert certificates.health(Carrier(None), end)["certificate_expires_at"] is None
+
+
+def test_the_consoles_certificate(tmp_path: Path) -> None:
+    authority = papers.Authority(tmp_path)
+    certificate, key = authority.issue("console", days=20)
+    abroad = Address(host="192.0.2.10", port=443)
+    own = Config(console=Console(listen=abroad, tls_certificate=certificate, tls_key=key))
+    (finding,) = certificates.check_tls(own, datetime.now(UTC))
+    assert (finding.level, finding.what) == (Level.WARNING, "console TLS certificate")
+    (plain,) = certificates.check_tls(Config(console=Console(listen=abroad)), datetime.now(UTC))
+    assert (plain.level, "plain HTTP" in plain.says) == (Level.ERROR, True)
+    for host in ("127.0.0.1", "::1"):
+        at_home = Config(console=Console(listen=Address(host=host, port=8080)))
+        assert list(certificates.check_tls(at_home, datetime.now(UTC))) == []

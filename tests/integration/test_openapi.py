@@ -1,0 +1,75 @@
+"""Schemathesis asks every operation of the HTTP interface what its OpenAPI allows and what it does not, as the DPO."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+
+from tests.helpers.console_site import Console, console_site, signed_in
+
+EXAMPLES = 12
+"""For each operation; the whole takes some seconds."""
+UNDOCUMENTED = {400, 405, 413, 415}
+"""Of HTTP itself: a body that is no text, another method, too much of it, another type."""
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with console_site(tmp_path_factory.mktemp("openapi")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def dpo(console: Console) -> Iterator[httpx.Client]:
+    with signed_in(console, "dpo") as browser:
+        yield browser
+
+
+def check(case: Any, dpo: httpx.Client, url: str) -> int:
+    """Send one request and look at its answer; returns the status."""
+    headers = {"X-CSRF-Token": dpo.headers["X-CSRF-Token"], "Cookie": f"recorder={dpo.cookies['recorder']}"}
+    answer = case.call(base_url=url, headers=headers)
+    said = f"{case.method} {case.formatted_path}: {answer.status_code} {answer.text[:300]}"
+    assert answer.status_code != 500, said
+    assert "Traceback" not in answer.text, said
+    documented = case.operation.definition.raw["responses"]
+    assert str(answer.status_code) in documented or answer.status_code in UNDOCUMENTED, said
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"][0].startswith("application/problem+json"), said
+        assert set(answer.json()) >= {"title", "status", "detail"}, said
+    return int(answer.status_code)
+
+
+@pytest.mark.parametrize("mode", ["positive", "negative"])
+def test_every_operation_answers_whatever_it_is_asked(console: Console, dpo: httpx.Client, mode: str) -> None:
+    schema = schemathesis.openapi.from_dict(dpo.get("/api/openapi.json").json())
+    how = schemathesis.GenerationMode.POSITIVE if mode == "positive" else schemathesis.GenerationMode.NEGATIVE
+    seen: dict[str, set[int]] = {}
+    for found in schema.get_all_operations():
+        operation: Any = found.ok()  # type: ignore[union-attr]  # an Err has none, which fails the test
+        if operation.path != "/api/events":  # it never ends; it is tested apart
+            seen[operation.label] = asked(operation.as_strategy(generation_mode=how), dpo, console.url)
+    assert len(seen) > 20
+    assert {200, 404, 422} & set().union(*seen.values())
+
+
+def asked(cases: Any, dpo: httpx.Client, url: str) -> set[int]:
+    """Send some requests of one operation; returns the statuses of the answers."""
+    statuses: set[int] = set()
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case=cases)
+    def ask(case: Any) -> None:
+        statuses.add(check(case, dpo, url))
+
+    with contextlib.suppress(Unsatisfiable):  # there is nothing that its description does not allow
+        ask()
+    return statuses

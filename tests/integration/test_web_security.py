@@ -1,0 +1,190 @@
+"""What holds for every answer of the console, whoever asks for what: headers, TLS, limits, no numbers in addresses."""
+
+import re
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from starlette.routing import Route
+
+from recorder.console.app import create_app
+from recorder.console.middleware import security_headers
+from recorder.console.server import TlsFiles, server_config
+from recorder.console.throttle import AT_ONCE, MOST_SOURCES, Throttle
+from tests.helpers.certificates import Authority
+from tests.helpers.console_site import CALL, PASSWORD, Console, console_site, csrf_of, serving, signed_in
+from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, run_apart
+from tests.helpers.storage_home import ID
+
+NUMBER = "02079460000"
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with console_site(tmp_path_factory.mktemp("web"), is_daemon_up=False) as running:
+        yield running
+
+
+def each(found: Iterable[object]) -> Iterator[Route]:
+    for route in found:
+        if isinstance(route, Route):
+            yield route
+        elif isinstance(included := getattr(route, "original_router", None), APIRouter):
+            yield from each(included.routes)
+
+
+def addresses(console: Console) -> list[tuple[str, str]]:
+    """Return every method and address that the console knows, and some that it does not."""
+    known = {"recording_id": ID, "call": CALL, "number": "2001", "account": "officer"}
+    found = [
+        (method, re.sub(r"{(\w+)(?::\w+)?}", lambda name: known.get(name[1], "x"), route.path))
+        for route in each(create_app(console.deps).routes)
+        for method in sorted(route.methods or ())
+    ]
+    assert len(found) > 80
+    strange = [("GET", "/nothing"), ("DELETE", "/live"), ("GET", "/static/none.js"), ("GET", "/static/console.css")]
+    return [*found, *strange, ("GET", "/static/../app.py"), ("OPTIONS", "/api/calls"), ("TRACE", "/")]
+
+
+@pytest.mark.parametrize("name", ["dpo", "officer", ""])
+def test_every_answer_has_every_header(console: Console, name: str) -> None:
+    expected = {key.lower(): value for key, value in security_headers(is_tls=False).items()}
+    with signed_in(console, name) if name else console.browser() as browser:
+        for method, path in addresses(console):
+            if path == "/sign-out" or path.endswith("sign-out-everywhere"):
+                continue
+            answer = browser.request(method, path)
+            missing = {key for key, value in expected.items() if answer.headers.get(key) != value}
+            assert not missing, (method, path, answer.status_code, missing)
+            assert answer.status_code != 500, (method, path)
+            assert NUMBER not in answer.headers.get("location", "")
+            assert "server" not in answer.headers
+            for cookie in answer.headers.get_list("set-cookie"):
+                assert "HttpOnly" in cookie
+                assert "SameSite=strict" in cookie
+
+
+def test_no_page_puts_a_number_into_an_address(console: Console) -> None:
+    with signed_in(console, "dpo") as browser:
+        for path in ("/recordings", "/live", f"/recordings/{ID}", "/requests", "/cases", "/reports/pauses"):
+            page = browser.get(path).text
+            for form in re.findall(r"<form(.*?)</form>", page, re.DOTALL):
+                is_sent_openly = 'method="post"' not in form.partition(">")[0]
+                assert not (is_sent_openly and re.search(r'name="(number|caller|called)"', form)), (path, form)
+            for link in re.findall(r'(?:href|src|action)="([^"]*)"', page):
+                assert NUMBER not in link
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+def test_signing_in_leads_nowhere_else(console: Console, to: str) -> None:
+    with console.browser() as browser:
+        form = browser.get("/sign-in", params={"next": to, "return_to": to})
+        sent = {"name": "dpo", "password": PASSWORD, "csrf": csrf_of(form), "next": to}
+        answer = browser.post(
+            "/sign-in", params={"next": to}, data=sent, headers={"Referer": to, "Host": "evil.example"}
+        )
+        assert answer.headers["location"] in {"/live", "/agent"}
+
+
+def test_tries_to_sign_in_are_limited_by_address_whatever_the_account(console: Console, tmp_path: Path) -> None:
+    with console_site(tmp_path, is_daemon_up=False) as fresh, fresh.browser() as browser:
+        answers = [browser.post("/sign-in", data={"name": f"someone{n}"}) for n in range(int(AT_ONCE) + 20)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert len(refused) >= 10
+        assert int(refused[0].headers["retry-after"]) >= 1
+        assert refused[0].headers["x-frame-options"] == "DENY"
+        assert browser.get("/sign-in").status_code == 200, "looking is no try"
+
+
+def test_tries_come_back() -> None:
+    now = [0.0]
+    throttle = Throttle(lambda: now[0], at_once=3, a_second=0.5)
+    assert [throttle.take("a") for _ in range(3)] == [0, 0, 0]
+    assert throttle.take("a") == 2.0
+    assert throttle.take("b") == 0, "another address has its own"
+    now[0] = 2.0
+    assert throttle.take("a") == 0
+    assert throttle.take("a") > 0
+    now[0] = 1e6
+    assert [bool(throttle.take("a")) for _ in range(4)] == [False, False, False, True], "never more than at once"
+    for number in range(MOST_SOURCES + 10):
+        throttle.take(str(number))
+    assert len(throttle._left) == MOST_SOURCES
+
+
+# --- TLS
+
+
+def test_with_a_certificate_cookies_are_for_https_only(console: Console, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("console", ips=["127.0.0.1"])
+    app = create_app(replace(console.deps, is_tls=True))
+    files = TlsFiles(certificate=Path(certificate), key=Path(key))
+    with serving(server_config(app, host="127.0.0.1", port=0, tls=files)) as server:
+        port = server.servers[0].sockets[0].getsockname()[1]
+        trusted = ssl.create_default_context(cafile=str(authority.ca))
+        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted, timeout=10) as browser:
+            form = browser.get("/sign-in")
+            assert form.headers["strict-transport-security"] == "max-age=31536000"
+            answer = browser.post("/sign-in", data={"name": "dpo", "password": PASSWORD, "csrf": csrf_of(form)})
+            assert answer.status_code == 303
+            cookies = answer.headers.get_list("set-cookie")
+            assert any(cookie.startswith("__Host-recorder=") for cookie in cookies)
+            assert all("; Secure" in cookie and "Path=/" in cookie for cookie in cookies)
+            assert browser.get("/live").status_code != 303
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{port}/sign-in", timeout=5)
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.load_verify_locations(str(authority.ca))
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning):
+            old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain, pytest.raises(ssl.SSLError):
+            old.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_the_console_as_a_process_speaks_https(tmp_path: Path) -> None:
+    home = RecorderHome(tmp_path, next_hop="127.0.0.1:5070")
+    authority = Authority(tmp_path / "authority")
+    certificate, key = authority.issue("console", ips=["127.0.0.1"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "127.0.0.1:{port}"')
+    text = home.config.read_text()
+    before, _, after = text.partition("[console]")
+    after = after.replace('tls_certificate = "off"', f'tls_certificate = "{certificate}"')
+    home.config.write_text(before + "[console]" + after)
+    alone = run_apart("console", "-C", str(home.root))
+    assert alone.returncode == 2
+    assert "go together" in alone.stderr
+    after = after.replace('tls_key = "off"', f'tls_key = "{authority.ca}"')
+    home.config.write_text(before + "[console]" + after)
+    wrong = run_apart("console", "-C", str(home.root))
+    assert wrong.returncode == 1
+    assert "tls_key in [console]" in wrong.stderr
+    home.config.write_text(before + "[console]" + after.replace(f'"{authority.ca}"', f'"{key}"'))
+    command = [sys.executable, "-m", "recorder", "console", "-C", str(home.root)]
+    trusted = ssl.create_default_context(cafile=str(authority.ca))
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        try:
+
+            def signs_in() -> httpx.Response | None:
+                assert child.poll() is None
+                try:
+                    return httpx.get(f"https://127.0.0.1:{port}/sign-in", verify=trusted, timeout=5)
+                except httpx.HTTPError:
+                    return None
+
+            page = eventually(signs_in, "the console answers by HTTPS", timeout_s=30)
+            assert "__Host-recorder-sign-in=" in page.headers["set-cookie"]
+        finally:
+            child.terminate()
+            child.wait(20)
