@@ -53,12 +53,14 @@ def check_tls(config: Config, now: datetime) -> Iterator[Finding]:
     sip = tls_options(config.sip)
     if sip is not None:
         again = "renew it, then `recorder reload`"
-        yield from _check("TLS", sip, now, section="[sip]", who="peers that verify it", again=again)
+        yield from _check("TLS", sip, now, program="recorder", section="[sip]", who="peers that verify it", again=again)
     if config.console.tls is not None:
         certificate, key = config.console.tls
         options = TlsOptions(certificate=certificate, private_key=key)
         again = "renew it, then restart the console"
-        yield from _check("console TLS", options, now, section="[console]", who="browsers", again=again)
+        yield from _check(
+            "console TLS", options, now, program="console", section="[console]", who="browsers", again=again
+        )
     elif config.console.listen is not None and not _is_loopback(config.console.listen):
         yield error(
             "console TLS", f"the console speaks plain HTTP on {config.console.listen}",
@@ -74,12 +76,14 @@ def _is_loopback(address: Address) -> bool:
         return address.host == "localhost"
 
 
-def _check(what: str, options: TlsOptions, now: datetime, *, section: str, who: str, again: str) -> Iterator[Finding]:
+def _check(
+    what: str, options: TlsOptions, now: datetime, *, program: str, section: str, who: str, again: str
+) -> Iterator[Finding]:
     try:
         expires_at = load(options).expires_at
     except TlsFilesError as problem:
         yield error(
-            f"{what} certificate", str(problem), why="what needs it does not start", do=f"give PEM files in {section}",
+            f"{what} certificate", str(problem), why=f"the {program} does not start", do=f"give PEM files in {section}",
         )  # fmt: skip
         return
     left, day = days_left(expires_at, now), expires_at.date().isoformat()
