@@ -90,7 +90,7 @@ def plot(document: dict[str, Any], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 
-    steps = document["steps"]
+    steps = sorted(document["steps"], key=lambda step: int(step["calls"]))
     at = [step["calls"] for step in steps]
     figure, (cpu, delay) = pyplot.subplots(1, 2, figsize=(10, 4))
     for name, values in (("daemon", steps), ("bare loop", [step["bare"] for step in steps])):
