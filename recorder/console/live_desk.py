@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from recorder.console.deps import Live
 from recorder.console.rules import Rules
+from recorder.console.sharing import Shared
 from recorder.domain.access import Act, Actor, Application, Person, speaks_as_manager
 from recorder.domain.opt_out import CallFacts, may_see
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, Grant
@@ -28,11 +29,17 @@ class LiveDesk:
     def __init__(self, live: Live, rules: Rules) -> None:
         self._live = live
         self._rules = rules
+        self._listed: Shared[list[dict[str, Any]]] = Shared(live.calls)
 
-    def calls(self, actor: Actor) -> list[dict[str, Any]]:
-        """Return the calls in progress that this actor may see; who may not decide on opt-outs does not see them."""
+    def calls(self, actor: Actor, *, is_shared: bool = False) -> list[dict[str, Any]]:
+        """Return the calls in progress that this actor may see; who may not decide on opt-outs does not see them.
+
+        Args:
+            actor: Who asks.
+            is_shared: Whether the daemon is asked once for all who ask at the same time.
+        """
         self._rules.require(actor, Act.SEE_LIVE)
-        calls = self._daemon(lambda: self._live.calls(actor=actor.actor))
+        calls = self._daemon(self._listed.get if is_shared else lambda: self._live.calls(actor=actor.actor))
         if isinstance(actor, Application) and actor.extensions:
             calls = [call for call in calls if call.get("extension") in actor.extensions]
         return [call if _sees_opt_out(actor, call) else {**call, "opt_out": None} for call in calls]

@@ -43,7 +43,7 @@ def live(console: Console, caller: PageReader) -> HTMLResponse:
 @router.get("/live/rows")
 def live_rows(console: Console, caller: PageWatcher) -> HTMLResponse:
     """Return the table's rows, for the page's script."""
-    return console.renderer.page("live_rows.html", caller, rows=_rows(console.live, caller))
+    return console.renderer.page("live_rows.html", caller, rows=_rows(console.live, caller, is_shared=True))
 
 
 @router.get("/live/requests")
@@ -237,10 +237,10 @@ def _decision_page(
     )
 
 
-def _rows(desk: LiveDesk, caller: Caller) -> list[LiveRow]:
+def _rows(desk: LiveDesk, caller: Caller, *, is_shared: bool = False) -> list[LiveRow]:
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
-    return [row_of(person, call) for call in desk.calls(person)]
+    return [row_of(person, call) for call in desk.calls(person, is_shared=is_shared)]
 
 
 def _requests(desk: LiveDesk, caller: Caller) -> list[dict[str, Any]]:

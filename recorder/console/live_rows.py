@@ -18,6 +18,15 @@ class LiveRow:
     may_opt_out: bool
     may_forget: bool
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Return all that is shown of it: two rows with the same key look the same."""
+        request = (self.call.get("opt_out") or {}).get("state")
+        return *map(self.call.get, _SHOWN), request, self.may_ask, self.may_opt_out, self.may_forget
+
+
+_SHOWN = ("call", "started_at", "operator", "extension", "caller", "called", "state")
+
 
 def row_of(person: Person, call: dict[str, Any]) -> LiveRow:
     """Return a call as the daemon lists it, with what this person may do with it."""

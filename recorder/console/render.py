@@ -1,15 +1,19 @@
 """Pages out of templates: autoescaped, times in the site's zone."""
 
+import secrets
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from recorder.console.auth import Caller
 from recorder.console.deps import ConsoleDeps
+from recorder.console.live_rows import LiveRow
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.domain.requesting import CATEGORY_WORDS, Category
 from storage.types import HoldKind
@@ -38,6 +42,10 @@ _HOLD_KINDS = {
 }
 
 
+_MOST_ROWS = 2000
+"""Rows of live calls that are kept ready; then all are made anew."""
+
+
 class Renderer:
     """Renders templates for one console."""
 
@@ -45,6 +53,8 @@ class Renderer:
         self._site = deps.site
         self._box = deps.watch.box
         self._zone = ZoneInfo(deps.timezone)
+        self._token = secrets.token_hex(16)  # stands for a session's in rows that are kept; no caller can guess it
+        self._live_rows: dict[tuple[object, ...], list[str]] = {}
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
@@ -71,6 +81,7 @@ class Renderer:
         person = caller.person if caller else None
         can = {act.name: person is not None and self.can(person, act) for act in Act}
         html = self._templates.get_template(template).render(
+            live_row=partial(self._live_row, caller.csrf if caller else ""),
             site=self._site,
             person=person,
             can=can,
@@ -79,6 +90,17 @@ class Renderer:
             **values,
         )
         return HTMLResponse(html, status_code=status)
+
+    def _live_row(self, csrf: str, row: LiveRow) -> Markup:
+        """Return a row of the board. Most are the same for all who look, and from one look to the next."""
+        parts = self._live_rows.get(row.key)
+        if parts is None:
+            html = self._templates.get_template("live_row.html").render(row=row, csrf=self._token)
+            parts = html.split(self._token)
+            if len(self._live_rows) >= _MOST_ROWS:
+                self._live_rows.clear()
+            self._live_rows[row.key] = parts
+        return Markup(csrf.join(parts))  # noqa: S704 - autoescaped, and the token is ours
 
     def _when(self, value: datetime | str | None) -> str:
         return self._local(value, "%d/%m/%Y %H:%M:%S")

@@ -122,6 +122,20 @@ def test_live_page(browser: Browser, console: Console) -> None:
     assert console.entries("live.view")
 
 
+def test_rows_that_are_kept_carry_each_ones_own_token(browser: Browser, console: Console) -> None:
+    browser.sign_in()
+    with console.browser() as other:
+        other.sign_in("lead")
+        for _ in range(2):
+            for one, another in ((browser, other), (other, browser)):
+                rows = one.get("/live/rows").text
+                assert f'name="csrf" value="{one.csrf}"' in rows
+                assert another.csrf not in rows
+        assert "Pause<span" in other.get("/live/rows").text
+        console.daemon.state = "paused"
+        assert "Resume<span" in other.get("/live/rows").text
+
+
 def test_forms_without_their_token_do_nothing(browser: Browser, console: Console) -> None:
     browser.sign_in()
     answer = browser.post(f"/live/{CALL}/pause", data={"csrf": "guess"})
