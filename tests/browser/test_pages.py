@@ -88,9 +88,10 @@ def pages(browser: Browser, console: Console) -> Iterator[dict[str, Page]]:
         person(browser, console.url, "ann") as ann,
         person(browser, console.url, "revenues") as manager,
         person(browser, console.url, "dpo") as dpo,
+        person(browser, console.url, "admin") as admin,
         person(browser, console.url, "officer", java_script_enabled=False) as plain,
     ):
-        yield {"ann": ann, "manager": manager, "dpo": dpo, "plain": plain}
+        yield {"ann": ann, "manager": manager, "dpo": dpo, "admin": admin, "plain": plain}
 
 
 def at(path: str) -> Visit:
@@ -136,6 +137,27 @@ def keys(page: Page) -> None:
     page.wait_for_selector("#agent-spans:not([hidden])")
 
 
+def propose(page: Page) -> None:
+    page.goto("/people")
+    page.locator("details", has=page.locator("#role-officer-dpo")).locator("summary").click()
+    page.check("#role-officer-manager")
+    page.check("#role-officer-dpo")
+    page.fill("#reason-officer", "she takes over on Monday")
+    page.locator("details[open]").get_by_role("button", name="Give these roles").click()
+
+
+def authenticator(page: Page) -> None:
+    page.goto("/account")
+    page.fill("#password", PASSWORD)
+    page.get_by_role("button", name="Set up an authenticator").click()
+
+
+def wrong_code(page: Page) -> None:
+    authenticator(page)
+    page.fill("#code", "000000")
+    page.get_by_role("button", name="Set up and sign in").click()
+
+
 STATES: list[tuple[str, str, Visit, str]] = [
     ("sign_in", "ann", at("/sign-in"), "Name of your account"),
     ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
@@ -162,6 +184,11 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("health", "dpo", at("/health"), "needs somebody to act"),
     ("notices", "dpo", at("/notices"), "Played now"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
+    ("people", "admin", propose, "It waits for another administrator"),
+    ("people_to_confirm", "dpo", at("/people"), "Waiting for a second person"),
+    ("account", "dpo", at("/account"), "Sign out everywhere"),
+    ("authenticator", "dpo", authenticator, "Code that the app shows now"),
+    ("authenticator_wrong", "dpo", wrong_code, "The code is not right"),
     ("pauses", "dpo", at("/reports/pauses"), "Olive Officer"),
     ("audit", "dpo", at("/audit"), "people.sign_in"),
     ("error", "dpo", at("/recordings/none"), "There is no such recording"),
