@@ -7,25 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select
 
-from recorder.people.database import (
-    absences,
-    accounts,
-    break_glass,
-    deputies,
-    mail_addresses,
-    notifications,
-    proposals,
-    recovery_codes,
-    second_factors,
-    sessions,
-    team_changes,
-    tokens,
-)
+from recorder.people.database import accounts, break_glass, metadata, proposals, requests, tokens
 
-_OF_ACCOUNTS = (
-    absences, deputies, second_factors, recovery_codes, sessions, team_changes, mail_addresses, notifications,
-)  # fmt: skip
 _Over = list[tuple[Table, ColumnElement[bool]]]
+_OF_THEIR_OWN = (requests, break_glass)
+"""What somebody asked for, and what they did, has periods of its own."""
+_BESIDE = [table for table in metadata.sorted_tables if "account" in table.c and table not in _OF_THEIR_OWN]
+"""What else there is of somebody: it goes with the account."""
 
 
 class Former:
@@ -51,7 +39,7 @@ class Former:
         """Delete them; returns how many there were."""
         gone = select(accounts.c.name).where(accounts.c.disabled_s < before.timestamp())
         with self._engine.begin() as connection:
-            for table in _OF_ACCOUNTS:
+            for table in _BESIDE:
                 connection.execute(delete(table).where(table.c.account.in_(gone)))
         return self._forget(_ended(before))
 

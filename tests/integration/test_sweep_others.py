@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import String, insert, select
 
 from recorder.cases.book import CaseBook
 from recorder.domain.access import Role, Scope
@@ -17,6 +18,7 @@ from recorder.hearing.appointments import Appointments
 from recorder.hearing.emergencies import Emergencies
 from recorder.hearing.requests import Requests
 from recorder.people.accounts import People
+from recorder.people.database import metadata
 from recorder.people.tokens import Tokens
 from storage.claim_journal import asked_details, asked_text
 from storage.claims import Claims
@@ -167,6 +169,30 @@ def test_what_was_written_in_a_claim_goes_once_it_is_over(site: SweepSite) -> No
     check_goes(site, DataClass.CASES, NOW + 3096 * DAY + SECOND)
     assert claims.get("1a2b3c4d") == replace(over, requester="", reason="", words="")
     assert site.audit.text(entry) is None
+
+
+def test_whatever_else_there_is_of_an_account_goes_with_it(site: SweepSite) -> None:
+    site.now = NOW
+    people = People(site.people, now=lambda: site.now, hasher=CHEAP)
+    for name, role in (("founder", Role.ADMIN), ("tessa", Role.TEAM_LEADER)):
+        people.add(name, PASSWORD, display_name=name.title(), roles=[role])
+    people.disable("tessa")
+    naming = [table for table in metadata.sorted_tables if "account" in table.c]
+    assert {"mail_addresses", "notifications", "second_factors", "sessions"} <= {table.name for table in naming}
+    with site.people.begin() as connection:
+        for table in naming:
+            for name in ("founder", "tessa"):
+                values = {
+                    column.name: name if isinstance(column.type, String) else 0
+                    for column in table.c if not column.nullable
+                }  # fmt: skip
+                connection.execute(insert(table).values(values))
+    assert site.sweep(NOW + 731 * DAY)["access"] == 1
+    with site.people.begin() as connection:
+        left = {table.name: connection.execute(select(table.c.account)).scalars().all() for table in naming}
+    of_their_own = {"requests", "break_glass"}
+    assert {name for name, of in left.items() if "tessa" in of} <= of_their_own
+    assert all("founder" in of for name, of in left.items() if name not in {"notifications", *of_their_own}), left
 
 
 def test_torn_ends_of_the_log_go(site: SweepSite) -> None:
