@@ -53,6 +53,11 @@ class Tombstone:
     bytes: int | None = None
     due: datetime | None = None
 
+    @property
+    def sentence(self) -> str:
+        """Return it for people, without a full stop."""
+        return f"{self.id} was deleted on {self.deleted_at:%d/%m/%Y} ({self.rule}): nothing is left"
+
 
 def deleted_details(rule: str, tombstones: Sequence[Tombstone]) -> dict[str, Any]:
     """Return what the audit entry of a deletion says."""

@@ -31,9 +31,11 @@ from recorder.problems import ProblemError
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, NotFoundError
+from storage.format import is_recording_id
 from storage.index import COUNTED, Index
 from storage.rows import row_to_json
-from storage.types import Outcome, RecordingRow, Search
+from storage.tombstones import Deletions
+from storage.types import Outcome, RecordingId, RecordingRow, Search
 
 SHOWN_ROWS = 100
 """Rows that a person gets without asking for more; a program gets all there are."""
@@ -232,4 +234,5 @@ def row_of(home: Home, config: Config, recording: str) -> RecordingRow:
         try:
             return index.get(recording)
         except NotFoundError as error:
-            fail(f"{error}; `recorder find` lists them")
+            tombstone = Deletions(index.database).get(RecordingId(recording)) if is_recording_id(recording) else None
+            fail(f"{error}; `recorder find` lists them" if tombstone is None else tombstone.sentence)

@@ -183,9 +183,7 @@ def _row_of(books: CopyBooks, recording: str) -> RecordingRow:
     with _saying("The recording cannot be found"):
         tombstone = Deletions(books.index.database).get(RecordingId(recording))
         if tombstone is not None:
-            raise ProblemError(
-                410, f"{recording} was deleted on {tombstone.deleted_at:%d/%m/%Y} ({tombstone.rule}): nothing is left."
-            )
+            raise ProblemError(410, f"{tombstone.sentence}.")
         try:
             row = books.index.get(recording)
         except NotFoundError as error:

@@ -37,6 +37,7 @@ from storage.errors import (
 from storage.format import is_recording_id
 from storage.index import Index
 from storage.rows import time_to_json
+from storage.tombstones import Deletions
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, RecordingRow
 from storage.vault import Vault
 
@@ -274,6 +275,8 @@ def row_of(books: Books, recording: str) -> RecordingRow:
         try:
             row = books.index.get(recording)
         except NotFoundError as error:
+            if (tombstone := Deletions(books.index.database).get(RecordingId(recording))) is not None:
+                raise ProblemError(410, f"{tombstone.sentence}.") from error
             if books.vault.files_of(RecordingId(recording)):
                 raise ProblemError(409, "The call is in progress or not filed yet: mark it there.") from error
             raise ProblemError(404, "There is no such recording.") from error

@@ -285,7 +285,12 @@ def test_what_was_deleted_or_is_to_be_erased_is_not_copied(shell: Shell) -> None
     index = open_index(Home(shell.home.root), config.read(shell.home.config))
     Deletions(index.database).settle([Tombstone(id=gone, deleted_at=utc_now(), rule="retention")])
     index.close()
-    assert f"was deleted on {utc_now():%d/%m/%Y} (retention)" in shell.fails(gone)
+    sentence = f"{gone} was deleted on {utc_now():%d/%m/%Y} (retention): nothing is left"
+    assert sentence in shell.fails(gone)
+    span = ("--from", "0", "--to", "1", "--kind", "other", "--reason", "a name")
+    for words in (("show",), ("verify",), ("play", *shell.home.as_admin()), ("erase", *span, *shell.home.as_admin())):
+        done = shell.home.run(words[0], gone, *words[1:], "-C", str(shell.home.root))
+        assert (done.returncode, sentence in done.stderr) == (1, True), (words, done.stderr)
     done = shell.home.run(
         "erase", locked, "--from", "0", "--to", "1", "--kind", "other", *shell.home.as_admin(), "--reason", "a name",
         "-C", str(shell.home.root),
