@@ -5,6 +5,7 @@ disclose gives whoever works on the case leave to listen and to copy. Used by th
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -31,6 +32,8 @@ LEAVE_FOR = timedelta(days=30)
 COMPLAINT_WINDOW = timedelta(days=92)
 """For how long what was disclosed is kept at least: three months in which the requester can go to the Commissioner."""
 MOST_FOUND = 1000
+_OPENINGS = 20
+"""So often the next reference is asked for when others open cases at the same time."""
 
 _HOLD_KIND = {CaseKind.SUBJECT_ACCESS: HoldKind.SAR, CaseKind.DISCLOSURE: HoldKind.DISCLOSURE}
 _CATEGORY = {CaseKind.SUBJECT_ACCESS: Category.SUBJECT_ACCESS, CaseKind.DISCLOSURE: Category.DISCLOSURE}
@@ -95,9 +98,12 @@ def open_case(
     except DeniedError as error:
         raise _denied(books, person, "", error) from error
     entry = CaseEntry(step=Step.OPENED, at=books.cases.now(), by=person.name, on=on, text=text, details=details)
-    case_id = books.cases.next_id(kind, books.today.year)
-    _write(books, person, case_id, 0, entry)
-    return opened(case_id, entry)
+    for _ in range(_OPENINGS):
+        case_id = books.cases.next_id(kind, books.today.year)
+        with suppress(ChangedError):  # somebody has just opened another one under that reference: this is the next
+            _keep(books, person, case_id, 0, entry)
+            return opened(case_id, entry)
+    raise ProblemError(409, "Others are opening cases in this moment, one after another: try again.")
 
 
 def take_step(
@@ -305,7 +311,19 @@ def _check(books: CaseBooks, person: Person, case: Case, entry: CaseEntry) -> No
 
 
 def _write(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
-    """Write an entry to the audit log, then keep it. Names and words of a requester may expire: they are its text."""
+    """Write an entry to the audit log, then keep it.
+
+    Raises:
+        ProblemError: 409, somebody else wrote into the case meanwhile; nothing was kept.
+    """
+    try:
+        _keep(books, person, case_id, number, entry)
+    except ChangedError as error:
+        raise ProblemError(409, f"Somebody else wrote into {case_id} in this moment: look at it and retry.") from error
+
+
+def _keep(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
+    """Do so; ChangedError when there is one at its place. Names and words of a requester may expire: they are text."""
     details = {key: value for key, value in entry.details.items() if key not in ("requester", "balance")}
     words = [entry.details.get("requester"), entry.text, entry.details.get("balance")]
     books.hearing.ledger.note(
@@ -314,9 +332,9 @@ def _write(books: CaseBooks, person: Person, case_id: str, number: int, entry: C
     )  # fmt: skip
     try:
         books.cases.append(case_id, number, entry)
-    except ChangedError as error:
+    except ChangedError:
         books.hearing.ledger.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
-        raise ProblemError(409, f"Somebody else wrote into {case_id} in this moment: look at it and retry.") from error
+        raise
 
 
 def _give_leave(books: CaseBooks, person: Person, case: Case) -> None:

@@ -102,7 +102,7 @@ def verify(
     if json:
         print_json(state_to_json(state))
     else:
-        _tell(state)
+        _tell(state, is_held_against=bool(heads))
     if problems_of(state):
         raise typer.Exit(1)
 
@@ -139,7 +139,7 @@ def _own_heads(home: Home, config: Config) -> list[Head]:
         return []
 
 
-def _tell(state: AuditState) -> None:
+def _tell(state: AuditState, *, is_held_against: bool) -> None:
     for problem in problems_of(state):
         say(problem)
     for entry in state.moved_aside:
@@ -149,7 +149,7 @@ def _tell(state: AuditState) -> None:
         say(f"entry {entry.number}, {entry.at}: {size} bytes before it were no entry and were moved to {name}; {what}")
     if state.gone_texts or state.texts:
         say(f"{state.texts} free texts fit, {state.gone_texts} are there no more")
-    if not state.heads:
+    if not is_held_against:
         say("no head was noted elsewhere: that its end was cut off could not be seen; see [anchors]")
     good = "entries follow from one another" if state.bad is None else "entries are good before that"
     say(f"{state.entries} {good}; {state.heads} heads that were noted elsewhere fit")

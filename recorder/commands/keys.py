@@ -97,9 +97,9 @@ def destroy(
     with _holding(home) as (place, _config, holder):
         if not is_sure:
             sentences = holder.need(epoch).sentences
-            fail(
-                f"{_refusal(epoch, sentences)}" if sentences else f"nothing needs {epoch}; give --yes to destroy it", 2
-            )
+            if sentences:
+                fail(_refusal(epoch, sentences))
+            fail(f"nothing needs {epoch}; give --yes to destroy it", 2)
         person = _permit(place, name, password_file, f"destroy {epoch}")
         sentences = holder.destroy(epoch, by=person.actor, details={"os_user": os_user()})
         if sentences:

@@ -168,8 +168,8 @@ FIXED = (
         why="the chain proves itself from its first entry on; it names accounts and recordings, no caller",
     ),
     FixedLine(
-        what="sessions of the console",
-        rule="30 minutes without an act, 12 hours at most; gone at the next sign-in of anybody",
+        what="sessions of console and shell",
+        rule="as idle_minutes and longest_hours of [console] say; gone at the next sign-in of anybody",
         owner="admin",
         why="a browser left open is nobody's leave",
     ),
@@ -181,7 +181,7 @@ FIXED = (
     ),
     FixedLine(
         what="wrong passwords and wrong PINs",
-        rule="counted until the next right one, or for 15 minutes",
+        rule="counted until the next right one, or until who guessed is let in again",
         owner="admin",
         why="to lock out who guesses; the audit log has each refusal",
     ),

@@ -139,19 +139,19 @@ class LogCheck:
         others have gone out of the table, and nothing would destroy again what a backup brings back.
         """
         table, spared = Deletions(self.database), held_since(Holds(self.database), self.now)
-        oldest, is_settled = table.oldest(), False
-        for entry in self.audit.newest_first():
-            if entry.act != DELETED:
-                continue
+        oldest, settled = table.oldest(), -1
+        missing: list[tuple[int, RecordingId]] = []
+        for number, entry in enumerate(readable(self.audit, [DELETED])):
             tombstones = tombstones_of(entry)
+            if oldest is not None and tombstones[0].deleted_at < oldest:
+                continue  # so far the retention of tombstones has come
             known = table.known([one.id for one in tombstones])
-            missing = [one for one in tombstones if one.id not in known]
-            is_settled = is_settled or not missing
-            if is_settled and (oldest is None or tombstones[0].deleted_at < oldest):
-                return  # the retention of tombstones has come so far
-            kept = spared(missing)
-            for recording in sorted(one.id for one in missing if one.id not in kept):
-                yield _missing(recording, is_settled=is_settled)
+            gone = [one for one in tombstones if one.id not in known]
+            settled = settled if gone else number
+            kept = spared(gone)
+            missing += [(number, one.id) for one in gone if one.id not in kept]
+        for number, recording in missing:
+            yield _missing(recording, is_settled=number < settled)
 
     def _is_last(self, offset: int) -> bool:
         """Tell whether nothing whole follows a place in the log: the next entry moves such an end aside."""

@@ -1,7 +1,9 @@
 """A case from the letter to the copy: held when found, decided by another, heard by leave, kept for a complaint."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder.cases import casework
+from recorder.cases.book import CaseBook
 from recorder.cases.casework import COMPLAINT_WINDOW
 from recorder.cli import app
 from recorder.domain.access import Person
@@ -164,6 +167,26 @@ def test_numbers_go_on_and_two_at_once_do_not_write_over_one_another(console: Co
     assert caught.value.status == 409
     assert [e.subject for e in console.entries("case.opened.not_stored")] == [first.id]
     assert casework.read_case(books, person(console, "lead"), first.id) == first
+
+
+def test_who_open_a_case_in_the_same_moment_get_one_each(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases, together, asked = console.deps.cases.cases, threading.Barrier(3), set[int]()
+    next_id = type(cases).next_id
+
+    def asked_together(book: CaseBook, kind: CaseKind, year: int) -> str:
+        found = next_id(book, kind, year)
+        if threading.get_ident() not in asked:
+            asked.add(threading.get_ident())
+            together.wait(10)
+        return found
+
+    monkeypatch.setattr(type(cases), "next_id", asked_together)
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda name: opened(console, requester=name), ("J. Doe", "K. Roe", "L. Poe")))
+    assert sorted(case.id for case in made) == [f"SAR-2026-000{number}" for number in (1, 2, 3)]
+    kept = {case.id: case.entries[0].details["requester"] for case in cases.all()}
+    assert kept == {case.id: case.entries[0].details["requester"] for case in made}
+    assert set(kept.values()) == {"J. Doe", "K. Roe", "L. Poe"}
 
 
 def test_on_the_pages(console: Console) -> None:

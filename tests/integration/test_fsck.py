@@ -149,6 +149,16 @@ def tear_audit(site: RebuildSite, _: RecordingId) -> None:
         file.write(b'{"act":"half')
 
 
+def flip_audit(site: RebuildSite, one: RecordingId) -> None:
+    for act in ("people.add", "people.disable", "people.sign_in"):
+        site.audit.append(act, "founder", "x")
+    lines = site.audit.path.read_bytes().splitlines(keepends=True)
+    flipped = bytearray(lines[-2])
+    flipped[len(flipped) // 2] ^= 1
+    site.audit.path.write_bytes(b"".join([*lines[:-2], flipped, lines[-1]]))
+    site.index.remove(one)
+
+
 def restore_index(site: RebuildSite, _: RecordingId) -> None:
     for _count in range(2):
         assert look(site.home.state, site.database, site.audit, NOW) is None
@@ -274,6 +284,7 @@ BREAKS: dict[str, tuple[Break, set[Kind], bool]] = {
     "hold": (forget_hold, {Kind.HOLD}, True),
     "order": (forget_order, {Kind.ORDER}, True),
     "deleted": (bring_back, {Kind.DELETED}, True),
+    "damaged audit log": (flip_audit, {Kind.AUDIT, Kind.NO_ROW}, False),
     "torn audit log": (tear_audit, {Kind.AUDIT_TORN}, True),
     "restored": (restore_index, {Kind.RESTORED}, True),
     "rights": (open_rights, {Kind.MODE}, True),
@@ -314,7 +325,7 @@ def test_what_is_wrong_is_named_mended_and_named_no_more(site: RebuildSite, name
         assert site.index.get(one).caller == "02079460000"
         assert site.index.get(one).bytes == site.file_of(one).stat().st_size
     site.audit = AuditLog(site.home.audit)
-    assert site.audit.verify().bad is None
+    assert (site.audit.verify().bad is None) == (name != "damaged audit log")
     assert (read_mark(site.home.state) is not None) == (name in ("hold", "restored"))
 
 

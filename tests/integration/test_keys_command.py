@@ -123,6 +123,8 @@ def test_only_ict_may_and_needed_keys_stay(shell: KeyShell) -> None:
         done = shell.keys(*words, by="lea")
         assert done.returncode == 1
         assert "does not allow you to manage keys. Roles that do: ict" in done.stderr
+    looked = shell.keys("destroy", month)
+    assert (looked.returncode, "cannot go: new recordings are sealed to it now" in looked.stderr) == (1, True)
     sure = shell.keys("destroy", month, "--yes")
     assert (sure.returncode, len(list(shell.private.iterdir()))) == (1, 3)
     assert f"the private key of {month} cannot go: new recordings are sealed to it now" in sure.stderr

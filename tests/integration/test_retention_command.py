@@ -93,7 +93,7 @@ def test_the_schedule_and_the_state_before_and_after_a_sweep(shell: Shell) -> No
     assert by_class["recordings"]["owner"] == "dpo"
     out, err = shell.run()
     assert "recordings: container, sealed key and row; by service\t90\t90" in out
-    assert "sessions of the console\t30 minutes without an act" in out
+    assert "sessions of console and shell\tas idle_minutes" in out
     assert {"what", "rule", "owner", "why"} == set(before["fixed"][0])
     assert "no sweep has ended well yet" in err
     due, new = add_recording(shell.home, 91 * DAY, 1), add_recording(shell.home, DAY, 2)
