@@ -163,6 +163,6 @@ class LogCheck:
 
 def _missing(recording: RecordingId, *, is_settled: bool) -> Finding:
     if not is_settled:
-        return deleted(recording, "index", "the audit log says that it was deleted, the index does not know")
+        return deleted(recording, recording, "the audit log says that it was deleted, the index does not know")
     what = "the audit log says that it was deleted, and the index has no tombstone: a backup could bring it back"
     return Finding(kind=Kind.TOMBSTONE, where=recording, what=what, recording=recording)

@@ -67,7 +67,7 @@ class RecordingCheck:
                 paths = sorted(files.get(recording, []))
                 if recording in gone:
                     if paths or recording in known:
-                        yield deleted(recording, str(paths[0]) if paths else "index", "it was deleted, and is there")
+                        yield deleted(recording, str(paths[0]) if paths else recording, "it was deleted, and is there")
                     continue
                 yield from self._recording(recording, known.get(recording), paths, epochs, recording in open_orders)
             self.counts["rows"] += len(known)
@@ -79,7 +79,7 @@ class RecordingCheck:
         deletions = Deletions(self.database)
         for recording in StoredRows(self.database).officers_alone():
             if deletions.get(recording) is not None:
-                yield deleted(recording, "index", "it was deleted, and the index still says whose call it was")
+                yield deleted(recording, recording, "it was deleted, and the index still says whose call it was")
             else:
                 what = "the index says whose call it was, and has no row of it"
                 yield Finding(kind=Kind.LONE_OFFICERS, where=recording, what=what, recording=recording)
