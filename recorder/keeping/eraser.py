@@ -14,17 +14,17 @@ from typing import Any
 from audio.analysis import speech_seconds
 from recorder.domain.holds import Verdict, verdict_on
 from storage.audit import AuditLog
-from storage.erase import Preview, Progress, erase_spans, preview
+from storage.erase import Preview, Progress, clear_up, erase_spans, preview
 from storage.erasures import Erasures
-from storage.errors import AuditUnavailableError, NotFoundError, StorageError
+from storage.errors import AuditUnavailableError, DamagedError, KeyProblemError, NotFoundError, StorageError
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.index import Index
 from storage.keys import EpochKeys
-from storage.rows import time_to_json
+from storage.rows import row_from_json, time_to_json
 from storage.spans import Span
-from storage.types import ErasureOrder, ErasureState, RecordingRow
-from storage.vault import Vault
+from storage.types import ErasureOrder, ErasureState, RecordingRow, SegmentKind
+from storage.vault import Vault, read_row
 
 _log = logging.getLogger(__name__)
 
@@ -114,31 +114,45 @@ class Eraser:
                 row = self.index.get(order.recording)
                 holds = self.holds.standing(row.id, self.now()) if row.path is not None else ()
                 verdict = verdict_on(order, holds)
-                if verdict is Verdict.ASK_THE_DPO:
+                if verdict is not Verdict.CARRY_OUT and (erased := self._cut_off(order, row)) is not None:
+                    self._done(order, erased, row)
+                elif verdict is Verdict.ASK_THE_DPO:
                     return self._sent_back(order)
-                if verdict is Verdict.NEVER:
+                elif verdict is Verdict.NEVER:
                     raise StorageError(_HELD)
-                self._erase(order, row, progress)
+                else:
+                    self._erase(order, row, progress)
         except (StorageError, OSError, ValueError) as error:
             if isinstance(error, AuditUnavailableError):
                 raise
             return self._failed(order, str(error))
         return self.erasures.finish(order.id, at=self.now())
 
-    def _erase(self, order: ErasureOrder, row: RecordingRow, progress: Progress) -> None:
-        details: dict[str, Any] = {
-            "order": order.id,
-            "start_s": order.start_s,
-            "end_s": order.end_s,
-            "kind": str(order.kind),
-        }
+    def _cut_off(self, order: ErasureOrder, row: RecordingRow) -> RecordingRow | None:
+        """Return what a recording's file says of itself, if a run that was killed had erased it before it was held."""
         if row.path is None:
-            self._note("erasure.done", order, {**details, "was_kept": False})
+            return None
+        path = self.vault.locate(row.path)
+        try:
+            clear_up(self.vault, self.keys, path)
+            found = row_from_json(read_row(self.vault, path))
+        except (DamagedError, KeyProblemError):
+            return None
+        end_s = found.duration_s if order.end_s is None else order.end_s
+        kinds = {one.kind for one in found.segments if one.end_s > order.start_s and one.start_s < end_s}
+        return found if SegmentKind.ERASED in kinds and SegmentKind.RECORDING not in kinds else None
+
+    def _erase(self, order: ErasureOrder, row: RecordingRow, progress: Progress) -> None:
+        if row.path is None:
+            self._note("erasure.done", order, {**_facts(order), "was_kept": False})
             return
         done = erase_spans(self.vault, self.keys, row, [_span(order)], speech=speech_seconds, progress=progress)
+        self._done(order, done, row)
+
+    def _done(self, order: ErasureOrder, done: RecordingRow, row: RecordingRow) -> None:
         self._save(done)
         sums = {"sha256": done.sha256, "bytes": done.bytes, "before_sha256": row.sha256}
-        self._note("erasure.done", order, {**details, "was_kept": True, **sums})
+        self._note("erasure.done", order, {**_facts(order), "was_kept": True, **sums})
         _log.info("recording %s: order %s to erase is carried out", order.recording, order.id)
 
     def _save(self, done: RecordingRow) -> None:
@@ -170,6 +184,10 @@ class Eraser:
         self.audit.append(
             act=act, actor=BY, subject=order.recording, details={**details, "at": time_to_json(self.now())}
         )
+
+
+def _facts(order: ErasureOrder) -> dict[str, Any]:
+    return {"order": order.id, "start_s": order.start_s, "end_s": order.end_s, "kind": str(order.kind)}
 
 
 def _span(order: ErasureOrder) -> Span:

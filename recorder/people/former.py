@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select
 from recorder.people.database import accounts, break_glass, metadata, proposals, requests, tokens
 
 _Over = list[tuple[Table, ColumnElement[bool]]]
-_OF_THEIR_OWN = (requests, break_glass)
+_OF_THEIR_OWN = (requests, break_glass, proposals)
 """What somebody asked for, and what they did, has periods of its own."""
 _BESIDE = [table for table in metadata.sorted_tables if "account" in table.c and table not in _OF_THEIR_OWN]
 """What else there is of somebody: it goes with the account."""

@@ -23,9 +23,11 @@ from recorder.keeping.holding import (
 )
 from recorder.problems import ProblemError
 from storage.database import Database
+from storage.erase import erase_spans
 from storage.hold_journal import replay_holds, steady
 from storage.holds import Holds
 from storage.index import sqlite_url
+from storage.spans import Span
 from storage.tombstones import Deletions, Tombstone
 from storage.types import ErasureKind, ErasureState, Hold, HoldKind, RecordingHead, RecordingId
 from tests.helpers.erasure_site import DORA, LEA, MONA, OLIVE, ErasureSite
@@ -323,6 +325,24 @@ def test_a_hold_between_order_and_carrying_out_asks_the_dpo_about_card_data(site
     decide_erasure(site.books, DORA, order.id, confirm=True)
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     assert site.index.get(ID).recorded_s == 4.0
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_what_was_erased_before_the_hold_is_not_asked_for_again(site: ErasureSite, is_saved: bool) -> None:
+    order = forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+    span = Span(start_s=1.0, end_s=2.0, reason="card_data", by="olive")
+    erased = erase_spans(site.vault, site.epochs, site.row, [span], speech=lambda _: 0.0)  # and was killed
+    if is_saved:
+        site.index.save(erased)
+    site.now += timedelta(seconds=1)
+    place(site)
+    (done,) = site.eraser.carry_out_due()
+    assert (done.id, done.state) == (order.id, ErasureState.DONE)
+    assert site.entries("erasure.sent_back") == []
+    (entry,) = site.entries("erasure.done")
+    assert (entry.details["order"], entry.details["sha256"]) == (order.id, erased.sha256)
+    row = site.index.get(ID)
+    assert (row.sha256, row.segments, row.peaks) == (erased.sha256, erased.segments, erased.peaks)
 
 
 def test_a_hold_that_only_the_audit_log_has_stops_an_erasure_too(

@@ -190,7 +190,7 @@ def test_whatever_else_there_is_of_an_account_goes_with_it(site: SweepSite) -> N
     assert site.sweep(NOW + 731 * DAY)["access"] == 1
     with site.people.begin() as connection:
         left = {table.name: connection.execute(select(table.c.account)).scalars().all() for table in naming}
-    of_their_own = {"requests", "break_glass"}
+    of_their_own = {"requests", "break_glass", "proposals"}
     assert {name for name, of in left.items() if "tessa" in of} <= of_their_own
     assert all("founder" in of for name, of in left.items() if name not in {"notifications", *of_their_own}), left
 
