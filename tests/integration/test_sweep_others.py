@@ -187,7 +187,7 @@ def test_whatever_else_there_is_of_an_account_goes_with_it(site: SweepSite) -> N
                     for column in table.c if not column.nullable
                 }  # fmt: skip
                 connection.execute(insert(table).values(values))
-    assert site.sweep(NOW + 731 * DAY)["access"] == 1
+    assert site.sweep(NOW + 731 * DAY)["access"] == 3, "the account, and both proposals, which are over"
     with site.people.begin() as connection:
         left = {table.name: connection.execute(select(table.c.account)).scalars().all() for table in naming}
     of_their_own = {"requests", "break_glass", "proposals"}
