@@ -111,6 +111,11 @@ class StreamOpener:
         return plain, tag == _FINAL
 
 
+def key_beside(key: bytes) -> bytes:
+    """Return the key of what is sealed beside a recording: its own key's, so that it opens for as long as that does."""
+    return hashlib.blake2b(digest_size=KEY_BYTES, key=key, person=b"recorder.beside").digest()
+
+
 def seal_index(plain: bytes, key: bytes, associated: bytes) -> bytes:
     """Seal index metadata to the node's index key: random nonce, then XChaCha20-Poly1305."""
     nonce = sodium.randombytes(_NONCE_BYTES)

@@ -40,6 +40,23 @@ class RecordingReader:
         self.id = RecordingId(self._prologue.id)
         self.head: dict[str, Any] = json.loads(next(self.opened())[1])
 
+    def seal_beside(self, plain: bytes, associated: bytes) -> bytes:
+        """Seal what belongs to this recording and lies elsewhere: when the recording's key is gone, so is that.
+
+        Args:
+            plain: What.
+            associated: What it is; to open it takes the same.
+        """
+        return crypto.seal_index(plain, crypto.key_beside(self._key), self.id.encode() + b"/" + associated)
+
+    def open_beside(self, sealed: bytes, associated: bytes) -> bytes:
+        """Open what `seal_beside` sealed.
+
+        Raises:
+            DamagedError: It is another recording's, or this one was rewritten since and has another key.
+        """
+        return crypto.open_index(sealed, crypto.key_beside(self._key), self.id.encode() + b"/" + associated)
+
     def frames(self) -> Iterator[tuple[FrameType, bytes]]:
         """Yield type and plaintext of every sealed frame in order, packed audio as the audio that it holds.
 

@@ -130,7 +130,7 @@ def take_step(
     Raises:
         ProblemError: Refused, with a sentence; nothing was kept.
     """
-    person, case = _at_work(books, actor, case_id)
+    person, case = at_work(books, actor, case_id)
     entry = CaseEntry(
         step=step, at=books.cases.now(), by=person.name, on=on or books.today, text=text.strip(),
         details=dict(details or {}),
@@ -162,7 +162,7 @@ def search_for(books: CaseBooks, actor: Actor, case_id: str, search: Search) -> 
     }  # fmt: skip
     if not any(wanted.values()):
         raise ProblemError(422, "Say what to look for: a date, an operator, an extension or a number.")
-    person, case = _at_work(books, actor, case_id)
+    person, case = at_work(books, actor, case_id)
     found = [row for row in books.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
     entry = CaseEntry(
         step=Step.SEARCHED, at=books.cases.now(), by=person.name, on=books.today,
@@ -179,7 +179,7 @@ def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str
     Raises:
         ProblemError: Refused, with a sentence; those before the one that it names are in.
     """
-    person, case = _at_work(books, actor, case_id)
+    person, case = at_work(books, actor, case_id)
     wish = HoldWish(kind=_HOLD_KIND[case.kind], reason=f"case {case.id}", case_reference=case.id, owner=case.handler)
     for recording in dict.fromkeys(recordings):
         entry = CaseEntry(
@@ -193,13 +193,25 @@ def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str
     return case
 
 
+def write_step(books: CaseBooks, person: Person, case: Case, step: Step, details: Mapping[str, Any]) -> Case:
+    """Write down that something happened in a case, of which its own act knows the details.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was kept.
+    """
+    entry = CaseEntry(step=step, at=books.cases.now(), by=person.name, on=books.today, details=dict(details))
+    _check(books, person, case, entry)
+    _write(books, person, case.id, len(case.entries), entry)
+    return after(case, entry)
+
+
 def read_case(books: CaseBooks, actor: Actor, case_id: str) -> Case:
     """Return a case, for whoever works on cases.
 
     Raises:
         ProblemError: Not allowed, or there is none.
     """
-    return _at_work(books, actor, case_id)[1]
+    return at_work(books, actor, case_id)[1]
 
 
 def list_cases(books: CaseBooks, actor: Actor) -> list[Case]:
@@ -295,7 +307,12 @@ def _day_of(books: CaseBooks, case: Case) -> date:
     return case.closed_on or books.today
 
 
-def _at_work(books: CaseBooks, actor: Actor, case_id: str) -> tuple[Person, Case]:
+def at_work(books: CaseBooks, actor: Actor, case_id: str) -> tuple[Person, Case]:
+    """Return who works on a case, and the case.
+
+    Raises:
+        ProblemError: Not allowed, or there is none.
+    """
     person = books.hearing.ledger.require(actor, Act.WORK_ON_CASES, case_id)
     case = books.cases.get(case_id)
     if case is None:

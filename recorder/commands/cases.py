@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from recorder.cases import casework
+from recorder.cases import casework, transcripts
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks
 from recorder.cases.letters import Letter, NotYetError, letter
@@ -19,18 +19,22 @@ from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
+    PassphraseOption,
     PasswordOption,
     ReasonOption,
     fail,
     load_home,
     print_json,
     print_table,
+    say,
     tell,
 )
 from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.cases import CaseKind, Decision, LegalGround, Step
+from recorder.domain.transcripts import MOST_BYTES, TranscriptForm
 from recorder.home import Home
+from recorder.opening import open_reader
 from recorder.people.database import open_people
 from storage.index import Index
 from storage.rows import row_to_json
@@ -205,6 +209,51 @@ def decide(
     tell(done, f"case {case} is decided: {decision}", json=json)
 
 
+@sar.command("transcript")
+def transcript(
+    case: CaseArgument,
+    recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's whole id, in the case.")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="F", help="The transcript: .txt, or .vtt with times."),
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Take a transcript into a case, or print the one that there is; both take leave to hear the recording."""
+    content = None if file is None else _content_of(file)
+
+    def done(place: Home, config: Config, index: Index, person: Person) -> str:
+        engine = open_people(place.people)
+        books = transcripts.TranscriptBooks(
+            cases=_books(place, config, index), kept=transcripts.Transcripts(engine),
+            open=lambda row: open_reader(place, config, row, passphrase_file=passphrase_file),
+        )  # fmt: skip
+        if content is None:
+            return transcripts.read_of(books, person, case, recording).written()
+        transcripts.transcribe(books, person, case, recording, content=content[0], form=content[1])
+        return ""
+
+    text = act_signed_in(home, name, password_file, "a case", done)
+    if content is None:
+        typer.echo(text, nl=False)
+    else:
+        say(f"the transcript of {recording} is in {case}")
+
+
+def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
+    try:
+        form = TranscriptForm(file.suffix.removeprefix("."))
+        with file.open("rb") as opened:
+            return opened.read(MOST_BYTES + 1), form
+    except ValueError:
+        fail(f"{file.name} must end in .txt or .vtt", 2)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}", 2)
+
+
 @sar.command("letter")
 def write_letter(
     case: CaseArgument,
@@ -271,10 +320,13 @@ def show(
 
 def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[CaseBooks, Person], _T]) -> _T:
     def done(place: Home, config: Config, index: Index, person: Person) -> _T:
-        books = CaseBooks(
-            cases=CaseBook(open_people(place.people), now=utc_now), hearing=hearing_books(place, index),
-            holds=hold_books(place, config, index), timezone=config.site.timezone,
-        )  # fmt: skip
-        return act(books, person)
+        return act(_books(place, config, index), person)
 
     return act_signed_in(home, name, password_file, "a case", done)
+
+
+def _books(place: Home, config: Config, index: Index) -> CaseBooks:
+    return CaseBooks(
+        cases=CaseBook(open_people(place.people), now=utc_now), hearing=hearing_books(place, index),
+        holds=hold_books(place, config, index), timezone=config.site.timezone,
+    )  # fmt: skip

@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.cases.book import CaseBook
+from recorder.cases.transcripts import Transcripts, case_file
 from recorder.clock import utc_now
 from recorder.commands.records import moment, opened_index, row_of
 from recorder.commands.shared import (
@@ -38,6 +41,7 @@ from recorder.domain.copying import Ground
 from recorder.home import Home
 from recorder.keeping.keyring import read_passphrase
 from recorder.opening import open_reader
+from recorder.people.database import open_people
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.encoding import SUFFIXES, Format
@@ -85,6 +89,9 @@ def export(
         Path | None,
         typer.Option("--seal-with", metavar="FILE", help="A file with a passphrase that seals the archive (AES-256)."),
     ] = None,
+    case: Annotated[
+        str, typer.Option("--case", metavar="REF", help="The case it is for: its transcripts go with it.")
+    ] = "",
     ids_file: Annotated[
         str | None, typer.Option("--from-file", metavar="F|-", help="A file of recordings' ids, one a line.")
     ] = None,
@@ -109,6 +116,8 @@ def export(
     """
     if output is None:
         fail("give -o OUT: a sound file, an archive that ends in .zip, or a folder", 2)
+    if case and output.suffix in _FORMAT_OF:
+        fail("--case is for an archive or a folder: a transcript is a file of its own", 2)
     form = _form_of(output, format_)
     sealed_by = _seal_of(seal_with, output)
     place, config = load_home(home)
@@ -128,7 +137,7 @@ def export(
             fail(f"{len(rows)} recordings: a span, --redact and a single sound file are for one; give -o FOLDER", 2)
         order = CopyOrder(
             form=form, reason=reason, requester=requester, ground=ground, passphrase=sealed_by,
-            destination=output.name, **_spans(rows[0], zone, from_, to, redact or [], redact_reason),
+            destination=output.name, case=case, **_spans(rows[0], zone, from_, to, redact or [], redact_reason),
         )  # fmt: skip
         books = _books(place, config, index, passphrase_file)
         ordered = _check(books, person, rows, order)
@@ -222,10 +231,12 @@ def _books(home: Home, config: Config, index: Index, passphrase_file: Path | Non
         vault = Vault(home.root, NodeKeys.load(home.root))
     except StorageError as error:
         fail(str(error))
+    engine = open_people(home.people)
     return CopyBooks(
         index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), site=config.site.name,
         open=lambda row: open_reader(home, config, row, passphrase_file=passphrase_file),
         timezone=config.site.timezone, now=utc_now, origin={"where": "shell", "os_user": os_user()},
+        case_file=partial(case_file, CaseBook(engine, now=utc_now), Transcripts(engine)),
     )  # fmt: skip
 
 

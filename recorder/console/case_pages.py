@@ -3,25 +3,27 @@
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
-from recorder.cases import casework
+from recorder.cases import casework, transcripts
 from recorder.console.auth import Caller
 from recorder.console.filters import read_form
 from recorder.console.pages import search_form
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.case_rules import STEPS
 from recorder.domain.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
+from recorder.domain.transcripts import TranscriptForm
 from recorder.problems import ProblemError
 from storage.types import RecordingRow
 
 router = APIRouter(include_in_schema=False)
 _Word = Annotated[str, Form(max_length=40)]
 
-_FORMS = frozenset({Step.OPENED, Step.SEARCHED, Step.MATCHED, Step.DECIDED})
+_FORMS = frozenset({Step.OPENED, Step.SEARCHED, Step.MATCHED, Step.TRANSCRIBED, Step.DECIDED})
 """Steps that have a form of their own."""
 
 
@@ -111,6 +113,36 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
     return _done(console, caller, case_id, act)
 
 
+@router.post("/cases/{case_id}/transcript")
+def transcribe(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, case_id: str, caller: PageChanger, recording: _Word = "", form: _Word = "",
+    transcript: Annotated[str, Form(max_length=60_000)] = "",
+) -> Response:  # fmt: skip
+    """Take a transcript of a recording into a case; longer ones at the shell."""
+
+    def act() -> None:
+        if form not in {*TranscriptForm}:
+            raise ProblemError(422, "Choose how the transcript is written.")
+        content = transcript.encode("utf-8", "replace")
+        transcripts.transcribe(
+            _transcripts(console), caller.actor, case_id, recording, content=content, form=TranscriptForm(form)
+        )
+
+    return _done(console, caller, case_id, act)
+
+
+@router.get("/cases/{case_id}/transcripts/{one}")
+def read_transcript(console: Console, case_id: str, one: str, caller: PageReader) -> HTMLResponse:
+    """Show the newest transcript of a recording to whoever may hear it."""
+    text = transcripts.read_of(_transcripts(console), caller.actor, case_id, one).written()
+    return console.renderer.page("letter.html", caller, text=text, back=f"/cases/{quote(case_id, safe='')}")
+
+
+def _transcripts(console: Parts) -> transcripts.TranscriptBooks:
+    deps = console.deps
+    return transcripts.TranscriptBooks(cases=deps.cases, kept=deps.transcripts, open=deps.copy_books.open)
+
+
 def _day(typed: str) -> date | None:
     try:
         return date.fromisoformat(typed) if typed.strip() else None
@@ -151,6 +183,7 @@ def _page(
     steps = [step for step in Step if step in STEPS[case.state] - _FORMS]
     return console.renderer.page(
         "case.html", caller, status=status, problem=problem, steps=steps, found=found, decisions=list(Decision),
+        written=console.deps.transcripts.newest(case.id), may_write=case.state is not CaseState.CLOSED,
         is_open=case.state is CaseState.OPEN, grounds=LEGAL_GROUND_WORDS, **_told(console, case),
     )  # fmt: skip
 

@@ -30,6 +30,7 @@ class CopyForm:
         requester: Who asked.
         ground: A word of `Ground`, or nothing.
         passphrase: Seals the package; nothing leaves it open.
+        case: The case whose transcripts go with it, or nothing.
         is_package: Whether a cover sheet and hashes come with it.
     """
 
@@ -42,6 +43,7 @@ class CopyForm:
     requester: str = ""
     ground: str = ""
     passphrase: str = ""
+    case: str = ""
     is_package: bool = False
 
     def order(self, row: RecordingRow, zone: ZoneInfo) -> CopyOrder:
@@ -70,6 +72,7 @@ class CopyForm:
             requester=self.requester.strip(),
             ground=_ground(self.ground),
             passphrase=(self.passphrase or None) if self.is_package else None,
+            case=self.case.strip() if self.is_package else "",
         )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from recorder.cases.casework import CaseBooks
+from recorder.cases.transcripts import Transcripts
 from recorder.copying.copy_orders import CopyBooks
 from recorder.domain.access import Person
 from recorder.domain.signing_in import SignInRules
@@ -135,6 +136,7 @@ class ConsoleDeps:
         eraser: Carries out orders to erase.
         hearing: Requests to hear recordings.
         cases: Cases of subject access and disclosure.
+        transcripts: Transcripts of recordings in cases.
         watch: What people are told of.
         notices: Returns every version of every message that callers hear, oldest first.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
@@ -161,6 +163,7 @@ class ConsoleDeps:
     eraser: Eraser
     hearing: HearingBooks
     cases: CaseBooks
+    transcripts: Transcripts
     watch: WatchBooks
     notices: Callable[[], list[dict[str, Any]]]
     row_json: Callable[[RecordingRow], dict[str, Any]]

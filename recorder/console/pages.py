@@ -92,10 +92,11 @@ def _copy_form(  # noqa: PLR0917 - FastAPI passes them by name
     ground: Text = "",
     passphrase: Text = "",
     package: Text = "",
+    case: Text = "",
 ) -> CopyForm:
     return CopyForm(
         audio_format=audio_format, reason=reason, start=start, end=end, redact=redact, redact_reason=redact_reason,
-        requester=requester, ground=ground, passphrase=passphrase, is_package=bool(package),
+        requester=requester, ground=ground, passphrase=passphrase, is_package=bool(package), case=case,
     )  # fmt: skip
 
 

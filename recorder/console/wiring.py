@@ -8,6 +8,7 @@ from functools import partial
 from recorder.auditing.ledger import Ledger
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, needed_hold
+from recorder.cases.transcripts import Transcripts, case_file
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.pulse import BEAT_S, SILENCE_S
@@ -120,7 +121,9 @@ def open_console(
                 timezone=config.site.timezone,
                 now=now,
                 origin=origin,
+                case_file=partial(case_file, cases, Transcripts(engine)),
             ),
+            transcripts=Transcripts(engine),
             books=Books(
                 index=index,
                 erasures=erasures,

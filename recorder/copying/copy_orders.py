@@ -16,6 +16,7 @@ from recorder.copying.span_words import OVERHANG_S
 from recorder.domain.access import Act, Actor, Person
 from recorder.domain.copying import Ground
 from recorder.domain.requesting import Leave
+from recorder.domain.transcripts import Transcript, TranscriptError, for_copy
 from recorder.hearing.requests import Requests
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.inspection import Inspector
@@ -52,6 +53,7 @@ class CopyOrder:
         ground: On what ground; None is not stated.
         passphrase: Seals the package.
         destination: Where it goes, for the audit log.
+        case: The case whose transcripts go with it, and whose identity check the cover sheet tells; empty is none.
     """
 
     form: Format
@@ -62,6 +64,28 @@ class CopyOrder:
     ground: Ground | None = None
     passphrase: str | None = field(default=None, repr=False)
     destination: str = ""
+    case: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFile:
+    """What of a case goes with copies.
+
+    Attributes:
+        id: Its reference.
+        recordings: What is in it.
+        identity: How the requester's identity was checked, in words; empty where it was not.
+        transcripts: What opens the transcript of a recording, with the recording's reader and row.
+    """
+
+    id: str
+    recordings: frozenset[RecordingId]
+    identity: str
+    transcripts: Mapping[RecordingId, Callable[[RecordingReader, RecordingRow], Transcript]]
+
+
+def _no_cases(case_id: str) -> CaseFile:
+    raise ProblemError(404, f"There is no case {case_id!r}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +102,7 @@ class CopyBooks:
         now: The clock, UTC.
         origin: Facts for the audit log: from where the acts come.
         requests: Leave that was given.
+        case_file: Returns what of a case goes with copies, or raises ProblemError.
     """
 
     index: Index
@@ -89,6 +114,7 @@ class CopyBooks:
     timezone: str
     now: Callable[[], datetime]
     origin: Mapping[str, str] = field(default_factory=dict)
+    case_file: Callable[[str], CaseFile] = _no_cases
 
     @property
     def ledger(self) -> Ledger:
@@ -110,12 +136,16 @@ class Ordered:
         copy: The copy.
         is_whole: Whether it is of all of the call.
         request: The request by which it was granted.
+        transcript: What goes with it, what is left out taken away; None where there is none.
+        case: The case that it is for, or None.
     """
 
     row: RecordingRow
     copy: Copy
     is_whole: bool
     request: str
+    transcript: Transcript | None = None
+    case: CaseFile | None = None
 
 
 def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder) -> Ordered:
@@ -139,7 +169,25 @@ def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder
     _refuse_locked(books, person, row.id)
     copy = prepared(books, row, order.form, span_s=_span(order, row), redactions=order.redactions)
     is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
-    return Ordered(row=row, copy=copy, is_whole=is_whole, request=request.id)
+    case = books.case_file(order.case) if order.case else None
+    transcript = None if case is None else _transcript(books, case, row, copy, order)
+    return Ordered(row=row, copy=copy, is_whole=is_whole, request=request.id, transcript=transcript, case=case)
+
+
+def _transcript(books: CopyBooks, case: CaseFile, row: RecordingRow, copy: Copy, order: CopyOrder) -> Transcript | None:
+    """Return the transcript that goes with a copy of a recording of a case, or None."""
+    if row.id not in case.recordings:
+        raise ProblemError(409, f"{row.id} is not in {case.id}.")
+    opener = case.transcripts.get(row.id)
+    if opener is None:
+        return None
+    silent = [(one.start_s, one.end_s) for one in order.redactions]
+    with _saying("The recording cannot be opened"):
+        written = opener(books.open(row), row)
+    try:
+        return for_copy(written, span_s=copy.span_s, silent=silent)
+    except TranscriptError as error:
+        raise ProblemError(409, str(error)) from error
 
 
 def prepared(

@@ -64,6 +64,15 @@ class Sheeted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A transcript that goes with copies: its name, size and SHA-256."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoverSheet:
     """What a cover sheet says.
 
@@ -76,6 +85,9 @@ class CoverSheet:
         made_by: Who made the copies.
         made_at: When.
         recordings: The copies; all of one format.
+        transcripts: What was written down of them.
+        case: The reference of the case, or empty.
+        identity: How the requester's identity was checked, or empty.
     """
 
     site: str
@@ -86,6 +98,9 @@ class CoverSheet:
     made_by: str
     made_at: datetime
     recordings: Sequence[Sheeted]
+    transcripts: Sequence[Written] = ()
+    case: str = ""
+    identity: str = ""
 
     @property
     def has_spans(self) -> bool:

@@ -8,11 +8,12 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered
-from recorder.copying.cover_sheet import CoverSheet, Sheeted
+from recorder.copying.copy_orders import CaseFile, CopyBooks, CopyOrder, Ordered
+from recorder.copying.cover_sheet import CoverSheet, Sheeted, Written
 from recorder.copying.pdf import PdfPrinter
 from recorder.domain.access import Act, Person
 from recorder.domain.copying import GROUND_WORDS, left_out
+from recorder.domain.transcripts import Transcript
 from recorder.problems import ProblemError
 from storage.copy_list import CopyMade, new_copy_id
 from storage.encoding import SUFFIXES
@@ -49,6 +50,8 @@ class Copying:
         self._made_at = books.now()
         self.made: list[Sheeted] = []
         """The copies that were taken to their last byte, in order."""
+        self.written: list[Written] = []
+        """The transcripts that went with them."""
 
     def file_name(self, number: int) -> str:
         """Return the name of a copy, counting from 0: in a sealed package names can be read, so they say nothing."""
@@ -93,8 +96,10 @@ class Copying:
             for number, one in enumerate(self._ordered):
                 name = self.file_name(number)
                 yield Member(name=name, chunks=self.sound(number, name), most_bytes=one.copy.most_bytes)
+                if one.transcript is not None:
+                    yield self._transcript(number, one.transcript)
             html = self._sheet().html()
-            sums = {one.file: one.sha256 for one in self.made}
+            sums = {one.file: one.sha256 for one in self.made} | {one.file: one.sha256 for one in self.written}
             for name, content in (
                 ("cover-sheet.html", html.encode()),
                 ("cover-sheet.pdf", printer.print(html)),
@@ -103,6 +108,13 @@ class Copying:
                 yield _member(name, content, sums)
             listed = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
             yield _member("SHA256SUMS", listed.encode(), sums)
+
+    def _transcript(self, number: int, transcript: Transcript) -> Member:
+        name, content = f"transcript-{number + 1:03d}.{transcript.form}", transcript.written().encode()
+        sums: dict[str, str] = {}
+        member = _member(name, content, sums)
+        self.written.append(Written(file=name, bytes=len(content), sha256=sums[name]))
+        return member
 
     def _progressed(self, done_s: float, _: float) -> None:
         if self._progress is not None:
@@ -125,6 +137,7 @@ class Copying:
             ],
             "ground": None if self._order.ground is None else str(self._order.ground),
             "sealed": self._order.passphrase is not None,
+            "case": self._order.case or None,
         }
 
     def _words(self) -> str:
@@ -145,8 +158,13 @@ class Copying:
         return CoverSheet(
             site=self._books.site, timezone=self._books.timezone, requester=self._order.requester,
             ground="Not stated" if ground is None else GROUND_WORDS[ground], reason=self._order.reason,
-            made_by=self._person.display_name, made_at=self._made_at, recordings=self.made,
+            made_by=self._person.display_name, made_at=self._made_at, recordings=self.made, transcripts=self.written,
+            case=self._case.id if self._case else "", identity=self._case.identity if self._case else "",
         )  # fmt: skip
+
+    @property
+    def _case(self) -> CaseFile | None:
+        return self._ordered[0].case
 
     def _manifest(self) -> dict[str, Any]:
         return {
@@ -156,6 +174,8 @@ class Copying:
             "asked_for_by": self._order.requester,
             "ground": None if self._order.ground is None else str(self._order.ground),
             "reason": self._order.reason,
+            "case": self._case.id if self._case else None,
+            "transcripts": [{"file": one.file, "bytes": one.bytes, "sha256": one.sha256} for one in self.written],
             "recordings": [
                 {
                     "id": one.row.id,

@@ -12,7 +12,7 @@ _WORK = frozenset(Step) - {Step.OPENED, Step.HANDED_OVER, Step.CLOSED}
 STEPS: Mapping[CaseState, frozenset[Step]] = MappingProxyType(
     {
         CaseState.OPEN: _WORK,
-        CaseState.DECIDED: frozenset({Step.HANDED_OVER, Step.NOTED, Step.CLOSED}),
+        CaseState.DECIDED: frozenset({Step.TRANSCRIBED, Step.HANDED_OVER, Step.NOTED, Step.CLOSED}),
         CaseState.CLOSED: frozenset({Step.NOTED}),
     }
 )

@@ -55,6 +55,7 @@ class Step(enum.StrEnum):
     EXTENDED = "extended"
     SEARCHED = "searched"
     MATCHED = "matched"
+    TRANSCRIBED = "transcribed"
     DECIDED = "decided"
     HANDED_OVER = "handed_over"
     NOTED = "noted"

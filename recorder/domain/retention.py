@@ -106,8 +106,8 @@ SCHEDULE: Mapping[DataClass, Line] = MappingProxyType(
                 days=1096,
                 since="the day the case was closed, or the claim was over",
                 owner="dpo",
-                what="texts of cases and of claims of data subjects: who asked, what they said, what was answered; "
-                "the steps and their days stay",
+                what="texts of cases and of claims of data subjects: who asked, what they said, what was answered, "
+                "transcripts; the steps and their days stay",
                 why="three years: complaints to the Commissioner and to court come late",
             ),
             Line(

@@ -68,6 +68,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "erasure.view": _SEEN,
         "hold.view": _SEEN,
         "claim.view": _SEEN,
+        "case.transcript_read": _SEEN,
         "index.doubted": "about the index itself",
         "index.noted": "about the index itself",
         "index.reconciled": "about the index itself",

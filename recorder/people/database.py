@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, create_engine, event
+from sqlalchemy import Column, Engine, Float, Integer, LargeBinary, MetaData, String, Table, create_engine, event
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
 
@@ -166,6 +166,16 @@ case_entries = Table(
     Column("on_day", String, nullable=False),
     Column("text", String, nullable=False),
     Column("details", String, nullable=False),
+)
+
+transcripts = Table(
+    "transcripts",
+    metadata,
+    Column("case", String, primary_key=True),
+    Column("recording", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("form", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 mail_addresses = Table(

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, delete, func, or_, select, update
 
 from recorder.domain.cases import Step
-from recorder.people.database import case_entries, requests
+from recorder.people.database import case_entries, requests, transcripts
 
 _WRITTEN = ("requester", "balance")
 """Details of an entry of a case that somebody wrote in words."""
@@ -43,7 +43,9 @@ class PastTexts:
     def count_cases(self, *, before: datetime) -> int:
         """Return how many cases were closed before a moment and have a text left."""
         with self._engine.begin() as connection:
-            return len({row.case for row in _entries(connection, before)})
+            written = select(transcripts.c.case).where(transcripts.c.case.in_(_closed(before)))
+            cases = {row.case for row in _entries(connection, before)}
+            return len(cases | set(connection.execute(written).scalars()))
 
     def forget_cases(self, *, before: datetime) -> int:
         """Take the texts of their entries away, who asked included; returns of how many cases."""
@@ -54,6 +56,9 @@ class PastTexts:
                 is_it = and_(case_entries.c.case == row.case, case_entries.c.number == row.number)
                 connection.execute(update(case_entries).where(is_it).values(text="", details=json.dumps(details)))
                 cases.add(row.case)
+            for row in connection.execute(select(transcripts.c.case).where(transcripts.c.case.in_(_closed(before)))):
+                cases.add(row.case)
+            connection.execute(delete(transcripts).where(transcripts.c.case.in_(_closed(before))))
         return len(cases)
 
 
@@ -63,11 +68,14 @@ def _is_past(before: datetime) -> ColumnElement[bool]:
     return and_(over < before.timestamp(), has_text)
 
 
+def _closed(before: datetime) -> Select[tuple[str]]:
+    is_closed = and_(case_entries.c.step == str(Step.CLOSED), case_entries.c.at_s < before.timestamp())
+    return select(case_entries.c.case).where(is_closed)
+
+
 def _entries(connection: Connection, before: datetime) -> Iterator[Any]:
     """Yield the entries with a text of cases that were closed before a moment."""
-    is_closed = and_(case_entries.c.step == str(Step.CLOSED), case_entries.c.at_s < before.timestamp())
-    closed = select(case_entries.c.case).where(is_closed)
-    for row in connection.execute(select(case_entries).where(case_entries.c.case.in_(closed))):
+    for row in connection.execute(select(case_entries).where(case_entries.c.case.in_(_closed(before)))):
         details = json.loads(row.details)
         if row.text or any(details.get(key) for key in _WRITTEN):
             yield row

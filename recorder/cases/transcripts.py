@@ -1,0 +1,177 @@
+"""Transcripts of recordings in a case: sealed with the recording's own key, so that they go when it goes.
+
+Whoever types or uploads one needs leave to hear the recording; so does whoever reads it. Each version is kept until the
+texts of its case are over; the newest one goes with a copy.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine, func, insert, select
+
+from recorder.cases.book import CaseBook
+from recorder.cases.casework import CaseBooks, at_work, write_step
+from recorder.copying.copy_orders import CaseFile
+from recorder.domain.access import Act, Actor, Person
+from recorder.domain.cases import Case, Decision, Step
+from recorder.domain.requesting import Leave
+from recorder.domain.transcripts import Transcript, TranscriptError, TranscriptForm, read_transcript
+from recorder.keeping.restricting import refuse_restricted
+from recorder.people.database import transcripts as _table
+from recorder.problems import ProblemError
+from storage.claims import Claims
+from storage.errors import DamagedError, NotFoundError, StorageError
+from storage.reader import RecordingReader
+from storage.types import RecordingId, RecordingRow
+
+READ = "case.transcript_read"
+"""As the audit log has it that somebody read one."""
+Open = Callable[[RecordingRow], RecordingReader]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcripts:
+    """The transcripts of one file of people; ``engine`` is from ``open_people`` and stays the caller's."""
+
+    engine: Engine
+
+    def keep(self, case_id: str, recording: RecordingId, form: TranscriptForm, sealed: bytes) -> None:
+        """Keep one more version."""
+        with self.engine.begin() as connection:
+            is_of = (_table.c.case == case_id) & (_table.c.recording == recording)
+            number = connection.execute(select(func.count()).where(is_of)).scalar_one()
+            row = {"case": case_id, "recording": recording, "number": number, "form": str(form), "sealed": sealed}
+            connection.execute(insert(_table).values(**row))
+
+    def newest(self, case_id: str) -> dict[RecordingId, tuple[TranscriptForm, bytes]]:
+        """Return the newest version of each recording of a case, sealed."""
+        query = select(_table).where(_table.c.case == case_id).order_by(_table.c.number)
+        with self.engine.begin() as connection:
+            rows = connection.execute(query).all()
+        return {RecordingId(row.recording): (TranscriptForm(row.form), row.sealed) for row in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptBooks:
+    """What transcripts are written with.
+
+    Attributes:
+        cases: Cases, and through them leave and the audit log.
+        kept: Transcripts.
+        open: Opens a container with the private key; StorageError if it cannot.
+    """
+
+    cases: CaseBooks
+    kept: Transcripts
+    open: Open
+
+
+def transcribe(
+    books: TranscriptBooks, actor: Actor, case_id: str, recording: str, *, content: bytes, form: TranscriptForm
+) -> Case:
+    """Take a transcript of a recording into a case.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was kept.
+    """
+    person, case, row = _heard(books.cases, actor, case_id, recording)
+    try:
+        transcript = read_transcript(content, form, duration_s=row.duration_s)
+    except TranscriptError as error:
+        raise ProblemError(422, str(error)) from error
+    reader = _opened(books.open, row)
+    details = {"recording": row.id, "form": str(form), "characters": transcript.characters}
+    case = write_step(books.cases, person, case, Step.TRANSCRIBED, details)
+    books.kept.keep(case.id, row.id, form, reader.seal_beside(transcript.written().encode(), _bound(case.id, form)))
+    return case
+
+
+def read_of(books: TranscriptBooks, actor: Actor, case_id: str, recording: str) -> Transcript:
+    """Return the newest transcript of a recording, for whoever may hear the recording; that is written down.
+
+    Raises:
+        ProblemError: Not allowed, or there is none.
+    """
+    person, case, row = _heard(books.cases, actor, case_id, recording)
+    found = books.kept.newest(case.id).get(row.id)
+    if found is None:
+        raise ProblemError(404, f"There is no transcript of {row.id} in {case.id}.")
+    transcript = opened_transcript(_opened(books.open, row), case.id, row, *found)
+    books.cases.hearing.ledger.note(READ, person.actor, case.id, {"recording": row.id})
+    return transcript
+
+
+def opened_transcript(
+    reader: RecordingReader, case_id: str, row: RecordingRow, form: TranscriptForm, sealed: bytes
+) -> Transcript:
+    """Return a transcript that was sealed with its recording.
+
+    Raises:
+        ProblemError: 409: part of the recording was erased since, so that it has another key.
+    """
+    try:
+        content = reader.open_beside(sealed, _bound(case_id, form))
+    except DamagedError as error:
+        raise ProblemError(
+            409, f"The transcript of {row.id} was made before the recording was changed: make it again."
+        ) from error
+    return read_transcript(content, form, duration_s=row.duration_s)
+
+
+def case_file(cases: CaseBook, kept: Transcripts, case_id: str) -> CaseFile:
+    """Return what of a case goes with copies.
+
+    Raises:
+        ProblemError: There is no such case, or it was not decided that anything is disclosed.
+    """
+    case = cases.get(case_id)
+    if case is None:
+        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
+    if case.decision in (None, Decision.REFUSE):
+        raise ProblemError(409, f"{case.id} is not decided so that anything is handed over.")
+    checked = next((entry for entry in reversed(case.entries) if entry.step is Step.IDENTITY_CHECKED), None)
+    identity = f"Checked on {checked.on.day} {checked.on:%B %Y}" if checked else ""
+    if not identity and case.is_in_doubt:
+        identity = "In doubt; the data protection officer decided"
+    opened = {recording: partial(_opened_of, case.id, found) for recording, found in kept.newest(case.id).items()}
+    return CaseFile(id=case.id, recordings=frozenset(case.recordings), identity=identity, transcripts=opened)
+
+
+def _opened_of(
+    case_id: str, found: tuple[TranscriptForm, bytes], reader: RecordingReader, row: RecordingRow
+) -> Transcript:
+    return opened_transcript(reader, case_id, row, *found)
+
+
+def _heard(books: CaseBooks, actor: Actor, case_id: str, recording: str) -> tuple[Person, Case, RecordingRow]:
+    """Return who works on a case with a recording of it that they may hear."""
+    person, case = at_work(books, actor, case_id)
+    if recording not in case.recordings:
+        raise ProblemError(404, f"There is no recording {recording!r} in {case.id}.")
+    found = RecordingId(recording)
+    if books.hearing.requests.leave(person.name, found, Leave.LISTEN) is None:
+        sentence = f"To work on a transcript takes leave to hear {recording}: `recorder requests ask`."
+        raise books.hearing.ledger.refusal(person, Act.PLAY, recording, sentence)
+    refuse_restricted(Claims(books.holds.index.database), found, books.cases.now())
+    try:
+        return person, case, books.holds.index.get(found)
+    except NotFoundError as error:
+        raise ProblemError(404, f"{recording} is gone.") from error
+
+
+def _opened(open_: Open, row: RecordingRow) -> RecordingReader:
+    try:
+        return open_(row)
+    except (StorageError, OSError) as error:
+        raise ProblemError(409, f"The recording cannot be opened: {error}.") from error
+
+
+def _bound(case_id: str, form: TranscriptForm) -> bytes:
+    return f"transcript/{case_id}/{form}".encode()
+
+
+def transcripts_to_json(kept: Transcripts, case_id: str) -> dict[str, Any]:
+    """Return which recordings of a case have a transcript, and how it is written."""
+    return {recording: str(form) for recording, (form, _) in kept.newest(case_id).items()}

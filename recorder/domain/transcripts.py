@@ -1,0 +1,196 @@
+"""Transcripts that people type or upload: read, checked, and given away without what is to be left out. Pure.
+
+Plain text, or WebVTT as players and editors write it. What stands between [[ and ]] is for the council alone; in WebVTT
+what is said in a span that is silent in the copy goes as well. There is no speech recognition.
+"""
+
+import enum
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MOST_BYTES = 500_000
+MOST_CUES = 10_000
+LEFT_OUT = "[left out]"
+OVERHANG_S = 1.0
+"""A cue may end so much after the recording: editors round."""
+
+_MARKED = re.compile(r"\[\[.*?\]\]", re.DOTALL)
+_TIME = r"(?:(\d{2,3}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
+_TIMING = re.compile(rf"{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?", re.ASCII)
+_VOICE = re.compile(r"<v(?:\.[^ >]*)? +([^>]+)>")
+_TAG = re.compile(r"<[^>]*>")
+_NO_CUES = ("NOTE", "STYLE", "REGION")
+
+
+class TranscriptForm(enum.StrEnum):
+    """How a transcript is written; also the end of its file's name."""
+
+    TEXT = "txt"
+    VTT = "vtt"
+
+
+class TranscriptError(ValueError):
+    """That is no transcript; a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cue:
+    """What was said in a span of the call, seconds from its beginning."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """A transcript that was checked.
+
+    Attributes:
+        form: How it is written.
+        text: All of it, where it is plain text.
+        cues: What was said when, where it is WebVTT.
+    """
+
+    form: TranscriptForm
+    text: str = ""
+    cues: tuple[Cue, ...] = ()
+
+    def written(self) -> str:
+        """Return it as a file has it."""
+        if self.form is TranscriptForm.TEXT:
+            return self.text
+        return "WEBVTT\n" + "".join(
+            f"\n{_stamp(cue.start_s)} --> {_stamp(cue.end_s)}\n{html.escape(cue.text, quote=False)}\n"
+            for cue in self.cues
+        )
+
+    @property
+    def characters(self) -> int:
+        """Return how long it is."""
+        return len(self.text) + sum(len(cue.text) for cue in self.cues)
+
+
+def read_transcript(content: bytes, form: TranscriptForm, *, duration_s: float) -> Transcript:
+    """Read a transcript.
+
+    Args:
+        content: The file.
+        form: How it is written.
+        duration_s: Length of the recording; nothing is said after it.
+
+    Raises:
+        TranscriptError: It is none; a sentence.
+    """
+    if len(content) > MOST_BYTES:
+        raise TranscriptError(f"A transcript has at most {MOST_BYTES:,} bytes, not {len(content):,}.")
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise TranscriptError("A transcript is text in UTF-8.") from error
+    if any(not (c.isprintable() or c in "\n\t") for c in text):
+        raise TranscriptError("A transcript has no control characters.")
+    if not text.strip():
+        raise TranscriptError("The transcript is empty.")
+    if form is TranscriptForm.TEXT:
+        _check_marks(text)
+        return Transcript(form=form, text=text.strip() + "\n")
+    return Transcript(form=form, cues=tuple(_cues(text, duration_s)))
+
+
+def for_copy(
+    transcript: Transcript, *, span_s: tuple[float, float], silent: Sequence[tuple[float, float]]
+) -> Transcript:
+    """Return a transcript as it goes with a copy: without what is marked, silent, or not in the copy.
+
+    Args:
+        transcript: As it was written.
+        span_s: What the copy holds, seconds of the call; cues are counted from its beginning.
+        silent: What is silenced in it, whoever's side.
+
+    Raises:
+        TranscriptError: What is silent cannot be found in it: it is plain text without marks.
+    """
+    if transcript.form is TranscriptForm.TEXT:
+        if silent and not _MARKED.search(transcript.text):
+            raise TranscriptError(
+                "Part of the copy is silenced, and the transcript is plain text without times: "
+                "put [[ and ]] around what is to be left out of it."
+            )
+        return Transcript(form=transcript.form, text=_MARKED.sub(LEFT_OUT, transcript.text))
+    start_s, end_s = span_s
+    cues = [
+        Cue(
+            start_s=max(cue.start_s - start_s, 0.0), end_s=min(cue.end_s, end_s) - start_s,
+            text=LEFT_OUT if _is_silent(cue, silent) else _MARKED.sub(LEFT_OUT, cue.text),
+        )
+        for cue in transcript.cues
+        if cue.start_s < end_s and cue.end_s > start_s
+    ]  # fmt: skip
+    return Transcript(form=transcript.form, cues=tuple(cues))
+
+
+def _is_silent(cue: Cue, silent: Sequence[tuple[float, float]]) -> bool:
+    return any(cue.start_s < end_s and cue.end_s > start_s for start_s, end_s in silent)
+
+
+def _check_marks(text: str) -> None:
+    rest = _MARKED.sub("", text)
+    if "[[" in rest or "]]" in rest or any("[[" in found[2:] for found in _MARKED.findall(text)):
+        raise TranscriptError("Each [[ must have its ]], and none lies inside another.")
+
+
+def _cues(text: str, duration_s: float) -> list[Cue]:
+    head, *blocks = re.split(r"\n{2,}", text.strip("\n"))
+    if head.split("\n")[0].split(" ")[0].split("\t")[0] != "WEBVTT":
+        raise TranscriptError("A WebVTT file begins with the line WEBVTT.")
+    cues: list[Cue] = []
+    for block in blocks:
+        lines = [line for line in block.split("\n") if line.strip()]
+        if not lines or lines[0].split(" ")[0] in _NO_CUES:
+            continue
+        cues.append(_cue(lines, duration_s, cues[-1].start_s if cues else 0.0))
+        if len(cues) > MOST_CUES:
+            raise TranscriptError(f"A transcript has at most {MOST_CUES:,} cues.")
+    if not cues:
+        raise TranscriptError("The transcript has no cues.")
+    return cues
+
+
+def _cue(lines: list[str], duration_s: float, earliest_s: float) -> Cue:
+    number = 0 if "-->" in lines[0] else 1
+    timing = _TIMING.fullmatch(lines[number].strip()) if number < len(lines) else None
+    if timing is None:
+        raise TranscriptError(f"{lines[0][:60]!r} begins no cue: write 00:01.000 --> 00:04.000 and the words below.")
+    start_s, end_s = _seconds(timing.groups()[:4]), _seconds(timing.groups()[4:])
+    if not earliest_s <= start_s < end_s:
+        raise TranscriptError(f"The cue at {_stamp(start_s)} ends before it begins, or comes before the one above it.")
+    if end_s > duration_s + OVERHANG_S:
+        raise TranscriptError(
+            f"The cue at {_stamp(start_s)} ends after the recording, which is {duration_s:.1f} s long."
+        )
+    said = "\n".join(lines[number + 1 :])
+    if "-->" in said:
+        raise TranscriptError(f"There is an empty line missing after the cue at {_stamp(start_s)}.")
+    return Cue(start_s=start_s, end_s=end_s, text=_plain(said))
+
+
+def _plain(said: str) -> str:
+    """Return what was said without markup, whatever is hidden in it: nothing that could make another cue."""
+    text = html.unescape(_TAG.sub("", _VOICE.sub(r"\1: ", said))).replace("-->", "→")
+    lines = ("".join(filter(str.isprintable, line)).strip() for line in text.split("\n"))
+    plain = "\n".join(filter(None, lines))
+    _check_marks(plain)
+    return plain
+
+
+def _seconds(parts: Sequence[str | None]) -> float:
+    hours, minutes, seconds, thousandths = (int(part or 0) for part in parts)
+    return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
+
+
+def _stamp(seconds: float) -> str:
+    whole = round(seconds * 1000)
+    return f"{whole // 3_600_000:02d}:{whole // 60_000 % 60:02d}:{whole // 1000 % 60:02d}.{whole % 1000:03d}"
