@@ -70,10 +70,10 @@ def test_from_the_page_into_the_package_without_what_is_left_out(console: Consol
     for text in (b"Mr Example", b"Good morning", b"My neighbour"):
         assert text not in content, "sealed with the recording's key"
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
-        text = archive.read("transcript-001.vtt").decode()
-        assert "Good morning" in text
-        assert "My neighbour [left out] said so" in text
-        assert "Mr Example" not in text
+        written = archive.read("transcript-001.vtt").decode()
+        assert "Good morning" in written
+        assert "My neighbour [left out] said so" in written
+        assert "Mr Example" not in written
         sheet = archive.read("cover-sheet.html").decode()
         for words in (case.id, "Checked on 25 November 2026", "transcript-001.vtt"):
             assert words in sheet
