@@ -87,9 +87,7 @@ def test_what_is_no_transcript(content: bytes, form: TranscriptForm, words: str)
 
 
 def test_markup_that_hides_a_cue_makes_none() -> None:
-    content = (
-        b"WEBVTT\n\n00:00.000 --> 00:01.000\nx&#10;&#10;00:00.000 --&gt; 00:02.000&#10;y <script>x</script>"
-    )
+    content = b"WEBVTT\n\n00:00.000 --> 00:01.000\nx&#10;&#10;00:00.000 --&gt; 00:02.000&#10;y <script>x</script>"
     (cue,) = read_transcript(content, VTT, duration_s=3.0).cues
     written = read_transcript(content, VTT, duration_s=3.0).written()
     assert len(read_transcript(written.encode(), VTT, duration_s=3.0).cues) == 1
