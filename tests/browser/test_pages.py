@@ -213,6 +213,30 @@ def test_a_page_is_accessible(
         assert not is_too_wide(page), f"it scrolls sideways at {width['width']} px"
 
 
+def test_the_board_draws_what_changed_and_leaves_the_rest(
+    pages: dict[str, Page], console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, daemon = pages["manager"], console.daemon
+    first = daemon._call()
+    others = [
+        {**first, "call": f"{CALL}{name}", "operator": name, "state": "recording"} for name in ("one", "two", "three")
+    ]
+    listed = [others[0], first, *others[1:]]
+    monkeypatch.setattr(daemon, "calls_rows", lambda: listed)
+    names = "[...document.querySelectorAll('#live-rows tr')].map((row) => row.id)"
+    page.goto("/live")
+    page.evaluate("for (const row of document.querySelectorAll('#live-rows tr')) row.isOld = true")
+    listed[:] = [others[0], {**others[2], "state": "paused"}, first]
+    daemon.has_changed.set()
+    wanted = [f"call-{one['call']}" for one in listed]
+    eventually(lambda: page.evaluate(names) == wanted, "the rows are those of now, in their order")
+    old = page.evaluate("[...document.querySelectorAll('#live-rows tr')].map((row) => Boolean(row.isOld))")
+    assert old == [True, False, True]
+    listed.clear()
+    daemon.has_changed.set()
+    expect(page.locator("#live-rows")).to_contain_text("No calls are in progress")
+
+
 def test_a_player_and_its_waveform_belong_together(pages: dict[str, Page], console: Console) -> None:
     page = pages["dpo"]
     listen(page)

@@ -80,7 +80,10 @@ class Daemon:
     def calls(self) -> dict[str, Any]:
         if self.is_stalled:
             self.release.wait(30)
-        return {"calls": [self._call()]}
+        return {"calls": self.calls_rows()}
+
+    def calls_rows(self) -> list[dict[str, Any]]:
+        return [self._call()]
 
     def _call(self) -> dict[str, Any]:
         return {
