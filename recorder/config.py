@@ -273,7 +273,7 @@ def read(path: Path) -> Config:
         table = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; run `recorder init` or give the folder with -C") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise ConfigError(f"{path}: {error}") from error
     reader = _Reader(path, text)
     built: Config = reader.build(Config, table, "")

@@ -310,3 +310,8 @@ def test_what_is_no_address(text: str) -> None:
 def test_an_address_needs_its_port_where_there_is_no_default() -> None:
     with pytest.raises(ValueError, match="is not IP:PORT"):
         parse_address("192.0.2.1")
+
+
+def test_a_number_of_thousands_of_digits_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="recorder.toml"):
+        read(written(tmp_path, "t = " + "7" * 6003))
