@@ -313,5 +313,5 @@ def test_an_address_needs_its_port_where_there_is_no_default() -> None:
 
 
 def test_a_number_of_thousands_of_digits_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="recorder.toml"):
+    with pytest.raises(ConfigError, match="limit"):
         read(written(tmp_path, "t = " + "7" * 6003))
