@@ -130,6 +130,15 @@ def open_case(page: Page) -> None:
     page.get_by_role("button", name="Open the case").click()
 
 
+def write_claim(page: Page) -> None:
+    page.goto("/rights")
+    page.fill("#recording", ID)
+    page.select_option("#ground", "erasure/no_longer_needed")
+    page.fill("#requester", "Mrs Example")
+    page.fill("#reason", "it was years ago")
+    page.get_by_role("button", name="Write it down").click()
+
+
 def keys(page: Page) -> None:
     page.goto("/agent")
     page.check("#agent-key-on")
@@ -178,6 +187,8 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("cases", "dpo", at("/cases"), "There are no cases"),
     ("case", "dpo", open_case, "Mrs Example"),
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
+    ("rights", "dpo", write_claim, "They took it back"),
+    ("notifications", "dpo", at("/notifications"), "Nothing waits for you"),
     ("erasures", "dpo", at("/erasures"), "Every order"),
     ("holds", "dpo", at("/holds"), "Every hold"),
     ("overview", "dpo", at("/overview"), "What waits"),
