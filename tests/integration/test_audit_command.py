@@ -74,6 +74,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ])  # fmt: skip
     assert made.exit_code == 0, made.stderr
     site = Site(folder / "home")
+    text = site.home.config.read_text()
+    assert 'second_factor = "required"' in text
+    site.home.config.write_text(text.replace('second_factor = "required"', 'second_factor = "off"'))
     people = People(open_people(site.home.people), now=lambda: datetime.now(UTC), hasher=CHEAP)
     people.add("dora", PASSWORD, roles={Role.DPO})
     people.add("ian", PASSWORD, roles={Role.ICT, Role.MANAGER})
