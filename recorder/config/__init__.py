@@ -1,0 +1,64 @@
+"""The configuration: one TOML file read into frozen dataclasses (`settings`).
+
+A mistake is one plain sentence with the line: unknown keys, bad values and impossible combinations alike (`rules`).
+"""
+
+import dataclasses
+import hashlib
+import tomllib
+from pathlib import Path
+
+from recorder.config.reading import ConfigError, Reader
+from recorder.config.rules import check
+from recorder.config.settings import (
+    Archive,
+    Config,
+    Console,
+    Limits,
+    Media,
+    Notice,
+    Pause,
+    Retention,
+    Sip,
+    Site,
+    Storage,
+    Voicemail,
+)
+
+__all__ = [
+    "Archive",
+    "Config",
+    "ConfigError",
+    "Console",
+    "Limits",
+    "Media",
+    "Notice",
+    "Pause",
+    "Retention",
+    "Sip",
+    "Site",
+    "Storage",
+    "Voicemail",
+    "read",
+]
+
+
+def read(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: It cannot be read or used; the message says what and where.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+        table = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; run `recorder init` or give the folder with -C") from error
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+        raise ConfigError(f"{path}: {error}") from error
+    reader = Reader(path, text)
+    built: Config = reader.build(Config, table, "")
+    config = dataclasses.replace(built, sha256=hashlib.sha256(content).hexdigest())
+    check(config, reader)
+    return config

@@ -1,0 +1,283 @@
+"""Which values and combinations of settings cannot work."""
+
+from datetime import date
+from ipaddress import ip_address, ip_network
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from recorder.carriage import WILDCARDS, mistakes, parse_address
+from recorder.config.reading import Reader
+from recorder.config.settings import Config
+from recorder.domain.retention import SCHEDULE, UNREACHED
+from sip.message import is_ip
+from storage.database import parse_url
+from storage.errors import DatabaseError
+
+DIGIT_WINDOW_S = 0.2
+DETECTOR_LAG_S = 0.1
+WRITER_PERIOD_S = 1.0
+
+
+def check(config: Config, reader: Reader) -> None:
+    """Refuse combinations that cannot work."""
+    _check_ranges(config, reader)
+    _check_gathering(config, reader)
+    _check_pause(config, reader)
+    _check_names(config, reader)
+    _check_console(config, reader)
+    _check_sip(config, reader)
+    _check_voicemail(config, reader)
+    _check_network(config, reader)
+    _check_siprec(config, reader)
+    _check_retention(config, reader)
+    _check_database(config, reader)
+    _check_anchors(config, reader)
+    _check_mail(config, reader)
+
+
+_OVER_ZERO = {
+    "sip": ("no_reply_s", "watch_every_s"),
+    "media": ("dead_rtp_s",),
+    "pause": ("max_s", "forgot_s", "card_window_s"),
+    "anchors": ("every_s",),
+    "service": ("ring_s",),
+    "peer": ("calls_per_s", "requests_per_s"),
+    "console": ("idle_minutes", "longest_hours"),
+}
+_AT_LEAST = {
+    "media": {"threads": 1},
+    "pause": {"card_digits": 1},
+    "retention": {line.key: 1 for line in SCHEDULE.values()},
+    "limits": {"max_connections": 1, "max_connections_per_source": 1, "max_calls": 1, "max_passed": 1},
+    "sip": {"min_session_s": 1},
+    "route": {"strip": 0},
+    "register": {"expires_s": 1},
+}
+
+
+def _check_ranges(config: Config, reader: Reader) -> None:
+    for section, keys in _OVER_ZERO.items():
+        for i, entry in enumerate(_entries(config, section)):
+            for key in keys:
+                if getattr(entry, key) <= 0:
+                    reader.fail(f"{key} is {getattr(entry, key):g}: it must be over 0", section, key, i)
+    for section, least in _AT_LEAST.items():
+        for i, entry in enumerate(_entries(config, section)):
+            for key, bound in least.items():
+                if getattr(entry, key) < bound:
+                    reader.fail(f"{key} is {getattr(entry, key)}: it must be at least {bound}", section, key, i)
+
+
+def _check_gathering(config: Config, reader: Reader) -> None:
+    if not 0 <= config.media.gather_ms <= 10:
+        reader.fail(f"gather_ms is {config.media.gather_ms:g}: it must lie in [0, 10]", "media", "gather_ms")
+
+
+def _check_retention(config: Config, reader: Reader) -> None:
+    retention = config.retention
+    for i, service in enumerate(config.service):
+        if service.retention_days is not None and service.retention_days < 1:
+            days = service.retention_days
+            reader.fail(f"retention_days is {days}: it must be at least 1", "service", "retention_days", i)
+    if not 0 < retention.most_share_a_day <= 100:
+        share = retention.most_share_a_day
+        reader.fail(f"most_share_a_day is {share:g}: it must lie in (0, 100]", "retention", "most_share_a_day")
+    if config.archive.after_days is not None and config.archive.after_days < 1:
+        days = config.archive.after_days
+        reader.fail(f'after_days is {days}: it must be at least 1, or "off"', "archive", "after_days")
+    unreached = {SCHEDULE[data].key for data in UNREACHED}
+    longest = max(days for key, days in config.periods.items() if key not in unreached)
+    if retention.tombstone_days < longest:
+        reader.fail(
+            f"tombstone_days is {retention.tombstone_days}: shorter than the longest period, {longest} days, "
+            "so that a backup could bring back what was deleted",
+            "retention",
+            "tombstone_days",
+        )
+    try:
+        is_time = len(retention.sweep_at) == len("hh:mm") and retention.sweep_time.tzinfo is None
+    except ValueError:
+        is_time = False
+    if not is_time:
+        reader.fail(f"sweep_at must be a time of day, hh:mm, not {retention.sweep_at!r}", "retention", "sweep_at")
+
+
+def _entries(config: Config, section: str) -> tuple[Any, ...]:
+    found = getattr(config, section)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _check_pause(config: Config, reader: Reader) -> None:
+    pause = config.pause
+    least = DIGIT_WINDOW_S + DETECTOR_LAG_S + WRITER_PERIOD_S
+    if pause.look_back_s < least:
+        reader.fail(
+            f"look_back_s is {pause.look_back_s:g}: shorter than digit window + detector lag + writer period "
+            f"({least:g} s), so digits could be written before they are recognised",
+            "pause",
+            "look_back_s",
+        )
+    if not 0 <= pause.erase_s <= pause.look_back_s - WRITER_PERIOD_S:
+        reader.fail(
+            f"erase_s is {pause.erase_s:g}: it must lie in [0, look_back_s - {WRITER_PERIOD_S:g}]; "
+            "only what is in memory can be erased",
+            "pause",
+            "erase_s",
+        )
+    for key in ("pause_keys", "resume_keys", "manager_keys"):
+        keys = getattr(pause, key)
+        if keys is None:
+            continue
+        if len(keys) != 2 or keys[0] != "*" or keys[1] not in "0123456789#":
+            reader.fail(f"{key} must be * and one more key, not {keys!r}", "pause", key)
+    if pause.pause_keys == pause.resume_keys:
+        reader.fail("pause_keys and resume_keys must differ", "pause", "resume_keys")
+    if pause.manager_keys in (pause.pause_keys, pause.resume_keys):
+        reader.fail("manager_keys must differ from pause_keys and resume_keys", "pause", "manager_keys")
+    if pause.reminder_s is not None and pause.reminder_s <= 0:
+        reader.fail(f'reminder_s is {pause.reminder_s:g}: it must be over 0, or "off"', "pause", "reminder_s")
+
+
+def _check_voicemail(config: Config, reader: Reader) -> None:
+    after_s = config.voicemail.after_s
+    if after_s is not None and after_s <= 0:
+        reader.fail(f'after_s is {after_s:g}: it must be over 0, or "off"', "voicemail", "after_s")
+    for number in config.voicemail.numbers:
+        if number in config.extensions:
+            reader.fail(f"{number} is a nominated extension, so it cannot be a mailbox", "voicemail", "numbers")
+
+
+def _check_console(config: Config, reader: Reader) -> None:
+    console = config.console
+    if (console.tls_certificate is None) != (console.tls_key is None):
+        reader.fail("tls_certificate and tls_key go together", "console", "tls_certificate")
+    if console.tls is not None and console.behind_tls_proxy:
+        reader.fail("either a certificate, or a proxy that has one", "console", "behind_tls_proxy")
+
+
+def _check_names(config: Config, reader: Reader) -> None:
+    if len(config.notice.second_key) != 1 or config.notice.second_key not in "0123456789*#":
+        reader.fail(f"second_key must be one of 0-9, * and #, not {config.notice.second_key!r}", "notice", "second_key")
+    _check_unique("peer", [peer.name for peer in config.peer], reader)
+    _check_unique("register", [register.name for register in config.register], reader)
+    for i, peer in enumerate(config.peer):
+        if (peer.auth_user is None) != (peer.auth_password_file is None):
+            reader.fail(f"peer {peer.name!r} needs both auth_user and auth_password_file", "peer", "auth_user", i)
+    _check_unique("service", [service.name for service in config.service], reader)
+    services = {service.name for service in config.service}
+    numbers: set[str] = set()
+    for i, extension in enumerate(config.extension):
+        if extension.service not in services:
+            known = ", ".join(sorted(services)) or "none"
+            reader.fail(
+                f"extension {extension.number} names service {extension.service!r}; known are {known}",
+                "extension",
+                "service",
+                i,
+            )
+        if extension.number in numbers:
+            reader.fail(f"extension {extension.number} is there twice", "extension", "number", i)
+        numbers.add(extension.number)
+    peers = {peer.name for peer in config.peer}
+    for i, route in enumerate(config.route):
+        if route.peer is not None and route.peer not in peers:
+            reader.fail(f"route {route.name!r} names peer {route.peer!r}, which is not there", "route", "peer", i)
+        if not route.targets:
+            reader.fail(f"route {route.name!r} has no targets", "route", "targets", i)
+    try:
+        ZoneInfo(config.site.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
+
+
+def _check_database(config: Config, reader: Reader) -> None:
+    if config.storage.index_url is not None:
+        try:
+            parse_url(config.storage.index_url)
+        except DatabaseError as error:
+            reader.fail(str(error), "storage", "index_url")
+
+
+def _check_anchors(config: Config, reader: Reader) -> None:
+    problem = config.anchors.problem
+    if problem is not None:
+        key, sentence = problem
+        reader.fail(sentence, "anchors", key)
+
+
+def _check_mail(config: Config, reader: Reader) -> None:
+    problem = config.mail.problem
+    if problem is not None:
+        key, sentence = problem
+        reader.fail(sentence, "mail", key)
+    reviewed_on = config.site.policy_reviewed_on
+    try:
+        date.fromisoformat(reviewed_on or "2026-01-01")
+    except ValueError:
+        reader.fail(f"policy_reviewed_on must be a day, 2026-11-25, not {reviewed_on!r}", "site", "policy_reviewed_on")
+
+
+def _check_siprec(config: Config, reader: Reader) -> None:
+    services = {service.name for service in config.service}
+    for i, peer in enumerate(config.peer):
+        if (problem := peer.problem) is not None:
+            key, sentence = problem
+            reader.fail(sentence, "peer", key, i)
+        if peer.siprec_service and peer.siprec_service not in services:
+            known = ", ".join(sorted(map(repr, services)))
+            reader.fail(
+                f"siprec_service of peer {peer.name!r} is {peer.siprec_service!r}; known are {known}",
+                "peer",
+                "siprec_service",
+                i,
+            )
+
+
+def _check_unique(section: str, names: list[str], reader: Reader) -> None:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            reader.fail(f"{section} {name!r} is there twice", section, "name", i)
+
+
+def _check_sip(config: Config, reader: Reader) -> None:
+    sip = config.sip
+    for server in sip.name_servers:
+        try:
+            is_usable = is_ip(parse_address(server, 53).host)
+        except ValueError:
+            is_usable = False
+        if not is_usable:
+            reader.fail(f"{server!r} is no name server: write IP or IP:PORT", "sip", "name_servers")
+    if sip.session_expires_s is not None and sip.session_expires_s < sip.min_session_s:
+        reader.fail(
+            f'session_expires_s is {sip.session_expires_s}: it must be at least min_session_s, or "off"',
+            "sip",
+            "session_expires_s",
+        )
+
+
+def _check_network(config: Config, reader: Reader) -> None:
+    for i, peer in enumerate(config.peer):
+        if not peer.networks:
+            reader.fail(f"peer {peer.name!r} has no networks, so nothing is taken from it", "peer", "networks", i)
+        for network in peer.networks:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                reader.fail(f"{network!r} is no network, write 192.0.2.0/24", "peer", "networks", i)
+    for mistake in mistakes(config):
+        reader.fail(mistake.sentence, mistake.section, mistake.key, mistake.entry)
+    first, last = config.media.ports
+    if not 1024 <= first < last <= 65535:
+        reader.fail(
+            f"ports must be two numbers in [1024, 65535], the first one smaller; they are {first} and {last}",
+            "media",
+            "ports",
+        )
+    if config.media.address:
+        try:
+            ip_address(config.media.address)
+        except ValueError:
+            reader.fail(f"address {config.media.address!r} is not an IP address", "media", "address")
+    if (config.media.address or config.sip.listen.host) in WILDCARDS and config.media.advertised is None:
+        reader.fail("advertised must say which IP goes into SDP when address is a wildcard", "media", "advertised")

@@ -1,0 +1,234 @@
+"""What can be configured: a dataclass for each section of the file.
+
+What a key is for, its unit and its default stand in the file that `recorder init` writes (`recorder.config_file`).
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, time, timedelta
+
+from recorder.auditing.anchor_options import AnchorOptions
+from recorder.domain.policy import Extension, Service
+from recorder.domain.retention import SCHEDULE, DataClass, periods
+from recorder.domain.routing import EmergencyNumbers, Peer, Route
+from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
+from recorder.domain.weekly import review_day
+from recorder.notifying.mail_options import MailOptions
+from recorder.sip_accounts import RegisterOptions
+from sip.options import Address
+from storage.types import ArchiveFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Whose recorder this is."""
+
+    name: str = "Recorder"
+    timezone: str = "Europe/London"
+    policy_reviewed_on: str | None = None
+
+    @property
+    def policy_review_on(self) -> date | None:
+        """Return the day of the policy's next review; None where nobody has said when the last one was."""
+        return review_day(date.fromisoformat(self.policy_reviewed_on) if self.policy_reviewed_on else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sip:
+    """Where SIP is spoken."""
+
+    listen: Address = field(default_factory=lambda: Address(host="127.0.0.1", port=5060))
+    listen_tcp: Address | None = None
+    listen_tls: Address | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    tls_ca: str | None = None
+    advertised: Address | None = None
+    no_reply_s: float = 2.0
+    watch_every_s: float = 10.0
+    session_expires_s: int | None = 1800
+    min_session_s: int = 90
+    name_servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """Ports and threads of the media core."""
+
+    address: str = ""
+    advertised: str | None = None
+    ports: tuple[int, int] = (30000, 33999)
+    threads: int = 1
+    lock_memory: bool = True
+    detect_tones: bool = True
+    dead_rtp_s: float = 10.0
+    gather_ms: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Which messages play."""
+
+    first: str = "first"
+    second: str | None = "second"
+    second_key: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """How a pause works."""
+
+    look_back_s: float = 5.0
+    erase_s: float = 3.0
+    pause_keys: str = "*1"
+    resume_keys: str = "*2"
+    manager_keys: str | None = None
+    max_s: float = 600.0
+    reminder_s: float | None = 60.0
+    forgot_s: float = 300.0
+    card_digits: int = 4
+    card_window_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where recordings and index lie."""
+
+    index_url: str | None = field(default=None, repr=False)
+    """It may hold a password."""
+    private_keys: str | None = None
+    passphrase_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long each class of data is kept, and how the sweep goes about it; the defaults are the schedule's."""
+
+    retention_days: int = SCHEDULE[DataClass.RECORDINGS].days
+    unrecorded_days: int = SCHEDULE[DataClass.UNRECORDED].days
+    text_days: int = SCHEDULE[DataClass.TEXTS].days
+    decision_days: int = SCHEDULE[DataClass.DECISIONS].days
+    request_days: int = SCHEDULE[DataClass.REQUESTS].days
+    case_days: int = SCHEDULE[DataClass.CASES].days
+    access_days: int = SCHEDULE[DataClass.ACCESS].days
+    torn_days: int = SCHEDULE[DataClass.TORN].days
+    tombstone_days: int = SCHEDULE[DataClass.TOMBSTONES].days
+    most_share_a_day: float = 5.0
+    sweep_at: str = "03:00"
+
+    @property
+    def days(self) -> dict[str, int]:
+        """Return the days of every class by its key."""
+        return {line.key: getattr(self, line.key) for line in SCHEDULE.values()}
+
+    @property
+    def sweep_time(self) -> time:
+        """Return the time of day of the sweep."""
+        return time.fromisoformat(self.sweep_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """When the key holder packs finished recordings, and in what; None is never."""
+
+    after_days: int | None = None
+    format: ArchiveFormat = ArchiveFormat.FLAC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """Where the console listens, None is off; and how people sign in, to the console and at the shell."""
+
+    listen: Address | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    behind_tls_proxy: bool = False
+    second_factor: SecondFactor = SecondFactor.REQUIRED
+    idle_minutes: float = 30.0
+    longest_hours: float = 12.0
+
+    @property
+    def tls(self) -> tuple[str, str] | None:
+        """Return the files of the certificate and its key, or None: plain HTTP."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return self.tls_certificate, self.tls_key
+
+    @property
+    def is_https(self) -> bool:
+        """Tell whether browsers come by HTTPS."""
+        return self.tls is not None or self.behind_tls_proxy
+
+    @property
+    def url(self) -> str:
+        """Return the address that it listens on, as browsers have it."""
+        return f"{'http' if self.tls is None else 'https'}://{self.listen}"
+
+    @property
+    def sign_in(self) -> SignInRules:
+        """Return how people sign in."""
+        idle, longest = timedelta(minutes=self.idle_minutes), timedelta(hours=self.longest_hours)
+        return SignInRules(second_factor=self.second_factor, limits=SessionLimits(idle=idle, longest=longest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voicemail:
+    """What answers where no officer does."""
+
+    numbers: tuple[str, ...] = ()
+    after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the machine is trusted to carry."""
+
+    max_calls: int = 1000
+    max_passed: int = 5000
+    max_connections: int = 500
+    max_connections_per_source: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole file."""
+
+    site: Site = field(default_factory=Site)
+    sip: Sip = field(default_factory=Sip)
+    peer: tuple[Peer, ...] = ()
+    route: tuple[Route, ...] = ()
+    register: tuple[RegisterOptions, ...] = ()
+    emergency: EmergencyNumbers = field(default_factory=EmergencyNumbers)
+    media: Media = field(default_factory=Media)
+    notice: Notice = field(default_factory=Notice)
+    service: tuple[Service, ...] = ()
+    extension: tuple[Extension, ...] = ()
+    pause: Pause = field(default_factory=Pause)
+    storage: Storage = field(default_factory=Storage)
+    retention: Retention = field(default_factory=Retention)
+    archive: Archive = field(default_factory=Archive)
+    anchors: AnchorOptions = field(default_factory=AnchorOptions)
+    console: Console = field(default_factory=Console)
+    mail: MailOptions = field(default_factory=MailOptions)
+    voicemail: Voicemail = field(default_factory=Voicemail)
+    limits: Limits = field(default_factory=Limits)
+    sha256: str = ""
+
+    @property
+    def periods(self) -> dict[str, int]:
+        """Return the retention periods that are asked for, services' own ones included."""
+        return periods(self.retention.days, {service.name: service.retention_days for service in self.service})
+
+    def service_of(self, extension: Extension) -> Service:
+        """Return the rules of an extension's service; reading made sure that it exists."""
+        return next(service for service in self.service if service.name == extension.service)
+
+    @property
+    def connections(self) -> int:
+        """Return how many TCP and TLS connections there may be."""
+        has_any = self.sip.listen_tcp is not None or self.sip.listen_tls is not None
+        return self.limits.max_connections if has_any else 0
+
+    @property
+    def extensions(self) -> dict[str, Extension]:
+        """Return the nominated extensions by number."""
+        return {extension.number: extension for extension in self.extension}
