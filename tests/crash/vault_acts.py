@@ -91,6 +91,7 @@ def _close(site: VaultSite, made: OpenRecording, seconds: int, speaker: Speaker)
 def _discard(site: VaultSite, made: OpenRecording, speaker: Speaker) -> None:
     register = site.home.state / REGISTER
     discarded = {"state": str(PauseState.DISCARDED), "reasons": [], "position_s": 0.0}
+    speaker.say("discarding", id=made.id)
     write_states(register, {**read_states(register), made.id: discarded})
     speaker.say("discarded", id=made.id)
     made.discard()

@@ -31,6 +31,7 @@ class Written:
         appended: Seconds that were handed to the system.
         synced: Seconds that a power cut must not take.
         is_closed: `close` has returned: never to be lost.
+        is_discarding: It was about to be discarded: the register on the disk knows it, or does not.
         is_discarded: Nothing of it may be left.
         kept_s: Seconds that it held when it was last looked at; it must go on holding them.
     """
@@ -38,6 +39,7 @@ class Written:
     appended: int = 0
     synced: int = 0
     is_closed: bool = False
+    is_discarding: bool = False
     is_discarded: bool = False
     kept_s: int | None = None
 
@@ -74,6 +76,8 @@ class Truth:
             setattr(self.written[recording], what, line["seconds"])
         elif what == "closed":
             self.written[recording].is_closed = True
+        elif what == "discarding":
+            self.written[recording].is_discarding = True
         elif what == "discarded":
             self.written[recording].is_discarded = True
         elif what == "held":
@@ -139,7 +143,8 @@ class Check:
     def _look_at(self, recording: RecordingId, written: Written) -> None:
         if recording in self._tombstones or recording in self._truth.gone:
             self._look_at_deleted(recording, written)
-        elif written.is_discarded:
+        elif written.is_discarded or (written.is_discarding and self._is_away(recording, written)):
+            written.is_discarded = True
             if recording in self._files or recording in self._keys:
                 self._bad(recording, "it was discarded, and something of it is left")
         elif recording in self._files:
@@ -148,6 +153,10 @@ class Check:
             self._bad(recording, "it was finished, is not deleted, and is lost")
         elif (written.appended and not self._truth.is_powerless) or written.synced:
             self._bad(recording, "it was being recorded, and is lost")
+
+    def _is_away(self, recording: RecordingId, written: Written) -> bool:
+        """Tell whether the start found in the register that it was being discarded; what was kept once stays."""
+        return recording not in self._files and written.kept_s is None
 
     def _look_at_deleted(self, recording: RecordingId, written: Written) -> None:
         left = [name for name, things in self._things() if recording in things]
