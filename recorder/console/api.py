@@ -1,6 +1,7 @@
 """The HTTP+JSON interface of the console to recordings, under /api/."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from recorder.console.auth import Caller
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.console.streams import download
 from recorder.copying.copy_orders import CopyOrder
@@ -80,14 +82,13 @@ class Recordings(BaseModel):
 
 
 class SearchQuery(BaseModel):
-    """The filters of a search; what is left out matches everything."""
+    """The filters of a search that may stand in an address; what is left out matches everything."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
     started_from: AwareDatetime | None = Field(default=None, alias="from", description="ISO 8601, with its zone")
     started_to: AwareDatetime | None = Field(default=None, alias="to", description="Not included")
     operator: str | None = Field(default=None, max_length=100)
     extension: str | None = Field(default=None, max_length=40)
-    number: str | None = Field(default=None, max_length=100, description="The caller's or the called number")
     outcome: Outcome | None = None
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
     offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="To go further back, give an earlier `to`")
@@ -99,11 +100,20 @@ class SearchQuery(BaseModel):
             started_to=self.started_to.astimezone(UTC) if self.started_to else None,
             operator=self.operator,
             extension=self.extension,
-            number=self.number,
             outcome=self.outcome,
             limit=self.limit,
             offset=self.offset,
         )
+
+
+class SearchOrder(SearchQuery):
+    """All filters of a search: a number belongs into no address, which proxies and histories keep."""
+
+    number: str | None = Field(default=None, max_length=100, description="The caller's or the called number")
+
+    def search(self) -> Search:
+        """Return it in the index's words."""
+        return replace(super().search(), number=self.number)
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -114,7 +124,17 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 @router.get("/recordings")
 def recordings(console: Console, caller: ApiReader, query: Annotated[SearchQuery, Query()]) -> Recordings:
-    """Find recordings."""
+    """Find recordings; for a number, see `POST /api/recordings/search`."""
+    return _found(console, caller, query)
+
+
+@router.post("/recordings/search")
+def search(console: Console, caller: ApiChanger, order: SearchOrder) -> Recordings:
+    """Find recordings, by number too."""
+    return _found(console, caller, order)
+
+
+def _found(console: Parts, caller: Caller, query: SearchQuery) -> Recordings:
     found = console.desk.search(caller.actor, query.search())
     return Recordings(total=found.total, is_more=found.is_more, recordings=_listed(console, found.rows))
 

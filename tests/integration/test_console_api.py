@@ -56,6 +56,7 @@ def test_openapi_is_served_and_complete(console: Console) -> None:
         "/api/extensions/{number}/pause",
         "/api/extensions/{number}/resume",
         "/api/recordings",
+        "/api/recordings/search",
         "/api/recordings/{recording_id}",
         "/api/recordings/{recording_id}/export",
         "/api/recordings/{recording_id}/holds",
@@ -143,6 +144,10 @@ def test_recordings(browser: Browser, console: Console) -> None:
     assert browser.get("/api/recordings", params={"to": "2026-11-24T09:30:00Z"}).json()["total"] == 0
     assert browser.get(f"/api/recordings/{ID}").json()["duration_s"] == 3.0
     assert "from" in problem(browser.get("/api/recordings", params={"from": "2026-11-24T09:00:00"}), 422)
+    assert "number" in problem(browser.get("/api/recordings", params={"number": "2001"}), 422)  # in no address
+    for number, total in (("<i>02079460000</i>", 1), ("02079460001", 0)):
+        assert browser.post("/api/recordings/search", json={"number": number}).json()["total"] == total
+    problem(browser.post("/api/recordings/search", json={"nummer": "1"}), 422)
     assert "nummer" in problem(browser.get("/api/recordings", params={"nummer": "1"}), 422)
     assert "limit" in problem(browser.get("/api/recordings", params={"limit": "5000"}), 422)
     problem(browser.get("/api/recordings/20261124T093000Z-2001-ffffff"), 404)
