@@ -4,6 +4,7 @@ import fcntl
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import TextIO
 
 FIRST, LAST = 10_000, 31_998
 """Whoever binds to port 0 gets one from 32768 on: a port that was free a moment ago cannot be taken by such a one."""
+_LISTENS, _UNCONNECTED = "0A", "07"
+"""States of sockets in the kernel's tables."""
 _TURN = Path(tempfile.gettempdir()) / f"recorder-tests-ports-{os.getuid()}"
 
 
@@ -36,6 +39,25 @@ def free_range(count: int) -> tuple[int, int]:
                 turn.write(str(start))
                 return first, start - 1
     raise AssertionError(f"no {count} free ports in a row from {FIRST} to {LAST}")
+
+
+def wait_until_bound(port: int, kind: str, *, timeout_s: float = 5.0) -> None:
+    """Wait until a program has bound its port; ``kind``: ``udp``, ``tcp``.
+
+    Asks the kernel: whoever tries the port takes it from the program at the moment when that wants it, and a
+    connection is one more than the program expects.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not _is_bound(port, kind):
+        assert time.monotonic() < deadline, f"nothing listens on {port} by {kind}"
+        time.sleep(0.01)
+
+
+def _is_bound(port: int, kind: str) -> bool:
+    tables = [Path(f"/proc/net/{kind}"), Path(f"/proc/net/{kind}6")]
+    lines = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+    state = _UNCONNECTED if kind == "udp" else _LISTENS
+    return any(line[1].endswith(f":{port:04X}") and line[3] == state for line in lines)
 
 
 @contextmanager

@@ -12,10 +12,10 @@ import soundfile
 
 from audio.codecs import ALAW_TO_LINEAR
 from tests.helpers.certificates import Authority
-from tests.helpers.ports import free_port
+from tests.helpers.ports import free_port, wait_until_bound
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, recorder_home, tone_file
 from tests.peers.test_baresip_call import CONFIG, MIRROR, MODULES, OFFICER_HZ, PHONE_HZ, pass_time, running, seconds_of
-from tests.peers.test_sipp_streams import HOST, wait_until_listening
+from tests.peers.test_sipp_streams import HOST
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 NUMBER = "01632960999"
@@ -68,7 +68,7 @@ def test_baresip_calls_baresip(tmp_path: Path, kind: str) -> None:
     ]
     with soft_phone(tmp_path / "officer", "2001", kind, OFFICER_HZ, papers) as officer:
         if kind != "udp":
-            wait_until_listening(officer.port)
+            wait_until_bound(officer.port, "tcp")
         with recorder_home(tmp_path / "home", next_hop=f"{HOST}:{officer.port}", edits=edits) as home:
             to = ports.get(kind, home.sip[1])
             dial = f"sip:2001@{HOST}:{to};transport={kind}"

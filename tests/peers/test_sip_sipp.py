@@ -1,14 +1,12 @@
 """Calls between two sipp through a SipEndpoint that joins its legs: an independent stack on either side."""
 
-import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.helpers import sip_process
-from tests.helpers.ports import free_port
+from tests.helpers.ports import free_port, wait_until_bound
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 pytestmark = pytest.mark.peer
@@ -23,18 +21,6 @@ def sipp(folder: Path, name: str, port: int, calls: int, *more: str) -> subproce
         command = ["sipp", *scenario(name), "-i", "127.0.0.1", "-p", str(port), "-m", str(calls), "-timeout", "15"]
         command += ["-nostdin", "-trace_err", "-error_file", str(folder / f"{name}.err"), *more]
         return subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT, cwd=folder)
-
-
-def wait_until_bound(port: int) -> None:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"nothing listens on {port}")
 
 
 def story(folder: Path, name: str) -> str:
@@ -55,7 +41,7 @@ def test_call_through(tmp_path: Path, caller: str, officer: str, calls: int) -> 
     port = free_port()
     uas = sipp(tmp_path, officer, port, calls)
     try:
-        wait_until_bound(port)
+        wait_until_bound(port, "udp")
         with sip_process.EndpointProcess() as endpoint:
             endpoint.do("b2bua", to=["127.0.0.1", port])
             host, sip_port = endpoint.address

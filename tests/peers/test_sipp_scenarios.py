@@ -21,7 +21,8 @@ import pytest
 
 from audio.codecs import encode
 from audio.types import Codec
-from tests.helpers.recorder_home import NOTICE_HZ, RecorderHome, eventually, recorder_home, tone_file
+from tests.helpers.ports import wait_until_bound
+from tests.helpers.recorder_home import NOTICE_HZ, RecorderHome, recorder_home, tone_file
 from tests.peers import sipp_scripts
 from tests.peers.sipp_scripts import Scenario, compile_script
 
@@ -147,7 +148,7 @@ class Stage:
             if "officer" in scenario.scripts:
                 port = self._officers[scenario.name]
                 running["officer"] = self._sipp(folder, scenario, "officer", port, "-rtp_echo")
-                _wait_until_bound(_host(scenario.home).strip("[]"), port)
+                wait_until_bound(port, "udp")
             target = "{}:{}".format(*home.sip)
             called = self._called[scenario.name]
             number = ("-key", "number", self._callers[scenario.name])
@@ -206,18 +207,6 @@ def _tone() -> bytes:
 
 def _host(home: str) -> str:
     return HOSTS.get(home, HOST)
-
-
-def _wait_until_bound(host: str, port: int) -> None:
-    def is_bound() -> bool:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((host, port))
-            except OSError:
-                return True
-        return False
-
-    eventually(is_bound, f"sipp listens on {port}")
 
 
 def _story(folder: Path, side: str) -> str:

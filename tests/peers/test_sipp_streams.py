@@ -3,7 +3,6 @@
 Not over TLS: Debian's sipp 3.7.3 sends nothing over it, not even to itself ("Unable to send TLS message").
 """
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,11 @@ from typing import Any
 import pytest
 
 from tests.helpers import sip_process
-from tests.helpers.ports import free_port
+from tests.helpers.ports import free_port, wait_until_bound
 from tests.peers.test_sip_sipp import sipp, story
 
 pytestmark = pytest.mark.peer
 HOST = "127.0.0.1"
-
-
-def wait_until_listening(port: int) -> None:
-    """Wait without connecting, which would be a connection more than the peer expects."""
-    listening = f":{port:04X} 00000000:0000 0A"
-    deadline = time.monotonic() + 5
-    while listening not in Path("/proc/net/tcp").read_text():
-        assert time.monotonic() < deadline, f"nothing listens on {port}"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +38,7 @@ def test_call_through(endpoint: Any, tmp_path: Path, how: str, caller: str, offi
     uas = sipp(tmp_path, officer, port, calls, "-t", "t1", *more)
     running = [uas]
     try:
-        wait_until_listening(port)
+        wait_until_bound(port, "tcp")
         endpoint.do("b2bua", to=[HOST, port, "tcp"])
         to = "{}:{}".format(*endpoint.addresses["tcp"])
         uac = sipp(tmp_path, caller, free_port(), calls, to, "-d", "100", "-s", "2001", "-t", how, *more)
