@@ -1,5 +1,6 @@
 """A recorder's home, as `recorder init` makes it, with finished recordings of any age."""
 
+import os
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -47,7 +48,10 @@ def is_there(home: RecorderHome, recording: RecordingId) -> bool:
 
 def left_of(root: Path, recording: RecordingId) -> list[Path]:
     """Return the files and keys of a recording."""
-    return [*root.glob(f"recordings/**/{recording}.*"), *root.glob(f"keys/sealed/*/{recording}.*")]
+    # Not Path.glob: it fails where a sweep removes a folder while it looks.
+    places = (root / "recordings", root / "keys" / "sealed")
+    found = (Path(folder, name) for place in places for folder, _, names in os.walk(place) for name in names)
+    return [path for path in found if path.name.startswith(f"{recording}.")]
 
 
 def moment(text: str) -> datetime:

@@ -41,6 +41,7 @@ def test_info_and_re_invite_in_a_call_and_bye_from_the_officer() -> None:
         assert b"a=sendonly" in call.remote_body
         taken.hang_up()
         call.wait_ended()
+        taken.wait_ended()  # once the answer to its BYE is there
         assert (call.ended_by, taken.ended_by) == ("them", "us")
 
 
