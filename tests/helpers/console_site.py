@@ -23,7 +23,7 @@ from recorder.console.app import create_app
 from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
-from recorder.domain.access import Role
+from recorder.domain.access import Person, Role
 from recorder.domain.requesting import AccessRequest
 from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
@@ -202,6 +202,12 @@ class Console:
 
     def browser(self) -> "Browser":
         return Browser(self.url)
+
+    def person(self, name: str) -> Person:
+        """Return whose account it is."""
+        found = self.people.find(name)
+        assert found is not None, f"{name} has no account"
+        return found
 
     def give_leave(self, account: str = "dpo", recording: str = ID, **how: Any) -> AccessRequest:
         """Have somebody ask to hear a recording and take copies, and have it granted."""

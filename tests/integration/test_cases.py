@@ -15,7 +15,6 @@ from recorder.cases import casework
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import COMPLAINT_WINDOW
 from recorder.cli import app
-from recorder.domain.access import Person
 from recorder.domain.cases import Case, CaseKind, LegalGround, Step
 from recorder.keeping.holding import release_hold
 from recorder.problems import ProblemError
@@ -38,19 +37,13 @@ def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
         yield running
 
 
-def person(console: Console, name: str) -> Person:
-    found = console.people.find(name)
-    assert found is not None
-    return found
-
-
 def opened(console: Console, **changes: Any) -> Case:
     how = {"kind": SAR, "requester": "J. Doe", "form": "by telephone", "text": "my call of Tuesday", **changes}
-    return casework.open_case(console.deps.cases, person(console, "lead"), **how)
+    return casework.open_case(console.deps.cases, console.person("lead"), **how)
 
 
 def step(console: Console, case: Case, what: Step, by: str = "lead", text: str = "in words", **more: Any) -> Case:
-    return casework.take_step(console.deps.cases, person(console, by), case.id, what, text=text, **more)
+    return casework.take_step(console.deps.cases, console.person(by), case.id, what, text=text, **more)
 
 
 def refused(console: Console, case: Case, what: Step, status: int, **how: Any) -> str:
@@ -61,7 +54,7 @@ def refused(console: Console, case: Case, what: Step, status: int, **how: Any) -
 
 
 def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) -> None:
-    books, lead = console.deps.cases, person(console, "lead")
+    books, lead = console.deps.cases, console.person("lead")
     case = opened(console)
     assert case.id == "SAR-2026-0001"
     assert casework.due(books, case) == date(2026, 12, 29)  # Christmas, a weekend, a bank holiday
@@ -86,9 +79,9 @@ def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) 
     assert console_hold.review_on == clock.time.date() + COMPLAINT_WINDOW
     held = console.deps.hold_books
     with pytest.raises(ProblemError, match="can complain"):
-        release_hold(held, person(console, "dpo"), hold.id, reason="it is over")
+        release_hold(held, console.person("dpo"), hold.id, reason="it is over")
     clock.time += COMPLAINT_WINDOW
-    assert release_hold(held, person(console, "dpo"), hold.id, reason="it is over").released_by == "dpo"
+    assert release_hold(held, console.person("dpo"), hold.id, reason="it is over").released_by == "dpo"
     acts = [(e.act, e.actor) for e in console.entries() if e.act.startswith(("case.", "request.", "hold."))]
     assert acts == [
         ("case.opened", "lead"), ("case.identity_checked", "lead"),
@@ -103,16 +96,16 @@ def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) 
 
 def test_while_the_case_goes_on_its_hold_stands(console: Console) -> None:
     case = opened(console)
-    casework.search_for(console.deps.cases, person(console, "lead"), case.id, Search(operator="Olive Officer"))
-    casework.match(console.deps.cases, person(console, "lead"), case.id, [ID])
+    casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(operator="Olive Officer"))
+    casework.match(console.deps.cases, console.person("lead"), case.id, [ID])
     (hold,) = console.deps.hold_books.holds.of_recording(ID)
     with pytest.raises(ProblemError, match="goes on"):
-        release_hold(console.deps.hold_books, person(console, "dpo"), hold.id, reason="away with it")
+        release_hold(console.deps.hold_books, console.person("dpo"), hold.id, reason="away with it")
     with pytest.raises(ProblemError):
-        casework.match(console.deps.cases, person(console, "lead"), case.id, [ID])
+        casework.match(console.deps.cases, console.person("lead"), case.id, [ID])
     with pytest.raises(ProblemError):
-        casework.match(console.deps.cases, person(console, "lead"), case.id, ["20261124T093000Z-2001-ffffff"])
-    case = casework.read_case(console.deps.cases, person(console, "dpo"), case.id)
+        casework.match(console.deps.cases, console.person("lead"), case.id, ["20261124T093000Z-2001-ffffff"])
+    case = casework.read_case(console.deps.cases, console.person("dpo"), case.id)
     assert case.recordings == (ID,)
 
 
@@ -131,12 +124,12 @@ def test_time_and_its_warnings(console: Console, clock: Clock) -> None:
     assert "had to be told by 02/11/2026" in refused(console, other, Step.EXTENDED, 409)
     extended = step(console, other, Step.EXTENDED, on=date(2026, 10, 20))
     assert casework.due(books, extended) == date(2027, 1, 4)
-    listed = casework.list_cases(books, person(console, "dpo"))
+    listed = casework.list_cases(books, console.person("dpo"))
     assert [one.id for one in listed] == [case.id, extended.id]
 
 
 def test_a_disclosure(console: Console) -> None:
-    books, lead = console.deps.cases, person(console, "lead")
+    books, lead = console.deps.cases, console.person("lead")
     case = opened(console, kind=CaseKind.DISCLOSURE, requester="Police, PC 17", ground=LegalGround.CRIME)
     assert case.id == "DIS-2026-0001"
     casework.search_for(books, lead, case.id, Search(extension="2001"))
@@ -151,10 +144,10 @@ def test_who_does_not_work_on_cases_sees_none(console: Console) -> None:
     case = opened(console)
     for name in ("officer", "revenues", "ict", "admin"):
         with pytest.raises(ProblemError) as caught:
-            casework.read_case(console.deps.cases, person(console, name), case.id)
+            casework.read_case(console.deps.cases, console.person(name), case.id)
         assert caught.value.status == 403
     with pytest.raises(ProblemError) as caught:
-        casework.read_case(console.deps.cases, person(console, "lead"), "SAR-2026-9999")
+        casework.read_case(console.deps.cases, console.person("lead"), "SAR-2026-9999")
     assert caught.value.status == 404
 
 
@@ -163,10 +156,10 @@ def test_numbers_go_on_and_two_at_once_do_not_write_over_one_another(console: Co
     first, second = opened(console), opened(console)
     assert (first.id, second.id) == ("SAR-2026-0001", "SAR-2026-0002")
     with pytest.raises(ProblemError) as caught:
-        casework._write(books, person(console, "lead"), first.id, 0, first.entries[0])
+        casework._write(books, console.person("lead"), first.id, 0, first.entries[0])
     assert caught.value.status == 409
     assert [e.subject for e in console.entries("case.opened.not_stored")] == [first.id]
-    assert casework.read_case(books, person(console, "lead"), first.id) == first
+    assert casework.read_case(books, console.person("lead"), first.id) == first
 
 
 def test_who_open_a_case_in_the_same_moment_get_one_each(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from recorder.cases import casework
-from recorder.domain.access import Person
 from recorder.domain.cases import CaseKind, Step
 from recorder.domain.holds import HoldWish
 from recorder.domain.notifying import Kind
@@ -61,12 +60,6 @@ def postman(console: Console, mail: MailOptions) -> Postman:
         watch.addresses.save(account, f"{account}@council.example")
     assert mail.problem is None
     return Postman(books=watch, options=mail, site="Test Council")
-
-
-def person(console: Console, name: str) -> Person:
-    found = console.people.find(name)
-    assert found is not None
-    return found
 
 
 def kinds(console: Console, account: str) -> list[Kind]:
@@ -127,7 +120,7 @@ def test_an_emergency_and_an_opt_out_are_told(tmp_path: Path, certificates: Cert
     ):
         post = postman(console, options(mailbox.port, certificates))
         ict.submit(f"/recordings/{ID}/play", reason="the mail server says it is silent")
-        console.deps.live.ask_opt_out("20260701T090000Z-2001-0a1b2c", person=person(console, "officer"), reason=SECRET)
+        console.deps.live.ask_opt_out("20260701T090000Z-2001-0a1b2c", person=console.person("officer"), reason=SECRET)
         post.run_once()
         waits = "A caller asks not to be recorded"
         assert subjects(mailbox) == [
@@ -141,7 +134,7 @@ def test_an_emergency_and_an_opt_out_are_told(tmp_path: Path, certificates: Cert
 def test_cases_and_holds_fall_due(console: Console, certificates: Certificates, clock: Clock) -> None:
     with mail_server(certificates.context) as mailbox:
         post = postman(console, options(mailbox.port, certificates))
-        books, lead = console.deps.cases, person(console, "lead")
+        books, lead = console.deps.cases, console.person("lead")
         case = casework.open_case(
             books, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="letter", text=SECRET
         )

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from recorder.cases import casework
-from recorder.domain.access import Person, Role
+from recorder.domain.access import Role
 from recorder.domain.holds import GRACE, HoldWish
 from recorder.domain.rights import ClaimEvent
 from recorder.keeping.erasing import order_erasure
@@ -46,12 +46,6 @@ def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
         yield running
 
 
-def person(console: Console, name: str) -> Person:
-    found = console.people.find(name)
-    assert found is not None
-    return found
-
-
 def books(console: Console) -> ClaimBooks:
     return casework.claim_books(console.deps.cases)
 
@@ -67,7 +61,7 @@ def wish(right: Right = Right.RESTRICTION, ground: str = "accuracy", **more: str
 
 def changed(console: Console, claim: Claim, event: ClaimEvent, by: str = "dpo", **how: object) -> Claim:
     step = ClaimStep(event=event, words="looked into it", **how)  # type: ignore[arg-type]
-    return change_claim(books(console), person(console, by), claim.id, step)
+    return change_claim(books(console), console.person(by), claim.id, step)
 
 
 def refused(act: Callable[[], object], status: int) -> str:
@@ -123,17 +117,17 @@ def test_a_restriction_from_the_request_to_its_end(console: Console, clock: Cloc
 
 
 def test_ict_does_not_break_the_glass_of_what_is_restricted(console: Console) -> None:
-    write_claim(books(console), person(console, "lead"), ID, wish())
+    write_claim(books(console), console.person("lead"), ID, wish())
     with signed_in(console, "ict") as ict:
         assert ict.submit(f"/recordings/{ID}/play", reason="is it silent?").status_code == 409
     assert console.deps.hearing.emergencies.open() == []
 
 
 def test_nothing_is_erased_of_it_but_card_data_by_the_officer(console: Console) -> None:
-    write_claim(books(console), person(console, "lead"), ID, wish())
+    write_claim(books(console), console.person("lead"), ID, wish())
 
     def order(kind: ErasureKind) -> ErasureOrder:
-        by = person(console, "lead")
+        by = console.person("lead")
         return order_erasure(console.deps.books, by, ID, span_s=(0.0, 1.0), kind=kind, reason="asked for")
 
     assert "held" in refused(lambda: order(ErasureKind.OTHER), 403)
@@ -141,8 +135,8 @@ def test_nothing_is_erased_of_it_but_card_data_by_the_officer(console: Console) 
 
 
 def test_its_hold_is_released_by_the_decision_and_not_by_hand(console: Console) -> None:
-    claim = write_claim(books(console), person(console, "lead"), ID, wish())
-    holds, dpo = console.deps.hold_books, person(console, "dpo")
+    claim = write_claim(books(console), console.person("lead"), ID, wish())
+    holds, dpo = console.deps.hold_books, console.person("dpo")
     assert claim.id in refused(lambda: release_hold(holds, dpo, claim.hold, reason="by hand"), 403)
     by_hand = HoldWish(kind=HoldKind.RESTRICTION, reason="by hand", case_reference="C 1")
     assert "claim" in refused(lambda: place_hold(holds, dpo, ID, by_hand), 403)
@@ -151,20 +145,20 @@ def test_its_hold_is_released_by_the_decision_and_not_by_hand(console: Console) 
 
 
 def test_who_writes_it_down_does_not_decide_it(console: Console) -> None:
-    claim = write_claim(books(console), person(console, "dpo"), ID, wish())
+    claim = write_claim(books(console), console.person("dpo"), ID, wish())
     assert "deputy" in refused(lambda: changed(console, claim, ClaimEvent.UPHOLD), 403)
     console.deps.hearing.appointments.name_deputy("revenues", by="dpo")
     assert changed(console, claim, ClaimEvent.UPHOLD, by="revenues").decided_by == "revenues"
 
 
 def test_nobody_decides_about_their_own_call(console: Console) -> None:
-    claim = write_claim(books(console), person(console, "lead"), ID, wish())
+    claim = write_claim(books(console), console.person("lead"), ID, wish())
     console.people.add("dpo2", PASSWORD, roles={Role.DPO}, extension="2001")
     assert "own call" in refused(lambda: changed(console, claim, ClaimEvent.UPHOLD, by="dpo2"), 403)
 
 
 def test_an_erasure_waits_for_holds_and_an_objection_restricts_meanwhile(console: Console) -> None:
-    lead = person(console, "lead")
+    lead = console.person("lead")
     hold = place_hold(
         console.deps.hold_books, lead, ID, HoldWish(kind=HoldKind.COMPLAINT, reason="a complaint", case_reference="C 1")
     )
@@ -181,7 +175,7 @@ def test_an_erasure_waits_for_holds_and_an_objection_restricts_meanwhile(console
 
 def test_of_two_who_decide_at_once_one_does(console: Console) -> None:
     console.people.add("dpo2", PASSWORD, roles={Role.DPO})
-    claim = write_claim(books(console), person(console, "lead"), ID, wish())
+    claim = write_claim(books(console), console.person("lead"), ID, wish())
     said: list[str] = []
 
     def decide(by: str, event: ClaimEvent, ground: str) -> None:
@@ -247,7 +241,7 @@ def test_nobody_else_sees_or_decides(shared: Console) -> None:
 
 def test_what_somebody_typed_is_text(console: Console) -> None:
     evil = "<script>alert(1)</script>"
-    write_claim(books(console), person(console, "lead"), ID, wish(requester=evil, reason=evil))
+    write_claim(books(console), console.person("lead"), ID, wish(requester=evil, reason=evil))
     with signed_in(console, "dpo") as dpo:
         page = dpo.get("/rights").text
         assert evil not in page
@@ -259,7 +253,7 @@ def test_what_somebody_typed_is_text(console: Console) -> None:
 
 
 def test_what_a_kill_left_in_the_log_alone_restricts_as_soon_as_anybody_acts(console: Console) -> None:
-    claim = write_claim(books(console), person(console, "lead"), ID, wish())
+    claim = write_claim(books(console), console.person("lead"), ID, wish())
     upheld = replace(claim, state=ClaimState.UPHELD, decided_by="dpo", decided_at=claim.asked_at, words="it is so")
     (console.deps.hold_books.state / UNSETTLED).write_bytes(b"")
     console.deps.hold_books.audit.append(

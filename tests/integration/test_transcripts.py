@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from recorder.cases import casework, transcripts
-from recorder.domain.access import Person
 from recorder.domain.cases import Case, CaseKind, Step
 from recorder.domain.rights import ClaimEvent
 from recorder.domain.transcripts import TranscriptForm
@@ -31,22 +30,16 @@ def console(tmp_path: Path) -> Iterator[Console]:
         yield running
 
 
-def person(console: Console, name: str) -> Person:
-    found = console.people.find(name)
-    assert found is not None
-    return found
-
-
 def decided(console: Console) -> Case:
     """Return a case of the team leader's that the data protection officer decided: its handler may hear and copy."""
-    books, lead = console.deps.cases, person(console, "lead")
+    books, lead = console.deps.cases, console.person("lead")
     case = casework.open_case(books, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="", text="my call")
     casework.take_step(books, lead, case.id, Step.IDENTITY_CHECKED, text="account and date of birth")
     casework.take_step(books, lead, case.id, Step.SEARCHED, details={"found": 1})
     casework.match(books, lead, case.id, [ID])
     details = {"decision": "partly", "balance": ""}
     return casework.take_step(
-        books, person(console, "dpo"), case.id, Step.DECIDED, text="a neighbour's name", details=details
+        books, console.person("dpo"), case.id, Step.DECIDED, text="a neighbour's name", details=details
     )
 
 
@@ -115,19 +108,19 @@ def test_a_restricted_recording_is_not_written_down(console: Console) -> None:
     case = decided(console)
     claims = casework.claim_books(console.deps.cases)
     wish = ClaimWish(right=Right.RESTRICTION, ground="accuracy", requester="J. Doe", reason="not what I said")
-    claim = write_claim(claims, person(console, "lead"), ID, wish)
+    claim = write_claim(claims, console.person("lead"), ID, wish)
     books = transcripts.TranscriptBooks(
         cases=console.deps.cases, kept=console.deps.transcripts, open=console.deps.copy_books.open
     )
 
     def write() -> Case:
-        lead = person(console, "lead")
+        lead = console.person("lead")
         return transcripts.transcribe(books, lead, case.id, ID, content=b"She said so.", form=TranscriptForm.TEXT)
 
     with pytest.raises(ProblemError) as caught:
         write()
     assert caught.value.status == 409
-    change_claim(claims, person(console, "dpo"), claim.id, ClaimStep(event=ClaimEvent.UPHOLD, words="it is contested"))
-    change_claim(claims, person(console, "dpo"), claim.id, ClaimStep(event=ClaimEvent.LIFT, words="looked into it"))
+    change_claim(claims, console.person("dpo"), claim.id, ClaimStep(event=ClaimEvent.UPHOLD, words="it is contested"))
+    change_claim(claims, console.person("dpo"), claim.id, ClaimStep(event=ClaimEvent.LIFT, words="looked into it"))
     assert write().entries[-1].step is Step.TRANSCRIBED
     assert RecordingId(ID) in console.deps.transcripts.newest(case.id)
