@@ -236,12 +236,13 @@ def sign_in_rules(home: Home) -> SignInRules:
 def _by_token(home: Home, name: str | None, token: str) -> Person:
     people, rules = people_of(home), sign_in_rules(home)
     session = Sessions(open_people(home.people), now=utc_now, limits=rules.limits).find(token, kind=Kind.SHELL)
-    person = people.find(session.account) if session else None
-    if session is None or person is None:
+    found = people.find(session.account) if session else None
+    person = rules.as_signed_in(found, is_proven=session.is_proven) if session and found else None
+    if person is None:
         fail(f"{TOKEN_VARIABLE} is not good any more: `recorder login` again, or unset it")
     if name not in (None, person.name):
         fail(f"{TOKEN_VARIABLE} is {person.name}'s, not {name}'s: leave --as away, or give --password-file", 2)
-    return replace(person, is_proven=rules.counts_as_proven(is_proven=session.is_proven))
+    return person
 
 
 def _second(home: Home, result: SignedIn) -> AuditNote:

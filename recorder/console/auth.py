@@ -66,8 +66,8 @@ class Gatekeeper:
         person = self._deps.people.find(session.account) if session else None
         if session is None or person is None:
             return None
-        is_proven = self._deps.sign_in.counts_as_proven(is_proven=session.is_proven)
-        return Caller(actor=replace(person, is_proven=is_proven), session=session)
+        actor = self._deps.sign_in.as_signed_in(person, is_proven=session.is_proven)
+        return None if actor is None else Caller(actor=actor, session=session)
 
     def starting(self, request: Request) -> Caller | None:
         """Return who has given their password in this browser and must show a second factor; None when nobody has."""

@@ -1,7 +1,7 @@
 """What signing in takes, and when it ends. Pure (P9)."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from recorder.domain.access import Person, Role
@@ -42,3 +42,18 @@ class SignInRules:
     def counts_as_proven(self, *, is_proven: bool) -> bool:
         """Tell whether a session is good for what takes a second factor."""
         return is_proven or self.second_factor is SecondFactor.OFF
+
+    def as_signed_in(self, person: Person, *, is_proven: bool) -> Person | None:
+        """Return somebody as their session lets them act, or None: it lets them do nothing, they sign in anew.
+
+        Who signed in on a password and was given a role since that takes a second factor does not have it yet; an
+        officer goes on as one, for they may be in a call.
+
+        Args:
+            person: As the account is now.
+            is_proven: Whether the session began with a second factor.
+        """
+        if is_proven or not self.must_enrol(person):
+            return replace(person, is_proven=self.counts_as_proven(is_proven=is_proven))
+        roles = person.roles - SECOND_FACTOR_ROLES
+        return replace(person, roles=roles, is_proven=False) if roles else None

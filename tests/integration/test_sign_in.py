@@ -13,6 +13,7 @@ import pyotp
 import pytest
 
 from recorder.config import Console as ConsoleOptions
+from recorder.domain.access import Role
 from recorder.people.attempts import LOCKED_FOR, MAX_FAILURES
 from tests.helpers.console_site import PASSWORD, Browser, Clock, Console, console_site, csrf_of
 from tests.helpers.recorder_home import ADMIN, ROOT, RecorderHome, must, run
@@ -251,6 +252,28 @@ def test_an_officer_pauses_by_password_and_listens_by_code_only(
     csrf = csrf_of(browser.get("/account"))
     assert browser.post(f"/recordings/{ID}/play", data={"csrf": csrf}).status_code == 200
     assert browser.post("/account/authenticator", data={"csrf": csrf, "password": PASSWORD}).status_code == 409
+
+
+def test_a_role_given_meanwhile_waits_for_the_second_factor(browser: Browser, console: Console, clock: Clock) -> None:
+    console.people.add("new", PASSWORD, roles=[])
+    assert give_password(browser, "officer").status_code == 303
+    with console.browser() as other:
+        give_password(other, "new")
+        assert other.get("/account").status_code == 200
+        for account in ("officer", "new"):
+            _, proposal = console.deps.proposals.grant(
+                "admin", account, [Role.DPO], reason="from Monday on", enter=lambda _note: None
+            )
+            dpo = console.people.find("dpo")
+            assert proposal is not None
+            assert dpo is not None
+            console.deps.proposals.decide(dpo, proposal.id, is_confirmed=True, enter=lambda _note: None)
+        assert other.get("/account").headers["location"] == SIGN_IN
+    assert browser.get("/overview").status_code == 403
+    csrf = csrf_of(browser.get("/account"))
+    assert browser.post("/agent/pause", data={"csrf": csrf}).status_code in {503, 504}, "an officer goes on pausing"
+    enrol(browser, clock, "officer")
+    assert browser.get("/overview").status_code == 200
 
 
 def test_signing_out_everywhere(browser: Browser, console: Console, clock: Clock) -> None:

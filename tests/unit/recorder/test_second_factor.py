@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -190,6 +191,19 @@ def test_who_has_to() -> None:
     assert not rules.counts_as_proven(is_proven=False)
     assert rules.counts_as_proven(is_proven=True)
     assert SignInRules(second_factor=SecondFactor.OFF).counts_as_proven(is_proven=False)
+
+
+def test_what_a_password_alone_lets_them_act_as() -> None:
+    rules = SignInRules()
+    both = Person(name="pat", display_name="Pat", roles=frozenset({Role.OFFICER, Role.DPO}))
+    assert rules.as_signed_in(both, is_proven=True) == both
+    assert rules.as_signed_in(both, is_proven=False) == replace(both, roles=frozenset({Role.OFFICER}), is_proven=False)
+    for role in Role:
+        person = replace(both, roles=frozenset({role}))
+        assert (rules.as_signed_in(person, is_proven=False) is None) == (role is not Role.OFFICER)
+        assert SignInRules(second_factor=SecondFactor.OFF).as_signed_in(person, is_proven=False) == person
+    nobody = replace(both, roles=frozenset())
+    assert rules.as_signed_in(nobody, is_proven=False) == replace(nobody, is_proven=False)
 
 
 @pytest.mark.parametrize("act", [Act.PLAY, Act.EXPORT])
