@@ -35,6 +35,19 @@ def is_usable(row: Any, now: datetime) -> bool:  # noqa: ANN401 - a RowMapping
     return row["disabled_s"] is None or bool(row["disabled_s"] > now.timestamp())
 
 
+def check_other_admin(connection: Connection, name: str) -> None:
+    """Make sure that somebody else could still change accounts, whose own is not to be closed on a day either.
+
+    Raises:
+        PeopleError: Nobody could.
+    """
+    rows = connection.execute(
+        select(accounts.c.roles).where(accounts.c.name != name, accounts.c.disabled_s.is_(None))
+    ).scalars()
+    if not any(Role.ADMIN in roles.split(",") for roles in rows):
+        raise PeopleError(f"{name} is the last admin: make another one first.")
+
+
 def columns_of(person: Person) -> dict[str, Any]:
     """Return a person as columns."""
     return {

@@ -19,7 +19,16 @@ from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from recorder.domain.access import Person, Role
-from recorder.people.account_rows import PeopleError, columns_of, details_of, is_usable, one, person_of, row_of
+from recorder.people.account_rows import (
+    PeopleError,
+    check_other_admin,
+    columns_of,
+    details_of,
+    is_usable,
+    one,
+    person_of,
+    row_of,
+)
 from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
 from recorder.people.database import AuditNote, accounts, from_s, second_factors, sessions
 from recorder.people.passwords import MAX_CHARACTERS, weakness
@@ -140,8 +149,7 @@ class People:
         at = max(from_ or now, now)
         with self._engine.begin() as connection:
             one(connection, name)
-            if not _other_admin(connection, name):
-                raise PeopleError(f"{name} is the last admin: make another one first.")
+            check_other_admin(connection, name)
             connection.execute(update(accounts).where(accounts.c.name == name).values(disabled_s=at.timestamp()))
             if at <= now:
                 connection.execute(delete(sessions).where(sessions.c.account == name))
@@ -289,14 +297,6 @@ def _check_free(connection: Connection, person: Person) -> None:
     taken = or_(accounts.c.name == person.name, accounts.c.display_name == person.display_name)
     if connection.execute(select(accounts.c.name).where(taken)).first() is not None:
         raise PeopleError(f"The name {person.name} or {person.display_name!r} is taken; accounts are personal.")
-
-
-def _other_admin(connection: Connection, name: str) -> bool:
-    """Tell whether somebody else could still change accounts."""
-    rows = connection.execute(
-        select(accounts.c.roles).where(accounts.c.name != name, accounts.c.disabled_s.is_(None))
-    ).scalars()
-    return any(Role.ADMIN in roles.split(",") for roles in rows)
 
 
 def _account(row: Any, now: datetime, *, has_second_factor: bool) -> Account:  # noqa: ANN401 - a RowMapping

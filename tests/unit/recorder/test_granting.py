@@ -242,6 +242,12 @@ def test_taking_away(book: Book, second: People) -> None:
         book.proposals.revoke("founder", [Role.ADMIN], enter=book.enter)
 
 
+def test_who_leaves_on_a_day_is_no_other_admin(book: Book, second: People, clock: Clock) -> None:
+    second.disable("ada", from_=clock.time + timedelta(days=3))
+    with pytest.raises(PeopleError, match="last admin"):
+        book.proposals.revoke("founder", [Role.ADMIN], enter=book.enter)
+
+
 def test_an_authenticator_of_the_powerful_takes_two(book: Book, second: People, engine: Engine, clock: Clock) -> None:
     factors = SecondFactors(engine, now=clock)
     for name in ("dora", "olive"):
