@@ -228,7 +228,7 @@ def transcript(
     def done(place: Home, config: Config, index: Index, person: Person) -> str:
         engine = open_people(place.people)
         books = transcripts.TranscriptBooks(
-            cases=_books(place, config, index), kept=transcripts.Transcripts(engine),
+            cases=case_books(place, config, index), kept=transcripts.Transcripts(engine),
             open=lambda row: open_reader(place, config, row, passphrase_file=passphrase_file),
         )  # fmt: skip
         if content is None:
@@ -320,12 +320,13 @@ def show(
 
 def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[CaseBooks, Person], _T]) -> _T:
     def done(place: Home, config: Config, index: Index, person: Person) -> _T:
-        return act(_books(place, config, index), person)
+        return act(case_books(place, config, index), person)
 
     return act_signed_in(home, name, password_file, "a case", done)
 
 
-def _books(place: Home, config: Config, index: Index) -> CaseBooks:
+def case_books(place: Home, config: Config, index: Index) -> CaseBooks:
+    """Return what cases, and claims of data subjects, are worked on with."""
     return CaseBooks(
         cases=CaseBook(open_people(place.people), now=utc_now), hearing=hearing_books(place, index),
         holds=hold_books(place, config, index), timezone=config.site.timezone,

@@ -7,15 +7,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from recorder.cases import casework
-from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks
 from recorder.cases.claim_letters import ClaimLetter, claim_letter
 from recorder.cases.letters import NotYetError
-from recorder.clock import utc_now
+from recorder.commands.cases import case_books
 from recorder.commands.erase import whole_id
-from recorder.commands.hold import day_from, hold_books
+from recorder.commands.hold import day_from
 from recorder.commands.records import act_signed_in
-from recorder.commands.requests import hearing_books
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -41,7 +39,6 @@ from recorder.keeping.restricting import (
     read_claims,
     write_claim,
 )
-from recorder.people.database import open_people
 from storage.index import Index
 from storage.types import Claim, Right
 
@@ -197,10 +194,6 @@ def _json(books: CaseBooks, claim: Claim) -> dict[str, Any]:
 
 def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[CaseBooks, Person], _T]) -> _T:
     def done(place: Home, config: Config, index: Index, person: Person) -> _T:
-        books = CaseBooks(
-            cases=CaseBook(open_people(place.people), now=utc_now), hearing=hearing_books(place, index),
-            holds=hold_books(place, config, index), timezone=config.site.timezone,
-        )  # fmt: skip
-        return act(books, person)
+        return act(case_books(place, config, index), person)
 
     return act_signed_in(home, name, password_file, "a claim", done)
