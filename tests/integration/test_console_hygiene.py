@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from recorder.hygiene import COLLECT_EVERY_S, wiping_environment
+from tests.helpers.ports import free_port
 from tests.helpers.process_memory import can_search, search
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually
 
@@ -32,9 +33,7 @@ class Running:
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("console")
     home = RecorderHome(folder, next_hop="127.0.0.1:9")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home.edit('listen = "off"', f'listen = "127.0.0.1:{port}"')
     path = folder / "console.log"
     with path.open("wb") as log:

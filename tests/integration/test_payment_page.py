@@ -1,6 +1,5 @@
 """A payment page pauses and resumes by HTTP with its token: console, daemon and a live call, all real."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from recorder.people.database import open_people
 from recorder.people.tokens import Tokens
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually
 
 EDITS = (("erase_s = 3.0", "erase_s = 0.3"),)
@@ -78,9 +78,7 @@ class Site:
 @contextmanager
 def console_process(home: RecorderHome, log: Path) -> Iterator[str]:
     """Run the console on a port of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "127.0.0.1:{port}"')
     command = [sys.executable, "-m", "recorder", "console", "-C", str(home.root)]
     with log.open("wb") as out:

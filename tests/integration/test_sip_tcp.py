@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import sip_process, sip_streams
+from tests.helpers.ports import free_port
 from tests.helpers.sip_calls import connected, dialled, ended_by_peer, ended_by_us, offered, talking
 
 SDP = sip_process.SDP
@@ -159,8 +160,7 @@ def test_a_request_that_the_old_connection_swallowed_is_sent_again(shared: Any, 
 
 
 def test_nobody_listens(shared: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     began = time.monotonic()
     shared.do("dial", target=["127.0.0.1", port, "tcp"], request_user="2001", from_user="1", body=SDP)
     shared.take("dialled")

@@ -20,6 +20,7 @@ from recorder.console.server import TlsFiles, server_config
 from recorder.console.throttle import AT_ONCE, MOST_SOURCES, Throttle
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import CALL, PASSWORD, Console, console_site, csrf_of, serving, signed_in
+from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, run_apart
 from tests.helpers.storage_home import ID
 
@@ -154,9 +155,7 @@ def test_the_console_as_a_process_speaks_https(tmp_path: Path) -> None:
     home = RecorderHome(tmp_path, next_hop="127.0.0.1:5070")
     authority = Authority(tmp_path / "authority")
     certificate, key = authority.issue("console", ips=["127.0.0.1"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "127.0.0.1:{port}"')
     text = home.config.read_text()
     before, _, after = text.partition("[console]")

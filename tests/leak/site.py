@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import httpx
 
 from tests.helpers import recorder_home
 from tests.helpers.console_site import Browser
+from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually, is_listening
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
@@ -95,9 +95,7 @@ class Site:
         self.home.config.write_text("[[service]]".join(blocks))
 
     def _give_console(self) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "127.0.0.1:{port}"')
         return f"http://127.0.0.1:{port}"
 
