@@ -16,8 +16,9 @@ from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.home import Home
+from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import person, violations
-from tests.helpers.console_site import PASSWORD, serving
+from tests.helpers.console_site import serving
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange, exchange
 

@@ -17,8 +17,9 @@ from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.home import Home
+from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import ARGUMENTS, EXECUTABLE, sign_in, violations
-from tests.helpers.console_site import PASSWORD, Browser, serving
+from tests.helpers.console_site import Browser, serving
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 from recorder.domain.access import Role
 from recorder.notices import NoticeStore, install_shipped
 from storage.types import NoticeProof, Segment, SegmentKind
+from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import (
     ARGUMENTS,
     EXECUTABLE,
@@ -23,7 +24,7 @@ from tests.helpers.chromium import (
     unreached_by_tab,
     violations,
 )
-from tests.helpers.console_site import CALL, PASSWORD, Console, console_site
+from tests.helpers.console_site import CALL, Console, console_site
 from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID
 

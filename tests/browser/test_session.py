@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.helpers.accounts import Clock
 from tests.helpers.chromium import is_too_wide, person, violations
-from tests.helpers.console_site import Clock, Console, console_site
+from tests.helpers.console_site import Console, console_site
 
 WARNED = timedelta(seconds=110)
 

@@ -7,7 +7,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize, sync_playwright
 
-from tests.helpers.console_site import PASSWORD
+from tests.helpers.accounts import PASSWORD
 
 EXECUTABLE = "/usr/bin/chromium"
 ARGUMENTS = ("--no-sandbox", "--autoplay-policy=no-user-gesture-required")

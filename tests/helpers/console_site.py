@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import uvicorn
-from argon2 import PasswordHasher
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
@@ -36,11 +35,10 @@ from storage.audit import AuditEntry, AuditLog
 from storage.index import Index, sqlite_url
 from storage.reader import open_recording
 from storage.rows import row_from_json
+from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.leave import give_leave
 from tests.helpers.storage_home import ID, Site, row
 
-PASSWORD = "violet otter lantern"
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CALL = "20261125T090000Z-2001-aaaaaa"
 WITHOUT_SECOND_FACTOR = ConsoleOptions(second_factor=SecondFactor.OFF)
 
@@ -236,16 +234,6 @@ class Browser(httpx.Client):
 
     def submit(self, path: str, **fields: str) -> httpx.Response:
         return self.post(path, data={"csrf": self.csrf, **fields})
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, time: datetime) -> None:
-        self.time = time
-
-    def __call__(self) -> datetime:
-        return self.time
 
 
 @contextmanager

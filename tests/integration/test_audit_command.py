@@ -28,7 +28,7 @@ from storage.audit_entry import line_of
 from storage.heads import Head
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
-from tests.helpers.console_site import CHEAP, PASSWORD
+from tests.helpers.accounts import CHEAP, PASSWORD
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 

@@ -19,7 +19,8 @@ from recorder.domain.cases import Case, CaseKind, LegalGround, Step
 from recorder.keeping.holding import release_hold
 from recorder.problems import ProblemError
 from storage.types import RecordingId, Search
-from tests.helpers.console_site import PASSWORD, Clock, Console, console_site, signed_in
+from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
 

@@ -12,7 +12,8 @@ import pytest
 from recorder.console.pulse import BEAT, CHANGED, Pulse
 from recorder.domain.access import Role
 from recorder.live.client import DaemonUnavailableError
-from tests.helpers.console_site import CALL, PASSWORD, Browser, Clock, Console, console_site
+from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.console_site import CALL, Browser, Console, console_site
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from recorder.domain.access import Scope
-from tests.helpers.console_site import Clock, Console, console_site, refused, signed_in
+from tests.helpers.accounts import Clock
+from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID
 
 PATH = f"/recordings/{ID}"

@@ -12,7 +12,8 @@ import pytest
 
 from recorder.domain.access import Scope
 from storage.types import Hold, RecordingHead, RecordingId
-from tests.helpers.console_site import Clock, Console, console_site, refused, signed_in
+from tests.helpers.accounts import Clock
+from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID, STARTED, row
 
 PATH = f"/recordings/{ID}"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from recorder.domain.access import Role, Scope
-from tests.helpers.console_site import CALL, PASSWORD, Browser, Clock, Console, console_site
+from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.console_site import CALL, Browser, Console, console_site
 
 ASK = f'action="/live/{CALL}/opt-out-request"'
 FORGOT = f'action="/live/{CALL}/forgot"'

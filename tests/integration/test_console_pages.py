@@ -15,7 +15,8 @@ from recorder.domain.signing_in import SessionLimits
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
 from storage.types import RecordingId
-from tests.helpers.console_site import CALL, PASSWORD, Browser, Clock, Console, console_site
+from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.console_site import CALL, Browser, Console, console_site
 from tests.helpers.storage_home import ID, row
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

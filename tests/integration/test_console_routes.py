@@ -16,7 +16,8 @@ from recorder.console.app import create_app
 from recorder.domain.access import Role
 from storage.index import Index, sqlite_url
 from storage.types import RecordingId
-from tests.helpers.console_site import PASSWORD, Console, console_site, signed_in
+from tests.helpers.accounts import PASSWORD
+from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 GONE = "20261124T093000Z-2001-ffffff"

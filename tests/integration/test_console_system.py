@@ -13,7 +13,8 @@ from recorder.keeping.sweep_state import NAME, SweepState, state_to_json
 from recorder.notices import NoticeStore, install_shipped
 from storage.audit import AuditLog
 from storage.durable import make_folder
-from tests.helpers.console_site import Browser, Clock, Console, console_site, signed_in
+from tests.helpers.accounts import Clock
+from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -22,8 +22,9 @@ from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.postman import KEPT_FOR, Postman
 from storage.audit import AuditLog
 from storage.types import HoldKind
+from tests.helpers.accounts import Clock
 from tests.helpers.anchor_servers import Certificates, Mailbox, mail_server
-from tests.helpers.console_site import Clock, Console, console_site, signed_in
+from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from recorder.domain.access import Role
-from tests.helpers.console_site import PASSWORD, Browser, Console, console_site, signed_in
+from tests.helpers.accounts import PASSWORD
+from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.recorder_home import ADMIN, RecorderHome, must, run
 
 WHY = "she takes over on Monday"

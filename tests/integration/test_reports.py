@@ -19,7 +19,8 @@ from storage.erasures import Erasures, new_order_id
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, Search
-from tests.helpers.console_site import CHEAP, PASSWORD, Console, console_site
+from tests.helpers.accounts import CHEAP, PASSWORD
+from tests.helpers.console_site import Console, console_site
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import row
 

@@ -15,7 +15,8 @@ from recorder.cli import app
 from recorder.domain.access import Role
 from recorder.hearing.asking import decide
 from recorder.problems import ProblemError
-from tests.helpers.console_site import PASSWORD, Browser, Clock, Console, console_site, refused, signed_in
+from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
 

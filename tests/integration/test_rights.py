@@ -24,7 +24,8 @@ from storage.claim_journal import asked_details, asked_text, changed_details
 from storage.claims import Claims
 from storage.hold_journal import UNSETTLED, steady
 from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, HoldKind, RecordingId, Right
-from tests.helpers.console_site import PASSWORD, Clock, Console, console_site, signed_in
+from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
 from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite

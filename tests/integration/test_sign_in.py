@@ -15,7 +15,8 @@ import pytest
 from recorder.config import Console as ConsoleOptions
 from recorder.domain.access import Role
 from recorder.people.attempts import LOCKED_FOR, MAX_FAILURES
-from tests.helpers.console_site import PASSWORD, Browser, Clock, Console, console_site, csrf_of
+from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.recorder_home import ADMIN, ROOT, RecorderHome, must, run
 from tests.helpers.recorder_home import PASSWORD as FOUNDER_PASSWORD
 from tests.helpers.storage_home import ID

@@ -25,7 +25,7 @@ from storage.claims import Claims
 from storage.deletion import Shredder
 from storage.tombstones import Tombstone
 from storage.types import Claim, ClaimState, RecordingId, Right
-from tests.helpers.console_site import CHEAP
+from tests.helpers.accounts import CHEAP
 from tests.helpers.sweep_site import NOW, SweepSite
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)

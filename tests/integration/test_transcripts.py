@@ -16,7 +16,8 @@ from recorder.domain.transcripts import TranscriptForm
 from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, write_claim
 from recorder.problems import ProblemError
 from storage.types import RecordingId, Right
-from tests.helpers.console_site import Clock, Console, console_site, signed_in
+from tests.helpers.accounts import Clock
+from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 WORDS = "My neighbour [[Mr Example]] said so"

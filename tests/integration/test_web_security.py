@@ -18,8 +18,9 @@ from recorder.console.app import create_app
 from recorder.console.middleware import security_headers
 from recorder.console.server import TlsFiles, server_config
 from recorder.console.throttle import AT_ONCE, MOST_SOURCES, Throttle
+from tests.helpers.accounts import PASSWORD
 from tests.helpers.certificates import Authority
-from tests.helpers.console_site import CALL, PASSWORD, Console, console_site, csrf_of, serving, signed_in
+from tests.helpers.console_site import CALL, Console, console_site, csrf_of, serving, signed_in
 from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, run_apart
 from tests.helpers.storage_home import ID

@@ -1,46 +1,23 @@
 """Powerful roles take two people: who confirms, until when, and what is so meanwhile. In a real file."""
 
 import threading
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
-from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
 from recorder.domain.access import DeniedError, Fault, Person, Role
 from recorder.domain.granting import POWERFUL, STANDS_FOR, Change, Proposal, confirmers, takes_two
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import FOUNDER_ROLES, People
-from recorder.people.database import AuditNote, open_people
+from recorder.people.database import AuditNote
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import Enrolled, SecondFactors
 from recorder.people.totp import code_of, new_secret, step_of
+from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 
-PASSWORD = "violet otter lantern"
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 WHY = "she takes over on Monday"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_people(tmp_path / "people.sqlite")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 import stat
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher, extract_parameters
+from argon2 import extract_parameters
 from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import Engine
 
@@ -17,29 +16,7 @@ from recorder.people.accounts import FOUNDER_ROLES, People, SignedIn, _hash_of_n
 from recorder.people.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
 from recorder.people.database import open_people
 from recorder.people.tokens import TokenError, TokenRefused, Tokens
-
-PASSWORD = "violet otter lantern"
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_people(tmp_path / "people.sqlite")
-    yield engine
-    engine.dispose()
+from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import logging
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from recorder.domain.access import Person, Role
 from recorder.domain.opt_out import CallFacts
 from recorder.people.pins import LOCKED_FOR, WITHIN, Costs, PinAnswer, PinError, PinFile, Pins, weakness
 from storage.types import RecordingId
+from tests.helpers.accounts import Clock
 
 PIN, OTHER = "284915", "7720465"
 CHEAP = Costs(passes=1, memory_kib=8)
@@ -22,14 +23,6 @@ HUGO = Person(name="hugo", display_name="Hugo", roles=frozenset({Role.MANAGER}),
 FACTS = CallFacts(call=RecordingId("x"), team="Revenues", extensions=frozenset({"2001"}), operators=frozenset({"Ann"}))
 NOBODY = PinAnswer(manager=None, is_locked=False)
 LOCKED = PinAnswer(manager=None, is_locked=True)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
 
 
 class Phone:

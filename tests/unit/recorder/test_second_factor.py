@@ -2,13 +2,11 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
 from recorder.domain.access import Act, Allowed, Person, Refused, Role, may
@@ -20,30 +18,9 @@ from recorder.people.database import open_people
 from recorder.people.second_factor import RECOVERY_CODES, Enrolled, Proven, SecondFactors, remove_factor
 from recorder.people.sessions import KEPT_FOR, STARTING_FOR, Kind, Sessions
 from recorder.people.totp import code_of, new_secret, step_of
+from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 
-PASSWORD = "violet otter lantern"
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 SECRET = new_secret()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_people(tmp_path / "people.sqlite")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+"""Fixtures of the tests of accounts: a clock, and a file for people."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from recorder.people.database import open_people
+from tests.helpers.accounts import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands until it is moved."""
+    return Clock()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """The database of people, empty."""
+    engine = open_people(tmp_path / "people.sqlite")
+    yield engine
+    engine.dispose()
