@@ -118,9 +118,9 @@ def place_hold(books: HoldBooks, actor: Actor, recording: str, wish: HoldWish) -
     call = call_to_hold(books, recording)
     _allow(books, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
     hold = _wished(books, person, RecordingId(recording), wish, call)
-    with _steady(books):
+    with steady_books(books):
         call_to_hold(books, recording)  # it may have been deleted meanwhile; from here on it cannot
-        with _settling(books):
+        with settling_books(books):
             books.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
             books.holds.place(hold)
     return hold
@@ -360,7 +360,7 @@ class _Change:
 
 def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _Change, reason: str) -> Hold:
     person = books.ledger.require(actor, change.act, hold_id, reason=reason)
-    with _steady(books):
+    with steady_books(books):
         hold = _known(books, hold_id)
         decision = change.rule(person, hold, _known_call(books, hold), reason=reason)
         _allow(books, person, change.act, hold.recording, decision)
@@ -370,7 +370,7 @@ def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _Change, reas
         except HoldStateError as error:
             raise ProblemError(409, str(error)) from error
         after = change.apply(hold, now, person)
-        with _settling(books):
+        with settling_books(books):
             books.ledger.note(change.name, person.actor, hold.recording, changed_details(hold, after, now), text=reason)
             books.holds.save([after])
     return after
@@ -400,13 +400,14 @@ def _allow(books: HoldBooks, person: Person, act: Act, subject: str, decision: A
 
 
 @contextlib.contextmanager
-def _steady(books: HoldBooks) -> Iterator[None]:
+def steady_books(books: HoldBooks) -> Iterator[None]:
+    """Keep the table of holds as it is but for this act, and say it where nothing could be done."""
     with _database(), steady(books.state, books.holds, books.audit):
         yield
 
 
 @contextlib.contextmanager
-def _settling(books: HoldBooks) -> Iterator[None]:
+def settling_books(books: HoldBooks) -> Iterator[None]:
     """Say what became of an act that is in the audit log and could not be put into the table."""
     with settling(books.state):
         try:

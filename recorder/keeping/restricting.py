@@ -4,8 +4,6 @@ The rules are `recorder.domain.rights`'. Each act is in the audit log, with all 
 done, and a hold keeps what is restricted. Used by the console and the command alike.
 """
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -24,12 +22,12 @@ from recorder.domain.rights import (
     use_until,
     why_restricted,
 )
-from recorder.keeping.holding import HoldBooks, call_to_hold
+from recorder.keeping.holding import HoldBooks, call_to_hold, settling_books, steady_books
 from recorder.problems import ProblemError
 from storage.claim_journal import ACT_OF, ASKED, USE_ALLOWED, asked_details, asked_text, changed_details
 from storage.claims import OPEN, Claims, new_claim_id
 from storage.errors import NotFoundError, StorageError
-from storage.hold_journal import PLACED, RELEASED, placed_details, settling, steady
+from storage.hold_journal import PLACED, RELEASED, placed_details
 from storage.hold_journal import changed_details as changed_hold
 from storage.holds import new_hold_id
 from storage.rows import time_to_json
@@ -119,9 +117,9 @@ def write_claim(books: ClaimBooks, actor: Actor, recording: str, wish: ClaimWish
     call_to_hold(books.holds, recording)
     hold = _hold_of(books, claim, person) if keeps(claim) else None
     claim = replace(claim, hold=hold.id if hold else "")
-    with _steady(books):
+    with steady_books(books.holds):
         call_to_hold(books.holds, recording)  # it may have been deleted meanwhile; from here on it cannot
-        with _settling(books):
+        with settling_books(books.holds):
             books.ledger.note(ASKED, person.actor, recording, asked_details(claim), text=asked_text(claim))
             if hold is not None:
                 books.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
@@ -138,7 +136,7 @@ def change_claim(books: ClaimBooks, actor: Actor, claim_id: str, step: ClaimStep
     """
     act = Act.WRITE_CLAIM if step.event is ClaimEvent.WITHDRAW else Act.DECIDE_CLAIM
     person = _decider(books, actor, claim_id) if act is Act.DECIDE_CLAIM else books.ledger.require(actor, act, claim_id)
-    with _steady(books):
+    with steady_books(books.holds):
         claim = claim_of(books, claim_id)
         try:
             check_event(
@@ -152,7 +150,7 @@ def change_claim(books: ClaimBooks, actor: Actor, claim_id: str, step: ClaimStep
         after = _after(claim, step, person, now)
         if is_to_destroy(after) and not is_to_destroy(claim):
             _refuse_held(books, claim, now)
-        with _settling(books):
+        with settling_books(books.holds):
             name = USE_ALLOWED if step.event is ClaimEvent.ALLOW_USE else ACT_OF[after.state]
             books.ledger.note(name, person.actor, claim.recording, changed_details(after, now), text=after.words)
             if claim.hold and keeps(claim) and not keeps(after):
@@ -274,23 +272,3 @@ def _decider(books: ClaimBooks, actor: Actor, claim_id: str) -> Person:
 def _denied(books: ClaimBooks, person: Person, act: Act, subject: str, error: DeniedError) -> ProblemError:
     refused = books.ledger.refusal(person, act, subject, str(error))
     return ProblemError(_STATUS[error.fault], refused.detail)
-
-
-@contextlib.contextmanager
-def _steady(books: ClaimBooks) -> Iterator[None]:
-    try:
-        with steady(books.holds.state, books.holds.holds, books.holds.audit):
-            yield
-    except (StorageError, OSError) as error:
-        raise ProblemError(503, f"Nothing was done: {error}.") from error
-
-
-@contextlib.contextmanager
-def _settling(books: ClaimBooks) -> Iterator[None]:
-    with settling(books.holds.state):
-        try:
-            yield
-        except (StorageError, OSError) as error:
-            raise ProblemError(
-                503, "It is in the audit log, and will be done by itself as soon as the database answers again."
-            ) from error
