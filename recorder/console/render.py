@@ -86,7 +86,7 @@ class Renderer:
             person=person,
             can=can,
             csrf=caller.csrf if caller else "",
-            unseen=self._box.unseen(person.name) if person else 0,
+            unseen=lambda: self._box.unseen(person.name) if person else 0,  # parts of pages do not ask for it
             **values,
         )
         return HTMLResponse(html, status_code=status)
