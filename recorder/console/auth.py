@@ -1,5 +1,6 @@
 """Who a request comes from: a session cookie, or a bearer token."""
 
+import asyncio
 import hmac
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +16,8 @@ from recorder.people.tokens import TokenRefused
 from recorder.problems import ProblemError
 
 _LONGEST_CALL = timedelta(hours=12)
+_CHECKED_AT_ONCE = 4
+"""Passwords that are checked, or next to be: hashing is slow, and who pauses needs one of the server's threads too."""
 CSRF_HEADER = "X-CSRF-Token"
 SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Bearer."
 
@@ -38,11 +41,16 @@ class Caller:
 
 
 class Gatekeeper:
-    """Identifies callers; every method blocks."""
+    """Identifies callers; every method blocks.
+
+    Attributes:
+        turns: Whoever has a password checked takes one, before there is a thread for it.
+    """
 
     def __init__(self, deps: ConsoleDeps, rules: Rules) -> None:
         self._deps = deps
         self._rules = rules
+        self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
     @property
     def cookie(self) -> str:

@@ -6,6 +6,7 @@ begins a session with a new secret: nobody can fix one beforehand.
 
 import hmac
 import secrets
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -35,13 +36,21 @@ _LOCKED = "The account is locked after too many wrong tries. Try again later, or
 # The password
 
 
+async def _turn(console: Console) -> AsyncIterator[None]:
+    async with console.gate.turns:
+        yield
+
+
+_in_turn = Depends(_turn, scope="function")  # over before the answer is sent, which takes as long as they like
+
+
 @router.get("/sign-in")
 def sign_in_form(console: Console) -> Response:
     """Show the sign-in form."""
     return _sign_in_page(console)
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", dependencies=[_in_turn])
 def sign_in(request: Request, console: Console, name: Text = "", password: Text = "", csrf: Text = "") -> Response:
     """Check a name and a password; begin a session, or ask for the second factor."""
     gate = console.gate
@@ -192,7 +201,7 @@ def account(console: Console, caller: PageReader) -> HTMLResponse:
     return _account_page(console, caller)
 
 
-@router.post("/account/authenticator")
+@router.post("/account/authenticator", dependencies=[_in_turn])
 def begin_authenticator(request: Request, console: Console, caller: PageChanger, password: Text = "") -> Response:
     """Let somebody who has none set an authenticator up; a browser that was left alone does not know the password."""
     name = caller.actor.actor

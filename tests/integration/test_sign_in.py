@@ -3,8 +3,10 @@
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pyotp
 import pytest
 
 from recorder.config import Console as ConsoleOptions
+from recorder.console.throttle import AT_ONCE as THROTTLE
 from recorder.domain.access import Role
-from recorder.people.attempts import LOCKED_FOR, MAX_FAILURES
+from recorder.people.accounts import SignedIn
+from recorder.people.attempts import LOCKED_FOR, MAX_FAILURES, SignInRefused
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.recorder_home import ADMIN, ROOT, RecorderHome, must, run
@@ -275,6 +279,34 @@ def test_a_role_given_meanwhile_waits_for_the_second_factor(browser: Browser, co
     assert browser.post("/agent/pause", data={"csrf": csrf}).status_code in {503, 504}, "an officer goes on pausing"
     enrol(browser, clock, "officer")
     assert browser.get("/overview").status_code == 200
+
+
+def test_many_who_try_passwords_keep_nobody_else_waiting(
+    browser: Browser, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify, is_over = console.people.verify, threading.Event()
+
+    def slowly(name: str, password: str) -> SignedIn | SignInRefused:
+        assert is_over.wait(30)
+        return verify(name, password)
+
+    monkeypatch.setattr(console.people, "verify", slowly)
+    csrf = csrf_of(browser.get(SIGN_IN))
+    wrong = {"name": "nobody", "password": "not the password", "csrf": csrf}
+    cookies = {"recorder-sign-in": browser.cookies["recorder-sign-in"]}
+    sent = threading.Semaphore(0)
+    site = httpx.Client(
+        base_url=console.url, timeout=60, cookies=cookies, event_hooks={"request": [lambda _request: sent.release()]}
+    )
+    with ThreadPoolExecutor(THROTTLE) as crowd, site:
+        tries = [crowd.submit(site.post, SIGN_IN, data=wrong) for _ in range(THROTTLE)]
+        try:
+            for _ in range(THROTTLE):
+                assert sent.acquire(timeout=10)
+                assert browser.get("/accessibility", timeout=5).status_code == 200
+        finally:
+            is_over.set()
+        assert {one.result().status_code for one in tries} == {403}
 
 
 def test_signing_out_everywhere(browser: Browser, console: Console, clock: Clock) -> None:
