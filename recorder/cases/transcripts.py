@@ -18,10 +18,12 @@ from recorder.domain.access import Act, Actor, Person
 from recorder.domain.cases import Case, Decision, Step
 from recorder.domain.requesting import Leave
 from recorder.domain.transcripts import Transcript, TranscriptError, TranscriptForm, read_transcript
+from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.people.database import transcripts as _table
 from recorder.problems import ProblemError
 from storage.claims import Claims
+from storage.erasures import Erasures
 from storage.errors import DamagedError, NotFoundError, StorageError
 from storage.reader import RecordingReader
 from storage.types import RecordingId, RecordingRow
@@ -154,6 +156,7 @@ def _heard(books: CaseBooks, actor: Actor, case_id: str, recording: str) -> tupl
     if books.hearing.requests.leave(person.name, found, Leave.LISTEN) is None:
         sentence = f"To work on a transcript takes leave to hear {recording}: `recorder requests ask`."
         raise books.hearing.ledger.refusal(person, Act.PLAY, recording, sentence)
+    refuse_locked(Erasures(books.holds.index.database), found)
     refuse_restricted(Claims(books.holds.index.database), found, books.cases.now())
     try:
         return person, case, books.holds.index.get(found)

@@ -13,6 +13,7 @@ from recorder.cases import casework, transcripts
 from recorder.domain.cases import Case, CaseKind, Step
 from recorder.domain.rights import ClaimEvent
 from recorder.domain.transcripts import TranscriptForm
+from recorder.keeping.erasing import forgot_recording
 from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, write_claim
 from recorder.problems import ProblemError
 from storage.types import RecordingId, Right
@@ -125,3 +126,15 @@ def test_a_restricted_recording_is_not_written_down(console: Console) -> None:
     change_claim(claims, console.person("dpo"), claim.id, ClaimStep(event=ClaimEvent.LIFT, words="looked into it"))
     assert write().entries[-1].step is Step.TRANSCRIBED
     assert RecordingId(ID) in console.deps.transcripts.newest(case.id)
+
+
+def test_of_a_recording_of_which_part_is_to_be_erased_nothing_is_read_or_written(console: Console) -> None:
+    case = decided(console)
+    address, form = f"/cases/{case.id}/transcript", {"recording": ID, "form": "txt", "transcript": "The card is 4929."}
+    with signed_in(console, "lead") as lead:
+        assert lead.submit(address, **form).status_code == 303
+        forgot_recording(console.deps.books, console.person("officer"), ID, span_s=(1.0, 2.0), reason="card read out")
+        read = lead.get(f"/cases/{case.id}/transcripts/{ID}")
+        assert read.status_code == 409
+        assert "4929" not in read.text
+        assert lead.submit(address, **form).status_code == 409
