@@ -5,9 +5,11 @@ the daemon's socket.
 """
 
 import atexit
+import contextlib
 import functools
 import json
 import math
+import os
 import shutil
 import signal
 import socket
@@ -69,6 +71,15 @@ def is_listening(path: Path) -> bool:
     """Tell whether connections to a unix socket are taken. Ask first: httpx leaks the socket of a refused one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(str(path)) == 0
+
+
+def contents(root: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield the files of a home in which a daemon runs; one that it renames or removes meanwhile is passed over."""
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path, path.read_bytes()
 
 
 def tone_file(path: Path, hz: float, seconds: float) -> Path:

@@ -15,7 +15,7 @@ from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import heard_frames, is_gapless, times_heard
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.keying import Carrier, press
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import contents, eventually
 from tests.helpers.voices import EVENT
 
 PIN, WRONG = "274953", "385064"
@@ -142,9 +142,8 @@ def test_a_managers_pin_grants_an_opt_out_and_nobody_else_gets_its_keys(lines: E
 
 def assert_nowhere(lines: Exchange, digits: str) -> None:
     assert digits not in lines.home.said
-    for path in lines.home.root.rglob("*"):
-        if path.is_file():
-            assert digits.encode() not in path.read_bytes(), path
+    for path, content in contents(lines.home.root):
+        assert digits.encode() not in content, path
 
 
 def test_a_wrong_pin_changes_nothing_and_the_third_locks_the_phone(lines: Exchange) -> None:

@@ -9,7 +9,7 @@ import pytest
 from audio.types import SrtpSuite
 from tests.helpers.exactness import heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import contents, eventually
 from tests.helpers.sip_peer import Call, Media
 from tests.helpers.srtp import crypto_of, new_key
 from tests.helpers.voices import FRAME, TICKS_PER_S
@@ -271,6 +271,5 @@ def test_no_key_is_written_anywhere(lines: Exchange) -> None:
     eventually(lambda: not lines.home.calls(), "it is filed")
     needles = [needle for key in keys for needle in (key.encode(), base64.b64decode(key)[:12])]
     assert not any(key in shown + str(row) for key in keys)
-    for path in [lines.home.log, *(p for p in lines.home.root.rglob("*") if p.is_file())]:
-        content = path.read_bytes()
+    for path, content in [(lines.home.log, lines.home.log.read_bytes()), *contents(lines.home.root)]:
         assert not any(needle in content for needle in needles), f"a key is in {path.name}"
