@@ -3,13 +3,19 @@
 import json
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from benchmarks import calls
-from benchmarks.home import recorder_command
+from benchmarks.home import free_address, recorder_command
 from benchmarks.placed import PlacedCalls
 from tests.helpers.sip_peer import Answer, Caller, Media, Officer, State, media_address, parse
+
+
+def test_the_recorder_gets_a_port_that_none_of_the_benchmarks_own_sockets_can_get_first() -> None:
+    handed_out = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(free_address()[1] < handed_out for _ in range(20))
 
 
 def test_streams_run_between_callers_and_officers_once_they_are_joined() -> None:
