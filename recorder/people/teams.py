@@ -24,9 +24,11 @@ def settle_changes(connection: Connection, now: datetime) -> None:
     """Make so what has come, in the order in which it was planned for."""
     column = team_changes.c
     is_due = (column.is_done == 0) & (column.from_s <= now.timestamp())
-    for change in connection.execute(select(team_changes).where(is_due).order_by(column.from_s)).mappings().all():
+    due = connection.execute(select(team_changes).where(is_due).order_by(column.from_s)).mappings().all()
+    for change in due:
         teams = [team for team in person_of(one(connection, change["account"])).teams if team != change["team"]]
         teams += [change["team"]] if change["answers"] else []
         mine = accounts.c.name == change["account"]
         connection.execute(update(accounts).where(mine).values(teams=",".join(teams)))
-    connection.execute(update(team_changes).where(is_due).values(is_done=1))
+    if due:  # seldom, and this is asked with every request
+        connection.execute(update(team_changes).where(is_due).values(is_done=1))
