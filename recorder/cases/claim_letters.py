@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
 
-from recorder.cases.letters import ROUTES, NotYetError
+from recorder.cases.letters import ROUTES, NotYetError, in_words
 from recorder.domain.rights import REFUSALS
 from storage.types import Claim, ClaimState, Right
 
@@ -56,13 +56,13 @@ def claim_letter(which: ClaimLetter, claim: Claim, *, site: str, today: date, du
         NotYetError: The claim is not where this letter belongs.
     """
     body = _BODIES[which](claim, due)
-    head = f"{site}\n{_day(today)}\nOur reference: {claim.case_reference or claim.id}"
+    head = f"{site}\n{in_words(today)}\nOur reference: {claim.case_reference or claim.id}"
     return f"{head}\n\nDear {claim.requester or 'Sir or Madam'},\n\n{body}\n"
 
 
 def _acknowledged(claim: Claim, due: date | None) -> str:
-    asked = f"On {_day(claim.received_on)} you asked us {_WHAT[claim.right]}."
-    answer = f"We answer by {_day(due)}." if due else ""
+    asked = f"On {in_words(claim.received_on)} you asked us {_WHAT[claim.right]}."
+    answer = f"We answer by {in_words(due)}." if due else ""
     return " ".join(filter(None, [asked, _NOW[claim.right], answer]))
 
 
@@ -94,7 +94,3 @@ _BODIES: Mapping[ClaimLetter, Callable[[Claim, date | None], str]] = MappingProx
         ClaimLetter.LIFTING: _lifted,
     }
 )
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"

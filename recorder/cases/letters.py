@@ -39,17 +39,17 @@ def letter(which: Letter, case: Case, *, site: str, today: date, due: date | Non
         NotYetError: The case is not where this letter belongs.
     """
     body = _BODIES[which](case, due)
-    return f"{site}\n{today.day} {today:%B %Y}\nOur reference: {case.id}\n\nDear {case.requester},\n\n{body}\n"
+    return f"{site}\n{in_words(today)}\nOur reference: {case.id}\n\nDear {case.requester},\n\n{body}\n"
 
 
 def _acknowledged(case: Case, due: date | None) -> str:
-    received = f"We received your request for recordings of your calls on {_day(case.course.received_on)}."
+    received = f"We received your request for recordings of your calls on {in_words(case.course.received_on)}."
     if due is None:
         return f"{received} Before the time for our answer begins we need what we asked you for: {_asked(case)}."
     awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
     if awaited:
         return f"{received} We need to know more before we can go on: {_words(case, Step.CLARIFICATION_ASKED)}"
-    return f"{received} We answer by {_day(due)}. What you asked for is kept until then and for three months after."
+    return f"{received} We answer by {in_words(due)}. What you asked for is kept until then and for three months after."
 
 
 def _asked(case: Case) -> str:
@@ -64,7 +64,7 @@ def _asked(case: Case) -> str:
 def _extended(case: Case, due: date | None) -> str:
     if not case.course.is_extended or due is None:
         raise NotYetError(f"{case.id} was not extended.")
-    told = f"We need more time for your request, and answer by {_day(due)}."
+    told = f"We need more time for your request, and answer by {in_words(due)}."
     return f"{told} The reasons: {_words(case, Step.EXTENDED)}\n\n{ROUTES}"
 
 
@@ -102,5 +102,6 @@ def _words(case: Case, step: Step) -> str:
     return next((entry.text for entry in reversed(case.entries) if entry.step is step), "")
 
 
-def _day(day: date) -> str:
+def in_words(day: date) -> str:
+    """Return a day as letters have it: 5 November 2026."""
     return f"{day.day} {day:%B %Y}"

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, func, insert, select
 
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, at_work, write_step
+from recorder.cases.letters import in_words
 from recorder.copying.copy_orders import CaseFile
 from recorder.domain.access import Act, Actor, Person
 from recorder.domain.cases import Case, Decision, Step
@@ -134,7 +135,7 @@ def case_file(cases: CaseBook, kept: Transcripts, case_id: str) -> CaseFile:
     if case.decision in (None, Decision.REFUSE):
         raise ProblemError(409, f"{case.id} is not decided so that anything is handed over.")
     checked = next((entry for entry in reversed(case.entries) if entry.step is Step.IDENTITY_CHECKED), None)
-    identity = f"Checked on {checked.on.day} {checked.on:%B %Y}" if checked else ""
+    identity = f"Checked on {in_words(checked.on)}" if checked else ""
     if not identity and case.is_in_doubt:
         identity = "In doubt; the data protection officer decided"
     opened = {recording: partial(_opened_of, case.id, found) for recording, found in kept.newest(case.id).items()}
