@@ -42,7 +42,7 @@ def open_case(  # noqa: PLR0917 - FastAPI passes them by name
     try:
         case = casework.open_case(
             console.deps.cases, caller.actor, kind=CaseKind.DISCLOSURE if ground else CaseKind.SUBJECT_ACCESS,
-            requester=requester, form=form, text=text, received_on=_day(on), ground=_ground(ground),
+            requester=requester, form=form, text=text, received_on=day_typed(on), ground=_ground(ground),
         )  # fmt: skip
     except ProblemError as error:
         if error.status == 503:
@@ -66,7 +66,7 @@ def take_step(  # noqa: PLR0917 - FastAPI passes them by name
     def act() -> None:
         if step not in {*Step} - _FORMS:
             raise ProblemError(422, "Choose what happened.")
-        casework.take_step(console.deps.cases, caller.actor, case_id, Step(step), text=text, on=_day(on))
+        casework.take_step(console.deps.cases, caller.actor, case_id, Step(step), text=text, on=day_typed(on))
 
     return _done(console, caller, case_id, act)
 
@@ -143,7 +143,8 @@ def _transcripts(console: Parts) -> transcripts.TranscriptBooks:
     return transcripts.TranscriptBooks(cases=deps.cases, kept=deps.transcripts, open=deps.copy_books.open)
 
 
-def _day(typed: str) -> date | None:
+def day_typed(typed: str) -> date | None:
+    """Return a day as somebody typed it, None where they typed nothing; ProblemError, 422, if it is none."""
     try:
         return date.fromisoformat(typed) if typed.strip() else None
     except ValueError as error:

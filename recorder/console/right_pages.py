@@ -1,7 +1,6 @@
 """Pages for restriction, objection and erasure: what is asked of recordings, and the decisions."""
 
 from collections.abc import Callable
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Form
@@ -12,6 +11,7 @@ from recorder.cases import casework
 from recorder.cases.claim_letters import ClaimLetter, claim_letter
 from recorder.cases.letters import NotYetError
 from recorder.console.auth import Caller
+from recorder.console.case_pages import day_typed
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain import rights
 from recorder.domain.access import Act
@@ -41,7 +41,7 @@ def write(  # noqa: PLR0917 - FastAPI passes them by name
         chosen, _, word = ground.partition("/")
         wish = ClaimWish(
             right=_right(right or chosen), ground=word or ground, requester=requester, reason=reason,
-            case_reference=case_reference, received_on=_day(on),
+            case_reference=case_reference, received_on=day_typed(on),
         )  # fmt: skip
         write_claim(casework.claim_books(console.deps.cases), caller.actor, recording.strip(), wish)
 
@@ -90,13 +90,6 @@ def _right(word: str) -> Right:
         return Right(word)
     except ValueError as error:
         raise ProblemError(422, "Choose what is asked.") from error
-
-
-def _day(typed: str) -> date | None:
-    try:
-        return date.fromisoformat(typed) if typed.strip() else None
-    except ValueError as error:
-        raise ProblemError(422, f"{typed!r} is no date; write 2026-11-25.") from error
 
 
 def _done(console: Parts, caller: Caller, act: Callable[[], None]) -> Response:
