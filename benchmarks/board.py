@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from benchmarks.browser import signed_in
 from benchmarks.disk import quantiles
 from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
 from benchmarks.machine import this_commit, this_machine
@@ -61,7 +62,7 @@ class Watcher(threading.Thread):
     def __init__(self, web: tuple[str, int]) -> None:
         super().__init__(daemon=True)
         self.board = Board()
-        self._client = signed_in(web)
+        self._client = signed_in(web, _NAME, _PASSWORD, timeout_s=_LATEST_S)
         self._has_changed = threading.Event()
         self._is_over = threading.Event()
         self._listening = threading.Thread(target=self._listen, daemon=True)
@@ -98,19 +99,6 @@ class Watcher(threading.Thread):
                     return
                 if line == "data: changed":
                     self._has_changed.set()
-
-
-def signed_in(web: tuple[str, int]) -> httpx.Client:
-    """Return a browser's worth of HTTP, signed in."""
-    client = httpx.Client(base_url=f"http://{web[0]}:{web[1]}", timeout=_LATEST_S)
-    form = client.get("/sign-in").text
-    found = re.search(r'name="csrf" value="([^"]+)"', form)
-    if found is None:
-        raise HomeError("the console shows no form to sign in")
-    answer = client.post("/sign-in", data={"name": _NAME, "password": _PASSWORD, "csrf": found[1]})
-    if answer.status_code != 303:
-        raise HomeError(f"the console did not let the watcher in: {answer.status_code}")
-    return client
 
 
 def measure(*, calls: int, watchers: int, seconds: float, rate: float, has_browser: bool = False) -> dict[str, Any]:

@@ -11,22 +11,21 @@ import dataclasses
 import json
 import os
 import random
-import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import uvicorn
 
+from benchmarks.browser import csrf_of, signed_in
+from benchmarks.home import free_address
 from benchmarks.index_rows import made
 from benchmarks.machine import this_commit, this_machine
 from recorder import config
@@ -52,11 +51,8 @@ def measure(home: Path, *, rows: int, each: int) -> dict[str, Any]:
     chance = random.Random(7)
     took_ms: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     found: dict[str, int] = dict.fromkeys(_KINDS, 0)
-    with (
-        _console(home) as address,
-        httpx.Client(base_url=f"http://{address[0]}:{address[1]}", timeout=_ANSWER_S) as page,
-    ):
-        csrf = _sign_in(page)
+    with _console(home) as web, closing(signed_in(web, _NAME, _PASSWORD, timeout_s=_ANSWER_S)) as page:
+        csrf = csrf_of(page.get("/recordings"))
         for number in range(each + 1):
             for kind in _KINDS:
                 fields = _fields(kind, chance.randrange(rows * 9 // 10, rows), rows)
@@ -80,7 +76,7 @@ def _fields(kind: str, number: int, rows: int) -> dict[str, str]:
     """Return what is typed: values of a call that is there."""
     call = made(number, rows)
     day = call.started_at.date()
-    days = {"from_date": day.isoformat(), "to_date": (day + timedelta(days=0)).isoformat()}
+    days = {"from_date": day.isoformat(), "to_date": day.isoformat()}
     return {
         "newest": {},
         "officer": {"operator": call.operator},
@@ -111,22 +107,10 @@ def _add_account(home: Path) -> None:
         engine.dispose()
 
 
-def _sign_in(page: httpx.Client) -> str:
-    form = re.search(r'name="csrf" value="([^"]+)"', page.get("/sign-in").text)
-    assert form is not None, "the console shows no form to sign in"
-    answer = page.post("/sign-in", data={"name": _NAME, "password": _PASSWORD, "csrf": form[1]})
-    assert answer.status_code == 303, f"the console did not let the searcher in: {answer.status_code}"
-    token = re.search(r'name="csrf" value="([^"]+)"', page.get("/recordings").text)
-    assert token is not None, "the page of recordings has no form"
-    return token[1]
-
-
 @contextmanager
 def _console(home: Path) -> Iterator[tuple[str, int]]:
     """Start a console over a home in a process of its own, without a second factor, at a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address: tuple[str, int] = probe.getsockname()
+    address = free_address()
     command = [sys.executable, "-m", "benchmarks.search_page", str(home), "--serve", str(address[1])]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
     try:
