@@ -136,11 +136,19 @@ class Vault:
 
     def unfinished(self) -> list[Path]:
         """Return every ``.part``, oldest first."""
-        return sorted(self.root.glob("*/*/*/*/*.part"), key=lambda path: path.name)
+        return sorted(self._files(".part"), key=lambda path: path.name)
 
     def finished(self) -> Iterator[Path]:
         """Yield every ``.rec``, in no order; `read_row` gives each one's row (reindex)."""
-        return self.root.glob("*/*/*/*/*.rec")
+        return self._files(".rec")
+
+    def _files(self, suffix: str) -> Iterator[Path]:
+        # Not Path.glob: it fails where a sweep removes a folder meanwhile, and to verify them all takes hours.
+        for folder, folders, names in os.walk(self.root, followlinks=True, onerror=_pass_over):
+            path = Path(folder)
+            if len(path.parts) == len(self.root.parts) + _DEPTH:
+                yield from (path / name for name in (*names, *folders) if name.endswith(suffix))
+                folders.clear()
 
     def files_of(self, recording: RecordingId) -> list[Path]:
         """Return the files of one recording, in whatever state they are, as `storage.tree.files_of` finds them.
@@ -177,6 +185,12 @@ class Vault:
                 is_ours = depth == _DEPTH and is_recording_id(path.stem) and path.suffix in _SUFFIXES
                 if not is_ours:
                     yield path
+
+
+def _pass_over(error: OSError) -> None:
+    """Pass over a folder that is gone, or is not ours to read; what else the disk says is not for hiding."""
+    if not isinstance(error, FileNotFoundError | PermissionError):
+        raise error
 
 
 def _refused(recording: RecordingId, error: OSError) -> WriteFailedError:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -194,3 +195,17 @@ def test_room_made_again_loses_nothing(small_disk: Path) -> None:
     path = site.vault.root / finished.path
     assert verify(path, site.node.sign_public).problem is None
     assert list(site.open(path).blocks()) == [block(0), block(1), block(2)]
+
+
+def test_a_sweep_that_removes_a_folder_does_not_end_a_walk_through_all(site: Site) -> None:
+    folders = [site.vault.root / "2026" / "11" / day / "k7" for day in ("21", "22", "23")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "x.rec").touch()
+    walk = site.vault.finished()
+    first = next(walk)
+    for folder in folders:
+        if folder != first.parent:
+            shutil.rmtree(folder.parent)
+    assert list(walk) == []
+    assert list(site.vault.finished()) == [first]
