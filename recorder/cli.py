@@ -25,6 +25,7 @@ COMMANDS = {
     "pause": "live.pause",
     "resume": "live.resume",
     "forgot": "forgot.forgot",
+    "second-message": "second_message.second_message",
     "opt-out": "opt_outs.opt_out",
     "find": "records.find",
     "show": "records.show",

@@ -5,7 +5,7 @@ What is not wanted is stopped at once and written down after; what lets recordin
 
 import errno
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -108,18 +108,17 @@ def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]
     stops for it (design section 6), and its entry comes later.
     """
     told: Future[PauseAnswer] = Future()
-    begun = _enter(works, signature, signature.act, act.answer.as_json()) if isinstance(act, DoneAct) else None
+    begun = entered(works, signature, act.answer.as_json()) if isinstance(act, DoneAct) else None
 
     def on_disk(stored: Act) -> None:
         error = stored.exception()
         if error is not None:
             works.alarm("pause_state_not_stored")
-            _enter(works, signature, f"{signature.act}.not_stored", {}).add_done_callback(
-                lambda _: told.set_exception(error)
-            )
+            not_stored = replace(signature, act=f"{signature.act}.not_stored")
+            entered(works, not_stored).add_done_callback(lambda _: told.set_exception(error))
             return
         answer = stored.result()
-        entry = begun or _enter(works, signature, signature.act, answer.as_json())
+        entry = begun or entered(works, signature, answer.as_json())
         entry.add_done_callback(lambda _: told.set_result(answer))
 
     act.add_done_callback(on_disk)
@@ -131,7 +130,7 @@ def written(works: Works, signature: Signature) -> "Future[None]":
 
     def append() -> None:
         try:
-            works.audit.append(**_fields(signature, signature.act, {}))
+            works.audit.append(**_fields(signature, {}))
         except AuditUnavailableError:
             works.alarm("audit_unavailable")
             raise
@@ -141,7 +140,7 @@ def written(works: Works, signature: Signature) -> "Future[None]":
 
 def refused(works: Works, signature: Signature, why: str) -> "Future[None]":
     """Write down that an act was refused; the future is done when that is in the audit log, or kept for it."""
-    return _enter(works, signature, f"{signature.act}.refused", {"why": why})
+    return entered(works, replace(signature, act=f"{signature.act}.refused"), {"why": why})
 
 
 def placed(works: Works, order: ErasureOrder) -> "Future[None]":
@@ -160,15 +159,16 @@ def placed(works: Works, order: ErasureOrder) -> "Future[None]":
     return works.orders.submit(place)
 
 
-def _enter(works: Works, signature: Signature, act: str, answer: dict[str, Any]) -> "Future[None]":
-    return works.clerk.submit(works.late.enter, **_fields(signature, act, answer))
+def entered(works: Works, signature: Signature, also: Mapping[str, Any] | None = None) -> "Future[None]":
+    """Write a signature down, with more details; the future is done when it is in the audit log, or kept for it."""
+    return works.clerk.submit(works.late.enter, **_fields(signature, also or {}))
 
 
-def _fields(signature: Signature, act: str, answer: dict[str, Any]) -> dict[str, Any]:
+def _fields(signature: Signature, also: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "act": act,
+        "act": signature.act,
         "actor": signature.actor,
         "subject": signature.subject,
-        "details": {**answer, **signature.details},
+        "details": {**also, **signature.details},
         "text": signature.text or None,
     }

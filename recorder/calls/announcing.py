@@ -12,6 +12,7 @@ from recorder.calls.works import Sounds, Works
 from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Play, Side
+from storage.types import NoticeProof
 
 FEW_LOST = 0.05
 """Share of a notice's packets that a caller may report lost while it still counts as heard in full."""
@@ -74,6 +75,20 @@ class Announcer:
             self.notice_ended = utc_now()
             return table.NoticeEnded(complete=event.complete and self._was_received(side, event))
         return table.SecondEnded() if played is Play.SECOND else None
+
+    def proof(self, *, second_message: bool) -> NoticeProof:
+        """Return what is known of the notice; ``second_message``: the second message was begun."""
+        first = self._call.sounds.first
+        is_complete = bool(self._call.call.notice_complete)
+        return NoticeProof(
+            id=f"{first.name}/{first.version}",
+            sha256=first.sha256,
+            started_at=self.notice_began,
+            ended_at=self.notice_ended,
+            complete=is_complete,
+            proof="heard" if is_complete else "none",
+            second_message=second_message,
+        )
 
     def _listen(self, party: Party) -> None:
         party.listen(DtmfPolicy.SWALLOW, tones=self._call.works.config.media.detect_tones)

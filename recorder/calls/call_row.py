@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from recorder.calls.gate_acts import GateActs
+from recorder.calls.second_message import Second
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.domain.call import Call
@@ -31,6 +32,7 @@ class WrittenCall(Protocol):
     joined_at: datetime | None
     blocked: str | None
     gate: GateActs
+    second: Second
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -97,6 +99,7 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "extensions": list(call.crew.extensions),
         "extensions_now": sorted(call.numbers),
         "operators": list(call.crew.operators),
+        "operators_now": sorted(call.crew.at(call.numbers)),
         "service": call.service.name,
         "team": call.nomination.extension.team,
         "caller": call.caller,
@@ -109,6 +112,7 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "paused_s": None if watch.held_s is None else round(watch.held_s, 1),
         "pause_max_s": watch.max_s,
         "position_s": None if position_s is None else round(position_s, 3),
+        "second_message": call.second.state,
         "erase_on_opt_out": call.service.erase_on_opt_out,
     }
 

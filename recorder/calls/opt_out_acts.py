@@ -49,6 +49,10 @@ class OptOutCall(Protocol):
     service: Service
     operator: str
 
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Return the nominated extensions that are on the call now."""
+
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording for the rest of the call."""
 
@@ -79,6 +83,11 @@ def facts_of(call: OptOutCall) -> CallFacts:
         operators=frozenset(call.crew.operators),
         erase_on_opt_out=call.service.erase_on_opt_out,
     )
+
+
+def facts_now(call: OptOutCall) -> CallFacts:
+    """Return the same of who is on the call now: an officer who handed it over has no part in it any more."""
+    return replace(facts_of(call), extensions=call.numbers, operators=call.crew.at(call.numbers))
 
 
 class OptOutActs:

@@ -33,6 +33,7 @@ from recorder.calls.live_call import LiveCall
 from recorder.calls.negotiation import offer_to_second
 from recorder.calls.party import MediaError, Party
 from recorder.calls.probing import SilenceProbe
+from recorder.calls.second_message import SecondMessage
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
@@ -107,6 +108,7 @@ class RecordedCall(TapedCall, LiveCall):
         self._newcomer: Party | None = None
         self._joining = Joining(self)
         self.announcer = Announcer(self)
+        self.second: SecondMessage = SecondMessage(self)
         self._silence = SilenceProbe(self)
         self._hold_rule = HoldRule(self)
         self._fax = FaxRule()
@@ -244,7 +246,7 @@ class RecordedCall(TapedCall, LiveCall):
             return
         match event:
             case PromptEnded():
-                meant = self.announcer.ended(side, event)
+                meant = None if self.second.ended(event) else self.announcer.ended(side, event)
                 if meant is not None:
                     self.apply(meant)
             case ControlPressed() if side is self.call.officer:
@@ -316,6 +318,7 @@ class RecordedCall(TapedCall, LiveCall):
         """Put the newcomer's media in the place of the side's."""
         party, self._newcomer = self._newcomer, None
         assert party is not None
+        self.second.cut_off()
         self._joining.replaced(after)
         self.parties[side].close()
         self.parties[side] = party
@@ -457,6 +460,7 @@ class RecordedCall(TapedCall, LiveCall):
 
     def finish(self, end: str) -> None:
         """Be silent, and end as every call with a recording."""
+        self.second.cut_off()
         for party in self.parties.values():
             party.stop_playing()
         super().finish(end)
@@ -484,14 +488,4 @@ class RecordedCall(TapedCall, LiveCall):
     @property
     def proof(self) -> NoticeProof:
         """Return what is known of the notice that we played."""
-        first = self.sounds.first
-        is_complete = bool(self.call.notice_complete)
-        return NoticeProof(
-            id=f"{first.name}/{first.version}",
-            sha256=first.sha256,
-            started_at=self.announcer.notice_began,
-            ended_at=self.announcer.notice_ended,
-            complete=is_complete,
-            proof="heard" if is_complete else "none",
-            second_message=self.call.second_played,
-        )
+        return self.announcer.proof(second_message=self.call.second_played or self.second.was_played)

@@ -28,6 +28,7 @@ from recorder.calls.hold_rule import HoldRule
 from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad
 from recorder.calls.live_call import Legs
 from recorder.calls.party import MediaError
+from recorder.calls.second_message import NoSecondMessage
 from recorder.calls.siprec_course import Course
 from recorder.calls.siprec_lines import Lines
 from recorder.calls.siprec_links import Links
@@ -108,6 +109,7 @@ class SiprecCall(TapedCall):
         self.fault: str | None = None
         self.sounds = works.sounds
         self.keypad = Keypad(self)
+        self.second = NoSecondMessage()
         self.gate = GateActs(self, self.keypad.forget_digits)
         self._hold_rule = HoldRule(self)
         self._is_offer_ours = False

@@ -17,6 +17,7 @@ from recorder.calls.acts import Act
 from recorder.calls.call_row import due_from, listing_of, row_of
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.keypad import Keypad
+from recorder.calls.second_message import Second
 from recorder.calls.signalled import Signalled
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
@@ -52,6 +53,7 @@ class TapedCall(Signalled):
     fault: str | None
     gate: GateActs
     keypad: Keypad
+    second: Second
 
     # --- what differs
 

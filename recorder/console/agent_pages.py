@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.console.agent_view import Phone, Standing, phone_of
 from recorder.console.auth import Caller
-from recorder.console.live_pages import SPANS, span_s
+from recorder.console.live_pages import SECOND_PLAYS, SPANS, span_s
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
 from recorder.console.streams import event_stream
 from recorder.domain.access import Act, Person, Role
@@ -87,6 +87,16 @@ def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return _page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
+
+
+@router.post("/agent/calls/{call}/second-message")
+def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
+    """Have the second message played to the caller."""
+    try:
+        console.live.second_message(caller.actor, call, "")
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said=SECOND_PLAYS)
 
 
 @router.post("/agent/sign-on")

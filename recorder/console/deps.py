@@ -62,6 +62,12 @@ class Live(Protocol):
     def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
         """Pause one call, and order its last seconds to be erased."""
 
+    def second_message(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Have the second message played to the outside party of a call."""
+
+    def second_message_extension(self, number: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Have it played in every call of an extension."""
+
     def opt_out(self, call: str, *, person: Person, grant: Grant) -> dict[str, Any]:
         """Stop recording one call for good."""
 

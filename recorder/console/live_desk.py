@@ -5,6 +5,7 @@ decided here is what a role or a token is good for at all.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from recorder.console.deps import Live
@@ -114,6 +115,16 @@ class LiveDesk:
         act = self._live.forgot_extension
         return self._daemon(lambda: act(number, person=person, seconds=seconds, reason=reason))
 
+    def second_message(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
+        """Have the second message played to the caller."""
+        person = self._person(actor, Act.SECOND_MESSAGE, call, reason)
+        return self._daemon(lambda: self._live.second_message(call, person=person, reason=reason))
+
+    def second_message_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
+        """Do so in every call of an extension."""
+        person = self._person(actor, Act.SECOND_MESSAGE, number, reason)
+        return self._daemon(lambda: self._live.second_message_extension(number, person=person, reason=reason))
+
     # Opt-outs
 
     def opt_outs(self, actor: Actor) -> list[dict[str, Any]]:
@@ -193,6 +204,12 @@ def facts_of(listed: dict[str, Any]) -> CallFacts:
         extensions=_names(listed, "extension"),
         operators=_names(listed, "operator"),
     )
+
+
+def facts_now(listed: dict[str, Any]) -> CallFacts:
+    """Return the same of who is on a call now."""
+    extensions, operators = (frozenset(listed.get(f"{what}_now") or ()) for what in ("extensions", "operators"))
+    return replace(facts_of(listed), extensions=extensions, operators=operators)
 
 
 def _names(listed: dict[str, Any], what: str) -> frozenset[str]:

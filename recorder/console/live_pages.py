@@ -29,6 +29,8 @@ SPANS: tuple[tuple[str, str], ...] = (
 )
 """How far back an officer may say that a pause was forgotten."""
 
+SECOND_PLAYS = "The second message is played to the caller, who does not hear the officer until it ends."
+
 Ticked = Annotated[str, Form(max_length=10)]
 
 
@@ -125,6 +127,12 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
             return _live_page(console, caller, problem=error.detail, status=error.status)
         call = _call(console, caller, str(request.get("call")))
         return _decision_page(console, caller, call, request, grant=grant, problem=error)
+
+
+@router.post("/live/{call}/second-message")
+def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
+    """Have the second message played to the caller."""
+    return _acted(console, caller, lambda: console.live.second_message(caller.actor, call, ""), lambda _: SECOND_PLAYS)
 
 
 @router.post("/live/{call}/forgot")

@@ -62,6 +62,12 @@ def forgot(console: Console, call: CallPath, caller: ApiChanger, span: Forgotten
     return console.live.forgot(caller.actor, call, span.seconds, span.reason)
 
 
+@router.post("/calls/{call}/second-message")
+def second_message(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+    """Have the second message played to the caller, who hears it and not the officer until it ends; takes a person."""
+    return console.live.second_message(caller.actor, call, why.reason if why else "")
+
+
 @router.post("/extensions/{number}/pause")
 def pause_extension(console: Console, number: Number, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
     """Pause every call of an extension."""
@@ -78,6 +84,14 @@ def resume_extension(console: Console, number: Number, knock: ApiKnock, why: Why
 def forgot_extension(console: Console, number: Number, caller: ApiChanger, span: Forgotten) -> dict[str, Any]:
     """Do so for every call of an extension."""
     return console.live.forgot_extension(caller.actor, number, span.seconds, span.reason)
+
+
+@router.post("/extensions/{number}/second-message")
+def second_message_extension(
+    console: Console, number: Number, caller: ApiChanger, why: Why | None = None
+) -> dict[str, Any]:
+    """Do so in every call of an extension."""
+    return console.live.second_message_extension(caller.actor, number, why.reason if why else "")
 
 
 def _background(request: Request, console: Console) -> Caller:

@@ -32,6 +32,7 @@ class Act(enum.StrEnum):
     RAISE_OPT_OUT = "opt_out.raise"
     OPT_OUT = "call.opt_out"
     DECLINE_OPT_OUT = "opt_out.decline"
+    SECOND_MESSAGE = "call.second_message"
     FORGOT = "recording.forgot"
     SEARCH = "recording.search"
     VIEW = "recording.view"
@@ -183,6 +184,7 @@ _GLASS = Allowed(break_glass=True)
 _LEAVE = Allowed(needs_leave=True)
 
 _LIVE: Mapping[Act, Allowed] = {Act.SEE_LIVE: _YES, Act.PAUSE: _YES, Act.RESUME: _YES}
+_AT_A_PHONE: Mapping[Act, Allowed] = {Act.SIGN_ON: _YES, Act.SECOND_MESSAGE: _YES}
 _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
 _TEAM_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _TEAM, Act.VIEW: _TEAM, Act.REPORT: _TEAM}
 _HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _LEAVE, Act.EXPORT: _LEAVE}
@@ -215,10 +217,11 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.VIEW: _OWN,
             Act.RAISE_OPT_OUT: _YES,
             Act.SIGN_ON: _YES,
+            Act.SECOND_MESSAGE: _OWN,
             Act.FORGOT: _OWN,
         },
-        Role.MANAGER: {**_LIVE, Act.SIGN_ON: _YES, **_TEAM_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
-        Role.TEAM_LEADER: {**_LIVE, Act.SIGN_ON: _YES, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.MANAGER: {**_LIVE, **_AT_A_PHONE, **_TEAM_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.TEAM_LEADER: {**_LIVE, **_AT_A_PHONE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.DPO: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
         Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.SEE_SYSTEM: _YES, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
         Role.MEMBER: {**_LIVE, **_HEAR, Act.VIEW: _LEAVE},
@@ -270,6 +273,7 @@ VERBS: Mapping[Act, str] = {
     Act.RAISE_OPT_OUT: "ask for an opt-out",
     Act.OPT_OUT: "grant an opt-out",
     Act.DECLINE_OPT_OUT: "decline an opt-out",
+    Act.SECOND_MESSAGE: "have the second message played to a caller",
     Act.FORGOT: "mark a span that should have been paused",
     Act.SEARCH: "search recordings",
     Act.VIEW: "see a recording's details",

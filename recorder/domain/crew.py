@@ -1,6 +1,6 @@
 """Whose call it is, and whose it was: officers hand calls over. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from recorder.domain.policy import Extension, Nomination
 
@@ -30,6 +30,10 @@ class Crew:
     def open(self) -> None:
         """Take it that recording begins now: it is filed under whoever has the call, a queue's under who answered."""
         self.opened_by = self.now
+
+    def at(self, extensions: Collection[str]) -> frozenset[str]:
+        """Return who of the officers sits at these extensions; whoever came by another one is left out."""
+        return frozenset(self._operators[number] for number in extensions if number in self._operators)
 
     @property
     def operators(self) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def _notice(notice: NoticeProof | None) -> Iterator[Step]:
         return
     if notice.started_at is not None:
         yield Step(at=notice.started_at, what="The notice began")
-    second = "; the second message was asked for" if notice.second_message else ""
+    second = "; the second message was played" if notice.second_message else ""
     heard = "heard in full" if notice.complete else "not heard in full"
     if notice.ended_at is not None:
         yield Step(at=notice.ended_at, what=f"The notice ended, {heard}{second}")

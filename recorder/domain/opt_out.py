@@ -171,14 +171,14 @@ def check_decline(person: Person, facts: CallFacts, reason: str) -> None:
     _check_call(person, facts)
 
 
-def check_forgot(person: Person, facts: CallFacts) -> None:
-    """Make sure that somebody may say that a pause was forgotten: in their own calls, or in those of their team.
+def check_theirs(person: Person, act: Act, facts: CallFacts) -> None:
+    """Make sure that somebody may do an act that is for officers in their own calls and managers in their team's.
 
     Raises:
         DeniedError: They may not.
     """
     operator = person.display_name if person.display_name in facts.operators else min(facts.operators, default="")
-    decision = may(person, Act.FORGOT, operator=operator)
+    decision = may(person, act, operator=operator)
     if isinstance(decision, Refused):
         raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
     if person.display_name not in facts.operators and not answers_for(person, facts.team):

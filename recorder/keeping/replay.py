@@ -62,6 +62,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "audit.export": _SEEN,
         "audit.repaired": "about the log itself",
         "call.info": "an INFO that was ignored; nothing changed",
+        "call.second_message.ended": "that it was played is in the container, and in its row",
         "calls.deleted": "says how many, not which: they are not there to be brought back",
         "config.reload": "the configuration is a file of its own",
         "epoch.destroyed": _KEYS,

@@ -10,13 +10,13 @@ from fastapi import FastAPI
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, signed
 from recorder.calls.control import Control
-from recorder.calls.opt_out_acts import OptOutActs, facts_of
+from recorder.calls.opt_out_acts import OptOutActs, facts_now, facts_of
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
 from recorder.domain import access
-from recorder.domain.opt_out import check_forgot
+from recorder.domain.opt_out import CallFacts, check_theirs
 from recorder.domain.pausing import AGENT, MANAGER, Authority, payment_app
-from recorder.live.bodies import ActBody, Caller, ForgotBody, GrantBody, WhoCalls
+from recorder.live.bodies import ActBody, Caller, ForgotBody, GrantBody, PersonalBody, WhoCalls
 from recorder.live.door import Door, subject_of
 from recorder.problems import ProblemError
 
@@ -28,6 +28,7 @@ _HOLDS = {
     access.Act.RESUME: "Recording stays paused, but the state could not be stored:",
     access.Act.PAUSE: "Recording has stopped, but the state could not be stored:",
     access.Act.OPT_OUT: "Recording has ended, but not everything about it could be stored:",
+    access.Act.SECOND_MESSAGE: "The second message plays, but:",
     access.Act.FORGOT: "Recording has stopped, but what is to be erased could not be stored:",
 }
 
@@ -43,7 +44,7 @@ class LiveActs:
 
     def install(self, app: FastAPI) -> None:
         """Add the routes to an application."""
-        for word in ("pause", "resume", "opt-out", "forgot"):
+        for word in ("pause", "resume", "opt-out", "forgot", "second-message"):
             name = word.replace("-", "_")
             app.post(f"/api/calls/{{call_id}}/{word}")(getattr(self, name))
             app.post(f"/api/extensions/{{number}}/{word}")(getattr(self, f"{name}_extension"))
@@ -84,6 +85,14 @@ class LiveActs:
         """Stop recording every call of an extension that is in progress."""
         return {"calls": await self._opt_out(number, self._all(number), body, who)}
 
+    async def second_message(self, call_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
+        """Play the second message to the outside party of one call."""
+        return (await self._second_message(call_id, self._one(call_id, body), body, who))[0]
+
+    async def second_message_extension(self, number: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
+        """Do so in every call of an extension."""
+        return {"calls": await self._second_message(number, self._all(number), body, who)}
+
     def _one(self, call_id: str, body: ActBody) -> Calls:
         def find() -> list[TapedCall]:
             call = self._control.call(call_id)
@@ -103,14 +112,14 @@ class LiveActs:
         return await self._each(find, partial(self._signed, act, signature), signature)
 
     async def _forgot(self, sent: str, find: Calls, body: ForgotBody, who: Caller) -> list[dict[str, Any]]:
-        def find_own() -> list[TapedCall]:
-            person, calls = body.person_of(who), find()
-            for call in calls:
-                check_forgot(person, facts_of(call))
-            return calls
-
         signature = _signature(access.Act.FORGOT, sent, body, who)
-        return await self._simple(find_own, lambda call: call.forgot(body.seconds, who.actor), signature)
+        theirs = _theirs(find, access.Act.FORGOT, body, who, facts_of)
+        return await self._simple(theirs, lambda call: call.forgot(body.seconds, who.actor), signature)
+
+    async def _second_message(self, sent: str, find: Calls, body: PersonalBody, who: Caller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.SECOND_MESSAGE, sent, body, who)
+        theirs = _theirs(find, access.Act.SECOND_MESSAGE, body, who, facts_now)
+        return await self._simple(theirs, lambda call: call.second.play(who.actor), signature)
 
     async def _opt_out(self, sent: str, find: Calls, body: GrantBody, who: Caller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.OPT_OUT, sent, body, who)
@@ -142,6 +151,20 @@ class LiveActs:
 def _signature(name: access.Act, sent: str, body: ActBody, who: Caller) -> Signature:
     details = {"as": body.authority, "os_user": who.os_user}
     return Signature(act=name.value, actor=who.actor, subject=subject_of(sent), details=details, text=body.reason)
+
+
+def _theirs(
+    find: Calls, act: access.Act, body: PersonalBody, who: Caller, facts: Callable[[TapedCall], CallFacts]
+) -> Calls:
+    """Return a finder of calls that are this person's to act on, by facts of them; DeniedError where one is not."""
+
+    def find_theirs() -> list[TapedCall]:
+        person, calls = body.person_of(who), find()
+        for call in calls:
+            check_theirs(person, act, facts(call))
+        return calls
+
+    return find_theirs
 
 
 def _pause(body: ActBody, who: Caller) -> Callable[[TapedCall], Act]:

@@ -208,6 +208,14 @@ class LiveClient:
         """Stop recording every call of an extension that is in progress."""
         return self._personal(_extension_path(number, "opt-out"), person, **grant.as_json())
 
+    def second_message(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Have the second message played to the outside party of a call."""
+        return self._personal(_call_path(call, "second-message"), person, reason=reason)
+
+    def second_message_extension(self, number: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Have it played in every call of an extension."""
+        return self._personal(_extension_path(number, "second-message"), person, reason=reason)
+
     def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the requests to opt out of the calls in progress, oldest first, decided ones too."""
         found: list[dict[str, Any]] = self._send("GET", _OPT_OUTS, headers=_headers(actor))["opt_outs"]

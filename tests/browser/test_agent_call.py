@@ -125,6 +125,20 @@ def test_a_manager_grants_what_was_asked_for_on_the_agent_page(site: Site, brows
         assert (row["opted_out"], row["reason"]) == (True, "opted_out")
 
 
+def test_the_caller_hears_the_second_message_and_the_page_says_how_long(site: Site, alice: Page) -> None:
+    talk = site.lines.call()
+    talk.join()
+    shows(alice, "Recording")
+    alice.get_by_role("button", name="Play the second message to the caller").click()
+    expect(alice.locator("#agent-said")).to_contain_text("does not hear you until it ends")
+    calls = alice.locator("#agent-state .requests")
+    expect(calls).to_contain_text("The caller hears the second message, and not you, until it ends")
+    assert violations(alice) == []
+    expect(calls).to_contain_text("The second message was played")
+    shows(alice, "Recording")
+    assert talk.hang_up()["notice"]["second_message"] is True
+
+
 def test_a_double_click_does_not_undo_itself(site: Site, alice: Page) -> None:
     talk = site.lines.call()
     talk.join()

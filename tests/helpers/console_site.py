@@ -48,6 +48,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self.state = "recording"
+        self.second_message = "ready"
         self.heard: list[tuple[str, str | None, str | None, dict[str, Any]]] = []
         self.release = threading.Event()
         self.is_stalled = False
@@ -86,7 +87,9 @@ class Daemon:
     def _call(self) -> dict[str, Any]:
         return {
             "call": CALL, "id": CALL, "state": self.state, "reasons": [], "position_s": 1.5, "extension": "2001",
-            "operator": "<b>Ann</b>", "caller": "02079460000", "called": "2001", "started_at": "2026-07-01T09:00:00Z",
+            "operator": "<b>Ann</b>", "phase": "joined", "second_message": self.second_message,
+            "extensions_now": ["2001"], "operators_now": ["<b>Ann</b>"], "caller": "02079460000", "called": "2001",
+            "started_at": "2026-07-01T09:00:00Z",
             "team": "Revenues", "state_since": "2026-07-01T09:00:05Z", "pause_max_s": 600.0,
             "paused_s": 1.0 if self.state == "paused" else None,
             "opt_out": {"id": self.requests[-1]["id"], "state": self.requests[-1]["state"]} if self.requests else None,
@@ -155,6 +158,11 @@ class Daemon:
     def _acted(self, act: str) -> dict[str, Any]:
         if self.is_stalled:
             self.release.wait(30)
+        if act == "second-message":
+            if self.second_message == "playing":
+                raise ProblemError(409, "The caller is hearing the second message already.")
+            self.second_message = "playing"
+            return {"call": CALL, "state": self.state, "reasons": [], "position_s": 2.0}
         self.state = {"pause": "paused", "resume": "recording", "opt-out": "opted_out", "forgot": "paused"}[act]
         return {"call": CALL, "state": self.state, "reasons": [], "position_s": 2.0}
 

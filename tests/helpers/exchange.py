@@ -23,6 +23,15 @@ def user_of(message: Message, header: str = "From") -> str:
     return found[1]
 
 
+def re_offer(call: Call, media: Media) -> bytes:
+    """Send a re-INVITE, wait for its 200, and return the answer's SDP."""
+    before = len(call.replies_to("INVITE"))
+    call.offer(media)
+    call.wait_for(lambda c: len(c.replies_to("INVITE")) > before)
+    assert call.replies_to("INVITE")[-1] == 200
+    return call.remote_body
+
+
 @dataclass
 class Talk:
     """One call seen from both ends.

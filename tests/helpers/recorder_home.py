@@ -53,7 +53,7 @@ ADMIN, PASSWORD = "founder", "seven tall cranes over the harbour"
 _SIP_PORT, _HOP_PORT, _MEDIA_PORTS = 5001, 5002, (30_000, 30_098)
 """Of the template; every home has its own."""
 _COMMAND = [sys.executable, "-m", "recorder"]
-PERSONAL = ("opt-out", "opt-out-request", "grant", "decline", "forgot")
+PERSONAL = ("opt-out", "opt-out-request", "grant", "decline", "forgot", "second-message")
 EXTENSIONS = ("2001:alice:Revenues", "2002:bob:Revenues", "3001:carol:Queue")
 Edits = Sequence[tuple[str, str]]
 

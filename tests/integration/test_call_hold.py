@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.exactness import PACKET_S, heard_frames, kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk, exchange, re_offer
 from tests.helpers.recorder_home import eventually
-from tests.helpers.sip_peer import Call, Media, State
+from tests.helpers.sip_peer import State
 from tests.helpers.voices import PCMU
 
 
@@ -17,15 +17,6 @@ from tests.helpers.voices import PCMU
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     with exchange(tmp_path_factory.mktemp("hold"), edits=(("erase_s = 3.0", "erase_s = 0.3"),)) as made:
         yield made
-
-
-def re_offer(call: Call, media: Media) -> bytes:
-    """Send a re-INVITE, wait for its 200, and return the answer's SDP."""
-    before = len(call.replies_to("INVITE"))
-    call.offer(media)
-    call.wait_for(lambda c: len(c.replies_to("INVITE")) > before)
-    assert call.replies_to("INVITE")[-1] == 200
-    return call.remote_body
 
 
 @pytest.mark.parametrize("form", ["sendonly", "inactive", "0.0.0.0"])

@@ -8,9 +8,8 @@ import pytest
 
 from audio.types import SrtpSuite
 from tests.helpers.exactness import heard_frames, is_gapless, kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk, exchange, re_offer
 from tests.helpers.recorder_home import contents, eventually
-from tests.helpers.sip_peer import Call, Media
 from tests.helpers.srtp import crypto_of, new_key
 from tests.helpers.voices import FRAME, TICKS_PER_S
 
@@ -40,14 +39,6 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     """Nothing but SRTP on either side."""
     with exchange(tmp_path_factory.mktemp("strict"), edits=(*EDITS, STRICT_PEER, STRICT)) as made:
         yield made
-
-
-def re_offer(call: Call, media: Media) -> bytes:
-    before = len(call.replies_to("INVITE"))
-    call.offer(media)
-    call.wait_for(lambda c: len(c.replies_to("INVITE")) > before)
-    assert call.replies_to("INVITE")[-1] == 200
-    return call.remote_body
 
 
 def assert_kept_and_heard(talk: Talk, recording: str, joined_s: float) -> None:

@@ -14,7 +14,7 @@ from recorder.people.pins import PinFile
 from storage.audit import AuditLog
 from storage.types import RecordingId
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.recorder_home import RecorderHome
+from tests.helpers.recorder_home import RecorderHome, eventually
 
 EDITS = (
     ("erase_s = 3.0", "erase_s = 0.3"),
@@ -142,6 +142,22 @@ def test_forgetting_to_pause(lines: Exchange) -> None:
     acts = [e.act for e in AuditLog(home.root / "audit").entries() if e.subject == call]
     assert acts[:3] == ["recording.forgot.refused", "recording.forgot", "recording.forgot"]
     assert "locked" in refused(home, "play", call, *home.as_admin(), "--reason", "complaint 17")
+
+
+def test_the_second_message_by_command(lines: Exchange) -> None:
+    home, talk = lines.home, lines.call()
+    call = talk.join()
+    assert "takes a person" in refused(home, "second-message", "--call", call, code=2)
+    assert "give either" in refused(home, "second-message", *by(home, "alice"), code=2)
+    assert "own calls" in refused(home, "second-message", "--call", call, *by(home, "otto"))
+    assert "not yours" in refused(home, "second-message", "--extension", "2001", *by(home, "hugo"))
+    done = run(home, "second-message", "--call", call[:-2], *by(home, "alice"))
+    assert (done.exit_code, f"{call}: the caller hears the second message" in done.stderr) == (0, True)
+    assert "already" in refused(home, "second-message", "--call", call, *by(home, "mary"))
+    eventually(lambda: home.calls()[0]["second_message"] == "played", "it ends")
+    (answer,) = document(home, "second-message", "--extension", "2001", *by(home, "mary"))
+    assert (answer["call"], answer["state"]) == (call, "recording")
+    assert talk.hang_up()["notice"]["second_message"] is True
 
 
 def test_forgetting_to_pause_is_noticed_after_the_call(lines: Exchange) -> None:

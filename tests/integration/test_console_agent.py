@@ -117,6 +117,28 @@ def test_the_caller_asks_not_to_be_recorded(console: Console, ann: Browser) -> N
     assert 'aria-disabled="true"' in page
 
 
+def test_the_second_message_is_played_on_request(console: Console, ann: Browser) -> None:
+    button = f'action="/agent/calls/{CALL}/second-message"'
+    assert button in ann.get("/agent").text
+    done = ann.submit(f"/agent/calls/{CALL}/second-message")
+    assert "does not hear the officer until it ends" in done.text
+    assert "The caller hears the second message, and not you" in done.text
+    assert button not in done.text, "it plays"
+    again = ann.submit(f"/agent/calls/{CALL}/second-message")
+    assert (again.status_code, "already" in again.text) == (409, True)
+    console.daemon.second_message = "played"
+    page = ann.get("/agent").text
+    assert "The second message was played" in page
+    assert button in page, "a caller may ask again"
+    console.daemon.second_message = "off"
+    assert button not in ann.get("/agent").text
+    assert [(what, who) for what, who, *_ in console.daemon.heard] == [(f"second-message {CALL}", "ann")] * 2
+    ann.headers["X-CSRF-Token"] = ann.csrf
+    console.daemon.second_message = "ready"
+    by_number = ann.post("/api/extensions/2001/second-message", json={"reason": ""})
+    assert [one["call"] for one in by_number.json()["calls"]] == [CALL]
+
+
 def test_nothing_is_said_that_the_daemon_did_not_say(console: Console, ann: Browser) -> None:
     console.daemon.is_stalled = True
     page = ann.submit("/agent/pause")

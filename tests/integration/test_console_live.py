@@ -13,6 +13,7 @@ from tests.helpers.console_site import CALL, Browser, Console, console_site
 
 ASK = f'action="/live/{CALL}/opt-out-request"'
 FORGOT = f'action="/live/{CALL}/forgot"'
+SECOND = f'action="/live/{CALL}/second-message"'
 DIRECT = f'href="/live/{CALL}/opt-out"'
 GRANT = {"caller_asked": "yes", "distress_judged": "yes", "reason": "caller is very upset"}
 
@@ -50,20 +51,22 @@ def sent(console: Console) -> tuple[str, str | None, dict[str, object]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "may_ask", "may_forget", "may_opt_out"),
+    ("name", "may_ask", "may_forget", "may_opt_out", "may_play_second"),
     [
-        ("ann", True, True, False), ("officer", True, False, False), ("revenues", False, True, True),
-        ("housing", True, False, False), ("dpo", False, True, True), ("lead", False, True, True),
-        ("admin", False, False, False), ("ict", False, False, False),
+        ("ann", True, True, False, True), ("officer", True, False, False, False),
+        ("revenues", False, True, True, True), ("housing", True, False, False, False),
+        ("dpo", False, True, True, False), ("lead", False, True, True, True),
+        ("admin", False, False, False, False), ("ict", False, False, False, False),
     ],
 )  # fmt: skip
 def test_each_sees_what_they_may_do(
-    console: Console, name: str, may_ask: bool, may_forget: bool, may_opt_out: bool
+    console: Console, name: str, may_ask: bool, may_forget: bool, may_opt_out: bool, may_play_second: bool
 ) -> None:
     with console.browser() as browser:
         browser.sign_in(name)
         page = browser.get("/live").text
         assert (ASK in page, FORGOT in page, DIRECT in page) == (may_ask, may_forget, may_opt_out)
+        assert (SECOND in page) == may_play_second
 
 
 def test_an_officer_asks_and_the_manager_of_the_team_grants(console: Console, ann: Browser, manager: Browser) -> None:
@@ -167,6 +170,28 @@ def test_forgetting_to_pause_pauses_at_once_and_counts_from_there(console: Conso
     assert sent(console)[2]["seconds"] is None
     ann.submit(f"/live/{CALL}/forgot", span="60", paused_at="x")
     assert sent(console)[2]["seconds"] == 60.0
+
+
+def test_the_second_message_is_for_whose_call_it_is(console: Console, ann: Browser, manager: Browser) -> None:
+    assert "The second message is played" in manager.submit(f"/live/{CALL}/second-message").text
+    assert "Second message plays" in ann.get("/live").text
+    assert sent(console)[:2] == (f"second-message {CALL}", "revenues")
+    console.daemon.heard.clear()
+    with console.browser() as browser:
+        browser.sign_in("dpo")
+        assert browser.submit(f"/live/{CALL}/second-message").status_code == 403
+        browser.headers["X-CSRF-Token"] = browser.csrf
+        assert browser.post(f"/api/calls/{CALL}/second-message").status_code == 403
+    new = console.deps.tokens.add("crm", scopes=list(Scope))
+    with console.browser() as browser:
+        browser.headers["Authorization"] = f"Bearer {new.secret}"
+        assert browser.post(f"/api/calls/{CALL}/second-message").status_code == 403
+    assert console.daemon.heard == []
+    console.daemon.second_message = "ready"
+    ann.headers["X-CSRF-Token"] = ann.csrf
+    assert ann.post(f"/api/calls/{CALL}/second-message").json()["state"] == "recording"
+    assert ann.post(f"/api/calls/{CALL}/second-message").status_code == 409
+    assert ann.post("/api/calls/20260101T000000Z-2001-ffffff/second-message").status_code == 404
 
 
 def test_opt_outs_by_the_api(console: Console, ann: Browser, manager: Browser) -> None:

@@ -173,9 +173,9 @@ const close = () => {
   byId("agent-button").focus();
 };
 
-const askOptOut = (address) => acting(async () => {
+const askFor = (address, fine) => acting(async () => {
   const answer = await post(address, csrf, { reason: "" });
-  if (answer.isFine) return "A manager has been asked. The call is recorded until one of them decides.";
+  if (answer.isFine) return fine;
   complain(problem, answer.said.detail);
   return "";
 });
@@ -191,7 +191,9 @@ document.addEventListener("submit", (event) => {
   } else if ("forgot" in form.dataset) {
     forget();
   } else if ("ask" in form.dataset) {
-    askOptOut(form.dataset.ask);
+    askFor(form.dataset.ask, "A manager has been asked. The call is recorded until one of them decides.");
+  } else if ("second" in form.dataset) {
+    askFor(form.dataset.second, "The second message is played to the caller, who does not hear you until it ends.");
   } else {
     erase(new FormData(form).get("span"));
   }

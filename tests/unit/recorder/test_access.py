@@ -31,6 +31,7 @@ EXPECTED = {
     Act.RAISE_OPT_OUT: "- y y y y - -",
     Act.OPT_OUT: "- - y y y - -",
     Act.DECLINE_OPT_OUT: "- - y y y - -",
+    Act.SECOND_MESSAGE: "- o y y - - -",
     Act.FORGOT: "- o y y y - -",
     Act.SEARCH: "- o t y y y -",
     Act.VIEW: "- o t y y y l",

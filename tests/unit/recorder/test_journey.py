@@ -56,7 +56,7 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
     ]
     assert [step.what for step in steps] == [
         "The notice began",
-        "The notice ended, heard in full; the second message was asked for",
+        "The notice ended, heard in full; the second message was played",
         "Joined to Ann (2001)",
         "Recorded",
         "Paused (agent, card digits), by Ann",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recorder.domain.access import DeniedError, Fault, Person, Role
+from recorder.domain.access import Act, DeniedError, Fault, Person, Role
 from recorder.domain.opt_out import (
     STEPS,
     CallFacts,
@@ -16,9 +16,9 @@ from recorder.domain.opt_out import (
     Statements,
     Step,
     check_decline,
-    check_forgot,
     check_grant,
     check_raise,
+    check_theirs,
     may_decide,
     may_see,
 )
@@ -152,13 +152,13 @@ def test_who_sees_requests() -> None:
 
 
 def test_an_officer_forgot_only_in_their_own_call() -> None:
-    check_forgot(person(Role.OFFICER, name="Bob"), FACTS)
-    check_forgot(person(Role.MANAGER, teams=("Revenues",)), FACTS)
-    check_forgot(person(Role.TEAM_LEADER), FACTS)
-    check_forgot(person(Role.MANAGER, name="Bob"), FACTS)
+    check_theirs(person(Role.OFFICER, name="Bob"), Act.FORGOT, FACTS)
+    check_theirs(person(Role.MANAGER, teams=("Revenues",)), Act.FORGOT, FACTS)
+    check_theirs(person(Role.TEAM_LEADER), Act.FORGOT, FACTS)
+    check_theirs(person(Role.MANAGER, name="Bob"), Act.FORGOT, FACTS)
     with pytest.raises(DeniedError, match="not yours"):
-        check_forgot(person(Role.MANAGER, teams=("Benefits",)), FACTS)
+        check_theirs(person(Role.MANAGER, teams=("Benefits",)), Act.FORGOT, FACTS)
     with pytest.raises(DeniedError, match="own calls"):
-        check_forgot(person(Role.OFFICER, name="Otto"), FACTS)
+        check_theirs(person(Role.OFFICER, name="Otto"), Act.FORGOT, FACTS)
     with pytest.raises(DeniedError, match="role"):
-        check_forgot(person(Role.MEMBER, name="Ann"), FACTS)
+        check_theirs(person(Role.MEMBER, name="Ann"), Act.FORGOT, FACTS)

@@ -1,0 +1,156 @@
+"""The second message, played to the outside party in the middle of a call because somebody asks for it.
+
+Runs on the call thread. The message takes the officer's place in what that party hears, and nothing else changes: the
+officer goes on hearing them, the recording goes on or stays paused, and the notice - which came before the joining - is
+proven or not as it was.
+"""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from audio.types import LegId as MediaLegId
+from audio.types import PromptEnded
+from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
+from recorder.calls.party import Party
+from recorder.calls.taping import Taping
+from recorder.calls.works import Sounds, Works
+from recorder.domain.call import Call, Side, State
+from recorder.domain.pausing import PauseBook, RefusedError
+from storage.types import RecordingId, RecordingRow
+
+ENDED = "call.second_message.ended"
+_FIRST_TAG = 1000
+"""Above every tag of `recorder.calls.announcing`: the table is not told of the end of these."""
+
+
+class AskedCall(Protocol):
+    """Whose outside party it is played to; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    id: RecordingId
+    works: Works
+    call: Call
+    book: PauseBook
+    sounds: Sounds
+    taping: Taping | None
+    parties: dict[Side, Party]
+    joined_at: datetime | None
+
+    def row(self) -> RecordingRow:
+        """Return the row as it stands."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call for listings."""
+
+
+class Second(Protocol):
+    """The second message of a call, of whatever kind."""
+
+    @property
+    def state(self) -> str:
+        """Return how it stands: ``off`` there is none, ``playing``, ``played`` or ``ready``."""
+
+    def play(self, by: str) -> Act:
+        """Begin to play it to the outside party, from its beginning.
+
+        Args:
+            by: Who asks, as the audit log names them.
+
+        Returns:
+            How the recording stands, which nothing of this changes; done already.
+
+        Raises:
+            RefusedError: It cannot be played now, or not in such a call.
+        """
+
+
+class NoSecondMessage:
+    """That of a call that is copied to us: nobody in it hears us."""
+
+    state = "off"
+
+    def play(self, by: str) -> Act:
+        """Refuse."""
+        raise RefusedError("this call is copied to the recorder by another system: nothing can be played in it")
+
+
+class SecondMessage:
+    """The second message of one call.
+
+    Attributes:
+        was_played: It was begun on request, at least once.
+    """
+
+    def __init__(self, call: AskedCall) -> None:
+        self._call = call
+        self._tag = _FIRST_TAG
+        self._leg: MediaLegId | None = None
+        """Where it plays now."""
+        self._by = ""
+        self.was_played = False
+
+    @property
+    def state(self) -> str:
+        """Return how it stands; see `Second`."""
+        call = self._call
+        if call.sounds.second is None:
+            return "off"
+        if self._leg is not None or call.call.is_second_playing:
+            return "playing"
+        return "played" if self.was_played or call.call.second_played else "ready"
+
+    def play(self, by: str) -> Act:
+        """Begin to play it; see `Second`.
+
+        Raises:
+            RefusedError: None is set, the sides are not joined, the call is away, that party is on hold, or it plays.
+        """
+        call = self._call
+        second, outside = call.sounds.second, call.parties[call.call.outside]
+        if second is None:
+            raise RefusedError("no second message is set: see [notice] second in recorder.toml")
+        if call.call.state is not State.JOINED:
+            raise RefusedError("the caller and the officer are not joined, so nobody can have the message played")
+        if call.book.is_away:
+            raise RefusedError("this call was transferred to an extension whose calls are not recorded")
+        if self._leg is not None:
+            raise RefusedError("the caller is hearing the second message already")
+        if outside.is_held:
+            raise RefusedError("the caller would not hear it: this call is on hold")
+        self._tag += 1
+        self._leg, self._by, self.was_played = outside.media_leg, by, True
+        outside.play(second.prompt, tag=self._tag)
+        if call.taping is not None:
+            call.taping.describe(call.row())  # were we killed, the container would still say so
+        self._tell()
+        return self._done()
+
+    def ended(self, event: PromptEnded) -> bool:
+        """Take the end of a prompt; tell whether it was one of these."""
+        if event.tag == self._tag:
+            self._end(is_complete=event.complete)
+        return event.tag > _FIRST_TAG
+
+    def cut_off(self) -> None:
+        """Take it that whoever heard it is gone, or that the call is over."""
+        self._end(is_complete=False)
+
+    def _end(self, *, is_complete: bool) -> None:
+        if self._leg is None:
+            return
+        self._leg = None
+        entered(
+            self._call.works,
+            Signature(act=ENDED, actor=self._by, subject=self._call.id, details={"complete": is_complete}),
+        )
+        self._tell()
+
+    def _tell(self) -> None:
+        self._call.works.publish({"event": "call", **self._call.as_json()})
+
+    def _done(self) -> Act:
+        call, book = self._call, self._call.book
+        position_s = call.taping.position_s if call.taping is not None else 0.0
+        answer = PauseAnswer(call=call.id, state=book.state, reasons=tuple(sorted(book.reasons)), position_s=position_s)
+        act = DoneAct(answer)
+        act.set_result(answer)
+        return act
