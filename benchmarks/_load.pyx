@@ -35,7 +35,7 @@ cdef extern from "load.h" nogil:
         uint64_t other
         uint64_t late_sends
     load *load_open(int capacity, int threads)
-    int load_add(load *load, int stream, int fd, const sockaddr_in *to, int payload_type, int peer)
+    int load_add(load *load, int stream, int fd, const sockaddr_in *to, int payload_type, int peer, int skew_ppm)
     int load_begin(load *load, int stream)
     int load_cease(load *load, int stream)
     int load_start(load *load)
@@ -44,14 +44,25 @@ cdef extern from "load.h" nogil:
     void load_histogram(const load *load, uint64_t *buckets)
     void load_close(load *load)
     void load_payload(int stream, uint32_t number, uint64_t sent_ns, uint8_t *payload)
+    int load_intact(int stream, uint32_t first_number, const uint8_t *payloads, int count)
 
 FINE_BUCKETS = LOAD_FINE_BUCKETS
+PAYLOAD_BYTES = LOAD_PAYLOAD
 
 
 def payload(int stream, uint32_t number, uint64_t sent_ns):
     cdef uint8_t content[LOAD_PAYLOAD]
     load_payload(stream, number, sent_ns, content)
     return content[:LOAD_PAYLOAD]
+
+
+def intact(int stream, uint32_t first_number, const uint8_t[::1] payloads):
+    cdef int count = <int>(payloads.shape[0] // LOAD_PAYLOAD)
+    if count == 0:
+        return 0
+    with nogil:
+        count = load_intact(stream, first_number, &payloads[0], count)
+    return count
 
 
 cdef class Load:
@@ -83,7 +94,7 @@ cdef class Load:
             raise ValueError("the load is closed")
         return 0
 
-    def add_stream(self, int stream, sock, remote, *, int pt, int peer):
+    def add_stream(self, int stream, sock, remote, *, int pt, int peer, int skew_ppm=0):
         cdef sockaddr_in to
         cdef bytes packed = socket.inet_aton(remote[0])
         cdef const uint8_t *address = packed
@@ -95,7 +106,7 @@ cdef class Load:
         (<uint8_t *>&to.sin_addr)[1] = address[1]
         (<uint8_t *>&to.sin_addr)[2] = address[2]
         (<uint8_t *>&to.sin_addr)[3] = address[3]
-        self._check(load_add(self._load, stream, sock.fileno(), &to, pt, peer))
+        self._check(load_add(self._load, stream, sock.fileno(), &to, pt, peer, skew_ppm))
         self._owners.append(sock)  # the descriptor stays valid as long as the threads may use it
 
     def begin(self, int stream):

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,25 @@ def cpu_ms(pid: int) -> float:
         return time.clock_gettime_ns(~pid << 3 | _SCHED_CLOCK) / 1e6
     except (OSError, OverflowError) as error:
         raise ProcessLookupError(f"there is no process {pid}") from error
+
+
+def cpu_of_family_ms(pid: int) -> float:
+    """Return the CPU time of a process and of those that it has started and that still run, in ms.
+
+    Raises:
+        ProcessLookupError: There is no such process.
+    """
+    return cpu_ms(pid) + sum(cpu_of_family_ms(child) for child in _children(pid))
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            after_name = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+            if int(after_name.split()[1]) == pid:
+                found.append(int(process.name))
+    return found
 
 
 def peak_kib() -> int:

@@ -2,7 +2,8 @@
 
 Metric: CPU ms per call-second of the process in the steady state, from the scheduler; its ratio to the bare loop's;
 packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bare_gathering`` for what has gathered in
-2 ms, as the core does under load; ``core`` relays, taps and drains with tone detection, ``core_no_tones`` without.
+2 ms, as the core does under load. Of the core each step is a path: ``core_forward`` only relays, ``core_no_tones`` taps
+and drains too, ``core`` looks for tones, ``core_written`` has the daemon's writer seal and write what is drained.
 ``core_twice`` leads each call through the core twice, and ``core_twice_srtp`` encrypts it between: their difference is
 what SRTP on both sides of a call costs. They run in turn under the same load; each figure is the median of the rounds.
 Ratios are to ``bare_gathering``, and ``srtp_share`` is that difference in proportion to ``core``.
@@ -43,8 +44,10 @@ def paths_under_test() -> dict[str, list[str]]:
     return {
         "bare": bare_command(),
         _FLOOR: bare_command(GATHER_US),
-        "core": core_command(),
+        "core_forward": core_command("forward"),
         "core_no_tones": core_command("no-tones"),
+        "core": core_command(),
+        "core_written": core_command("written"),
         "core_twice": core_command("twice"),
         "core_twice_srtp": core_command("twice-srtp"),
     }
@@ -55,6 +58,7 @@ def summary(results: Sequence[PathResult]) -> dict[str, Any]:
     heard = [dataclasses.asdict(result.delay_ms) for result in results if result.delay_ms is not None]
     return {
         "cpu_ms_per_call_second": statistics.median(result.cpu_ms_per_call_second for result in results),
+        "load_cpu_ms_per_call_second": statistics.median(result.load_cpu_ms_per_call_second for result in results),
         "packets_sent": sum(result.packets.sent for result in results),
         "packets_lost": sum(result.packets.lost for result in results),
         "packets_damaged": sum(result.packets.damaged + result.packets.strayed for result in results),

@@ -1,13 +1,20 @@
-"""The media core alone, as a path under test (see `benchmarks.paths`): bridged pairs, tapped, tone detection on or off.
+"""The media core without signalling, as a path under test (see `benchmarks.paths`): bridged pairs, step by step.
 
-What the daemon does besides - signalling, sealing, writing - is left out: the taps are drained once a second into a
-buffer that is thrown away. ``twice`` leads each call through the core twice, by way of loopback, and ``twice-srtp``
-encrypts what lies between: as many packets are closed and opened as in a call with SRTP on both sides.
+``forward`` only relays; ``no-tones`` taps as well and drains once a second into a buffer that is thrown away; ``tones``
+looks for tones too; ``written`` has the daemon's writer seal and write what is drained, in a home of its own.
+``twice`` leads each call through the core twice, by way of loopback, and ``twice-srtp`` encrypts what lies between: as
+many packets are closed and opened as in a call with SRTP on both sides.
 """
 
+import os
 import secrets
 import select
 import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from audio.relay import Relay
 from audio.types import (
@@ -23,7 +30,13 @@ from audio.types import (
     TapId,
     TapOptions,
 )
+from audio.writer import PausableWriter
 from benchmarks.streams import need_descriptors
+from benchmarks.sweep_recordings import prepare, row_of
+from recorder.calls.container import Container
+from storage.keys import NodeKeys
+from storage.types import RecordingHead, RecordingId
+from storage.vault import Vault
 
 _OUT_BYTES = 1 << 18
 _FIRST_PORT, _LAST_PORT = 16384, 32767
@@ -65,7 +78,7 @@ def _join(relay: Relay, left: LegId, right: LegId, *, is_secure: bool) -> None:
     _set_media(relay, right, relay.local_address(left), of_right)
 
 
-def _open_call(relay: Relay, ports: list[int], mode: str) -> TapId:
+def _open_call(relay: Relay, ports: list[int], mode: str) -> tuple[LegId, LegId]:
     left, right = (_open_leg(relay, port) for port in ports)
     outer = (left, right)
     if mode.startswith("twice"):
@@ -74,26 +87,63 @@ def _open_call(relay: Relay, ports: list[int], mode: str) -> TapId:
         relay.bridge(far, right)
         right = near
     for leg in (left, right):
-        relay.detect_tones(leg, mode != "no-tones")
+        relay.detect_tones(leg, mode not in ("forward", "no-tones"))
     relay.set_dtmf(left, DtmfPolicy.PASS)
     relay.set_dtmf(right, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
     relay.bridge(left, right)
     print(*(relay.local_address(leg).rtp_port for leg in outer), flush=True)
-    return relay.open_tap(left, right, TapOptions())
+    return left, right
+
+
+@contextmanager
+def _written(relay: Relay, taps: Sequence[TapId]) -> Iterator[Callable[[], None]]:
+    """Have the writer of the daemon keep the taps as recordings; nothing is left to be done once a second."""
+    with tempfile.TemporaryDirectory(prefix="recorder-media-") as folder:
+        home, now = Path(folder), datetime.now(UTC)
+        prepare(home, now, now)
+        vault, containers = Vault(home, NodeKeys.load(home)), []
+        writer = PausableWriter(relay, on_failure=_fail)
+        writer.start()
+        for number, tap in enumerate(taps):
+            recording = RecordingId(f"{now:%Y%m%dT%H%M%SZ}-{2000 + number}-{number:06x}")
+            row = row_of(recording, now, now + timedelta(hours=1), number)
+            head = RecordingHead(id=recording, started_at=now, operator_key=row["operator_key"], index_row=row)
+            containers.append(Container(vault.create(head)))
+            writer.add(recording, tap, containers[-1])
+        yield lambda: None
+        writer.close()
+        for container in containers:
+            container.destroy()
+
+
+def _fail(key: str, error: Exception) -> None:
+    print(f"recording {key} was not written: {error}", file=sys.stderr)
+    os._exit(1)  # on the writer's thread
+
+
+@contextmanager
+def _thrown_away(relay: Relay, taps: Sequence[TapId]) -> Iterator[Callable[[], None]]:
+    out = bytearray(_OUT_BYTES)
+
+    def drain() -> None:
+        for tap in taps:
+            while relay.drain(tap, out)[1]:
+                pass
+
+    yield drain
 
 
 def main() -> None:
     """Run until standard input ends."""
     mode, calls = sys.argv[1], int(sys.argv[2])
     need_descriptors(8 * calls + 64)
-    out = bytearray(_OUT_BYTES)
     with Relay(RelayOptions(ports=(_FIRST_PORT, _LAST_PORT), lock_memory=False)) as relay:
-        taps = [_open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode) for _ in range(calls)]
-        while not select.select([sys.stdin], [], [], 1.0)[0]:
-            for tap in taps:
-                while relay.drain(tap, out)[1]:
-                    pass
-            relay.events()
+        pairs = [_open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode) for _ in range(calls)]
+        taps = [relay.open_tap(*pair, TapOptions()) for pair in pairs if mode != "forward"]
+        with (_written if mode == "written" else _thrown_away)(relay, taps) as drain:
+            while not select.select([sys.stdin], [], [], 1.0)[0]:
+                drain()
+                relay.events()
 
 
 if __name__ == "__main__":

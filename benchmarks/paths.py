@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from benchmarks.machine import cpu_ms
+from benchmarks.machine import cpu_of_family_ms
 from benchmarks.streams import ALAW, Delays, Load, Totals, delays, open_socket, totals
 
 _DRAIN_S, _WARM_UP_S, _END_S = 0.5, 1.0, 10.0
@@ -27,13 +27,15 @@ class PathResult:
     """What one run measured.
 
     Attributes:
-        cpu_ms_per_call_second: CPU of the path's process in the steady state.
+        cpu_ms_per_call_second: CPU of the path's process in the steady state, and of those that it started.
+        load_cpu_ms_per_call_second: CPU of this process meanwhile, which sends and checks the packets.
         packets: Counters over the whole run, warm-up included.
         delay_ms: Delays in the steady state, or None when nothing arrived.
         seconds: Length of the steady state.
     """
 
     cpu_ms_per_call_second: float
+    load_cpu_ms_per_call_second: float
     packets: Totals
     delay_ms: Delays | None
     seconds: float
@@ -101,9 +103,11 @@ class MediaPath:
         return [("127.0.0.1", int(port)) for answer in answers for port in answer]
 
     def _measure(self, load: Load, seconds: float) -> PathResult:
-        before, cpu_before, began = load.histogram(), cpu_ms(self._child.pid), time.monotonic()
+        before, own_before_s, began = load.histogram(), time.process_time(), time.monotonic()
+        cpu_before = cpu_of_family_ms(self._child.pid)
         time.sleep(seconds)
-        after, cpu_after, ended = load.histogram(), cpu_ms(self._child.pid), time.monotonic()
+        cpu_after = cpu_of_family_ms(self._child.pid)
+        after, own_after_s, ended = load.histogram(), time.process_time(), time.monotonic()
         streams = range(2 * self._pairs)
         for stream in streams:
             load.cease(stream)
@@ -113,6 +117,7 @@ class MediaPath:
         call_seconds = self._pairs * (ended - began)
         return PathResult(
             cpu_ms_per_call_second=round((cpu_after - cpu_before) / call_seconds, 4),
+            load_cpu_ms_per_call_second=round(1000 * (own_after_s - own_before_s) / call_seconds, 4),
             packets=totals(load, streams),
             delay_ms=delays(after, before),
             seconds=round(ended - began, 3),

@@ -64,7 +64,7 @@ def _made(vault: Vault, number: int, newest: datetime) -> RecordingRow:
     started = ended - timedelta(seconds=0.1)
     operator = number * 7919 % OPERATORS
     recording = RecordingId(f"{started:%Y%m%dT%H%M%SZ}-{2000 + operator}-{number:06x}")
-    fields = _fields(recording, started, ended, operator)
+    fields = row_of(recording, started, ended, operator)
     head = RecordingHead(id=recording, started_at=started, operator_key=fields["operator_key"], index_row=fields)
     opened = vault.create(head)
     opened.append(b"".join(pack(AUDIO, side, PCMA, 0, payload=bytes([85 + side]) * _TICKS) for side in (0, 1)))
@@ -73,7 +73,8 @@ def _made(vault: Vault, number: int, newest: datetime) -> RecordingRow:
     return replace(found, path=closed.path, bytes=closed.bytes, sha256=closed.sha256, peaks=(_PEAKS, _PEAKS))
 
 
-def _fields(recording: RecordingId, started: datetime, ended: datetime, operator: int) -> dict[str, Any]:
+def row_of(recording: RecordingId, started: datetime, ended: datetime, operator: int) -> dict[str, Any]:
+    """Return the row of a made-up call, as JSON."""
     segment = {"start_s": 0.0, "end_s": 0.1, "kind": "recording", "reason": "", "by": ""}
     return {
         "id": recording, "started_at": time_to_json(started), "ended_at": time_to_json(ended), "direction": "inbound",

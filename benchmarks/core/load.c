@@ -19,7 +19,12 @@
 #define TAG_MARK 0x5A17C0DEu
 #define LATE_NS 5000000
 #define BATCH 64
-#define IDLE_NS 1000000
+/*
+ * A thread wakes up so often, sends what is due and takes what has come. To wake up for each packet of 1,000 streams cost
+ * more than to send it, and took the cores from what is measured.
+ */
+#define TICK_NS 500000
+#define NEVER UINT64_MAX
 
 /* One writer each; readers want whole values, no order. */
 #define PUT(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
@@ -33,6 +38,9 @@ struct stream {
     uint8_t payload_type;
     bool is_used;
     bool is_sending;
+    uint64_t period_ns;
+    uint64_t resume_ns; /* when its next packet would have been due; 0 before the first */
+    uint32_t missed;    /* packets that were not sent because it had ceased: their time goes by all the same */
     uint32_t next_number;
     uint32_t highest;
     uint64_t seen; /* bit n: packet highest - n has arrived */
@@ -53,6 +61,7 @@ struct load {
     bool is_running;
     bool must_end;
     uint64_t base_ns;
+    uint64_t *due_ns; /* of each stream's next packet, apart from the rest: all are looked at in each tick */
     struct stream *streams;
     struct worker *workers;
 };
@@ -107,6 +116,21 @@ void load_payload(int stream, uint32_t number, uint64_t sent_ns, uint8_t *payloa
     memcpy(payload + NOISE_AT, noise_of((uint32_t)stream, number), NOISE_BYTES);
 }
 
+int load_intact(int stream, uint32_t first_number, const uint8_t *payloads, int count)
+{
+    pthread_once(&noise_made, make_noise);
+    for (int at = 0; at < count; at++, payloads += LOAD_PAYLOAD) {
+        uint32_t tag, number, expected = first_number + (uint32_t)at;
+        memcpy(&tag, payloads, 4);
+        memcpy(&number, payloads + 4, 4);
+        if (tag != ((uint32_t)stream ^ TAG_MARK) || number != expected)
+            return at;
+        if (memcmp(payloads + NOISE_AT, noise_of((uint32_t)stream, expected), NOISE_BYTES) != 0)
+            return at;
+    }
+    return count;
+}
+
 static void put16(uint8_t *at, uint16_t value)
 {
     at[0] = (uint8_t)(value >> 8);
@@ -127,7 +151,7 @@ static void send_one(struct stream *stream, int index, uint64_t due_ns)
     packet[0] = 0x80;
     packet[1] = (uint8_t)(stream->payload_type | (number == 0 ? 0x80 : 0));
     put16(packet + 2, (uint16_t)(number + (uint32_t)index * 7919u));
-    put32(packet + 4, number * LOAD_PAYLOAD + (uint32_t)index * 1000003u);
+    put32(packet + 4, (number + stream->missed) * LOAD_PAYLOAD + (uint32_t)index * 1000003u);
     put32(packet + 8, 0x10000000u + (uint32_t)index);
     load_payload(index, number, sent_ns, packet + RTP_HEADER);
     if (late_ns > LATE_NS)
@@ -235,49 +259,44 @@ static void receive(struct worker *worker)
     } while (count == BATCH);
 }
 
-/* Slot k of round r is due at base + r * 20 ms + k * 20 ms / capacity: the starts lie evenly over the period. */
-static uint64_t due_of(const struct load *load, uint64_t turn, int slot)
+/* Sends whatever is due by now; a stream that is behind sends one packet in each round, so that none waits for another. */
+static void send_due(const struct worker *worker)
 {
-    return load->base_ns + turn * LOAD_PERIOD_NS + (uint64_t)slot * LOAD_PERIOD_NS / (uint64_t)load->capacity;
+    struct load *load = worker->load;
+    uint64_t now = now_ns();
+    bool is_behind = true;
+    while (is_behind) {
+        is_behind = false;
+        for (int index = worker->index; index < load->capacity; index += load->threads) {
+            uint64_t due = __atomic_load_n(&load->due_ns[index], __ATOMIC_ACQUIRE);
+            if (due > now)
+                continue;
+            struct stream *stream = &load->streams[index];
+            uint64_t next = due + stream->period_ns;
+            /* Not exchanged: it ceased in this moment. */
+            if (!__atomic_compare_exchange_n(&load->due_ns[index], &due, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+                continue;
+            send_one(stream, index, due);
+            is_behind = is_behind || next <= now;
+        }
+    }
 }
 
 static void *work(void *argument)
 {
     struct worker *worker = argument;
     struct load *load = worker->load;
-    uint64_t turn = 0;
-    int slot = worker->index;
     prctl(PR_SET_TIMERSLACK, 1); /* else every wait is 50 us longer */
     while (!__atomic_load_n(&load->must_end, __ATOMIC_ACQUIRE)) {
-        uint64_t now = now_ns();
-        uint64_t due = due_of(load, turn, slot);
-        struct stream *stream = &load->streams[slot];
-        /* The waiting is bounded so that new streams and the end are seen. */
-        while (due <= now || !__atomic_load_n(&stream->is_sending, __ATOMIC_ACQUIRE)) {
-            if (due > now + IDLE_NS)
-                break;
-            if (due <= now && __atomic_load_n(&stream->is_sending, __ATOMIC_ACQUIRE))
-                send_one(stream, slot, due);
-            else if (due > now)
-                break;
-            slot += load->threads;
-            if (slot >= load->capacity) {
-                slot = worker->index;
-                turn++;
-            }
-            due = due_of(load, turn, slot);
-            stream = &load->streams[slot];
-        }
-        now = now_ns();
-        uint64_t ahead = due > now ? due - now : 0;
-        struct timespec wait = {0, (long)(ahead < IDLE_NS ? ahead : IDLE_NS)};
+        send_due(worker);
+        receive(worker);
+        uint64_t tick_ns = load->base_ns + ((now_ns() - load->base_ns) / TICK_NS + 1) * TICK_NS;
+        struct timespec until = {(time_t)(tick_ns / 1000000000u), (long)(tick_ns % 1000000000u)};
         /*
          * Asleep, and not waiting for packets: a packet that wakes a thread on another core is paid for by the path that
          * sends it (10 us and more on a virtual machine), whose far end is another machine in life.
          */
-        if (ahead > 0)
-            nanosleep(&wait, NULL);
-        receive(worker);
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
     }
     return NULL;
 }
@@ -290,9 +309,12 @@ struct load *load_open(int capacity, int threads)
         return NULL;
     load->capacity = capacity;
     load->threads = threads;
+    load->due_ns = calloc((size_t)capacity, sizeof *load->due_ns);
     load->streams = calloc((size_t)capacity, sizeof *load->streams);
     load->workers = calloc((size_t)threads, sizeof *load->workers);
-    bool is_whole = load->streams != NULL && load->workers != NULL;
+    bool is_whole = load->due_ns != NULL && load->streams != NULL && load->workers != NULL;
+    for (int at = 0; load->due_ns != NULL && at < capacity; at++)
+        load->due_ns[at] = NEVER;
     for (int at = 0; load->workers != NULL && at < threads; at++) {
         load->workers[at].load = load;
         load->workers[at].index = at;
@@ -305,9 +327,11 @@ struct load *load_open(int capacity, int threads)
     return NULL;
 }
 
-int load_add(struct load *load, int index, int fd, const struct sockaddr_in *to, int payload_type, int peer)
+int load_add(struct load *load, int index, int fd, const struct sockaddr_in *to, int payload_type, int peer, int skew_ppm)
 {
     if (index < 0 || index >= load->capacity || peer < 0 || peer >= load->capacity || load->streams[index].is_used)
+        return -EINVAL;
+    if (skew_ppm < -LOAD_MOST_SKEW_PPM || skew_ppm > LOAD_MOST_SKEW_PPM)
         return -EINVAL;
     struct stream *stream = &load->streams[index];
     int is_on = 1;
@@ -317,6 +341,7 @@ int load_add(struct load *load, int index, int fd, const struct sockaddr_in *to,
     stream->peer = peer;
     stream->to = *to;
     stream->payload_type = (uint8_t)payload_type;
+    stream->period_ns = (uint64_t)LOAD_PERIOD_NS * 1000000u / (uint64_t)(1000000 + skew_ppm);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
     if (epoll_ctl(load->workers[index % load->threads].epoll, EPOLL_CTL_ADD, fd, &event) < 0)
         return -errno;
@@ -324,22 +349,43 @@ int load_add(struct load *load, int index, int fd, const struct sockaddr_in *to,
     return 0;
 }
 
-static int switch_sending(struct load *load, int index, bool is_sending)
+static bool is_known(const struct load *load, int index)
 {
-    if (index < 0 || index >= load->capacity || !load->streams[index].is_used)
-        return -EINVAL;
-    __atomic_store_n(&load->streams[index].is_sending, is_sending, __ATOMIC_RELEASE);
-    return 0;
+    return index >= 0 && index < load->capacity && load->streams[index].is_used;
+}
+
+/* The first packet has its place in the period, so that the streams lie evenly over it; after a rest the same clock goes on. */
+static void set_due(struct load *load, int index)
+{
+    struct stream *stream = &load->streams[index];
+    bool is_first = stream->resume_ns == 0;
+    uint64_t now = now_ns();
+    uint64_t due = is_first ? load->base_ns + (uint64_t)index * LOAD_PERIOD_NS / (uint64_t)load->capacity : stream->resume_ns;
+    uint64_t missed = due < now ? (now - due) / stream->period_ns + 1 : 0;
+    if (!is_first)
+        stream->missed += (uint32_t)missed;
+    __atomic_store_n(&load->due_ns[index], due + missed * stream->period_ns, __ATOMIC_RELEASE);
 }
 
 int load_begin(struct load *load, int index)
 {
-    return switch_sending(load, index, true);
+    if (!is_known(load, index))
+        return -EINVAL;
+    if (load->is_running && !load->streams[index].is_sending)
+        set_due(load, index);
+    load->streams[index].is_sending = true;
+    return 0;
 }
 
 int load_cease(struct load *load, int index)
 {
-    return switch_sending(load, index, false);
+    if (!is_known(load, index))
+        return -EINVAL;
+    uint64_t due = __atomic_exchange_n(&load->due_ns[index], NEVER, __ATOMIC_ACQ_REL);
+    if (due != NEVER)
+        load->streams[index].resume_ns = due;
+    load->streams[index].is_sending = false;
+    return 0;
 }
 
 int load_start(struct load *load)
@@ -349,6 +395,9 @@ int load_start(struct load *load)
     load->base_ns = now_ns();
     load->is_running = true;
     load->must_end = false;
+    for (int index = 0; index < load->capacity; index++)
+        if (load->streams[index].is_sending)
+            set_due(load, index);
     for (int at = 0; at < load->threads; at++) {
         int error = pthread_create(&load->workers[at].thread, NULL, work, &load->workers[at]);
         if (error != 0) {
@@ -405,6 +454,7 @@ void load_close(struct load *load)
             if (load->workers[at].epoll > 0)
                 close(load->workers[at].epoll);
     }
+    free(load->due_ns);
     free(load->streams);
     free(load->workers);
     free(load);

@@ -11,6 +11,7 @@
 
 #define LOAD_PAYLOAD 160
 #define LOAD_PERIOD_NS 20000000
+#define LOAD_MOST_SKEW_PPM 100000
 /* Delays: 10 us a bucket below 100 ms, 1 ms a bucket below 10 s, one more for what is above. */
 #define LOAD_FINE_BUCKETS 10000
 #define LOAD_COARSE_BUCKETS 9900
@@ -31,8 +32,12 @@ struct load_counts {
 };
 
 struct load *load_open(int capacity, int threads);
-/* Put a stream into a free slot; it receives at once and sends from load_begin on. 0 or -errno. */
-int load_add(struct load *load, int stream, int fd, const struct sockaddr_in *to, int payload_type, int peer);
+/*
+ * Put a stream into a free slot; it receives at once and sends from load_begin on. Its clock runs so many millionths fast,
+ * negative: slow; packet and timestamp follow that clock. 0 or -errno. No two threads command one stream at a time.
+ */
+int load_add(struct load *load, int stream, int fd, const struct sockaddr_in *to, int payload_type, int peer, int skew_ppm);
+/* After a rest timestamps have gone on, numbers have not: it was silent. */
 int load_begin(struct load *load, int stream);
 int load_cease(struct load *load, int stream);
 int load_start(struct load *load);
@@ -43,5 +48,7 @@ void load_histogram(const struct load *load, uint64_t *buckets);
 void load_close(struct load *load);
 /* The payload of a packet, for whoever compares what was stored. */
 void load_payload(int stream, uint32_t number, uint64_t sent_ns, uint8_t *payload);
+/* How many of these payloads, from the first, are whole, of this stream, and numbered one after another from a number on. */
+int load_intact(int stream, uint32_t first_number, const uint8_t *payloads, int count);
 
 #endif

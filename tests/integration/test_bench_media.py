@@ -1,21 +1,32 @@
 """The load, the bare loop and the media benchmark are alive: streams arrive intact and the figures are there."""
 
+import contextlib
 import itertools
 import json
 import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from benchmarks import media
-from benchmarks.machine import cpu_ms, holdings
+from benchmarks.machine import cpu_ms, cpu_of_family_ms, holdings
 from benchmarks.paths import MediaPath, PathError
 from benchmarks.streams import ALAW, DescriptorsError, Load, delays, need_descriptors, open_socket, totals
 
-from benchmarks._load import payload  # isort: skip - built by streams
+from benchmarks._load import PAYLOAD_BYTES, intact, payload  # isort: skip - built by streams
 
-FIGURES = {"cpu_ms_per_call_second", "packets_sent", "packets_lost", "packets_damaged", "delay_ms"}
+FIGURES = {
+    "cpu_ms_per_call_second",
+    "load_cpu_ms_per_call_second",
+    "packets_sent",
+    "packets_lost",
+    "packets_damaged",
+    "delay_ms",
+}
 
 
 @pytest.fixture
@@ -84,6 +95,66 @@ def test_a_stream_is_paced_and_says_what_it_sent(load: Load) -> None:
     assert [after - before for before, after in itertools.pairwise(ticks)] == [160] * 9
 
 
+def received_at_s(far: socket.socket, count: int) -> list[tuple[float, bytes]]:
+    """Return so many packets with when each was sent, by its own words."""
+    packets = [far.recv(2048) for _ in range(count)]
+    return [(int.from_bytes(packet[20:28], "little") / 1e9, packet) for packet in packets]
+
+
+@pytest.mark.parametrize("skew_ppm", [-100_000, 100_000])
+def test_a_clock_that_is_off_is_off_in_packets_a_second(load: Load, skew_ppm: int) -> None:
+    with open_socket() as near, open_socket() as far:
+        far.settimeout(5)
+        load.add_stream(1, near, far.getsockname(), pt=ALAW, peer=0, skew_ppm=skew_ppm)
+        load.start()
+        load.begin(1)
+        packets = received_at_s(far, 101)
+        load.stop()
+    took_s = packets[-1][0] - packets[0][0]
+    assert took_s == pytest.approx(2 / (1 + skew_ppm / 1e6), abs=0.05)
+    ticks = [int.from_bytes(packet[4:8]) for _, packet in packets]
+    assert ticks[-1] - ticks[0] == 100 * 160
+
+
+def test_a_skew_that_no_clock_has_is_refused(load: Load) -> None:
+    with open_socket() as near, pytest.raises(OSError, match="Invalid argument"):
+        load.add_stream(0, near, ("127.0.0.1", 9), pt=ALAW, peer=1, skew_ppm=100_001)
+
+
+def test_after_a_rest_the_clock_of_a_stream_has_gone_on_and_its_numbers_have_not(load: Load) -> None:
+    with open_socket() as near, open_socket() as far:
+        far.settimeout(5)
+        load.add_stream(0, near, far.getsockname(), pt=ALAW, peer=1)
+        load.start()
+        load.begin(0)
+        last = received_at_s(far, 3)[-1][1]
+        load.cease(0)
+        time.sleep(0.3)
+        far.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                last = far.recv(2048)
+        far.settimeout(5)
+        load.begin(0)
+        (_, first) = received_at_s(far, 1)[0]
+        load.stop()
+    assert int.from_bytes(first[2:4]) - int.from_bytes(last[2:4]) == 1
+    rested_ms = (int.from_bytes(first[20:28], "little") - int.from_bytes(last[20:28], "little")) / 1e6
+    silent_ms = (int.from_bytes(first[4:8]) - int.from_bytes(last[4:8])) / 8
+    assert 250 < silent_ms == pytest.approx(rested_ms, abs=19)
+
+
+def test_stored_payloads_are_compared_up_to_the_first_that_is_not_the_one_that_was_sent() -> None:
+    stored = [payload(5, number, number) for number in range(7, 11)]
+    assert intact(5, 7, b"".join(stored)) == 4
+    assert intact(5, 7, b"".join(stored)[:-1]) == 3
+    assert intact(4, 7, b"".join(stored)) == intact(5, 8, b"".join(stored)) == 0
+    stored[2] = stored[2][:-1] + bytes([stored[2][-1] ^ 1])
+    assert intact(5, 7, b"".join(stored)) == 2
+    assert intact(5, 7, b"") == 0
+    assert len(stored[0]) == PAYLOAD_BYTES
+
+
 def test_what_nobody_received_is_lost(load: Load) -> None:
     with open_socket() as near, open_socket() as far:
         load.add_stream(0, near, far.getsockname(), pt=ALAW, peer=1)
@@ -145,7 +216,18 @@ def test_the_document_has_its_keys_and_ratios_to_the_loop_that_gathers(capsys: p
     assert document["ratios"] == {"core": round(core / floor, 2)}
 
 
-@pytest.mark.parametrize("mode", ["tones", "no-tones", "twice", "twice-srtp"])
+def test_the_cpu_time_of_a_path_is_that_of_its_children_too() -> None:
+    command = "import time\nwhile time.process_time() < 0.2: pass\ninput()"
+    with subprocess.Popen(["sh", "-c", f'"{sys.executable}" -c "{command}"; true'], stdin=subprocess.PIPE) as family:
+        deadline = time.monotonic() + 10
+        while cpu_of_family_ms(family.pid) < 200 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert cpu_of_family_ms(family.pid) >= 200
+        assert cpu_ms(family.pid) < 100
+        family.communicate(b"\n")
+
+
+@pytest.mark.parametrize("mode", ["forward", "tones", "no-tones", "written", "twice", "twice-srtp"])
 def test_the_core_passes_every_stream_intact(mode: str) -> None:
     with MediaPath(media.core_command(mode), 3) as path:
         packets = path.run(seconds=0.5).packets
