@@ -1,12 +1,13 @@
-"""What does the media core cost per call, beside a loop that only receives, copies and sends?
+"""What does the media core cost per call, beside a loop that only receives, copies and sends, and beside rtpengine?
 
 Metric: CPU ms per call-second of the process in the steady state, from the scheduler; its ratio to the bare loop's;
 packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bare_gathering`` for what has gathered in
 2 ms, as the core does under load. Of the core each step is a path: ``core_forward`` only relays, ``core_no_tones`` taps
 and drains too, ``core`` looks for tones, ``core_written`` has the daemon's writer seal and write what is drained.
 ``core_twice`` leads each call through the core twice, and ``core_twice_srtp`` encrypts it between: their difference is
-what SRTP on both sides of a call costs. They run in turn under the same load; each figure is the median of the rounds.
-Ratios are to ``bare_gathering``, and ``srtp_share`` is that difference in proportion to ``core``.
+what SRTP on both sides of a call costs. ``rtpengine`` records each call into a capture file, ``rtpengine_relay`` does
+not; without its package the others are measured. All run in turn under the same load; each figure is the median of the
+rounds. Ratios are to ``bare_gathering``, and ``srtp_share`` is that difference in proportion to ``core``.
 Command: ``python -m benchmarks.media --calls 200 --seconds 10 [--rounds 3] [--only PATH ...] [--json]``.
 """
 
@@ -18,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks import rtpengine
 from benchmarks.build import ensure_bare_loop
 from benchmarks.machine import this_commit, this_machine
 from benchmarks.paths import MediaPath, PathError, PathResult
@@ -39,6 +41,11 @@ def core_command(mode: str = "tones") -> list[str]:
     return [sys.executable, "-m", "benchmarks.media_host", mode]
 
 
+def rtpengine_command(mode: str = "pcap") -> list[str]:
+    """Return the command of rtpengine as a path; see `benchmarks.rtpengine_host` for the modes."""
+    return [sys.executable, "-m", "benchmarks.rtpengine_host", mode]
+
+
 def paths_under_test() -> dict[str, list[str]]:
     """Return every path's command by its name."""
     return {
@@ -50,6 +57,8 @@ def paths_under_test() -> dict[str, list[str]]:
         "core_written": core_command("written"),
         "core_twice": core_command("twice"),
         "core_twice_srtp": core_command("twice-srtp"),
+        "rtpengine_relay": rtpengine_command("relay"),
+        "rtpengine": rtpengine_command(),
     }
 
 
@@ -73,6 +82,12 @@ def ratio_to(floor: dict[str, Any], path: dict[str, Any]) -> float | None:
     return round(path["cpu_ms_per_call_second"] / least, 2) if least else None
 
 
+def measurable() -> list[str]:
+    """Return the names of the paths that can be measured here: those of rtpengine only where it is installed."""
+    is_there = rtpengine.program() is not None
+    return [name for name in paths_under_test() if is_there or not name.startswith("rtpengine")]
+
+
 def srtp_share(document: dict[str, Any]) -> float | None:
     """Return what SRTP on both sides adds to a call, as a share of what the call costs without."""
     once, plain, secure = (
@@ -83,7 +98,7 @@ def srtp_share(document: dict[str, Any]) -> float | None:
 
 def measure(*, calls: int, seconds: float, rounds: int, only: Sequence[str] = ()) -> dict[str, Any]:
     """Run the paths in turn, ``rounds`` times, and return the document that ``--json`` prints."""
-    chosen = {name: command for name, command in paths_under_test().items() if not only or name in only}
+    chosen = {name: command for name, command in paths_under_test().items() if name in (only or measurable())}
     results: dict[str, list[PathResult]] = {name: [] for name in chosen}
     for turn in range(rounds):
         for name, command in chosen.items():
@@ -127,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.calls < 1 or options.seconds <= 0 or options.rounds < 1:
         parser.error("calls, seconds and rounds must be above 0")
+    if not options.only and rtpengine.program() is None:
+        print(rtpengine.INSTALL, file=sys.stderr)
     try:
         need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
         document = measure(calls=options.calls, seconds=options.seconds, rounds=options.rounds, only=options.only)
