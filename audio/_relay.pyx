@@ -41,6 +41,7 @@ cdef extern from "core.h" nogil:
     struct core_counters:
         int64_t legs
         int64_t taps
+        int64_t ring_bytes
         int64_t received
         int64_t sent
         int64_t dropped

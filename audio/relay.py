@@ -43,14 +43,14 @@ from audio.types import (
 )
 
 _RING_MARGIN_S = 5.1
-"""What a ring holds beyond the look-back: what came 4 s late and cannot go before the look-back is over, 1 s between
-two drains. While nothing comes late, a writer may be late by 4 s."""
+"""What a ring may hold beyond the look-back: what came 4 s late and cannot go before the look-back is over, 1 s between
+two drains. While nothing comes late, a writer may be late by 4 s. Until it has to, the core takes less (ADR 25)."""
 _RING_STEP_TICKS = 2048
 """Rings are as long as whole pages of memory."""
 
 
 def ring_ticks(look_back_ticks: int) -> int:
-    """Return the length of the ring of a channel, one byte a tick."""
+    """Return how long the ring of a channel may become, one byte a tick."""
     least = look_back_ticks + round(_RING_MARGIN_S * TICKS_PER_S)
     return -(-least // _RING_STEP_TICKS) * _RING_STEP_TICKS
 

@@ -125,7 +125,7 @@ class Daemon:
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._works.config)
         media = config.media
-        is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s)
+        is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s, threads=media.threads)
         self._relay = Relay(
             RelayOptions(
                 address=media.address or config.sip.listen.host,

@@ -152,16 +152,21 @@ _CAP_IPC_LOCK = 14
 
 
 def locked_bytes_per_call(look_back_s: float) -> int:
-    """Return the memory that the rings of one call lock: a byte a tick of two channels."""
+    """Return the memory that the rings of one call lock at most: a byte a tick of two channels."""
     least = round((look_back_s + _RING_MARGIN_S) * _TICKS_PER_S)
     return 2 * -(-least // _RING_STEP_TICKS) * _RING_STEP_TICKS
 
 
-def can_lock(calls: int, look_back_s: float) -> bool:
+def locked_bytes(calls: int, look_back_s: float, *, threads: int = 1) -> int:
+    """Return what so many calls lock at most: rings that grow are there twice for a moment, one call's a thread."""
+    return (calls + threads) * locked_bytes_per_call(look_back_s)
+
+
+def can_lock(calls: int, look_back_s: float, *, threads: int = 1) -> bool:
     """Tell whether the audio of so many calls can be kept out of swap; raises the soft limit as far as it goes."""
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
-    if hard == resource.RLIM_INFINITY or hard >= calls * locked_bytes_per_call(look_back_s):
+    if hard == resource.RLIM_INFINITY or hard >= locked_bytes(calls, look_back_s, threads=threads):
         return True
     return _may_lock_all()
 

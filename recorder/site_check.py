@@ -14,7 +14,7 @@ from recorder.config import Config
 from recorder.domain.access import Person, Role
 from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
-from recorder.hygiene import descriptors_needed, locked_bytes_per_call
+from recorder.hygiene import descriptors_needed, locked_bytes
 from recorder.machine import Machine, Process
 from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.options import TransportKind
@@ -95,7 +95,7 @@ def _descriptors(machine: Machine, config: Config) -> Finding:
 
 def _locked_memory(machine: Machine, config: Config) -> Finding:
     what, calls = "locked memory", config.limits.max_calls
-    needed = calls * locked_bytes_per_call(config.pause.look_back_s)
+    needed = locked_bytes(calls, config.pause.look_back_s, threads=config.media.threads)
     why = "audio that a pause will erase could be written to swap first"
     if not config.media.lock_memory:
         return warning(what, "[media] lock_memory is false", why=why, do="set it to true, and raise LimitMEMLOCK")

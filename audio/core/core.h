@@ -50,7 +50,7 @@ struct leg_statistics {
 };
 
 struct core_counters {
-    int64_t legs, taps, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks,
+    int64_t legs, taps, ring_bytes, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks,
         srtp_unauthentic, srtp_replayed;
 };
 

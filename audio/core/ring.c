@@ -13,17 +13,18 @@ static int codec_of(int code)
     return code == 1 ? CODEC_PCMU : code == 2 ? CODEC_PCMA : CODEC_G722;
 }
 
-/* Bytes of the three bit planes; they hold no audio, and two of them are hardly ever touched. */
+/* Bytes of one bit plane; there are three, which hold no audio. */
 size_t ring_plane_bytes(int64_t ticks)
 {
-    return (size_t)(ticks / 8 * 3);
+    return (size_t)(ticks / 8);
 }
 
-void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *planes, int64_t ticks)
+/* codes: two planes, which are hardly ever touched. */
+void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *present, uint8_t *codes, int64_t ticks)
 {
     ring->bytes = bytes;
-    ring->present = (uint64_t *)planes;
-    ring->low = ring->present + ticks / 64;
+    ring->present = (uint64_t *)present;
+    ring->low = (uint64_t *)codes;
     ring->high = ring->low + ticks / 64;
     ring->ticks = ticks;
     ring->base = ring->is_mixed = 0;
@@ -145,4 +146,18 @@ void ring_copy(const struct ring *ring, int64_t position, int64_t length, uint8_
     int64_t first = length < ring->ticks - index ? length : ring->ticks - index;
     memcpy(out, ring->bytes + index, (size_t)first);
     memcpy(out + first, ring->bytes, (size_t)(length - first));
+}
+
+/* Puts what another ring holds from an edge on into an empty one of another length. */
+void ring_move(struct ring *to, const struct ring *from, int64_t edge)
+{
+    int64_t end = edge + from->ticks;
+    for (int64_t at = edge; at < end;) {
+        int codec;
+        int64_t index = at % from->ticks, limit = at + from->ticks - index;
+        int64_t length = ring_run(from, at, limit < end ? limit : end, &codec);
+        if (codec >= 0)
+            ring_put(to, at, from->bytes + index, length, codec);
+        at += length;
+    }
 }

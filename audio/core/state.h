@@ -275,6 +275,12 @@ struct channel { /* what every packet touches comes first, as in a leg */
     struct anchor anchors[MAX_ANCHORS];
 };
 
+/* Bytes of both rings, locked; apart from them their bit planes, and the channels' arrivals. */
+struct tap_memory {
+    uint8_t *bytes, *planes;
+    size_t bytes_size, planes_size;
+};
+
 struct tap {
     int64_t id;
     struct thread *thread;
@@ -285,8 +291,8 @@ struct tap {
     int slot;
     struct leg *legs[2];
     int64_t gate_closed_here; /* when it was shut last */
-    uint8_t *memory, *planes; /* bytes of both rings, locked; their bit planes, and the channels' arrivals */
-    size_t memory_size, planes_size;
+    struct tap_memory memory;
+    int64_t most_ticks; /* how long its rings may become */
     struct channel channels[2];
 };
 
@@ -415,8 +421,13 @@ void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t durat
 void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
 void tap_detach_leg(struct leg *leg);
 void tap_free(struct tap *tap);
+
+/* memory.c */
 void *memory_locked(size_t size, int lock);
 void memory_free(void *memory, size_t size);
+int tap_memory_open(struct tap *tap); /* 0: no memory */
+void tap_memory_close(struct tap *tap);
+void tap_memory_grow(struct tap *tap, int64_t need); /* to hold so many ticks from the edge on, if there is memory and it may */
 
 /* timeline.c */
 int64_t envelope(const struct channel *channel, int64_t here);
@@ -440,7 +451,8 @@ void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int is_placed, in
 
 /* ring.c */
 size_t ring_plane_bytes(int64_t ticks);
-void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *planes, int64_t ticks);
+void ring_place(struct ring *ring, uint8_t *bytes, uint8_t *present, uint8_t *codes, int64_t ticks);
+void ring_move(struct ring *to, const struct ring *from, int64_t edge);
 int ring_put(struct ring *ring, int64_t position, const uint8_t *data, int64_t length, int codec);
 void ring_fetch(const struct ring *ring, int64_t position);
 void ring_zero(struct ring *ring, int64_t start, int64_t end);

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "state.h"
 
@@ -32,12 +31,14 @@ void tap_fetch(const struct tap *tap, int side, int64_t now)
 static int write_open(struct tap *tap, struct channel *channel, const struct packet *packet, int codec, int64_t position,
                       int64_t start, int64_t end)
 {
-    int64_t limit = channel->edge + channel->ring.ticks;
     if (start < channel->edge) {
         int64_t late = (end < channel->edge ? end : channel->edge) - start;
         tap->thread->counters.late_ticks += late;
         start += late;
     }
+    if (end > channel->edge + channel->ring.ticks)
+        tap_memory_grow(tap, end - channel->edge);
+    int64_t limit = channel->edge + channel->ring.ticks;
     if (end > limit) {
         int64_t lost = start > limit ? start : limit;
         if (channel->lost_start == channel->lost_end) {
@@ -144,33 +145,12 @@ static void attach(struct tap *tap, struct leg *leg, int side)
     }
 }
 
-void *memory_locked(size_t size, int lock)
-{
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
-    madvise(memory, size, MADV_DONTDUMP);
-    madvise(memory, size, MADV_DONTFORK);
-    if (lock && mlock(memory, size) < 0) {
-        munmap(memory, size);
-        return NULL;
-    }
-    return memory;
-}
-
-void memory_free(void *memory, size_t size)
-{
-    explicit_bzero(memory, size);
-    munmap(memory, size);
-}
-
 void tap_free(struct tap *tap)
 {
     for (int side = 0; side < 2; side++)
         if (tap->legs[side])
             tap_detach_leg(tap->legs[side]);
-    memory_free(tap->memory, tap->memory_size);
-    munmap(tap->planes, tap->planes_size);
+    tap_memory_close(tap);
     int slot = tap->slot;
     struct thread *thread = tap->thread;
     explicit_bzero(tap, sizeof *tap);
@@ -210,34 +190,21 @@ static int find_sides(struct thread *thread, const int64_t ids[2], const struct 
     return legs[0] && legs[0] == legs[1] ? -EINVAL : 0;
 }
 
-static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_back, int64_t ring_ticks)
+static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_back, int64_t most_ticks)
 {
     struct tap *tap = free_slot(thread);
-    int64_t stretches = gate_stretches(look_back);
-    size_t planes_of = ring_plane_bytes(ring_ticks), each = planes_of + sizeof(struct arrivals) * (size_t)stretches;
-    uint8_t *memory = tap ? memory_locked(2 * (size_t)ring_ticks, thread->core->lock_memory) : NULL;
-    void *planes = mmap(NULL, 2 * each, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (!memory || planes == MAP_FAILED) {
-        if (memory)
-            memory_free(memory, 2 * (size_t)ring_ticks);
-        if (planes != MAP_FAILED)
-            munmap(planes, 2 * each);
+    if (!tap)
         return -ENOMEM;
-    }
-    tap->memory = memory;
-    tap->memory_size = 2 * (size_t)ring_ticks;
-    tap->planes = planes;
-    tap->planes_size = 2 * each;
     tap->look_back = look_back;
-    tap->stretches = stretches;
+    tap->most_ticks = most_ticks;
+    tap->stretches = gate_stretches(look_back);
+    if (!tap_memory_open(tap))
+        return -ENOMEM;
     tap->gate_opened_here = tap->gate_closed_here = INT64_MIN;
     tap->masked_from = tap->masked_to = INT64_MIN / 2;
     tap->id = new_id(thread, tap->slot);
-    for (int side = 0; side < 2; side++) {
-        ring_place(&tap->channels[side].ring, memory + side * ring_ticks, tap->planes + (size_t)side * each, ring_ticks);
-        tap->channels[side].arrivals = (struct arrivals *)(tap->planes + (size_t)side * each + planes_of);
+    for (int side = 0; side < 2; side++)
         attach(tap, legs[side], side);
-    }
     thread->counters.taps++;
     return tap->id;
 }

@@ -1,0 +1,135 @@
+"""What a tap holds in memory: little while nothing is late, as much as was promised once something is, and no more."""
+
+import random
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from audio.blocks import AudioRun, LostRange, decode_block
+from audio.relay import Relay, ring_ticks
+from audio.types import AudioLost, Channel, Codec, LegMedia, MediaAddress, RelayOptions, TapId
+
+NS_PER_TICK = 125_000
+LOOK_BACK, SECOND = 40_000, 8000
+MOST = ring_ticks(LOOK_BACK)
+AT_FIRST = 51_200
+"""Ticks of a ring with a look-back of 5 s: the second between two drains, and 0.4 s more."""
+NOBODY = MediaAddress(ip="127.0.0.1", rtp_port=9, rtcp_port=9)
+
+
+class Taped:
+    """A tapped leg, and a sender of noise that never stops, 160 ticks a packet."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay, self._core = relay, relay._core
+        self._leg = relay.open_leg()
+        self.speak(Codec.PCMA)
+        self._rng = random.Random(7)
+        self.said = bytearray()
+        self.kept: dict[int, int] = {}
+        self.lost: list[LostRange] = []
+        self.tap = self._core.open_tap(self._leg, 0, look_back_ticks=LOOK_BACK, ring_ticks=MOST, now_ns=0)
+
+    def speak(self, codec: Codec) -> None:
+        """Go over to a codec."""
+        self._codec = codec
+        self._relay.set_media(self._leg, LegMedia(remote=NOBODY, codec=codec, send_pt=codec, receive_pt=codec))
+
+    def talk_until(self, end: int) -> None:
+        """Say what is said up to a tick."""
+        for at in range(len(self.said), end, 160):
+            payload = self._rng.randbytes(160)
+            head = bytes((0x80, self._codec)) + (at // 160).to_bytes(2, "big") + at.to_bytes(4, "big") + b"abcd"
+            self._core.inject(self._leg, head + payload, at * NS_PER_TICK)
+            self.said += payload
+
+    def drain(self, at: int | None = None) -> None:
+        """Take what may be handed out at a tick; None: all that there is."""
+        out = bytearray(1 << 18)
+        now_ns = len(self.said) if at is None else at
+        length, _ = self._core.drain_tap(self.tap, out, is_final=at is None, now_ns=now_ns * NS_PER_TICK)
+        for record in decode_block(bytes(out[:length])):
+            if isinstance(record, AudioRun):
+                self.kept.update({record.start + i: value for i, value in enumerate(record.payload)})
+            elif isinstance(record, LostRange):
+                self.lost.append(record)
+
+    def close_gate(self, at: int, erase: int) -> int:
+        """Shut the gate at a tick and erase the ticks before; return from where."""
+        return self._core.gate_close(self.tap, erase, at * NS_PER_TICK)
+
+    @property
+    def ticks(self) -> int:
+        """Return how long each ring is now."""
+        return self._core.counters()["ring_bytes"] // 2
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
+    relay.start()
+    yield relay
+    relay.close()
+    assert relay.counters()["ring_bytes"] == 0
+
+
+@pytest.fixture
+def taped(relay: Relay) -> Taped:
+    return Taped(relay)
+
+
+def test_a_ring_is_no_longer_than_a_steady_call_needs(taped: Taped) -> None:
+    for second in range(1, 21):
+        taped.talk_until(second * SECOND)
+        taped.drain(second * SECOND + SECOND // 4)  # the writer is a quarter of a second late each time
+    assert taped.ticks == AT_FIRST
+    taped.drain()
+    assert (bytes(taped.kept.values()), taped.lost) == (bytes(taped.said), [])
+
+
+@pytest.mark.parametrize("late_s", [1, 2, 3, 4])
+def test_a_writer_may_be_late_by_four_seconds(taped: Taped, relay: Relay, late_s: int) -> None:
+    taped.talk_until(7 * SECOND)
+    taped.drain(7 * SECOND)
+    taped.speak(Codec.PCMU)
+    taped.talk_until((8 + late_s) * SECOND)
+    assert AT_FIRST < taped.ticks <= MOST
+    assert taped.ticks - LOOK_BACK < (late_s + 2.5) * SECOND, "no more than it took"
+    taped.drain((8 + late_s) * SECOND)
+    taped.drain()
+    assert [value for _, value in sorted(taped.kept.items())] == list(taped.said)
+    assert (taped.lost, relay.events()) == ([], [])
+
+
+def test_beyond_that_audio_is_lost_and_the_ring_grows_no_more(taped: Taped, relay: Relay) -> None:
+    taped.talk_until(MOST + 1600)
+    assert taped.ticks == MOST
+    taped.drain()
+    assert bytes(taped.kept.values()) == bytes(taped.said[:MOST])
+    assert taped.lost == [LostRange(channel=Channel.LEFT, start=MOST, ticks=1600)]
+    assert relay.events() == [AudioLost(tap=TapId(taped.tap), channel=Channel.LEFT, start=MOST, end=MOST + 1600)]
+
+
+def test_an_erasure_reaches_what_came_before_the_ring_grew(taped: Taped) -> None:
+    taped.talk_until(9 * SECOND)
+    assert taped.ticks > AT_FIRST
+    from_tick = taped.close_gate(9 * SECOND, LOOK_BACK)
+    taped.drain()
+    assert from_tick == 4 * SECOND
+    assert bytes(taped.kept.values()) == bytes(taped.said[: len(taped.kept)])
+    assert 4 * SECOND - 320 < len(taped.kept) <= 4 * SECOND
+
+
+def test_without_memory_to_grow_into_only_what_does_not_fit_is_lost(taped: Taped) -> None:
+    taped.talk_until(AT_FIRST)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1, hard))  # what is mapped stays; nothing more can be
+    try:
+        taped.talk_until(AT_FIRST + 320)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    taped.talk_until(AT_FIRST + 640)
+    taped.drain()
+    assert taped.lost == [LostRange(channel=Channel.LEFT, start=AT_FIRST, ticks=320)]
+    assert bytes(taped.kept.values()) == bytes(taped.said[:AT_FIRST] + taped.said[AT_FIRST + 320 :])
