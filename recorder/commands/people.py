@@ -18,11 +18,13 @@ from recorder.commands.shared import (
     ReasonOption,
     audit,
     fail,
+    is_by_token,
     load_home,
     people_of,
     permit,
     print_json,
     print_table,
+    prove_password,
     read_password,
     say,
     sign_in,
@@ -40,6 +42,12 @@ users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
 
 NewPasswordOption = Annotated[
     Path | None, typer.Option("--new-password-file", metavar="FILE", help="A file with the account's new password.")
+]
+CurrentPasswordOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--current-password-file", metavar="FILE", help="A file with your password of now, where a token signs you in."
+    ),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 
@@ -196,17 +204,24 @@ def _proposed(
 def set_password(
     account: NameArgument,
     new_password_file: NewPasswordOption = None,
+    current_password_file: CurrentPasswordOption = None,
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Set an account's password and unlock it; people may change their own."""
+    """Set an account's password and unlock it: one's own with the password of now, others' as an administrator.
+
+    Every session of the account ends, and its owner is told.
+    """
     place, _ = load_home(home)
     person = sign_in(place, name, password_file, "a new password")
     if person.name != account:
         permit(place, Act.MANAGE_PEOPLE, person, reason="", subject=account, operator=None, details={})
+    elif is_by_token(password_file):  # whoever finds a shell open does not know it
+        prove_password(place, person, current_password_file)
+    password = read_password(new_password_file, f"New password of {account}: ")
     try:
-        note = people_of(place).set_password(account, read_password(new_password_file, f"New password of {account}: "))
+        note = people_of(place).set_password(account, password, by=person.name)
     except PeopleError as error:
         fail(str(error))
     audit(place, note, actor=person.actor)

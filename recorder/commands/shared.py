@@ -200,9 +200,8 @@ def sign_in(home: Home, name: str | None, password_file: Path | None, what: str,
         what: What they want, for the sentence.
         goes_on: What they want must not stop because the audit log cannot be written, as a pause must not.
     """
-    token = os.environ.get(TOKEN_VARIABLE)
-    if token and password_file is None:
-        return _by_token(home, name, token)
+    if is_by_token(password_file):
+        return _by_token(home, name, os.environ[TOKEN_VARIABLE])
     if name is None:
         fail(f"{what} takes a person: give --as NAME and --password-file FILE, or `recorder login` first", 2)
     result = people_of(home).verify(name, read_password(password_file, f"Password of {name}: "))
@@ -223,6 +222,19 @@ def sign_in(home: Home, name: str | None, password_file: Path | None, what: str,
     else:
         audit(home, note, actor=result.person.actor)
     return replace(result.person, is_proven=sign_in_rules(home).counts_as_proven(is_proven=is_proven))
+
+
+def is_by_token(password_file: Path | None) -> bool:
+    """Tell whether RECORDER_TOKEN says who acts: a password that is given counts, and not the token."""
+    return bool(os.environ.get(TOKEN_VARIABLE)) and password_file is None
+
+
+def prove_password(home: Home, person: Person, path: Path | None) -> None:
+    """Have somebody who is signed in give their password again, or leave with a sentence; that is audited."""
+    result = people_of(home).verify(person.name, read_password(path, f"Current password of {person.name}: "))
+    if isinstance(result, SignInRefused):
+        audit(home, result.note, actor=person.actor)
+        fail(REFUSED_SENTENCE)
 
 
 def sign_in_rules(home: Home) -> SignInRules:

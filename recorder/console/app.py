@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from recorder import problem_answers
 from recorder.auditing.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.console import (
+    account_pages,
     agent_pages,
     api,
     audit_pages,
@@ -86,6 +87,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         request_routes.router,
         session_routes.router,
         sign_in_pages.router,
+        account_pages.router,
         people_pages.router,
         live_pages.router,
         agent_pages.router,

@@ -81,10 +81,14 @@ class Guard:
         await self._app(scope, _limited(receive), send_guarded)
 
 
+_OWN = ("/account/authenticator", "/account/password")
+"""What of one's own account takes the password."""
+
+
 def _is_try(scope: Scope) -> bool:
     """Tell whether a request tries a password or a code."""
     path = str(scope["path"])
-    return scope["method"] == "POST" and (path.startswith("/sign-in") or path == "/account/authenticator")
+    return scope["method"] == "POST" and (path.startswith("/sign-in") or path in _OWN)
 
 
 def _source(scope: Scope) -> str:

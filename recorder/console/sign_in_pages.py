@@ -12,11 +12,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse
 from markupsafe import Markup
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from recorder.console.agent_pages import first_page
 from recorder.console.auth import Caller
-from recorder.console.parts import Console, PageChanger, PageReader, Parts, SignInNeededError, Text
+from recorder.console.parts import Console, PageChanger, Parts, SignInNeededError, Text
 from recorder.domain.access import Person
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import SignedIn
@@ -41,7 +41,7 @@ async def _turn(console: Console) -> AsyncIterator[None]:
         yield
 
 
-_in_turn = Depends(_turn, scope="function")  # over before the answer is sent, which takes as long as they like
+in_turn = Depends(_turn, scope="function")  # over before the answer is sent, which takes as long as they like
 
 
 @router.get("/sign-in")
@@ -50,7 +50,7 @@ def sign_in_form(console: Console) -> Response:
     return _sign_in_page(console)
 
 
-@router.post("/sign-in", dependencies=[_in_turn])
+@router.post("/sign-in", dependencies=[in_turn])
 def sign_in(request: Request, console: Console, name: Text = "", password: Text = "", csrf: Text = "") -> Response:
     """Check a name and a password; begin a session, or ask for the second factor."""
     gate = console.gate
@@ -58,7 +58,7 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
     if not tied or not hmac.compare_digest(tied.encode(), csrf.encode()):
         return _sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
     result = console.deps.people.verify(name, password)
-    _note(request, console, result.note)
+    note_try(request, console, result.note)
     if isinstance(result, SignInRefused):
         return _sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
     answer = _after_password(console, result)
@@ -68,13 +68,14 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
 
 def _after_password(console: Parts, result: SignedIn) -> Response:
     if result.takes_code:
-        return _start_second(console, result.person, CODE_PAGE)
+        return start_second(console, result.person, CODE_PAGE)
     if console.deps.sign_in.must_enrol(result.person):
-        return _start_second(console, result.person, ENROL_PAGE)
+        return start_second(console, result.person, ENROL_PAGE)
     return _begin(console, result.person, is_proven=False)
 
 
-def _start_second(console: Parts, person: Person, page: str) -> Response:
+def start_second(console: Parts, person: Person, page: str) -> Response:
+    """Go on to the second factor: ``page`` asks for it, or sets one up."""
     enrolling = new_secret() if page == ENROL_PAGE else None
     secret = console.deps.sessions.start(person.name, kind=Kind.STARTING, enrolling=enrolling)
     answer = RedirectResponse(page, 303)
@@ -88,8 +89,8 @@ def _begin(console: Parts, person: Person, *, is_proven: bool) -> Response:
     return answer
 
 
-def _note(request: Request, console: Parts, note: AuditNote) -> None:
-    """Write down a sign-in, or that it was refused.
+def note_try(request: Request, console: Parts, note: AuditNote) -> None:
+    """Write down that a password or a code was right, or that it was refused.
 
     Whoever is to pause must get in though the log cannot be written; nothing but live calls is shown to them then.
     """
@@ -127,7 +128,7 @@ def code(request: Request, console: Console, caller: StartingChanger, code: Text
     """Check the code, and begin the session."""
     assert caller.session is not None
     result = console.deps.second_factors.check(caller.session.account, code)
-    _note(request, console, result.note)
+    note_try(request, console, result.note)
     if isinstance(result, SignInRefused):
         return _wrong(console, caller, result, "sign_in_code.html")
     console.deps.sessions.end(caller.session.key)
@@ -182,7 +183,7 @@ def set_authenticator(request: Request, console: Console, caller: StartingChange
         result = console.deps.second_factors.enrol(person.name, caller.session.enrolling, code)
     except PeopleError:  # in another browser, meanwhile
         return RedirectResponse("/sign-in", 303)
-    _note(request, console, result.note)
+    note_try(request, console, result.note)
     if isinstance(result, SignInRefused):
         return _wrong(console, caller, result, "authenticator.html", **_secret(console, caller))
     secret = console.deps.sessions.start(person.name, is_proven=True)
@@ -192,36 +193,7 @@ def set_authenticator(request: Request, console: Console, caller: StartingChange
     return page
 
 
-# Signed in
-
-
-@router.get("/account")
-def account(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show somebody their own account."""
-    return _account_page(console, caller)
-
-
-@router.post("/account/authenticator", dependencies=[_in_turn])
-def begin_authenticator(request: Request, console: Console, caller: PageChanger, password: Text = "") -> Response:
-    """Let somebody who has none set an authenticator up; a browser that was left alone does not know the password."""
-    name = caller.actor.actor
-    if console.deps.second_factors.has(name):
-        return _account_page(console, caller, error="You have an authenticator already.", status=409)
-    result = console.deps.people.verify(name, password)
-    _note(request, console, result.note)
-    if isinstance(result, SignInRefused):
-        return _account_page(console, caller, error="The password is not right, or the account is locked.", status=403)
-    return _start_second(console, result.person, ENROL_PAGE)
-
-
-@router.post("/account/sign-out-everywhere")
-def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
-    """End every session of whoever asks, at the shell too."""
-    name = caller.actor.actor
-    ended = console.deps.sessions.end_all(name)
-    console.desk.listens.close(name)
-    console.rules.note_late(name, "people.sign_out_everywhere", name, sessions=ended)
-    return _signed_out(console)
+# Signing out
 
 
 @router.post("/sign-out")
@@ -231,21 +203,14 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
     console.deps.sessions.end(caller.session.key)
     console.desk.listens.close(caller.actor.actor)
     console.rules.note_late(caller.actor.actor, "people.sign_out", caller.actor.actor)
-    return _signed_out(console)
+    return signed_out(console)
 
 
-def _signed_out(console: Parts) -> Response:
+def signed_out(console: Parts) -> Response:
+    """Go to the sign-in; the session has ended."""
     answer = RedirectResponse("/sign-in", 303)
     console.gate.clear_cookie(answer, console.gate.cookie)
     return answer
-
-
-def _account_page(console: Parts, caller: Caller, *, error: str | None = None, status: int = 200) -> HTMLResponse:
-    factors, name = console.deps.second_factors, caller.actor.actor
-    return console.renderer.page(
-        "account.html", caller, status=status, error=error, has_factor=factors.has(name),
-        codes_left=factors.codes_left(name),
-    )  # fmt: skip
 
 
 def _sign_in_page(console: Parts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:

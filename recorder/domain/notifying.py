@@ -37,6 +37,8 @@ class Kind(enum.StrEnum):
     EMERGENCY = "emergency"
     GRANT_WAITS = "grant_waits"
     AUTHENTICATOR_GONE = "authenticator_gone"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of notification, not a secret
+    PASSWORD_SET = "password_set"  # noqa: S105 - likewise
     CLAIM_WAITS = "claim_waits"
     CLAIM_OVERDUE = "claim_overdue"
     CASE_PRESSING = "case_pressing"
@@ -102,6 +104,16 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
         Kind.AUTHENTICATOR_GONE: Wording(
             subject="Your authenticator was taken away",
             sentence="An administrator took it away. If you did not ask for that, tell the data protection officer.",
+            path="/account",
+        ),
+        Kind.PASSWORD_CHANGED: Wording(
+            subject="Your password was changed",
+            sentence="It was changed with your old one. If it was not you, tell an administrator at once.",
+            path="/account",
+        ),
+        Kind.PASSWORD_SET: Wording(
+            subject="You were given a new password",
+            sentence="An administrator set it. If you did not ask for that, tell the data protection officer.",
             path="/account",
         ),
         Kind.CLAIM_WAITS: Wording(
@@ -179,6 +191,15 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordSet:
+    """That an account's password was set anew: when, and by whose account."""
+
+    account: str
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseClock:
     """What of an open case matters here: who works on it, when it is due, and whether time runs out."""
 
@@ -229,6 +250,18 @@ def of_proposals(waiting: Iterable[Proposal], bench: Bench) -> list[Notification
 def of_resets(done: Iterable[Proposal]) -> list[Notification]:
     """Return what those are to be told whose authenticator was taken away."""
     return [Notification(kind=Kind.AUTHENTICATOR_GONE, account=one.account, subject=one.id) for one in done]
+
+
+def of_passwords(done: Iterable[PasswordSet]) -> list[Notification]:
+    """Return what those are to be told whose password is a new one, whoever set it."""
+    return [
+        Notification(
+            kind=Kind.PASSWORD_CHANGED if one.by == one.account else Kind.PASSWORD_SET,
+            account=one.account,
+            moment=one.at.isoformat(),
+        )
+        for one in done
+    ]
 
 
 def of_cases(cases: Iterable[CaseClock], bench: Bench, today: date) -> list[Notification]:

@@ -114,6 +114,7 @@ def tell_now(books: WatchBooks) -> int:
             *notifying.of_emergencies(emergencies, bench),
             *notifying.of_proposals(books.proposals.waiting(), bench),
             *notifying.of_resets(books.proposals.resets_since(books.now - notifying.TOLD_FOR)),
+            *notifying.of_passwords(hearing.people.passwords_set_since(books.now - notifying.TOLD_FOR)),
             *of_opt_outs(books.opt_outs(), bench),
             *notifying.of_claims(_claims(books.cases), bench, books.cases.today),
         ],

@@ -19,6 +19,7 @@ from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from recorder.domain.access import Person, Role
+from recorder.domain.notifying import PasswordSet
 from recorder.people.account_rows import (
     PeopleError,
     check_other_admin,
@@ -179,19 +180,38 @@ class People:
         details = {"team": team, "answers": answers, "from": at.isoformat()}
         return AuditNote(act="people.set_team", subject=name, details=details)
 
-    def set_password(self, name: str, password: str) -> AuditNote:
+    def set_password(self, name: str, password: str, *, by: str) -> AuditNote:
         """Set a new password, unlock the account and end its sessions.
+
+        Args:
+            name: The account.
+            password: Must satisfy ``passwords.weakness``.
+            by: The account of whoever sets it: its owner, or an administrator.
 
         Raises:
             PeopleError: There is no such account, or the password is not good enough.
         """
         _check_password(password, name)
-        values = {"password_hash": self._hash(password), "failures": 0, "locked_until_s": None, "locks": 0}
+        values = {
+            "password_hash": self._hash(password), "failures": 0, "locked_until_s": None, "locks": 0,
+            "password_set_s": self._now().timestamp(), "password_set_by": by,
+        }  # fmt: skip
         with self._engine.begin() as connection:
             one(connection, name)
             connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
             connection.execute(delete(sessions).where(sessions.c.account == name))
         return AuditNote(act="people.set_password", subject=name)
+
+    def passwords_set_since(self, moment: datetime) -> "list[PasswordSet]":
+        """Return whose password was set anew since a moment, the last time of each."""
+        query = select(accounts).where(accounts.c.password_set_s >= moment.timestamp())
+        with self._engine.begin() as connection:
+            rows = connection.execute(query.order_by(accounts.c.name)).mappings().all()
+        return [
+            PasswordSet(account=row["name"], at=at, by=row["password_set_by"])
+            for row in rows
+            if (at := from_s(row["password_set_s"])) is not None
+        ]
 
     def list(self) -> list[Account]:
         """Return every account by name, disabled ones too."""

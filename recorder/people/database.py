@@ -29,7 +29,10 @@ accounts = Table(
     Column("failures", Integer, nullable=False, default=0),
     Column("locked_until_s", Float),
     Column("locks", Integer, nullable=False, server_default="0"),
+    Column("password_set_s", Float),
+    Column("password_set_by", String),
 )
+"""``password_set_s`` is when the password was last changed; empty while it is the account's first."""
 
 team_changes = Table(
     "team_changes",

@@ -6,6 +6,14 @@ MIN_CHARACTERS = 12
 MAX_CHARACTERS = 256
 """A longer one would only make the hash a way to keep the machine busy."""
 
+RULES = (
+    f"at least {MIN_CHARACTERS} characters, at most {MAX_CHARACTERS}; three random words are a good choice",
+    "none of the passwords that are guessed first, such as Welcome2026!, whatever digits are added",
+    "no sequence such as abcdef, 123456 or qwerty, and no piece that is repeated",
+    "not your account's name in it",
+)
+"""What a new password has to be, for whoever chooses one; `weakness` holds them to it."""
+
 _COMMON = frozenset(
     """
     password passw0rd passphrase letmein welcome changeme default administrator admin root secret sunshine iloveyou

@@ -199,6 +199,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("people", "admin", propose, "It waits for another administrator"),
     ("people_to_confirm", "dpo", at("/people"), "Waiting for a second person"),
     ("account", "dpo", at("/account"), "Sign out everywhere"),
+    ("password", "dpo", at("/account/password"), "at least 12 characters"),
     ("authenticator", "dpo", authenticator, "Code that the app shows now"),
     ("authenticator_wrong", "dpo", wrong_code, "The code is not right"),
     ("pauses", "dpo", at("/reports/pauses"), "Olive Officer"),

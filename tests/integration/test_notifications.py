@@ -9,6 +9,7 @@ from email.policy import default
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pyotp
 import pytest
 
 from recorder.cases import casework
@@ -20,6 +21,7 @@ from recorder.keeping.holding import place_hold
 from recorder.notifying.box import Mail
 from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.postman import KEPT_FOR, Postman
+from recorder.people.totp import new_secret
 from storage.audit import AuditLog
 from storage.types import HoldKind
 from tests.helpers.accounts import Clock
@@ -130,6 +132,29 @@ def test_an_emergency_and_an_opt_out_are_told(tmp_path: Path, certificates: Cert
         console.daemon.requests[0] |= {"state": "declined", "decided_by": "revenues"}
         post.run_once()
         assert ("officer", "Your request to stop recording was decided") in subjects(mailbox)
+
+
+def test_a_new_password_and_a_lost_phone_are_told_to_whose_they_are(
+    console: Console, certificates: Certificates, clock: Clock
+) -> None:
+    with mail_server(certificates.context) as mailbox:
+        post = postman(console, options(mailbox.port, certificates))
+        console.people.set_password("officer", "copper walrus teapot", by="admin")
+        console.people.set_password("lead", "copper walrus teapot", by="lead")
+        secret = new_secret()
+        code = pyotp.TOTP(secret).at(clock.time)
+        console.deps.second_factors.enrol("ict", secret, code)
+        console.deps.proposals.reset_authenticator("admin", "ict", reason="lost", enter=lambda _: None)
+        post.run_once()
+        post.run_once()
+        assert subjects(mailbox) == [
+            ("ict", "Your authenticator was taken away"), ("lead", "Your password was changed"),
+            ("officer", "You were given a new password"),
+        ]  # fmt: skip
+        clock.time += timedelta(minutes=1)
+        console.people.set_password("officer", "copper walrus lantern", by="admin")
+        post.run_once()
+        assert len(subjects(mailbox)) == 4, "each time"
 
 
 def test_cases_and_holds_fall_due(console: Console, certificates: Certificates, clock: Clock) -> None:
