@@ -25,7 +25,8 @@ _PASSWORD = "seven tall cranes over the harbour"  # noqa: S105 - of a home that 
 
 
 _NOTICE_RATE = 8000
-_FIRST_PORT, _FIRST_MEDIA_PORT, _LAST_MEDIA_PORT = 10000, 16384, 32767
+FIRST_MEDIA_PORT = 16384
+_FIRST_PORT, _LAST_MEDIA_PORT = 10000, 32767
 _PORTS_PER_CALL = 4
 
 
@@ -41,10 +42,10 @@ def free_address() -> tuple[str, int]:
     Raises:
         HomeError: Hardly any port is free.
     """
-    for port in random.sample(range(_FIRST_PORT, _FIRST_MEDIA_PORT), 100):
+    for port in random.sample(range(_FIRST_PORT, FIRST_MEDIA_PORT), 100):
         if _is_free(port):
             return "127.0.0.1", port
-    raise HomeError(f"of a hundred ports between {_FIRST_PORT} and {_FIRST_MEDIA_PORT} none is free.")
+    raise HomeError(f"of a hundred ports between {_FIRST_PORT} and {FIRST_MEDIA_PORT} none is free.")
 
 
 def _is_free(port: int) -> bool:
@@ -57,16 +58,16 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def media_ports(calls: int) -> tuple[int, int]:
+def media_ports(calls: int, *, first: int = FIRST_MEDIA_PORT) -> tuple[int, int]:
     """Return a range below the ephemeral ports, with room for pairs in quarantine.
 
     Raises:
         HomeError: There is no such range for so many calls.
     """
-    last = _FIRST_MEDIA_PORT + _PORTS_PER_CALL * calls + _PORTS_PER_CALL * max(16, calls // 4) - 1
+    last = first + _PORTS_PER_CALL * calls + _PORTS_PER_CALL * max(16, calls // 4) - 1
     if last > _LAST_MEDIA_PORT:
         raise HomeError(f"{calls} calls need media ports up to {last}, above {_LAST_MEDIA_PORT}: take fewer calls.")
-    return _FIRST_MEDIA_PORT, last
+    return first, last
 
 
 def recorder_command() -> list[str]:

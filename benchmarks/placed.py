@@ -18,11 +18,13 @@ class PlacedCalls:
     """N calls, call ``k`` to extension ``FIRST_EXTENSION + k``; stream 2k is the caller's, 2k+1 the officer's.
 
     A context manager that owns its sockets and threads. The streams of a call begin 0.3 s after the officer's ACK: by
-    then both legs are joined, and what is lost from there on is the path's.
+    then both legs are joined, and what is lost from there on is the path's. The callers' clocks run ``skew_ppm`` fast
+    and the officers' as slow; of every other call the other way round.
     """
 
-    def __init__(self, calls: int, *, officer_address: Address = ("127.0.0.1", 0)) -> None:
+    def __init__(self, calls: int, *, officer_address: Address = ("127.0.0.1", 0), skew_ppm: int = 0) -> None:
         self.count = calls
+        self._skew_ppm = skew_ppm
         self.load = Load(capacity=2 * calls)
         self.joined_at_s: dict[int, float] = {}
         self.placed: list[Call] = []
@@ -90,6 +92,12 @@ class PlacedCalls:
             for index in list(self.joined_at_s)
         )
 
+    def resume(self) -> None:
+        """Have the streams of all joined calls go on that `cease` ended; they were silent meanwhile."""
+        for index in self.joined_at_s:
+            self.load.begin(2 * index)
+            self.load.begin(2 * index + 1)
+
     def cease(self) -> Totals:
         """End all streams, let what is under way arrive, and return the packets of the whole run."""
         for index in self.joined_at_s:
@@ -123,7 +131,10 @@ class PlacedCalls:
         for stream, call in ((2 * index, self.placed[index]), (2 * index + 1, officer_call)):
             if call.remote_media is None or call.state is not State.CONFIRMED:
                 return  # it ended meanwhile: it never counts as joined
-            self.load.add_stream(stream, self._sockets[stream], call.remote_media, pt=ALAW, peer=stream ^ 1)
+            skew_ppm = self._skew_ppm if (stream + index) % 2 == 0 else -self._skew_ppm
+            self.load.add_stream(
+                stream, self._sockets[stream], call.remote_media, pt=ALAW, peer=stream ^ 1, skew_ppm=skew_ppm
+            )
         self.load.begin(2 * index)
         self.load.begin(2 * index + 1)
         self.joined_at_s[index] = time.monotonic()

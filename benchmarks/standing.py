@@ -1,0 +1,100 @@
+"""A recorder with calls that stand: set up once, their streams run whenever they are to be measured."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from benchmarks.home import HomeError, RecorderHome, free_address
+from benchmarks.machine import cpu_of_family_ms
+from benchmarks.paths import PathResult
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.streams import Totals, delays
+
+NOTICE_S = 1.0
+_JOINED_S, _SETTLE_S = 90.0, 2.0
+_SERVICE = "Customer Service Centre"
+
+
+class StandingCalls:
+    """A recorder and calls through it, all joined and silent; leaving the context ends both.
+
+    Args:
+        calls: How many.
+        rate: Placed a second.
+        media_ports: Of the recorder; two recorders have two ranges.
+        edits: Changes of its configuration.
+        skew_ppm: See `PlacedCalls`.
+
+    Raises:
+        HomeError: The recorder could not be run, or a call was not joined.
+    """
+
+    def __init__(
+        self,
+        calls: int,
+        *,
+        rate: float,
+        media_ports: tuple[int, int],
+        edits: Sequence[tuple[str, str]] = (),
+        skew_ppm: int = 0,
+    ) -> None:
+        sip = free_address()
+        extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{_SERVICE}" for index in range(calls)]
+        self._before = Totals()
+        with ExitStack() as stack:
+            self.placed = stack.enter_context(PlacedCalls(calls, skew_ppm=skew_ppm))
+            host, port = self.placed.officer.address
+            self.home = stack.enter_context(
+                RecorderHome(
+                    sip=f"{sip[0]}:{sip[1]}",
+                    next_hop=f"{host}:{port}",
+                    extensions=extensions,
+                    media_ports=media_ports,
+                    notice_s=NOTICE_S,
+                    edits=edits,
+                )
+            )
+            self.placed.place(sip, rate=rate)
+            joined = self.placed.wait_joined(_JOINED_S)
+            if joined < calls:
+                raise HomeError(f"only {joined} of {calls} calls were joined: place fewer of them a second")
+            self._before = self.placed.cease()
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def run(self, *, seconds: float) -> PathResult:
+        """Let the streams run for two seconds and then so long as is measured.
+
+        Raises:
+            HomeError: A call ended meanwhile, or the daemon did not answer.
+        """
+        placed, pid = self.placed, self.home.pid
+        placed.resume()
+        time.sleep(_SETTLE_S)
+        before, own_before_s, began = placed.load.histogram(), time.process_time(), time.monotonic()
+        cpu_before = cpu_of_family_ms(pid)
+        time.sleep(seconds)
+        cpu_after = cpu_of_family_ms(pid)
+        after, own_after_s, ended = placed.load.histogram(), time.process_time(), time.monotonic()
+        standing = min(placed.standing(), self.home.live_calls())
+        sums = placed.cease()
+        if standing < placed.count:
+            raise HomeError(f"only {standing} of {placed.count} calls still stand")
+        packets, self._before = sums - self._before, sums
+        call_seconds = placed.count * (ended - began)
+        return PathResult(
+            cpu_ms_per_call_second=round((cpu_after - cpu_before) / call_seconds, 4),
+            load_cpu_ms_per_call_second=round(1000 * (own_after_s - own_before_s) / call_seconds, 4),
+            packets=packets,
+            delay_ms=delays(after, before),
+            seconds=round(ended - began, 3),
+        )

@@ -1,0 +1,135 @@
+"""What does the whole daemon cost for a call, beside a bare loop and beside rtpengine that records, in one run?
+
+Metric: CPU ms per call-second in the steady state, the median of the rounds, and its ratios: the daemon to the loop
+that gathers (goal: at most 1.5) and to rtpengine with a capture file for each call (at most 0.4). Paths, in turn in
+each round: ``daemon`` and ``daemon_no_tones``, each a recorder of its own whose calls are set up once and stand, silent
+while others are measured; ``bare_gathering``; ``rtpengine``, where it is installed.
+Command: ``python -m benchmarks.versus --calls 500 --seconds 8 --rounds 5 [--rate 40] [--only PATH ...] [--json]``.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from benchmarks import rtpengine
+from benchmarks.home import FIRST_MEDIA_PORT, HomeError, media_ports
+from benchmarks.machine import this_commit, this_machine
+from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, rtpengine_command, summary, tell
+from benchmarks.paths import MediaPath, PathError, PathResult
+from benchmarks.standing import NOTICE_S, StandingCalls
+from benchmarks.streams import DescriptorsError, need_descriptors
+
+PATHS = ("bare_gathering", "daemon", "daemon_no_tones", "rtpengine")
+GOALS = {"bare_gathering": 1.5, "rtpengine": 0.4}
+"""How many times their CPU the daemon may take."""
+_NO_TONES = ("detect_tones = true", "detect_tones = false")
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 24, 512
+
+Run = Callable[[], PathResult]
+
+
+def _child(command: Sequence[str], calls: int, seconds: float) -> PathResult:
+    with MediaPath(command, calls) as path:
+        return path.run(seconds=seconds)
+
+
+def _runs(stack: ExitStack, names: Sequence[str], *, calls: int, seconds: float, rate: float) -> dict[str, Run]:
+    """Return what runs each path; the daemons' calls are set up now."""
+    found: dict[str, Run] = {}
+    first = FIRST_MEDIA_PORT
+    for name in names:
+        if not name.startswith("daemon"):
+            command = rtpengine_command() if name == "rtpengine" else bare_command(GATHER_US)
+            found[name] = lambda command=command: _child(command, calls, seconds)  # type: ignore[misc]
+            continue
+        tell(f"{calls} calls are set up for {name}")
+        ports = media_ports(calls, first=first)
+        first = ports[1] + 1
+        edits = [_NO_TONES] if name == "daemon_no_tones" else []
+        standing = stack.enter_context(StandingCalls(calls, rate=rate, media_ports=ports, edits=edits))
+        found[name] = lambda standing=standing: standing.run(seconds=seconds)  # type: ignore[misc]
+    return found
+
+
+def goals(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the daemon's ratio to each path that there is a goal for, and whether it is held."""
+    found = {}
+    for name, at_most in GOALS.items():
+        ratio = ratio_to(document[name], document["daemon"]) if {name, "daemon"} <= set(document) else None
+        if ratio is not None:
+            found[name] = {"ratio": ratio, "at_most": at_most, "is_held": ratio <= at_most}
+    return found
+
+
+def measure(*, calls: int, seconds: float, rounds: int, rate: float, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Run the paths in turn, ``rounds`` times, and return the document that ``--json`` prints.
+
+    Raises:
+        HomeError: A recorder could not be run, or a call did not stand.
+        PathError: Another path could not be run.
+    """
+    is_there = rtpengine.program() is not None
+    names = [name for name in PATHS if name in only or (not only and (is_there or name != "rtpengine"))]
+    results: dict[str, list[PathResult]] = {name: [] for name in names}
+    loads = [os.getloadavg()[0]]
+    with ExitStack() as stack:
+        runs = _runs(stack, names, calls=calls, seconds=seconds, rate=rate)
+        for turn in range(rounds):
+            for name, run in runs.items():
+                tell(f"round {turn + 1} of {rounds}: {name}, {calls} calls")
+                results[name].append(run())
+    loads.append(os.getloadavg()[0])
+    document: dict[str, Any] = {name: summary(of_path) for name, of_path in results.items()}
+    for name, of_path in results.items():
+        document[name]["rounds"] = [result.cpu_ms_per_call_second for result in of_path]
+    about = {"calls": calls, "seconds": seconds, "rounds": rounds, "rate": rate, "notice_s": NOTICE_S}
+    return {
+        **document,
+        "goals": goals(document),
+        **about,
+        "load_before_and_after": loads,
+        "machine": dataclasses.asdict(this_machine()),
+        "commit": this_commit(),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 measured and no packet lost or damaged, 1 otherwise, with a reason."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.versus", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--calls", type=int, default=500, help="calls at the same time, through each path")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of each steady state that is measured")
+    parser.add_argument("--rounds", type=int, default=5, help="the figures are the median of this many runs")
+    parser.add_argument("--rate", type=float, default=40.0, help="calls placed a second")
+    parser.add_argument("--only", nargs="+", choices=PATHS, default=[], help="these paths alone")
+    parser.add_argument("--json", action="store_true", help="one document on standard output")
+    options = parser.parse_args(arguments)
+    if min(options.calls, options.rounds) < 1 or min(options.seconds, options.rate) <= 0:
+        parser.error("calls, seconds, rounds and rate must be above 0")
+    if not options.only and rtpengine.program() is None:
+        print(rtpengine.INSTALL, file=sys.stderr)
+    try:
+        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        document = measure(
+            calls=options.calls, seconds=options.seconds, rounds=options.rounds, rate=options.rate, only=options.only
+        )
+    except (DescriptorsError, HomeError, PathError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    paths = {name: document[name] for name in PATHS if name in document}
+    if options.json:
+        print(json.dumps(document, indent=2))
+    else:
+        print_table(paths)
+        for name, goal in document["goals"].items():
+            said = "held" if goal["is_held"] else "not held"
+            print(f"the daemon costs {goal['ratio']} times {name}; goal: at most {goal['at_most']}, {said}")
+    return 0 if all(path["packets_lost"] == path["packets_damaged"] == 0 for path in paths.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
