@@ -22,11 +22,11 @@ from benchmarks.machine import Holdings, cpu_ms, holdings, this_commit, this_mac
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
 from benchmarks.paths import MediaPath, PathError
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.standing import SERVICE
 from benchmarks.streams import DescriptorsError, delays, need_descriptors
 
 _SETTLE_S, _NOTICE_AND_RINGING_S, _SEALED_S = 2.0, 90.0, 60.0
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
-_SERVICE = "Customer Service Centre"
 
 
 def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict
         HomeError: The recorder could not be run.
     """
     sip = free_address()
-    extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{_SERVICE}" for index in range(calls)]
+    extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{SERVICE}" for index in range(calls)]
     with PlacedCalls(calls) as placed:
         host, port = placed.officer.address
         home = RecorderHome(
@@ -66,7 +66,7 @@ def _through(
     standing = min(placed.standing(), home.live_calls())
     packets = placed.cease()
     stuck = placed.hang_up()
-    rows = _rows_at_end(home, placed.count)
+    rows = home.wait_outcomes(placed.count, _SEALED_S)
     steady = (cpu_after - cpu_before) / (max(joined, 1) * (ended - began))
     overlap_s = sum(joined_at_s - at for at in placed.joined_at_s.values())
     delay = delays(after, before)
@@ -99,17 +99,6 @@ def _per_call(idle: Holdings, busy: Holdings, calls: int) -> dict[str, float | N
         "locked_kb": round((busy.locked_kb - idle.locked_kb) / calls, 1),
         "descriptors": round(((busy.descriptors or 0) - (idle.descriptors or 0)) / calls, 2) if known else None,
     }
-
-
-def _rows_at_end(home: RecorderHome, calls: int) -> list[dict[str, Any]]:
-    """Wait until every call has its outcome, or a minute has gone, and return the rows there are."""
-    deadline = time.monotonic() + _SEALED_S
-    while True:
-        rows = home.find()
-        has_ended = [row for row in rows if row.get("outcome") and row.get("ended_at")]
-        if len(has_ended) >= calls or time.monotonic() > deadline:
-            return rows
-        time.sleep(0.5)
 
 
 def _progress(line: str) -> None:

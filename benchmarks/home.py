@@ -1,5 +1,6 @@
 """A recorder of its own for a benchmark: a temporary home and the daemon in it, by the command line only."""
 
+import collections
 import json
 import random
 import shutil
@@ -89,8 +90,9 @@ class RecorderHome:
         notice_s: float,
         console: str = "off",
         edits: Sequence[tuple[str, str]] = (),
+        folder: Path | None = None,
     ) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="recorder-bench-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="recorder-bench-", dir=folder))
         self.root = self._folder / "home"
         self._log = (self._folder / "recorder.log").open("w+b")
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -155,6 +157,34 @@ class RecorderHome:
         if not isinstance(rows, list):
             raise HomeError(f"`recorder find --json` printed no list: {answer[:200]!r}")
         return rows
+
+    def wait_outcomes(self, calls: int, within_s: float) -> list[dict[str, Any]]:
+        """Wait until so many calls have ended and have their outcome, or the time is over; return the rows there are.
+
+        Raises:
+            HomeError: As `find`.
+        """
+        deadline = time.monotonic() + within_s
+        while True:
+            rows = self.find()
+            has_ended = [row for row in rows if row.get("outcome") and row.get("ended_at")]
+            if len(has_ended) >= calls or time.monotonic() > deadline:
+                return rows
+            time.sleep(0.5)
+
+    def verify_all(self) -> dict[str, int]:
+        """Run ``recorder verify --all`` and return how many recordings are ``good`` and how many ``bad``.
+
+        Raises:
+            HomeError: It did not say so.
+        """
+        words = [*recorder_command(), "verify", "--all", "-C", str(self.root), "--json"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        try:
+            found = collections.Counter("good" if one["ok"] else "bad" for one in json.loads(done.stdout))
+        except ValueError as error:
+            raise HomeError(f"`recorder verify` did not print JSON: {done.stderr.strip()[-2000:]}") from error
+        return {"good": found["good"], "bad": found["bad"]}
 
     def live_calls(self) -> int:
         """Return how many calls the daemon says it has.

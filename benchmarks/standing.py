@@ -13,8 +13,8 @@ from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
 from benchmarks.streams import Totals, delays
 
 NOTICE_S = 1.0
+SERVICE = "Customer Service Centre"
 _JOINED_S, _SETTLE_S = 90.0, 2.0
-_SERVICE = "Customer Service Centre"
 
 
 class StandingCalls:
@@ -41,7 +41,7 @@ class StandingCalls:
         skew_ppm: int = 0,
     ) -> None:
         sip = free_address()
-        extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{_SERVICE}" for index in range(calls)]
+        extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{SERVICE}" for index in range(calls)]
         self._before = Totals()
         with ExitStack() as stack:
             self.placed = stack.enter_context(PlacedCalls(calls, skew_ppm=skew_ppm))

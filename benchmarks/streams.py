@@ -10,15 +10,17 @@ from benchmarks.build import ensure_load
 
 ensure_load()
 
-from benchmarks._load import FINE_BUCKETS, Load  # noqa: E402 - it has to be built before it can be imported
+from benchmarks._load import FINE_BUCKETS, PAYLOAD_BYTES, Load, intact  # noqa: E402 - it has to be built before it can be imported
 
 __all__ = [
     "ALAW",
+    "PAYLOAD_BYTES",
     "Delays",
     "DescriptorsError",
     "Load",
     "Totals",
     "delays",
+    "intact",
     "need_descriptors",
     "open_socket",
     "totals",
