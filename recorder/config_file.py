@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
+from recorder.openid.options import CALLBACK_PATH
 from sip.options import Address
 
 
@@ -250,4 +251,20 @@ behind_tls_proxy = false     # a proxy on this machine has the certificate: cook
 second_factor = "required"   # whoever approves, listens or administers signs in with an authenticator app too; or "off"
 idle_minutes = 30            # nothing was done for so long: signed out. Not in the middle of a call
 longest_hours = 12           # signed out whatever is done
+
+[openid]
+# People may sign in to the console by the council's own sign-in too (OpenID Connect); docs/console.md says how.
+issuer = "off"               # https://..., as the provider names itself; off: with passwords only
+client_id = "off"            # the name under which the provider knows this console
+client_secret_file = "off"   # a file (0600) with its secret; off: the provider asks for none
+console_url = "off"          # https://HOST where browsers find the console; registered there: this and {CALLBACK_PATH}
+button = "Sign in with your work account"
+scopes = ["openid", "profile"]
+account_claim = "preferred_username"  # names the account at somebody's first sign-in; "off": they connect it themselves
+account_domain = "off"       # "council.example": what follows the @ in that claim, and is taken off
+acr_values = []              # values of the claim acr that stand for a second factor; none: ours is asked for
+amr_values = []              # values in the claim amr, likewise
+max_age_s = "off"            # whoever signed in at the provider longer ago does so again
+passwords_too = true         # false: whoever is connected signs in there only, but for administrators
+ca = "off"                   # file of certificates that the provider's must come from; off is the system's
 """

@@ -32,9 +32,11 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Act, DeniedError, Role
 from recorder.domain.granting import POWERFUL, Proposal
+from recorder.domain.signing_in import Identity
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.database import AuditNote, open_people
+from recorder.people.identities import Identities
 from recorder.people.pins import PinError, PinFile
 from recorder.people.proposals import Enter, Proposals
 
@@ -306,6 +308,45 @@ def reset_authenticator(
     )
 
 
+@users.command("connect")
+def connect(
+    account: NameArgument,
+    subject: Annotated[
+        str, typer.Option("--subject", metavar="TEXT", help="The reference that the page of a refused sign-in shows.")
+    ],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Connect an account to its owner at the OpenID provider; who has a powerful role does that on their own page."""
+    place, config = load_home(home)
+    if config.openid.issuer is None:
+        fail("there is no provider: set issuer in [openid]")
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    identity = Identity(issuer=config.openid.issuer, subject=subject)
+    try:
+        note = Identities(open_people(place.people), now=utc_now).connect(account, identity, by=actor)
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    say(f"{account} is connected: whoever is {subject} at {identity.issuer} signs in to it")
+
+
+@users.command("disconnect")
+def disconnect(
+    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Disconnect an account from the OpenID provider, because its owner is another one there now; ends its sessions."""
+    place, _ = load_home(home)
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    try:
+        note = Identities(open_people(place.people), now=utc_now).disconnect(account)
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    say(f"{account} is not connected any more")
+
+
 @users.command("pin")
 def set_pin(
     account: NameArgument,
@@ -360,6 +401,7 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
             "teams": list(account.person.teams),
             "extension": account.person.extension,
             "has_second_factor": account.has_second_factor,
+            "is_connected": account.is_connected,
             "has_pin": account.person.name in with_pin,
             "is_disabled": account.is_disabled,
             "closes_at": account.closes_at.isoformat() if account.closes_at else None,
@@ -373,6 +415,6 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
     shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]  # type: ignore[arg-type]
     columns = [
         ("name", "Name"), ("display_name", "Operator"), ("roles", "Roles"),
-        ("has_second_factor", "Authenticator"), ("is_disabled", "Disabled"),
+        ("has_second_factor", "Authenticator"), ("is_connected", "Connected"), ("is_disabled", "Disabled"),
     ]  # fmt: skip
     print_table(shown, columns, empty="there are no accounts; `recorder init` makes the first")

@@ -38,6 +38,7 @@ from recorder.home import Home
 from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
+from recorder.openid.check import check_openid
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import People, count_usable, usable_people
 from recorder.people.database import AuditNote, open_people
@@ -245,6 +246,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from _check_messages(home, config)
     yield _check_people(home)
     yield from check_sign_in(config)
+    yield from check_openid(config)
     if home.people.exists():
         yield from check_teams(config, usable_people(people_of(home)))
     yield from check_accounts(config)

@@ -153,6 +153,16 @@ def _check_console(config: Config, reader: Reader) -> None:
         reader.fail("tls_certificate and tls_key go together", "console", "tls_certificate")
     if console.tls is not None and console.behind_tls_proxy:
         reader.fail("either a certificate, or a proxy that has one", "console", "behind_tls_proxy")
+    if (problem := config.openid.problem) is not None:
+        key, sentence = problem
+        reader.fail(sentence, "openid", key)
+    if (config.openid.console_url or "").startswith("https:") and not console.is_https:
+        reader.fail(
+            "console_url is https, and the console does not know that browsers come by HTTPS: tls_certificate, or "
+            "behind_tls_proxy, in [console]",
+            "openid",
+            "console_url",
+        )
 
 
 def _check_names(config: Config, reader: Reader) -> None:

@@ -13,6 +13,7 @@ from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
 from recorder.domain.weekly import review_day
 from recorder.notifying.mail_options import MailOptions
+from recorder.openid.options import OpenIdOptions
 from recorder.sip_accounts import RegisterOptions
 from sip.options import Address
 from storage.types import ArchiveFormat
@@ -208,6 +209,7 @@ class Config:
     archive: Archive = field(default_factory=Archive)
     anchors: AnchorOptions = field(default_factory=AnchorOptions)
     console: Console = field(default_factory=Console)
+    openid: OpenIdOptions = field(default_factory=OpenIdOptions)
     mail: MailOptions = field(default_factory=MailOptions)
     voicemail: Voicemail = field(default_factory=Voicemail)
     limits: Limits = field(default_factory=Limits)

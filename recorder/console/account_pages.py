@@ -1,24 +1,27 @@
 """Pages of one's own account: what it is good for, its password, its authenticator, its sessions."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from recorder.console.auth import Caller
+from recorder.console.first_steps import ENROL_PAGE, in_turn, note_try, start_second
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.console.sign_in_pages import ENROL_PAGE, in_turn, note_try, signed_out, start_second
+from recorder.console.sign_in_pages import signed_out
 from recorder.people.attempts import SignInRefused
 from recorder.people.passwords import RULES, weakness
 
 router = APIRouter(include_in_schema=False)
 
-_NOT_RIGHT = "The password is not right, or the account is locked."
+NOT_RIGHT = "The password is not right, or the account is locked."
 
 
 @router.get("/account")
 def account(console: Console, caller: PageReader, changed: str = "") -> HTMLResponse:
     """Show somebody their own account."""
     said = "You have a new password. Your other sessions have ended." if changed == "password" else ""
-    return _account_page(console, caller, said=said)
+    return account_page(console, caller, said=said)
 
 
 @router.get("/account/password")
@@ -39,7 +42,7 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
     checked = people.verify(name, password)
     if isinstance(checked, SignInRefused):
         note_try(request, console, checked.note)
-        return _password_page(console, caller, field="password", error=_NOT_RIGHT, status=403)
+        return _password_page(console, caller, field="password", error=NOT_RIGHT, status=403)
     if new == password:
         return _password_page(console, caller, field="new", error="That is the password of now.", status=422)
     console.rules.note(name, "people.set_password", name)
@@ -56,11 +59,11 @@ def begin_authenticator(request: Request, console: Console, caller: PageChanger,
     """Let somebody who has none set an authenticator up; a browser that was left alone does not know the password."""
     name = caller.actor.actor
     if console.deps.second_factors.has(name):
-        return _account_page(console, caller, error="You have an authenticator already.", status=409)
+        return account_page(console, caller, error="You have an authenticator already.", status=409)
     result = console.deps.people.verify(name, password)
     note_try(request, console, result.note)
     if isinstance(result, SignInRefused):
-        return _account_page(console, caller, error=_NOT_RIGHT, status=403)
+        return account_page(console, caller, error=NOT_RIGHT, status=403)
     return start_second(console, result.person, ENROL_PAGE)
 
 
@@ -74,14 +77,23 @@ def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
     return signed_out(console)
 
 
-def _account_page(
+def account_page(
     console: Parts, caller: Caller, *, said: str = "", error: str | None = None, status: int = 200
 ) -> HTMLResponse:
+    """Return the page of somebody's own account."""
     factors, name = console.deps.second_factors, caller.actor.actor
     return console.renderer.page(
         "account.html", caller, status=status, said=said, error=error, has_factor=factors.has(name),
-        codes_left=factors.codes_left(name),
+        codes_left=factors.codes_left(name), openid=_openid(console, name),
     )  # fmt: skip
+
+
+def _openid(console: Parts, name: str) -> dict[str, Any] | None:
+    """Return to whom an account is connected; None where there is no provider."""
+    provider = console.deps.provider
+    if provider is None:
+        return None
+    return {"issuer": provider.options.issuer, "connected": console.deps.identities.of(name)}
 
 
 def _password_page(

@@ -1,6 +1,7 @@
 """The console's application, put together."""
 
 import logging
+import time
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -22,6 +23,7 @@ from recorder.console import (
     live_pages,
     live_routes,
     notification_pages,
+    openid_pages,
     opt_out_routes,
     overview_pages,
     pages,
@@ -43,6 +45,7 @@ from recorder.console.parts import Parts, SignInNeededError
 from recorder.console.pulse import Pulse
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
+from recorder.openid.starts import Starts
 from recorder.problems import ProblemError
 from recorder.web import application
 
@@ -77,6 +80,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         gate=Gatekeeper(deps, rules),
         renderer=renderer,
         pulse=Pulse(deps.beats),
+        starts=Starts(time.monotonic),
     )
     for router in (
         live_routes.router,
@@ -88,6 +92,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         session_routes.router,
         sign_in_pages.router,
         account_pages.router,
+        openid_pages.router,
         people_pages.router,
         live_pages.router,
         agent_pages.router,

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from recorder.console.deps import ConsoleDeps
 from recorder.console.rules import Rules
 from recorder.domain.access import Actor, Person
+from recorder.openid.starts import WAIT_S
 from recorder.people.sessions import STARTING_FOR, Kind, Session
 from recorder.people.tokens import TokenRefused
 from recorder.problems import ProblemError
@@ -66,6 +68,11 @@ class Gatekeeper:
     def starting_cookie(self) -> str:
         """Return the name of the cookie of who has given their password only."""
         return f"{self.cookie}-starting"
+
+    @property
+    def openid_cookie(self) -> str:
+        """Return the name of the cookie of a browser that is sent to the OpenID provider."""
+        return f"{self.cookie}-openid"
 
     def by_session(self, request: Request, *, is_activity: bool = True) -> Caller | None:
         """Return who is signed in in this browser, None when nobody is."""
@@ -138,9 +145,24 @@ class Gatekeeper:
         """Tie the sign-in form to this browser."""
         self._set(response, self.sign_in_cookie, secret, 3600)
 
-    def _set(self, response: Response, name: str, value: str, max_age_s: int) -> None:
+    def set_openid_cookie(self, response: Response, secret: str) -> None:
+        """Tie what comes back from the OpenID provider to this browser.
+
+        Lax: the provider's page leads here, and with a page of somebody else's no browser sends what is Strict.
+        """
+        self._set(response, self.openid_cookie, secret, WAIT_S, samesite="lax")
+
+    def _set(
+        self,
+        response: Response,
+        name: str,
+        value: str,
+        max_age_s: int,
+        *,
+        samesite: Literal["strict", "lax"] = "strict",
+    ) -> None:
         response.set_cookie(
-            name, value, max_age=max_age_s, path="/", secure=self._deps.is_tls, httponly=True, samesite="strict"
+            name, value, max_age=max_age_s, path="/", secure=self._deps.is_tls, httponly=True, samesite=samesite
         )
 
     def clear_cookie(self, response: Response, name: str) -> None:

@@ -16,7 +16,9 @@ from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks
 from recorder.live.client import Extensions, Grant
 from recorder.notifying.watch import WatchBooks
+from recorder.openid.provider import Provider
 from recorder.people.accounts import People
+from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.sessions import Sessions
@@ -130,6 +132,8 @@ class ConsoleDeps:
         sessions: Signed-in browsers.
         second_factors: Authenticators.
         proposals: Changes to accounts that take two people.
+        identities: Accounts that are connected to an OpenID provider.
+        provider: The OpenID provider; None: people sign in with passwords only.
         sign_in: How people sign in.
         index: Recordings.
         audit: The audit log.
@@ -157,6 +161,8 @@ class ConsoleDeps:
     sessions: Sessions
     second_factors: SecondFactors
     proposals: Proposals
+    identities: Identities
+    provider: Provider | None
     sign_in: SignInRules
     index: Index
     audit: Audit

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recorder.console.throttle import Throttle
+from recorder.openid.options import CALLBACK_PATH
 from recorder.problem_answers import response
 from recorder.problems import ProblemError
 
@@ -81,13 +82,15 @@ class Guard:
         await self._app(scope, _limited(receive), send_guarded)
 
 
-_OWN = ("/account/authenticator", "/account/password")
+_OWN = ("/account/authenticator", "/account/password", "/account/connect")
 """What of one's own account takes the password."""
 
 
 def _is_try(scope: Scope) -> bool:
-    """Tell whether a request tries a password or a code."""
+    """Tell whether a request tries a password or a code, also one that an OpenID provider gave."""
     path = str(scope["path"])
+    if path == CALLBACK_PATH:
+        return True
     return scope["method"] == "POST" and (path.startswith("/sign-in") or path in _OWN)
 
 

@@ -12,6 +12,7 @@ from recorder.console.live_desk import LiveDesk
 from recorder.console.pulse import Pulse
 from recorder.console.render import Renderer
 from recorder.console.rules import Rules
+from recorder.openid.starts import Starts
 
 Text = Annotated[str, Form(max_length=1000)]
 
@@ -27,6 +28,7 @@ class Parts:
     gate: Gatekeeper
     renderer: Renderer
     pulse: Pulse
+    starts: Starts
 
 
 class SignInNeededError(Exception):

@@ -1,12 +1,8 @@
 """Pages for signing in: the password, the second factor, and setting one up.
 
-Between password and second factor a browser has a session that is good for these pages alone. Each step that goes on
-begins a session with a new secret: nobody can fix one beforehand.
+Between password and second factor a browser has a session that is good for these pages alone (`first_steps`).
 """
 
-import hmac
-import secrets
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -16,86 +12,50 @@ from starlette.responses import Response
 
 from recorder.console.agent_pages import first_page
 from recorder.console.auth import Caller
+from recorder.console.first_steps import (
+    CODE_PAGE,
+    ENROL_PAGE,
+    after_first_factor,
+    begin,
+    in_turn,
+    note_try,
+    out_of_date,
+    sign_in_page,
+)
 from recorder.console.parts import Console, PageChanger, Parts, SignInNeededError, Text
-from recorder.domain.access import Person
 from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import SignedIn
 from recorder.people.attempts import REFUSED_SENTENCE, Refusal, SignInRefused
-from recorder.people.database import AuditNote
 from recorder.people.qr import svg_of
 from recorder.people.second_factor import WRONG_CODE_SENTENCE
-from recorder.people.sessions import Kind
-from recorder.people.totp import address_of, new_secret, spaced
+from recorder.people.totp import address_of, spaced
 
 router = APIRouter(include_in_schema=False)
 
-CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"
 _LOCKED = "The account is locked after too many wrong tries. Try again later, or ask an administrator."
 
 
 # The password
 
 
-async def _turn(console: Console) -> AsyncIterator[None]:
-    async with console.gate.turns:
-        yield
-
-
-in_turn = Depends(_turn, scope="function")  # over before the answer is sent, which takes as long as they like
-
-
 @router.get("/sign-in")
 def sign_in_form(console: Console) -> Response:
     """Show the sign-in form."""
-    return _sign_in_page(console)
+    return sign_in_page(console)
 
 
 @router.post("/sign-in", dependencies=[in_turn])
 def sign_in(request: Request, console: Console, name: Text = "", password: Text = "", csrf: Text = "") -> Response:
     """Check a name and a password; begin a session, or ask for the second factor."""
-    gate = console.gate
-    tied = request.cookies.get(gate.sign_in_cookie, "")
-    if not tied or not hmac.compare_digest(tied.encode(), csrf.encode()):
-        return _sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
-    result = console.deps.people.verify(name, password)
+    if (again := out_of_date(request, console, csrf, name=name)) is not None:
+        return again
+    provider = console.deps.provider
+    result = console.deps.people.verify(name, password, if_connected=provider is None or provider.options.passwords_too)
     note_try(request, console, result.note)
     if isinstance(result, SignInRefused):
-        return _sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
-    answer = _after_password(console, result)
-    gate.clear_cookie(answer, gate.sign_in_cookie)
+        return sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
+    answer = after_first_factor(console, result.person, takes_code=result.takes_code)
+    console.gate.clear_cookie(answer, console.gate.sign_in_cookie)
     return answer
-
-
-def _after_password(console: Parts, result: SignedIn) -> Response:
-    if result.takes_code:
-        return start_second(console, result.person, CODE_PAGE)
-    if console.deps.sign_in.must_enrol(result.person):
-        return start_second(console, result.person, ENROL_PAGE)
-    return _begin(console, result.person, is_proven=False)
-
-
-def start_second(console: Parts, person: Person, page: str) -> Response:
-    """Go on to the second factor: ``page`` asks for it, or sets one up."""
-    enrolling = new_secret() if page == ENROL_PAGE else None
-    secret = console.deps.sessions.start(person.name, kind=Kind.STARTING, enrolling=enrolling)
-    answer = RedirectResponse(page, 303)
-    console.gate.set_starting_cookie(answer, secret)
-    return answer
-
-
-def _begin(console: Parts, person: Person, *, is_proven: bool) -> Response:
-    answer = RedirectResponse(first_page(console, person), 303)
-    console.gate.set_cookie(answer, console.deps.sessions.start(person.name, is_proven=is_proven))
-    return answer
-
-
-def note_try(request: Request, console: Parts, note: AuditNote) -> None:
-    """Write down that a password or a code was right, or that it was refused.
-
-    Whoever is to pause must get in though the log cannot be written; nothing but live calls is shown to them then.
-    """
-    source = request.client.host if request.client else ""
-    console.rules.note_late(note.subject, note.act, note.subject, **note.details, source=source)
 
 
 # The second factor
@@ -132,7 +92,7 @@ def code(request: Request, console: Console, caller: StartingChanger, code: Text
     if isinstance(result, SignInRefused):
         return _wrong(console, caller, result, "sign_in_code.html")
     console.deps.sessions.end(caller.session.key)
-    answer = _begin(console, result.person, is_proven=True)
+    answer = begin(console, result.person, is_proven=True)
     console.gate.clear_cookie(answer, console.gate.starting_cookie)
     return answer
 
@@ -144,7 +104,7 @@ def _wrong(console: Parts, caller: Caller, result: SignInRefused, page: str, **a
         error = WRONG_CODE_SENTENCE
         return console.renderer.page(page, None, status=403, form_csrf=caller.csrf, error=error, **about)
     console.deps.sessions.end(caller.session.key)
-    answer = _sign_in_page(console, error=_LOCKED, status=403)
+    answer = sign_in_page(console, error=_LOCKED, status=403)
     console.gate.clear_cookie(answer, console.gate.starting_cookie)
     return answer
 
@@ -211,13 +171,6 @@ def signed_out(console: Parts) -> Response:
     answer = RedirectResponse("/sign-in", 303)
     console.gate.clear_cookie(answer, console.gate.cookie)
     return answer
-
-
-def _sign_in_page(console: Parts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:
-    secret = secrets.token_urlsafe(32)
-    page = console.renderer.page("sign_in.html", None, status=status, name=name, error=error, form_csrf=secret)
-    console.gate.set_sign_in_cookie(page, secret)
-    return page
 
 
 @router.get("/accessibility")

@@ -24,8 +24,10 @@ from recorder.live import client as live_client
 from recorder.live.client import LiveClient
 from recorder.notices import NoticeStore
 from recorder.notifying.watch import opt_outs_of, watch_books
+from recorder.openid.provider import Provider
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import open_people
+from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.sessions import Sessions
@@ -103,6 +105,8 @@ def open_console(
             sessions=Sessions(engine, now=now, limits=config.console.sign_in.limits),
             second_factors=SecondFactors(engine, now=now),
             proposals=Proposals(engine, now=now),
+            identities=Identities(engine, now=now),
+            provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,
             sign_in=config.console.sign_in,
             index=index,
             audit=audit,

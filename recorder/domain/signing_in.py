@@ -29,6 +29,23 @@ class SessionLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who somebody is, as an OpenID provider says.
+
+    Attributes:
+        issuer: The provider.
+        subject: Its own name of the person, which it gives to nobody else, ever.
+        account: The account that it says is theirs, which it may say of somebody else tomorrow; None: it says of none.
+        has_second_factor: Whether it says that a second factor was given which is trusted here.
+    """
+
+    issuer: str
+    subject: str
+    account: str | None = None
+    has_second_factor: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignInRules:
     """How people sign in, to the console and at the shell."""
 

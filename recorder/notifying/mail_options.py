@@ -1,10 +1,10 @@
 """The section ``[mail]``: how people are told by mail. Pure."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from recorder.domain.weekly import Weekday
 from recorder.smtp_options import SmtpSecurity, SmtpServer, is_mail_address, login_problem, parse_smtp
+from recorder.web_addresses import plain_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class MailOptions:
             return "smtp", "smtp needs sender: the address that mails are from"
         if self.sender is not None and not is_mail_address(self.sender):
             return "sender", f"{self.sender!r} is no address of a mail"
-        if self.console_url is not None and not _is_url(self.console_url):
+        if self.console_url is not None and plain_address(self.console_url) is None:
             return "console_url", f"{self.console_url!r} is no address of a console: write https://HOST"
         return login_problem(self.user, self.password_file, self.security)
 
@@ -56,14 +56,3 @@ class MailOptions:
         return SmtpServer(
             host=host, port=port, security=self.security, ca=self.ca, user=self.user, password_file=self.password_file
         )
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
-    is_plain = text.isascii() and text.isprintable() and not set(text) & set(" <>\"'\\")
-    is_bare = not (parts.query or parts.fragment or parts.username)
-    return is_plain and is_bare and parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -31,7 +31,8 @@ from recorder.people.account_rows import (
     row_of,
 )
 from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
-from recorder.people.database import AuditNote, accounts, from_s, second_factors, sessions
+from recorder.people.database import AuditNote, accounts, from_s, identities, second_factors, sessions
+from recorder.people.identities import signs_in_elsewhere
 from recorder.people.passwords import MAX_CHARACTERS, weakness
 from recorder.people.teams import plan_change, settle_changes
 
@@ -70,6 +71,7 @@ class Account:
         closes_at: From when on it cannot be used, UTC; None while nothing of the kind is known.
         locked_until: Until when nobody can sign in to it, or None.
         has_second_factor: An authenticator is set up.
+        is_connected: It is known who its owner is at an OpenID provider.
     """
 
     person: Person
@@ -78,6 +80,7 @@ class Account:
     closes_at: datetime | None
     locked_until: datetime | None
     has_second_factor: bool
+    is_connected: bool
 
 
 class People:
@@ -219,7 +222,11 @@ class People:
             settle_changes(connection, self._now())
             rows = connection.execute(select(accounts).order_by(accounts.c.name)).mappings().all()
             proven = set(connection.execute(select(second_factors.c.account)).scalars())
-        return [_account(row, self._now(), has_second_factor=row["name"] in proven) for row in rows]
+            connected = set(connection.execute(select(identities.c.account)).scalars())
+        return [
+            _account(row, self._now(), has_second_factor=row["name"] in proven, is_connected=row["name"] in connected)
+            for row in rows
+        ]
 
     def find(self, name: str) -> Person | None:
         """Return the person of an account that may be used; None when there is none or it is disabled."""
@@ -228,14 +235,20 @@ class People:
             row = row_of(connection, name)
         return None if row is None or not is_usable(row, self._now()) else person_of(row)
 
-    def verify(self, name: str, password: str) -> SignedIn | SignInRefused:
+    def verify(self, name: str, password: str, *, if_connected: bool = True) -> SignedIn | SignInRefused:
         """Check a name and a password.
 
         The failure is counted before the password is looked at and taken back when it is right: guesses made at the
         same time cannot get more than MAX_FAILURES tries. An unknown name costs the same time as a known one.
+
+        Args:
+            name: As typed.
+            password: As typed.
+            if_connected: Whether the password of an account that is connected to an OpenID provider counts. Where it
+                does not, administrators' do, and the others' are not looked at: nobody can lock them by guessing.
         """
         name = name.strip().lower()
-        hash_or_refusal = self._attempt(name)
+        hash_or_refusal = self._attempt(name, if_connected=if_connected)
         if isinstance(hash_or_refusal, SignInRefused):
             self._matches(self._nobody, password)
             return hash_or_refusal
@@ -243,9 +256,11 @@ class People:
             return refused(name, Refusal.WRONG_PASSWORD, self._locked_until(name))
         return self._succeed(name, hash_or_refusal, password)
 
-    def _attempt(self, name: str) -> str | SignInRefused:
+    def _attempt(self, name: str, *, if_connected: bool) -> str | SignInRefused:
         with self._engine.begin() as connection:
             settle_changes(connection, self._now())
+            if not if_connected and signs_in_elsewhere(connection, name):
+                return refused(name, Refusal.PASSWORD_OFF)
             row = begin_attempt(connection, name, self._now())
             return row if isinstance(row, SignInRefused) else str(row["password_hash"])
 
@@ -319,7 +334,7 @@ def _check_free(connection: Connection, person: Person) -> None:
         raise PeopleError(f"The name {person.name} or {person.display_name!r} is taken; accounts are personal.")
 
 
-def _account(row: Any, now: datetime, *, has_second_factor: bool) -> Account:  # noqa: ANN401 - a RowMapping
+def _account(row: Any, now: datetime, *, has_second_factor: bool, is_connected: bool) -> Account:  # noqa: ANN401 - a RowMapping
     created_at = from_s(row["created_s"])
     assert created_at is not None
     return Account(
@@ -329,6 +344,7 @@ def _account(row: Any, now: datetime, *, has_second_factor: bool) -> Account:  #
         closes_at=from_s(row["disabled_s"]),
         locked_until=from_s(row["locked_until_s"]),
         has_second_factor=has_second_factor,
+        is_connected=is_connected,
     )
 
 

@@ -32,6 +32,12 @@ class Refusal(enum.StrEnum):
     WRONG_CODE = "wrong_code"
     LOCKED = "locked"
     DISABLED = "disabled"
+    PASSWORD_OFF = "password_off"  # noqa: S105 - a reason, not a secret
+    """They sign in by the OpenID provider only."""
+    OTHER_IDENTITY = "other_identity"
+    """The account is somebody else's at the OpenID provider."""
+    NOT_CONNECTED = "not_connected"
+    """The account has to be connected to the OpenID provider first, by its owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

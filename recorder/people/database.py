@@ -9,7 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Engine, Float, Integer, LargeBinary, MetaData, String, Table, create_engine, event
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    event,
+)
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
 
@@ -88,6 +100,18 @@ recovery_codes = Table(
     Column("account", String, nullable=False, index=True),
 )
 """One row for each that was not used yet."""
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("issuer", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("connected_s", Float, nullable=False),
+    Column("connected_by", String, nullable=False),
+    UniqueConstraint("issuer", "subject"),
+)
+"""Whose account is whose at an OpenID provider: one to one, both ways."""
 
 proposals = Table(
     "proposals",

@@ -119,6 +119,12 @@ class Sessions:
             left_s=left_s,
         )
 
+    def lasts(self, key: str) -> bool:
+        """Tell whether a session is not over; asking is no activity."""
+        is_it = and_(sessions.c.secret_hash == key, ~self._is_over(self._now().timestamp()))
+        with self._engine.begin() as connection:
+            return connection.execute(select(sessions.c.account).where(is_it)).first() is not None
+
     def keep(self, key: str) -> None:
         """Keep a session though nothing is done and its time is up: somebody is in a call, and has to be able to pause.
 

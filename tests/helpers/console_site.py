@@ -27,6 +27,7 @@ from recorder.domain.requesting import AccessRequest
 from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
 from recorder.live.peercred import PeerCredProtocol, user_name
+from recorder.openid.options import OpenIdOptions
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from recorder.problem_answers import install
@@ -269,8 +270,9 @@ def csrf_of(page: httpx.Response, or_else: str | None = None) -> str:
 
 @contextmanager
 def console_site(
-    folder: Path, *, is_daemon_up: bool = True, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR
-) -> Iterator[Console]:
+    folder: Path, *, is_daemon_up: bool = True, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
+    openid: OpenIdOptions | None = None, port: int = 0,
+) -> Iterator[Console]:  # fmt: skip
     """A site with one recording and the people dpo, officer, admin, ict; passwords are PASSWORD."""
     site, daemon = Site(folder), Daemon()
     home = Home(site.home)
@@ -284,14 +286,14 @@ def console_site(
     index.save(row_from_json({**fields, "operator": "Olive Officer", "caller": "<i>02079460000</i>"}))
     index.close()
     clock = now or (lambda: datetime.now(UTC))
-    with open_console(home, Config(console=options), now=clock) as real:
+    with open_console(home, Config(console=options, openid=openid or OpenIdOptions()), now=clock) as real:
         # private keys lie apart from the home, and hashing is cheap: the rest is as in production
         deps = _with(real, site, clock)
         daemon_server = uvicorn.Config(
             daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
             timeout_graceful_shutdown=1,
         )  # fmt: skip
-        config = server_config(create_app(deps), host="127.0.0.1", port=0)
+        config = server_config(create_app(deps), host="127.0.0.1", port=port)
         if is_daemon_up:
             with serving(daemon_server, daemon.release), serving(config, daemon.release) as server:
                 yield Console(_url(server), deps, home, daemon)

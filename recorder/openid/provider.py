@@ -1,0 +1,258 @@
+"""Talks to the OpenID provider: the authorization code flow with PKCE (OpenID Connect Core, RFC 7636).
+
+Authlib words the requests and judges the ID token, httpx carries them. Runs on the console's event loop and keeps no
+thread waiting; everything is over after DEADLINE_S.
+"""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from authlib.oauth2.auth import ClientAuth
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from joserfc.jwk import KeySet
+
+from recorder.domain.signing_in import Identity
+from recorder.openid.answers import (
+    AnswerRefusedError,
+    Discovered,
+    Expected,
+    ProviderDownError,
+    read_discovered,
+    read_json,
+    read_keys,
+    verified_claims,
+)
+from recorder.openid.claims import identity_of
+from recorder.openid.options import OpenIdOptions
+from recorder.openid.starts import Start
+from storage.errors import KeyProblemError
+from storage.key_files import read_secret
+
+_log = logging.getLogger(__name__)
+
+DEADLINE_S = 10.0
+"""A person waits for a page; longer than that and they had better be told."""
+ANSWER_S = 5.0
+MOST_BYTES = 1 << 20
+KNOWN_FOR_S = 3600.0
+"""How long addresses and keys are believed."""
+KEYS_AGAIN_S = 10.0
+"""How soon keys are asked for again because a token names another one."""
+DOWN_FOR_S = 3.0
+"""A provider that did not answer is not asked again for so long: who waits in line is told at once."""
+AT_ONCE = 16
+"""Conversations with the provider at the same time."""
+
+
+class Provider:
+    """One OpenID provider.
+
+    Args:
+        options: The section ``[openid]``, with an issuer, checked.
+        now: Returns the time, aware, UTC.
+        clock: Returns seconds that never go back.
+    """
+
+    def __init__(
+        self, options: OpenIdOptions, *, now: Callable[[], datetime], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        assert options.issuer is not None
+        assert options.client_id is not None
+        self.options = options
+        self._issuer, self._client_id = options.issuer, options.client_id
+        self._now = now
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._trusted: ssl.SSLContext | None = None
+        self._discovered: tuple[float, Discovered] | None = None
+        self._keys: tuple[float, KeySet] | None = None
+        self._down_until = 0.0
+
+    async def address(self, start: Start) -> str:
+        """Return where a browser goes to sign in.
+
+        Raises:
+            ProviderDownError: The provider does not say.
+        """
+        async with self._conversation() as client:
+            where = await self._where(client)
+        return str(
+            prepare_grant_uri(
+                where.authorization_endpoint,
+                client_id=self._client_id,
+                response_type="code",
+                redirect_uri=self.options.callback,
+                scope=" ".join(self.options.scopes),
+                state=start.state,
+                nonce=start.nonce,
+                code_challenge=create_s256_code_challenge(start.verifier),
+                code_challenge_method="S256",
+                acr_values=" ".join(self.options.acr_values) or None,
+                max_age=self.options.max_age_s,
+            )
+        )
+
+    async def identify(self, start: Start, code: str, issuer: str | None) -> Identity:
+        """Return who signed in at the provider.
+
+        Args:
+            start: The sign-in that this is the answer to.
+            code: That came back.
+            issuer: The parameter ``iss`` that came back with it (RFC 9207), or None.
+
+        Raises:
+            ProviderDownError: The provider does not answer, or does not take us for its client.
+            AnswerRefusedError: Its answer is not to be believed.
+        """
+        async with self._conversation() as client:
+            where = await self._where(client)
+            if issuer is None and not where.names_itself:
+                issuer = self._issuer
+            if issuer != self._issuer:
+                raise AnswerRefusedError("the answer is of another issuer")
+            tokens = await self._redeem(client, where, start, code)
+            id_token, access_token = tokens.get("id_token"), tokens.get("access_token")
+            if not isinstance(id_token, str) or not isinstance(access_token, str):
+                raise AnswerRefusedError("there is no ID token in the answer")
+            expected = Expected(
+                issuer=self._issuer,
+                client_id=self._client_id,
+                nonce=start.nonce,
+                access_token=access_token,
+                max_age_s=self.options.max_age_s,
+            )
+            claims = await self._verified(client, where, id_token, expected)
+            claims |= await self._account_claims(client, where, claims, access_token)
+        return identity_of(claims, self.options)
+
+    async def look(self) -> None:
+        """Ask for the provider's addresses and keys, as a sign-in would.
+
+        Raises:
+            ProviderDownError: They cannot be had.
+        """
+        async with self._conversation() as client:
+            await self._known_keys(client, await self._where(client))
+        await asyncio.to_thread(self._secret)
+
+    # --- what is asked
+
+    async def _where(self, client: httpx.AsyncClient) -> Discovered:
+        async with self._asking:  # one asks for all who wait
+            now = self._clock()
+            if self._discovered is not None and now - self._discovered[0] < KNOWN_FOR_S:
+                return self._discovered[1]
+            if now < self._down_until:
+                raise ProviderDownError("it did not answer a moment ago")
+            try:
+                address = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+                found = read_discovered(await self._ask(client, "GET", address), self._issuer)
+            except BaseException:
+                self._down_until = self._clock() + DOWN_FOR_S
+                raise
+            self._discovered = (now, found)
+            return found
+
+    async def _known_keys(self, client: httpx.AsyncClient, where: Discovered, *, again: bool = False) -> KeySet:
+        now = self._clock()
+        age_s = now - self._keys[0] if self._keys is not None else KNOWN_FOR_S
+        if self._keys is not None and age_s < (KEYS_AGAIN_S if again else KNOWN_FOR_S):
+            return self._keys[1]
+        self._keys = (now, read_keys(await self._ask(client, "GET", where.jwks_uri)))
+        return self._keys[1]
+
+    async def _verified(
+        self, client: httpx.AsyncClient, where: Discovered, id_token: str, expected: Expected
+    ) -> dict[str, Any]:
+        keys = await self._known_keys(client, where)
+        try:
+            return verified_claims(id_token, keys, expected, self._now())
+        except AnswerRefusedError:
+            newer = await self._known_keys(client, where, again=True)  # the provider may have changed its keys
+            if newer is keys:
+                raise
+            return verified_claims(id_token, newer, expected, self._now())
+
+    async def _redeem(self, client: httpx.AsyncClient, where: Discovered, start: Start, code: str) -> Mapping[str, Any]:
+        secret = await asyncio.to_thread(self._secret)
+        # Of identifier and secret in a header, providers differ in how they are to be escaped; in a body they do not.
+        how = "client_secret_post" if where.takes_secret_in_body else "client_secret_basic"
+        address, headers, body = ClientAuth(self._client_id, secret, how if secret is not None else "none").prepare(
+            "POST",
+            where.token_endpoint,
+            {"Content-Type": "application/x-www-form-urlencoded"},
+            prepare_token_request(
+                "authorization_code", redirect_uri=self.options.callback, code=code, code_verifier=start.verifier
+            ),
+        )
+        return await self._ask(client, "POST", address, headers=headers, content=body)
+
+    async def _account_claims(
+        self, client: httpx.AsyncClient, where: Discovered, claims: Mapping[str, Any], access_token: str
+    ) -> dict[str, Any]:
+        """Return what names somebody's account, from where providers have it that do not write it into the ID token."""
+        account_claim = self.options.account_claim
+        if account_claim is None or account_claim in claims or where.userinfo_endpoint is None:
+            return {}
+        headers = {"Authorization": f"Bearer {access_token}"}
+        more = await self._ask(client, "GET", where.userinfo_endpoint, headers=headers)
+        if more.get("sub") != claims["sub"]:
+            raise AnswerRefusedError("userinfo is of somebody else")
+        return {key: more[key] for key in (account_claim, "email_verified") if key in more}
+
+    def _secret(self) -> str | None:
+        """Return the client's secret as it is now; blocks."""
+        if self.options.client_secret_file is None:
+            return None
+        try:
+            lines = read_secret(Path(self.options.client_secret_file)).decode().splitlines()
+        except (KeyProblemError, UnicodeDecodeError) as error:
+            raise ProviderDownError(f"client_secret_file in [openid]: {error}") from error
+        if not lines or not lines[0]:
+            raise ProviderDownError("client_secret_file in [openid] is empty: its first line is the secret")
+        return lines[0]
+
+    # --- how
+
+    @asynccontextmanager
+    async def _conversation(self) -> AsyncIterator[httpx.AsyncClient]:
+        try:
+            async with asyncio.timeout(DEADLINE_S), self._turns:
+                if self._trusted is None:
+                    self._trusted = await asyncio.to_thread(ssl.create_default_context, cafile=self.options.ca)
+                async with httpx.AsyncClient(verify=self._trusted, timeout=ANSWER_S) as client:
+                    yield client
+        except TimeoutError as error:
+            raise ProviderDownError(f"it did not answer within {DEADLINE_S:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ProviderDownError(f"it cannot be reached ({type(error).__name__})") from error
+        except (OSError, UnicodeError) as error:  # the file of certificates, or a secret that no header can carry
+            raise ProviderDownError(f"it cannot be asked ({error})") from error
+
+    async def _ask(
+        self, client: httpx.AsyncClient, method: str, address: str, *, headers: Mapping[str, str] | None = None,
+        content: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Ask for a JSON document; redirects are not followed, and nothing is unpacked: an answer has a bound."""
+        sent = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
+        body = bytearray()
+        async with client.stream(method, address, headers=sent, content=content) as answer:
+            async for part in answer.aiter_raw():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise ProviderDownError(f"its answer has more than {MOST_BYTES} bytes")
+        if answer.status_code == httpx.codes.OK:
+            return read_json(bytes(body))
+        if answer.status_code == httpx.codes.BAD_REQUEST and read_json(bytes(body)).get("error") == "invalid_grant":
+            raise AnswerRefusedError("the provider does not take the code")
+        raise ProviderDownError(f"it answers {answer.status_code}; 400 and 401: look at client_id and its secret")

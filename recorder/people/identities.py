@@ -1,0 +1,187 @@
+"""Accounts that are connected to people at an OpenID provider, and signing in by that.
+
+An account is connected once, to one subject of one issuer, and nobody else's tokens open it afterwards, whatever name
+they carry. Each change returns an AuditNote for the caller to write.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from recorder.domain.access import Person, Role
+from recorder.domain.granting import POWERFUL
+from recorder.domain.signing_in import Identity
+from recorder.people.account_rows import PeopleError, is_usable, one, person_of, row_of
+from recorder.people.attempts import Refusal, SignInRefused, refused
+from recorder.people.database import AuditNote, from_s, identities, second_factors, sessions
+from recorder.people.teams import settle_changes
+
+BY_CLAIM = "claim"
+"""Who connected an account at its owner's first sign-in: the provider's word alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognised:
+    """The provider knows them, and so do we.
+
+    Attributes:
+        person: Whose account it is.
+        notes: For the audit log, in order.
+        takes_code: They have an authenticator: where the provider's second factor is not trusted, nobody is signed in
+            until its code was right too.
+    """
+
+    person: Person
+    notes: tuple[AuditNote, ...]
+    takes_code: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """To whom an account is connected, since when, and by whom: an account, or BY_CLAIM."""
+
+    issuer: str
+    subject: str
+    since: datetime
+    by: str
+
+
+class Identities:
+    """The connected accounts in the file of people.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+        now: Returns the time, aware, UTC.
+    """
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+
+    def of(self, account: str) -> Connected | None:
+        """Return to whom an account is connected; None: to nobody."""
+        with self._engine.begin() as connection:
+            row = _identity(connection, account)
+        if row is None:
+            return None
+        since = from_s(row["connected_s"])
+        assert since is not None
+        return Connected(issuer=row["issuer"], subject=row["subject"], since=since, by=row["connected_by"])
+
+    def recognise(self, identity: Identity) -> Recognised | SignInRefused:
+        """Return whose account an identity is; the first time, the provider's word for the name is taken.
+
+        It is not taken where that would open more than an officer's pauses to whoever gets hold of a name at the
+        provider: an account with a powerful role, or with an authenticator, is connected by its owner.
+        """
+        with self._engine.begin() as connection:
+            settle_changes(connection, self._now())
+            known = _account_of(connection, identity)
+            name = known or identity.account
+            row = row_of(connection, name) if name is not None else None
+            refusal = self._refusal(connection, row, is_known=known is not None)
+            if refusal is not None:
+                return _refused(name or "", refusal, identity)
+            person = person_of(row)
+            takes_code = _has_factor(connection, person.name)
+            notes = []
+            if known is None:
+                notes.append(self._connect(connection, person.name, identity, by=BY_CLAIM))
+        proven = {"second_factor": "provider"} if identity.has_second_factor else {}
+        act = "people.openid_accepted" if takes_code and not proven else "people.sign_in"
+        notes.append(AuditNote(act=act, subject=person.name, details={"by": "openid", **proven}))
+        return Recognised(person=person, notes=tuple(notes), takes_code=takes_code)
+
+    def _refusal(self, connection: Connection, row: Any, *, is_known: bool) -> Refusal | None:  # noqa: ANN401 - a RowMapping
+        if row is None:
+            return Refusal.UNKNOWN
+        if not is_usable(row, self._now()):
+            return Refusal.DISABLED
+        if row["locked_until_s"] is not None and row["locked_until_s"] > self._now().timestamp():
+            return Refusal.LOCKED
+        if is_known:
+            return None
+        if _identity(connection, row["name"]) is not None:
+            return Refusal.OTHER_IDENTITY
+        is_owners = person_of(row).roles & POWERFUL or _has_factor(connection, row["name"])
+        return Refusal.NOT_CONNECTED if is_owners else None
+
+    def connect(self, account: str, identity: Identity, *, by: str) -> AuditNote:
+        """Connect an account to who somebody is at the provider.
+
+        Args:
+            account: The account.
+            identity: Who.
+            by: The account of whoever does it: its owner, or an administrator. An account with a powerful role is
+                connected by its owner alone: that one person does it would give them that power.
+
+        Raises:
+            PeopleError: There is no such account, it cannot be used or is connected already, another one is connected
+                to the same identity, or it is not theirs to connect.
+        """
+        with self._engine.begin() as connection:
+            row = one(connection, account)
+            if not is_usable(row, self._now()):
+                raise PeopleError(f"The account {account} cannot be used any more.")
+            if by != account and person_of(row).roles & POWERFUL:
+                raise PeopleError(f"{account} decides on others: they connect their account themselves, on their page.")
+            if _identity(connection, account) is not None:
+                raise PeopleError(f"{account} is connected already: an administrator disconnects it first.")
+            if _account_of(connection, identity) is not None:
+                raise PeopleError("Another account is connected to the same person at the provider.")
+            note = self._connect(connection, account, identity, by=by)
+            if by != account:
+                connection.execute(delete(sessions).where(sessions.c.account == account))
+        return note
+
+    def _connect(self, connection: Connection, account: str, identity: Identity, *, by: str) -> AuditNote:
+        row = {"account": account, "issuer": identity.issuer, "subject": identity.subject, "connected_by": by}
+        connection.execute(insert(identities).values(**row, connected_s=self._now().timestamp()))
+        details = {"issuer": identity.issuer, "identity": identity.subject, "by": by}
+        return AuditNote(act="people.connected", subject=account, details=details)
+
+    def disconnect(self, account: str) -> AuditNote:
+        """Forget to whom an account is connected, and end its sessions.
+
+        Raises:
+            PeopleError: There is no such account, or it is not connected.
+        """
+        with self._engine.begin() as connection:
+            one(connection, account)
+            row = _identity(connection, account)
+            if row is None:
+                raise PeopleError(f"{account} is not connected.")
+            connection.execute(delete(identities).where(identities.c.account == account))
+            connection.execute(delete(sessions).where(sessions.c.account == account))
+        details = {"issuer": row["issuer"], "identity": row["subject"]}
+        return AuditNote(act="people.disconnected", subject=account, details=details)
+
+
+def signs_in_elsewhere(connection: Connection, account: str) -> bool:
+    """Tell whether an account is connected, and not an administrator's: theirs must open when the provider is down."""
+    row = row_of(connection, account)
+    return row is not None and Role.ADMIN not in person_of(row).roles and _identity(connection, account) is not None
+
+
+def _identity(connection: Connection, account: str) -> Any:  # noqa: ANN401 - a RowMapping or None
+    return connection.execute(select(identities).where(identities.c.account == account)).mappings().first()
+
+
+def _account_of(connection: Connection, identity: Identity) -> str | None:
+    is_it = (identities.c.issuer == identity.issuer) & (identities.c.subject == identity.subject)
+    found: str | None = connection.execute(select(identities.c.account).where(is_it)).scalar()
+    return found
+
+
+def _has_factor(connection: Connection, account: str) -> bool:
+    query = select(second_factors.c.account).where(second_factors.c.account == account)
+    return connection.execute(query).first() is not None
+
+
+def _refused(name: str, refusal: Refusal, identity: Identity) -> SignInRefused:
+    result = refused(name, refusal)
+    about = {"by": "openid", "issuer": identity.issuer, "identity": identity.subject}
+    return replace(result, note=replace(result.note, details={**result.note.details, **about}))
