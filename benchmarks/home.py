@@ -91,6 +91,7 @@ class RecorderHome:
         console: str = "off",
         edits: Sequence[tuple[str, str]] = (),
         folder: Path | None = None,
+        daemon: Sequence[str] = (),
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="recorder-bench-", dir=folder))
         self.root = self._folder / "home"
@@ -101,10 +102,10 @@ class RecorderHome:
             self._init(sip, next_hop, extensions, media_ports, console)
             self._set_notice(notice_s)
             self._edit(edits)
-            self._daemon = self._started("run")
+            self._daemon = self._started([*(daemon or recorder_command()), "run"], stdin=subprocess.PIPE)
             self._wait_healthy()
             if console != "off":
-                self._console = self._started("console")
+                self._console = self._started([*recorder_command(), "console"])
                 self._wait_listening(console)
         except BaseException:
             self.close()
@@ -115,6 +116,13 @@ class RecorderHome:
         """The daemon's process."""
         assert self._daemon is not None
         return self._daemon.pid
+
+    def tell(self, line: bytes) -> None:
+        """Write a line to the daemon's standard input, for a ``daemon`` that listens to it."""
+        assert self._daemon is not None
+        assert self._daemon.stdin is not None
+        self._daemon.stdin.write(line + b"\n")
+        self._daemon.stdin.flush()
 
     @property
     def is_alive(self) -> bool:
@@ -133,6 +141,8 @@ class RecorderHome:
         """End the daemon and the console and delete the home. Idempotent."""
         for process in (self._console, self._daemon):
             if process is not None:
+                if process.stdin is not None:
+                    process.stdin.close()
                 process.terminate()
                 try:
                     process.wait(_END_S)
@@ -244,9 +254,9 @@ class RecorderHome:
                 f"the daemon does not say how it is: {error}; its last words: {self._last_words()}"
             ) from error
 
-    def _started(self, word: str) -> subprocess.Popen[bytes]:
-        command = [*recorder_command(), word, "-C", str(self.root)]
-        return subprocess.Popen(command, stdout=self._log, stderr=self._log)
+    def _started(self, command: Sequence[str], stdin: int | None = None) -> subprocess.Popen[bytes]:
+        words = [*command, "-C", str(self.root)]
+        return subprocess.Popen(words, stdin=stdin, stdout=self._log, stderr=self._log)
 
     def _init(
         self, sip: str, next_hop: str, extensions: Sequence[str], media_ports: tuple[int, int], console: str

@@ -25,7 +25,7 @@ class StandingCalls:
         rate: Placed a second.
         media_ports: Of the recorder; two recorders have two ranges.
         edits: Changes of its configuration.
-        skew_ppm: See `PlacedCalls`.
+        daemon: Command line that runs the daemon, if not that of ``recorder``.
 
     Raises:
         HomeError: The recorder could not be run, or a call was not joined.
@@ -38,13 +38,13 @@ class StandingCalls:
         rate: float,
         media_ports: tuple[int, int],
         edits: Sequence[tuple[str, str]] = (),
-        skew_ppm: int = 0,
+        daemon: Sequence[str] = (),
     ) -> None:
         sip = free_address()
         extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{SERVICE}" for index in range(calls)]
         self._before = Totals()
         with ExitStack() as stack:
-            self.placed = stack.enter_context(PlacedCalls(calls, skew_ppm=skew_ppm))
+            self.placed = stack.enter_context(PlacedCalls(calls))
             host, port = self.placed.officer.address
             self.home = stack.enter_context(
                 RecorderHome(
@@ -54,6 +54,7 @@ class StandingCalls:
                     media_ports=media_ports,
                     notice_s=NOTICE_S,
                     edits=edits,
+                    daemon=daemon,
                 )
             )
             self.placed.place(sip, rate=rate)
