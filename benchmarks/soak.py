@@ -128,8 +128,17 @@ class _Rolling:
             call.agent.submit(lambda call=call: call.agent.calls.pop(call.call_id, None))  # type: ignore[misc]
 
 
-def measure(*, rate: float, seconds: float, hold_s: float) -> dict[str, Any]:
+def measure(
+    *, rate: float, seconds: float, hold_s: float, edits: Sequence[tuple[str, str]] = (), looks_for_leaks: bool = True
+) -> dict[str, Any]:
     """Run the calls and return the document.
+
+    Args:
+        rate: Calls set up a second.
+        seconds: For how long.
+        hold_s: How long a call is joined.
+        edits: Changes of the recorder's configuration.
+        looks_for_leaks: Wait at the end, up to 40 s, until the ports of the last calls have had their rest.
 
     Raises:
         HomeError: The recorder could not be run.
@@ -144,16 +153,19 @@ def measure(*, rate: float, seconds: float, hold_s: float) -> dict[str, Any]:
             sip=f"{sip[0]}:{sip[1]}",
             next_hop=f"{host}:{port}",
             extensions=extensions,
-            media_ports=media_ports(round(2 * rate * (hold_s + 10)) + 20),
+            media_ports=media_ports(min(round(2 * rate * (hold_s + 10)), calls) + 20),
             notice_s=0.4,
+            edits=edits,
         )
         with home:
-            return _through(home, rolling, sip, rate=rate)
+            return _through(home, rolling, sip, rate=rate, looks_for_leaks=looks_for_leaks)
 
 
-def _through(home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float) -> dict[str, Any]:
+def _through(
+    home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float, looks_for_leaks: bool
+) -> dict[str, Any]:
     idle = _warmed(home, rolling, sip)
-    cpu_idle, began = cpu_ms(home.pid), time.monotonic()
+    cpu_idle, own_before_s, began = cpu_ms(home.pid), time.process_time(), time.monotonic()
     early, most = idle, 0
     warm_s = min(_WARM_S, rolling.calls / rate / 2)
     late_placed_s = slowest_s = 0.0
@@ -177,8 +189,9 @@ def _through(home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float
     deadline = time.monotonic() + rolling.hold_s + _JOIN_S + 10
     while not rolling.is_over and time.monotonic() < deadline:
         time.sleep(0.1)
-    cpu_end, outcomes = cpu_ms(home.pid), _outcomes(home, rolling.calls)
-    left = _left(home, idle.descriptors)
+    cpu_end, own_s, took_s = cpu_ms(home.pid), time.process_time() - own_before_s, time.monotonic() - began
+    outcomes = _outcomes(home, rolling.calls)
+    left = _left(home, idle.descriptors if looks_for_leaks else None)
     health = home.health()
     return {
         "calls": rolling.calls,
@@ -198,6 +211,8 @@ def _through(home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float
         "growth": round(late.resident_kb / early.resident_kb - 1, 4),
         "descriptors": {"before": idle.descriptors, "after": left},
         "cpu_s": round((cpu_end - cpu_idle) / 1000, 1),
+        "peers_cpu_s": round(own_s, 1),
+        "took_s": round(took_s, 1),
         "alarms": health["alarms"],
         "tracebacks": home.said.count("Traceback"),
         "calls_left": health["calls"],
