@@ -282,7 +282,7 @@ class Control:
         self._recorded[call.id] = call
         self.adopt(event.leg, call)
         self._guard(call, call.apply, table.Begin())
-        self._works.publish({"event": "call", **call.as_json()})
+        call.tell()
 
     def _first_obstacle(self, call: RecordedCall) -> tuple[int, str] | None:
         """Return the status that refuses a call, and why, or None when it can be served."""

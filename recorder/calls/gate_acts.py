@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from audio.types import Prompt
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, placed
@@ -48,8 +48,8 @@ class GatedCall(Protocol):
     def file_discarded(self) -> None:
         """File the row of a call of which nothing is left."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the call for listings."""
+    def tell(self) -> None:
+        """Tell those who watch how the call is now."""
 
 
 class GateActs:
@@ -228,7 +228,7 @@ class GateActs:
         self.watch.look()
         if self._call.book.state is not self._state:
             self._state, self.state_since = self._call.book.state, utc_now()
-        self._call.works.publish({"event": "call", **self._call.as_json()})
+        self._call.tell()
 
     # --- what is stored
 

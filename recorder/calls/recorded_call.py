@@ -183,7 +183,7 @@ class RecordedCall(TapedCall, LiveCall):
             return
         position_s = self.taping.end(Final.FAX, kind, "rule:fax")
         self.keep_state(self.book.state, sorted(self.book.reasons), position_s)
-        self.works.publish({"event": "call", **self.as_json()})
+        self.tell()
 
     def leg_ended(self, side: Side) -> None:
         """Close the media of a target that came to nothing: the next one gets its own."""
@@ -428,7 +428,7 @@ class RecordedCall(TapedCall, LiveCall):
         self._joining.join()
         if is_first and not self._is_told and self.board.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))
-        self.works.publish({"event": "call", **self.as_json()})
+        self.tell()
         self._pass_sessions_on()
 
     def _pass_sessions_on(self) -> None:

@@ -210,8 +210,7 @@ class SiprecCall(TapedCall):
         self._links.name(self, self._names.sessions, self._names.groups)
         self._lines.drop_idle()
         self._hold_rule.look()
-        if self.is_listed:
-            self.works.publish({"event": "call", **self.as_json()})
+        self.tell()
 
     @property
     def is_listed(self) -> bool:

@@ -90,6 +90,11 @@ class TapedCall(Signalled):
         """Tell whether people may see the call."""
         return True
 
+    def tell(self) -> None:
+        """Tell those who watch how the call is now, if people may see it."""
+        if self.is_listed:
+            self.works.publish({"event": "call", **self.as_json()})
+
     @abstractmethod
     def close(self, end: str) -> None:
         """Close the media legs, then the recording (`close_recording`)."""

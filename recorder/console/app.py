@@ -37,6 +37,7 @@ from recorder.console import (
     system_pages,
 )
 from recorder.console.auth import Gatekeeper
+from recorder.console.board import Board
 from recorder.console.deps import ConsoleDeps
 from recorder.console.desk import Desk
 from recorder.console.live_desk import LiveDesk
@@ -66,6 +67,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     """
     late = LateEntries(deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now)
     rules, renderer = Rules(deps.audit, late), Renderer(deps)
+    pulse = Pulse(deps.beats)
     app = application(
         title="Council call recorder",
         description="Live calls and recordings. Errors are problem documents (RFC 9457).",
@@ -79,7 +81,8 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         desk=Desk(deps, rules),
         gate=Gatekeeper(deps, rules),
         renderer=renderer,
-        pulse=Pulse(deps.beats),
+        pulse=pulse,
+        board=Board(pulse, deps.live.calls),
         starts=Starts(time.monotonic),
     )
     for router in (

@@ -43,7 +43,7 @@ class LiveDesk:
         calls = self._daemon(self._listed.get if is_shared else lambda: self._live.calls(actor=actor.actor))
         if isinstance(actor, Application) and actor.extensions:
             calls = [call for call in calls if call.get("extension") in actor.extensions]
-        return [call if _sees_opt_out(actor, call) else {**call, "opt_out": None} for call in calls]
+        return [as_seen(actor, call) for call in calls]
 
     def health(self) -> dict[str, Any]:
         """Return what the daemon says of itself, to whoever was allowed to see it."""
@@ -192,8 +192,11 @@ def _authority(actor: Actor) -> str:
     return "manager" if isinstance(actor, Person) and speaks_as_manager(actor) else "officer"
 
 
-def _sees_opt_out(actor: Actor, call: dict[str, Any]) -> bool:
-    return isinstance(actor, Person) and may_see(actor, facts_of(call))
+def as_seen(actor: Actor, call: dict[str, Any]) -> dict[str, Any]:
+    """Return a call as somebody sees it: who may not decide on opt-outs does not see them."""
+    if isinstance(actor, Person) and may_see(actor, facts_of(call)):
+        return call
+    return {**call, "opt_out": None}
 
 
 def facts_of(listed: dict[str, Any]) -> CallFacts:

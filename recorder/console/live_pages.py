@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from recorder.console.auth import Caller
+from recorder.console.board_stream import BoardStream
 from recorder.console.live_desk import LiveDesk, facts_of
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
@@ -56,10 +57,17 @@ def live_requests(console: Console, caller: PageWatcher) -> HTMLResponse:
 
 @router.get("/live/changes")
 async def live_changes(request: Request, console: Console) -> StreamingResponse:
-    """Tell the page's script when to ask for the rows again."""
-    caller = await run_in_threadpool(signed_in, request, console, is_activity=False)
-    await run_in_threadpool(console.rules.require, caller.actor, Act.SEE_LIVE)
-    return await event_stream(console.pulse.watch())
+    """Send the page's script the rows, and each that changes."""
+
+    def watching() -> Caller:
+        caller = signed_in(request, console, is_activity=False)
+        console.rules.require(caller.actor, Act.SEE_LIVE)
+        return caller
+
+    stream = BoardStream(
+        console.pulse, console.board, render=console.renderer.live_rows, ask=lambda: run_in_threadpool(watching)
+    )
+    return await event_stream(stream.events(await run_in_threadpool(watching)))
 
 
 @router.post("/live/{call}/opt-out-request")

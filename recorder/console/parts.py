@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Form, Header, Request
 
 from recorder.console.auth import CSRF_HEADER, Caller, Gatekeeper
+from recorder.console.board import Board
 from recorder.console.deps import ConsoleDeps
 from recorder.console.desk import Desk
 from recorder.console.live_desk import LiveDesk
@@ -28,6 +29,7 @@ class Parts:
     gate: Gatekeeper
     renderer: Renderer
     pulse: Pulse
+    board: Board
     starts: Starts
 
 

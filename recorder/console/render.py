@@ -1,6 +1,7 @@
 """Pages out of templates: autoescaped, times in the site's zone."""
 
 import secrets
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,7 @@ class Renderer:
         person = caller.person if caller else None
         can = {act.name: person is not None and self.can(person, act) for act in Act}
         html = self._templates.get_template(template).render(
-            live_row=partial(self._live_row, caller.csrf if caller else ""),
+            live_row=self._rows_of(caller),
             site=self._site,
             person=person,
             can=can,
@@ -90,6 +91,13 @@ class Renderer:
             **values,
         )
         return HTMLResponse(html, status_code=status)
+
+    def live_rows(self, caller: Caller, rows: Sequence[LiveRow]) -> str:
+        """Return rows of the board of live calls, or the one that says that there is no call."""
+        return self._templates.get_template("live_rows.html").render(live_row=self._rows_of(caller), rows=rows)
+
+    def _rows_of(self, caller: Caller | None) -> Callable[[LiveRow], Markup]:
+        return partial(self._live_row, caller.csrf if caller else "")
 
     def _live_row(self, csrf: str, row: LiveRow) -> Markup:
         """Return a row of the board. Most are the same for all who look, and from one look to the next."""

@@ -244,10 +244,54 @@ def test_the_board_draws_what_changed_and_leaves_the_rest(
     wanted = [f"call-{one['call']}" for one in listed]
     eventually(lambda: page.evaluate(names) == wanted, "the rows are those of now, in their order")
     old = page.evaluate("[...document.querySelectorAll('#live-rows tr')].map((row) => Boolean(row.isOld))")
-    assert old == [True, False, True]
+    assert old == [True, True, True], "a row that changes stays where a focus or a press may be"
     listed.clear()
     daemon.has_changed.set()
     expect(page.locator("#live-rows")).to_contain_text("No calls are in progress")
+
+
+def test_a_focus_and_a_press_survive_a_change_of_the_row(
+    pages: dict[str, Page], console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, daemon = pages["manager"], console.daemon
+    call = {**daemon._call(), "state": "recording"}
+    listed = [call]
+    monkeypatch.setattr(daemon, "calls_rows", lambda: listed)
+    page.goto("/live")
+    page.focus(f"#pause-{CALL}")
+    page.evaluate("window.pressed = document.activeElement")
+    page.evaluate("window.began = document.querySelector('#live-rows td')")
+    daemon.heard.clear()
+    listed[:] = [{**call, "state": "paused"}]
+    daemon.has_changed.set()
+    page.wait_for_selector(f"#resume-{CALL}")
+    page.keyboard.press("Enter")  # meant for what the button was
+    expect(page.locator("#live-said")).to_contain_text("has just changed")
+    assert daemon.heard == []
+    assert page.evaluate("document.activeElement === window.pressed"), "the button is the same one"
+    assert page.evaluate("document.querySelector('#live-rows td') === window.began")
+
+    listed[:] = [{**call, "state": "opted_out"}]
+    daemon.has_changed.set()
+    expect(page.locator(".state")).to_have_text("Opted out")
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "region", "a focus that is gone goes nearby"
+
+
+def test_a_second_thought_is_obeyed_once_the_change_could_be_seen(pages: dict[str, Page], console: Console) -> None:
+    page, daemon = pages["manager"], console.daemon
+    daemon.state = "paused"
+    page.goto("/live")
+    page.click(f"#resume-{CALL}")
+    eventually(lambda: daemon.state == "recording", "the press did what it said")
+    daemon.has_changed.set()
+    page.wait_for_selector(f"#pause-{CALL}")
+
+    def press() -> bool:
+        page.click(f"#pause-{CALL}")
+        return daemon.state == "paused"
+
+    eventually(press, "another press is obeyed in time")
+    daemon.state = "recording"
 
 
 def test_a_player_and_its_waveform_belong_together(pages: dict[str, Page], console: Console) -> None:

@@ -1,5 +1,6 @@
 """The API of a running console: tokens, sessions, the daemon's answers and its silence."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,10 +175,11 @@ def test_events_are_passed_on(browser: Browser, console: Console) -> None:
         assert next(line for line in answer.iter_lines() if line.startswith("data:")) == 'data: {"call": "x"}'
     with browser.stream("GET", "/live/changes") as answer:
         lines = (line for line in answer.iter_lines() if line.startswith("data:"))
-        assert next(lines) == "data: changed", "whoever begins to watch asks once"
+        assert "Pause<span" in json.loads(next(lines).removeprefix("data: "))["html"], "whoever begins has all rows"
         assert "data: here" in lines, "it lives"
+        console.daemon.state = "paused"
         console.daemon.has_changed.set()
-        assert "data: changed" in lines, "a change that came later"
+        assert any("Resume<span" in line for line in lines), "a change that came later"
 
 
 def test_not_confirmed_within_two_seconds_when_the_daemon_hangs(browser: Browser, console: Console) -> None:

@@ -1,62 +1,72 @@
 "use strict";
 // Keeps the table of live calls true, and says so when it cannot: a state that is not known is shown as such.
+// The console sends each row that changes; all of them are asked for when it has not been heard of for a while.
 import { ask, complain, post } from "./ask.js";
+import { changedAt, patch } from "./patch.js";
 import { watch } from "./watch.js";
+
+const CALM_MS = 700; // who presses just when the button has become another one meant the one before
 
 const table = document.getElementById("live");
 const rows = document.getElementById("live-rows");
 const said = document.getElementById("live-said");
 const problem = document.getElementById("live-problem");
 const requests = document.getElementById("live-requests");
-let shown = null;
+const acting = new WeakSet();
+let meanwhile = null; // what was sent while all rows are asked for
 
 const markUnknown = (state) => {
   state.className = "state state-not_confirmed";
   state.textContent = "Not confirmed";
 };
 
-// Draws anew what changed and nothing else: three hundred rows keep a browser busy, and a focus stays where it is.
-const put = (html) => {
-  const fresh = document.createElement("tbody");
-  fresh.innerHTML = html; // our own template, which escapes every value
-  const wanted = [...fresh.children];
-  const ids = new Set(wanted.map((row) => row.id));
-  const known = new Map([...rows.children].map((row) => [row.id, row]));
-  for (const [id, row] of known) if (!ids.has(id)) row.remove();
-  wanted.forEach((row, at) => {
-    const old = known.get(row.id);
-    if (old && !old.isEqualNode(row)) old.replaceWith(row);
-    const kept = old && old.isConnected ? old : row;
-    if (rows.children[at] !== kept) rows.insertBefore(kept, rows.children[at] ?? null);
-  });
+const put = (html, ids) => {
+  const focused = rows.contains(document.activeElement) ? document.activeElement : null;
+  patch(rows, html, ids);
+  if (focused && document.activeElement !== focused) (focused.isConnected ? focused : table.parentElement).focus();
+};
+
+const putRequests = async () => {
+  const answer = await ask("/live/requests");
+  // Only what is new is put in: a region that says what it has said already is a nuisance.
+  if (answer.isFine) patch(requests, answer.text);
 };
 
 const refresh = watch({
   address: "/live/changes",
+  isSent: true,
   look: async () => {
-    const answer = await ask("/live/rows");
-    if (!answer.isFine) throw new Error("the daemon does not answer");
-    const focused = rows.contains(document.activeElement) ? document.activeElement.id : "";
-    put(answer.text);
-    const asked = await ask("/live/requests");
-    // Only what is new is put in: a region that says what it has said already is a nuisance.
-    if (asked.isFine && asked.text !== shown) { shown = asked.text; requests.innerHTML = asked.text; }
-    if (focused) {
-      const other = focused.replace(/^(pause|resume)-/, (_, act) => (act === "pause" ? "resume-" : "pause-"));
-      (document.getElementById(focused) || document.getElementById(other) || table.parentElement).focus();
+    meanwhile = [];
+    try {
+      const answer = await ask("/live/rows");
+      if (!answer.isFine) throw new Error("the daemon does not answer");
+      put(answer.text);
+      for (const sent of meanwhile) put(sent.html, sent.ids ?? null); // it may be newer than the answer
+    } finally {
+      meanwhile = null;
     }
+    await putRequests();
     problem.replaceChildren();
   },
   lose: () => {
     rows.querySelectorAll(".state").forEach(markUnknown);
     if (!problem.hasChildNodes()) complain(problem, "Not confirmed: the state of these calls is not known at the moment.");
   },
+  take: {
+    rows: (sent) => {
+      meanwhile?.push(sent);
+      put(sent.html, sent.ids ?? null);
+    },
+    requests: () => putRequests().catch(() => {}), // whoever does not answer is heard of by the beats
+  },
 });
 
 const act = async (form) => {
   const button = form.querySelector("button");
+  acting.add(form);
   button.setAttribute("aria-disabled", "true");
   said.textContent = "Asking the recorder.";
+  problem.replaceChildren();
   try {
     const answer = await post(form.dataset.api, table.dataset.csrf, { reason: "" });
     if (!answer.isFine) {
@@ -65,13 +75,14 @@ const act = async (form) => {
       return;
     }
     said.textContent = `The recording is now ${String(answer.said.state).replaceAll("_", " ")}.`;
-    await refresh();
   } catch {
     const row = form.closest("tr");
     if (row) markUnknown(row.querySelector(".state"));
     said.textContent = "";
     complain(problem, "Not confirmed: the recorder did not answer in 2 seconds. Use the pause key on the phone.");
+    refresh();
   } finally {
+    acting.delete(form);
     button.removeAttribute("aria-disabled");
   }
 };
@@ -80,6 +91,10 @@ document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-api]");
   if (!form) return;
   event.preventDefault();
-  if (form.querySelector("button[aria-disabled]")) return;
+  if (acting.has(form)) return;
+  if (performance.now() - (changedAt.get(form) ?? -CALM_MS) < CALM_MS) {
+    said.textContent = "The state of this call has just changed. Look at it, and press again if you mean it.";
+    return;
+  }
   act(form);
 });

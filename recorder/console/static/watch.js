@@ -9,7 +9,9 @@ const AGAIN_MS = 1000;
 const STEP_MS = 100;
 
 // look: asks for the state and shows it; throws when it is not known. lose: shows that it is not known.
-export const watch = ({ address, look, lose }) => {
+// isSent: whether what changes is sent, so that nothing has to be asked for while the recorder is heard.
+// take: what to do with what is sent, by the names of its events.
+export const watch = ({ address, look, lose, isSent = false, take = {} }) => {
   let heardAt = performance.now();
   let lookedAt = -AGAIN_MS;
   let isLost = false;
@@ -54,7 +56,8 @@ export const watch = ({ address, look, lose }) => {
     const now = performance.now();
     const silentMs = now - heardAt;
     if (silentMs > LOST_MS) lost();
-    const everyMs = isLost || silentMs > PROBE_MS ? AGAIN_MS : LOOK_EVERY_MS;
+    const calmMs = isSent ? Infinity : LOOK_EVERY_MS;
+    const everyMs = isLost || silentMs > PROBE_MS ? AGAIN_MS : calmMs;
     if (now - lookedAt > everyMs || (silentMs > PROBE_MS && !isLost && lookedAt < heardAt)) refresh();
   };
 
@@ -62,6 +65,9 @@ export const watch = ({ address, look, lose }) => {
     const source = new EventSource(address);
     source.addEventListener("beat", hear);
     source.addEventListener("message", () => { heardAt = performance.now(); refresh(); });
+    for (const [name, put] of Object.entries(take)) {
+      source.addEventListener(name, (event) => { put(JSON.parse(event.data)); hear(); });
+    }
     source.addEventListener("error", () => {
       refresh();
       if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);

@@ -1,0 +1,107 @@
+"""What the page of live calls is sent: the rows that changed, and nothing of the others. On the event loop only."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from recorder.console.auth import Caller
+from recorder.console.board import Board, Call
+from recorder.console.live_desk import as_seen
+from recorder.console.live_rows import LiveRow, row_of
+from recorder.console.parts import SignInNeededError
+from recorder.console.pulse import AGAIN, BEAT, Pulse
+from recorder.domain.access import Person
+from recorder.problems import ProblemError
+
+LOOK_EVERY_S = 5.0
+"""How often it is asked whether whoever watches still may: a stream that is open sends rows without being asked."""
+REQUESTS = b"event: requests\ndata: {}\n\n"
+NO_CALL = "none"
+"""Stands for the row that says that there is no call."""
+
+
+class BoardStream:
+    """One page's stream.
+
+    Args:
+        pulse: Says when something may have changed.
+        board: The calls.
+        render: Makes rows for somebody; of no rows the one that says so.
+        ask: Finds out who watches; raises SignInNeededError or ProblemError where nobody may any more.
+    """
+
+    def __init__(
+        self,
+        pulse: Pulse,
+        board: Board,
+        *,
+        render: Callable[[Caller, Sequence[LiveRow]], str],
+        ask: Callable[[], Awaitable[Caller]],
+    ) -> None:
+        self._pulse = pulse
+        self._board = board
+        self._render = render
+        self._ask = ask
+        self._sent: dict[str, tuple[Call, tuple[object, ...]]] = {}
+        self._ids: list[str] = []
+        self._asked = -1
+        self._person: Person | None = None
+
+    async def events(self, caller: Caller) -> AsyncGenerator[bytes]:
+        """Yield server-sent events: all rows first, then what changed; a beat while nothing does.
+
+        It ends when whoever watches may no longer.
+
+        Raises:
+            DaemonUnavailableError: The daemon is not there, or fell silent.
+            DaemonRefusedError: It answered with an error.
+        """
+        looking, looked_s = None, time.monotonic()
+        start = AGAIN
+        try:
+            async with aclosing(self._pulse.beats()) as beats:
+                async for _ in beats:
+                    if looking is not None and looking.done():
+                        caller, looking, looked_s = looking.result(), None, time.monotonic()
+                    elif looking is None and time.monotonic() - looked_s > LOOK_EVERY_S:
+                        looking = asyncio.ensure_future(self._ask())  # beside: no change waits for it
+                    yield start + self._news(caller, await self._board.calls(is_first=bool(start)))
+                    start = b""
+        except (SignInNeededError, ProblemError):
+            return  # the page asks again, and is told then
+        finally:
+            if looking is not None:
+                looking.cancel()
+
+    def _news(self, caller: Caller, calls: Mapping[str, Call]) -> bytes:
+        assert caller.person is not None, "pages know sessions only, and those are people's"
+        rows, ids = self._changed(caller.person, calls), list(calls) or [NO_CALL]
+        news = b""
+        if rows or ids != self._ids:
+            said: dict[str, Any] = {"html": self._render(caller, rows) if rows or not calls else ""}
+            if ids != self._ids:
+                said["ids"] = [f"call-{one}" for one in ids]
+            self._ids = ids
+            news += f"event: rows\ndata: {json.dumps(said)}\n\n".encode()
+        if self._asked != self._board.asked:
+            self._asked = self._board.asked
+            news += REQUESTS
+        return news or BEAT
+
+    def _changed(self, person: Person, calls: Mapping[str, Call]) -> list[LiveRow]:
+        """Return the rows that look other than what was sent, or were not."""
+        changed: list[LiveRow] = []
+        may_do_the_same, self._person = person == self._person, person
+        self._sent = {one: sent for one, sent in self._sent.items() if one in calls}
+        for one, call in calls.items():
+            known = self._sent.get(one)
+            if may_do_the_same and known is not None and known[0] is call:
+                continue
+            row = row_of(person, as_seen(person, call))
+            self._sent[one] = call, row.key
+            if known is None or known[1] != row.key:
+                changed.append(row)
+        return changed
