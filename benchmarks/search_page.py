@@ -129,7 +129,7 @@ def _console(home: Path) -> Iterator[tuple[str, int]]:
 def serve(home: Path, port: int) -> None:
     """Serve the console of a home until it is told to stop."""
     found = config.read(Home(home).config)
-    found = replace(found, console=replace(found.console, second_factor=SecondFactor.OFF))
+    found = replace(found, console=replace(found.console, second_factor=SecondFactor.OFF, requests_per_s=1e5))
     with open_console(Home(home), found) as deps:
         uvicorn.Server(server_config(create_app(deps), host="127.0.0.1", port=port)).run()
 

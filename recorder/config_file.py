@@ -251,6 +251,8 @@ behind_tls_proxy = false     # a proxy on this machine has the certificate: cook
 second_factor = "required"   # whoever approves, listens or administers signs in with an authenticator app too; or "off"
 idle_minutes = 30            # nothing was done for so long: signed out. Not in the middle of a call
 longest_hours = 12           # signed out whatever is done
+requests_per_s = 20.0        # pages, searches and listings for one person or token; ten times that for an address
+acts_per_s = 20.0            # pauses and other acts on calls, counted apart: no flood of searches stops a pause
 
 [openid]
 # People may sign in to the console by the council's own sign-in too (OpenID Connect); docs/console.md says how.

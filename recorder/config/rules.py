@@ -42,7 +42,7 @@ _OVER_ZERO = {
     "anchors": ("every_s",),
     "service": ("ring_s",),
     "peer": ("calls_per_s", "requests_per_s"),
-    "console": ("idle_minutes", "longest_hours"),
+    "console": ("idle_minutes", "longest_hours", "requests_per_s", "acts_per_s"),
 }
 _AT_LEAST = {
     "media": {"threads": 1},

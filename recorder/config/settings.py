@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 
 from recorder.auditing.anchor_options import AnchorOptions
+from recorder.domain.limits import Rates
 from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
@@ -146,6 +147,13 @@ class Console:
     second_factor: SecondFactor = SecondFactor.REQUIRED
     idle_minutes: float = 30.0
     longest_hours: float = 12.0
+    requests_per_s: float = 20.0
+    acts_per_s: float = 20.0
+
+    @property
+    def rates(self) -> Rates:
+        """Return what one person or token may ask for."""
+        return Rates(requests_per_s=self.requests_per_s, acts_per_s=self.acts_per_s)
 
     @property
     def tls(self) -> tuple[str, str] | None:

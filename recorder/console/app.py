@@ -44,6 +44,7 @@ from recorder.console.live_desk import LiveDesk
 from recorder.console.middleware import Guard, security_headers
 from recorder.console.parts import Parts, SignInNeededError
 from recorder.console.pulse import Pulse
+from recorder.console.rates import RateLimits
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
 from recorder.openid.starts import Starts
@@ -55,6 +56,7 @@ _TITLES = {
     403: "You may not do that",
     404: "There is no such page",
     409: "That cannot be done",
+    429: "Too much at once",
     503: "Not possible just now",
 }
 
@@ -66,6 +68,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         deps: What it is built on; stays the caller's, and outlives the application.
     """
     late = LateEntries(deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now)
+    limits = RateLimits(deps.rates)
     rules, renderer = Rules(deps.audit, late), Renderer(deps)
     pulse = Pulse(deps.beats)
     app = application(
@@ -79,7 +82,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         rules=rules,
         live=LiveDesk(deps.live, rules),
         desk=Desk(deps, rules),
-        gate=Gatekeeper(deps, rules),
+        gate=Gatekeeper(deps, rules, limits),
         renderer=renderer,
         pulse=pulse,
         board=Board(pulse, deps.live.calls),
@@ -113,7 +116,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    app.add_middleware(Guard, is_tls=deps.is_tls)
+    app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits)
 
     headers = security_headers(is_tls=deps.is_tls)
 

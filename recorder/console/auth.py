@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
@@ -10,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from recorder.console.deps import ConsoleDeps
+from recorder.console.rates import RateLimits, kind_of
+from recorder.console.refused_tokens import RefusedTokens
 from recorder.console.rules import Rules
 from recorder.domain.access import Actor, Person
 from recorder.openid.starts import WAIT_S
@@ -49,10 +52,16 @@ class Gatekeeper:
         turns: Whoever has a password checked takes one, before there is a thread for it.
     """
 
-    def __init__(self, deps: ConsoleDeps, rules: Rules) -> None:
+    def __init__(self, deps: ConsoleDeps, rules: Rules, limits: RateLimits) -> None:
         self._deps = deps
         self._rules = rules
+        self._limits = limits
+        self._refused_tokens = RefusedTokens(rules, time.monotonic)
         self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
+
+    def close(self) -> None:
+        """Write down what was counted and not written yet."""
+        self._refused_tokens.look(is_last=True)
 
     @property
     def cookie(self) -> str:
@@ -75,14 +84,24 @@ class Gatekeeper:
         return f"{self.cookie}-openid"
 
     def by_session(self, request: Request, *, is_activity: bool = True) -> Caller | None:
-        """Return who is signed in in this browser, None when nobody is."""
+        """Return who is signed in in this browser, None when nobody is.
+
+        Raises:
+            ProblemError: 429: they ask for too much.
+        """
+        self._refused_tokens.look()
         secret = request.cookies.get(self.cookie)
         session = self._deps.sessions.find(secret, is_activity=is_activity) if secret else None
         person = self._deps.people.find(session.account) if session else None
         if session is None or person is None:
             return None
         actor = self._deps.sign_in.as_signed_in(person, is_proven=session.is_proven)
-        return None if actor is None else Caller(actor=actor, session=session)
+        return None if actor is None else self._counted(request, Caller(actor=actor, session=session))
+
+    def _counted(self, request: Request, caller: Caller) -> Caller:
+        kind = kind_of(request.method, request.scope["path"])
+        self._limits.known(caller.actor.actor, _host(request), kind)
+        return caller
 
     def starting(self, request: Request) -> Caller | None:
         """Return who has given their password in this browser and must show a second factor; None when nobody has."""
@@ -95,7 +114,7 @@ class Gatekeeper:
         """Return who calls the API.
 
         Raises:
-            ProblemError: 401: nobody that is known here.
+            ProblemError: 401: nobody that is known here; 429: they ask for too much.
         """
         header = request.headers.get("authorization")
         if header is not None:
@@ -107,16 +126,14 @@ class Gatekeeper:
 
     def _by_token(self, header: str, request: Request) -> Caller:
         scheme, _, secret = header.partition(" ")
-        source = request.client.host if request.client else ""
         if scheme.lower() != "bearer":
             raise _unauthorized(SIGN_IN_SENTENCE)
-        known = self._deps.tokens.identify(secret.strip(), source)
+        known = self._deps.tokens.identify(secret.strip(), _host(request))
         if isinstance(known, TokenRefused):
             sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
-            who = f"token:{known.name}" if known.name else "unknown"
-            self._rules.refuse(who, "token.use", known.name, known.why, status=401)
+            self._refused_tokens.enter(known, _host(request))
             raise _unauthorized(sentence)
-        return Caller(actor=known, session=None)
+        return self._counted(request, Caller(actor=known, session=None))
 
     def check_csrf(self, caller: Caller, sent: str | None) -> None:
         """Make sure that a change asked for with a cookie was asked for by our own page.
@@ -168,6 +185,10 @@ class Gatekeeper:
     def clear_cookie(self, response: Response, name: str) -> None:
         """Take a cookie away."""
         response.delete_cookie(name, path="/", secure=self._deps.is_tls, httponly=True, samesite="strict")
+
+
+def _host(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _unauthorized(sentence: str) -> ProblemError:

@@ -9,6 +9,7 @@ from recorder.cases.casework import CaseBooks
 from recorder.cases.transcripts import Transcripts
 from recorder.copying.copy_orders import CopyBooks
 from recorder.domain.access import Person
+from recorder.domain.limits import Rates
 from recorder.domain.signing_in import SignInRules
 from recorder.hearing.books import HearingBooks
 from recorder.keeping.eraser import Eraser
@@ -135,6 +136,7 @@ class ConsoleDeps:
         identities: Accounts that are connected to an OpenID provider.
         provider: The OpenID provider; None: people sign in with passwords only.
         sign_in: How people sign in.
+        rates: How much one person or token may ask for.
         index: Recordings.
         audit: The audit log.
         live: The daemon, with a time-out below 2 s: the page promises an answer within 2 s.
@@ -164,6 +166,7 @@ class ConsoleDeps:
     identities: Identities
     provider: Provider | None
     sign_in: SignInRules
+    rates: Rates
     index: Index
     audit: Audit
     live: Live

@@ -7,7 +7,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recorder.console.throttle import Throttle
+from recorder.console.rates import RateLimits, kind_of
+from recorder.console.throttle import Throttle, source_of
 from recorder.openid.options import CALLBACK_PATH
 from recorder.problem_answers import response
 from recorder.problems import ProblemError
@@ -47,17 +48,18 @@ def security_headers(*, is_tls: bool) -> dict[str, str]:
 
 
 class Guard:
-    """Adds the security headers to every answer; refuses bodies over MAX_BODY_BYTES, and tries to sign in too often.
+    """Adds the security headers to every answer; refuses bodies over MAX_BODY_BYTES, and what comes too often.
 
     Plain ASGI and not starlette's base class, which would buffer server-sent events.
     """
 
-    def __init__(self, app: ASGIApp, *, is_tls: bool, throttle: Throttle | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, is_tls: bool, limits: RateLimits) -> None:
         self._app = app
+        self._limits = limits
         headers = security_headers(is_tls=is_tls)
         self._headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         self._names = frozenset(name for name, _ in self._headers)
-        self._throttle = throttle or Throttle(time.monotonic)
+        self._tries = Throttle(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -75,11 +77,24 @@ class Guard:
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             await response(_too_large())(scope, receive, send_guarded)
             return
-        wait_s = self._throttle.take(_source(scope)) if _is_try(scope) else 0.0
-        if wait_s:
-            await response(_too_often(wait_s))(scope, receive, send_guarded)
+        refusal = self._too_often(scope)
+        if refusal is not None:
+            await response(refusal)(scope, receive, send_guarded)
             return
         await self._app(scope, _limited(receive), send_guarded)
+
+    def _too_often(self, scope: Scope) -> ProblemError | None:
+        """Count a request by its address; a try to sign in has its own bucket: a flood must keep nobody out."""
+        host = str(scope["client"][0]) if scope.get("client") else ""
+        if not _is_try(scope):
+            return self._limits.arrived(host, kind_of(scope["method"], scope["path"]))
+        wait_s = self._tries.take(source_of(host))
+        if not wait_s:
+            return None
+        return ProblemError(
+            429, "Too many tries to sign in from this address: wait a moment.",
+            headers={"Retry-After": str(math.ceil(wait_s))},
+        )  # fmt: skip
 
 
 _OWN = ("/account/authenticator", "/account/password", "/account/connect")
@@ -92,17 +107,6 @@ def _is_try(scope: Scope) -> bool:
     if path == CALLBACK_PATH:
         return True
     return scope["method"] == "POST" and (path.startswith("/sign-in") or path in _OWN)
-
-
-def _source(scope: Scope) -> str:
-    return str(scope["client"][0]) if scope.get("client") else ""
-
-
-def _too_often(wait_s: float) -> ProblemError:
-    return ProblemError(
-        429, "Too many tries to sign in from this address: wait a moment.",
-        headers={"Retry-After": str(math.ceil(wait_s))},
-    )  # fmt: skip
 
 
 def _limited(receive: Receive) -> Receive:

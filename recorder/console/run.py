@@ -91,6 +91,7 @@ def serve(home: Home, config: Config) -> None:
         finally:
             stopping.set()
             app.state.parts.desk.listens.close()
+            app.state.parts.gate.close()
             for thread in (erasing, keeping, post):
                 thread.join(STOP_S)  # what is cut off is finished by the next start
 

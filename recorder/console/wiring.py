@@ -108,6 +108,7 @@ def open_console(
             identities=Identities(engine, now=now),
             provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,
             sign_in=config.console.sign_in,
+            rates=config.console.rates,
             index=index,
             audit=audit,
             live=live,

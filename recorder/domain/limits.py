@@ -1,6 +1,20 @@
 """How often something may happen. Pure: times are passed in."""
 
 from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What one person or token may ask of the console, a second; ten seconds' worth may come at once.
+
+    Attributes:
+        requests_per_s: Pages, searches, listings.
+        acts_per_s: Pauses and whatever else is done to calls in progress.
+    """
+
+    requests_per_s: float = 20.0
+    acts_per_s: float = 20.0
 
 
 class RateLimit:

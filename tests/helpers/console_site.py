@@ -19,6 +19,7 @@ from fastapi.responses import StreamingResponse
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
 from recorder.console.app import create_app
+from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
@@ -200,8 +201,9 @@ def serving(config: uvicorn.Config, release: threading.Event | None = None) -> I
 class Console:
     """A running console and its parts."""
 
-    def __init__(self, url: str, deps: ConsoleDeps, home: Home, daemon: Daemon) -> None:
+    def __init__(self, url: str, deps: ConsoleDeps, home: Home, daemon: Daemon, gate: Gatekeeper) -> None:
         self.url = url
+        self.gate = gate
         self.deps = deps
         self.home = home
         self.daemon = daemon
@@ -293,13 +295,15 @@ def console_site(
             daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
             timeout_graceful_shutdown=1,
         )  # fmt: skip
-        config = server_config(create_app(deps), host="127.0.0.1", port=port)
+        app = create_app(deps)
+        gate = app.state.parts.gate
+        config = server_config(app, host="127.0.0.1", port=port)
         if is_daemon_up:
             with serving(daemon_server, daemon.release), serving(config, daemon.release) as server:
-                yield Console(_url(server), deps, home, daemon)
+                yield Console(_url(server), deps, home, daemon, gate)
         else:
             with serving(config) as server:
-                yield Console(_url(server), deps, home, daemon)
+                yield Console(_url(server), deps, home, daemon, gate)
 
 
 def _with(real: ConsoleDeps, site: Site, clock: Any) -> ConsoleDeps:

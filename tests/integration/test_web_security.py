@@ -17,7 +17,7 @@ from starlette.routing import Route
 from recorder.console.app import create_app
 from recorder.console.middleware import security_headers
 from recorder.console.server import TlsFiles, server_config
-from recorder.console.throttle import AT_ONCE, MOST_SOURCES, Throttle
+from recorder.console.throttle import AT_ONCE, MOST_BUCKETS, Throttle
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import CALL, Console, console_site, csrf_of, serving, signed_in
@@ -116,9 +116,9 @@ def test_tries_come_back() -> None:
     assert throttle.take("a") > 0
     now[0] = 1e6
     assert [bool(throttle.take("a")) for _ in range(4)] == [False, False, False, True], "never more than at once"
-    for number in range(MOST_SOURCES + 10):
+    for number in range(MOST_BUCKETS + 10):
         throttle.take(str(number))
-    assert len(throttle._left) == MOST_SOURCES
+    assert len(throttle._left) == MOST_BUCKETS
 
 
 # --- TLS

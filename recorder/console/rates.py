@@ -1,0 +1,89 @@
+"""How much the console does for one person, token or address: so much a second, and ten seconds' worth at once.
+
+What is done to calls in progress has buckets of its own, so that no flood of searches ever stops a pause. Who asks is
+known only after they were looked for, so an address is counted first; what its owner's own bucket then refuses is given
+back to it, or one program that runs wild would close the console to everybody behind the same proxy.
+"""
+
+import enum
+import math
+import time
+from collections.abc import Callable
+
+from recorder.console.throttle import Throttle, source_of
+from recorder.domain.limits import Rates
+from recorder.problems import ProblemError
+
+SECONDS_AT_ONCE = 10
+PEOPLE_AT_AN_ADDRESS = 10
+"""An address may ask for as much as so many people."""
+
+_LIVE = ("/agent", "/live", "/opt-outs", "/api/calls", "/api/extensions", "/api/opt-outs", "/api/session")
+_FREE = "/static/"
+
+
+class Kind(enum.Enum):
+    """What a request asks for."""
+
+    ACT = "acts_per_s"
+    """Something is done to a call in progress; the key of its limit."""
+    OTHER = "requests_per_s"
+    """All else: pages, searches, listings, opening a stream of events."""
+    FREE = ""
+    """A file of the pages: to refuse one costs as much as to send it, and a page needs several."""
+
+
+def kind_of(method: str, path: str) -> Kind:
+    """Return what a request asks for."""
+    if path.startswith(_FREE):
+        return Kind.FREE
+    is_act = method not in ("GET", "HEAD") and any(path == one or path.startswith(f"{one}/") for one in _LIVE)
+    return Kind.ACT if is_act else Kind.OTHER
+
+
+class RateLimits:
+    """The buckets of one console.
+
+    Args:
+        rates: What a person or a token may ask for.
+        clock: Returns seconds that never go back.
+    """
+
+    def __init__(self, rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
+        self._a_second = {Kind.ACT: rates.acts_per_s, Kind.OTHER: rates.requests_per_s}
+        self._addresses = {kind: _throttle(clock, rate * PEOPLE_AT_AN_ADDRESS) for kind, rate in self._a_second.items()}
+        self._callers = {kind: _throttle(clock, rate) for kind, rate in self._a_second.items()}
+
+    def arrived(self, host: str, kind: Kind) -> ProblemError | None:
+        """Count a request of an address; returns its refusal where that is one too many."""
+        if kind is Kind.FREE:
+            return None
+        wait_s = self._addresses[kind].take(source_of(host))
+        return self._refusal(wait_s, kind, "From this address", PEOPLE_AT_AN_ADDRESS)
+
+    def known(self, who: str, host: str, kind: Kind) -> None:
+        """Count a request of a person or token that was found behind it.
+
+        Raises:
+            ProblemError: 429: one too many.
+        """
+        if kind is Kind.FREE:
+            return
+        refusal = self._refusal(self._callers[kind].take(who), kind, "As you", 1)
+        if refusal is not None:
+            self._addresses[kind].give_back(source_of(host))
+            raise refusal
+
+    def _refusal(self, wait_s: float, kind: Kind, whose: str, times: int) -> ProblemError | None:
+        if not wait_s:
+            return None
+        return ProblemError(
+            429,
+            f"{whose}, more was asked for than {self._a_second[kind] * times:g} a second ([console] {kind.value}): "
+            "wait a moment.",
+            headers={"Retry-After": str(math.ceil(wait_s))},
+        )
+
+
+def _throttle(clock: Callable[[], float], a_second: float) -> Throttle:
+    return Throttle(clock, at_once=max(a_second * SECONDS_AT_ONCE, 1.0), a_second=a_second)
