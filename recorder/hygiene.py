@@ -149,6 +149,8 @@ _RING_MARGIN_S, _RING_STEP_TICKS, _TICKS_PER_S = 5.1, 2048, 8000
 """What `audio.relay` gives a ring beyond the look-back, what its length is a multiple of, and the ticks of a second; a
 test compares."""
 _CAP_IPC_LOCK = 14
+_HUGE_PAGE = 2 << 20
+"""Rings of some length lie together in one, which is locked as a whole (ADR 27)."""
 
 
 def locked_bytes_per_call(look_back_s: float) -> int:
@@ -158,8 +160,8 @@ def locked_bytes_per_call(look_back_s: float) -> int:
 
 
 def locked_bytes(calls: int, look_back_s: float, *, threads: int = 1) -> int:
-    """Return what so many calls lock at most: rings that grow are there twice for a moment, one call's a thread."""
-    return (calls + threads) * locked_bytes_per_call(look_back_s)
+    """Return what so many calls lock at most: a grown ring's former place stays locked until its neighbours go too."""
+    return 2 * (calls + threads) * locked_bytes_per_call(look_back_s) + _HUGE_PAGE
 
 
 def can_lock(calls: int, look_back_s: float, *, threads: int = 1) -> bool:

@@ -28,7 +28,7 @@ static struct leg *free_slot(struct thread *thread)
     if (!legs)
         return NULL;
     thread->legs = legs;
-    struct leg *leg = lines_of(sizeof *leg);
+    struct leg *leg = slab_take(&thread->core->slabs, sizeof *leg, 0);
     if (!leg)
         return NULL;
     leg->slot = thread->leg_slots;
@@ -89,6 +89,7 @@ int64_t core_open_leg(struct core *core, int thread_index, int rtp_fd, int rtcp_
     if (thread_index < 0 || thread_index >= core->thread_count || rtp_fd < 0 || rtcp_fd < 0)
         return -EINVAL;
     struct thread *thread = &core->threads[thread_index];
+    slab_prepare(&core->slabs, sizeof(struct leg), 0);
     thread_lock(thread);
     int64_t result = -ESHUTDOWN;
     if (!core->is_closed) {

@@ -22,14 +22,6 @@
 #define MEDIA_NICE (-10) /* a busy writer, disk or neighbour must not hold up a conversation */
 #define MAX_GATHER_NS (10 * NS_PER_MS)
 
-/* Zeroed memory that begins with a cache line. */
-void *lines_of(size_t size)
-{
-    size_t whole = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    void *memory = aligned_alloc(CACHE_LINE, whole);
-    return memory ? memset(memory, 0, whole) : NULL;
-}
-
 int64_t clock_ns(void)
 {
     struct timespec now;
@@ -255,6 +247,7 @@ struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead
     g711_init();
     pthread_mutex_init(&core->events_lock, NULL);
     pthread_mutex_init(&core->life, NULL);
+    pthread_mutex_init(&core->slabs.lock, NULL);
     core->lock_memory = lock_memory;
     core->dead_rtp_ns = dead_rtp_ns;
     core->gather_ns = gather_ns;
@@ -339,10 +332,6 @@ void core_free(struct core *core)
 {
     for (int i = 0; i < core->thread_count; i++) {
         struct thread *thread = &core->threads[i];
-        for (int slot = 0; slot < thread->leg_slots; slot++)
-            free(thread->legs[slot]);
-        for (int slot = 0; slot < thread->tap_slots; slot++)
-            free(thread->taps[slot]);
         free(thread->legs);
         free(thread->taps);
         pthread_mutex_destroy(&thread->next);
@@ -352,6 +341,8 @@ void core_free(struct core *core)
         explicit_bzero(core->events, sizeof *core->events * (size_t)core->events_max);
     free(core->events);
     free(core->threads);
+    slabs_free(&core->slabs); /* legs and taps lie there */
+    pthread_mutex_destroy(&core->slabs.lock);
     pthread_mutex_destroy(&core->events_lock);
     pthread_mutex_destroy(&core->life);
     free(core);

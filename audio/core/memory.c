@@ -40,51 +40,75 @@ static int64_t whole_steps(int64_t ticks)
 static void lay_out(struct tap *tap, int64_t ticks)
 {
     size_t plane = ring_plane_bytes(ticks), arrivals = sizeof(struct arrivals) * (size_t)tap->stretches;
-    uint8_t *codes = tap->memory.planes + 2 * (plane + arrivals);
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         ring_place(&channel->ring, tap->memory.bytes + side * ticks, tap->memory.planes + (size_t)side * plane,
-                   codes + (size_t)side * 2 * plane, ticks);
+                   tap->memory.codes + (size_t)side * 2 * plane, ticks);
         channel->arrivals = (struct arrivals *)(tap->memory.planes + 2 * plane + (size_t)side * arrivals);
     }
 }
 
-static int allocate(struct tap *tap, int64_t ticks)
+static size_t first_bytes(int64_t look_back, int64_t most_ticks)
 {
-    struct tap_memory memory = {.bytes_size = 2 * (size_t)ticks};
-    memory.planes_size = 2 * (3 * ring_plane_bytes(ticks) + sizeof(struct arrivals) * (size_t)tap->stretches);
-    memory.bytes = memory_locked(memory.bytes_size, tap->thread->core->lock_memory);
-    void *planes = mmap(NULL, memory.planes_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (!memory.bytes || planes == MAP_FAILED) {
-        if (memory.bytes)
-            memory_free(memory.bytes, memory.bytes_size);
-        if (planes != MAP_FAILED)
-            munmap(planes, memory.planes_size);
+    int64_t first = whole_steps(look_back + FIRST_MARGIN);
+    return 2 * (size_t)(first < most_ticks ? first : most_ticks);
+}
+
+static size_t planes_bytes(int64_t ticks, int64_t stretches)
+{
+    return 2 * (ring_plane_bytes(ticks) + sizeof(struct arrivals) * (size_t)stretches);
+}
+
+static void give_back(struct core *core, struct tap_memory *memory)
+{
+    if (memory->bytes)
+        slab_give(&core->slabs, memory->bytes, memory->bytes_size);
+    if (memory->planes)
+        slab_give(&core->slabs, memory->planes, memory->planes_size);
+    if (memory->codes)
+        memory_free(memory->codes, memory->codes_size);
+}
+
+/* Rings as they begin lie in huge pages; the few that grow, each to a length of its own, do not. */
+static int allocate(struct tap *tap, int64_t ticks, int is_first)
+{
+    struct core *core = tap->thread->core;
+    struct tap_memory memory = {
+        .bytes_size = 2 * (size_t)ticks,
+        .planes_size = planes_bytes(ticks, tap->stretches),
+        .codes_size = 4 * ring_plane_bytes(ticks),
+    };
+    memory.bytes = is_first ? slab_take(&core->slabs, memory.bytes_size, core->lock_memory)
+                            : memory_locked(memory.bytes_size, core->lock_memory);
+    memory.planes = is_first ? slab_take(&core->slabs, memory.planes_size, 0) : memory_locked(memory.planes_size, 0);
+    memory.codes = memory_locked(memory.codes_size, 0);
+    if (!memory.bytes || !memory.planes || !memory.codes) {
+        give_back(core, &memory);
         return 0;
     }
-    memory.planes = planes;
     tap->memory = memory;
     tap->thread->counters.ring_bytes += (int64_t)memory.bytes_size;
     lay_out(tap, ticks);
     return 1;
 }
 
-static void give_back(struct thread *thread, struct tap_memory *memory)
+/* Has the memory ready with which a tap begins. */
+void tap_memory_prepare(struct core *core, int64_t look_back, int64_t most_ticks)
 {
-    memory_free(memory->bytes, memory->bytes_size);
-    munmap(memory->planes, memory->planes_size);
-    thread->counters.ring_bytes -= (int64_t)memory->bytes_size;
+    size_t bytes = first_bytes(look_back, most_ticks);
+    slab_prepare(&core->slabs, bytes, core->lock_memory);
+    slab_prepare(&core->slabs, planes_bytes((int64_t)bytes / 2, gate_stretches(look_back)), 0);
 }
 
 int tap_memory_open(struct tap *tap)
 {
-    int64_t first = whole_steps(tap->look_back + FIRST_MARGIN);
-    return allocate(tap, first < tap->most_ticks ? first : tap->most_ticks);
+    return allocate(tap, (int64_t)first_bytes(tap->look_back, tap->most_ticks) / 2, 1);
 }
 
 void tap_memory_close(struct tap *tap)
 {
-    give_back(tap->thread, &tap->memory);
+    tap->thread->counters.ring_bytes -= (int64_t)tap->memory.bytes_size;
+    give_back(tap->thread->core, &tap->memory);
 }
 
 void tap_memory_grow(struct tap *tap, int64_t need)
@@ -93,12 +117,14 @@ void tap_memory_grow(struct tap *tap, int64_t need)
     struct ring rings[2] = {tap->channels[LEFT].ring, tap->channels[RIGHT].ring};
     const struct arrivals *arrivals[2] = {tap->channels[LEFT].arrivals, tap->channels[RIGHT].arrivals};
     int64_t least = rings[LEFT].ticks + GROWTH, ticks = whole_steps(need > least ? need : least);
-    if (rings[LEFT].ticks == tap->most_ticks || !allocate(tap, ticks < tap->most_ticks ? ticks : tap->most_ticks))
+    if (rings[LEFT].ticks == tap->most_ticks || 
+        !allocate(tap, ticks < tap->most_ticks ? ticks : tap->most_ticks, 0))
         return;
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         ring_move(&channel->ring, &rings[side], channel->edge);
         memcpy(channel->arrivals, arrivals[side], sizeof(struct arrivals) * (size_t)tap->stretches);
     }
-    give_back(tap->thread, &former);
+    tap->thread->counters.ring_bytes -= (int64_t)former.bytes_size;
+    give_back(tap->thread->core, &former);
 }

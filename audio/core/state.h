@@ -275,10 +275,10 @@ struct channel { /* what every packet touches comes first, as in a leg */
     struct anchor anchors[MAX_ANCHORS];
 };
 
-/* Bytes of both rings, locked; apart from them their bit planes, and the channels' arrivals. */
+/* Bytes of both rings, locked; apart from them what is present and the channels' arrivals; and the codes, hardly ever touched. */
 struct tap_memory {
-    uint8_t *bytes, *planes;
-    size_t bytes_size, planes_size;
+    uint8_t *bytes, *planes, *codes;
+    size_t bytes_size, planes_size, codes_size;
 };
 
 struct tap {
@@ -314,7 +314,14 @@ struct thread {
     int16_t samples[MAX_PACKET];
 };
 
+/* The huge pages of a core (slab.c). */
+struct slabs {
+    pthread_mutex_t lock;
+    struct slab *first;
+};
+
 struct core {
+    struct slabs slabs;
     int thread_count, lock_memory;
     int64_t dead_rtp_ns, gather_ns;
     atomic_int is_stopping, is_closed;
@@ -328,7 +335,6 @@ struct core {
 };
 
 /* loop.c */
-void *lines_of(size_t size);
 int64_t clock_ns(void);
 void thread_lock(struct thread *thread);
 void thread_unlock(struct thread *thread);
@@ -413,6 +419,12 @@ void g722_decode_low(struct g722 *state, const uint8_t *data, int length, int16_
 void receive_rtcp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns);
 void send_rtcp(struct leg *leg, int64_t now);
 
+/* slab.c */
+void *slab_take(struct slabs *slabs, size_t size, int is_locked);
+void slab_prepare(struct slabs *slabs, size_t size, int is_locked);
+void slab_give(struct slabs *slabs, void *block, size_t size);
+void slabs_free(struct slabs *slabs);
+
 /* tap.c */
 int64_t tap_here(const struct tap *tap, int64_t at_ns);
 int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position);
@@ -425,6 +437,7 @@ void tap_free(struct tap *tap);
 /* memory.c */
 void *memory_locked(size_t size, int lock);
 void memory_free(void *memory, size_t size);
+void tap_memory_prepare(struct core *core, int64_t look_back, int64_t most_ticks); /* without a thread's lock */
 int tap_memory_open(struct tap *tap); /* 0: no memory */
 void tap_memory_close(struct tap *tap);
 void tap_memory_grow(struct tap *tap, int64_t need); /* to hold so many ticks from the edge on, if there is memory and it may */

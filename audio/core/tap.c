@@ -168,7 +168,7 @@ static struct tap *free_slot(struct thread *thread)
     if (!taps)
         return NULL;
     thread->taps = taps;
-    struct tap *tap = lines_of(sizeof *tap);
+    struct tap *tap = slab_take(&thread->core->slabs, sizeof *tap, 0);
     if (!tap)
         return NULL;
     tap->slot = thread->tap_slots;
@@ -216,6 +216,8 @@ int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t lo
         return -EINVAL;
     if (look_back_ticks < 0 || look_back_ticks >= ring_ticks || (!left && !right))
         return -EINVAL;
+    slab_prepare(&core->slabs, sizeof(struct tap), 0);
+    tap_memory_prepare(core, look_back_ticks, ring_ticks);
     int error;
     struct leg *leg = leg_lock(core, left ? left : right, &error), *legs[2];
     if (!leg)

@@ -1,14 +1,18 @@
 """What a tap holds in memory: little while nothing is late, as much as was promised once something is, and no more."""
 
 import random
+import re
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from audio.blocks import AudioRun, LostRange, decode_block
 from audio.relay import Relay, ring_ticks
-from audio.types import AudioLost, Channel, Codec, LegMedia, MediaAddress, RelayOptions, TapId
+from audio.types import AudioLost, Channel, Codec, LegMedia, MediaAddress, RelayOptions, TapId, TapOptions
 
 NS_PER_TICK = 125_000
 LOOK_BACK, SECOND = 40_000, 8000
@@ -133,3 +137,45 @@ def test_without_memory_to_grow_into_only_what_does_not_fit_is_lost(taped: Taped
     taped.drain()
     assert taped.lost == [LostRange(channel=Channel.LEFT, start=AT_FIRST, ticks=320)]
     assert bytes(taped.kept.values()) == bytes(taped.said[:AT_FIRST] + taped.said[AT_FIRST + 320 :])
+
+
+def huge_pages() -> int:
+    """Return how many pages of 2 MiB of this process are for what packets touch."""
+    regions = re.findall(r"^Size: +(\d+) kB$.*?^VmFlags:(.*?)$", Path("/proc/self/smaps").read_text(), re.M | re.S)
+    return sum(int(size) // 2048 for size, flags in regions if "hg" in flags.split())
+
+
+def test_the_rings_of_calls_lie_together_and_their_place_is_given_back(relay: Relay) -> None:
+    relay.release_tap(relay.open_tap(relay.open_leg(), None, TapOptions()))  # the tap keeps its place, its rings do not
+    without = huge_pages()
+    taps = [relay.open_tap(relay.open_leg(), None, TapOptions()) for _ in range(21)]
+    assert huge_pages() - without == 3, (
+        "20 calls fill one with rings; a second one, and one for what goes with them all"
+    )
+    for tap in taps[:20]:
+        relay.release_tap(tap)
+    assert huge_pages() - without == 2
+    relay.release_tap(taps[20])
+    assert huge_pages() == without
+
+
+LIMITED = """
+from audio.relay import Relay
+from audio.types import RelayOptions, TapOptions
+
+relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=True))
+taps = 0
+try:
+    while True:
+        relay.open_tap(relay.open_leg(), None, TapOptions())
+        taps += 1
+except MemoryError:
+    locked = next(line for line in open("/proc/self/status") if line.startswith("VmLck"))
+    print(taps, locked.split()[1])
+"""
+
+
+def test_where_no_huge_page_may_be_locked_each_ring_is_locked_by_itself() -> None:
+    limited = ("unshare", "--user", "--map-root-user", "prlimit", "--memlock=262144:262144")
+    said = subprocess.run([*limited, sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["2", str(2 * 2 * AT_FIRST // 1024)]

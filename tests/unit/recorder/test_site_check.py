@@ -12,7 +12,7 @@ from recorder.domain.policy import Extension
 from recorder.domain.routing import Peer, PeerNotice, Route
 from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
-from recorder.hygiene import locked_bytes_per_call
+from recorder.hygiene import locked_bytes
 from recorder.machine import Machine, Process, Swap
 from recorder.site_check import (
     Finding,
@@ -94,7 +94,7 @@ def test_too_few_descriptors_are_an_error() -> None:
 
 
 def test_what_may_be_locked_is_counted_for_the_calls_and_the_look_back() -> None:
-    needed = 201 * locked_bytes_per_call(CONFIG.pause.look_back_s)  # one that grows is there twice
+    needed = locked_bytes(200, CONFIG.pause.look_back_s)
     assert found("locked memory", replace(FIT, memlock_bytes=needed)).level is Level.OK
     assert found("locked memory", replace(FIT, memlock_bytes=needed - 1)).level is Level.WARNING
     assert found("locked memory", replace(FIT, memlock_bytes=0, may_lock_all=True)).level is Level.OK

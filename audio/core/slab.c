@@ -1,0 +1,145 @@
+/*
+ * Memory for what packets touch, cut from huge pages (ADR 27): with 500 calls legs, taps and rings lie on some ten thousand
+ * pages of 4 kB, several times what the processor remembers the places of, and each packet touches ten of them.
+ *
+ * A slab is one huge page of blocks of one size; its first line is its own description. Where the kernel has no huge page to
+ * give the slab is made of small ones; where it has no slab, or none that may be locked, a block is a mapping of its own.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "state.h"
+
+#define SLAB ((size_t)2 << 20)
+#define LARGEST (SLAB / 8) /* of a block; with longer ones too much of a slab would be of no use */
+
+struct slab {
+    struct slab *next;
+    void *free; /* blocks that were given back; each but for its first word, which is the next one, is zero */
+    size_t each;
+    int cut, used, room; /* blocks ever taken, blocks that are out, blocks there is room for */
+    uint8_t is_locked;
+};
+
+static size_t lines(size_t size)
+{
+    return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+/* Zeroed memory of its own; NULL if there is none, or none that may be locked. No page of it is there before it is one of a huge one. */
+static void *map_slab(int is_locked)
+{
+    char *whole = mmap(NULL, 2 * SLAB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (whole == MAP_FAILED)
+        return NULL;
+    char *memory = (char *)(((uintptr_t)whole + SLAB - 1) / SLAB * SLAB);
+    if (memory > whole)
+        munmap(whole, (size_t)(memory - whole));
+    if (memory < whole + SLAB)
+        munmap(memory + SLAB, (size_t)(whole + SLAB - memory));
+    madvise(memory, SLAB, MADV_HUGEPAGE);
+    madvise(memory, SLAB, MADV_DONTDUMP);
+    madvise(memory, SLAB, MADV_DONTFORK);
+    if (mprotect(memory, SLAB, PROT_READ | PROT_WRITE) == 0 && (!is_locked || mlock(memory, SLAB) == 0))
+        return memory;
+    munmap(memory, SLAB);
+    return NULL;
+}
+
+static struct slab *new_slab(struct slabs *slabs, size_t each, int is_locked)
+{
+    struct slab *slab = map_slab(is_locked);
+    if (!slab)
+        return NULL;
+    slab->each = each;
+    slab->is_locked = (uint8_t)is_locked;
+    slab->room = (int)((SLAB - lines(sizeof *slab)) / each);
+    slab->next = slabs->first;
+    slabs->first = slab;
+    return slab;
+}
+
+/* The fullest one with room, so that the others become empty and go back to the kernel. */
+static struct slab *with_room(const struct slabs *slabs, size_t each, int is_locked)
+{
+    struct slab *found = NULL;
+    for (struct slab *slab = slabs->first; slab; slab = slab->next)
+        if (slab->each == each && slab->is_locked == is_locked && slab->used < slab->room &&
+            (!found || slab->used > found->used))
+            found = slab;
+    return found;
+}
+
+static void *cut(struct slab *slab)
+{
+    void **block = slab->free;
+    slab->used++;
+    if (!block)
+        return (char *)slab + lines(sizeof *slab) + slab->each * (size_t)slab->cut++;
+    slab->free = *block;
+    *block = NULL;
+    return block;
+}
+
+/* Zeroed memory that begins with a cache line; NULL if there is none, or none that may be locked. */
+void *slab_take(struct slabs *slabs, size_t size, int is_locked)
+{
+    size_t each = lines(size);
+    void *block = NULL;
+    if (each <= LARGEST) {
+        pthread_mutex_lock(&slabs->lock);
+        struct slab *slab = with_room(slabs, each, is_locked);
+        if (!slab)
+            slab = new_slab(slabs, each, is_locked);
+        block = slab ? cut(slab) : NULL;
+        pthread_mutex_unlock(&slabs->lock);
+    }
+    return block ? block : memory_locked(size, is_locked);
+}
+
+/* Has memory ready for one such block, so that to take it makes nobody wait who holds a lock. */
+void slab_prepare(struct slabs *slabs, size_t size, int is_locked)
+{
+    pthread_mutex_lock(&slabs->lock);
+    if (lines(size) <= LARGEST && !with_room(slabs, lines(size), is_locked))
+        new_slab(slabs, lines(size), is_locked);
+    pthread_mutex_unlock(&slabs->lock);
+}
+
+static void drop(struct slabs *slabs, struct slab *empty)
+{
+    struct slab **link = &slabs->first;
+    while (*link != empty)
+        link = &(*link)->next;
+    *link = empty->next;
+    munmap(empty, SLAB);
+}
+
+/* Wipes and gives back what slab_take gave. */
+void slab_give(struct slabs *slabs, void *block, size_t size)
+{
+    pthread_mutex_lock(&slabs->lock);
+    struct slab *slab = slabs->first;
+    while (slab && ((char *)block < (char *)slab || (char *)block >= (char *)slab + SLAB))
+        slab = slab->next;
+    if (slab) {
+        explicit_bzero(block, size);
+        *(void **)block = slab->free;
+        slab->free = block;
+        if (--slab->used == 0)
+            drop(slabs, slab);
+    }
+    pthread_mutex_unlock(&slabs->lock);
+    if (!slab)
+        memory_free(block, size);
+}
+
+void slabs_free(struct slabs *slabs)
+{
+    for (struct slab *slab = slabs->first, *next; slab; slab = next) {
+        next = slab->next;
+        explicit_bzero(slab, SLAB);
+        munmap(slab, SLAB);
+    }
+    slabs->first = NULL;
+}
