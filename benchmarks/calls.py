@@ -20,10 +20,10 @@ from typing import Any
 from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
 from benchmarks.machine import Holdings, cpu_ms, holdings, this_commit, this_machine
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
-from benchmarks.paths import MediaPath, PathError
+from benchmarks.paths import MediaPath, PathError, measure_steady
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
 from benchmarks.standing import SERVICE
-from benchmarks.streams import DescriptorsError, delays, need_descriptors
+from benchmarks.streams import DescriptorsError, need_descriptors
 
 _SETTLE_S, _NOTICE_AND_RINGING_S, _SEALED_S = 2.0, 90.0, 60.0
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
@@ -59,26 +59,24 @@ def _through(
     cpu_joined, joined_at_s = cpu_ms(home.pid), time.monotonic()
     _progress(f"{joined} calls joined; measuring for {seconds:g} s")
     time.sleep(_SETTLE_S)
-    before, cpu_before, began = placed.load.histogram(), cpu_ms(home.pid), time.monotonic()
-    time.sleep(seconds)
-    after, cpu_after, ended = placed.load.histogram(), cpu_ms(home.pid), time.monotonic()
+    steady = measure_steady(placed.load, home.pid, calls=max(joined, 1), seconds=seconds)
     held = holdings(home.pid)
     standing = min(placed.standing(), home.live_calls())
     packets = placed.cease()
     stuck = placed.hang_up()
     rows = home.wait_outcomes(placed.count, _SEALED_S)
-    steady = (cpu_after - cpu_before) / (max(joined, 1) * (ended - began))
     overlap_s = sum(joined_at_s - at for at in placed.joined_at_s.values())
-    delay = delays(after, before)
+    cost = steady.cpu_ms_per_call_second
     outcomes = collections.Counter(str(row.get("outcome")) for row in rows)
     return {
-        "cpu_ms_per_call_second": round(steady, 4),
-        "setup_cpu_ms_per_call": round((cpu_joined - cpu_idle - steady * overlap_s) / placed.count, 2),
+        "cpu_ms_per_call_second": cost,
+        "load_cpu_ms_per_call_second": steady.load_cpu_ms_per_call_second,
+        "setup_cpu_ms_per_call": round((cpu_joined - cpu_idle - cost * overlap_s) / placed.count, 2),
         "packets_sent": packets.sent,
         "packets_lost": packets.lost,
         "packets_damaged": packets.damaged + packets.strayed,
         "late_sends": packets.late_sends,
-        "delay_ms": dataclasses.asdict(delay) if delay else None,
+        "delay_ms": dataclasses.asdict(steady.delay_ms) if steady.delay_ms else None,
         "calls": placed.count,
         "joined_calls": joined,
         "standing_calls": standing,
@@ -87,7 +85,7 @@ def _through(
         "outcomes": dict(outcomes),
         "lost_segments": sum(part.get("kind") == "lost" for row in rows for part in row.get("segments", [])),
         "per_call": _per_call(held_idle, held, max(joined, 1)),
-        "seconds": round(ended - began, 3),
+        "seconds": steady.seconds,
     }
 
 

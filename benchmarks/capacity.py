@@ -24,7 +24,8 @@ from benchmarks.streams import DescriptorsError, need_descriptors
 
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
 _KEPT = (
-    "cpu_ms_per_call_second", "ratio", "bare", "packets_sent", "packets_lost", "packets_damaged", "late_sends",
+    "cpu_ms_per_call_second", "load_cpu_ms_per_call_second", "ratio", "bare", "packets_sent", "packets_lost",
+    "packets_damaged", "late_sends",
     "delay_ms", "lost_segments", "failed_calls", "never_ended", "per_call", "setup_cpu_ms_per_call",
 )  # fmt: skip
 

@@ -8,7 +8,8 @@ and drains too, ``core`` looks for tones, ``core_written`` has the daemon's writ
 what SRTP on both sides of a call costs. ``rtpengine`` records each call into a capture file, ``rtpengine_relay`` does
 not; without its package the others are measured. All run in turn under the same load; each figure is the median of the
 rounds. Ratios are to ``bare_gathering``, and ``srtp_share`` is that difference in proportion to ``core``.
-Command: ``python -m benchmarks.media --calls 200 --seconds 10 [--rounds 3] [--only PATH ...] [--json]``.
+Command: ``python -m benchmarks.media --calls 200 --seconds 10 [--rounds 3] [--only PATH ...] [--plot FILE.png]
+[--json]``.
 """
 
 import argparse
@@ -17,12 +18,14 @@ import json
 import statistics
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks import rtpengine
 from benchmarks.build import ensure_bare_loop
 from benchmarks.machine import this_commit, this_machine
 from benchmarks.paths import MediaPath, PathError, PathResult
+from benchmarks.plots import draw_bars
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 GATHER_US = 2000
@@ -64,10 +67,12 @@ def paths_under_test() -> dict[str, list[str]]:
 
 def summary(results: Sequence[PathResult]) -> dict[str, Any]:
     """Return one path's figures: CPU and delays as medians of the rounds, packets added up."""
-    heard = [dataclasses.asdict(result.delay_ms) for result in results if result.delay_ms is not None]
+    heard = [dataclasses.asdict(result.steady.delay_ms) for result in results if result.steady.delay_ms is not None]
     return {
-        "cpu_ms_per_call_second": statistics.median(result.cpu_ms_per_call_second for result in results),
-        "load_cpu_ms_per_call_second": statistics.median(result.load_cpu_ms_per_call_second for result in results),
+        "cpu_ms_per_call_second": statistics.median(result.steady.cpu_ms_per_call_second for result in results),
+        "load_cpu_ms_per_call_second": statistics.median(
+            result.steady.load_cpu_ms_per_call_second for result in results
+        ),
         "packets_sent": sum(result.packets.sent for result in results),
         "packets_lost": sum(result.packets.lost for result in results),
         "packets_damaged": sum(result.packets.damaged + result.packets.strayed for result in results),
@@ -138,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the steady state that is measured")
     parser.add_argument("--rounds", type=int, default=3, help="the figures are the median of this many runs")
     parser.add_argument("--only", nargs="+", choices=list(paths_under_test()), default=[], help="these paths alone")
+    parser.add_argument("--plot", type=Path, help="draw it, as PNG")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
     if options.calls < 1 or options.seconds <= 0 or options.rounds < 1:
@@ -150,10 +156,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DescriptorsError, PathError) as error:
         print(error, file=sys.stderr)
         return 1
+    paths = {name: document[name] for name in paths_under_test() if name in document}
+    if options.plot is not None:
+        unit = f"CPU, ms for a call-second, {options.calls} calls"
+        draw_bars({name: path["cpu_ms_per_call_second"] for name, path in paths.items()}, options.plot, unit=unit)
     if options.json:
         print(json.dumps(document, indent=2))
         return 0
-    print_table({name: document[name] for name in paths_under_test() if name in document})
+    print_table(paths)
     for name, ratio in document.get("ratios", {}).items():
         print(f"{name} costs {ratio} times the bare loop that gathers")
     if document.get("srtp_share") is not None:

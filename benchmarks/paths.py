@@ -23,22 +23,53 @@ class PathError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PathResult:
-    """What one run measured.
+class Steady:
+    """What was measured while nothing changed.
 
     Attributes:
-        cpu_ms_per_call_second: CPU of the path's process in the steady state, and of those that it started.
+        cpu_ms_per_call_second: CPU of the measured process, and of those that it started.
         load_cpu_ms_per_call_second: CPU of this process meanwhile, which sends and checks the packets.
-        packets: Counters over the whole run, warm-up included.
-        delay_ms: Delays in the steady state, or None when nothing arrived.
-        seconds: Length of the steady state.
+        delay_ms: Delays, or None when nothing arrived.
+        seconds: How long it was.
     """
 
     cpu_ms_per_call_second: float
     load_cpu_ms_per_call_second: float
-    packets: Totals
     delay_ms: Delays | None
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathResult:
+    """What one run measured.
+
+    Attributes:
+        steady: In the steady state.
+        packets: Counters over the whole run, warm-up included.
+    """
+
+    steady: Steady
+    packets: Totals
+
+
+def measure_steady(load: Load, pid: int, *, calls: int, seconds: float) -> Steady:
+    """Wait so many seconds and return what a process took meanwhile to carry the load.
+
+    Raises:
+        ProcessLookupError: There is no such process.
+    """
+    before, own_before_s, began = load.histogram(), time.process_time(), time.monotonic()
+    cpu_before = cpu_of_family_ms(pid)
+    time.sleep(seconds)
+    cpu_after = cpu_of_family_ms(pid)
+    after, own_after_s, ended = load.histogram(), time.process_time(), time.monotonic()
+    call_seconds = calls * (ended - began)
+    return Steady(
+        cpu_ms_per_call_second=round((cpu_after - cpu_before) / call_seconds, 4),
+        load_cpu_ms_per_call_second=round(1000 * (own_after_s - own_before_s) / call_seconds, 4),
+        delay_ms=delays(after, before),
+        seconds=round(ended - began, 3),
+    )
 
 
 class MediaPath:
@@ -103,22 +134,11 @@ class MediaPath:
         return [("127.0.0.1", int(port)) for answer in answers for port in answer]
 
     def _measure(self, load: Load, seconds: float) -> PathResult:
-        before, own_before_s, began = load.histogram(), time.process_time(), time.monotonic()
-        cpu_before = cpu_of_family_ms(self._child.pid)
-        time.sleep(seconds)
-        cpu_after = cpu_of_family_ms(self._child.pid)
-        after, own_after_s, ended = load.histogram(), time.process_time(), time.monotonic()
+        steady = measure_steady(load, self._child.pid, calls=self._pairs, seconds=seconds)
         streams = range(2 * self._pairs)
         for stream in streams:
             load.cease(stream)
         time.sleep(_DRAIN_S)
         if self._child.poll() is not None:
             raise PathError(f"The media path ended by itself (exit {self._child.returncode}).")
-        call_seconds = self._pairs * (ended - began)
-        return PathResult(
-            cpu_ms_per_call_second=round((cpu_after - cpu_before) / call_seconds, 4),
-            load_cpu_ms_per_call_second=round(1000 * (own_after_s - own_before_s) / call_seconds, 4),
-            packets=totals(load, streams),
-            delay_ms=delays(after, before),
-            seconds=round(ended - began, 3),
-        )
+        return PathResult(steady=steady, packets=totals(load, streams))

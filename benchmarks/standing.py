@@ -7,10 +7,9 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.home import HomeError, RecorderHome, free_address
-from benchmarks.machine import cpu_of_family_ms
-from benchmarks.paths import PathResult
+from benchmarks.paths import PathResult, measure_steady
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
-from benchmarks.streams import Totals, delays
+from benchmarks.streams import Totals
 
 NOTICE_S = 1.0
 SERVICE = "Customer Service Centre"
@@ -78,24 +77,13 @@ class StandingCalls:
         Raises:
             HomeError: A call ended meanwhile, or the daemon did not answer.
         """
-        placed, pid = self.placed, self.home.pid
+        placed = self.placed
         placed.resume()
         time.sleep(_SETTLE_S)
-        before, own_before_s, began = placed.load.histogram(), time.process_time(), time.monotonic()
-        cpu_before = cpu_of_family_ms(pid)
-        time.sleep(seconds)
-        cpu_after = cpu_of_family_ms(pid)
-        after, own_after_s, ended = placed.load.histogram(), time.process_time(), time.monotonic()
+        steady = measure_steady(placed.load, self.home.pid, calls=placed.count, seconds=seconds)
         standing = min(placed.standing(), self.home.live_calls())
         sums = placed.cease()
         if standing < placed.count:
             raise HomeError(f"only {standing} of {placed.count} calls still stand")
         packets, self._before = sums - self._before, sums
-        call_seconds = placed.count * (ended - began)
-        return PathResult(
-            cpu_ms_per_call_second=round((cpu_after - cpu_before) / call_seconds, 4),
-            load_cpu_ms_per_call_second=round(1000 * (own_after_s - own_before_s) / call_seconds, 4),
-            packets=packets,
-            delay_ms=delays(after, before),
-            seconds=round(ended - began, 3),
-        )
+        return PathResult(steady=steady, packets=packets)

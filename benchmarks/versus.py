@@ -4,7 +4,8 @@ Metric: CPU ms per call-second in the steady state, the median of the rounds, an
 that gathers (goal: at most 1.5) and to rtpengine with a capture file for each call (at most 0.4). Paths, in turn in
 each round: ``daemon`` and ``daemon_no_tones``, each a recorder of its own whose calls are set up once and stand, silent
 while others are measured; ``bare_gathering``; ``rtpengine``, where it is installed.
-Command: ``python -m benchmarks.versus --calls 500 --seconds 8 --rounds 5 [--rate 40] [--only PATH ...] [--json]``.
+Command: ``python -m benchmarks.versus --calls 500 --seconds 8 --rounds 5 [--rate 40] [--only PATH ...]
+[--plot FILE.png] [--json]``.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from benchmarks import rtpengine
@@ -21,6 +23,7 @@ from benchmarks.home import FIRST_MEDIA_PORT, HomeError, media_ports
 from benchmarks.machine import this_commit, this_machine
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, rtpengine_command, summary, tell
 from benchmarks.paths import MediaPath, PathError, PathResult
+from benchmarks.plots import draw_bars
 from benchmarks.standing import NOTICE_S, StandingCalls
 from benchmarks.streams import DescriptorsError, need_descriptors
 
@@ -86,7 +89,7 @@ def measure(*, calls: int, seconds: float, rounds: int, rate: float, only: Seque
     loads.append(os.getloadavg()[0])
     document: dict[str, Any] = {name: summary(of_path) for name, of_path in results.items()}
     for name, of_path in results.items():
-        document[name]["rounds"] = [result.cpu_ms_per_call_second for result in of_path]
+        document[name]["rounds"] = [result.steady.cpu_ms_per_call_second for result in of_path]
     about = {"calls": calls, "seconds": seconds, "rounds": rounds, "rate": rate, "notice_s": NOTICE_S}
     return {
         **document,
@@ -98,6 +101,21 @@ def measure(*, calls: int, seconds: float, rounds: int, rate: float, only: Seque
     }
 
 
+def plot(document: dict[str, Any], path: Path) -> None:
+    """Draw what a call costs in each path, each round, and what the daemon may cost by the goals."""
+    paths = {name: document[name] for name in PATHS if name in document}
+    draw_bars(
+        {name: figures["cpu_ms_per_call_second"] for name, figures in paths.items()},
+        path,
+        unit=f"CPU, ms for a call-second, {document['calls']} calls; dots: rounds",
+        rounds={name: figures["rounds"] for name, figures in paths.items()},
+        goals={
+            f"the daemon's goal: {goal['at_most']} x {name}": goal["at_most"] * paths[name]["cpu_ms_per_call_second"]
+            for name, goal in document["goals"].items()
+        },
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 measured and no packet lost or damaged, 1 otherwise, with a reason."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.versus", description=(__doc__ or "").partition("\n")[0])
@@ -106,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="the figures are the median of this many runs")
     parser.add_argument("--rate", type=float, default=40.0, help="calls placed a second")
     parser.add_argument("--only", nargs="+", choices=PATHS, default=[], help="these paths alone")
+    parser.add_argument("--plot", type=Path, help="draw it, as PNG")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
     if min(options.calls, options.rounds) < 1 or min(options.seconds, options.rate) <= 0:
@@ -121,6 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     paths = {name: document[name] for name in PATHS if name in document}
+    if options.plot is not None:
+        plot(document, options.plot)
     if options.json:
         print(json.dumps(document, indent=2))
     else:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -49,8 +50,9 @@ def test_the_bare_loop_passes_every_stream_intact() -> None:
     packets = result.packets
     assert packets.sent > 5 * 2 * 50
     assert (packets.lost, packets.damaged, packets.strayed, packets.duplicates, packets.other) == (0, 0, 0, 0, 0)
-    assert result.delay_ms is not None
-    assert 0 < result.delay_ms.p50 <= result.delay_ms.p99 <= result.delay_ms.p99_9 <= result.delay_ms.max
+    delay = result.steady.delay_ms
+    assert delay is not None
+    assert 0 < delay.p50 <= delay.p99 <= delay.p99_9 <= delay.max
 
 
 def test_a_path_that_ends_is_told() -> None:
@@ -204,13 +206,18 @@ def test_cpu_time_is_that_of_the_process() -> None:
     assert holdings(os.getpid()).resident_kb > 1000
 
 
-def test_the_document_has_its_keys_and_ratios_to_the_loop_that_gathers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_document_has_its_keys_and_ratios_to_the_loop_that_gathers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "media.png"
     arguments = ["--calls", "2", "--seconds", "0.5", "--rounds", "1", "--only", "bare_gathering", "core", "--json"]
+    arguments += ["--plot", str(picture)]
     assert media.main(arguments) == 0
     document = json.loads(capsys.readouterr().out)
     assert set(document) == {"bare_gathering", "core", "ratios", "calls", "seconds", "rounds", "machine", "commit"}
     assert set(document["core"]) >= FIGURES
     assert set(document["machine"]) == {"cpu", "cores", "kernel", "python"}
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert document["core"]["packets_lost"] == 0
     floor, core = (document[name]["cpu_ms_per_call_second"] for name in ("bare_gathering", "core"))
     assert document["ratios"] == {"core": round(core / floor, 2)}

@@ -1,15 +1,19 @@
 """The comparison is alive: daemons whose calls stand are measured in turn with a bare loop, and ratios are there."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from benchmarks import versus
 
 
-def test_daemons_and_bare_loop_are_measured_in_turn_while_the_calls_stand(capsys: pytest.CaptureFixture[str]) -> None:
+def test_daemons_and_bare_loop_are_measured_in_turn_while_the_calls_stand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "versus.png"
     words = ["--calls", "2", "--seconds", "0.5", "--rounds", "2", "--rate", "10", "--json"]
-    only = ["--only", "daemon", "daemon_no_tones", "bare_gathering"]
+    only = ["--plot", str(picture), "--only", "daemon", "daemon_no_tones", "bare_gathering"]
     assert versus.main([*words, *only]) == 0
     document = json.loads(capsys.readouterr().out)
     for name in ("daemon", "daemon_no_tones", "bare_gathering"):
@@ -21,6 +25,7 @@ def test_daemons_and_bare_loop_are_measured_in_turn_while_the_calls_stand(capsys
     ratio = document["daemon"]["cpu_ms_per_call_second"] / document["bare_gathering"]["cpu_ms_per_call_second"]
     assert document["goals"]["bare_gathering"]["ratio"] == round(ratio, 2)
     assert set(document["goals"]) == {"bare_gathering"}
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(("cost", "is_held"), [(1.5, True), (1.52, False)])
