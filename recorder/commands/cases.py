@@ -10,6 +10,7 @@ import typer
 from recorder.cases import casework, transcripts
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks
+from recorder.cases.custody import custody_of, custody_to_json
 from recorder.cases.letters import Letter, NotYetError, letter
 from recorder.clock import utc_now
 from recorder.commands.hold import day_from, hold_books
@@ -67,6 +68,10 @@ _NOTABLE = {
     "clarified": Step.CLARIFIED,
     "extended": Step.EXTENDED,
     "handed-over": Step.HANDED_OVER,
+    "passphrase-told": Step.PASSPHRASE_TOLD,
+    "received": Step.RECEIVED,
+    "returned": Step.RETURNED,
+    "destroyed": Step.DESTROYED,
     "noted": Step.NOTED,
     "closed": Step.CLOSED,
 }
@@ -273,6 +278,42 @@ def write_letter(
         typer.echo(_act(home, name, password_file, act), nl=False)
     except NotYetError as error:
         fail(str(error))
+
+
+@sar.command("custody")
+def custody(
+    case: CaseArgument,
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", metavar="F", help="A copy that was handed over: is it one of these?")
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Show who had what of a case when, and prove it: exit code 1 when log or files are not what they were."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        try:
+            return custody_to_json(custody_of(books, person, case, file or ()))
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}", 2)
+
+    found = _act(home, name, password_file, act)
+    if json:
+        print_json(found)
+    else:
+        columns = [("number", "Entry"), ("at", "When"), ("who", "Who"), ("about", "About"), ("said", "What")]
+        said_of = ("what", "text", "sha256")
+        rows = [{**one, "said": "; ".join(one[key] for key in said_of if one[key])} for one in found["hands"]]
+        print_table(rows, columns, empty="")
+        log = found["audit_log"]
+        said = "; ".join(log["problems"]) or f"unbroken, {log['entries']} entries, the last {log['head']}"
+        say(f"audit log: {said}")
+        for one, proof in (*found["recordings"].items(), *found["copies"].items()):
+            say(f"{one}: {proof['words']}{'; SHA-256 ' + proof['sha256'] if proof['sha256'] else ''}")
+    if not found["is_proven"]:
+        fail("the chain of custody is not proven: see above")
 
 
 @sar.command("list")

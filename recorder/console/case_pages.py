@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from recorder.cases import casework, transcripts
+from recorder.cases.custody import custody_of
 from recorder.console.auth import Caller
 from recorder.console.filters import read_form
 from recorder.console.pages import search_form
@@ -136,6 +137,13 @@ def read_transcript(console: Console, case_id: str, one: str, caller: PageReader
     """Show the newest transcript of a recording to whoever may hear it."""
     text = transcripts.read_of(_transcripts(console), caller.actor, case_id, one).written()
     return console.renderer.page("letter.html", caller, text=text, back=f"/cases/{quote(case_id, safe='')}")
+
+
+@router.get("/cases/{case_id}/custody")
+def custody(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
+    """Show who had what of a case when, with the proof of it; to be printed."""
+    found = custody_of(console.deps.cases, caller.actor, case_id)
+    return console.renderer.page("custody.html", caller, custody=found, now=console.deps.now())
 
 
 def _transcripts(console: Parts) -> transcripts.TranscriptBooks:

@@ -8,12 +8,14 @@ from typing import Any
 from recorder.domain.access import MAX_REASON_CHARACTERS, DeniedError, Fault, Person, Role
 from recorder.domain.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step
 
-_WORK = frozenset(Step) - {Step.OPENED, Step.HANDED_OVER, Step.CLOSED}
+_AFTERWARDS = frozenset({Step.PASSPHRASE_TOLD, Step.RECEIVED, Step.RETURNED, Step.DESTROYED})
+"""What becomes of what was handed over."""
+_WORK = frozenset(Step) - {Step.OPENED, Step.HANDED_OVER, Step.CLOSED} - _AFTERWARDS
 STEPS: Mapping[CaseState, frozenset[Step]] = MappingProxyType(
     {
         CaseState.OPEN: _WORK,
-        CaseState.DECIDED: frozenset({Step.TRANSCRIBED, Step.HANDED_OVER, Step.NOTED, Step.CLOSED}),
-        CaseState.CLOSED: frozenset({Step.NOTED}),
+        CaseState.DECIDED: frozenset({Step.TRANSCRIBED, Step.HANDED_OVER, Step.NOTED, Step.CLOSED}) | _AFTERWARDS,
+        CaseState.CLOSED: frozenset({Step.NOTED}) | _AFTERWARDS,
     }
 )
 """What can happen in which state."""
@@ -80,6 +82,10 @@ _NEEDS_WORDS: Mapping[Step, str] = MappingProxyType(
         Step.EXTENDED: "Say why: the requester is told the reasons.",
         Step.NOTED: "Say what is to be noted.",
         Step.HANDED_OVER: "Say how it was handed over, and to whom.",
+        Step.PASSPHRASE_TOLD: "Say by which way they were told the passphrase - never the passphrase.",
+        Step.RECEIVED: "Say who acknowledged it, and how.",
+        Step.RETURNED: "Say what came back, and from whom.",
+        Step.DESTROYED: "Say what was destroyed, and who says so.",
     }
 )
 
@@ -119,6 +125,10 @@ def _handed(case: Case, _entry: CaseEntry) -> str | None:
     return "Nothing is to be handed over: it was refused." if case.decision is Decision.REFUSE else None
 
 
+def _afterwards(case: Case, _entry: CaseEntry) -> str | None:
+    return None if case.handed_over else "Nothing was handed over yet."
+
+
 def _closed(case: Case, _entry: CaseEntry) -> str | None:
     if case.decision is not Decision.REFUSE and case.recordings and not case.handed_over:
         return "Hand it over first, and say how."
@@ -135,6 +145,7 @@ _ORDER = MappingProxyType(
         Step.MATCHED: _new_match,
         Step.HANDED_OVER: _handed,
         Step.CLOSED: _closed,
+        **dict.fromkeys(_AFTERWARDS, _afterwards),
     }
 )
 

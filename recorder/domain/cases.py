@@ -58,6 +58,10 @@ class Step(enum.StrEnum):
     TRANSCRIBED = "transcribed"
     DECIDED = "decided"
     HANDED_OVER = "handed_over"
+    PASSPHRASE_TOLD = "passphrase_told"  # noqa: S105 - that it was told, and no passphrase
+    RECEIVED = "received"
+    RETURNED = "returned"
+    DESTROYED = "destroyed"
     NOTED = "noted"
     CLOSED = "closed"
 

@@ -69,6 +69,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "erasure.view": _SEEN,
         "hold.view": _SEEN,
         "claim.view": _SEEN,
+        "case.custody_read": _SEEN,
         "case.transcript_read": _SEEN,
         "index.doubted": "about the index itself",
         "index.noted": "about the index itself",

@@ -131,6 +131,10 @@ def open_case(page: Page) -> None:
     page.get_by_role("button", name="Open the case").click()
 
 
+def custody(page: Page) -> None:
+    page.goto("/cases/SAR-2026-0001/custody")
+
+
 def write_claim(page: Page) -> None:
     page.goto("/rights")
     page.fill("#recording", ID)
@@ -188,6 +192,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("cases", "dpo", at("/cases"), "There are no cases"),
     ("case", "dpo", open_case, "Mrs Example"),
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
+    ("custody", "dpo", custody, "Who had what when"),
     ("rights", "dpo", write_claim, "They took it back"),
     ("notifications", "dpo", at("/notifications"), "Nothing waits for you"),
     ("erasures", "dpo", at("/erasures"), "Every order"),

@@ -52,7 +52,7 @@ WORDS = {
     CaseState.OPEN: "identity_asked identity_checked identity_doubted fee_asked clarification_asked extended searched"
     " noted transcribed decided",
     CaseState.DECIDED: "transcribed handed_over noted",
-    CaseState.CLOSED: "noted",
+    CaseState.CLOSED: "noted passphrase_told received returned destroyed",
 }
 
 
@@ -64,6 +64,15 @@ def test_every_state_and_step(state: CaseState, step: Step) -> None:
         check_step(STATES[state], DORA, entry(step, by="dora"), TODAY)
     else:
         assert denied(STATES[state], DORA, entry(step, by="dora")).fault is Fault.TOO_LATE
+
+
+@pytest.mark.parametrize("step", [Step.PASSPHRASE_TOLD, Step.RECEIVED, Step.RETURNED, Step.DESTROYED])
+def test_what_becomes_of_it_comes_after_it_was_handed_over(step: Step) -> None:
+    handed = case(*DECIDED, Step.HANDED_OVER)
+    check_step(handed, LENA, entry(step), TODAY)
+    assert denied(handed, LENA, entry(step, text=" ")).fault is Fault.INCOMPLETE
+    refusal = entry(Step.DECIDED, by="dora", decision="refuse")
+    assert denied(case(*READY, refusal), LENA, entry(step)).fault is Fault.TOO_LATE
 
 
 @pytest.mark.parametrize("step", [Step.IDENTITY_CHECKED, Step.IDENTITY_DOUBTED, Step.CLARIFICATION_ASKED, Step.EXTENDED,

@@ -1,0 +1,143 @@
+"""The chain of custody of a case with the proof of it: the audit log is unbroken, and the files are those of then."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from recorder.auditing.reading import problems_of
+from recorder.cases.casework import CaseBooks, at_work
+from recorder.domain.access import Act, Actor, Person, Refused, may
+from recorder.domain.cases import Case
+from recorder.domain.custody import READ, Hand, chain_of
+from recorder.keeping.inspection import Inspector
+from recorder.problems import ProblemError
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
+from storage.audit_search import entries_about
+from storage.errors import AuditUnavailableError, NotFoundError
+from storage.types import RecordingId
+
+NO_COPY = "no copy of these recordings was ever made with this content"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Custody:
+    """A chain of custody.
+
+    Attributes:
+        case: Whose.
+        hands: Its lines, oldest first.
+        entries: How many entries the whole audit log has.
+        head: Hash of its last one, hex.
+        log_problems: Why the log is not what was written; empty: every entry follows from the one before.
+        recordings: Each recording's SHA-256, or why its file is not what was recorded.
+        copies: The same of files that were given: the id of the copy that each is, or that it is none.
+    """
+
+    case: Case
+    hands: Sequence[Hand]
+    entries: int
+    head: str
+    log_problems: Sequence[str]
+    recordings: Mapping[str, "Proof"]
+    copies: Mapping[str, "Proof"]
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether the log is unbroken and every file that is there is what it was."""
+        return not self.log_problems and all(one.is_good for one in (*self.recordings.values(), *self.copies.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What became of looking at one file: its SHA-256 in hex, and in words what that shows."""
+
+    is_good: bool
+    words: str
+    sha256: str = ""
+
+
+def custody_of(books: CaseBooks, actor: Actor, case_id: str, files: Sequence[Path] = ()) -> Custody:
+    """Return the chain of custody of a case; that it was read is written down. Reads log and recordings through.
+
+    Args:
+        books: What cases are worked on with.
+        actor: Who asks.
+        case_id: Of which case.
+        files: Copies to be told again, as they were handed over.
+
+    Raises:
+        ProblemError: 403, 404; 503: the audit log cannot be read or written.
+        OSError: A file cannot be read.
+    """
+    person, case = at_work(books, actor, case_id)
+    books.hearing.ledger.note(READ, person.actor, case.id, {"recordings": len(case.recordings)})
+    log = books.holds.audit
+    try:
+        hands = _hands(books, log, person, case)
+        state = log.verify()
+    except AuditUnavailableError as error:
+        raise ProblemError(503, "The audit log cannot be read. Ask ICT to look at the recorder.") from error
+    return Custody(
+        case=case,
+        hands=hands,
+        entries=state.entries,
+        head=state.head,
+        log_problems=problems_of(state),
+        recordings={one: _recording(books, one) for one in case.recordings},
+        copies={str(path): _copy(path, hands) for path in files},
+    )
+
+
+def custody_to_json(custody: Custody) -> dict[str, Any]:
+    """Return it as JSON-able values."""
+    return {
+        "case": custody.case.id,
+        "requester": custody.case.requester,
+        "is_proven": custody.is_proven,
+        "audit_log": {"entries": custody.entries, "head": custody.head, "problems": [*custody.log_problems]},
+        "recordings": {one: asdict(proof) for one, proof in custody.recordings.items()},
+        "copies": {one: asdict(proof) for one, proof in custody.copies.items()},
+        "hands": [asdict(hand) for hand in custody.hands],
+    }
+
+
+def _hands(books: CaseBooks, log: AuditLog, person: Person, case: Case) -> list[Hand]:
+    since = case.entries[0].at
+    subjects = [case.id, *case.recordings]
+    for recording in case.recordings:
+        subjects += [request.id for request in books.hearing.requests.of_recording(recording)]
+        try:
+            since = min(since, books.holds.index.get(recording).started_at)
+        except NotFoundError:
+            continue  # it is gone; what was done since the case began stays
+    sees_all = not isinstance(may(person, Act.VIEW_AUDIT), Refused)
+
+    def text(entry: AuditEntry) -> str | None:
+        return log.text(entry) if sees_all or case.id in (entry.subject, entry.details.get("case")) else None
+
+    return chain_of(entries_about(log.path, subjects, since=since), text)
+
+
+def _recording(books: CaseBooks, recording: RecordingId) -> Proof:
+    try:
+        row = books.holds.index.get(recording)
+    except NotFoundError:
+        return Proof(is_good=True, words="deleted since; the entries above are what is left")
+    if row.path is None:
+        return Proof(is_good=True, words="nothing of its sound was kept")
+    problem = Inspector(vault=books.holds.vault, index=books.holds.index).one(row).problem
+    if problem is not None:
+        return Proof(is_good=False, words=f"not what was recorded: {problem}")
+    return Proof(is_good=True, words="the file is what was recorded and signed", sha256=row.sha256 or "")
+
+
+def _copy(path: Path, hands: Sequence[Hand]) -> Proof:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    made = next((hand for hand in hands if hand.sha256 == sha256), None)
+    if made is None:
+        return Proof(is_good=False, words=NO_COPY, sha256=sha256)
+    return Proof(is_good=True, words=f"as it was made at {made.at} by {made.who}: {made.what}", sha256=sha256)

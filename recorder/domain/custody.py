@@ -1,0 +1,81 @@
+"""The chain of custody of a case: who had what of its recordings when, out of the audit log. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from recorder.domain.access import Act
+from recorder.domain.history import words_of
+from storage.audit_entry import AuditEntry
+
+READ = "case.custody_read"
+"""As the audit log has it that somebody read a chain of custody."""
+_CUSTODY = ("case.", "request.", "recording.", "hold.", "erasure.")
+"""What it is made of. Claims of others on a recording are not the business of who works on a case."""
+_GIVES_NOTHING = frozenset({READ, f"{Act.VIEW}", f"{Act.PLAY}.opened"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hand:
+    """One line: somebody had something, gave it, or decided on it.
+
+    Attributes:
+        number: The entry's number in the audit log.
+        hash: The entry's own hash, hex: whoever has this line can find it again in the log.
+        at: When, as the log has it.
+        who: The account or part of the recorder that did it.
+        about: The case, recording or request that it was done to.
+        what: In words.
+        text: What was said freely; empty where nothing was, or it expired.
+        sha256: Of the file that was made, hex; empty where none was.
+    """
+
+    number: int
+    hash: str
+    at: str
+    who: str
+    about: str
+    what: str
+    text: str = ""
+    sha256: str = ""
+
+
+def chain_of(entries: Iterable[AuditEntry], text: Callable[[AuditEntry], str | None]) -> list[Hand]:
+    """Return the lines of a chain of custody, oldest first.
+
+    Args:
+        entries: On the case, on its recordings and on requests to hear them, in any order.
+        text: Returns the free text of an entry, or None.
+    """
+    return [
+        Hand(
+            number=entry.number,
+            hash=entry.hash,
+            at=entry.at,
+            who=entry.actor,
+            about=entry.subject,
+            what=_what(entry),
+            text=text(entry) or "",
+            sha256=str(entry.details.get("sha256") or "") if entry.act.startswith(f"{Act.EXPORT}.") else "",
+        )
+        for entry in sorted(entries, key=lambda one: one.number)
+        if entry.act.startswith(_CUSTODY) and entry.act not in _GIVES_NOTHING
+    ]
+
+
+def _what(entry: AuditEntry) -> str:
+    details = entry.details
+    if entry.act == Act.EXPORT:
+        facts = [
+            "in a sealed package" if details.get("sealed") else "not sealed",
+            f"ground {str(details['ground']).replace('_', ' ')}" if details.get("ground") else "",
+            f"for {details['case']}" if details.get("case") else "",
+            f"copy {details.get('copy')}",
+        ]
+        return ", ".join([words_of(entry), *filter(None, facts)])
+    if entry.act == f"{Act.EXPORT}.done":
+        return f"Copy {details.get('copy')} was whole, {details.get('bytes')} bytes"
+    if entry.act == "case.matched":
+        return f"{words_of(entry)}: {details.get('recording')}"
+    if entry.act == "case.decided":
+        return f"{words_of(entry)}: {details.get('decision')}"
+    return words_of(entry)
