@@ -358,6 +358,24 @@ def may(
     return _person(actor, act, reason, About(operator=operator, team=team), has_leave=has_leave)
 
 
+def knows_of(person: Person, *, operators: Collection[str], team: str) -> bool:
+    """Tell whether somebody may know that a recording is there: they were on the call, or their role sees it.
+
+    Args:
+        person: Who asks; leave that they may have for it is not looked at.
+        operators: Whose call it was.
+        team: Its team at the time; empty where it is not known.
+    """
+    if person.display_name in operators:
+        return True
+    return isinstance(may(person, Act.VIEW, operator=next(iter(operators), ""), team=team), Allowed)
+
+
+def knows_all(person: Person) -> bool:
+    """Tell whether somebody may know of every recording."""
+    return knows_of(person, operators=(), team="")
+
+
 def operator_for(actor: Actor, first: str, everybody: Collection[str]) -> str:
     """Return whose recording it is for somebody: their own if they had a part in the call, else the first officer's.
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recorder.auditing.ledger import Ledger
-from recorder.domain.access import Act, Actor, Refused
+from recorder.domain.access import Act, Actor, Person, Refused, knows_all, knows_of
 from recorder.domain.erasing import (
     STATE_AT_ORDER,
     About,
@@ -24,6 +24,7 @@ from recorder.domain.erasing import (
     may_decide,
     may_order,
 )
+from recorder.keeping.known import begun_row, check_known, none_such
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
@@ -138,8 +139,8 @@ def forgot_recording(
     if span_s is None:
         if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
             raise ProblemError(422, "The number of seconds must be over 0.")
-        books.ledger.require(person, Act.FORGOT, recording)
-        row = row_of(books, recording)
+        known = books.ledger.require(person, Act.FORGOT, recording)
+        row = row_of(books, known, Act.FORGOT, recording)
         span_s = (0.0 if seconds is None else max(row.duration_s - seconds, 0.0), None)
     return _order(books, person, recording, span_s, kind=ErasureKind.CARD_DATA, reason=reason, act=Act.FORGOT)
 
@@ -177,7 +178,7 @@ def check_order(
         ProblemError: Refused, with a sentence.
     """
     person = books.ledger.require(person, act, recording, reason=reason)
-    row = row_of(books, recording)
+    row = row_of(books, person, act, recording)
     about = about_row(row, books.now())
     decision = may_order(person, kind, about, act=act, reason=reason)
     if isinstance(decision, Refused):
@@ -241,10 +242,13 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
         try:
             order = books.erasures.get(order_id)
         except NotFoundError as error:
-            raise ProblemError(404, "There is no such order.") from error
+            raise none_such("order") from error
         try:
             row = books.index.get(order.recording)
+            _check_known(books, person, Act.CONFIRM_ERASURE, row, what="order")
         except NotFoundError as error:
+            if not _knows_unfiled(books, person, order.recording):
+                raise none_such("order") from error
             raise ProblemError(
                 409, "The call goes on or is not filed yet: the order can be decided once it is."
             ) from error
@@ -263,23 +267,26 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
             raise ProblemError(409, f"{error}.") from error
 
 
-def row_of(books: Books, recording: str) -> RecordingRow:
+def row_of(books: Books, person: Person, act: Act, recording: str) -> RecordingRow:
     """Return the row of a finished recording of which something was kept.
 
     Raises:
-        ProblemError: There is none; it is in progress; nothing was kept; it was deleted.
+        ProblemError: There is none, or none that they may know of; it is in progress; nothing was kept; it was deleted.
     """
     if not is_recording_id(recording):
-        raise ProblemError(404, "There is no such recording.")
+        raise none_such()
     with _database():
         try:
             row = books.index.get(recording)
+            _check_known(books, person, act, row)
         except NotFoundError as error:
+            if not _knows_unfiled(books, person, RecordingId(recording)):
+                raise none_such() from error
             if (tombstone := Deletions(books.index.database).get(RecordingId(recording))) is not None:
                 raise ProblemError(410, f"{tombstone.sentence}.") from error
             if books.vault.files_of(RecordingId(recording)):
                 raise ProblemError(409, "The call is in progress or not filed yet: mark it there.") from error
-            raise ProblemError(404, "There is no such recording.") from error
+            raise none_such() from error
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
     try:
@@ -289,6 +296,19 @@ def row_of(books: Books, recording: str) -> RecordingRow:
     if not is_there:
         raise ProblemError(409, "The recording was deleted: its file is gone.")
     return row
+
+
+def _check_known(books: Books, person: Person, act: Act, row: RecordingRow, what: str = "recording") -> None:
+    operators = (row.operator, *row.operators)
+    check_known(books.ledger, person, act, row.id, operators=operators, team=row.team, what=what)
+
+
+def _knows_unfiled(books: Books, person: Person, recording: RecordingId) -> bool:
+    """Tell whether somebody may know of a recording without a row: it goes on, or was deleted, or never was."""
+    if knows_all(person):
+        return True
+    row = begun_row(books.vault, recording)
+    return row is not None and knows_of(person, operators=(row.operator, *row.operators), team=row.team)
 
 
 def about_row(row: RecordingRow, now: datetime) -> About:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.auditing.ledger import Ledger
-from recorder.domain.access import Act, Actor, Allowed, Person, Refused
+from recorder.domain.access import Act, Actor, Allowed, Person, Refused, knows_all
 from recorder.domain.holds import (
     GRACE,
     HeldCall,
@@ -27,6 +27,7 @@ from recorder.domain.holds import (
     review_day,
 )
 from recorder.domain.rights import keeps
+from recorder.keeping.known import begun_row, check_known, none_such
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.claims import Claims
@@ -44,10 +45,10 @@ from storage.hold_journal import (
 )
 from storage.holds import HoldEvent, Holds, check, new_hold_id
 from storage.index import Index
-from storage.rows import row_from_json, time_to_json
+from storage.rows import time_to_json
 from storage.tombstones import Deletions
 from storage.types import Hold, HoldKind, RecordingId, RecordingRow
-from storage.vault import Vault, read_begun_row
+from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ def place_hold(books: HoldBooks, actor: Actor, recording: str, wish: HoldWish) -
             or the hold is in the audit log and will stand as soon as the database answers; the sentence says which.
     """
     person = books.ledger.require(actor, Act.PLACE_HOLD, recording, reason=wish.reason)
-    call = call_to_hold(books, recording)
+    call = call_to_hold(books, recording, person)
     _allow(books, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
     hold = _wished(books, person, RecordingId(recording), wish, call)
     with steady_books(books):
@@ -236,27 +237,37 @@ def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
 # --- how a hold is placed
 
 
-def call_to_hold(books: HoldBooks, recording: str) -> HeldCall:
+def call_to_hold(books: HoldBooks, recording: str, person: Person | None = None) -> HeldCall:
     """Return the call of a recording that can be held.
 
+    Args:
+        books: Where holds are kept.
+        recording: Its id.
+        person: Who wants to hold it; None where it is known already that they may know of it.
+
     Raises:
-        ProblemError: There is none, nothing was kept of it, or it was deleted. 503: that cannot be known.
+        ProblemError: There is none, or none that they may know of; nothing was kept of it, or it was deleted. 503: that
+            cannot be known.
     """
     if not is_recording_id(recording):
-        raise ProblemError(404, "There is no such recording.")
+        raise none_such()
     with _database():
         try:
             row = books.index.get(recording)
         except NotFoundError as error:
-            begun = _begun(books, RecordingId(recording))
+            begun = begun_row(books.vault, RecordingId(recording))
             if begun is not None:
+                _check_known(books, person, recording, held_call(begun))
                 return held_call(begun)
+            if person is not None and not knows_all(person):
+                raise none_such() from error
             tombstone = Deletions(books.index.database).get(RecordingId(recording))
             if tombstone is not None:
                 raise ProblemError(
                     409, f"The recording was deleted on {tombstone.deleted_at:%Y-%m-%d}, so it cannot be held."
                 ) from error
-            raise ProblemError(404, "There is no such recording.") from error
+            raise none_such() from error
+    _check_known(books, person, recording, held_call(row))
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
     if not _is_there(books, row.path):
@@ -271,12 +282,9 @@ def _is_there(books: HoldBooks, path: str) -> bool:
         return True  # somebody changed the row: all the more reason to keep what there is
 
 
-def _begun(books: HoldBooks, recording: RecordingId) -> RecordingRow | None:
-    """Return the row of a call that is in progress or not filed yet, as its container has it."""
-    for path in books.vault.files_of(recording):
-        with contextlib.suppress(StorageError, KeyError, TypeError, ValueError):
-            return row_from_json(read_begun_row(books.vault, path))
-    return None
+def _check_known(books: HoldBooks, person: Person | None, recording: str, call: HeldCall) -> None:
+    if person is not None:
+        check_known(books.ledger, person, Act.PLACE_HOLD, recording, operators=call.operators, team=call.team)
 
 
 def _wished(books: HoldBooks, person: Person, recording: RecordingId, wish: HoldWish, call: HeldCall) -> Hold:
@@ -362,7 +370,11 @@ def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _Change, reas
     person = books.ledger.require(actor, change.act, hold_id, reason=reason)
     with steady_books(books):
         hold = _known(books, hold_id)
-        decision = change.rule(person, hold, _known_call(books, hold), reason=reason)
+        call = _known_call(books, hold)
+        check_known(
+            books.ledger, person, change.act, hold.recording, operators=call.operators, team=call.team, what="hold"
+        )
+        decision = change.rule(person, hold, call, reason=reason)
         _allow(books, person, change.act, hold.recording, decision)
         now = books.now()
         try:
@@ -381,7 +393,7 @@ def _known(books: HoldBooks, hold_id: str) -> Hold:
         try:
             return books.holds.get(hold_id)
         except NotFoundError as error:
-            raise ProblemError(404, "There is no such hold.") from error
+            raise none_such("hold") from error
 
 
 def _known_call(books: HoldBooks, hold: Hold) -> HeldCall:
@@ -390,7 +402,7 @@ def _known_call(books: HoldBooks, hold: Hold) -> HeldCall:
         try:
             return held_call(books.index.get(hold.recording))
         except NotFoundError:
-            row = _begun(books, hold.recording)
+            row = begun_row(books.vault, hold.recording)
             return HeldCall(operators=frozenset(), extensions=frozenset(), team="") if row is None else held_call(row)
 
 

@@ -116,10 +116,14 @@ def test_the_api_answers_like_the_page(console: Console, clock: Clock) -> None:
         assert "role" in refused(officer.post(f"{API}/erase", json={"from_s": 0, "to_s": 1, **WHY}), 403)
         assert "role" in refused(officer.get("/api/erasures"), 403)
     with signed_in(console, "other") as other:
-        assert "own calls" in refused(other.post(f"{API}/forgot", json={"seconds": 1}), 403)
+        assert "no such recording" in refused(other.post(f"{API}/forgot", json={"seconds": 1}), 404)
     with signed_in(console, "lead") as lead:
         listed = lead.get("/api/erasures").json()["erasures"]
         assert [order["ordered_by"] for order in listed] == ["officer", "officer"]
+    with signed_in(console, "housing") as housing:
+        theirs = refused(housing.post(f"/api/erasures/{listed[0]['id']}/confirm"), 404)
+        assert theirs == refused(housing.post("/api/erasures/ffffffff/confirm"), 404)
+    with signed_in(console, "lead") as lead:
         assert lead.get("/api/health").json() == {"alarms": {}}
 
 

@@ -119,8 +119,11 @@ def test_who_may_not_is_refused(console: Console) -> None:
         hold = lead.post(f"{API}/holds", json={**WISH, "kind": "sar"}).json()
         assert "dpo" in refused(lead.post(f"/api/holds/{hold['id']}/release", json=WHY), 403)
     with signed_in(console, "housing") as housing:
-        assert "not yours" in refused(housing.post(f"{API}/holds", json=WISH), 403)
-        refused(housing.post(f"/api/holds/{hold['id']}/release", json=WHY), 403)
+        assert "no such recording" in refused(housing.post(f"{API}/holds", json=WISH), 404)
+        theirs = refused(housing.post(f"/api/holds/{hold['id']}/release", json=WHY), 404)
+        assert theirs == refused(housing.post("/api/holds/ffffffff/release", json=WHY), 404)
+        entry = console.entries("access.refused")[-1]
+        assert (entry.actor, entry.subject, entry.details["act"]) == ("housing", ID, "hold.release"), "it is known here"
         assert housing.get("/api/holds").json() == {"holds": []}
         assert "Keep this recording" not in housing.get(PATH).text
     with signed_in(console, "revenues") as revenues:

@@ -5,6 +5,7 @@ The routes are asked of the application itself, so that one that comes later is 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -15,12 +16,14 @@ from fastapi.routing import APIRoute
 from recorder.console.app import create_app
 from recorder.domain.access import Role
 from storage.index import Index, sqlite_url
+from storage.tombstones import Deletions, Tombstone
 from storage.types import RecordingId
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 GONE = "20261124T093000Z-2001-ffffff"
+NOTHING_KEPT, DELETED = RecordingId("20261124T093001Z-2001-ffffff"), RecordingId("20261124T093002Z-2001-ffffff")
 NUMBER, OPERATOR = "02079460000", "Olive Officer"
 STRANGERS = ("other", "admin", "mia", "housing")
 """An officer of other calls, an administrator, an elected member without leave, a manager of another team."""
@@ -65,6 +68,9 @@ def asked(browser: httpx.Client, method: str, path: str, recording: str) -> http
         address = address.replace(f"{{{name}}}", "x")
     if method == "GET":
         return browser.get(address)
+    if address == "/api/requests":
+        wish = {"recordings": [recording], "category": "complaint", "leave": "listen", "reason": "complaint 17"}
+        return browser.post(address, json=wish)
     wanted = {
         "reason": "complaint 17", "category": "complaint", "leave": "listen", "format": "wav", "kind": "complaint",
         "case_reference": "C 1", "start": "0", "end": "1", "csrf": browser.headers["X-CSRF-Token"],
@@ -98,6 +104,28 @@ def test_nobody_gets_anything_of_what_is_not_theirs(console: Console, name: str)
     assert console.deps.copy_books.copies.of_recording(ID) == []
     assert console.deps.hold_books.holds.of_recording(ID) == []
     assert console.deps.books.erasures.of_recording(ID) == []
+
+
+def told(browser: httpx.Client, method: str, path: str, recording: str) -> tuple[int, str]:
+    """Return what is answered of a recording, without its id and what is another each time."""
+    answer = asked(browser, method, path, recording)
+    return answer.status_code, answer.text.replace(recording, "ID").replace(browser.headers["X-CSRF-Token"], "")
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_is_not_theirs_and_what_is_not_there_get_the_same_answer(console: Console, name: str) -> None:
+    index = Index(sqlite_url(console.home.index))
+    index.save(replace(index.get(ID), id=NOTHING_KEPT, path=None))
+    Deletions(index.database).settle([Tombstone(id=DELETED, deleted_at=datetime.now(UTC), rule="retention")])
+    index.close()
+    with signed_in(console, name) as browser:
+        different = [
+            (method, path, theirs[0], missing[0], theirs[1][:200], missing[1][:200])
+            for method, path in [*routes(console), ("POST", "/api/requests")]
+            for recording in (ID, NOTHING_KEPT, DELETED)
+            if (theirs := told(browser, method, path, recording)) != (missing := told(browser, method, path, GONE))
+        ]
+        assert different == [], "or whoever tries ids learns which extension was called when"
 
 
 @pytest.mark.parametrize("name", HEARERS)

@@ -157,11 +157,11 @@ def test_refusals_change_nothing(site: ErasureSite) -> None:
     outsider = replace(MIKE, teams=("Benefits",))
     token, shell = Application(name="crm", scopes=frozenset(Scope)), LocalUser(name="root")
     for who, kind, match in (
-        (OLIVE, HoldKind.COMPLAINT, "role"), (outsider, HoldKind.COMPLAINT, "not yours"),
+        (OLIVE, HoldKind.COMPLAINT, "role"), (outsider, HoldKind.COMPLAINT, "no such recording"),
         (MONA, HoldKind.SAR, "sar"), (MONA, HoldKind.DISCLOSURE, "disclosure"), (DORA, HoldKind.TRAINING, "training"),
         (token, HoldKind.COMPLAINT, "person"), (shell, HoldKind.COMPLAINT, "person"),
     ):  # fmt: skip
-        with refused(403, match):
+        with refused(404 if who is outsider else 403, match):
             place_hold(site.hold_books, who, ID, wish(kind))
     assert [e.details["act"] for e in site.entries("access.refused")] == [str(Act.PLACE_HOLD)] * 7
     for status, match, changes in (
@@ -193,7 +193,9 @@ def test_what_is_not_there_cannot_be_held(site: ErasureSite) -> None:
         place(site, recording=LIVE)
     Deletions(site.index.database).settle([Tombstone(id=LIVE, deleted_at=site.now, rule="retention")])
     with refused(409, "deleted on 2026-11-24"):
-        place(site, recording=LIVE)
+        place(site, LEA, recording=LIVE)
+    with refused(404, "no such recording"):  # nobody knows of which team it was
+        place(site, MIKE, recording=LIVE)
     site.path.unlink()
     with refused(409, "its file is gone"):
         place(site)
@@ -206,7 +208,7 @@ def test_a_call_in_progress_can_be_held_by_the_manager_of_its_team(site: Erasure
         index_row=row(LIVE, operator="Olive Officer", team="Revenues", extension="2001"),
     )  # fmt: skip
     opened = site.vault.create(head)
-    with refused(403, "not yours"):
+    with refused(404, "no such recording"):
         place(site, replace(MIKE, teams=("Benefits",)), LIVE)
     hold = place(site, MIKE, LIVE)
     assert [h.id for h in holds_listed(site.hold_books, MIKE, is_due=False)] == [hold.id]

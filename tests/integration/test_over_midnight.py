@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recorder.copying.copy_orders import CopyBooks, CopyOrder, check_order
+from recorder.domain.access import Act
 from recorder.domain.holds import HoldWish
 from recorder.hearing.requests import Requests
 from recorder.keeping.eraser import Eraser
@@ -103,7 +104,7 @@ def test_part_of_it_is_erased_and_while_it_goes_on_that_is_said(
     site: RebuildSite, recording: RecordingId, going_on: RecordingId
 ) -> None:
     with pytest.raises(ProblemError, match="in progress or not filed yet"):
-        row_of(erasure_books(site), going_on)
+        row_of(erasure_books(site), DORA, Act.ERASE, going_on)
     site.index.save(row_from_json(row(going_on, outcome="partial", started_at=ANSWERED.isoformat())))
     eraser = Eraser(
         vault=site.vault, keys=site.epochs, index=site.index, erasures=site.erasures, holds=site.holds,
