@@ -219,8 +219,9 @@ class PausableWriter:
             self._sync(recording)
             return
         finished = recording.finished()
+        on_done, recording.on_done = recording.on_done, None  # who waited is let go of here, not with the next end
         try:
-            recording.on_done(finished)
+            on_done(finished)
         except Exception:  # noqa: BLE001  # a bug of one call's must not stop the others
             _log.exception("end of recording %s", recording.key)
 

@@ -28,8 +28,9 @@ from sip.wires import ALLOW, RECORDING_TYPES, RELIABLY, SIPREC, SUPPORTED, Sessi
 
 _log = logging.getLogger(__name__)
 
-LINGER_S = 32.0
-"""An ended leg still answers for this long (64 * T1, RFC 3261 section 17): late 2xx, BYE, retransmissions."""
+LINGER_S = 33.0
+"""An ended leg still answers for this long (64 * T1, RFC 3261 section 17): late 2xx, BYE, retransmissions. A second
+more, so that what waits for the ACK of its last response, for as long, does not come after the leg is gone."""
 
 _IN_DIALOG = {"BYE", "INFO", "UPDATE", "PRACK", "INVITE", "NOTIFY", "REFER"}
 _SUPPORTED = frozenset({"timer", "replaces", "norefersub", RELIABLY})

@@ -13,6 +13,7 @@ from sip.events import Body, Header, LegEnded, OfferAnswered
 from sip.identity import Identity
 from sip.leg_state import Move, State
 from sip.message import RawMessage
+from sip.part import Part
 from sip.reactor import Sippy
 from sip.reliable import SentReliably
 from sip.wires import ALLOW, RELIABLY, SUPPORTED, body_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sip.dialog import Leg
 
 
-class Invited:
+class Invited(Part):
     """The first INVITE of an offered leg.
 
     Attributes:
@@ -31,8 +32,8 @@ class Invited:
     """
 
     def __init__(self, leg: "Leg") -> None:
+        super().__init__(leg)
         self.key: tuple[str | None, int, str | None] = (None, 0, None)
-        self._leg = leg
         self._request: Sippy = None
         self._transaction: Sippy = None
         self._message: RawMessage | None = None

@@ -17,6 +17,7 @@ from sip.events import Header, LegAnswered, LegRang, LegRefused
 from sip.identity import Identity
 from sip.leg_state import Move, State
 from sip.message import RawMessage, one_line
+from sip.part import Part
 from sip.reactor import Sippy
 from sip.reliable import ReceivedReliably
 from sip.requests import Sent
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 _REFUSAL_HEADERS = {"contact", "reason", "retry-after", "warning", "diversion", "error-info"}
 
 
-class Inviting:
+class Inviting(Part):
     """The first INVITE of a dialled leg."""
 
     def __init__(self, leg: "Leg") -> None:
-        self._leg = leg
+        super().__init__(leg)
         self._call: OutgoingCall | None = None
         self._sent: Sent | None = None
         self._was_cancelled = False
@@ -83,6 +84,7 @@ class Inviting:
         elif not self._is_sent_again(status, response):
             headers = self._refusal_headers(status)
             strip_route(response)
+            self._sent = None
             if self._leg.move(Move.FAILURE) and not self._was_cancelled:
                 self._leg.emit(LegRefused(leg=self._leg.id, status=status, phrase=reason, headers=headers))
 
@@ -105,6 +107,7 @@ class Inviting:
 
     def _dropped(self) -> None:
         """Take it that the INVITE was given up before it was sent again: there is nothing to cancel."""
+        self._sent = None
         self._leg.move(Move.FAILURE)
 
     def _is_wanted(self) -> bool:

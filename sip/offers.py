@@ -12,6 +12,7 @@ from sippy.SipHeader import SipHeader
 from sip.events import Body, OfferAnswered, OfferReceived, OfferRefused
 from sip.leg_state import State
 from sip.message import RawMessage
+from sip.part import Part
 from sip.reactor import Sippy
 from sip.wires import ALLOW, SUPPORTED, body_of, raw_body, strip_route
 
@@ -40,10 +41,11 @@ class _TheirOffer:
     message: RawMessage
 
 
-class Offers:
+class Offers(Part):
     """The offers of one leg: at most one is open, in either direction."""
 
     def __init__(self, leg: "Leg") -> None:
+        super().__init__(leg)
         self.local: Body | None = None
         """Our session description in force, or None."""
         self.remote: Body | None = None
@@ -52,7 +54,6 @@ class Offers:
         """Our INVITE's transaction whose 2xx brought an offer and whose ACK awaits our answer, or None."""
         self.is_early_settled = False
         """An offer and its answer crossed reliably before the call was answered: more offers may follow (RFC 3311)."""
-        self._leg = leg
         self._theirs: _TheirOffer | None = None
         self._is_ack_due = False
         self._ours: _OurOffer | None = None

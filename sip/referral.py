@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sip.events import Body, ReferReceived
 from sip.leg_state import State
 from sip.message import RawMessage
+from sip.part import Part
 from sip.reactor import Cancellable, Sippy
 from sip.transfer import ReferRequest, TransferError, parse_refer, sipfrag
 from sip.wires import phrase
@@ -33,11 +34,11 @@ class _Referral:
     is_accepted: bool = False
 
 
-class Referrals:
+class Referrals(Part):
     """The transfers that the peer of a leg asks for, one after another."""
 
     def __init__(self, leg: "Leg") -> None:
-        self._leg = leg
+        super().__init__(leg)
         self._now: _Referral | None = None
         self._asked = 0
         self._untold = 0

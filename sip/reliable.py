@@ -5,6 +5,7 @@ Call thread only. Knows sippy; see `sip.reactor`.
 
 import random
 import re
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from sip.events import Body, Header, LegEnded, OfferAnswered
 from sip.leg_state import Move, State
 from sip.message import RawMessage
+from sip.part import Part
 from sip.reactor import Cancellable, Sippy
 from sip.requests import Dialog
 from sip.transactions import T1_S
@@ -34,7 +36,7 @@ class _Sent:
     timer: Cancellable | None = None
 
 
-class SentReliably:
+class SentReliably(Part):
     """The provisional responses of an offered leg that the peer must acknowledge: one at a time, in order.
 
     Attributes:
@@ -42,9 +44,9 @@ class SentReliably:
     """
 
     def __init__(self, leg: "Leg", invited: "Invited") -> None:
+        super().__init__(leg)
         self.has_description = False
-        self._leg = leg
-        self._invited = invited
+        self._invited: Invited = weakref.proxy(invited)
         self._rseq = random.SystemRandom().randrange(1, 1 << 31)
         self._open: _Sent | None = None
         self._waiting: list[tuple[int, Body | None, Sequence[Header]]] = []
@@ -123,11 +125,11 @@ class SentReliably:
         self._invited.answer_if_due()
 
 
-class ReceivedReliably:
+class ReceivedReliably(Part):
     """The provisional responses to our INVITE that we must acknowledge; each early dialog has its own numbers."""
 
     def __init__(self, leg: "Leg") -> None:
-        self._leg = leg
+        super().__init__(leg)
         self._last: dict[str, int] = {}
         self._offer: tuple[Dialog, str] | None = None
         self._has_answered = False

@@ -11,6 +11,7 @@ from sip import session_expires
 from sip.events import Header, LegEnded
 from sip.leg_state import Move, State
 from sip.message import RawMessage
+from sip.part import Part
 from sip.reactor import Cancellable, Sippy
 from sip.session_expires import Agreed
 from sip.wires import ALLOW, SUPPORTED
@@ -31,11 +32,11 @@ _SOON_S = 0.5
 """Least wait before a refresh that was refused is tried again."""
 
 
-class SessionTimer:
+class SessionTimer(Part):
     """Keeps one leg's session alive, or ends it."""
 
     def __init__(self, leg: "Leg") -> None:
-        self._leg = leg
+        super().__init__(leg)
         self._own_s = leg.wires.session.expires_s
         self._peer_least_s = 0
         self._lengthened = 0

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -190,9 +190,7 @@ class Database:
 
     def upsert_all(self, table: sa.Table, *, key: sa.Column[Any]) -> sa.Insert:
         """Return a statement that does so for many rows, to be executed with the values of each: it is made once."""
-        insert = (sqlite.insert if self.dialect == SQLITE else postgresql.insert)(table)
-        others = {column.name: insert.excluded[column.name] for column in table.c if column is not key}
-        return insert.on_conflict_do_update(index_elements=[key], set_=others)
+        return _upsert_all(self.dialect, table, key)
 
     def look_over(self) -> None:
         """Clear away what was deleted, and bring up to date what the planner knows of the tables.
@@ -264,6 +262,14 @@ def _revision(connection: sa.Connection) -> str | None:
         return None
     found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608 - a constant
     return None if found is None else str(found)
+
+
+@cache
+def _upsert_all(dialect: str, table: sa.Table, key: sa.Column[Any]) -> sa.Insert:
+    """Return the statement of `Database.upsert_all`; each would leave a ring of some hundred objects behind."""
+    insert = (sqlite.insert if dialect == SQLITE else postgresql.insert)(table)
+    others = {column.name: insert.excluded[column.name] for column in table.c if column is not key}
+    return insert.on_conflict_do_update(index_elements=[key], set_=others)
 
 
 def parse_url(text: str) -> sa.URL:

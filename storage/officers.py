@@ -16,6 +16,8 @@ from storage.types import RecordingRow
 
 _AT_ONCE = 500
 """Ids in one statement: SQLite takes 999 values at the least."""
+_FORGET = _officers.delete().where(_officers.c.recording.in_(sa.bindparam("some", expanding=True)))
+"""Made once, though it is run for each call: a statement refers to itself, so that only Python's collector frees it."""
 
 
 def save_officers(connection: sa.Connection, rows: Sequence[RecordingRow]) -> None:
@@ -55,7 +57,7 @@ def lone_officers(connection: sa.Connection, limit: int, *, after: str = "") -> 
 
 def _forget(connection: sa.Connection, recordings: Sequence[str]) -> None:
     for some in _parts(recordings):
-        connection.execute(_officers.delete().where(_officers.c.recording.in_(some)))
+        connection.execute(_FORGET, {"some": list(some)})
 
 
 def _parts(recordings: Sequence[str]) -> list[Sequence[str]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from audio.types import DtmfPolicy, Prompt, PromptEnded
+from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.works import Sounds, Works
 from recorder.clock import utc_now
@@ -27,7 +28,7 @@ class AnnouncedCall(Protocol):
     parties: dict[Side, Party]
 
 
-class Announcer:
+class Announcer(Part[AnnouncedCall]):
     """Plays to the parties of one call.
 
     Attributes:
@@ -36,7 +37,7 @@ class Announcer:
     """
 
     def __init__(self, call: AnnouncedCall) -> None:
-        self._call = call
+        super().__init__(call)
         self._waiting: dict[Side, table.PlayTo] = {}
         self.notice_began: datetime | None = None
         self.notice_ended: datetime | None = None

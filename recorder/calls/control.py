@@ -123,7 +123,7 @@ class Control:
         except Exception:  # noqa: BLE001 - as above
             _log.exception("the call could not be ended cleanly either")
         if any(self._calls.get(leg) is call for leg in call.legs.every):  # it failed on its way out
-            self._ended(call)
+            self.ended(call)
             with contextlib.suppress(Exception):
                 call.finish("internal_error")
 
@@ -204,8 +204,7 @@ class Control:
         call = self._siprec.make(
             event,
             thread=next(self._threads),
-            adopt_media=lambda call, leg: self._media.__setitem__(leg, call),
-            ended=self._ended,
+            board=self,
         )
         self._recorded[call.id] = call
         self.adopt(event.leg, call)
@@ -237,7 +236,6 @@ class Control:
             way,
             people=occupants_of(None, calling=event.asserted_user or event.from_user, called=event.request_user),
             board=self,
-            ended=lambda: self._ended(call),
         )
         self.counts["passed"] += 1
         self._passed.add(call)
@@ -268,15 +266,13 @@ class Control:
             random_hex=secrets.token_hex(3),
             thread=next(self._threads),
             board=self,
-            adopt_media=lambda leg: self._media.__setitem__(leg, call),
-            ended=lambda: self._ended(call),
         )
         refusal = (404, "no_route") if way is None else self._first_obstacle(call)
         if refusal is not None:
             self.counts["refused"] += 1
             call.refuse_offer(*refusal)
             call.finish(call.call.end)
-            self._ended(call)
+            self.ended(call)
             return
         self.counts["recorded"] += 1
         self._recorded[call.id] = call
@@ -297,7 +293,19 @@ class Control:
             return 503, "ports_exhausted"
         return None
 
-    def _ended(self, call: Signalled) -> None:
+    # --- what calls ask for (`recorder.calls.switchboard`)
+
+    def adopt(self, leg: LegId, call: Signalled) -> None:
+        """Have the events of a leg come to a call from now on."""
+        self._calls[leg] = call
+        call.legs.every.append(leg)
+
+    def adopt_media(self, leg: MediaLegId, call: TapedCall) -> None:
+        """Have what the media core sees on a leg come to a call from now on."""
+        self._media[leg] = call
+
+    def ended(self, call: Signalled) -> None:
+        """Forget a call: nothing of it is left but what is being filed."""
         for leg in call.legs.every:
             if self._calls.get(leg) is call:  # it may be another call's by now
                 del self._calls[leg]
@@ -308,13 +316,6 @@ class Control:
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
             OptOutActs(self._works).call_ended(call.id)
             self._works.publish({"event": "ended", "id": call.id})
-
-    # --- what calls ask for (`recorder.calls.switchboard`)
-
-    def adopt(self, leg: LegId, call: Signalled) -> None:
-        """Have the events of a leg come to a call from now on."""
-        self._calls[leg] = call
-        call.legs.every.append(leg)
 
     def is_inside(self, address: Address) -> bool:
         """Tell whether an address is of a peer on our side of the recorder."""
@@ -372,7 +373,7 @@ class Control:
             targets=len(way.targets),
             has_second=self._works.sounds.second is not None,
         )
-        inward: TransferredInCall = TransferredInCall(
+        inward = TransferredInCall(
             self._works,
             offer_in_place(call, side.other, number),
             state,
@@ -381,8 +382,6 @@ class Control:
             random_hex=secrets.token_hex(3),
             thread=next(self._threads),
             board=self,
-            adopt_media=lambda leg: self._media.__setitem__(leg, inward),
-            ended=lambda: self._ended(inward),
             origin=call,
             picker=picker,
         )

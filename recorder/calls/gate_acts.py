@@ -13,6 +13,7 @@ from typing import Protocol
 
 from audio.types import Prompt
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, placed
+from recorder.calls.part import Part
 from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
@@ -52,7 +53,7 @@ class GatedCall(Protocol):
         """Tell those who watch how the call is now."""
 
 
-class GateActs:
+class GateActs(Part[GatedCall]):
     """What people and rules do to one call's recording.
 
     Args:
@@ -61,7 +62,7 @@ class GateActs:
     """
 
     def __init__(self, call: GatedCall, on_reopened: Callable[[], None]) -> None:
-        self._call = call
+        super().__init__(call)
         self._on_reopened = on_reopened
         self._settings = call.works.config.pause  # a call keeps what it began with
         self.watch = PauseWatch(call, self._settings)
@@ -153,8 +154,10 @@ class GateActs:
                     position_s = self._reopen(authority, by, token)
             done.set_result(self._answer(position_s))
 
+        works, settled = self._call.works, self._kept(settle)
+
         def on_disk(stored: "Future[None]") -> None:
-            self._call.works.scheduler.submit(settle, stored.exception())
+            works.scheduler.submit(settled, stored.exception())
 
         self._put(state, sorted(left), self._position_s).add_done_callback(on_disk)
         return done
@@ -189,10 +192,11 @@ class GateActs:
             self._call.book.end(Final.DISCARDED)
             act = self._stored(0.0)
         self._call.file_discarded()
-        act.add_done_callback(lambda done: self._tell_discarded(is_stored=done.exception() is None))
+        tell = self._kept(self._tell_discarded)
+        act.add_done_callback(lambda done: tell(done.exception() is None))
         return act
 
-    def _tell_discarded(self, *, is_stored: bool) -> None:
+    def _tell_discarded(self, is_stored: bool) -> None:
         sounds = self._call.sounds
         self._call.works.scheduler.submit(self._call.tell_officer, sounds.ended if is_stored else sounds.refused)
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from recorder.calls.acts import Act
+from recorder.calls.part import Part
 from recorder.calls.works import Works
 from recorder.domain.call import Call, State
 from recorder.domain.pausing import HOLD, Authority, PauseBook, RefusedError
@@ -45,11 +46,11 @@ class HeldCall(Protocol):
         """Take away the reasons that an authority may clear."""
 
 
-class HoldRule:
+class HoldRule(Part[HeldCall]):
     """The rule for one call."""
 
     def __init__(self, call: HeldCall) -> None:
-        self._call = call
+        super().__init__(call)
         self._is_ending = False
         """The end of a hold is being stored; another act may overtake it, and then it has done nothing."""
 
@@ -64,8 +65,8 @@ class HoldRule:
                 call.pause(HOLD, BY)
             elif not call.is_held and is_paused and not self._is_ending:
                 act = call.resume(Authority.RULE, BY)
-                self._is_ending = True
-                act.add_done_callback(lambda done: call.works.scheduler.submit(self._ended, done))
+                self._is_ending, ended = True, self._kept(self._ended)
+                act.add_done_callback(lambda done: call.works.scheduler.submit(ended, done))
         except RefusedError:
             _log.debug("call %s: recording has ended, hold changes nothing", call.id)
 
@@ -74,4 +75,4 @@ class HoldRule:
         if done.exception() is None:
             self.look()
         else:
-            self._call.works.scheduler.call_later(AGAIN_S, self.look)
+            self._call.works.scheduler.call_later(AGAIN_S, self._kept(self.look))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from audio.types import DtmfPolicy, Prompt
 from audio.types import LegId as MediaLegId
 from recorder.calls.keypad import Keypad
+from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.taping import Taping
 from recorder.calls.transferring import told
@@ -62,11 +63,11 @@ class JoinedCall(Protocol):
         """Play a confirmation to the officer."""
 
 
-class Joining:
+class Joining(Part[JoinedCall]):
     """The joinings of one call."""
 
     def __init__(self, call: JoinedCall) -> None:
-        self._call = call
+        super().__init__(call)
 
     @property
     def is_in_scope(self) -> bool:

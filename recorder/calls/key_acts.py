@@ -12,6 +12,7 @@ from typing import Protocol
 from audio.types import Prompt
 from recorder.calls.acts import Act, PauseAnswer, Signature, refused, signed
 from recorder.calls.opt_out_acts import OptOutActs, OptOutCall, facts_of
+from recorder.calls.part import Part
 from recorder.calls.works import Works
 from recorder.domain.call import Call, State
 from recorder.domain.limits import RateLimit
@@ -48,11 +49,11 @@ class KeyActsCall(OptOutCall, Protocol):
         """Play a confirmation to the officer."""
 
 
-class KeyActs:
+class KeyActs(Part[KeyActsCall]):
     """The acts of one call's keys."""
 
     def __init__(self, call: KeyActsCall) -> None:
-        self._call = call
+        super().__init__(call)
         self._sounds = call.works.sounds
         self._limit = RateLimit(MOST_ACTS, ACTS_WITHIN_S)
 
@@ -86,7 +87,8 @@ class KeyActs:
             return
         call = self._call
         checked = call.works.pins.check(pin, facts_of(call), extension=call.nomination.extension.number)
-        checked.add_done_callback(lambda done: call.works.scheduler.submit(self._pin_checked, done.result()))
+        is_checked = self._kept(self._pin_checked)
+        checked.add_done_callback(lambda done: call.works.scheduler.submit(is_checked, done.result()))
 
     def _pin_checked(self, answer: PinAnswer) -> None:
         if answer.manager is None:
@@ -144,7 +146,8 @@ class KeyActs:
 
     def _confirm(self, told: "Future[PauseAnswer]", sound: Prompt) -> None:
         """Tell the officer once the act is on disk and in the log: a tone that is heard is a promise."""
-        told.add_done_callback(lambda done: self._call.works.scheduler.submit(self._tell, done, sound))
+        works, tell = self._call.works, self._kept(self._tell)
+        told.add_done_callback(lambda done: works.scheduler.submit(tell, done, sound))
 
     def _tell(self, done: "Future[PauseAnswer]", sound: Prompt) -> None:
         if done.exception() is not None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from audio.dtmf import SAME_PRESS_NS, CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
 from audio.types import DigitSource
 from recorder.calls.key_acts import KeyActs, KeyActsCall
+from recorder.calls.part import Part
 from recorder.domain import call as table
 from recorder.domain.call import Side
 from recorder.domain.limits import RateLimit
@@ -53,11 +54,11 @@ class KeyedCall(KeyActsCall, Protocol):
         """Send an INFO of one side on to the other."""
 
 
-class Keypad:
+class Keypad(Part[KeyedCall]):
     """The keys of one call."""
 
     def __init__(self, call: KeyedCall) -> None:
-        self._call = call
+        super().__init__(call)
         self._acts = KeyActs(call)
         config = call.works.config
         self._second_key = config.notice.second_key
@@ -167,7 +168,7 @@ class Keypad:
         if action in (ControlAction.PASS, ControlAction.REPLAY_AND_PASS):
             self._call.pass_info(officer, body)
         if action in (ControlAction.HOLD, ControlAction.REPLAY_AND_HOLD):
-            self._call.works.scheduler.call_later(STAR_WAIT_S, self._release_star, body.content_type)
+            self._call.works.scheduler.call_later(STAR_WAIT_S, self._kept(self._release_star), body.content_type)
 
     def _release_star(self, content_type: str) -> None:
         if ControlAction.REPLAY in self._matcher.wait(time.monotonic_ns()):
@@ -191,7 +192,7 @@ class Keypad:
 
     def _look_later(self) -> None:
         self._is_looking = True
-        self._call.works.scheduler.call_later(SECRET_LOOK_S, self._look_at_secret)
+        self._call.works.scheduler.call_later(SECRET_LOOK_S, self._kept(self._look_at_secret))
 
     def _look_at_secret(self) -> None:
         self._is_looking = False

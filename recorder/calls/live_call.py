@@ -5,7 +5,6 @@ Runs on the call thread. `passed_call` and `recorded_call` say what the two kind
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,7 +100,6 @@ class LiveCall(Signalled):
         way: Where it goes.
         people: Who is on its sides.
         board: The other calls, and who gets which event.
-        ended: Called once, when nothing is left.
     """
 
     def __init__(
@@ -113,7 +111,6 @@ class LiveCall(Signalled):
         *,
         people: dict[Side, Occupant],
         board: Switchboard,
-        ended: Callable[[], None],
     ) -> None:
         super().__init__()
         self.works = works
@@ -128,7 +125,6 @@ class LiveCall(Signalled):
         """Where B was dialled."""
         self._parting_reason: str | None = None
         self._following = Following()
-        self._ended = ended
         self._refusal: LegRefused | None = None
 
     # --- events
@@ -317,7 +313,7 @@ class LiveCall(Signalled):
                 self.transfers.drop()
             case table.Finish():
                 self.finish(command.end)
-                self._ended()
+                self.board.ended(self)
             case _:
                 self.do(command)
 

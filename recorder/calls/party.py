@@ -5,7 +5,6 @@ The SIP side moves bodies, the media core moves packets; this is where one becom
 
 import dataclasses
 import secrets
-from collections.abc import Callable
 from ipaddress import ip_address
 
 from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, Prompt
@@ -34,14 +33,12 @@ class Party:
         works: The daemon's parts.
         name: For error messages.
         thread: The media thread that the call lives on; the same for both sides.
-        adopt: Tells the control of the media leg, so that its events come to the call.
     """
 
-    def __init__(self, works: Works, name: str, thread: int, adopt: Callable[[MediaLegId], None]) -> None:
+    def __init__(self, works: Works, name: str, thread: int) -> None:
         self._works = works
         self._name = name
         self._thread = thread
-        self._adopt = adopt
         self.media_leg: MediaLegId | None = None
         self._local: offer_answer.LocalStream | None = None
         self._offer: sdp.Description | None = None
@@ -54,15 +51,14 @@ class Party:
 
     # --- the media leg
 
-    def open(self, *, offers_srtp: bool = False) -> None:
-        """Open the media leg; ``offers_srtp``: our first offer has keys.
+    def open(self, *, offers_srtp: bool = False) -> MediaLegId:
+        """Open the media leg and return it; ``offers_srtp``: our first offer has keys.
 
         Raises:
             PortsExhaustedError: There is no pair of ports left.
         """
         relay = self._works.relay
         leg = self.media_leg = relay.open_leg(self._thread)
-        self._adopt(leg)
         address = relay.local_address(leg)
         self._local = offer_answer.LocalStream(
             ip=self._works.config.media.advertised or address.ip,
@@ -71,6 +67,7 @@ class Party:
             srtp=self.srtp,
             cryptos=sdes.offered() if offers_srtp else (),
         )
+        return leg
 
     def close(self) -> None:
         """Close the media leg; the party can be opened again for another target."""

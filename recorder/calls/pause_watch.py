@@ -8,6 +8,7 @@ import time
 from typing import Any, Protocol
 
 from audio.types import Prompt
+from recorder.calls.part import Part
 from recorder.calls.works import Sounds, Works
 from recorder.config import Pause
 from recorder.domain.pausing import PauseBook
@@ -31,7 +32,7 @@ class WatchedCall(Protocol):
         """Play something short to the officer."""
 
 
-class PauseWatch:
+class PauseWatch(Part[WatchedCall]):
     """One call's watch.
 
     Args:
@@ -40,7 +41,7 @@ class PauseWatch:
     """
 
     def __init__(self, call: WatchedCall, settings: Pause) -> None:
-        self._call = call
+        super().__init__(call)
         self._settings = settings
         self._vigil: PauseVigil | None = None
         self._since_s = 0.0
@@ -74,7 +75,9 @@ class PauseWatch:
 
     def _wait(self, vigil: PauseVigil) -> None:
         seconds = vigil.wait_s(time.monotonic() - self._since_s)
-        self._timer = None if seconds is None else self._call.works.scheduler.call_later(seconds, self._tick)
+        self._timer = (
+            None if seconds is None else self._call.works.scheduler.call_later(seconds, self._kept(self._tick))
+        )
 
     def _tick(self) -> None:
         vigil = self._vigil

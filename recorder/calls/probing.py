@@ -7,6 +7,7 @@ A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side t
 from typing import Protocol
 
 from recorder.calls.live_call import Legs
+from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.works import Works
 from recorder.domain.call import Call, Side, State
@@ -24,11 +25,11 @@ class ProbedCall(Protocol):
     parties: dict[Side, Party]
 
 
-class SilenceProbe:
+class SilenceProbe(Part[ProbedCall]):
     """Asks both sides whether they are still there, as long as neither is heard."""
 
     def __init__(self, call: ProbedCall) -> None:
-        self._call = call
+        super().__init__(call)
         self._silent: set[Side] = set()
         self._is_probing = False
 
@@ -49,7 +50,7 @@ class SilenceProbe:
 
     def _wait(self) -> None:
         works = self._call.works
-        works.scheduler.call_later(PROBE_AFTER * works.config.media.dead_rtp_s, self._probe)
+        works.scheduler.call_later(PROBE_AFTER * works.config.media.dead_rtp_s, self._kept(self._probe))
 
     def _probe(self) -> None:
         call = self._call

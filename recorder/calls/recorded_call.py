@@ -6,7 +6,6 @@ when what happens is the table's (`recorder.domain.call`).
 
 import logging
 import time
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
@@ -81,12 +80,10 @@ class RecordedCall(TapedCall, LiveCall):
         random_hex: str,
         thread: int,
         board: Switchboard,
-        adopt_media: Callable[[MediaLegId], None],
-        ended: Callable[[], None],
     ) -> None:
         calling = offered.asserted_user or offered.from_user
         people = occupants_of(nomination, calling=calling, called=offered.request_user)
-        super().__init__(works, offered, call, way, people=people, board=board, ended=ended)
+        super().__init__(works, offered, call, way, people=people, board=board)
         self.nomination = nomination
         self.crew = Crew(works.sign_ons.operator_of, nomination)
         self.operator = self.crew.now
@@ -103,7 +100,7 @@ class RecordedCall(TapedCall, LiveCall):
         self._is_told = False
         self.keypad = Keypad(self)
         self.gate = GateActs(self, self.keypad.forget_digits)
-        self._new_party = partial(Party, works, thread=thread, adopt=adopt_media)
+        self._new_party = partial(Party, works, thread=thread)
         self.parties = {side: self._new_party(side.value) for side in Side}
         self._newcomer: Party | None = None
         self._joining = Joining(self)
@@ -132,7 +129,10 @@ class RecordedCall(TapedCall, LiveCall):
         party.signals_from = event.source.host
         if party.is_secure and event.source.transport is not TransportKind.TLS:
             _log.info("call %s: the key of a side came over SIP in the clear", self.id)
-        party.open(offers_srtp=event.body is None and party.srtp is Srtp.REQUIRED)
+        self._open(party, offers_srtp=event.body is None and party.srtp is Srtp.REQUIRED)
+
+    def _open(self, party: Party, *, offers_srtp: bool = False) -> None:
+        self.board.adopt_media(party.open(offers_srtp=offers_srtp), self)
 
     # --- SIP events
 
@@ -367,10 +367,9 @@ class RecordedCall(TapedCall, LiveCall):
         party.signals_from = self.far.host if self.far is not None else None
         return self._offer_by(party, self.way.route.srtp, self.parties[Side.A])
 
-    @staticmethod
-    def _offer_by(party: Party, wanted: Srtp, other: Party) -> Body:
+    def _offer_by(self, party: Party, wanted: Srtp, other: Party) -> Body:
         party.srtp = Srtp.REQUIRED if wanted is Srtp.REQUIRED else Srtp.OPTIONAL
-        party.open(offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and other.is_secure))
+        self._open(party, offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and other.is_secure))
         return party.make_offer(offer_to_second(other.usable))
 
     def do(self, command: table.Command) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
+from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
@@ -73,7 +74,7 @@ class NoSecondMessage:
         raise RefusedError("this call is copied to the recorder by another system: nothing can be played in it")
 
 
-class SecondMessage:
+class SecondMessage(Part[AskedCall]):
     """The second message of one call.
 
     Attributes:
@@ -81,7 +82,7 @@ class SecondMessage:
     """
 
     def __init__(self, call: AskedCall) -> None:
-        self._call = call
+        super().__init__(call)
         self._tag = _FIRST_TAG
         self._leg: MediaLegId | None = None
         """Where it plays now."""

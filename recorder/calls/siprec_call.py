@@ -34,6 +34,7 @@ from recorder.calls.siprec_lines import Lines
 from recorder.calls.siprec_links import Links
 from recorder.calls.siprec_names import Names, parts_of
 from recorder.calls.siprec_rows import participants_of, proof_of, provisional, rules_of
+from recorder.calls.switchboard import Switchboard
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
@@ -78,8 +79,7 @@ class SiprecCall(TapedCall):
         *,
         random_hex: str,
         thread: int,
-        adopt_media: Callable[[MediaLegId], None],
-        ended: Callable[[], None],
+        board: Switchboard,
     ) -> None:
         super().__init__()
         self.works = works
@@ -87,12 +87,12 @@ class SiprecCall(TapedCall):
         self.legs = Legs(a=offered.leg)
         self._peer = peer
         self._links = links
-        self._ended = ended
+        self._board = board
         self._leg = offered.leg
         self._parts = parts_of(offered.body)
         self.taping: Taping | None = None
         self._names = Names(offered)
-        self._lines = Lines(works, thread, peer.media_from, peer.srtp, adopt_media)
+        self._lines = Lines(self, thread, peer.media_from, peer.srtp)
         self._course = Course(self, peer, self._names, self._lines, self._parts.metadata)
         nomination = self._course.verdict.nomination or provisional(works.config, peer)
         self.nomination = nomination
@@ -113,6 +113,10 @@ class SiprecCall(TapedCall):
         self.gate = GateActs(self, self.keypad.forget_digits)
         self._hold_rule = HoldRule(self)
         self._is_offer_ours = False
+
+    def adopt_media(self, leg: MediaLegId) -> None:
+        """Have what the media core sees on one of the session's legs come here."""
+        self._board.adopt_media(leg, self)
 
     # --- SIP events
 
@@ -341,7 +345,7 @@ class SiprecCall(TapedCall):
         self.call.state, self.call.end = State.ENDED, end
         self.finish(end)
         self._links.end(self)
-        self._ended()
+        self._board.ended(self)
 
     def close(self, end: str) -> None:
         """Close the lines, and the recording."""

@@ -12,6 +12,7 @@ from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.keypad import Keypad
+from recorder.calls.part import Part
 from recorder.calls.siprec_lines import Lines
 from recorder.calls.siprec_names import Names
 from recorder.calls.taping import Taping
@@ -56,7 +57,7 @@ class CourseCall(Protocol):
         """Return the row as it stands."""
 
 
-class Course:
+class Course(Part[CourseCall]):
     """The course of one session.
 
     Args:
@@ -73,7 +74,7 @@ class Course:
     """
 
     def __init__(self, call: CourseCall, peer: Peer, names: Names, lines: Lines, document: bytes | None) -> None:
-        self._call = call
+        super().__init__(call)
         self._peer = peer
         self._names = names
         self._lines = lines

@@ -5,14 +5,13 @@ Call thread only.
 
 import logging
 import secrets
-from collections.abc import Callable
 
-from audio.types import LegId as MediaLegId
 from audio.types import PortsExhaustedError
 from recorder.calls.party import MediaError
 from recorder.calls.siprec_call import SiprecCall
 from recorder.calls.siprec_links import Links
 from recorder.calls.siprec_names import is_recording_session
+from recorder.calls.switchboard import Switchboard
 from recorder.calls.works import Works
 from recorder.domain.routing import Peer, find_peer
 from sip.events import CallOffered
@@ -51,23 +50,20 @@ class SiprecDesk:
         event: CallOffered,
         *,
         thread: int,
-        adopt_media: Callable[[SiprecCall, MediaLegId], None],
-        ended: Callable[[SiprecCall], None],
+        board: Switchboard,
     ) -> SiprecCall:
         """Return the session of an INVITE; nothing has been answered yet."""
         peer = self._peer(event)
         assert peer is not None
-        call = SiprecCall(
+        return SiprecCall(
             self._works,
             event,
             peer,
             self._links,
             random_hex=secrets.token_hex(3),
             thread=thread,
-            adopt_media=lambda leg: adopt_media(call, leg),
-            ended=lambda: ended(call),
+            board=board,
         )
-        return call
 
     def begin(self, call: SiprecCall) -> bool:
         """Answer a session's INVITE; tells whether it was taken. One that was not is refused and filed."""

@@ -7,9 +7,11 @@ import dataclasses
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from audio.types import Codec, LegMedia
 from audio.types import LegId as MediaLegId
+from recorder.calls.part import Part
 from recorder.calls.party import MediaError
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from recorder.calls.works import Works
@@ -21,24 +23,30 @@ from sip.sdes import Crypto, Srtp
 _log = logging.getLogger(__name__)
 
 
-class Lines:
+class LinedCall(Protocol):
+    """Whose lines they are; `recorder.calls.siprec_call.SiprecCall` is the real one."""
+
+    works: Works
+
+    def adopt_media(self, leg: MediaLegId) -> None:
+        """Have what the media core sees on a leg come to the session."""
+
+
+class Lines(Part[LinedCall]):
     """The lines of one session.
 
     Args:
-        works: The daemon's parts.
+        call: The session.
         thread: The media thread that the session lives on.
         networks: Where its packets may come from, beside what its session descriptions name.
         srtp: Whether its audio has to be encrypted.
-        adopt: Tells the control of each media leg, so that its events come to the call.
     """
 
-    def __init__(
-        self, works: Works, thread: int, networks: Sequence[str], srtp: Srtp, adopt: Callable[[MediaLegId], None]
-    ) -> None:
-        self._works = works
+    def __init__(self, call: LinedCall, thread: int, networks: Sequence[str], srtp: Srtp) -> None:
+        super().__init__(call)
+        self._works = call.works
         self._thread = thread
         self._networks = tuple(networks)
-        self._adopt = adopt
         self._legs: dict[int, MediaLegId] = {}
         self._lines: tuple[Line, ...] = ()
         self._session = offer_answer.LocalStream(ip="", rtp_port=0, session_id=secrets.randbelow(2**31), srtp=srtp)
@@ -124,7 +132,7 @@ class Lines:
                 self._works.relay.close_leg(self._legs.pop(at))
             raise
         for at in opened:
-            self._adopt(self._legs[at])
+            self._call.adopt_media(self._legs[at])
         return [self._local(at) if at in usable else None for at in range(count)]
 
     def _local(self, at: int) -> offer_answer.LocalStream:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from audio.types import LegId as MediaLegId
 from recorder.domain.call import Side
 from recorder.domain.routing import Route, in_order
 from recorder.domain.transfer import Occupant
@@ -12,6 +13,8 @@ from sip.options import Address
 
 if TYPE_CHECKING:
     from recorder.calls.live_call import LiveCall
+    from recorder.calls.signalled import Signalled
+    from recorder.calls.taped_call import TapedCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,12 @@ class Switchboard(Protocol):
 
     def adopt(self, leg: LegId, call: "LiveCall") -> None:
         """Have the events of a leg come to a call from now on."""
+
+    def adopt_media(self, leg: MediaLegId, call: "TapedCall") -> None:
+        """Have what the media core sees on a leg come to a call from now on."""
+
+    def ended(self, call: "Signalled") -> None:
+        """Forget a call: nothing of it is left but what is being filed."""
 
     def is_inside(self, address: Address) -> bool:
         """Tell whether an address is of a peer on our side of the recorder."""

@@ -285,6 +285,7 @@ class Taping:
             ending.done(self._settled(finished, ending))
         finally:
             self._works.open_recordings.discard(ending.row.id)
+            self._created = _made()  # what waited for the other refers to us, and so to all of the call
 
     def _settled(self, finished: FinishedRecording | None, ending: _Ending) -> RecordingRow:
         if finished is not None and finished.is_failed and self._fault is None:
@@ -338,6 +339,12 @@ class Taping:
             kept = Outcome.FAILED if row.outcome is Outcome.FAILED else Outcome.PARTIAL
             return replace(row, outcome=kept, reason=fault_of(error))
         return replace(row, path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
+
+
+def _made() -> "Future[None]":
+    made: Future[None] = Future()
+    made.set_result(None)
+    return made
 
 
 def _measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tuple[RecordingRow, Facts]:

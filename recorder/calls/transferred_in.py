@@ -58,7 +58,7 @@ class TransferredInCall(RecordedCall):
             PortsExhaustedError: No ports are left.
         """
         self.parties[Side.A].signals_from = None
-        self.parties[Side.A].open()
+        self._open(self.parties[Side.A])
 
     def rang(self, event: LegRang) -> None:
         """Tell the transferor."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from audio.types import PortsExhaustedError
+from recorder.calls.part import Part
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.domain import call as table
 from recorder.domain.call import Side
@@ -71,11 +72,11 @@ class Transfer:
     inward: "LiveCall | None" = None
 
 
-class Transfers:
+class Transfers(Part["LiveCall"]):
     """The transfers of one call, one after another."""
 
     def __init__(self, call: "LiveCall", board: Switchboard) -> None:
-        self._call = call
+        super().__init__(call)
         self._board = board
         self._now: Transfer | None = None
 

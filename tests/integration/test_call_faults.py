@@ -161,7 +161,7 @@ def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(lin
     way = Way(route=Route(name="r", targets=(target,)), targets=(target,), loop_mark="m")
     call = Call(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
     call.state = State.THROUGH_RINGING
-    passed = PassedCall(works, offered, call, way, people={}, board=cast("Switchboard", endpoint), ended=lambda: None)
+    passed = PassedCall(works, offered, call, way, people={}, board=cast("Switchboard", endpoint))
     passed.legs.b = LegId(2)
     passed.receive(LegAnswered(leg=LegId(2), body=Body(content=b"v=0")), LegId(2))
     first, second = Body(content=b"first"), Body(content=b"second")

@@ -47,6 +47,9 @@ class Board:
     def is_inside(self, address: Address) -> bool:
         return address == PBX
 
+    def ended(self, call: PassedCall) -> None:
+        self.calls = {leg: one for leg, one in self.calls.items() if one is not call}
+
     def deliver(self, event: Any) -> None:
         self.calls[event.leg].receive(event, event.leg)
 
@@ -76,7 +79,6 @@ def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> PassedCall:
         Way(route=Route(name="r", targets=(PBX,)), targets=(PBX,), loop_mark="m"),
         people={side: Occupant(number=str(side)) for side in Side},
         board=cast("Switchboard", board),
-        ended=lambda: None,
     )
     call.legs.b = LegId(b)
     for leg in (a, b):

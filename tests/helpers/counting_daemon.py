@@ -1,0 +1,52 @@
+"""`recorder run` in which nothing but reference counting frees anything, and which says what that has left.
+
+``python counting_daemon.py python -m recorder run -C HOME``. On SIGUSR2 it writes to ``HOME/garbage.json``, by type,
+what only Python's collector could have freed since the last time, and which legs and recordings there still are. A leg
+that has ended is forgotten after a second: who waits for half a minute tests nothing else.
+"""
+
+import collections
+import gc
+import json
+import runpy
+import signal
+import sys
+from pathlib import Path
+
+from sip import b2bua
+
+LINGER_S = 1.0
+FILE = "garbage.json"
+COUNTED = ("Leg", "RecordedCall", "SiprecCall", "Taping", "Party")
+
+
+def _name(found: object) -> str:
+    return f"{type(found).__module__}.{type(found).__qualname__}"
+
+
+def _tell(path: Path) -> None:
+    gc.collect()
+    garbage = collections.Counter(map(_name, gc.garbage))
+    gc.garbage.clear()
+    gc.set_debug(0)
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    alive = collections.Counter(type(one).__name__ for one in gc.get_objects())
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps({"garbage": garbage, "alive": {name: alive[name] for name in COUNTED}}))
+    beside.rename(path)
+
+
+def main() -> None:
+    """Run the daemon with the words that follow ``recorder``."""
+    words = sys.argv[sys.argv.index("recorder") + 1 :]
+    b2bua.LINGER_S = LINGER_S
+    path = Path(words[words.index("-C") + 1]) / FILE
+    signal.signal(signal.SIGUSR2, lambda *_: _tell(path))
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    sys.argv = ["recorder", *words]
+    runpy.run_module("recorder", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
