@@ -178,8 +178,10 @@ def test_of_two_who_decide_at_once_one_does(console: Console) -> None:
     console.people.add("dpo2", PASSWORD, roles={Role.DPO})
     claim = write_claim(books(console), console.person("lead"), ID, wish())
     said: list[str] = []
+    start = threading.Barrier(2, timeout=20)
 
     def decide(by: str, event: ClaimEvent, ground: str) -> None:
+        start.wait()
         try:
             said.append(str(changed(console, claim, event, by=by, ground=ground).state))
         except ProblemError as error:
