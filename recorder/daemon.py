@@ -46,6 +46,7 @@ from recorder.live.api import LiveApi
 from recorder.live.broadcast import Broadcast
 from recorder.live.socket_server import SocketServer
 from recorder.notices import NoticeError, NoticeStore
+from recorder.notifying.mail_health import MailHealth
 from recorder.opening import held, open_index, recover_all
 from recorder.people.agents import SignOns
 from recorder.people.pins import PinFile, Pins
@@ -189,6 +190,7 @@ class Daemon:
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
             retention=self._sweeping.health,
+            mail=MailHealth(home.people, config.mail, utc_now).look,
             locate=self._resolver.expand,
             failing_names=lambda: self._resolver.failing,
             carriage=lambda: certificates.health(self._endpoint, utc_now()),

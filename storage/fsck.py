@@ -34,6 +34,8 @@ class Kind(enum.StrEnum):
     COLUMNS = "row_damaged"
     HOLD = "hold_differs"
     HOLD_ALONE = "hold_not_in_log"
+    CLAIM = "claim_differs"
+    CLAIM_ALONE = "claim_not_in_log"
     ORDER = "order_differs"
     ORDER_ALONE = "order_not_in_log"
     COPY = "copy_differs"
@@ -62,6 +64,7 @@ REPAIRS = {
     Kind.ROW: "make its row from the container; keep the old row in lost+found",
     Kind.COLUMNS: "make its row from the container; keep the old row in lost+found",
     Kind.HOLD: "replay the audit log, and have the sweep wait for the DPO",
+    Kind.CLAIM: "replay the audit log, and have the sweep wait for the DPO",
     Kind.ORDER: "replay the audit log",
     Kind.COPY: "replay the audit log",
     Kind.TOMBSTONE: "replay the audit log",

@@ -95,6 +95,8 @@ class Works:
     alarms: dict[str, int] = field(default_factory=dict)
     retention: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """How retention stands, with alarms for as long as something is wrong; may wait for a disk."""
+    mail: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
+    """The same of the mails that tell people what waits for them."""
     carriage: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """How SIP is carried, with alarms for as long as something is wrong."""
     open_recordings: set[str] = field(default_factory=set)

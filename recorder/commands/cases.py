@@ -33,7 +33,7 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.cases import CaseKind, Decision, LegalGround, Step
-from recorder.domain.transcripts import MOST_BYTES, TranscriptForm
+from recorder.domain.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from recorder.home import Home
 from recorder.opening import open_reader
 from recorder.people.database import open_people
@@ -250,11 +250,10 @@ def transcript(
 
 def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
     try:
-        form = TranscriptForm(file.suffix.removeprefix("."))
         with file.open("rb") as opened:
-            return opened.read(MOST_BYTES + 1), form
-    except ValueError:
-        fail(f"{file.name} must end in .txt or .vtt", 2)
+            return uploaded(file.name, opened.read(MOST_BYTES + 1))
+    except TranscriptError as error:
+        fail(str(error), 2)
     except OSError as error:
         fail(f"{file}: {error.strerror}", 2)
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, Form, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
@@ -17,7 +17,7 @@ from recorder.console.pages import search_form
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.case_rules import STEPS
 from recorder.domain.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
-from recorder.domain.transcripts import TranscriptForm
+from recorder.domain.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from recorder.problems import ProblemError
 from storage.types import RecordingRow
 
@@ -128,6 +128,24 @@ def transcribe(  # noqa: PLR0917 - FastAPI passes them by name
         transcripts.transcribe(
             _transcripts(console), caller.actor, case_id, recording, content=content, form=TranscriptForm(form)
         )
+
+    return _done(console, caller, case_id, act)
+
+
+@router.post("/cases/{case_id}/transcript-file")
+def upload_transcript(
+    console: Console, case_id: str, caller: PageChanger, recording: _Word = "", file: UploadFile | None = None
+) -> Response:
+    """Take a transcript of a recording into a case, out of a file."""
+
+    def act() -> None:
+        if file is None or not file.filename:
+            raise ProblemError(422, "Choose a file.")
+        try:
+            content, form = uploaded(file.filename, file.file.read(MOST_BYTES + 1))
+        except TranscriptError as error:
+            raise ProblemError(422, str(error)) from error
+        transcripts.transcribe(_transcripts(console), caller.actor, case_id, recording, content=content, form=form)
 
     return _done(console, caller, case_id, act)
 

@@ -1,6 +1,7 @@
 """What holds for every request and answer of the console: headers, and a limit on what is sent to it."""
 
 import math
+import re
 import time
 
 from starlette.datastructures import Headers
@@ -14,6 +15,10 @@ from recorder.problem_answers import response
 from recorder.problems import ProblemError
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_UPLOAD_BYTES = 900_000
+"""Of a form with a file: what is over the rule for transcripts is told by the page, what is far over it here. A part of
+up to a million bytes stays in memory (starlette's `spool_max_size`): nothing of it gets onto the disk as it came."""
+_UPLOAD = re.compile(r"/cases/[^/]{1,40}/transcript-file\Z")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -48,7 +53,7 @@ def security_headers(*, is_tls: bool) -> dict[str, str]:
 
 
 class Guard:
-    """Adds the security headers to every answer; refuses bodies over MAX_BODY_BYTES, and what comes too often.
+    """Adds the security headers to every answer; refuses bodies that are too large, and what comes too often.
 
     Plain ASGI and not starlette's base class, which would buffer server-sent events.
     """
@@ -74,14 +79,15 @@ class Guard:
             await send(message)
 
         length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            await response(_too_large())(scope, receive, send_guarded)
+        most_bytes = MAX_UPLOAD_BYTES if _UPLOAD.match(str(scope["path"])) else MAX_BODY_BYTES
+        if not length.isdigit() or int(length) > most_bytes:
+            await response(_too_large(most_bytes))(scope, receive, send_guarded)
             return
         refusal = self._too_often(scope)
         if refusal is not None:
             await response(refusal)(scope, receive, send_guarded)
             return
-        await self._app(scope, _limited(receive), send_guarded)
+        await self._app(scope, _limited(receive, most_bytes), send_guarded)
 
     def _too_often(self, scope: Scope) -> ProblemError | None:
         """Count a request by its address; a try to sign in has its own bucket: a flood must keep nobody out."""
@@ -109,7 +115,7 @@ def _is_try(scope: Scope) -> bool:
     return scope["method"] == "POST" and (path.startswith("/sign-in") or path in _OWN)
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most_bytes: int) -> Receive:
     """Count what comes without Content-Length (chunked)."""
     seen = 0
 
@@ -117,13 +123,13 @@ def _limited(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > MAX_BODY_BYTES:
+        if seen > most_bytes:
             # FastAPI passes this one on while it reads a body, and no other.
-            raise HTTPException(413, _too_large().detail)
+            raise HTTPException(413, _too_large(most_bytes).detail)
         return message
 
     return counted
 
 
-def _too_large() -> ProblemError:
-    return ProblemError(413, f"The console takes at most {MAX_BODY_BYTES} bytes.")
+def _too_large(most_bytes: int) -> ProblemError:
+    return ProblemError(413, f"The console takes at most {most_bytes} bytes here.")

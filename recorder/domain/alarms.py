@@ -78,6 +78,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "The head of the audit log could not be noted elsewhere; it is tried again each minute.",
             "Look at the syslog server, the mail server or the share that it goes to.",
         ),
+        "mail_failing": Advice(
+            "Mails to people have not left for an hour or more; they wait, and are tried again.",
+            "Read what the server said with `recorder mail status`, mend that, then try `recorder mail test ADDRESS`.",
+        ),
         "pause_state_not_stored": Advice(
             "An act on a recording could not be stored: a pause holds all the same, a resume did not happen.",
             "Look at space and rights of the folder `state`.",

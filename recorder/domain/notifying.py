@@ -23,8 +23,10 @@ REVIEW_REMINDED_FOR = timedelta(days=90)
 MAIL_TRIED_FOR = timedelta(days=5)
 """RFC 5321 section 4.5.4.1: how long a mail is tried, at least four to five days."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
+FAILING_AFTER = timedelta(hours=1)
+"""A mail that has not left by then is an alarm of health: a server that is started again is back sooner."""
 STUCK_AFTER = timedelta(days=1)
-"""A mail that has not left by then is an alarm."""
+"""A mail that has not left by then is told to ICT on their own page, where mail does not come."""
 
 
 class Kind(enum.StrEnum):

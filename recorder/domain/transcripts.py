@@ -16,6 +16,17 @@ LEFT_OUT = "[left out]"
 OVERHANG_S = 1.0
 """A cue may end so much after the recording: editors round."""
 
+_SUBRIP = "srt"
+_BOM = b"\xef\xbb\xbf"
+_STAMP = rb"(\d{2,3}:[0-5]\d:[0-5]\d),(\d{3})"
+_SUBRIP_TIMES = re.compile(rb"^" + _STAMP + rb"[ \t]+-->[ \t]+" + _STAMP, re.MULTILINE)
+_NO_TEXT = {
+    b"RIFF": "a sound file (WAV)", b"fLaC": "a sound file (FLAC)", b"OggS": "a sound file (Ogg)",
+    b"ID3": "a sound file (MP3)", b"%PDF": "a PDF", b"PK\x03\x04": "a packed file, as word processors write them",
+    b"\xd0\xcf\x11\xe0": "a file of a word processor", b"\xff\xfe": "text in UTF-16; save it as UTF-8",
+    b"\xfe\xff": "text in UTF-16; save it as UTF-8",
+}  # fmt: skip
+"""How files begin that people take for text."""
 _MARKED = re.compile(r"\[\[.*?\]\]", re.DOTALL)
 _TIME = r"(?:(\d{2,3}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
 _TIMING = re.compile(rf"{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?", re.ASCII)
@@ -71,6 +82,28 @@ class Transcript:
     def characters(self) -> int:
         """Return how long it is."""
         return len(self.text) + sum(len(cue.text) for cue in self.cues)
+
+
+def uploaded(name: str, content: bytes) -> tuple[bytes, TranscriptForm]:
+    """Return what a file has and how it is written; SubRip becomes the WebVTT that it nearly is.
+
+    Args:
+        name: Of the file; only its end counts.
+        content: Of the file.
+
+    Raises:
+        TranscriptError: It is no file of a kind that is taken; a sentence.
+    """
+    ending = name.rpartition(".")[2].lower() if "." in name else ""
+    if ending not in (*TranscriptForm, _SUBRIP):
+        raise TranscriptError("A transcript is a file of plain text (.txt), WebVTT (.vtt) or SubRip (.srt).")
+    kind = next((words for start, words in _NO_TEXT.items() if content.startswith(start)), None)
+    if kind is not None:
+        raise TranscriptError(f"That is {kind}. A transcript is plain text.")
+    if ending == _SUBRIP:
+        text = content.removeprefix(_BOM).replace(b"\r\n", b"\n")
+        return b"WEBVTT\n\n" + _SUBRIP_TIMES.sub(rb"\1.\2 --> \3.\4", text), TranscriptForm.VTT
+    return content, TranscriptForm(ending)
 
 
 def read_transcript(content: bytes, form: TranscriptForm, *, duration_s: float) -> Transcript:

@@ -1,7 +1,7 @@
-"""Compares the audit log with itself, and the index with what the log says of holds, orders and deletions."""
+"""Compares the audit log with itself, and the index with what it says of holds, claims, orders and deletions."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from recorder.keeping.finding import deleted
 from recorder.keeping.replay import COPY_ACTS, ORDER_ACTS, copies_of, orders_of, readable
 from recorder.keeping.returned import held_since
 from storage.audit import AuditLog
+from storage.claim_journal import ACTS as CLAIM_ACTS
+from storage.claim_journal import journalled as journalled_claims
+from storage.claims import Claims
 from storage.copy_list import CopyList
 from storage.database import Database
 from storage.erasures import Erasures, is_open
@@ -21,7 +24,7 @@ from storage.hold_journal import journalled
 from storage.holds import Holds
 from storage.stored_rows import StoredRows
 from storage.tombstones import DELETED, Deletions, tombstones_of
-from storage.types import ErasureState, HoldState, RecordingId
+from storage.types import Claim, ErasureState, HoldState, RecordingId
 
 _JUST_NOW = timedelta(minutes=1)
 """What is so young may be on its way from the log into the index."""
@@ -54,6 +57,8 @@ class LogCheck:
         yield from self.log()
         yield from self.holds()
         yield from self.holds_alone()
+        yield from self.claims()
+        yield from self.claims_alone()
         yield from self.orders()
         yield from self.copies()
         yield from self.deletions()
@@ -92,6 +97,29 @@ class LogCheck:
             if hold.id not in known:
                 what = f"hold {hold.id} ({hold.kind}) is in the index alone: the audit log does not know it"
                 yield Finding(kind=Kind.HOLD_ALONE, where=hold.recording, what=what, recording=hold.recording)
+
+    def claims(self) -> Iterator[Finding]:
+        """Yield claims of data subjects of which log and table say different things; their texts expire."""
+        table = Claims(self.database)
+        for claim in journalled_claims(readable(self.audit, CLAIM_ACTS)).values():
+            known = next((one for one in table.of_recording(claim.recording) if one.id == claim.id), None)
+            if known is None:
+                what = f"claim {claim.id} ({claim.right}) is in the audit log, and not in the index"
+            elif _without_texts(known) != _without_texts(claim):
+                what = f"claim {claim.id}: the audit log says {claim.right}, {claim.state}; "
+                what += f"the index {known.right}, {known.state}"
+                what += "" if known.state is not claim.state else ", and a day, ground or person differs"
+            else:
+                continue
+            yield Finding(kind=Kind.CLAIM, where=claim.recording, what=what, recording=claim.recording)
+
+    def claims_alone(self) -> Iterator[Finding]:
+        """Yield claims of the index from which something follows, and that would be lost with it."""
+        logged = journalled_claims(readable(self.audit, CLAIM_ACTS)).keys()
+        for claim in Claims(self.database).open():
+            if claim.id not in logged:
+                what = f"claim {claim.id} ({claim.right}) is in the index alone: the audit log does not know it"
+                yield Finding(kind=Kind.CLAIM_ALONE, where=claim.recording, what=what, recording=claim.recording)
 
     def orders(self) -> Iterator[Finding]:
         """Yield orders to erase that are open in the log alone, or that the index would have carried out alone."""
@@ -159,6 +187,10 @@ class LogCheck:
             file.seek(offset)
             file.readline()
             return not file.read(1)
+
+
+def _without_texts(claim: Claim) -> Claim:
+    return replace(claim, requester="", reason="", words="")
 
 
 def _missing(recording: RecordingId, *, is_settled: bool) -> Finding:

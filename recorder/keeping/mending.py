@@ -44,6 +44,12 @@ MENDED = "index.repaired"
 MISSING = "file_missing"
 """Reason of a row whose container was written off."""
 
+_DOUBTS = {
+    Kind.HOLD: "the index did not know a hold that the audit log has",
+    Kind.CLAIM: "the index did not have a claim of a data subject as the audit log has it",
+}
+"""Why the DPO has to look before anything is deleted again: what would have been lost or destroyed wrongly."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Mender:
@@ -217,8 +223,9 @@ class Mender:
 
     def replay(self, finding: Finding) -> str:
         """Make the tables say what the audit log says; where holds were missing the DPO has to look."""
-        if finding.kind is Kind.HOLD:
-            set_mark(self.home.state, self.now(), ["the index did not know a hold that the audit log has"])
+        why = _DOUBTS.get(finding.kind)
+        if why is not None:
+            set_mark(self.home.state, self.now(), [why])
         return self._only_once("replay", self._replay)
 
     def destroy(self, _: Finding) -> str:
@@ -282,6 +289,7 @@ _WAYS: MappingProxyType[Kind, Way] = MappingProxyType(
         Kind.HALF_ERASED: Mender.finish_erasing,
         Kind.UNFINISHED: Mender.recover,
         Kind.HOLD: Mender.replay,
+        Kind.CLAIM: Mender.replay,
         Kind.ORDER: Mender.replay,
         Kind.COPY: Mender.replay,
         Kind.TOMBSTONE: Mender.replay,

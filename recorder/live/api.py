@@ -56,9 +56,10 @@ class LiveApi:
         """Return how the daemon is."""
         works = self._works
         retention = await asyncio.to_thread(works.retention)
+        mail = await asyncio.to_thread(works.mail)
         carriage = works.carriage()
         failing = works.failing_names()
-        alarms = {**works.alarms, **retention.pop("alarms"), **carriage.pop("alarms")}
+        alarms = {**works.alarms, **retention.pop("alarms"), **carriage.pop("alarms"), **mail.pop("alarms")}
         if failing:
             alarms["names_not_resolved"] = len(failing)
         return {
@@ -75,6 +76,7 @@ class LiveApi:
             "dropped_events": self._broadcast.dropped,
             "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
             "retention": retention,
+            "mail": mail,
             "notices": [one.as_json() for one in (works.sounds.first, works.sounds.second) if one is not None],
         }
 

@@ -18,12 +18,14 @@ from recorder.keeping.mending import MISSING, Mender
 from recorder.keeping.replay import COPY_ACTS, copies_of
 from recorder.keeping.sweep import RULE
 from storage.audit import AuditLog
+from storage.claim_journal import ASKED, asked_details, asked_text
+from storage.claims import Claims
 from storage.copy_list import CopyList
 from storage.deletion import Shredder
 from storage.fsck import Finding, Kind
 from storage.tables import copies, deletions, officers, recordings
 from storage.tombstones import Tombstone
-from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId
+from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId, Right
 from tests.helpers.rebuild_site import RebuildSite
 from tests.helpers.sweep_site import GONE, NOW, PRESENT
 
@@ -255,6 +257,31 @@ def forget_tombstone(site: RebuildSite, _: RecordingId) -> None:
         connection.execute(deletions.delete().where(deletions.c.id == doomed[1]))
 
 
+def claim_of(one: RecordingId) -> Claim:
+    return Claim(
+        id="0d0d0d0d", recording=one, right=Right.ERASURE, ground="unlawful", received_on=NOW.date(), asked_by="lena",
+        asked_at=NOW, requester="J. Doe", reason="years ago",
+    )  # fmt: skip
+
+
+def write_claim(site: RebuildSite, one: RecordingId, *, in_table: bool) -> Claim:
+    claim = claim_of(one)
+    site.audit.append(ASKED, claim.asked_by, one, asked_details(claim), text=asked_text(claim))
+    if in_table:
+        Claims(site.database).save([claim])
+    return claim
+
+
+def uphold_unlogged(site: RebuildSite, one: RecordingId) -> None:
+    claim = write_claim(site, one, in_table=True)
+    Claims(site.database).save([replace(claim, state=ClaimState.UPHELD, decided_by="olive", decided_at=NOW)])
+
+
+def expire_texts(site: RebuildSite, one: RecordingId) -> None:
+    claim = write_claim(site, one, in_table=True)
+    Claims(site.database).forget_texts([claim.id])
+
+
 BREAKS: dict[str, tuple[Break, set[Kind], bool]] = {
     "nothing": (lambda _site, _one: None, set(), True),
     "no row": (no_row, {Kind.NO_ROW}, True),
@@ -277,6 +304,10 @@ BREAKS: dict[str, tuple[Break, set[Kind], bool]] = {
     "officers alone": (leave_officers, {Kind.LONE_OFFICERS}, True),
     "officers of a deleted one": (bring_officers_back, {Kind.DELETED}, True),
     "hold alone": (place_hold_unlogged, {Kind.HOLD_ALONE}, False),
+    "claim": (lambda site, one: write_claim(site, one, in_table=False), {Kind.CLAIM}, True),
+    "claim that only the index upheld": (uphold_unlogged, {Kind.CLAIM}, True),
+    "claim alone": (lambda site, one: Claims(site.database).save([claim_of(one)]), {Kind.CLAIM_ALONE}, False),
+    "texts of a claim that expired": (expire_texts, set(), True),
     "copy": (make_copy, {Kind.COPY}, True),
     "hash of a copy": (forget_hash, {Kind.COPY}, True),
     "tombstone": (forget_tombstone, {Kind.TOMBSTONE}, True),
@@ -326,7 +357,9 @@ def test_what_is_wrong_is_named_mended_and_named_no_more(site: RebuildSite, name
         assert site.index.get(one).bytes == site.file_of(one).stat().st_size
     site.audit = AuditLog(site.home.audit)
     assert (site.audit.verify().bad is None) == (name != "damaged audit log")
-    assert (read_mark(site.home.state) is not None) == (name in ("hold", "restored"))
+    assert (read_mark(site.home.state) is not None) == (
+        name in ("hold", "claim", "claim that only the index upheld", "restored")
+    )
 
 
 def test_a_row_that_was_replaced_is_kept_in_lost_found(site: RebuildSite) -> None:

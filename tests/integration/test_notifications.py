@@ -19,6 +19,7 @@ from recorder.domain.notifying import Kind
 from recorder.domain.weekly import Weekday, last_weekly
 from recorder.keeping.holding import place_hold
 from recorder.notifying.box import Mail
+from recorder.notifying.mail_health import MailHealth
 from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.postman import KEPT_FOR, Postman
 from recorder.people.totp import new_secret
@@ -244,6 +245,31 @@ def test_after_a_day_ict_is_told_and_after_five_it_is_given_up(
     clock.time += KEPT_FOR
     down.run_once()
     assert not [one for one in down.books.box.of_account("lead") if one.mail is Mail.GIVEN_UP], "and forgotten"
+
+
+def test_mail_that_fails_is_an_alarm_of_health(console: Console, certificates: Certificates, clock: Clock) -> None:
+    nowhere = options(9, certificates)
+    down = postman(console, nowhere)
+    health = MailHealth(console.home.people, nowhere, clock)
+    assert health.look()["alarms"] == {}
+    with signed_in(console, "officer") as officer:
+        officer.post("/api/requests", json={"recordings": [ID], **ASKED})
+    down.run_once()
+    waiting = health.look()
+    assert (waiting["alarms"], waiting["waiting"] > 0, waiting["problem"] != "") == ({}, True, True), "not at once"
+    clock.time += timedelta(hours=1)
+    failing = health.look()
+    assert failing["alarms"] == {"mail_failing": failing["waiting"]}
+    assert MailHealth(console.home.people, MailOptions(), clock).look()["alarms"] == {}, "nobody is written to"
+    assert MailHealth(console.home.root / "none.sqlite", nowhere, clock).look()["alarms"] == {}
+    broken = console.home.root / "broken.sqlite"
+    broken.write_bytes(b"no database at all" * 100)
+    assert "cannot be read" in MailHealth(broken, nowhere, clock).look()["problem"]
+    with mail_server(certificates.context) as mailbox:
+        postman(console, options(mailbox.port, certificates)).run_once()
+        assert health.look() == {
+            "alarms": {}, "server": nowhere.smtp, "waiting": 0, "oldest_at": None, "problem": "",
+        }  # fmt: skip
 
 
 def test_a_refused_mailbox_stops_nobody_elses_mail(console: Console, certificates: Certificates) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from recorder.cases import casework, transcripts
@@ -18,7 +19,7 @@ from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, wri
 from recorder.problems import ProblemError
 from storage.types import RecordingId, Right
 from tests.helpers.accounts import Clock
-from tests.helpers.console_site import Console, console_site, signed_in
+from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 WORDS = "My neighbour [[Mr Example]] said so"
@@ -106,6 +107,70 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Console, 
         yield running, decided(running)
 
 
+SRT = "1\r\n00:00:00,000 --> 00:00:01,000\r\nGood <b>morning</b>\r\n\r\n2\r\n00:00:01,000 --> 00:00:02,000\r\nyes\r\n"
+
+
+def upload(lead: Browser, case: Case, name: str, content: bytes) -> httpx.Response:
+    return lead.post(
+        f"/cases/{case.id}/transcript-file", data={"csrf": lead.csrf, "recording": ID},
+        files={"file": (name, content, "text/plain")},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "shown"),
+    [
+        ("talk.txt", b"She said <script>so</script>.", "&lt;script&gt;"),
+        ("talk.VTT", VTT.encode(), "00:00:01.000 --&gt;"),
+        ("talk.srt", b"\xef\xbb\xbf" + SRT.encode(), "Good morning"),
+    ],
+)
+def test_a_file_is_a_transcript_like_one_that_was_typed(
+    console: Console, name: str, content: bytes, shown: str
+) -> None:
+    case = decided(console)
+    with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo:
+        assert upload(dpo, case, name, content).status_code == 403, "no leave to hear it"
+        assert "Or upload a file" in lead.get(f"/cases/{case.id}").text
+        assert upload(lead, case, name, content).status_code == 303
+        page = lead.get(f"/cases/{case.id}/transcripts/{ID}").text
+    assert shown in page
+    assert "<script>so" not in page
+    assert content[-20:] not in console.home.people.read_bytes(), "sealed with the recording's key"
+    assert [entry.details["recording"] for entry in console.entries("case.transcribed")] == [ID]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "why"),
+    [
+        ("talk.wav", b"RIFF....WAVE", 422, "plain text (.txt), WebVTT (.vtt) or SubRip (.srt)"),
+        ("talk.txt", b"RIFF....WAVEfmt ", 422, "a sound file (WAV)"),
+        ("talk.vtt", b"ID3\x04", 422, "a sound file (MP3)"),
+        ("talk.txt", b"PK\x03\x04word/document.xml", 422, "word processors"),
+        ("talk.txt", "She said so".encode("utf-16"), 422, "UTF-16"),
+        ("talk.txt", "caf\xe9".encode("latin-1"), 422, "text in UTF-8"),
+        ("talk.txt", b"a\x00b", 422, "control characters"),
+        ("talk.txt", b"", 422, "empty"),
+        ("talk.srt", b"1\n00:00:09,000 --> 00:00:10,000\nafter the end\n", 422, "ends after the recording"),
+        ("talk.srt", b"no times", 422, "begins no cue"),
+        ("talk.txt", b"x" * 500_001, 422, "at most 500,000 bytes"),
+        ("talk.txt", b"x" * 1_000_000, 413, "at most 900000 bytes"),
+        ("talk", b"She said so", 422, "plain text (.txt)"),
+    ],
+)
+def test_what_is_no_transcript_is_refused_with_the_reason(
+    shared: tuple[Console, Case], name: str, content: bytes, status: int, why: str
+) -> None:
+    console, case = shared
+    with signed_in(console, "lead") as lead:
+        answer = upload(lead, case, name, content)
+        assert (answer.status_code, why in answer.text) == (status, True), answer.text
+        assert lead.submit(f"/cases/{case.id}/transcript-file", recording=ID).status_code == 422, "no file"
+        wrong = lead.post(f"/cases/{case.id}/transcript-file", data={"csrf": "x"}, files={"file": ("a.txt", b"a")})
+        assert wrong.status_code == 403
+    assert console.deps.transcripts.newest(case.id) == {}
+
+
 def test_a_restricted_recording_is_not_written_down(console: Console) -> None:
     case = decided(console)
     claims = casework.claim_books(console.deps.cases)
@@ -138,3 +203,4 @@ def test_of_a_recording_of_which_part_is_to_be_erased_nothing_is_read_or_written
         assert read.status_code == 409
         assert "4929" not in read.text
         assert lead.submit(address, **form).status_code == 409
+        assert upload(lead, case, "talk.txt", b"The card is 4929.").status_code == 409
