@@ -1,11 +1,9 @@
 """Signing in by an OpenID provider that is somebody else's program."""
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,9 +18,9 @@ from recorder.openid.options import OpenIdOptions
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.glewlwyd import CLIENT, SECRET, Glewlwyd, glewlwyd
+from tests.helpers.openid import CALLBACK, LEAVE, SESSION, leave, led_to, title
 from tests.helpers.ports import free_port
 
-SESSION, LEAVE, CALLBACK = "recorder", "/sign-in/openid", "/sign-in/openid/callback"
 PEOPLE = ("officer", "other", "dpo", "ict", "stranger")
 
 
@@ -64,28 +62,9 @@ def console(tmp_path: Path, port: int, options: OpenIdOptions) -> Iterator[Conso
         yield running
 
 
-def leave(browser: Browser) -> str:
-    """Press the button; return where the browser is led."""
-    answer = browser.post(LEAVE, data={"csrf": csrf_of(browser.get("/sign-in"))})
-    assert answer.status_code == 200, answer.text
-    return led_to(answer)
-
-
-def led_to(answer: httpx.Response) -> str:
-    found = re.search(r'<meta http-equiv="refresh" content="0; url=([^"]+)">', answer.text)
-    assert found is not None, f"{answer.status_code}: {answer.text}"
-    return unescape(found[1])
-
-
 def arrive(browser: Browser, provider: Glewlwyd, name: str) -> httpx.Response:
     """Go to the provider, sign in there, and come back."""
     return browser.get(provider.back(name, leave(browser)))
-
-
-def title(answer: httpx.Response) -> str:
-    found = re.search(r"<h1>(.*?)</h1>", answer.text)
-    assert found is not None
-    return found[1]
 
 
 def test_an_officer_signs_in_and_is_connected_for_good(console: Console, provider: Glewlwyd) -> None:
