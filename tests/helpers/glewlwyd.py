@@ -1,5 +1,6 @@
 """Debian's Glewlwyd: an OpenID provider of somebody else's, in C, with its own sign-in page."""
 
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tests.helpers.recorder_home import eventually
 
 PROGRAM = "/usr/bin/glewlwyd"
 TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
+SHARE = Path("/usr/share/glewlwyd")
 CLIENT, SECRET, PASSWORD = "recorder", "secret of the recorder", "provider password"
 _MIME = {"html": "text/html", "js": "application/javascript", "css": "text/css", "json": "application/json"}
 
@@ -71,8 +73,9 @@ def glewlwyd(folder: Path, callback: str) -> Iterator[Glewlwyd]:
     with sqlite3.connect(folder / "provider.sqlite") as tables:
         tables.executescript(TABLES.read_text())
     tables.close()
+    _copy_pages(folder / "pages")
     config = folder / "provider.conf"
-    config.write_text(_config(port, url, folder / "provider.sqlite"))
+    config.write_text(_config(port, url, folder))
     with (folder / "provider.log").open("wb") as log:
         process = subprocess.Popen([PROGRAM, f"--config-file={config}"], stdout=log, stderr=log)
     try:
@@ -94,18 +97,25 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _config(port: int, url: str, database: Path) -> str:
+def _copy_pages(pages: Path) -> None:
+    """Copy its pages: it serves no file that a link leads to, and Debian's are links to other packages' scripts."""
+    configuration = shutil.ignore_patterns("config.json")
+    shutil.copytree(SHARE / "webapp", pages, ignore=configuration)
+    shutil.copy(SHARE / "templates" / "config.json", pages)
+
+
+def _config(port: int, url: str, folder: Path) -> str:
     types = ", ".join(f'{{ extension = ".{end}" mime_type = "{mime}" compress = 0 }}' for end, mime in _MIME.items())
     modules = {"user_module": "user", "user_middleware_module": "user_middleware", "client_module": "client",
                "user_auth_scheme_module": "scheme", "plugin_module": "plugin"}  # fmt: skip
     return "\n".join(
         [
             f'port={port}\nbind_address="127.0.0.1"\nexternal_url="{url}"\nlogin_url="login.html"\napi_prefix="api"',
-            f'static_files_path="/usr/share/glewlwyd/webapp/"\nstatic_files_mime_types = ( {types} )',
+            f'static_files_path="{folder}/pages/"\nstatic_files_mime_types = ( {types} )',
             'log_mode="console"\nlog_level="WARNING"\ncookie_secure=0\nsession_key="provider"\nhash_algorithm="SHA512"',
             'admin_scope="g_admin"\nprofile_scope="g_profile"',
             *(f'{key}_path="/usr/lib/glewlwyd/{name}"' for key, name in modules.items()),
-            f'database = {{ type = "sqlite3" path = "{database}" }};',
+            f'database = {{ type = "sqlite3" path = "{folder}/provider.sqlite" }};',
         ]
     )
 

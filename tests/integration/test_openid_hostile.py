@@ -143,10 +143,13 @@ FAULTS: dict[str, tuple[str, Callable[[], Response]]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_provider_that_breaks_is_told(browser: Browser, liar: FalseProvider, fault: str) -> None:
+def test_a_provider_that_breaks_is_told(
+    browser: Browser, liar: FalseProvider, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
     path, answer = FAULTS[fault]
     liar.spoilt[path] = answer
     assert outcome(come_back(browser, liar)) == DOWN
+    assert ("more than 1048576 bytes" in caplog.text) is (fault == "tokens: without end")
     assert SESSION not in browser.cookies
     assert browser.sign_in("officer").status_code == 303
 
