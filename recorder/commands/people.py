@@ -10,12 +10,15 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.clock import utc_now
+from recorder.commands.identities import connect, disconnect
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
+    NameArgument,
     PasswordOption,
     ReasonOption,
+    admin,
     audit,
     fail,
     is_by_token,
@@ -32,11 +35,9 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Act, DeniedError, Role
 from recorder.domain.granting import POWERFUL, Proposal
-from recorder.domain.signing_in import Identity
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.database import AuditNote, open_people
-from recorder.people.identities import Identities
 from recorder.people.pins import PinError, PinFile
 from recorder.people.proposals import Enter, Proposals
 
@@ -51,14 +52,6 @@ CurrentPasswordOption = Annotated[
         "--current-password-file", metavar="FILE", help="A file with your password of now, where a token signs you in."
     ),
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
-
-
-def admin(home: Home, name: str | None, password_file: Path | None, act: Act, subject: str) -> str:
-    """Have an administrator sign in, or leave; returns the account."""
-    person = sign_in(home, name, password_file, "a change to accounts or tokens")
-    permit(home, act, person, reason="", subject=subject, operator=None, details={})
-    return person.actor
 
 
 @users.command("add")
@@ -308,43 +301,8 @@ def reset_authenticator(
     )
 
 
-@users.command("connect")
-def connect(
-    account: NameArgument,
-    subject: Annotated[
-        str, typer.Option("--subject", metavar="TEXT", help="The reference that the page of a refused sign-in shows.")
-    ],
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-) -> None:
-    """Connect an account to its owner at the OpenID provider; who has a powerful role does that on their own page."""
-    place, config = load_home(home)
-    if config.openid.issuer is None:
-        fail("there is no provider: set issuer in [openid]")
-    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    identity = Identity(issuer=config.openid.issuer, subject=subject)
-    try:
-        note = Identities(open_people(place.people), now=utc_now).connect(account, identity, by=actor)
-    except PeopleError as error:
-        fail(str(error))
-    audit(place, note, actor=actor)
-    say(f"{account} is connected: whoever is {subject} at {identity.issuer} signs in to it")
-
-
-@users.command("disconnect")
-def disconnect(
-    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
-) -> None:
-    """Disconnect an account from the OpenID provider, because its owner is another one there now; ends its sessions."""
-    place, _ = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    try:
-        note = Identities(open_people(place.people), now=utc_now).disconnect(account)
-    except PeopleError as error:
-        fail(str(error))
-    audit(place, note, actor=actor)
-    say(f"{account} is not connected any more")
+users.command("connect")(connect)
+users.command("disconnect")(disconnect)
 
 
 @users.command("pin")

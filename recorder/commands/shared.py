@@ -57,6 +57,7 @@ PassphraseOption = Annotated[
         help="A file with the private keys' passphrase, instead of the one that is configured.",
     ),
 ]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit log.")]
 
 
@@ -308,3 +309,10 @@ def append(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:
     """
     details = {**note.details, "os_user": os_user()}
     AuditLog(home.audit).append(act=note.act, actor=actor, subject=note.subject, details=details, text=text or None)
+
+
+def admin(home: Home, name: str | None, password_file: Path | None, act: Act, subject: str) -> str:
+    """Have an administrator sign in, or leave; returns the account."""
+    person = sign_in(home, name, password_file, "a change to accounts or tokens")
+    permit(home, act, person, reason="", subject=subject, operator=None, details={})
+    return person.actor

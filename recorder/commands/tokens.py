@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from recorder.clock import utc_now
-from recorder.commands.people import NameArgument, admin
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
+    NameArgument,
     PasswordOption,
+    admin,
     audit,
     fail,
     load_home,

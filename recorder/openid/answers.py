@@ -85,7 +85,8 @@ def read_discovered(document: Mapping[str, Any], issuer: str) -> Discovered:
     userinfo = document.get("userinfo_endpoint")
     for key, address in {**needed, "userinfo_endpoint": userinfo or issuer}.items():
         # The authorization endpoint may have a query of its own (RFC 6749 section 3.1).
-        if not isinstance(address, str) or not is_private(address.partition("?")[0]):
+        is_good = isinstance(address, str) and is_private(address.partition("?")[0])
+        if not is_good or (issuer.startswith("https:") and not str(address).startswith("https:")):
             raise ProviderDownError(f"its {key} is missing, or no https address")
     methods = document.get("token_endpoint_auth_methods_supported")
     return Discovered(

@@ -99,6 +99,9 @@ class Provider:
                 code_challenge_method="S256",
                 acr_values=" ".join(self.options.acr_values) or None,
                 max_age=self.options.max_age_s,
+                # Whoever connects an account says who they are: on a desk that people share somebody else may still
+                # be signed in at the provider.
+                prompt="login" if start.account is not None else None,
             )
         )
 

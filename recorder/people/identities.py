@@ -120,7 +120,7 @@ class Identities:
 
         Raises:
             PeopleError: There is no such account, it cannot be used or is connected already, another one is connected
-                to the same identity, or it is not theirs to connect.
+                to the same identity or named by it, or it is not theirs to connect.
         """
         with self._engine.begin() as connection:
             row = one(connection, account)
@@ -132,6 +132,8 @@ class Identities:
                 raise PeopleError(f"{account} is connected already: an administrator disconnects it first.")
             if _account_of(connection, identity) is not None:
                 raise PeopleError("Another account is connected to the same person at the provider.")
+            if identity.account not in (None, account) and row_of(connection, identity.account) is not None:
+                raise PeopleError("You signed in at the provider as somebody who has another account here: try again.")
             note = self._connect(connection, account, identity, by=by)
             if by != account:
                 connection.execute(delete(sessions).where(sessions.c.account == account))

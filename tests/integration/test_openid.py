@@ -200,6 +200,10 @@ def test_people_who_decide_on_others_connect_their_account_themselves(
         wrong = browser.post("/account/connect", data={"csrf": csrf, "password": "not the password"})
         assert wrong.status_code == 403
         to = led_to(browser.post("/account/connect", data={"csrf": csrf, "password": PASSWORD}))
+        assert parse_qs(urlsplit(to).query)["prompt"] == ["login"]
+        another = browser.get(provider.back("officer", to))
+        assert (another.status_code, title(another)) == (409, "Your account is not connected"), "a shared desk"
+        to = led_to(browser.post("/account/connect", data={"csrf": csrf, "password": PASSWORD}))
         assert led_to(browser.get(provider.back("dpo", to))) == "/account"
         connected = console.deps.identities.of("dpo")
         assert connected is not None

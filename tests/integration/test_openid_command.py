@@ -1,0 +1,86 @@
+"""Accounts are connected to people at an OpenID provider, and disconnected, at the shell."""
+
+from pathlib import Path
+
+import pytest
+
+from recorder.clock import utc_now
+from recorder.home import Home
+from recorder.people.database import open_people
+from recorder.people.identities import Identities
+from recorder.people.sessions import Sessions
+from storage.audit import AuditLog
+from tests.helpers.accounts import PASSWORD
+from tests.helpers.recorder_home import ADMIN, RecorderHome
+
+ISSUER = "https://id.council.example"
+
+
+class Desk:
+    """An administrator's shell."""
+
+    def __init__(self, home: RecorderHome) -> None:
+        self.home = home
+        self.engine = open_people(Home(home.root).people)
+        self.identities = Identities(self.engine, now=utc_now)
+        self._who = ("-C", str(home.root), "--as", ADMIN, "--password-file", str(home.password_file))
+
+    def add(self, name: str) -> None:
+        new = self.home.root.parent / "new"
+        new.write_text(PASSWORD + "\n")
+        assert self("add", name, "--role", "officer", "--new-password-file", str(new)) == ""
+
+    def __call__(self, *words: str) -> str:
+        """Run a command; returns what it complains of, or nothing."""
+        done = self.home.run("users", *words, *self._who)
+        return " ".join(done.stderr.split()) if done.returncode else ""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> RecorderHome:
+    return RecorderHome(tmp_path, next_hop="127.0.0.1:5070")
+
+
+@pytest.fixture
+def desk(home: RecorderHome) -> Desk:
+    home.edit('issuer = "off"', f'issuer = "{ISSUER}"')
+    home.edit('client_id = "off"', 'client_id = "recorder"')
+    home.edit('console_url = "off"          #', 'console_url = "http://127.0.0.1:8080"          #')
+    desk = Desk(home)
+    desk.add("ann")
+    desk.add("bob")
+    return desk
+
+
+def test_an_administrator_connects_and_disconnects(desk: Desk) -> None:
+    sessions = Sessions(desk.engine, now=utc_now)
+    secret = sessions.start("ann")
+    assert desk("connect", "ann", "--subject", "0815") == ""
+    assert sessions.find(secret) is None, "whoever was in is asked who they are"
+    connected = desk.identities.of("ann")
+    assert connected is not None
+    assert (connected.issuer, connected.subject, connected.by) == (ISSUER, "0815", ADMIN)
+    listed = {row["name"]: row["is_connected"] for row in desk.home.json("users", "list")}
+    assert (listed["ann"], listed["bob"]) == (True, False)
+    assert "connected already" in desk("connect", "ann", "--subject", "4711")
+    assert "Another account" in desk("connect", "bob", "--subject", "0815")
+    assert desk("disconnect", "ann") == ""
+    assert desk.identities.of("ann") is None
+    assert "not connected" in desk("disconnect", "ann")
+    assert desk("connect", "bob", "--subject", "0815") == ""
+    found = AuditLog(Home(desk.home.root).audit).entries()
+    acts = [(entry.act, entry.actor, entry.subject) for entry in found if "connected" in entry.act]
+    assert acts == [
+        ("people.connected", ADMIN, "ann"), ("people.disconnected", ADMIN, "ann"), ("people.connected", ADMIN, "bob"),
+    ]  # fmt: skip
+
+
+def test_one_person_alone_connects_no_power(desk: Desk) -> None:
+    assert desk("grant", "ann", "--role", "dpo", "--reason", "the new one, as decided") == ""
+    assert "they connect their account themselves" in desk("connect", "ann", "--subject", "0815")
+    assert desk.identities.of("ann") is None
+    assert "There is no account" in desk("connect", "nobody", "--subject", "0815")
+
+
+def test_without_a_provider_there_is_nobody_to_connect_to(home: RecorderHome) -> None:
+    assert "set issuer in [openid]" in Desk(home)("connect", ADMIN, "--subject", "0815")
