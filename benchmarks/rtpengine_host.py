@@ -4,6 +4,7 @@ In user space (no kernel table), each call into a capture file of its own in a t
 defaults otherwise. Command: ``python -m benchmarks.rtpengine_host relay|pcap PAIRS``.
 """
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,8 @@ def _running(command: str, spool: Path) -> Iterator[NgClient]:
         "--interface=127.0.0.1", f"--listen-ng={host}:{port}", f"--port-min={_FIRST_PORT}", f"--port-max={_LAST_PORT}",
         "--no-redis-required", "--recording-method=pcap", f"--recording-dir={spool}",
     ]  # fmt: skip
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # 12.5 may crash when it is told to end
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=sys.stderr, cwd=spool)
     try:
         with NgClient((host, port)) as client:
             _wait_ready(process, client)
