@@ -22,7 +22,7 @@ from storage.audit import AuditLog
 from storage.keys import remove_twins
 from storage.removal import TouchedFolders, remove_empty_days, sync_all, unlink_all
 from storage.tombstones import AGAIN, DELETED, Deletions, Tombstone, deleted_details, since_settled, tombstones_of
-from storage.tree import DAY_CHARACTERS, day_after, entries_of_day, files_of
+from storage.tree import DAY_CHARACTERS, day_after, day_folders, entries_of_day, files_of
 from storage.types import RecordingId
 from storage.vault import Vault
 
@@ -221,7 +221,7 @@ class Shredder:
         return (self.vault.home / "keys" / "sealed").glob("*")
 
     def _returned(self, *, is_thorough: bool) -> Iterator[RecordingId]:
-        for folder in sorted(self.vault.root.glob("[0-9]*/[0-9]*/[0-9]*")):
+        for folder in day_folders(self.vault.root):
             day = "".join(folder.parts[-3:])
             gone = self.deletions.of_day(day) | self.deletions.of_day(day_after(day, -1))
             if gone:

@@ -11,6 +11,8 @@ from storage.types import RecordingId
 
 DAY_CHARACTERS = 8
 """Of an id, that name its day: ``20261124``."""
+DEPTH = 4
+"""Of an operator's folder below the root: year, month, day, operator."""
 
 
 class Tree:
@@ -51,11 +53,12 @@ class Tree:
 
     def everywhere(self, recording: RecordingId) -> list[Path]:
         """Return every file of a recording, wherever it lies: looks into every folder."""
-        return sorted(path for path in self._root.glob(f"*/*/*/*/{recording}.*") if not path.is_symlink())
+        beginning = f"{recording}."
+        files = (path for path in each_file(self._root) if path.name.startswith(beginning))
+        return sorted(path for path in files if not path.is_symlink())
 
     def _folders(self) -> list[str]:
-        days = self._root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]")
-        return sorted("".join(folder.parts[-3:]) for folder in days if not folder.is_symlink())
+        return ["".join(folder.parts[-3:]) for folder in day_folders(self._root) if not folder.is_symlink()]
 
     def _entries(self, day: str) -> Iterator[Path]:
         folder = self._root / day[:4] / day[4:6] / day[6:]
@@ -63,6 +66,35 @@ class Tree:
             for operator in operators:
                 if operator.is_dir(follow_symlinks=False):
                     yield from _files(operator.path)
+
+
+def day_folders(root: Path) -> list[Path]:
+    """Return the folders of days, links too, in order; one that a sweep removes meanwhile is passed over."""
+    return sorted(day for year in _numbered(root, 4) for month in _numbered(year, 2) for day in _numbered(month, 2))
+
+
+def _numbered(folder: Path, digits: int) -> list[Path]:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        return [Path(one.path) for one in entries if len(one.name) == digits and one.name.isdecimal() and one.is_dir()]
+    return []
+
+
+def each_file(root: Path) -> Iterator[Path]:
+    """Yield whatever lies in the operators' folders of all days, links too, in no order.
+
+    Not by Path.glob: it fails where a sweep removes a folder meanwhile, and to look through all takes hours.
+    """
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=_pass_over):
+        path = Path(folder)
+        if len(path.parts) == len(root.parts) + DEPTH:
+            yield from (path / name for name in (*names, *folders))
+            folders.clear()
+
+
+def _pass_over(error: OSError) -> None:
+    """Pass over a folder that is gone, or is not ours to read; what else the disk says is not for hiding."""
+    if not isinstance(error, FileNotFoundError | PermissionError):
+        raise error
 
 
 def _files(folder: str) -> Iterator[Path]:

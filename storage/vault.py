@@ -30,7 +30,7 @@ from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.recording import FrameWriter, OpenRecording, index_context, settle
 from storage.rows import time_from_json, time_to_json
 from storage.runs import TICKS_PER_S
-from storage.tree import Tree, files_of
+from storage.tree import DEPTH, Tree, each_file, files_of
 from storage.types import FinishedFile, RecordingHead, RecordingId
 from storage.verify import verify
 
@@ -54,8 +54,6 @@ __all__ = [
     "verify",
 ]
 
-_DEPTH = 4
-"""Folders above a recording: year, month, day, operator."""
 _SUFFIXES = (".rec", ".part", ".erasing")
 _OPERATOR_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 STOPPED = "daemon_stopped"
@@ -136,19 +134,11 @@ class Vault:
 
     def unfinished(self) -> list[Path]:
         """Return every ``.part``, oldest first."""
-        return sorted(self._files(".part"), key=lambda path: path.name)
+        return sorted(_ending_in(".part", self.root), key=lambda path: path.name)
 
     def finished(self) -> Iterator[Path]:
         """Yield every ``.rec``, in no order; `read_row` gives each one's row (reindex)."""
-        return self._files(".rec")
-
-    def _files(self, suffix: str) -> Iterator[Path]:
-        # Not Path.glob: it fails where a sweep removes a folder meanwhile, and to verify them all takes hours.
-        for folder, folders, names in os.walk(self.root, followlinks=True, onerror=_pass_over):
-            path = Path(folder)
-            if len(path.parts) == len(self.root.parts) + _DEPTH:
-                yield from (path / name for name in (*names, *folders) if name.endswith(suffix))
-                folders.clear()
+        return _ending_in(".rec", self.root)
 
     def files_of(self, recording: RecordingId) -> list[Path]:
         """Return the files of one recording, in whatever state they are, as `storage.tree.files_of` finds them.
@@ -182,15 +172,13 @@ class Vault:
             depth = len(Path(folder).relative_to(self.root).parts)
             for name in names:
                 path = Path(folder, name)
-                is_ours = depth == _DEPTH and is_recording_id(path.stem) and path.suffix in _SUFFIXES
+                is_ours = depth == DEPTH and is_recording_id(path.stem) and path.suffix in _SUFFIXES
                 if not is_ours:
                     yield path
 
 
-def _pass_over(error: OSError) -> None:
-    """Pass over a folder that is gone, or is not ours to read; what else the disk says is not for hiding."""
-    if not isinstance(error, FileNotFoundError | PermissionError):
-        raise error
+def _ending_in(suffix: str, root: Path) -> Iterator[Path]:
+    return (path for path in each_file(root) if path.name.endswith(suffix))
 
 
 def _refused(recording: RecordingId, error: OSError) -> WriteFailedError:

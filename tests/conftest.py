@@ -1,5 +1,6 @@
 """Fixtures of several folders: both engines of the database. And what every property test is to know."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,3 +42,11 @@ def database(database_url: str) -> Iterator[Database]:
         yield opened
     finally:
         opened.close()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that the database server's user may enter, as pytest's own may not be."""
+    with tempfile.TemporaryDirectory(prefix="recorder-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

@@ -7,7 +7,6 @@ PostgreSQL's scans give or throw away.
 import json
 import random
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,9 +133,8 @@ def test_a_bad_plan_would_be_seen(filled: str) -> None:
         check_work(filled, [statement], times=1)
 
 
-def test_the_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("recorder-index-*"))
-    assert main(["--rows", "2000", "--queries", "5", "--json"]) == 0
+def test_the_benchmark_runs(capsys: pytest.CaptureFixture[str], open_folder: Path) -> None:
+    assert main(["--rows", "2000", "--folder", str(open_folder), "--queries", "5", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["rows"] == 2000
     for engine in ("sqlite", "postgresql"):
@@ -145,7 +143,7 @@ def test_the_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
         assert all(times["p95_ms"] > 0 for times in found["searches"].values())
         assert found["saving"]["one_by_one_rows_per_second"] > 0
         assert found["removal"]["rows"] == 1000
-    assert set(Path(tempfile.gettempdir()).glob("recorder-index-*")) <= before, "it left something behind"
+    assert list(open_folder.iterdir()) == [], "it left something behind"
 
 
 def test_wrong_usage_and_no_room(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from storage.errors import DamagedError, KeyProblemError, WriteFailedError
 from storage.keys import EpochKeys, NodeKeys, current_public
+from storage.tree import Tree
 from storage.vault import Vault, read_row, recover, verify
 from tests.helpers.storage_home import ID, STARTED, Site, block, head, row
 
@@ -209,3 +210,19 @@ def test_a_sweep_that_removes_a_folder_does_not_end_a_walk_through_all(site: Sit
             shutil.rmtree(folder.parent)
     assert list(walk) == []
     assert list(site.vault.finished()) == [first]
+
+
+def test_days_that_a_sweep_removes_meanwhile_are_passed_over(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    recordings = site.vault.root
+    for day in ("21", "22", "23"):
+        (recordings / "2026" / "11" / day / "k7").mkdir(parents=True)
+    (recordings / "2026" / "12").mkdir()
+    listed = os.scandir
+
+    def scandir(folder: str | Path) -> object:
+        if Path(folder).name == "12":  # listed a moment ago, gone now
+            Path(folder).rmdir()
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert Tree(recordings).days() == ["20261120", "20261121", "20261122", "20261123"]

@@ -147,8 +147,10 @@ def test_a_proposal_is_decided_once(book: Book, second: People) -> None:
 def test_two_who_decide_at_once(book: Book, second: People) -> None:
     proposal = book.proposed("founder", "olive", Role.DPO)
     done: list[str] = []
+    start = threading.Barrier(2, timeout=10)
 
     def decide(by: str) -> None:
+        start.wait()
         try:
             book.decide(by, proposal, is_confirmed=by == "ada")
             done.append(by)
