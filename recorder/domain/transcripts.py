@@ -28,10 +28,12 @@ _NO_TEXT = {
 }  # fmt: skip
 """How files begin that people take for text."""
 _MARKED = re.compile(r"\[\[.*?\]\]", re.DOTALL)
+_MARK = re.compile(r"\[\[|\]\]")
 _TIME = r"(?:(\d{2,3}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
 _TIMING = re.compile(rf"{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?", re.ASCII)
-_VOICE = re.compile(r"<v(?:\.[^ >]*)? +([^>]+)>")
-_TAG = re.compile(r"<[^>]*>")
+_VOICE = re.compile(r"<v(?:\.[^ <>]*)? ([^<>]*)>")
+_TAG = re.compile(r"<[^<>]*>")
+"""A tag ends before the next one begins: half a million that have no end are read once, and not once for each."""
 _NO_CUES = ("NOTE", "STYLE", "REGION")
 
 
@@ -170,8 +172,8 @@ def _is_silent(cue: Cue, silent: Sequence[tuple[float, float]]) -> bool:
 
 
 def _check_marks(text: str) -> None:
-    rest = _MARKED.sub("", text)
-    if "[[" in rest or "]]" in rest or any("[[" in found[2:] for found in _MARKED.findall(text)):
+    marks = _MARK.findall(text)
+    if len(marks) % 2 or marks != ["[[", "]]"] * (len(marks) // 2):
         raise TranscriptError("Each [[ must have its ]], and none lies inside another.")
 
 
@@ -212,11 +214,16 @@ def _cue(lines: list[str], duration_s: float, earliest_s: float) -> Cue:
 
 def _plain(said: str) -> str:
     """Return what was said without markup, whatever is hidden in it: nothing that could make another cue."""
-    text = html.unescape(_TAG.sub("", _VOICE.sub(r"\1: ", said))).replace("-->", "→")
+    text = html.unescape(_TAG.sub("", _VOICE.sub(_named, said))).replace("-->", "→")
     lines = ("".join(filter(str.isprintable, line)).strip() for line in text.split("\n"))
     plain = "\n".join(filter(None, lines))
     _check_marks(plain)
     return plain
+
+
+def _named(voice: re.Match[str]) -> str:
+    name = voice[1].strip()
+    return f"{name}: " if name else ""
 
 
 def _seconds(parts: Sequence[str | None]) -> float:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -169,6 +170,21 @@ def test_what_is_no_transcript_is_refused_with_the_reason(
         wrong = lead.post(f"/cases/{case.id}/transcript-file", data={"csrf": "x"}, files={"file": ("a.txt", b"a")})
         assert wrong.status_code == 403
     assert console.deps.transcripts.newest(case.id) == {}
+
+
+@pytest.mark.parametrize("endless", [b"<" * 400_000, b"<v" + b" " * 100_000, b"<v." * 100_000, b"[[" * 50_000])
+@pytest.mark.parametrize("head", [b"", b"WEBVTT\n\n00:01.000 --> 00:02.000\n"])
+def test_marks_without_an_end_do_not_hold_up_who_pauses(
+    shared: tuple[Console, Case], head: bytes, endless: bytes
+) -> None:
+    """Whoever reads them once for each would keep the interpreter to itself for half an hour."""
+    console, case = shared
+    name = "talk.vtt" if head else "talk.txt"
+    with signed_in(console, "lead") as lead:
+        began_s = time.monotonic()
+        answer = upload(lead, case, name, head + endless + b"x]")
+        assert answer.status_code in (303, 422), answer.text
+        assert time.monotonic() - began_s < 5.0
 
 
 def test_a_restricted_recording_is_not_written_down(console: Console) -> None:
