@@ -72,6 +72,10 @@ class HeldCall:
         self.reopened: list[None] = []
         self.gate = GateActs(cast(Any, self), lambda: self.reopened.append(None))
         self.rule = HoldRule(self)
+        self.told = 0
+
+    def tell(self) -> None:
+        self.told += 1
 
     def as_json(self) -> dict[str, Any]:
         return {}
@@ -102,8 +106,10 @@ def held() -> HeldCall:
 def test_the_end_of_a_hold_resumes(held: HeldCall) -> None:
     held.hold(is_held=False)
     assert held.book.reasons == {HOLD}, "not before it is stored"
+    told = held.told
     held.disk.settle()
     assert held.book.reasons == RESUMED
+    assert held.told > told, "who watches"
 
 
 def test_an_end_that_a_pause_overtook_is_not_forgotten(held: HeldCall) -> None:
