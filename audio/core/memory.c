@@ -117,7 +117,7 @@ void tap_memory_grow(struct tap *tap, int64_t need)
     struct ring rings[2] = {tap->channels[LEFT].ring, tap->channels[RIGHT].ring};
     const struct arrivals *arrivals[2] = {tap->channels[LEFT].arrivals, tap->channels[RIGHT].arrivals};
     int64_t least = rings[LEFT].ticks + GROWTH, ticks = whole_steps(need > least ? need : least);
-    if (rings[LEFT].ticks == tap->most_ticks || 
+    if (rings[LEFT].ticks == tap->most_ticks ||
         !allocate(tap, ticks < tap->most_ticks ? ticks : tap->most_ticks, 0))
         return;
     for (int side = 0; side < 2; side++) {

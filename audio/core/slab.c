@@ -10,6 +10,15 @@
 
 #include "state.h"
 
+#ifdef __SANITIZE_ADDRESS__ /* it knows nothing of blocks; between two of them lies a line that nobody may touch */
+#include <sanitizer/asan_interface.h>
+#define APART CACHE_LINE
+#else
+#define APART 0
+#define ASAN_POISON_MEMORY_REGION(memory, size) ((void)0)
+#define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)0)
+#endif
+
 #define SLAB ((size_t)2 << 20)
 #define LARGEST (SLAB / 8) /* of a block; with longer ones too much of a slab would be of no use */
 
@@ -24,6 +33,12 @@ struct slab {
 static size_t lines(size_t size)
 {
     return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+/* What a block of so many bytes takes. */
+static size_t place(size_t size)
+{
+    return lines(size) + APART;
 }
 
 /* Zeroed memory of its own; NULL if there is none, or none that may be locked. No page of it is there before it is one of a huge one. */
@@ -46,7 +61,7 @@ static void *map_slab(int is_locked)
     return NULL;
 }
 
-static struct slab *new_slab(struct slabs *slabs, size_t each, int is_locked)
+static struct slab *new_slab(size_t each, int is_locked)
 {
     struct slab *slab = map_slab(is_locked);
     if (!slab)
@@ -54,6 +69,14 @@ static struct slab *new_slab(struct slabs *slabs, size_t each, int is_locked)
     slab->each = each;
     slab->is_locked = (uint8_t)is_locked;
     slab->room = (int)((SLAB - lines(sizeof *slab)) / each);
+    ASAN_POISON_MEMORY_REGION((char *)slab + lines(sizeof *slab), SLAB - lines(sizeof *slab));
+    return slab;
+}
+
+static struct slab *add(struct slabs *slabs, struct slab *slab)
+{
+    if (!slab)
+        return NULL;
     slab->next = slabs->first;
     slabs->first = slab;
     return slab;
@@ -75,8 +98,10 @@ static void *cut(struct slab *slab)
     void **block = slab->free;
     slab->used++;
     if (!block)
-        return (char *)slab + lines(sizeof *slab) + slab->each * (size_t)slab->cut++;
-    slab->free = *block;
+        block = (void **)((char *)slab + lines(sizeof *slab) + slab->each * (size_t)slab->cut++);
+    ASAN_UNPOISON_MEMORY_REGION(block, slab->each - APART);
+    if (block == slab->free)
+        slab->free = *block;
     *block = NULL;
     return block;
 }
@@ -84,25 +109,34 @@ static void *cut(struct slab *slab)
 /* Zeroed memory that begins with a cache line; NULL if there is none, or none that may be locked. */
 void *slab_take(struct slabs *slabs, size_t size, int is_locked)
 {
-    size_t each = lines(size);
+    size_t each = place(size);
     void *block = NULL;
     if (each <= LARGEST) {
         pthread_mutex_lock(&slabs->lock);
         struct slab *slab = with_room(slabs, each, is_locked);
         if (!slab)
-            slab = new_slab(slabs, each, is_locked);
+            slab = add(slabs, new_slab(each, is_locked));
         block = slab ? cut(slab) : NULL;
         pthread_mutex_unlock(&slabs->lock);
     }
     return block ? block : memory_locked(size, is_locked);
 }
 
-/* Has memory ready for one such block, so that to take it makes nobody wait who holds a lock. */
+/*
+ * Has memory ready for one such block, so that to take it makes nobody wait who holds a lock. Nor does it hold one while it
+ * waits for the kernel: a media thread that gives memory back in the meantime must not wait for it too.
+ */
 void slab_prepare(struct slabs *slabs, size_t size, int is_locked)
 {
+    size_t each = place(size);
     pthread_mutex_lock(&slabs->lock);
-    if (lines(size) <= LARGEST && !with_room(slabs, lines(size), is_locked))
-        new_slab(slabs, lines(size), is_locked);
+    int is_ready = each > LARGEST || with_room(slabs, each, is_locked);
+    pthread_mutex_unlock(&slabs->lock);
+    if (is_ready)
+        return;
+    struct slab *slab = new_slab(each, is_locked);
+    pthread_mutex_lock(&slabs->lock);
+    add(slabs, slab);
     pthread_mutex_unlock(&slabs->lock);
 }
 
@@ -112,6 +146,7 @@ static void drop(struct slabs *slabs, struct slab *empty)
     while (*link != empty)
         link = &(*link)->next;
     *link = empty->next;
+    ASAN_UNPOISON_MEMORY_REGION(empty, SLAB);
     munmap(empty, SLAB);
 }
 
@@ -126,6 +161,7 @@ void slab_give(struct slabs *slabs, void *block, size_t size)
         explicit_bzero(block, size);
         *(void **)block = slab->free;
         slab->free = block;
+        ASAN_POISON_MEMORY_REGION(block, slab->each - APART);
         if (--slab->used == 0)
             drop(slabs, slab);
     }
@@ -138,6 +174,7 @@ void slabs_free(struct slabs *slabs)
 {
     for (struct slab *slab = slabs->first, *next; slab; slab = next) {
         next = slab->next;
+        ASAN_UNPOISON_MEMORY_REGION(slab, SLAB);
         explicit_bzero(slab, SLAB);
         munmap(slab, SLAB);
     }

@@ -1,5 +1,6 @@
 """What a tap holds in memory: little while nothing is late, as much as was promised once something is, and no more."""
 
+import os
 import random
 import re
 import resource
@@ -179,3 +180,44 @@ def test_where_no_huge_page_may_be_locked_each_ring_is_locked_by_itself() -> Non
     limited = ("unshare", "--user", "--map-root-user", "prlimit", "--memlock=262144:262144")
     said = subprocess.run([*limited, sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["2", str(2 * 2 * AT_FIRST // 1024)]
+
+
+WAITING = """
+import os
+import threading
+import time
+from pathlib import Path
+
+from audio.relay import Relay
+from audio.types import Codec, LegMedia, MediaAddress, RelayOptions, TapOptions
+
+waiting = Path(os.environ["WAITING"])
+begun = Path(f"{waiting}.begun")
+relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=True))
+legs = [relay.open_leg() for _ in range(21)]
+nobody = MediaAddress(ip="127.0.0.1", rtp_port=9, rtcp_port=9)
+relay.set_media(legs[0], LegMedia(remote=nobody, codec=Codec.PCMA, send_pt=8, receive_pt=8))
+for leg in legs[:20]:
+    relay.open_tap(leg, None, TapOptions())
+waiting.touch()
+other = threading.Thread(target=relay.open_tap, args=(legs[20], None, TapOptions()))
+other.start()
+while not begun.exists():
+    time.sleep(0.001)
+before, now_ns = relay.counters()["ring_bytes"], time.monotonic_ns()
+for number in range(450):
+    head = bytes((0x80, 8)) + number.to_bytes(2, "big") + (number * 160).to_bytes(4, "big") + b"abcd"
+    relay._core.inject(legs[0], head + bytes(160), now_ns + number * 20_000_000)
+print(relay.counters()["ring_bytes"] > before, begun.exists())
+begun.unlink(missing_ok=True)
+other.join()
+relay.close()
+"""
+
+
+def test_a_ring_grows_while_the_kernel_takes_its_time_with_a_huge_page_for_another_call(tmp_path: Path) -> None:
+    shim, source = tmp_path / "waiting.so", Path(__file__).with_name("waiting_lock.c")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(shim), str(source)], check=True)
+    environment = os.environ | {"LD_PRELOAD": str(shim), "WAITING": str(tmp_path / "waiting")}
+    said = subprocess.run([sys.executable, "-c", WAITING], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["True", "True"], "it has grown, and the other call waits still"
