@@ -11,7 +11,6 @@ from recorder.console.agent_view import Phone, Standing, phone_of
 from recorder.console.auth import Caller
 from recorder.console.live_pages import SECOND_PLAYS, SPANS, span_s
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
-from recorder.console.streams import event_stream
 from recorder.domain.access import Act, Person, Role
 from recorder.problems import ProblemError
 
@@ -57,9 +56,13 @@ def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
 @router.get("/agent/changes")
 async def agent_changes(request: Request, console: Console) -> StreamingResponse:
     """Tell the page's script that the daemon lives, and when to ask for the state again."""
-    caller = await run_in_threadpool(signed_in, request, console, is_activity=False)
+
+    async def watching() -> Caller:
+        return await run_in_threadpool(signed_in, request, console, is_activity=False)
+
+    caller = await watching()
     extensions = await run_in_threadpool(console.live.extensions, _person(caller))
-    return await event_stream(console.pulse.watch(extensions))
+    return await console.watchers.stream(caller.actor.actor, console.pulse.watch(extensions), ask=watching)
 
 
 @router.post("/agent/forgot")

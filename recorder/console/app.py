@@ -47,6 +47,7 @@ from recorder.console.pulse import Pulse
 from recorder.console.rates import RateLimits
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
+from recorder.console.watchers import Watchers
 from recorder.openid.starts import Starts
 from recorder.problems import ProblemError
 from recorder.web import application
@@ -87,6 +88,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         pulse=pulse,
         board=Board(pulse, deps.live.calls),
         starts=Starts(time.monotonic),
+        watchers=Watchers(),
     )
     for router in (
         live_routes.router,

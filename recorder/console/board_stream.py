@@ -13,11 +13,10 @@ from recorder.console.live_desk import as_seen
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import SignInNeededError
 from recorder.console.pulse import AGAIN, BEAT, Pulse
+from recorder.console.watchers import LOOK_EVERY_S
 from recorder.domain.access import Person
 from recorder.problems import ProblemError
 
-LOOK_EVERY_S = 5.0
-"""How often it is asked whether whoever watches still may: a stream that is open sends rows without being asked."""
 REQUESTS = b"event: requests\ndata: {}\n\n"
 NO_CALL = "none"
 """Stands for the row that says that there is no call."""

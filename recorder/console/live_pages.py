@@ -13,7 +13,6 @@ from recorder.console.board_stream import BoardStream
 from recorder.console.live_desk import LiveDesk, facts_of
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
-from recorder.console.streams import event_stream
 from recorder.domain.access import Act
 from recorder.domain.opt_out import may_decide
 from recorder.live.client import Grant
@@ -67,7 +66,8 @@ async def live_changes(request: Request, console: Console) -> StreamingResponse:
     stream = BoardStream(
         console.pulse, console.board, render=console.renderer.live_rows, ask=lambda: run_in_threadpool(watching)
     )
-    return await event_stream(stream.events(await run_in_threadpool(watching)))
+    caller = await run_in_threadpool(watching)
+    return await console.watchers.stream(caller.actor.actor, stream.events(caller))
 
 
 @router.post("/live/{call}/opt-out-request")

@@ -1,16 +1,16 @@
 """The HTTP+JSON interface of the console to calls in progress, under /api/."""
 
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from recorder.console.api import PROBLEMS
 from recorder.console.auth import Caller
-from recorder.console.parts import ApiChanger, ApiKnock, ApiReader, Console
-from recorder.console.streams import event_stream
+from recorder.console.parts import ApiChanger, ApiKnock, ApiReader, Console, Parts
 from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Application
 
 router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
@@ -94,16 +94,19 @@ def second_message_extension(
     return console.live.second_message_extension(caller.actor, number, why.reason if why else "")
 
 
-def _background(request: Request, console: Console) -> Caller:
+def _watching(request: Request, console: Parts) -> Caller:
     # An open stream must not keep a session alive that nobody uses.
-    return console.gate.by_any(request, is_activity=False)
+    caller = console.gate.by_any(request, is_activity=False)
+    console.rules.require(caller.actor, Act.SEE_LIVE)
+    if isinstance(caller.actor, Application) and caller.actor.extensions:
+        sentence = "The stream shows every extension; this token is good for some only."
+        raise console.rules.refuse(caller.actor.actor, Act.SEE_LIVE, "", sentence)
+    return caller
 
 
 @router.get("/events", response_class=StreamingResponse)
-async def events(console: Console, caller: Annotated[Caller, Depends(_background)]) -> StreamingResponse:
+async def events(request: Request, console: Console) -> StreamingResponse:
     """Live calls as they change: server-sent events, as the daemon sends them."""
-    await run_in_threadpool(console.rules.require, caller.actor, Act.SEE_LIVE)
-    if isinstance(caller.actor, Application) and caller.actor.extensions:
-        sentence = "The stream shows every extension; this token is good for some only."
-        raise await run_in_threadpool(console.rules.refuse, caller.actor.actor, Act.SEE_LIVE, "", sentence)
-    return await event_stream(console.deps.events(caller.actor.actor))
+    who = partial(run_in_threadpool, _watching, request, console)
+    actor = (await who()).actor.actor
+    return await console.watchers.stream(actor, console.deps.events(actor), ask=who)

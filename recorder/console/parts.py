@@ -13,6 +13,7 @@ from recorder.console.live_desk import LiveDesk
 from recorder.console.pulse import Pulse
 from recorder.console.render import Renderer
 from recorder.console.rules import Rules
+from recorder.console.watchers import Watchers
 from recorder.openid.starts import Starts
 
 Text = Annotated[str, Form(max_length=1000)]
@@ -31,6 +32,7 @@ class Parts:
     pulse: Pulse
     board: Board
     starts: Starts
+    watchers: Watchers
 
 
 class SignInNeededError(Exception):

@@ -1,7 +1,6 @@
-"""Answers that are made while they are sent: events and audio."""
+"""Answers that are made while they are sent: audio."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 
 from anyio import CancelScope
 from fastapi.responses import StreamingResponse
@@ -10,8 +9,6 @@ from starlette.types import Receive, Scope, Send
 
 from recorder.console.deps import AudioFile
 from recorder.console.desk import Sound
-from recorder.live.client import DaemonRefusedError, DaemonUnavailableError
-from recorder.problems import ProblemError
 
 
 class SoundResponse(StreamingResponse):
@@ -44,28 +41,3 @@ def download(audio: AudioFile, recording_id: str) -> StreamingResponse:
     """Return a copy as a file to save. The id was found in the index, so it is safe in a header."""
     name = f"{recording_id}.{audio.suffix}"
     return SoundResponse(audio, headers={"Content-Disposition": f'attachment; filename="{name}"'})
-
-
-async def event_stream(source: AsyncGenerator[bytes]) -> StreamingResponse:
-    """Return server-sent events once the first has come, so that a daemon that is away is an error and no stream.
-
-    Raises:
-        ProblemError: 504: the daemon does not answer; 502: it refused.
-    """
-    try:
-        first = await anext(source, b"")
-    except DaemonUnavailableError as error:
-        raise ProblemError(504, str(error), title="Not confirmed", extra={"state": "not_confirmed"}) from error
-    except DaemonRefusedError as error:
-        raise ProblemError(502, str(error)) from error
-
-    async def rest() -> AsyncIterator[bytes]:
-        async with aclosing(source):
-            yield first
-            try:
-                async for chunk in source:
-                    yield chunk
-            except (DaemonUnavailableError, DaemonRefusedError):
-                return  # the browser connects again, and is told then
-
-    return StreamingResponse(rest(), media_type="text/event-stream")

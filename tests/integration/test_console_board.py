@@ -1,21 +1,24 @@
 """What the page of live calls is sent: what changed and nothing else, to whoever may see it, while they may."""
 
 import asyncio
+import contextlib
 import json
 import threading
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from recorder.console import board, board_stream
+from recorder.console import board, board_stream, watchers
 from recorder.console.auth import Caller
 from recorder.console.board import Board
 from recorder.console.board_stream import BoardStream
 from recorder.console.live_rows import LiveRow
 from recorder.console.pulse import BEAT, Pulse
-from recorder.domain.access import Person, Role
+from recorder.domain.access import Person, Role, Scope
 from recorder.live.client import DaemonUnavailableError
 from recorder.problems import ProblemError
 from tests.helpers.console_site import CALL, Browser, Console, console_site
@@ -243,3 +246,53 @@ def test_the_stream_ends_for_who_signed_out(console: Console, monkeypatch: pytes
             with pytest.raises(AssertionError, match="the stream ended"):
                 sent(lines, "never said")
         assert browser.get("/live/changes").headers["location"] == "/sign-in"
+
+
+def ends(answer: httpx.Response) -> bool:
+    """Tell whether a stream ends within its browser's patience and not only goes on with beats."""
+    until = time.monotonic() + 5
+    return all(time.monotonic() < until for _ in answer.iter_bytes())
+
+
+@pytest.mark.parametrize("path", ["/api/events", "/agent/changes"])
+def test_no_stream_outlasts_the_session(console: Console, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(watchers, "LOOK_EVERY_S", 0.2)
+    with console.browser() as browser:
+        browser.sign_in("officer")
+        with browser.stream("GET", path) as answer:
+            assert answer.status_code == 200
+            console.deps.sessions.end_all("officer")
+            assert ends(answer)
+
+
+def test_no_stream_outlasts_its_token(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchers, "LOOK_EVERY_S", 0.2)
+    new = console.deps.tokens.add("wall", scopes=[Scope.CALLS_READ])
+    with console.browser() as wall:
+        wall.headers["Authorization"] = f"Bearer {new.secret}"
+        with wall.stream("GET", "/api/events") as answer:
+            console.deps.tokens.revoke("wall")
+            assert ends(answer)
+
+
+def test_nobody_has_more_streams_than_the_daemon_can_spare(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchers, "MOST_STREAMS", 3)
+    with console.browser() as browser, console.browser() as other, contextlib.ExitStack() as streams:
+        browser.sign_in("revenues")
+        other.sign_in("officer")
+        for path in ("/api/events", "/agent/changes", "/live/changes"):
+            assert streams.enter_context(browser.stream("GET", path)).status_code == 200
+        assert browser.get("/api/events").status_code == 429
+        assert browser.get("/live/changes").status_code == 429
+        assert browser.get("/live/rows").status_code == 200
+        with other.stream("GET", "/api/events") as answer:
+            assert answer.status_code == 200, "others have their own"
+        streams.close()
+        until = time.monotonic() + 5
+        while _status(browser, "/api/events") == 429:
+            assert time.monotonic() < until, "a stream that was left is counted no more"
+
+
+def _status(browser: Browser, path: str) -> int:
+    with browser.stream("GET", path) as answer:
+        return answer.status_code
