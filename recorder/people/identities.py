@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from recorder.domain.access import Person, Role
 from recorder.domain.granting import POWERFUL
@@ -166,6 +166,20 @@ def signs_in_elsewhere(connection: Connection, account: str) -> bool:
     """Tell whether an account is connected, and not an administrator's: theirs must open when the provider is down."""
     row = row_of(connection, account)
     return row is not None and Role.ADMIN not in person_of(row).roles and _identity(connection, account) is not None
+
+
+def disconnect_unless_own(connection: Connection, account: str) -> bool:
+    """Disconnect an account that others connected, because it gets power that their word is not enough for.
+
+    Sessions go on, for its owner may be in a call, but as ones without a second factor: a provider's may be somebody
+    else's. Tells whether it was so.
+    """
+    row = _identity(connection, account)
+    if row is None or row["connected_by"] == account:
+        return False
+    connection.execute(delete(identities).where(identities.c.account == account))
+    connection.execute(update(sessions).where(sessions.c.account == account).values(is_proven=0))
+    return True
 
 
 def _identity(connection: Connection, account: str) -> Any:  # noqa: ANN401 - a RowMapping or None

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from recorder.domain.access import DeniedError, Fault, Person, Role
 from recorder.domain.granting import (
+    POWERFUL,
     STANDS_FOR,
     Change,
     Proposal,
@@ -23,6 +24,7 @@ from recorder.domain.granting import (
 )
 from recorder.people.account_rows import PeopleError, check_other_admin, is_usable, one, person_of
 from recorder.people.database import AuditNote, accounts, from_s, proposals
+from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
 
 Enter = Callable[[AuditNote], None]
@@ -167,6 +169,8 @@ def _apply(
         remove_factor(connection, account)
         return AuditNote(act="people.second_factor_removed", subject=account, details=about)
     _set_roles(connection, account, person_of(one(connection, account)).roles | roles)
+    if roles & POWERFUL and disconnect_unless_own(connection, account):
+        about = {**about, "disconnected": True}
     return AuditNote(act="people.granted", subject=account, details={"roles": sorted(roles), **about})
 
 

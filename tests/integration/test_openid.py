@@ -15,6 +15,7 @@ from recorder.config import Console as ConsoleOptions
 from recorder.domain.access import Role
 from recorder.openid.check import check_openid
 from recorder.openid.options import OpenIdOptions
+from recorder.people.database import AuditNote
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.glewlwyd import CLIENT, SECRET, Glewlwyd, glewlwyd
@@ -210,6 +211,28 @@ def test_people_who_decide_on_others_connect_their_account_themselves(
         assert connected.by == "dpo"
         with console.browser() as other:
             assert led_to(arrive(other, provider, "dpo")) == "/live"
+
+
+def test_a_connection_of_others_opens_no_power_that_comes_later(
+    tmp_path: Path, port: int, options: OpenIdOptions, provider: Glewlwyd
+) -> None:
+    """Whoever had an officer's name at the provider must not become a team leader with it."""
+    relaxed = replace(options, amr_values=("session",), passwords_too=False)
+    with site(tmp_path, port, relaxed) as console, console.browser() as browser, console.browser() as owner:
+        assert led_to(arrive(browser, provider, "other")) == "/live"
+        proposals, notes = console.deps.proposals, list[AuditNote]()
+        _, asked = proposals.grant(
+            "admin", "other", [Role.TEAM_LEADER], reason="leads the team now", enter=notes.append
+        )
+        assert asked is not None
+        proposals.decide(console.person("dpo"), asked.id, is_confirmed=True, enter=notes.append)
+        assert notes[-1].details["disconnected"] is True
+        assert browser.get("/live").status_code == 200, "who is in a call goes on"
+        assert "team leader" not in browser.get("/account").text
+        again = arrive(browser, provider, "other")
+        assert (again.status_code, title(again)) == (403, "Connect your account first")
+        sent = {"name": "other", "password": PASSWORD, "csrf": csrf_of(owner.get("/sign-in"))}
+        assert owner.post("/sign-in", data=sent).headers["location"] == "/sign-in/authenticator"
 
 
 def test_who_was_signed_out_meanwhile_connects_nothing(console: Console, provider: Glewlwyd) -> None:
