@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from recorder.console.deps import ConsoleDeps
-from recorder.console.rates import RateLimits, kind_of
+from recorder.console.rates import RateLimits, credentials_of, kind_of
 from recorder.console.refused_tokens import RefusedTokens
 from recorder.console.rules import Rules
 from recorder.domain.access import Actor, Person
@@ -100,7 +100,7 @@ class Gatekeeper:
 
     def _counted(self, request: Request, caller: Caller) -> Caller:
         kind = kind_of(request.method, request.scope["path"])
-        self._limits.known(caller.actor.actor, _host(request), kind)
+        self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request.headers))
         return caller
 
     def starting(self, request: Request) -> Caller | None:

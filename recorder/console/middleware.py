@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recorder.console.rates import RateLimits, kind_of
+from recorder.console.rates import RateLimits, credentials_of, kind_of
 from recorder.console.throttle import Throttle, source_of
 from recorder.openid.options import CALLBACK_PATH
 from recorder.problem_answers import response
@@ -93,7 +93,8 @@ class Guard:
         """Count a request by its address; a try to sign in has its own bucket: a flood must keep nobody out."""
         host = str(scope["client"][0]) if scope.get("client") else ""
         if not _is_try(scope):
-            return self._limits.arrived(host, kind_of(scope["method"], scope["path"]))
+            kind, credentials = kind_of(scope["method"], scope["path"]), credentials_of(Headers(scope=scope))
+            return self._limits.arrived(host, kind, credentials)
         wait_s = self._tries.take(source_of(host))
         if not wait_s:
             return None

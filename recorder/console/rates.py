@@ -2,21 +2,28 @@
 
 What is done to calls in progress has buckets of its own, so that no flood of searches ever stops a pause. Who asks is
 known only after they were looked for, so an address is counted first; what its owner's own bucket then refuses is given
-back to it, or one program that runs wild would close the console to everybody behind the same proxy.
+back to it, or one program that runs wild would close the console to everybody behind the same proxy. Nor does it stop
+whoever was known there a moment ago: a flood of nobody's, from the same address, would stop their pauses.
 """
 
 import enum
+import hashlib
 import math
+import threading
 import time
 from collections.abc import Callable
 
-from recorder.console.throttle import Throttle, source_of
+from starlette.datastructures import Headers
+
+from recorder.console.throttle import MOST_BUCKETS, Throttle, source_of
 from recorder.domain.limits import Rates
 from recorder.problems import ProblemError
 
 SECONDS_AT_ONCE = 10
 PEOPLE_AT_AN_ADDRESS = 10
 """An address may ask for as much as so many people."""
+KNOWN_FOR_S = 60.0
+"""For how long whoever was known is not stopped by what others at their address ask for; a page asks more often."""
 
 _LIVE = ("/agent", "/live", "/opt-outs", "/api/calls", "/api/extensions", "/api/opt-outs", "/api/session")
 _FREE = "/static/"
@@ -41,6 +48,12 @@ def kind_of(method: str, path: str) -> Kind:
     return Kind.ACT if is_act else Kind.OTHER
 
 
+def credentials_of(headers: Headers) -> bytes:
+    """Return what a request says of who sends it, hashed; empty where it says nothing."""
+    said = f"{headers.get('authorization', '')}\n{headers.get('cookie', '')}"
+    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).digest() if said.strip() else b""
+
+
 class RateLimits:
     """The buckets of one console.
 
@@ -53,20 +66,31 @@ class RateLimits:
         self._a_second = {Kind.ACT: rates.acts_per_s, Kind.OTHER: rates.requests_per_s}
         self._addresses = {kind: _throttle(clock, rate * PEOPLE_AT_AN_ADDRESS) for kind, rate in self._a_second.items()}
         self._callers = {kind: _throttle(clock, rate) for kind, rate in self._a_second.items()}
+        self._were_known = _WereKnown(clock)
 
-    def arrived(self, host: str, kind: Kind) -> ProblemError | None:
-        """Count a request of an address; returns its refusal where that is one too many."""
+    def arrived(self, host: str, kind: Kind, credentials: bytes = b"") -> ProblemError | None:
+        """Count a request of an address; returns its refusal where that is one too many.
+
+        Args:
+            host: The address.
+            kind: What is asked for.
+            credentials: From `credentials_of`; whose were good a moment ago is not refused here.
+        """
         if kind is Kind.FREE:
             return None
         wait_s = self._addresses[kind].take(source_of(host))
+        if wait_s and credentials in self._were_known:
+            return None
         return self._refusal(wait_s, kind, "From this address", PEOPLE_AT_AN_ADDRESS)
 
-    def known(self, who: str, host: str, kind: Kind) -> None:
+    def known(self, who: str, host: str, kind: Kind, credentials: bytes = b"") -> None:
         """Count a request of a person or token that was found behind it.
 
         Raises:
             ProblemError: 429: one too many.
         """
+        if credentials:
+            self._were_known.add(credentials)
         if kind is Kind.FREE:
             return
         refusal = self._refusal(self._callers[kind].take(who), kind, "As you", 1)
@@ -83,6 +107,26 @@ class RateLimits:
             "wait a moment.",
             headers={"Retry-After": str(math.ceil(wait_s))},
         )
+
+
+class _WereKnown:
+    """Credentials that were good not long ago; for any thread."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._until_s: dict[bytes, float] = {}
+
+    def add(self, credentials: bytes) -> None:
+        with self._lock:
+            self._until_s.pop(credentials, None)
+            self._until_s[credentials] = self._clock() + KNOWN_FOR_S
+            if len(self._until_s) > MOST_BUCKETS:
+                del self._until_s[next(iter(self._until_s))]
+
+    def __contains__(self, credentials: bytes) -> bool:
+        with self._lock:
+            return self._until_s.get(credentials, 0.0) > self._clock()
 
 
 def _throttle(clock: Callable[[], float], a_second: float) -> Throttle:

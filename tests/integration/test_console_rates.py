@@ -61,3 +61,16 @@ def test_made_up_tokens_do_not_fill_the_audit_log_and_are_counted(console: Conso
         assert (last.details["act"], last.details["times"], last.details["sources"]) == (
             "token.use", 35, {"127.0.0.1": 35},
         )  # fmt: skip
+
+
+def test_a_flood_of_nobody_at_the_same_address_stops_no_pause(console: Console) -> None:
+    """Behind a proxy, or on a server of terminals, everybody has one address."""
+    new = console.deps.tokens.add("crm", scopes=list(Scope))
+    with signed_in(console, "lead") as lead, bearer(console, new.secret) as crm, console.browser() as stranger:
+        assert crm.get("/api/calls").status_code == 200
+        for method, path in (("POST", f"/api/calls/{CALL}/pause"), ("GET", "/api/calls")):
+            flood = [stranger.request(method, path) for _ in range(500)]
+            assert flood[-1].status_code == 429, "the flood itself is stopped"
+        assert lead.post(f"/api/calls/{CALL}/pause").status_code == 200
+        assert lead.get("/live/rows").status_code == 200
+        assert crm.post(f"/api/calls/{CALL}/resume").status_code == 200

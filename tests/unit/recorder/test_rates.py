@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from recorder.console.rates import Kind, RateLimits, kind_of
+from recorder.console.rates import KNOWN_FOR_S, Kind, RateLimits, kind_of
 from recorder.console.refused_tokens import EACH, MOST, WINDOW_S, RefusedTokens
-from recorder.console.throttle import source_of
+from recorder.console.throttle import MOST_BUCKETS, source_of
 from recorder.domain.limits import Rates
 from recorder.people.tokens import TokenRefused
 from recorder.problems import ProblemError
@@ -146,3 +146,21 @@ def test_many_addresses_are_counted_together_and_nothing_grows_without_end() -> 
     assert last["times"] == 5000 - MOST
     assert len(last["sources"]) == 20
     assert last["sources"]["others"] == 5000 - MOST - 1000
+
+
+def test_who_was_known_a_moment_ago_is_not_stopped_by_others_at_their_address() -> None:
+    clock = Seconds()
+    limited = limits(clock)
+    limited.known("ann", HOST, Kind.ACT, b"hers")
+    while limited.arrived(HOST, Kind.ACT) is None:
+        pass
+    assert limited.arrived(HOST, Kind.ACT, b"hers") is None
+    assert limited.arrived(HOST, Kind.ACT, b"made up") is not None
+    clock.now_s += KNOWN_FOR_S
+    while limited.arrived(HOST, Kind.ACT) is None:
+        pass
+    assert limited.arrived(HOST, Kind.ACT, b"hers") is not None, "it may be that they are known no more"
+    for number in range(MOST_BUCKETS + 1):
+        limited.known("bob", HOST, Kind.FREE, str(number).encode())
+    assert limited.arrived(HOST, Kind.ACT, b"0") is not None, "so many are remembered"
+    assert limited.arrived(HOST, Kind.ACT, b"1") is None
