@@ -487,4 +487,4 @@ class RecordedCall(TapedCall, LiveCall):
     @property
     def proof(self) -> NoticeProof:
         """Return what is known of the notice that we played."""
-        return self.announcer.proof(second_message=self.call.second_played or self.second.was_played)
+        return self.announcer.proof(second_message=self.call.second_played)

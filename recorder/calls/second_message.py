@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
+from recorder.calls.live_call import Legs
 from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.taping import Taping
@@ -33,6 +34,7 @@ class AskedCall(Protocol):
     book: PauseBook
     sounds: Sounds
     taping: Taping | None
+    legs: Legs
     parties: dict[Side, Party]
     joined_at: datetime | None
 
@@ -75,11 +77,7 @@ class NoSecondMessage:
 
 
 class SecondMessage(Part[AskedCall]):
-    """The second message of one call.
-
-    Attributes:
-        was_played: It was begun on request, at least once.
-    """
+    """The second message of one call; that it was begun is the table's to know, and to forget for another listener."""
 
     def __init__(self, call: AskedCall) -> None:
         super().__init__(call)
@@ -87,7 +85,6 @@ class SecondMessage(Part[AskedCall]):
         self._leg: MediaLegId | None = None
         """Where it plays now."""
         self._by = ""
-        self.was_played = False
 
     @property
     def state(self) -> str:
@@ -97,7 +94,7 @@ class SecondMessage(Part[AskedCall]):
             return "off"
         if self._leg is not None or call.call.is_second_playing:
             return "playing"
-        return "played" if self.was_played or call.call.second_played else "ready"
+        return "played" if call.call.second_played else "ready"
 
     def play(self, by: str) -> Act:
         """Begin to play it; see `Second`.
@@ -118,7 +115,7 @@ class SecondMessage(Part[AskedCall]):
         if outside.is_held:
             raise RefusedError("the caller would not hear it: this call is on hold")
         self._tag += 1
-        self._leg, self._by, self.was_played = outside.media_leg, by, True
+        self._leg, self._by, call.call.second_played = outside.media_leg, by, True
         outside.play(second.prompt, tag=self._tag)
         if call.taping is not None:
             call.taping.describe(call.row())  # were we killed, the container would still say so
@@ -128,7 +125,9 @@ class SecondMessage(Part[AskedCall]):
     def ended(self, event: PromptEnded) -> bool:
         """Take the end of a prompt; tell whether it was one of these."""
         if event.tag == self._tag:
-            self._end(is_complete=event.complete)
+            call = self._call
+            is_there = call.legs.of(call.call.outside) is not None  # else what was sent was heard by nobody
+            self._end(is_complete=event.complete and is_there)
         return event.tag > _FIRST_TAG
 
     def cut_off(self) -> None:

@@ -12,7 +12,8 @@ from recorder.notices import NoticeStore
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import heard_frames, kept_of, times_heard
 from tests.helpers.exchange import Exchange, Talk, exchange, re_offer
-from tests.helpers.recorder_home import SECOND_S, eventually
+from tests.helpers.recorder_home import NOTICE_S, SECOND_S, eventually
+from tests.helpers.sip_peer import Answer
 from tests.helpers.transfers import expect_newcomer, refer, wait_told
 
 EDITS = (
@@ -177,6 +178,65 @@ def test_a_transfer_cuts_it_off_and_it_can_be_played_again(lines: Exchange, mess
     talk.hang_up()
     leg.wait_ended()
     carol.voice.hush()
+
+
+def test_who_comes_in_later_has_not_had_it_played(lines: Exchange) -> None:
+    talk = lines.call("2001", from_number="2002")  # inside: bob, who calls, has it played
+    call = talk.join()
+    play(talk, call).raise_for_status()
+    wait_state(talk, "played")
+    outside = expect_newcomer(talk, "01632960123")
+    alice = talk.wait_second()
+    refer(alice, "01632960123")
+    leg = outside.join()
+    wait_told(alice, 200)
+    talk.wait_phase("notice, answered side held")
+    assert talk.wait_phase("joined", timeout_s=NOTICE_S + 3)["second_message"] == "ready"
+    talk.first.hang_up()
+    talk.first.wait_ended()
+    talk.left.hush()
+    talk.right.hush()
+    leg.wait_ended()
+    outside.voice.hush()
+    (row,) = eventually(
+        lambda: [row for row in talk.home.rows(number=talk.number) if row["id"] == call], "the call is filed"
+    )
+    assert (row["notice"]["complete"], row["notice"]["second_message"]) == (True, False)
+
+
+def test_who_hangs_up_while_somebody_is_called_in_their_place_has_not_heard_it_in_full(lines: Exchange) -> None:
+    talk = lines.call("2002", from_number="2001")
+    call = talk.join()
+    carol = expect_newcomer(talk, "4000", calling="2002", answer=Answer(after_s=1.5))
+    play(talk, call).raise_for_status()
+    refer(talk.first, "4000")
+    carol.wait()
+    talk.first.hang_up()
+    talk.first.wait_ended()
+    talk.left.hush()
+    eventually(lambda: len(entries(talk, call)) == 2, "its end is written down")
+    assert entries(talk, call)[-1].details["complete"] is False
+    leg = carol.join()
+    talk.wait_second().hang_up()
+    leg.wait_ended()
+    talk.right.hush()
+    carol.voice.hush()
+
+
+def test_a_hold_in_the_middle_of_it_is_written_down_as_not_heard_in_full(lines: Exchange, message: Prompt) -> None:
+    talk = lines.call()
+    call = talk.join()
+    play(talk, call).raise_for_status()
+    re_offer(talk.first, talk.left.media(version=2, direction="inactive"))
+    wait_state(talk, "played")
+    re_offer(talk.first, talk.left.media(version=3))
+    eventually(lambda: len(entries(talk, call)) == 2, "its end is written down")
+    assert entries(talk, call)[-1].details["complete"] is False
+    assert times_heard(talk.left, message) == 0
+    play(talk, call).raise_for_status()
+    wait_state(talk, "played")
+    assert times_heard(talk.left, message) == 1
+    talk.hang_up()
 
 
 def test_a_caller_on_hold_would_not_hear_it(lines: Exchange, message: Prompt) -> None:
