@@ -109,7 +109,13 @@ _OWN = ("/account/authenticator", "/account/password", "/account/connect")
 
 
 def _is_try(scope: Scope) -> bool:
-    """Tell whether a request tries a password or a code, also one that an OpenID provider gave."""
+    """Tell whether a request tries a password or a code, also one that an OpenID provider gave.
+
+    All of them take a cookie of ours. A request without any tries nothing: pages of others, which make browsers send as
+    many as they like, must not use up the tries of everybody at an address.
+    """
+    if not Headers(scope=scope).get("cookie"):
+        return False
     path = str(scope["path"])
     if path == CALLBACK_PATH:
         return True

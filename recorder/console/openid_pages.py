@@ -97,7 +97,10 @@ class Answer(BaseModel):
 async def come_back(request: Request, console: Console, answer: Annotated[Answer, Query()]) -> Response:
     """Take a browser back from the provider, and sign its owner in, or connect their account."""
     provider = _provider(console)
-    start = console.starts.take(answer.state, request.cookies.get(console.gate.openid_cookie, ""))
+    cookie = request.cookies.get(console.gate.openid_cookie)
+    if cookie is None:  # nothing that was begun here, and nothing for the audit log, which anybody could fill with it
+        return _stopped(console, _OUT_OF_DATE, status=403)
+    start = console.starts.take(answer.state, cookie)
     if start is None:
         return await run_in_threadpool(_not_taken, request, console, "openid_state", _OUT_OF_DATE)
     if answer.error or not answer.code:

@@ -235,6 +235,18 @@ def test_a_provider_that_dawdles_keeps_nobody_else_waiting(
 
 
 def test_callbacks_are_limited_as_passwords_are(browser: Browser) -> None:
+    browser.cookies.set("recorder-openid", "made up")
     answers = [browser.get(CALLBACK, params={"state": "x", "code": str(n)}).status_code for n in range(80)]
     assert answers[0] == 403
     assert 429 in answers
+
+
+def test_a_page_of_others_uses_up_no_tries_and_fills_no_log(
+    browser: Browser, console: Console, liar: FalseProvider
+) -> None:
+    """A page can have every browser that shows it ask for the way back, as for a picture: without our cookies."""
+    before = len(console.entries())
+    answers = [httpx.get(f"{console.url}{CALLBACK}", params={"state": "x", "code": "y"}) for _ in range(80)]
+    assert {outcome(answer) for answer in answers} == {(403, "This sign-in is out of date")}
+    assert len(console.entries()) == before
+    assert led_to(come_back(browser, liar)) == "/live", "everybody at this address can sign in"

@@ -97,6 +97,9 @@ def test_signing_in_leads_nowhere_else(console: Console, to: str) -> None:
 
 def test_tries_to_sign_in_are_limited_by_address_whatever_the_account(console: Console, tmp_path: Path) -> None:
     with console_site(tmp_path, is_daemon_up=False) as fresh, fresh.browser() as browser:
+        elsewhere = [httpx.post(f"{fresh.url}/sign-in", data={"name": "dpo"}) for _ in range(int(AT_ONCE) + 20)]
+        assert {answer.status_code for answer in elsewhere} == {403}, "a page of others uses up nobody's tries"
+        browser.get("/sign-in")
         answers = [browser.post("/sign-in", data={"name": f"someone{n}"}) for n in range(int(AT_ONCE) + 20)]
         refused = [answer for answer in answers if answer.status_code == 429]
         assert len(refused) >= 10
