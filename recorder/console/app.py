@@ -1,5 +1,6 @@
 """The console's application, put together."""
 
+import asyncio
 import logging
 import time
 
@@ -89,6 +90,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         board=Board(pulse, deps.live.calls),
         starts=Starts(time.monotonic),
         watchers=Watchers(),
+        proving=asyncio.Semaphore(1),
     )
     for router in (
         live_routes.router,

@@ -1,6 +1,6 @@
 """Pages for cases of subject access and disclosure: the board, and one case with all that happened in it."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import date
 from typing import Annotated
 from urllib.parse import quote
@@ -157,9 +157,17 @@ def read_transcript(console: Console, case_id: str, one: str, caller: PageReader
     return console.renderer.page("letter.html", caller, text=text, back=f"/cases/{quote(case_id, safe='')}")
 
 
-@router.get("/cases/{case_id}/custody")
+async def _turn(console: Console) -> AsyncIterator[None]:
+    async with console.proving:
+        yield
+
+
+@router.get("/cases/{case_id}/custody", dependencies=[Depends(_turn, scope="function")])
 def custody(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
-    """Show who had what of a case when, with the proof of it; to be printed."""
+    """Show who had what of a case when, with the proof of it; to be printed.
+
+    The whole log and every recording is read for it, by one thread at a time: who pauses needs one too.
+    """
     found = custody_of(console.deps.cases, caller.actor, case_id)
     return console.renderer.page("custody.html", caller, custody=found, now=console.deps.now())
 

@@ -1,5 +1,6 @@
 """What a route works with, and who calls it: FastAPI's dependencies of API and pages."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,7 +22,11 @@ Text = Annotated[str, Form(max_length=1000)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts of one console; kept as ``app.state.parts``."""
+    """The parts of one console; kept as ``app.state.parts``.
+
+    Attributes:
+        proving: Whoever has a chain of custody proven takes it, before there is a thread for it.
+    """
 
     deps: ConsoleDeps
     rules: Rules
@@ -33,6 +38,7 @@ class Parts:
     board: Board
     starts: Starts
     watchers: Watchers
+    proving: asyncio.Semaphore
 
 
 class SignInNeededError(Exception):

@@ -1,15 +1,21 @@
 """A chain of custody: everybody who had something of a case, a log that is unbroken, files that are the same."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
 from recorder.cases import casework
+from recorder.cases.casework import CaseBooks
 from recorder.cases.custody import NO_COPY, Custody, custody_of, custody_to_json
 from recorder.cli import app
+from recorder.console import case_pages
+from recorder.domain.access import Actor
 from recorder.domain.cases import CaseKind, Step
 from recorder.problems import ProblemError
 from storage.types import Search
@@ -56,6 +62,30 @@ def copy(browser: Browser, folder: Path, case: str) -> Path:
 
 def chain(console: Console, case: str, *files: Path, by: str = "dpo") -> Custody:
     return custody_of(console.deps.cases, console.person(by), case, files)
+
+
+def test_who_has_many_chains_proven_takes_one_thread_and_not_all(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, is_over = disclosed(console), threading.Event()
+
+    def slowly(books: CaseBooks, actor: Actor, case_id: str) -> Custody:
+        assert is_over.wait(30)
+        return custody_of(books, actor, case_id)
+
+    monkeypatch.setattr(case_pages, "custody_of", slowly)
+    sent = threading.Semaphore(0)
+    with signed_in(console, "lead") as lead, ThreadPoolExecutor(60) as crowd:
+        cookies, hooks = dict(lead.cookies), {"request": [lambda _request: sent.release()]}
+        with httpx.Client(base_url=console.url, cookies=cookies, timeout=60, event_hooks=hooks) as site:
+            asked = [crowd.submit(site.get, f"/cases/{case}/custody") for _ in range(60)]
+            try:
+                for _ in range(60):
+                    assert sent.acquire(timeout=10)
+                    assert lead.get("/accessibility", timeout=5).status_code == 200
+            finally:
+                is_over.set()
+            assert {one.result().status_code for one in asked} == {200}
 
 
 def test_everybody_who_had_something_is_in_it_and_it_is_proven(console: Console, tmp_path: Path) -> None:
