@@ -117,7 +117,7 @@ class SearchOrder(SearchQuery):
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in (401, 403, 404, 422, 503, 504)
+    status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in (401, 403, 404, 422, 429, 503, 504)
 }
 router = APIRouter(prefix="/api", responses=PROBLEMS)
 

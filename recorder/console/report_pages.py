@@ -37,7 +37,7 @@ class PausesForm(BaseModel):
     team: str = ""
 
 
-@router.get("/api/reports/pauses", responses={403: {}, 422: {}, 503: {}})
+@router.get("/api/reports/pauses", responses={403: {}, 422: {}, 429: {}, 503: {}})
 def pauses(console: Console, caller: ApiReader, query: Annotated[PausesQuery, Query()]) -> dict[str, Any]:
     """Pauses per officer; the last 28 days unless told otherwise. A manager sees their own teams."""
     search = Search(started_from=query.started_from, started_to=query.started_to, operator=query.operator or None)

@@ -114,7 +114,7 @@ def test_a_transcript_goes_into_the_package_of_its_case(shell: Shell) -> None:
     odd.write_text(VTT)
     wrong.write_text("no times")
     taken = ("sar", "transcript", case, recording)
-    assert "must end in .txt or .vtt" in lead.refused(*taken, "--file", str(odd), code=2)
+    assert "(.txt), WebVTT (.vtt) or SubRip (.srt)" in lead.refused(*taken, "--file", str(odd), code=2)
     assert "No such file" in lead.refused(*taken, "--file", str(shell.folder / "none.txt"), code=2)
     assert lead.run(*taken, "--file", str(wrong)).returncode == 1
     assert "role" in Caseworker(shell, "olive").refused(*taken, "--file", str(file))

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,17 +11,18 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
-from tests.helpers.console_site import Console, console_site, signed_in
+from tests.helpers.console_site import WITHOUT_SECOND_FACTOR, Console, console_site, signed_in
 
 EXAMPLES = 12
 """For each operation; the whole takes some seconds."""
+UNHURRIED = replace(WITHOUT_SECOND_FACTOR, requests_per_s=10_000.0, acts_per_s=10_000.0)
 UNDOCUMENTED = {400, 405, 413, 415}
 """Of HTTP itself: a body that is no text, another method, too much of it, another type."""
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with console_site(tmp_path_factory.mktemp("openapi")) as running:
+    with console_site(tmp_path_factory.mktemp("openapi"), options=UNHURRIED) as running:
         yield running
 
 
