@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from tests.helpers.sip_peer import Answer, Call, Caller, Media, Message, Officer
 from tests.helpers.voices import PCMA, TICKS_PER_S, Studio, Voice
 
 _numbers = itertools.count(1)
+GLARES = 3
+"""How often a re-INVITE is tried that meets an offer of the other side."""
 _USER = re.compile(r"<sip:([^@>;]+)")
 
 
@@ -24,11 +27,18 @@ def user_of(message: Message, header: str = "From") -> str:
 
 
 def re_offer(call: Call, media: Media) -> bytes:
-    """Send a re-INVITE, wait for its 200, and return the answer's SDP."""
-    before = len(call.replies_to("INVITE"))
-    call.offer(media)
-    call.wait_for(lambda c: len(c.replies_to("INVITE")) > before)
-    assert call.replies_to("INVITE")[-1] == 200
+    """Send a re-INVITE until its 200 and return the answer's SDP; one that meets another offer is sent again.
+
+    RFC 3261 section 14.1: whoever made the Call-ID waits for 2.1 to 4 s after a 491.
+    """
+    for _ in range(GLARES):
+        before = len(call.replies_to("INVITE"))
+        call.offer(media)
+        call.wait_for(lambda c, before=before: len(c.replies_to("INVITE")) > before)  # type: ignore[misc]
+        if (status := call.replies_to("INVITE")[-1]) != 491:
+            break
+        time.sleep(2.1)
+    assert status == 200, status
     return call.remote_body
 
 
