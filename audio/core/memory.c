@@ -48,10 +48,15 @@ static void lay_out(struct tap *tap, int64_t ticks)
     }
 }
 
-static size_t first_bytes(int64_t look_back, int64_t most_ticks)
+static int64_t first_ticks(int64_t look_back, int64_t most_ticks)
 {
     int64_t first = whole_steps(look_back + FIRST_MARGIN);
-    return 2 * (size_t)(first < most_ticks ? first : most_ticks);
+    return first < most_ticks ? first : most_ticks;
+}
+
+static size_t rings_bytes(int64_t ticks)
+{
+    return 2 * (size_t)ticks;
 }
 
 static size_t planes_bytes(int64_t ticks, int64_t stretches)
@@ -74,7 +79,7 @@ static int allocate(struct tap *tap, int64_t ticks, int is_first)
 {
     struct core *core = tap->thread->core;
     struct tap_memory memory = {
-        .bytes_size = 2 * (size_t)ticks,
+        .bytes_size = rings_bytes(ticks),
         .planes_size = planes_bytes(ticks, tap->stretches),
         .codes_size = 4 * ring_plane_bytes(ticks),
     };
@@ -95,14 +100,14 @@ static int allocate(struct tap *tap, int64_t ticks, int is_first)
 /* Has the memory ready with which a tap begins. */
 void tap_memory_prepare(struct core *core, int64_t look_back, int64_t most_ticks)
 {
-    size_t bytes = first_bytes(look_back, most_ticks);
-    slab_prepare(&core->slabs, bytes, core->lock_memory);
-    slab_prepare(&core->slabs, planes_bytes((int64_t)bytes / 2, gate_stretches(look_back)), 0);
+    int64_t ticks = first_ticks(look_back, most_ticks);
+    slab_prepare(&core->slabs, rings_bytes(ticks), core->lock_memory);
+    slab_prepare(&core->slabs, planes_bytes(ticks, gate_stretches(look_back)), 0);
 }
 
 int tap_memory_open(struct tap *tap)
 {
-    return allocate(tap, (int64_t)first_bytes(tap->look_back, tap->most_ticks) / 2, 1);
+    return allocate(tap, first_ticks(tap->look_back, tap->most_ticks), 1);
 }
 
 void tap_memory_close(struct tap *tap)
@@ -117,8 +122,7 @@ void tap_memory_grow(struct tap *tap, int64_t need)
     struct ring rings[2] = {tap->channels[LEFT].ring, tap->channels[RIGHT].ring};
     const struct arrivals *arrivals[2] = {tap->channels[LEFT].arrivals, tap->channels[RIGHT].arrivals};
     int64_t least = rings[LEFT].ticks + GROWTH, ticks = whole_steps(need > least ? need : least);
-    if (rings[LEFT].ticks == tap->most_ticks ||
-        !allocate(tap, ticks < tap->most_ticks ? ticks : tap->most_ticks, 0))
+    if (rings[LEFT].ticks == tap->most_ticks || !allocate(tap, ticks < tap->most_ticks ? ticks : tap->most_ticks, 0))
         return;
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];

@@ -41,7 +41,10 @@ static size_t place(size_t size)
     return lines(size) + APART;
 }
 
-/* Zeroed memory of its own; NULL if there is none, or none that may be locked. No page of it is there before it is one of a huge one. */
+/*
+ * Zeroed memory of its own; NULL if there is none, or none that may be locked. Nobody may touch it before the kernel knows what
+ * it is for: where all of the process is locked it would be filled with small pages at once.
+ */
 static void *map_slab(int is_locked)
 {
     char *whole = mmap(NULL, 2 * SLAB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
