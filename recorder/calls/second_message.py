@@ -6,7 +6,7 @@ proven or not as it was.
 """
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
@@ -41,8 +41,8 @@ class AskedCall(Protocol):
     def row(self) -> RecordingRow:
         """Return the row as it stands."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the call for listings."""
+    def tell(self) -> None:
+        """Tell those who watch how the call is now."""
 
 
 class Second(Protocol):
@@ -119,7 +119,7 @@ class SecondMessage(Part[AskedCall]):
         outside.play(second.prompt, tag=self._tag)
         if call.taping is not None:
             call.taping.describe(call.row())  # were we killed, the container would still say so
-        self._tell()
+        call.tell()
         return self._done()
 
     def ended(self, event: PromptEnded) -> bool:
@@ -142,10 +142,7 @@ class SecondMessage(Part[AskedCall]):
             self._call.works,
             Signature(act=ENDED, actor=self._by, subject=self._call.id, details={"complete": is_complete}),
         )
-        self._tell()
-
-    def _tell(self) -> None:
-        self._call.works.publish({"event": "call", **self._call.as_json()})
+        self._call.tell()
 
     def _done(self) -> Act:
         call, book = self._call, self._call.book
