@@ -185,7 +185,8 @@ def _not_taken(request: Request, console: Parts, why: str, words: tuple[str, str
 
 
 def _down(console: Parts, problem: ProviderDownError) -> Response:
-    _log.error("nobody can sign in by the OpenID provider: %s", problem)
+    issuer = console.deps.provider.options.issuer if console.deps.provider else None
+    _log.error("nobody can sign in by the OpenID provider %s: %s; ask it with recorder site-check", issuer, problem)
     return _stopped(console, _DOWN, status=503)
 
 
