@@ -22,9 +22,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
-from benchmarks.machine import Holdings, holdings, this_commit, this_machine
+from benchmarks.machine import Holdings, holdings, measured_here
 from benchmarks.mutate import mutate
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
 from benchmarks.streams import DescriptorsError
 
 PEER, STRANGER = "127.0.0.3", "127.0.0.9"
@@ -86,7 +86,6 @@ def measure(*, packets: int, rate: float, seed: int) -> dict[str, Any]:
         HomeError: The recorder could not be run.
     """
     sip = free_address()
-    extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:Customer Service Centre" for index in range(CALLS)]
     with ExitStack() as stack:
         placed = stack.enter_context(PlacedCalls(CALLS))
         sink = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -95,7 +94,7 @@ def measure(*, packets: int, rate: float, seed: int) -> dict[str, Any]:
         home = RecorderHome(
             sip=f"{sip[0]}:{sip[1]}",
             next_hop=f"{host}:{port}",
-            extensions=extensions,
+            extensions=extensions(CALLS),
             media_ports=media_ports(CALLS + 400),
             notice_s=0.4,
             edits=_edits(sink.getsockname()[1]),
@@ -301,7 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DescriptorsError, HomeError) as error:
         print(error, file=sys.stderr)
         return 1
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     if options.json:
         print(json.dumps(document, indent=2))
     else:

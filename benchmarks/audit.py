@@ -12,11 +12,10 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import peak_kib, this_commit, this_machine
+from benchmarks.machine import measured_here, peak_kib
 from recorder.auditing.reading import AuditQuery, entries_found
 from storage.audit import AuditLog
 from storage.audit_entry import GENESIS, line_of, parse_line
@@ -93,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(Path(folder), arguments.entries)
     if arguments.json:
-        json.dump({**measured, "machine": asdict(this_machine()), "commit": this_commit()}, sys.stdout, indent=1)
+        json.dump({**measured, **measured_here()}, sys.stdout, indent=1)
         print()
     else:
         for name, value in measured.items():

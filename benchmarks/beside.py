@@ -10,7 +10,6 @@ in the folder for temporary files and removed.
 """
 
 import argparse
-import dataclasses
 import json
 import re
 import shutil
@@ -25,7 +24,7 @@ from typing import Any
 
 from benchmarks.home import HomeError, media_ports
 from benchmarks.index import fill
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import measured_here
 from benchmarks.media import print_table, summary, tell
 from benchmarks.paths import PathResult
 from benchmarks.standing import NOTICE_S, StandingCalls
@@ -186,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DescriptorsError, HomeError, NoRoomError) as error:
         print(error, file=sys.stderr)
         return 1
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     if options.json:
         print(json.dumps(document, indent=2))
     else:

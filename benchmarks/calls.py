@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
-from benchmarks.machine import Holdings, cpu_ms, holdings, this_commit, this_machine
+from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
 from benchmarks.paths import MediaPath, PathError, measure_steady
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
-from benchmarks.standing import SERVICE
+from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 _SETTLE_S, _NOTICE_AND_RINGING_S, _SEALED_S = 2.0, 90.0, 60.0
@@ -36,13 +35,12 @@ def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict
         HomeError: The recorder could not be run.
     """
     sip = free_address()
-    extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{SERVICE}" for index in range(calls)]
     with PlacedCalls(calls) as placed:
         host, port = placed.officer.address
         home = RecorderHome(
             sip=f"{sip[0]}:{sip[1]}",
             next_hop=f"{host}:{port}",
-            extensions=extensions,
+            extensions=extensions(calls),
             media_ports=media_ports(calls),
             notice_s=notice_s,
         )
@@ -149,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DescriptorsError, HomeError, PathError) as error:
         print(error, file=sys.stderr)
         return 1
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     if options.json:
         print(json.dumps(document, indent=2))
     else:

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import calls as daemon_calls
 from benchmarks.home import HomeError
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import measured_here
 from benchmarks.paths import PathError
 from benchmarks.streams import DescriptorsError, need_descriptors
 
@@ -79,8 +79,7 @@ def measure(*, counts: Sequence[int], seconds: float, rate: float) -> dict[str, 
         "rate": rate,
         "steps": steps,
         "lines": {name: dataclasses.asdict(line) if line else None for name, line in lines.items()},
-        "machine": dataclasses.asdict(this_machine()),
-        "commit": this_commit(),
+        **measured_here(),
     }
 
 

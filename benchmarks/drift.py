@@ -24,9 +24,9 @@ from typing import Any
 
 from benchmarks.exact import misalignment_ms, read_sides
 from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
-from benchmarks.machine import cpu_of_family_ms, holdings, this_commit, this_machine
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
-from benchmarks.standing import NOTICE_S, SERVICE
+from benchmarks.machine import cpu_of_family_ms, holdings, measured_here
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
+from benchmarks.standing import NOTICE_S
 from benchmarks.streams import DescriptorsError, delays, need_descriptors
 from recorder.home import Home
 from storage.errors import StorageError
@@ -75,13 +75,12 @@ def measure(
     """
     need_room(folder, calls=calls, seconds=seconds)
     sip = free_address()
-    extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{SERVICE}" for index in range(calls)]
     with PlacedCalls(calls, skew_ppm=skew_ppm) as placed:
         host, port = placed.officer.address
         home = RecorderHome(
             sip=f"{sip[0]}:{sip[1]}",
             next_hop=f"{host}:{port}",
-            extensions=extensions,
+            extensions=extensions(calls),
             media_ports=media_ports(calls),
             notice_s=NOTICE_S,
             folder=folder,
@@ -247,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DescriptorsError, HomeError, NoRoomError) as error:
         print(error, file=sys.stderr)
         return 1
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     print(json.dumps(document, indent=2 if options.json else None))
     return 0 if document["is_good"] else 1
 

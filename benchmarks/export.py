@@ -11,12 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import peak_kib, this_commit, this_machine
+from benchmarks.machine import measured_here, peak_kib
 from storage.encoding import Format
 from storage.export import Copy, prepare
 from storage.runs import ANCHOR, AUDIO, PCMA, TICKS_PER_S, pack
@@ -92,8 +91,7 @@ def main() -> int:
         print(
             json.dumps(
                 {
-                    "machine": asdict(this_machine()),
-                    "commit": this_commit(),
+                    **measured_here(),
                     "seconds": options.seconds,
                     "formats": found,
                 },

@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 import soundfile
 
+from benchmarks.machine import end
 from storage.audit import AuditLog
 
 _START_S, _END_S, _COMMAND_S = 30.0, 30.0, 60.0
@@ -143,12 +144,7 @@ class RecorderHome:
             if process is not None:
                 if process.stdin is not None:
                     process.stdin.close()
-                process.terminate()
-                try:
-                    process.wait(_END_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+                end(process, _END_S)
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ from benchmarks.index_rows import (
     operator,
     team,
 )
-from benchmarks.machine import peak_kib, this_commit, this_machine
+from benchmarks.machine import measured_here, peak_kib
 from benchmarks.postgres import PostgresServer
 from storage import tables
 from storage.database import POSTGRESQL, SQLITE, Database, parse_url, sqlite_url
@@ -324,7 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     document: dict[str, Any] = {
         "rows": options.rows, "queries": options.queries, "page": PAGE, "counted_up_to": COUNTED, "days": DAYS,
         "officers": OFFICERS, "handed_over": HANDED_OVER, "peaks_bytes": 2 * PEAKS_BYTES, "server": _SERVER,
-        "commit": this_commit(), "machine": asdict(this_machine()), "engines": {},
+        **measured_here(), "engines": {},
     }  # fmt: skip
     if options.database is not None:
         engine = parse_url(options.database).get_backend_name()

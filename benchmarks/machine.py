@@ -5,8 +5,9 @@ import platform
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 _SCHED_CLOCK = 2
 """The kernel's clock id of a process: ~pid << 3, and this for its CPU time (clock_getcpuclockid(3))."""
@@ -49,6 +50,21 @@ def this_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return done.stdout.strip()
+
+
+def measured_here() -> dict[str, Any]:
+    """Return what every document says of where it was measured: the machine and the commit."""
+    return {"machine": asdict(this_machine()), "commit": this_commit()}
+
+
+def end(process: subprocess.Popen[Any], within_s: float) -> None:
+    """Tell a process to end, and kill it when it has not."""
+    process.terminate()
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def cpu_ms(pid: int) -> float:

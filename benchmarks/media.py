@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks import rtpengine
 from benchmarks.build import ensure_bare_loop
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import measured_here
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.plots import draw_bars
 from benchmarks.streams import DescriptorsError, need_descriptors
@@ -116,7 +116,7 @@ def measure(*, calls: int, seconds: float, rounds: int, only: Sequence[str] = ()
     if {"core", "core_twice", "core_twice_srtp"} <= set(document):
         document["srtp_share"] = srtp_share(document)
     about = {"calls": calls, "seconds": seconds, "rounds": rounds}
-    return {**document, **about, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    return {**document, **about, **measured_here()}
 
 
 def tell(line: str) -> None:

@@ -7,7 +7,6 @@ Command: ``python -m benchmarks.pause --calls 200 --seconds 30 [--rate 20] [--js
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import subprocess
@@ -20,8 +19,8 @@ from typing import Any
 
 from benchmarks.disk import quantiles
 from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
-from benchmarks.machine import this_commit, this_machine
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.machine import measured_here
+from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.pressing import Door, Pressed, press
 from benchmarks.streams import DescriptorsError, need_descriptors
 
@@ -41,13 +40,12 @@ def measure(*, calls: int, seconds: float, rate: float, reason: str = "") -> dic
         HomeError: The recorder could not be run.
     """
     sip, web = free_address(), free_address()
-    extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:Payments" for index in range(calls)]
     with PlacedCalls(calls) as placed:
         host, port = placed.officer.address
         with RecorderHome(
             sip=f"{sip[0]}:{sip[1]}",
             next_hop=f"{host}:{port}",
-            extensions=extensions,
+            extensions=extensions(calls, "Payments"),
             media_ports=media_ports(calls),
             notice_s=_NOTICE_S,
             console=f"{web[0]}:{web[1]}",
@@ -154,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DescriptorsError, HomeError) as error:
         print(error, file=sys.stderr)
         return 1
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     if options.json:
         print(json.dumps(document, indent=2))
     else:

@@ -11,7 +11,13 @@ from benchmarks.peers import Address, Answer, Call, Caller, Officer, State
 from benchmarks.streams import ALAW, Load, Totals, open_socket, totals
 
 FIRST_EXTENSION = 20001
+SERVICE = "Customer Service Centre"
 _SETTLE_S, _DRAIN_S = 0.3, 0.5
+
+
+def extensions(count: int, service: str = SERVICE) -> list[str]:
+    """Return extensions from FIRST_EXTENSION on, an officer at each, as `recorder init --extension` takes them."""
+    return [f"{FIRST_EXTENSION + index}:officer{index + 1}:{service}" for index in range(count)]
 
 
 class PlacedCalls:

@@ -16,12 +16,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import holdings, this_commit, this_machine
+from benchmarks.machine import holdings, measured_here
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.config import Config, Storage
 from recorder.home import Home
@@ -102,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = measure(Bench(root / "home"), given.recordings)
     finally:
         shutil.rmtree(root)
-    document = {"machine": asdict(this_machine()), "commit": this_commit(), "operators": OPERATORS, **results}
+    document = {**measured_here(), "operators": OPERATORS, **results}
     if given.json:
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
     else:

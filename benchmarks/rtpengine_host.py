@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.home import free_address
+from benchmarks.machine import end
 from benchmarks.messages import Media, media_address
 from benchmarks.rtpengine import INSTALL, NgClient, NgError, program
 from benchmarks.streams import need_descriptors
@@ -38,12 +39,7 @@ def _running(command: str, spool: Path) -> Iterator[NgClient]:
             _wait_ready(process, client)
             yield client
     finally:
-        process.terminate()
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, _END_S)
 
 
 def _wait_ready(process: subprocess.Popen[bytes], client: NgClient) -> None:

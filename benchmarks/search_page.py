@@ -7,7 +7,6 @@ Command: ``python -m benchmarks.search_page HOME --rows 5000000 [--each 50] [--j
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import random
@@ -27,7 +26,7 @@ import uvicorn
 from benchmarks.browser import csrf_of, signed_in
 from benchmarks.home import free_address
 from benchmarks.index_rows import made
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import measured_here
 from recorder import config
 from recorder.clock import utc_now
 from recorder.console.app import create_app
@@ -149,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         serve(options.home, options.serve)
         return 0
     document = measure(options.home, rows=options.rows, each=options.each)
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     if options.json:
         print(json.dumps(document, indent=2))
     else:

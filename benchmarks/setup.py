@@ -9,7 +9,6 @@ Command: ``python -m benchmarks.setup --rates 40 80 120 160 200 --seconds 10 [--
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from typing import Any
 
 from benchmarks import soak
 from benchmarks.home import HomeError
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import measured_here
 from benchmarks.media import tell
 from benchmarks.streams import DescriptorsError, need_descriptors
 
@@ -82,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DescriptorsError, HomeError) as error:
         print(error, file=sys.stderr)
         return 1
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     if options.json:
         print(json.dumps(document, indent=2))
     else:

@@ -8,7 +8,6 @@ Command: ``python -m benchmarks.soak --rate 30 --seconds 600 --hold-s 10 [--json
 
 import argparse
 import collections
-import dataclasses
 import json
 import socket
 import sqlite3
@@ -21,10 +20,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
-from benchmarks.machine import Holdings, cpu_ms, holdings, this_commit, this_machine
+from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.messages import Media, Message
 from benchmarks.peers import Address, Answer, Call, Caller, Officer, State
-from benchmarks.placed import FIRST_EXTENSION
+from benchmarks.placed import FIRST_EXTENSION, extensions
 from benchmarks.streams import ALAW, DescriptorsError, Load, Totals, need_descriptors, open_socket, totals
 
 EXTENSIONS = 50
@@ -179,15 +178,12 @@ def measure(
         HomeError: The recorder could not be run.
     """
     calls, sip = round(rate * seconds), free_address()
-    extensions = [
-        f"{FIRST_EXTENSION + index}:officer{index + 1}:Customer Service Centre" for index in range(EXTENSIONS)
-    ]
     with _Rolling(calls, hold_s) as rolling:
         host, port = rolling.officer.address
         home = RecorderHome(
             sip=f"{sip[0]}:{sip[1]}",
             next_hop=f"{host}:{port}",
-            extensions=extensions,
+            extensions=extensions(EXTENSIONS),
             media_ports=media_ports(min(round(2 * rate * (hold_s + 10)), calls) + 20),
             notice_s=0.4,
             edits=edits,
@@ -314,7 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     document = {**document, "is_good": is_good(document)}
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     print(json.dumps(document, indent=2 if options.json else None))
     return 0 if document["is_good"] else 1
 

@@ -8,11 +8,10 @@ from typing import Self
 
 from benchmarks.home import HomeError, RecorderHome, free_address
 from benchmarks.paths import PathResult, measure_steady
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.streams import Totals
 
 NOTICE_S = 1.0
-SERVICE = "Customer Service Centre"
 _JOINED_S, _SETTLE_S = 90.0, 2.0
 
 
@@ -40,7 +39,6 @@ class StandingCalls:
         daemon: Sequence[str] = (),
     ) -> None:
         sip = free_address()
-        extensions = [f"{FIRST_EXTENSION + index}:officer{index + 1}:{SERVICE}" for index in range(calls)]
         self._before = Totals()
         with ExitStack() as stack:
             self.placed = stack.enter_context(PlacedCalls(calls))
@@ -49,7 +47,7 @@ class StandingCalls:
                 RecorderHome(
                     sip=f"{sip[0]}:{sip[1]}",
                     next_hop=f"{host}:{port}",
-                    extensions=extensions,
+                    extensions=extensions(calls),
                     media_ports=media_ports,
                     notice_s=NOTICE_S,
                     edits=edits,

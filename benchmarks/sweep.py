@@ -18,12 +18,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import holdings, this_commit, this_machine
+from benchmarks.machine import holdings, measured_here
 from benchmarks.postgres import PostgresServer
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.config import Config, Storage
@@ -160,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say("")
     document = {
         "engine": engine, "recordings": options.recordings, "kept": kept, "operators": OPERATORS, "a_day": A_DAY,
-        **found, "goal_per_second": GOAL_PER_S, "commit": this_commit(), "machine": asdict(this_machine()),
+        **found, "goal_per_second": GOAL_PER_S, **measured_here(),
     }  # fmt: skip
     if options.json:
         print(json.dumps(document, indent=2))

@@ -12,7 +12,6 @@ Command: ``python -m benchmarks.tones --speech-hours 50 --music-hours 5 --corpus
 
 import argparse
 import collections
-import dataclasses
 import itertools
 import json
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import measured_here
 from benchmarks.tone_channel import RATE, Law, Line, rms_of, some_line, transmit
 from benchmarks.tone_corpus import BOOKS, PACKAGES, CorpusError, Kind, recordings
 from benchmarks.tone_fragment import FragmentError, masked, unmasked
@@ -198,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SpeechError, CorpusError, FragmentError) as error:
         print(error, file=sys.stderr)
         return 1
-    document = {**document, "machine": dataclasses.asdict(this_machine()), "commit": this_commit()}
+    document = {**document, **measured_here()}
     _progress("")
     if options.json:
         print(json.dumps(document, indent=1))

@@ -9,7 +9,6 @@ Command: ``python -m benchmarks.versus --calls 500 --seconds 8 --rounds 5 [--rat
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
@@ -20,7 +19,7 @@ from typing import Any
 
 from benchmarks import rtpengine
 from benchmarks.home import FIRST_MEDIA_PORT, HomeError, media_ports
-from benchmarks.machine import this_commit, this_machine
+from benchmarks.machine import measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, rtpengine_command, summary, tell
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.plots import draw_bars
@@ -96,8 +95,7 @@ def measure(*, calls: int, seconds: float, rounds: int, rate: float, only: Seque
         "goals": goals(document),
         **about,
         "load_before_and_after": loads,
-        "machine": dataclasses.asdict(this_machine()),
-        "commit": this_commit(),
+        **measured_here(),
     }
 
 
