@@ -12,7 +12,6 @@ import math
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -44,6 +43,7 @@ from storage.rows import row_to_json
 from storage.types import Search
 from tests.helpers.leave import give_leave
 from tests.helpers.ports import free_port, free_range
+from tests.helpers.unix_transport import UnixTransport
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -65,12 +65,6 @@ def eventually(probe: Callable[[], T | None], what: str, *, timeout_s: float = 5
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
         time.sleep(0.01)
     return value
-
-
-def is_listening(path: Path) -> bool:
-    """Tell whether connections to a unix socket are taken. Ask first: httpx leaks the socket of a refused one."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(path)) == 0
 
 
 def contents(root: Path) -> Iterator[tuple[Path, bytes]]:
@@ -160,7 +154,7 @@ class RecorderHome:
         self.log = folder / "daemon.log"
         self.daemon: subprocess.Popen[bytes] | None = None
         self.live = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(self.root / "recorder.sock")), base_url="http://recorder", timeout=5
+            transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5
         )
         hop, _, port = next_hop.rpartition(":")
         shutil.copytree(_template(host, hop, tuple(extensions)) / "home", self.root)
@@ -199,9 +193,10 @@ class RecorderHome:
             if daemon.poll() is not None and "cannot listen" in self.said[said:] and tries > 0:
                 return True
             assert daemon.poll() is None, f"the daemon ended at its start: {self.log.read_text()[-2000:]}"
-            return (
-                is_listening(self.root / "recorder.sock") and self.live.get("/api/health").status_code == httpx.codes.OK
-            )
+            try:
+                return self.live.get("/api/health").status_code == httpx.codes.OK
+            except httpx.ConnectError:
+                return False
 
         eventually(is_ready, "the daemon answers on its socket", timeout_s=timeout_s)
         if daemon.poll() is not None:  # another program was faster: the port was free when it was chosen

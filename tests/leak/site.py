@@ -19,7 +19,8 @@ import httpx
 from tests.helpers import recorder_home
 from tests.helpers.console_site import Browser
 from tests.helpers.ports import free_port
-from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually, is_listening
+from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
+from tests.helpers.unix_transport import UnixTransport
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
 SERVICES = {"Desk": "2", "Quiet": "3", "Discard": "4", "Masked": "5"}
@@ -190,21 +191,13 @@ class Site:
     def _is_up(self, daemon: "subprocess.Popen[bytes]") -> bool:
         return not self._must_end.is_set() and self.home.daemon is daemon and daemon.poll() is None
 
-    def _takes_calls(self, daemon: "subprocess.Popen[bytes]") -> bool:
-        """Tell whether to ask the daemon once more: one that was killed a moment ago is up by its looks only."""
-        return self._is_up(daemon) and is_listening(self._socket)
-
-    @property
-    def _socket(self) -> Path:
-        return self.home.root / "recorder.sock"
-
     def _client(self) -> httpx.Client:
-        transport = httpx.HTTPTransport(uds=str(self._socket))
+        transport = UnixTransport(self.home.root / "recorder.sock")
         return httpx.Client(transport=transport, base_url="http://recorder", timeout=15)
 
     def _listen(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
-            while self._takes_calls(daemon):
+            while self._is_up(daemon):
                 with contextlib.suppress(httpx.HTTPError), client.stream("GET", "/api/events") as stream:
                     for line in stream.iter_lines():
                         if not self._is_up(daemon):
@@ -224,7 +217,7 @@ class Site:
 
     def _list(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
-            while self._takes_calls(daemon):
+            while self._is_up(daemon):
                 with contextlib.suppress(httpx.HTTPError, ValueError):
                     calls = client.get("/api/calls").json()["calls"]
                     with self._heard:
