@@ -57,7 +57,8 @@ def _fail(error: Exception) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """Return what axe finds against WCAG 2.2 AA, one line each."""
+    """Return what axe finds against WCAG 2.2 AA, one line each, in the page as it is drawn: its words come first."""
+    page.wait_for_load_state()
     found = _axe.run(page, options=LEVEL_AA).response["violations"]
     return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
