@@ -8,7 +8,7 @@ STAMPS := $(VENV)/.stamps
 CORE := $(STAMPS)/core
 
 # What Debian brings: the compiler, the voice, what typesets cover sheets, and the peers that the tests talk to.
-PACKAGES := gcc libc6-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
+PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip chromium \
 	dbconfig-sqlite3 glewlwyd
 
@@ -39,7 +39,7 @@ $(STAMPS)/environment: pyproject.toml | $(STAMPS)/packages
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,demo,phones]'
 	@mkdir -p $(STAMPS) && touch $@
 
-$(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.c audio/core/*.h) $(STAMPS)/environment
+$(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*.[ch]) $(STAMPS)/environment
 	$(BIN)/python setup.py -q build_ext --inplace
 	@touch $@
 

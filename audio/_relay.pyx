@@ -52,8 +52,10 @@ cdef extern from "core.h" nogil:
         int64_t lost_ticks
         int64_t srtp_unauthentic
         int64_t srtp_replayed
+        int64_t relayed
     core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns,
                    int64_t gather_ns)
+    int core_relay_in_kernel(core *, const char *program, const char *const *interfaces, int count)
     int core_start(core *)
     void core_close(core *)
     void core_free(core *)
@@ -159,6 +161,21 @@ cdef class Core:
     @property
     def dropped_events(self):
         return core_dropped_events(self.core)
+
+    def relay_in_kernel(self, str program not None, list interfaces not None):
+        cdef const char *names[16]
+        cdef list encoded = [name.encode() for name in interfaces]
+        cdef bytes path = os.fsencode(program)
+        cdef const char *path_text = path
+        cdef int i, count = len(encoded)
+        cdef int64_t code
+        if not 1 <= count <= 16:
+            raise ValueError("relay_in_kernel: one interface at least, and 16 at most")
+        for i in range(count):
+            names[i] = encoded[i]
+        with nogil:
+            code = core_relay_in_kernel(self.core, path_text, names, count)
+        checked(code, "relay_in_kernel")
 
     def start(self):
         checked(core_start(self.core), "start")

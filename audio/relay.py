@@ -7,6 +7,7 @@ touches a packet: see docs/media-core.md.
 import threading
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -78,6 +79,10 @@ _MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
 """How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""
 
 
+_PROGRAM = Path(__file__).with_name("relay.bpf.o")
+"""What the kernel runs (audio/core/bpf)."""
+
+
 class Relay:
     """Legs, taps and media threads of the daemon, from `start` to `close`.
 
@@ -96,6 +101,8 @@ class Relay:
             dead_rtp_ms=round(options.dead_rtp_s * 1000),
             gather_us=round(options.gather_ms * 1000),
         )
+        if options.kernel_interfaces:
+            self._core.relay_in_kernel(str(_PROGRAM), list(options.kernel_interfaces))
         self._pairs: dict[LegId, PortPair] = {}
         self._codecs: dict[LegId, Codec] = {}
         self._keys: dict[tuple[LegId, bool], bytes] = {}

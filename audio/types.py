@@ -182,6 +182,8 @@ class RelayOptions:
         dscp: DSCP of media, 46 is EF (RFC 3246).
         gather_ms: How long a busy media thread lets packets gather before it takes them, in [0, 10]: the delay that it
             adds at most. A wake-up costs as much as several packets, so waiting saves CPU (ADR 9).
+        kernel_interfaces: Interfaces by which media comes whose settled streams the kernel relays (ADR 29); none: all
+            media goes through sockets. At most 16.
     """
 
     address: str = "127.0.0.1"
@@ -192,6 +194,7 @@ class RelayOptions:
     dead_rtp_s: float = 10.0
     dscp: int = 46
     gather_ms: float = 2.0
+    kernel_interfaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

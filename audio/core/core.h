@@ -51,10 +51,15 @@ struct leg_statistics {
 
 struct core_counters {
     int64_t legs, taps, ring_bytes, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks,
-        srtp_unauthentic, srtp_replayed;
+        srtp_unauthentic, srtp_replayed, relayed /* of received: by the kernel */;
 };
 
 struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns, int64_t gather_ns);
+/*
+ * Has the kernel relay settled streams that come in by these interfaces, before core_start; program: audio/core/bpf, as
+ * it was compiled. EPERM or EACCES without CAP_BPF and CAP_NET_ADMIN, ENODEV for no such interface.
+ */
+int core_relay_in_kernel(struct core *core, const char *program, const char *const *interfaces, int count);
 int core_start(struct core *core);
 void core_close(struct core *core); /* idempotent; stops the threads, zeroes the rings; sockets stay the caller's */
 void core_free(struct core *core);  /* after core_close, when no other thread can call any more */

@@ -5,7 +5,6 @@
 #include "state.h"
 
 #define STAR 10
-#define STAR_WAIT_NS (1500 * NS_PER_MS)
 #define EVENT_LOST_END_NS (400 * NS_PER_MS) /* every end packet of an event was lost */
 #define LATEST_NS (60000 * NS_PER_MS)       /* no packet is later; and numbers go round in 11 minutes at 10 ms */
 #define GAP_NS (50 * NS_PER_MS)             /* between two events of ours */

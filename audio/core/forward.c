@@ -58,6 +58,25 @@ static void put_u32(uint8_t *at, uint32_t value)
     at[3] = (uint8_t)value;
 }
 
+static void note_newest(struct sender *out, uint16_t seq, uint32_t ts, uint32_t span_ticks, int64_t now)
+{
+    if (out->has_sent && (int16_t)(seq - out->seq) <= 0)
+        return;
+    if (!out->has_sent || ts != out->ts) /* packets of one event share their timestamp, which is its beginning */
+        out->sent_ns = now;
+    out->has_sent = 1;
+    out->seq = seq;
+    out->ts = ts;
+    out->span_ticks = span_ticks;
+}
+
+static void count_sent(struct leg *leg, int length)
+{
+    leg->out.packets++;
+    leg->out.octets += length;
+    leg->thread->counters.sent++;
+}
+
 /* Sends payload with our header, written into the RTP_HEADER bytes before it; 1 if the kernel took it. */
 int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, int has_marker, uint16_t seq, uint32_t ts,
              uint32_t span_ticks, int64_t now)
@@ -70,14 +89,7 @@ int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, in
     data[3] = (uint8_t)seq;
     put_u32(data + 4, ts);
     put_u32(data + 8, out->ssrc);
-    if (!out->has_sent || (int16_t)(seq - out->seq) > 0) {
-        if (!out->has_sent || ts != out->ts) /* packets of one event share their timestamp, which is its beginning */
-            out->sent_ns = now;
-        out->has_sent = 1;
-        out->seq = seq;
-        out->ts = ts;
-        out->span_ticks = span_ticks;
-    }
+    note_newest(out, seq, ts, span_ticks, now);
     int bytes = RTP_HEADER + length;
     if (leg->srtp) {
         bytes = srtp_protect(leg, data, bytes, leg->thread->sealed);
@@ -88,9 +100,7 @@ int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, in
         leg->thread->counters.send_errors++;
         return 0;
     }
-    out->packets++;
-    out->octets += length;
-    leg->thread->counters.sent++;
+    count_sent(leg, length);
     return 1;
 }
 
@@ -142,4 +152,17 @@ void forward_audio(struct leg *from, const struct packet *packet)
     send_rtp(to, packet->payload, packet->length, to->media.send_pt, packet->has_marker || is_switch,
              output_seq(&to->out, packet->seq), packet->ts + to->out.ts_offset, (uint32_t)packet->length,
              packet->arrival_ns);
+}
+
+/* The kernel has sent it as forward_audio would have; a moment ago, so that another source may have begun since. */
+void forward_relayed(struct leg *from, const struct packet *packet)
+{
+    struct leg *to = from->peer;
+    if (!to)
+        return;
+    struct sender *out = &to->out;
+    if (!out->is_switching && out->source == FROM_BRIDGE && out->source_ssrc == packet->ssrc)
+        note_newest(out, output_seq(out, packet->seq), packet->ts + out->ts_offset, (uint32_t)packet->length,
+                    packet->arrival_ns);
+    count_sent(to, packet->length);
 }

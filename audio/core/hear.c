@@ -5,7 +5,6 @@
 #include "state.h"
 
 #define STAR 10
-#define STAR_WAIT_NS (1500 * NS_PER_MS)
 #define SAME_PRESS_NS (200 * NS_PER_MS)
 #define ECHO_NS (600 * NS_PER_MS)     /* after a tone of the caller's the same on the officer's leg is its echo */
 #define ECHO_LEAD_NS (80 * NS_PER_MS) /* a tone that seems to begin so much earlier may still be one */

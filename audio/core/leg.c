@@ -66,6 +66,8 @@ static int leg_attach(struct leg *leg, int rtp_fd, int rtcp_fd)
         epoll_ctl(leg->thread->epoll, EPOLL_CTL_DEL, rtp_fd, NULL);
     if (error)
         return error;
+    leg->own.length = sizeof leg->own.at;
+    getsockname(rtp_fd, &leg->own.at.any, &leg->own.length);
     leg->rtp_fd = rtp_fd;
     leg->rtcp_fd = rtcp_fd;
     leg->out.ssrc = random.ssrc;
@@ -105,6 +107,8 @@ static void unbridge(struct leg *leg)
 {
     if (!leg->peer)
         return;
+    kernel_withdraw(leg);
+    kernel_withdraw(leg->peer);
     hold_drop(leg);
     hold_drop(leg->peer);
     leg->peer->out.is_switching = leg->out.is_switching = 1;
@@ -189,6 +193,7 @@ int core_bridge(struct core *core, int64_t a_id, int64_t b_id)
     if (b && (a == b || (a->is_configured && b->is_configured && !same_rate(a->media.codec, b->media.codec))))
         error = -EINVAL;
     if (!error && a->peer != b) {
+        kernel_release(b);
         unbridge(a);
         unbridge(b);
         a->peer = b;
@@ -237,7 +242,7 @@ int64_t packets_lost(const struct receiver *in)
 int core_leg_statistics(struct core *core, int64_t id, struct leg_statistics *out)
 {
     int error;
-    struct leg *leg = leg_lock(core, id, &error);
+    struct leg *leg = leg_look(core, id, &error);
     if (!leg)
         return error;
     out->received = leg->in.received;
@@ -313,6 +318,10 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
     int64_t position = 0;
     int is_placed = leg->tap && tap_receive(leg, packet, &position);
     int was_holding = leg->is_holding, is_heard = leg->hears_tones && hear_audio(leg, packet, is_placed, position);
+    if (packet->is_relayed) {
+        forward_relayed(leg, packet);
+        return;
+    }
     if (leg->is_holding) {
         hold_audio(leg, packet, is_heard);
         return;
@@ -323,7 +332,7 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
 }
 
 /* One packet, from a socket or injected; data is the thread's buffer. */
-void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
+void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, int is_relayed)
 {
     struct packet packet;
     int is_event = 0, is_good;
@@ -340,11 +349,13 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
         return;
     }
     leg->thread->counters.received++;
+    leg->thread->counters.relayed += is_relayed;
     leg->last_arrival_ns = arrival_ns;
     if (leg->has_stopped) {
         leg->has_stopped = 0;
         report(leg->thread->core, EVENT_RESUMED, leg->id, 0, 0, 0);
     }
+    packet.is_relayed = is_relayed;
     note_sequence(&leg->in, &packet);
     if (is_event)
         receive_event(leg, &packet);
@@ -352,6 +363,7 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns)
         receive_audio(leg, &packet);
     else
         hold_swallowed(leg, &packet); /* a keep-alive */
+    kernel_settle(leg, arrival_ns);
 }
 
 /* Takes one datagram, and tells whether there was one that counts for nothing. */
@@ -372,7 +384,7 @@ static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
     } else if (is_rtcp) {
         receive_rtcp(leg, thread->buffer, (int)length, now);
     } else {
-        receive_rtp(leg, thread->buffer, (int)length, now);
+        receive_rtp(leg, thread->buffer, (int)length, now, 0);
     }
     explicit_bzero(thread->buffer, (size_t)length);
     return is_stranger;
@@ -383,6 +395,8 @@ static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
 {
     int strangers = 0;
+    if (!is_rtcp)
+        kernel_catch_up(leg);
     while (leg->id && strangers < MAX_STRANGERS && took_stranger(leg, is_rtcp, now)) /* no id: closed meanwhile */
         strangers++;
 }
@@ -398,7 +412,7 @@ static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t l
     struct thread *thread = leg->thread;
     memcpy(thread->buffer, packet, length);
     (is_rtcp ? (void)receive_rtcp(leg, thread->buffer, (int)length, arrival_ns)
-             : receive_rtp(leg, thread->buffer, (int)length, arrival_ns));
+             : receive_rtp(leg, thread->buffer, (int)length, arrival_ns, 0));
     explicit_bzero(thread->buffer, length);
     thread_unlock(thread);
     return 0;
@@ -422,8 +436,10 @@ void leg_house(struct leg *leg, int64_t now)
     presses_forget(&leg->sounded, now - FORGET_NS);
     if (leg->has_tone_stream && now - leg->last_arrival_ns > FORGET_NS)
         hear_no_more(leg, now);
-    if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns)
+    if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns) {
+        kernel_withdraw(leg); /* the next packet finds the way that is right by then */
         send_rtcp(leg, now);
+    }
     if (!leg->peer || !leg->is_configured || !leg->media.receives || leg->has_stopped)
         return;
     int64_t silent_ns = now - leg->last_arrival_ns;

@@ -21,6 +21,7 @@
 #define HOUSE_NS (250 * NS_PER_MS)
 #define MEDIA_NICE (-10) /* a busy writer, disk or neighbour must not hold up a conversation */
 #define MAX_GATHER_NS (10 * NS_PER_MS)
+#define RELAYED_MS 4 /* between looks at what the kernel has relayed: it wakes nobody for it */
 
 int64_t clock_ns(void)
 {
@@ -66,19 +67,29 @@ static struct thread *lock_of(struct core *core, int64_t id, int *error)
     if (!thread)
         return NULL;
     thread_lock(thread);
-    if (!core->is_closed)
+    if (!core->is_closed) {
+        kernel_take(thread); /* what came before counts as come before */
         return thread;
+    }
     thread_unlock(thread);
     *error = -ESHUTDOWN;
     return NULL;
 }
 
-struct leg *leg_lock(struct core *core, int64_t id, int *error)
+struct leg *leg_look(struct core *core, int64_t id, int *error)
 {
     struct thread *thread = lock_of(core, id, error);
     struct leg *leg = thread ? leg_find(thread, id) : NULL;
     if (thread && !leg)
         thread_unlock(thread);
+    return leg;
+}
+
+struct leg *leg_lock(struct core *core, int64_t id, int *error)
+{
+    struct leg *leg = leg_look(core, id, error);
+    if (leg)
+        kernel_release(leg);
     return leg;
 }
 
@@ -133,10 +144,11 @@ static void keep_house(struct thread *thread, int64_t now)
     thread->house_ns = now + HOUSE_NS;
 }
 
-static int wait_ms(int64_t until_ns)
+static int wait_ms(const struct thread *thread, int64_t until_ns)
 {
     int64_t left = until_ns - clock_ns();
-    return left <= 0 ? 0 : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+    int wait = left <= 0 ? 0 : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+    return thread->relayed && wait > RELAYED_MS ? RELAYED_MS : wait;
 }
 
 /* Lets packets gather for gather_ns, or until something is due: a wake-up costs as much as several packets. */
@@ -191,13 +203,14 @@ static void *run(void *argument)
     while (!thread->core->is_stopping) {
         if (is_busy)
             gather(thread, until_ns);
-        int count = epoll_wait(thread->epoll, events, MAX_BATCH, wait_ms(until_ns));
+        int count = epoll_wait(thread->epoll, events, MAX_BATCH, wait_ms(thread, until_ns));
         thread_lock(thread);
         thread->asleep_until_ns = 0;
         int64_t now = clock_ns();
         /* With little to do nothing waits; nor does who is behind, else no more than a batch a wait were ever taken. */
         is_busy = count < MAX_BATCH && (count > 1 || now - batch_ns < thread->core->gather_ns / 2);
         batch_ns = now;
+        kernel_take(thread);
         for (int i = 0; i < count; i++) {
             fetch_ahead(events, i, count, now);
             uintptr_t source = (uintptr_t)events[i].data.ptr; /* a leg, lowest bit set for its RTCP; 0: woken */
@@ -319,6 +332,7 @@ void core_close(struct core *core)
         core->is_closed = 1;
         for (int i = 0; i < core->thread_count; i++)
             close_thread(&core->threads[i]);
+        kernel_close(core);
         pthread_mutex_lock(&core->events_lock);
         if (core->event_fd >= 0)
             close(core->event_fd);

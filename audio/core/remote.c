@@ -46,10 +46,8 @@ int core_set_remote(struct core *core, int64_t id, const char *rtp_ip, int rtp_p
     struct leg *leg = leg_lock(core, id, &error);
     if (!leg)
         return error;
-    struct address own = {.length = sizeof own.at};
-    getsockname(leg->rtp_fd, &own.at.any, &own.length);
-    if ((rtp.length && rtp.at.any.sa_family != own.at.any.sa_family) ||
-        (rtcp.length && rtcp.at.any.sa_family != own.at.any.sa_family)) {
+    sa_family_t family = leg->own.at.any.sa_family;
+    if ((rtp.length && rtp.at.any.sa_family != family) || (rtcp.length && rtcp.at.any.sa_family != family)) {
         thread_unlock(leg->thread);
         return -EAFNOSUPPORT;
     }

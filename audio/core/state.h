@@ -23,6 +23,7 @@
 #define SRTP_EXTRA 16              /* what SRTP and SRTCP add to a packet of ours, at most */
 #define DIGIT_MARGIN_TICKS 1600    /* silenced either side of a caller's digit: 200 ms */
 #define KEYS "0123456789*#ABCD"    /* by event code, RFC 4733 section 3.2 */
+#define STAR_WAIT_NS (1500 * NS_PER_MS) /* in which the second key of a sequence must come */
 #define SECRET_KEYS 12             /* of an entry behind a secret prefix */
 
 enum codec { CODEC_PCMU = 0, CODEC_PCMA = 8, CODEC_G722 = 9 };
@@ -43,6 +44,7 @@ struct packet {
     int length;
     int payload_type;
     int has_marker;
+    int is_relayed; /* by the kernel: it has gone on already */
     uint16_t seq;
     uint32_t ts;
     uint32_t ssrc;
@@ -157,7 +159,7 @@ struct leg {
     struct tap *tap;
     struct srtp *srtp; /* keys; NULL: plain RTP */
     int slot, rtp_fd, rtcp_fd, channel;
-    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched, is_holding, is_secret_near;
+    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched, is_holding, is_secret_near, is_relayed;
     struct address rtp;
     struct leg_media media;
     struct sender out;
@@ -185,6 +187,7 @@ struct leg {
     int64_t sounded_star_ns;     /* end of an in-band star that may begin a control sequence; NEVER: none */
     struct leg *next_active;
     struct g722 decoder;
+    struct address own; /* of its RTP socket */
     struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
     struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
     int network_count;
@@ -308,6 +311,7 @@ struct thread {
     int64_t generation;
     struct leg *active; /* legs with something due: prompts, digits, a held star */
     int64_t due_ns, house_ns, asleep_until_ns;
+    int relayed; /* legs whose packets the kernel relays */
     struct core_counters counters;
     _Alignas(16) uint8_t buffer[MAX_PACKET + 1];
     uint8_t sealed[RTP_HEADER + MAX_PACKET + SRTP_EXTRA]; /* a packet that goes out encrypted; never plain */
@@ -320,7 +324,10 @@ struct slabs {
     struct slab *first;
 };
 
+struct kernel;
+
 struct core {
+    struct kernel *kernel; /* NULL: it relays nothing */
     struct slabs slabs;
     int thread_count, lock_memory;
     int64_t dead_rtp_ns, gather_ns;
@@ -340,6 +347,7 @@ void thread_lock(struct thread *thread);
 void thread_unlock(struct thread *thread);
 void leg_wake_at(struct leg *leg, int64_t at_ns);
 struct leg *leg_lock(struct core *core, int64_t id, int *error);
+struct leg *leg_look(struct core *core, int64_t id, int *error); /* to change nothing of it */
 struct tap *tap_lock(struct core *core, int64_t id, int *error);
 struct leg *leg_find(struct thread *thread, int64_t id);
 int64_t new_id(struct thread *thread, int slot);
@@ -357,7 +365,7 @@ int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source);
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 void leg_detach(struct leg *leg);
 int leg_can_hear(const struct leg *leg);
-void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns);
+void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, int is_relayed);
 void leg_house(struct leg *leg, int64_t now);
 int64_t packets_lost(const struct receiver *in);
 
@@ -376,6 +384,18 @@ int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, in
 uint16_t output_seq(struct sender *out, uint16_t seq);
 void swallow(struct leg *to, const struct packet *packet);
 void forward_audio(struct leg *from, const struct packet *packet);
+void forward_relayed(struct leg *from, const struct packet *packet);
+
+/* kernel.c */
+void kernel_take(struct thread *thread);
+void kernel_settle(struct leg *leg, int64_t now);
+void kernel_withdraw(struct leg *leg);
+void kernel_release(struct leg *leg);
+void kernel_catch_up(struct leg *leg);
+void kernel_close(struct core *core);
+
+/* route.c */
+int route_interface(uint32_t to_ip, uint32_t from_ip);
 
 /* prompt.c */
 int64_t prompt_tick(struct leg *leg, int64_t now);

@@ -255,7 +255,7 @@ def rebuild(folder: Path, file: str, objects: Path) -> None:
     product = next((folder / "audio").glob("_relay*.so"))
     product.unlink()
     linker = sysconfig.get_config_var("LDSHARED").split()
-    libraries = ["-lm", "-lpthread", "-lnettle"]
+    libraries = ["-lm", "-lpthread", "-lnettle", "-lbpf"]
     subprocess.run([*linker, *others, str(changed), "-o", str(product), *libraries], cwd=folder, check=True)
 
 
