@@ -127,11 +127,15 @@ def tell(line: str) -> None:
 
 def print_table(paths: dict[str, dict[str, Any]]) -> None:
     """Print one row per path."""
-    print(f"{'path':16} {'CPU ms/call-s':>14} {'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
+    print(
+        f"{'path':22} {'CPU ms/call-s':>14} {'with load':>10} {'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}"
+    )
     for name, figures in paths.items():
         delay = figures["delay_ms"] or {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
         print(
-            f"{name:16} {figures['cpu_ms_per_call_second']:14.3f} {figures['packets_lost']:8}"
+            f"{name:22} {figures['cpu_ms_per_call_second']:14.3f}"
+            f" {figures['cpu_ms_per_call_second'] + figures['load_cpu_ms_per_call_second']:10.3f}"
+            f" {figures['packets_lost']:8}"
             f" {figures['packets_sent']:10} {delay['p50']:8.2f} {delay['p99']:8.2f} {delay['max']:8.2f}"
         )
 
