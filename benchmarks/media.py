@@ -127,9 +127,8 @@ def tell(line: str) -> None:
 
 def print_table(paths: dict[str, dict[str, Any]]) -> None:
     """Print one row per path."""
-    print(
-        f"{'path':22} {'CPU ms/call-s':>14} {'with load':>10} {'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}"
-    )
+    heads = f"{'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}"
+    print(f"{'path':22} {'CPU ms/call-s':>14} {'with load':>10} {heads}")
     for name, figures in paths.items():
         delay = figures["delay_ms"] or {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
         print(

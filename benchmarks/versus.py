@@ -84,10 +84,9 @@ def goals(document: dict[str, Any], daemon: str) -> dict[str, Any]:
 
 def chosen(only: Sequence[str]) -> list[str]:
     """Return the paths that are measured: those that were asked for, or all that can be."""
-    is_there = rtpengine.program() is not None
-    return [
-        name for name in PATHS if name in only or (not only and name in UNASKED and (is_there or name != "rtpengine"))
-    ]
+    if only:
+        return [name for name in PATHS if name in only]
+    return [name for name in UNASKED if name != "rtpengine" or rtpengine.program() is not None]
 
 
 def measure(*, calls: int, seconds: float, rounds: int, rate: float, only: Sequence[str] = ()) -> dict[str, Any]:
