@@ -16,6 +16,7 @@
 #include "state.h"
 
 #define MAX_INTERFACES 16
+#define UNSEEN_NS (5000 * NS_PER_MS) /* a stream that comes by no interface of ours is not settled with every packet */
 
 struct kernel {
     struct bpf_object *object;
@@ -199,7 +200,7 @@ void kernel_settle(struct leg *leg, int64_t now)
         return;
     }
     struct flow flow;
-    if (leg->is_relayed || !is_up_to_date(leg))
+    if (leg->is_relayed || now < leg->settle_ns || !is_up_to_date(leg))
         return; /* nothing of it changes while it is settled: whoever changes it has withdrawn it before */
     describe(leg, &flow);
     flow.tos = (__u8)option_of(leg->peer->rtp_fd, IP_TOS, 0);
@@ -208,6 +209,7 @@ void kernel_settle(struct leg *leg, int64_t now)
     if (!find_way(leg, &flow) || bpf_map_update_elem(kernel->flows, &key, &flow, BPF_ANY))
         return;
     leg->is_relayed = 1;
+    leg->has_relayed = 0;
     leg->thread->relayed++;
 }
 
@@ -221,16 +223,29 @@ void kernel_withdraw(struct leg *leg)
     leg->thread->relayed--;
 }
 
-static void take(struct thread *thread, struct copy *copy)
+static void take(struct thread *thread, struct leg *leg, struct copy *copy)
 {
-    struct leg *leg = leg_find(thread, (int64_t)copy->leg);
     int length = (int)copy->length;
     if (leg && length) {
+        leg->has_relayed = 1;
         memcpy(thread->buffer, copy->rtp, (size_t)length);
         receive_rtp(leg, thread->buffer, length, (int64_t)copy->arrival_ns, 1);
         explicit_bzero(thread->buffer, (size_t)length);
     }
     explicit_bzero(copy->rtp, sizeof copy->rtp);
+}
+
+/* NULL: it has not come. */
+static struct copy *copy_at(struct copy *ring, __u64 number)
+{
+    struct copy *copy = &ring[number & (COPY_SLOTS - 1)];
+    return __atomic_load_n(&copy->turn, __ATOMIC_ACQUIRE) == number + 1 ? copy : NULL;
+}
+
+static struct leg *leg_of(struct thread *thread, struct copy *ring, __u64 number)
+{
+    const struct copy *copy = copy_at(ring, number);
+    return copy ? leg_find(thread, (int64_t)copy->leg) : NULL;
 }
 
 /* Takes what the kernel has relayed so far. */
@@ -240,13 +255,12 @@ void kernel_take(struct thread *thread)
     if (!kernel)
         return;
     struct copy_ends *ends = &kernel->ends[thread->index];
-    struct copy *ring = &kernel->copies[(size_t)thread->index * COPY_SLOTS];
-    for (;;) {
-        struct copy *copy = &ring[ends->taken & (COPY_SLOTS - 1)];
-        if (__atomic_load_n(&copy->turn, __ATOMIC_ACQUIRE) != ends->taken + 1)
-            return;
-        take(thread, copy);
-        __atomic_store_n(&ends->taken, ends->taken + 1, __ATOMIC_RELEASE);
+    struct copy *ring = &kernel->copies[(size_t)thread->index * COPY_SLOTS], *copy;
+    int64_t now = clock_ns();
+    for (__u64 number = ends->taken; (copy = copy_at(ring, number)) != NULL; number++) {
+        fetch_ahead(leg_of(thread, ring, number + 1), leg_of(thread, ring, number + 2), leg_of(thread, ring, number + 3), now);
+        take(thread, leg_of(thread, ring, number), copy);
+        __atomic_store_n(&ends->taken, number + 1, __ATOMIC_RELEASE);
     }
 }
 
@@ -257,6 +271,8 @@ void kernel_catch_up(struct leg *leg)
         return;
     kernel_withdraw(leg);
     kernel_take(leg->thread);
+    if (!leg->has_relayed)
+        leg->settle_ns = clock_ns() + UNSEEN_NS;
 }
 
 /* Before anything is done to a leg: what comes at it, and what goes to it, is the core's again, up to the newest. */
@@ -267,5 +283,6 @@ void kernel_release(struct leg *leg)
     kernel_withdraw(leg);
     if (leg->peer)
         kernel_withdraw(leg->peer);
+    leg->settle_ns = 0;
     kernel_take(leg->thread);
 }

@@ -160,36 +160,14 @@ static void gather(const struct thread *thread, int64_t due_ns)
         nanosleep(&pause, NULL);
 }
 
-static void fetch_lines(const void *from, size_t size)
-{
-    for (size_t at = 0; at < size; at += CACHE_LINE)
-        __builtin_prefetch((const char *)from + at, 1);
-}
-
 static struct leg *leg_of(const struct epoll_event *event)
 {
     return (struct leg *)((uintptr_t)event->data.ptr & ~(uintptr_t)1);
 }
 
-/*
- * While one packet is sent the memory of those that come next is fetched: first the leg, then what the leg points to, then
- * what that points to. Slots are never freed, so a stale event's is as good as any.
- */
-static void fetch_ahead(const struct epoll_event *events, int at, int count, int64_t now)
+static struct leg *leg_at(const struct epoll_event *events, int at, int count)
 {
-    const struct leg *leg;
-    if (at + 3 < count && (leg = leg_of(&events[at + 3])) != NULL)
-        fetch_lines(leg, offsetof(struct leg, rtcp));
-    if (at + 2 < count && (leg = leg_of(&events[at + 2])) != NULL) {
-        if (leg->peer)
-            fetch_lines(leg->peer, offsetof(struct leg, digits_out) + sizeof leg->digits_out.count);
-        if (leg->tap) {
-            fetch_lines(leg->tap, offsetof(struct tap, memory));
-            fetch_lines(&leg->tap->channels[leg->channel], offsetof(struct channel, spans) + CACHE_LINE);
-        }
-    }
-    if (at + 1 < count && (leg = leg_of(&events[at + 1])) != NULL && leg->tap)
-        tap_fetch(leg->tap, leg->channel, now);
+    return at < count ? leg_of(&events[at]) : NULL;
 }
 
 static void *run(void *argument)
@@ -212,7 +190,7 @@ static void *run(void *argument)
         batch_ns = now;
         kernel_take(thread);
         for (int i = 0; i < count; i++) {
-            fetch_ahead(events, i, count, now);
+            fetch_ahead(leg_at(events, i + 1, count), leg_at(events, i + 2, count), leg_at(events, i + 3, count), now);
             uintptr_t source = (uintptr_t)events[i].data.ptr; /* a leg, lowest bit set for its RTCP; 0: woken */
             eventfd_t signals;
             if (source)

@@ -188,6 +188,8 @@ struct leg {
     struct leg *next_active;
     struct g722 decoder;
     struct address own; /* of its RTP socket */
+    int64_t settle_ns;  /* not before is its flow told to the kernel */
+    uint8_t has_relayed; /* since it was told */
     struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
     struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
     int network_count;
@@ -385,6 +387,9 @@ uint16_t output_seq(struct sender *out, uint16_t seq);
 void swallow(struct leg *to, const struct packet *packet);
 void forward_audio(struct leg *from, const struct packet *packet);
 void forward_relayed(struct leg *from, const struct packet *packet);
+
+/* fetch.c */
+void fetch_ahead(const struct leg *next, const struct leg *second, const struct leg *third, int64_t now);
 
 /* kernel.c */
 void kernel_take(struct thread *thread);
