@@ -105,10 +105,20 @@ class Run:
         seed: Of the run.
         slots: Calls at the same time.
         say: Told of the progress.
+        in_kernel: The kernel relays what it may.
     """
 
-    def __init__(self, plans: Sequence[Plan], *, seed: int, slots: int = 40, say: Say = lambda _: None) -> None:
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        *,
+        seed: int,
+        slots: int = 40,
+        say: Say = lambda _: None,
+        in_kernel: bool = False,
+    ) -> None:
         self.plans = list(plans)
+        self._edits = [("[media]", '[media]\nkernel_interfaces = ["lo"]')] if in_kernel else []
         self.say = say
         self.slots = slots
         self.result = Result(seed)
@@ -138,7 +148,8 @@ class Run:
         stack.callback(self.lines.close)
         self.studio = stack.enter_context(Studio())
         self.disk = Disk(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-leak-shim-"))))
-        self.site = stack.enter_context(site(folder, next_hop=self.lines.next_hop, slots=self.slots))
+        made = site(folder, next_hop=self.lines.next_hop, slots=self.slots, edits=self._edits)
+        self.site = stack.enter_context(made)
         self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))
         self.scene = Scene(self.site, self.watch)
         self.result.how_watched = self.watch.how

@@ -17,13 +17,21 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def run_calls(seed: int, calls: int, *, slots: int, only: list[int] | None = None, is_short: bool = False) -> Result:
+def run_calls(
+    seed: int,
+    calls: int,
+    *,
+    slots: int,
+    only: list[int] | None = None,
+    is_short: bool = False,
+    in_kernel: bool = False,
+) -> Result:
     """Make the calls of a run, or some of them, and search everything; see `Run` for the parts."""
     began_s = time.monotonic()
     plans = matrix(seed, calls, is_short=is_short)
     if only:
         plans = [plan for plan in plans if plan.number in only]
-    with Run(plans, seed=seed, slots=min(slots, len(plans)), say=say) as run:
+    with Run(plans, seed=seed, slots=min(slots, len(plans)), say=say, in_kernel=in_kernel) as run:
         run.start()
         say(f"the recorder is up; {len(plans)} calls, seed {seed}, {run.slots} at a time")
         run.make_calls()
@@ -54,7 +62,7 @@ def main(options: argparse.Namespace, seed: int) -> int:
     recorder_home.ROOT = options.source
     is_good = True
     if options.mutations != "only" and not options.mutation:
-        result = run_calls(seed, options.calls, slots=options.slots, only=options.only)
+        result = run_calls(seed, options.calls, slots=options.slots, only=options.only, in_kernel=options.in_kernel)
         print(report.table(result))  # noqa: T201 - the result of the program
         if options.json:
             options.json.write_text(report.document(result))
