@@ -98,8 +98,10 @@ int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, in
     if (!bytes || sendto(leg->rtp_fd, data, (size_t)bytes, MSG_DONTWAIT | MSG_NOSIGNAL, &leg->rtp.at.any,
                          leg->rtp.length) < 0) {
         leg->thread->counters.send_errors++;
+        out->is_through = 0;
         return 0;
     }
+    out->is_through = 1;
     count_sent(leg, length);
     return 1;
 }

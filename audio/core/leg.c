@@ -123,6 +123,7 @@ void leg_detach(struct leg *leg)
     prompt_end(leg, 0);
     secret_end(leg, 0, SOURCE_RFC4733, clock_ns());
     unbridge(leg);
+    kernel_leave(leg);
     tap_detach_leg(leg);
     hold_free(leg);
     srtp_free(leg);
@@ -363,7 +364,12 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
         receive_audio(leg, &packet);
     else
         hold_swallowed(leg, &packet); /* a keep-alive */
-    kernel_settle(leg, arrival_ns);
+}
+
+/* As the kernel relays them: nothing has to be taken off it. */
+static int is_plain_rtp(const uint8_t *data, int length)
+{
+    return length > RTP_HEADER && length <= MAX_RELAYED && data[0] == 0x80;
 }
 
 /* Takes one datagram, and tells whether there was one that counts for nothing. */
@@ -384,7 +390,11 @@ static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
     } else if (is_rtcp) {
         receive_rtcp(leg, thread->buffer, (int)length, now);
     } else {
+        kernel_catch_up(leg);
+        int is_plain = is_plain_rtp(thread->buffer, (int)length) && is_from_first(leg, &source);
         receive_rtp(leg, thread->buffer, (int)length, now, 0);
+        if (is_plain)
+            kernel_settle(leg, now);
     }
     explicit_bzero(thread->buffer, (size_t)length);
     return is_stranger;
@@ -395,8 +405,6 @@ static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
 {
     int strangers = 0;
-    if (!is_rtcp)
-        kernel_catch_up(leg);
     while (leg->id && strangers < MAX_STRANGERS && took_stranger(leg, is_rtcp, now)) /* no id: closed meanwhile */
         strangers++;
 }
@@ -437,7 +445,7 @@ void leg_house(struct leg *leg, int64_t now)
     if (leg->has_tone_stream && now - leg->last_arrival_ns > FORGET_NS)
         hear_no_more(leg, now);
     if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns) {
-        kernel_withdraw(leg); /* the next packet finds the way that is right by then */
+        kernel_withdraw(leg); /* the next packet goes by its socket, past filters and whoever tracks connections */
         send_rtcp(leg, now);
     }
     if (!leg->peer || !leg->is_configured || !leg->media.receives || leg->has_stopped)

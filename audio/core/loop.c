@@ -141,6 +141,7 @@ static void keep_house(struct thread *thread, int64_t now)
     for (int slot = 0; slot < thread->leg_slots; slot++)
         if (thread->legs[slot]->id)
             leg_house(thread->legs[slot], now);
+    kernel_house(thread);
     thread->house_ns = now + HOUSE_NS;
 }
 
@@ -215,6 +216,7 @@ static int thread_init(struct core *core, int index)
     thread->core = core;
     thread->index = index;
     thread->due_ns = NEVER;
+    thread->routes_fd = -1;
     pthread_mutex_init(&thread->next, NULL);
     pthread_mutex_init(&thread->data, NULL);
     thread->epoll = epoll_create1(EPOLL_CLOEXEC);

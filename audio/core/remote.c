@@ -159,3 +159,8 @@ int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source)
     return (leg->rtp.length && address_equal(source, &leg->rtp)) ||
            (leg->also_rtp.length && address_equal(source, &leg->also_rtp));
 }
+
+int is_from_first(const struct leg *leg, const struct address *source)
+{
+    return leg->rtp.length && address_equal(source, &leg->rtp);
+}

@@ -1,42 +1,43 @@
-/* By which interface a packet leaves, as rtnetlink(7) tells it. */
+/* Which way packets go, and what would have to be done to them on it, as netlink(7) tells it. */
+#include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "state.h"
-
-struct question {
-    struct nlmsghdr header;
-    struct rtmsg route;
-    struct rtattr to;
-    uint32_t to_ip;
-    struct rtattr from;
-    uint32_t from_ip;
-};
+#include "kernel.h"
 
 union answer {
     struct nlmsghdr header;
     char bytes[1024];
 };
 
-/* The kernel answers before send returns; bytes of it, or less than none. */
-static ssize_t ask(const struct question *question, union answer *answer)
+/* Asks, and tells whether the answer is of that type; the kernel answers before send returns. */
+static int ask(int protocol, const struct nlmsghdr *question, int type, union answer *answer)
 {
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd < 0)
-        return -1;
-    ssize_t length = send(fd, question, sizeof *question, 0);
+        return 0;
+    ssize_t length = send(fd, question, question->nlmsg_len, 0);
     if (length > 0)
         length = recv(fd, answer, sizeof *answer, MSG_DONTWAIT);
     close(fd);
-    return length;
+    return length >= (ssize_t)sizeof answer->header && NLMSG_OK(&answer->header, (size_t)length) &&
+           answer->header.nlmsg_type == type;
 }
 
 /* The interface's index; 0: there is no way, or the way is to this machine. Addresses as on the wire. */
 int route_interface(uint32_t to_ip, uint32_t from_ip)
 {
-    struct question question = {
+    struct {
+        struct nlmsghdr header;
+        struct rtmsg route;
+        struct rtattr to;
+        uint32_t to_ip;
+        struct rtattr from;
+        uint32_t from_ip;
+    } question = {
         .header = {.nlmsg_len = sizeof question, .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST},
         .route = {.rtm_family = AF_INET, .rtm_dst_len = 32, .rtm_src_len = 32},
         .to = {.rta_len = RTA_LENGTH(sizeof to_ip), .rta_type = RTA_DST},
@@ -45,9 +46,7 @@ int route_interface(uint32_t to_ip, uint32_t from_ip)
         .from_ip = from_ip,
     };
     union answer answer;
-    ssize_t length = ask(&question, &answer);
-    if (length < (ssize_t)sizeof answer.header || !NLMSG_OK(&answer.header, (size_t)length) ||
-        answer.header.nlmsg_type != RTM_NEWROUTE)
+    if (!ask(NETLINK_ROUTE, &question.header, RTM_NEWROUTE, &answer))
         return 0;
     struct rtmsg *route = NLMSG_DATA(&answer.header);
     if (route->rtm_type != RTN_UNICAST)
@@ -57,4 +56,48 @@ int route_interface(uint32_t to_ip, uint32_t from_ip)
         if (at->rta_type == RTA_OIF)
             return *(int *)RTA_DATA(at);
     return 0;
+}
+
+/* Some policy may want packets encrypted on their way, which what is relayed at the ingress never meets. */
+int has_ipsec(void)
+{
+    struct {
+        struct nlmsghdr header;
+        uint32_t flags;
+    } question = {.header = {.nlmsg_len = sizeof question, .nlmsg_type = XFRM_MSG_GETSPDINFO, .nlmsg_flags = NLM_F_REQUEST}};
+    union answer answer;
+    if (!ask(NETLINK_XFRM, &question.header, XFRM_MSG_NEWSPDINFO, &answer))
+        return 0; /* a kernel without IPsec */
+    int left = (int)answer.header.nlmsg_len - NLMSG_LENGTH(sizeof question.flags);
+    struct rtattr *at = (struct rtattr *)((char *)NLMSG_DATA(&answer.header) + NLMSG_ALIGN(sizeof question.flags));
+    for (; RTA_OK(at, left); at = RTA_NEXT(at, left)) {
+        const struct xfrmu_spdinfo *counts = RTA_DATA(at);
+        if (at->rta_type == XFRMA_SPD_INFO)
+            return counts->incnt || counts->outcnt;
+    }
+    return 0;
+}
+
+int routes_watch(void)
+{
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    struct sockaddr_nl about = {.nl_family = AF_NETLINK,
+                                .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | RTMGRP_IPV4_IFADDR};
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (struct sockaddr *)&about, sizeof about)) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int routes_have_changed(int fd)
+{
+    char news[4096];
+    int has_changed = 0;
+    while (recv(fd, news, sizeof news, 0) > 0 || errno == ENOBUFS) /* some were too many for it */
+        has_changed = 1;
+    return has_changed;
 }

@@ -20,6 +20,7 @@
 #define MAX_PACKET 2048            /* more than any RTP packet that fits an Ethernet frame; longer ones are dropped */
 #define MAX_MISORDER 100            /* packets; one numbered further back begins anew (RFC 3550 appendix A.1) */
 #define RTP_HEADER 12
+#define MAX_RELAYED 264            /* bytes of RTP that the kernel relays: 30 ms of G.711 */
 #define SRTP_EXTRA 16              /* what SRTP and SRTCP add to a packet of ours, at most */
 #define DIGIT_MARGIN_TICKS 1600    /* silenced either side of a caller's digit: 200 ms */
 #define KEYS "0123456789*#ABCD"    /* by event code, RFC 4733 section 3.2 */
@@ -66,7 +67,7 @@ struct sender {
     uint16_t input_seq;     /* newest input sequence number that was passed on or swallowed */
     uint16_t hole_from, hole_to, hole_offset; /* last swallowed run, so that what comes late keeps its own number */
     uint16_t restart_seq;                     /* has_restart: what follows the last packet that leapt back */
-    uint8_t has_hole, has_sent, is_switching, source, has_restart;
+    uint8_t has_hole, has_sent, is_switching, source, has_restart, is_through; /* through: the system took the newest */
     int64_t packets, octets;
 };
 
@@ -188,8 +189,9 @@ struct leg {
     struct leg *next_active;
     struct g722 decoder;
     struct address own; /* of its RTP socket */
-    int64_t settle_ns;  /* not before is its flow told to the kernel */
-    uint8_t has_relayed; /* since it was told */
+    struct flow *flow;   /* what the kernel is told of it; NULL: it has not been yet */
+    int64_t settle_ns;   /* not before is it opened to the kernel */
+    uint8_t has_relayed; /* since it was opened */
     struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
     struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
     int network_count;
@@ -313,7 +315,8 @@ struct thread {
     int64_t generation;
     struct leg *active; /* legs with something due: prompts, digits, a held star */
     int64_t due_ns, house_ns, asleep_until_ns;
-    int relayed; /* legs whose packets the kernel relays */
+    int relayed;   /* legs whose packets the kernel relays */
+    int routes_fd; /* tells that ways have changed; with a kernel only */
     struct core_counters counters;
     _Alignas(16) uint8_t buffer[MAX_PACKET + 1];
     uint8_t sealed[RTP_HEADER + MAX_PACKET + SRTP_EXTRA]; /* a packet that goes out encrypted; never plain */
@@ -327,6 +330,7 @@ struct slabs {
 };
 
 struct kernel;
+struct flow;
 
 struct core {
     struct kernel *kernel; /* NULL: it relays nothing */
@@ -362,6 +366,7 @@ void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int6
 
 /* remote.c */
 int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source);
+int is_from_first(const struct leg *leg, const struct address *source); /* not from the second source that counts */
 
 /* leg.c */
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
@@ -392,15 +397,16 @@ void forward_relayed(struct leg *from, const struct packet *packet);
 void fetch_ahead(const struct leg *next, const struct leg *second, const struct leg *third, int64_t now);
 
 /* kernel.c */
-void kernel_take(struct thread *thread);
-void kernel_settle(struct leg *leg, int64_t now);
-void kernel_withdraw(struct leg *leg);
-void kernel_release(struct leg *leg);
-void kernel_catch_up(struct leg *leg);
-void kernel_close(struct core *core);
+void kernel_take(struct thread *thread);    /* what has been relayed so far */
+void kernel_settle(struct leg *leg, int64_t now); /* lets the kernel relay what comes at a leg, if it may */
+void kernel_withdraw(struct leg *leg);      /* nothing of it is relayed from here on */
+void kernel_release(struct leg *leg);       /* before anything is done to a leg: nothing comes or goes by it but by us */
+void kernel_catch_up(struct leg *leg);      /* its peer has sent something else: what came before goes before */
+void kernel_house(struct thread *thread);
 
-/* route.c */
-int route_interface(uint32_t to_ip, uint32_t from_ip);
+/* kernel_open.c */
+void kernel_leave(struct leg *leg); /* its socket may be another's soon */
+void kernel_close(struct core *core);
 
 /* prompt.c */
 int64_t prompt_tick(struct leg *leg, int64_t now);

@@ -4,42 +4,53 @@
 
 #include <linux/types.h>
 
-#define FLOW_MAX 8192          /* directions that may be relayed at once */
+#define FLOW_MAX 8192          /* legs that may have flows at once */
 #define COPY_SLOTS 8192        /* of each media thread, a power of two: 80 ms of a thousand calls */
-#define COPY_SPARE 64          /* left free for processors that claim at the same moment */
-#define COPY_BYTES 264         /* of RTP: 30 ms of G.711 with its header */
-#define RTP_HEADER_BYTES 12
+#define COPY_SPARE 64          /* left free for processors that claim at the same moment, of which there are no more */
+#define COPY_BYTES 264         /* of RTP, a multiple of 4: 30 ms of G.711 with its header; MAX_RELAYED of the core */
+#define ASLEEP_NS 50000000LL   /* without a look at its ring a thread is taken for stopped, and nothing is relayed */
+#define WINDOW_NS 100000000LL  /* in which at most WINDOW_PACKETS of a stream are relayed */
+#define WINDOW_PACKETS 32      /* a packet every 10 ms is 10 of them */
 
 /* Where packets of a flow arrive: one of our sockets. */
-struct flow_key {
+struct own_address {
     __u32 ip;
     __u16 port, unused;
 };
 
-/* Which of those are relayed, and as what; anything else there goes up to its socket. */
+/*
+ * Which packets that arrive at a leg are relayed, and as what; anything else there goes up to its socket. The core writes it
+ * while it is not open and nobody is in it; the program, which counts itself in, shuts it at the first odd packet.
+ */
 struct flow {
+    __u32 is_open, busy;
+    struct own_address own;
     __u64 leg;
     __u32 peer_ip, ssrc; /* whence, and the stream */
     __u16 peer_port;
     __u8 payload_type, thread;
+    __u32 came_by;   /* the interface that the peer's packets come by */
+    __u32 leaves_by; /* the one that they leave by; 0: to this machine */
     __u32 from_ip, to_ip;
     __u16 from_port, to_port;
     __u32 out_ssrc, ts_offset;
-    __u32 interface; /* through which they leave; 0: to this machine, by the one that they came by */
     __u16 seq_offset; /* this and ts_offset in the machine's order */
     __u8 out_payload_type, tos, ttl, unused[3];
-};
+    __u32 window_packets, is_too_fast;
+    __u64 window_ns;
+    __u64 pad[3];
+} __attribute__((aligned(64)));
 
 /* A packet that was relayed, for the media core; turn is one more than its number once all of it is there. */
 struct copy {
     __u64 turn, leg, arrival_ns;
-    __u32 length, unused;
+    __u32 length /* 0: it was not relayed after all */, unused;
     __u8 rtp[COPY_BYTES];
 };
 
 /* The two ends of a thread's ring, on lines of their own: numbers of the next copy to claim and to take. */
 struct copy_ends {
-    __u64 claimed, unused[7], taken, unused_too[7];
+    __u64 claimed, unused[7], taken, looked_ns, unused_too[6];
 };
 
 #endif

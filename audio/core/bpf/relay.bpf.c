@@ -1,10 +1,11 @@
 /*
  * What the kernel does with the packets of a settled stream as they come in: it sends each on as the media core would,
- * and leaves a copy for it. Whatever is not exactly such a packet, or finds no room for its copy, goes up to its socket:
- * nothing is relayed that the core is not told of.
+ * and leaves a copy for it. Whatever is not exactly such a packet, or finds no room for its copy, goes up to its socket,
+ * and everything after it: nothing is relayed that the core is not told of, and nothing overtakes.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/udp.h>
@@ -16,6 +17,7 @@
 
 #define MAY_NOT_BE_FRAGMENT 0x3FFF /* more fragments, or an offset */
 #define VERSION_2 0x80             /* of RTP, without padding, extension or contributing sources */
+#define IS_LEFT_ALONE 2
 
 struct rtp {
     __u8 first, second;
@@ -32,11 +34,21 @@ struct datagram {
 
 #define CHECKSUM_AT (ETH_HLEN + offsetof(struct datagram, udp.check))
 #define RTP_AT (ETH_HLEN + offsetof(struct datagram, rtp))
+#define HEADERS (ETH_HLEN + sizeof(struct datagram))
 
+/* By own_address: the leg's place in flows. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, FLOW_MAX);
-    __type(key, struct flow_key);
+    __type(key, struct own_address);
+    __type(value, __u32);
+} places SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, FLOW_MAX);
+    __type(key, __u32);
     __type(value, struct flow);
 } flows SEC(".maps");
 
@@ -51,7 +63,7 @@ struct {
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, 1);
+    __uint(max_entries, 1); /* the same */
     __type(key, __u32);
     __type(value, struct copy_ends);
 } ends SEC(".maps");
@@ -72,42 +84,34 @@ static struct datagram *datagram_of(struct __sk_buff *skb)
     return is_there && eth->h_proto == bpf_htons(ETH_P_IP) ? at : 0;
 }
 
-static int is_plain_rtp(const struct datagram *at, __u32 length)
+static int is_plain_rtp(const struct __sk_buff *skb, const struct datagram *at, __u32 length)
 {
-    return !(at->ip.frag_off & bpf_htons(MAY_NOT_BE_FRAGMENT)) &&
-           at->rtp.first == VERSION_2 && length > sizeof at->rtp && length <= COPY_BYTES &&
-           bpf_ntohs(at->ip.tot_len) == sizeof at->ip + sizeof at->udp + length;
+    __u32 frame = RTP_AT + length; /* a short one is filled up to ETH_ZLEN */
+    return !(at->ip.frag_off & bpf_htons(MAY_NOT_BE_FRAGMENT)) && at->rtp.first == VERSION_2 &&
+           length > sizeof at->rtp && length <= COPY_BYTES &&
+           bpf_ntohs(at->ip.tot_len) == sizeof at->ip + sizeof at->udp + length &&
+           (skb->len == frame || (frame < ETH_ZLEN && skb->len == ETH_ZLEN));
 }
 
-static int is_from_peer(const struct datagram *at, const struct flow *flow)
+static int is_from_peer(const struct __sk_buff *skb, const struct datagram *at, const struct flow *flow)
 {
-    return at->ip.saddr == flow->peer_ip && at->udp.source == flow->peer_port;
+    return at->ip.saddr == flow->peer_ip && at->udp.source == flow->peer_port && skb->ifindex == flow->came_by;
 }
 
-static int is_of_flow(const struct datagram *at, const struct flow *flow)
+static int is_of_stream(const struct datagram *at, const struct flow *flow)
 {
     return at->rtp.ssrc == flow->ssrc && (at->rtp.second & 0x7F) == flow->payload_type;
 }
 
-/* Leaves a copy of the packet in the ring of the flow's thread; 0 when it has no room. */
-static int leave_copy(struct __sk_buff *skb, const struct flow *flow, __u32 length)
+/* No sender of media is as fast as that; by its socket one gets no more than a packet for each wake-up. */
+static int is_too_fast(struct flow *flow, __u64 now)
 {
-    __u32 thread = flow->thread;
-    struct copy_ends *end = bpf_map_lookup_elem(&ends, &thread);
-    if (!end || *(volatile __u64 *)&end->claimed - *(volatile __u64 *)&end->taken >= COPY_SLOTS - COPY_SPARE)
-        return 0;
-    __u64 number = __sync_fetch_and_add(&end->claimed, 1);
-    __u32 slot = thread * COPY_SLOTS + (__u32)(number & (COPY_SLOTS - 1));
-    struct copy *copy = bpf_map_lookup_elem(&copies, &slot);
-    if (!copy)
-        return 0;
-    copy->leg = flow->leg;
-    copy->arrival_ns = bpf_ktime_get_ns();
-    asm volatile("" : "+r"(length)); /* the verifier has forgotten its range by now */
-    int is_whole = length >= 1 && length <= COPY_BYTES && !bpf_skb_load_bytes(skb, RTP_AT, copy->rtp, length);
-    copy->length = is_whole ? length : 0;
-    __sync_lock_test_and_set(&copy->turn, number + 1);
-    return is_whole;
+    if ((__s64)(now - flow->window_ns) > WINDOW_NS) {
+        flow->window_ns = now;
+        flow->window_packets = 0;
+    }
+    flow->is_too_fast = ++flow->window_packets > WINDOW_PACKETS;
+    return flow->is_too_fast;
 }
 
 static __u16 folded(__s64 sum)
@@ -118,7 +122,53 @@ static __u16 folded(__s64 sum)
     return (__u16)~folding;
 }
 
-static void rewrite_ip(struct datagram *at, const struct flow *flow)
+/* In place of what the stack would verify; a checksum that the sending card never filled in has the pseudo header's sum. */
+static int is_intact(struct __sk_buff *skb, const struct datagram *at, struct copy *copy, __u32 length)
+{
+    if (!at->udp.check || bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0)
+        return 1;
+    struct {
+        __u32 from, to;
+        __u16 protocol, length;
+    } pseudo = {at->ip.saddr, at->ip.daddr, bpf_htons(IPPROTO_UDP), at->udp.len};
+    struct udphdr udp = at->udp;
+    __s64 sum = bpf_csum_diff(0, 0, (__be32 *)&pseudo, sizeof pseudo, 0);
+    if ((__u16)~folded(sum) == udp.check)
+        return 1;
+    sum = bpf_csum_diff(0, 0, (__be32 *)&udp, sizeof udp, (__u32)sum);
+    __u32 whole = (length + 3) & ~3u;
+    asm volatile("" : "+r"(whole));
+    if (whole > COPY_BYTES)
+        return 0;
+    return folded(bpf_csum_diff(0, 0, (__be32 *)copy->rtp, whole, (__u32)sum)) == 0;
+}
+
+/* Leaves a copy of the packet in the ring of the flow's thread; 0: it has no room, or nobody looks. */
+static int leave_copy(struct __sk_buff *skb, const struct datagram *at, const struct flow *flow, __u32 length, __u64 now)
+{
+    __u32 thread = flow->thread;
+    struct copy_ends *end = bpf_map_lookup_elem(&ends, &thread);
+    if (!end || (__s64)(now - *(volatile __u64 *)&end->looked_ns) > ASLEEP_NS) /* it may have looked since now */
+        return 0;
+    if (*(volatile __u64 *)&end->claimed - *(volatile __u64 *)&end->taken >= COPY_SLOTS - COPY_SPARE)
+        return 0;
+    __u64 number = __sync_fetch_and_add(&end->claimed, 1);
+    __u32 slot = thread * COPY_SLOTS + (__u32)(number & (COPY_SLOTS - 1));
+    struct copy *copy = bpf_map_lookup_elem(&copies, &slot);
+    if (!copy)
+        return 0; /* cannot be */
+    int result = 0;
+    copy->leg = flow->leg;
+    copy->arrival_ns = now;
+    asm volatile("" : "+r"(length)); /* the verifier has forgotten its range by now */
+    if (length >= 1 && length <= COPY_BYTES && !bpf_skb_load_bytes(skb, RTP_AT, copy->rtp, length))
+        result = flow->leaves_by == 0 || is_intact(skb, at, copy, length) ? 1 : IS_LEFT_ALONE;
+    copy->length = result == 1 ? length : 0;
+    __sync_lock_test_and_set(&copy->turn, number + 1);
+    return result;
+}
+
+static void rewrite(struct datagram *at, const struct flow *flow, const struct rewritten *is)
 {
     at->ip.saddr = flow->from_ip;
     at->ip.daddr = flow->to_ip;
@@ -126,24 +176,25 @@ static void rewrite_ip(struct datagram *at, const struct flow *flow)
     at->ip.ttl = flow->ttl;
     at->ip.check = 0;
     at->ip.check = folded(bpf_csum_diff(0, 0, (__be32 *)at, sizeof at->ip, 0));
+    at->udp.source = is->from_port;
+    at->udp.dest = is->to_port;
+    at->rtp.second = is->second;
+    at->rtp.seq = is->seq;
+    at->rtp.ts = is->ts;
+    at->rtp.ssrc = is->ssrc;
 }
 
-SEC("tcx/ingress")
-int relay(struct __sk_buff *skb)
+/* The packet of an open flow, by somebody who is counted in. */
+static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow *flow)
 {
-    struct datagram *at = datagram_of(skb);
-    if (!at || at->ip.version != 4 || at->ip.ihl != 5 || at->ip.protocol != IPPROTO_UDP)
-        return TCX_NEXT;
     __u32 length = bpf_ntohs(at->udp.len) - sizeof at->udp;
-    struct flow_key key = {.ip = at->ip.daddr, .port = at->udp.dest};
-    const struct flow *flow = bpf_map_lookup_elem(&flows, &key);
-    if (!flow || !is_from_peer(at, flow))
+    __u64 now = bpf_ktime_get_ns();
+    if (!is_from_peer(skb, at, flow))
         return TCX_NEXT;
-    if (!is_plain_rtp(at, length) || skb->len < RTP_AT + length || !is_of_flow(at, flow)) {
-        bpf_map_delete_elem(&flows, &key); /* nothing overtakes it: all goes up until the core has settled anew */
+    if (!is_plain_rtp(skb, at, length) || !is_of_stream(at, flow) || is_too_fast(flow, now)) {
+        flow->is_open = 0;
         return TCX_NEXT;
     }
-
     __be32 addresses[2] = {at->ip.saddr, at->ip.daddr}, new_addresses[2] = {flow->from_ip, flow->to_ip};
     struct rewritten was = {at->udp.source, at->udp.dest, at->rtp.first, at->rtp.second, at->rtp.seq, at->rtp.ts, at->rtp.ssrc};
     struct rewritten is = {flow->from_port, flow->to_port, VERSION_2,
@@ -151,8 +202,9 @@ int relay(struct __sk_buff *skb)
                            bpf_htons(bpf_ntohs(was.seq) + flow->seq_offset),
                            bpf_htonl(bpf_ntohl(was.ts) + flow->ts_offset), flow->out_ssrc};
     int has_checksum = at->udp.check != 0;
-    if (!leave_copy(skb, flow, length)) {
-        bpf_map_delete_elem(&flows, &key);
+    int left = leave_copy(skb, at, flow, length, now);
+    if (left != 1) {
+        flow->is_open = left == IS_LEFT_ALONE; /* damaged: its socket will not take it either */
         return TCX_NEXT;
     }
     if (has_checksum) { /* what a card has yet to fill in is seeded with the addresses only, which the flag says */
@@ -164,14 +216,34 @@ int relay(struct __sk_buff *skb)
     at = datagram_of(skb);
     if (!at)
         return TCX_DROP; /* cannot be: it was there before */
-    rewrite_ip(at, flow);
-    at->udp.source = is.from_port;
-    at->udp.dest = is.to_port;
-    at->rtp.second = is.second;
-    at->rtp.seq = is.seq;
-    at->rtp.ts = is.ts;
-    at->rtp.ssrc = is.ssrc;
-    return flow->interface ? bpf_redirect_neigh(flow->interface, 0, 0, 0) : TCX_NEXT;
+    rewrite(at, flow, &is);
+    return flow->leaves_by ? bpf_redirect_neigh(flow->leaves_by, 0, 0, 0) : TCX_NEXT;
+}
+
+SEC("tcx/ingress")
+int relay(struct __sk_buff *skb)
+{
+    volatile struct __sk_buff *about = skb; /* the verifier takes reads of single fields only */
+    if (about->protocol != bpf_htons(ETH_P_IP) || about->vlan_present || about->pkt_type != PACKET_HOST || about->len < HEADERS)
+        return TCX_NEXT;
+    struct datagram *at = datagram_of(skb);
+    if (!at) {
+        bpf_skb_pull_data(skb, HEADERS); /* of a card that leaves little of a packet in one piece */
+        at = datagram_of(skb);
+    }
+    if (!at || at->ip.version != 4 || at->ip.ihl != 5 || at->ip.protocol != IPPROTO_UDP)
+        return TCX_NEXT;
+    struct own_address own = {.ip = at->ip.daddr, .port = at->udp.dest};
+    const __u32 *place = bpf_map_lookup_elem(&places, &own);
+    struct flow *flow = place ? bpf_map_lookup_elem(&flows, place) : 0;
+    if (!flow || !*(volatile __u32 *)&flow->is_open)
+        return TCX_NEXT;
+    __sync_fetch_and_add(&flow->busy, 1); /* from here on nobody changes what it says, while it is open and ours */
+    int result = TCX_NEXT;
+    if (*(volatile __u32 *)&flow->is_open && flow->own.ip == own.ip && flow->own.port == own.port)
+        result = relay_packet(skb, at, flow);
+    __sync_fetch_and_sub(&flow->busy, 1);
+    return result;
 }
 
 char _license[] SEC("license") = "Apache-2.0"; /* no helper above asks for the GPL */

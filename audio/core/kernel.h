@@ -1,0 +1,38 @@
+/* What the kernel's program shares with a core (kernel_open.c), for those who deal with flows (kernel.c). */
+#ifndef AUDIO_CORE_KERNEL_H
+#define AUDIO_CORE_KERNEL_H
+
+#include <stdint.h>
+
+#include "bpf/flow.h"
+#include "state.h"
+
+#define MAX_INTERFACES 16
+
+struct bpf_object;
+struct bpf_link;
+
+struct kernel {
+    struct bpf_object *object;
+    struct bpf_link *links[MAX_INTERFACES]; /* gone with the process, and with them all that is relayed */
+    int places;
+    __u32 loopback; /* its interface, if it is one of those */
+    struct flow *flows;
+    struct copy *copies;
+    struct copy_ends *ends;
+    size_t flows_size, copies_size, ends_size;
+    pthread_mutex_t lock; /* of what follows */
+    int free_count;
+    uint16_t free[FLOW_MAX]; /* flows that are nobody's */
+};
+
+/* A flow of the leg with this address, shut; NULL: there is none free. */
+struct flow *kernel_place(struct kernel *kernel, uint32_t ip, uint16_t port);
+
+/* route.c */
+int route_interface(uint32_t to_ip, uint32_t from_ip);
+int has_ipsec(void);
+int routes_watch(void); /* a descriptor, or less than none */
+int routes_have_changed(int fd);
+
+#endif
