@@ -31,8 +31,9 @@ class Core:
         """Have the kernel relay settled streams; before `start`.
 
         Raises:
-            OSError: It will not: no CAP_BPF and CAP_NET_ADMIN, no such interface, a kernel older than 6.6.
-            ValueError: Interfaces are not 1 to 16, or it has started.
+            OSError: It will not: no CAP_BPF and CAP_NET_ADMIN, no such interface, a kernel older than 6.6. Or the core
+                has started.
+            ValueError: Interfaces are not 1 to 16.
         """
     def start(self) -> None: ...
     def close(self) -> None: ...

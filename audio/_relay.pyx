@@ -175,7 +175,8 @@ cdef class Core:
             names[i] = encoded[i]
         with nogil:
             code = core_relay_in_kernel(self.core, path_text, names, count)
-        checked(code, "relay_in_kernel")
+        if code < 0:  # whatever it is, it is the kernel's answer
+            raise OSError(-code, os.strerror(-code))
 
     def start(self):
         checked(core_start(self.core), "start")

@@ -88,6 +88,10 @@ class Relay:
 
     Ids of legs and taps are never used twice. Unknown or closed ids raise KeyError, impossible values ValueError, a
     closed relay RuntimeError. Both legs of a bridge and of a tap must have been opened with the same thread hint.
+
+    Raises:
+        OSError: The kernel does not relay by ``kernel_interfaces``: no right to (CAP_BPF and CAP_NET_ADMIN), no such
+            interface, no tcx (Linux 6.6). Nothing stays open.
     """
 
     def __init__(self, options: RelayOptions) -> None:
@@ -102,7 +106,11 @@ class Relay:
             gather_us=round(options.gather_ms * 1000),
         )
         if options.kernel_interfaces:
-            self._core.relay_in_kernel(str(_PROGRAM), list(options.kernel_interfaces))
+            try:
+                self._core.relay_in_kernel(str(_PROGRAM), list(options.kernel_interfaces))
+            except BaseException:
+                self._core.close()  # not when whoever looks at the error lets go of it
+                raise
         self._pairs: dict[LegId, PortPair] = {}
         self._codecs: dict[LegId, Codec] = {}
         self._keys: dict[tuple[LegId, bool], bytes] = {}

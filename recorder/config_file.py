@@ -121,6 +121,7 @@ lock_memory = true              # audio in memory never reaches swap; needs Limi
 detect_tones = true             # find digits that are sent as tones
 dead_rtp_s = 10.0               # silence on a joined leg after which it is reported
 gather_ms = 2.0                 # how long packets gather under load, so that one wake-up serves many; added delay
+kernel_interfaces = []          # ["eth0"]: the kernel relays what comes there; needs rights, see docs/operations.md
 
 [notice]
 first = "first"                 # played to every caller before an officer is connected

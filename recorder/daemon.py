@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from audio import prompts
-from audio.relay import Relay
 from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
 from recorder import certificates
@@ -42,6 +41,7 @@ from recorder.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lo
 from recorder.keeping.filing import FOLDER, RETRY_S, Filing
 from recorder.keeping.left_open import LeftOpen
 from recorder.keeping.sweeping import Sweeping
+from recorder.kernel_relay import open_relay
 from recorder.live.api import LiveApi
 from recorder.live.broadcast import Broadcast
 from recorder.live.socket_server import SocketServer
@@ -127,7 +127,7 @@ class Daemon:
         self._sweeping = Sweeping(home, lambda: self._works.config)
         media = config.media
         is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s, threads=media.threads)
-        self._relay = Relay(
+        self._relay, kernel_obstacle = open_relay(
             RelayOptions(
                 address=media.address or config.sip.listen.host,
                 ports=media.ports,
@@ -135,6 +135,7 @@ class Daemon:
                 lock_memory=media.lock_memory and is_lockable,
                 dead_rtp_s=media.dead_rtp_s,
                 gather_ms=media.gather_ms,
+                kernel_interfaces=media.kernel_interfaces,
             )
         )
         self._writer = PausableWriter(
@@ -201,6 +202,8 @@ class Daemon:
                 "LimitMEMLOCK is too low for max_calls: audio in memory may reach swap; see `recorder site-check`"
             )
             self._works.alarm("memory_not_locked")
+        if kernel_obstacle is not None:
+            self._works.alarm("kernel_relay_off")
         self._left_open = LeftOpen(
             self._works.vault,
             self._index,

@@ -36,6 +36,7 @@ from recorder.domain.access import Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
 from recorder.keeping.keyring import epoch_keys, new_passphrase
+from recorder.kernel_relay import check_kernel_relay, read_means
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
@@ -256,6 +257,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_tls(config, utc_now())
     yield from check_folders(home)
     yield from check_machine(read_machine(), config)
+    yield from check_kernel_relay(config, read_means())
 
 
 def _check_messages(home: Home, config: Config) -> Iterator[Finding]:

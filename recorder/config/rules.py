@@ -1,5 +1,6 @@
 """Which values and combinations of settings cannot work."""
 
+import re
 from datetime import date
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -16,12 +17,17 @@ from storage.errors import DatabaseError
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
 WRITER_PERIOD_S = 1.0
+MOST_INTERFACES = 16
+"""As many as the media core takes."""
+_INTERFACE = re.compile(r"[A-Za-z0-9_.+-]{1,15}")
+"""Names that Linux gives; what `ip link` writes behind an @ is none of it."""
 
 
 def check(config: Config, reader: Reader) -> None:
     """Refuse combinations that cannot work."""
     _check_ranges(config, reader)
     _check_gathering(config, reader)
+    _check_interfaces(config, reader)
     _check_pause(config, reader)
     _check_names(config, reader)
     _check_console(config, reader)
@@ -71,6 +77,18 @@ def _check_ranges(config: Config, reader: Reader) -> None:
 def _check_gathering(config: Config, reader: Reader) -> None:
     if not 0 <= config.media.gather_ms <= 10:
         reader.fail(f"gather_ms is {config.media.gather_ms:g}: it must lie in [0, 10]", "media", "gather_ms")
+
+
+def _check_interfaces(config: Config, reader: Reader) -> None:
+    names = config.media.kernel_interfaces
+    where = ("media", "kernel_interfaces")
+    if len(names) > MOST_INTERFACES:
+        reader.fail(f"kernel_interfaces has {len(names)} names: at most {MOST_INTERFACES}", *where)
+    for i, name in enumerate(names):
+        if not _INTERFACE.fullmatch(name) or name in (".", ".."):
+            reader.fail(f"kernel_interfaces: {name!r} is no name of a network interface, as eth0 is", *where)
+        if name in names[:i]:
+            reader.fail(f"kernel_interfaces has {name} twice", *where)
 
 
 def _check_retention(config: Config, reader: Reader) -> None:

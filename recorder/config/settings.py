@@ -64,6 +64,7 @@ class Media:
     detect_tones: bool = True
     dead_rtp_s: float = 10.0
     gather_ms: float = 2.0
+    kernel_interfaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

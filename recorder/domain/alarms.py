@@ -36,6 +36,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "The limit of locked memory is too low: sound may reach swap, or a call is not recorded.",
             "Set `LimitMEMLOCK=infinity` for the service and restart it.",
         ),
+        "kernel_relay_off": Advice(
+            "The kernel was to relay media and cannot. It goes through sockets: nothing is lost, fewer calls fit.",
+            "The daemon's log and `recorder site-check` say what it lacks; restart once it is there.",
+        ),
         "srtp_unauthentic": Advice(
             "Packets came on an encrypted side that are not under its key; they were dropped.",
             "The daemon's log names call and side: look at that system's settings.",

@@ -71,6 +71,11 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert config.periods["retention_days"] == 90
 
 
+def test_interfaces_are_read_up_to_sixteen_with_names_of_fifteen(tmp_path: Path) -> None:
+    names = ["enp0s31f6.100", "abcdefghijklmno", *(f"bond{i}" for i in range(14))]
+    assert read(written(tmp_path, f"[media]\nkernel_interfaces = {names}\n")).media.kernel_interfaces == tuple(names)
+
+
 def test_the_hash_is_the_files(tmp_path: Path) -> None:
     first = read(written(tmp_path, GOOD)).sha256
     assert len(first) == 64
@@ -218,6 +223,29 @@ ALONE = {
     "no time between OPTIONS": ("[sip]\nwatch_every_s = -1\n", 2, "watch_every_s is -1: it must be over 0"),
     "no time without RTP": ("[media]\ndead_rtp_s = 0\n", 2, "dead_rtp_s is 0: it must be over 0"),
     "gathering too long": ("[media]\ngather_ms = 20.0\n", 2, "gather_ms is 20: it must lie in [0, 10]"),
+    "too many interfaces": (
+        f"[media]\nkernel_interfaces = {[f'eth{i}' for i in range(17)]}\n",
+        2,
+        "has 17 names: at most 16",
+    ),
+    "an interface twice": (
+        '[media]\nkernel_interfaces = ["eth0", "lo", "eth0"]\n',
+        2,
+        "kernel_interfaces has eth0 twice",
+    ),
+    "an interface that cannot be": (
+        '[media]\nkernel_interfaces = ["a name of sixteen"]\n',
+        2,
+        "is no name of a network inter",
+    ),
+    "an interface as ip link writes it": ('[media]\nkernel_interfaces = ["veth0@if2"]\n', 2, "'veth0@if2' is no name"),
+    "an interface with one character too many": (
+        '[media]\nkernel_interfaces = ["abcdefghijklmnop"]\n',
+        2,
+        "is no name of",
+    ),
+    "no interface": ('[media]\nkernel_interfaces = [""]\n', 2, "'' is no name of a network interface"),
+    "interfaces in no list": ('[media]\nkernel_interfaces = "eth0"\n', 2, "kernel_interfaces must be a list"),
     "no time for a pause": ("[pause]\nmax_s = 0\n", 2, "max_s is 0: it must be over 0"),
     "a number that is none": ("[pause]\nlook_back_s = nan\n", 2, "look_back_s must be a number, not nan"),
     "a number without end": ("[pause]\nlook_back_s = inf\n", 2, "look_back_s must be a number, not inf"),
