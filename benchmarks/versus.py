@@ -31,9 +31,9 @@ from benchmarks.streams import DescriptorsError, need_descriptors
 DAEMONS = {
     "daemon": [],
     "daemon_no_tones": [("detect_tones = true", "detect_tones = false")],
-    "daemon_kernel": [("[media]", '[media]\nkernel_interfaces = ["lo"]')],
+    "daemon_kernel": [("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')],
     "daemon_kernel_no_tones": [
-        ("[media]", '[media]\nkernel_interfaces = ["lo"]'),
+        ("kernel_interfaces = []", 'kernel_interfaces = ["lo"]'),
         ("detect_tones = true", "detect_tones = false"),
     ],
 }

@@ -118,7 +118,7 @@ class Run:
         in_kernel: bool = False,
     ) -> None:
         self.plans = list(plans)
-        self._edits = [("[media]", '[media]\nkernel_interfaces = ["lo"]')] if in_kernel else []
+        self._edits = [("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')] if in_kernel else []
         self.say = say
         self.slots = slots
         self.result = Result(seed)
