@@ -44,6 +44,7 @@ UNASKED = tuple(name for name in PATHS if name != "daemon_kernel_no_tones")
 GOALS = {"bare_gathering": 1.5, "rtpengine": 0.4}
 """How many times their CPU the daemon may take."""
 GOAL_MS = 0.26
+_LEAST_RELAYED = 0.8
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 8, 512
 
 Run = Callable[[], PathResult]
@@ -54,9 +55,12 @@ def _child(command: Sequence[str], calls: int, seconds: float) -> PathResult:
         return path.run(seconds=seconds)
 
 
-def _runs(stack: ExitStack, names: Sequence[str], *, calls: int, seconds: float, rate: float) -> dict[str, Run]:
-    """Return what runs each path; the daemons' calls are set up now."""
+def _runs(
+    stack: ExitStack, names: Sequence[str], *, calls: int, seconds: float, rate: float
+) -> tuple[dict[str, Run], dict[str, StandingCalls]]:
+    """Return what runs each path, and the daemons, whose calls are set up now."""
     found: dict[str, Run] = {}
+    daemons: dict[str, StandingCalls] = {}
     first = FIRST_MEDIA_PORT
     for name in names:
         if name not in DAEMONS:
@@ -67,8 +71,22 @@ def _runs(stack: ExitStack, names: Sequence[str], *, calls: int, seconds: float,
         ports = media_ports(calls, first=first)
         first = ports[1] + 1
         standing = stack.enter_context(StandingCalls(calls, rate=rate, media_ports=ports, edits=DAEMONS[name]))
+        daemons[name] = standing
         found[name] = lambda standing=standing: standing.run(seconds=seconds)  # type: ignore[misc]
-    return found
+    return found, daemons
+
+
+def _relayed(daemons: dict[str, StandingCalls]) -> dict[str, float]:
+    """Return the share of packets that the kernel relayed for each daemon.
+
+    Raises:
+        HomeError: One that was to have them relayed went without, so that its figures are not what they are called.
+    """
+    shares = {name: standing.relayed_share() for name, standing in daemons.items()}
+    for name, share in shares.items():
+        if "kernel" in name and share < _LEAST_RELAYED:
+            raise HomeError(f"{name}: the kernel relayed {share:.0%} of the packets only; its log says why")
+    return shares
 
 
 def goals(document: dict[str, Any], daemon: str) -> dict[str, Any]:
@@ -100,15 +118,18 @@ def measure(*, calls: int, seconds: float, rounds: int, rate: float, only: Seque
     results: dict[str, list[PathResult]] = {name: [] for name in names}
     loads = [os.getloadavg()[0]]
     with ExitStack() as stack:
-        runs = _runs(stack, names, calls=calls, seconds=seconds, rate=rate)
+        runs, daemons = _runs(stack, names, calls=calls, seconds=seconds, rate=rate)
         for turn in range(rounds):
             for name, run in runs.items():
                 tell(f"round {turn + 1} of {rounds}: {name}, {calls} calls")
                 results[name].append(run())
+        shares = _relayed(daemons)
     loads.append(os.getloadavg()[0])
     document: dict[str, Any] = {name: summary(of_path) for name, of_path in results.items()}
     for name, of_path in results.items():
         document[name]["rounds"] = [result.steady.cpu_ms_per_call_second for result in of_path]
+    for name, share in shares.items():
+        document[name]["relayed_share"] = share
     about = {"calls": calls, "seconds": seconds, "rounds": rounds, "rate": rate, "notice_s": NOTICE_S}
     return {
         **document,
