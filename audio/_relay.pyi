@@ -27,8 +27,8 @@ class Core:
     def event_fd(self) -> int: ...
     @property
     def dropped_events(self) -> int: ...
-    def relay_in_kernel(self, program: str, interfaces: list[str]) -> None:
-        """Have the kernel relay settled streams; before `start`.
+    def relay_in_kernel(self, program: str, interfaces: list[str], *, packets_per_s: int) -> None:
+        """Have the kernel relay settled streams of no more packets than that; before `start`.
 
         Raises:
             OSError: It will not: no CAP_BPF and CAP_NET_ADMIN, no such interface, a kernel older than 6.6. Or the core

@@ -55,7 +55,7 @@ cdef extern from "core.h" nogil:
         int64_t relayed
     core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns,
                    int64_t gather_ns)
-    int core_relay_in_kernel(core *, const char *program, const char *const *interfaces, int count)
+    int core_relay_in_kernel(core *, const char *program, const char *const *interfaces, int count, int packets_per_s)
     int core_start(core *)
     void core_close(core *)
     void core_free(core *)
@@ -162,7 +162,7 @@ cdef class Core:
     def dropped_events(self):
         return core_dropped_events(self.core)
 
-    def relay_in_kernel(self, str program not None, list interfaces not None):
+    def relay_in_kernel(self, str program not None, list interfaces not None, *, int packets_per_s):
         cdef const char *names[16]
         cdef list encoded = [name.encode() for name in interfaces]
         cdef bytes path = os.fsencode(program)
@@ -174,7 +174,7 @@ cdef class Core:
         for i in range(count):
             names[i] = encoded[i]
         with nogil:
-            code = core_relay_in_kernel(self.core, path_text, names, count)
+            code = core_relay_in_kernel(self.core, path_text, names, count, packets_per_s)
         if code < 0:  # whatever it is, it is the kernel's answer
             raise OSError(-code, os.strerror(-code))
 

@@ -107,7 +107,9 @@ class Relay:
         )
         if options.kernel_interfaces:
             try:
-                self._core.relay_in_kernel(str(_PROGRAM), list(options.kernel_interfaces))
+                self._core.relay_in_kernel(
+                    str(_PROGRAM), list(options.kernel_interfaces), packets_per_s=options.kernel_packets_per_s
+                )
             except BaseException:
                 self._core.close()  # not when whoever looks at the error lets go of it
                 raise

@@ -184,6 +184,8 @@ class RelayOptions:
             adds at most. A wake-up costs as much as several packets, so waiting saves CPU (ADR 9).
         kernel_interfaces: Interfaces by which media comes whose settled streams the kernel relays (ADR 29); none: all
             media goes through sockets. At most 16.
+        kernel_packets_per_s: What comes faster than this on one leg goes by its socket: by that a sender gets one packet
+            taken for each wake-up, and the kernel would relay a flood whole. No codec here has more than 100.
     """
 
     address: str = "127.0.0.1"
@@ -195,6 +197,7 @@ class RelayOptions:
     dscp: int = 46
     gather_ms: float = 2.0
     kernel_interfaces: tuple[str, ...] = ()
+    kernel_packets_per_s: int = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

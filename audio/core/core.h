@@ -59,7 +59,8 @@ struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead
  * Has the kernel relay settled streams that come in by these interfaces, before core_start; program: audio/core/bpf, as
  * it was compiled. EPERM or EACCES without CAP_BPF and CAP_NET_ADMIN, ENODEV for no such interface.
  */
-int core_relay_in_kernel(struct core *core, const char *program, const char *const *interfaces, int count);
+int core_relay_in_kernel(struct core *core, const char *program, const char *const *interfaces, int count,
+                         int packets_per_s /* of a stream; faster ones go by sockets */);
 int core_start(struct core *core);
 void core_close(struct core *core); /* idempotent; stops the threads, zeroes the rings; sockets stay the caller's */
 void core_free(struct core *core);  /* after core_close, when no other thread can call any more */

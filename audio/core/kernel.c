@@ -84,6 +84,7 @@ static void describe(const struct leg *from, struct flow *flow)
     flow->ts_offset = to->out.ts_offset;
     flow->tos = (__u8)option_of(to->rtp_fd, IP_TOS, 0);
     flow->ttl = (__u8)option_of(to->rtp_fd, IP_TTL, 64);
+    flow->most_packets = (__u32)from->thread->core->kernel->most_packets;
     flow->is_too_fast = 0;
 }
 
@@ -199,13 +200,13 @@ void kernel_take(struct thread *thread)
         take_until_now(thread, 0);
 }
 
-void kernel_catch_up(struct leg *leg)
+void kernel_catch_up(struct leg *leg, int is_expected)
 {
     if (!leg->is_relayed)
         return;
     kernel_withdraw(leg);
     take_until_now(leg->thread, 1);
-    if (!leg->has_relayed || leg->flow->is_too_fast)
+    if ((is_expected && !leg->has_relayed) || leg->flow->is_too_fast)
         leg->settle_ns = clock_ns() + TRY_AGAIN_NS;
 }
 

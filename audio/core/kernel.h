@@ -15,7 +15,7 @@ struct bpf_link;
 struct kernel {
     struct bpf_object *object;
     struct bpf_link *links[MAX_INTERFACES]; /* gone with the process, and with them all that is relayed */
-    int places;
+    int places, most_packets; /* the latter in WINDOW_NS */
     __u32 loopback; /* its interface, if it is one of those */
     struct flow *flows;
     struct copy *copies;

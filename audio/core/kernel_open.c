@@ -97,9 +97,10 @@ static int watch_routes(struct core *core)
     return 0;
 }
 
-int core_relay_in_kernel(struct core *core, const char *program, const char *const *interfaces, int count)
+int core_relay_in_kernel(struct core *core, const char *program, const char *const *interfaces, int count,
+                         int packets_per_s)
 {
-    if (count < 1 || count > MAX_INTERFACES || core->is_started || core->kernel)
+    if (packets_per_s < 1 || count < 1 || count > MAX_INTERFACES || core->is_started || core->kernel)
         return -EINVAL;
     if (libbpf_num_possible_cpus() > COPY_SPARE)
         return -EOPNOTSUPP; /* more could claim at once than are left free for them */
@@ -110,6 +111,7 @@ int core_relay_in_kernel(struct core *core, const char *program, const char *con
     pthread_mutex_init(&kernel->lock, NULL);
     for (int place = 0; place < FLOW_MAX; place++)
         kernel->free[kernel->free_count++] = (uint16_t)place;
+    kernel->most_packets = (int)(packets_per_s * WINDOW_NS / 1000000000LL) + 1;
     core->kernel = kernel;
     int error = load(kernel, program, core->thread_count);
     if (!error)

@@ -372,6 +372,11 @@ static int is_plain_rtp(const uint8_t *data, int length)
     return length > RTP_HEADER && length <= MAX_RELAYED && data[0] == 0x80;
 }
 
+static int is_of_stream(const struct leg *leg, const uint8_t *data)
+{
+    return read_u32(data + 8) == leg->in.ssrc && (data[1] & 0x7F) == leg->media.receive_pt;
+}
+
 /* Takes one datagram, and tells whether there was one that counts for nothing. */
 static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
 {
@@ -390,8 +395,8 @@ static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
     } else if (is_rtcp) {
         receive_rtcp(leg, thread->buffer, (int)length, now);
     } else {
-        kernel_catch_up(leg);
         int is_plain = is_plain_rtp(thread->buffer, (int)length) && is_from_first(leg, &source);
+        kernel_catch_up(leg, is_plain && is_of_stream(leg, thread->buffer));
         receive_rtp(leg, thread->buffer, (int)length, now, 0);
         if (is_plain)
             kernel_settle(leg, now);

@@ -401,7 +401,8 @@ void kernel_take(struct thread *thread);    /* what has been relayed so far */
 void kernel_settle(struct leg *leg, int64_t now); /* lets the kernel relay what comes at a leg, if it may */
 void kernel_withdraw(struct leg *leg);      /* nothing of it is relayed from here on */
 void kernel_release(struct leg *leg);       /* before anything is done to a leg: nothing comes or goes by it but by us */
-void kernel_catch_up(struct leg *leg);      /* its peer has sent something else: what came before goes before */
+/* Its peer's packet came by the socket: what came before goes before. is_expected: it could have been relayed. */
+void kernel_catch_up(struct leg *leg, int is_expected);
 void kernel_house(struct thread *thread);
 
 /* kernel_open.c */

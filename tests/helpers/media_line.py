@@ -39,6 +39,16 @@ def coded(codec: Codec, key: str, before_s: float, tone_s: float, after_s: float
     return encode(codec, linear(key, before_s, tone_s, after_s, 8000))
 
 
+def spoken(codec: Codec, keys: str, tone_s: float, gap_s: float) -> tuple[bytes, list[tuple[int, int]]]:
+    """Return keys as tones with room noise between, and the ticks of each."""
+    audio, spans = b"", []
+    for key in keys:
+        start = len(audio) + round(gap_s * 8000)
+        spans.append((start, start + round(tone_s * 8000)))
+        audio += coded(codec, key, gap_s, tone_s, 0)
+    return audio + coded(codec, "1", 0.4, 0, 0), spans
+
+
 @dataclass
 class Line:
     """Injects audio on one leg and collects what the other side gets, by timestamp of the input."""

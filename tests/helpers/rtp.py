@@ -19,6 +19,8 @@ from tests.helpers.srtp import Far
 T = TypeVar("T")
 EVENT_PT = 101
 PATIENCE_S = 2.0
+UNPACED = 1_000_000
+"""Packets a second, of peers that do not wait 20 ms for each."""
 
 
 class Peer:
@@ -32,6 +34,7 @@ class Peer:
         ip: str = "127.0.0.1",
         is_known: bool = True,
         far: Far | None = None,
+        thread: int = 0,
     ) -> None:
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET
         self.rtp, self.rtcp = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
@@ -42,7 +45,7 @@ class Peer:
         self.far = far
         """Keys, if the party speaks SRTP."""
         self.ssrc = 0x1000 + self.rtp.getsockname()[1]
-        self.leg: LegId = relay.open_leg()
+        self.leg: LegId = relay.open_leg(thread)
         self.ours = relay.local_address(self.leg)
         self.ssrc_of_ours: int | None = None
         self.configure(is_known=is_known)

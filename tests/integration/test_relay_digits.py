@@ -22,14 +22,18 @@ from audio.types import (
     RelayOptions,
     TapOptions,
 )
-from tests.helpers.rtp import EVENT_PT, Peer, next_events
+from tests.helpers.rtp import EVENT_PT, UNPACED, Peer, next_events
 
 RFC4733 = DigitSource.RFC4733
 
 
 @pytest.fixture
-def relay() -> Iterator[Relay]:
-    relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
+def relay(kernel_interfaces: tuple[str, ...]) -> Iterator[Relay]:
+    relay = Relay(
+        RelayOptions(
+            ports=(41000, 41999), lock_memory=False, kernel_interfaces=kernel_interfaces, kernel_packets_per_s=UNPACED
+        )
+    )
     relay.start()
     yield relay
     relay.close()

@@ -24,12 +24,13 @@ from audio.types import (
     PromptEnded,
     RelayOptions,
 )
-from tests.helpers.rtp import Peer, eventually, next_events
+from tests.helpers.rtp import UNPACED, Peer, eventually, next_events
 
 
 @pytest.fixture
-def relay() -> Iterator[Relay]:
-    relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False, dead_rtp_s=0.5, quarantine_s=0.0))
+def relay(kernel_interfaces: tuple[str, ...]) -> Iterator[Relay]:
+    options = RelayOptions(ports=(41000, 41999), lock_memory=False, dead_rtp_s=0.5, quarantine_s=0.0)
+    relay = Relay(replace(options, kernel_interfaces=kernel_interfaces, kernel_packets_per_s=UNPACED))
     relay.start()
     yield relay
     relay.close()

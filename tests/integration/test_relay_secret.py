@@ -19,7 +19,7 @@ from audio.types import (
     RelayOptions,
     SecretEntered,
 )
-from tests.helpers.media_line import START_NS, TICK_NS, Line, coded, line_of, press, tone_ticks
+from tests.helpers.media_line import START_NS, TICK_NS, Line, coded, line_of, press, spoken, tone_ticks
 from tests.helpers.rtp import EVENT_PT, Peer, next_events
 
 RFC4733, INBAND = DigitSource.RFC4733, DigitSource.INBAND
@@ -100,16 +100,6 @@ def test_ten_seconds_without_a_key_break_an_entry_off() -> None:
             press(line, key, began + 1600 * i)
         assert relay.events() == []
         assert next_events(relay, 1, "by time") == [entered(line, "", RFC4733, is_complete=False)]
-
-
-def spoken(codec: Codec, keys: str, tone_s: float, gap_s: float) -> tuple[bytes, list[tuple[int, int]]]:
-    """Return keys as tones with room noise between, and the ticks of each."""
-    audio, spans = b"", []
-    for key in keys:
-        start = len(audio) + round(gap_s * 8000)
-        spans.append((start, start + round(tone_s * 8000)))
-        audio += coded(codec, key, gap_s, tone_s, 0)
-    return audio + coded(codec, "1", 0.4, 0, 0), spans
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -20,15 +20,19 @@ from audio.types import (
     TapId,
     TapOptions,
 )
-from tests.helpers.rtp import Peer, eventually
+from tests.helpers.rtp import UNPACED, Peer, eventually
 from tests.helpers.rtp import kept_of_tap as both
 
 NS = 125_000
 
 
 @pytest.fixture
-def relay() -> Iterator[Relay]:
-    relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
+def relay(kernel_interfaces: tuple[str, ...]) -> Iterator[Relay]:
+    relay = Relay(
+        RelayOptions(
+            ports=(41000, 41999), lock_memory=False, kernel_interfaces=kernel_interfaces, kernel_packets_per_s=UNPACED
+        )
+    )
     relay.start()
     yield relay
     relay.close()

@@ -9,8 +9,7 @@
 #define COPY_SPARE 64          /* left free for processors that claim at the same moment, of which there are no more */
 #define COPY_BYTES 264         /* of RTP, a multiple of 4: 30 ms of G.711 with its header; MAX_RELAYED of the core */
 #define ASLEEP_NS 50000000LL   /* without a look at its ring a thread is taken for stopped, and nothing is relayed */
-#define WINDOW_NS 100000000LL  /* in which at most WINDOW_PACKETS of a stream are relayed */
-#define WINDOW_PACKETS 32      /* a packet every 10 ms is 10 of them */
+#define WINDOW_NS 100000000LL  /* in which at most so many packets of a stream are relayed as its flow says */
 
 /* Where packets of a flow arrive: one of our sockets. */
 struct own_address {
@@ -36,9 +35,9 @@ struct flow {
     __u32 out_ssrc, ts_offset;
     __u16 seq_offset; /* this and ts_offset in the machine's order */
     __u8 out_payload_type, tos, ttl, unused[3];
-    __u32 window_packets, is_too_fast;
+    __u32 most_packets, window_packets, is_too_fast, unused_too;
     __u64 window_ns;
-    __u64 pad[3];
+    __u64 pad[2];
 } __attribute__((aligned(64)));
 
 /* A packet that was relayed, for the media core; turn is one more than its number once all of it is there. */

@@ -110,7 +110,7 @@ static int is_too_fast(struct flow *flow, __u64 now)
         flow->window_ns = now;
         flow->window_packets = 0;
     }
-    flow->is_too_fast = ++flow->window_packets > WINDOW_PACKETS;
+    flow->is_too_fast = ++flow->window_packets > flow->most_packets;
     return flow->is_too_fast;
 }
 
