@@ -115,7 +115,7 @@ void kernel_settle(struct leg *leg, int64_t now)
 {
     struct kernel *kernel = leg->thread->core->kernel;
     if (!kernel || leg->is_relayed || now < leg->settle_ns || !is_settled(leg, now) || !is_v4(&leg->peer->own) ||
-        !is_v4(&leg->rtp) || !is_v4(&leg->peer->rtp))
+        !is_v4(&leg->rtp) || !is_v4(&leg->peer->rtp) || !is_up_to_date(leg))
         return;
     struct flow *flow = flow_of(leg);
     if (flow) {
@@ -131,7 +131,7 @@ void kernel_settle(struct leg *leg, int64_t now)
     leg->thread->relayed++;
     __atomic_store_n(&flow->is_open, 1, __ATOMIC_SEQ_CST);
     if (!is_up_to_date(leg))
-        kernel_withdraw(leg); /* its next packet tries again */
+        kernel_withdraw(leg); /* it came meanwhile */
 }
 
 void kernel_withdraw(struct leg *leg)
