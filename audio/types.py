@@ -184,7 +184,7 @@ class RelayOptions:
             adds at most. A wake-up costs as much as several packets, so waiting saves CPU (ADR 9).
         kernel_interfaces: Interfaces by which media comes whose settled streams the kernel relays (ADR 29); none: all
             media goes through sockets. At most 16.
-        kernel_packets_per_s: What comes faster than this on one leg goes by its socket: by that a sender gets one packet
+        kernel_packets_per_s: What comes faster than this on one leg goes by its socket: there a sender gets one packet
             taken for each wake-up, and the kernel would relay a flood whole. No codec here has more than 100.
     """
 
