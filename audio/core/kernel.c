@@ -221,12 +221,26 @@ void kernel_release(struct leg *leg)
     take_until_now(leg->thread, 1);
 }
 
-void kernel_house(struct thread *thread)
+static void withdraw_all(struct thread *thread)
 {
-    struct kernel *kernel = thread->core->kernel;
-    if (!kernel || !routes_have_changed(thread->routes_fd))
-        return;
     for (int slot = 0; slot < thread->leg_slots; slot++)
         if (thread->legs[slot]->id)
             kernel_withdraw(thread->legs[slot]);
+}
+
+void kernel_house(struct thread *thread)
+{
+    if (!thread->core->kernel)
+        return;
+    int have_routes = has_news(thread->routes_fd), have_policies = has_news(thread->policies_fd);
+    if (have_routes || have_policies)
+        withdraw_all(thread);
+}
+
+void kernel_end(struct thread *thread)
+{
+    if (!thread->core->kernel)
+        return;
+    withdraw_all(thread);
+    take_until_now(thread, 1);
 }

@@ -32,7 +32,8 @@ struct flow *kernel_place(struct kernel *kernel, uint32_t ip, uint16_t port);
 /* route.c */
 int route_interface(uint32_t to_ip, uint32_t from_ip);
 int has_ipsec(void);
-int routes_watch(void); /* a descriptor, or less than none */
-int routes_have_changed(int fd);
+int routes_watch(void);   /* a descriptor, or less than none */
+int policies_watch(void); /* the same, of IPsec's; -EPROTONOSUPPORT where there is no IPsec */
+int has_news(int fd);     /* since it was asked last */
 
 #endif

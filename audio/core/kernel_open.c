@@ -89,12 +89,24 @@ static int attach(struct kernel *kernel, const char *const *interfaces, int coun
     return 0;
 }
 
-static int watch_routes(struct core *core)
+static int watch(struct core *core)
 {
-    for (int i = 0; i < core->thread_count; i++)
-        if ((core->threads[i].routes_fd = routes_watch()) < 0)
-            return core->threads[i].routes_fd;
+    for (int i = 0; i < core->thread_count; i++) {
+        struct thread *thread = &core->threads[i];
+        if ((thread->routes_fd = routes_watch()) < 0)
+            return thread->routes_fd;
+        thread->policies_fd = policies_watch();
+        if (thread->policies_fd < 0 && thread->policies_fd != -EPROTONOSUPPORT)
+            return thread->policies_fd;
+    }
     return 0;
+}
+
+static void close_watch(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
 }
 
 int core_relay_in_kernel(struct core *core, const char *program, const char *const *interfaces, int count,
@@ -115,7 +127,7 @@ int core_relay_in_kernel(struct core *core, const char *program, const char *con
     core->kernel = kernel;
     int error = load(kernel, program, core->thread_count);
     if (!error)
-        error = watch_routes(core);
+        error = watch(core);
     if (!error)
         error = attach(kernel, interfaces, count);
     if (error)
@@ -132,9 +144,8 @@ void kernel_close(struct core *core)
         if (kernel->links[i])
             bpf_link__destroy(kernel->links[i]);
     for (int i = 0; i < core->thread_count; i++) {
-        if (core->threads[i].routes_fd >= 0)
-            close(core->threads[i].routes_fd);
-        core->threads[i].routes_fd = -1;
+        close_watch(&core->threads[i].routes_fd);
+        close_watch(&core->threads[i].policies_fd);
     }
     unmap_shared(kernel->flows, kernel->flows_size);
     unmap_shared(kernel->copies, kernel->copies_size);
@@ -169,6 +180,7 @@ void kernel_leave(struct leg *leg)
     struct kernel *kernel = leg->thread->core->kernel;
     if (!leg->flow)
         return;
+    __atomic_store_n(&leg->flow->is_open, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_lock(&kernel->lock);
     bpf_map_delete_elem(kernel->places, &leg->flow->own);
     kernel->free[kernel->free_count++] = (uint16_t)(leg->flow - kernel->flows);

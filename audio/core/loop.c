@@ -216,7 +216,7 @@ static int thread_init(struct core *core, int index)
     thread->core = core;
     thread->index = index;
     thread->due_ns = NEVER;
-    thread->routes_fd = -1;
+    thread->routes_fd = thread->policies_fd = -1;
     pthread_mutex_init(&thread->next, NULL);
     pthread_mutex_init(&thread->data, NULL);
     thread->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -284,6 +284,7 @@ int core_start(struct core *core)
 static void close_thread(struct thread *thread)
 {
     thread_lock(thread);
+    kernel_end(thread);
     for (int slot = 0; slot < thread->tap_slots; slot++)
         if (thread->taps[slot]->id)
             tap_free(thread->taps[slot]);

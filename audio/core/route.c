@@ -13,12 +13,12 @@ union answer {
     char bytes[1024];
 };
 
-/* Asks, and tells whether the answer is of that type; the kernel answers before send returns. */
+/* Asks, and tells whether the answer is of that type, or a negated errno; the kernel answers before send returns. */
 static int ask(int protocol, const struct nlmsghdr *question, int type, union answer *answer)
 {
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd < 0)
-        return 0;
+        return -errno;
     ssize_t length = send(fd, question, question->nlmsg_len, 0);
     if (length > 0)
         length = recv(fd, answer, sizeof *answer, MSG_DONTWAIT);
@@ -46,7 +46,7 @@ int route_interface(uint32_t to_ip, uint32_t from_ip)
         .from_ip = from_ip,
     };
     union answer answer;
-    if (!ask(NETLINK_ROUTE, &question.header, RTM_NEWROUTE, &answer))
+    if (ask(NETLINK_ROUTE, &question.header, RTM_NEWROUTE, &answer) != 1)
         return 0;
     struct rtmsg *route = NLMSG_DATA(&answer.header);
     if (route->rtm_type != RTN_UNICAST)
@@ -66,8 +66,9 @@ int has_ipsec(void)
         uint32_t flags;
     } question = {.header = {.nlmsg_len = sizeof question, .nlmsg_type = XFRM_MSG_GETSPDINFO, .nlmsg_flags = NLM_F_REQUEST}};
     union answer answer;
-    if (!ask(NETLINK_XFRM, &question.header, XFRM_MSG_NEWSPDINFO, &answer))
-        return 0; /* a kernel without IPsec */
+    int result = ask(NETLINK_XFRM, &question.header, XFRM_MSG_NEWSPDINFO, &answer);
+    if (result != 1)
+        return result != -EPROTONOSUPPORT; /* that is a kernel without; whatever else it is, nobody knows */
     int left = (int)answer.header.nlmsg_len - NLMSG_LENGTH(sizeof question.flags);
     struct rtattr *at = (struct rtattr *)((char *)NLMSG_DATA(&answer.header) + NLMSG_ALIGN(sizeof question.flags));
     for (; RTA_OK(at, left); at = RTA_NEXT(at, left)) {
@@ -75,29 +76,37 @@ int has_ipsec(void)
         if (at->rta_type == XFRMA_SPD_INFO)
             return counts->incnt || counts->outcnt;
     }
-    return 0;
+    return 1;
+}
+
+static int watch(int protocol, uint32_t groups)
+{
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    struct sockaddr_nl about = {.nl_family = AF_NETLINK, .nl_groups = groups};
+    if (fd < 0)
+        return -errno;
+    if (!bind(fd, (struct sockaddr *)&about, sizeof about))
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
 }
 
 int routes_watch(void)
 {
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-    struct sockaddr_nl about = {.nl_family = AF_NETLINK,
-                                .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | RTMGRP_IPV4_IFADDR};
-    if (fd < 0)
-        return -errno;
-    if (bind(fd, (struct sockaddr *)&about, sizeof about)) {
-        int error = -errno;
-        close(fd);
-        return error;
-    }
-    return fd;
+    return watch(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | RTMGRP_IPV4_IFADDR);
 }
 
-int routes_have_changed(int fd)
+int policies_watch(void)
+{
+    return watch(NETLINK_XFRM, XFRMGRP_POLICY);
+}
+
+int has_news(int fd)
 {
     char news[4096];
-    int has_changed = 0;
-    while (recv(fd, news, sizeof news, 0) > 0 || errno == ENOBUFS) /* some were too many for it */
-        has_changed = 1;
-    return has_changed;
+    int is_new = 0;
+    while (fd >= 0 && (recv(fd, news, sizeof news, 0) > 0 || errno == ENOBUFS)) /* some were too many for it */
+        is_new = 1;
+    return is_new;
 }

@@ -316,7 +316,7 @@ struct thread {
     struct leg *active; /* legs with something due: prompts, digits, a held star */
     int64_t due_ns, house_ns, asleep_until_ns;
     int relayed;   /* legs whose packets the kernel relays */
-    int routes_fd; /* tells that ways have changed; with a kernel only */
+    int routes_fd, policies_fd; /* tell that ways, or what IPsec wants, have changed; with a kernel only */
     struct core_counters counters;
     _Alignas(16) uint8_t buffer[MAX_PACKET + 1];
     uint8_t sealed[RTP_HEADER + MAX_PACKET + SRTP_EXTRA]; /* a packet that goes out encrypted; never plain */
@@ -404,6 +404,7 @@ void kernel_release(struct leg *leg);       /* before anything is done to a leg:
 /* Its peer's packet came by the socket: what came before goes before. is_expected: it could have been relayed. */
 void kernel_catch_up(struct leg *leg, int is_expected);
 void kernel_house(struct thread *thread);
+void kernel_end(struct thread *thread); /* takes the last of it */
 
 /* kernel_open.c */
 void kernel_leave(struct leg *leg); /* its socket may be another's soon */

@@ -1,6 +1,11 @@
 """Fixtures of several files: who relays media."""
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests.helpers.network_call import Call
+from tests.helpers.networks import Wires
 
 
 @pytest.fixture(params=[(), ("lo",)], ids=["sockets", "kernel"])
@@ -11,3 +16,18 @@ def kernel_interfaces(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """
     interfaces: tuple[str, ...] = request.param
     return interfaces
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with Wires() as wires:
+        yield wires
+
+
+@pytest.fixture
+def network_call(wires: Wires) -> Iterator[Call]:
+    call = Call(wires)
+    with call.relay:
+        yield call
+    call.caller.close()
+    call.callee.close()

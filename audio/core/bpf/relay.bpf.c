@@ -204,7 +204,8 @@ static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow 
     int has_checksum = at->udp.check != 0;
     int left = leave_copy(skb, at, flow, length, now);
     if (left != 1) {
-        flow->is_open = left == IS_LEFT_ALONE; /* damaged: its socket will not take it either */
+        if (left != IS_LEFT_ALONE) /* damaged: its socket will not take it either */
+            flow->is_open = 0;
         return TCX_NEXT;
     }
     if (has_checksum) { /* what a card has yet to fill in is seeded with the addresses only, which the flag says */
@@ -218,6 +219,14 @@ static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow 
         return TCX_DROP; /* cannot be: it was there before */
     rewrite(at, flow, &is);
     return flow->leaves_by ? bpf_redirect_neigh(flow->leaves_by, 0, 0, 0) : TCX_NEXT;
+}
+
+/* Adds, and returns what was there. Nothing goes before or after it: without the result it would be no barrier (arm64). */
+static __u32 count(__u32 *counter, __s32 more)
+{
+    __u32 was = __sync_fetch_and_add(counter, more);
+    asm volatile("" : "+r"(was));
+    return was;
 }
 
 SEC("tcx/ingress")
@@ -238,11 +247,11 @@ int relay(struct __sk_buff *skb)
     struct flow *flow = place ? bpf_map_lookup_elem(&flows, place) : 0;
     if (!flow || !*(volatile __u32 *)&flow->is_open)
         return TCX_NEXT;
-    __sync_fetch_and_add(&flow->busy, 1); /* from here on nobody changes what it says, while it is open and ours */
+    count(&flow->busy, 1); /* from here on nobody changes what it says, while it is open and ours */
     int result = TCX_NEXT;
-    if (*(volatile __u32 *)&flow->is_open && flow->own.ip == own.ip && flow->own.port == own.port)
+    if (count(&flow->is_open, 0) && flow->own.ip == own.ip && flow->own.port == own.port)
         result = relay_packet(skb, at, flow);
-    __sync_fetch_and_sub(&flow->busy, 1);
+    count(&flow->busy, -1);
     return result;
 }
 
