@@ -84,6 +84,15 @@ def test_sides_that_drift_are_in_step_by_their_anchors_and_only_by_them() -> Non
     assert misalignment_ms(without) > 200
 
 
+def test_what_a_sender_sends_late_was_said_in_time() -> None:
+    sides = both(*(drifting(side, 4 + side, ppm, 30, has_anchors=True) for side, ppm in ((0, 200), (1, -200))))
+    assert misalignment_ms(sides) < 3
+    for at in range(10, 14):
+        position, sent_ns = sides[0].sent[at]
+        sides[0].sent[at] = (position, sent_ns + 600_000_000)
+    assert misalignment_ms(sides) < 3
+
+
 def test_calls_whose_clocks_run_apart_are_recorded_exactly_and_played_in_step(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
