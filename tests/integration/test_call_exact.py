@@ -49,7 +49,7 @@ def test_each_channel_holds_exactly_the_bytes_from_the_joining_to_the_hang_up(li
     first_tick = caller.offset + caller.spans[0][0]
     assert talk.left.sent[0][1] < offered_s - 0.5
     first_sent_s = next(at_s for tick, at_s in talk.left.sent if tick + FRAME > first_tick)
-    assert offered_s - 0.05 <= first_sent_s <= joined_s
+    assert offered_s - 0.05 <= first_sent_s <= joined_s + 0.02, "the next packet may be a frame away by then"
     # The officer began to speak when joined: not a byte of it is missing.
     assert officer.offset + officer.spans[0][0] == 0
     for side in (caller, officer):

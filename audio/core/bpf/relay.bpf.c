@@ -103,8 +103,11 @@ static int is_of_stream(const struct datagram *at, const struct flow *flow)
     return at->rtp.ssrc == flow->ssrc && (at->rtp.second & 0x7F) == flow->payload_type;
 }
 
-/* No sender of media is as fast as that; by its socket one gets no more than a packet for each wake-up. */
-static int is_too_fast(struct flow *flow, __u64 now)
+/*
+ * No sender of media is as fast as that; by its socket one gets no more than a packet for each wake-up. Not inline: short
+ * of registers, the compiler would use half a place on the stack again, which is refused without CAP_PERFMON.
+ */
+static __attribute__((noinline)) int is_too_fast(struct flow *flow, __u64 now)
 {
     if ((__s64)(now - flow->window_ns) > WINDOW_NS) {
         flow->window_ns = now;
@@ -201,19 +204,17 @@ static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow 
                            (was.second & 0x80) | flow->out_payload_type,
                            bpf_htons(bpf_ntohs(was.seq) + flow->seq_offset),
                            bpf_htonl(bpf_ntohl(was.ts) + flow->ts_offset), flow->out_ssrc};
-    int has_checksum = at->udp.check != 0;
     int left = leave_copy(skb, at, flow, length, now);
     if (left != 1) {
         if (left != IS_LEFT_ALONE) /* damaged: its socket will not take it either */
             flow->is_open = 0;
         return TCX_NEXT;
     }
-    if (has_checksum) { /* what a card has yet to fill in is seeded with the addresses only, which the flag says */
-        __u64 sum = bpf_csum_diff(addresses, sizeof addresses, new_addresses, sizeof new_addresses, 0);
-        bpf_l4_csum_replace(skb, CHECKSUM_AT, 0, sum, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
-        sum = bpf_csum_diff((__be32 *)&was, sizeof was, (__be32 *)&is, sizeof is, 0);
-        bpf_l4_csum_replace(skb, CHECKSUM_AT, 0, sum, BPF_F_MARK_MANGLED_0);
-    }
+    /* None stays none; what a card has yet to fill in is seeded with the addresses only, which the other flag says. */
+    __u64 sum = bpf_csum_diff(addresses, sizeof addresses, new_addresses, sizeof new_addresses, 0);
+    bpf_l4_csum_replace(skb, CHECKSUM_AT, 0, sum, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
+    sum = bpf_csum_diff((__be32 *)&was, sizeof was, (__be32 *)&is, sizeof is, 0);
+    bpf_l4_csum_replace(skb, CHECKSUM_AT, 0, sum, BPF_F_MARK_MANGLED_0);
     at = datagram_of(skb);
     if (!at)
         return TCX_DROP; /* cannot be: it was there before */
