@@ -84,5 +84,5 @@ fuzz-core: $(CORE)
 	  $(FUZZ) --core $$(ls build/fuzz/audio/_relay*.so)
 
 clean:
-	rm -rf build dist *.egg-info audio/_relay.c audio/*.so benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core
+	rm -rf build dist *.egg-info audio/_relay.c audio/*.so audio/*.bpf.o benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ Calls come first: what keeps the kernel from relaying is said, in the log, in he
 the daemon.
 """
 
+import errno
 import logging
 import re
 import socket
@@ -26,6 +27,14 @@ _RIGHTS = (
     "give the service AmbientCapabilities=CAP_BPF CAP_NET_ADMIN and SystemCallFilter=bpf "
     "(deploy/council-recorder-kernel.conf)"
 )
+
+_REMEDIES = {
+    errno.EOPNOTSUPP: (
+        "name interfaces with Ethernet headers, the one below a tunnel; a machine of more than 64 processors cannot"
+    ),
+    errno.ENOENT: "install the recorder anew, its audio/relay.bpf.o is gone",
+}
+"""What to do about a refusal that no look beforehand tells of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +134,7 @@ def open_relay(options: RelayOptions) -> tuple[Relay, Obstacle | None]:
         except OSError as error:
             found = Obstacle(
                 says=f"the kernel refuses: {error.strerror}",
-                do="look into its log, and say so to whoever looks after us",
+                do=_REMEDIES.get(error.errno or 0, "look into its log, and say so to whoever looks after us"),
             )
     _log.warning(
         "the kernel relays no media, all of it goes through sockets: %s; %s, and restart", found.says, found.do

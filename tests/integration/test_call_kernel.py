@@ -13,6 +13,7 @@ from audio.types import RelayOptions
 from recorder.kernel_relay import open_relay
 from tests.helpers.exactness import PACKET_S, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.networks import Wires
 from tests.helpers.recorder_home import RecorderHome
 from tests.helpers.voices import FRAME
 
@@ -156,4 +157,14 @@ def test_whatever_the_kernel_says_there_is_a_relay(monkeypatch: pytest.MonkeyPat
     with relay:
         assert obstacle is not None
         assert obstacle.says == "the kernel refuses: No such file or directory"
+        assert "audio/relay.bpf.o is gone" in obstacle.do
         assert relay.open_leg() > 0
+
+
+def test_a_tunnel_is_refused_with_what_to_name_instead(wires: Wires) -> None:
+    wires.recorder.ip("tuntap add dev tunnel mode tun")
+    with wires.recorder.inside():
+        relay, obstacle = open_relay(replace(OPTIONS, kernel_interfaces=("tunnel",)))
+    with relay:
+        assert obstacle is not None
+        assert "the one below a tunnel" in obstacle.do

@@ -10,6 +10,7 @@ import pytest
 from audio.rtp import RtpPacket, build_rtp
 from tests.helpers.network_call import Call, folded, talk
 from tests.helpers.networks import Network, Wires
+from tests.helpers.rtp import eventually
 
 VLAN_77 = bytes.fromhex("8100004d")
 
@@ -105,7 +106,13 @@ def test_where_a_policy_may_want_encryption_nothing_is_relayed(wires: Wires, net
     before = network_call.relay.counters()
     assert before["relayed"] > 40
     wires.recorder.ip("xfrm policy add dir out dst 10.99.0.1/32 tmpl proto esp mode transport level use")
-    time.sleep(0.5)  # twice what it takes to hear of it
+
+    def has_stopped() -> bool:
+        counted = network_call.relay.counters()["relayed"]
+        talk(network_call, 0.1)
+        return network_call.relay.counters()["relayed"] == counted
+
+    eventually(has_stopped, "it is heard of within 250 ms", timeout_s=5.0)
     told = network_call.relay.counters()
     assert len(talk(network_call, 0.5)) > 40
     after = network_call.relay.counters()
