@@ -5,7 +5,8 @@ they are over, every recording is opened with the private key and compared with 
 `recorder verify --all` is run. Metric: channels that are not exact; packets lost; by how much two moments that were one
 are heard apart in playback, at worst, and would be without the anchors (goal: at most 40 ms); memory over time.
 Command: ``python -m benchmarks.drift --calls 500 --seconds 3600 --skew-ppm 200 [--folder DIR] [--json]``; needs
-16 kB of disk for a call-second. Says once a minute how it goes, on standard error.
+16 kB of disk for a call-second. With ``--in-kernel`` the kernel relays what comes by loopback (as root only). Says
+once a minute how it goes, on standard error.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.exact import misalignment_ms, read_sides
-from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
+from benchmarks.home import IN_KERNEL, HomeError, RecorderHome, free_address, media_ports
 from benchmarks.machine import cpu_of_family_ms, holdings, measured_here
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
 from benchmarks.standing import NOTICE_S
@@ -65,7 +66,14 @@ def need_room(folder: Path, *, calls: int, seconds: float) -> None:
 
 
 def measure(
-    *, calls: int, seconds: float, rate: float, skew_ppm: int, folder: Path, say: Say = lambda _line: None
+    *,
+    calls: int,
+    seconds: float,
+    rate: float,
+    skew_ppm: int,
+    folder: Path,
+    in_kernel: bool = False,
+    say: Say = lambda _line: None,
 ) -> dict[str, Any]:
     """Run the calls, compare what was recorded with what was sent, and return the document.
 
@@ -84,16 +92,18 @@ def measure(
             media_ports=media_ports(calls),
             notice_s=NOTICE_S,
             folder=folder,
+            edits=[IN_KERNEL] if in_kernel else [],
         )
         with home:
             placed.place(sip, rate=rate)
             joined = placed.wait_joined(_JOINED_S)
             say(f"{joined} of {calls} calls joined")
             stood = _stand(home, placed, seconds, say)
+            relayed_share = home.relayed_share(in_kernel=in_kernel)
             say("the calls are over; comparing")
             compared = _compare_all(home, placed, say)
             verified = home.verify_all()
-    about = {"calls": calls, "joined_calls": joined, "rate": rate, "skew_ppm": skew_ppm}
+    about = {"calls": calls, "joined_calls": joined, "rate": rate, "skew_ppm": skew_ppm, "relayed_share": relayed_share}
     document = {**about, **stood, **compared, "verified": verified}
     return {**document, "is_good": is_good(document)}
 
@@ -228,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--skew-ppm", type=int, default=200, help="how fast one side's clock runs, and slow the other's"
     )
     parser.add_argument("--rate", type=float, default=20.0, help="calls placed a second")
+    parser.add_argument("--in-kernel", action="store_true", help="have the kernel relay what comes by loopback")
     parser.add_argument("--folder", type=Path, help="where there is room; default the folder for temporary files")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
@@ -241,6 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rate=options.rate,
             skew_ppm=options.skew_ppm,
             folder=options.folder or Path(tempfile.gettempdir()),
+            in_kernel=options.in_kernel,
             say=_tell,
         )
     except (DescriptorsError, HomeError, NoRoomError) as error:

@@ -30,6 +30,9 @@ _NOTICE_RATE = 8000
 FIRST_MEDIA_PORT = 16384
 _FIRST_PORT, _LAST_MEDIA_PORT = 10000, 32767
 _PORTS_PER_CALL = 4
+IN_KERNEL = ("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')
+"""An edit of the configuration: the kernel relays what comes by loopback."""
+_LEAST_RELAYED = 0.8
 
 
 class HomeError(Exception):
@@ -216,6 +219,21 @@ class RecorderHome:
             HomeError: It did not answer.
         """
         return self._ask("/api/health")
+
+    def relayed_share(self, *, in_kernel: bool) -> float:
+        """Return the share of what has come that the kernel relayed.
+
+        Args:
+            in_kernel: It was to relay, so that figures are not what they are called where it did not.
+
+        Raises:
+            HomeError: It relayed hardly anything of what it was to; or the daemon did not answer.
+        """
+        media = self.health()["media"]
+        share = float(round(media["relayed"] / max(media["received"], 1), 4))
+        if in_kernel and share < _LEAST_RELAYED:
+            raise HomeError(f"the kernel relayed {share:.0%} of the packets only; the log of the daemon says why")
+        return share
 
     @property
     def said(self) -> str:

@@ -69,15 +69,6 @@ class StandingCalls:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def relayed_share(self) -> float:
-        """Return the share of what has come that the kernel relayed.
-
-        Raises:
-            HomeError: The daemon did not answer.
-        """
-        media = self.home.health()["media"]
-        return float(round(media["relayed"] / max(media["received"], 1), 4))
-
     def run(self, *, seconds: float) -> PathResult:
         """Let the streams run for two seconds and then so long as is measured.
 

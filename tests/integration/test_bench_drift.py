@@ -93,11 +93,12 @@ def test_what_a_sender_sends_late_was_said_in_time() -> None:
     assert misalignment_ms(sides) < 3
 
 
+@pytest.mark.parametrize("in_kernel", [False, True])
 def test_calls_whose_clocks_run_apart_are_recorded_exactly_and_played_in_step(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], in_kernel: bool
 ) -> None:
     words = ["--calls", "3", "--seconds", "8", "--skew-ppm", str(PPM), "--rate", "10", "--json"]
-    status = drift.main(words)
+    status = drift.main([*words, "--in-kernel"] if in_kernel else words)
     document = json.loads(capsys.readouterr().out)
     assert document["problems"] == []
     assert (document["exact_channels"], document["compared_calls"]) == (6, 3)
@@ -105,7 +106,19 @@ def test_calls_whose_clocks_run_apart_are_recorded_exactly_and_played_in_step(
     assert document["misaligned_ms"] < drift.GOAL_MS
     assert document["misaligned_ms_without_anchors"] > drift.GOAL_MS
     assert document["verified"] == {"good": 3, "bad": 0}
+    assert (document["relayed_share"] > 0.8) == in_kernel
     assert (status, document["is_good"]) == (0, True), document
+
+
+def test_a_run_that_the_kernel_did_not_relay_is_not_called_one_that_it_did(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "IN_KERNEL", ("kernel_interfaces = []", "kernel_interfaces = []"))
+    words = ["--calls", "1", "--seconds", "2", "--in-kernel", "--json"]
+    assert drift.main(words) == 1
+    said = capsys.readouterr()
+    assert "the kernel relayed 0% of the packets only" in said.err
+    assert said.out == ""
 
 
 def test_a_disk_without_room_is_told_before_anything_is_begun(
