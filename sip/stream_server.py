@@ -24,7 +24,7 @@ class Outlet(Protocol):
         """Have a parcel sent."""
 
     def on_call_thread(self, fn: Callable[..., None], *args: object) -> None:
-        """Run a function soon on the call thread; from any thread."""
+        """Run a function soon on the call thread, unless all is closed by then; from any thread."""
 
     def fall_back(self, transaction: Sippy, request: Sippy) -> None:
         """Send a request over UDP after all."""

@@ -280,11 +280,15 @@ class Transport:
 
     def lost(self, connection: Connection) -> None:
         """Take note on the I/O thread that a connection is over."""
-        ED2.callFromThread(guarded, self._forget, connection)
+        self.on_call_thread(self.transactions.lost, connection)
 
     def on_call_thread(self, fn: Callable[..., None], *args: object) -> None:
-        """Run a function soon on the call thread; from any thread."""
-        ED2.callFromThread(guarded, fn, *args)
+        """Run a function soon on the call thread, unless all is closed by then; from any thread."""
+        ED2.callFromThread(guarded, self._while_open, fn, *args)
+
+    def _while_open(self, fn: Callable[..., None], *args: object) -> None:
+        if not self._is_closed:
+            fn(*args)
 
     def _tell_once(self, source: str, *, is_trusted: bool) -> None:
         """Log a source that gets no reply, once each and a bounded number: a flood must not fill the log."""
@@ -343,10 +347,6 @@ class Transport:
         if connection.is_authenticated and not connection.is_ours and "alias" in via_parameters(message):
             self._streams_there.alias(connection, reply_to)
         return reply_to
-
-    def _forget(self, connection: Connection) -> None:
-        if not self._is_closed:
-            self.transactions.lost(connection)
 
     # -- requests of ours
 

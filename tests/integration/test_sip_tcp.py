@@ -1,5 +1,6 @@
 """SipEndpoint over TCP, against a peer on a raw socket: calls, connections that come and go, and abuse."""
 
+import contextlib
 import re
 import socket
 import time
@@ -27,6 +28,19 @@ def shared() -> Iterator[Any]:
 def peer(shared: Any) -> Iterator[Any]:
     with sip_streams.StreamPeer(tuple(shared.addresses["tcp"][:2])) as peer:
         yield peer
+
+
+# -- the end
+
+
+def test_a_request_that_still_waits_for_its_connection_does_not_keep_the_endpoint_from_ending() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, contextlib.ExitStack() as knocking:
+        knocking.enter_context(socket.create_connection(deaf.getsockname()))  # all that its queue has room for
+        with sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0], streams=LIMITS) as endpoint:
+            target = [*deaf.getsockname(), "tcp"]
+            endpoint.do("dial", target=target, request_user="2001", from_user="1234", body=SDP)
+            endpoint.take("dialled")
+            endpoint.nothing()  # neither taken nor refused; what the endpoint logs is looked at when it has ended
 
 
 # -- calls
