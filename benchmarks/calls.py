@@ -4,8 +4,9 @@ Metric: CPU ms per call-second of the daemon's process in the steady state (all 
 ms per call of the set-up, with what the joined calls cost in that time taken off; packets lost; one-way delay through
 the daemon; memory and descriptors per call; calls that failed or did not stand to the end. A real recorder in a home of
 its own, with a notice of one second unless told otherwise; callers and officers are scripted SIP peers, and from the
-joining on both stream A-law.
-Command: ``python -m benchmarks.calls --calls 200 --seconds 60 [--rate 20] [--notice-s 1] [--bare] [--json]``.
+joining on both stream A-law. With ``--in-kernel`` the kernel relays what comes by loopback (as root only).
+Command: ``python -m benchmarks.calls --calls 200 --seconds 60 [--rate 20] [--notice-s 1] [--in-kernel] [--bare]
+[--json]``.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
+from benchmarks.home import IN_KERNEL, HomeError, RecorderHome, free_address, media_ports
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
 from benchmarks.paths import MediaPath, PathError, measure_steady
@@ -25,10 +26,11 @@ from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 _SETTLE_S, _NOTICE_AND_RINGING_S, _SEALED_S = 2.0, 90.0, 60.0
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
+"""Of the daemon, which has more than the load."""
 
 
-def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict[str, Any]:
+def measure(*, calls: int, seconds: float, rate: float, notice_s: float, in_kernel: bool = False) -> dict[str, Any]:
     """Run the calls through a recorder and return its part of the document.
 
     Raises:
@@ -43,9 +45,12 @@ def measure(*, calls: int, seconds: float, rate: float, notice_s: float) -> dict
             extensions=extensions(calls),
             media_ports=media_ports(calls),
             notice_s=notice_s,
+            edits=[IN_KERNEL] if in_kernel else [],
         )
         with home:
-            return {**_through(home, placed, sip, seconds=seconds, rate=rate), "rate": rate, "notice_s": notice_s}
+            found = _through(home, placed, sip, seconds=seconds, rate=rate)
+            found["relayed_share"] = home.relayed_share(in_kernel=in_kernel)
+            return {**found, "rate": rate, "notice_s": notice_s}
 
 
 def _through(
@@ -82,6 +87,7 @@ def _through(
         "never_ended": stuck,
         "outcomes": dict(outcomes),
         "lost_segments": sum(part.get("kind") == "lost" for row in rows for part in row.get("segments", [])),
+        "call_thread": home.health()["call_thread"],
         "per_call": _per_call(held_idle, held, max(joined, 1)),
         "seconds": steady.seconds,
     }
@@ -121,6 +127,7 @@ def _print(document: dict[str, Any]) -> None:
             document["per_call"]
         )
     )
+    print("the call thread was held for {longest_stall_ms} ms at worst".format_map(document["call_thread"]))
     print("calls: {calls}, standing at the end: {standing_calls}, failed: {failed_calls}".format_map(document))
     print(f"outcomes: {document['outcomes']}, lost segments: {document['lost_segments']}")
     if "ratio" in document:
@@ -134,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the steady state that is measured")
     parser.add_argument("--rate", type=float, default=20.0, help="calls placed a second")
     parser.add_argument("--notice-s", type=float, default=1.0, help="length of the notice that every caller hears")
+    parser.add_argument("--in-kernel", action="store_true", help="have the kernel relay what comes by loopback")
     parser.add_argument("--bare", action="store_true", help="run the bare loop beside it, and give the ratio")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
@@ -141,7 +149,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("calls, seconds and rate must be above 0, the notice 0.1 s or longer")
     try:
         need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
-        document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate, notice_s=options.notice_s)
+        document = measure(
+            calls=options.calls,
+            seconds=options.seconds,
+            rate=options.rate,
+            notice_s=options.notice_s,
+            in_kernel=options.in_kernel,
+        )
         if options.bare:
             document = with_bare(document, calls=options.calls, seconds=options.seconds)
     except (DescriptorsError, HomeError, PathError) as error:

@@ -3,7 +3,8 @@
 Metric: CPU ms a second of the daemon and of the bare loop at each number of calls, each through a recorder of its own;
 how straight the line through them is (R squared) and what one more call costs by it; packets lost, delays, memory and
 descriptors per call at each. It stops after the first number at which a call fails or a segment is lost.
-Command: ``python -m benchmarks.capacity --calls 100 250 500 1000 --seconds 20 [--rate 40] [--plot FILE.png] [--json]``.
+Command: ``python -m benchmarks.capacity --calls 100 250 500 1000 --seconds 20 [--rate 40] [--in-kernel]
+[--plot FILE.png] [--json]``; with ``--in-kernel`` the kernel relays what comes by loopback (as root only).
 """
 
 import argparse
@@ -22,11 +23,12 @@ from benchmarks.machine import measured_here
 from benchmarks.paths import PathError
 from benchmarks.streams import DescriptorsError, need_descriptors
 
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
 _KEPT = (
     "cpu_ms_per_call_second", "load_cpu_ms_per_call_second", "ratio", "bare", "packets_sent", "packets_lost",
     "packets_damaged", "late_sends",
     "delay_ms", "lost_segments", "failed_calls", "never_ended", "per_call", "setup_cpu_ms_per_call",
+    "relayed_share", "call_thread",
 )  # fmt: skip
 
 
@@ -54,7 +56,7 @@ def line_through(points: Sequence[tuple[int, float]]) -> Line | None:
     )
 
 
-def measure(*, counts: Sequence[int], seconds: float, rate: float) -> dict[str, Any]:
+def measure(*, counts: Sequence[int], seconds: float, rate: float, in_kernel: bool = False) -> dict[str, Any]:
     """Measure at each number of calls, in the order given, and return the document.
 
     Raises:
@@ -63,7 +65,7 @@ def measure(*, counts: Sequence[int], seconds: float, rate: float) -> dict[str, 
     """
     steps: list[dict[str, Any]] = []
     for count in counts:
-        found = daemon_calls.measure(calls=count, seconds=seconds, rate=rate, notice_s=1.0)
+        found = daemon_calls.measure(calls=count, seconds=seconds, rate=rate, notice_s=1.0, in_kernel=in_kernel)
         found = daemon_calls.with_bare(found, calls=count, seconds=seconds)
         steps.append({"calls": count, **{name: found[name] for name in _KEPT}})
         if found["failed_calls"] or found["never_ended"] or found["lost_segments"]:
@@ -130,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, nargs="+", default=[100, 250, 500, 1000], help="calls at the same time")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each steady state that is measured")
     parser.add_argument("--rate", type=float, default=40.0, help="calls placed a second")
+    parser.add_argument("--in-kernel", action="store_true", help="have the kernel relay what comes by loopback")
     parser.add_argument("--plot", type=Path, help="draw it, as PNG")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
@@ -137,7 +140,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("calls, seconds and rate must be above 0")
     try:
         need_descriptors(_DESCRIPTORS_PER_CALL * max(options.calls) + _DESCRIPTORS)
-        document = measure(counts=options.calls, seconds=options.seconds, rate=options.rate)
+        document = measure(
+            counts=options.calls, seconds=options.seconds, rate=options.rate, in_kernel=options.in_kernel
+        )
     except (DescriptorsError, HomeError, PathError) as error:
         print(error, file=sys.stderr)
         return 1

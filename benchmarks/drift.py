@@ -40,7 +40,7 @@ MOST_GROWN_KB = 150.0
 """Of memory that a call may add in an hour: 72 kB of it is the waveform, which is kept until the call ends."""
 _JOINED_S, _FILED_S, _TOLD_EVERY_S = 90.0, 180.0, 60.0
 _BYTES_PER_CALL_S, _ROOM_BYTES = 17_000, 1 << 30
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
 _WORKERS = 2
 
 Say = Callable[[str], None]
@@ -138,6 +138,7 @@ def _stand(home: RecorderHome, placed: PlacedCalls, seconds: float, say: Say) ->
         "late_sends": packets.late_sends,
         "delay_ms": dataclasses.asdict(delay) if delay else None,
         "cpu_ms_per_call_second": round(1000 * cpu_s / (took_s * placed.count), 4),
+        "call_thread": home.health()["call_thread"],
         "memory": memory,
         "grown_kb_per_call": round(grown_kb, 1),
         "grown_kb_per_call_hour": round(grown_kb / hours, 1),

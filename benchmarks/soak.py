@@ -238,6 +238,7 @@ def _through(
         "cpu_s": round((cpu_end - cpu_idle) / 1000, 1),
         "peers_cpu_s": round(own_s, 1),
         "took_s": round(took_s, 1),
+        "call_thread": health["call_thread"],
         "alarms": health["alarms"],
         "tracebacks": home.said.count("Traceback"),
         "calls_left": health["calls"],

@@ -52,6 +52,7 @@ from recorder.people.agents import SignOns
 from recorder.people.pins import PinFile, Pins
 from recorder.problems import ProblemError
 from recorder.sip_accounts import AccountError, accounts, registrars
+from recorder.stalls import Stalls
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent
 from sip.options import BindError
@@ -216,7 +217,10 @@ class Daemon:
             _log.error("%s cannot be read: every recording session begins paused", home.state / SESSIONS)
             self._works.alarm("sessions_unreadable")
         self._control = Control(self._works, loop_mark(home))
-        api = LiveApi(self._works, self._control, self._broadcast, reload=self._reload)
+        self._stalls = Stalls(self._reactor)
+        api = LiveApi(
+            self._works, self._control, self._broadcast, reload=self._reload, call_thread=self._stalls.as_json
+        )
         self._socket = SocketServer(api.app(), home.socket)
         self._media_events = threading.Thread(target=self._pump, name="media-events", daemon=True)
         self._is_written_out = threading.Event()
@@ -245,6 +249,7 @@ class Daemon:
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         leave_out_what_is_there()
+        self._stalls.watch()
         self._reactor.run()
         self._close()
 

@@ -29,12 +29,19 @@ class LiveApi:
     """The routes that read, and those of agents; acts on calls are in `LiveActs` and `LiveOptOuts`. One per daemon."""
 
     def __init__(
-        self, works: Works, control: Control, broadcast: Broadcast, *, reload: Callable[[str], dict[str, Any]]
+        self,
+        works: Works,
+        control: Control,
+        broadcast: Broadcast,
+        *,
+        reload: Callable[[str], dict[str, Any]],
+        call_thread: Callable[[], dict[str, Any]],
     ) -> None:
         self._works = works
         self._control = control
         self._broadcast = broadcast
         self._reload = reload
+        self._call_thread = call_thread
         self._door = Door(works)
 
     def app(self) -> FastAPI:
@@ -69,6 +76,7 @@ class LiveApi:
             "carriage": carriage,
             "calls": await self._door.on_call_thread(lambda: self._control.live),
             "counts": dict(self._control.counts),
+            "call_thread": self._call_thread(),
             "signalling": works.endpoint.counters,
             "names_not_resolved": failing,
             "registrations": await self._door.on_call_thread(lambda: works.endpoint.registrations),

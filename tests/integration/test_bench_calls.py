@@ -108,3 +108,4 @@ def test_a_real_run_fails_no_call_and_has_its_document(capsys: pytest.CaptureFix
     assert (document["packets_lost"], document["packets_damaged"], document["lost_segments"]) == (0, 0, 0)
     assert document["outcomes"] == {"recorded": 3}
     assert document["per_call"]["resident_kb"] > 0
+    assert document["call_thread"]["longest_stall_ms"] > 0

@@ -1,0 +1,24 @@
+"""Health says for how long the call thread was kept from its work, whatever kept it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.helpers.recorder_home import eventually, recorder_home
+
+HELD_S = 0.6
+
+
+def test_a_daemon_that_was_held_up_says_for_how_long(tmp_path: Path) -> None:
+    with recorder_home(tmp_path, next_hop="127.0.0.1:5060") as home:
+        before = home.health()["call_thread"]
+        os.kill(home.pid, signal.SIGSTOP)
+        time.sleep(HELD_S)
+        os.kill(home.pid, signal.SIGCONT)
+        least_ms = 1000 * HELD_S - 50
+        eventually(lambda: home.health()["call_thread"]["longest_stall_ms"] >= least_ms, "the stall is told")
+        after = home.health()["call_thread"]
+    assert before["longest_stall_ms"] < least_ms
+    assert after["longest_stall_lately_ms"] == after["longest_stall_ms"]
+    assert after["stalls_over_100_ms"] > before["stalls_over_100_ms"]
