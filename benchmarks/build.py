@@ -1,6 +1,7 @@
-"""Builds what the benchmarks need in C, once: the load generator in place, the bare loop beside its source."""
+"""Builds what the benchmarks need in C, once: the load generator in place, the bare loops in ``build/``."""
 
 import fcntl
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,15 +64,31 @@ def ensure_load() -> None:
             subprocess.run([sys.executable, "-c", code], cwd=HERE.parent, check=True, stdout=sys.stderr)
 
 
-def ensure_bare_loop() -> Path:
-    """Compile the bare loop with ``cc`` when it is missing or outdated, and return the program.
+_BARE = {"bare_loop": [], "bare_ring": ["-luring"]}
+"""The bare loops, by epoll and by io_uring, and the libraries of each."""
+
+
+def ensure_bare(name: str) -> Path:
+    """Compile a bare loop with ``cc`` when it is missing or outdated, and return the program.
+
+    Args:
+        name: ``bare_loop`` or ``bare_ring``.
 
     Raises:
         subprocess.CalledProcessError: It does not build; the compiler's words are on stderr.
     """
-    source = HERE / "core/bare_loop.c"
-    program = HERE.parent / "build/benchmarks/bare_loop"
+    source = HERE / f"core/{name}.c"
+    program = HERE.parent / "build/benchmarks" / name
     with _alone():
-        if _is_outdated(program, [source]):
-            subprocess.run(["cc", *_FLAGS, "-o", str(program), str(source)], check=True)
+        if _is_outdated(program, [source, HERE / "core/bare.h"]):
+            subprocess.run(["cc", *_FLAGS, "-o", str(program), str(source), *_BARE[name]], check=True)
     return program
+
+
+def has_io_uring() -> bool:
+    """Tell whether the kernel lets this user have io_uring: many containers and hardened hosts do not."""
+    try:
+        disabled = int(Path("/proc/sys/kernel/io_uring_disabled").read_text())
+    except (OSError, ValueError):
+        return False
+    return disabled == 0 or (disabled == 1 and os.geteuid() == 0)

@@ -2,8 +2,9 @@
 
 Metric: CPU ms per call-second of the process in the steady state, from the scheduler; its ratio to the bare loop's;
 packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bare_gathering`` for what has gathered in
-2 ms, as the core does under load. Of the core each step is a path: ``core_forward`` only relays, ``core_no_tones`` taps
-and drains too, ``core`` looks for tones, ``core_written`` has the daemon's writer seal and write what is drained.
+2 ms, as the core does under load; ``bare_ring_gathering`` is that by io_uring, where it is allowed. Of the core each
+step is a path: ``core_forward`` only relays, ``core_no_tones`` taps and drains too, ``core`` looks for tones,
+``core_written`` has the daemon's writer seal and write what is drained.
 ``core_twice`` leads each call through the core twice, and ``core_twice_srtp`` encrypts it between: their difference is
 what SRTP on both sides of a call costs. ``rtpengine`` records each call into a capture file, ``rtpengine_relay`` does
 not; without its package the others are measured. All run in turn under the same load; each figure is the median of the
@@ -17,12 +18,12 @@ import dataclasses
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import rtpengine
-from benchmarks.build import ensure_bare_loop
+from benchmarks.build import ensure_bare, has_io_uring
 from benchmarks.machine import measured_here
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.plots import draw_bars
@@ -31,12 +32,12 @@ from benchmarks.streams import DescriptorsError, need_descriptors
 GATHER_US = 2000
 """How long the core lets packets gather (`audio.types.RelayOptions.gather_ms`)."""
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 8, 64
-_FLOOR = "bare_gathering"
+_FLOOR, _RING = "bare_gathering", "bare_ring_gathering"
 
 
-def bare_command(gather_us: int = 0) -> list[str]:
-    """Return the command of the bare loop, compiled when needed."""
-    return [str(ensure_bare_loop()), str(gather_us)]
+def bare_command(gather_us: int = 0, program: str = "bare_loop") -> list[str]:
+    """Return the command of a bare loop, compiled when needed."""
+    return [str(ensure_bare(program)), str(gather_us)]
 
 
 def core_command(mode: str = "tones") -> list[str]:
@@ -49,20 +50,20 @@ def rtpengine_command(mode: str = "pcap") -> list[str]:
     return [sys.executable, "-m", "benchmarks.rtpengine_host", mode]
 
 
-def paths_under_test() -> dict[str, list[str]]:
-    """Return every path's command by its name."""
-    return {
-        "bare": bare_command(),
-        _FLOOR: bare_command(GATHER_US),
-        "core_forward": core_command("forward"),
-        "core_no_tones": core_command("no-tones"),
-        "core": core_command(),
-        "core_written": core_command("written"),
-        "core_twice": core_command("twice"),
-        "core_twice_srtp": core_command("twice-srtp"),
-        "rtpengine_relay": rtpengine_command("relay"),
-        "rtpengine": rtpengine_command(),
-    }
+PATHS: dict[str, Callable[[], list[str]]] = {
+    "bare": bare_command,
+    _FLOOR: lambda: bare_command(GATHER_US),
+    _RING: lambda: bare_command(GATHER_US, "bare_ring"),
+    "core_forward": lambda: core_command("forward"),
+    "core_no_tones": lambda: core_command("no-tones"),
+    "core": core_command,
+    "core_written": lambda: core_command("written"),
+    "core_twice": lambda: core_command("twice"),
+    "core_twice_srtp": lambda: core_command("twice-srtp"),
+    "rtpengine_relay": lambda: rtpengine_command("relay"),
+    "rtpengine": rtpengine_command,
+}
+"""What makes each path's command; what has to be compiled for it is compiled then."""
 
 
 def summary(results: Sequence[PathResult]) -> dict[str, Any]:
@@ -88,9 +89,9 @@ def ratio_to(floor: dict[str, Any], path: dict[str, Any]) -> float | None:
 
 
 def measurable() -> list[str]:
-    """Return the names of the paths that can be measured here: those of rtpengine only where it is installed."""
-    is_there = rtpengine.program() is not None
-    return [name for name in paths_under_test() if is_there or not name.startswith("rtpengine")]
+    """Return the names of the paths that can be measured here: rtpengine where it is installed, the ring if allowed."""
+    needs = {"rtpengine": rtpengine.program() is not None, _RING: has_io_uring()}
+    return [name for name in PATHS if all(has for kind, has in needs.items() if name.startswith(kind))]
 
 
 def srtp_share(document: dict[str, Any]) -> float | None:
@@ -103,7 +104,7 @@ def srtp_share(document: dict[str, Any]) -> float | None:
 
 def measure(*, calls: int, seconds: float, rounds: int, only: Sequence[str] = ()) -> dict[str, Any]:
     """Run the paths in turn, ``rounds`` times, and return the document that ``--json`` prints."""
-    chosen = {name: command for name, command in paths_under_test().items() if name in (only or measurable())}
+    chosen = {name: command() for name, command in PATHS.items() if name in (only or measurable())}
     results: dict[str, list[PathResult]] = {name: [] for name in chosen}
     for turn in range(rounds):
         for name, command in chosen.items():
@@ -145,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, default=200, help="bridged pairs at the same time")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the steady state that is measured")
     parser.add_argument("--rounds", type=int, default=3, help="the figures are the median of this many runs")
-    parser.add_argument("--only", nargs="+", choices=list(paths_under_test()), default=[], help="these paths alone")
+    parser.add_argument("--only", nargs="+", choices=list(PATHS), default=[], help="these paths alone")
     parser.add_argument("--plot", type=Path, help="draw it, as PNG")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
@@ -159,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DescriptorsError, PathError) as error:
         print(error, file=sys.stderr)
         return 1
-    paths = {name: document[name] for name in paths_under_test() if name in document}
+    paths = {name: document[name] for name in PATHS if name in document}
     if options.plot is not None:
         unit = f"CPU, ms for a call-second, {options.calls} calls"
         draw_bars({name: path["cpu_ms_per_call_second"] for name, path in paths.items()}, options.plot, unit=unit)

@@ -44,8 +44,10 @@ def await_received(load: Load, stream: int, name: str, count: int) -> int:
     return load.counts(stream)[name]
 
 
-def test_the_bare_loop_passes_every_stream_intact() -> None:
-    with MediaPath(media.bare_command(media.GATHER_US), 5) as path:
+@pytest.mark.parametrize("program", ["bare_loop", "bare_ring"])
+@pytest.mark.parametrize("gather_us", [0, media.GATHER_US])
+def test_a_bare_loop_passes_every_stream_intact(gather_us: int, program: str) -> None:
+    with MediaPath(media.bare_command(gather_us, program), 5) as path:
         result = path.run(seconds=1)
     packets = result.packets
     assert packets.sent > 5 * 2 * 50

@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks import media, rtpengine
 from benchmarks.bencode import BencodeError, Plain, decode, encode
-from benchmarks.build import ensure_bare_loop
 from benchmarks.rtpengine import NgClient, NgError
 
 VALUES: list[tuple[Plain, bytes]] = [
@@ -120,7 +119,6 @@ def test_a_refusal_is_told(answer: bytes, said: str) -> None:
 def test_where_rtpengine_is_not_installed_it_is_said_how_and_the_rest_can_be_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ensure_bare_loop()  # built with what the path leads to
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "rtpengine" not in media.measurable()
     assert "core_written" in media.measurable()
