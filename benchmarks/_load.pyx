@@ -42,6 +42,7 @@ cdef extern from "load.h" nogil:
     void load_stop(load *load)
     int load_stream_counts(const load *load, int stream, load_counts *counts)
     void load_histogram(const load *load, uint64_t *buckets)
+    void load_variations(const load *load, uint64_t *buckets)
     void load_close(load *load)
     void load_payload(int stream, uint32_t number, uint64_t sent_ns, uint8_t *payload)
     int load_intact(int stream, uint32_t first_number, const uint8_t *payloads, int count)
@@ -144,4 +145,10 @@ cdef class Load:
         cdef uint64_t buckets[LOAD_BUCKETS]
         self._open()
         load_histogram(self._load, buckets)
+        return [buckets[at] for at in range(LOAD_BUCKETS)]
+
+    def variations(self):
+        cdef uint64_t buckets[LOAD_BUCKETS]
+        self._open()
+        load_variations(self._load, buckets)
         return [buckets[at] for at in range(LOAD_BUCKETS)]

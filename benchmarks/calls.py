@@ -80,6 +80,7 @@ def _through(
         "packets_damaged": packets.damaged + packets.strayed,
         "late_sends": packets.late_sends,
         "delay_ms": dataclasses.asdict(steady.delay_ms) if steady.delay_ms else None,
+        "jitter_ms": dataclasses.asdict(steady.jitter_ms) if steady.jitter_ms else None,
         "calls": placed.count,
         "joined_calls": joined,
         "standing_calls": standing,

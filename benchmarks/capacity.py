@@ -27,7 +27,7 @@ _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
 _KEPT = (
     "cpu_ms_per_call_second", "load_cpu_ms_per_call_second", "ratio", "bare", "packets_sent", "packets_lost",
     "packets_damaged", "late_sends",
-    "delay_ms", "lost_segments", "failed_calls", "never_ended", "per_call", "setup_cpu_ms_per_call",
+    "delay_ms", "jitter_ms", "lost_segments", "failed_calls", "never_ended", "per_call", "setup_cpu_ms_per_call",
     "relayed_share", "call_thread",
 )  # fmt: skip
 

@@ -27,7 +27,7 @@ from benchmarks.build import ensure_bare, has_io_uring
 from benchmarks.machine import measured_here
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.plots import draw_bars
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.streams import Delays, DescriptorsError, Jitter, need_descriptors
 
 GATHER_US = 2000
 """How long the core lets packets gather (`audio.types.RelayOptions.gather_ms`)."""
@@ -68,7 +68,6 @@ PATHS: dict[str, Callable[[], list[str]]] = {
 
 def summary(results: Sequence[PathResult]) -> dict[str, Any]:
     """Return one path's figures: CPU and delays as medians of the rounds, packets added up."""
-    heard = [dataclasses.asdict(result.steady.delay_ms) for result in results if result.steady.delay_ms is not None]
     return {
         "cpu_ms_per_call_second": statistics.median(result.steady.cpu_ms_per_call_second for result in results),
         "load_cpu_ms_per_call_second": statistics.median(
@@ -78,8 +77,14 @@ def summary(results: Sequence[PathResult]) -> dict[str, Any]:
         "packets_lost": sum(result.packets.lost for result in results),
         "packets_damaged": sum(result.packets.damaged + result.packets.strayed for result in results),
         "late_sends": sum(result.packets.late_sends for result in results),
-        "delay_ms": {name: statistics.median(delay[name] for delay in heard) for name in heard[0]} if heard else None,
+        "delay_ms": _medians([result.steady.delay_ms for result in results]),
+        "jitter_ms": _medians([result.steady.jitter_ms for result in results]),
     }
+
+
+def _medians(of_rounds: Sequence[Delays | None] | Sequence[Jitter | None]) -> dict[str, float] | None:
+    heard = [dataclasses.asdict(of_round) for of_round in of_rounds if of_round is not None]
+    return {name: statistics.median(one[name] for one in heard) for name in heard[0]} if heard else None
 
 
 def ratio_to(floor: dict[str, Any], path: dict[str, Any]) -> float | None:
@@ -128,15 +133,17 @@ def tell(line: str) -> None:
 
 def print_table(paths: dict[str, dict[str, Any]]) -> None:
     """Print one row per path."""
-    heads = f"{'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}"
+    heads = f"{'lost':>8} {'of':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8} {'jitter':>8}"
     print(f"{'path':22} {'CPU ms/call-s':>14} {'with load':>10} {heads}")
     for name, figures in paths.items():
         delay = figures["delay_ms"] or {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
+        added = figures["jitter_ms"] or {"mean": float("nan")}
         print(
             f"{name:22} {figures['cpu_ms_per_call_second']:14.3f}"
             f" {figures['cpu_ms_per_call_second'] + figures['load_cpu_ms_per_call_second']:10.3f}"
             f" {figures['packets_lost']:8}"
             f" {figures['packets_sent']:10} {delay['p50']:8.2f} {delay['p99']:8.2f} {delay['max']:8.2f}"
+            f" {added['mean']:8.3f}"
         )
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.machine import cpu_of_family_ms
-from benchmarks.streams import ALAW, Delays, Load, Totals, delays, open_socket, totals
+from benchmarks.streams import ALAW, Delays, Jitter, Load, Totals, delays, jitter, open_socket, totals
 
 _DRAIN_S, _WARM_UP_S, _END_S = 0.5, 1.0, 10.0
 
@@ -30,12 +30,14 @@ class Steady:
         cpu_ms_per_call_second: CPU of the measured process, and of those that it started.
         load_cpu_ms_per_call_second: CPU of this process meanwhile, which sends and checks the packets.
         delay_ms: Delays, or None when nothing arrived.
+        jitter_ms: Jitter that the path added, or None when nothing arrived.
         seconds: How long it was.
     """
 
     cpu_ms_per_call_second: float
     load_cpu_ms_per_call_second: float
     delay_ms: Delays | None
+    jitter_ms: Jitter | None
     seconds: float
 
 
@@ -58,7 +60,7 @@ def measure_steady(load: Load, pid: int, *, calls: int, seconds: float) -> Stead
     Raises:
         ProcessLookupError: There is no such process.
     """
-    before, own_before_s, began = load.histogram(), time.process_time(), time.monotonic()
+    before, varied, own_before_s, began = load.histogram(), load.variations(), time.process_time(), time.monotonic()
     cpu_before = cpu_of_family_ms(pid)
     time.sleep(seconds)
     cpu_after = cpu_of_family_ms(pid)
@@ -68,6 +70,7 @@ def measure_steady(load: Load, pid: int, *, calls: int, seconds: float) -> Stead
         cpu_ms_per_call_second=round((cpu_after - cpu_before) / call_seconds, 4),
         load_cpu_ms_per_call_second=round(1000 * (own_after_s - own_before_s) / call_seconds, 4),
         delay_ms=delays(after, before),
+        jitter_ms=jitter(load.variations(), varied),
         seconds=round(ended - began, 3),
     )
 

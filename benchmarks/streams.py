@@ -17,10 +17,12 @@ __all__ = [
     "PAYLOAD_BYTES",
     "Delays",
     "DescriptorsError",
+    "Jitter",
     "Load",
     "Totals",
     "delays",
     "intact",
+    "jitter",
     "need_descriptors",
     "open_socket",
     "totals",
@@ -35,6 +37,20 @@ class Delays:
     """One-way delays, application to application, in ms: upper bounds of buckets 10 us wide, 1 ms from 100 ms on."""
 
     p50: float
+    p99: float
+    p99_9: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jitter:
+    """By how much packets took longer or shorter than the one before, ms: what a path adds to the jitter it is given.
+
+    The mean is what an estimate by RFC 3550 section 6.4.1 goes to, from the middles of buckets; the others are as in
+    `Delays`.
+    """
+
+    mean: float
     p99: float
     p99_9: float
     max: float
@@ -74,17 +90,31 @@ def totals(load: Load, streams: Iterable[int]) -> Totals:
 
 def delays(histogram: Sequence[int], earlier: Sequence[int] | None = None) -> Delays | None:
     """Return the delays of the packets between two histograms, or None when none arrived."""
-    counts = [now - before for now, before in zip(histogram, earlier or [0] * len(histogram), strict=True)]
-    total = sum(counts)
-    if total == 0:
+    counts = _between(histogram, earlier)
+    if not any(counts):
         return None
-    p50, p99, p99_9, most = _buckets_at(counts, [-(-total * part // 1000) for part in (500, 990, 999, 1000)])
-    return Delays(p50=_bound_ms(p50), p99=_bound_ms(p99), p99_9=_bound_ms(p99_9), max=_bound_ms(most))
+    p50, p99, p99_9, most = (_bound_ms(bucket) for bucket in _buckets_at(counts, (500, 990, 999, 1000)))
+    return Delays(p50=p50, p99=p99, p99_9=p99_9, max=most)
 
 
-def _buckets_at(counts: Sequence[int], ranks: Sequence[int]) -> list[int]:
-    found: list[int] = []
-    running = 0
+def jitter(variations: Sequence[int], earlier: Sequence[int] | None = None) -> Jitter | None:
+    """Return the jitter between two counts of variations, or None when no two packets followed one another."""
+    counts = _between(variations, earlier)
+    if not any(counts):
+        return None
+    p99, p99_9, most = (_bound_ms(bucket) for bucket in _buckets_at(counts, (990, 999, 1000)))
+    middles = ((_bound_ms(bucket - 1) + _bound_ms(bucket)) / 2 * count for bucket, count in enumerate(counts) if count)
+    return Jitter(mean=round(sum(middles) / sum(counts), 3), p99=p99, p99_9=p99_9, max=most)
+
+
+def _between(histogram: Sequence[int], earlier: Sequence[int] | None) -> list[int]:
+    return [now - before for now, before in zip(histogram, earlier or [0] * len(histogram), strict=True)]
+
+
+def _buckets_at(counts: Sequence[int], thousandths: Sequence[int]) -> list[int]:
+    """Return the buckets below which so many thousandths lie."""
+    total, found, running = sum(counts), list[int](), 0
+    ranks = [-(-total * part // 1000) for part in thousandths]
     for bucket, count in enumerate(counts):
         running += count
         while len(found) < len(ranks) and running >= ranks[len(found)]:

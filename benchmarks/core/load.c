@@ -44,6 +44,8 @@ struct stream {
     uint32_t next_number;
     uint32_t highest;
     uint64_t seen; /* bit n: packet highest - n has arrived */
+    uint32_t last_number; /* the packet that arrived last, and how long it had taken */
+    int64_t last_transit_ns;
     struct load_counts counts;
 };
 
@@ -53,6 +55,7 @@ struct worker {
     int epoll;
     pthread_t thread;
     uint64_t histogram[LOAD_BUCKETS];
+    uint64_t variations[LOAD_BUCKETS];
 };
 
 struct load {
@@ -193,6 +196,16 @@ static bool is_new(struct stream *stream, uint32_t number)
     return true;
 }
 
+/* By how much a packet took longer or shorter than the one before it: what RFC 3550 section 6.4.1 calls D. */
+static void compare(struct worker *worker, struct stream *stream, uint32_t number, int64_t transit_ns)
+{
+    int64_t apart = transit_ns - stream->last_transit_ns;
+    if (stream->counts.received > 1 && number == stream->last_number + 1)
+        BUMP(worker->variations[bucket_of(apart < 0 ? -apart : apart)]);
+    stream->last_number = number;
+    stream->last_transit_ns = transit_ns;
+}
+
 static void take(struct worker *worker, struct stream *stream, const uint8_t *packet, ssize_t length, uint64_t arrived_ns)
 {
     uint32_t tag, number;
@@ -215,6 +228,7 @@ static void take(struct worker *worker, struct stream *stream, const uint8_t *pa
         else {
             BUMP(stream->counts.received);
             BUMP(worker->histogram[bucket_of((int64_t)(arrived_ns - sent_ns))]);
+            compare(worker, stream, number, (int64_t)(arrived_ns - sent_ns));
         }
     } else if (is_intact && tag < (uint32_t)worker->load->capacity)
         BUMP(stream->counts.strayed);
@@ -438,12 +452,24 @@ int load_stream_counts(const struct load *load, int index, struct load_counts *c
     return 0;
 }
 
+static void add_up(const uint64_t *of_worker, uint64_t *buckets)
+{
+    for (int bucket = 0; bucket < LOAD_BUCKETS; bucket++)
+        buckets[bucket] += GET(of_worker[bucket]);
+}
+
 void load_histogram(const struct load *load, uint64_t *buckets)
 {
     memset(buckets, 0, LOAD_BUCKETS * sizeof *buckets);
     for (int at = 0; at < load->threads; at++)
-        for (int bucket = 0; bucket < LOAD_BUCKETS; bucket++)
-            buckets[bucket] += GET(load->workers[at].histogram[bucket]);
+        add_up(load->workers[at].histogram, buckets);
+}
+
+void load_variations(const struct load *load, uint64_t *buckets)
+{
+    memset(buckets, 0, LOAD_BUCKETS * sizeof *buckets);
+    for (int at = 0; at < load->threads; at++)
+        add_up(load->workers[at].variations, buckets);
 }
 
 void load_close(struct load *load)

@@ -45,6 +45,8 @@ int load_start(struct load *load);
 void load_stop(struct load *load);
 int load_stream_counts(const struct load *load, int stream, struct load_counts *counts);
 void load_histogram(const struct load *load, uint64_t *buckets);
+/* Differences of delay between packets that follow one another, in the same buckets. */
+void load_variations(const struct load *load, uint64_t *buckets);
 void load_close(struct load *load);
 /* The payload of a packet, for whoever compares what was stored. */
 void load_payload(int stream, uint32_t number, uint64_t sent_ns, uint8_t *payload);

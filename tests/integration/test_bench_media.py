@@ -16,7 +16,7 @@ import pytest
 from benchmarks import media
 from benchmarks.machine import cpu_ms, cpu_of_family_ms, holdings
 from benchmarks.paths import MediaPath, PathError
-from benchmarks.streams import ALAW, DescriptorsError, Load, delays, need_descriptors, open_socket, totals
+from benchmarks.streams import ALAW, DescriptorsError, Load, delays, jitter, need_descriptors, open_socket, totals
 
 from benchmarks._load import PAYLOAD_BYTES, intact, payload  # isort: skip - built by streams
 
@@ -27,6 +27,7 @@ FIGURES = {
     "packets_lost",
     "packets_damaged",
     "delay_ms",
+    "jitter_ms",
 }
 
 
@@ -80,6 +81,25 @@ def test_each_packet_is_judged(load: Load) -> None:
         counts = load.counts(0)
     judged = {name: counts[name] for name in ("received", "reordered", "duplicates", "damaged", "strayed")}
     assert judged == {"received": 3, "reordered": 1, "duplicates": 1, "damaged": 1, "strayed": 1}
+
+
+def test_jitter_is_what_one_packet_took_longer_or_shorter_than_the_one_before(load: Load) -> None:
+    """How long a packet took is said by the time in it: each is sent at once, dated back."""
+    took_ms = {0: 10, 1: 30, 2: 30, 3: 5, 5: 80, 6: 80, 8: 3, 7: 3}
+    with open_socket() as near, open_socket() as far:
+        load.add_stream(0, near, far.getsockname(), pt=ALAW, peer=1)
+        load.start()
+        for number, ms in took_ms.items():
+            far.sendto(rtp(payload(1, number, time.time_ns() - ms * 1_000_000)), near.getsockname())
+        assert await_received(load, 0, "received", len(took_ms)) == len(took_ms)
+        load.stop()
+        variations = load.variations()
+    found = jitter(variations)
+    assert sum(variations) == 4, "1, 2, 3 and 6 followed the one before; 5, 8 and 7 did not"
+    assert found is not None
+    assert found.mean == pytest.approx((20 + 0 + 25 + 0) / 4, abs=1)
+    assert found.p99 == found.p99_9 == found.max == pytest.approx(25, abs=4)
+    assert jitter(variations, variations) is None
 
 
 def test_a_stream_is_paced_and_says_what_it_sent(load: Load) -> None:
