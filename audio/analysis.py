@@ -67,6 +67,8 @@ def speech_seconds(peaks: bytes) -> float:
 class ChannelAnalysis:
     """Gathers the peaks and the length of one channel; order does not matter."""
 
+    __slots__ = ("_peaks", "_ticks")
+
     def __init__(self) -> None:
         self._peaks = bytearray()
         self._ticks = 0
@@ -102,6 +104,8 @@ def is_one_way(left: ChannelTotals, right: ChannelTotals) -> bool:
 
 class RecordingAnalysis:
     """The analysis of both channels of one recording."""
+
+    __slots__ = ("channels",)
 
     def __init__(self) -> None:
         self.channels = (ChannelAnalysis(), ChannelAnalysis())

@@ -21,11 +21,11 @@ from typing import Any
 from benchmarks.home import IN_KERNEL, HomeError, RecorderHome, free_address, media_ports
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
-from benchmarks.paths import MediaPath, PathError, measure_steady
+from benchmarks.paths import STEADY_AFTER_S, MediaPath, PathError, measure_steady
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.streams import DescriptorsError, need_descriptors
 
-_SETTLE_S, _NOTICE_AND_RINGING_S, _SEALED_S = 2.0, 90.0, 60.0
+_NOTICE_AND_RINGING_S, _SEALED_S = 90.0, 60.0
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
 """Of the daemon, which has more than the load."""
 
@@ -61,7 +61,7 @@ def _through(
     joined = placed.wait_joined(_NOTICE_AND_RINGING_S, lambda count: _progress(f"{count} calls joined"))
     cpu_joined, joined_at_s = cpu_ms(home.pid), time.monotonic()
     _progress(f"{joined} calls joined; measuring for {seconds:g} s")
-    time.sleep(_SETTLE_S)
+    time.sleep(STEADY_AFTER_S)
     steady = measure_steady(placed.load, home.pid, calls=max(joined, 1), seconds=seconds)
     held = holdings(home.pid)
     standing = min(placed.standing(), home.live_calls())

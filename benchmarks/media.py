@@ -115,7 +115,7 @@ def measure(*, calls: int, seconds: float, rounds: int, only: Sequence[str] = ()
         for name, command in chosen.items():
             tell(f"round {turn + 1} of {rounds}: {name}, {calls} calls")
             with MediaPath(command, calls) as path:
-                results[name].append(path.run(seconds=seconds))
+                results[name].append(path.run(seconds=seconds, is_recording=name.startswith("core")))
     document: dict[str, Any] = {name: summary(of_path) for name, of_path in results.items()}
     if _FLOOR in document:
         document["ratios"] = {name: ratio_to(document[_FLOOR], document[name]) for name in chosen if name != _FLOOR}

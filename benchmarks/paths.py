@@ -16,6 +16,9 @@ from benchmarks.machine import cpu_of_family_ms
 from benchmarks.streams import ALAW, Delays, Jitter, Load, Totals, delays, jitter, open_socket, totals
 
 _DRAIN_S, _WARM_UP_S, _END_S = 0.5, 1.0, 10.0
+STEADY_AFTER_S = 8.0
+"""From when on a path that records does all its work: for the first 5 s a stream is in the look-back alone, and nothing
+of it is drained, sealed or written."""
 
 
 class PathError(Exception):
@@ -104,8 +107,8 @@ class MediaPath:
         for opened in self._sockets:
             opened.close()
 
-    def run(self, *, seconds: float, threads: int = 1) -> PathResult:
-        """Run the streams through the path for a second of warm-up and ``seconds`` of steady state.
+    def run(self, *, seconds: float, threads: int = 1, is_recording: bool = False) -> PathResult:
+        """Run the streams through the path until it is steady, and for ``seconds`` more.
 
         Raises:
             PathError: The child ended before the run was over.
@@ -118,7 +121,7 @@ class MediaPath:
                 load.add_stream(stream, opened, remote, pt=ALAW, peer=stream ^ 1)
                 load.begin(stream)
             load.start()
-            time.sleep(_WARM_UP_S)
+            time.sleep(STEADY_AFTER_S if is_recording else _WARM_UP_S)
             return self._measure(load, seconds)
 
     def _connect(self) -> list[tuple[str, int]]:

@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.home import HomeError, RecorderHome, free_address
-from benchmarks.paths import PathResult, measure_steady
+from benchmarks.paths import STEADY_AFTER_S, PathResult, measure_steady
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.streams import Totals
 
 NOTICE_S = 1.0
-_JOINED_S, _SETTLE_S = 90.0, 2.0
+_JOINED_S = 90.0
 
 
 class StandingCalls:
@@ -70,14 +70,14 @@ class StandingCalls:
         self._stack.__exit__(kind, error, trace)
 
     def run(self, *, seconds: float) -> PathResult:
-        """Let the streams run for two seconds and then so long as is measured.
+        """Let the streams run until they are written too, and then for as long as is measured.
 
         Raises:
             HomeError: A call ended meanwhile, or the daemon did not answer.
         """
         placed = self.placed
         placed.resume()
-        time.sleep(_SETTLE_S)
+        time.sleep(STEADY_AFTER_S)
         steady = measure_steady(placed.load, self.home.pid, calls=placed.count, seconds=seconds)
         standing = min(placed.standing(), self.home.live_calls())
         sums = placed.cease()

@@ -9,7 +9,7 @@ from recorder.calls.works import Scheduler
 
 _log = logging.getLogger(__name__)
 
-EVERY_S = 0.05
+EVERY_S = 0.1
 COUNTED_S = 0.1
 TOLD_S = 1.0
 _WINDOW_S = 60.0
@@ -18,9 +18,9 @@ _WINDOW_S = 60.0
 class Stalls:
     """A beat of the call thread that looks how late it comes; all but `as_json` on the call thread.
 
-    It is due every 50 ms. By as much as it is late the thread was held: by one of its own callbacks, by another thread
+    It is due every 100 ms. By as much as it is late the thread was held: by one of its own callbacks, by another thread
     that had the interpreter (Python's collector), or by a machine without a processor to spare. What lasted L is seen
-    as L less up to 50 ms. Timers come up to 10 ms late by themselves (`Reactor.call_later`).
+    as L less up to 100 ms. Timers come up to 10 ms late by themselves (`Reactor.call_later`).
     """
 
     def __init__(self, scheduler: Scheduler, clock: Callable[[], float] = time.monotonic) -> None:

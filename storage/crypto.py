@@ -57,6 +57,8 @@ class StreamSealer:
         key: 32 bytes; the caller may wipe them at once.
     """
 
+    __slots__ = ("_is_wiped", "_state", "header")
+
     def __init__(self, key: Readable) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(key)}")

@@ -40,6 +40,8 @@ class AppendFile:
     above must be able to tell. A disk that lies about flushing is believed.
     """
 
+    __slots__ = ("_descriptor", "path", "size")
+
     def __init__(self, path: Path, descriptor: int, size: int) -> None:
         self.path = path
         self.size = size
@@ -78,7 +80,7 @@ class AppendFile:
         Raises:
             OSError: As the system says (ENOSPC, EIO, EFBIG); ``size`` is unchanged.
         """
-        total = sum(len(part) for part in parts)
+        total = sum(map(len, parts))
         try:
             written = os.writev(self._descriptor, parts)
             if written != total:

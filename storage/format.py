@@ -151,6 +151,8 @@ def frame_header(frame_type: FrameType, body_bytes: int, ticks: int) -> bytes:
 class RunningHash:
     """SHA-256 over everything written so far; each part of the file ends with its first 16 bytes."""
 
+    __slots__ = ("_hash",)
+
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 

@@ -34,6 +34,8 @@ def finished_path(part: Path) -> Path:
 class FrameWriter:
     """Puts frames behind one another: running hash, index frames, footer. Shared by writing and recovery."""
 
+    __slots__ = ("_file", "_hash", "_id", "_node", "_pending", "_pending_bytes")
+
     def __init__(self, file: AppendFile, recording: RecordingId, node: NodeKeys, running: RunningHash) -> None:
         self._file = file
         self._id = recording
@@ -111,6 +113,11 @@ class OpenRecording:
     Made by `storage.vault.Vault.create`. Every method that writes raises WriteFailedError when the disk refuses; the
     file then still ends after a whole frame, and the next call tries the kept frames first.
     """
+
+    __slots__ = (
+        "_audio_frames", "_file", "_frames", "_key_path", "_root", "_sealer", "_ticks", "epoch", "id",
+        "is_fallback_epoch",
+    )  # fmt: skip
 
     def __init__(
         self, *, file: AppendFile, head: RecordingHead, root: Path, key_path: Path, prologue: Prologue,

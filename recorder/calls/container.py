@@ -15,6 +15,8 @@ class Container:
     The writer knows only OSError: what the vault says of a failing disk becomes one.
     """
 
+    __slots__ = ("_is_destroyed", "_lock", "_recording")
+
     def __init__(self, recording: OpenRecording) -> None:
         self._recording = recording
         self._lock = threading.Lock()

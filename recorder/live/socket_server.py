@@ -15,6 +15,27 @@ _KEEP_S = 75
 """How long a connection may wait for its next request: longer than our own client waits with one."""
 
 
+class _Server(uvicorn.Server):
+    """Waits for its end; uvicorn's own looks ten times a second whether it has come."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if not self.should_exit:
+            await self._ended.wait()
+
+    def end(self) -> None:
+        """Stop serving; from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself, and its loop with it
+                self._loop.call_soon_threadsafe(self._ended.set)
+
+
 class SocketServer:
     """Serves an application on a unix socket, 0600, on a thread of its own."""
 
@@ -29,10 +50,11 @@ class SocketServer:
             log_config=None,
             access_log=False,
             proxy_headers=False,
+            date_header=False,
             timeout_keep_alive=_KEEP_S,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)
 
     def start(self) -> None:
@@ -41,7 +63,7 @@ class SocketServer:
 
     def close(self) -> None:
         """Stop serving, remove the socket."""
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(5)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()

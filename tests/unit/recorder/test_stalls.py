@@ -68,7 +68,7 @@ def test_a_stall_is_seen_less_what_the_beat_still_had_to_wait(thread: CallThread
 
 
 def test_the_longest_is_kept_and_that_of_lately_is_forgotten(thread: CallThread, stalls: Stalls) -> None:
-    thread.hold(0.45)
+    thread.hold(0.5)
     thread.go_on(59)
     thread.hold(0.25)
     thread.go_on(1)
@@ -85,7 +85,7 @@ def test_what_is_short_is_not_counted_and_what_is_long_is_said_once_a_minute(
     thread: CallThread, stalls: Stalls, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        thread.hold(0.1)
+        thread.hold(0.15)
         thread.go_on(1)
         assert (seen(stalls)[2], caplog.messages) == (0, [])
         for _ in range(3):
