@@ -64,7 +64,7 @@ def _through(
     time.sleep(STEADY_AFTER_S)
     steady = measure_steady(placed.load, home.pid, calls=max(joined, 1), seconds=seconds)
     held = holdings(home.pid)
-    standing = min(placed.standing(), home.live_calls())
+    standing, health = min(placed.standing(), home.live_calls()), home.health()
     packets = placed.cease()
     stuck = placed.hang_up()
     rows = home.wait_outcomes(placed.count, _SEALED_S)
@@ -88,7 +88,7 @@ def _through(
         "never_ended": stuck,
         "outcomes": dict(outcomes),
         "lost_segments": sum(part.get("kind") == "lost" for row in rows for part in row.get("segments", [])),
-        "call_thread": home.health()["call_thread"],
+        "call_thread": health["call_thread"],
         "per_call": _per_call(held_idle, held, max(joined, 1)),
         "seconds": steady.seconds,
     }

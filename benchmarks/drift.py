@@ -121,7 +121,7 @@ def _stand(home: RecorderHome, placed: PlacedCalls, seconds: float, say: Say) ->
     took_s, after = time.monotonic() - began, placed.load.histogram()
     memory.append(_memory(home, took_s))
     cpu_s = (cpu_of_family_ms(home.pid) - cpu_before) / 1000
-    standing = min(placed.standing(), home.live_calls())
+    standing, health = min(placed.standing(), home.live_calls()), home.health()
     packets, stuck = placed.cease(), placed.hang_up(30.0)
     delay = delays(after, before)
     early = next(seen for seen in memory if seen["at_s"] >= min(_TOLD_EVERY_S, took_s / 2) or seen is memory[-1])
@@ -138,7 +138,7 @@ def _stand(home: RecorderHome, placed: PlacedCalls, seconds: float, say: Say) ->
         "late_sends": packets.late_sends,
         "delay_ms": dataclasses.asdict(delay) if delay else None,
         "cpu_ms_per_call_second": round(1000 * cpu_s / (took_s * placed.count), 4),
-        "call_thread": home.health()["call_thread"],
+        "call_thread": health["call_thread"],
         "memory": memory,
         "grown_kb_per_call": round(grown_kb, 1),
         "grown_kb_per_call_hour": round(grown_kb / hours, 1),
