@@ -30,6 +30,11 @@ _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
 """Of the daemon, which has more than the load."""
 
 
+def _room_for(calls: int) -> tuple[str, str]:
+    """Return the edit of the configuration that lets so many calls be recorded at a time."""
+    return "max_calls = 1000", f"max_calls = {max(calls, 1000)}"
+
+
 def measure(*, calls: int, seconds: float, rate: float, notice_s: float, in_kernel: bool = False) -> dict[str, Any]:
     """Run the calls through a recorder and return its part of the document.
 
@@ -45,7 +50,7 @@ def measure(*, calls: int, seconds: float, rate: float, notice_s: float, in_kern
             extensions=extensions(calls),
             media_ports=media_ports(calls),
             notice_s=notice_s,
-            edits=[IN_KERNEL] if in_kernel else [],
+            edits=[_room_for(calls), *([IN_KERNEL] if in_kernel else [])],
         )
         with home:
             found = _through(home, placed, sip, seconds=seconds, rate=rate)

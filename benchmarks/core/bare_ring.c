@@ -2,15 +2,17 @@
  *
  * bare_ring GATHER_US PAIRS: told and answering as bare_loop is. Each leg has one receive that stands for all packets
  * (multishot) and takes its memory from a ring of buffers; what goes on is queued, and all of it is handed over by the
- * one system call that also waits for what is next. Sockets are registered, work is done when this thread asks for it
- * (DEFER_TASKRUN, Linux 6.1), a send that succeeded is not told.
+ * one system call that also waits for what is next: until a batch is there, GATHER_US at most. Sockets are registered,
+ * work is done when this thread asks for it (DEFER_TASKRUN, Linux 6.1), a send that succeeded is not told.
  */
 #include "bare.h"
 
+#include <errno.h>
 #include <liburing.h>
 #include <poll.h>
 
 #define QUEUE 4096
+#define BATCH 64
 #define BUFFERS 4096
 #define BUFFER_BYTES 512
 #define GROUP 0
@@ -87,7 +89,7 @@ static void pass(struct ground *ground, struct bare *bare, const struct io_uring
         receive(ground, leg);
 }
 
-static void open_floor(struct ground *ground, struct bare *bare)
+static void open_ground(struct ground *ground, struct bare *bare)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
@@ -115,14 +117,25 @@ static void open_floor(struct ground *ground, struct bare *bare)
     io_uring_sqe_set_data64(sqe, INPUT_ENDED);
 }
 
+/* Hands over what is queued and waits; gathering takes place in the kernel, which otherwise does little of the work at a time. */
+static void submit_and_wait(struct ground *ground, int64_t gather_ns)
+{
+    struct io_uring_cqe *first;
+    struct __kernel_timespec at_most = {.tv_nsec = gather_ns};
+    int error = gather_ns ? io_uring_submit_and_wait_timeout(&ground->ring, &first, BATCH, &at_most, NULL)
+                          : io_uring_submit_and_wait(&ground->ring, 1);
+    if (error != -ETIME)
+        check(error, "io_uring_enter");
+    give_back(ground);
+}
+
 int main(int count, char **values)
 {
     static struct ground ground;
     struct bare bare = open_bare(count, values);
-    open_floor(&ground, &bare);
+    open_ground(&ground, &bare);
     for (;;) {
-        check(io_uring_submit_and_wait(&ground.ring, 1), "io_uring_enter");
-        give_back(&ground);
+        submit_and_wait(&ground, bare.gather.tv_nsec);
         struct io_uring_cqe *cqe;
         unsigned head, seen = 0;
         io_uring_for_each_cqe(&ground.ring, head, cqe)
@@ -134,9 +147,5 @@ int main(int count, char **values)
                 pass(&ground, &bare, cqe);
         }
         io_uring_cq_advance(&ground.ring, seen);
-        if (bare.gather.tv_nsec > 0) {
-            submit(&ground);
-            nanosleep(&bare.gather, NULL);
-        }
     }
 }
