@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.home import IN_KERNEL, HomeError, RecorderHome, free_address, media_ports
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
-from benchmarks.paths import STEADY_AFTER_S, MediaPath, PathError, measure_steady
+from benchmarks.paths import MediaPath, PathError, await_steady, measure_steady
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.streams import DescriptorsError, need_descriptors
 
@@ -66,7 +66,7 @@ def _through(
     joined = placed.wait_joined(_NOTICE_AND_RINGING_S, lambda count: _progress(f"{count} calls joined"))
     cpu_joined, joined_at_s = cpu_ms(home.pid), time.monotonic()
     _progress(f"{joined} calls joined; measuring for {seconds:g} s")
-    time.sleep(STEADY_AFTER_S)
+    await_steady()
     steady = measure_steady(placed.load, home.pid, calls=max(joined, 1), seconds=seconds)
     held = holdings(home.pid)
     standing, health = min(placed.standing(), home.live_calls()), home.health()

@@ -57,6 +57,11 @@ class PathResult:
     packets: Totals
 
 
+def await_steady() -> None:
+    """Wait until whoever records what has just begun does all its work."""
+    time.sleep(STEADY_AFTER_S)
+
+
 def measure_steady(load: Load, pid: int, *, calls: int, seconds: float) -> Steady:
     """Wait so many seconds and return what a process took meanwhile to carry the load.
 
@@ -121,7 +126,9 @@ class MediaPath:
                 load.add_stream(stream, opened, remote, pt=ALAW, peer=stream ^ 1)
                 load.begin(stream)
             load.start()
-            time.sleep(STEADY_AFTER_S if is_recording else _WARM_UP_S)
+            time.sleep(_WARM_UP_S)
+            if is_recording:
+                await_steady()
             return self._measure(load, seconds)
 
     def _connect(self) -> list[tuple[str, int]]:

@@ -1,13 +1,12 @@
 """A recorder with calls that stand: set up once, their streams run whenever they are to be measured."""
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 from benchmarks.home import HomeError, RecorderHome, free_address
-from benchmarks.paths import STEADY_AFTER_S, PathResult, measure_steady
+from benchmarks.paths import PathResult, await_steady, measure_steady
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.streams import Totals
 
@@ -77,7 +76,7 @@ class StandingCalls:
         """
         placed = self.placed
         placed.resume()
-        time.sleep(STEADY_AFTER_S)
+        await_steady()
         steady = measure_steady(placed.load, self.home.pid, calls=placed.count, seconds=seconds)
         standing = min(placed.standing(), self.home.live_calls())
         sums = placed.cease()

@@ -1,4 +1,4 @@
-"""Fixtures of several files: who relays media."""
+"""Fixtures of several files: who relays media, and when benchmarks begin."""
 
 from collections.abc import Iterator
 
@@ -16,6 +16,12 @@ def kernel_interfaces(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """
     interfaces: tuple[str, ...] = request.param
     return interfaces
+
+
+@pytest.fixture
+def begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin to measure before all is written: tests keep benchmarks alive, and judge no times."""
+    monkeypatch.setattr("benchmarks.paths.STEADY_AFTER_S", 1.0)
 
 
 @pytest.fixture

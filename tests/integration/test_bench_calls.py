@@ -12,6 +12,8 @@ from benchmarks.home import free_address, recorder_command
 from benchmarks.placed import PlacedCalls
 from tests.helpers.sip_peer import Answer, Caller, Media, Officer, State, media_address, parse
 
+pytestmark = pytest.mark.usefixtures("begins_at_once")
+
 
 def test_the_recorder_gets_a_port_that_none_of_the_benchmarks_own_sockets_can_get_first() -> None:
     handed_out = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])

@@ -8,6 +8,8 @@ import pytest
 from benchmarks import capacity
 from benchmarks.capacity import Line, line_through
 
+pytestmark = pytest.mark.usefixtures("begins_at_once")
+
 
 def test_the_line_and_how_straight_it_is() -> None:
     assert line_through([(100, 48.0), (200, 88.0), (500, 208.0)]) == Line(fixed_ms=8.0, per_call_ms=0.4, r_squared=1.0)

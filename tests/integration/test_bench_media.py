@@ -20,6 +20,8 @@ from benchmarks.streams import ALAW, DescriptorsError, Load, delays, jitter, nee
 
 from benchmarks._load import PAYLOAD_BYTES, intact, payload  # isort: skip - built by streams
 
+pytestmark = pytest.mark.usefixtures("begins_at_once")
+
 FIGURES = {
     "cpu_ms_per_call_second",
     "load_cpu_ms_per_call_second",
