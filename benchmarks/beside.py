@@ -31,6 +31,7 @@ from benchmarks.standing import NOTICE_S, StandingCalls
 from benchmarks.streams import DescriptorsError, need_descriptors
 from storage.database import sqlite_url
 from storage.encoding import Format
+from storage.errors import StorageError
 from storage.index import Index
 from storage.types import Search
 
@@ -182,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 export_s=options.export_s,
                 form=options.format,
             )
-    except (DescriptorsError, HomeError, NoRoomError) as error:
+    except (DescriptorsError, HomeError, NoRoomError, StorageError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, **measured_here()}
