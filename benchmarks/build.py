@@ -1,7 +1,6 @@
 """Builds what the benchmarks need in C, once: the load generator in place, the bare loops in ``build/``."""
 
 import fcntl
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,12 +82,3 @@ def ensure_bare(name: str) -> Path:
         if _is_outdated(program, [source, HERE / "core/bare.h"]):
             subprocess.run(["cc", *_FLAGS, "-o", str(program), str(source), *_BARE[name]], check=True)
     return program
-
-
-def has_io_uring() -> bool:
-    """Tell whether the kernel lets this user have io_uring: many containers and hardened hosts do not."""
-    try:
-        disabled = int(Path("/proc/sys/kernel/io_uring_disabled").read_text())
-    except (OSError, ValueError):
-        return False
-    return disabled == 0 or (disabled == 1 and os.geteuid() == 0)

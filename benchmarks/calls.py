@@ -30,11 +30,6 @@ _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
 """Of the daemon, which has more than the load."""
 
 
-def _room_for(calls: int) -> tuple[str, str]:
-    """Return the edit of the configuration that lets so many calls be recorded at a time."""
-    return "max_calls = 1000", f"max_calls = {max(calls, 1000)}"
-
-
 def measure(*, calls: int, seconds: float, rate: float, notice_s: float, in_kernel: bool = False) -> dict[str, Any]:
     """Run the calls through a recorder and return its part of the document.
 
@@ -50,11 +45,11 @@ def measure(*, calls: int, seconds: float, rate: float, notice_s: float, in_kern
             extensions=extensions(calls),
             media_ports=media_ports(calls),
             notice_s=notice_s,
-            edits=[_room_for(calls), *([IN_KERNEL] if in_kernel else [])],
+            edits=[IN_KERNEL] if in_kernel else [],
         )
         with home:
             found = _through(home, placed, sip, seconds=seconds, rate=rate)
-            found["relayed_share"] = home.relayed_share(in_kernel=in_kernel)
+            found["relayed_share"] = home.relayed_share()
             return {**found, "rate": rate, "notice_s": notice_s}
 
 
@@ -69,7 +64,8 @@ def _through(
     await_steady()
     steady = measure_steady(placed.load, home.pid, calls=max(joined, 1), seconds=seconds)
     held = holdings(home.pid)
-    standing, health = min(placed.standing(), home.live_calls()), home.health()
+    health = home.health()
+    standing = min(placed.standing(), int(health["calls"]))
     packets = placed.cease()
     stuck = placed.hang_up()
     rows = home.wait_outcomes(placed.count, _SEALED_S)

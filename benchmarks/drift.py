@@ -99,7 +99,7 @@ def measure(
             joined = placed.wait_joined(_JOINED_S)
             say(f"{joined} of {calls} calls joined")
             stood = _stand(home, placed, seconds, say)
-            relayed_share = home.relayed_share(in_kernel=in_kernel)
+            relayed_share = home.relayed_share()
             say("the calls are over; comparing")
             compared = _compare_all(home, placed, say)
             verified = home.verify_all()
@@ -121,7 +121,8 @@ def _stand(home: RecorderHome, placed: PlacedCalls, seconds: float, say: Say) ->
     took_s, after = time.monotonic() - began, placed.load.histogram()
     memory.append(_memory(home, took_s))
     cpu_s = (cpu_of_family_ms(home.pid) - cpu_before) / 1000
-    standing, health = min(placed.standing(), home.live_calls()), home.health()
+    health = home.health()
+    standing = min(placed.standing(), int(health["calls"]))
     packets, stuck = placed.cease(), placed.hang_up(30.0)
     delay = delays(after, before)
     early = next(seen for seen in memory if seen["at_s"] >= min(_TOLD_EVERY_S, took_s / 2) or seen is memory[-1])

@@ -32,6 +32,8 @@ _FIRST_PORT, _LAST_MEDIA_PORT = 10000, 32767
 _PORTS_PER_CALL = 4
 IN_KERNEL = ("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')
 """An edit of the configuration: the kernel relays what comes by loopback."""
+_MAX_CALLS = 1000
+"""Of the configuration that `recorder init` writes."""
 _LEAST_RELAYED = 0.8
 
 
@@ -99,13 +101,15 @@ class RecorderHome:
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="recorder-bench-", dir=folder))
         self.root = self._folder / "home"
+        self._is_in_kernel = IN_KERNEL in edits
         self._log = (self._folder / "recorder.log").open("w+b")
         self._daemon: subprocess.Popen[bytes] | None = None
         self._console: subprocess.Popen[bytes] | None = None
         try:
             self._init(sip, next_hop, extensions, media_ports, console)
             self._set_notice(notice_s)
-            self._edit(edits)
+            room = max(_MAX_CALLS, len(extensions))
+            self._edit([*edits, (f"max_calls = {_MAX_CALLS}", f"max_calls = {room}")])
             self._daemon = self._started([*(daemon or recorder_command()), "run"], stdin=subprocess.PIPE)
             self._wait_healthy()
             if console != "off":
@@ -220,18 +224,16 @@ class RecorderHome:
         """
         return self._ask("/api/health")
 
-    def relayed_share(self, *, in_kernel: bool) -> float:
+    def relayed_share(self) -> float:
         """Return the share of what has come that the kernel relayed.
 
-        Args:
-            in_kernel: It was to relay, so that figures are not what they are called where it did not.
-
         Raises:
-            HomeError: It relayed hardly anything of what it was to; or the daemon did not answer.
+            HomeError: It was to (`IN_KERNEL`) and hardly did, so that figures are not what they are called; or the
+                daemon did not answer.
         """
         media = self.health()["media"]
         share = float(round(media["relayed"] / max(media["received"], 1), 4))
-        if in_kernel and share < _LEAST_RELAYED:
+        if self._is_in_kernel and share < _LEAST_RELAYED:
             raise HomeError(f"the kernel relayed {share:.0%} of the packets only; the log of the daemon says why")
         return share
 

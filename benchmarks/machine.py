@@ -138,3 +138,15 @@ def holdings(pid: int) -> Holdings:
     return Holdings(
         resident_kb=int(sizes["VmRSS"].split()[0]), locked_kb=int(sizes["VmLck"].split()[0]), descriptors=descriptors
     )
+
+
+def has_io_uring() -> bool:
+    """Tell whether the kernel lets this user have io_uring: many containers and hardened hosts do not.
+
+    Kernels older than 6.6 do not say so: there it is not measured unless asked for.
+    """
+    try:
+        disabled = int(Path("/proc/sys/kernel/io_uring_disabled").read_text())
+    except (OSError, ValueError):
+        return False
+    return disabled == 0 or (disabled == 1 and os.geteuid() == 0)

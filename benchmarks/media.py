@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import rtpengine
-from benchmarks.build import ensure_bare, has_io_uring
-from benchmarks.machine import measured_here
+from benchmarks.build import ensure_bare
+from benchmarks.machine import has_io_uring, measured_here
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.plots import draw_bars
 from benchmarks.streams import Delays, DescriptorsError, Jitter, need_descriptors

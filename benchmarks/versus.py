@@ -106,7 +106,7 @@ def measure(*, calls: int, seconds: float, rounds: int, rate: float, only: Seque
             for name, run in runs.items():
                 tell(f"round {turn + 1} of {rounds}: {name}, {calls} calls")
                 results[name].append(run())
-        shares = {name: one.home.relayed_share(in_kernel="kernel" in name) for name, one in daemons.items()}
+        shares = {name: one.home.relayed_share() for name, one in daemons.items()}
     loads.append(os.getloadavg()[0])
     document: dict[str, Any] = {name: summary(of_path) for name, of_path in results.items()}
     for name, of_path in results.items():

@@ -10,9 +10,7 @@ from recorder.calls.works import Scheduler
 _log = logging.getLogger(__name__)
 
 EVERY_S = 0.1
-COUNTED_S = 0.1
-TOLD_S = 1.0
-_WINDOW_S = 60.0
+_COUNTED_S, _TOLD_S, _WINDOW_S = 0.1, 1.0, 60.0
 
 
 class Stalls:
@@ -26,7 +24,7 @@ class Stalls:
     def __init__(self, scheduler: Scheduler, clock: Callable[[], float] = time.monotonic) -> None:
         self._scheduler, self._clock = scheduler, clock
         self._due_s = self._window_ends_s = 0.0
-        self._longest_s = self._before_s = self._now_s = 0.0
+        self._longest_s = self._last_window_s = self._window_s = 0.0
         self._counted = 0
         self._told_s = float("-inf")
 
@@ -39,7 +37,7 @@ class Stalls:
         """Return what health says of it: the longest since the start and of the last minute or two, and how many."""
         return {
             "longest_stall_ms": round(1000 * self._longest_s, 1),
-            "longest_stall_lately_ms": round(1000 * max(self._before_s, self._now_s), 1),
+            "longest_stall_lately_ms": round(1000 * max(self._last_window_s, self._window_s), 1),
             "stalls_over_100_ms": self._counted,
         }
 
@@ -51,12 +49,16 @@ class Stalls:
         now_s = self._clock()
         late_s = max(0.0, now_s - self._due_s)
         if now_s >= self._window_ends_s:
-            self._before_s, self._now_s = self._now_s, 0.0
+            self._last_window_s, self._window_s = self._window_s, 0.0
             self._window_ends_s = now_s + _WINDOW_S
-        self._now_s = max(self._now_s, late_s)
+        self._window_s = max(self._window_s, late_s)
         self._longest_s = max(self._longest_s, late_s)
-        self._counted += late_s >= COUNTED_S
-        if late_s >= TOLD_S and now_s - self._told_s >= _WINDOW_S:
+        self._counted += late_s >= _COUNTED_S
+        if late_s >= _TOLD_S and now_s - self._told_s >= _WINDOW_S:
             self._told_s = now_s
-            _log.warning("the call thread was held for %.1f s: SIP, keys and commands waited for so long", late_s)
+            _log.warning(
+                "the call thread was held for %.1f s: SIP, keys and commands waited for so long; if this comes again"
+                " (`call_thread` in health) give the recorder processors of its own, or fewer set-ups a second",
+                late_s,
+            )
         self._wait()

@@ -250,7 +250,7 @@ class Transport:
         if not self._has_room(source, data):
             self.counters["overload"] += 1
             return
-        ED2.callFromThread(guarded, self._handle, server, data, Address(host=source, port=address[1]), rtime)
+        self.on_call_thread(self._handle, server, data, Address(host=source, port=address[1]), rtime)
 
     def message(self, connection: Connection, data: bytes) -> bool:
         """Take one message of a connection on the I/O thread: drop it, or pass it to the call thread."""
@@ -261,14 +261,14 @@ class Transport:
         if not self._has_room(connection.peer.host, data):
             self._streams_there.count("overload")
             return False
-        ED2.callFromThread(guarded, self._handle_from, connection, data)
+        self.on_call_thread(self._handle_from, connection, data)
         return True
 
     def _has_room(self, source: str, data: bytes) -> bool:
         has_room = self._backlog.enter(source, is_urgent=lambda: self._is_urgent(data))
         if not has_room and not self._is_overload_due:
             self._is_overload_due = True
-            ED2.callFromThread(guarded, self._report_overload, source)
+            self.on_call_thread(self._report_overload, source)
         return has_room
 
     def _report_overload(self, source: str) -> None:
@@ -312,8 +312,6 @@ class Transport:
         self._take(data, connection.peer, connection, ReplyServer(self, connection.peer, connection), MonoTime())
 
     def _take(self, data: bytes, source: Address, flow: Connection | None, server: Sippy, rtime: Sippy) -> None:
-        if self._is_closed:
-            return
         try:
             message = parse_message(data)
             check_readable(message)

@@ -11,8 +11,6 @@ from benchmarks import media, rtpengine
 from benchmarks.bencode import BencodeError, Plain, decode, encode
 from benchmarks.rtpengine import NgClient, NgError
 
-pytestmark = pytest.mark.usefixtures("begins_at_once")
-
 VALUES: list[tuple[Plain, bytes]] = [
     (0, b"i0e"),
     (-17, b"i-17e"),
