@@ -36,6 +36,15 @@ class Core:
             ValueError: Interfaces are not 1 to 16.
         """
     def start(self) -> None: ...
+    def turn(self, now_ns: int) -> int:
+        """Do what the media threads would have done by a time; return when there is something to do again.
+
+        The time given is the core's time from then on. For tests that turn the clock of a core that is never started;
+        times must not go back.
+
+        Raises:
+            ValueError: The core has started, or the time is earlier than the last one.
+        """
     def close(self) -> None: ...
     def open_leg(self, *, thread: int, rtp_fd: int, rtcp_fd: int) -> int: ...
     def close_leg(self, leg: int) -> None: ...

@@ -57,6 +57,7 @@ cdef extern from "core.h" nogil:
                    int64_t gather_ns)
     int core_relay_in_kernel(core *, const char *program, const char *const *interfaces, int count, int packets_per_s)
     int core_start(core *)
+    int64_t core_turn(core *, int64_t now_ns)
     void core_close(core *)
     void core_free(core *)
     int core_event_fd(const core *)
@@ -180,6 +181,12 @@ cdef class Core:
 
     def start(self):
         checked(core_start(self.core), "start")
+
+    def turn(self, int64_t now_ns):
+        cdef int64_t code
+        with nogil:
+            code = core_turn(self.core, now_ns)
+        return checked(code, "turn")
 
     def close(self):
         with nogil:

@@ -138,6 +138,10 @@ class Relay:
         """Start the media threads; a second call does nothing."""
         self._core.start()
 
+    def turn(self, now_ns: int) -> int:
+        """Do what the media threads would have done by a time; see `audio._relay.Core.turn`. For tests."""
+        return self._core.turn(now_ns)
+
     def close(self) -> None:
         """Stop the threads, wipe the rings, close the sockets; may be called again."""
         with self._lock:

@@ -5,33 +5,22 @@ methods of `Call` and `Agent`, and wait with `Call.wait_for`; both are safe from
 on its thread and must not wait. Scripts, not phones: no authentication, no Record-Route, no TCP.
 """
 
-import heapq
-import itertools
 import secrets
-import selectors
-import socket
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from benchmarks.dialogs import GIVE_UP_S, T1_S, T2_S, Address, Answer, Call, Headers, Retransmission, State
 from benchmarks.messages import Media, Message, WireError, build_request, build_response, media_address, parse
+from benchmarks.peer_wire import SocketWire, Wire
 
 __all__ = ["Address", "Agent", "Answer", "Call", "Caller", "Officer", "State"]
 
 
-@dataclass
-class _Timer:
-    act: Callable[[], None]
-    is_on: bool = True
-
-
 class Agent:
-    """A SIP user agent on a UDP socket of its own; a context manager that owns socket and thread.
+    """A SIP user agent, on a UDP socket of its own unless it is given a wire; a context manager that owns it.
 
     Args:
         listen: Local address; port 0 binds a free one.
@@ -39,12 +28,14 @@ class Agent:
         on_confirmed: Told on the agent's thread when a call's ACK was sent or has arrived.
         on_ended: Told on the agent's thread when a call ended.
         media: The SDP a call has unless it is given another.
+        wire: What carries its messages in the place of a socket of its own.
     """
 
     def __init__(
         self,
         listen: Address = ("127.0.0.1", 0),
         *,
+        wire: Wire | None = None,
         answer: Callable[[Message], Answer] | None = None,
         on_confirmed: Callable[[Call], None] | None = None,
         on_ended: Callable[[Call], None] | None = None,
@@ -52,26 +43,14 @@ class Agent:
     ) -> None:
         self._answer = answer or (lambda _invite: Answer(status=480))
         self._on_confirmed, self._on_ended = on_confirmed, on_ended
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
-        self._socket.bind(listen)
-        self._socket.setblocking(False)
-        self.address: Address = self._socket.getsockname()
+        self._wire = wire or SocketWire(listen)
+        self.address: Address = self._wire.address
         self._host = f"{self.address[0]}:{self.address[1]}"
         self._media = media or Media(ip=self.address[0], port=9)  # 9 is discard: nobody listens
         self.calls: dict[str, Call] = {}
         self.malformed = 0
-        self.changed = threading.Condition()
-        self._commands: deque[Callable[[], None]] = deque()
-        self._timers: list[tuple[float, int, _Timer]] = []
-        self._order = itertools.count()
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._must_end = False
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name=f"sip-peer-{self.address[1]}", daemon=True)
-        self._thread.start()
+        self.changed = self._wire.changed
+        self._wire.start(self._arrived)
 
     def __enter__(self) -> Self:
         return self
@@ -79,23 +58,23 @@ class Agent:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-        if self._error is not None and kind is None:
-            raise RuntimeError("the scripted peer failed") from self._error
+        try:
+            self.close()
+        except RuntimeError:
+            if kind is None:  # else what the test says matters more
+                raise
 
     def close(self) -> None:
-        """End the thread and close the socket; calls in progress are dropped without a word. Idempotent."""
-        if self._thread.is_alive():
-            self._must_end = True
-            self._wake()
-            self._thread.join()
-        for opened in (self._socket, self._wake_in, self._wake_out):
-            opened.close()
+        """End the thread and close the socket; calls in progress are dropped without a word. Idempotent.
+
+        Raises:
+            RuntimeError: The peer had failed.
+        """
+        self._wire.close()
 
     def submit(self, act: Callable[[], None]) -> None:
         """Run ``act`` on the agent's thread, soon."""
-        self._commands.append(act)
-        self._wake()
+        self._wire.submit(act)
 
     def invite(
         self,
@@ -139,61 +118,19 @@ class Agent:
                 raise TimeoutError(f"fewer than {count} calls came in within {timeout_s} s")
         return self.incoming()
 
-    # The thread ------------------------------------------------------------------------------------------------
+    # Messages and timers ---------------------------------------------------------------------------------------
 
-    def _wake(self) -> None:
+    def _arrived(self, data: bytes, source: Address) -> None:
         try:
-            self._wake_out.send(b"\0")
-        except BlockingIOError:
-            return  # it is full: the thread is awake already
-
-    def _run(self) -> None:
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._socket, selectors.EVENT_READ)
-                selector.register(self._wake_in, selectors.EVENT_READ)
-                while not self._must_end:
-                    selector.select(self._wait_s())
-                    with self.changed:
-                        self._turn()
-                        self.changed.notify_all()
-        except BaseException as error:  # noqa: BLE001 - kept and raised in the thread that owns the agent
-            self._error = error
-
-    def _turn(self) -> None:
-        self._drain_wake()
-        while self._commands:
-            self._commands.popleft()()
-        for _ in range(64):
-            try:
-                data, source = self._socket.recvfrom(65535)
-            except (BlockingIOError, ConnectionError):
-                break
-            try:
-                message = parse(data)
-            except WireError:
-                self.malformed += 1
-                continue
-            self._take(message, source)
-        while self._timers and self._timers[0][0] <= time.monotonic():
-            timer = heapq.heappop(self._timers)[2]
-            if timer.is_on:
-                timer.act()
-
-    def _drain_wake(self) -> None:
-        try:
-            self._wake_in.recv(4096)
-        except BlockingIOError:
+            message = parse(data)
+        except WireError:
+            self.malformed += 1
             return
-
-    def _wait_s(self) -> float | None:
-        if self._commands:
-            return 0.0
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        self._take(message, source)
 
     def after(self, delay_s: float, act: Callable[[], None]) -> None:
         """Run ``act`` on the agent's thread after some seconds. Agent's thread only."""
-        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._order), _Timer(act)))
+        self._wire.after(delay_s, act)
 
     # Sending ---------------------------------------------------------------------------------------------------
 
@@ -204,10 +141,7 @@ class Agent:
         return data
 
     def _transmit(self, data: bytes, to: Address) -> None:
-        try:
-            self._socket.sendto(data, to)
-        except OSError:
-            return  # as good as lost on the way: the retransmission's business
+        self._wire.transmit(data, to)
 
     def _repeat(self, call: Call, key: str, data: bytes, cap_s: float, on_give_up: Callable[[], None]) -> None:
         again = Retransmission(data, call.peer, T1_S, time.monotonic() + GIVE_UP_S, cap_s, on_give_up)
@@ -489,10 +423,11 @@ class Officer(Agent):
         self,
         listen: Address = ("127.0.0.1", 0),
         *,
+        wire: Wire | None = None,
         answer: Callable[[Message], Answer] | Answer | None = None,
         on_confirmed: Callable[[Call], None] | None = None,
         on_ended: Callable[[Call], None] | None = None,
         media: Media | None = None,
     ) -> None:
         plan = answer if callable(answer) else (lambda _invite: answer or Answer())
-        super().__init__(listen, answer=plan, on_confirmed=on_confirmed, on_ended=on_ended, media=media)
+        super().__init__(listen, wire=wire, answer=plan, on_confirmed=on_confirmed, on_ended=on_ended, media=media)

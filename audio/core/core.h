@@ -4,7 +4,7 @@
  * Every function is safe from any thread: it takes the fair lock of the media thread that owns the leg or tap, so it
  * happens between two batches of packets. Results below zero are negated errno values: ENOENT unknown or closed id,
  * EINVAL value out of range, ESHUTDOWN closed core, others from the system. Times are CLOCK_MONOTONIC ns; CORE_NOW
- * reads the clock once the lock is held.
+ * reads the clock once the lock is held, or is the time of the last core_turn.
  */
 #ifndef AUDIO_CORE_CORE_H
 #define AUDIO_CORE_CORE_H
@@ -62,6 +62,12 @@ struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead
 int core_relay_in_kernel(struct core *core, const char *program, const char *const *interfaces, int count,
                          int packets_per_s /* of a stream; faster ones go by sockets */);
 int core_start(struct core *core);
+/*
+ * Does what the media threads would have done by a time, which never goes back; from then on it is the core's time. For
+ * a core that is never started: tests turn its clock. Returns when it wants to be called again; EINVAL once it has
+ * started, or for an earlier time.
+ */
+int64_t core_turn(struct core *core, int64_t now_ns);
 void core_close(struct core *core); /* idempotent; stops the threads, zeroes the rings; sockets stay the caller's */
 void core_free(struct core *core);  /* after core_close, when no other thread can call any more */
 int core_event_fd(const struct core *core);

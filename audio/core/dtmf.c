@@ -273,7 +273,7 @@ int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control
     struct leg *leg = leg_lock(core, id, &error);
     if (!leg)
         return error;
-    int64_t now = clock_ns();
+    int64_t now = core_now(leg->thread->core);
     secret_end(leg, 0, SOURCE_RFC4733, now);
     if (policy != DTMF_HOLD_STAR)
         star_release(leg, now);
@@ -297,7 +297,7 @@ int core_send_dtmf(struct core *core, int64_t id, int digit, int duration_ms)
     struct leg *leg = leg_lock(core, id, &error);
     if (!leg)
         return error;
-    error = leg->is_configured && queue_digit(leg, code, (uint32_t)duration_ms * 8, clock_ns()) ? 0 : -EINVAL;
+    error = leg->is_configured && queue_digit(leg, code, (uint32_t)duration_ms * 8, core_now(core)) ? 0 : -EINVAL;
     thread_unlock(leg->thread);
     return error;
 }

@@ -209,7 +209,7 @@ int core_detect_tones(struct core *core, int64_t id, int is_on)
     if (!is_on)
         explicit_bzero(&leg->tones, sizeof leg->tones);
     leg->hears_tones = (uint8_t)is_on;
-    hold_update(leg, clock_ns());
+    hold_update(leg, core_now(leg->thread->core));
     error = leg->is_holding && !leg->hold ? -ENOMEM : 0;
     thread_unlock(leg->thread);
     return error;

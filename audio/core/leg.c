@@ -121,7 +121,7 @@ void leg_detach(struct leg *leg)
 {
     struct thread *thread = leg->thread;
     prompt_end(leg, 0);
-    secret_end(leg, 0, SOURCE_RFC4733, clock_ns());
+    secret_end(leg, 0, SOURCE_RFC4733, core_now(thread->core));
     unbridge(leg);
     kernel_leave(leg);
     tap_detach_leg(leg);
@@ -174,7 +174,7 @@ int core_update_leg(struct core *core, int64_t id, const struct leg_media *media
         leg->has_tone_stream = 0;
     }
     if (!leg->is_configured || leg->media.receives != media->receives) {
-        leg->last_arrival_ns = clock_ns(); /* silence counts from here */
+        leg->last_arrival_ns = core_now(core); /* silence counts from here */
         leg->has_stopped = 0;
     }
     leg->media = *media;
@@ -200,7 +200,7 @@ int core_bridge(struct core *core, int64_t a_id, int64_t b_id)
         a->peer = b;
         b->peer = a;
         a->out.is_switching = b->out.is_switching = 1;
-        a->last_arrival_ns = b->last_arrival_ns = clock_ns();
+        a->last_arrival_ns = b->last_arrival_ns = core_now(core);
         a->has_stopped = b->has_stopped = 0;
     }
     thread_unlock(a->thread);

@@ -30,6 +30,12 @@ int64_t clock_ns(void)
     return (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
+/* The time by which legs and taps are judged: the system's clock, or that of whoever turns a core by hand. */
+int64_t core_now(const struct core *core)
+{
+    return core->turned_ns ? core->turned_ns : clock_ns();
+}
+
 void thread_lock(struct thread *thread)
 {
     pthread_mutex_lock(&thread->next);
@@ -171,6 +177,26 @@ static struct leg *leg_at(const struct epoll_event *events, int at, int count)
     return at < count ? leg_of(&events[at]) : NULL;
 }
 
+/* Takes in what came at these sockets and does what is due, under the thread's lock; returns when it wants to be called again. */
+static int64_t turn(struct thread *thread, const struct epoll_event *events, int count, int64_t now)
+{
+    kernel_take(thread);
+    for (int i = 0; i < count; i++) {
+        fetch_ahead(leg_at(events, i + 1, count), leg_at(events, i + 2, count), leg_at(events, i + 3, count), now);
+        uintptr_t source = (uintptr_t)events[i].data.ptr; /* a leg, lowest bit set for its RTCP; 0: woken */
+        eventfd_t signals;
+        if (source)
+            socket_readable((struct leg *)(source & ~(uintptr_t)1), source & 1, now);
+        else
+            (void)!eventfd_read(thread->wake_fd, &signals);
+    }
+    if (now >= thread->due_ns)
+        tick(thread, now);
+    if (now >= thread->house_ns)
+        keep_house(thread, now);
+    return thread->due_ns < thread->house_ns ? thread->due_ns : thread->house_ns;
+}
+
 static void *run(void *argument)
 {
     struct thread *thread = argument;
@@ -189,21 +215,7 @@ static void *run(void *argument)
         /* With little to do nothing waits; nor does who is behind, else no more than a batch a wait were ever taken. */
         is_busy = count < MAX_BATCH && (count > 1 || now - batch_ns < thread->core->gather_ns / 2);
         batch_ns = now;
-        kernel_take(thread);
-        for (int i = 0; i < count; i++) {
-            fetch_ahead(leg_at(events, i + 1, count), leg_at(events, i + 2, count), leg_at(events, i + 3, count), now);
-            uintptr_t source = (uintptr_t)events[i].data.ptr; /* a leg, lowest bit set for its RTCP; 0: woken */
-            eventfd_t signals;
-            if (source)
-                socket_readable((struct leg *)(source & ~(uintptr_t)1), source & 1, now);
-            else
-                (void)!eventfd_read(thread->wake_fd, &signals);
-        }
-        if (now >= thread->due_ns)
-            tick(thread, now);
-        if (now >= thread->house_ns)
-            keep_house(thread, now);
-        until_ns = thread->due_ns < thread->house_ns ? thread->due_ns : thread->house_ns;
+        until_ns = turn(thread, events, count, now);
         thread->asleep_until_ns = until_ns;
         thread_unlock(thread);
     }
@@ -279,6 +291,31 @@ int core_start(struct core *core)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_mutex_unlock(&core->life);
     return error;
+}
+
+int64_t core_turn(struct core *core, int64_t now_ns)
+{
+    struct epoll_event events[MAX_BATCH];
+    int64_t error = 0, next = NEVER;
+    pthread_mutex_lock(&core->life);
+    if (core->is_closed || core->is_started || now_ns < 1 || now_ns < core->turned_ns)
+        error = core->is_closed ? -ESHUTDOWN : -EINVAL;
+    else
+        core->turned_ns = now_ns;
+    for (int i = 0; i < core->thread_count && !error; i++) {
+        struct thread *thread = &core->threads[i];
+        int count;
+        int64_t due;
+        do {
+            count = epoll_wait(thread->epoll, events, MAX_BATCH, 0);
+            thread_lock(thread);
+            due = turn(thread, events, count, now_ns);
+            thread_unlock(thread);
+        } while (count > 0);
+        next = due < next ? due : next;
+    }
+    pthread_mutex_unlock(&core->life);
+    return error ? error : next;
 }
 
 static void close_thread(struct thread *thread)

@@ -91,7 +91,7 @@ int core_play(struct core *core, int64_t id, const uint8_t *audio, size_t length
         return error;
     }
     prompt_end(leg, 0);
-    int64_t start = (clock_ns() + GRID_NS - 1) / GRID_NS * GRID_NS;
+    int64_t start = (core_now(core) + GRID_NS - 1) / GRID_NS * GRID_NS;
     leg->prompt = (struct prompt){.audio = copy, .length = length, .tag = tag, .next_ns = start,
                                   .codec = (uint8_t)leg->media.codec, .loop = (uint8_t)loop, .is_whole = 1};
     leg->out.is_switching = 1;

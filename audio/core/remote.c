@@ -58,7 +58,7 @@ int core_set_remote(struct core *core, int64_t id, const char *rtp_ip, int rtp_p
     leg->also_rtp.length = leg->also_rtcp.length = 0;
     leg->is_latched = 0;
     if (!leg->rtcp_next_ns)
-        leg->rtcp_next_ns = clock_ns() + 5000 * NS_PER_MS;
+        leg->rtcp_next_ns = core_now(leg->thread->core) + 5000 * NS_PER_MS;
     thread_unlock(leg->thread);
     return 0;
 }

@@ -134,11 +134,12 @@ static void derive_keys(int suite, const uint8_t *key, int key_bytes, struct key
 }
 
 /* Packets of the peer's are counted anew; its former key goes on for a while. */
-static void set_in(struct srtp *srtp, int suite, const uint8_t *key, int key_bytes, const uint8_t *mki, size_t mki_bytes)
+static void set_in(struct srtp *srtp, int64_t now, int suite, const uint8_t *key, int key_bytes, const uint8_t *mki,
+                   size_t mki_bytes)
 {
     if (srtp->in.keys.is_set) {
         memcpy(&srtp->before, &srtp->in, sizeof srtp->in);
-        srtp->before_until_ns = clock_ns() + BEFORE_NS;
+        srtp->before_until_ns = now + BEFORE_NS;
     }
     explicit_bzero(&srtp->in, sizeof srtp->in);
     derive_keys(suite, key, key_bytes, &srtp->in.keys);
@@ -178,7 +179,7 @@ int core_srtp_key(struct core *core, int64_t id, int is_send, int suite, const u
     if (!error && is_send)
         set_out(leg->srtp, suite, key, key_bytes);
     else if (!error)
-        set_in(leg->srtp, suite, key, key_bytes, mki, mki_length);
+        set_in(leg->srtp, core_now(core), suite, key, key_bytes, mki, mki_length);
     thread_unlock(leg->thread);
     return error;
 }

@@ -337,6 +337,7 @@ struct core {
     struct slabs slabs;
     int thread_count, lock_memory;
     int64_t dead_rtp_ns, gather_ns;
+    int64_t turned_ns; /* the time that core_turn was given last; 0: the system's clock counts */
     atomic_int is_stopping, is_closed;
     int is_started;
     pthread_mutex_t life; /* start and close */
@@ -349,6 +350,7 @@ struct core {
 
 /* loop.c */
 int64_t clock_ns(void);
+int64_t core_now(const struct core *core);
 void thread_lock(struct thread *thread);
 void thread_unlock(struct thread *thread);
 void leg_wake_at(struct leg *leg, int64_t at_ns);

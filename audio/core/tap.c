@@ -228,7 +228,7 @@ int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t lo
         result = open_on(thread, legs, look_back_ticks, ring_ticks);
     if (result > 0) {
         struct tap *tap = legs[LEFT] ? legs[LEFT]->tap : legs[RIGHT]->tap;
-        tap->opened_ns = now_ns == CORE_NOW ? clock_ns() : now_ns;
+        tap->opened_ns = now_ns == CORE_NOW ? core_now(core) : now_ns;
         tap->mask_left_digits = (uint8_t)mask_left_digits;
         tap->is_closed = (uint8_t)is_closed;
     }
@@ -264,7 +264,7 @@ int64_t core_gate_close(struct core *core, int64_t id, int64_t erase_ticks, int6
     struct tap *tap = tap_lock(core, id, &error);
     if (!tap)
         return error;
-    int64_t here = tap_here(tap, now_ns == CORE_NOW ? clock_ns() : now_ns);
+    int64_t here = tap_here(tap, now_ns == CORE_NOW ? core_now(core) : now_ns);
     gate_shut(tap, here, erase_ticks);
     thread_unlock(tap->thread);
     return here > erase_ticks ? here - erase_ticks : 0;
@@ -276,7 +276,7 @@ int64_t core_gate_open(struct core *core, int64_t id, int64_t now_ns)
     struct tap *tap = tap_lock(core, id, &error);
     if (!tap)
         return error;
-    int64_t here = tap_here(tap, now_ns == CORE_NOW ? clock_ns() : now_ns);
+    int64_t here = tap_here(tap, now_ns == CORE_NOW ? core_now(core) : now_ns);
     gate_release(tap, here);
     int64_t from = here + FRAME_TICKS + gather_ticks(tap);
     thread_unlock(tap->thread);
@@ -291,7 +291,7 @@ int core_gate_mask(struct core *core, int64_t id, int64_t from_ticks, int64_t to
     struct tap *tap = tap_lock(core, id, &error);
     if (!tap)
         return error;
-    gate_mask_span(tap, from_ticks, to_ticks, 1, tap_here(tap, now_ns == CORE_NOW ? clock_ns() : now_ns));
+    gate_mask_span(tap, from_ticks, to_ticks, 1, tap_here(tap, now_ns == CORE_NOW ? core_now(core) : now_ns));
     thread_unlock(tap->thread);
     return 0;
 }
@@ -302,7 +302,7 @@ int64_t core_tap_now(struct core *core, int64_t id, int64_t now_ns)
     struct tap *tap = tap_lock(core, id, &error);
     if (!tap)
         return error;
-    int64_t here = tap_here(tap, now_ns == CORE_NOW ? clock_ns() : now_ns);
+    int64_t here = tap_here(tap, now_ns == CORE_NOW ? core_now(core) : now_ns);
     thread_unlock(tap->thread);
     return here > 0 ? here : 0;
 }
@@ -370,7 +370,7 @@ int64_t core_drain_tap(struct core *core, int64_t id, uint8_t *out, size_t size,
     struct tap *tap = tap_lock(core, id, &error);
     if (!tap)
         return error;
-    int64_t here = tap_here(tap, now_ns == CORE_NOW ? clock_ns() : now_ns);
+    int64_t here = tap_here(tap, now_ns == CORE_NOW ? core_now(core) : now_ns);
     size_t used = 0;
     int is_done = 1;
     for (int side = 0; side < 2 && is_done; side++) {
