@@ -109,6 +109,7 @@ class PausableWriter:
         """The open ones again, by their slot."""
         self._finishing: list[WrittenRecording] = []
         self._is_closing = False
+        self._slot, self._due_s = 0, time.monotonic()
         self._blocks = self._bytes = self._failures = self._late = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -166,37 +167,50 @@ class PausableWriter:
         with self._wake:
             self._is_closing = True
             self._wake.notify()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
+        if self._thread.ident is None:
+            self._finish_rest()
+            return True
+        self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _run(self) -> None:
+    def turn(self) -> float:
+        """Do what is due, and return when the next slot is, monotonic seconds.
+
+        For the thread's loop, and for tests that turn the clock of a writer that is never started.
+        """
+        finishing, turn = self._take_due()
+        for recording in finishing:
+            self._finish(recording)
+        now = time.monotonic()
+        if now < self._due_s:
+            return self._due_s
+        for recording in turn:
+            self._drain(recording, is_final=False)
+            if now - recording.synced_s >= self._options.sync_every_s - self._options.period_s / 2:
+                self._sync(recording)
         slot_s = self._options.period_s / _SLOTS
-        due = time.monotonic()
-        slot = 0
-        while True:
-            finishing, turn, is_closing = self._wait(due, slot)
-            for recording in finishing:
-                self._finish(recording)
-            if is_closing:
-                break
-            now = time.monotonic()
-            if now < due:
-                continue
-            for recording in turn:
-                self._drain(recording, is_final=False)
-                if now - recording.synced_s >= self._options.sync_every_s - self._options.period_s / 2:
-                    self._sync(recording)
-            slot, due, behind = _next_turn(slot, due, slot_s)
-            self._late += behind
+        self._slot, self._due_s, behind = _next_turn(self._slot, self._due_s, slot_s)
+        self._late += behind
+        return self._due_s
+
+    def _run(self) -> None:
+        self._due_s = time.monotonic()
+        while not self._is_closing:
+            self.turn()
+            self._sleep()
         self._finish_rest()
 
-    def _wait(self, due: float, slot: int) -> tuple[list[WrittenRecording], list[WrittenRecording], bool]:
-        """Sleep until the slot's time, a finish or the end; return what is to be done."""
+    def _sleep(self) -> None:
+        """Sleep until the slot's time, a finish or the end."""
         with self._wake:
-            self._wake.wait_for(lambda: self._finishing or self._is_closing, timeout=max(due - time.monotonic(), 0))
+            timeout_s = max(self._due_s - time.monotonic(), 0)
+            self._wake.wait_for(lambda: self._finishing or self._is_closing, timeout=timeout_s)
+
+    def _take_due(self) -> tuple[list[WrittenRecording], list[WrittenRecording]]:
+        """Return the recordings to be finished, and those whose slot it is."""
+        with self._wake:
             finishing, self._finishing = self._finishing, []
-            return finishing, list(self._turns[slot].values()), self._is_closing
+            return finishing, list(self._turns[self._slot].values())
 
     def _finish_rest(self) -> None:
         with self._wake:

@@ -3,7 +3,7 @@
 import itertools
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -120,15 +120,22 @@ class Talk:
 class Exchange:
     """A recorder with people on both sides of it; `exchange` makes one."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        *,
+        studio: Studio | None = None,
+        officer: Callable[..., Officer] = Officer,
+        caller: Callable[[], Caller] = Caller,
+    ) -> None:
         self.talks: dict[str, Talk] = {}
         self.newcomers: dict[tuple[str, str], Answer] = {}
         """What is done with calls to a number from a number, whatever else its caller is waited for with."""
-        self.studio = stack.enter_context(Studio())
-        self.officer = stack.enter_context(Officer(answer=self._answer))
-        self.spare = stack.enter_context(Officer(answer=self._answer))
+        self.studio = stack.enter_context(studio or Studio())
+        self.officer = stack.enter_context(officer(answer=self._answer))
+        self.spare = stack.enter_context(officer(answer=self._answer))
         """A second target, for routes that have one."""
-        self.caller = stack.enter_context(Caller())
+        self.caller = stack.enter_context(caller())
         self.home: RecorderHome
 
     def offered(self) -> list[Call]:

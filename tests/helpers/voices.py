@@ -59,6 +59,8 @@ class Voice:
         self.remote: tuple[str, int] | None = None
         self.sent: list[tuple[int, float]] = []
         self.heard: list[Heard] = []
+        self.packets = 0
+        """How many were sent."""
         self.strays = 0
         self.pressed: list[tuple[str, int, int]] = []
         """Key, first tick and tick after the last, of every key that was pressed."""
@@ -196,25 +198,30 @@ class Voice:
         self._sequence += 1
         assert self.remote is not None
         data = build_rtp(packet)
+        self.packets += 1
         if self._sealing is not None:
             data = self._sealing.protect(data)
             self.wire.append(data)
         self.socket.sendto(data, self.remote)
 
-    def take(self, now_s: float) -> None:
-        """Keep a packet that arrived; what comes from elsewhere than the far side is another program's."""
+    def take(self, now_s: float) -> bool:
+        """Keep a packet if one has arrived, and tell so; what comes from elsewhere is another program's."""
         try:
             data, source = self.socket.recvfrom(4096)
+        except (BlockingIOError, ConnectionError):
+            return False
+        try:
             packet = parse_rtp(self._opened(data))
-        except (BlockingIOError, ConnectionError, MalformedPacketError):
-            return
+        except MalformedPacketError:
+            return True
         except pylibsrtp.Error:
             self.unreadable += 1
-            return
+            return True
         if self.remote is not None and source != self.remote:
             self.strays += 1
-            return
-        self.heard.append(Heard(now_s, packet))
+        else:
+            self.heard.append(Heard(now_s, packet))
+        return True
 
     def _opened(self, data: bytes) -> bytes:
         return data if self._opening is None else self._opening[1].unprotect(data)

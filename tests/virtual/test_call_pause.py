@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.helpers.exactness import PACKET_S, Kept, kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.recorder_home import eventually
 from tests.helpers.voices import EVENT, FRAME
 

@@ -1,0 +1,134 @@
+"""The media core and the voices of a world: the real core, turned by hand, and parties whose frames the clock sends.
+
+Packets go over loopback sockets, which costs next to nothing. So that time does not pass while the system still has
+one, a part waits until each packet that was sent has arrived.
+"""
+
+import select
+import time
+from typing import Any
+
+from audio.relay import Relay
+from audio.types import LegId, LegMedia, RelayOptions
+from tests.helpers.voices import FRAME, TICKS_PER_S, Studio, Voice
+from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
+
+ARRIVES_MS = 2000
+"""Real time in which a packet crosses loopback; it takes microseconds."""
+
+
+class TurnedRelay(Relay):
+    """The relay, whose threads never start: the world turns it. Counts what it has sent to each port."""
+
+    def __init__(self, options: RelayOptions, world: World) -> None:
+        super().__init__(options)
+        self._world = world
+        self._next_ns = 0
+        self._targets: dict[LegId, tuple[int, int]] = {}
+        """Port of the remote of each leg, and how many packets the leg had sent when that was set."""
+        self._sent_to: dict[int, int] = {}
+        """Packets sent to each port by legs that are gone, or that send elsewhere by now."""
+        self.turn(world.now_ns)
+
+    def start(self) -> None:
+        self._world.join(self)
+
+    def close(self) -> None:
+        super().close()
+        self._world.leave(self)
+
+    def set_media(self, leg: LegId, media: LegMedia) -> None:
+        self._count(leg)
+        super().set_media(leg, media)
+        if media.remote is not None:
+            self._targets[leg] = (media.remote.rtp_port, self.statistics(leg).sent)
+
+    def close_leg(self, leg: LegId) -> None:
+        self._count(leg)
+        super().close_leg(leg)
+
+    def _count(self, leg: LegId) -> None:
+        port, before = self._targets.pop(leg, (0, 0))
+        if port:
+            self._sent_to[port] = self._sent_to.get(port, 0) + self.statistics(leg).sent - before
+
+    def sent_to(self, port: int) -> int:
+        """Return how many RTP packets were sent to a port."""
+        now = sum(self.statistics(leg).sent - before for leg, (to, before) in self._targets.items() if to == port)
+        return self._sent_to.get(port, 0) + now
+
+    def wait_arrived(self, port: int) -> None:
+        """Wait until a packet waits at the leg that has a port; return at once where there is none."""
+        pair = next((pair for pair in self._pairs.values() if pair.port == port), None)
+        if pair is not None:
+            poller = select.poll()
+            poller.register(pair.rtp, select.POLLIN)
+            assert poller.poll(ARRIVES_MS), f"loopback lost a packet to port {port}"
+
+    def work(self) -> bool:
+        self._next_ns = self.turn(self._world.now_ns)
+        return False
+
+    def due_ns(self) -> int:
+        return self._next_ns
+
+
+class TurnedStudio(Studio):
+    """Serves the voices of a world: their frames are due by its clock."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+        self._relays: list[TurnedRelay] = []
+        self._arrived: dict[int, int] = {}
+        """Datagrams that each voice's port has got."""
+
+    def __enter__(self) -> Any:
+        self._world.join(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._world.leave(self)
+        for voice in self._voices:
+            voice.socket.close()
+
+    def hear(self, relay: TurnedRelay) -> None:
+        """Exchange packets with a relay from now on."""
+        self._relays.append(relay)
+
+    def hush(self, relay: TurnedRelay) -> None:
+        """Exchange no more packets with a relay: it is closed."""
+        self._relays.remove(relay)
+
+    def begin(self, voice: Voice) -> None:
+        self._world.soon(lambda: self._send(voice, self._world.now_ns))
+
+    def _send(self, voice: Voice, due_ns: int) -> None:
+        before = voice.packets
+        is_going_on = voice.send_frame(self._world.now_s)
+        if voice.remote is not None and voice.packets > before:
+            for relay in self._relays:
+                relay.wait_arrived(voice.remote[1])
+                relay.work()
+        if is_going_on:
+            next_ns = due_ns + FRAME * NS_PER_S // TICKS_PER_S
+            self._world.after((next_ns - self._world.now_ns) / NS_PER_S, lambda: self._send(voice, next_ns))
+
+    def work(self) -> bool:
+        for voice in self._voices:
+            self._collect(voice)
+        return False
+
+    def _collect(self, voice: Voice) -> None:
+        due = sum(relay.sent_to(voice.port) for relay in self._relays)
+        arrived = self._arrived.get(voice.port, 0)
+        deadline = time.perf_counter() + ARRIVES_MS / 1000
+        while arrived < due:
+            if voice.take(self._world.now_s):
+                arrived += 1
+            else:
+                assert time.perf_counter() < deadline, f"loopback lost a packet to port {voice.port}"
+        self._arrived[voice.port] = arrived
+
+    def due_ns(self) -> int:
+        return NEVER_NS
