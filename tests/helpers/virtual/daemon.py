@@ -1,67 +1,29 @@
 """The daemon in a world: its real parts, put together as it does it itself, without a thread or a socket.
 
-What is replaced is what would wait or run beside: the clock, the UDP socket, sippy's loop, the threads that write, and
-the HTTP server, in whose place requests are handed to the application. Everything else is the product.
+What is replaced is what would wait or run beside: the threads that write, the media threads, and the HTTP server, in
+whose place requests are handed to the application. Everything else is the product. The clock, sippy's loop and the
+network are those of `tests.helpers.virtual.scene`.
 """
 
-import asyncio
-import os
+import logging
 import warnings
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import httpx
-from sippy.Core.EventDispatcher import ED2
-from sippy.Time import MonoTime as sippy_time
-
 import recorder.daemon
-import sip.transport
 from audio.types import RelayOptions
 from audio.writer import PausableWriter
 from recorder import config as configuration
 from recorder.clerk import Clerk
 from recorder.home import Home
-from recorder.live import connections
+from recorder.logs import MaskingFormatter
 from tests.helpers.virtual.media import TurnedRelay
-from tests.helpers.virtual.network import Network, server_class
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
-
-STEP_S = 0.1
-"""The longest time that passes between two looks whether a request is answered."""
-
-
-class Loop:
-    """sippy's loop: its timers, and what other threads have it do."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._calls: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
-
-    def call(self, fn: Callable[..., object], *args: object) -> None:
-        """Take the place of ``ED2.callFromThread``."""
-        self._calls.append((fn, args))
-
-    def work(self) -> bool:
-        if self._calls:
-            fn, args = self._calls.popleft()
-            fn(*args)
-            return True
-        ED2.last_ts = sippy_time.MonoTime()
-        before = len(ED2.tlisteners)
-        is_due = self.due_ns() <= self._world.now_ns
-        ED2.dispatchTimers()
-        return is_due or len(ED2.tlisteners) != before or bool(self._calls)
-
-    def due_ns(self) -> int:
-        while ED2.tlisteners and ED2.tlisteners[0].cb_func is None:  # called off
-            ED2.dispatchTimers()
-        # Rounded up: sippy calculates in seconds, and a timer that is not due yet would be asked for again and again.
-        return int(ED2.tlisteners[0].etime.monot * NS_PER_S) + 1000 if ED2.tlisteners else NEVER_NS
 
 
 class TurnedClerk(Clerk):
@@ -137,55 +99,13 @@ class _App:
         self.path.unlink()
 
 
-class Requests(httpx.BaseTransport):
-    """Hands requests to the daemon's application, and turns the clock until they are answered."""
-
-    def __init__(self, world: World, app: Callable[[], Any]) -> None:
-        self._world, self._app = world, app
-        self._made: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        self._made = self._made or asyncio.new_event_loop()
-        return self._made
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self._app(), client=(f"uid:{os.getuid()}", os.getpid()))
-        asked = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
-        return self._answered(self._whole(transport, asked))
-
-    @staticmethod
-    async def _whole(transport: httpx.ASGITransport, request: httpx.Request) -> httpx.Response:
-        response = await transport.handle_async_request(request)
-        return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
-
-    def _answered(self, answer: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
-        task = self._loop.create_task(answer)
-        while not task.done():
-            for _ in range(20):  # a request passes through some layers, each a turn of the loop
-                self._loop.call_soon(self._loop.stop)
-                self._loop.run_forever()
-                self._world.settle()
-                if task.done():
-                    return task.result()
-            self._world.step(STEP_S)
-        return task.result()
-
-    def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
-
-
-async def _at_once(work: Callable[..., Any], *args: Any) -> Any:
-    return work(*args)
-
-
 class TurnedDaemon:
     """A daemon in a world, from `start` to `stop`."""
 
-    def __init__(self, root: Path, world: World, network: Network) -> None:
+    def __init__(self, root: Path, world: World, *, log: Path) -> None:
         self._home = Home(root)
-        self._world, self._network = world, network
+        self._log = log
+        self._world = world
         self._stack = ExitStack()
         self._daemon: recorder.daemon.Daemon | None = None
         self.relay: TurnedRelay
@@ -195,10 +115,8 @@ class TurnedDaemon:
         """Put the parts together and let them act."""
         config = configuration.read(self._home.config)
         with ExitStack() as stack:
-            stack.enter_context(self._in_place())
-            with warnings.catch_warnings():
-                # sippy opens an IPv6 socket to see whether there is IPv6, and leaves it to be collected.
-                warnings.simplefilter("ignore", ResourceWarning)
+            stack.enter_context(logged_to(self._log))
+            with self._turned_parts():
                 daemon = self._daemon = recorder.daemon.Daemon(self._home, config)
             self._stack = stack.pop_all()
         daemon._relay.start()
@@ -213,9 +131,9 @@ class TurnedDaemon:
         self._world.settle()
 
     @contextmanager
-    def _in_place(self) -> Iterator[None]:
+    def _turned_parts(self) -> Iterator[None]:
+        """Have the daemon made of parts that the world turns."""
         world = self._world
-        loop = Loop(world)
 
         def relay_of(options: RelayOptions) -> tuple[TurnedRelay, None]:
             self.relay = TurnedRelay(options, world)
@@ -228,22 +146,16 @@ class TurnedDaemon:
             self.app = app
             return _App(app, path)
 
-        ED2.tlisteners.clear()
-        world.join(loop)
-        try:
-            with (
-                patch.object(ED2, "callFromThread", loop.call),
-                patch.object(sip.transport, "Udp_server", server_class(self._network)),
-                patch.object(recorder.daemon, "Clerk", lambda name: TurnedClerk(name, world)),
-                patch.object(recorder.daemon, "PausableWriter", writer_of),
-                patch.object(recorder.daemon, "open_relay", relay_of),
-                patch.object(recorder.daemon, "SocketServer", served),
-                patch.object(asyncio, "to_thread", _at_once),
-            ):
-                yield
-        finally:
-            world.leave(loop)
-            ED2.tlisteners.clear()
+        with (
+            patch.object(recorder.daemon, "Clerk", lambda name: TurnedClerk(name, world)),
+            patch.object(recorder.daemon, "PausableWriter", writer_of),
+            patch.object(recorder.daemon, "open_relay", relay_of),
+            patch.object(recorder.daemon, "SocketServer", served),
+            warnings.catch_warnings(),
+        ):
+            # sippy opens an IPv6 socket to see whether there is IPv6, and leaves it to be collected.
+            warnings.simplefilter("ignore", ResourceWarning)
+            yield
 
     def stop(self) -> None:
         """End every call and file it, as at SIGTERM. Idempotent."""
@@ -254,9 +166,9 @@ class TurnedDaemon:
         self._world.turn(recorder.daemon.SETTLE_S)
         daemon._socket.close()
         daemon._endpoint.close(keep=daemon._control.left_alone())
-        self._world.settle()
-        self._world.leave(self)
+        self._world.wait_for(lambda: not daemon._works.open_recordings, recorder.daemon.FILING_S)
         assert not daemon._works.open_recordings, "a recording was not filed"
+        self._world.leave(self)
         daemon._writer.close()
         for clerk in (daemon._opening, daemon._filing, daemon._orders, daemon._pin_clerk, daemon._pausing):
             clerk.close()
@@ -278,18 +190,18 @@ class TurnedDaemon:
         return NEVER_NS
 
 
-def answers_of(requests: Requests, path: Path) -> Callable[..., connections.Answer]:
-    """Return what takes the place of `recorder.live.connections.Connections.ask`, for commands that use the socket."""
-
-    def ask(
-        self: connections.Connections, method: str, target: str, headers: Any, content: bytes = b""
-    ) -> connections.Answer:
-        if self._path != str(path) or not path.exists():
-            raise connections.NobodyThereError(f"nobody is at {self._path}")
-        url = httpx.URL("http://recorder" + target)
-        response = requests.handle_request(httpx.Request(method, url, headers=dict(headers), content=content))
-        return connections.Answer(
-            status=response.status_code, reason=response.reason_phrase, content=response.content
-        )
-
-    return ask
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Have what is logged written to a file as the daemon writes it."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(MaskingFormatter("%(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+        handler.close()

@@ -9,48 +9,46 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 
-from recorder.live.connections import Connections
 from tests.helpers.exchange import Exchange
 from tests.helpers.recorder_home import RecorderHome
 from tests.helpers.sip_peer import Caller, Officer
-from tests.helpers.virtual.daemon import Requests, TurnedDaemon, answers_of
+from tests.helpers.virtual.daemon import TurnedDaemon
 from tests.helpers.virtual.media import TurnedStudio
-from tests.helpers.virtual.network import Network, NetworkWire
-from tests.helpers.virtual.world import World
+from tests.helpers.virtual.network import NetworkWire
+from tests.helpers.virtual.scene import Requests, Scene, scene
 
 
 class TurnedHome(RecorderHome):
-    """A home whose daemon lives in the world of the test."""
+    """A home whose daemon lives in the scene of the test."""
 
-    def __init__(self, folder: Path, world: World, network: Network, studio: TurnedStudio, **options: Any) -> None:
+    def __init__(self, folder: Path, place: Scene, studio: TurnedStudio, **options: Any) -> None:
         super().__init__(folder, **options)
-        self._world, self._network, self._studio = world, network, studio
+        self._scene, self._studio = place, studio
         self._turned: TurnedDaemon | None = None
         self.live.close()
-        requests = Requests(world, lambda: self._turned.app if self._turned is not None else None)
+        requests = Requests(place.world, lambda: self._turned.app if self._turned is not None else None)
         self.live = httpx.Client(transport=requests, base_url="http://recorder")
-        self.asked = patch.object(Connections, "ask", answers_of(requests, self.root / "recorder.sock"))
+        place.answering[str(self.root / "recorder.sock")] = requests
 
     def start(self, **_: Any) -> None:
         """Start the daemon."""
-        self._turned = TurnedDaemon(self.root, self._world, self._network)
+        self._turned = TurnedDaemon(self.root, self._scene.world, log=self.log)
         self._turned.start()
         self._studio.hear(self._turned.relay)
 
     def stop(self, **_: Any) -> int:
         """End the daemon as SIGTERM does."""
-        if self._turned is not None:
-            self._turned.stop()
-            self._studio.hush(self._turned.relay)
-        self._turned = None
+        turned, self._turned = self._turned, None
+        if turned is not None:
+            turned.stop()
+            self._studio.hush(turned.relay)
         return 0
 
     def kill(self) -> float:
-        raise AssertionError("a daemon in a world cannot be killed: that is a test over the wire")
+        raise AssertionError("a daemon in virtual time cannot be killed: that is a test over the wire")
 
     def close(self) -> None:
         """End what runs. Idempotent."""
@@ -59,22 +57,20 @@ class TurnedHome(RecorderHome):
 
 
 @contextmanager
-def exchange(folder: Path, **options: Any) -> Iterator[Exchange]:
-    """Start a recorder whose PBX is a scripted officer, and people to call it, in a world of their own."""
+def exchange(folder: Path, *, is_started: bool = True, **options: Any) -> Iterator[Exchange]:
+    """Make a recorder whose PBX is a scripted officer, and people to call it."""
     with ExitStack() as stack:
-        world = World()
-        stack.enter_context(world.open())
-        network = Network(world)
-        studio = TurnedStudio(world)
+        place = stack.enter_context(scene())
+        studio = TurnedStudio(place.world)
         made = Exchange(
             stack,
             studio=studio,
-            officer=lambda **more: Officer(wire=NetworkWire(network), **more),
-            caller=lambda: Caller(wire=NetworkWire(network)),
+            officer=lambda **more: Officer(wire=NetworkWire(place.network), **more),
+            caller=lambda: Caller(wire=NetworkWire(place.network)),
         )
-        home = TurnedHome(folder, world, network, studio, next_hop=f"127.0.0.1:{made.officer.address[1]}", **options)
+        home = TurnedHome(folder, place, studio, next_hop=f"127.0.0.1:{made.officer.address[1]}", **options)
         stack.callback(home.close)
-        stack.enter_context(home.asked)
-        home.start()
+        if is_started:
+            home.start()
         made.home = home
         yield made

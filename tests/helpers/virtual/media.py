@@ -10,8 +10,8 @@ from typing import Any
 
 from audio.relay import Relay
 from audio.types import LegId, LegMedia, RelayOptions
-from tests.helpers.voices import FRAME, TICKS_PER_S, Studio, Voice
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
+from tests.helpers.voices import FRAME, TICKS_PER_S, Studio, Voice
 
 ARRIVES_MS = 2000
 """Real time in which a packet crosses loopback; it takes microseconds."""
@@ -28,6 +28,7 @@ class TurnedRelay(Relay):
         """Port of the remote of each leg, and how many packets the leg had sent when that was set."""
         self._sent_to: dict[int, int] = {}
         """Packets sent to each port by legs that are gone, or that send elsewhere by now."""
+        self._seen = 0
         self.turn(world.now_ns)
 
     def start(self) -> None:
@@ -52,10 +53,16 @@ class TurnedRelay(Relay):
         if port:
             self._sent_to[port] = self._sent_to.get(port, 0) + self.statistics(leg).sent - before
 
-    def sent_to(self, port: int) -> int:
-        """Return how many RTP packets were sent to a port."""
-        now = sum(self.statistics(leg).sent - before for leg, (to, before) in self._targets.items() if to == port)
-        return self._sent_to.get(port, 0) + now
+    def sent(self) -> dict[int, int]:
+        """Return how many RTP packets were sent to each port, if any was since the last call."""
+        total = self.counters()["sent"]
+        if total == self._seen:
+            return {}
+        self._seen = total
+        sent = dict(self._sent_to)
+        for leg, (port, before) in self._targets.items():
+            sent[port] = sent.get(port, 0) + self.statistics(leg).sent - before
+        return sent
 
     def wait_arrived(self, port: int) -> None:
         """Wait until a packet waits at the leg that has a port; return at once where there is none."""
@@ -80,8 +87,9 @@ class TurnedStudio(Studio):
         super().__init__()
         self._world = world
         self._relays: list[TurnedRelay] = []
-        self._arrived: dict[int, int] = {}
-        """Datagrams that each voice's port has got."""
+        self._by_port: dict[int, Voice] = {}
+        self._arrived: dict[tuple[TurnedRelay, int], int] = {}
+        """Datagrams that a port has got from a relay."""
 
     def __enter__(self) -> Any:
         self._world.join(self)
@@ -91,6 +99,11 @@ class TurnedStudio(Studio):
         self._world.leave(self)
         for voice in self._voices:
             voice.socket.close()
+
+    def voice(self, **more: Any) -> Voice:
+        voice = super().voice(**more)
+        self._by_port[voice.port] = voice
+        return voice
 
     def hear(self, relay: TurnedRelay) -> None:
         """Exchange packets with a relay from now on."""
@@ -115,20 +128,21 @@ class TurnedStudio(Studio):
             self._world.after((next_ns - self._world.now_ns) / NS_PER_S, lambda: self._send(voice, next_ns))
 
     def work(self) -> bool:
-        for voice in self._voices:
-            self._collect(voice)
+        for relay in self._relays:
+            for port, sent in relay.sent().items():
+                if port in self._by_port:
+                    self._collect(self._by_port[port], (relay, port), sent)
         return False
 
-    def _collect(self, voice: Voice) -> None:
-        due = sum(relay.sent_to(voice.port) for relay in self._relays)
-        arrived = self._arrived.get(voice.port, 0)
+    def _collect(self, voice: Voice, way: tuple[TurnedRelay, int], sent: int) -> None:
+        arrived = self._arrived.get(way, 0)
         deadline = time.perf_counter() + ARRIVES_MS / 1000
-        while arrived < due:
+        while arrived < sent:
             if voice.take(self._world.now_s):
                 arrived += 1
             else:
                 assert time.perf_counter() < deadline, f"loopback lost a packet to port {voice.port}"
-        self._arrived[voice.port] = arrived
+        self._arrived[way] = arrived
 
     def due_ns(self) -> int:
         return NEVER_NS

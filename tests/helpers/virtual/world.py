@@ -19,6 +19,8 @@ NS_PER_S = 1_000_000_000
 NEVER_NS = 1 << 62
 MOST_ROUNDS = 100_000
 """Rounds of work at one moment; more is a loop that would never end."""
+_LEAST_NS = 1_000_000
+"""The least that passes when a part wants to be called again at once, as a thread that polls does."""
 
 _last_ns = 0
 """Where the clock of the last world stood: time never goes back in a process."""
@@ -141,7 +143,7 @@ class World:
         until_ns = self.now_ns + round(seconds * NS_PER_S)
         self.settle()
         while (due_ns := self._due_ns()) <= until_ns:
-            self.now_ns = max(self.now_ns, due_ns)
+            self.now_ns = due_ns
             self.settle()
         self.now_ns = until_ns
         self.settle()
@@ -150,7 +152,7 @@ class World:
         """Turn to the next moment at which something is due, but no further than ``longest_s`` seconds."""
         self.settle()
         until_ns = self.now_ns + round(longest_s * NS_PER_S)
-        self.now_ns = min(max(self._due_ns(), self.now_ns), until_ns)
+        self.now_ns = min(self._due_ns(), until_ns)
         self.settle()
 
     def wait_for(self, predicate: Callable[[], object], timeout_s: float) -> object:
@@ -163,4 +165,5 @@ class World:
 
     def _due_ns(self) -> int:
         timer_ns = self._timers[0][0] if self._timers else NEVER_NS
-        return min([timer_ns, *(part.due_ns() for part in self._parts)])
+        due_ns = min([timer_ns, *(part.due_ns() for part in self._parts)])
+        return max(due_ns, self.now_ns + _LEAST_NS)

@@ -1,0 +1,165 @@
+"""The place where tests in virtual time happen: one world, its network, sippy's loop, and who answers at which socket.
+
+There is one scene at a time in a process, because there is one clock and one sippy. Several exchanges share it.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+from sippy.Core.EventDispatcher import ED2
+from sippy.Time import MonoTime as sippy_time
+
+import sip.transport
+from recorder.live import connections
+from tests.helpers.virtual.network import Network, server_class
+from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
+
+STEP_S = 0.1
+"""The longest time that passes between two looks whether a request is answered."""
+_LAYERS = 20
+"""Turns of asyncio's loop that a request takes at most to go through the layers of the application."""
+
+
+class Loop:
+    """sippy's loop: its timers, and what other threads have it do."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._calls: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+
+    def call(self, fn: Callable[..., object], *args: object) -> None:
+        """Take the place of ``ED2.callFromThread``."""
+        self._calls.append((fn, args))
+
+    def work(self) -> bool:
+        if self._calls:
+            fn, args = self._calls.popleft()
+            fn(*args)
+            return True
+        ED2.last_ts = sippy_time.MonoTime()
+        before = len(ED2.tlisteners)
+        is_due = self.due_ns() <= self._world.now_ns
+        ED2.dispatchTimers()
+        return is_due or len(ED2.tlisteners) != before or bool(self._calls)
+
+    def due_ns(self) -> int:
+        while ED2.tlisteners and ED2.tlisteners[0].cb_func is None:  # called off
+            ED2.dispatchTimers()
+        # Rounded up: sippy calculates in seconds, and a timer that is not due yet would be asked for again and again.
+        return int(ED2.tlisteners[0].etime.monot * NS_PER_S) + 1000 if ED2.tlisteners else NEVER_NS
+
+
+class Requests(httpx.BaseTransport):
+    """Hands requests to the daemon's application, and turns the clock until they are answered."""
+
+    def __init__(self, world: World, app: Callable[[], Any]) -> None:
+        self._world, self._app = world, app
+        self._made: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        self._made = self._made or asyncio.new_event_loop()
+        return self._made
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        transport = httpx.ASGITransport(app=self._app(), client=(f"uid:{os.getuid()}", os.getpid()))
+        asked = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
+        return self._answered(self._whole(transport, asked))
+
+    @staticmethod
+    async def _whole(transport: httpx.ASGITransport, request: httpx.Request) -> httpx.Response:
+        response = await transport.handle_async_request(request)
+        return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
+
+    def _answered(self, answer: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
+        task = self._loop.create_task(answer)
+        while not task.done():
+            for _ in range(_LAYERS):
+                self._loop.call_soon(self._loop.stop)
+                self._loop.run_forever()
+                self._world.settle()
+                if task.done():
+                    return task.result()
+            self._world.step(STEP_S)
+        return task.result()
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+
+class Scene:
+    """One world and what is in it.
+
+    Attributes:
+        world: The clock.
+        network: Carries SIP.
+        answering: Who answers at which unix socket.
+    """
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.network = Network(self.world)
+        self.answering: dict[str, Requests] = {}
+        self._loop = Loop(self.world)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Have the process live in it."""
+        ED2.tlisteners.clear()
+        self.world.join(self._loop)
+        with (
+            self.world.open(),
+            patch.object(ED2, "callFromThread", self._loop.call),
+            patch.object(sip.transport, "Udp_server", server_class(self.network)),
+            patch.object(asyncio, "to_thread", _at_once),
+            patch.object(connections.Connections, "ask", self._ask()),
+        ):
+            yield
+        ED2.tlisteners.clear()
+
+    def _ask(self) -> Callable[..., connections.Answer]:
+        """Return what takes the place of `Connections.ask`, for commands that use a daemon's socket."""
+
+        def ask(
+            connection: connections.Connections, method: str, target: str, headers: Any, content: bytes = b""
+        ) -> connections.Answer:
+            requests = self.answering.get(connection._path)
+            if requests is None or not Path(connection._path).exists():
+                raise connections.NobodyThereError(f"nobody is at {connection._path}")
+            request = httpx.Request(method, f"http://recorder{target}", headers=dict(headers), content=content)
+            response = requests.handle_request(request)
+            return connections.Answer(
+                status=response.status_code, reason=response.reason_phrase, content=response.content
+            )
+
+        return ask
+
+
+async def _at_once(work: Callable[..., Any], *args: Any) -> Any:
+    return work(*args)
+
+
+_current: list[Scene] = []
+
+
+@contextmanager
+def scene() -> Iterator[Scene]:
+    """Open a scene, or go on in the one that is open."""
+    if _current:
+        yield _current[-1]
+        return
+    made = Scene()
+    _current.append(made)
+    try:
+        with made.open():
+            yield made
+    finally:
+        _current.remove(made)
