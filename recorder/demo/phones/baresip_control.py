@@ -3,8 +3,7 @@
 baresip's module ctrl_tcp takes commands and tells events as JSON in netstrings over TCP. Written for baresip 1.0.0
 (Debian 12) and 1.1.0 (Debian 13).
 
-baresip has no sound card here. What it says comes from WAV files (module aufile). What it hears goes through ALSA's
-``file`` plugin into a named pipe, which `baresip_ear` reads.
+baresip has no sound card here: what it says and hears goes through two named pipes (`baresip_audio`).
 """
 
 import contextlib
@@ -33,7 +32,6 @@ _LONGEST_MESSAGE = 1 << 20
 _CONFIG = """\
 module_path {modules}
 module g711.so
-module aufile.so
 module alsa.so
 module srtp.so
 module_app account.so
@@ -44,7 +42,7 @@ ctrl_tcp_listen {host}:{control}
 net_interface {host}
 rtp_ports 33000-60000
 audio_path .
-audio_source aufile,{said}
+audio_source alsa,mouth
 audio_player alsa,ear
 audio_alert alsa,ear
 ausrc_srate {rate}
@@ -60,7 +58,8 @@ statmode_default off
 """
 _SOUND = """\
 pcm.null {{ type null }}
-pcm.ear {{ type file slave.pcm "null" file "{ear}" format "raw" }}
+pcm.ear {{ type file slave.pcm "null" file "{folder}/ear" format "raw" }}
+pcm.mouth {{ type file slave.pcm "null" file "/dev/null" infile "{folder}/mouth" format "raw" }}
 """
 
 
@@ -111,18 +110,14 @@ class _PortTakenError(Exception):
 class Baresip:
     """A running baresip. Not for several threads."""
 
-    def __init__(
-        self, folder: Path, user: str, said: str, ear: Path, meanwhile: Callable[[], None], *, srtp: bool
-    ) -> None:
+    def __init__(self, folder: Path, user: str, meanwhile: Callable[[], None], *, srtp: bool) -> None:
         """Start baresip on free ports of 127.0.0.1 and connect to it.
 
         Args:
-            folder: Its own, with the WAV file; baresip works in it, and configuration and log go there.
+            folder: Its own, with the pipes ``mouth`` and ``ear``; configuration and log go there.
             user: User part of its address.
-            said: Name of the WAV file in the folder that calls say at first.
-            ear: Named pipe for what is heard.
-            meanwhile: Called again and again while baresip is waited for. It must read the pipe: baresip waits
-                until what it wrote has been read.
+            meanwhile: Called again and again while baresip is waited for. It must serve the pipes, on which baresip
+                waits in its turn.
             srtp: Calls are encrypted with keys in SDP, or refused.
 
         Raises:
@@ -132,7 +127,7 @@ class Baresip:
         if program is None:
             raise PhoneError("baresip is not installed: install the Debian package baresip-core")
         self._program, self._folder, self._meanwhile = program, folder, meanwhile
-        self._user, self._said, self._ear, self._srtp = user, said, ear, srtp
+        self._user, self._srtp = user, srtp
         self._log = folder / "baresip.log"
         self._reader = NetstringReader()
         self._messages: list[dict[str, Any]] = []
@@ -151,10 +146,10 @@ class Baresip:
         (self._folder / "accounts").write_text(account + (";mediaenc=srtp-mand\n" if self._srtp else "\n"))
         modules = Path(self._program).resolve().parent.parent / "lib/baresip/modules"
         (self._folder / "config").write_text(
-            _CONFIG.format(modules=modules, host=HOST, sip=self.port, control=control, said=self._said, rate=RATE)
+            _CONFIG.format(modules=modules, host=HOST, sip=self.port, control=control, rate=RATE)
         )
         sound = self._folder / "asound.conf"
-        sound.write_text(_SOUND.format(ear=self._ear))
+        sound.write_text(_SOUND.format(folder=self._folder))
         # It dies with this process, whatever ends it, and leaves no core file.
         command = ["setpriv", "--pdeathsig", "KILL", "prlimit", "--core=0", self._program, "-f", str(self._folder)]
         with self._log.open("wb") as log:

@@ -1,31 +1,21 @@
 """baresip as a phone.
 
-baresip ends a call when the file that it plays is at its end. So each WAV is played from a copy that is followed by
-silence, and silence is begun again before it runs out. That the WAV itself is over is known from its length. The copy
-has always the same name, so that the next call begins with silence without a command: baresip must not be told to
-switch the source of a call that has no media yet.
-
 Of digits that come in without audio between them baresip 1.x hears the first only, and never the same digit twice
 from a phone that stops its audio while a key is held.
 """
 
-import contextlib
 import re
 import time
 import wave
 from pathlib import Path
 from typing import Any
 
+from recorder.demo.phones.baresip_audio import Ear, Mouth
 from recorder.demo.phones.baresip_control import Baresip
-from recorder.demo.phones.baresip_ear import Ear
-from recorder.demo.phones.messages import RATE, PhoneError, PhoneEvent
+from recorder.demo.phones.messages import PhoneError, PhoneEvent
 from recorder.demo.phones.process import Say
 
 _POLL_S = 0.01
-_SAID = "said.wav"
-_SILENCE_S = 120
-_MARGIN_S = 10
-"""So long before the silence ends, it is begun again."""
 
 
 class BaresipDevice:
@@ -43,12 +33,11 @@ class BaresipDevice:
         Raises:
             PhoneError: baresip is not installed or does not start.
         """
-        self._report, self._folder = report, folder
+        self._report = report
         self._forget_call()
         self._answer: tuple[float, str | None] | None = None
-        self._write_source(None)
-        self._ear = Ear(folder / "ear")
-        self._baresip = Baresip(folder, user, _SAID, folder / "ear", self._ear.listen, srtp=srtp)
+        self._mouth, self._ear = Mouth(folder / "mouth"), Ear(folder / "ear")
+        self._baresip = Baresip(folder, user, self._move_audio, srtp=srtp)
         self.port = self._baresip.port
 
     def _forget_call(self) -> None:
@@ -56,8 +45,10 @@ class BaresipDevice:
         self._has_media = self._is_up = self._is_refused = False
         self._wav: str | None = None  # what the call is to say from its beginning on
         self._answer_at: float | None = None
-        self._played_at: float | None = None
-        self._silent_until = 0.0
+
+    def _move_audio(self) -> None:
+        self._mouth.speak()
+        self._ear.listen()
 
     def _say(self, name: str, code: int = 0, text: str = "") -> None:
         self._report(PhoneEvent(name=name, code=code, text=text))
@@ -66,16 +57,13 @@ class BaresipDevice:
         """Handle what baresip tells, and what is due."""
         for event in self._baresip.messages(_POLL_S):
             self._see(event)
-        self._ear.listen()
-        now = time.monotonic()
-        if self._answer_at is not None and now >= self._answer_at:
+        self._move_audio()
+        if self._answer_at is not None and time.monotonic() >= self._answer_at:
             self._answer_at = None
             self._baresip.request("accept")  # fails when the caller has just given up, which is told next
-        if self._played_at is not None and now >= self._played_at:
-            self._played_at = None
+        if self._mouth.has_played:
+            self._mouth.play(b"")
             self._say("played")
-        if self._has_media and now >= self._silent_until - _MARGIN_S:
-            self._switch_source(None)
 
     def _see(self, event: dict[str, Any]) -> None:
         kind, parameter = event.get("type"), str(event.get("param", ""))
@@ -110,14 +98,14 @@ class BaresipDevice:
     def _begin_media(self) -> None:
         if not self._has_media:
             self._has_media = True
-            self._switch_source(self._wav)
+            self._mouth.play(_audio(self._wav))
 
     def _end(self, reason: str) -> None:
         # baresip closes its device before it tells: all that was heard is in the pipe.
         self._ear.finish()
         is_refused, (code, text) = self._is_refused, end_status(reason, self._direction, is_up=self._is_up)
         self._forget_call()
-        self._write_source(None)
+        self._mouth.play(b"")
         if not is_refused:
             self._say("disconnected", code, text)
 
@@ -143,7 +131,7 @@ class BaresipDevice:
             raise PhoneError("there is no call")
         self._wav = wav
         if self._has_media:
-            self._switch_source(wav)
+            self._mouth.play(_audio(wav))
 
     def do_record(self, wav: str) -> None:
         """Write what is heard."""
@@ -172,6 +160,7 @@ class BaresipDevice:
         """End the call, finish the recording and end baresip."""
         self._baresip.stop()
         self._ear.close()
+        self._mouth.close()
 
     def _check_answered(self) -> None:
         if not self._is_up:
@@ -179,29 +168,15 @@ class BaresipDevice:
 
     def _request(self, command: str, parameters: str = "") -> None:
         is_done, said = self._baresip.request(command, parameters)
-        if not is_done or "failed" in said:  # a source that cannot be opened is told in words only
+        if not is_done:
             raise PhoneError(f"baresip refused {command}: {said.strip()}")
 
-    def _switch_source(self, wav: str | None) -> None:
-        """Say a WAV and then silence, or silence alone, from now on in the call."""
-        length_s = self._write_source(wav)
-        self._request("ausrc", f"aufile,{_SAID}")
-        now = time.monotonic()
-        self._played_at = None if wav is None else now + length_s
-        self._silent_until = now + length_s + _SILENCE_S
 
-    def _write_source(self, wav: str | None) -> float:
-        """Put a WAV that is followed by silence, or silence alone, where baresip takes it; return the WAV's seconds."""
-        audio = b""
-        if wav is not None:
-            with wave.open(wav, "rb") as file:
-                audio = file.readframes(file.getnframes())
-        new = self._folder / f"new-{_SAID}"
-        with contextlib.closing(wave.open(str(new), "wb")) as copy:
-            copy.setparams((1, 2, RATE, 0, "NONE", ""))
-            copy.writeframes(audio + bytes(2 * RATE * _SILENCE_S))
-        new.replace(self._folder / _SAID)
-        return len(audio) / (2 * RATE)
+def _audio(wav: str | None) -> bytes:
+    if wav is None:
+        return b""
+    with wave.open(wav, "rb") as file:
+        return file.readframes(file.getnframes())
 
 
 def end_status(reason: str, direction: str, *, is_up: bool) -> tuple[int, str]:
