@@ -26,7 +26,7 @@ $(STAMPS)/packages: Makefile
 	echo "What the set-up does, once:"; \
 	echo "- Python packages go into $(VENV), by pip and with about 0.8 GB. Python: $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version.split()[0])')"; \
 	if [ -n "$$missing" ]; then \
-	  echo "- apt-get installs these Debian packages and what they need, up to 1.6 GB for all of them,$${sudo:+ with sudo, which may ask for your password}:"; \
+	  echo "- apt-get installs these Debian packages and what they need, up to 1.6 GB for all of them, as root$${sudo:+ (by sudo, which may ask for your password)}:"; \
 	  echo "  $$missing"; \
 	else echo "- No Debian package is missing, and nothing is done as root."; fi; \
 	echo "- $$(df -h --output=avail . | tail -n 1 | tr -d ' ') are free here."; \

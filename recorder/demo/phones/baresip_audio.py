@@ -26,7 +26,7 @@ _PIPE_BYTES = 4096
 """The smallest that Linux gives: what is in a pipe is ahead of the call, or behind it."""
 
 
-class _Pace:
+class Pace:
     """How many bytes are due. Pure."""
 
     def __init__(self, now: float) -> None:
@@ -53,7 +53,7 @@ class Mouth:
     def __init__(self, pipe: Path) -> None:
         """Make the pipe."""
         self._pipe = _make_pipe(pipe)
-        self._pace = _Pace(time.monotonic())
+        self._pace = Pace(time.monotonic())
         self._audio = b""
         self.has_played = False
         """The audio has come to its end."""
@@ -89,7 +89,7 @@ class Ear:
     def __init__(self, pipe: Path) -> None:
         """Make the pipe."""
         self._pipe = _make_pipe(pipe)
-        self._pace = _Pace(time.monotonic())
+        self._pace = Pace(time.monotonic())
         self._wav: Path | None = None
         self._file: wave.Wave_write | None = None
 

@@ -1,7 +1,8 @@
-"""Netstrings, in which baresip is commanded, and what the end of a call is called."""
+"""The parts of the baresip phone that need no baresip: netstrings, the pace of its audio, the status of an end."""
 
 import pytest
 
+from recorder.demo.phones.baresip_audio import Pace
 from recorder.demo.phones.baresip_control import NetstringError, NetstringReader, netstring
 from recorder.demo.phones.baresip_device import end_status
 
@@ -41,3 +42,23 @@ def test_the_end_of_a_call_has_a_status(reason: str, direction: str, is_up: bool
     status, phrase = end_status(reason, direction, is_up=is_up)
     assert status == code
     assert phrase
+
+
+def test_audio_moves_at_the_speed_of_the_call() -> None:
+    pace, moved = Pace(0.0), 0
+    for tick in range(1, 201):
+        now = tick / 100
+        size = pace.due(now)
+        pace.moved(size, now)
+        moved += size
+    assert abs(moved - 2 * 16_000) <= 4
+
+
+def test_a_stall_is_caught_up_but_a_time_without_a_call_is_not() -> None:
+    pace = Pace(0.0)
+    pace.moved(pace.due(0.25), 0.25)
+    size = pace.due(0.75)
+    assert size == pytest.approx(8_000, abs=400)
+    pace.moved(size, 0.75)
+    assert pace.due(1.0) == pytest.approx(4_000, abs=4)
+    assert pace.due(60.0) == 320
