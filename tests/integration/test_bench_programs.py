@@ -25,5 +25,6 @@ def test_a_program_says_what_it_takes(name: str, capsys: pytest.CaptureFixture[s
             program.main(words)
         assert ended.value.code == status
     said = capsys.readouterr()
-    assert "--json" in said.out
-    assert "--no-such-option" in said.err
+    assert said.out.startswith("usage: ")
+    assert "--help" in said.out
+    assert "error: " in said.err
