@@ -31,7 +31,7 @@ MOST_ROWS = 4 * (COUNTED + 1) + 4 * PAGE
 Statement = tuple[str, Any]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """URL of an index with 20,000 calls."""
     if request.param == "sqlite":
