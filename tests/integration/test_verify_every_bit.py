@@ -19,7 +19,6 @@ from storage.verify import verify
 from tests.helpers.extent import examples
 from tests.helpers.storage_home import ID, Site, row
 
-
 EVERY = examples(quick=7, full=1)
 """One bit in so many is flipped; coprime to 8, so that each bit of a byte has its turn."""
 
