@@ -15,7 +15,7 @@ PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng s
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test check bench leak kills fuzz fuzz-core clean
+.PHONY: setup demo test test-all check bench leak kills fuzz fuzz-core clean
 
 setup: $(CORE)
 
@@ -55,8 +55,13 @@ demo: $(CORE)
 # Most tests wait for telephones, so three at a time share two cores. The leak suite watches every write and every
 # millisecond: it runs by itself.
 test: $(CORE)
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --ignore tests/leak
-	$(BIN)/python -m pytest -q tests/leak
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --ignore tests/leak -m "not long"
+	$(BIN)/python -m pytest -q tests/leak -m "not long"
+
+# Everything, with all examples and all runs of benchmarks.
+test-all: $(CORE)
+	RECORDER_TESTS=all $(BIN)/python -m pytest -q -n 3 --dist loadfile --ignore tests/leak
+	RECORDER_TESTS=all $(BIN)/python -m pytest -q tests/leak
 
 check: $(CORE)
 	$(BIN)/ruff check .

@@ -304,9 +304,17 @@ class Relay:
         )
 
     def open_tap(
-        self, left: LegId | None, right: LegId | None, options: TapOptions, *, is_closed: bool = False
+        self,
+        left: LegId | None,
+        right: LegId | None,
+        options: TapOptions,
+        *,
+        is_closed: bool = False,
+        opened_ns: int | None = None,
     ) -> TapId:
         """Begin to record what arrives on two legs of one thread; None where there is nobody yet.
+
+        ``opened_ns`` is the moment of position 0 on the monotonic clock, a moment ago at most; None: now.
 
         Raises:
             MemoryError: The rings cannot be locked (RLIMIT_MEMLOCK); nothing was opened.
@@ -319,6 +327,7 @@ class Relay:
             ring_ticks=ring_ticks(look_back),
             mask_left_digits=options.mask_left_digits,
             is_closed=is_closed,
+            now_ns=opened_ns,
         )
         return TapId(tap)
 

@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -83,15 +84,15 @@ def measure(folder: Path, entries: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        measured = measure(Path(folder), arguments.entries)
-    if arguments.json:
+        measured = measure(Path(folder), options.entries)
+    if options.json:
         json.dump({**measured, **measured_here()}, sys.stdout, indent=1)
         print()
     else:

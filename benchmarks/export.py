@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ def _measured_apart(form: Format, seconds: int) -> dict[str, Any]:
     return found
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and run; 1 if memory grew more than it may."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=3600, help="length of the call")
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--most-kib", type=int, default=16_384, help="how much memory may grow")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--one", type=Format, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.one is not None:
         print(json.dumps(measure(options.one, options.seconds)))
         return 0

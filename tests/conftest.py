@@ -8,11 +8,14 @@ import hypothesis
 import pytest
 
 from storage.database import Database, sqlite_url
+from tests.helpers.extent import IS_FULL
 from tests.helpers.postgres import PostgresServer
 
 # How long an example may take is no property of ours: a busy machine would fail it. Speed is measured in benchmarks.
-hypothesis.settings.register_profile("recorder", deadline=None)
-hypothesis.settings.load_profile("recorder")
+hypothesis.settings.register_profile("full", deadline=None)
+# The same examples each time: `make test` says whether a change broke something, `make test-all` looks for what is new.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)
+hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
 @pytest.fixture(scope="session")

@@ -424,7 +424,11 @@ class RecordedCall(TapedCall, LiveCall):
             self.joined_at = self.now
         if self.book.final is None and self.taping is None and any(one.offers_t38 for one in self.parties.values()):
             self.book.end(Final.FAX)
-        self._joining.join()
+        self.is_joining = is_first
+        try:
+            self._joining.join()
+        finally:
+            self.is_joining = False
         if is_first and not self._is_told and self.board.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))
         self.tell()

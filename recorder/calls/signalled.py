@@ -26,6 +26,10 @@ class Signalled(ABC):
         """Return the time by the call's own clock: it starts with the machine's, and is not stepped with it."""
         return self.started_at + timedelta(seconds=time.monotonic() - self._started_s)
 
+    def moment_ns(self, at: datetime) -> int:
+        """Return the monotonic clock, nanoseconds, at a time by the call's own clock."""
+        return round(self._started_s * 1e9) + (at - self.started_at) // timedelta(microseconds=1) * 1000
+
     @abstractmethod
     def receive(self, event: SipEvent, leg: LegId) -> None:
         """Take what happened on one of the call's legs."""

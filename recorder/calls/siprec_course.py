@@ -42,6 +42,7 @@ class CourseCall(Protocol):
     operator: str
     blocked: str | None
     joined_at: datetime | None
+    is_joining: bool
 
     @property
     def now(self) -> datetime:
@@ -169,7 +170,9 @@ class Course(Part[CourseCall]):
         call.book.final = call.book.final or left.final
         self._listen()
         if call.book.final is None:
+            call.is_joining = True
             call.open_tap(self._lines.leg(sides.left), self._lines.leg(sides.right))
+            call.is_joining = False
         waiting, self._documents = self._documents, []
         for document in waiting:
             self._keep(document)

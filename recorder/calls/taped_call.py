@@ -49,6 +49,8 @@ class TapedCall(Signalled):
     taping: Taping | None
     sounds: Sounds
     joined_at: datetime | None
+    is_joining: bool = False
+    """Whether `joined_at` is of this turn: a recording that begins in it has its position 0 there."""
     blocked: str | None
     fault: str | None
     gate: GateActs
@@ -149,8 +151,9 @@ class TapedCall(Signalled):
 
     def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
         """Begin to record what arrives on two media legs; without memory for it the call goes on unrecorded."""
+        opened_ns = self.moment_ns(self.joined_at) if self.is_joining and self.joined_at is not None else None
         try:
-            self.taping = Taping(self.works, self.row(), self.book, left=left, right=right)
+            self.taping = Taping(self.works, self.row(), self.book, left=left, right=right, opened_ns=opened_ns)
         except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
             _log.error("call %s is not recorded: %s", self.id, error)
             self.fault = "memory_not_locked"

@@ -62,10 +62,18 @@ class Taping:
         book: The pauses of the call; it may be paused before it is joined.
         left: Media leg of the caller or called party outside; None while there is none.
         right: Media leg of the officer; likewise.
+        opened_ns: Monotonic nanoseconds of position 0, not in the future; None: now.
     """
 
     def __init__(
-        self, works: Works, row: RecordingRow, book: PauseBook, *, left: LegId | None, right: LegId | None
+        self,
+        works: Works,
+        row: RecordingRow,
+        book: PauseBook,
+        *,
+        left: LegId | None,
+        right: LegId | None,
+        opened_ns: int | None = None,
     ) -> None:
         self._works = works
         self._row = row
@@ -79,7 +87,7 @@ class Taping:
         self._pause = works.config.pause  # a reload must not promise more erasing than this tap's look-back holds
         is_closed = book.state is not PauseState.RECORDING
         options = TapOptions(look_back_s=self._pause.look_back_s)
-        self._tap: TapId = works.relay.open_tap(left, right, options, is_closed=is_closed)
+        self._tap: TapId = works.relay.open_tap(left, right, options, is_closed=is_closed, opened_ns=opened_ns)
         if book.final is not None:
             self._segments.begin(0.0, _FINAL_KIND[book.final], reason=book.final.value)
         elif is_closed:

@@ -116,8 +116,13 @@ def line_of(
 
 def tone_ticks(line: Line, start: int, end: int) -> int:
     """Return how many ticks of [start, end) are not silence on the other side."""
-    heard = line.heard()
-    return sum(heard[at] != line.b.codec.silence for at in range(start, end) if at in heard)
+    return loud_ticks(line, line.heard(), start, end)
+
+
+def loud_ticks(line: Line, heard: dict[int, int], start: int, end: int) -> int:
+    """Return the same of what was heard, where that is looked at more than once."""
+    silence = line.b.codec.silence
+    return sum(heard.get(at, silence) != silence for at in range(start, end))
 
 
 def press(line: Line, key: str, at: int, *, packets: int = 5) -> None:

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import abuse
 
 
+@pytest.mark.long
 def test_fuzzed_packets_harm_neither_the_daemon_nor_a_call(capsys: pytest.CaptureFixture[str]) -> None:
     status = abuse.main(["--packets", "3000", "--rate", "1500", "--seed", "7", "--json"])
     captured = capsys.readouterr()

@@ -10,6 +10,7 @@ from benchmarks import beside
 pytestmark = pytest.mark.usefixtures("begins_at_once")
 
 
+@pytest.mark.long
 def test_each_thing_is_done_while_calls_stand_and_what_it_adds_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ def test_the_line_and_how_straight_it_is() -> None:
     assert line_through([(100, 48.0), (200, 88.0)]) is None
 
 
+@pytest.mark.long
 def test_a_short_series_has_its_document_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "capacity.png"
     assert capacity.main(["--calls", "1", "2", "--seconds", "1", "--json", "--plot", str(picture)]) == 0

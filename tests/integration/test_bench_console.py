@@ -12,6 +12,7 @@ from storage.index import Index, sqlite_url
 from tests.helpers.recorder_home import recorder_home
 
 
+@pytest.mark.long
 def test_a_small_board_shows_every_pause(capsys: pytest.CaptureFixture[str]) -> None:
     board.main(["--calls", "3", "--watchers", "2", "--seconds", "1", "--rate", "3", "--json"])
     document = json.loads(capsys.readouterr().out)
@@ -21,6 +22,7 @@ def test_a_small_board_shows_every_pause(capsys: pytest.CaptureFixture[str]) -> 
     assert document["rows_bytes"] > 1000
 
 
+@pytest.mark.long
 def test_searches_of_a_small_index_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False) as home:
         index = Index(sqlite_url(Home(home.root).index))

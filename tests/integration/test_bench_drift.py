@@ -93,6 +93,7 @@ def test_what_a_sender_sends_late_was_said_in_time() -> None:
     assert misalignment_ms(sides) < 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("in_kernel", [False, True])
 def test_calls_whose_clocks_run_apart_are_recorded_exactly_and_played_in_step(
     capsys: pytest.CaptureFixture[str], in_kernel: bool
@@ -110,6 +111,7 @@ def test_calls_whose_clocks_run_apart_are_recorded_exactly_and_played_in_step(
     assert (status, document["is_good"]) == (0, True), document
 
 
+@pytest.mark.long
 def test_a_run_that_the_kernel_did_not_relay_is_not_called_one_that_it_did(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

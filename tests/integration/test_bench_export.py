@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from benchmarks import export
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,6 +23,16 @@ def measured(*words: str) -> tuple[int, dict[str, dict[str, int]]]:
     return done.returncode, {one["format"]: one for one in found["formats"]}
 
 
+@pytest.mark.parametrize("form", ["g711", "wav", "flac"])
+def test_one_format_is_measured(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main(["--one", form, "--seconds", "20"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["format"] == form
+    assert found["bytes"] > 0
+    assert found["largest_chunk_bytes"] <= 32_000
+
+
+@pytest.mark.long
 def test_an_hour_takes_no_more_memory_than_seconds() -> None:
     code, found = measured("--seconds", "3600", "--formats", "g711", "wav", "--most-kib", "4096")
     assert code == 0
@@ -30,6 +44,7 @@ def test_an_hour_takes_no_more_memory_than_seconds() -> None:
         assert one["largest_chunk_bytes"] <= 32_000
 
 
+@pytest.mark.long
 def test_encoders_keep_nothing_either_and_the_program_says_when_it_is_too_much() -> None:
     code, found = measured("--seconds", "60", "--formats", "flac", "mp3", "opus", "--most-kib", "4096")
     assert code == 0, found

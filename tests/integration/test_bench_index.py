@@ -31,7 +31,7 @@ MOST_ROWS = 4 * (COUNTED + 1) + 4 * PAGE
 Statement = tuple[str, Any]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """URL of an index with 20,000 calls."""
     if request.param == "sqlite":
@@ -133,16 +133,25 @@ def test_a_bad_plan_would_be_seen(filled: str) -> None:
         check_work(filled, [statement], times=1)
 
 
-def test_the_benchmark_runs(capsys: pytest.CaptureFixture[str], open_folder: Path) -> None:
-    assert main(["--rows", "2000", "--folder", str(open_folder), "--queries", "5", "--json"]) == 0
+@pytest.mark.parametrize(
+    ("rows", "engines"),
+    [(1000, ("sqlite",)), pytest.param(2000, ("sqlite", "postgresql"), marks=pytest.mark.long)],
+    ids=["tiny", "both"],
+)
+def test_the_benchmark_runs(
+    capsys: pytest.CaptureFixture[str], open_folder: Path, rows: int, engines: tuple[str, ...]
+) -> None:
+    words = ["--rows", str(rows), "--folder", str(open_folder), "--queries", "5", "--json"]
+    assert main([*words, *(["--engine", *engines] if len(engines) == 1 else [])]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["rows"] == 2000
-    for engine in ("sqlite", "postgresql"):
+    assert document["rows"] == rows
+    assert set(document["engines"]) == set(engines)
+    for engine in engines:
         found = document["engines"][engine]
         assert set(found["searches"]) == {*KINDS, "id", "id_without_its_last_two"}
         assert all(times["p95_ms"] > 0 for times in found["searches"].values())
         assert found["saving"]["one_by_one_rows_per_second"] > 0
-        assert found["removal"]["rows"] == 1000
+        assert found["removal"]["rows"] == rows // 2
     assert list(open_folder.iterdir()) == [], "it left something behind"
 
 

@@ -230,6 +230,7 @@ def test_cpu_time_is_that_of_the_process() -> None:
     assert holdings(os.getpid()).resident_kb > 1000
 
 
+@pytest.mark.long
 def test_the_document_has_its_keys_and_ratios_to_the_loop_that_gathers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

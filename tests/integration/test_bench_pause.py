@@ -8,10 +8,11 @@ import pytest
 from benchmarks import disk, pause
 
 
+@pytest.mark.long
 def test_a_small_run_answers_every_act_and_states_true_positions(capsys: pytest.CaptureFixture[str]) -> None:
     status = pause.main(["--calls", "3", "--seconds", "1", "--rate", "8", "--json"])
     captured = capsys.readouterr()
-    assert status == 0, captured.err
+    assert status == 0, captured.err + captured.out
     document = json.loads(captured.out)
     assert (document["joined_calls"], document["standing_calls"]) == (3, 3)
     for way in ("socket", "console"):

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import setup, soak
 
 
+@pytest.mark.long
 def test_calls_are_set_up_at_one_rate_after_another(capsys: pytest.CaptureFixture[str]) -> None:
     assert setup.main(["--rates", "4", "8", "--seconds", "1", "--hold-s", "0.5", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -17,6 +17,7 @@ GOOD: dict[str, Any] = {
 }
 
 
+@pytest.mark.long
 def test_calls_come_and_go_and_leave_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     status = soak.main(["--rate", "4", "--seconds", "3", "--hold-s", "1", "--json"])
     captured = capsys.readouterr()

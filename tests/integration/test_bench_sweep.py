@@ -12,7 +12,9 @@ from storage import removal
 from storage.removal import TouchedFolders, remove_empty_days, unlink_all
 
 
-@pytest.mark.parametrize("words", [(), ("--postgres",)], ids=["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    "words", [(), pytest.param(("--postgres",), marks=pytest.mark.long)], ids=["sqlite", "postgresql"]
+)
 def test_the_benchmark_runs(capsys: pytest.CaptureFixture[str], open_folder: Path, words: tuple[str, ...]) -> None:
     assert main(["--recordings", "600", "--kept", "40", "--folder", str(open_folder), "--json", *words]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -10,6 +10,7 @@ from benchmarks import versus
 pytestmark = pytest.mark.usefixtures("begins_at_once")
 
 
+@pytest.mark.long
 def test_daemons_and_bare_loop_are_measured_in_turn_while_the_calls_stand(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

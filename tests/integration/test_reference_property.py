@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audio.types import Channel, Codec
+from tests.helpers.extent import examples
 from tests.helpers.tap_pair import LOOK_BACK, SSRCS, Act, Event, Legs, Packet, Recode, Script, Step
 
 
@@ -75,7 +76,7 @@ def stream(
     return script
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(quick=40, full=200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 1 << 30),
     packets=st.integers(1, 120),
@@ -205,7 +206,7 @@ def _payload(packet: Packet, arrived: int, masks: list[tuple[int, int]], *, is_s
     return SECRET * masked + PUBLIC * (length - masked)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(quick=40, full=200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 30), packets=st.integers(20, 200), ptime=st.sampled_from([80, 160, 240, 320]))
 def test_nothing_that_arrived_too_lately_is_kept_whatever_the_timestamps(
     legs: Legs, seed: int, packets: int, ptime: int
@@ -266,7 +267,7 @@ def held_back(seed: int, *, ptime: int, step: bool) -> Script:
     return script
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(quick=8, full=150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 30), ptime=st.sampled_from([80, 160, 240, 320]), step=st.booleans())
 def test_nothing_that_was_said_while_closed_is_kept_however_late_it_comes(
     legs: Legs, seed: int, ptime: int, step: bool

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from audio.gate import GUARD
 from audio.types import Channel, Codec
+from tests.helpers.extent import examples
 from tests.helpers.tap_pair import GATHER_MS, LOOK_BACK, Act, Event, Legs, Packet, Script, Step
 from tests.leak.signals import tone_codes
 
@@ -182,13 +183,13 @@ def talks(draw: st.DrawFn, carriers: tuple[str, ...] = ("event", "info", "tone")
     return Talk(220, sources, digits, draw(st.integers(0, 1 << 30)), carrier == "tone" and draw(st.booleans()))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(quick=25, full=120), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(talk=talks())
 def test_nothing_beside_a_digit_is_kept_whatever_streams_come_and_go(legs: Legs, talk: Talk) -> None:
     assert SECRET not in legs.keep(talk.script())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(quick=3, full=15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(talk=talks(carriers=("event", "info")))
 def test_nor_by_the_reference(legs: Legs, talk: Talk) -> None:
     assert SECRET not in legs.compare(talk.script())

@@ -23,7 +23,10 @@ def raised() -> set[str]:
     """Return what is given to anything called alarm, as a plain word."""
     found = set()
     for path in (ROOT / "recorder").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        if "alarm(" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
@@ -37,8 +40,9 @@ def raised() -> set[str]:
 
 def test_the_page_of_health_knows_what_operations_tells_of() -> None:
     assert ALARMS.keys() == documented()
-    assert raised() - ALARMS.keys() == set()
-    assert len(raised()) > 15
+    names = raised()
+    assert names - ALARMS.keys() == set()
+    assert len(names) > 15
 
 
 def test_each_says_what_it_means_and_what_to_do() -> None:
