@@ -100,6 +100,7 @@ def test_without_a_key_nothing_is_kept_and_the_call_goes_on(lines: Exchange) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_locked_index_delays_a_row_and_loses_none(lines: Exchange) -> None:
     home = lines.home
     with closing(sqlite3.connect(home.root / "index.sqlite", isolation_level=None)) as other:
