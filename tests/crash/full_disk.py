@@ -94,9 +94,13 @@ class Trial:
                     assert error.errno == errno.ENOSPC
 
     def written(self, indexes: range) -> list[int]:
-        """Return how many bytes of the recordings in progress of some calls are on the disk, one by one."""
+        """Return how many bytes of the recordings in progress of some calls are on the disk, one by one.
+
+        A call is joined before its file is made; until then there is nothing.
+        """
         parts = {path.name.split("-")[1]: path for path in (self.home.root / "recordings").rglob("*.part")}
-        return [parts[str(FIRST_EXTENSION + index)].stat().st_size for index in indexes]
+        paths = (parts.get(str(FIRST_EXTENSION + index)) for index in indexes)
+        return [path.stat().st_size if path is not None else 0 for path in paths]
 
     def hang_up(self, indexes: range) -> None:
         """End some calls."""

@@ -1,71 +1,60 @@
 """Killed while it writes entries: what it told is there, the chain is whole, and no text is left that nobody names."""
 
-import contextlib
+import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from storage.audit import AuditLog
+from storage.audit_texts import AuditTexts
+from tests.crash.counted import Steps
+from tests.crash.zygote import Zygote
 
-ROOT = Path(__file__).parents[2]
 KILLS = 12
-_WRITER = """
-import sys
-from pathlib import Path
-from storage.audit import AuditLog
-log = AuditLog(Path(sys.argv[1]))
-while True:
-    entry = log.append("call.pause", "jo", "x" * 3000, {"n": 1}, text="why " * 500)
-    print(entry.number, entry.hash, flush=True)
-"""
-
-_DIES = """
-import os, signal, sys
-from pathlib import Path
-from storage import audit_texts
-from storage.audit import AuditLog
-
-def dies(real, after):
-    def call(*given):
-        result = real(*given) if after else None
-        os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    return call
-
-log = AuditLog(Path(sys.argv[1]))
-log.append("call.pause", "jo", "", text="before")
-where, after = sys.argv[2], sys.argv[3] == "after"
-holder = audit_texts.AuditTexts if hasattr(audit_texts.AuditTexts, where) else os
-setattr(holder, where, dies(getattr(holder, where), after))
-log.append("call.pause", "jo", "", text="the last one")
-"""
 
 
-def killed_after(folder: Path, told_lines: int, dice: random.Random) -> tuple[int, str]:
-    """Kill a writer some time after it told of so many entries; returns number and hash of the last it told of."""
-    command = [sys.executable, "-c", _WRITER, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as writer:
-        assert writer.stdout is not None
-        told = [writer.stdout.readline() for _ in range(told_lines)]
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            writer.wait(dice.uniform(0, 0.01))
-        writer.kill()
-        told += [line for line in writer.stdout if line.endswith("\n")]
-    number, digest = told[-1].split()
-    return int(number), digest
+def write_on(steps: Steps, folder: Path, told: int, delay_s: float) -> None:
+    """Write entries and tell of each, until some time after so many of them, when an alarm ends this process."""
+    log = AuditLog(folder)
+    while True:
+        entry = log.append("call.pause", "jo", "x" * 3000, {"n": 1}, text="why " * 500)
+        steps.tell((entry.number, entry.hash))
+        told -= 1
+        if told == 0:
+            signal.setitimer(signal.ITIMER_REAL, delay_s)  # nobody handles it: it ends a process anywhere
 
 
-def test_a_killed_writer_leaves_a_whole_log(tmp_path: Path) -> None:
+def write_last(_: Steps, folder: Path, where: str, when: str) -> None:
+    """Write two entries, and die in a step of the second."""
+
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> None:
+            if when == "after":
+                real(*given)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        return call
+
+    log = AuditLog(folder)
+    log.append("call.pause", "jo", "", text="before")
+    holder = AuditTexts if hasattr(AuditTexts, where) else os
+    setattr(holder, where, dying(getattr(holder, where)))
+    log.append("call.pause", "jo", "", text="the last one")
+
+
+def test_a_killed_writer_leaves_a_whole_log(memory_path: Path, zygote: Zygote) -> None:
     dice = random.Random(20261125)
-    log = AuditLog(tmp_path / "audit")
+    log = AuditLog(memory_path / "audit")
     for kill in range(KILLS):
-        number, digest = killed_after(log.folder, 1 + dice.randrange(5), dice)
+        killed = zygote.run(write_on, 0, log.folder, 1 + dice.randrange(5), dice.uniform(0.0001, 0.01))
+        assert killed.code == -signal.SIGALRM, killed.problem
+        number, digest = killed.said[-1]
         log.append("call.resume", "jo", "")  # moves aside what is torn
         state = log.verify()
         assert state.problems == [], f"kill {kill}"
@@ -78,10 +67,10 @@ def test_a_killed_writer_leaves_a_whole_log(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", ["prepare", "write", "fdatasync", "settle"])
-def test_killed_at_each_step_of_an_entry(tmp_path: Path, step: str, when: str) -> None:
-    log = AuditLog(tmp_path / "audit")
-    done = subprocess.run([sys.executable, "-c", _DIES, str(log.folder), step, when], cwd=ROOT, check=False, timeout=60)
-    assert done.returncode == -signal.SIGKILL
+def test_killed_at_each_step_of_an_entry(memory_path: Path, zygote: Zygote, step: str, when: str) -> None:
+    log = AuditLog(memory_path / "audit")
+    killed = zygote.run(write_last, 0, log.folder, step, when)
+    assert killed.code == -signal.SIGKILL, killed.problem
     log.append("call.resume", "jo", "", text="after")
     state = log.verify()
     assert (state.problems, state.moved_aside) == ([], ())

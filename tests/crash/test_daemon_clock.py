@@ -57,14 +57,14 @@ def test_a_clock_that_is_stepped_changes_no_length_and_no_id_and_deletes_nothing
         clock.step(before_s)
         talk = lines.call()
         talk.join()
-        talk.talk_for(0.5)
+        talk.talk_for(0.3)
         clock.step(during_s)
-        talk.talk_for(0.5)
+        talk.talk_for(0.3)
         rows.append(talk.hang_up())
     assert len({row["id"] for row in rows}) == len(rows)
     for row in rows:
         assert row["outcome"] == "recorded"
-        assert 0.9 < row["duration_s"] < 15, "by the calls' own clock"
+        assert 0.5 < row["duration_s"] < 15, "by the calls' own clock"
         started, ended = time_from_json(row["started_at"]), time_from_json(row["ended_at"])
         assert started is not None
         assert ended is not None

@@ -16,9 +16,9 @@ from tests.helpers.recorder_home import eventually
 
 SMALL_DISK = (
     "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-    'mount -t tmpfs -o size=96k tmpfs "$0" && exec "$@"',
+    'mount -t tmpfs -o size=64k tmpfs "$0" && exec "$@"',
 )  # fmt: skip
-"""Runs a command with a disk of its own, 96 kB small, in the place of a folder; takes no privilege."""
+"""Runs a command with a disk of its own, 64 kB small, in the place of a folder; takes no privilege."""
 QUICK = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.2"))
 
 
@@ -100,6 +100,7 @@ def test_without_a_key_nothing_is_kept_and_the_call_goes_on(lines: Exchange) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_locked_index_delays_a_row_and_loses_none(lines: Exchange) -> None:
     home = lines.home
     with closing(sqlite3.connect(home.root / "index.sqlite", isolation_level=None)) as other:

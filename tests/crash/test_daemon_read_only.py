@@ -41,14 +41,14 @@ def test_a_folder_that_refuses_stops_no_call_and_is_forgiven(
         home.start(before=("env", f"LD_PRELOAD={shim}", f"SHIM_FAULT={fault}", f"SHIM_BELOW={below}"))
         talk, recording = new_call(lines)
         eventually(lambda: list((home.root / "recordings").rglob("*.part")), "it is being recorded")
-        talk.talk_for(2.5)
+        talk.talk_for(2.0)  # more than the look-back: something is on the disk
         since_s = talk.left.sent[-1][1]
         with fault.open("r+b") as switch:
             switch.write(bytes([number]))
         other, _ = new_call(lines)
         eventually(lambda: home.health()["alarms"].get(reason), "there is an alarm", timeout_s=15)
-        talk.talk_for(2.5)
-        assert len(heard_frames(talk.left, talk.right, since_s=since_s)) > 100, "the conversation goes on"
+        talk.talk_for(1.2)
+        assert len(heard_frames(talk.left, talk.right, since_s=since_s)) > 50, "the conversation goes on"
         for party in (talk, other):
             party.first.hang_up()
             party.first.wait_ended()

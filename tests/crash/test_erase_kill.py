@@ -1,8 +1,6 @@
 """An erasure is killed at each step: the recording is the old or the new one, never both, never none."""
 
-import signal
-import subprocess
-import sys
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,46 +13,22 @@ from storage.reader import RecordingReader, epoch_of
 from storage.rows import row_from_json
 from storage.runs import AUDIO, parse
 from storage.spans import Span
-from storage.types import FinishedFile, RecordingRow
 from storage.vault import read_row, recover
 from storage.verify import verify
+from tests.crash.counted import Steps
+from tests.crash.zygote import Zygote
 from tests.helpers.storage_home import ID, Site, block, row
 
-ROOT = Path(__file__).parents[2]
 SPAN = Span(start_s=0.5, end_s=1.5, reason="card_data", by="olive")
 
-ERASER = """
-import sys
-from pathlib import Path
-sys.path[:0] = ["tests/helpers", "tests/crash"]
-from counted import Steps
-from audio.analysis import speech_seconds
-from storage.erase import erase_spans
-from storage.rows import row_from_json
-from storage.spans import Span
-from storage.vault import read_row
-from storage_home import Site
-steps, folder = Steps(int(sys.argv[1])), Path(sys.argv[2])
-site = Site(folder)
-(path,) = site.vault.finished()
-found = row_from_json(read_row(site.vault, path))
-steps.watch(of_os=("writev", "fdatasync", "fsync", "ftruncate", "link"), of_path=("rename", "replace", "unlink"))
-span = Span(start_s=0.5, end_s=1.5, reason="card_data", by="olive")
-erase_spans(site.vault, site.epochs, found, [span], speech=speech_seconds)
-print(steps.count, flush=True)
-"""
 
-
-def erase_until(step: int, folder: Path) -> int | None:
-    """Erase until the step, where the process is killed; return the number of steps if it got to the end."""
-    done = subprocess.run(
-        [sys.executable, "-c", ERASER, str(step), str(folder)],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    if done.returncode == -signal.SIGKILL:
-        return None
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+def erase(steps: Steps, folder: Path) -> None:
+    """Erase the span."""
+    site = Site(folder)
+    (path,) = site.vault.finished()
+    found = row_from_json(read_row(site.vault, path))
+    steps.watch(of_os=("writev", "fdatasync", "fsync", "ftruncate", "link"), of_path=("rename", "replace", "unlink"))
+    erase_spans(site.vault, site.epochs, found, [SPAN], speech=speech_seconds)
 
 
 def is_silent(reader: RecordingReader) -> bool:
@@ -65,25 +39,26 @@ def is_silent(reader: RecordingReader) -> bool:
     return not inside
 
 
-def recorded(folder: Path) -> tuple[Site, Path, RecordingRow]:
+def record(folder: Path) -> None:
     site = Site(folder)
     opened = site.begin()
     for second in range(3):
         opened.append(block(second))
     segments = [{"start_s": 0.0, "end_s": 3.0, "kind": "recording", "reason": "", "by": ""}]
-    finished: FinishedFile = opened.close(row(duration_s=3.0, recorded_s=3.0, segments=segments), is_complete=True)
-    path = site.vault.root / finished.path
-    return site, path, row_from_json(read_row(site.vault, path))
+    opened.close(row(duration_s=3.0, recorded_s=3.0, segments=segments), is_complete=True)
 
 
 @pytest.mark.slow
-def test_killed_at_each_step_of_an_erasure(tmp_path: Path) -> None:
+def test_killed_at_each_step_of_an_erasure(memory_path: Path, zygote: Zygote) -> None:
+    record(memory_path / "first")
     step, seen = 1, set()
     while True:
-        site, path, before = recorded(tmp_path / str(step))
+        site = Site(shutil.copytree(memory_path / "first", memory_path / str(step)))
+        (path,) = site.vault.finished()
+        before = row_from_json(read_row(site.vault, path))
         old_key = site.vault.sealed.unseal(ID, site.private(path))
         old_file = path.read_bytes()
-        total = erase_until(step, tmp_path / str(step))
+        total = zygote.until(erase, step, memory_path / str(step))
 
         # What a daemon that starts now does must not bring anything back.
         assert recover(site.vault, lambda _: False) == []

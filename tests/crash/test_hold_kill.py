@@ -1,68 +1,34 @@
 """Whoever places or releases a hold is killed at each step: after the next start the table says what the log says."""
 
-import signal
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
 
-from recorder.keeping.holding import settle_holds
-from storage.hold_journal import PLACED, RELEASED, replay_holds
-from storage.types import HoldState
-from tests.helpers.erasure_site import ErasureSite
-from tests.helpers.storage_home import ID
-
-ROOT = Path(__file__).parents[2]
-KEEPER = """
-import os, signal, sys, types
-from pathlib import Path
-sys.modules["tests"] = types.ModuleType("tests")  # ours, not one that a dependency left in its folder
-sys.modules["tests"].__path__ = ["tests"]
 from recorder.domain.holds import HoldWish
-from recorder.keeping.holding import place_hold, release_hold
+from recorder.keeping.holding import place_hold, release_hold, settle_holds
+from storage.hold_journal import PLACED, RELEASED, replay_holds
 from storage.holds import Holds
-from storage.types import HoldKind
+from storage.types import HoldKind, HoldState
+from tests.crash.counted import Steps
+from tests.crash.zygote import Zygote
 from tests.helpers.erasure_site import DORA, LEA, ErasureSite
 from tests.helpers.storage_home import ID
-step, folder = sys.argv[1], Path(sys.argv[2])
-site = ErasureSite(folder)
-count = 0
-def counted(real, name):
-    def call(*args, **kwargs):
-        global count
-        count += 1
-        if str(count) == step or step == name:
-            os.kill(os.getpid(), signal.SIGKILL)
-        done = real(*args, **kwargs)
-        count += 1
-        if str(count) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-    return call
-for name in ("write", "fdatasync", "fsync"):
-    setattr(os, name, counted(getattr(os, name), name))
-for name in ("replace", "unlink"):
-    setattr(Path, name, counted(getattr(Path, name), name))
-for name in ("place", "save"):
-    setattr(Holds, name, counted(getattr(Holds, name), name))
-wish = HoldWish(kind=HoldKind.COMPLAINT, reason="complaint 17", case_reference="C-17", against=("mona",))
-hold = place_hold(site.hold_books, LEA, ID, wish)
-release_hold(site.hold_books, DORA, hold.id, reason="over")
-print(count, flush=True)
-"""
+
+WISH = HoldWish(kind=HoldKind.COMPLAINT, reason="complaint 17", case_reference="C-17", against=("mona",))
 
 
-def keep_until(step: str, folder: Path) -> int | None:
-    """Place and release a hold until the step, where the process is killed; return how many steps there were."""
-    done = subprocess.run(
-        [sys.executable, "-c", KEEPER, step, str(folder)],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    if done.returncode == -signal.SIGKILL:
-        return None
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+def keep(steps: Steps, folder: Path, only: str = "") -> None:
+    """Place and release a hold; ``only``: the one method of `Holds` that is a step."""
+    site = ErasureSite(folder)
+    if only:
+        steps.watch_one(Holds, only)
+    else:
+        steps.watch(of_os=("write", "fdatasync", "fsync"), of_path=("replace", "unlink"), is_after=True)
+        for name in ("place", "save"):
+            steps.watch_one(Holds, name, is_after=True)
+    hold = place_hold(site.hold_books, LEA, ID, WISH)
+    release_hold(site.hold_books, DORA, hold.id, reason="over")
 
 
 def start_again(folder: Path) -> tuple[list[str], list[HoldState]]:
@@ -85,22 +51,24 @@ EXPECTED = {0: [], 1: [HoldState.STANDING], 2: [HoldState.GRACE]}
 
 
 @pytest.mark.parametrize(("step", "acts"), [("place", [PLACED]), ("save", [PLACED, RELEASED])])
-def test_killed_between_the_audit_log_and_the_table(tmp_path: Path, step: str, acts: list[str]) -> None:
-    ErasureSite(tmp_path).index.close()
-    assert keep_until(step, tmp_path) is None
-    site = ErasureSite(tmp_path)
+def test_killed_between_the_audit_log_and_the_table(
+    memory_path: Path, zygote: Zygote, step: str, acts: list[str]
+) -> None:
+    ErasureSite(memory_path).index.close()
+    assert zygote.until(keep, 1, memory_path, only=step) is None
+    site = ErasureSite(memory_path)
     assert len(site.holds.of_recording(ID)) == len(acts) - 1
     site.index.close()
-    assert start_again(tmp_path) == (acts, EXPECTED[len(acts)])
+    assert start_again(memory_path) == (acts, EXPECTED[len(acts)])
 
 
 @pytest.mark.slow
-def test_killed_at_each_step(tmp_path: Path) -> None:
+def test_killed_at_each_step(memory_path: Path, zygote: Zygote) -> None:
+    ErasureSite(memory_path / "first").index.close()
     step, seen = 1, set()
     while True:
-        folder = tmp_path / str(step)
-        ErasureSite(folder).index.close()
-        total = keep_until(str(step), folder)
+        folder = shutil.copytree(memory_path / "first", memory_path / str(step))
+        total = zygote.until(keep, step, folder)
         acts, found = start_again(folder)
         assert found == EXPECTED[len(acts)]
         seen.add(len(acts))

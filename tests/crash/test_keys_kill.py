@@ -3,90 +3,56 @@
 So is a change of passphrase: every key opens with the old one or with the new one.
 """
 
-import signal
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
+from nacl.pwhash import argon2id
 
 from storage.keys import EpochKeys
 from storage.vault import recover
 from storage.verify import verify
+from tests.crash.counted import Steps
+from tests.crash.zygote import Zygote
 from tests.helpers.key_site import KeySite
 from tests.helpers.storage_home import ID, block
 
-ROOT = Path(__file__).parents[2]
 
-COUNTING = """
-import sys
-from pathlib import Path
-sys.path[:0] = [".", "tests/crash"]
-from counted import Steps
-steps = Steps(int(sys.argv[1]))
-def count_calls():
+def watch(steps: Steps) -> None:
     steps.watch(
         of_os=("write", "writev", "pwrite", "fdatasync", "fsync", "link"),
         of_path=("rename", "replace", "unlink", "rmdir"),
     )
-"""
-TENDING = (
-    COUNTING
-    + """
-from datetime import UTC, datetime
-from recorder.keeping.housekeeping import KeyHolder
-from storage.audit import AuditLog
-from storage.index import Index, sqlite_url
-from storage.keys import EpochKeys, NodeKeys
-from storage.vault import Vault
-home, private = Path(sys.argv[2]), Path(sys.argv[3])
-now = lambda: datetime(2027, 1, 15, tzinfo=UTC)
-holder = KeyHolder(
-    vault=Vault(home, NodeKeys.load(home)), keys=EpochKeys(home / "keys/epochs", private),
-    index=Index(sqlite_url(home / "index.sqlite"), now=now), audit=AuditLog(home / "audit"),
-    lock=home / "state/erasing.lock", now=now,
-)
-count_calls()
-done = holder.tend()
-assert not done.problems, done.problems
-print(steps.count, flush=True)
-"""
-)
-CHANGING = (
-    COUNTING
-    + """
-from nacl.pwhash import argon2id
-argon2id.OPSLIMIT_MODERATE, argon2id.MEMLIMIT_MODERATE = argon2id.OPSLIMIT_MIN, argon2id.MEMLIMIT_MIN
-from storage.keys import EpochKeys
-home, private = Path(sys.argv[2]), Path(sys.argv[3])
-keys = EpochKeys(home / "keys/epochs", private, passphrase=b"the old one")
-count_calls()
-keys.change_passphrase(b"the new one")
-print(steps.count, flush=True)
-"""
-)
 
 
-def run_until(program: str, step: int, site: KeySite) -> int | None:
-    """Run a program until the step, where it is killed; return the number of steps if it got to the end."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(step), str(site.home), str(site.private_folder)],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    if done.returncode == -signal.SIGKILL:
-        return None
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+def tend(steps: Steps, folder: Path) -> None:
+    """Do the key holder's daily work."""
+    site = KeySite(folder)
+    watch(steps)
+    done = site.holder.tend()
+    assert not done.problems, done.problems
+
+
+def change_passphrase(steps: Steps, public: Path, private: Path) -> None:
+    """Change the passphrase from the old one to the new one."""
+    for name in ("OPSLIMIT", "MEMLIMIT"):
+        setattr(argon2id, f"{name}_MODERATE", getattr(argon2id, f"{name}_MIN"))
+    keys = EpochKeys(public, private, passphrase=b"the old one")
+    watch(steps)
+    keys.change_passphrase(b"the new one")
 
 
 @pytest.mark.slow
-def test_killed_at_each_step_of_resealing_and_destroying(tmp_path: Path) -> None:
+def test_killed_at_each_step_of_resealing_and_destroying(memory_path: Path, zygote: Zygote) -> None:
+    first = KeySite(memory_path / "first")
+    first.hold()
+    content = first.path.read_bytes()
+    first.index.close()
     step, seen = 1, set()
     while True:
-        site = KeySite(tmp_path / str(step))
-        site.hold()
-        content = site.path.read_bytes()
-        total = run_until(TENDING, step, site)
+        folder = shutil.copytree(memory_path / "first", memory_path / str(step))
+        site = KeySite(folder)
+        total = zygote.until(tend, step, folder)
 
         assert recover(site.vault, lambda _: False) == []
         assert site.path.read_bytes() == content
@@ -106,6 +72,7 @@ def test_killed_at_each_step_of_resealing_and_destroying(tmp_path: Path) -> None
         assert [path.name for path in (site.home / "keys/sealed").iterdir()] == ["2027-01"]
         assert list(site.open(site.path).blocks()) == [block(n) for n in range(5)]
         assert site.audit.verify().bad is None
+        site.index.close()
         if total is not None:
             assert total == step - 1
             break
@@ -116,8 +83,8 @@ def test_killed_at_each_step_of_resealing_and_destroying(tmp_path: Path) -> None
     assert step > 15
 
 
-def test_nothing_is_sealed_to_an_epoch_of_which_a_killed_rotation_made_one_half(tmp_path: Path) -> None:
-    site = KeySite(tmp_path)
+def test_nothing_is_sealed_to_an_epoch_of_which_a_killed_rotation_made_one_half(memory_path: Path) -> None:
+    site = KeySite(memory_path)
     site.epochs.create_epoch("2026-11.2")
     (site.home / "keys/epochs/2026-11.2.pub").unlink()  # it is written last
     assert site.holder.tend().problems == []
@@ -127,19 +94,20 @@ def test_nothing_is_sealed_to_an_epoch_of_which_a_killed_rotation_made_one_half(
 
 
 @pytest.mark.slow
-def test_killed_at_each_step_of_a_change_of_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_each_step_of_a_change_of_passphrase(
+    memory_path: Path, monkeypatch: pytest.MonkeyPatch, zygote: Zygote
+) -> None:
     for name in ("OPSLIMIT", "MEMLIMIT"):
-        least = getattr(__import__("nacl.pwhash.argon2id", fromlist=["x"]), f"{name}_MIN")
-        monkeypatch.setattr(f"nacl.pwhash.argon2id.{name}_MODERATE", least)
+        monkeypatch.setattr(argon2id, f"{name}_MODERATE", getattr(argon2id, f"{name}_MIN"))
+    first = KeySite(memory_path / "first")
+    first.epochs.change_passphrase(b"the old one")
+    first.index.close()
     step, seen = 1, set()
     while True:
-        site = KeySite(tmp_path / str(step))
-        public = site.home / "keys/epochs"
-        site.epochs.change_passphrase(b"the old one")
-        total = run_until(CHANGING, step, site)
-        old, new = (
-            EpochKeys(public, site.private_folder, passphrase=word) for word in (b"the old one", b"the new one")
-        )
+        folder = shutil.copytree(memory_path / "first", memory_path / str(step))
+        public, private = folder / "home/keys/epochs", folder / "private"
+        total = zygote.until(change_passphrase, step, public, private)
+        old, new = (EpochKeys(public, private, passphrase=word) for word in (b"the old one", b"the new one"))
         opens = [(_opens(old, name), _opens(new, name)) for name in old.names()]
         assert set(opens) <= {(True, False), (False, True)}, "each key opens with one of them"
         seen.add(sum(is_new for _, is_new in opens))

@@ -1,8 +1,5 @@
 """A process is killed at each step of writing and of recovery; then recovery and verify must tell the truth."""
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,51 +7,38 @@ import pytest
 from storage.errors import WriteFailedError
 from storage.rows import row_from_json
 from storage.vault import recover, verify
+from tests.crash.counted import Steps
+from tests.crash.zygote import Zygote
 from tests.helpers.storage_home import ID, Site, block, row
 
-ROOT = Path(__file__).parents[2]
 
-WRITER = """
-import sys
-from pathlib import Path
-sys.path[:0] = ["tests/helpers", "tests/crash"]
-from counted import Steps
-from storage_home import Site, block, row
-from storage.vault import recover
-steps, folder, what = Steps(int(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
-site = Site(folder)
-steps.watch(of_os=("writev", "fdatasync", "fsync", "ftruncate", "link"), of_path=("rename",))
-if what == "write":
-    opened = site.begin()
+def watched(steps: Steps, folder: Path) -> Site:
+    site = Site(folder)
+    steps.watch(of_os=("writev", "fdatasync", "fsync", "ftruncate", "link"), of_path=("rename",))
+    return site
+
+
+def write(steps: Steps, folder: Path) -> None:
+    """Record three seconds."""
+    opened = watched(steps, folder).begin()
     for second in range(3):
         opened.append(block(second))
         opened.sync()
     opened.close(row(ended_at="2026-11-24T09:30:03Z"), is_complete=True)
-else:
-    recover(site.vault, lambda _: False)
-print(steps.count, flush=True)
-"""
 
 
-def run(step: int, folder: Path, what: str) -> int | None:
-    """Run until the step, where it is killed; return the number of steps if it got to the end."""
-    done = subprocess.run(
-        [sys.executable, "-c", WRITER, str(step), str(folder), what],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    if done.returncode == -signal.SIGKILL:
-        return None
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+def recover_all(steps: Steps, folder: Path) -> None:
+    """Recover what a crash left."""
+    recover(watched(steps, folder).vault, lambda _: False)
 
 
 @pytest.mark.slow
-def test_killed_at_each_step_of_writing(tmp_path: Path) -> None:
+def test_killed_at_each_step_of_writing(memory_path: Path, zygote: Zygote) -> None:
     step, outcomes = 1, set()
     while True:
-        site = Site(tmp_path / str(step))
-        hidden = (tmp_path / str(step) / "private").rename(tmp_path / f"private-{step}")
-        total = run(step, site.home.parent, "write")
+        site = Site(memory_path / str(step))
+        hidden = (memory_path / str(step) / "private").rename(memory_path / f"private-{step}")
+        total = zygote.until(write, step, site.home.parent)
         recovered = recover(site.vault, lambda _: False)
         assert recover(site.vault, lambda _: False) == []
         assert all(r.problem is None for r in recovered)
@@ -79,16 +63,16 @@ def test_killed_at_each_step_of_writing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_each_step_of_recovery(tmp_path: Path) -> None:
+def test_killed_at_each_step_of_recovery(memory_path: Path, zygote: Zygote) -> None:
     step = 1
     while True:
-        site = Site(tmp_path / str(step))
+        site = Site(memory_path / str(step))
         opened = site.begin()
         opened.append(block(0))
         opened.append(block(1))
         torn = opened.path.read_bytes()[:-100]
         opened.path.write_bytes(torn)
-        total = run(step, site.home.parent, "recover")
+        total = zygote.until(recover_all, step, site.home.parent)
         recover(site.vault, lambda _: False)
         (path,) = site.vault.finished()
         found = verify(path, site.node.sign_public)

@@ -1,12 +1,8 @@
 """The sweep is killed before and after each step: what is half-deleted does not open, what is held stays, and the next
-one goes on.
+one goes on."""
 
-A kill takes nothing from the kernel, so that nothing need wait for the disk here.
-"""
-
-import os
-import subprocess
-import sys
+import itertools
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,54 +11,24 @@ from pathlib import Path
 import pytest
 
 from recorder.keeping.returned import destroy_returned
-from storage.erasures import is_open
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
-from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite
-
-ROOT = Path(__file__).parents[2]
-DAY = timedelta(days=1)
-SWEEPER = """
-import os, shutil, signal, sys, types
-from pathlib import Path
-sys.modules["tests"] = types.ModuleType("tests")  # ours, not one that a dependency left in its folder
-sys.modules["tests"].__path__ = ["tests"]
-from storage.erasures import Erasures
+from storage.erasures import Erasures, is_open
 from storage.old_calls import OldCalls
 from storage.tombstones import Deletions
-from tests.helpers.sweep_site import SweepSite
-count = 0
-def counted(real, step):
-    def call(*args, **kwargs):
-        global count
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        done = real(*args, **kwargs)
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-    return call
-os.fsync = os.fdatasync = lambda _: None
-def sweep(folder, step):
+from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+from tests.crash.counted import Steps
+from tests.crash.zygote import Zygote
+from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite
+
+DAY = timedelta(days=1)
+
+
+def sweep(steps: Steps, folder: Path) -> None:
+    """Sweep once."""
     site = SweepSite(folder)
-    for name in ("write", "fdatasync", "fsync", "unlink", "rmdir", "replace"):
-        setattr(os, name, counted(getattr(os, name), step))
+    steps.watch(of_os=("write", "fdatasync", "fsync", "unlink", "rmdir", "replace"), is_after=True)
     for owner, name in ((Deletions, "settle"), (OldCalls, "remove"), (Erasures, "finish")):
-        setattr(owner, name, counted(getattr(owner, name), step))
+        steps.watch_one(owner, name, is_after=True)
     site.sweep()
-    os._exit(0)
-folder, step, left = Path(sys.argv[1]), 0, 1
-while left:
-    step += 1
-    shutil.copytree(folder / "0", folder / str(step))
-    child = os.fork()
-    if not child:
-        sweep(folder / str(step), step)
-    left = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert left in (0, -signal.SIGKILL), left
-print(step - 1)
-"""
 
 
 @contextmanager
@@ -105,18 +71,14 @@ def check_order(site: SweepSite, recording: RecordingId) -> str:
 
 
 @pytest.mark.slow
-def test_killed_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("fsync", "fdatasync"):
-        monkeypatch.setattr(os, name, lambda _: None)
-    due, stay, missed = make(tmp_path / "0")
-    done = subprocess.run(
-        [sys.executable, "-c", SWEEPER, str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    steps, seen = int(done.stdout), set[str]()
-    for step in range(1, steps + 2):
-        with opened(tmp_path / str(step)) as site:
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_at_each_step(memory_path: Path, zygote: Zygote, every: int) -> None:
+    due, stay, missed = make(memory_path / "0")
+    seen = set[str]()
+    for step in itertools.count(1, every):
+        folder = shutil.copytree(memory_path / "0", memory_path / str(step))
+        total = zygote.until(sweep, step, folder)
+        with opened(folder) as site:
             seen.update(check_order(site, one) for one in due)
             is_doomed = {one: has_tombstone(site, one) for one in due}
             destroy_returned(site.home, site.vault, site.database, lambda: NOW)
@@ -133,5 +95,9 @@ def test_killed_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             assert len(site.acts("erasure.done")) in (1, 2)
             assert site.audit.verify().bad is None
             assert sorted(path.name for path in site.vault.root.glob("2026/*/*")) == ["17", "24"]
+        shutil.rmtree(folder)
+        if total is not None:
+            assert step - every <= total < step
+            assert total > 60
+            break
     assert seen == {"rfk", "rf", "r", ""}
-    assert steps > 60

@@ -1,0 +1,43 @@
+"""How long a process would have run and got no CPU, as Linux counts it (Documentation/scheduler/sched-stats.rst).
+
+A bound in seconds is a bound for the program. On a machine that is shared, the seconds for which the kernel ran others
+in its place are told apart, instead of being guessed at by a longer wait.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_WAY_OF_A_PACKET = 2
+"""Threads that a packet passes before it is in a file: the media core's and the writer's."""
+
+
+def waited_s(pid: int) -> dict[int, float]:
+    """Return for each thread of a process how long it has waited for a CPU, in seconds; none, if it has ended."""
+    return dict(_waits(pid))
+
+
+def _waits(pid: int) -> Iterator[tuple[int, float]]:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, IndexError):
+                yield int(task.name), int((task / "schedstat").read_text().split()[1]) / 1e9
+
+
+class Starvation:
+    """What a process waited for a CPU, as it was looked at now and then."""
+
+    def __init__(self) -> None:
+        self._looks: list[tuple[float, dict[int, float]]] = []
+
+    def look(self, pid: int) -> None:
+        """Note how long its threads have waited; to be called at least a few times a second."""
+        self._looks.append((time.monotonic(), waited_s(pid)))
+
+    def since(self, moment_s: float) -> float:
+        """Return how long a packet that came after a moment (monotonic) may have waited for those who keep it."""
+        before = next((waits for at_s, waits in reversed(self._looks) if at_s <= moment_s), {})
+        after = self._looks[-1][1]
+        gained = sorted((waited - before.get(thread, 0.0) for thread, waited in after.items()), reverse=True)
+        return sum(gained[:_WAY_OF_A_PACKET])
