@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
-from tests.helpers.sip_peer import Answer, Call, Caller, Media, Message, Officer, State
+from tests.helpers.sip_peer import Address, Answer, Call, Caller, Media, Message, Officer, State
 from tests.helpers.voices import PCMA, TICKS_PER_S, Studio, Voice
 
 _numbers = itertools.count(1)
@@ -126,7 +126,7 @@ class Exchange:
         *,
         studio: Studio | None = None,
         officer: Callable[..., Officer] = Officer,
-        caller: Callable[[], Caller] = Caller,
+        caller: Callable[[Address], Caller] = Caller,
     ) -> None:
         self.talks: dict[str, Talk] = {}
         self.newcomers: dict[tuple[str, str], Answer] = {}
@@ -135,7 +135,9 @@ class Exchange:
         self.officer = stack.enter_context(officer(answer=self._answer))
         self.spare = stack.enter_context(officer(answer=self._answer))
         """A second target, for routes that have one."""
-        self.caller = stack.enter_context(caller())
+        self.caller = stack.enter_context(caller(("127.0.0.1", 0)))
+        self.caller_at = caller
+        """Makes another caller, at an address; port 0 is a free one."""
         self.home: RecorderHome
 
     def offered(self) -> list[Call]:

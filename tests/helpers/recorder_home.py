@@ -233,6 +233,11 @@ class RecorderHome:
         self.daemon.terminate()
         return self.daemon.wait(timeout_s)
 
+    def ask_for_reload(self) -> None:
+        """Send SIGHUP; what came of it is in the log."""
+        assert self.daemon is not None
+        self.daemon.send_signal(signal.SIGHUP)
+
     def kill(self) -> float:
         """End the daemon with SIGKILL; returns the moment (monotonic)."""
         assert self.daemon is not None

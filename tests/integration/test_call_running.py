@@ -6,71 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from storage.audit import AuditLog
-from tests.helpers.exactness import heard_frames, is_gapless, kept_of
+from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer
-
-NEW_EXTENSION = """
-[[extension]]
-number = "2009"
-operator = "dave"
-service = "Revenues"
-team = ""
-"""
 
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     with exchange(tmp_path_factory.mktemp("running"), edits=(("erase_s = 3.0", "erase_s = 0.2"),)) as made:
         yield made
-
-
-def test_a_call_is_the_operators_who_is_signed_on(lines: Exchange) -> None:
-    home = lines.home
-    assert home.json("agents", "sign-on", "--extension", "2001", "--operator", "erin")["operator"] == "erin"
-    talk = lines.call()
-    recording = talk.join()
-    home.recorder("agents", "sign-off", "--extension", "2001", "-C", str(home.root))
-    talk.hang_up()
-    after = lines.call()
-    after.join()
-    after.hang_up()
-    (row,) = home.json("find", "--operator", "erin")
-    assert row["id"] == recording, "it stays theirs although they signed off in mid-call"
-    assert home.row_of(after.number)["operator"] == "alice"
-    folders = {Path(home.row_of(talk.number)["path"]).parts[3], Path(home.row_of(after.number)["path"]).parts[3]}
-    assert len(folders) == 2, "each operator has a folder"
-    assert not {"erin", "alice"} & folders, "which does not say who they are"
-    assert home.run("agents", "sign-off", "--extension", "2001", "-C", str(home.root)).returncode == 1
-    unknown = home.run("agents", "sign-on", "--extension", "777", "--operator", "erin", "-C", str(home.root))
-    assert unknown.returncode == 1
-    assert "not nominated" in unknown.stderr
-
-
-def test_a_reload_nominates_an_extension_and_drops_no_call(lines: Exchange) -> None:
-    home = lines.home
-    before = lines.call()
-    recording = before.join()
-    joined_s = time.monotonic()
-    through = lines.call("2009")
-    through.first.wait_confirmed()
-    assert len(home.calls()) == 1, "2009 is nobody yet"
-    with home.config.open("a") as file:
-        file.write(NEW_EXTENSION)
-    answer = home.json("reload")
-    assert answer["changed"] == ["extension"]
-    assert answer["needs_restart"] == []
-    after = lines.call("2009")
-    after.join()
-    assert before.wait_phase("joined")["id"] == recording
-    before.talk_for(0.3)
-    assert is_gapless(heard_frames(before.left, before.right, since_s=joined_s)), "not a packet was dropped"
-    assert before.hang_up()["outcome"] == "recorded"
-    assert after.hang_up()["operator"] == "dave"
-    through.first.hang_up()
-    assert home.rows(number=through.number) == []
 
 
 @pytest.mark.parametrize("by", ["command", "signal"])
@@ -101,31 +46,6 @@ def test_a_file_that_cannot_be_used_changes_nothing(lines: Exchange, by: str) ->
     finally:
         home.config.write_text(good)
     assert talk.hang_up()["outcome"] == "recorded"
-
-
-def test_a_notice_that_cannot_be_read_is_refused_at_reload(lines: Exchange) -> None:
-    home = lines.home
-    name = next(path for path in (home.root / "notices").glob("*.wav"))
-    content = name.read_bytes()
-    try:
-        name.write_bytes(content[: len(content) // 2])
-        refused = home.run("reload", "-C", str(home.root))
-        assert refused.returncode == 1
-        assert "message" in refused.stderr
-        assert "Traceback" not in refused.stderr
-        talk = lines.call()
-        talk.join()
-        assert talk.hang_up()["notice"]["complete"] is True, "the message in memory goes on being played"
-    finally:
-        name.write_bytes(content)
-
-
-def test_the_audit_log_holds_every_act_in_an_unbroken_chain(lines: Exchange) -> None:
-    log = AuditLog(lines.home.root / "audit")
-    assert not log.verify().bad
-    acts = [entry.act for entry in log.entries()]
-    assert acts.count("agent.sign_on") == 1
-    assert acts.count("config.reload") >= 1
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers.exactness import PACKET_S, Kept, kept_of
 from tests.helpers.exchange import Exchange, Talk
-from tests.helpers.virtual.exchange import exchange
 from tests.helpers.recorder_home import eventually
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import EVENT, FRAME
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5

@@ -178,6 +178,11 @@ class TurnedDaemon:
         daemon._index.close()
         self._stack.close()
 
+    def ask_for_reload(self) -> None:
+        """Do what SIGHUP does."""
+        assert self._daemon is not None
+        self._daemon._reload_by_signal()
+
     # --- the media core's events
 
     def work(self) -> bool:

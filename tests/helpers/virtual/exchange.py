@@ -47,6 +47,11 @@ class TurnedHome(RecorderHome):
             self._studio.hush(turned.relay)
         return 0
 
+    def ask_for_reload(self) -> None:
+        """Have the daemon do what it does at SIGHUP."""
+        assert self._turned is not None
+        self._turned.ask_for_reload()
+
     def kill(self) -> float:
         raise AssertionError("a daemon in virtual time cannot be killed: that is a test over the wire")
 
@@ -66,7 +71,7 @@ def exchange(folder: Path, *, is_started: bool = True, **options: Any) -> Iterat
             stack,
             studio=studio,
             officer=lambda **more: Officer(wire=NetworkWire(place.network), **more),
-            caller=lambda: Caller(wire=NetworkWire(place.network)),
+            caller=lambda address: Caller(wire=NetworkWire(place.network, place.network.new_address(address[0]))),
         )
         home = TurnedHome(folder, place, studio, next_hop=f"127.0.0.1:{made.officer.address[1]}", **options)
         stack.callback(home.close)

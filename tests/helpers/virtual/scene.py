@@ -14,13 +14,15 @@ from unittest.mock import patch
 
 import httpx
 from sippy.Core.EventDispatcher import ED2
-from sippy.Time import MonoTime as sippy_time
+from sippy.Time.MonoTime import MonoTime
 
 import sip.transport
 from recorder.live import connections
 from tests.helpers.virtual.network import Network, server_class
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 
+TICK_NS = 10_000_000
+"""sippy looks at its timers a hundred times a second."""
 STEP_S = 0.1
 """The longest time that passes between two looks whether a request is answered."""
 _LAYERS = 20
@@ -28,32 +30,48 @@ _LAYERS = 20
 
 
 class Loop:
-    """sippy's loop: its timers, and what other threads have it do."""
+    """sippy's loop: its timers, each TICK_NS as in life, and what other threads have it do."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._calls: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self._tick_ns = 0
 
     def call(self, fn: Callable[..., object], *args: object) -> None:
         """Take the place of ``ED2.callFromThread``."""
         self._calls.append((fn, args))
+
+    def timer(self, register: Callable[..., Any]) -> Callable[..., Any]:
+        """Take the place of ``ED2.regTimer``, while time goes by a little, as it does in life.
+
+        Else one that is due at once, by a rounding error, is due again and again at the same moment.
+        """
+
+        def after_a_moment(*args: Any) -> Any:
+            self._world.creep()
+            return register(*args)
+
+        return after_a_moment
 
     def work(self) -> bool:
         if self._calls:
             fn, args = self._calls.popleft()
             fn(*args)
             return True
-        ED2.last_ts = sippy_time.MonoTime()
-        before = len(ED2.tlisteners)
-        is_due = self.due_ns() <= self._world.now_ns
+        if self._world.now_ns < self._tick_ns:
+            return False
+        ED2.last_ts = MonoTime()
+        if not ED2.tlisteners or ED2.tlisteners[0].etime > ED2.last_ts:
+            return False
+        self._tick_ns = self._world.now_ns + TICK_NS
         ED2.dispatchTimers()
-        return is_due or len(ED2.tlisteners) != before or bool(self._calls)
+        return True
 
     def due_ns(self) -> int:
-        while ED2.tlisteners and ED2.tlisteners[0].cb_func is None:  # called off
-            ED2.dispatchTimers()
-        # Rounded up: sippy calculates in seconds, and a timer that is not due yet would be asked for again and again.
-        return int(ED2.tlisteners[0].etime.monot * NS_PER_S) + 1000 if ED2.tlisteners else NEVER_NS
+        if not ED2.tlisteners:
+            return NEVER_NS
+        # Rounded up: sippy calculates in seconds.
+        return max(self._tick_ns, int(ED2.tlisteners[0].etime.monot * NS_PER_S) + 1000)
 
 
 class Requests(httpx.BaseTransport):
@@ -118,6 +136,7 @@ class Scene:
         with (
             self.world.open(),
             patch.object(ED2, "callFromThread", self._loop.call),
+            patch.object(ED2, "regTimer", self._loop.timer(ED2.regTimer)),
             patch.object(sip.transport, "Udp_server", server_class(self.network)),
             patch.object(asyncio, "to_thread", _at_once),
             patch.object(connections.Connections, "ask", self._ask()),

@@ -138,6 +138,10 @@ class World:
             return True
         return any(part.work() for part in list(self._parts))
 
+    def creep(self) -> None:
+        """Let the time pass that a step of a program takes."""
+        self.now_ns += 1000
+
     def turn(self, seconds: float) -> None:
         """Let time pass, and do everything that becomes due."""
         until_ns = self.now_ns + round(seconds * NS_PER_S)
@@ -145,14 +149,14 @@ class World:
         while (due_ns := self._due_ns()) <= until_ns:
             self.now_ns = due_ns
             self.settle()
-        self.now_ns = until_ns
+        self.now_ns = max(self.now_ns, until_ns)
         self.settle()
 
     def step(self, longest_s: float) -> None:
         """Turn to the next moment at which something is due, but no further than ``longest_s`` seconds."""
         self.settle()
         until_ns = self.now_ns + round(longest_s * NS_PER_S)
-        self.now_ns = min(self._due_ns(), until_ns)
+        self.now_ns = max(self.now_ns, min(self._due_ns(), until_ns))
         self.settle()
 
     def wait_for(self, predicate: Callable[[], object], timeout_s: float) -> object:

@@ -7,8 +7,9 @@ import pytest
 from audio import prompts
 from audio.types import Codec
 from tests.helpers.exactness import times_heard
-from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.exchange import Exchange
 from tests.helpers.recorder_home import eventually
+from tests.helpers.virtual.exchange import exchange
 
 REMINDER_S, MAX_S = 0.5, 1.2
 EDITS = (

@@ -11,9 +11,10 @@ from recorder import config
 from recorder.home import Home
 from recorder.opening import open_index, open_reader
 from tests.helpers.exactness import PACKET_S
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Call, Media
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import FRAME, PCMA, PCMU, Voice
 
 ERASE_S = 0.4
@@ -80,8 +81,7 @@ def reload(talk: Talk) -> None:
     for old, new in (("max_s = 600.0", "max_s = 0.1"), ("card_digits = 4", "card_digits = 1"), ('"*2"', '"*5"')):
         home.edit(old, new)
     said = len(home.said)
-    assert home.daemon is not None
-    home.daemon.send_signal(1)
+    home.ask_for_reload()
     eventually(lambda: "configuration reloaded" in home.said[said:], "the file is in force")
     home.config.write_text(good)
     home.json("reload")

@@ -8,9 +8,10 @@ import pytest
 
 from audio.codecs import ALAW_TO_LINEAR
 from tests.helpers.exactness import heard_frames, kept_of
-from tests.helpers.exchange import Exchange, exchange, user_of
+from tests.helpers.exchange import Exchange, user_of
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, SECOND_HZ, SECOND_S, eventually
 from tests.helpers.sip_peer import Answer, State
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import Voice
 
 QUEUE = (

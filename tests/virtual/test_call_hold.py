@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.exactness import PACKET_S, heard_frames, kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange, re_offer
+from tests.helpers.exchange import Exchange, Talk, re_offer
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import State
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import PCMU
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.helpers.exactness import kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import NOTICE_S, eventually
 from tests.helpers.sip_peer import Answer, Call, State
 from tests.helpers.transfers import expect_newcomer, refer, replaces, speakers, told, wait_told
+from tests.helpers.virtual.exchange import exchange
 
 
 @pytest.fixture(scope="module")

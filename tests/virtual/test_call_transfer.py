@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.helpers.exactness import heard_frames, kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer, Call, State
 from tests.helpers.transfers import expect_newcomer, refer, said, speakers, told, wait_told
+from tests.helpers.virtual.exchange import exchange
 
 ALICE, BOB = ("alice", "2001"), ("bob", "2002")
 

@@ -8,9 +8,10 @@ import pytest
 
 from audio.types import SrtpSuite
 from tests.helpers.exactness import heard_frames, is_gapless, kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange, re_offer
+from tests.helpers.exchange import Exchange, Talk, re_offer
 from tests.helpers.recorder_home import contents, eventually
 from tests.helpers.srtp import crypto_of, new_key
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import FRAME, TICKS_PER_S
 
 ERASE_S = 0.5

@@ -13,8 +13,9 @@ from recorder.home import Home
 from recorder.people.pins import PinFile
 from storage.audit import AuditLog
 from storage.types import RecordingId
-from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.exchange import Exchange
 from tests.helpers.recorder_home import RecorderHome, eventually
+from tests.helpers.virtual.exchange import exchange
 
 EDITS = (
     ("erase_s = 3.0", "erase_s = 0.3"),

@@ -8,10 +8,11 @@ import pytest
 
 from audio.codecs import encode
 from audio.types import Codec
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer, Media
 from tests.helpers.transfers import expect_newcomer, refer, speakers, wait_told
+from tests.helpers.virtual.exchange import exchange
 
 T38 = b"m=image 49172 udptl t38\r\na=T38FaxVersion:0\r\na=T38FaxRateManagement:transferredTCF\r\n"
 

@@ -11,10 +11,11 @@ from audio.types import Prompt
 from recorder.notices import NoticeStore
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import heard_frames, kept_of, times_heard
-from tests.helpers.exchange import Exchange, Talk, exchange, re_offer
+from tests.helpers.exchange import Exchange, Talk, re_offer
 from tests.helpers.recorder_home import NOTICE_S, SECOND_S, eventually
 from tests.helpers.sip_peer import Answer
 from tests.helpers.transfers import expect_newcomer, refer, wait_told
+from tests.helpers.virtual.exchange import exchange
 
 EDITS = (
     ("erase_s = 3.0", "erase_s = 0.3"),

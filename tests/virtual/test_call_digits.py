@@ -7,16 +7,16 @@ takes no longer than its slowest call.
 import itertools
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from tests.helpers.exactness import SILENT_ALAW, SILENT_ULAW, Kept, kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.keying import Carrier, Pressed, info_of, press, put_tone, tone, wait_said
 from tests.helpers.recorder_home import eventually
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import FRAME, PCMA, PCMU, TICKS_PER_S
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
@@ -104,11 +104,9 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 @pytest.fixture(scope="module")
 def calls(lines: Exchange) -> dict[tuple[str, str], Keyed]:
-    """Make every call of the table at the same time."""
+    """Make every call of the table."""
     orders = [(keying, spread) for keying in KEYINGS for spread in SPREADS]
-    with ThreadPoolExecutor(len(orders)) as pool:
-        made = {o: pool.submit(keyed, lines, *KEYINGS[o[0]], SPREADS[o[1]]) for o in orders}
-    return {order: future.result() for order, future in made.items()}
+    return {(keying, spread): keyed(lines, *KEYINGS[keying], SPREADS[spread]) for keying, spread in orders}
 
 
 @pytest.mark.parametrize("keying", KEYINGS)
@@ -264,17 +262,12 @@ class Rest:
 
 @pytest.fixture(scope="module")
 def rest(lines: Exchange, calls: object) -> Rest:
-    """Make the other calls, after those of the table: with all of them at once keys would be late."""
+    """Make the other calls."""
     del calls
-    with ThreadPoolExecutor(2 + 2 * len(KEYINGS)) as pool:
-        makers = {"two carriers": two_carriers, "before": keys_before}
-        keyed = {name: pool.submit(maker, lines) for name, maker in makers.items()}
-        officers = {name: pool.submit(officer_keys, lines, *way) for name, way in KEYINGS.items()}
-        callers = {name: pool.submit(caller_stars, lines, *way) for name, way in KEYINGS.items()}
     return Rest(
-        {name: future.result() for name, future in keyed.items()},
-        {name: future.result() for name, future in officers.items()},
-        {name: future.result() for name, future in callers.items()},
+        {"two carriers": two_carriers(lines), "before": keys_before(lines)},
+        {name: officer_keys(lines, *way) for name, way in KEYINGS.items()},
+        {name: caller_stars(lines, *way) for name, way in KEYINGS.items()},
     )
 
 

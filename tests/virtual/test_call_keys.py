@@ -13,9 +13,10 @@ from recorder.home import Home
 from recorder.people.pins import Costs, PinFile
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import heard_frames, is_gapless, times_heard
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.keying import Carrier, press
 from tests.helpers.recorder_home import contents, eventually
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import EVENT
 
 PIN, WRONG = "274953", "385064"

@@ -14,7 +14,8 @@ from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 from tests.helpers.exactness import PACKET_S, kept_of
-from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.exchange import Exchange
+from tests.helpers.virtual.exchange import exchange
 
 ERASE_S, FORGOT_S = 0.3, 1.0
 EDITS = (

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.helpers.exactness import heard_frames, kept_of
-from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import NOTICE_S, eventually
-from tests.helpers.sip_peer import Answer, Call, Caller, State
+from tests.helpers.sip_peer import Answer, Call, State
 from tests.helpers.transfers import expect_newcomer, refer, replaces, speakers, wait_told
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import Voice
 
 TRUNK = "127.0.0.5"
@@ -108,7 +109,7 @@ def test_the_pbx_puts_somebody_else_in_the_place_of_a_leg(lines: Exchange) -> No
     voice = lines.studio.voice()
     name = replaces(alice).replace("%3B", ";").replace("%3D", "=")
     headers = (("Replaces", name), ("Require", "replaces"))
-    with Caller((TRUNK, 0)) as outside:
+    with lines.caller_at((TRUNK, 0)) as outside:
         stranger = outside.invite(lines.home.sip, "2001", from_number="2002", media=voice.media(), headers=headers)
         stranger.wait_ended()
         assert stranger.status == 603, "only our side may do that"
@@ -191,7 +192,7 @@ def test_emergency_services_are_reached_and_never_recorded(lines: Exchange) -> N
 def test_what_is_refused_changes_nothing(lines: Exchange) -> None:
     voice = lines.studio.voice()
     talk = lines.expect("01632960555")
-    with Caller((TRUNK, 0)) as outside:
+    with lines.caller_at((TRUNK, 0)) as outside:
         talk.first = outside.invite(lines.home.sip, "2001", from_number=talk.number, media=talk.left.media())
         talk.wait_phase("notice")
         talk.begin()

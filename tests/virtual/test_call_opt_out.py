@@ -1,0 +1,194 @@
+"""Opt-outs of real calls: raised, granted, declined, lapsed; who may not; what is in the audit log and in the file."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from recorder.config import read
+from recorder.home import Home
+from recorder.opening import open_index
+from storage.audit import AuditEntry, AuditLog
+from storage.erasures import Erasures
+from tests.helpers.exchange import Exchange, Talk
+from tests.helpers.recorder_home import eventually
+from tests.helpers.virtual.exchange import exchange
+
+REASON = "caller is very upset"
+EDITS = (
+    ("erase_s = 3.0", "erase_s = 0.3"),
+    ('service = "Revenues"\nteam = ""', 'service = "Revenues"\nteam = "Revenues"'),
+    ('service = "Queue"\nteam = ""', 'service = "Queue"\nteam = "Queue"'),
+    ("erase_on_opt_out = false", "erase_on_opt_out = true"),
+)
+MANAGER = {"display_name": "Mary", "roles": ["manager"], "teams": ["Revenues"]}
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("opt-out"), edits=EDITS) as made:
+        yield made
+
+
+def entries(talk: Talk, *, subject: str) -> list[AuditEntry]:
+    return [one for one in AuditLog(talk.home.root / "audit").entries() if one.subject == subject]
+
+
+def acts(talk: Talk, *, subject: str) -> list[str]:
+    return [one.act for one in entries(talk, subject=subject)]
+
+
+def detail(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    return str(answer.json()["detail"])
+
+
+def ask(talk: Talk, call: str, **body: Any) -> dict[str, Any]:
+    officer = {"display_name": "alice", "roles": ["officer"]}
+    answer = talk.home.act(f"/api/calls/{call}/opt-out-request", by="ann", person=officer, **body)
+    return dict(answer.raise_for_status().json())
+
+
+def decide(talk: Talk, request: str, word: str, **body: Any) -> httpx.Response:
+    return talk.home.act(f"/api/opt-outs/{request}/{word}", by="mary", **{"person": MANAGER, "reason": REASON, **body})
+
+
+def requests(talk: Talk) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = talk.home.live.get("/api/opt-outs").raise_for_status().json()["opt_outs"]
+    return found
+
+
+@contextlib.contextmanager
+def events(talk: Talk) -> Iterator[Any]:
+    """Yield a function that returns the next event of opt-outs."""
+    with talk.home.live.stream("GET", "/api/events") as answer:
+        lines = answer.iter_lines()
+        next(lines)  # ": listening"
+        data = (json.loads(line[6:]) for line in lines if line.startswith("data: "))
+        yield lambda: next(event for event in data if event["event"] == "opt_out")
+
+
+REFUSED: list[tuple[dict[str, Any], int, str]] = [
+    ({"person": {**MANAGER, "teams": ["Queue"]}}, 403, "team 'Revenues'"),
+    ({"person": {**MANAGER, "teams": []}}, 403, "team 'Revenues'"),
+    ({"person": {**MANAGER, "display_name": "alice"}}, 403, "on this call yourself"),
+    ({"person": {**MANAGER, "extension": "2001"}}, 403, "on this call yourself"),
+    ({"person": {"display_name": "Dora", "roles": ["dpo"], "extension": "2001"}}, 403, "on this call yourself"),
+    ({"person": {"display_name": "Olive", "roles": ["officer", "admin", "ict", "member"]}}, 403, "role"),
+    ({"person": None}, 403, "person"),
+    ({"caller_asked": False}, 422, "state both"),
+    ({"distress_judged": False}, 422, "state both"),
+    ({"reason": " "}, 422, "reason"),
+]
+
+
+def test_who_may_not_grant_changes_nothing_and_is_in_the_audit_log(lines: Exchange) -> None:
+    talk = lines.call()
+    call = talk.join()
+    request = ask(talk, call)
+    for body, status, sentence in REFUSED:
+        assert sentence in detail(decide(talk, request["id"], "grant", **body), status)
+        direct = {"person": MANAGER, "reason": REASON, **body}
+        assert sentence in detail(talk.home.act(f"/api/calls/{call}/opt-out", by="mary", **direct), status)
+        if status == 403:
+            assert sentence in detail(decide(talk, request["id"], "decline", **body), status)
+    assert "reason" in detail(decide(talk, request["id"], "decline", reason=""), 422)
+    assert "asked for already" in detail(
+        talk.home.act(f"/api/calls/{call}/opt-out-request", by="olive", person={**MANAGER, "roles": ["officer"]}), 409
+    )
+    assert "role" in detail(
+        talk.home.act(f"/api/calls/{call}/opt-out-request", by="ivy", person={**MANAGER, "roles": ["ict"]}), 403
+    )
+    assert requests(talk) == [request]
+    assert talk.wait_phase("joined")["state"] == "recording"
+    per_request = acts(talk, subject=request["id"])
+    assert per_request.count("call.opt_out.refused") == len(REFUSED)
+    assert per_request.count("opt_out.decline.refused") == 8
+    per_call = acts(talk, subject=call)
+    assert per_call.count("call.opt_out.refused") == len(REFUSED)
+    assert per_call.count("opt_out.raise.refused") == 2
+    assert set(per_call) == {"opt_out.raised", "call.opt_out.refused", "opt_out.raise.refused"}
+    talk.hang_up()
+
+
+def test_a_declined_call_is_recorded_on_and_may_be_asked_for_again(lines: Exchange) -> None:
+    talk = lines.call()
+    call = talk.join()
+    first = ask(talk, call)
+    declined = decide(talk, first["id"], "decline").raise_for_status().json()
+    assert (declined["state"], declined["decided_by"]) == ("declined", "mary")
+    assert talk.wait_phase("joined")["state"] == "recording"
+    assert "declined by mary already" in detail(decide(talk, first["id"], "grant"), 409)
+    second = ask(talk, call)
+    assert second["id"] != first["id"]
+    assert [one["state"] for one in requests(talk)] == ["declined", "raised"]
+    row = talk.hang_up()
+    assert (row["outcome"], row["opted_out"]) == ("recorded", False)
+    eventually(lambda: "opt_out.lapsed" in acts(talk, subject=call), "the open one lapses with its call")
+    *_, lapsed = entries(talk, subject=call)
+    assert (lapsed.actor, lapsed.details["request"], lapsed.details["why"]) == ("recorder", second["id"], "call_ended")
+    assert acts(talk, subject=call) == ["opt_out.raised", "opt_out.declined", "opt_out.raised", "opt_out.lapsed"]
+    detail(decide(talk, second["id"], "grant"), 404)
+    detail(talk.home.act(f"/api/calls/{call}/opt-out-request", by="mary"), 404)
+    detail(talk.home.act(f"/api/calls/{call}/opt-out", by="mary", reason=REASON), 404)
+    assert acts(talk, subject=call)[-2:] == ["opt_out.raise.refused", "call.opt_out.refused"]
+    assert acts(talk, subject=second["id"]) == ["call.opt_out.refused"]
+
+
+def test_what_was_recorded_before_waits_for_a_second_person(lines: Exchange) -> None:
+    talk = lines.call()
+    call = talk.join()
+    talk.talk_for(0.8)
+    granted = talk.home.act(f"/api/calls/{call}/opt-out", by="mary", person=MANAGER, reason=REASON).json()
+    assert granted["erasure"]["state"] == "waiting", "the service's rule is to erase"
+    index = open_index(Home(talk.home.root), read(talk.home.config))
+    try:
+        (order,) = Erasures(index.database).of_recording(talk.wait_phase("joined")["id"])
+    finally:
+        index.close()
+    assert (order.id, order.kind, order.ordered_by) == (granted["erasure"]["id"], "opt_out", "mary")
+    assert order.start_s == 0
+    assert order.end_s == pytest.approx(granted["position_s"], abs=0.001)
+    talk.hang_up()
+    (entry,) = entries(talk, subject=call)
+    assert (entry.act, entry.details["way"], entry.details["erasure"]["id"]) == ("opt_out.granted", "direct", order.id)
+
+
+def test_a_direct_opt_out_answers_what_an_officer_asked(lines: Exchange) -> None:
+    talk = lines.call()
+    call = talk.join()
+    request = ask(talk, call)
+    talk.home.act(f"/api/calls/{call}/opt-out", by="mary", person=MANAGER, reason=REASON).raise_for_status()
+    assert [(one["id"], one["state"], one["decided_by"]) for one in requests(talk)] == [
+        (request["id"], "granted", "mary")
+    ]
+    assert "ended for good" in detail(talk.home.act(f"/api/calls/{call}/opt-out-request", by="mary"), 409)
+    talk.hang_up()
+
+
+def test_both_sides_of_an_internal_call_are_on_it(lines: Exchange) -> None:
+    talk = lines.call("2001", from_number="3001")
+    call = talk.join()
+    for name in ("alice", "carol"):
+        person = {"display_name": name, "roles": ["dpo"]}
+        assert "on this call yourself" in detail(
+            talk.home.act(f"/api/calls/{call}/opt-out", by="x", person=person, reason=REASON), 403
+        )
+    assert talk.wait_phase("joined")["state"] == "recording"
+    talk.hang_up()
+
+
+def test_all_calls_of_an_extension_or_none(lines: Exchange) -> None:
+    one, two = lines.call(), lines.call()
+    calls = {one.join(), two.join()}
+    path = "/api/extensions/2001/opt-out"
+    detail(one.home.act(path, by="mary", person={**MANAGER, "teams": []}, reason=REASON), 403)
+    assert {call["state"] for call in one.home.calls()} == {"recording"}
+    answers = one.home.act(path, by="mary", person=MANAGER, reason=REASON).raise_for_status().json()["calls"]
+    assert {answer["call"] for answer in answers} == calls
+    one.hang_up()
+    two.hang_up()
