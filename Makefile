@@ -1,7 +1,12 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
 
-# pjsua2, the phone of the demo and of some tests, has wheels up to Python 3.12.
-PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c "import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))" 2>/dev/null && echo $$p && break; done),python3)
+# The Python that is used: one that can make environments and compile modules, up to 3.12 if there is one, since pjsua2, the
+# phone of the demo and of some tests, has no wheels for 3.13. Where there is none, Debian's own is completed by packages.
+is_usable = import ensurepip, os, sys, sysconfig, venv; \
+	sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, $(1)) and os.path.exists(sysconfig.get_path("include") + "/Python.h")))
+usable = $(shell for p in python3 python3.12 python3.11 python3.13; do $$p -c '$(call is_usable,$(1))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(or $(call usable,12),$(call usable,13),/usr/bin/python3)
+PYTHON_PACKAGES = $(if $(filter /usr/bin/python3,$(PYTHON)),python3 python3-dev python3-venv)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
@@ -21,10 +26,10 @@ setup: $(CORE)
 
 # Packages are asked for only when one is missing, so that a machine without root but with everything works.
 $(STAMPS)/packages: Makefile
-	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	@missing=""; for p in $(PACKAGES) $(PYTHON_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  echo "installing$$missing"; \
+	  echo "These Debian packages are missing and will be installed with apt-get$${sudo:+ through sudo}:$$missing"; \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing || exit 1; \
 	  case "$$missing" in *glewlwyd*) [ ! -d /run/systemd/system ] || $$sudo systemctl disable --now glewlwyd || \
 	    echo "stop the service glewlwyd: it runs with Debian's first password, and tests have one of their own";; esac; \
