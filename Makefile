@@ -20,7 +20,7 @@ PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng s
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test check bench leak kills fuzz fuzz-core clean
+.PHONY: setup demo test check bench leak kills fuzz fuzz-core fresh-root clean
 
 setup: $(CORE)
 
@@ -87,6 +87,12 @@ fuzz-core: $(CORE)
 	  $(BIN)/python setup.py -q build_ext --force --build-lib build/fuzz --build-temp build/fuzz-objects
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	  $(FUZZ) --core $$(ls build/fuzz/audio/_relay*.so)
+
+# A command in a new Debian root, in a clone of HEAD (as root; needs mmdebstrap): `make fresh-root RELEASE=bookworm
+# COMMAND="make test"`. The root goes afterwards, unless ROOT=FOLDER keeps it; CACHE=FOLDER keeps downloaded packages.
+fresh-root:
+	python3 tests/fresh_root --release $(or $(RELEASE),trixie) $(if $(ROOT),--root $(ROOT)) $(if $(CACHE),--cache $(CACHE)) \
+	  '$(or $(COMMAND),make demo ONCE=1)'
 
 clean:
 	rm -rf build dist *.egg-info audio/_relay.c audio/*.so audio/*.bpf.o benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core
