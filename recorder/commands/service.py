@@ -90,7 +90,7 @@ def demo(
     ),
 ) -> None:
     """Show the main job: two phones talk, the officer pauses for a card number, the recording is checked."""
-    from recorder.demo import DemoError, show  # noqa: PLC0415 - phones and plotting, which nothing else needs
+    from recorder.demo.story import DemoError, show  # noqa: PLC0415 - phones and plotting, which nothing else needs
 
     try:
         show(output, once=once)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 if sys.version_info >= (3, 13):
     pytest.skip("pjsua2 has no wheels for this Python", allow_module_level=True)
-from sip.phone import Phone, PhoneError
+from recorder.demo.phones.phone import Phone, PhoneError
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 RATE = 8000

@@ -16,7 +16,7 @@ from tests.peers.test_baresip_call import MIRROR, OFFICER_HZ, PHONE_HZ, baresip,
 
 if sys.version_info >= (3, 13):
     pytest.skip("pjsua2 has no wheels for this Python", allow_module_level=True)
-from sip.phone import Phone
+from recorder.demo.phones.phone import Phone
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 NUMBER = "01632960888"

@@ -21,14 +21,14 @@ from audio.prompts import PromptError, speak
 from recorder import config as configuration
 from recorder.commands.setup import make_home
 from recorder.config_file import Answers
-from recorder.demo_check import RATE, Claim, claims, draw
+from recorder.demo.checks import RATE, Claim, claims, draw
+from recorder.demo.phones.phone import Phone, PhoneError
 from recorder.domain.policy import Extension
 from recorder.home import Home
 from recorder.live.client import LiveClient
 from recorder.opening import open_index, open_reader
 from recorder.processes import NotReadyError, start, stop, wait_ready
 from sip.options import Address
-from sip.phone import Phone, PhoneError
 from storage.errors import StorageError
 from storage.export import Format, export
 from storage.rows import row_to_json
