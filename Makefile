@@ -44,7 +44,7 @@ $(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*
 	@touch $@
 
 demo: $(CORE)
-	$(BIN)/recorder demo $(if $(ONCE),--once)
+	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE))
 
 # Most tests wait for telephones, so three at a time share two cores. The leak suite watches every write and every
 # millisecond: it runs by itself.
