@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
 
-# pjsua2, the phone of the demo and of some tests, has wheels up to Python 3.12.
-PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c "import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))" 2>/dev/null && echo $$p && break; done),python3)
+# Python 3.11 to 3.13: the system's python3 where it is one of these, else the newest that is installed.
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c "import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))" 2>/dev/null && echo $$p && break; done),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
@@ -22,9 +22,15 @@ setup: $(CORE)
 # Packages are asked for only when one is missing, so that a machine without root but with everything works.
 $(STAMPS)/packages: Makefile
 	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "What the set-up does, once:"; \
+	echo "- Python packages go into $(VENV), by pip and with about 0.8 GB. Python: $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version.split()[0])')"; \
 	if [ -n "$$missing" ]; then \
-	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  echo "installing$$missing"; \
+	  echo "- apt-get installs these Debian packages and what they need, up to 1.6 GB for all of them,$${sudo:+ with sudo, which may ask for your password}:"; \
+	  echo "  $$missing"; \
+	else echo "- No Debian package is missing, and nothing is done as root."; fi; \
+	echo "- $$(df -h --output=avail . | tail -n 1 | tr -d ' ') are free here."; \
+	if [ -n "$$missing" ]; then \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing || exit 1; \
 	  case "$$missing" in *glewlwyd*) [ ! -d /run/systemd/system ] || $$sudo systemctl disable --now glewlwyd || \
 	    echo "stop the service glewlwyd: it runs with Debian's first password, and tests have one of their own";; esac; \

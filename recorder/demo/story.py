@@ -174,7 +174,7 @@ def _free_ports() -> int:
 def _running(home: Home, story: Story) -> Iterator[None]:
     children = [start(home, command, log=home.log) for command in ("run", "console")]
     try:
-        wait_ready(home, children[0])
+        wait_ready(home, children[0], within_s=60)  # on a machine that is busy with something else too
         config = configuration.read(home.config)
         story.tell(f"recorder listens for SIP on {config.sip.listen}, its console is http://{config.console.listen}")
         yield

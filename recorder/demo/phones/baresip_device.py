@@ -115,7 +115,7 @@ class BaresipDevice:
     def _end(self, reason: str) -> None:
         # baresip closes its device before it tells: all that was heard is in the pipe.
         self._ear.finish()
-        is_refused, (code, text) = self._is_refused, _outcome(reason, self._direction, is_up=self._is_up)
+        is_refused, (code, text) = self._is_refused, end_status(reason, self._direction, is_up=self._is_up)
         self._forget_call()
         self._write_source(None)
         if not is_refused:
@@ -204,7 +204,7 @@ class BaresipDevice:
         return len(audio) / (2 * RATE)
 
 
-def _outcome(reason: str, direction: str, *, is_up: bool) -> tuple[int, str]:
+def end_status(reason: str, direction: str, *, is_up: bool) -> tuple[int, str]:
     """Return SIP status and reason phrase of a call that is over, as the other phone would tell it.
 
     Args:
