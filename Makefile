@@ -1,11 +1,10 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
 
-# The Python that is used: one that can make environments and compile modules, up to 3.12 if there is one, since pjsua2, the
-# phone of the demo and of some tests, has no wheels for 3.13. Where there is none, Debian's own is completed by packages.
+# Python 3.11 to 3.13 that can make environments and compile modules: the system's python3 where it is one of these, else the
+# newest that is installed. Where there is none, packages complete Debian's own.
 is_usable = import ensurepip, os, sys, sysconfig, venv; \
-	sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, $(1)) and os.path.exists(sysconfig.get_path("include") + "/Python.h")))
-usable = $(shell for p in python3 python3.12 python3.11 python3.13; do $$p -c '$(call is_usable,$(1))' 2>/dev/null && echo $$p && break; done)
-PYTHON ?= $(or $(call usable,12),$(call usable,13),/usr/bin/python3)
+	sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and os.path.exists(sysconfig.get_path("include") + "/Python.h")))
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(is_usable)' 2>/dev/null && echo $$p && break; done),/usr/bin/python3)
 PYTHON_PACKAGES = $(if $(filter /usr/bin/python3,$(PYTHON)),python3 python3-dev python3-venv)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,9 +26,15 @@ setup: $(CORE)
 # Packages are asked for only when one is missing, so that a machine without root but with everything works.
 $(STAMPS)/packages: Makefile
 	@missing=""; for p in $(PACKAGES) $(PYTHON_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "What the set-up does, once:"; \
+	echo "- Python packages go into $(VENV), by pip and with about 0.8 GB. Python: $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version.split()[0])' 2>/dev/null || echo "Debian's")"; \
 	if [ -n "$$missing" ]; then \
-	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  echo "These Debian packages are missing and will be installed with apt-get$${sudo:+ through sudo}:$$missing"; \
+	  echo "- apt-get installs these Debian packages and what they need, up to 1.6 GB for all of them,$${sudo:+ with sudo, which may ask for your password}:"; \
+	  echo "  $$missing"; \
+	else echo "- No Debian package is missing, and nothing is done as root."; fi; \
+	echo "- $$(df -h --output=avail . | tail -n 1 | tr -d ' ') are free here."; \
+	if [ -n "$$missing" ]; then \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing || exit 1; \
 	  case "$$missing" in *glewlwyd*) [ ! -d /run/systemd/system ] || $$sudo systemctl disable --now glewlwyd || \
 	    echo "stop the service glewlwyd: it runs with Debian's first password, and tests have one of their own";; esac; \
@@ -49,7 +54,7 @@ $(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*
 	@touch $@
 
 demo: $(CORE)
-	$(BIN)/recorder demo $(if $(ONCE),--once)
+	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE))
 
 # Most tests wait for telephones, so three at a time share two cores. The leak suite watches every write and every
 # millisecond: it runs by itself.

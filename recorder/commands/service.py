@@ -10,6 +10,7 @@ import typer
 
 from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.config import ConfigError
+from recorder.demo.phones.kinds import PhoneKind
 from recorder.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.logs import log_to_stderr
 from recorder.notices import NoticeError
@@ -88,11 +89,15 @@ def demo(
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where copy and picture go.")] = Path(
         "demo-output"
     ),
+    phone: Annotated[
+        PhoneKind | None,
+        typer.Option("--phone", help="The phones that talk: pjsua2 where it is installed, baresip elsewhere."),
+    ] = None,
 ) -> None:
     """Show the main job: two phones talk, the officer pauses for a card number, the recording is checked."""
-    from recorder.demo import DemoError, show  # noqa: PLC0415 - phones and plotting, which nothing else needs
+    from recorder.demo.story import DemoError, show  # noqa: PLC0415 - phones and plotting, which nothing else needs
 
     try:
-        show(output, once=once)
+        show(output, once=once, phone=phone)
     except DemoError as error:
         fail(str(error))

@@ -21,14 +21,16 @@ from audio.prompts import PromptError, speak
 from recorder import config as configuration
 from recorder.commands.setup import make_home
 from recorder.config_file import Answers
-from recorder.demo_check import RATE, Claim, claims, draw
+from recorder.demo.checks import RATE, Claim, claims, draw
+from recorder.demo.phones.kinds import PhoneKind, choose
+from recorder.demo.phones.messages import PhoneError
+from recorder.demo.phones.phone import Phone
 from recorder.domain.policy import Extension
 from recorder.home import Home
 from recorder.live.client import LiveClient
 from recorder.opening import open_index, open_reader
 from recorder.processes import NotReadyError, start, stop, wait_ready
 from sip.options import Address
-from sip.phone import Phone, PhoneError
 from storage.errors import StorageError
 from storage.export import Format, export
 from storage.rows import row_to_json
@@ -64,8 +66,13 @@ class Story:
         self._console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/dim]  {sentence}", soft_wrap=True)
 
 
-def show(output: Path, *, once: bool) -> None:
+def show(output: Path, *, once: bool, phone: PhoneKind | None = None) -> None:
     """Hold the demo, write copy and picture, check every claim.
+
+    Args:
+        output: Folder for copy and picture.
+        once: Say no word about where to look at them.
+        phone: The phones that talk; None takes pjsua2 where it is installed, and baresip elsewhere.
 
     Raises:
         DemoError: Something that the demo needs is missing, or a claim is not true.
@@ -75,7 +82,7 @@ def show(output: Path, *, once: bool) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-demo-")))
         try:
-            row = _hold(folder, output, story, stack)
+            row = _hold(folder, output, choose(phone), story, stack)
         except (PhoneError, PromptError, StorageError, NotReadyError) as error:
             raise DemoError(str(error)) from error
     if not once:
@@ -88,10 +95,11 @@ def print_last(row: RecordingRow) -> None:
     Console(highlight=False, soft_wrap=True, markup=False).print(json.dumps(row_to_json(row)))
 
 
-def _hold(folder: Path, output: Path, story: Story, stack: ExitStack) -> RecordingRow:
+def _hold(folder: Path, output: Path, kind: PhoneKind, story: Story, stack: ExitStack) -> RecordingRow:
+    story.tell(f"the phones are [bold]{kind}[/bold]")
     sounds = _speak_all(folder, story)
-    officer = stack.enter_context(Phone("2001"))
-    caller = stack.enter_context(Phone("01632960123"))
+    officer = stack.enter_context(Phone("2001", kind=kind))
+    caller = stack.enter_context(Phone("01632960123", kind=kind))
     home = _make(folder / "home", officer.port)
     stack.enter_context(_running(home, story))
     heard = _converse(home, caller, officer, sounds, story)
@@ -166,7 +174,7 @@ def _free_ports() -> int:
 def _running(home: Home, story: Story) -> Iterator[None]:
     children = [start(home, command, log=home.log) for command in ("run", "console")]
     try:
-        wait_ready(home, children[0])
+        wait_ready(home, children[0], within_s=60)  # on a machine that is busy with something else too
         config = configuration.read(home.config)
         story.tell(f"recorder listens for SIP on {config.sip.listen}, its console is http://{config.console.listen}")
         yield
@@ -182,7 +190,7 @@ def _converse(home: Home, caller: Phone, officer: Phone, sounds: dict[str, Path]
     """Hold the conversation; return what the caller's phone heard."""
     config = configuration.read(home.config)
     heard = sounds["caller"].with_name("heard-by-caller.wav")
-    officer.auto_answer(1.5)
+    officer.auto_answer(1.0)
     story.tell("the caller dials extension 2001")
     caller.record(heard)
     caller.call(f"sip:2001@{config.sip.listen}")
@@ -208,7 +216,8 @@ def _converse(home: Home, caller: Phone, officer: Phone, sounds: dict[str, Path]
     _say(caller, sounds["caller_after"])
     time.sleep(0.5)
     caller.hang_up()
-    officer.wait_for("disconnected", timeout_s=10)
+    for phone in (officer, caller):
+        phone.wait_for("disconnected", timeout_s=10)
     story.tell("the caller hangs up")
     return heard
 
@@ -216,7 +225,8 @@ def _converse(home: Home, caller: Phone, officer: Phone, sounds: dict[str, Path]
 def _say(phone: Phone, sound: Path, *, after_s: float = 0.0) -> None:
     time.sleep(after_s)
     phone.play(sound)
-    time.sleep(soundfile.info(sound).duration + 0.2)
+    phone.wait_for("played", timeout_s=soundfile.info(sound).duration + 10)
+    time.sleep(0.2)
 
 
 def _wait_state(home: Home, state: str) -> None:

@@ -1,0 +1,223 @@
+"""baresip as a phone.
+
+baresip ends a call when the file that it plays is at its end. So each WAV is played from a copy that is followed by
+silence, and silence is begun again before it runs out. That the WAV itself is over is known from its length. The copy
+has always the same name, so that the next call begins with silence without a command: baresip must not be told to
+switch the source of a call that has no media yet.
+
+Of digits that come in without audio between them baresip 1.x hears the first only, and never the same digit twice
+from a phone that stops its audio while a key is held.
+"""
+
+import contextlib
+import re
+import time
+import wave
+from pathlib import Path
+from typing import Any
+
+from recorder.demo.phones.baresip_control import Baresip
+from recorder.demo.phones.baresip_ear import Ear
+from recorder.demo.phones.messages import RATE, PhoneError, PhoneEvent
+from recorder.demo.phones.process import Say
+
+_POLL_S = 0.01
+_SAID = "said.wav"
+_SILENCE_S = 120
+_MARGIN_S = 10
+"""So long before the silence ends, it is begun again."""
+
+
+class BaresipDevice:
+    """The phone inside its process; see `process.Device`."""
+
+    def __init__(self, report: Say, user: str, folder: Path, *, srtp: bool) -> None:
+        """Start baresip and listen on a free port of 127.0.0.1.
+
+        Args:
+            report: Reports an event.
+            user: User part of its address.
+            folder: The phone's own.
+            srtp: Calls are encrypted with keys in SDP, or refused.
+
+        Raises:
+            PhoneError: baresip is not installed or does not start.
+        """
+        self._report, self._folder = report, folder
+        self._forget_call()
+        self._answer: tuple[float, str | None] | None = None
+        self._write_source(None)
+        self._ear = Ear(folder / "ear")
+        self._baresip = Baresip(folder, user, _SAID, folder / "ear", self._ear.listen, srtp=srtp)
+        self.port = self._baresip.port
+
+    def _forget_call(self) -> None:
+        self._direction = ""  # of the call; empty without one
+        self._has_media = self._is_up = self._is_refused = False
+        self._wav: str | None = None  # what the call is to say from its beginning on
+        self._answer_at: float | None = None
+        self._played_at: float | None = None
+        self._silent_until = 0.0
+
+    def _say(self, name: str, code: int = 0, text: str = "") -> None:
+        self._report(PhoneEvent(name=name, code=code, text=text))
+
+    def turn(self) -> None:
+        """Handle what baresip tells, and what is due."""
+        for event in self._baresip.messages(_POLL_S):
+            self._see(event)
+        self._ear.listen()
+        now = time.monotonic()
+        if self._answer_at is not None and now >= self._answer_at:
+            self._answer_at = None
+            self._baresip.request("accept")  # fails when the caller has just given up, which is told next
+        if self._played_at is not None and now >= self._played_at:
+            self._played_at = None
+            self._say("played")
+        if self._has_media and now >= self._silent_until - _MARGIN_S:
+            self._switch_source(None)
+
+    def _see(self, event: dict[str, Any]) -> None:
+        kind, parameter = event.get("type"), str(event.get("param", ""))
+        if kind == "CALL_INCOMING":
+            self._take(str(event.get("peeruri", "")))
+        elif kind == "CALL_RINGING":
+            self._say("early", 180, "Ringing")
+        elif kind == "CALL_PROGRESS":
+            self._begin_media()
+            self._say("early", 183, "Session Progress")
+        elif kind == "CALL_ESTABLISHED":
+            self._begin_media()
+            self._is_up = True
+            self._say("confirmed", 200, "OK")
+        elif kind == "CALL_DTMF_START":
+            self._say("digit", text=parameter)
+        elif kind == "CALL_CLOSED":
+            self._end(parameter)
+
+    def _take(self, caller: str) -> None:
+        self._direction = "incoming"
+        if self._answer is None:
+            self._is_refused = True
+            self._baresip.request("hangup")  # of a call that is not answered: 486
+            self._say("refused", 486, caller)
+            return
+        after_s, self._wav = self._answer
+        self._say("incoming", text=caller)
+        self._say("early", 180, "Ringing")  # baresip has sent it by itself
+        self._answer_at = time.monotonic() + after_s
+
+    def _begin_media(self) -> None:
+        if not self._has_media:
+            self._has_media = True
+            self._switch_source(self._wav)
+
+    def _end(self, reason: str) -> None:
+        # baresip closes its device before it tells: all that was heard is in the pipe.
+        self._ear.finish()
+        is_refused, (code, text) = self._is_refused, end_status(reason, self._direction, is_up=self._is_up)
+        self._forget_call()
+        self._write_source(None)
+        if not is_refused:
+            self._say("disconnected", code, text)
+
+    def do_call(self, uri: str, wav: str | None) -> None:
+        """Call a URI."""
+        if self._direction:
+            raise PhoneError("there is a call already")
+        self._request("dial", uri)
+        self._direction, self._wav = "outgoing", wav
+        self._say("calling")
+
+    def do_auto_answer(self, after_s: float, wav: str | None) -> None:
+        """Answer incoming calls."""
+        self._answer = after_s, wav
+
+    def do_reject(self) -> None:
+        """Refuse incoming calls."""
+        self._answer = None
+
+    def do_play(self, wav: str) -> None:
+        """Send a WAV in the call."""
+        if not self._direction:
+            raise PhoneError("there is no call")
+        self._wav = wav
+        if self._has_media:
+            self._switch_source(wav)
+
+    def do_record(self, wav: str) -> None:
+        """Write what is heard."""
+        self._ear.record(Path(wav))
+
+    def do_send_dtmf(self, digits: str) -> None:
+        """Send RFC 4733 events."""
+        self._check_answered()
+        self._request("sndcode", digits)
+
+    def do_hold(self, is_held: bool) -> None:
+        """Hold or take back the far side."""
+        self._check_answered()
+        if is_held:
+            self._request("hold")
+        else:
+            # baresip 1.1.0 resumes the call and calls that a failure when there was no other call to hold.
+            self._baresip.request("resume")
+
+    def do_hang_up(self) -> None:
+        """End the call, if there is one."""
+        if self._direction:
+            self._baresip.request("hangup")  # fails when the far side has just ended it, which is told next
+
+    def shut_down(self) -> None:
+        """End the call, finish the recording and end baresip."""
+        self._baresip.stop()
+        self._ear.close()
+
+    def _check_answered(self) -> None:
+        if not self._is_up:
+            raise PhoneError("there is no answered call")
+
+    def _request(self, command: str, parameters: str = "") -> None:
+        is_done, said = self._baresip.request(command, parameters)
+        if not is_done or "failed" in said:  # a source that cannot be opened is told in words only
+            raise PhoneError(f"baresip refused {command}: {said.strip()}")
+
+    def _switch_source(self, wav: str | None) -> None:
+        """Say a WAV and then silence, or silence alone, from now on in the call."""
+        length_s = self._write_source(wav)
+        self._request("ausrc", f"aufile,{_SAID}")
+        now = time.monotonic()
+        self._played_at = None if wav is None else now + length_s
+        self._silent_until = now + length_s + _SILENCE_S
+
+    def _write_source(self, wav: str | None) -> float:
+        """Put a WAV that is followed by silence, or silence alone, where baresip takes it; return the WAV's seconds."""
+        audio = b""
+        if wav is not None:
+            with wave.open(wav, "rb") as file:
+                audio = file.readframes(file.getnframes())
+        new = self._folder / f"new-{_SAID}"
+        with contextlib.closing(wave.open(str(new), "wb")) as copy:
+            copy.setparams((1, 2, RATE, 0, "NONE", ""))
+            copy.writeframes(audio + bytes(2 * RATE * _SILENCE_S))
+        new.replace(self._folder / _SAID)
+        return len(audio) / (2 * RATE)
+
+
+def end_status(reason: str, direction: str, *, is_up: bool) -> tuple[int, str]:
+    """Return SIP status and reason phrase of a call that is over, as the other phone would tell it.
+
+    Args:
+        reason: baresip's words: status and phrase of a refusal, or an error of the system.
+        direction: ``incoming`` or ``outgoing``.
+        is_up: It had been answered.
+    """
+    if is_up:
+        return 200, "Normal call clearing"
+    if found := re.fullmatch(r"([3-6]\d\d) (.*)", reason):
+        return int(found[1]), found[2]
+    if direction == "incoming" or reason == "Connection reset by user":
+        return 487, "Request Terminated"
+    if reason == "Connection timed out":
+        return 408, "Request Timeout"
+    return 503, reason or "Service Unavailable"  # RFC 3261 section 8.1.3.1

@@ -1,0 +1,45 @@
+"""Which programs can be phones on this machine, and which one is taken."""
+
+import importlib.util
+import shutil
+from enum import StrEnum
+
+from recorder.demo.phones.messages import PhoneError
+
+
+class PhoneKind(StrEnum):
+    """A program that can be a phone."""
+
+    PJSUA2 = "pjsua2"
+    BARESIP = "baresip"
+
+
+_MISSING = {
+    PhoneKind.PJSUA2: "pjsua2 is not installed: pip install 'council-call-recorder[phones]', on Python 3.11 or 3.12",
+    PhoneKind.BARESIP: "baresip is not installed: install the Debian package baresip-core",
+}
+
+
+def available() -> list[PhoneKind]:
+    """Return the phones that this machine has, the preferred one first."""
+    is_there = {
+        PhoneKind.PJSUA2: importlib.util.find_spec("pjsua2") is not None,
+        PhoneKind.BARESIP: shutil.which("baresip") is not None,
+    }
+    return [kind for kind in PhoneKind if is_there[kind]]
+
+
+def choose(wanted: PhoneKind | None = None) -> PhoneKind:
+    """Return the phone to take: the one that is asked for, or else pjsua2, or else baresip.
+
+    Raises:
+        PhoneError: It is not installed; the message names the package.
+    """
+    there = available()
+    if wanted is not None:
+        if wanted not in there:
+            raise PhoneError(_MISSING[wanted])
+        return wanted
+    if not there:
+        raise PhoneError("no phone is installed: install the Debian package baresip-core")
+    return there[0]

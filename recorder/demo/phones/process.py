@@ -1,0 +1,119 @@
+"""The phone's process: it runs one program as a phone, carries out commands and reports events over a pipe."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+from recorder.demo.phones.kinds import PhoneKind
+from recorder.demo.phones.messages import Command, Done, PhoneError, PhoneEvent
+
+Say = Callable[[PhoneEvent], None]
+"""Reports an event to the parent."""
+
+
+class Device(Protocol):
+    """A program as a phone. Its ``do_...`` methods are the commands; they raise with a reason."""
+
+    @property
+    def port(self) -> int:
+        """The SIP port that it listens on."""
+
+    def turn(self) -> None:
+        """Handle what has happened; wait at most some milliseconds for it."""
+
+    def shut_down(self) -> None:
+        """End the call, finish the recording and end the program."""
+
+    def do_call(self, uri: str, wav: str | None) -> None:
+        """Call a URI."""
+
+    def do_auto_answer(self, after_s: float, wav: str | None) -> None:
+        """Answer incoming calls."""
+
+    def do_reject(self) -> None:
+        """Refuse incoming calls."""
+
+    def do_play(self, wav: str) -> None:
+        """Send a WAV in the call."""
+
+    def do_record(self, wav: str) -> None:
+        """Write what is heard."""
+
+    def do_send_dtmf(self, digits: str) -> None:
+        """Send RFC 4733 events."""
+
+    def do_hold(self, is_held: bool) -> None:
+        """Hold or take back the far side."""
+
+    def do_hang_up(self) -> None:
+        """End the call, if there is one."""
+
+
+def serve(pipe: Connection, kind: PhoneKind, user: str, srtp: bool, folder: Path) -> None:
+    """Run a phone until told to quit or the parent is gone; the process's only thread of ours.
+
+    Args:
+        pipe: To the parent: `Command` comes, `PhoneEvent` and `Done` go.
+        kind: The program.
+        user: User part of the phone's address.
+        srtp: Calls are encrypted or refused.
+        folder: The phone's own, for what it needs; the parent removes it.
+    """
+    _silence_stdout()
+    try:
+        device = _device(kind, pipe.send, user, srtp, folder)
+    except Exception as error:  # noqa: BLE001 - each program has errors of its own, and may not be installed
+        pipe.send(PhoneEvent(name="error", text=f"{kind} cannot start: {_reason(error)}"))
+        return
+    try:
+        pipe.send(PhoneEvent(name="started", code=device.port))
+        with contextlib.suppress(EOFError, OSError):  # the parent is gone
+            _run(pipe, device)
+    except PhoneError as error:  # the program has ended
+        pipe.send(PhoneEvent(name="error", text=str(error)))
+    finally:
+        device.shut_down()
+
+
+def _run(pipe: Connection, device: Device) -> None:
+    while True:
+        device.turn()
+        while pipe.poll(0):
+            command: Command = pipe.recv()
+            if command.name == "quit":
+                return
+            pipe.send(Done(number=command.number, error=_carry_out(device, command)))
+
+
+def _carry_out(device: Device, command: Command) -> str:
+    """Return why a command could not be carried out, empty when it was."""
+    try:
+        getattr(device, f"do_{command.name}")(*command.arguments)
+    except Exception as error:  # noqa: BLE001 - each program has errors of its own; the parent raises it
+        return _reason(error) or type(error).__name__
+    return ""
+
+
+def _device(kind: PhoneKind, say: Say, user: str, srtp: bool, folder: Path) -> Device:
+    # pjsua2 may not be installed, so its module is imported only where it is asked for.
+    if kind is PhoneKind.PJSUA2:
+        from recorder.demo.phones.pjsua2_device import Pjsua2Device  # noqa: PLC0415
+
+        return Pjsua2Device(say, user, srtp=srtp)
+    from recorder.demo.phones.baresip_device import BaresipDevice  # noqa: PLC0415
+
+    return BaresipDevice(say, user, folder, srtp=srtp)
+
+
+def _silence_stdout() -> None:
+    # pjlib greets on the descriptor itself before its log level can be set.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", "") or error)

@@ -1,0 +1,11 @@
+"""The phones that tests run over."""
+
+import sys
+
+from recorder.demo.phones.kinds import PhoneKind
+
+PHONES = [PhoneKind.BARESIP, *([PhoneKind.PJSUA2] if sys.version_info < (3, 13) else [])]
+"""All that can exist on this Python: pjsua2 has wheels up to 3.12. One that is not installed fails its tests."""
+
+PAIRS = [(called, calling) for called in PHONES for calling in PHONES]
+"""Who is called, and who calls."""
