@@ -1,7 +1,11 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
 
-# Python 3.11 to 3.13: the system's python3 where it is one of these, else the newest that is installed.
-PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c "import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))" 2>/dev/null && echo $$p && break; done),python3)
+# Python 3.11 to 3.13 that can make environments and compile modules: the system's python3 where it is one of these, else the
+# newest that is installed. Where there is none, packages complete Debian's own.
+is_usable = import ensurepip, os, sys, sysconfig, venv; \
+	sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and os.path.exists(sysconfig.get_path("include") + "/Python.h")))
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(is_usable)' 2>/dev/null && echo $$p && break; done),/usr/bin/python3)
+PYTHON_PACKAGES = $(if $(filter /usr/bin/python3,$(PYTHON)),python3 python3-dev python3-venv)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
@@ -15,18 +19,18 @@ PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng s
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-all check bench leak kills fuzz fuzz-core clean
+.PHONY: setup demo test test-all check bench leak kills fuzz fuzz-core fresh-root clean
 
 setup: $(CORE)
 
 # Packages are asked for only when one is missing, so that a machine without root but with everything works.
 $(STAMPS)/packages: Makefile
-	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	@missing=""; for p in $(PACKAGES) $(PYTHON_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	echo "What the set-up does, once:"; \
-	echo "- Python packages go into $(VENV), by pip and with about 0.8 GB. Python: $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version.split()[0])')"; \
+	echo "- Python packages go into $(VENV), by pip and with about 0.8 GB. Python: $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version.split()[0])' 2>/dev/null || echo "Debian's")"; \
 	if [ -n "$$missing" ]; then \
-	  echo "- apt-get installs these Debian packages and what they need, up to 1.6 GB for all of them, as root$${sudo:+ (by sudo, which may ask for your password)}:"; \
+	  echo "- apt-get installs these Debian packages and what they need, up to 1.6 GB for all of them,$${sudo:+ with sudo, which may ask for your password}:"; \
 	  echo "  $$missing"; \
 	else echo "- No Debian package is missing, and nothing is done as root."; fi; \
 	echo "- $$(df -h --output=avail . | tail -n 1 | tr -d ' ') are free here."; \
@@ -93,6 +97,12 @@ fuzz-core: $(CORE)
 	  $(BIN)/python setup.py -q build_ext --force --build-lib build/fuzz --build-temp build/fuzz-objects
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	  $(FUZZ) --core $$(ls build/fuzz/audio/_relay*.so)
+
+# A command in a new Debian root, in a clone of HEAD (as root; needs mmdebstrap): `make fresh-root RELEASE=bookworm
+# COMMAND="make test"`. The root goes afterwards, unless ROOT=FOLDER keeps it; CACHE=FOLDER keeps downloaded packages.
+fresh-root:
+	python3 tests/fresh_root --release $(or $(RELEASE),trixie) $(if $(ROOT),--root $(ROOT)) $(if $(CACHE),--cache $(CACHE)) \
+	  '$(or $(COMMAND),make demo ONCE=1)'
 
 clean:
 	rm -rf build dist *.egg-info audio/_relay.c audio/*.so audio/*.bpf.o benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core

@@ -10,11 +10,10 @@
 #define MAX_INTERFACES 16
 
 struct bpf_object;
-struct bpf_link;
 
 struct kernel {
     struct bpf_object *object;
-    struct bpf_link *links[MAX_INTERFACES]; /* gone with the process, and with them all that is relayed */
+    int links[MAX_INTERFACES], link_count; /* descriptors: closed with the process, and nothing more is relayed then */
     int places, most_packets; /* the latter in WINDOW_NS */
     __u32 loopback; /* its interface, if it is one of those */
     struct flow *flows;

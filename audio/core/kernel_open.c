@@ -12,6 +12,9 @@
 
 #include "kernel.h"
 
+/* BPF_TCX_INGRESS of linux/bpf.h, which Debian 12's headers are too old for; nor has its libbpf 1.1 bpf_program__attach_tcx. */
+#define TCX_INGRESS 46
+
 static void *map_shared(const struct bpf_map *map, size_t *size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -80,9 +83,10 @@ static int attach(struct kernel *kernel, const char *const *interfaces, int coun
         int error = index ? check_kind(interfaces[i]) : -ENODEV;
         if (error)
             return error;
-        kernel->links[i] = bpf_program__attach_tcx(program, (int)index, NULL);
-        if (!kernel->links[i])
-            return -errno;
+        int link = bpf_link_create(bpf_program__fd(program), (int)index, TCX_INGRESS, NULL);
+        if (link < 0)
+            return link;
+        kernel->links[kernel->link_count++] = link;
         if (!strcmp(interfaces[i], "lo"))
             kernel->loopback = index;
     }
@@ -140,9 +144,8 @@ void kernel_close(struct core *core)
     struct kernel *kernel = core->kernel;
     if (!kernel)
         return;
-    for (int i = 0; i < MAX_INTERFACES; i++)
-        if (kernel->links[i])
-            bpf_link__destroy(kernel->links[i]);
+    for (int i = 0; i < kernel->link_count; i++)
+        close(kernel->links[i]);
     for (int i = 0; i < core->thread_count; i++) {
         close_watch(&core->threads[i].routes_fd);
         close_watch(&core->threads[i].policies_fd);

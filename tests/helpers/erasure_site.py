@@ -25,6 +25,15 @@ LEA = Person(name="lea", display_name="Lea", roles=frozenset({Role.TEAM_LEADER})
 DORA = Person(name="dora", display_name="Dora", roles=frozenset({Role.DPO}))
 
 
+_open: list["ErasureSite"] = []
+
+
+def close_all() -> None:
+    """Close the databases of all sites that were made; one that is used again opens its database again."""
+    while _open:
+        _open.pop().index.close()
+
+
 class ErasureSite(Site):
     """`now` is the clock of both sides; it starts a minute after the call. Takes over what another one left."""
 
@@ -32,6 +41,7 @@ class ErasureSite(Site):
         super().__init__(folder)
         self.now = ENDED + timedelta(minutes=1)
         self.index = Index(sqlite_url(self.home / "index.sqlite"), now=lambda: self.now)
+        _open.append(self)
         self.erasures = Erasures(self.index.database)
         self.holds = Holds(self.index.database)
         self.audit = AuditLog(self.home / "audit")

@@ -8,7 +8,7 @@ from tests.helpers.network_call import Call
 from tests.helpers.networks import Wires
 
 
-@pytest.fixture(params=[(), ("lo",)], ids=["sockets", "kernel"])
+@pytest.fixture(params=[(), pytest.param(("lo",), marks=pytest.mark.kernel_relay)], ids=["sockets", "kernel"])
 def kernel_interfaces(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """`RelayOptions.kernel_interfaces`, so that a test runs twice: media goes through sockets, and through the kernel.
 

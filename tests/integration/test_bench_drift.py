@@ -94,7 +94,7 @@ def test_what_a_sender_sends_late_was_said_in_time() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("in_kernel", [False, True])
+@pytest.mark.parametrize("in_kernel", [False, pytest.param(True, marks=pytest.mark.kernel_relay)])
 def test_calls_whose_clocks_run_apart_are_recorded_exactly_and_played_in_step(
     capsys: pytest.CaptureFixture[str], in_kernel: bool
 ) -> None:

@@ -17,6 +17,8 @@ from tests.helpers.networks import Wires
 from tests.helpers.recorder_home import RecorderHome
 from tests.helpers.voices import FRAME
 
+pytestmark = pytest.mark.kernel_relay
+
 DESCRIPTORS = Path("/proc/self/fd")
 
 ERASE_S = 1.0

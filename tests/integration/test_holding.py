@@ -1,6 +1,7 @@
 """Holds from the act to the audit log and the table: who is refused, what refusals leave alone, what erasures meet."""
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -113,10 +114,11 @@ def test_the_audit_log_comes_first_and_has_what_it_takes_to_replay(site: Erasure
     site.index.close()
     for path in site.home.glob("index.sqlite*"):
         path.unlink()
-    fresh = Holds(Database(sqlite_url(site.home / "index.sqlite")))
-    assert fresh.of_recording(ID) == []
-    assert replay_holds(site.audit.entries(), fresh, text=site.audit.text) == 2
-    assert fresh.of_recording(ID) == sorted([reviewed, gone], key=lambda one: (one.placed_at, one.id))
+    with closing(Database(sqlite_url(site.home / "index.sqlite"))) as database:
+        fresh = Holds(database)
+        assert fresh.of_recording(ID) == []
+        assert replay_holds(site.audit.entries(), fresh, text=site.audit.text) == 2
+        assert fresh.of_recording(ID) == sorted([reviewed, gone], key=lambda one: (one.placed_at, one.id))
 
 
 def test_several_stand_and_all_must_be_released(site: ErasureSite) -> None:

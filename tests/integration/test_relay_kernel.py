@@ -14,6 +14,8 @@ from audio.rtp import RTP_HEADER_BYTES, RtcpReport, RtpPacket, build_rtp, parse_
 from audio.types import Channel, Codec, Prompt, PromptEnded, RelayOptions, TapOptions
 from tests.helpers.rtp import EVENT_PT, PATIENCE_S, UNPACED, Peer, kept_of_tap, next_events
 
+pytestmark = pytest.mark.kernel_relay
+
 PORTS = (41000, 41999)
 
 

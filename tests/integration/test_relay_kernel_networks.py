@@ -9,6 +9,8 @@ from audio.rtp import parse_rtp
 from tests.helpers.network_call import Call, folded, talk
 from tests.helpers.networks import Wires, join
 
+pytestmark = pytest.mark.kernel_relay
+
 SO_NO_CHECK = 11
 """Of the kernel's socket.h, which Python does not name: UDP without a checksum."""
 EF, TTL = 46 << 2, 64

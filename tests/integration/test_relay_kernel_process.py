@@ -20,6 +20,8 @@ from tests.helpers.process_memory import search
 from tests.helpers.relay_process import RelayProcess
 from tests.helpers.rtp import UNPACED, eventually
 
+pytestmark = pytest.mark.kernel_relay
+
 RING = 8192 - 64
 """Packets that may wait for a media thread (COPY_SLOTS and COPY_SPARE in audio/core/bpf/flow.h)."""
 SO_RCVBUFFORCE = 33

@@ -12,6 +12,8 @@ from tests.helpers.network_call import Call, folded, talk
 from tests.helpers.networks import Network, Wires
 from tests.helpers.rtp import eventually
 
+pytestmark = pytest.mark.kernel_relay
+
 VLAN_77 = bytes.fromhex("8100004d")
 
 

@@ -198,11 +198,11 @@ def test_a_survey_of_a_block_is_what_its_records_say() -> None:
     for _ in range(50):
         records: list[Record] = []
         for _ in range(rng.integers(6)):
-            channel, codec = Channel(int(rng.integers(2))), rng.choice(list(Codec))
+            channel, codec = Channel(int(rng.integers(2))), Codec(int(rng.choice(list(Codec))))
             start, length = int(rng.integers(1 << 40)), int(rng.integers(300))
             records += (
-                AudioRun(channel=channel, codec=Codec(codec), start=start, payload=rng.bytes(length)),
-                Anchor(channel=channel, codec=Codec(codec), timestamp=start % 7, position=start + 999, arrival_ns=5),
+                AudioRun(channel=channel, codec=codec, start=start, payload=rng.bytes(length)),
+                Anchor(channel=channel, codec=codec, timestamp=start % 7, position=start + 999, arrival_ns=5),
                 LostRange(channel=channel, start=start + 10, ticks=length),
             )[rng.integers(3) :]
         audio = [record for record in records if isinstance(record, AudioRun)]

@@ -24,7 +24,9 @@ def seed() -> int:
     return int(os.environ.get("LEAK_SEED", "0")) or int.from_bytes(os.urandom(3))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["sockets", "kernel"])
+@pytest.fixture(
+    scope="module", params=[False, pytest.param(True, marks=pytest.mark.kernel_relay)], ids=["sockets", "kernel"]
+)
 def result(request: pytest.FixtureRequest, seed: int) -> Iterator[Result]:
     yield run_calls(seed, CALLS, slots=CALLS, is_short=True, in_kernel=request.param)
 

@@ -8,13 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from audio.codecs import ALAW_TO_LINEAR
 from tests.helpers.certificates import Authority
 from tests.helpers.ports import free_port, wait_until_bound
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, recorder_home, tone_file
-from tests.peers.test_baresip_call import CONFIG, MIRROR, MODULES, OFFICER_HZ, PHONE_HZ, pass_time, running, seconds_of
+from tests.peers.test_baresip_call import (
+    CONFIG,
+    MIRROR,
+    MODULES,
+    OFFICER_HZ,
+    PHONE_HZ,
+    heard_by,
+    pass_time,
+    running,
+    seconds_of,
+)
 from tests.peers.test_sipp_streams import HOST
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -32,7 +41,7 @@ class SoftPhone:
 
     def heard(self, hz: float) -> float:
         """Return for how many seconds it heard a tone."""
-        return seconds_of(soundfile.read(self.folder / "heard.wav", dtype="int16")[0].astype(float), hz)
+        return seconds_of(heard_by(self.folder), hz)
 
 
 @contextmanager
@@ -45,7 +54,7 @@ def soft_phone(folder: Path, user: str, kind: str, hz: float, papers: Authority,
     (folder / "both.pem").write_bytes(Path(certificate).read_bytes() + Path(key).read_bytes())
     account = f"<sip:{user}@{HOST}:{port};transport={kind}>;regint=0;audio_codecs=PCMA;answermode=auto"
     (folder / "accounts").write_text(account + (";mediaenc=srtp-mand\n" if kind == "tls" else "\n"))
-    config = CONFIG.format(modules=MODULES, sip=port, said=said, heard=folder / "heard.wav").lstrip()
+    config = CONFIG.format(modules=MODULES, sip=port, said=said, folder=folder).lstrip()
     config = config.replace("0.0.0.0", HOST)
     config += f"sip_certificate {folder / 'both.pem'}\nsip_cafile {papers.ca}\nsip_verify_server yes\n"
     (folder / "config").write_text(config)

@@ -181,7 +181,8 @@ class Stage:
             "1",
             "-nostdin",
         ]
-        command += ["-min_rtp_port", str(port + 2), "-max_rtp_port", str(port + 4), "-timeout", str(LONGEST_S)]
+        # -mp is the one name of the media port that sipp 3.6 (Debian 12) and 3.7 (Debian 13) share.
+        command += ["-mp", str(port + 2), "-timeout", str(LONGEST_S)]
         command += ["-timeout_error", "-trace_err", "-error_file", f"{side}.err", "-trace_msg", "-message_file"]
         command += [f"{side}.msg", "-cp", str(port + 5), "-max_retrans", "5", "-default_behaviors", "none", *more]
         if is_caller and "call-id" in scenario.fields:

@@ -8,12 +8,13 @@
 #include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/pkt_cls.h> /* TC_ACT_UNSPEC is TCX_NEXT, which Debian 12's headers do not have; TC_ACT_SHOT is TCX_DROP */
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include <stddef.h>
 
 #include "flow.h"
+#include "helpers.h"
 
 #define MAY_NOT_BE_FRAGMENT 0x3FFF /* more fragments, or an offset */
 #define VERSION_2 0x80             /* of RTP, without padding, extension or contributing sources */
@@ -136,7 +137,8 @@ static int is_intact(struct __sk_buff *skb, const struct datagram *at, struct co
     } pseudo = {at->ip.saddr, at->ip.daddr, bpf_htons(IPPROTO_UDP), at->udp.len};
     struct udphdr udp = at->udp;
     __s64 sum = bpf_csum_diff(0, 0, (__be32 *)&pseudo, sizeof pseudo, 0);
-    if ((__u16)~folded(sum) == udp.check)
+    __u16 seed = ~folded(sum);
+    if (udp.check == seed)
         return 1;
     sum = bpf_csum_diff(0, 0, (__be32 *)&udp, sizeof udp, (__u32)sum);
     __u32 whole = (length + 3) & ~3u;
@@ -155,7 +157,7 @@ static int leave_copy(struct __sk_buff *skb, const struct datagram *at, const st
         return 0;
     if (*(volatile __u64 *)&end->claimed - *(volatile __u64 *)&end->taken >= COPY_SLOTS - COPY_SPARE)
         return 0;
-    __u64 number = __sync_fetch_and_add(&end->claimed, 1);
+    __u64 number = fetch_add_64(&end->claimed, 1);
     __u32 slot = thread * COPY_SLOTS + (__u32)(number & (COPY_SLOTS - 1));
     struct copy *copy = bpf_map_lookup_elem(&copies, &slot);
     if (!copy)
@@ -167,7 +169,7 @@ static int leave_copy(struct __sk_buff *skb, const struct datagram *at, const st
     if (length >= 1 && length <= COPY_BYTES && !bpf_skb_load_bytes(skb, RTP_AT, copy->rtp, length))
         result = flow->leaves_by == 0 || is_intact(skb, at, copy, length) ? 1 : IS_LEFT_ALONE;
     copy->length = result == 1 ? length : 0;
-    __sync_lock_test_and_set(&copy->turn, number + 1);
+    exchange_64(&copy->turn, number + 1);
     return result;
 }
 
@@ -193,22 +195,22 @@ static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow 
     __u32 length = bpf_ntohs(at->udp.len) - sizeof at->udp;
     __u64 now = bpf_ktime_get_ns();
     if (!is_from_peer(skb, at, flow))
-        return TCX_NEXT;
+        return TC_ACT_UNSPEC;
     if (!is_plain_rtp(skb, at, length) || !is_of_stream(at, flow) || is_too_fast(flow, now)) {
         flow->is_open = 0;
-        return TCX_NEXT;
+        return TC_ACT_UNSPEC;
     }
     __be32 addresses[2] = {at->ip.saddr, at->ip.daddr}, new_addresses[2] = {flow->from_ip, flow->to_ip};
     struct rewritten was = {at->udp.source, at->udp.dest, at->rtp.first, at->rtp.second, at->rtp.seq, at->rtp.ts, at->rtp.ssrc};
     struct rewritten is = {flow->from_port, flow->to_port, VERSION_2,
                            (was.second & 0x80) | flow->out_payload_type,
                            bpf_htons(bpf_ntohs(was.seq) + flow->seq_offset),
-                           bpf_htonl(bpf_ntohl(was.ts) + flow->ts_offset), flow->out_ssrc};
+                           network_32(network_32(was.ts) + flow->ts_offset), flow->out_ssrc};
     int left = leave_copy(skb, at, flow, length, now);
     if (left != 1) {
         if (left != IS_LEFT_ALONE) /* damaged: its socket will not take it either */
             flow->is_open = 0;
-        return TCX_NEXT;
+        return TC_ACT_UNSPEC;
     }
     /* None stays none; what a card has yet to fill in is seeded with the addresses only, which the other flag says. */
     __u64 sum = bpf_csum_diff(addresses, sizeof addresses, new_addresses, sizeof new_addresses, 0);
@@ -217,39 +219,39 @@ static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow 
     bpf_l4_csum_replace(skb, CHECKSUM_AT, 0, sum, BPF_F_MARK_MANGLED_0);
     at = datagram_of(skb);
     if (!at)
-        return TCX_DROP; /* cannot be: it was there before */
+        return TC_ACT_SHOT; /* cannot be: it was there before */
     rewrite(at, flow, &is);
-    return flow->leaves_by ? bpf_redirect_neigh(flow->leaves_by, 0, 0, 0) : TCX_NEXT;
+    return flow->leaves_by ? bpf_redirect_neigh(flow->leaves_by, 0, 0, 0) : TC_ACT_UNSPEC;
 }
 
 /* Adds, and returns what was there. Nothing goes before or after it: without the result it would be no barrier (arm64). */
 static __u32 count(__u32 *counter, __s32 more)
 {
-    __u32 was = __sync_fetch_and_add(counter, more);
+    __u32 was = fetch_add_32(counter, (__u32)more);
     asm volatile("" : "+r"(was));
     return was;
 }
 
-SEC("tcx/ingress")
+SEC("tc") /* the type of program; libbpf before 1.3 does not know "tcx/ingress" */
 int relay(struct __sk_buff *skb)
 {
     volatile struct __sk_buff *about = skb; /* the verifier takes reads of single fields only */
     if (about->protocol != bpf_htons(ETH_P_IP) || about->vlan_present || about->pkt_type != PACKET_HOST || about->len < HEADERS)
-        return TCX_NEXT;
+        return TC_ACT_UNSPEC;
     struct datagram *at = datagram_of(skb);
     if (!at) {
         bpf_skb_pull_data(skb, HEADERS); /* of a card that leaves little of a packet in one piece */
         at = datagram_of(skb);
     }
     if (!at || at->ip.version != 4 || at->ip.ihl != 5 || at->ip.protocol != IPPROTO_UDP)
-        return TCX_NEXT;
+        return TC_ACT_UNSPEC;
     struct own_address own = {.ip = at->ip.daddr, .port = at->udp.dest};
     const __u32 *place = bpf_map_lookup_elem(&places, &own);
     struct flow *flow = place ? bpf_map_lookup_elem(&flows, place) : 0;
     if (!flow || !*(volatile __u32 *)&flow->is_open)
-        return TCX_NEXT;
+        return TC_ACT_UNSPEC;
     count(&flow->busy, 1); /* from here on nobody changes what it says, while it is open and ours */
-    int result = TCX_NEXT;
+    int result = TC_ACT_UNSPEC;
     if (count(&flow->is_open, 0) && flow->own.ip == own.ip && flow->own.port == own.port)
         result = relay_packet(skb, at, flow);
     count(&flow->busy, -1);
