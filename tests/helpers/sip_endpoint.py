@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sip.b2bua import SipEndpoint
@@ -72,7 +73,8 @@ def _body(value: dict[str, str] | str | None) -> Body | None:
 class Driver:
     """Turns lines into commands and events into lines."""
 
-    def __init__(self, options: SipOptions) -> None:
+    def __init__(self, options: SipOptions, say: Callable[[dict[str, Any]], None]) -> None:
+        self.say = say
         self.reactor = Reactor()
         self.endpoint = SipEndpoint(options, self.on_event, self.reactor)
         self.join_to: Address | None = None
@@ -80,11 +82,6 @@ class Driver:
         self.answered: set[LegId] = set()
         self.say({"address": [self.endpoint.address.host, self.endpoint.address.port]})
         self.say({"addresses": {kind.value: _plain(at) for kind, at in self.endpoint.addresses.items()}})
-
-    @staticmethod
-    def say(line: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
 
     def on_event(self, event: SipEvent) -> None:
         fields = {field.name: _plain(getattr(event, field.name)) for field in dataclasses.fields(event)}
@@ -185,9 +182,8 @@ def _slow_names(seconds: float) -> None:
     socket.getaddrinfo = asked
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    given = json.loads(sys.argv[1])
+def options_of(given: dict[str, Any]) -> SipOptions:
+    """Return the options that a test has given as JSON."""
     host, port = given.pop("listen", ["127.0.0.1", 0])
     if "advertised" in given:
         given["advertised"] = Address(host=given["advertised"][0], port=given["advertised"][1])
@@ -204,11 +200,22 @@ def main() -> None:
         given["tls"] = TlsOptions(**given["tls"])
     if "streams" in given:
         given["streams"] = StreamLimits(**given["streams"])
-    if "slow_names_s" in given:
-        _slow_names(given.pop("slow_names_s"))
     if "urgent" in given:
         given["is_urgent"] = given.pop("urgent").__contains__
-    driver = Driver(SipOptions(listen=Address(host=host, port=port), **given))
+    return SipOptions(listen=Address(host=host, port=port), **given)
+
+
+def _print(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    given = json.loads(sys.argv[1])
+    if "slow_names_s" in given:
+        _slow_names(given.pop("slow_names_s"))
+    driver = Driver(options_of(given), _print)
     threading.Thread(target=driver.read_commands, daemon=True).start()
     driver.reactor.run()
 
