@@ -1,0 +1,63 @@
+"""ACKs that never come: 64 times T1 after the final response the call is over (RFC 3261 section 13.3.1.4)."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.helpers import sip_process
+from tests.helpers.sip_calls import connected, ended_by_us, offered
+from tests.helpers.virtual.endpoint import TurnedEndpoint
+
+SDP = sip_process.SDP
+GIVEN_UP_S = 32.0
+
+
+@pytest.fixture
+def shared() -> Iterator[Any]:
+    with TurnedEndpoint() as endpoint:
+        yield endpoint
+
+
+def responses_until_bye(peer: Any, *, ours_since: float) -> tuple[int, float]:
+    """Return how often the 200 came (again), and after how many seconds the BYE; the peer answers that."""
+    count = 0
+    while (message := peer.receive(GIVEN_UP_S + 4)).status == 200:
+        count += 1
+    assert message.start.startswith("BYE ")
+    peer.respond(message, 200)
+    return count, time.monotonic() - ours_since
+
+
+def test_a_call_is_ended_when_the_ack_never_comes(shared: Any) -> None:
+    """Three at a time: the first INVITE, a re-INVITE, and a refusal."""
+    with ExitStack() as stack:
+        first, again, refused = (stack.enter_context(shared.peer()) for _ in range(3))
+        standing = connected(shared, again)
+        leg = offered(shared, first)
+        turned_away = offered(shared, refused)
+        began_s = time.monotonic()
+        shared.do("answer", leg=leg, body=SDP)
+        shared.do("refuse", leg=turned_away, status=486, phrase="Busy")
+        again.request("INVITE", body=SDP)
+        again.expect(100)
+        shared.take("OfferReceived")
+        shared.do("answer_offer", leg=standing, body=SDP)
+        first.learn(first.expect(200))
+
+        ended = [shared.take("LegEnded", GIVEN_UP_S + 4) for _ in range(2)]
+        assert {(e["leg"], e["cause"]) for e in ended} == {(leg, "timeout"), (standing, "timeout")}
+        assert GIVEN_UP_S - 0.5 < time.monotonic() - began_s < GIVEN_UP_S + 1.5
+        repeats, gone_s = responses_until_bye(first, ours_since=began_s)
+        assert repeats >= 8, "0.5, 1, 2 and then each 4 s"
+        assert gone_s < GIVEN_UP_S + 2
+        repeats, _ = responses_until_bye(again, ours_since=began_s)
+        assert repeats >= 9
+        refused.expect(486)
+        assert refused.expect(486).status == 486, "sent again, and then no more"
+        shared.nothing(0.5)
+
+        fresh = stack.enter_context(shared.peer())
+        ended_by_us(shared, fresh, connected(shared, fresh))
