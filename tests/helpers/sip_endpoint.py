@@ -1,7 +1,8 @@
 """A SipEndpoint in a process of its own, driven by JSON lines: sippy's loop wants the main thread, and so does pytest.
 
 Out: ``{"address": [host, port]}``, then one line for each event, ``{"event": name, ...}``. In: one command a line,
-``{"do": method, ...}``; ``{"do": "b2bua", "to": [host, port]}`` joins every offered call with that target from then on.
+``{"do": method, ...}``; ``{"do": "b2bua", "to": [host, port]}`` joins every offered call with that target from then on;
+``{"do": "upon", "event": name, "then": command}`` carries out a command within the next event of that name, on its leg.
 """
 
 import base64
@@ -80,6 +81,7 @@ class Driver:
         self.join_to: Address | None = None
         self.joined: dict[LegId, LegId] = {}
         self.answered: set[LegId] = set()
+        self.upon: dict[str, dict[str, Any]] = {}
         self.say({"address": [self.endpoint.address.host, self.endpoint.address.port]})
         self.say({"addresses": {kind.value: _plain(at) for kind, at in self.endpoint.addresses.items()}})
 
@@ -88,6 +90,8 @@ class Driver:
         self.say({"event": type(event).__name__, **fields})
         if self.join_to is not None:
             self.join(event, self.join_to)
+        if then := self.upon.pop(type(event).__name__, None):
+            self.command(json.dumps({**then, "leg": getattr(event, "leg", None)}))
 
     def join(self, event: SipEvent, target: Address) -> None:
         """Pass everything on between the two legs of a call: the smallest application there is."""
@@ -137,6 +141,8 @@ class Driver:
             args["headers"] = tuple((key, value) for key, value in args["headers"])
         if name == "b2bua":
             self.join_to = _address(args["to"])
+        elif name == "upon":
+            self.upon[args["event"]] = args["then"]
         elif name == "dial":
             args["target"] = _address(args["target"])
             args.setdefault("body", None)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import sip_process
-from tests.helpers.sip_calls import connected, dialled, ended_by_us, offered
+from tests.helpers.sip_calls import connected, dialled, ended_by_us, offered, talking
 from tests.helpers.virtual.endpoint import TurnedEndpoint
 
 SDP = sip_process.SDP
@@ -373,3 +373,43 @@ def test_watched_target() -> None:
             assert line["is_alive"] is True
             return
         raise AssertionError("the target did not come back")
+
+
+@pytest.mark.parametrize(
+    ("then", "method"),
+    [
+        ({"do": "offer", "body": SDP}, "INVITE"),
+        ({"do": "hang_up"}, "BYE"),
+        ({"do": "send_info", "body": {"type": "application/dtmf-relay", "content": "Signal=7"}}, "INFO"),
+    ],
+)
+@pytest.mark.parametrize("has_offer", [True, False])
+def test_nothing_overtakes_the_ack(shared: Any, peer: Any, then: dict[str, Any], method: str, has_offer: bool) -> None:
+    """RFC 3261 sections 14.1 and 15: neither a re-INVITE nor a BYE before the ACK, whenever the application asks."""
+    more = {} if has_offer else {"body": None}
+    _, invite = dialled(shared, peer, **more)
+    if has_offer:
+        shared.do("upon", event="LegAnswered", then=then)
+    peer.respond(invite, 200, body=SDP)
+    leg = shared.take("LegAnswered")["leg"]
+    if not has_offer:
+        shared.do("answer_offer", leg=leg, body=SDP)
+        shared.do(then["do"], leg=leg, **{key: value for key, value in then.items() if key != "do"})
+    peer.expect("ACK")
+    peer.respond(peer.expect(method), 200, body=SDP if method == "INVITE" else "")
+    peer.adopt(invite)
+    if method != "BYE":
+        if method == "INVITE":
+            peer.expect("ACK")
+            shared.take("OfferAnswered")
+        ended_by_us(shared, peer, leg)
+
+
+def test_a_bye_does_not_overtake_the_ack_of_an_offer(shared: Any, peer: Any) -> None:
+    leg = talking(shared, peer)
+    shared.do("upon", event="OfferAnswered", then={"do": "hang_up"})
+    shared.do("offer", leg=leg, body=SDP)
+    peer.respond(peer.expect("INVITE"), 200, body=SDP)
+    shared.take("OfferAnswered")
+    peer.expect("ACK")
+    peer.respond(peer.expect("BYE"), 200)
