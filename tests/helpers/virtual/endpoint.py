@@ -1,6 +1,6 @@
 """A SipEndpoint and its peers in virtual time: `EndpointProcess` and `Peer` of `tests.helpers.sip_process`.
 
-The endpoint is the product's, with sippy below it. The UDP socket, sippy's loop and the clock are the world's. A test
+The endpoint is the product's, with sippy below it. The UDP socket, sippy's loop and the clock are the scene's. A test
 that is written for the process runs here when it makes its peers by `TurnedEndpoint.peer`; a wait of 32 s costs nothing
 and ends at the same moment every time.
 """
@@ -12,16 +12,12 @@ import warnings
 from collections import deque
 from contextlib import ExitStack
 from typing import Any, Self
-from unittest.mock import patch
 
-from sippy.Core.EventDispatcher import ED2
-
-import sip.transport
 from benchmarks.dialogs import Address
 from tests.helpers.sip_endpoint import Driver, options_of
 from tests.helpers.sip_process import DrivenEndpoint, Message, Peer
-from tests.helpers.virtual.daemon import Loop
-from tests.helpers.virtual.network import Network, server_class
+from tests.helpers.virtual.network import Network
+from tests.helpers.virtual.scene import scene
 from tests.helpers.virtual.world import World
 
 
@@ -38,7 +34,7 @@ class _Log(logging.Handler):
 
 
 class TurnedPeer(Peer):
-    """A user agent in a network of the world; one dialog."""
+    """A user agent in the network of the scene; one dialog."""
 
     def __init__(self, network: Network, remote: Address, *, host: str = "127.0.0.1") -> None:
         self._network = network
@@ -65,7 +61,7 @@ class TurnedPeer(Peer):
 
 
 class TurnedEndpoint(DrivenEndpoint):
-    """A SipEndpoint in a world of its own; a context manager. Options are those of `EndpointProcess`."""
+    """A SipEndpoint in the scene of the test; a context manager. Options are those of `EndpointProcess`."""
 
     def __init__(self, **options: Any) -> None:
         self._options = options
@@ -73,21 +69,14 @@ class TurnedEndpoint(DrivenEndpoint):
         self._lines: deque[dict[str, Any]] = deque()
         self._log = _Log()
         self._driver: Driver | None = None
-        self.world = World()
-        self.network = Network(self.world)
+        self._network: Network
 
     def __enter__(self) -> Self:
-        loop = Loop(self.world)
         with ExitStack() as stack:
-            stack.enter_context(self.world.open())
-            ED2.tlisteners.clear()
-            stack.callback(ED2.tlisteners.clear)
-            stack.enter_context(patch.object(ED2, "callFromThread", loop.call))
-            stack.enter_context(patch.object(sip.transport, "Udp_server", server_class(self.network)))
+            self._network = stack.enter_context(scene()).network
             logging.getLogger().addHandler(self._log)
             stack.callback(logging.getLogger().removeHandler, self._log)
-            self.world.join(loop)
-            given = json.loads(json.dumps({"listen": self.network.new_address(), **self._options}))
+            given = json.loads(json.dumps({"listen": self._network.new_address(), **self._options}))
             with warnings.catch_warnings():
                 # sippy opens an IPv6 socket to see whether there is IPv6, and leaves it to be collected.
                 warnings.simplefilter("ignore", ResourceWarning)
@@ -99,9 +88,13 @@ class TurnedEndpoint(DrivenEndpoint):
         self.addresses = self.take("addresses")["addresses"]
         return self
 
+    @property
+    def _world(self) -> World:
+        return self._network.world
+
     def peer(self, *, host: str = "127.0.0.1") -> TurnedPeer:
         """Return a peer of this endpoint; a context manager."""
-        return TurnedPeer(self.network, self.address, host=host)
+        return TurnedPeer(self._network, self.address, host=host)
 
     def close(self) -> None:
         self._end()
@@ -110,18 +103,18 @@ class TurnedEndpoint(DrivenEndpoint):
     def _end(self) -> None:
         driver, self._driver = self._driver, None
         if driver is not None:
-            self.world.settle()
+            self._world.settle()
             driver.endpoint.close()
-            self.world.settle()
+            self._world.settle()
             self.stderr = "\n".join(self._log.lines)
 
     def do(self, command: str, **args: Any) -> None:
         assert self._driver is not None, "the endpoint is closed"
-        self.world.settle()
+        self._world.settle()
         self._driver.reactor.submit(self._driver.command, json.dumps({"do": command, **args}))
-        self.world.settle()
+        self._world.settle()
 
     def take_any(self, timeout_s: float = 5.0) -> dict[str, Any]:
-        if not self.world.wait_for(lambda: self._lines, timeout_s):
+        if not self._world.wait_for(lambda: self._lines, timeout_s):
             raise queue.Empty(f"nothing was said within {timeout_s:g} s")
         return json.loads(json.dumps(self._lines.popleft()))  # type: ignore[no-any-return]
