@@ -71,6 +71,17 @@ def _body(value: dict[str, str] | str | None) -> Body | None:
     return Body(content=value["content"].encode("latin-1"), content_type=value["type"])
 
 
+def _parsed(line: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of a command and its arguments."""
+    args = json.loads(line)
+    name = args.pop("do")
+    if "body" in args:
+        args["body"] = _body(args["body"])
+    if "headers" in args:
+        args["headers"] = tuple((key, value) for key, value in args["headers"])
+    return name, args
+
+
 class Driver:
     """Turns lines into commands and events into lines."""
 
@@ -133,12 +144,7 @@ class Driver:
 
     def command(self, line: str) -> None:
         """Carry out one line."""
-        args = json.loads(line)
-        name = args.pop("do")
-        if "body" in args:
-            args["body"] = _body(args["body"])
-        if "headers" in args:
-            args["headers"] = tuple((key, value) for key, value in args["headers"])
+        name, args = _parsed(line)
         if name == "b2bua":
             self.join_to = _address(args["to"])
         elif name == "upon":
