@@ -50,7 +50,7 @@ def siprec_site(
         home = TurnedHome(folder, place, studio, next_hop="127.0.0.1:9", edits=(*EDITS, *edits))
         stack.callback(home.close)
         home.start()
-        clients = {
+        clients: dict[str, Client] = {
             name: stack.enter_context(TurnedClient(home, studio, ip, place.network)) for name, ip in HOSTS.items()
         }
         yield home, clients
