@@ -18,6 +18,8 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
 _numbers = itertools.count(1)
+STARTS_S = 20.0
+"""The longest that a process may take to start, as for the daemon: no test is about that."""
 
 
 class DrivenEndpoint(ABC):
@@ -101,7 +103,7 @@ class EndpointProcess(DrivenEndpoint):
         ]
         for reader in self._readers:
             reader.start()
-        host, port = self.take("address")["address"]
+        host, port = self.take("address", STARTS_S)["address"]
         self.address = (host, port)
         self.addresses = self.take("addresses")["addresses"]
 
