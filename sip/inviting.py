@@ -148,8 +148,7 @@ class Inviting(Part):
             return
         self._sent = None  # there is nothing to cancel any more: a call that stands has some hundred objects fewer
         if is_cancelled:
-            # The ACK leaves when this returns; the BYE must come after it.
-            leg.wires.reactor.submit(leg.send_bye, leg.parting_reason)
+            leg.wires.transactions.afterwards(lambda: leg.send_bye(leg.parting_reason))
             return
         leg.stop_timers()
         leg.learn_abilities(message)
@@ -159,7 +158,8 @@ class Inviting(Part):
             transaction.uack = True
             leg.offers.late_answer = transaction
         asserted, leg.identity = leg.identity.answered_by(message)
-        leg.emit(LegAnswered(leg=leg.id, body=body_of(message), asserted_user=asserted, headers=passed_on(message)))
+        event = LegAnswered(leg=leg.id, body=body_of(message), asserted_user=asserted, headers=passed_on(message))
+        leg.wires.transactions.afterwards(lambda: leg.emit(event))
 
     def _give_up(self, status: int) -> None:
         transaction = self._sent.transaction if self._sent is not None else None

@@ -213,10 +213,11 @@ class Offers(Part):
         if ours.body is None and message.body:
             transaction.uack = True
             self.late_answer = transaction
+        afterwards = self._leg.wires.transactions.afterwards
         if not ours.is_refresh or is_changed:
-            self._leg.emit(OfferAnswered(leg=self._leg.id, body=body_of(message)))
-        # The next re-INVITE must not overtake the ACK, which leaves when this returns.
-        self._leg.wires.reactor.submit(self.next)
+            event = OfferAnswered(leg=self._leg.id, body=body_of(message))
+            afterwards(lambda: self._leg.emit(event))
+        afterwards(self.next)
 
     def _retry(self, ours: _OurOffer) -> None:
         self._delayed = None

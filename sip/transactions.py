@@ -18,7 +18,7 @@ from sippy.Time.Timeout import Timeout
 from sip.connection import Connection
 from sip.message import RawMessage
 from sip.options import Address, TransportKind
-from sip.reactor import Sippy
+from sip.reactor import Sippy, guarded
 from sip.stream_server import RequestServer
 
 T1_S = 0.5
@@ -67,6 +67,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         self._on_request = on_request
         self._on_stray_success = on_stray_success
         self._arrival: Arrival | None = None
+        self._afterwards: list[Callable[[], object]] = []
         super().__init__(config, self._request)
 
     # -- the message in whose processing we are
@@ -112,7 +113,18 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
                 remote = Remote_address((source.bracketed, source.port), source.transport.value)
                 self.handleIncoming(_for_sippy(arrival.message), remote, server, rtime)
         finally:
+            while self._afterwards:
+                guarded(self._afterwards.pop(0))
             self._arrival = None
+
+    def afterwards(self, act: Callable[[], object]) -> None:
+        """Do something once the message in processing is through, which is still the current one then.
+
+        sippy sends the ACK of a 2xx when its callback has returned. Whatever the application does because of that 2xx
+        must come after the ACK: a re-INVITE that overtakes it is an error (RFC 3261 section 14.1), and so is a BYE.
+        """
+        assert self._arrival is not None
+        self._afterwards.append(act)
 
     def _is_stray_success(self, message: RawMessage) -> bool:
         if message.status is None or not 200 <= message.status < 300 or message.method != "INVITE":

@@ -1,7 +1,8 @@
 """A SipEndpoint in a process of its own, driven by JSON lines: sippy's loop wants the main thread, and so does pytest.
 
 Out: ``{"address": [host, port]}``, then one line for each event, ``{"event": name, ...}``. In: one command a line,
-``{"do": method, ...}``; ``{"do": "b2bua", "to": [host, port]}`` joins every offered call with that target from then on.
+``{"do": method, ...}``; ``{"do": "b2bua", "to": [host, port]}`` joins every offered call with that target from then on;
+``{"do": "upon", "event": name, "then": command}`` carries out a command within the next event of that name, on its leg.
 """
 
 import base64
@@ -13,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sip.b2bua import SipEndpoint
@@ -69,28 +71,38 @@ def _body(value: dict[str, str] | str | None) -> Body | None:
     return Body(content=value["content"].encode("latin-1"), content_type=value["type"])
 
 
+def _parsed(line: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of a command and its arguments."""
+    args = json.loads(line)
+    name = args.pop("do")
+    if "body" in args:
+        args["body"] = _body(args["body"])
+    if "headers" in args:
+        args["headers"] = tuple((key, value) for key, value in args["headers"])
+    return name, args
+
+
 class Driver:
     """Turns lines into commands and events into lines."""
 
-    def __init__(self, options: SipOptions) -> None:
+    def __init__(self, options: SipOptions, say: Callable[[dict[str, Any]], None]) -> None:
+        self.say = say
         self.reactor = Reactor()
         self.endpoint = SipEndpoint(options, self.on_event, self.reactor)
         self.join_to: Address | None = None
         self.joined: dict[LegId, LegId] = {}
         self.answered: set[LegId] = set()
+        self.upon: dict[str, dict[str, Any]] = {}
         self.say({"address": [self.endpoint.address.host, self.endpoint.address.port]})
         self.say({"addresses": {kind.value: _plain(at) for kind, at in self.endpoint.addresses.items()}})
-
-    @staticmethod
-    def say(line: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
 
     def on_event(self, event: SipEvent) -> None:
         fields = {field.name: _plain(getattr(event, field.name)) for field in dataclasses.fields(event)}
         self.say({"event": type(event).__name__, **fields})
         if self.join_to is not None:
             self.join(event, self.join_to)
+        if then := self.upon.pop(type(event).__name__, None):
+            self.command(json.dumps({**then, "leg": getattr(event, "leg", None)}))
 
     def join(self, event: SipEvent, target: Address) -> None:
         """Pass everything on between the two legs of a call: the smallest application there is."""
@@ -132,14 +144,11 @@ class Driver:
 
     def command(self, line: str) -> None:
         """Carry out one line."""
-        args = json.loads(line)
-        name = args.pop("do")
-        if "body" in args:
-            args["body"] = _body(args["body"])
-        if "headers" in args:
-            args["headers"] = tuple((key, value) for key, value in args["headers"])
+        name, args = _parsed(line)
         if name == "b2bua":
             self.join_to = _address(args["to"])
+        elif name == "upon":
+            self.upon[args["event"]] = args["then"]
         elif name == "dial":
             args["target"] = _address(args["target"])
             args.setdefault("body", None)
@@ -185,9 +194,8 @@ def _slow_names(seconds: float) -> None:
     socket.getaddrinfo = asked
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    given = json.loads(sys.argv[1])
+def options_of(given: dict[str, Any]) -> SipOptions:
+    """Return the options that a test has given as JSON."""
     host, port = given.pop("listen", ["127.0.0.1", 0])
     if "advertised" in given:
         given["advertised"] = Address(host=given["advertised"][0], port=given["advertised"][1])
@@ -204,11 +212,22 @@ def main() -> None:
         given["tls"] = TlsOptions(**given["tls"])
     if "streams" in given:
         given["streams"] = StreamLimits(**given["streams"])
-    if "slow_names_s" in given:
-        _slow_names(given.pop("slow_names_s"))
     if "urgent" in given:
         given["is_urgent"] = given.pop("urgent").__contains__
-    driver = Driver(SipOptions(listen=Address(host=host, port=port), **given))
+    return SipOptions(listen=Address(host=host, port=port), **given)
+
+
+def _print(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    given = json.loads(sys.argv[1])
+    if "slow_names_s" in given:
+        _slow_names(given.pop("slow_names_s"))
+    driver = Driver(options_of(given), _print)
     threading.Thread(target=driver.read_commands, daemon=True).start()
     driver.reactor.run()
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,9 +18,73 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
 _numbers = itertools.count(1)
+STARTS_S = 20.0
+"""The longest that a process may take to start, as for the daemon: no test is about that."""
 
 
-class EndpointProcess:
+class DrivenEndpoint(ABC):
+    """A SipEndpoint that a test drives by `Driver` of `sip_endpoint`: commands go in, lines come out.
+
+    Attributes:
+        address: Where it listens over UDP.
+        addresses: Host and port by transport.
+        stderr: What it logged, once it is closed.
+    """
+
+    address: tuple[str, int]
+    addresses: dict[str, list[Any]]
+    stderr = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        if kind is None:
+            assert "Traceback" not in self.stderr, self.stderr
+            assert "ERROR" not in self.stderr, self.stderr
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it. Idempotent."""
+
+    @abstractmethod
+    def do(self, command: str, **args: Any) -> None:
+        """Have it carry out a command."""
+
+    @abstractmethod
+    def take_any(self, timeout_s: float = 5.0) -> dict[str, Any]:
+        """Return the next line, whatever it is.
+
+        Raises:
+            queue.Empty: None came in time.
+        """
+
+    def take(self, key: str, timeout_s: float = 5.0) -> dict[str, Any]:
+        """Return the next line, which must be an event of that name or hold that key."""
+        line = self.take_any(timeout_s)
+        assert key in line or line.get("event") == key, f"expected {key}, got {line}"
+        return line
+
+    def counters(self) -> dict[str, Any]:
+        """Return the counters, ``connections`` among them; reports of sources that come first are passed over."""
+        self.do("counters")
+        while (line := self.take_any()).get("event") == "SourceMisbehaved":
+            pass
+        return {**line["counters"], "connections": line["connections"]}
+
+    def nothing(self, for_s: float = 0.3) -> None:
+        """Assert that no line comes."""
+        try:
+            line = self.take_any(for_s)
+        except queue.Empty:
+            return
+        raise AssertionError(f"expected nothing, got {line}")
+
+
+class EndpointProcess(DrivenEndpoint):
     """A SipEndpoint in a process of its own."""
 
     def __init__(self, **options: Any) -> None:
@@ -32,27 +97,15 @@ class EndpointProcess:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.stderr = ""
         self._readers = [
             threading.Thread(target=self._read, daemon=True),
             threading.Thread(target=self._read_stderr, daemon=True),
         ]
         for reader in self._readers:
             reader.start()
-        host, port = self.take("address")["address"]
-        self.address: tuple[str, int] = (host, port)
-        self.addresses: dict[str, list[Any]] = self.take("addresses")["addresses"]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-        if kind is None:
-            assert "Traceback" not in self.stderr, self.stderr
-            assert "ERROR" not in self.stderr, self.stderr
+        host, port = self.take("address", STARTS_S)["address"]
+        self.address = (host, port)
+        self.addresses = self.take("addresses")["addresses"]
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -79,30 +132,8 @@ class EndpointProcess:
         self._process.stdin.write(json.dumps({"do": command, **args}) + "\n")
         self._process.stdin.flush()
 
-    def take(self, key: str, timeout_s: float = 5.0) -> dict[str, Any]:
-        """Return the next line, which must be an event of that name or hold that key."""
-        line = self._lines.get(timeout=timeout_s)
-        assert key in line or line.get("event") == key, f"expected {key}, got {line}"
-        return line
-
     def take_any(self, timeout_s: float = 5.0) -> dict[str, Any]:
-        """Return the next line, whatever it is."""
         return self._lines.get(timeout=timeout_s)
-
-    def counters(self) -> dict[str, Any]:
-        """Return the counters, ``connections`` among them; reports of sources that come first are passed over."""
-        self.do("counters")
-        while (line := self._lines.get(timeout=5.0)).get("event") == "SourceMisbehaved":
-            pass
-        return {**line["counters"], "connections": line["connections"]}
-
-    def nothing(self, for_s: float = 0.3) -> None:
-        """Assert that no line comes."""
-        try:
-            line = self._lines.get(timeout=for_s)
-        except queue.Empty:
-            return
-        raise AssertionError(f"expected nothing, got {line}")
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -149,16 +180,20 @@ class Peer:
 
     def __init__(self, remote: tuple[str, int], *, host: str = "127.0.0.1") -> None:
         self.remote = remote
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((host, 0))
         self.host = host
-        self.port: int = self.socket.getsockname()[1]
+        self.port: int = self._listen()
         self.call_id = f"call-{next(_numbers)}@{self.port}"
         self.tag = f"t{next(_numbers)}"
         self.cseq = 0
         self.remote_to = ""
         self.target = f"sip:2001@{remote[0]}:{remote[1]}"
         self.last = b""
+
+    def _listen(self) -> int:
+        """Listen at the host; returns the port."""
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((self.host, 0))
+        return int(self.socket.getsockname()[1])
 
     def __enter__(self) -> Self:
         return self

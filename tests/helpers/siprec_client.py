@@ -1,4 +1,7 @@
-"""A SIPREC client on a raw socket: sends its own messages byte for byte, and streams known voices to the answer."""
+"""A SIPREC client: sends its own messages byte for byte, and streams known voices to the answer.
+
+`Client` uses a UDP socket, `StreamClient` TCP or TLS, `tests.helpers.virtual.siprec` virtual time.
+"""
 
 import contextlib
 import re
@@ -217,9 +220,7 @@ class Client:
 
     def __init__(self, home: RecorderHome, studio: Studio, ip: str) -> None:
         self.home, self.studio = home, studio
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((ip, 0))
-        self.host = f"{ip}:{self.socket.getsockname()[1]}"
+        self.host = f"{ip}:{self.listen(ip)}"
         self.requests: list[Message] = []
         self.forgotten: set[str] = set()
         """Calls that the client knows nothing of any more: what comes for them is answered 481."""
@@ -258,9 +259,8 @@ class Client:
 
     def receive(self, timeout_s: float, what: str = "a message") -> Message:
         """Return the next message; requests are answered."""
-        self.socket.settimeout(max(timeout_s, 0.01))
         try:
-            data = self.take()
+            data = self.take(max(timeout_s, 0.01))
         except TimeoutError:
             raise AssertionError(f"{what} did not come") from None
         message = parse(data)
@@ -270,12 +270,23 @@ class Client:
             self.send(_answer_to(data, status))
         return message
 
+    def listen(self, ip: str) -> int:
+        """Listen at an address; returns the port."""
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((ip, 0))
+        return int(self.socket.getsockname()[1])
+
     def send(self, data: bytes) -> None:
         """Send a message to the recorder."""
         self.socket.sendto(data, self.home.sip)
 
-    def take(self) -> bytes:
-        """Return the next message that comes."""
+    def take(self, timeout_s: float) -> bytes:
+        """Return the next message that comes.
+
+        Raises:
+            TimeoutError: None came in time.
+        """
+        self.socket.settimeout(timeout_s)
         return self.socket.recvfrom(65535)[0]
 
     def poll(self, for_s: float) -> None:
@@ -300,7 +311,8 @@ class StreamClient(Client):
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
-    def take(self) -> bytes:
+    def take(self, timeout_s: float) -> bytes:
+        self.socket.settimeout(timeout_s)
         while True:
             message, self._buffer = first_of(self._buffer)
             if message:

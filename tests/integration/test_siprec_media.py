@@ -1,161 +1,28 @@
-"""Lines of a recording session: held, added, removed, encrypted, mixed; pauses and keys; sessions that come back."""
+"""Recording sessions over UDP, with RTP and with SRTP, through real ports; strangers at those. More: tests/virtual."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from storage.audit import AuditLog
-from tests.helpers.exactness import PACKET_S, SILENT_ALAW, Kept, kept_of
-from tests.helpers.recorder_home import eventually
-from tests.helpers.siprec_client import Line, Session, ports, sections, siprec_site
-from tests.helpers.siprec_policy import METADATA, Site, document
-from tests.helpers.siprec_shapes import packed
+from tests.helpers.exactness import kept_of
+from tests.helpers.siprec_client import Session, ports, siprec_site
+from tests.helpers.siprec_policy import Site
 from tests.helpers.srtp import crypto_of
 from tests.helpers.voices import FRAME, TICKS_PER_S
-
-ERASE_S = 0.5
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    edits = (("dead_rtp_s = 10.0", "dead_rtp_s = 0.2"),)
-    with siprec_site(tmp_path_factory.mktemp("lines"), edits=edits) as (home, clients):
+    with siprec_site(tmp_path_factory.mktemp("lines")) as (home, clients):
         yield Site(home, clients)
 
 
-def re_offer(session: Session, method: str = "INVITE") -> bytes:
-    """Send the lines as they are now; returns the answer, and has every line that is sent stream to it."""
-    answer = session.ask(method, session.sdp(), "application/sdp")
-    assert (answer.status, answer.value("Content-Type")) == (200, "application/sdp")
-    for line, port in zip(session.lines, ports(answer.body), strict=True):
-        if line.direction == "inactive" or not port:
-            line.voice.hush()
-    session.talk(answer)
-    return answer.body
-
-
-def version(content: bytes) -> tuple[str, int]:
-    fields = content.split(b"o=")[1].split(b"\r\n")[0].decode().split()
-    return fields[1], int(fields[2])
-
-
-def both(site: Site, session: Session, *, least_s: float = 0.3) -> tuple[dict[str, Any], list[Kept]]:
-    """Assert that the channels hold the voices of the first two lines; returns the row and what was kept of each."""
+def whole(site: Site, session: Session, *, least_s: float) -> None:
+    """Assert that each channel holds the voice of its line, and nothing else."""
     row = site.home.row_of(session.call.caller.user)
-    found = []
-    for channel, line in zip(site.home.copy(row["id"])[:2], session.lines, strict=False):
-        found.append(kept_of(channel, line.voice))
-        assert sum(end - start for start, end in found[-1].spans) > least_s * TICKS_PER_S
-    return row, found
-
-
-def whole(site: Site, session: Session, *, least_s: float = 0.3) -> dict[str, Any]:
-    """Assert the same; returns the row."""
-    return both(site, session, least_s=least_s)[0]
-
-
-def two(probe: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Wait until there are two of something."""
-
-    def found() -> list[dict[str, Any]] | None:
-        got = probe()
-        return got if len(got) == 2 else None
-
-    return eventually(found, "two of them")
-
-
-@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
-def test_hold_is_answered_inactive_on_the_same_ports_and_the_recording_goes_on(site: Site, method: str) -> None:
-    session = site.session()
-    first = session.invite().body
-    session.talk_for(0.3)
-    for line in session.lines:
-        line.direction = "inactive"
-    held = re_offer(session, method)
-    assert all("a=inactive" in lines for lines in sections(held))
-    held_s = time.monotonic()
-    eventually(lambda: time.monotonic() > held_s + 0.4, "a hold of 0.4 s")
-    for line in session.lines:
-        line.direction = "sendonly"
-    again = re_offer(session, method)
-    assert all("a=recvonly" in lines for lines in sections(again))
-    assert ports(first) == ports(held) == ports(again)
-    identifier, number = version(first)
-    assert [version(one) for one in (held, again)] == [(identifier, number + 1), (identifier, number + 2)]
-    session.talk_for(0.3)
-    session.bye()
-    row = whole(site, session)
-    assert row["duration_s"] > 0.9, "silence is as long as the hold was"
-
-
-def test_a_session_that_begins_inactive(site: Site) -> None:
-    session = site.session()
-    for line in session.lines:
-        line.direction = "inactive"
-    answer = session.invite()
-    assert all("a=inactive" in lines for lines in sections(answer.body))
-    for line in session.lines:
-        line.direction = "sendonly"
-    assert ports(re_offer(session)) == ports(answer.body)
-    session.talk_for(0.4)
-    session.bye()
-    whole(site, session)
-
-
-def test_a_line_is_added_and_another_taken_away(site: Site) -> None:
-    session = site.session()
-    first = ports(session.invite().body)
-    session.talk_for(0.4)
-    third = Line(session.client.studio.voice(), "3")
-    session.lines.append(third)
-    added = ports(re_offer(session))
-    assert added[:2] == first
-    assert added[2] not in (0, *first)
-    session.lines[1].port = 0
-    gone = ports(re_offer(session, "UPDATE"))
-    assert gone == [first[0], 0, added[2]]
-    call = session.call
-    officer = call.officer.__class__(user="2001", name="Bob Officer", label="3")
-    session.call = call.__class__(caller=call.caller, officer=officer, session=call.session, group=call.group)
-    assert session.ask("UPDATE", document(session), METADATA).status == 200
-    moved_s = time.monotonic()
-    session.talk_for(0.4)
-    session.bye()
-    row = site.home.row_of(call.caller.user)
-    _, right, _ = site.home.copy(row["id"])
-    at = next(i for i, byte in enumerate(reversed(right)) if byte != SILENT_ALAW)
-    said = bytes(right[len(right) - at - FRAME : len(right) - at])
-    assert said in third.voice.stream, "the end of the right channel is the new line's"
-    assert time.monotonic() > moved_s
-    assert "more_lines" in row["remarks"] or len(session.lines) == 3
-
-
-def test_more_lines_than_two_are_answered_and_two_are_recorded(site: Site) -> None:
-    session = site.session()
-    session.lines += [Line(session.client.studio.voice(), "9"), Line(session.client.studio.voice(), "8")]
-    answer = session.invite()
-    assert all(ports(answer.body))
-    session.talk_for(0.4)
-    session.bye()
-    assert "more_lines" in str(whole(site, session)["remarks"])
-
-
-def test_one_mixed_line_is_on_the_left(site: Site) -> None:
-    session = site.session()
-    session.lines = session.lines[:1]
-    text = document(session).decode().replace("<send>s-2</send>", "<send>s-1</send>")
-    session.invite(packed(session.sdp(), text))
-    session.talk_for(0.4)
-    session.bye()
-    row = site.home.row_of(session.call.caller.user)
-    left, right, _ = site.home.copy(row["id"])
-    assert kept_of(left, session.lines[0].voice).spans
-    assert set(right) == {SILENT_ALAW}
-    assert (row["outcome"], row["reason"], row["is_one_way"]) == ("recorded", "session_ended", False)
-    assert "mixed" in row["remarks"]
+    for channel, line in zip(site.home.copy(row["id"])[:2], session.lines, strict=True):
+        assert sum(end - start for start, end in kept_of(channel, line.voice).spans) > least_s * TICKS_PER_S
 
 
 def test_encrypted_lines_are_answered_in_kind(site: Site) -> None:
@@ -170,50 +37,7 @@ def test_encrypted_lines_are_answered_in_kind(site: Site) -> None:
     assert answer.body.count(b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:") == 2
     session.talk_for(0.4)
     session.bye()
-    whole(site, session)
-
-
-@pytest.mark.parametrize(("profile", "extra"), [("RTP/SAVP", ()), ("UDP/TLS/RTP/SAVP", ("a=fingerprint:sha-256 00",))])
-def test_what_cannot_be_decrypted_is_refused(site: Site, profile: str, extra: tuple[str, ...]) -> None:
-    session = site.session()
-    for line in session.lines:
-        line.profile, line.extra = profile, extra
-    assert session.invite().status == 488
-    row = site.home.row_of(session.call.caller.user)
-    assert (row["outcome"], row["reason"]) == ("no_conversation", "codec_refused")
-
-
-def test_an_offer_that_cannot_be_taken_leaves_the_session_as_it_was(site: Site) -> None:
-    session = site.session()
-    session.invite()
-    bad = session.sdp().replace(b"RTP/AVP 8 101", b"RTP/AVP 18").replace(b"a=rtpmap:8 PCMA/8000\r\n", b"")
-    assert session.ask("INVITE", bad, "application/sdp").status == 488
-    session.talk_for(0.4)
-    session.bye()
-    whole(site, session)
-
-
-def test_an_empty_re_invite_gets_the_lines_as_they_are(site: Site) -> None:
-    session = site.session()
-    first = session.invite().body
-    answer = session.ask("INVITE")
-    assert ports(answer.body) == ports(first)
-    session.talk_for(0.3)
-    session.bye()
-    whole(site, session, least_s=0.2)
-
-
-def test_a_new_stream_on_a_line_goes_on_in_its_place(site: Site) -> None:
-    session = site.session()
-    session.invite()
-    session.talk_for(0.3)
-    session.lines[0].voice.begin_stream()
-    session.talk_for(0.4)
-    session.bye()
-    row = site.home.row_of(session.call.caller.user)
-    left = site.home.copy(row["id"])[0]
-    said = sum(byte != SILENT_ALAW for byte in left) / TICKS_PER_S
-    assert 0.6 < said <= row["duration_s"] < said + 0.5
+    whole(site, session, least_s=0.3)
 
 
 def test_audio_from_elsewhere_is_dropped(site: Site) -> None:
@@ -227,147 +51,9 @@ def test_audio_from_elsewhere_is_dropped(site: Site) -> None:
         for sequence in range(10):
             packet = b"\x80\x08" + sequence.to_bytes(2, "big") + bytes(4) + b"none" + b"\x11" * FRAME
             stranger.sendto(packet, ("127.0.0.1", ports(answer.body)[0]))
-        re_offer(session)
+        again = session.ask("INVITE", session.sdp(), "application/sdp")
+        assert again.status == 200
+        session.talk(again)
         session.talk_for(0.3)
     session.bye()
     whole(site, session, least_s=0.2)  # fails if a byte is not the voice's
-
-
-@pytest.mark.parametrize("authority", ["officer", "token:payments"])
-def test_a_pause_is_in_no_channel(site: Site, authority: str) -> None:
-    session = site.session()
-    session.invite()
-    session.talk_for(ERASE_S + 0.4)
-    path = f"/api/calls/{site.live(session)['id']}"
-    paused = site.home.act(f"{path}/pause", **{"as": authority}).raise_for_status().json()
-    paused_s = time.monotonic()
-    assert paused["state"] == "paused"
-    session.talk_for(0.3)
-    resumed_s = time.monotonic()
-    assert site.home.act(f"{path}/resume", **{"as": authority}).raise_for_status().json()["state"] == "recording"
-    session.talk_for(0.3)
-    session.bye()
-    _, channels = both(site, session)
-    for kept in channels:
-        assert kept.bytes_between(paused_s - ERASE_S + PACKET_S, resumed_s) == 0
-
-
-def test_what_the_caller_keys_is_silenced_and_four_digits_pause(site: Site) -> None:
-    session = site.session()
-    session.invite()
-    session.talk_for(0.4)
-    caller, officer = (line.voice for line in session.lines)
-    caller.press("4")
-    eventually(lambda: caller.pressed, "the first key")
-    session.talk_for(0.6)
-    caller.press("929")
-    eventually(lambda: site.live(session)["state"] == "paused", "four digits pause")
-    assert site.live(session)["reasons"] == ["card_digits"]
-    session.bye()
-    row = site.home.row_of(session.call.caller.user)
-    left, right, _ = site.home.copy(row["id"])
-    _, start, end = caller.pressed[0]
-    for channel, voice in ((left, caller), (right, officer)):
-        kept = kept_of(channel, voice)
-        first, last = start - kept.offset - TICKS_PER_S // 5, end - kept.offset + TICKS_PER_S // 5
-        if voice is caller:
-            assert not any(a < last and first < b for a, b in kept.spans), "200 ms either side of the key"
-        assert kept.spans
-
-
-def test_the_officers_keys_work_and_the_callers_do_not(site: Site) -> None:
-    session = site.session()
-    session.invite()
-    session.talk_for(0.3)
-    caller, officer = (line.voice for line in session.lines)
-    caller.press("*1")
-    session.talk_for(0.5)
-    assert site.live(session)["state"] == "recording"
-    officer.press("*1")
-    eventually(lambda: site.live(session)["state"] == "paused", "the officer pauses")
-    officer.press("*2")
-    eventually(lambda: site.live(session)["state"] == "recording", "the officer resumes")
-    session.bye()
-
-
-def test_a_record_aware_client_is_told(site: Site) -> None:
-    session = site.session()
-    answer = session.invite(headers=("Require: siprec", "Supported: record-aware"))
-    assert answer.body.count(b"a=record:on") == 2
-    site.home.act(f"/api/calls/{site.live(session)['id']}/pause").raise_for_status()
-    assert re_offer(session).count(b"a=record:paused") == 2
-    session.bye()
-    unaware = site.session()
-    assert b"a=record" not in unaware.invite().body
-    unaware.bye()
-
-
-def test_the_same_session_twice_is_paused_together_and_linked(site: Site) -> None:
-    first = site.session()
-    number = first.call.caller.user
-    first.invite()
-    second = site.session(caller=number, names={"session": first.call.session})
-    second.invite()
-    calls = two(lambda: [one for one in site.home.calls() if one["caller"] == number])
-    first.talk_for(0.3)
-    site.home.act(f"/api/calls/{calls[0]['id']}/pause").raise_for_status()
-    assert {one["state"] for one in site.home.calls() if one["caller"] == number} == {"paused"}
-    site.home.act(f"/api/calls/{calls[1]['id']}/resume").raise_for_status()
-    assert {one["state"] for one in site.home.calls() if one["caller"] == number} == {"recording"}
-    second.bye()
-    first.bye()
-    one, other = two(lambda: site.home.rows(number=number))
-    assert (one["related"], other["related"]) == ([other["id"]], [one["id"]])
-    acts = {(entry.act, entry.subject) for entry in AuditLog(site.home.root / "audit").entries()}
-    assert acts >= {(act, row["id"]) for act in ("call.pause", "call.resume") for row in (one, other)}
-
-
-@pytest.mark.parametrize("has_offer", [True, False])
-def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site, has_offer: bool) -> None:
-    number = f"+44163296077{int(has_offer)}"
-    people = f";x-refci=2729869{int(has_offer)};x-nearendclusterid=C1;x-nearendaddr=2001;x-farendaddr={number}"
-    halves = []
-    for end in ("x-nearend", "x-farend"):
-        half = site.session()
-        half.origin = "2001"
-        half.from_parameters = f";{end}{people}"
-        half.lines = half.lines[:1]
-        half.lines[0].label = ""
-        if has_offer:
-            assert half.invite((half.sdp(), "application/sdp"), ()).status == 200
-        else:
-            half.invite_without_offer()
-        halves.append(half)
-    halves[0].talk_for(0.4)
-    for half in halves:
-        half.bye()
-    rows = two(lambda: site.home.rows(number=number))
-    assert {row["operator"] for row in rows} == {"alice"}
-    assert rows[0]["related"] == [rows[1]["id"]]
-    channels = [site.home.copy(row["id"])[:2] for row in rows]
-    silent = {tuple(set(channel) == {SILENT_ALAW} for channel in pair) for pair in channels}
-    assert silent == {(True, False), (False, True)}, "the officer's half is on the right, the caller's on the left"
-
-
-def test_a_session_that_ends_before_any_audio(site: Site) -> None:
-    session = site.session()
-    for line in session.lines:
-        line.direction = "inactive"
-    session.invite()
-    session.bye()
-    row = site.home.row_of(session.call.caller.user)
-    assert (row["outcome"], row["reason"]) == ("failed", "no_audio")
-
-
-def test_a_session_whose_bye_was_lost_is_asked_for_and_ends(site: Site) -> None:
-    session = site.session()
-    session.invite()
-    session.talk_for(0.2)
-    session.hush()
-    session.client.forgotten.add(session.call_id)
-    deadline = time.monotonic() + 12
-    while not site.home.rows(number=session.call.caller.user):
-        assert time.monotonic() < deadline, "nobody asked"
-        session.client.poll(0.1)
-    assert site.home.row_of(session.call.caller.user)["reason"] in ("session_timeout", "audio_lost")
-    assert "INVITE" not in {message.method for message in session.client.requests}, "we never re-INVITE"

@@ -1,4 +1,4 @@
-"""REFER inside a dialog, the NOTIFYs that follow, INVITE with Replaces, and names that change, on the wire."""
+"""REFER inside a dialog, the NOTIFYs that follow, INVITE with Replaces, and names that change, in virtual time."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,19 +7,20 @@ import pytest
 
 from tests.helpers import sip_process
 from tests.helpers.sip_calls import answered, ended_by_us, offered
+from tests.helpers.virtual.endpoint import TurnedEndpoint
 
 SDP = sip_process.SDP
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def shared() -> Iterator[Any]:
-    with sip_process.EndpointProcess() as endpoint:
+    with TurnedEndpoint() as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def peer(shared: Any) -> Iterator[Any]:
-    with sip_process.Peer(shared.address) as peer:
+    with shared.peer() as peer:
         yield peer
 
 
@@ -139,15 +140,15 @@ def test_replaces_finds_the_leg_that_it_names(shared: Any, peer: Any) -> None:
     leg = connected(shared, peer)
     ours = peer.remote_to.partition(";tag=")[2]
     name = f"{peer.call_id};to-tag={ours};from-tag={peer.tag}"
-    with sip_process.Peer(shared.address) as other:
+    with shared.peer() as other:
         other.request("INVITE", body=SDP, headers=f"Require: replaces\r\nReplaces: {name};early-only\r\n")
         other.expect(486)
         other.request("ACK")
-    with sip_process.Peer(shared.address) as other:
+    with shared.peer() as other:
         other.request("INVITE", body=SDP, headers=f"Replaces: {peer.call_id};to-tag={peer.tag};from-tag={ours}\r\n")
         other.expect(481)  # the tags are the other way round
         other.request("ACK")
-    with sip_process.Peer(shared.address) as other:
+    with shared.peer() as other:
         other.request("INVITE", body=SDP, headers=f"Replaces: {name}\r\n")
         other.expect(100)
         event = shared.take("CallOffered")
@@ -155,7 +156,7 @@ def test_replaces_finds_the_leg_that_it_names(shared: Any, peer: Any) -> None:
         shared.do("refuse", leg=event["leg"], status=603, phrase="Decline")
         other.expect(603)
         other.request("ACK")
-    with sip_process.Peer(shared.address) as other:
+    with shared.peer() as other:
         again = connected(shared, other)
         quoted = name.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
         event = referred(shared, other, f"<sip:2002@pbx?Replaces={quoted}>")
@@ -165,7 +166,7 @@ def test_replaces_finds_the_leg_that_it_names(shared: Any, peer: Any) -> None:
     peer.request("BYE")
     peer.expect(200)
     shared.take("LegEnded")
-    with sip_process.Peer(shared.address) as other:
+    with shared.peer() as other:
         other.request("INVITE", body=SDP, headers=f"Replaces: {name}\r\n")
         other.expect(603)  # it has ended (RFC 3891 section 3)
 

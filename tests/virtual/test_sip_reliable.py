@@ -1,4 +1,4 @@
-"""Provisional responses that are acknowledged (RFC 3262), where sipp cannot say what it saw: what is sent again."""
+"""Reliable provisional responses (RFC 3262) in virtual time: retransmissions and the order of PRACKs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,20 +7,21 @@ import pytest
 
 from tests.helpers import sip_process
 from tests.helpers.sip_calls import dialled, ended_by_us, offered
+from tests.helpers.virtual.endpoint import TurnedEndpoint
 
 SDP = sip_process.SDP
 RELIABLY = "Require: 100rel\r\n"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def shared() -> Iterator[Any]:
-    with sip_process.EndpointProcess() as endpoint:
+    with TurnedEndpoint() as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def peer(shared: Any) -> Iterator[Any]:
-    with sip_process.Peer(shared.address) as peer:
+    with shared.peer() as peer:
         yield peer
 
 

@@ -1,4 +1,4 @@
-"""Recording sessions in the shapes of real clients, against a real daemon with real RTP on both lines.
+"""Recording sessions in the shapes of real clients, against the daemon in virtual time, with RTP on both lines.
 
 All of them are in progress at once; each is looked at on its own.
 """
@@ -12,8 +12,9 @@ import pytest
 from tests.helpers.exactness import kept_of
 from tests.helpers.recorder_home import RecorderHome
 from tests.helpers.sip_peer import Message
-from tests.helpers.siprec_client import Session, sections, siprec_site
+from tests.helpers.siprec_client import Session, sections
 from tests.helpers.siprec_shapes import SHAPES
+from tests.helpers.virtual.siprec import siprec_site
 
 NUMBERS = {shape: f"+4416329600{at:02d}" for at, shape in enumerate(SHAPES)}
 
