@@ -8,11 +8,23 @@ import hypothesis
 import pytest
 
 from storage.database import Database, sqlite_url
+from tests.helpers.accounts import CHEAP
 from tests.helpers.postgres import PostgresServer
 
 # How long an example may take is no property of ours: a busy machine would fail it. Speed is measured in benchmarks.
 hypothesis.settings.register_profile("recorder", deadline=None)
 hypothesis.settings.load_profile("recorder")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hash passwords at the least cost in this process: a sign-in at the usual cost takes 0.2 s of two cores.
+
+    Processes that a test starts hash as in production.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recorder.people.accounts.PasswordHasher", lambda: CHEAP)
+        yield
 
 
 @pytest.fixture(scope="session")
