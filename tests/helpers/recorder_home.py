@@ -53,12 +53,14 @@ ADMIN, PASSWORD = "founder", "seven tall cranes over the harbour"
 _SIP_PORT, _HOP_PORT, _MEDIA_PORTS = 5001, 5002, (30_000, 30_098)
 """Of the template; every home has its own."""
 _COMMAND = [sys.executable, "-m", "recorder"]
+HANGS_S = 60.0
+"""How long is waited for what has no time of its own: no expectation, only the end of a test that hangs."""
 PERSONAL = ("opt-out", "opt-out-request", "grant", "decline", "forgot", "second-message")
 EXTENSIONS = ("2001:alice:Revenues", "2002:bob:Revenues", "3001:carol:Queue")
 Edits = Sequence[tuple[str, str]]
 
 
-def eventually(probe: Callable[[], T | None], what: str, *, timeout_s: float = 5.0) -> T:
+def eventually(probe: Callable[[], T | None], what: str, *, timeout_s: float = HANGS_S) -> T:
     """Poll until ``probe`` gives something true and return it; fails naming ``what``."""
     deadline = time.monotonic() + timeout_s
     while not (value := probe()):
@@ -181,7 +183,7 @@ class RecorderHome:
     # --- the daemon
 
     def start(
-        self, *, timeout_s: float = 20.0, before: Sequence[str] = (), words: Sequence[str] = (), tries: int = 3
+        self, *, timeout_s: float = HANGS_S, before: Sequence[str] = (), words: Sequence[str] = (), tries: int = 3
     ) -> None:
         """Start the daemon and wait until it answers; ``before`` wraps the command, as `prlimit` does."""
         said = len(self.said) if self.log.exists() else 0
