@@ -103,7 +103,7 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
     )  # fmt: skip
     for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
         must("notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(root))
-    must("find", "-C", str(root))  # makes the index: each process that is the first to open one loads Alembic
+    assert (root / "index.sqlite").exists()  # else the first process of each home would load Alembic to make one
     config_file = root / "recorder.toml"
     text = config_file.read_text()
     required = 'second_factor = "required"'
