@@ -40,7 +40,7 @@ class Reader:
 
     def build(self, kind: type[Any], table: dict[str, Any], section: str, entry: int = 0) -> Any:  # noqa: ANN401
         """Build one dataclass; every key must be one of its fields."""
-        hints = _hints(kind)
+        hints = _hints(kind)  # type: ignore[arg-type]  # mypy does not take type[Any] for hashable
         for key in table:
             if key not in hints:
                 known = ", ".join(sorted(hints))
