@@ -11,6 +11,7 @@ import pytest
 
 from recorder.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
+from tests.helpers.accounts import CHEAP
 from tests.helpers.extent import IS_FULL
 from tests.helpers.postgres import PostgresServer
 
@@ -29,6 +30,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("kernel_relay"):
             item.add_marker(pytest.mark.skip(reason=f"{found.says}: {found.do}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hash passwords at the least cost in this process: a sign-in at the usual cost takes 0.2 s of two cores.
+
+    Processes that a test starts hash as in production.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recorder.people.accounts.PasswordHasher", lambda: CHEAP)
+        yield
 
 
 @pytest.fixture(scope="session")

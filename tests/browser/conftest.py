@@ -1,20 +1,36 @@
-"""One browser for each file."""
+"""One browser for the whole session of a worker, and only shown to asyncio while a test of this folder runs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Playwright, expect
 
-from tests.helpers.chromium import chromium
+from tests.helpers.chromium import HANGS_MS, Chromium
 
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[tuple[Playwright, Browser]]:
-    """Not longer than a file: while it runs, no other test of this process can have an event loop."""
-    with chromium() as both:
-        yield both
+expect.set_options(timeout=HANGS_MS)
+_chromium = pytest.StashKey[Chromium]()
 
 
-@pytest.fixture(scope="module")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test of this folder, its fixtures included, drive the browser that an earlier one started."""
+    running = item.session.stash.get(_chromium, None)
+    if running is not None and Path(__file__).parent in item.path.parents:  # pytest calls this for every test
+        running.show()
+    try:
+        return (yield)
+    finally:
+        Chromium.hide()
+
+
+@pytest.fixture(scope="session")
+def started(request: pytest.FixtureRequest) -> Iterator[tuple[Playwright, Browser]]:
+    running = request.session.stash[_chromium] = Chromium()
+    yield running.playwright, running.browser
+    running.close()
+
+
+@pytest.fixture(scope="session")
 def browser(started: tuple[Playwright, Browser]) -> Browser:
     return started[1]

@@ -18,10 +18,9 @@ from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.home import Home
 from tests.helpers.accounts import PASSWORD
-from tests.helpers.chromium import ARGUMENTS, EXECUTABLE, sign_in, violations
+from tests.helpers.chromium import ARGUMENTS, EXECUTABLE, sign_in, violations, wait_until
 from tests.helpers.console_site import Browser, serving
 from tests.helpers.exchange import Exchange, Talk, exchange
-from tests.helpers.recorder_home import eventually
 
 EDITS = (("look_back_s = 5.0", "look_back_s = 2.5"), ("erase_s = 3.0", "erase_s = 1.0"))
 PASSPHRASE = "violet otter lantern harbour"
@@ -176,7 +175,7 @@ def an_officer_listens(desk: Desk, recording: str) -> None:
 def listen_to_the_end(page: Page) -> None:
     page.get_by_role("button", name="Listen").click()
     page.get_by_role("button", name="Play from 0:00.0").click()
-    eventually(lambda: page.evaluate("document.querySelector('audio').ended"), "it is played to its end", timeout_s=20)
+    wait_until(page, "document.querySelector('audio').ended")
 
 
 def a_member_hears_what_is_about_them_and_nothing_else(desk: Desk, recording: str) -> None:

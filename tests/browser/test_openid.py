@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from recorder.openid.options import CALLBACK_PATH, OpenIdOptions
 from tests.helpers.accounts import PASSWORD
-from tests.helpers.chromium import WIDE, is_too_wide, sign_in, unreached_by_tab, violations
+from tests.helpers.chromium import HANGS_MS, WIDE, is_too_wide, sign_in, unreached_by_tab, violations
 from tests.helpers.console_site import Console, console_site
 from tests.helpers.glewlwyd import CLIENT, SECRET, Glewlwyd, glewlwyd
 from tests.helpers.glewlwyd import PASSWORD as PROVIDER_PASSWORD
@@ -47,7 +47,7 @@ def console(tmp_path_factory: pytest.TempPathFactory, provider: Glewlwyd, port: 
 @contextmanager
 def fresh(browser: Browser, console: Console) -> Iterator[Page]:
     context = browser.new_context(viewport=WIDE, base_url=console.url)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(HANGS_MS)
     try:
         yield context.new_page()
     finally:

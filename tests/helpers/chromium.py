@@ -1,5 +1,6 @@
 """Debian's Chromium, driven by Playwright: pages as people meet them."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Any
@@ -15,18 +16,39 @@ WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, hei
 LEVEL_AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 _CONTROLS = "a[href], button, input:not([type=hidden]), select, textarea, summary, audio[controls], [tabindex='0']"
 
+HANGS_MS = 60_000
+"""How long a page is waited for: no expectation, only the end of a test that hangs."""
+
 _axe = Axe()
 
 
-@contextlib.contextmanager
-def chromium() -> Iterator[tuple[Playwright, Browser]]:
-    """Start the browser; nothing is downloaded."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
-        try:
-            yield playwright, browser
-        finally:
-            browser.close()
+class Chromium:
+    """A browser that stays open between tests; nothing is downloaded.
+
+    Playwright's synchronous API leaves its event loop marked as the running one of this thread. `show` and `hide` set
+    and clear that mark, so that other tests may run loops of their own in between.
+    """
+
+    def __init__(self) -> None:
+        self.playwright: Playwright = sync_playwright().start()
+        self._loop = asyncio.get_running_loop()
+        self.browser: Browser = self.playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+
+    def show(self) -> None:
+        """Mark the browser's loop as running, as it must be while the browser is driven."""
+        asyncio._set_running_loop(self._loop)
+
+    @staticmethod
+    def hide() -> None:
+        """Clear the mark."""
+        asyncio._set_running_loop(None)
+
+    def close(self) -> None:
+        """End the browser."""
+        self.show()
+        self.browser.close()
+        self.playwright.stop()
+        self.hide()
 
 
 @contextlib.contextmanager
@@ -41,7 +63,7 @@ def person(browser: Browser, url: str, name: str, *, password: str = PASSWORD, *
 
 def sign_in(context: BrowserContext, name: str, *, url: str = "", password: str = PASSWORD) -> Page:
     """Open a page and sign in on it."""
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(HANGS_MS)
     page = context.new_page()
     page.on("pageerror", _fail)
     page.goto(f"{url}/sign-in")
@@ -72,29 +94,53 @@ def is_too_wide(page: Page) -> bool:
 def unreached_by_tab(page: Page) -> list[str]:
     """Press Tab from the top through the whole page; return the controls that never had a focus that shows.
 
-    Controls are known by their ids or their words: a page may draw them anew meanwhile.
+    Controls are known by their ids or their words: a page may draw them anew, or load itself anew, meanwhile.
     """
-    page.evaluate(_TO_REACH, _CONTROLS)
-    for _ in range(400):
-        page.keyboard.press("Tab")
-        if page.evaluate(_REACHED) == 0:
+    has_scripts = page.evaluate("matchMedia('(scripting: enabled)').matches")
+    presses = 8 if has_scripts else 1  # a page that may run scripts notes itself where the focus was
+    left: set[str] = set(page.evaluate(_TO_REACH, _CONTROLS))
+    for _ in range(400 // presses):
+        if not left:
             break
-    left: list[str] = page.evaluate("[...window.unreached]")
-    return left
+        for _ in range(presses):
+            page.keyboard.press("Tab")
+        left.difference_update(page.evaluate(_REACHED))
+    return sorted(left)
 
 
-_TO_REACH = """(controls) => {
-  window.keyOf = (one) => (one.type === "radio" ? `group ${one.name}` : one.id || one.outerHTML.slice(0, 200));
-  const isSeen = (one) => one.checkVisibility({ visibilityProperty: true }) && !one.disabled;
-  window.unreached = new Set([...document.querySelectorAll(controls)].filter(isSeen).map(window.keyOf));
-  document.body.tabIndex = -1;  // the next Tab goes to the first control, wherever the focus was
-  document.body.focus();
-  document.body.removeAttribute("tabindex");
-}"""
-_REACHED = """() => {
+def wait_until(page: Page, condition: str) -> None:
+    """Wait until an expression of the page is true.
+
+    The page looks by itself: who asks it a hundred times a second keeps a busy machine from what is waited for. Not
+    `Page.wait_for_function`, which the pages' policy for scripts forbids.
+    """
+    page.evaluate(_WAIT % (condition, HANGS_MS))
+
+
+_WAIT = """new Promise((done, fail) => {
+  const began = performance.now();
+  const look = () => {
+    if (%s) done();
+    else if (performance.now() - began > %d) fail(new Error("it is not so in time"));
+    else setTimeout(look, 50);
+  };
+  look();
+})"""
+_NOW = """() => {
   const one = document.activeElement;
   const style = getComputedStyle(one);
   const shows = (style.outlineStyle !== "none" && style.outlineWidth !== "0px") || style.boxShadow !== "none";
-  if (shows) window.unreached.delete(window.keyOf(one));
-  return window.unreached.size;
+  return shows ? keyOf(one) : "";
 }"""
+_KEY_OF = 'const keyOf = (one) => (one.type === "radio" ? `group ${one.name}` : one.id || one.outerHTML.slice(0, 200));'
+_TO_REACH = f"""(controls) => {{
+  {_KEY_OF}
+  const isSeen = (one) => one.checkVisibility({{ visibilityProperty: true }}) && !one.disabled;
+  document.body.tabIndex = -1;  // the next Tab goes to the first control, wherever the focus was
+  document.body.focus();
+  document.body.removeAttribute("tabindex");
+  window.reached = [];
+  document.addEventListener("focusin", () => window.reached.push(({_NOW})()));
+  return [...document.querySelectorAll(controls)].filter(isSeen).map(keyOf);
+}}"""
+_REACHED = f"() => {{ {_KEY_OF} return [...(window.reached ?? []), ({_NOW})()]; }}"

@@ -54,16 +54,23 @@ ADMIN, PASSWORD = "founder", "seven tall cranes over the harbour"
 _SIP_PORT, _HOP_PORT, _MEDIA_PORTS = 5001, 5002, (30_000, 30_098)
 """Of the template; every home has its own."""
 _COMMAND = [sys.executable, "-m", "recorder"]
+HANGS_S = 60.0
+"""How long is waited for what has no time of its own: no expectation, only the end of a test that hangs."""
 PERSONAL = ("opt-out", "opt-out-request", "grant", "decline", "forgot", "second-message")
 EXTENSIONS = ("2001:alice:Revenues", "2002:bob:Revenues", "3001:carol:Queue")
 Edits = Sequence[tuple[str, str]]
 
 
 def eventually(
-    probe: Callable[[], T | None], what: str, *, timeout_s: float = 5.0, besides: Callable[[], float] = lambda: 0.0
+    probe: Callable[[], T | None],
+    what: str,
+    *,
+    timeout_s: float = HANGS_S,
+    besides: Callable[[], float] = lambda: 0.0,
 ) -> T:
     """Poll until ``probe`` gives something true and return it; fails naming ``what``.
 
+    ``timeout_s`` is given where how long it takes is what is tested; the default only ends a test that hangs.
     ``besides``: seconds that do not count, as those in which the kernel ran others in the place of who is waited for.
     """
     began = asked_s = time.monotonic()
@@ -110,6 +117,7 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
     )  # fmt: skip
     for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
         must("notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(root))
+    assert (root / "index.sqlite").exists()  # else the first process of each home would load Alembic to make one
     config_file = root / "recorder.toml"
     text = config_file.read_text()
     required = 'second_factor = "required"'
@@ -189,7 +197,7 @@ class RecorderHome:
     # --- the daemon
 
     def start(
-        self, *, timeout_s: float = 20.0, before: Sequence[str] = (), words: Sequence[str] = (), tries: int = 3
+        self, *, timeout_s: float = HANGS_S, before: Sequence[str] = (), words: Sequence[str] = (), tries: int = 3
     ) -> None:
         """Start the daemon and wait until it answers; ``before`` wraps the command, as `prlimit` does."""
         said = len(self.said) if self.log.exists() else 0

@@ -19,7 +19,7 @@ from storage.index import Index
 from storage.migrations import VERSION_TABLE
 from storage.rows import row_from_json
 from tests.helpers.postgres import PASSWORD, PostgresServer
-from tests.helpers.recorder_home import RecorderHome, recorder_home, run_apart
+from tests.helpers.recorder_home import RecorderHome, recorder_home, run
 from tests.helpers.storage_home import ID, row
 
 ROW = row_from_json(row())
@@ -173,7 +173,7 @@ def test_a_command_says_what_is_wrong_with_the_database(tmp_path: Path, ruin: Ca
     home = RecorderHome(tmp_path, next_hop="127.0.0.1:5090")
     words = ruin(home.root / "index.sqlite")
     for command in (("find", "--json"), ("find",), ("show", ID)):
-        done = run_apart(*command, "-C", str(home.root))
+        done = run(*command, "-C", str(home.root))
         assert done.returncode == 1, done.stderr
         assert words in done.stderr
         assert "Traceback" not in done.stderr
@@ -184,7 +184,7 @@ def test_no_command_shows_the_password_of_the_database(tmp_path: Path, postgres:
     with recorder_home(tmp_path, next_hop="127.0.0.1:5090", is_started=False) as home:
         home.edit('index_url = "off"', f'index_url = "{postgres.url("nowhere", password="hunter2-%40")}"')
         for command in (("find", "--json"), ("site-check", "--json"), ("retention", "--json"), ("recover",)):
-            done = run_apart(*command, "-C", str(home.root))
+            done = run(*command, "-C", str(home.root))
             assert done.returncode in (0, 1), (command, done.stderr)
             assert "hunter2" not in done.stdout + done.stderr
             if command[0] == "find":

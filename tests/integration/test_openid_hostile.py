@@ -12,13 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
-from joserfc.jwk import RSAKey
 
 from recorder.config import Console as ConsoleOptions
 from recorder.openid import provider as provider_module
 from recorder.openid.options import OpenIdOptions
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
-from tests.helpers.false_provider import CLIENT, FalseProvider, Token, false_provider, hmac_signed, unsigned
+from tests.helpers.false_provider import CLIENT, FalseProvider, Token, false_provider, hmac_signed, rsa_key, unsigned
 from tests.helpers.openid import CALLBACK, SESSION, leave, led_to, title
 
 DOWN, NOT_BELIEVED = (503, "The sign-in service does not answer"), (403, "You are not signed in")
@@ -81,12 +80,12 @@ def _claim(name: str, value: Any) -> Token:
 
 
 def _with_key(liar: FalseProvider) -> str:
-    own = RSAKey.generate_key(2048)
+    own = rsa_key("own")
     return liar.signed(key=own, jwk=own.as_dict(private=False))
 
 
 LIES: dict[str, Token] = {
-    "signed by somebody else": lambda it: it.signed(key=RSAKey.generate_key(2048)),
+    "signed by somebody else": lambda it: it.signed(key=rsa_key("somebody else")),
     "signed by nobody": lambda it: unsigned(it.claims, kid="first"),
     "signed with what is public": lambda it: hmac_signed(it.claims, it.key.as_pem(private=False), kid="first"),
     "a key of its own in the token": _with_key,
@@ -170,7 +169,7 @@ def test_new_keys_of_the_provider_are_learned(
     browser: Browser, console: Console, liar: FalseProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert led_to(come_back(browser, liar)) == "/live"
-    liar.key = RSAKey.generate_key(2048, {"kid": "second"})
+    liar.key = rsa_key("second")
     liar.make = lambda it: it.signed(kid="second")
     monkeypatch.setattr(provider_module, "KEYS_AGAIN_S", 0.0)
     with console.browser() as other:

@@ -399,6 +399,8 @@ def test_one_sign_in_for_many_commands(home: RecorderHome, shell: Shell, monkeyp
     assert refused.returncode == 1
     assert "recorder login" in refused.stderr
     shell.login()
+    kept = (home.root / "people.sqlite").read_bytes()
+    assert b"$argon2id$v=19$m=65536,t=3,p=4$" in kept, "a process hashes at the usual cost, unlike these tests"
     new = home.root.parent / "new"
     new.write_text(PASSWORD + "\n")
     must("users", "add", "ann", "--role", "officer", "--new-password-file", str(new), *on)
