@@ -15,6 +15,8 @@ from tests.helpers.accounts import CHEAP
 from tests.helpers.extent import IS_FULL
 from tests.helpers.postgres import PostgresServer
 
+pytest_plugins = ["tests.helpers.report"]
+
 # How long an example may take is no property of ours: a busy machine would fail it. Speed is measured in benchmarks.
 hypothesis.settings.register_profile("full", deadline=None)
 # The same examples each time: `make test` says whether a change broke something, `make test-all` looks for what is new.

@@ -41,6 +41,7 @@ from storage.audit import AuditLog
 from storage.export import Format, export
 from storage.rows import row_to_json
 from storage.types import Search
+from tests.helpers import report
 from tests.helpers.leave import give_leave
 from tests.helpers.ports import free_port, free_range
 from tests.helpers.starvation import waited_s
@@ -169,6 +170,7 @@ class RecorderHome:
         first, last = free_range(ports + 2)
         self.sip, self.media_ports = (host, first), (first + 2, last)
         self.log = folder / "daemon.log"
+        report.watch(self)
         self.daemon: subprocess.Popen[bytes] | None = None
         self.live = httpx.Client(
             transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5
