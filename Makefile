@@ -56,11 +56,12 @@ $(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*
 demo: $(CORE)
 	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE))
 
-# What a change can break, with short leak, crash and fuzz runs: about four minutes on two cores. Most of what is left to
-# wait for is telephones, so three at a time share two cores. The leak suite watches every write and every millisecond: it
-# runs by itself.
+# What a change can break, with short leak, crash and fuzz runs: about five minutes on two cores. Most of what is left to
+# wait for is telephones, so four at a time share two cores; a file's daemon is made once, by the worker that has the file.
+# The leak suite watches every write and every millisecond: it runs by itself.
+TOGETHER = -q -n 4 --dist loadfile --no-loadscope-reorder
 test: $(CORE)
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal --ignore tests/leak -m "not long"
+	$(BIN)/python -m pytest $(TOGETHER) --ignore tests/leak -m "not long"
 	$(BIN)/python -m pytest -q tests/leak -m "not long"
 
 # Everything: all examples, benchmarks, 500 calls with secrets, 1,000 kills, 5,000,000 rows; the summary is tests/all/summary.json.

@@ -15,6 +15,7 @@ from tests.helpers.accounts import CHEAP
 from tests.helpers.extent import IS_FULL
 from tests.helpers.postgres import PostgresServer
 
+ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.helpers.report"]
 
 # How long an example may take is no property of ours: a busy machine would fail it. Speed is measured in benchmarks.
@@ -24,7 +25,23 @@ hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, de
 hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
+FIRST = ("peers", "browser", "crash", "integration", "fuzz", "virtual", "unit")
+"""Folders in the order in which they begin: phones and browsers are waited for, unit tests fill the time that is left."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests, file by file, so that what waits longest begins first (`--dist loadfile`)."""
+    items.sort(
+        key=lambda item: _rank(item.path.relative_to(ROOT / "tests").parts[0])
+    )  # a stable sort: files stay whole
+    _skip_kernel_relay(items)
+
+
+def _rank(folder: str) -> int:
+    return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+
+def _skip_kernel_relay(items: list[pytest.Item]) -> None:
     """Skip what needs the kernel relay where this machine has none, as a stock Debian 12; CI runs it and fails."""
     found = obstacle(read_means(), "127.0.0.1", ("lo",))
     if found is None or "CI" in os.environ:

@@ -19,7 +19,7 @@ sys.modules["tests"] = tests
 from tests.helpers.steps import Step, run, summary  # noqa: E402
 
 FULL = {"RECORDER_TESTS": "all"}
-WORKERS = ("-n", "3", "--dist", "worksteal")
+TOGETHER = ("-q", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def steps(folder: Path, *, calls: int, kills: int, rows: int, fuzz_s: float) -> list[Step]:
@@ -28,7 +28,7 @@ def steps(folder: Path, *, calls: int, kills: int, rows: int, fuzz_s: float) -> 
     return [
         Step(
             name="tests",
-            command=("-m", "pytest", "-q", *WORKERS, "--ignore", "tests/leak"),
+            command=("-m", "pytest", *TOGETHER, "--ignore", "tests/leak"),
             environment=FULL,
         ),
         Step(name="leak tests", command=("-m", "pytest", "-q", "tests/leak"), environment=FULL),

@@ -258,6 +258,7 @@ class RecorderHome:
 
     def close(self) -> None:
         """End what runs. Idempotent."""
+        report.forget(self)
         self.live.close()
         if self.daemon is not None and self.daemon.poll() is None:
             try:

@@ -30,6 +30,11 @@ def watch(source: Logs) -> None:
     _logs.add(source)
 
 
+def forget(source: Logs) -> None:
+    """Show its log no more."""
+    _logs.discard(source)
+
+
 def _tail(path: Path) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-LINES:])
 

@@ -126,6 +126,7 @@ def test_a_declined_call_is_recorded_on_and_may_be_asked_for_again(lines: Exchan
     second = ask(talk, call)
     assert second["id"] != first["id"]
     assert [one["state"] for one in requests(talk)] == ["declined", "raised"]
+    talk.talk_for(0.3)
     row = talk.hang_up()
     assert (row["outcome"], row["opted_out"]) == ("recorded", False)
     eventually(lambda: "opt_out.lapsed" in acts(talk, subject=call), "the open one lapses with its call")

@@ -76,6 +76,7 @@ def refused(home: RecorderHome, *words: str, code: int = 1) -> str:
 def test_the_workflow_by_commands(lines: Exchange) -> None:
     home, talk = lines.home, lines.call()
     call = talk.join()
+    talk.talk_for(0.3)
     assert document(home, "opt-outs", "list") == []
     asked = document(home, "opt-outs", "raise", "--call", call[:-2], *by(home, "alice"), "--reason", "she says so")
     assert (asked["call"], asked["state"]) == (call, "raised")
@@ -109,6 +110,7 @@ def test_the_workflow_by_commands(lines: Exchange) -> None:
 def test_a_direct_opt_out_states_both_and_goes_by_the_same_table(lines: Exchange) -> None:
     home, talk = lines.home, lines.call()
     call = talk.join()
+    talk.talk_for(0.3)
     for name, sentence in (("hugo", "team 'Revenues'"), ("maud", "on this call yourself"), ("otto", "role")):
         assert sentence in refused(home, "opt-out", "--call", call, *REASON, *by(home, name))
         assert sentence in refused(home, "opt-out", "--extension", "2001", *REASON, *by(home, name))
@@ -128,6 +130,7 @@ def test_a_direct_opt_out_states_both_and_goes_by_the_same_table(lines: Exchange
 def test_forgetting_to_pause(lines: Exchange) -> None:
     home, talk = lines.home, lines.call()
     call = talk.join()
+    talk.talk_for(0.3)
     talk.talk_for(0.9)
     assert "takes a person" in refused(home, "forgot", "--call", call, "--seconds", "0.3", code=2)
     assert "own calls" in refused(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "otto"))
@@ -148,6 +151,7 @@ def test_forgetting_to_pause(lines: Exchange) -> None:
 def test_the_second_message_by_command(lines: Exchange) -> None:
     home, talk = lines.home, lines.call()
     call = talk.join()
+    talk.talk_for(0.3)
     assert "takes a person" in refused(home, "second-message", "--call", call, code=2)
     assert "give either" in refused(home, "second-message", *by(home, "alice"), code=2)
     assert "own calls" in refused(home, "second-message", "--call", call, *by(home, "otto"))
@@ -164,6 +168,7 @@ def test_the_second_message_by_command(lines: Exchange) -> None:
 def test_forgetting_to_pause_is_noticed_after_the_call(lines: Exchange) -> None:
     home, talk = lines.home, lines.call()
     call = talk.join()
+    talk.talk_for(0.3)
     talk.talk_for(0.9)
     talk.hang_up()
     order = document(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "alice"))

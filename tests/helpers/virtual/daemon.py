@@ -199,6 +199,7 @@ class TurnedDaemon:
 def logged_to(path: Path) -> Iterator[None]:
     """Have what is logged written to a file as the daemon writes it."""
     handler = logging.FileHandler(path)
+    handler.addFilter(lambda record: record.name != "httpx")
     handler.setFormatter(MaskingFormatter("%(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level

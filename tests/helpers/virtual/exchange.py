@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from tests.helpers import report
 from tests.helpers.exchange import Exchange
 from tests.helpers.recorder_home import RecorderHome
 from tests.helpers.sip_peer import Caller, Officer
@@ -59,6 +60,7 @@ class TurnedHome(RecorderHome):
         """End what runs. Idempotent."""
         self.stop()
         self.live.close()
+        report.forget(self)
 
 
 @contextmanager

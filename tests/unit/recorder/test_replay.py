@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 ACT = re.compile(r"[a-z_]+(\.[a-z_{}]+)+|\{\}\.[a-z_{}]+")
 FILES = frozenset(
     {
-        "bin", "css", "csv", "engine", "erasing", "flac", "gz", "html", "journal", "js", "json", "jsonl", "key",
+        "bin", "conf", "css", "csv", "engine", "erasing", "flac", "gz", "html", "journal", "js", "json", "jsonl", "key",
         "lock", "log", "md", "next", "note", "part", "pdf", "png", "pub", "py", "rebuilt", "rec", "sock", "sqlite",
         "tar", "toml", "txt", "tz", "unsettled", "wav", "zip",
     }
