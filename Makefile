@@ -54,7 +54,7 @@ $(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*
 	@touch $@
 
 demo: $(CORE)
-	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE))
+	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE)) $(if $(OUTPUT),--output $(OUTPUT))
 
 # What a change can break, with short leak, crash and fuzz runs: about five minutes on two cores. Most of what is left to
 # wait for is telephones, so four at a time share two cores; a file's daemon is made once, by the worker that has the file.

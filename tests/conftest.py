@@ -26,7 +26,7 @@ hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
 FIRST = ("peers", "browser", "crash", "integration", "fuzz", "virtual", "unit")
-"""Folders in the order in which they begin: phones and browsers are waited for, unit tests fill the time that is left."""
+"""Folders in the order in which they begin: phones and browsers are waited for, unit tests fill what time is left."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
