@@ -101,6 +101,12 @@ def read_all() -> list[Scenario]:
     return found
 
 
+def least_s(scenario: Scenario) -> float:
+    """Return for how long a scenario waits at least, by its scripts' pauses and the timers of its daemon."""
+    pauses = [sum(float(line[2:]) for line in lines if line[0] == "~") / 1000 for lines in scenario.scripts.values()]
+    return max(*pauses, 4.0 if scenario.home == "timers" else 0.0, 0.0)
+
+
 def table() -> str:
     """Return the table of README.md: what goes wrong elsewhere, and the scenario that looks for it here."""
     lines = ["| trap | scenario | file |", "|---|---|---|"]
