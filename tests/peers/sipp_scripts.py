@@ -22,6 +22,8 @@ A line of a script is one of
     > 200 INVITE sdp              answer the last INVITE (or UPDATE, BYE ...)
     < 180                         wait for a response, or `< BYE` for a request; `?` behind it: it may be missing
     ~ 300                         wait for so many milliseconds
+                                  (a caller who hears the notice first is told nothing of the officer's answer:
+                                  it waits 1500, so that both are in the call on a busy machine too)
     call / answer / bye / byed    see `WORDS`
 
 and below a `>` line `+Name: value` adds a header, below a `<` line `=Name: pattern` checks one (POSIX extended),
