@@ -2,10 +2,16 @@
 
 import sys
 
+import pytest
+
 from recorder.demo.phones.kinds import PhoneKind
 
 PHONES = [PhoneKind.BARESIP, *([PhoneKind.PJSUA2] if sys.version_info < (3, 13) else [])]
 """All that can exist on this Python: pjsua2 has wheels up to 3.12. One that is not installed fails its tests."""
 
-PAIRS = [(called, calling) for called in PHONES for calling in PHONES]
-"""Who is called, and who calls."""
+PAIRS = [
+    pytest.param(called, calling, marks=pytest.mark.long if called is calling and len(PHONES) > 1 else ())
+    for called in PHONES
+    for calling in PHONES
+]
+"""Who is called, and who calls. In `make test`, each phone is called by the other: so each has had both parts."""

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -41,23 +42,24 @@ def free_range(count: int) -> tuple[int, int]:
     raise AssertionError(f"no {count} free ports in a row from {FIRST} to {LAST}")
 
 
-def wait_until_bound(port: int, kind: str, *, timeout_s: float = 5.0) -> None:
-    """Wait until a program has bound its port; ``kind``: ``udp``, ``tcp``.
+def wait_until_bound(port: int, kind: str, *, host: str = "", timeout_s: float = 5.0) -> None:
+    """Wait until a program has bound its port; ``kind``: ``udp``, ``tcp``; ``host``: of that IPv4 address, not of any.
 
     Asks the kernel: whoever tries the port takes it from the program at the moment when that wants it, and a
     connection is one more than the program expects.
     """
     deadline = time.monotonic() + timeout_s
-    while not _is_bound(port, kind):
+    while not _is_bound(port, kind, host):
         assert time.monotonic() < deadline, f"nothing listens on {port} by {kind}"
         time.sleep(0.01)
 
 
-def _is_bound(port: int, kind: str) -> bool:
+def _is_bound(port: int, kind: str, host: str) -> bool:
     tables = [Path(f"/proc/net/{kind}"), Path(f"/proc/net/{kind}6")]
     lines = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
     state = _UNCONNECTED if kind == "udp" else _LISTENS
-    return any(line[1].endswith(f":{port:04X}") and line[3] == state for line in lines)
+    address = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}" if host else ""
+    return any(line[1].endswith(f"{address}:{port:04X}") and line[3] == state for line in lines)
 
 
 @contextmanager

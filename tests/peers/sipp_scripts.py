@@ -22,6 +22,8 @@ A line of a script is one of
     > 200 INVITE sdp              answer the last INVITE (or UPDATE, BYE ...)
     < 180                         wait for a response, or `< BYE` for a request; `?` behind it: it may be missing
     ~ 300                         wait for so many milliseconds
+                                  (a caller who hears the notice first is told nothing of the officer's answer:
+                                  it waits 1500, so that both are in the call on a busy machine too)
     call / answer / bye / byed    see `WORDS`
 
 and below a `>` line `+Name: value` adds a header, below a `<` line `=Name: pattern` checks one (POSIX extended),
@@ -99,6 +101,12 @@ def read_all() -> list[Scenario]:
     names = [scenario.name for scenario in found]
     assert len(set(names)) == len(names), f"twice: {sorted({n for n in names if names.count(n) > 1})}"
     return found
+
+
+def least_s(scenario: Scenario) -> float:
+    """Return for how long a scenario waits at least, by its scripts' pauses and the timers of its daemon."""
+    pauses = [sum(float(line[2:]) for line in lines if line[0] == "~") / 1000 for lines in scenario.scripts.values()]
+    return max(*pauses, 4.0 if scenario.home == "timers" else 0.0, 0.0)
 
 
 def table() -> str:

@@ -62,7 +62,8 @@ def soft_phone(folder: Path, user: str, kind: str, hz: float, papers: Authority,
         yield SoftPhone(folder, port + (kind == "tls"), process)
 
 
-@pytest.mark.parametrize("kind", ["udp", "tcp", "tls"])
+# baresip over UDP is what the other tests with telephones have.
+@pytest.mark.parametrize("kind", [pytest.param("udp", marks=pytest.mark.long), "tcp", "tls"])
 def test_baresip_calls_baresip(tmp_path: Path, kind: str) -> None:
     papers = Authority(tmp_path / "papers")
     certificate, key = papers.issue("recorder", ips=[HOST])

@@ -14,10 +14,14 @@ from tests.helpers.phones import PHONES
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", PHONES)
 def test_every_claim_is_true_with_each_phone(tmp_path: Path, kind: PhoneKind) -> None:
-    """It takes 70 s on an idle machine: the notice and the conversation are as long as they are."""
+    """It takes 70 s on an idle machine: the notice and the conversation are as long as they are.
+
+    CI runs the demonstration itself beside `make test`.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "recorder", "demo", "--once", "--phone", kind, "--output", str(tmp_path)],
         capture_output=True,

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,15 +67,32 @@ def test_a_stranger_finds_nothing(lines: Exchange, tmp_path: Path, number: int) 
     assert after["counts"]["offered"] == before["counts"]["offered"]
 
 
-@pytest.mark.usefixtures("beside")
-@pytest.mark.parametrize("number", range(4))
-def test_from_a_peer_a_scan_learns_no_extension_and_harms_nothing(lines: Exchange, tmp_path: Path, number: int) -> None:
+@pytest.fixture(scope="module")
+def scans(
+    lines: Exchange,
+    beside: Talk,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[list[tuple[str, Future[str]]]]:
+    """The scans of a peer, all at the same time: most of each is waiting. `beside` is there before them."""
     port = str(lines.home.sip[1])
-    words = [*maps(port, PEER), *guesses(port)][number]
-    said = run(tmp_path, *words, timeout_s=6 if words[0] == "svcrack" else 15)  # svcrack does not end by itself
+    with ThreadPoolExecutor(4) as pool:
+        started = []
+        for words in (*maps(port, PEER), *guesses(port)):
+            timeout_s = 6 if words[0] == "svcrack" else 15  # svcrack does not end by itself
+            folder = tmp_path_factory.mktemp(words[0])
+            started.append((words[0], pool.submit(run, folder, *words, timeout_s=timeout_s)))
+        yield started
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_from_a_peer_a_scan_learns_no_extension_and_harms_nothing(
+    lines: Exchange, scans: list[tuple[str, Future[str]]], number: int
+) -> None:
+    program, scan = scans[number]
+    said = scan.result()
     assert "Traceback" not in lines.home.said
-    assert REACHED[words[0]] in said, said
-    if words[0] in ("svwar", "svcrack"):
+    assert REACHED[program] in said, said
+    if program in ("svwar", "svcrack"):
         assert not [found for found in FOUND.findall(said) if ":" not in found], "no number is told from another"
 
 

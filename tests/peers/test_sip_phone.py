@@ -21,6 +21,7 @@ from recorder.demo.phones.messages import PhoneError
 from recorder.demo.phones.phone import Phone
 from tests.helpers.phones import PAIRS, PHONES
 from tests.helpers.recorder_home import eventually
+from tests.helpers.sip_peer import Answer, Officer
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 RATE = 8000
@@ -182,7 +183,17 @@ def test_a_caller_who_gives_up(called: PhoneKind, calling: PhoneKind) -> None:
 
 
 @each_phone
+def test_a_call_that_cannot_be_delivered(kind: PhoneKind) -> None:
+    with Officer(answer=lambda _: Answer(status=503)) as peer, Phone("caller", kind=kind) as caller:
+        caller.call("sip:2001@{}:{}".format(*peer.address))
+        assert caller.wait_for("disconnected").code == 503
+        assert len(peer.incoming()) == 1
+
+
+@pytest.mark.long
+@each_phone
 def test_nobody_is_there(kind: PhoneKind) -> None:
+    """Neither phone takes notice of an ICMP error: it gives up after 32 s, which is SIP's timer B."""
     with Phone("caller", kind=kind) as caller:
         caller.call("sip:2001@127.0.0.1:9")
         assert caller.wait_for("disconnected", timeout_s=40).code in {408, 503}

@@ -1,6 +1,7 @@
 """The scenarios of `scenarios/*.txt`: sipp on either side of a daemon, and what the recorder says of each call.
 
-All are started together, a few at a time, when the first test wants its result; each test is one scenario.
+All are started together, a few at a time, when the first test wants its result; each test is one scenario. Whoever
+runs the tests in several processes keeps this file in one of them: each process would play them all.
 """
 
 import itertools
@@ -21,7 +22,7 @@ import pytest
 
 from audio.codecs import encode
 from audio.types import Codec
-from tests.helpers.ports import wait_until_bound
+from tests.helpers.ports import free_range, wait_until_bound
 from tests.helpers.recorder_home import NOTICE_HZ, RecorderHome, recorder_home, tone_file
 from tests.peers import sipp_scripts
 from tests.peers.sipp_scripts import Scenario, compile_script
@@ -58,13 +59,19 @@ class Result:
 
 
 class Ports:
-    """UDP ports below those of daemons and the ephemeral ones, each given out once."""
+    """UDP ports for sipp, each given out once.
+
+    On `HOST`: below those of daemons, the ephemeral ones, and 8888, from which on a sipp without ``-cp`` takes a port
+    of all addresses. On another address, which other runs of these tests use too: from `free_range`.
+    """
 
     def __init__(self) -> None:
-        self._next = itertools.count(9_990, -6)
+        self._next = itertools.count(8_880, -6)
 
-    def take(self) -> int:
+    def take(self, host: str) -> int:
         """Return the first of six neighbouring ports that are free now."""
+        if host != HOST:
+            return free_range(6)[0]
         for first in self._next:
             try:
                 for offset in range(6):
@@ -83,13 +90,17 @@ class Stage:
         self._folder, self._ports = folder, Ports()
         self._talk = folder / "talk.al"
         self._talk.write_bytes(_tone())
-        self._officers = {scenario.name: self._ports.take() for scenario in SCENARIOS}
+        self._officers = {s.name: self._ports.take(_host(s.home)) for s in wanted}
         self._called = {s.name: f"{NUMBERS[s.service]}{i:02d}" for i, s in enumerate(SCENARIOS)}
         self._callers = {s.name: f"01632{960000 + i}" for i, s in enumerate(SCENARIOS)}
         used = sorted({scenario.home for scenario in wanted})
-        self.homes = {name: stack.enter_context(self._home(name)) for name in used}
-        self._pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
-        self._results = {s.name: self._pool.submit(self._play, s) for s in wanted}
+        self.homes = {name: stack.enter_context(self._home(name, wanted)) for name in used}
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+        # Without `cancel_futures`, a run that ends early waits for all scenarios that nobody asks for any more.
+        stack.callback(self._pool.shutdown, cancel_futures=True)
+        list(self._pool.map(RecorderHome.start, self.homes.values()))
+        longest_first = sorted(wanted, key=sipp_scripts.least_s, reverse=True)
+        self._results = {s.name: self._pool.submit(self._play, s) for s in longest_first}
 
     def result(self, scenario: Scenario) -> Result:
         """Wait for a scenario's end."""
@@ -99,13 +110,13 @@ class Stage:
     # -- daemons
 
     @contextmanager
-    def _home(self, name: str) -> Iterator[RecorderHome]:
+    def _home(self, name: str, wanted: list[Scenario]) -> Iterator[RecorderHome]:
         nominated = [f"{self._called[s.name]}:alice:{s.service}" for s in SCENARIOS if s.service != "none"]
         nominated.append("2299:zoe:after")
         routes = "".join(
             f'[[route]]\nname = "{s.name}"\nnumber = "{self._called[s.name]}"\ntargets = {self._targets(s)}\n'
             f"follow_redirects = {str('redirects' in s.fields).lower()}\n\n"
-            for s in SCENARIOS
+            for s in wanted
             if s.home == name
         )
         edits = [('[[route]]\nname = "default"', f'{routes}[[route]]\nname = "default"'), *SETTINGS[name]]
@@ -130,7 +141,6 @@ class Stage:
             (folder / "account").touch(0o600)
             (folder / "account").write_text("s3cret\n")
             home.recorder("notice", "set", "first", str(short), "-C", str(home.root))
-            home.start()
             yield home
 
     def _targets(self, scenario: Scenario) -> str:
@@ -148,13 +158,12 @@ class Stage:
             if "officer" in scenario.scripts:
                 port = self._officers[scenario.name]
                 running["officer"] = self._sipp(folder, scenario, "officer", port, "-rtp_echo")
-                wait_until_bound(port, "udp")
+                wait_until_bound(port, "udp", host=HOST if scenario.home not in HOSTS else "")
             target = "{}:{}".format(*home.sip)
             called = self._called[scenario.name]
             number = ("-key", "number", self._callers[scenario.name])
-            running["caller"] = self._sipp(
-                folder, scenario, "caller", self._ports.take(), target, "-s", called, *number
-            )
+            port = self._ports.take(_host(scenario.home))
+            running["caller"] = self._sipp(folder, scenario, "caller", port, target, "-s", called, *number)
             codes = {side: process.wait(LONGEST_S + 5) for side, process in running.items()}
         finally:
             for process in running.values():
@@ -169,12 +178,13 @@ class Stage:
             scenario.name, scenario.scripts[side], is_caller=is_caller, is_silent=scenario.is_silent
         )
         (folder / f"{side}.xml").write_text(script)
+        address = _host(scenario.home).strip("[]")
         command = [
             "sipp",
             "-sf",
             f"{side}.xml",
             "-i",
-            _host(scenario.home).strip("[]"),
+            address,
             "-p",
             str(port),
             "-m",
@@ -184,7 +194,9 @@ class Stage:
         # -mp is the one name of the media port that sipp 3.6 (Debian 12) and 3.7 (Debian 13) share.
         command += ["-mp", str(port + 2), "-timeout", str(LONGEST_S)]
         command += ["-timeout_error", "-trace_err", "-error_file", f"{side}.err", "-trace_msg", "-message_file"]
-        command += [f"{side}.msg", "-cp", str(port + 5), "-max_retrans", "5", "-default_behaviors", "none", *more]
+        command += [f"{side}.msg", "-max_retrans", "5", "-default_behaviors", "none", *more]
+        # Without -ci, sipp takes the control port of all addresses, and so from a sipp of another run.
+        command += ["-ci", HOST, "-cp", str(port + 5)]
         if is_caller and "call-id" in scenario.fields:
             command += ["-cid_str", f"{scenario.fields['call-id']}%u-%p@%s"]
         with (folder / f"{side}.out").open("wb") as screen:

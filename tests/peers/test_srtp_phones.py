@@ -59,7 +59,9 @@ def test_a_call_between_phones_that_insist_on_srtp(tmp_path: Path, called: Phone
     assert tone_in(tmp_path / "heard.officer.wav", PHONE_HZ) > 1.8
 
 
-@pytest.mark.parametrize("kind", PHONES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.long if kind is not PHONES[0] else ()) for kind in PHONES]
+)
 def test_a_phone_holds_and_resumes_with_keys_in_its_offers(tmp_path: Path, kind: PhoneKind) -> None:
     with Phone(NUMBER, kind=kind, srtp=True) as phone, exchange(tmp_path / "recorder", edits=(MIRROR,)) as lines:
         talk = lines.expect(NUMBER, srtp=(False, True))

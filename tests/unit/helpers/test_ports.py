@@ -31,3 +31,6 @@ def test_a_bound_port_is_known_without_trying_it(kind: str, socket_kind: socket.
         if kind == "tcp":
             program.listen()
         wait_until_bound(port, kind, timeout_s=0.5)
+        wait_until_bound(port, kind, host="127.0.0.1", timeout_s=0.5)
+        with pytest.raises(AssertionError, match="nothing listens"):
+            wait_until_bound(port, kind, host="127.0.0.2", timeout_s=0.05)
