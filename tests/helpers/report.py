@@ -5,7 +5,7 @@ A pytest plugin; `tests/conftest.py` loads it. A rare failure must be found from
 
 import itertools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,9 +40,9 @@ def _tail(path: Path) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the logs to the report of a test that failed."""
-    report: Any = yield
+    report = yield
     if report.failed:
         for log in sorted({source.log for source in list(_logs)}):
             if log.exists():

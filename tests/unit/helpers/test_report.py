@@ -22,11 +22,11 @@ class Report:
 
 
 def reported(made: Report) -> Report:
-    hook = report.pytest_runtest_makereport(None)  # type: ignore[arg-type]
-    next(hook)  # type: ignore[call-overload]
+    hook: Any = report.pytest_runtest_makereport(None)  # type: ignore[arg-type]
+    next(hook)
     with pytest.raises(StopIteration) as ended:
-        hook.send(made)  # type: ignore[attr-defined]
-    assert ended.value.value is made
+        hook.send(made)
+    assert ended.value.value == made
     return made
 
 
