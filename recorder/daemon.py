@@ -39,7 +39,7 @@ from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
-from recorder.keeping.filing import FOLDER, RETRY_S, Filing
+from recorder.keeping.filing import FOLDER, Filing
 from recorder.keeping.left_open import LeftOpen
 from recorder.keeping.sweeping import Sweeping
 from recorder.kernel_relay import open_relay
@@ -71,6 +71,8 @@ _log = logging.getLogger(__name__)
 
 SETTLE_S = 0.3
 """From the last hang-up to the end of the loop: media legs close a moment after their calls."""
+LATE_LOOK_S = 2.0
+"""How often is looked whether something waits to be filed, whose own time to be tried again has come."""
 AUDIT_LOCK_S = 1.0
 """How long a lock on the audit log is waited for: below what an act may take to be confirmed."""
 ANCHORS_S = 3 * LAST_TIMEOUT_S + 1.0
@@ -302,7 +304,7 @@ class Daemon:
             self._filing.submit(self._left_open.close)
         if self._works.late.waiting:
             self._clerk.submit(self._works.late.catch_up)
-        self._reactor.call_later(RETRY_S, self._file_late)
+        self._reactor.call_later(LATE_LOOK_S, self._file_late)
 
     # --- reload
 
