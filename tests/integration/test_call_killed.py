@@ -10,7 +10,7 @@ from recorder.calls.pauses import REGISTER, write_states
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
 
-ERASE_S, LOOK_BACK_S = 0.5, 2.0
+ERASE_S, LOOK_BACK_S = 0.5, 1.5
 EDITS = (("look_back_s = 5.0", f"look_back_s = {LOOK_BACK_S}"), ("erase_s = 3.0", f"erase_s = {ERASE_S}"))
 MANAGER = {"display_name": "Mary", "roles": ["dpo"]}
 GRANT = {"reason": "caller is distressed", "caller_asked": True, "distress_judged": True, "person": MANAGER}
