@@ -2,7 +2,7 @@
 
 import sys
 
-from recorder.hygiene import wipe_freed_memory
+from recorder.hygiene import put_off_collecting, wipe_freed_memory
 
 LASTING = ("run", "console")
 """Commands that live for months: what they free must not lie about in their memory."""
@@ -12,6 +12,7 @@ def main() -> None:
     """Run the command line."""
     if sys.argv[1:2] and sys.argv[1] in LASTING:
         wipe_freed_memory()  # before anything is loaded that the new start would load again
+        put_off_collecting()
     from recorder.cli import app  # noqa: PLC0415
 
     app()

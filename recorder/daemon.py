@@ -8,6 +8,7 @@ the retention sweep, a process of its own.
 
 import hashlib
 import logging
+import os
 import secrets
 import select
 import signal
@@ -38,7 +39,7 @@ from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
-from recorder.keeping.filing import FOLDER, RETRY_S, Filing
+from recorder.keeping.filing import FOLDER, Filing
 from recorder.keeping.left_open import LeftOpen
 from recorder.keeping.sweeping import Sweeping
 from recorder.kernel_relay import open_relay
@@ -70,6 +71,8 @@ _log = logging.getLogger(__name__)
 
 SETTLE_S = 0.3
 """From the last hang-up to the end of the loop: media legs close a moment after their calls."""
+LATE_LOOK_S = 2.0
+"""How often is looked whether something waits to be filed, whose own time to be tried again has come."""
 AUDIT_LOCK_S = 1.0
 """How long a lock on the audit log is waited for: below what an act may take to be confirmed."""
 ANCHORS_S = 3 * LAST_TIMEOUT_S + 1.0
@@ -222,6 +225,7 @@ class Daemon:
             self._works, self._control, self._broadcast, reload=self._reload, call_thread=self._stalls.as_json
         )
         self._socket = SocketServer(api.app(), home.socket)
+        self._media_end = os.eventfd(0)
         self._media_events = threading.Thread(target=self._pump, name="media-events", daemon=True)
         self._is_written_out = threading.Event()
         self._anchors = threading.Thread(
@@ -265,11 +269,12 @@ class Daemon:
         """Carry the media core's events to the call thread; on a thread of its own."""
         poller = select.poll()
         poller.register(self._relay.event_fd, select.POLLIN)
+        poller.register(self._media_end, select.POLLIN)
         while not self._stopping.is_set():
-            if poller.poll(200):
-                events = self._relay.events()
-                if events:
-                    self._reactor.submit(self._control.receive_media, events)
+            poller.poll()
+            events = self._relay.events()
+            if events:
+                self._reactor.submit(self._control.receive_media, events)
 
     def _watch_targets(self) -> None:
         """Ask targets for their health where there is another one to turn to."""
@@ -299,7 +304,7 @@ class Daemon:
             self._filing.submit(self._left_open.close)
         if self._works.late.waiting:
             self._clerk.submit(self._works.late.catch_up)
-        self._reactor.call_later(RETRY_S, self._file_late)
+        self._reactor.call_later(LATE_LOOK_S, self._file_late)
 
     # --- reload
 
@@ -341,8 +346,9 @@ class Daemon:
 
     def _stop(self) -> None:
         _log.info("stopping: %d calls are ended", self._control.live)
+        is_busy = self._control.live or self._works.open_recordings or self._registrars
         self._control.stop()
-        self._reactor.call_later(SETTLE_S, self._reactor.stop)
+        self._reactor.call_later(SETTLE_S if is_busy else 0.0, self._reactor.stop)
 
     def _close(self) -> None:
         self._socket.close()
@@ -366,7 +372,9 @@ class Daemon:
         self._is_written_out.set()
         self._anchors.join(ANCHORS_S)
         self._stopping.set()
+        os.eventfd_write(self._media_end, 1)
         self._media_events.join(2)
+        os.close(self._media_end)
         self._relay.close()
         self._index.close()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from recorder.home import Home
 from recorder.hygiene import wiping_environment
-from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 
 
 class NotReadyError(Exception):
@@ -42,6 +41,12 @@ def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.
     Raises:
         NotReadyError: It ended, or does not answer in time.
     """
+    from recorder.live.client import (  # noqa: PLC0415 - an HTTP client, which the daemon itself need not load
+        DaemonRefusedError,
+        DaemonUnavailableError,
+        LiveClient,
+    )
+
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if child.poll() is not None:

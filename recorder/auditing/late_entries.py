@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 FOLDER, CONSOLE_FOLDER = "late_entries", "late_console_entries"
 """Of the files, in the home's folder of states: the daemon's, and the console's."""
-RETRY_S = 5.0
+RETRY_S = 3.0
 """How long a log that failed is left in peace: each try may cost the time-out of its lock, and pauses wait for it."""
 _AT_ONCE, _AT_ONCE_BEFORE_ANOTHER = 100, 10
 """Entries that are caught up before others may be entered; and by an act that somebody waits for."""

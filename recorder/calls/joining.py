@@ -102,8 +102,8 @@ class Joining(Part[JoinedCall]):
             self._go_on(call.taping)
             call.bridge()
         else:
+            self._begin()  # first, so that nothing is heard that is not kept
             call.bridge()
-            self._begin()
 
     @property
     def _outside(self) -> Occupant:

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 FOLDER = "rows"
 """Of the files, in the home's folder of states."""
-RETRY_S = 5.0
+RETRY_S = 3.0
 """How long a database that failed is left in peace: each try may cost its time-out, and recordings wait meanwhile."""
 _AT_ONCE = 100
 """Rows that are caught up before others may be filed."""

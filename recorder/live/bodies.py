@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from recorder.calls.opt_out_acts import Order
 from recorder.domain.access import MAX_REASON_CHARACTERS, Person, Role
 from recorder.domain.opt_out import Statements
-from recorder.live.client import ACTOR_HEADER
+from recorder.live.headers import ACTOR_HEADER
 from recorder.live.peercred import user_name
 from recorder.problems import ProblemError
 

@@ -15,8 +15,8 @@ import httpx
 
 from recorder.domain.access import Person
 from recorder.live.connections import Answer, Connections, NobodyThereError
+from recorder.live.headers import ACTOR_HEADER
 
-ACTOR_HEADER = "X-Recorder-Actor"
 Extensions = Collection[str]
 """The only ones that an act may touch; none: every one."""
 _BASE = "http://recorder"

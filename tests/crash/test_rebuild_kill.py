@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("act", "aside"), [("reindex", "index.sqlite"), ("repair", ".key")])
 def test_killed_at_any_step_and_run_again_nothing_is_lost(memory_path: Path, act: str, aside: str, every: int) -> None:
     done = subprocess.run(

@@ -9,7 +9,7 @@ from recorder.calls.pauses import REGISTER, write_states
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually
 
-LOOK_BACK_S = 2.0
+LOOK_BACK_S = 1.5
 EDITS = (
     ('card_payment = "pause"', 'card_payment = "discard"'),
     ("look_back_s = 5.0", f"look_back_s = {LOOK_BACK_S}"),

@@ -18,7 +18,7 @@ from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually
 
-EDITS = (("look_back_s = 5.0", "look_back_s = 2.0"), ("erase_s = 3.0", "erase_s = 0.3"))
+EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.3"))
 OFFICER = {"display_name": "alice", "roles": ["officer"], "extension": "2001"}
 
 
@@ -66,10 +66,10 @@ def test_what_was_forgotten_is_gone_soon_after_the_call(tmp_path_factory: Any) -
     with exchange(tmp_path_factory.mktemp("erased"), edits=EDITS) as lines, console_of(lines.home):
         talk = lines.call()
         call = talk.join()
-        talk.talk_for(4.0)
+        talk.talk_for(3.5)
         order = forget(lines, call, 1.5)
         assert order["state"] == "confirmed"
-        talk.talk_for(4.0)
+        talk.talk_for(2.5)
         assert state_of(lines, order["id"]) is ErasureState.CONFIRMED, "the call goes on: it waits"
         talk.hang_up()
         eventually(

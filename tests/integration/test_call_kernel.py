@@ -1,5 +1,6 @@
 """Recorded calls whose streams the kernel relays: the same to the byte; and without the kernel where it cannot."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from tests.helpers.exactness import PACKET_S, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.networks import Wires
 from tests.helpers.recorder_home import RecorderHome
+from tests.helpers.starvation import Starvation
 from tests.helpers.voices import FRAME
 
 pytestmark = pytest.mark.kernel_relay
@@ -33,6 +35,14 @@ def relayed(home: RecorderHome) -> int:
     return int(home.health()["media"]["relayed"])
 
 
+def ticks_of(starved_s: float) -> int:
+    """Return how many ticks, in whole frames, may have come to a leg that was about to be tapped; 0 below 2 ms.
+
+    The officer talks the moment the daemon's ACK comes; the daemon taps the leg as soon as it has a CPU again.
+    """
+    return FRAME * math.ceil(starved_s / PACKET_S) if starved_s > 0.002 else 0
+
+
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     with exchange(tmp_path_factory.mktemp("kernel"), edits=(*PAUSES, relaying_by("lo"))) as made:
@@ -41,8 +51,13 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 def test_what_was_said_is_kept_and_heard_to_the_byte(lines: Exchange) -> None:
     before = relayed(lines.home)
+    starvation = Starvation()
+    starvation.look(lines.home.pid)
+    called_s = time.monotonic()
     talk = lines.call()
     recording = talk.join()
+    starvation.look(lines.home.pid)
+    late = ticks_of(starvation.since(called_s))
     joined_s = time.monotonic()
     talk.talk_for(3)
     hung_up_s = time.monotonic()
@@ -53,8 +68,8 @@ def test_what_was_said_is_kept_and_heard_to_the_byte(lines: Exchange) -> None:
     left, right, _ = lines.home.copy(recording)
     caller, officer = kept_of(left, talk.left), kept_of(right, talk.right)
     assert len(caller.spans) == len(officer.spans) == 1, "no byte is missing between the first and the last"
-    assert officer.offset + officer.spans[0][0] == 0, "the officer's first word is kept"
-    assert caller.spans[0][0] <= FRAME
+    assert officer.offset + officer.spans[0][0] <= late, "the officer's first word is kept"
+    assert caller.spans[0][0] <= FRAME + late
     for side in (caller, officer):
         assert side.offset + side.spans[0][1] >= side.voice.tick_at(hung_up_s) + FRAME
     from_officer, from_caller = (
@@ -63,7 +78,7 @@ def test_what_was_said_is_kept_and_heard_to_the_byte(lines: Exchange) -> None:
     )
     assert is_gapless(from_officer)
     assert is_gapless(from_caller)
-    assert from_officer[0] == 0, "the officer's first word arrives"
+    assert from_officer[0] <= late, "the officer's first word arrives"
     assert by_kernel > 200, "of some 300 packets all but the first few, on either side"
     assert "kernel_relay_off" not in lines.home.health()["alarms"]
 

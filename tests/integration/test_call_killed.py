@@ -10,7 +10,7 @@ from recorder.calls.pauses import REGISTER, write_states
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
 
-ERASE_S, LOOK_BACK_S = 0.5, 2.0
+ERASE_S, LOOK_BACK_S = 0.5, 1.5
 EDITS = (("look_back_s = 5.0", f"look_back_s = {LOOK_BACK_S}"), ("erase_s = 3.0", f"erase_s = {ERASE_S}"))
 MANAGER = {"display_name": "Mary", "roles": ["dpo"]}
 GRANT = {"reason": "caller is distressed", "caller_asked": True, "distress_judged": True, "person": MANAGER}
@@ -76,13 +76,13 @@ def test_what_was_acknowledged_holds_though_the_container_did_not_know_it_yet(tm
         call = talk.join()
         talk.talk_for(LOOK_BACK_S + 2)
         lines.home.kill()
-        state = {"state": "opted_out", "reasons": [], "position_s": 1.5}
+        state = {"state": "opted_out", "reasons": [], "position_s": 0.5}
         write_states(lines.home.root / "state" / REGISTER, {call: state})
         lines.home.start()
         (row,) = lines.home.rows(number=talk.number)
         assert (row["outcome"], row["opted_out"]) == ("partial", True)
         kinds = [(s["kind"], s["start_s"]) for s in row["segments"]]
-        assert kinds == [("recording", 0), ("opted_out", 1.5)]
+        assert kinds == [("recording", 0), ("opted_out", 0.5)]
         assert lines.home.json("verify", call)[0]["ok"], "what recovery wrote is signed"
 
 

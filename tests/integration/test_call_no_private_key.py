@@ -17,7 +17,7 @@ from recorder.keeping.sweep_process import opened_sweeper
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
 
-EDITS = (("look_back_s = 5.0", "look_back_s = 2.0"), ("erase_s = 3.0", "erase_s = 0.5"))
+EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.5"))
 
 
 @pytest.mark.slow
@@ -43,7 +43,7 @@ def test_a_node_without_private_keys_does_everything_but_play(tmp_path: Path, mo
         # recovers what a kill left
         other = lines.call()
         cut_off = other.join()
-        other.talk_for(4)
+        other.talk_for(3.5)
         home.kill()
         recovered = {one["id"]: one for one in _json(lines, "recover")}
         assert recovered[cut_off]["ok"]

@@ -38,3 +38,11 @@ def test_who_pauses_does_not_wait_for_what_writes_pdf(tmp_path: Path, command: s
     loaded = set(done.stdout.split())
     assert {"typer", "recorder"} <= loaded
     assert not loaded & HEAVY
+
+
+def test_the_daemon_loads_no_http_client_and_nothing_of_the_console() -> None:
+    program = "import sys, recorder.commands.service, recorder.daemon; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert {"fastapi", "sippy"} <= loaded
+    assert not loaded & {"httpx", "alembic", "authlib", "holidays", "jinja2", "weasyprint", "recorder.console"}

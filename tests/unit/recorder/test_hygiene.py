@@ -120,8 +120,12 @@ def test_a_thread_waits_half_a_millisecond_for_the_interpreter() -> None:
 def test_only_the_collector_looks_at_everything() -> None:
     program = """
 import gc
-from recorder.hygiene import collect_regularly
+from recorder.hygiene import collect_regularly, put_off_collecting
 gc.set_threshold(10, 2, 2)
+put_off_collecting()
+loaded = [one["collections"] for one in gc.get_stats()]
+kept_while_loading = [[] for _ in range(10_000)]
+assert [one["collections"] for one in gc.get_stats()] == loaded, "it was looked while loading"
 collect_regularly(every_s=3600.0)
 before = [one["collections"] for one in gc.get_stats()]
 kept = [[] for _ in range(10_000)]

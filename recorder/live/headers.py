@@ -1,0 +1,4 @@
+"""Headers of our own on the daemon's socket; apart from the client, whose HTTP library the daemon need not load."""
+
+ACTOR_HEADER = "X-Recorder-Actor"
+"""Who acts, percent-encoded."""
