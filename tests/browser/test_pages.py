@@ -338,6 +338,16 @@ def test_the_first_key_offers_to_skip_to_the_main_part(pages: dict[str, Page]) -
     assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
 
 
+def test_a_click_is_not_lost_when_the_skip_link_has_the_focus(pages: dict[str, Page]) -> None:
+    page = pages["dpo"]
+    page.goto("/recordings")
+    before = page.locator("main h1").bounding_box()
+    page.keyboard.press("Tab")
+    assert page.locator("main h1").bounding_box() == before, "nothing moves between mouse down and mouse up"
+    page.get_by_role("link", name="Cases").click()
+    page.wait_for_url("**/cases")
+
+
 def test_a_browser_that_played_a_recording_keeps_nothing_of_it(
     started: tuple[Playwright, Browser], console: Console, tmp_path: Path
 ) -> None:

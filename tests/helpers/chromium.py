@@ -97,13 +97,13 @@ def unreached_by_tab(page: Page) -> list[str]:
     Controls are known by their ids or their words: a page may draw them anew, or load itself anew, meanwhile.
     """
     has_scripts = page.evaluate("matchMedia('(scripting: enabled)').matches")
-    presses = 8 if has_scripts else 1  # a page that may run scripts notes itself where the focus was
+    at_once = 8 if has_scripts else 1  # a page that may run scripts notes itself where the focus was
     left: set[str] = set(page.evaluate(_TO_REACH, _CONTROLS))
-    for _ in range(400 // presses):
-        if not left:
-            break
-        for _ in range(presses):
+    presses = 0
+    while left and presses < 400:
+        for _ in range(min(at_once, len(left))):
             page.keyboard.press("Tab")
+            presses += 1
         left.difference_update(page.evaluate(_REACHED))
     return sorted(left)
 
