@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from recorder import config
 from recorder.console.app import create_app
@@ -19,7 +19,16 @@ from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.home import Home
 from tests.helpers.accounts import CHEAP, PASSWORD
-from tests.helpers.chromium import ARGUMENTS, EXECUTABLE, PLAY_FAST, sign_in, violations, wait_until
+from tests.helpers.chromium import (
+    ARGUMENTS,
+    EXECUTABLE,
+    PLAY_FAST,
+    Chromium,
+    new_page,
+    sign_in_on,
+    violations,
+    wait_until,
+)
 from tests.helpers.console_site import Browser, serving
 from tests.helpers.exchange import Exchange, Talk, exchange
 
@@ -37,6 +46,7 @@ class Desk:
     """One browser with one profile, at which everybody signs in in turn."""
 
     context: BrowserContext
+    page: Page
     url: str
     lines: Exchange
     deps: ConsoleDeps
@@ -45,7 +55,8 @@ class Desk:
 
     @contextmanager
     def at(self, name: str) -> Iterator[Page]:
-        page = sign_in(self.context, name, url=self.url)
+        page = self.page  # a page of one's own each time is a new tab and a new process
+        sign_in_on(page, name, url=self.url)
         yield page
         kind = _NUMBER.sub("/-", urlsplit(page.url).path)
         if kind not in self.examined:
@@ -53,14 +64,13 @@ class Desk:
             assert violations(page) == []
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url("**/sign-in")
-        page.close()
 
     def acts(self, *nouns: str) -> list[tuple[str, str]]:
         return [(one.act, one.actor) for one in self.deps.books.audit.entries() if one.act.startswith(nouns)]
 
 
 @pytest.fixture
-def desk(started: tuple[Playwright, object], tmp_path: Path) -> Iterator[Desk]:
+def desk(chromium: Chromium, tmp_path: Path) -> Iterator[Desk]:
     with exchange(tmp_path / "home", edits=EDITS) as lines:
         home = Home(lines.home.root)
         with open_console(home, config.read(lines.home.config), hasher=CHEAP) as deps:
@@ -70,12 +80,12 @@ def desk(started: tuple[Playwright, object], tmp_path: Path) -> Iterator[Desk]:
                 deps.people.add(name, PASSWORD, display_name=name, roles=roles, extension=extension, teams=teams)
             with serving(server_config(create_app(deps), host="127.0.0.1", port=0)) as server:
                 host, port = server.servers[0].sockets[0].getsockname()[:2]
-                context = started[0].chromium.launch_persistent_context(
+                context = chromium.playwright.chromium.launch_persistent_context(
                     tmp_path / "profile", executable_path=EXECUTABLE, args=ARGUMENTS,
                     downloads_path=tmp_path / "downloads",
                 )  # fmt: skip
                 try:
-                    yield Desk(context, f"http://{host}:{port}", lines, deps)
+                    yield Desk(context, new_page(context), f"http://{host}:{port}", lines, deps)
                 finally:
                     context.close()
 

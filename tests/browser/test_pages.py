@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 
 from recorder.domain.access import Role
 from recorder.notices import NoticeStore, install_shipped
@@ -19,6 +19,7 @@ from tests.helpers.chromium import (
     NARROW,
     PLAY_FAST,
     WIDE,
+    Chromium,
     is_too_wide,
     person,
     sign_in,
@@ -363,7 +364,7 @@ def test_a_click_is_not_lost_when_the_skip_link_has_the_focus(pages: dict[str, P
 
 @pytest.mark.long  # `make test` has the day of every role, whose browser profile is searched in the same way
 def test_a_browser_that_played_a_recording_keeps_nothing_of_it(
-    started: tuple[Playwright, Browser], console: Console, tmp_path: Path
+    chromium: Chromium, console: Console, tmp_path: Path
 ) -> None:
     with console.browser() as plain:
         plain.sign_in("dpo")
@@ -374,7 +375,7 @@ def test_a_browser_that_played_a_recording_keeps_nothing_of_it(
     needles = [b"RIFF", *(sound[at : at + 32] for at in range(2000, len(sound) - 32, 4000))]
     assert sound.startswith(b"RIFF")
 
-    context = started[0].chromium.launch_persistent_context(
+    context = chromium.playwright.chromium.launch_persistent_context(
         tmp_path / "profile", executable_path=EXECUTABLE, args=ARGUMENTS
     )
     try:

@@ -34,7 +34,14 @@ class Chromium:
     def __init__(self) -> None:
         self.playwright: Playwright = sync_playwright().start()
         self._loop = asyncio.get_running_loop()
-        self.browser: Browser = self.playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        self._browser: Browser | None = None
+
+    @property
+    def browser(self) -> Browser:
+        """Browser without a profile, started when it is first asked for."""
+        if self._browser is None:
+            self._browser = self.playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        return self._browser
 
     def show(self) -> None:
         """Mark the browser's loop as running, as it must be while the browser is driven."""
@@ -48,7 +55,8 @@ class Chromium:
     def close(self) -> None:
         """End the browser."""
         self.show()
-        self.browser.close()
+        if self._browser is not None:
+            self._browser.close()
         self.playwright.stop()
         self.hide()
 
@@ -65,15 +73,26 @@ def person(browser: Browser, url: str, name: str, *, password: str = PASSWORD, *
 
 def sign_in(context: BrowserContext, name: str, *, url: str = "", password: str = PASSWORD) -> Page:
     """Open a page and sign in on it."""
+    page = new_page(context)
+    sign_in_on(page, name, url=url, password=password)
+    return page
+
+
+def new_page(context: BrowserContext) -> Page:
+    """Open a page; an error of its scripts fails the test."""
     context.set_default_timeout(HANGS_MS)
     page = context.new_page()
     page.on("pageerror", _fail)
+    return page
+
+
+def sign_in_on(page: Page, name: str, *, url: str = "", password: str = PASSWORD) -> None:
+    """Sign in on a page that is open."""
     page.goto(f"{url}/sign-in")
     page.fill("#name", name)
     page.fill("#password", password)
     page.keyboard.press("Enter")
     page.wait_for_url(lambda to: not to.endswith("/sign-in"))
-    return page
 
 
 def _fail(error: Exception) -> None:
