@@ -5,6 +5,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
+from argon2 import PasswordHasher
+
 from recorder.auditing.ledger import Ledger
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, needed_hold
@@ -57,6 +59,7 @@ def open_console(
     is_tls: bool = False,
     keys: EpochKeys | None = None,
     now: Callable[[], datetime] = _utc_now,
+    hasher: PasswordHasher | None = None,
 ) -> Iterator[ConsoleDeps]:
     """Open what the console is built on, and close it at the end.
 
@@ -66,6 +69,7 @@ def open_console(
         is_tls: Whether browsers come by HTTPS.
         keys: The private keys; None is as configured.
         now: The clock.
+        hasher: Hashes passwords; None is argon2id with its usual costs.
 
     Raises:
         StorageError: The node's keys or the index cannot be opened.
@@ -81,7 +85,7 @@ def open_console(
         destroy_returned(home, vault, index.database, now)
         audit, erasures, holds = AuditLog(home.audit), Erasures(index.database), Holds(index.database)
         settle_holds(home.state, holds, audit)
-        people = People(engine, now=now)
+        people = People(engine, now=now, hasher=hasher)
         origin = {"where": "console"}
         hearing = HearingBooks.on(engine, index, people, Ledger(audit=audit, origin=origin), now)
         cases = CaseBook(engine, now=now)

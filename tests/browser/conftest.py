@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, expect
+from playwright.sync_api import Browser, expect
 
 from tests.helpers.chromium import HANGS_MS, Chromium
 
@@ -25,12 +25,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def started(request: pytest.FixtureRequest) -> Iterator[tuple[Playwright, Browser]]:
+def chromium(request: pytest.FixtureRequest) -> Iterator[Chromium]:
     running = request.session.stash[_chromium] = Chromium()
-    yield running.playwright, running.browser
+    yield running
     running.close()
 
 
 @pytest.fixture(scope="session")
-def browser(started: tuple[Playwright, Browser]) -> Browser:
-    return started[1]
+def browser(chromium: Chromium) -> Browser:
+    return chromium.browser

@@ -16,7 +16,7 @@ from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.home import Home
-from tests.helpers.accounts import PASSWORD
+from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.chromium import person, violations
 from tests.helpers.console_site import serving
 from tests.helpers.exactness import PACKET_S, kept_of
@@ -38,7 +38,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with exchange(tmp_path_factory.mktemp("agent"), edits=EDITS) as lines:
         home = Home(lines.home.root)
-        with open_console(home, config.read(lines.home.config)) as deps:
+        with open_console(home, config.read(lines.home.config), hasher=CHEAP) as deps:
             deps.people.add("alice", PASSWORD, display_name="alice", roles={Role.OFFICER}, extension="2001")
             deps.people.add("rhea", PASSWORD, display_name="Rhea", roles={Role.MANAGER}, teams=["Revenues"])
             with serving(server_config(create_app(deps), host="127.0.0.1", port=0)) as server:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -15,6 +15,8 @@ ARGUMENTS = ("--no-sandbox", "--autoplay-policy=no-user-gesture-required")
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 LEVEL_AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 _CONTROLS = "a[href], button, input:not([type=hidden]), select, textarea, summary, audio[controls], [tabindex='0']"
+
+PLAY_FAST = "document.querySelector('audio').playbackRate = 8"
 
 HANGS_MS = 60_000
 """How long a page is waited for: no expectation, only the end of a test that hangs."""
@@ -32,7 +34,14 @@ class Chromium:
     def __init__(self) -> None:
         self.playwright: Playwright = sync_playwright().start()
         self._loop = asyncio.get_running_loop()
-        self.browser: Browser = self.playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        self._browser: Browser | None = None
+
+    @property
+    def browser(self) -> Browser:
+        """Browser without a profile, started when it is first asked for."""
+        if self._browser is None:
+            self._browser = self.playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        return self._browser
 
     def show(self) -> None:
         """Mark the browser's loop as running, as it must be while the browser is driven."""
@@ -46,7 +55,8 @@ class Chromium:
     def close(self) -> None:
         """End the browser."""
         self.show()
-        self.browser.close()
+        if self._browser is not None:
+            self._browser.close()
         self.playwright.stop()
         self.hide()
 
@@ -63,25 +73,42 @@ def person(browser: Browser, url: str, name: str, *, password: str = PASSWORD, *
 
 def sign_in(context: BrowserContext, name: str, *, url: str = "", password: str = PASSWORD) -> Page:
     """Open a page and sign in on it."""
+    page = new_page(context)
+    sign_in_on(page, name, url=url, password=password)
+    return page
+
+
+def new_page(context: BrowserContext) -> Page:
+    """Open a page; an error of its scripts fails the test."""
     context.set_default_timeout(HANGS_MS)
     page = context.new_page()
     page.on("pageerror", _fail)
+    return page
+
+
+def sign_in_on(page: Page, name: str, *, url: str = "", password: str = PASSWORD) -> None:
+    """Sign in on a page that is open."""
     page.goto(f"{url}/sign-in")
     page.fill("#name", name)
     page.fill("#password", password)
     page.keyboard.press("Enter")
     page.wait_for_url(lambda to: not to.endswith("/sign-in"))
-    return page
 
 
 def _fail(error: Exception) -> None:
     raise AssertionError(f"a script of the page failed: {error}")
 
 
-def violations(page: Page) -> list[str]:
-    """Return what axe finds against WCAG 2.2 AA, one line each, in the page as it is drawn: its words come first."""
+def violations(page: Page, *, without: Sequence[str] = ()) -> list[str]:
+    """Return what axe finds against WCAG 2.2 AA, one line each, in the page as it is drawn: its words come first.
+
+    Args:
+        page: Where to look.
+        without: Selectors of parts that were looked at before.
+    """
     page.wait_for_load_state()
-    found = _axe.run(page, options=LEVEL_AA).response["violations"]
+    context = {"exclude": [[one] for one in without]} if without else None
+    found = _axe.run(page, context=context, options=LEVEL_AA).response["violations"]
     return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
@@ -91,19 +118,24 @@ def is_too_wide(page: Page) -> bool:
     return wide
 
 
-def unreached_by_tab(page: Page) -> list[str]:
+def unreached_by_tab(page: Page, *, within: str = "") -> list[str]:
     """Press Tab from the top through the whole page; return the controls that never had a focus that shows.
 
     Controls are known by their ids or their words: a page may draw them anew, or load itself anew, meanwhile.
+
+    Args:
+        page: Where to press.
+        within: Selector of the part to begin at, and whose controls are meant; else the whole page.
     """
     has_scripts = page.evaluate("matchMedia('(scripting: enabled)').matches")
-    presses = 8 if has_scripts else 1  # a page that may run scripts notes itself where the focus was
-    left: set[str] = set(page.evaluate(_TO_REACH, _CONTROLS))
-    for _ in range(400 // presses):
-        if not left:
-            break
-        for _ in range(presses):
-            page.keyboard.press("Tab")
+    at_once = 30 if has_scripts else 1  # a page that may run scripts notes itself where the focus was
+    left: set[str] = set(page.evaluate(_TO_REACH, [within or "body", _CONTROLS]))
+    presses = 0
+    while left and presses < 400:
+        for _ in range(min(at_once, len(left))):  # not past the last control: the next click begins in the page
+            page.keyboard.down("Tab")  # a key that is held repeats itself
+            presses += 1
+        page.keyboard.up("Tab")
         left.difference_update(page.evaluate(_REACHED))
     return sorted(left)
 
@@ -133,14 +165,16 @@ _NOW = """() => {
   return shows ? keyOf(one) : "";
 }"""
 _KEY_OF = 'const keyOf = (one) => (one.type === "radio" ? `group ${one.name}` : one.id || one.outerHTML.slice(0, 200));'
-_TO_REACH = f"""(controls) => {{
+_TO_REACH = f"""([within, controls]) => {{
   {_KEY_OF}
   const isSeen = (one) => one.checkVisibility({{ visibilityProperty: true }}) && !one.disabled;
-  document.body.tabIndex = -1;  // the next Tab goes to the first control, wherever the focus was
-  document.body.focus();
-  document.body.removeAttribute("tabindex");
+  const top = document.querySelector(within);
+  const tabIndex = top.getAttribute("tabindex");
+  top.tabIndex = -1;  // the next Tab goes to the first control, wherever the focus was
+  top.focus();
+  if (tabIndex === null) top.removeAttribute("tabindex");
   window.reached = [];
   document.addEventListener("focusin", () => window.reached.push(({_NOW})()));
-  return [...document.querySelectorAll(controls)].filter(isSeen).map(keyOf);
+  return [...top.querySelectorAll(controls)].filter(isSeen).map(keyOf);
 }}"""
 _REACHED = f"() => {{ {_KEY_OF} return [...(window.reached ?? []), ({_NOW})()]; }}"
