@@ -6,6 +6,7 @@ network are those of `tests.helpers.virtual.scene`.
 """
 
 import logging
+import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -174,6 +175,7 @@ class TurnedDaemon:
             clerk.close()
         daemon._clerk.submit(daemon._works.late.catch_up)
         daemon._clerk.close()
+        os.close(daemon._media_end)
         daemon._relay.close()
         daemon._index.close()
         self._stack.close()
