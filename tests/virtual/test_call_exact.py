@@ -15,7 +15,8 @@ from recorder.home import Home
 from recorder.opening import open_index, open_reader
 from storage.runs import AUDIO, parse
 from tests.helpers.exactness import PACKET_S, SILENT_ULAW, Kept, heard_frames, is_gapless, kept_of
-from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.exchange import Exchange
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import FRAME, PCMA, PCMU, TICKS_PER_S
 
 
