@@ -56,7 +56,7 @@ $(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*
 demo: $(CORE)
 	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE)) $(if $(OUTPUT),--output $(OUTPUT))
 
-# What a change can break, with short leak, crash and fuzz runs: about five minutes on two cores. Most of what is left to
+# What a change can break, with short leak, crash and fuzz runs: eleven minutes on two cores. Most of what is left to
 # wait for is telephones, so four at a time share two cores; a file's daemon is made once, by the worker that has the file.
 # The leak suite watches every write and every millisecond: it runs by itself.
 TOGETHER = -q -n 4 --dist loadfile --no-loadscope-reorder
