@@ -1,75 +1,24 @@
 """Opt-outs of real calls: raised, granted, declined, lapsed; who may not; what is in the audit log and in the file."""
 
-import contextlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from recorder.config import read
 from recorder.home import Home
 from recorder.opening import open_index
-from storage.audit import AuditEntry, AuditLog
 from storage.erasures import Erasures
-from tests.helpers.exchange import Exchange, Talk
+from tests.helpers.exchange import Exchange
+from tests.helpers.opt_outs import EDITS, MANAGER, REASON, acts, ask, decide, detail, entries, requests
 from tests.helpers.recorder_home import eventually
 from tests.helpers.virtual.exchange import exchange
-
-REASON = "caller is very upset"
-EDITS = (
-    ("erase_s = 3.0", "erase_s = 0.3"),
-    ('service = "Revenues"\nteam = ""', 'service = "Revenues"\nteam = "Revenues"'),
-    ('service = "Queue"\nteam = ""', 'service = "Queue"\nteam = "Queue"'),
-    ("erase_on_opt_out = false", "erase_on_opt_out = true"),
-)
-MANAGER = {"display_name": "Mary", "roles": ["manager"], "teams": ["Revenues"]}
 
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     with exchange(tmp_path_factory.mktemp("opt-out"), edits=EDITS) as made:
         yield made
-
-
-def entries(talk: Talk, *, subject: str) -> list[AuditEntry]:
-    return [one for one in AuditLog(talk.home.root / "audit").entries() if one.subject == subject]
-
-
-def acts(talk: Talk, *, subject: str) -> list[str]:
-    return [one.act for one in entries(talk, subject=subject)]
-
-
-def detail(answer: httpx.Response, status: int) -> str:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    return str(answer.json()["detail"])
-
-
-def ask(talk: Talk, call: str, **body: Any) -> dict[str, Any]:
-    officer = {"display_name": "alice", "roles": ["officer"]}
-    answer = talk.home.act(f"/api/calls/{call}/opt-out-request", by="ann", person=officer, **body)
-    return dict(answer.raise_for_status().json())
-
-
-def decide(talk: Talk, request: str, word: str, **body: Any) -> httpx.Response:
-    return talk.home.act(f"/api/opt-outs/{request}/{word}", by="mary", **{"person": MANAGER, "reason": REASON, **body})
-
-
-def requests(talk: Talk) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = talk.home.live.get("/api/opt-outs").raise_for_status().json()["opt_outs"]
-    return found
-
-
-@contextlib.contextmanager
-def events(talk: Talk) -> Iterator[Any]:
-    """Yield a function that returns the next event of opt-outs."""
-    with talk.home.live.stream("GET", "/api/events") as answer:
-        lines = answer.iter_lines()
-        next(lines)  # ": listening"
-        data = (json.loads(line[6:]) for line in lines if line.startswith("data: "))
-        yield lambda: next(event for event in data if event["event"] == "opt_out")
 
 
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
