@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +40,7 @@ from storage.audit import AuditLog
 from storage.export import Format, export
 from storage.rows import row_to_json
 from storage.types import Search
-from tests.helpers import report
+from tests.helpers import preloaded, report
 from tests.helpers.leave import give_leave
 from tests.helpers.ports import free_port, free_range
 from tests.helpers.starvation import waited_s
@@ -54,7 +53,6 @@ NOTICE_HZ, SECOND_HZ = 700, 500
 ADMIN, PASSWORD = "founder", "seven tall cranes over the harbour"
 _SIP_PORT, _HOP_PORT, _MEDIA_PORTS = 5001, 5002, (30_000, 30_098)
 """Of the template; every home has its own."""
-_COMMAND = [sys.executable, "-m", "recorder"]
 HANGS_S = 60.0
 """How long is waited for what has no time of its own: no expectation, only the end of a test that hangs."""
 PERSONAL = ("opt-out", "opt-out-request", "grant", "decline", "forgot", "second-message")
@@ -128,10 +126,8 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
 
 
 def run_apart(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command of `recorder` as a process to its end, whatever that is; most of its time is the start."""
-    return subprocess.run(
-        [*_COMMAND, *words], capture_output=True, text=True, timeout=60, check=False, input=stdin, cwd=ROOT
-    )
+    """Run a command of `recorder` as a process to its end, whatever that is."""
+    return preloaded.run(words, stdin=stdin, timeout_s=60)
 
 
 def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -162,6 +158,7 @@ class RecorderHome:
         extensions: Sequence[str] = EXTENSIONS,
         ports: int = 400,
         edits: Edits = (),
+        is_started_anew: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.root = folder / "home"
@@ -171,7 +168,8 @@ class RecorderHome:
         self.sip, self.media_ports = (host, first), (first + 2, last)
         self.log = folder / "daemon.log"
         report.watch(self)
-        self.daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: subprocess.Popen[bytes] | preloaded.Daemon | None = None
+        self._is_started_anew = is_started_anew
         self.live = httpx.Client(
             transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5
         )
@@ -201,11 +199,16 @@ class RecorderHome:
     def start(
         self, *, timeout_s: float = HANGS_S, before: Sequence[str] = (), words: Sequence[str] = (), tries: int = 3
     ) -> None:
-        """Start the daemon and wait until it answers; ``before`` wraps the command, as `prlimit` does."""
+        """Start the daemon and wait until it answers; ``before`` wraps the command, as `prlimit` does.
+
+        It is forked from a process that has loaded it, except with ``before`` or ``is_started_anew``.
+        """
         said = len(self.said) if self.log.exists() else 0
-        command = [*before, *_COMMAND, "run", "-C", str(self.root), *words]
-        with self.log.open("ab") as log:
-            self.daemon = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        command = ["run", "-C", str(self.root), *words]
+        if before or self._is_started_anew:
+            self.daemon = preloaded.start_anew(command, self.log, before=before)
+        else:
+            self.daemon = preloaded.start(command, self.log)
         daemon = self.daemon
 
         def is_ready() -> bool:

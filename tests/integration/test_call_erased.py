@@ -1,7 +1,5 @@
 """From "I forgot to pause" to silence: the daemon takes the order, the console's process carries it out by itself."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,9 +12,10 @@ from recorder.opening import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.types import ErasureState
+from tests.helpers import preloaded
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.recorder_home import ROOT, RecorderHome, eventually
+from tests.helpers.recorder_home import RecorderHome, eventually
 
 EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.3"))
 OFFICER = {"display_name": "alice", "roles": ["officer"], "extension": "2001"}
@@ -28,16 +27,13 @@ def console_of(home: RecorderHome) -> Iterator[str]:
     host, port = home.sip
     url = f"http://{host}:{port}"  # SIP has the UDP port of that number
     home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "{host}:{port}"')
-    with (home.root.parent / "console.log").open("wb") as log:
-        console = subprocess.Popen(
-            [sys.executable, "-m", "recorder", "console", "-C", str(home.root)], stdout=log, stderr=log, cwd=ROOT
-        )
-        try:
-            eventually(lambda: _answers(url), "the console answers", timeout_s=30)
-            yield url
-        finally:
-            console.terminate()
-            assert console.wait(20) == 0 or console.returncode == -15
+    console = preloaded.start(["console", "-C", str(home.root)], home.root.parent / "console.log")
+    try:
+        eventually(lambda: _answers(url), "the console answers", timeout_s=30)
+        yield url
+    finally:
+        console.terminate()
+        assert console.wait(20) == 0 or console.returncode == -15
 
 
 def _answers(url: str) -> bool:

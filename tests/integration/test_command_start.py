@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.recorder_home import ROOT, run_apart
+from tests.helpers.recorder_home import ROOT
 
 HEAVY = {"fastapi", "uvicorn", "jinja2", "weasyprint", "soundfile", "soxr", "sippy", "alembic", "numpy", "Crypto"}
 _LOADED = """
@@ -20,12 +20,17 @@ finally:
 """
 
 
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "recorder", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+
+
 def test_a_process_says_and_returns_what_a_command_does(tmp_path: Path) -> None:
-    done = run_apart("find", "--json", "-C", str(tmp_path))
+    done = run("find", "--json", "-C", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "run `recorder init`" in " ".join(done.stderr.split())
-    assert run_apart("pause", "--help").returncode == 0
-    assert run_apart("no-such-command").returncode == 2
+    assert run("pause", "--help").returncode == 0
+    assert run("no-such-command").returncode == 2
 
 
 @pytest.mark.parametrize("command", ["calls", "pause --extension 2001", "resume --extension 2001", "users list"])

@@ -1,7 +1,5 @@
 """A payment page pauses and resumes by HTTP with its token: console, daemon and a live call, all real."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +15,10 @@ from recorder.home import Home
 from recorder.people.database import open_people
 from recorder.people.tokens import Tokens
 from storage.audit import AuditEntry, AuditLog
+from tests.helpers import preloaded
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.ports import free_port
-from tests.helpers.recorder_home import ROOT, RecorderHome, eventually
+from tests.helpers.recorder_home import RecorderHome, eventually
 
 EDITS = (("erase_s = 3.0", "erase_s = 0.3"),)
 ELSEWHERE = "127.0.0.2"
@@ -80,9 +79,7 @@ def console_process(home: RecorderHome, log: Path) -> Iterator[str]:
     """Run the console on a port of its own."""
     port = free_port()
     home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "127.0.0.1:{port}"')
-    command = [sys.executable, "-m", "recorder", "console", "-C", str(home.root)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)
+    process = preloaded.start(["console", "-C", str(home.root)], log)
     url = f"http://127.0.0.1:{port}"
 
     def is_up() -> bool:

@@ -28,7 +28,7 @@ RELAY, PLAIN, OWN = "application/dtmf-relay", "application/dtmf", "application/v
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    with exchange(tmp_path_factory.mktemp("hygiene"), is_started=False, edits=EDITS) as made:
+    with exchange(tmp_path_factory.mktemp("hygiene"), is_started=False, is_started_anew=True, edits=EDITS) as made:
         made.home.start(words=("--verbose",))
         yield made
 

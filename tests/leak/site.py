@@ -60,6 +60,7 @@ class Site:
             next_hop=next_hop,
             extensions=numbers,
             ports=slots * 8 + 40,
+            is_started_anew=True,
             edits=(
                 ("look_back_s = 5.0", f"look_back_s = {LOOK_BACK_S}"),
                 ("erase_s = 3.0", f"erase_s = {ERASE_S}"),

@@ -1,0 +1,198 @@
+"""Daemons forked from a process that has loaded the recorder already.
+
+To load the recorder takes a second of CPU, and a run of the tests starts hundreds of daemons. Each pytest worker has
+one process that is started as `recorder run` is, with the same environment, and loads the modules of daemon and
+console. It forks for each daemon, and the child does what the program does from there on. It is a process of its own
+because pytest and its workers have threads, and a fork copies only one.
+
+Tests of how a process starts, and of what is in its memory, start the program itself.
+"""
+
+import atexit
+import functools
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recorder.__main__ import main
+from recorder.hygiene import put_off_collecting, wiping_environment
+
+ROOT = Path(__file__).parents[2]
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_LOADED = ("recorder.cli", "recorder.daemon", "recorder.commands.service", "recorder.console.run")
+
+
+class Daemon:
+    """A child of a `Preloaded`, with the part of the interface of `subprocess.Popen` that tests use.
+
+    Attributes:
+        pid: The process.
+        returncode: As `subprocess.Popen.returncode`; None while it runs or nobody has asked.
+    """
+
+    def __init__(self, pid: int, parent: "Preloaded") -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._parent = parent
+        self._pidfd = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs; negative is the signal that ended it."""
+        return self._code_within(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended; return its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: It still runs.
+        """
+        code = self._code_within(timeout)
+        if code is None:
+            assert timeout is not None
+            raise subprocess.TimeoutExpired(f"recorder run (process {self.pid})", timeout)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def _code_within(self, timeout_s: float | None) -> int | None:
+        if self.returncode is None and select.select([self._pidfd], [], [], timeout_s)[0]:
+            self.returncode = self._parent.code_of(self.pid)
+            os.close(self._pidfd)
+        return self.returncode
+
+
+class Preloaded:
+    """The process that forks; it ends when its standard input does."""
+
+    def __init__(self) -> None:
+        self.environment = dict(os.environ)
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            # A fork copies one thread, so there may be no other: numpy's linear algebra would start some.
+            env={**wiping_environment(os.environ), "OPENBLAS_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def start(self, words: Sequence[str], output: Path, errors: Path, *, given: Path = Path(os.devnull)) -> Daemon:
+        """Fork a `recorder` with these words; what it says is appended to files, and ``given`` is its input."""
+        return Daemon(self._ask(words=list(words), files=[str(given), str(output), str(errors)]), self)
+
+    def code_of(self, pid: int) -> int:
+        """Return the exit code of a child that has ended."""
+        return self._ask(pid=pid)
+
+    def close(self) -> None:
+        """End the process; children that still run are killed."""
+        self._process.communicate()
+
+    def _ask(self, **request: Any) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+            return int(self._process.stdout.readline())
+
+
+@functools.cache
+def _shared() -> Preloaded:
+    preloaded = Preloaded()
+    atexit.register(preloaded.close)
+    return preloaded
+
+
+def start(words: Sequence[str], log: Path) -> Daemon | subprocess.Popen[bytes]:
+    """Start a `recorder` with these words by a fork; anew if a test has changed the environment since the first."""
+    if _shared().environment == dict(os.environ):
+        return _shared().start(words, log, log)
+    return start_anew(words, log)
+
+
+def run(words: Sequence[str], *, stdin: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """Run a `recorder` with these words to its end by a fork, as `subprocess.run` would.
+
+    Raises:
+        subprocess.TimeoutExpired: It took longer, and was killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="recorder-run-") as folder:
+        given, output, errors = (Path(folder, name) for name in ("given", "output", "errors"))
+        given.write_text(stdin)
+        process = _shared().start(words, output, errors, given=given)
+        try:
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        return subprocess.CompletedProcess(list(words), code, output.read_text(), errors.read_text())
+
+
+def start_anew(words: Sequence[str], log: Path, *, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start a `recorder` with these words as anybody would; ``before`` wraps the command, as `prlimit` does."""
+    with log.open("ab") as file:
+        return subprocess.Popen([*before, sys.executable, "-m", "recorder", *words], stdout=file, stderr=file, cwd=ROOT)
+
+
+def serve() -> list[str] | None:
+    """Fork, or say how a child ended, for each line of standard input.
+
+    Returns:
+        In a child: the words of its command line. In the parent: None, once there are no more requests.
+    """
+    running: set[int] = set()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "pid" in request:
+            running.discard(request["pid"])
+            answer = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])
+        else:
+            answer = os.fork()
+            if answer == 0:
+                _open(*request["files"])
+                return list(request["words"])
+            running.add(answer)
+        sys.stdout.write(f"{answer}\n")
+        sys.stdout.flush()
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
+    return None
+
+
+def _open(given: str, output: str, errors: str) -> None:
+    """Open standard input, output and error anew; the requests and answers of the parent are closed thereby."""
+    for number, (path, flags) in enumerate(((given, os.O_RDONLY), (output, _APPEND), (errors, _APPEND))):
+        file = os.open(path, flags, 0o666)
+        os.dup2(file, number)
+        os.close(file)
+
+
+if __name__ == "__main__":
+    sys.path[0] = str(ROOT)
+    put_off_collecting()
+    for name in _LOADED:
+        importlib.import_module(name)
+    gc.freeze()
+    words = serve()
+    if words is not None:
+        sys.argv[:] = ["recorder", *words]
+        main()
