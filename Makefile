@@ -57,12 +57,10 @@ demo: $(CORE)
 	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE)) $(if $(OUTPUT),--output $(OUTPUT))
 
 # What a change can break, with short leak, crash and fuzz runs: eleven minutes on two cores. Most of what is left to
-# wait for is telephones, so four at a time share two cores; a file's daemon is made once, by the worker that has the file.
-# The leak suite watches every write and every millisecond: it runs by itself.
-TOGETHER = -q -n 4 --dist loadfile --no-loadscope-reorder
+# wait for is telephones, so four at a time share two cores; who runs what is in tests/conftest.py.
+TOGETHER = -q -n 4 --no-loadscope-reorder
 test: $(CORE)
-	$(BIN)/python -m pytest $(TOGETHER) --ignore tests/leak -m "not long"
-	$(BIN)/python -m pytest -q tests/leak -m "not long"
+	$(BIN)/python -m pytest $(TOGETHER) -m "not long"
 
 # Everything: all examples, benchmarks, 500 calls with secrets, 1,000 kills, 5,000,000 rows; the summary is tests/all/summary.json.
 # `make test-all ARGUMENTS="--only kills"` takes some of it; `--help` says which.

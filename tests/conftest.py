@@ -8,12 +8,15 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from recorder.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
 from tests.helpers.accounts import CHEAP
 from tests.helpers.extent import IS_FULL
 from tests.helpers.postgres import PostgresServer
+from tests.helpers.temporary import use_memory
 
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.helpers.report"]
@@ -25,8 +28,31 @@ hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, de
 hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
-FIRST = ("peers", "browser", "crash", "integration", "fuzz", "virtual", "unit")
+use_memory()
+
+FIRST = ("leak", "browser", "peers", "crash", "integration", "fuzz", "virtual", "unit")
 """Folders in the order in which they begin: phones and browsers are waited for, unit tests fill what time is left."""
+
+
+class Together(LoadFileScheduling):
+    """Gives the tests of a file to one worker, so that its daemon or server is made once.
+
+    The whole browser folder goes to one worker: it has one browser. The runs of the leak suite are independent of each
+    other and the longest of all, and go to several.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.split("/")[1]
+        if folder == "browser":
+            return folder
+        if "/test_leak_calls.py" in nodeid:
+            return nodeid.partition("[")[2] or nodeid
+        return str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    """Distribute as `Together` says whatever `--dist` is."""
+    return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -147,10 +147,20 @@ def run(words: Sequence[str], *, stdin: str, timeout_s: float) -> subprocess.Com
         return subprocess.CompletedProcess(list(words), code, output.read_text(), errors.read_text())
 
 
-def start_anew(words: Sequence[str], log: Path, *, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start a `recorder` with these words as anybody would; ``before`` wraps the command, as `prlimit` does."""
+def start_anew(
+    words: Sequence[str], log: Path, *, before: Sequence[str] = (), sources: Path = ROOT
+) -> subprocess.Popen[bytes]:
+    """Start a `recorder` as anybody would.
+
+    Args:
+        words: Of its command line.
+        log: What it says is appended to it.
+        before: Wraps the command, as `prlimit` does.
+        sources: The folder of the sources; other than usual where they are broken on purpose.
+    """
+    command = [*before, sys.executable, "-m", "recorder", *words]
     with log.open("ab") as file:
-        return subprocess.Popen([*before, sys.executable, "-m", "recorder", *words], stdout=file, stderr=file, cwd=ROOT)
+        return subprocess.Popen(command, stdout=file, stderr=file, cwd=sources)
 
 
 def serve() -> list[str] | None:

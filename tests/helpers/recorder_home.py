@@ -206,7 +206,7 @@ class RecorderHome:
         said = len(self.said) if self.log.exists() else 0
         command = ["run", "-C", str(self.root), *words]
         if before or self._is_started_anew:
-            self.daemon = preloaded.start_anew(command, self.log, before=before)
+            self.daemon = preloaded.start_anew(command, self.log, before=before, sources=ROOT)
         else:
             self.daemon = preloaded.start(command, self.log)
         daemon = self.daemon

@@ -229,7 +229,8 @@ def test_a_prompt_is_paced_counted_and_followed_by_a_marked_packet(pair: tuple[P
     for i in range(15):
         packets.append(b.rcv(f"frame {i}", payload=notice.audio[Codec.PCMA][160 * i : 160 * i + 160]))
         came.append(time.monotonic())
-        a.snd(2 + i, 320 + 160 * i)
+        if i < 10:  # what is sent with the last frames may arrive after the end of the prompt
+            a.snd(2 + i, 320 + 160 * i)
     assert next_events(relay, 1, "end of the prompt") == [
         PromptEnded(leg=b.leg, tag=9, packets_sent=15, packets_due=15, complete=True)
     ]
