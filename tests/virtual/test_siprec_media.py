@@ -167,6 +167,23 @@ def test_what_cannot_be_decrypted_is_refused(site: Site, profile: str, extra: tu
     assert (row["outcome"], row["reason"]) == ("no_conversation", "codec_refused")
 
 
+def test_a_line_that_names_a_group_is_refused(site: Site) -> None:
+    session = site.session()
+    content, kind = session.body()
+    assert session.invite((content.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 239.1.2.3"), kind)).status == 488
+
+
+def test_a_line_whose_own_address_is_of_another_ip_version_is_listened_to(site: Site) -> None:
+    """Nothing is sent there, and the client may well send from another address."""
+    session = site.session()
+    content, kind = session.body()
+    text = content.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP6 fe80::1%eth0", 1)
+    text = text.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP6 2001:db8::9", 1)
+    assert session.invite((text, kind)).status == 200
+    session.bye()
+    assert site.home.row_of(session.call.caller.user)["reason"] == "no_audio"
+
+
 def test_an_offer_that_cannot_be_taken_leaves_the_session_as_it_was(site: Site) -> None:
     session = site.session()
     session.invite()
