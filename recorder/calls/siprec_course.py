@@ -5,6 +5,7 @@ tape's, as for every other call.
 """
 
 import contextlib
+import logging
 from datetime import datetime
 from typing import Protocol
 
@@ -24,6 +25,8 @@ from recorder.domain.routing import Peer
 from recorder.domain.siprec import STEPS, Remark, Stage, Step, Terms, Verdict, judge
 from sip.events import CallOffered
 from storage.types import RecordingRow
+
+_log = logging.getLogger(__name__)
 
 RETURNED = "rule:session_returned"
 HANDED_OVER = "rule:siprec_metadata"
@@ -94,7 +97,16 @@ class Course(Part[CourseCall]):
         if self._names.take(document):
             self._keep(document)
         if self._names.is_unreadable:
-            self.remarks.add(Remark.METADATA_UNREADABLE)
+            self._remark(Remark.METADATA_UNREADABLE)
+        if self._names.is_repaired:
+            self._remark(Remark.METADATA_REPAIRED)
+
+    def _remark(self, remark: Remark) -> None:
+        """Mark the recording, and raise the alarm, once a session."""
+        if remark not in self.remarks:
+            self.remarks.add(remark)
+            _log.warning("recording session from %s: %s", self._peer.name, remark.value)
+            self._call.works.alarm("siprec_metadata")
 
     def _keep(self, document: bytes) -> None:
         """Have a document sealed with the audio, as it came; before there is any it waits."""

@@ -24,6 +24,8 @@ class Remark(enum.StrEnum):
     """The client did not say who took part; the sides are those of its lines, in order."""
     METADATA_UNREADABLE = "metadata_unreadable"
     """What it said could not be read; it is kept as it came."""
+    METADATA_REPAIRED = "metadata_repaired"
+    """What it said was damaged or misspelled, and read as far as it could be; it is kept as it came."""
     NOT_NOMINATED = "all_sessions_nominated"
     """No nominated extension took part; it was recorded since all sessions of its client are."""
     MIXED = "mixed"
