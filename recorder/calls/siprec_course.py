@@ -22,7 +22,7 @@ from recorder.domain.call import Call, State
 from recorder.domain.pausing import AGENT, HOLD, Final, PauseBook, RefusedError
 from recorder.domain.policy import Extension
 from recorder.domain.routing import Peer
-from recorder.domain.siprec import STEPS, Remark, Stage, Step, Terms, Verdict, judge
+from recorder.domain.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
 from sip.events import CallOffered
 from storage.types import RecordingRow
 
@@ -127,7 +127,13 @@ class Course(Part[CourseCall]):
             fallback=fallback if self._peer.all_sessions_nominated else None,
         )
         dialled = (offered.asserted_user or offered.from_user, offered.to_user)
-        return judge(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms)
+        sent = Sent(now=self._lines.sent, before=self._before)
+        return judge(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms, sent=sent)
+
+    @property
+    def _before(self) -> frozenset[int]:
+        sides = self.verdict.sides if self._on is not None else None
+        return frozenset() if sides is None else frozenset(at for at in (sides.left, sides.right) if at is not None)
 
     def record_state(self, labels: tuple[str | None, ...]) -> str | None:
         """Return a=record for clients that know it: how the recording will stand once these lines are there."""

@@ -168,6 +168,11 @@ class Lines(Part[LinedCall]):
         return tuple(line.stream.label if line.media is not None else None for line in self._lines)
 
     @property
+    def sent(self) -> frozenset[int]:
+        """Return the positions of the lines on which the client sends, by its description."""
+        return frozenset(at for at, line in enumerate(self._lines) if line.is_active)
+
+    @property
     def is_held(self) -> bool:
         """Tell whether the client sends nothing on any line, and has said so."""
         taken = [line for line in self._lines if line.media is not None]
