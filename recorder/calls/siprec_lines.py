@@ -201,6 +201,11 @@ class Lines(Part[LinedCall]):
         self._heard = received
         return is_silent
 
+    @property
+    def legs(self) -> tuple[MediaLegId, ...]:
+        """Return the media legs of all lines."""
+        return tuple(self._legs.values())
+
     def close(self) -> None:
         """Close every leg."""
         for leg in self._legs.values():

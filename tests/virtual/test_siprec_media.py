@@ -415,5 +415,7 @@ def test_a_session_whose_bye_was_lost_is_asked_for_and_ends(site: Site) -> None:
     while not site.home.rows(number=session.call.caller.user):
         assert time.monotonic() < deadline, "nobody asked"
         session.client.poll(0.1)
-    assert site.home.row_of(session.call.caller.user)["reason"] in ("session_timeout", "audio_lost")
+    row = site.home.row_of(session.call.caller.user)
+    assert (row["outcome"], row["reason"]) == ("partial", "session_timeout")
+    assert row["duration_s"] < 0.5, "it ends where its media ended"
     assert "INVITE" not in {message.method for message in session.client.requests}, "we never re-INVITE"
