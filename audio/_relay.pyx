@@ -82,6 +82,7 @@ cdef extern from "core.h" nogil:
     int core_detect_tones(core *, int64_t leg, int is_on)
     int core_send_dtmf(core *, int64_t leg, int digit, int duration_ms)
     int core_leg_statistics(core *, int64_t leg, leg_statistics *)
+    int64_t core_leg_silence(core *, int64_t leg)
     int core_inject(core *, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
     int core_inject_rtcp(core *, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
     int64_t core_open_tap(core *, int64_t left, int64_t right, int64_t look_back, int64_t ring, int mask, int is_closed, int64_t now_ns)
@@ -394,6 +395,12 @@ cdef class Core:
             code = core_leg_statistics(self.core, leg, &statistics)
         checked(code, "leg_statistics")
         return statistics
+
+    def leg_silence(self, int64_t leg):
+        cdef int64_t silent_ns
+        with nogil:
+            silent_ns = core_leg_silence(self.core, leg)
+        return checked(silent_ns, "leg_silence")
 
     def inject(self, int64_t leg, bytes packet, int64_t arrival_ns):
         cdef const uint8_t *data = packet

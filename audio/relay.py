@@ -303,6 +303,10 @@ class Relay:
             replayed=raw["replayed"],
         )
 
+    def silence_s(self, leg: LegId) -> float:
+        """Return the seconds since a leg's peer last sent anything, or since it was bridged or began to receive."""
+        return self._core.leg_silence(leg) / 1_000_000_000
+
     def open_tap(
         self,
         left: LegId | None,

@@ -133,7 +133,7 @@ class Daemon:
         is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s, threads=media.threads)
         self._relay, kernel_obstacle = open_relay(
             RelayOptions(
-                address=media.address or config.sip.listen.host,
+                address=config.media_address,
                 ports=media.ports,
                 threads=media.threads,
                 lock_memory=media.lock_memory and is_lockable,

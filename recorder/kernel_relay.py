@@ -145,7 +145,7 @@ def open_relay(options: RelayOptions) -> tuple[Relay, Obstacle | None]:
 def check_kernel_relay(config: Config, means: Means) -> Iterator[Finding]:
     """Look whether the kernel relays settled streams, or could."""
     what, interfaces = "kernel relay", config.media.kernel_interfaces
-    found = obstacle(means, config.media.address or config.sip.listen.host, interfaces)
+    found = obstacle(means, config.media_address, interfaces)
     if not interfaces:
         says = f"off; not to be had here: {found.says}" if found else "off; [media] kernel_interfaces would turn it on"
         yield Finding(level=Level.OK, what=what, says=says)

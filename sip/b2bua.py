@@ -112,7 +112,7 @@ class SipEndpoint:
         ``untrusted``, ``without_tls``, ``malformed``, ``overload``, ``keepalive``, ``rate_limited``, ``foreign``,
         ``stray``, ``unsendable`` (to where no datagram of ours can go); of connections ``too_many``, ``tls_failed``,
         ``too_slow``, ``stuck``, ``unreachable``, ``no_transport``; ``large`` (went out in fragments),
-        ``large_over_tcp``.
+        ``large_over_tcp``. ``mended`` went further: a Route or Contact of theirs had to be put right first.
         """
         return self._transport.all_counters
 

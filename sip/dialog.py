@@ -98,6 +98,7 @@ class Leg(Dialog):
             self.respond(request, transaction, 500)
             return None
         self.remote_cseq = message.cseq
+        self.heard += 1
         self.learn_abilities(message)
         if self.state is State.ENDED:
             self.respond(request, transaction, 200 if message.method == "BYE" else 481)
@@ -109,6 +110,8 @@ class Leg(Dialog):
             self.respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unknown))])
             return (None, None, None) if message.method == "INVITE" else None
         self._look_at_identity(message)
+        if message.method in ("INVITE", "UPDATE"):
+            self.invited.overtaken()
         handler = {
             "BYE": self._on_bye,
             "INVITE": self.offers.on_reinvite,

@@ -128,6 +128,16 @@ class Invited(Part):
             reason = None if is_expired else self._leg.wires.transactions.current.value("reason")
             self._leg.emit(LegEnded(leg=self._leg.id, cause="timeout" if is_expired else "cancel", reason=reason))
 
+    def overtaken(self) -> None:
+        """Take it that the peer has our 200, since it goes on to another offer; its ACK is late or lost.
+
+        Where the ACK has to bring the answer to an offer of ours there is nothing to go on from yet.
+        """
+        leg = self._leg
+        if leg.state is State.CONFIRMING and not self.is_offer_ours and leg.move(Move.ACKED):
+            self._request = self._message = None
+            leg.wires.transactions.afterwards(leg.offers.next)  # ours come after the one that is being taken
+
     def _on_ack(self, _request: Sippy) -> None:
         leg = self._leg
         is_leaving = leg.state is State.LEAVING
@@ -144,7 +154,10 @@ class Invited(Part):
 
     def _on_unacked(self) -> None:
         is_leaving = self._leg.state is State.LEAVING
-        if self._leg.move(Move.UNACKED):
+        if self._leg.is_recorder and not is_leaving and not self.is_offer_ours and self._leg.move(Move.ACKED):
+            self._request = self._message = None
+            self._leg.probe()  # what the client sends would be lost if it were there after all
+        elif self._leg.move(Move.UNACKED):
             self._leg.send_bye(None)
             if not is_leaving:
                 self._leg.emit(LegEnded(leg=self._leg.id, cause="timeout", reason=None))

@@ -4,21 +4,25 @@ Clients write it in the namespaces of every draft (``recording``, ``recording:1`
 in between, ids as attributes or as elements. So an element counts when it is in the root's namespace, or in one that
 names recording, or in one that was never declared; foreign elements are passed over. `parse` gives one document,
 `Metadata.merged` brings a later one into what is known.
+
+A call must not be lost over a wrong tag: a document that is not well-formed is read as far as it can be
+(`sip.rs_xml_repair`), and an element with an unknown name counts by what is in it. `Metadata.is_repaired` says so.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sip import rs_xml
+from sip import rs_xml, rs_xml_repair
 from sip.message import one_line, user_part
-from sip.rs_xml import Node, XmlError, plain
+from sip.rs_xml import Node, NotWellFormedError, XmlError, plain
 
 MAX_OBJECTS = 256
 """Participants, streams or sessions that are kept of one recording session; the oldest go first."""
 _MAX_TEXT = 256
+_NUMBER_AS_HOST = re.compile(r"sips?:(\+?[0-9*#-]+)(?:[:;].*)?", re.IGNORECASE)
 
 
 class MetadataError(ValueError):
@@ -87,6 +91,7 @@ class Metadata:
         sends: Ids of the streams that a participant contributes, by the participant's id.
         groups: Ids of groups.
         callers: Ids of participants of whom a client's own elements say that they called; the RFC has no word for it.
+        is_repaired: The document was damaged or misspelled: something in it may have been missed.
     """
 
     is_partial: bool = False
@@ -96,6 +101,7 @@ class Metadata:
     sends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     callers: frozenset[str] = frozenset()
+    is_repaired: bool = False
 
     @property
     def present(self) -> tuple[Participant, ...]:
@@ -140,26 +146,37 @@ class Metadata:
 
 
 def parse(content: bytes) -> Metadata:
-    """Read one document.
+    """Read one document; one that is damaged counts when an address of somebody can be read in it.
 
     Raises:
-        MetadataError: It is not well-formed, beyond a limit, or has nothing of RFC 7865 in it.
+        MetadataError: It is beyond a limit, or has nothing of RFC 7865 in it that can be read.
     """
     try:
-        root = rs_xml.parse(content)
+        found = _Reading(rs_xml.parse(content)).metadata()
+    except NotWellFormedError as error:
+        found = _repaired(content, str(error))
     except XmlError as error:
         raise MetadataError(str(error)) from error
-    if "recording" not in plain(root.name):
-        raise MetadataError("the root is no recording")
-    return _Reading(root).metadata()
+    if found.is_repaired and not any(one.users for one in found.participants.values()):
+        raise MetadataError("the root is no recording, or nobody's address can be read")
+    return found
+
+
+def _repaired(content: bytes, fault: str) -> Metadata:
+    try:
+        return _Reading(rs_xml_repair.repair(content), is_damaged=True).metadata()
+    except XmlError as error:
+        raise MetadataError(f"{fault}; {error}") from error
 
 
 def user_of(aor: str) -> str:
     """Return the user of an address of record: a number where the whole of it is one, "" where it names nobody.
 
-    Beside SIP and tel URIs some clients write the bare number or ``user@host``.
+    Beside SIP and tel URIs some clients write the bare number, ``user@host``, or a number in the place of the host.
     """
     text = aor.strip()
+    if (number := _NUMBER_AS_HOST.fullmatch(text.strip("<>"))) is not None:
+        return number.group(1)[:_MAX_TEXT]
     if "@" not in text and ":" not in text:
         return text.strip("<>")[:_MAX_TEXT]
     if ":" not in text.split("@", 1)[0]:
@@ -170,18 +187,24 @@ def user_of(aor: str) -> str:
 class _Reading:
     """Reads one tree."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, *, is_damaged: bool = False) -> None:
         self._root = root
         self._home = root.namespace
-        self._objects = [child for child in root.children if self._is_ours(child)][:_MAX_NODES]
+        nodes = _below(root) if is_damaged else root.children  # where end tags are missing, things are too deep
+        self._objects = [node for node in nodes if self._is_ours(node)][:_MAX_NODES]
+        self._kinds = [_kind(node) for node in self._objects]
+        self._is_repaired = is_damaged or "recording" not in plain(root.name) or self._has_misspelled()
         self._mode = next((one.text.lower() for one in self._all("datamode", "mode")), "")
 
     def _is_ours(self, node: Node) -> bool:
         space = node.namespace
         return space is None or space == self._home or "recording" in space.lower()
 
+    def _has_misspelled(self) -> bool:
+        return any(kind != plain(node.name) for kind, node in zip(self._kinds, self._objects, strict=True))
+
     def _all(self, *names: str) -> list[Node]:
-        return [node for node in self._objects if plain(node.name) in names]
+        return [node for kind, node in zip(self._kinds, self._objects, strict=True) if kind in names]
 
     def metadata(self) -> Metadata:
         """Return what the document says; one without participants or without streams cannot replace another."""
@@ -198,6 +221,7 @@ class _Reading:
             sends=_bounded(self._sends()),
             groups=tuple(filter(None, groups))[:MAX_OBJECTS],
             callers=self._callers(participants),
+            is_repaired=self._is_repaired or any(map(_has_strange_name_id, self._all("participant"))),
         )
 
     def _callers(self, participants: Mapping[str, Participant]) -> frozenset[str]:
@@ -236,6 +260,42 @@ class _Reading:
 
 
 _MAX_NODES = 1000
+_KNOWN = frozenset({
+    "datamode", "mode", "group", "communicationsessiongroup", "session", "communicationsession", "participant",
+    "stream", "mediastream", "sessionrecordingassoc", "participantsessionassoc", "participantstreamassoc",
+    "starttime", "endtime", "extensiondata", "requestsnapshot", "reason",
+})  # fmt: skip
+"""What stands below the root, in one draft or another."""
+
+
+def _below(node: Node) -> Iterator[Node]:
+    for child in node.children:
+        yield child
+        yield from _below(child)
+
+
+def _kind(node: Node) -> str:
+    """Return what an element is: by its name, or by what is in it where nobody knows that name."""
+    name, has = plain(node.name), node.attributes
+    if name in _KNOWN:
+        return name
+    if "participantid" in has and node.named("send", "recv"):
+        return "participantstreamassoc"
+    if "participantid" in has and (node.named("nameid") or _name_ids(node)):
+        return "participant"
+    if "streamid" in has and node.named("label"):
+        return "stream"
+    return name
+
+
+def _name_ids(node: Node) -> list[Node]:
+    """Return the children of a participant that have an address, whatever they are called."""
+    own = [child for child in node.children if child.namespace == node.namespace]
+    return [child for child in own if "aor" in child.attributes or child.named("aor")]
+
+
+def _has_strange_name_id(node: Node) -> bool:
+    return any(plain(child.name) != "nameid" for child in _name_ids(node))
 
 
 def _id(node: Node, what: str) -> str:
@@ -263,7 +323,7 @@ def _digits(address: str) -> str:
 def _participant(node: Node) -> Participant:
     aors: list[str] = []
     names: list[str] = []
-    for name_id in (*node.named("nameid"), node):
+    for name_id in (*node.named("nameid"), *(one for one in _name_ids(node) if plain(one.name) != "nameid"), node):
         aors += [name_id.attributes.get("aor", ""), *(one.text for one in name_id.named("aor", "uri"))]
         # A tag that is nearly "name" is one: what a client misspells there is still somebody's name.
         spelled = name_id.named("name", "displayname")

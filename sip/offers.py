@@ -41,6 +41,14 @@ class _TheirOffer:
     message: RawMessage
 
 
+@dataclass(frozen=True, slots=True)
+class _Unacked:
+    """A re-INVITE of the peer whose ACK is due: whether that brings an answer, and what had come before our 200."""
+
+    is_empty: bool
+    heard: int
+
+
 class Offers(Part):
     """The offers of one leg: at most one is open, in either direction."""
 
@@ -55,19 +63,25 @@ class Offers(Part):
         self.is_early_settled = False
         """An offer and its answer crossed reliably before the call was answered: more offers may follow (RFC 3311)."""
         self._theirs: _TheirOffer | None = None
-        self._is_ack_due = False
+        self._unacked: dict[int, _Unacked] = {}
+        """The peer's re-INVITEs that we have answered 200 and whose ACK has not come, by CSeq."""
         self._ours: _OurOffer | None = None
         self._delayed: _OurOffer | None = None
         """Ours that has met another and is due again; those that wait stay behind it, the peer's do not."""
         self._waiting: list[_OurOffer] = []
 
     def on_reinvite(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
-        """Take a re-INVITE of the peer."""
+        """Take a re-INVITE of the peer.
+
+        491 is for an INVITE of our own that is in progress, and for an offer of ours that awaits its answer (RFC 3261
+        section 14.2, RFC 6337 section 2.3). An earlier one of the peer's whose ACK is due is none: the peer has left it
+        behind, and its ACK may be lost.
+        """
         if self._theirs is not None:
             retry_after = ("Retry-After", str(random.SystemRandom().randrange(11)))
             self._leg.respond(request, transaction, 500, headers=[retry_after])
             return None, None, None
-        if self._leg.state is not State.CONNECTED or self._ours or self.late_answer or self._is_ack_due:
+        if self._leg.state is not State.CONNECTED or self._is_ours_open:
             self._leg.respond(request, transaction, 491)
             return None, None, None
         if refusal := self._leg.session_timer.refusal(message):
@@ -76,7 +90,7 @@ class Offers(Part):
         self._leg.learn_target(request, is_required=False)
         self._leg.respond(request, transaction, 100)
         self.take(request, transaction, message)
-        return None, self._on_reinvite_cancelled, self._on_reinvite_unacked
+        return None, self._on_reinvite_cancelled, lambda: self._on_reinvite_unacked(message.cseq)
 
     def on_update(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
         """Take an UPDATE of the peer."""
@@ -89,7 +103,7 @@ class Offers(Part):
             self._leg.respond(request, transaction, 200, headers=headers, contact=self._leg.contact())
         elif self._theirs is not None:
             self._leg.respond(request, transaction, 500, headers=[("Retry-After", "1")])
-        elif not self._is_open_for_offers or self._ours or self.late_answer:
+        elif not self._is_open_for_offers or self._is_ours_open:
             self._leg.respond(request, transaction, 491)
         else:
             self.take(request, transaction, message)
@@ -100,6 +114,12 @@ class Offers(Part):
         """Take an offer of the peer in a request that is answered when the application says so."""
         self._theirs = _TheirOffer(request, transaction, message)
         self._leg.emit(OfferReceived(leg=self._leg.id, body=body_of(message)))
+
+    @property
+    def _is_ours_open(self) -> bool:
+        """Tell whether an offer of ours has no answer yet; a recorder's lines stand whatever the answer is."""
+        is_answer_due = any(one.is_empty for one in self._unacked.values()) and not self._leg.is_recorder
+        return bool(self._ours or self.late_answer or is_answer_due)
 
     @property
     def _is_open_for_offers(self) -> bool:
@@ -123,8 +143,9 @@ class Offers(Part):
         if self._leg.state is State.CONNECTED:
             headers += self._leg.session_timer.agree(offer.message)
         self.local, self.remote = body or self.local, body_of(offer.message) or self.remote
-        is_invite = offer.message.method == "INVITE"
-        self._is_ack_due = is_invite
+        is_invite, number = offer.message.method == "INVITE", offer.message.cseq
+        if is_invite:  # what came before is settled by this one, whatever became of its ACK
+            self._unacked = {number: _Unacked(is_empty=not offer.message.body, heard=self._leg.heard)}
         self._leg.wires.respond(
             offer.request,
             offer.transaction,
@@ -133,7 +154,7 @@ class Offers(Part):
             body=body,
             headers=headers,
             contact=self._leg.contact(),
-            ack_cb=(lambda _: self._on_reinvite_acked(is_empty=not offer.message.body)) if is_invite else None,
+            ack_cb=(lambda _: self._on_reinvite_acked(number)) if is_invite else None,
         )
         if not is_invite:
             self.next()
@@ -165,7 +186,7 @@ class Offers(Part):
 
     def next(self) -> None:
         """Send the next waiting offer, if none is open."""
-        is_open = self._theirs or self._ours or self._delayed or self.late_answer or self._is_ack_due
+        is_open = self._theirs or self._ours or self._delayed or self.late_answer or self._unacked
         if self._waiting and not is_open and self._leg.state is State.CONNECTED:
             self._ours = self._waiting.pop(0)
             if self._ours.is_refresh:
@@ -230,17 +251,29 @@ class Offers(Part):
         steps = random.SystemRandom()
         return steps.randrange(210, 401) / 100 if self._leg.owns_call_id else steps.randrange(0, 201) / 100
 
-    def _on_reinvite_acked(self, *, is_empty: bool) -> None:
-        self._is_ack_due = False
-        if self._leg.state is State.CONNECTED:
-            if is_empty:
+    def _on_reinvite_acked(self, number: int) -> None:
+        self._leg.heard += 1
+        acked = self._unacked.pop(number, None)
+        if acked is not None and self._leg.state is State.CONNECTED:
+            if acked.is_empty:
                 self.remote = body_of(self._leg.wires.transactions.current) or self.remote
                 self._leg.emit(OfferAnswered(leg=self._leg.id, body=body_of(self._leg.wires.transactions.current)))
             self.next()
 
-    def _on_reinvite_unacked(self) -> None:
-        if self._is_ack_due:
-            self._is_ack_due = False
+    def _on_reinvite_unacked(self, number: int) -> None:
+        """End the dialog (RFC 3261 section 14.2), unless something shows or may show that the peer goes on with it.
+
+        An ACK of another INVITE, or a request that came after our 200, shows it where the offer was answered. A
+        recording client is asked: what it sends is lost if we are wrong.
+        """
+        unacked = self._unacked.pop(number, None)
+        if unacked is None:
+            return
+        if self._leg.heard > unacked.heard and (self._leg.is_recorder or not unacked.is_empty):
+            self.next()
+        elif self._leg.is_recorder:
+            self._leg.probe()
+        else:
             self._leg.lost()
 
     def _on_reinvite_cancelled(self, _rtime: Sippy, _request: Sippy) -> None:

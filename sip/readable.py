@@ -1,17 +1,26 @@
 """Whether sippy can read a message: asked before it begins a transaction that an exception would leave behind.
 
 sippy reads headers when they are first asked for, in the middle of its work. What a peer wrote into them must end in an
-answer to that peer, and not in a traceback. Knows sippy; see `sip.reactor`.
+answer to that peer, and not in a traceback. A call is not refused over a header that we can do without: see `mended`.
+Knows sippy; see `sip.reactor`.
 """
+
+from collections.abc import Iterable
+from dataclasses import replace
 
 from sippy.SipRequest import SipRequest
 from sippy.SipResponse import SipResponse
 
-from sip.message import MalformedMessageError, RawMessage
+from sip.message import MalformedMessageError, RawMessage, strip_quoted
+from sip.options import Address, TransportKind
 from sip.reactor import Sippy
 
 _READ = ("via", "from", "to", "call-id", "cseq", "max-forwards", "expires", "contact", "route", "record-route")
 _ADDRESSES = {"contact", "route", "record-route"}
+_FRAME = {"via", "from", "to", "call-id", "cseq"}
+"""Headers that sippy wants in every message."""
+_MOST = 16
+"""Headers with an address that are looked at one by one; no message of a peer that means well has more."""
 
 
 def check_readable(message: RawMessage) -> None:
@@ -27,6 +36,53 @@ def check_readable(message: RawMessage) -> None:
         if message.status is None and message.method != "ACK":
             malformed.request = message
         raise malformed from error
+
+
+def mended(message: RawMessage, source: Address) -> RawMessage | None:
+    """Return a message without what sippy cannot read of Route, Contact and Record-Route, or None if that is not it.
+
+    A bracket that is missing is added. A Route that makes no sense is left out: we are where it leads to. A Contact
+    that makes none gives way to the address that the message came from. A Record-Route is not guessed: our requests
+    would go astray.
+    """
+    headers: list[tuple[str, str]] = []
+    looked_at = 0
+    for name, value in message.headers:
+        if name.lower() not in _ADDRESSES:
+            headers.append((name, value))
+            continue
+        looked_at += 1
+        found = next(
+            (one for one in _candidates(name.lower(), value, source) if _is_readable(message, name, one)), None
+        )
+        if looked_at > _MOST or (found is None and name.lower() != "route"):
+            return None
+        if found is not None:
+            headers.append((name, found))
+    return replace(message, headers=tuple(headers)) if tuple(headers) != message.headers else None
+
+
+def _candidates(name: str, value: str, source: Address) -> Iterable[str]:
+    """Return what a header may be taken to mean, the likeliest first."""
+    yield value
+    bare = strip_quoted(value)
+    if bare.count("<") > bare.count(">"):
+        yield f"{value}>"
+    elif bare.count("<") < bare.count(">"):
+        yield value.replace(">", "")
+    if name == "contact":
+        over = "" if source.transport is TransportKind.UDP else f";transport={source.transport.value}"
+        mark = ";+sip.src" if "+sip.src" in bare.lower() else ""  # that it is a recording client
+        yield f"<sip:{source.bracketed}:{source.port}{over}>{mark}"
+
+
+def _is_readable(message: RawMessage, name: str, value: str) -> bool:
+    frame = tuple((key, text) for key, text in message.headers if key.lower() in _FRAME)
+    try:
+        check_readable(replace(message, headers=(*frame, (name, value)), body=b""))
+    except MalformedMessageError:
+        return False
+    return True
 
 
 def _read(parsed: Sippy) -> None:

@@ -52,9 +52,9 @@ class RecordingAnswer:
 
 
 def usable(offer: Description, session: LocalStream) -> tuple[int, ...]:
-    """Return the positions of the m-lines that can be recorded, at most `MAX_LINES`."""
-    found = (at for at, stream in enumerate(offer.streams) if stream.suits(session.srtp, is_heard_only=True))
-    return tuple(found)[:MAX_LINES]
+    """Return the positions of the m-lines that can be recorded, at most `MAX_LINES`: those that are sent go first."""
+    found = [at for at, stream in enumerate(offer.streams) if stream.suits(session.srtp, is_heard_only=True)]
+    return tuple(sorted(sorted(found, key=lambda at: not offer.streams[at].sends)[:MAX_LINES]))
 
 
 def answer(

@@ -62,6 +62,7 @@ class Dialog:
         routes: The route set, ours first.
         hosts: Where the peer is: addresses that its messages came from, or that it gave itself.
         is_recorder: It is a recording session, and our Contact says that we are its server (RFC 7866 section 6.2).
+        heard: How many requests of the peer have come inside the dialog, ACKs of its INVITEs among them.
         allows: Methods that the peer has said to take, in capitals; empty when it says nothing.
         transport: What the dialog's messages come over: what a URI that names none means.
         flow: The connection they came over last, or None.
@@ -84,6 +85,7 @@ class Dialog:
         self.routes: list[Sippy] = []
         self.hosts: set[str] = set()
         self.is_recorder = False
+        self.heard = 0
         self.allows: frozenset[str] = frozenset()
         self.transport = TransportKind.UDP
         self.flow: Connection | None = None

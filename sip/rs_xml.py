@@ -17,14 +17,19 @@ MAX_BYTES = 512 * 1024
 MAX_DEPTH = 24
 MAX_ELEMENTS = 4000
 MAX_ATTRIBUTES = 64
+NO_DOCUMENT_TYPE = "a document type is not taken: it could make entities"
 
-_PADDING = b"\0 \t\r\n"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+PADDING = b"\0 \t\r\n"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _DECLARATION = re.compile(rb"<\?xml[^>]{0,200}\?>")
 
 
 class XmlError(ValueError):
     """The bytes are no XML that may be read; a sentence."""
+
+
+class NotWellFormedError(XmlError):
+    """It is XML, or meant to be, and not well-formed: `sip.rs_xml_repair` may make something of it."""
 
 
 class _UnknownEncodingError(XmlError):
@@ -74,23 +79,24 @@ def parse(content: bytes) -> Node:
     than none.
 
     Raises:
-        XmlError: It is not well-formed, has a document type, or is beyond a limit.
+        NotWellFormedError: It is not well-formed.
+        XmlError: It has a document type, or is beyond a limit.
     """
     if len(content) > MAX_BYTES:
         raise XmlError(f"{len(content)} bytes of metadata, at most {MAX_BYTES}")
-    if not content.startswith(_UTF_16):
-        content = content.removeprefix(b"\xef\xbb\xbf").strip(_PADDING)
+    if not content.startswith(UTF_16):
+        content = content.removeprefix(b"\xef\xbb\xbf").strip(PADDING)
     try:
-        return _Builder().read(content, None)
+        return _Expat().read(content, None)
     except _UnknownEncodingError:
         pass
     except expat.ExpatError as error:
         if error.code not in _ENCODING_ERRORS:
-            raise XmlError(f"not well-formed: {expat.ErrorString(error.code)}") from None
+            raise NotWellFormedError(f"not well-formed: {expat.ErrorString(error.code)}") from None
     try:
-        return _Builder().read(_DECLARATION.sub(b"", content, count=1), "iso-8859-1")
+        return _Expat().read(_DECLARATION.sub(b"", content, count=1), "iso-8859-1")
     except expat.ExpatError as error:
-        raise XmlError(f"not well-formed: {expat.ErrorString(error.code)}") from None
+        raise NotWellFormedError(f"not well-formed: {expat.ErrorString(error.code)}") from None
 
 
 _ENCODING_ERRORS = {
@@ -104,21 +110,68 @@ _ENCODING_ERRORS = {
 }
 
 
-class _Builder:
-    """Builds the tree while expat reads."""
+class TreeBuilder:
+    """Builds the tree while somebody reads, and sees to the limits.
+
+    Attributes:
+        root: The first element, or None before it.
+    """
 
     def __init__(self) -> None:
         self._open: list[tuple[Node, list[str]]] = []
         self._scopes: list[dict[str, str]] = [{}]
-        self._root: Node | None = None
+        self.root: Node | None = None
         self._elements = 0
 
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the elements that are open, the root first, as they are spelled and without prefixes."""
+        return [node.name for node, _ in self._open]
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """Begin an element.
+
+        Raises:
+            XmlError: A limit is reached.
+        """
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
+            raise XmlError(
+                f"more than {MAX_ELEMENTS} elements, {MAX_DEPTH} levels or {MAX_ATTRIBUTES} attributes of one"
+            )
+        declared = {key[6:] if key != "xmlns" else "": value for key, value in attributes.items() if _declares(key)}
+        self._scopes.append({**self._scopes[-1], **declared} if declared else self._scopes[-1])
+        prefix, local = split(name)
+        values = {plain(split(key)[1]): value.strip() for key, value in attributes.items() if not _declares(key)}
+        node = Node(name=local, namespace=self._scopes[-1].get(prefix), attributes=values)
+        if self._open:
+            self._open[-1][0].children.append(node)
+        else:
+            self.root = node
+        self._open.append((node, []))
+
+    def end(self) -> None:
+        """End the element that was begun last."""
+        node, text = self._open.pop()
+        self._scopes.pop()
+        node.text = "".join(text).strip()
+
+    def text(self, data: str) -> None:
+        """Take text of the element that is open."""
+        if self._open:
+            self._open[-1][1].append(data)
+
+
+class _Expat:
+    """Reads with expat."""
+
     def read(self, content: bytes, encoding: str | None) -> Node:
+        tree = TreeBuilder()
         parser = expat.ParserCreate(encoding)
         parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
+        parser.StartElementHandler = tree.start
+        parser.EndElementHandler = lambda _: tree.end()
+        parser.CharacterDataHandler = tree.text
         parser.StartDoctypeDeclHandler = self._refuse
         parser.EntityDeclHandler = self._refuse
         try:
@@ -127,44 +180,19 @@ class _Builder:
             raise
         except (UnicodeError, LookupError, ValueError) as error:
             raise _UnknownEncodingError(f"its encoding cannot be read: {type(error).__name__}") from None
-        if self._root is None:
+        if tree.root is None:
             raise XmlError("no element")
-        return self._root
+        return tree.root
 
     def _refuse(self, *_: object) -> None:
-        raise XmlError("a document type is not taken: it could make entities")
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        self._elements += 1
-        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
-            raise XmlError(
-                f"more than {MAX_ELEMENTS} elements, {MAX_DEPTH} levels or {MAX_ATTRIBUTES} attributes of one"
-            )
-        declared = {key[6:] if key != "xmlns" else "": value for key, value in attributes.items() if _declares(key)}
-        self._scopes.append({**self._scopes[-1], **declared} if declared else self._scopes[-1])
-        prefix, local = _split(name)
-        values = {plain(_split(key)[1]): value.strip() for key, value in attributes.items() if not _declares(key)}
-        node = Node(name=local, namespace=self._scopes[-1].get(prefix), attributes=values)
-        if self._open:
-            self._open[-1][0].children.append(node)
-        else:
-            self._root = node
-        self._open.append((node, []))
-
-    def _end(self, _name: str) -> None:
-        node, text = self._open.pop()
-        self._scopes.pop()
-        node.text = "".join(text).strip()
-
-    def _text(self, data: str) -> None:
-        if self._open:
-            self._open[-1][1].append(data)
+        raise XmlError(NO_DOCUMENT_TYPE)
 
 
 def _declares(attribute: str) -> bool:
     return attribute == "xmlns" or attribute.startswith("xmlns:")
 
 
-def _split(name: str) -> tuple[str, str]:
+def split(name: str) -> tuple[str, str]:
+    """Return the prefix of a name, or "", and the rest."""
     prefix, colon, local = name.partition(":")
     return (prefix, local) if colon else ("", name)

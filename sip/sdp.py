@@ -5,6 +5,7 @@ exchanges send, not only what the RFC allows; whatever it cannot take raises `Sd
 are in `sip.sdes`; none is in a repr or an error.
 """
 
+import dataclasses
 import ipaddress
 import itertools
 import re
@@ -84,9 +85,10 @@ class Stream:
 
     @property
     def is_audible(self) -> bool:
-        """Tell whether it is RTP audio, plain or under a key of ours, with a port and a codec of ours."""
+        """Tell whether it is RTP audio of one peer, plain or under a key of ours, with a port and a codec of ours."""
         is_rtp = bool(self.cryptos) if self.is_secure else self.protocol.upper() in _PLAIN
-        return self.kind == "audio" and self.port > 0 and is_rtp and bool(self.codecs)
+        is_ours = self.kind == "audio" and is_rtp and bool(self.codecs)
+        return is_ours and self.port > 0 and not (self.ip is not None and _is_group(self.ip))
 
     @property
     def is_usable(self) -> bool:
@@ -122,6 +124,28 @@ class Description:
     def is_t38_offered(self) -> bool:
         """Tell whether a T.38 fax stream is offered (RFC 7345, ITU-T T.38 annex D)."""
         return any(s.kind == "image" and s.port > 0 and "t38" in {f.lower() for f in s.formats} for s in self.streams)
+
+    def reachable_from(self, ip: str) -> "Description":
+        """Return it as a socket at an address can use it: an address of another IP version, or with a zone, is none.
+
+        An address that means hold (0.0.0.0, ::) stays, whatever its version.
+        """
+        return dataclasses.replace(self, streams=tuple(_reachable_from(ip, stream) for stream in self.streams))
+
+
+def _reachable_from(ip: str, stream: Stream) -> Stream:
+    if stream.ip is None or stream.ip in NOWHERE:
+        return stream
+    is_reachable = "%" not in stream.ip and (":" in stream.ip) == (":" in ip)
+    return stream if is_reachable else dataclasses.replace(stream, ip=None)
+
+
+def _is_group(ip: str) -> bool:
+    """Tell whether an address is multicast or broadcast: whoever names it could have us flood a network."""
+    address = ipaddress.ip_address(ip)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    address = mapped or address
+    return address.is_multicast or (address.version == 4 and address.is_reserved)  # 240.0.0.0/4 has the broadcast one
 
 
 def parse(content: bytes) -> Description:

@@ -33,7 +33,7 @@ from sip.message import (
 )
 from sip.options import Address, PeerLimits, SipOptions, TransportKind
 from sip.reactor import QuietLogger, Sippy, guarded
-from sip.readable import check_readable
+from sip.readable import check_readable, mended
 from sip.stream_server import ReplyServer, RequestServer
 from sip.streams import Parcel, Streams
 from sip.transactions import Arrival, RequestHook, StrayHook, Transactions
@@ -313,8 +313,7 @@ class Transport:
 
     def _take(self, data: bytes, source: Address, flow: Connection | None, server: Sippy, rtime: Sippy) -> None:
         try:
-            message = parse_message(data)
-            check_readable(message)
+            message = self._readable(parse_message(data), source)
         except MalformedMessageError as error:
             self.counters["malformed"] += 1
             _log.debug("malformed message: %s", error)
@@ -329,6 +328,18 @@ class Transport:
             self.transactions.take(Arrival(message=message, source=source, flow=flow), server, rtime)
         elif verdict in _REFUSALS:
             self._refuse(server, message, source, _REFUSALS[verdict])
+
+    def _readable(self, message: RawMessage, source: Address) -> RawMessage:
+        try:
+            check_readable(message)
+        except MalformedMessageError:
+            better = mended(message, source)
+            if better is None:
+                raise
+            check_readable(better)
+            self.counters["mended"] += 1
+            return better
+        return message
 
     @staticmethod
     def _refuse(server: Sippy, message: RawMessage, source: Address, answer: _Answer) -> None:

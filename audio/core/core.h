@@ -102,6 +102,8 @@ int core_dtmf_policy(struct core *core, int64_t leg, int policy, unsigned contro
 int core_detect_tones(struct core *core, int64_t leg, int is_on);
 int core_send_dtmf(struct core *core, int64_t leg, int digit, int duration_ms);
 int core_leg_statistics(struct core *core, int64_t leg, struct leg_statistics *out);
+/* Nanoseconds since the newest packet of a leg's peer, or since it was bridged or began to receive; or an error. */
+int64_t core_leg_silence(struct core *core, int64_t leg);
 int core_inject(struct core *core, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
 int core_inject_rtcp(struct core *core, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
 

@@ -259,6 +259,18 @@ int core_leg_statistics(struct core *core, int64_t id, struct leg_statistics *ou
     return 0;
 }
 
+int64_t core_leg_silence(struct core *core, int64_t id)
+{
+    int error;
+    struct leg *leg = leg_look(core, id, &error);
+    if (!leg)
+        return error;
+    int64_t silent_ns = core_now(core) - leg->last_arrival_ns;
+    int64_t result = !leg->is_configured || silent_ns < 0 ? 0 : silent_ns;
+    thread_unlock(leg->thread);
+    return result;
+}
+
 static void note_sequence(struct receiver *in, const struct packet *packet)
 {
     uint32_t transit = (uint32_t)(packet->arrival_ns * 8 / NS_PER_MS) - packet->ts;

@@ -156,7 +156,7 @@ class LiveCall(Signalled):
             case LegEnded():
                 self._parting_reason = event.reason
                 self.legs.end(side)
-                self.apply(table.Left(side))
+                self.apply(table.Left(side, is_lost=event.cause == "timeout"))
             case _:
                 self._receive_within(side, event)
 

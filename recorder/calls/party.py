@@ -161,10 +161,12 @@ class Party:
         """
         if body is None:
             return
-        self._offer = _parse(body)
+        self._offer = self._parse(body)
         if not self.usable:
             profile = {Srtp.OFF: "plain RTP", Srtp.OPTIONAL: "RTP or SRTP", Srtp.REQUIRED: "SRTP"}[self.srtp]
-            raise MediaError(f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}")
+            raise MediaError(
+                f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}, to an address that we send to"
+            )
 
     def answer_first(self, other: Codec | None) -> Body:
         """Return the answer to the INVITE's offer, fit to be bridged with the other side's codec if that is known.
@@ -211,7 +213,7 @@ class Party:
             raise MediaError(f"side {self._name} answered without a session description")
         assert self._local is not None
         try:
-            media = offer_answer.answered(self._local, _parse(body))
+            media = offer_answer.answered(self._local, self._parse(body))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, self._local)
@@ -225,7 +227,7 @@ class Party:
         assert self._local is not None
         if body is None:
             return self.make_offer(self.usable)
-        offer = _parse(body)
+        offer = self._parse(body)
         current = (self.codec,) if self.codec is not None else ()
         allowed = PREFERENCE if other is None else _bridgeable(other)
         preference = (*(c for c in current if c in allowed), *(c for c in allowed if c not in current))
@@ -236,6 +238,10 @@ class Party:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
         return Body(content=written.content)
+
+    def _parse(self, body: Body) -> sdp.Description:
+        """Read a description; what our sockets cannot send to has no address in it."""
+        return _read(body).reachable_from(self._works.config.media_address)
 
     def _settle(self, media: offer_answer.Media, local: offer_answer.LocalStream) -> None:
         codec = Codec(media.codec)
@@ -259,7 +265,7 @@ class Party:
         )
         try:
             self._works.relay.set_media(self.media_leg, leg_media)
-        except (OSError, ValueError) as error:  # IPv6 to an IPv4 socket, an address with a zone
+        except (OSError, ValueError) as error:  # an address that is of our IP version, and yet none to send to
             raise MediaError(f"side {self._name}: {error}") from error
         if self._local is not None:
             wipe_others(self._local.cryptos, kept=local.cryptos)
@@ -287,7 +293,7 @@ def _bridgeable(other: Codec) -> tuple[Codec, ...]:
     return tuple(codec for codec in PREFERENCE if can_bridge(codec, other))
 
 
-def _parse(body: Body) -> sdp.Description:
+def _read(body: Body) -> sdp.Description:
     if not body.is_sdp():
         raise MediaError(f"a body of type {body.content_type} is no session description")
     try:

@@ -471,10 +471,14 @@ class RecordedCall(TapedCall, LiveCall):
     def close(self, end: str) -> None:
         """Close the media of both sides, and the recording."""
         codecs = tuple(self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
+        was_cut_off = self.call.was_cut_off
+        silent_s = self.silent_s(party.media_leg for party in self.parties.values()) if was_cut_off else 0.0
         for party in self.parties.values():
             party.close()
-        facts = Facts(end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self.fault)
-        self.close_recording(facts, (codecs[0], codecs[1]), self.now)
+        facts = Facts(
+            end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self.fault, is_cut_off=was_cut_off
+        )
+        self.close_recording(facts, (codecs[0], codecs[1]), self.now, silent_s=silent_s)
 
     # --- what is written down
 

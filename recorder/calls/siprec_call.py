@@ -63,6 +63,8 @@ from storage.types import NoticeProof, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
 
+LOST = "session_timeout"
+"""How a session ends whose client does not answer any more."""
 PROBE_AFTER = 5
 """A session in which nothing is heard is probed after so many times ``[media] dead_rtp_s``."""
 
@@ -351,10 +353,12 @@ class SiprecCall(TapedCall):
         """Close the lines, and the recording."""
         sides = self._course.verdict.sides
         codecs = (self._lines.codec_name(sides.left), self._lines.codec_name(sides.right))
+        was_cut_off = end == LOST
+        silent_s = self.silent_s(self._lines.legs) if was_cut_off else 0.0
         self._lines.close()
         was_here = self.call.was_joined or self.blocked is not None
-        facts = Facts(end=end, was_joined=was_here, blocked=self.blocked, fault=self.fault)
-        self.close_recording(facts, codecs, self.now)
+        facts = Facts(end=end, was_joined=was_here, blocked=self.blocked, fault=self.fault, is_cut_off=was_cut_off)
+        self.close_recording(facts, codecs, self.now, silent_s=silent_s)
 
     def _probe_later(self) -> None:
         self.works.scheduler.call_later(PROBE_AFTER * self.works.config.media.dead_rtp_s, self._probe)

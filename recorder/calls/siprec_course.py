@@ -5,6 +5,7 @@ tape's, as for every other call.
 """
 
 import contextlib
+import logging
 from datetime import datetime
 from typing import Protocol
 
@@ -21,9 +22,11 @@ from recorder.domain.call import Call, State
 from recorder.domain.pausing import AGENT, HOLD, Final, PauseBook, RefusedError
 from recorder.domain.policy import Extension
 from recorder.domain.routing import Peer
-from recorder.domain.siprec import STEPS, Remark, Stage, Step, Terms, Verdict, judge
+from recorder.domain.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
 from sip.events import CallOffered
 from storage.types import RecordingRow
+
+_log = logging.getLogger(__name__)
 
 RETURNED = "rule:session_returned"
 HANDED_OVER = "rule:siprec_metadata"
@@ -94,7 +97,16 @@ class Course(Part[CourseCall]):
         if self._names.take(document):
             self._keep(document)
         if self._names.is_unreadable:
-            self.remarks.add(Remark.METADATA_UNREADABLE)
+            self._remark(Remark.METADATA_UNREADABLE)
+        if self._names.is_repaired:
+            self._remark(Remark.METADATA_REPAIRED)
+
+    def _remark(self, remark: Remark) -> None:
+        """Mark the recording, and raise the alarm, once a session."""
+        if remark not in self.remarks:
+            self.remarks.add(remark)
+            _log.warning("recording session from %s: %s", self._peer.name, remark.value)
+            self._call.works.alarm("siprec_metadata")
 
     def _keep(self, document: bytes) -> None:
         """Have a document sealed with the audio, as it came; before there is any it waits."""
@@ -115,7 +127,13 @@ class Course(Part[CourseCall]):
             fallback=fallback if self._peer.all_sessions_nominated else None,
         )
         dialled = (offered.asserted_user or offered.from_user, offered.to_user)
-        return judge(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms)
+        sent = Sent(now=self._lines.sent, before=self._before)
+        return judge(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms, sent=sent)
+
+    @property
+    def _before(self) -> frozenset[int]:
+        sides = self.verdict.sides if self._on is not None else None
+        return frozenset() if sides is None else frozenset(at for at in (sides.left, sides.right) if at is not None)
 
     def record_state(self, labels: tuple[str | None, ...]) -> str | None:
         """Return a=record for clients that know it: how the recording will stand once these lines are there."""

@@ -168,6 +168,11 @@ class Lines(Part[LinedCall]):
         return tuple(line.stream.label if line.media is not None else None for line in self._lines)
 
     @property
+    def sent(self) -> frozenset[int]:
+        """Return the positions of the lines on which the client sends, by its description."""
+        return frozenset(at for at, line in enumerate(self._lines) if line.is_active)
+
+    @property
     def is_held(self) -> bool:
         """Tell whether the client sends nothing on any line, and has said so."""
         taken = [line for line in self._lines if line.media is not None]
@@ -195,6 +200,11 @@ class Lines(Part[LinedCall]):
         is_silent = all(count == self._heard.get(leg, -1) for leg, count in received.items())
         self._heard = received
         return is_silent
+
+    @property
+    def legs(self) -> tuple[MediaLegId, ...]:
+        """Return the media legs of all lines."""
+        return tuple(self._legs.values())
 
     def close(self) -> None:
         """Close every leg."""

@@ -24,6 +24,7 @@ class Names:
     Attributes:
         metadata: What is known, or None while nothing is.
         is_unreadable: A document could not be read; it is kept as it came.
+        is_repaired: A document was damaged, and was read as far as it could be; it is kept as it came.
         everyone: Everybody who ever took part, in the order in which they came, by the id that their client gave them.
     """
 
@@ -31,7 +32,7 @@ class Names:
         bridge = built_in_bridge.read(offered.origin)
         self.metadata: Metadata | None = bridge.metadata if bridge is not None else None
         self._is_bridge = bridge is not None
-        self.is_unreadable = False
+        self.is_unreadable = self.is_repaired = False
         self.everyone: dict[str, Participant] = {}
         self._documents = 0
         self._last = b""
@@ -46,6 +47,7 @@ class Names:
             _log.info("metadata that cannot be read: %s", error)
             self.is_unreadable = True
         else:
+            self.is_repaired = self.is_repaired or later.is_repaired
             self.metadata = later if self.metadata is None else self.metadata.merged(later)
             self._remember()
         is_new = document != self._last and self._documents < MOST_DOCUMENTS

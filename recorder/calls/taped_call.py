@@ -6,9 +6,10 @@ are the same.
 
 import logging
 from abc import abstractmethod
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from audio.types import LegId as MediaLegId
@@ -192,11 +193,26 @@ class TapedCall(Signalled):
         """Return the call as `GET /api/calls` lists it."""
         return listing_of(self)
 
-    def close_recording(self, facts: Facts, codecs: tuple[str, str], ended_at: datetime) -> None:
-        """End the recording, if there is one, and file the row; media legs are closed."""
+    def silent_s(self, legs: Iterable[MediaLegId | None]) -> float:
+        """Return how long ago the last of these media legs was heard; 0 where there is none."""
+        silent = [self.works.relay.silence_s(leg) for leg in legs if leg is not None]
+        return max(min(silent, default=0.0) - CLOSING_S, 0.0)
+
+    def close_recording(
+        self, facts: Facts, codecs: tuple[str, str], ended_at: datetime, *, silent_s: float = 0.0
+    ) -> None:
+        """End the recording, if there is one, and file the row; media legs are closed.
+
+        Args:
+            facts: How the call ended.
+            codecs: Of the left and the right channel.
+            ended_at: Now, by the call's clock.
+            silent_s: How long ago it really ended, where nobody hung up.
+        """
+        ended_at -= timedelta(seconds=silent_s)
         row = replace(self.row(), ended_at=ended_at, retention_due=due_from(self, ended_at), codecs=codecs)
         if self.taping is not None:
-            self.taping.finish(facts, row, self._file)
+            self.taping.finish(facts, row, self._file, silent_s=silent_s)
             return
         final = self.book.final
         facts = replace(facts, opted_out=final is Final.OPTED_OUT, discarded=final is Final.DISCARDED)

@@ -191,11 +191,20 @@ class Taping:
         """Have something sealed with the audio, for whoever may open the recording."""
         self._created.add_done_callback(lambda _: self._works.filing.submit(self._mark, fields))
 
-    def finish(self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None]) -> None:
-        """Drain, close and file the recording; ``done`` gets the final row, on the filing clerk's thread."""
+    def finish(
+        self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None], *, silent_s: float = 0.0
+    ) -> None:
+        """Drain, close and file the recording.
+
+        Args:
+            facts: How the call ended.
+            row: What is known of it.
+            done: Gets the final row, on the filing clerk's thread.
+            silent_s: How long ago the recording ended; nothing has arrived since.
+        """
         facts = replace(facts, ended_paused=is_watched(self._book))
         self._is_ending = True
-        ending = _Ending(facts=facts, row=row, end_s=self.position_s, done=done)
+        ending = _Ending(facts=facts, row=row, end_s=max(self.position_s - silent_s, 0.0), done=done)
         self._created.add_done_callback(lambda _: self._works.filing.submit(self._drain, ending))
 
     def fail(self, fault: str) -> None:

@@ -235,7 +235,7 @@ class Transfers(Part["LiveCall"]):
                 self._call.legs.newcomer = None
                 self._refused(event)
             case LegEnded():
-                self._left()
+                self._left(is_lost=event.cause == "timeout")
             case OfferAnswered():
                 self._call.join_newcomer(event.body)
             case OfferRefused():
@@ -265,13 +265,13 @@ class Transfers(Part["LiveCall"]):
         else:
             self.failed(event.status, event.phrase)
 
-    def _left(self) -> None:
+    def _left(self, *, is_lost: bool) -> None:
         """Take it that the newcomer hung up; a call that lent them has lost its party too."""
         now, self._call.legs.newcomer = self._now, None
         self.failed(487)
         if now is not None and now.lender is not None:
             lender, side = now.lender
-            lender.apply(table.Left(side))
+            lender.apply(table.Left(side, is_lost=is_lost))
 
     # --- how they end
 

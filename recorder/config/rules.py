@@ -307,5 +307,5 @@ def _check_network(config: Config, reader: Reader) -> None:
             ip_address(config.media.address)
         except ValueError:
             reader.fail(f"address {config.media.address!r} is not an IP address", "media", "address")
-    if (config.media.address or config.sip.listen.host) in WILDCARDS and config.media.advertised is None:
+    if config.media_address in WILDCARDS and config.media.advertised is None:
         reader.fail("advertised must say which IP goes into SDP when address is a wildcard", "media", "advertised")

@@ -234,6 +234,11 @@ class Config:
         return next(service for service in self.service if service.name == extension.service)
 
     @property
+    def media_address(self) -> str:
+        """Return the IP that media sockets are bound to."""
+        return self.media.address or self.sip.listen.host
+
+    @property
     def connections(self) -> int:
         """Return how many TCP and TLS connections there may be."""
         has_any = self.sip.listen_tcp is not None or self.sip.listen_tls is not None

@@ -133,6 +133,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "A recording session came from a system that is not declared to send any, and was refused.",
             "Give its `[[peer]]` `siprec = true`, or have it stop.",
         ),
+        "siprec_metadata": Advice(
+            "Metadata of recording sessions are damaged: who takes part was read only in part, or not at all.",
+            "Look for recordings that say `metadata_repaired` or `metadata_unreadable`, and tell the client's maker.",
+        ),
         "sessions_unreadable": Advice(
             "It is not known which recording sessions were paused, so each begins paused.",
             "Look at the disk; restart once `state/sessions.journal` can be read.",

@@ -109,6 +109,7 @@ class Call:
         is_early_heard: A, who is connected, hears B's early media.
         notice_complete: The notice was heard in full; None until it ended.
         was_joined: The sides were connected.
+        was_cut_off: It ended since a side did not answer any more.
         transferor: The side whose place a newcomer is to take, while one is called.
         alone: Who is left when an attempt has failed, and hears so.
         keys: The side that has the keys, once a transfer has settled it; by the direction until then.
@@ -128,6 +129,7 @@ class Call:
     is_early_heard: bool = False
     notice_complete: bool | None = None
     was_joined: bool = False
+    was_cut_off: bool = False
     transferor: Side | None = None
     alone: Side = Side.A
     keys: Side | None = None
@@ -345,7 +347,7 @@ def _end_transfer(call: Call) -> Side:
 def _left_transferring(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Left)
     if event.side is not call.transferor:
-        return _finish(call, _leaving(call, event.side), DropNewcomer(), HangUp(event.side.other))
+        return _finish(call, _leaving(call, event), DropNewcomer(), HangUp(event.side.other))
     call.state = State.LEFT_ALONE
     return [PlayTo(event.side.other, Play.RINGBACK)] if call.is_nominated else []
 
@@ -354,7 +356,7 @@ def _left_alone(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Left)
     if event.side is call.transferor:
         return []  # they have left already
-    return _finish(call, _leaving(call, event.side), DropNewcomer())
+    return _finish(call, _leaving(call, event), DropNewcomer())
 
 
 def _finish(call: Call, end: str, *commands: Command) -> list[Command]:
@@ -364,11 +366,14 @@ def _finish(call: Call, end: str, *commands: Command) -> list[Command]:
 
 def _left(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Left)
-    return _finish(call, _leaving(call, event.side), HangUp(event.side.other))
+    return _finish(call, _leaving(call, event), HangUp(event.side.other))
 
 
-def _leaving(call: Call, side: Side) -> str:
-    party = "caller" if side is call.outside else "officer"
+def _leaving(call: Call, event: Left) -> str:
+    party = "caller" if event.side is call.outside else "officer"
+    if event.is_lost and call.state not in _UNANSWERED:
+        call.was_cut_off = True
+        return f"{party}_unreachable"
     if call.state in (State.JOINED, State.THROUGH_JOINED, State.TRANSFERRING, State.LEFT_ALONE):
         return f"{party}_hung_up"
     if call.state is State.CLEARING:
@@ -380,6 +385,10 @@ def _leaving(call: Call, side: Side) -> str:
         State.SECOND_HELD: "during_second_message",
     }.get(call.state, "while_ringing")
     return f"{party}_gave_up_{during}"
+
+
+_UNANSWERED = (State.OFFERED, State.RINGING_FIRST, State.THROUGH_RINGING, State.CLEARING)
+"""There the caller has no answer yet, and an INVITE that expires is given up; or the call has failed already."""
 
 
 def _stopped(call: Call, event: Event) -> list[Command]:

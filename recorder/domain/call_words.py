@@ -68,9 +68,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A party hung up, cancelled, or its dialog timed out."""
+    """A party hung up, cancelled, or its dialog timed out (``is_lost``: nobody hung up)."""
 
     side: Side
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Facts:
         ended_paused: The call ended while it was paused.
         lost_s: Seconds lost because the writer did not keep up.
         is_one_way: Audio was kept from one side only.
+        is_cut_off: A side did not answer any more: nobody hung up, and what was said at the end may be missing.
         fault: Why nothing, or nothing more, could be written, or None.
     """
 
@@ -37,6 +38,7 @@ class Facts:
     ended_paused: bool = False
     lost_s: float = 0.0
     is_one_way: bool = False
+    is_cut_off: bool = False
     fault: str | None = None
 
 
@@ -62,6 +64,8 @@ def settle(facts: Facts) -> tuple[Outcome, str]:
         return Outcome.FAILED, "no_audio"
     if facts.lost_s > 0:
         return Outcome.PARTIAL, "audio_lost"
+    if facts.is_cut_off:
+        return Outcome.PARTIAL, facts.end
     if facts.is_one_way:
         return Outcome.PARTIAL, "one_way"
     return Outcome.RECORDED, facts.end

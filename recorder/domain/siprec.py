@@ -24,6 +24,8 @@ class Remark(enum.StrEnum):
     """The client did not say who took part; the sides are those of its lines, in order."""
     METADATA_UNREADABLE = "metadata_unreadable"
     """What it said could not be read; it is kept as it came."""
+    METADATA_REPAIRED = "metadata_repaired"
+    """What it said was damaged or misspelled, and read as far as it could be; it is kept as it came."""
     NOT_NOMINATED = "all_sessions_nominated"
     """No nominated extension took part; it was recorded since all sessions of its client are."""
     MIXED = "mixed"
@@ -33,7 +35,7 @@ class Remark(enum.StrEnum):
     SIDES_BY_ORDER = "sides_by_order"
     """Nothing said whose line is whose; the first is taken for the caller's."""
     MORE_LINES = "more_lines"
-    """There were more lines than the two that were recorded."""
+    """More lines were sent at a time than the two that were recorded."""
     RETURNED = "returned"
     """The session had been here before, and began as it had been left."""
 
@@ -90,8 +92,26 @@ class Terms:
     fallback: Extension | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Which lines the client sends on.
+
+    Attributes:
+        now: Positions of the lines that it sends on now, by its session description.
+        before: Positions of the lines that have been recorded so far.
+    """
+
+    now: frozenset[int]
+    before: frozenset[int] = frozenset()
+
+
 def judge(
-    metadata: Metadata | None, labels: Sequence[str | None], *, dialled: tuple[str, str], terms: Terms
+    metadata: Metadata | None,
+    labels: Sequence[str | None],
+    *,
+    dialled: tuple[str, str],
+    terms: Terms,
+    sent: Sent | None = None,
 ) -> Verdict:
     """Decide about a session.
 
@@ -100,13 +120,14 @@ def judge(
         labels: a=label of each m-line in order, "" where it has none; None for one that cannot be recorded.
         dialled: User parts of From and To of the client's INVITE: many clients put the two parties there.
         terms: What was decided beforehand.
+        sent: Which lines the client sends on; None: on all of them.
     """
     told = _people(metadata)
     people = told or (_from_headers(dialled) if terms.fallback is not None else ())
     officers = [one for one in people if extension_of(one, terms.extensions) is not None]
     caller, other = _in_order(people, dialled, metadata.callers if metadata is not None else frozenset())
     officer = _officer(officers, caller)
-    sides = _sides(metadata, labels, officer, people)
+    sides = _sides(metadata, labels, officer, people, sent)
     nomination = _nomination(officer, officers, caller, terms)
     closed = _closed(told, dialled, nomination, terms)
     remarks = set(sides.remarks)
@@ -211,21 +232,45 @@ def _sides(
     labels: Sequence[str | None],
     officer: Participant | None,
     people: Sequence[Participant],
+    sent: Sent | None,
 ) -> Sides:
-    """Return which lines are recorded: the officer's on the right, the first other party's on the left."""
+    """Return which lines are recorded: the officer's on the right, the first other party's on the left.
+
+    A line that the client sends on goes before one that it holds, so that nobody is missed who talks.
+    """
     usable = [at for at, label in enumerate(labels) if label is not None]
+    sent = sent or Sent(now=frozenset(usable))
     whose = {at: metadata.senders(labels[at] or "") if metadata is not None else () for at in usable}
-    remarks = {Remark.MORE_LINES} if len(usable) > 2 else set()
     if len(usable) == 1:
         return _one_line(usable[0], whose[usable[0]], officer)
-    right = next((at for at in usable if officer is not None and officer in whose[at] and len(whose[at]) == 1), None)
-    others = [one for one in people if one is not officer]
-    left = next((at for one in others for at in usable if whose[at] == (one,)), None)
+    ranked = sorted(usable, key=lambda at: (at not in sent.now, at not in sent.before, at))
+    right = next((at for at in ranked if officer is not None and whose[at] == (officer,)), None)
+    left = _others_line(ranked, whose, [one for one in people if one is not officer], sent.now)
+    strange = [at for at in ranked if at in sent.now and not whose[at]]  # somebody talks there, and nobody knows who
+    left = _unless_idle(left, sent.now, len(strange) - (left is None) - (right is None))
+    right = _unless_idle(right, sent.now, len(strange) - (left is None) - (right is None))
+    remarks = {Remark.MORE_LINES} if len(sent.now) > 2 else set()
     if right is None or left is None or officer is None:
-        by_place = _by_place(usable, whose, officer, people)
-        left, right, is_guess = by_place or _by_order(usable, whose, left, right)
+        by_place = _by_place(ranked, whose, officer, people, sent.now)
+        left, right, is_guess = by_place or _by_order(ranked, whose, left, right)
         remarks |= {Remark.SIDES_BY_ORDER} if is_guess else set()
     return Sides(left=left, right=right, remarks=frozenset(remarks))
+
+
+def _unless_idle(line: int | None, now: frozenset[int], spare: int) -> int | None:
+    """Return a line, or None where it is not sent and there is one to spare that is."""
+    return line if line in now or spare <= 0 else None
+
+
+def _others_line(
+    ranked: Sequence[int],
+    whose: Mapping[int, Sequence[Participant]],
+    others: Sequence[Participant],
+    now: frozenset[int],
+) -> int | None:
+    """Return the line of the first other party who has one that is sent, else of the first who has one at all."""
+    lines = [at for one in others for at in ranked if whose[at] == (one,)]
+    return next((at for at in lines if at in now), lines[0] if lines else None)
 
 
 def _one_line(line: int, senders: Sequence[Participant], officer: Participant | None) -> Sides:
@@ -240,29 +285,33 @@ def _one_line(line: int, senders: Sequence[Participant], officer: Participant | 
 
 
 def _by_place(
-    usable: Sequence[int],
+    ranked: Sequence[int],
     whose: Mapping[int, Sequence[Participant]],
     officer: Participant | None,
     people: Sequence[Participant],
+    now: frozenset[int],
 ) -> tuple[int | None, int | None, bool] | None:
     """Take two lines that nobody is known on for those of the two who take part, each in their place."""
-    if officer is None or any(whose.values()) or not len(usable) == len(people) == 2:
+    lines = sorted(ranked[:2])
+    is_two = len(lines) == len(people) == 2 and (len(ranked) == 2 or len(now) <= 2)
+    if officer is None or not is_two or any(whose[at] for at in lines):
         return None
     place = people.index(officer)
-    return usable[1 - place], usable[place], True
+    return lines[1 - place], lines[place], True
 
 
 def _by_order(
-    usable: Sequence[int], whose: Mapping[int, Sequence[Participant]], left: int | None, right: int | None
+    ranked: Sequence[int], whose: Mapping[int, Sequence[Participant]], left: int | None, right: int | None
 ) -> tuple[int | None, int | None, bool]:
-    """Fill the sides that nobody is known on with the first lines that are left; tell whether that was a guess."""
-    spare = [at for at in usable if at not in (left, right)]
+    """Fill the sides that nobody is known on with the likeliest lines that are left; tell whether that was a guess."""
+    spare = [at for at in ranked if at not in (left, right)]
     unknown = [at for at in spare if not whose[at]] or spare
     is_guess = left is None and right is None
-    if left is None and unknown:
-        left = unknown.pop(0)
-    if right is None and unknown:
-        right = unknown.pop(0)
+    chosen = sorted(unknown[: (left is None) + (right is None)])
+    if left is None and chosen:
+        left = chosen.pop(0)
+    if right is None and chosen:
+        right = chosen.pop(0)
     return left, right, is_guess
 
 

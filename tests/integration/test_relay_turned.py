@@ -1,11 +1,13 @@
 """A core whose clock the caller turns: prompts, silence and taps go by that clock, and it never goes back."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
 from audio.relay import Relay
 from audio.types import Codec, LegMedia, MediaAddress, MediaStopped, Prompt, PromptEnded, RelayOptions, TapOptions
+from tests.helpers.recorder_home import eventually
 
 START_NS = 10**12
 MS = 1_000_000
@@ -19,8 +21,8 @@ def relay() -> Iterator[Relay]:
     made.close()
 
 
-def media() -> LegMedia:
-    remote = MediaAddress(ip="127.0.0.1", rtp_port=9, rtcp_port=9)
+def media(port: int = 9) -> LegMedia:
+    remote = MediaAddress(ip="127.0.0.1", rtp_port=port, rtcp_port=9)
     return LegMedia(remote=remote, codec=Codec.PCMA, send_pt=8, receive_pt=8)
 
 
@@ -51,6 +53,23 @@ def test_silence_and_positions_go_by_the_callers_clock(relay: Relay) -> None:
     stopped = [event for event in relay.events() if isinstance(event, MediaStopped)]
     assert {event.leg for event in stopped} == {a, b}
     assert all(5.0 <= event.silent_s <= 5.3 for event in stopped)
+
+
+def test_how_long_a_leg_has_not_been_heard(relay: Relay) -> None:
+    a, b = relay.open_leg(), relay.open_leg()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        for leg in (a, b):
+            relay.set_media(leg, media(port=peer.getsockname()[1]))
+        relay.turn(START_NS + 6_000 * MS)
+        peer.sendto(bytes([0x80, 8]) + bytes(10) + b"\xd5" * 160, ("127.0.0.1", relay.local_address(a).rtp_port))
+        eventually(lambda: relay.turn(START_NS + 6_000 * MS) and relay.statistics(a).received, "it arrives")
+    relay.turn(START_NS + 6_250 * MS)
+    assert relay.silence_s(a) == 0.25
+    assert relay.silence_s(b) == 6.25
+    relay.close_leg(b)
+    with pytest.raises(KeyError):
+        relay.silence_s(b)
 
 
 def test_the_clock_goes_back_for_nobody_and_a_started_core_has_its_own(relay: Relay) -> None:

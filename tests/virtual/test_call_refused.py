@@ -64,6 +64,28 @@ def test_codecs_that_cannot_be_recorded_are_refused_with_488(lines: Exchange) ->
     assert (row["outcome"], row["reason"]) == ("no_conversation", "codec_refused")
 
 
+UNREACHABLE = ("2001:db8::9", "fe80::1%eth0", "239.1.2.3", "255.255.255.255", "240.0.0.1")
+"""Addresses in a session description that a recorder on an IPv4 address never sends to."""
+
+
+@pytest.mark.parametrize("ip", UNREACHABLE)
+def test_an_offer_with_an_address_that_is_not_sent_to_is_refused_with_488(lines: Exchange, ip: str) -> None:
+    talk = lines.call(media={"ip": ip})
+    talk.first.wait_ended()
+    assert talk.first.status == 488
+    row = lines.home.row_of(talk.number)
+    assert (row["outcome"], row["reason"]) == ("no_conversation", "codec_refused")
+    assert lines.home.health()["calls"] == 0
+
+
+@pytest.mark.parametrize("ip", UNREACHABLE)
+def test_an_answer_with_such_an_address_ends_that_attempt(lines: Exchange, ip: str) -> None:
+    talk = lines.call(answer=Answer(after_s=0.05, media=Media(ip=ip, port=4444)))
+    talk.first.wait_ended()
+    row = lines.home.row_of(talk.number)
+    assert (row["outcome"], row["reason"]) == ("no_conversation", "codec_refused")
+
+
 def test_other_codecs_are_taken_out_of_the_offer_that_goes_on(lines: Exchange) -> None:
     formats = ((18, "G729/8000"), (96, "opus/48000/2"), (8, "PCMA/8000"), (101, "telephone-event/8000"))
     talk = lines.call(media={"formats": formats})

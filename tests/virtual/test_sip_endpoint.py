@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import sip_process
-from tests.helpers.sip_calls import connected, dialled, ended_by_us, offered, talking
+from tests.helpers.sip_calls import answered, connected, dialled, ended_by_us, offered, talking
 from tests.helpers.virtual.endpoint import TurnedEndpoint
 
 SDP = sip_process.SDP
@@ -170,6 +170,50 @@ def test_reinvite_update_info_refer_inside_a_call(shared: Any, peer: Any) -> Non
     peer.respond(info, 200)
     shared.nothing(0.1)
     ended_by_us(shared, peer, leg)
+
+
+@pytest.mark.parametrize(
+    ("contact", "headers"),
+    [
+        ("<sip:peer@{there}>", "Route: <sip:host:remote_port;lr>\r\n"),
+        ("<sip:peer@{there}>", "Route: <sip:127.0.0.1;lr>, <sip:host:remote_port;lr>\r\nRoute: nonsense\r\n"),
+        ("<sip:peer@{there}", ""),
+        ("<sip:peer@{there};transport=UDP;ob", ""),
+        ('"A <b" <sip:peer@{there}', ""),
+        ("sip:peer@{there}>", ""),
+        ("<sip:peer@host:remote_port>", ""),
+        ("<sip:>", ""),
+        ("<sip:peer@{there}>", "Record-Route: <sip:{there};lr\r\n"),
+    ],
+)
+def test_headers_that_are_not_needed_lose_no_call(shared: Any, peer: Any, contact: str, headers: str) -> None:
+    """Each was answered 400; where a Contact says nothing, requests of ours go where the INVITE came from."""
+    before = shared.counters()
+    there = f"{peer.host}:{peer.port}"
+    leg = offered(shared, peer, contact=contact.replace("{there}", there), headers=headers.replace("{there}", there))
+    answered(shared, peer, leg)
+    counted = shared.counters()
+    assert counted["mended"] == before.get("mended", 0) + 1
+    assert counted.get("malformed", 0) == before.get("malformed", 0)
+    shared.do("send_info", leg=leg, body={"type": "application/dtmf-relay", "content": "Signal=7"})
+    peer.respond(peer.expect("INFO"), 200)
+    ended_by_us(shared, peer, leg)
+
+
+def test_a_contact_of_an_answer_that_is_not_closed_loses_no_call(shared: Any, peer: Any) -> None:
+    leg, invite = dialled(shared, peer)
+    peer.respond(invite, 200, body=SDP, headers=f"Contact: <sip:peer@{peer.host}:{peer.port}\r\n")
+    peer.expect("ACK")
+    assert shared.take("LegAnswered")["leg"] == leg
+    ended_by_us(shared, peer, leg)
+
+
+@pytest.mark.parametrize("header", ["Record-Route: <sip:host:remote_port;lr>", "Max-Forwards: many", "Expires: x"])
+def test_headers_that_are_needed_are_not_guessed(shared: Any, peer: Any, header: str) -> None:
+    peer.request("INVITE", body=SDP, headers=f"{header}\r\n")
+    peer.expect(400)
+    assert shared.take("SourceMisbehaved")["kind"] == "malformed"
+    shared.nothing(0.1)
 
 
 def test_our_reinvite_and_glare(shared: Any, peer: Any) -> None:

@@ -61,3 +61,64 @@ def test_a_call_is_ended_when_the_ack_never_comes(shared: Any) -> None:
 
         fresh = stack.enter_context(shared.peer())
         ended_by_us(shared, fresh, connected(shared, fresh))
+
+
+def reinvited(shared: Any, peer: Any, leg: int, *, body: str = SDP) -> None:
+    """Have the peer send a re-INVITE that is answered 200; it sends no ACK."""
+    peer.request("INVITE", body=body)
+    peer.expect(100)
+    shared.take("OfferReceived")
+    shared.do("answer_offer", leg=leg, body=SDP)
+    peer.expect(200)
+
+
+@pytest.mark.parametrize("acknowledged", [0, 1])
+def test_a_re_invite_goes_on_from_one_whose_ack_was_lost(shared: Any, acknowledged: int) -> None:
+    """One ACK of two is enough: no BYE, and an offer of ours does not wait for ever."""
+    with shared.peer() as peer:
+        leg = connected(shared, peer)
+        reinvited(shared, peer, leg)
+        reinvited(shared, peer, leg)
+        peer.request("ACK", cseq=peer.cseq - 1 + acknowledged)
+        shared.do("offer", leg=leg, body=SDP)
+        if not acknowledged:
+            shared.nothing(GIVEN_UP_S + 4)
+        ours = next(one for one in iter(peer.receive, None) if not one.status)
+        assert ours.start.startswith("INVITE ")
+        peer.respond(ours, 200, body=SDP)
+        shared.take("OfferAnswered")
+        shared.nothing(GIVEN_UP_S + 4)
+        shared.do("hang_up", leg=leg)
+        assert next(one for one in iter(peer.receive, None) if not one.status and "ACK" not in one.start)
+
+
+def test_a_re_invite_before_the_first_ack_is_taken_and_so_is_an_update(shared: Any) -> None:
+    for method, trying in (("INVITE", True), ("UPDATE", False)):
+        with shared.peer() as peer:
+            leg = offered(shared, peer)
+            shared.do("answer", leg=leg, body=SDP)
+            peer.learn(peer.expect(200))
+            peer.request(method, body=SDP)
+            if trying:
+                peer.expect(100)
+            shared.take("OfferReceived")
+            shared.do("answer_offer", leg=leg, body=SDP)
+            assert peer.expect(200).method == method
+            if trying:
+                peer.request("ACK")
+            shared.nothing(GIVEN_UP_S + 4)
+            shared.do("hang_up", leg=leg)
+
+
+def test_491_is_for_an_offer_of_ours_that_awaits_its_answer(shared: Any) -> None:
+    with shared.peer() as peer:
+        leg = connected(shared, peer)
+        reinvited(shared, peer, leg, body="")
+        for method in ("INVITE", "UPDATE"):
+            peer.request(method, body=SDP)
+            assert peer.expect(491).method == method
+        peer.request("ACK", cseq=peer.cseq - 2, body=SDP)
+        shared.take("OfferAnswered")
+        reinvited(shared, peer, leg)
+        peer.request("ACK")
+        ended_by_us(shared, peer, leg)

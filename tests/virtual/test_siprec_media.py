@@ -13,7 +13,7 @@ from tests.helpers.siprec_client import Line, Session, ports, sections
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.siprec_shapes import packed
 from tests.helpers.virtual.siprec import siprec_site
-from tests.helpers.voices import FRAME, TICKS_PER_S
+from tests.helpers.voices import FRAME, TICKS_PER_S, Voice
 
 ERASE_S = 0.5
 
@@ -142,6 +142,68 @@ def test_more_lines_than_two_are_answered_and_two_are_recorded(site: Site) -> No
     assert "more_lines" in str(whole(site, session)["remarks"])
 
 
+def four_lines(site: Site, active: tuple[int, int]) -> Session:
+    """Return a session of four lines, labelled 1 to 4, of which two are sent."""
+    session = site.session()
+    session.lines += [Line(session.client.studio.voice(), label) for label in ("3", "4")]
+    for at, line in enumerate(session.lines):
+        line.direction = "sendonly" if at in active else "inactive"
+    return session
+
+
+def kept_s(channel: bytes, voice: Voice) -> float:
+    """Return how many seconds of what a voice said stand in a channel, beside whatever else does."""
+    said = {voice.stream[tick : tick + FRAME] for tick, _ in voice.sent}
+    return sum(frame in channel for frame in said) * FRAME / TICKS_PER_S
+
+
+def a_while(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    eventually(lambda: time.monotonic() >= until, f"{seconds:g} s")
+
+
+@pytest.mark.parametrize("active", [(2, 3), (0, 3), (1, 2)])
+@pytest.mark.parametrize("streams", ["1234", "12", ""])
+def test_of_four_lines_the_two_that_are_sent_are_recorded(site: Site, active: tuple[int, int], streams: str) -> None:
+    """Each party sends on two lines of the four, on the first two as far as the client says, or nobody knows."""
+    session = four_lines(site, active)
+    text = document(session).decode()
+    for first, second in (("1", "3"), ("2", "4")):
+        more = f"<send>s-{second}</send>" if second in streams else ""
+        text = text.replace(f"<send>s-{first}</send>", f"<send>s-{first}</send>{more}" if streams else "")
+        stream = f"<stream stream_id='s-{second}'><label>{second}</label></stream>"
+        text = text.replace("</recording>", f"{stream}</recording>")
+    assert session.invite(packed(session.sdp(), text)).status == 200
+    a_while(0.5)
+    session.bye()
+    row = site.home.row_of(session.call.caller.user)
+    assert (row["outcome"], row["reason"]) == ("recorded", "session_ended")
+    assert "more_lines" not in row["remarks"]
+    voices = [session.lines[at].voice for at in active]
+    if active == (1, 2) and streams:
+        voices.reverse()  # the second line is the officer's, who is on the right
+    for channel, voice in zip(site.home.copy(row["id"])[:2], voices, strict=True):
+        assert kept_s(channel, voice) > 0.3
+
+
+def test_what_is_recorded_follows_the_lines_that_are_sent_and_a_hold_turns_nobody_round(site: Site) -> None:
+    session = four_lines(site, (0, 1))
+    text = document(session).decode().replace("<send>s-1</send>", "").replace("<send>s-2</send>", "")
+    session.invite(packed(session.sdp(), text))
+    a_while(0.5)
+    for active in ((2, 3), (2,), (), (2, 3)):
+        for at, line in enumerate(session.lines):
+            line.direction = "sendonly" if at in active else "inactive"
+        re_offer(session)
+        a_while(0.5)
+    session.bye()
+    row = site.home.row_of(session.call.caller.user)
+    for at, channel in enumerate(site.home.copy(row["id"])[:2]):
+        assert kept_s(channel, session.lines[at].voice) > 0.4
+        assert kept_s(channel, session.lines[at + 2].voice) > 0.8
+        assert not any(kept_s(channel, line.voice) for line in session.lines[1 - at :: 2]), "nobody changes sides"
+
+
 def test_one_mixed_line_is_on_the_left(site: Site) -> None:
     session = site.session()
     session.lines = session.lines[:1]
@@ -165,6 +227,23 @@ def test_what_cannot_be_decrypted_is_refused(site: Site, profile: str, extra: tu
     assert session.invite().status == 488
     row = site.home.row_of(session.call.caller.user)
     assert (row["outcome"], row["reason"]) == ("no_conversation", "codec_refused")
+
+
+def test_a_line_that_names_a_group_is_refused(site: Site) -> None:
+    session = site.session()
+    content, kind = session.body()
+    assert session.invite((content.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 239.1.2.3"), kind)).status == 488
+
+
+def test_a_line_whose_own_address_is_of_another_ip_version_is_listened_to(site: Site) -> None:
+    """Nothing is sent there, and the client may well send from another address."""
+    session = site.session()
+    content, kind = session.body()
+    text = content.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP6 fe80::1%eth0", 1)
+    text = text.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP6 2001:db8::9", 1)
+    assert session.invite((text, kind)).status == 200
+    session.bye()
+    assert site.home.row_of(session.call.caller.user)["reason"] == "no_audio"
 
 
 def test_an_offer_that_cannot_be_taken_leaves_the_session_as_it_was(site: Site) -> None:
@@ -336,5 +415,7 @@ def test_a_session_whose_bye_was_lost_is_asked_for_and_ends(site: Site) -> None:
     while not site.home.rows(number=session.call.caller.user):
         assert time.monotonic() < deadline, "nobody asked"
         session.client.poll(0.1)
-    assert site.home.row_of(session.call.caller.user)["reason"] in ("session_timeout", "audio_lost")
+    row = site.home.row_of(session.call.caller.user)
+    assert (row["outcome"], row["reason"]) == ("partial", "session_timeout")
+    assert row["duration_s"] < 0.5, "it ends where its media ended"
     assert "INVITE" not in {message.method for message in session.client.requests}, "we never re-INVITE"

@@ -93,6 +93,31 @@ def test_metadata_that_cannot_be_read_is_no_reason_to_refuse(site: Site) -> None
     assert "metadata_unreadable" in row["remarks"]
 
 
+def test_metadata_with_a_wrong_tag_are_read_marked_and_counted(site: Site) -> None:
+    before = site.home.health()["alarms"].get("siprec_metadata", 0)
+    session = site.session()
+    text = document(session).decode().replace("Bob Officer</name>", "Bob Officer</nme>")
+    assert session.invite(packed(session.sdp(), text)).status == 200
+    session.talk_for(0.3)
+    assert session.ask("UPDATE", text.encode(), METADATA).status == 200
+    session.bye()
+    row = site.home.row_of(session.call.caller.user)
+    assert (row["outcome"], row["extension"], row["operator"]) == ("recorded", "2001", "alice")
+    assert "metadata_repaired" in row["remarks"]
+    assert site.home.health()["alarms"]["siprec_metadata"] == before + 1, "once a session"
+    for channel, line in zip(site.home.copy(row["id"])[:2], session.lines, strict=True):
+        assert kept_of(channel, line.voice).spans
+
+
+def test_a_route_that_makes_no_sense_loses_no_session(site: Site) -> None:
+    session = site.session()
+    assert session.invite(headers=(*REQUIRE, "Route: <sip:host:remote_port;lr>")).status == 200
+    session.talk_for(0.3)
+    session.bye()
+    assert site.home.row_of(session.call.caller.user)["outcome"] == "recorded"
+    assert site.home.health()["signalling"]["mended"] >= 1
+
+
 def test_never_named_ends_as_blocked(site: Site) -> None:
     session = site.session()
     session.origin = session.call.caller.user

@@ -122,6 +122,22 @@ def test_the_officer_hangs_up() -> None:
     play(call, [(Left(B), [HangUp(A), Finish("officer_hung_up")])])
 
 
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("side", Side)
+def test_nobody_hangs_up_who_does_not_answer_any_more(state: State, side: Side) -> None:
+    """But an INVITE that expires before it is answered is given up."""
+    call = to(state)
+    call.end, transferor = "busy", call.transferor
+    call.handle(Left(side, is_lost=True))
+    if state in (State.OFFERED, State.RINGING_FIRST, State.THROUGH_RINGING, State.CLEARING, State.ENDED):
+        assert not call.was_cut_off
+    elif call.state is State.ENDED:
+        assert call.was_cut_off
+        assert call.end == ("caller_unreachable" if side is call.outside else "officer_unreachable")
+    else:
+        assert side is transferor, "the other one is called already"
+
+
 def test_a_notice_that_was_cut_short_is_remembered() -> None:
     call = make(state=State.NOTICE)
     play(call, [(CUT, [PlayTo(A, RINGBACK), Dial(0)]), (Answered(), [StopPlaying(), Join()])])

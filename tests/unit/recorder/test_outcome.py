@@ -27,6 +27,13 @@ JOINED = {
     "ended paused, nothing kept": ({"ended_paused": True, "kept_s": 0.0}, Outcome.PARTIAL, "ended_while_paused"),
     "no audio": ({"kept_s": 0.0}, Outcome.FAILED, "no_audio"),
     "lost": ({"lost_s": 0.5}, Outcome.PARTIAL, "audio_lost"),
+    "cut off": ({"end": "officer_unreachable", "is_cut_off": True}, Outcome.PARTIAL, "officer_unreachable"),
+    "cut off, one way": (
+        {"end": "x_unreachable", "is_cut_off": True, "is_one_way": True},
+        Outcome.PARTIAL,
+        "x_unreachable",
+    ),
+    "cut off at once": ({"is_cut_off": True, "kept_s": 0.0}, Outcome.FAILED, "no_audio"),
     "one way": ({"is_one_way": True}, Outcome.PARTIAL, "one_way"),
     "not permitted beats a fault": ({"blocked": "x", "fault": "disk_full", "kept_s": 0.0}, Outcome.BLOCKED, "x"),
     "transferred away": ({"unrecorded": "out_of_scope"}, Outcome.RECORDED, "caller_hung_up"),

@@ -8,7 +8,7 @@ import pytest
 from recorder.domain.call_words import After
 from recorder.domain.policy import Direction, Extension
 from recorder.domain.routing import EmergencyNumbers, Peer, PeerNotice
-from recorder.domain.siprec import STEPS, Remark, Stage, Step, Terms, Verdict, judge
+from recorder.domain.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
 from recorder.domain.transfer import TABLE, Standing
 from sip.built_in_bridge import read
 from sip.metadata import Metadata, Participant, Stream, parse
@@ -108,6 +108,36 @@ def test_lines_that_nobody_is_known_on() -> None:
     found = judge(half, ("2", "1", "3"), dialled=HEADERS, terms=TERMS)
     assert (found.sides.left, found.sides.right) == (1, 0)
     assert found.sides.are_known
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
+def test_the_lines_that_are_sent_are_the_ones_recorded(count: int) -> None:
+    """Whatever is known of four lines and however they are held: two sides, never one line on both."""
+    known = between("01632960001", "2001")
+    for speakers in itertools.product(("", "1", "2"), repeat=count):
+        labels = tuple(f"l{at}" for at in range(count))
+        streams = {label: Stream(id=label, label=label) for label in labels}
+        sends = {
+            f"p-{who}": tuple(label for label, one in zip(labels, speakers, strict=True) if one == who) for who in "12"
+        }
+        metadata = replace(known, streams=streams, sends=sends)
+        for held in itertools.product((False, True), repeat=count):
+            now = frozenset(at for at in range(count) if not held[at])
+            verdict = judge(metadata, labels, dialled=HEADERS, terms=TERMS, sent=Sent(now=now))
+            sides = [at for at in (verdict.sides.left, verdict.sides.right) if at is not None]
+            assert len(set(sides)) == len(sides) == min(count, 2)
+            on_air = [speakers[at] for at in now]
+            if len(now) == 2 and (on_air[0] != on_air[1] or not on_air[0]):
+                assert set(sides) == now, (speakers, now)
+            assert (Remark.MORE_LINES in verdict.remarks) is (len(now) > 2)
+
+
+def test_a_held_line_keeps_its_side() -> None:
+    unknown = replace(between("01632960001", "2001"), sends={})
+    for now in ({2, 3}, {2}, {3}, set()):
+        sent = Sent(now=frozenset(now), before=frozenset({2, 3}))
+        found = judge(unknown, ("a", "b", "c", "d"), dialled=HEADERS, terms=TERMS, sent=sent).sides
+        assert (found.left, found.right) == (2, 3)
 
 
 def test_one_line() -> None:

@@ -97,6 +97,8 @@ def test_a_line_without_an_address_is_received_all_the_same() -> None:
 def test_at_most_so_many_lines_get_a_port() -> None:
     offer = sdp.parse((HEAD + TWO * 4).encode())
     assert recording_sdp.usable(offer, SESSION) == (0, 1, 2, 3)
+    idle = TWO.replace("sendonly", "inactive")
+    assert recording_sdp.usable(sdp.parse((HEAD + idle * 2 + TWO).encode()), SESSION) == (0, 1, 4, 5)
 
 
 def test_the_version_rises_with_each_change_only() -> None:

@@ -170,6 +170,45 @@ def test_unacceptable(lines: str) -> None:
         offer_answer.answered(LOCAL, parse(HEAD + lines))
 
 
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "IP4 224.0.0.1", "IP4 239.255.0.9/127", "IP4 255.255.255.255", "IP4 240.0.0.1", "IP6 ff02::1",
+        "IP6 ::ffff:224.0.0.1",
+    ],
+)  # fmt: skip
+def test_an_address_of_a_group_is_refused(ip: str) -> None:
+    text = HEAD + f"m=audio 4 RTP/AVP 8\r\nc=IN {ip}\r\n"
+    assert not parse(text).streams[0].suits(Srtp.OPTIONAL, is_heard_only=True)
+    with pytest.raises(sdp.UnacceptableError):
+        offer_answer.answer(parse(text), LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_reachable"),
+    [
+        ("192.0.2.1", "IP4 192.0.2.9", True),
+        ("192.0.2.1", "IP4 0.0.0.0", True),
+        ("192.0.2.1", "IP6 ::", True),
+        ("192.0.2.1", "IP6 2001:db8::9", False),
+        ("2001:db8::1", "IP6 2001:db8::9", True),
+        ("2001:db8::1", "IP4 192.0.2.9", False),
+        ("2001:db8::1", "IP6 fe80::1%eth0", False),
+    ],
+)
+def test_only_addresses_of_our_ip_version_are_reachable(ours: str, theirs: str, is_reachable: bool) -> None:
+    read = parse(HEAD + f"m=audio 4 RTP/AVP 8\r\nc=IN {theirs}\r\n").reachable_from(ours)
+    assert read.streams[0].is_usable is is_reachable
+    assert read.streams[0].is_audible
+
+
+def test_of_two_streams_the_one_that_can_be_reached_is_answered() -> None:
+    text = HEAD + "m=audio 4 RTP/AVP 8\r\nc=IN IP6 2001:db8::9\r\nm=audio 6 RTP/AVP 8\r\n"
+    written, media = offer_answer.answer(parse(text).reachable_from(LOCAL.ip), LOCAL)
+    assert b"m=audio 0 RTP/AVP 8\r\nm=audio 30000 RTP/AVP 8\r\n" in written.content
+    assert (media.remote_ip, media.remote_rtp_port) == ("192.0.2.9", 6)
+
+
 def test_answer_without_what_we_offered() -> None:
     with pytest.raises(sdp.UnacceptableError):
         offer_answer.answered(dataclasses.replace(LOCAL, codecs=(8,)), parse(HEAD + "m=audio 4 RTP/AVP 0\r\n"))
