@@ -123,6 +123,8 @@ class LiveCall(Signalled):
         self.transfers = Transfers(self, board)
         self.far: Address | None = None
         """Where B was dialled."""
+        self.dialled = offered.request_user
+        """Whom B was dialled as: the number that was called, or the one that a redirection named."""
         self._parting_reason: str | None = None
         self._following = Following()
         self._refusal: LegRefused | None = None
@@ -229,6 +231,8 @@ class LiveCall(Signalled):
             return False
         found = self._following.next(event.headers, self._is_peer)
         if found is not None:
+            if found.user.removeprefix("+").isdigit():  # a phone's name for itself says nothing of who it is
+                self.dialled = found.user
             self._dial_at(found.target, found.user)
         return found is not None
 
@@ -342,6 +346,7 @@ class LiveCall(Signalled):
         return number if is_emergency(number) and not is_emergency(dialled) else dialled
 
     def _dial(self, index: int) -> None:
+        self.dialled = self.offered.request_user
         self._dial_at(self.way.targets[index], self.number_on(self.way.route, self.offered.request_user))
 
     def _dial_at(self, target: Address, user: str) -> None:

@@ -24,6 +24,7 @@ from audio.types import (
 )
 from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
+from recorder.calls.answering import Answering
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
@@ -43,9 +44,9 @@ from recorder.domain.crew import Crew
 from recorder.domain.fax import FaxRule
 from recorder.domain.outcome import Facts
 from recorder.domain.pausing import Final, PauseBook
-from recorder.domain.policy import Direction, Nomination, Service, recording_id
+from recorder.domain.policy import Nomination, Service, recording_id
 from recorder.domain.routing import find_peer
-from recorder.domain.transfer import Occupant, occupants_of
+from recorder.domain.transfer import occupants_of
 from sip.crossing import identity_in
 from sip.events import (
     Body,
@@ -103,13 +104,13 @@ class RecordedCall(TapedCall, LiveCall):
         self._new_party = partial(Party, works, thread=thread)
         self.parties = {side: self._new_party(side.value) for side in Side}
         self._newcomer: Party | None = None
+        self._answering = Answering(self)
         self._joining = Joining(self)
         self.announcer = Announcer(self)
         self.second: SecondMessage = SecondMessage(self)
         self._silence = SilenceProbe(self)
         self._hold_rule = HoldRule(self)
         self._fax = FaxRule()
-        self._rang_s: float | None = None
 
     # --- before the table: can this offer be served?
 
@@ -138,7 +139,7 @@ class RecordedCall(TapedCall, LiveCall):
 
     def rang(self, event: LegRang) -> None:
         """Let A hear B's early media, if it has any."""
-        self._rang_s = time.monotonic() if self._rang_s is None else self._rang_s
+        self._answering.rang()
         has_media = event.body is not None and self._try_answer(Side.B, event.body)
         self._far_headers = event.headers
         self.apply(table.Rang(has_media=has_media))
@@ -147,32 +148,12 @@ class RecordedCall(TapedCall, LiveCall):
         """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
         party = self.parties[Side.B]
         self._far_headers = event.headers
-        self._take_officer(event.asserted_user)
         if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
-            self._look_for_mailbox(event)
-            self.apply(table.Answered())
+            self.apply(self._answering.answered(event))
         else:
             self._hang_up(table.HangUp(Side.B))
             self.leg_ended(Side.B)
             self.apply(table.Refused(488))
-
-    def _take_officer(self, asserted_user: str | None) -> None:
-        """Take the officer from whoever answered for a queue, when our own PBX names a nominated extension."""
-        is_believed = self.far is not None and self.board.is_inside(self.far)
-        if not is_believed or self.nomination.direction is not Direction.INBOUND:
-            return
-        answering = self.board.occupant(asserted_user or "")
-        if answering.extension is not None:
-            self.seat(Side.B, answering)
-
-    def _look_for_mailbox(self, event: LegAnswered) -> None:
-        """Take it that a mailbox answered, by its number or because it took so long: it looks like an officer."""
-        config = self.works.config.voicemail
-        named = event.asserted_user if self.far is not None and self.board.is_inside(self.far) else None
-        number = named or self.offered.request_user
-        rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
-        if number in config.numbers or (config.after_s is not None and rang_s >= config.after_s):
-            self.seat(Side.B, Occupant(number=number, is_mailbox=True))
 
     def _fax_heard(self, kind: str) -> None:
         """Stop for good where a fax is heard: there is nothing that anybody says."""
@@ -273,7 +254,10 @@ class RecordedCall(TapedCall, LiveCall):
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
         """Measure whoever is there now by the same rules as one who was called."""
-        self.transfers.renamed(side, event)
+        if side is Side.B and self.call.state in (table.State.RINGING, table.State.RINGING_FIRST):
+            self._answering.named(event)
+        else:
+            self.transfers.renamed(side, event)
 
     def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
@@ -363,6 +347,7 @@ class RecordedCall(TapedCall, LiveCall):
 
     def offer_to_b(self) -> Body | None:
         """Offer what can be bridged to A, from a leg of its own."""
+        self._answering.dialled()
         party = self.parties[Side.B]
         party.signals_from = self.far.host if self.far is not None else None
         return self._offer_by(party, self.way.route.srtp, self.parties[Side.A])

@@ -14,7 +14,7 @@ from recorder.calls.switchboard import Switchboard, Way
 from recorder.domain import call as table
 from recorder.domain.call import Side
 from recorder.domain.routing import FAILOVER
-from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, why_refused
+from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, who_answered, why_refused
 from sip.endpoint import OutgoingCall
 from sip.events import (
     CallOffered,
@@ -53,6 +53,7 @@ class Transfer:
         number: What is dialled.
         replaces: The foreign dialog that our INVITE takes the place of, or None.
         target: Which of the way's targets is being tried.
+        early: Whom the far side named while it rang, or None.
         lender: The call that the newcomer's leg comes from, and its side there.
         has_leg: The newcomer comes on a leg of their own; False is another name on the one that is there.
         is_offered: The newcomer's leg is an INVITE to us, not answered yet.
@@ -66,6 +67,7 @@ class Transfer:
     number: str = ""
     replaces: str | None = None
     target: int = 0
+    early: str | None = None
     lender: "tuple[LiveCall, Side] | None" = None
     has_leg: bool = True
     is_offered: bool = False
@@ -240,6 +242,8 @@ class Transfers(Part["LiveCall"]):
                 self._call.join_newcomer(event.body)
             case OfferRefused():
                 self.failed(event.status)
+            case IdentityChanged() if self._now is not None and self._board.is_inside(event.source):
+                self._now.early = event.user
             case OfferReceived():
                 self._call.works.endpoint.refuse_offer(event.leg, 491)
             case _:
@@ -249,10 +253,13 @@ class Transfers(Part["LiveCall"]):
         now = self._now
         assert now is not None
         assert now.way is not None
-        answering = event.asserted_user
-        is_believed = answering is not None and self._board.is_inside(now.way.targets[now.target])
-        if answering is not None and is_believed and not is_same_line(now.number, answering):
-            now.newcomer = self._board.occupant(answering)  # whoever answers counts, not who was called
+        is_believed = self._board.is_inside(now.way.targets[now.target])
+        answering = event.asserted_user if is_believed else None
+        number = who_answered(now.number, early=now.early, answering=answering)
+        if number != now.number:
+            now.newcomer = self._board.occupant(number)  # whoever answers counts, not who was called
+            if now.newcomer.extension is not None and not self._call.call.is_nominated:
+                self._call.works.alarm("nominated_passed")
         self._call.join_newcomer(event.body)
 
     def _refused(self, event: LegRefused) -> None:
@@ -260,7 +267,7 @@ class Transfers(Part["LiveCall"]):
         assert now is not None
         self._call.drop_newcomer()
         if now.way is not None and event.status in FAILOVER and now.target + 1 < len(now.way.targets):
-            now.target += 1
+            now.target, now.early = now.target + 1, None
             self._dial()
         else:
             self.failed(event.status, event.phrase)

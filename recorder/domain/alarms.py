@@ -141,6 +141,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "A call that names a nominated extension was passed through and not recorded.",
             "Compare `[[extension]]` with the PBX's numbers: a queue or a diversion is missing.",
         ),
+        "answered_elsewhere": Advice(
+            "A number that is not nominated answered a call to a nominated extension, so it was not recorded.",
+            "If it is of a queue or ring group, nominate its members; a colleague's pickup needs nothing.",
+        ),
         "source_rate_limited": Advice("A system sends more calls or requests than it may.", _SOURCE),
         "source_foreign": Advice(
             "Somebody spoke into a call of another system, and was refused.",
