@@ -8,7 +8,7 @@ from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer, State
-from tests.helpers.transfers import speakers
+from tests.helpers.transfers import expect_newcomer, speakers
 from tests.helpers.virtual.exchange import exchange
 
 QUEUE = (
@@ -21,7 +21,7 @@ WAYS = pytest.mark.parametrize("way", [EARLY, IN_THE_200])
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    edits = (("numbers = []   ", 'numbers = ["5000"] # '), QUEUE)
+    edits = (("numbers = []   ", 'numbers = ["5000"] # '), QUEUE, ("follow_redirects = false", "follow_redirects = true"))
     with exchange(tmp_path_factory.mktemp("answered"), edits=edits) as made:
         yield made
 
@@ -137,3 +137,22 @@ def test_who_comes_during_the_notice_of_an_officer_is_not_recorded(lines: Exchan
     rung.wait_ended()
     (row,) = eventually(lambda: lines.home.rows(number="2001", operator="alice", extension="3001"), "it is filed")
     assert (row["outcome"], row["reason"]) == ("blocked", "notice_not_heard"), "they heard none of it"
+
+
+@pytest.mark.parametrize(
+    ("to", "outcome", "operators"),
+    [("2002", "recorded", ["bob"]), ("4000", "blocked", ["alice"]), ("phone-x7", "recorded", ["alice"])],
+)
+def test_a_diversion_is_a_call_to_whom_it_leads(lines: Exchange, to: str, outcome: str, operators: list[str]) -> None:
+    """A 302 that the route follows, whose target names nobody when it answers."""
+    contact = ("Contact", f"<sip:{to}@127.0.0.1:{lines.officer.address[1]}>")
+    talk = lines.call(answer=Answer(status=302, headers=(contact,)))
+    diverted = expect_newcomer(talk, to)
+    talk.begin()
+    leg = diverted.join()
+    talk.wait_phase("joined")
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    leg.wait_ended()
+    diverted.voice.hush()
+    assert (row["outcome"], row["operators"]) == (outcome, operators)
