@@ -21,7 +21,8 @@ WAYS = pytest.mark.parametrize("way", [EARLY, IN_THE_200])
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    edits = (("numbers = []   ", 'numbers = ["5000"] # '), QUEUE, ("follow_redirects = false", "follow_redirects = true"))
+    follows = ("follow_redirects = false", "follow_redirects = true")
+    edits = (("numbers = []   ", 'numbers = ["5000"] # '), QUEUE, follows)
     with exchange(tmp_path_factory.mktemp("answered"), edits=edits) as made:
         yield made
 

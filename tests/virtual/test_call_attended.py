@@ -224,3 +224,21 @@ def test_during_the_notice_nobody_is_transferred(lines: Exchange) -> None:
     talk.join()
     talk.talk_for(0.3)  # somebody who hangs up before the other was heard leaves a recording of one way
     assert talk.hang_up()["outcome"] == "recorded"
+
+
+def test_another_number_to_be_shown_is_another_party(lines: Exchange) -> None:
+    """FreeSWITCH says by INFO who is at its end, if it takes us for another FreeSWITCH."""
+    talk = lines.call(headers=(("X-FS-Support", "update_display,send_info"), ("X-Case", "17")))
+    recording = talk.join()
+    talk.talk_for(0.6)
+    leg = talk.wait_second()
+    assert (leg.invite.values("X-FS-Support"), leg.invite.values("X-Case")) == ((), ("17",))
+    named = (("Content-Type", "message/update_display"), ("X-FS-Display-Number", "4000"))
+    leg.request("INFO", headers=named)
+    eventually(lambda: (talk.live or {})["state"] == "out_of_scope", "they are not recorded")
+    away_s = time.monotonic()
+    talk.talk_for(0.5)
+    left = kept_of(lines.home.copy(talk.hang_up()["id"])[0], talk.left)
+    assert left.bytes_between(away_s + 0.1, time.monotonic()) == 0
+    (row,) = lines.home.rows(number=talk.number)
+    assert (row["id"], spans(row)) == (recording, [("recording", "alice"), ("out_of_scope", "")])
