@@ -176,6 +176,7 @@ class LiveCall(Signalled):
             case ReferReceived():
                 self.transfers.referred(side, event)
             case IdentityChanged():
+                self.goes_by(event.user)
                 self.identify(side.other, event.headers)
                 self.renamed(side, event)
             case _:
@@ -217,7 +218,12 @@ class LiveCall(Signalled):
 
     def seat(self, side: Side, occupant: Occupant) -> None:
         """Take it that somebody is on a side."""
+        self.goes_by(occupant.number)
         self.people[side] = occupant
+
+    def goes_by(self, *numbers: str) -> None:
+        """Take it that somebody on the call goes by these numbers; only recordings have a use for them."""
+        _log.debug("%d numbers on a call", len(numbers))
 
     @property
     def is_talking(self) -> bool:
@@ -297,7 +303,7 @@ class LiveCall(Signalled):
             self.legs.put(command.side, leg)
             if gone is not None:
                 self.works.endpoint.hang_up(gone)
-        self.people[command.side] = occupant
+        self.seat(command.side, occupant)
         if leg is not None:
             self.replaced(command.side, command.after)
 

@@ -42,6 +42,7 @@ from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
 from recorder.domain.fax import FaxRule
+from recorder.domain.identities import Identities, numbers_in, numbers_of
 from recorder.domain.outcome import Facts
 from recorder.domain.pausing import Final, PauseBook
 from recorder.domain.policy import Nomination, Service, recording_id
@@ -88,6 +89,8 @@ class RecordedCall(TapedCall, LiveCall):
         self.nomination = nomination
         self.crew = Crew(works.sign_ons.operator_of, nomination)
         self.operator = self.crew.now
+        self.identities = Identities()
+        self.identities.add(numbers_of(offered))
         self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
         self.service: Service = works.config.service_of(nomination.extension)
         self.book = PauseBook()
@@ -142,12 +145,14 @@ class RecordedCall(TapedCall, LiveCall):
         self._answering.rang()
         has_media = event.body is not None and self._try_answer(Side.B, event.body)
         self._far_headers = event.headers
+        self.goes_by(*numbers_in(event.headers))
         self.apply(table.Rang(has_media=has_media))
 
     def answered(self, event: LegAnswered) -> None:
         """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
         party = self.parties[Side.B]
         self._far_headers = event.headers
+        self.goes_by(self.dialled, event.asserted_user or "", *numbers_in(event.headers))
         if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
             self.apply(self._answering.answered(event))
         else:
@@ -306,6 +311,11 @@ class RecordedCall(TapedCall, LiveCall):
         self._joining.replaced(after)
         self.parties[side].close()
         self.parties[side] = party
+
+    def goes_by(self, *numbers: str) -> None:
+        """Note numbers that the call is to be found by."""
+        if self.identities.add(numbers) and self.taping is not None:
+            self.taping.describe(self.row())
 
     def relate(self, other: LiveCall) -> None:
         """Note that a recording belongs to this one, and in that one that this belongs to it."""

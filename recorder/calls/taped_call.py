@@ -23,6 +23,7 @@ from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import Call
 from recorder.domain.crew import Crew
+from recorder.domain.identities import Identities
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import Authority, Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Nomination, Service
@@ -42,6 +43,7 @@ class TapedCall(Signalled):
     call: Call
     nomination: Nomination
     crew: Crew
+    identities: Identities
     related: tuple[RecordingId, ...] = ()
     operator: str
     service: Service

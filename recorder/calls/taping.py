@@ -224,6 +224,7 @@ class Taping:
             self._row,
             operators=row.operators,
             extensions=row.extensions,
+            numbers=row.numbers,
             related=row.related,
             notice=row.notice,
             participants=row.participants,

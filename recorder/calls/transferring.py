@@ -256,6 +256,7 @@ class Transfers(Part["LiveCall"]):
         is_believed = self._board.is_inside(now.way.targets[now.target])
         answering = event.asserted_user if is_believed else None
         number = who_answered(now.number, early=now.early, answering=answering)
+        self._call.goes_by(now.number, event.asserted_user or "", now.early or "")
         if number != now.number:
             now.newcomer = self._board.occupant(number)  # whoever answers counts, not who was called
             if now.newcomer.extension is not None and not self._call.call.is_nominated:

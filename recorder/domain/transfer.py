@@ -115,6 +115,11 @@ _WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", "pri
 """User parts that stand in the place of a number that is not told."""
 
 
+def tells_nothing(number: str) -> bool:
+    """Tell whether a user part says nothing of who somebody is: it is empty, or the number is withheld."""
+    return not number or number.lower() in _WITHHELD
+
+
 def is_same_line(known: str, named: str) -> bool:
     """Tell whether two numbers are one line: equal, or one ends in the other (2001 and +441632962001).
 
@@ -143,5 +148,5 @@ def who_answered(dialled: str, *, early: str | None, answering: str | None) -> s
     Returns:
         ``dialled`` where nobody else was named: no name, one that tells nothing, or another form of that number.
     """
-    named = next((name for name in (answering, early) if name and name.lower() not in _WITHHELD), None)
+    named = next((name for name in (answering, early) if name and not tells_nothing(name)), None)
     return dialled if named is None or is_same_line(dialled, named) else named
