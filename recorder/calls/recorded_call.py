@@ -25,6 +25,7 @@ from audio.types import (
 from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
 from recorder.calls.answering import Answering
+from recorder.calls.early_info import EarlyInfo
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
@@ -111,6 +112,7 @@ class RecordedCall(TapedCall, LiveCall):
         self._joining = Joining(self)
         self.announcer = Announcer(self)
         self.second: SecondMessage = SecondMessage(self)
+        self._early_info = EarlyInfo()
         self._silence = SilenceProbe(self)
         self._hold_rule = HoldRule(self)
         self._fax = FaxRule()
@@ -218,9 +220,11 @@ class RecordedCall(TapedCall, LiveCall):
             self.keypad.info(side, event.body)
 
     def pass_info(self, side: Side, body: Body) -> None:
-        """Send an INFO of one side on to the other."""
+        """Send an INFO of one side on to the other, as soon as both are there."""
         other = self.legs.of(side.other)
-        if other is not None and self.call.was_joined:
+        if not self.call.was_joined:
+            self._early_info.keep(side, body)
+        elif other is not None:
             self.works.endpoint.send_info(other, body)
 
     # --- media events
@@ -428,6 +432,8 @@ class RecordedCall(TapedCall, LiveCall):
             self.identify(Side.A, identity_in(self._far_headers))
         self.tell()
         self._pass_sessions_on()
+        for side, body in self._early_info.take():
+            self.pass_info(side, body)
 
     def _pass_sessions_on(self) -> None:
         """Tell each side what the other does now: they may have held before, or whoever left held the one who stays."""
