@@ -5,7 +5,7 @@ can be joined. What follows from who they are is `recorder.domain.transfer`'s. C
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from audio.types import PortsExhaustedError
@@ -13,7 +13,7 @@ from recorder.calls.part import Part
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.domain import call as table
 from recorder.domain.call import Side
-from recorder.domain.routing import FAILOVER
+from recorder.domain.routing import FAILOVER, UNKNOWN_THERE
 from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, who_answered, why_refused
 from sip.endpoint import OutgoingCall
 from sip.events import (
@@ -50,6 +50,7 @@ class Transfer:
         newcomer: Who takes it.
         teller: The leg that is told by NOTIFY how it goes, or None.
         way: How the newcomer is called, or None for one who is there already.
+        others: Ways that are left, for a number that this one's target does not know.
         number: What is dialled.
         replaces: The foreign dialog that our INVITE takes the place of, or None.
         target: Which of the way's targets is being tried.
@@ -64,6 +65,7 @@ class Transfer:
     newcomer: Occupant
     teller: LegId | None = None
     way: Way | None = None
+    others: list[Way] = field(default_factory=list)
     number: str = ""
     replaces: str | None = None
     target: int = 0
@@ -100,15 +102,22 @@ class Transfers(Part["LiveCall"]):
         return 491 if status is None and not self._call.is_talking else status
 
     def _refer_to_number(self, side: Side, event: ReferReceived) -> int | None:
-        way = self._board.way_to(event.user, event.source)
-        if way is None:
+        ways = self._board.ways_to_newcomer(event.user, event.source)
+        if not ways:
             return 404
+        way, *others = ways
         newcomer = self._board.occupant(event.user)
         if newcomer.extension is not None and not self._call.call.is_nominated:
             return self._board.transfer_in(self._call, side, event, way)
         self._begin(
             Transfer(
-                side=side, newcomer=newcomer, teller=event.leg, way=way, number=event.user, replaces=event.replaces
+                side=side,
+                newcomer=newcomer,
+                teller=event.leg,
+                way=way,
+                others=others,
+                number=event.user,
+                replaces=event.replaces,
             )
         )
         self._call.works.endpoint.accept_refer(event.leg)
@@ -269,6 +278,9 @@ class Transfers(Part["LiveCall"]):
         self._call.drop_newcomer()
         if now.way is not None and event.status in FAILOVER and now.target + 1 < len(now.way.targets):
             now.target, now.early = now.target + 1, None
+            self._dial()
+        elif event.status in UNKNOWN_THERE and now.others:
+            now.way, now.target, now.early = now.others.pop(0), 0, None
             self._dial()
         else:
             self.failed(event.status, event.phrase)
