@@ -285,7 +285,8 @@ class Control:
         try:
             call.accept_offer()
         except MediaError as error:
-            _log.info("call %s refused: %s", call.id, error)
+            _log.warning("call %s refused with 488, before any message: %s", call.id, error)
+            self._works.alarm("caller_media_refused")
             return 488, "codec_refused"
         except PortsExhaustedError as error:
             _log.warning("call %s refused: %s", call.id, error)

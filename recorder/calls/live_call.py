@@ -42,6 +42,9 @@ from sip.sdes import Srtp
 
 _log = logging.getLogger(__name__)
 
+ACCOUNT_REFUSALS = frozenset({401, 407})
+"""Final answers that ask for an account: we have none there, or it is not taken."""
+
 PHRASES = {
     400: "Bad Request",
     404: "Not Found",
@@ -151,6 +154,7 @@ class LiveCall(Signalled):
                 self.answered(event)
             case LegRefused():
                 self._refusal = event
+                self.note_refusal(event)
                 self.legs.end(side)
                 self.leg_ended(side)
                 if not self._is_followed(event):
@@ -205,6 +209,12 @@ class LiveCall(Signalled):
     @abstractmethod
     def info(self, side: Side, event: InfoReceived) -> None:
         """A side sent an INFO."""
+
+    def note_refusal(self, event: LegRefused) -> None:
+        """Raise the alarm where a refusal speaks of a setting, not of the person called."""
+        if event.status in ACCOUNT_REFUSALS:
+            self.works.alarm("account_refused")
+            _log.error("route %s refused a call with %d: no account, or a wrong one", self.way.route.name, event.status)
 
     def leg_ended(self, side: Side) -> None:
         """Give back what belonged to a leg that is gone while the call goes on; signalling alone has nothing."""
@@ -393,9 +403,7 @@ class LiveCall(Signalled):
         if self.legs.a is None:
             return
         phrase = PHRASES.get(status, "Refused")
-        if status in (401, 407):  # our account there, which is no business of A's
-            self.works.alarm("account_refused")
-            _log.error("a call was refused with %d: our account at %s is not taken", status, self.way.route.name)
+        if status in ACCOUNT_REFUSALS:  # our account there, which is no business of A's
             status, phrase = 403, "Forbidden"
         elif self._refusal is not None and self._refusal.status == status:
             phrase, headers = self._refusal.phrase or phrase, self._refusal.headers

@@ -5,7 +5,6 @@ when what happens is the table's (`recorder.domain.call`).
 """
 
 import logging
-import time
 from datetime import datetime
 from functools import partial
 
@@ -26,6 +25,7 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
 from recorder.calls.answering import Answering
 from recorder.calls.early_info import EarlyInfo
+from recorder.calls.fax_watch import FaxWatch
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
@@ -42,10 +42,9 @@ from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
-from recorder.domain.fax import FaxRule
 from recorder.domain.identities import Identities, numbers_in, numbers_of
-from recorder.domain.outcome import Facts
-from recorder.domain.pausing import Final, PauseBook
+from recorder.domain.outcome import MEDIA_REFUSALS, Facts
+from recorder.domain.pausing import PauseBook
 from recorder.domain.policy import Nomination, Service, recording_id
 from recorder.domain.routing import find_peer
 from recorder.domain.transfer import occupants_of
@@ -58,6 +57,7 @@ from sip.events import (
     InfoReceived,
     LegAnswered,
     LegRang,
+    LegRefused,
     OfferAnswered,
     OfferReceived,
     OfferRefused,
@@ -115,7 +115,7 @@ class RecordedCall(TapedCall, LiveCall):
         self._early_info = EarlyInfo()
         self._silence = SilenceProbe(self)
         self._hold_rule = HoldRule(self)
-        self._fax = FaxRule()
+        self._fax = FaxWatch(self)
 
     # --- before the table: can this offer be served?
 
@@ -158,20 +158,20 @@ class RecordedCall(TapedCall, LiveCall):
         if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
             self.apply(self._answering.answered(event))
         else:
+            self._media_refused(party.offered_words)
             self._hang_up(table.HangUp(Side.B))
             self.leg_ended(Side.B)
             self.apply(table.Refused(488))
 
-    def _fax_heard(self, kind: str) -> None:
-        """Stop for good where a fax is heard: there is nothing that anybody says."""
-        if self.book.final is not None or not self._fax.heard(kind, time.monotonic()):
-            return
-        if self.taping is None:
-            self.book.end(Final.FAX)
-            return
-        position_s = self.taping.end(Final.FAX, kind, "rule:fax")
-        self.keep_state(self.book.state, sorted(self.book.reasons), position_s)
-        self.tell()
+    def note_refusal(self, event: LegRefused) -> None:
+        """Say so where it is our offer that was refused: callers have heard the notice by then."""
+        super().note_refusal(event)
+        if event.status in MEDIA_REFUSALS:
+            self._media_refused((self._newcomer or self.parties[Side.B]).offered_words)
+
+    def _media_refused(self, what: str) -> None:
+        _log.warning("call %s: the far side does not take the audio that we offer it: %s", self.id, what)
+        self.works.alarm("media_refused")
 
     def leg_ended(self, side: Side) -> None:
         """Close the media of a target that came to nothing: the next one gets its own."""
@@ -246,7 +246,7 @@ class RecordedCall(TapedCall, LiveCall):
             case DigitPressed() if side is self.call.outside:
                 self.keypad.digit(event.digit, event.source)
             case FaxHeard():
-                self._fax_heard(event.kind)
+                self._fax.heard(event.kind)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
                 self._silence.fell_silent(side)
@@ -282,6 +282,7 @@ class RecordedCall(TapedCall, LiveCall):
                 self._newcomer.take_answer(body)
         except MediaError as error:
             _log.info("call %s: %s", self.id, error)
+            self._media_refused(self._newcomer.offered_words)
             self.transfers.failed(488)
         else:
             self.transfers.ready()
@@ -421,8 +422,7 @@ class RecordedCall(TapedCall, LiveCall):
         is_first = self.joined_at is None
         if is_first:
             self.joined_at = self.now
-        if self.book.final is None and self.taping is None and any(one.offers_t38 for one in self.parties.values()):
-            self.book.end(Final.FAX)
+        self._fax.joining()
         self.is_joining = is_first
         try:
             self._joining.join()

@@ -275,6 +275,7 @@ class Transfers(Part["LiveCall"]):
     def _refused(self, event: LegRefused) -> None:
         now = self._now
         assert now is not None
+        self._call.note_refusal(event)
         self._call.drop_newcomer()
         if now.way is not None and event.status in FAILOVER and now.target + 1 < len(now.way.targets):
             now.target, now.early = now.target + 1, None
