@@ -25,11 +25,11 @@ class Identity:
     @classmethod
     def of(cls, message: RawMessage) -> Self:
         """Return the identity that an INVITE gives."""
-        return cls(asserted=_asserted(message), claimed=user_part(message.value("from") or ""))
+        return cls(asserted=asserted_user(message), claimed=user_part(message.value("from") or ""))
 
     def answered_by(self, message: RawMessage) -> tuple[str | None, "Identity"]:
         """Take a response to our INVITE: return who answered, or None where it does not say, and what is known now."""
-        asserted = _asserted(message)
+        asserted = asserted_user(message)
         return asserted or None, replace(self, asserted=asserted)
 
     def seen_in(self, message: RawMessage) -> tuple[str | None, "Identity"]:
@@ -37,7 +37,7 @@ class Identity:
 
         An asserted identity goes before a claimed one; a request that asserts nothing takes nothing back.
         """
-        asserted, claimed = _asserted(message), user_part(message.value("from") or "")
+        asserted, claimed = asserted_user(message), user_part(message.value("from") or "")
         if asserted:
             known = self.asserted or self.claimed
             return (None if asserted == known else asserted), Identity(asserted=asserted, claimed=claimed)
@@ -68,7 +68,8 @@ def display_number(message: RawMessage) -> str:
     return user_part(value) or _bare_number(value)
 
 
-def _asserted(message: RawMessage) -> str:
+def asserted_user(message: RawMessage) -> str:
+    """Return the user of P-Asserted-Identity, or a bare number in its place, or ""."""
     value = message.value("p-asserted-identity") or ""
     return user_part(value) or _bare_number(value)
 
