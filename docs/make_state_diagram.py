@@ -42,6 +42,7 @@ PROBES: tuple[Event, ...] = (
     Rang(),
     Rang(has_media=True),
     Answered(),
+    *(Answered(after, officer) for after in After for officer in Side),
     Refused(486),
     Refused(503),
     Left(Side.A),

@@ -14,6 +14,7 @@ from sip.crossing import MARKER, passed_on
 from sip.dialog import Leg
 from sip.endpoint import OutgoingCall
 from sip.events import Body, CallOffered, Header, LegId, Listener, SipEvent, SourceMisbehaved
+from sip.identity import asserted_user
 from sip.leg_state import State
 from sip.limits import Standing
 from sip.message import RawMessage, display_name, strip_quoted, user_part
@@ -375,7 +376,6 @@ class SipEndpoint:
 
 
 def _offered(leg: LegId, message: RawMessage, source: Address, replaced: LegId | None) -> CallOffered:
-    asserted = message.value("p-asserted-identity")
     origin = message.value("from") or ""
     return CallOffered(
         leg=leg,
@@ -384,7 +384,7 @@ def _offered(leg: LegId, message: RawMessage, source: Address, replaced: LegId |
         to_user=user_part(message.value("to") or ""),
         from_user=user_part(origin),
         from_display=display_name(origin),
-        asserted_user=(user_part(asserted) or None) if asserted else None,
+        asserted_user=asserted_user(message) or None,
         sip_call_id=message.call_id,
         headers=passed_on(message),
         max_forwards=_max_forwards(message),

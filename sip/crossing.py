@@ -14,9 +14,11 @@ MARKER = "X-Recorder-Via"
 """Our own header against loops; never passed on as it came."""
 
 _PASSED_ON = re.compile(
-    r"p-asserted-identity|remote-party-id|privacy|diversion|history-info|alert-info|reason|user-to-user|x-.+",
+    r"p-asserted-identity|remote-party-id|privacy|diversion|history-info|alert-info|reason|user-to-user|x-(?!fs-).+",
     re.IGNORECASE,
 )
+"""Extension headers too, but for FreeSWITCH's own (``X-FS-Support`` and its like): they say what the next system
+understands, and whoever hands them on is taken for a FreeSWITCH."""
 _IDENTITY = {"p-asserted-identity", "remote-party-id", "privacy"}
 _SPLIT = {"diversion", "history-info"}
 

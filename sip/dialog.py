@@ -9,10 +9,11 @@ are `sip.offers`'s, REFER is `sip.referral`'s, the dialog as such is `sip.reques
 """
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from sip.crossing import identity_in
 from sip.events import Body, Header, IdentityChanged, InfoReceived, LegEnded, LegId, SipEvent
-from sip.identity import Identity
+from sip.identity import Identity, display_number, is_display_update
 from sip.invited import Invited
 from sip.inviting import Inviting
 from sip.leg_state import TRANSITIONS, Move, State
@@ -144,10 +145,24 @@ class Leg(Dialog):
                 self.emit(LegEnded(leg=self.id, cause="bye", reason=message.value("reason")))
 
     def _on_info(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
+        if is_display_update(message):
+            self._on_display_update(request, transaction, display_number(message))
+            return
         self.respond(request, transaction, 200)
         body = body_of(message)
         if body is not None:
             self.emit(InfoReceived(leg=self.id, body=body))
+
+    def _on_display_update(self, request: Sippy, transaction: Sippy, number: str) -> None:
+        """Take an INFO that names who is at the peer's end now, as an UPDATE would."""
+        if not number:
+            self.respond(request, transaction, 415, headers=[("Accept", "application/dtmf-relay, application/dtmf")])
+            return
+        self.respond(request, transaction, 200)
+        user, self.identity = self.identity.shown(number)
+        if user is not None:
+            named = (("P-Asserted-Identity", f"<sip:{quote(user)}@{self.wires.source.bracketed}>"),)
+            self.emit(IdentityChanged(leg=self.id, source=self.wires.source, user=user, headers=named))
 
     def _on_options(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
         types = RECORDING_TYPES if self.is_recorder else "application/sdp"

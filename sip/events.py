@@ -185,7 +185,11 @@ class ReferReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityChanged:
-    """A re-INVITE or UPDATE of the peer names another party at its end (P-Asserted-Identity; From by RFC 4916)."""
+    """The peer names another party at its end.
+
+    It does so in a re-INVITE or UPDATE (P-Asserted-Identity; From by RFC 4916), or by FreeSWITCH's INFO
+    ``message/update_display``.
+    """
 
     leg: LegId
     source: Address

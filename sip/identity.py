@@ -3,10 +3,11 @@
 A transfer inside a PBX shows here as nothing else: the same dialog, another name.
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sip.message import RawMessage, user_part
+from sip.message import RawMessage, strip_quoted, user_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +25,11 @@ class Identity:
     @classmethod
     def of(cls, message: RawMessage) -> Self:
         """Return the identity that an INVITE gives."""
-        return cls(asserted=_asserted(message), claimed=user_part(message.value("from") or ""))
+        return cls(asserted=asserted_user(message), claimed=user_part(message.value("from") or ""))
 
     def answered_by(self, message: RawMessage) -> tuple[str | None, "Identity"]:
         """Take a response to our INVITE: return who answered, or None where it does not say, and what is known now."""
-        asserted = _asserted(message)
+        asserted = asserted_user(message)
         return asserted or None, replace(self, asserted=asserted)
 
     def seen_in(self, message: RawMessage) -> tuple[str | None, "Identity"]:
@@ -36,7 +37,7 @@ class Identity:
 
         An asserted identity goes before a claimed one; a request that asserts nothing takes nothing back.
         """
-        asserted, claimed = _asserted(message), user_part(message.value("from") or "")
+        asserted, claimed = asserted_user(message), user_part(message.value("from") or "")
         if asserted:
             known = self.asserted or self.claimed
             return (None if asserted == known else asserted), Identity(asserted=asserted, claimed=claimed)
@@ -44,6 +45,37 @@ class Identity:
             return None, self
         return claimed, Identity(claimed=claimed)
 
+    def shown(self, user: str) -> tuple[str | None, "Identity"]:
+        """Take the name that an INFO has us show (`display_number`): return as `seen_in`."""
+        known = self.asserted or self.claimed
+        return (None if user == known else user), replace(self, asserted=user)
 
-def _asserted(message: RawMessage) -> str:
-    return user_part(message.value("p-asserted-identity") or "")
+
+DISPLAY_TYPE = "message/update_display"
+"""Type of the INFO by which FreeSWITCH tells another one who is at its end now."""
+
+_NUMBER = re.compile(r"[\w.*#+-]{1,64}", re.ASCII)
+
+
+def is_display_update(message: RawMessage) -> bool:
+    """Tell whether an INFO says who is at the peer's end now."""
+    return (message.value("content-type") or "").split(";", 1)[0].strip().lower() == DISPLAY_TYPE
+
+
+def display_number(message: RawMessage) -> str:
+    """Return the number that such an INFO names in its header ``X-FS-Display-Number``, or ""."""
+    value = message.value("x-fs-display-number") or ""
+    return user_part(value) or _bare_number(value)
+
+
+def asserted_user(message: RawMessage) -> str:
+    """Return the user of P-Asserted-Identity, or a bare number in its place, or ""."""
+    value = message.value("p-asserted-identity") or ""
+    return user_part(value) or _bare_number(value)
+
+
+def _bare_number(address: str) -> str:
+    """Return the number in ``"Ann" <2001>``, which FreeSWITCH writes in the place of a URI, or ""."""
+    bare = strip_quoted(address)
+    number = bare[bare.find("<") + 1 :].split(">", 1)[0].strip()
+    return number if _NUMBER.fullmatch(number) else ""

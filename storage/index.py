@@ -12,10 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storage.beside import delete_recordings, save_beside
 from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError, NotFoundError
 from storage.holds import kinds_standing
-from storage.officers import delete_recordings, save_officers
 from storage.rows import normalise_number, row_from_json, row_from_text, row_to_json
 from storage.searches import Place, ids, with_documents
 from storage.tables import deletions as _deletions
@@ -65,7 +65,7 @@ class Index:
         if values := [columns_of(row) for row in rows]:
             with self.database.begin() as connection:
                 connection.execute(self.database.upsert_all(_recordings, key=_recordings.c.id), values)
-                save_officers(connection, rows)
+                save_beside(connection, rows)
 
     def save_late(self, row: RecordingRow) -> bool:
         """Store a row that had to wait, unless the index has one of a call that ended, or the recording was deleted.
@@ -80,7 +80,7 @@ class Index:
             if connection.execute(sa.select(_deletions.c.id).where(_deletions.c.id == row.id)).scalar() is not None:
                 return False
             connection.execute(self.database.upsert(_recordings, columns_of(row), key=_recordings.c.id))
-            save_officers(connection, [row])
+            save_beside(connection, [row])
         return True
 
     def get(self, id_or_prefix: str) -> RecordingRow:

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storage.beside import delete_recordings
 from storage.database import Database
 from storage.erasures import CLOSED
-from storage.officers import delete_recordings
 from storage.rows import time_from_json
 from storage.tables import claims as _claims
 from storage.tables import copies as _copies

@@ -24,7 +24,7 @@ _PLAIN = (
     "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "operator_key",
     "team",
 )  # fmt: skip
-_LISTS = ("codecs", "holds", "related", "speech_s", "operators", "extensions", "remarks")
+_LISTS = ("codecs", "holds", "related", "speech_s", "operators", "extensions", "numbers", "remarks")
 _TIMES = ("started_at", "ended_at", "retention_due")
 _DECORATION = re.compile(r"[\s().\-]")
 

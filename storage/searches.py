@@ -5,8 +5,9 @@ of a service has a hundred thousand times the calls of most numbers. So it is lo
 that have each thing asked for. The one whose calls are sparsest leads; what else was asked for is compared with what
 stands in the same index (`storage.tables`).
 
-A call has an officer or an extension by its own row, or because it came to them later on, which a table beside it says.
-Each such way is a query of its own, led by an index of its own, and what they find is merged.
+A call has an officer, an extension or a number by its own row, or because it came to them later on, or somebody on it
+was known by another number, which tables beside it say. Each such way is a query of its own, led by an index of its
+own, and what they find is merged.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 
 from storage.database import SQLITE
 from storage.rows import normalise_number
+from storage.tables import identities as _identities
 from storage.tables import microseconds
 from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
@@ -39,40 +41,46 @@ class _Criterion:
 
     Attributes:
         columns: Of ``recordings``.
-        copies: Of ``officers``, which say the same.
+        copies: Names of columns of the tables beside it, which say the same.
         values: What each of them must be.
-        handed: A column of ``officers`` that may be it where the call came to somebody later on.
+        handed: A column of a table beside it that may be it in the place of ``columns``.
         handed_value: What that must be.
         is_apart: The call may be both, by one of ``columns`` and by ``handed``: it must not be found twice.
     """
 
     columns: tuple[sa.Column[Any], ...]
-    copies: tuple[sa.Column[Any], ...]
+    copies: tuple[str, ...]
     values: tuple[str, ...]
     handed: sa.Column[Any] | None = None
     handed_value: str = ""
     is_apart: bool = False
 
-    def as_filter(self, columns: Sequence[sa.Column[Any]]) -> sa.ColumnElement[bool]:
+    def as_filter(self, columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
         """Return it as a condition that no database looks up in an index; ``columns`` are its own, or the copies."""
         pairs = zip(columns, self.values, strict=True)
         return sa.or_(sa.false(), *(column.concat("") == value for column, value in pairs))
 
-    def as_exists(self, recording: sa.ColumnElement[str], columns: Sequence[sa.Column[Any]]) -> sa.ColumnElement[bool]:
-        """Return it as the condition that a recording came to somebody later on; looked up by the recording."""
+    def as_exists(
+        self, recording: sa.ColumnElement[str], columns: Sequence[sa.ColumnElement[Any]]
+    ) -> sa.ColumnElement[bool]:
+        """Return it as the condition that the table beside says so of a recording; looked up by the recording."""
         assert self.handed is not None
-        other = _officers.alias("other")
+        other = self.handed.table.alias(f"other_{self.handed.name}")
         is_theirs = other.c[self.handed.name].concat("") == self.handed_value
         return sa.and_(sa.exists().where(other.c.recording == recording, is_theirs), *self.not_also(columns))
 
-    def not_also(self, columns: Sequence[sa.Column[Any]]) -> list[sa.ColumnElement[bool]]:
-        """Return the conditions that keep what came to somebody later on from being found by ``columns`` too."""
+    def copied_in(self, table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+        """Return the columns of a table beside that repeat ``columns``."""
+        return [table.c[name] for name in self.copies]
+
+    def not_also(self, columns: Sequence[sa.ColumnElement[Any]]) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions that keep what the table beside says from being found by ``columns`` too."""
         return [sa.not_(self.as_filter(columns))] if self.is_apart else []
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How a call can have what is asked for: by its own row, or because it came to somebody later on."""
+    """How a call can have what is asked for: by its own row, or by a table beside it."""
 
     criterion: _Criterion
     is_handed: bool
@@ -128,14 +136,14 @@ def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
 
 
 def _criteria(search: Search) -> list[_Criterion]:
-    column, copy = _recordings.c, _officers.c
+    column = _recordings.c
     number = None if search.number is None else normalise_number(search.number)
     outcome = None if search.outcome is None else str(search.outcome)
     asked = [
-        ((column.operator,), (copy.first_operator,), search.operator, copy.operator),
-        ((column.extension,), (copy.first_extension,), search.extension, copy.extension),
-        ((column.caller_e164, column.called_e164), (copy.caller_e164, copy.called_e164), number, None),
-        ((column.outcome,), (copy.outcome,), outcome, None),
+        ((column.operator,), ("first_operator",), search.operator, _officers.c.operator),
+        ((column.extension,), ("first_extension",), search.extension, _officers.c.extension),
+        ((column.caller_e164, column.called_e164), ("caller_e164", "called_e164"), number, _identities.c.number),
+        ((column.outcome,), ("outcome",), outcome, None),
     ]
     criteria = [
         _Criterion(columns, copies, (value,) * len(columns), handed, value)
@@ -147,13 +155,13 @@ def _criteria(search: Search) -> list[_Criterion]:
 
 def _part(part: Part) -> _Criterion:
     """Return what somebody may know of, as one more thing asked for."""
-    column, copy, teams = _recordings.c, _officers.c, tuple(dict.fromkeys(part.teams))
+    column, teams = _recordings.c, tuple(dict.fromkeys(part.teams))
     own = () if part.operator is None else (part.operator,)
     return _Criterion(
         columns=(column.operator,) * len(own) + (column.team,) * len(teams),
-        copies=(copy.first_operator,) * len(own) + (copy.team,) * len(teams),
+        copies=("first_operator",) * len(own) + ("team",) * len(teams),
         values=own + teams,
-        handed=copy.operator if own else None,
+        handed=_officers.c.operator if own else None,
         handed_value="".join(own),
         is_apart=bool(teams),
     )
@@ -195,7 +203,7 @@ def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
     """Return queries, each answered by one index that a way leads, for the calls that have all that is asked for."""
     others = [way for way in ways if way is not leading]
     if leading.is_handed:
-        return [_handed_over(leading.criterion, others, span)]
+        return [_beside(leading.criterion, others, span)]
     filters = [
         way.criterion.as_exists(_recordings.c.id, way.criterion.columns)
         if way.is_handed
@@ -228,17 +236,18 @@ def _places(span: _Span, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Sel
     return sa.select(column.started_us, column.id).where(*span.of(column.started_us, column.id), *conditions)
 
 
-def _handed_over(criterion: _Criterion, others: Sequence[_Way], span: _Span) -> sa.Select[tuple[int, str]]:
-    """Return a query for the places of calls that came to somebody later on, led by the index of those."""
-    column = _officers.c
+def _beside(criterion: _Criterion, others: Sequence[_Way], span: _Span) -> sa.Select[tuple[int, str]]:
+    """Return a query for the places of calls of which a table beside their rows says what is asked for, led by it."""
     assert criterion.handed is not None
+    table = criterion.handed.table
+    column = table.c
     filters = [
-        way.criterion.as_exists(column.recording, way.criterion.copies)
+        way.criterion.as_exists(column.recording, way.criterion.copied_in(table))
         if way.is_handed
-        else way.criterion.as_filter(way.criterion.copies)
+        else way.criterion.as_filter(way.criterion.copied_in(table))
         for way in others
     ]
-    filters += criterion.not_also(criterion.copies)
+    filters += criterion.not_also(criterion.copied_in(table))
     within = span.of(column.started_us, column.recording)
     led = sa.select(column.started_us, column.recording.label("id"))
     return led.where(criterion.handed == criterion.handed_value, *within, *filters)

@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storage.beside import identities_of, lone_recordings, officers_of, stored_identities, stored_officers
 from storage.database import Database
 from storage.index import columns_of
-from storage.officers import lone_officers, officers_of, stored_officers
 from storage.rows import row_from_text
 from storage.tables import recordings as _recordings
 from storage.types import RecordingId, RecordingRow
@@ -31,23 +31,28 @@ class StoredRow:
         id: Of the recording.
         columns: What is searched by, and ``document``.
         officers: What the table of further officers holds of it, by extension.
+        identities: What the table of further numbers holds of it, by number.
         row: What the document says, or None: it cannot be read.
     """
 
     id: RecordingId
     columns: Mapping[str, Any]
     officers: Sequence[Mapping[str, Any]]
+    identities: Sequence[Mapping[str, Any]]
     row: RecordingRow | None
 
     @property
     def wrong_columns(self) -> list[str]:
-        """Return the columns that do not say what the document says, ``officers`` for those that stand beside it."""
+        """Return the columns that do not say what the document says, and the tables beside it that do not."""
         if self.row is None:
             return ["document"]
         expected = columns_of(self.row)
         wrong = [name for name, value in self.columns.items() if name != "document" and value != expected[name]]
-        theirs = sorted(officers_of(self.row), key=lambda one: one["extension"])
-        return wrong if list(self.officers) == theirs else [*wrong, "officers"]
+        if list(self.officers) != sorted(officers_of(self.row), key=lambda one: str(one["extension"])):
+            wrong.append("officers")
+        if list(self.identities) != sorted(identities_of(self.row), key=lambda one: str(one["number"])):
+            wrong.append("identities")
+        return wrong
 
 
 class StoredRows:
@@ -87,12 +92,12 @@ class StoredRows:
                 known |= {one.id: one for one in _stored(connection, connection.execute(query).all())}
         return known
 
-    def officers_alone(self) -> Iterator[RecordingId]:
-        """Yield the recordings, by id, of which there are officers and no row: no search can show them."""
+    def alone(self) -> Iterator[RecordingId]:
+        """Yield the recordings, by id, of which there are officers or numbers and no row: no search can show them."""
         last = ""
         while True:
             with self._database.connect() as connection:
-                found = lone_officers(connection, PAGE, after=last)
+                found = lone_recordings(connection, PAGE, after=last)
             yield from map(RecordingId, found)
             if len(found) < PAGE:
                 return
@@ -103,6 +108,11 @@ class StoredRows:
         with self._database.connect() as connection:
             return stored_officers(connection, [recording]).get(recording, ())
 
+    def identities_of(self, recording: RecordingId) -> Sequence[Mapping[str, Any]]:
+        """Return the further numbers that stand beside a row, or without one."""
+        with self._database.connect() as connection:
+            return stored_identities(connection, [recording]).get(recording, ())
+
     def count(self) -> int:
         """Return how many rows there are."""
         with self._database.connect() as connection:
@@ -110,13 +120,16 @@ class StoredRows:
 
 
 def _stored(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[StoredRow]:
-    officers = stored_officers(connection, [one.id for one in found])
-    return [_one(dict(one._mapping), officers.get(one.id, ())) for one in found]
+    recordings = [one.id for one in found]
+    officers, identities = stored_officers(connection, recordings), stored_identities(connection, recordings)
+    return [_one(dict(one._mapping), officers.get(one.id, ()), identities.get(one.id, ())) for one in found]
 
 
-def _one(columns: Mapping[str, Any], officers: Sequence[Mapping[str, Any]]) -> StoredRow:
+def _one(
+    columns: Mapping[str, Any], officers: Sequence[Mapping[str, Any]], identities: Sequence[Mapping[str, Any]]
+) -> StoredRow:
     try:
         row = row_from_text(columns["document"])
     except (ValueError, TypeError, KeyError):
         row = None
-    return StoredRow(id=RecordingId(columns["id"]), columns=columns, officers=officers, row=row)
+    return StoredRow(id=RecordingId(columns["id"]), columns=columns, officers=officers, identities=identities, row=row)

@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest migration; a database that says this needs none."""
 
 METADATA = sa.MetaData()
@@ -73,7 +73,20 @@ officers = sa.Table(
 )
 """Who else's call it was: one row for each officer beside the one who stands in ``recordings``. ``operator`` is empty
 where that name stands for the call already, so that nobody finds a call twice. The rest is a copy of what the call's
-row says, for the same reason as above; ``first_`` is whom it was filed under. `storage.officers` writes it."""
+row says, for the same reason as above; ``first_`` is whom it was filed under. `storage.beside` writes it."""
+
+identities = sa.Table(
+    "identities",
+    METADATA,
+    sa.Column("recording", _Ascii, primary_key=True),
+    sa.Column("number", sa.String(80), primary_key=True),
+    sa.Column("started_us", sa.BigInteger, nullable=False),
+    *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL),
+    sa.Index("identities_by_number", "number", "started_us", "recording", *_OF_THE_CALL),
+)
+"""By which other numbers somebody on a call was known: one row for each that is neither the caller's nor the one that
+was called, which stand in ``recordings``. The rest is a copy of what the call's row says, as in ``officers``.
+`storage.beside` writes it."""
 
 erasures = sa.Table(
     "erasures",

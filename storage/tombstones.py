@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from storage.audit import AuditEntry, AuditLog
+from storage.beside import delete_recordings
 from storage.database import Database
-from storage.officers import delete_recordings
 from storage.rows import time_from_json, time_to_json
 from storage.tables import deletions as _deletions
+from storage.tables import identities as _identities
 from storage.tables import microseconds, moment_of
 from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
@@ -141,12 +142,12 @@ class Deletions:
             return {RecordingId(one) for one in connection.execute(query).scalars()}
 
     def returned_rows(self, limit: int, *, after: str = "") -> list[RecordingId]:
-        """Return at most so many recordings that have a row, or officers, beside their tombstone, by id."""
-        both = [
+        """Return at most so many recordings that have a row, or something beside one, beside their tombstone, by id."""
+        rows = [
             sa.select(column.label("id")).join(_deletions, _deletions.c.id == column).where(column > after)
-            for column in (_recordings.c.id, _officers.c.recording)
+            for column in (_recordings.c.id, _officers.c.recording, _identities.c.recording)
         ]
-        query = sa.union(*both).order_by("id").limit(limit)
+        query = sa.union(*rows).order_by("id").limit(limit)
         with self._database.connect() as connection:
             return [RecordingId(one) for one in connection.execute(query).scalars()]
 

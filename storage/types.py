@@ -128,11 +128,12 @@ class Participant:
 class RecordingRow:
     """One call in the index: the JSON of design section 7 has these names.
 
-    ``operator`` and ``extension`` are those that the call began with; ``operators`` and ``extensions`` name everybody
-    whose call it was, these first. ``participants`` are known of calls that a SIPREC client copied to us; ``remarks``
-    are words of `recorder.domain.siprec.Remark` that say how such a recording differs from others. ``operator_key`` is
-    the opaque folder name; ``path`` is relative to the recordings' root, None when nothing was kept. ``peaks`` holds,
-    per channel, the largest sample of each 0.1 s as a number in [0, 255].
+    ``extension`` is the one that the call began with, ``operator`` whoever had it when recording began; ``operators``
+    and ``extensions`` name everybody whose call it was. ``numbers`` are all other numbers by which somebody on the call
+    was known: the call is found by them too. ``participants`` are known of calls that a SIPREC client copied to us;
+    ``remarks`` are words of `recorder.domain.siprec.Remark` that say how such a recording differs from others.
+    ``operator_key`` is the opaque folder name; ``path`` is relative to the recordings' root, None when nothing was
+    kept. ``peaks`` holds, per channel, the largest sample of each 0.1 s as a number in [0, 255].
     """
 
     id: RecordingId
@@ -167,6 +168,7 @@ class RecordingRow:
     archived: Archived | None = None
     operators: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     participants: tuple[Participant, ...] = ()
     remarks: tuple[str, ...] = ()
     peaks: Peaks = field(default=(b"", b""), repr=False)

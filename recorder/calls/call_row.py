@@ -9,6 +9,7 @@ from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.domain.call import Call
 from recorder.domain.crew import Crew
+from recorder.domain.identities import Identities
 from recorder.domain.pausing import Final, PauseBook
 from recorder.domain.policy import Nomination, Service
 from recorder.domain.retention import DataClass, days_of
@@ -23,6 +24,7 @@ class WrittenCall(Protocol):
     call: Call
     nomination: Nomination
     crew: Crew
+    identities: Identities
     related: tuple[RecordingId, ...]
     service: Service
     operator: str
@@ -63,6 +65,7 @@ def row_of(call: WrittenCall) -> RecordingRow:
         operator=call.crew.opened_by,
         operators=call.crew.operators,
         extensions=call.crew.extensions,
+        numbers=tuple(number for number in call.identities.numbers if number not in (call.caller, call.called)),
         related=call.related,
         service=call.service.name,
         team=call.crew.first.team,

@@ -31,7 +31,7 @@ from recorder.domain.call import Call, Side
 from recorder.domain.mentions import mentions
 from recorder.domain.pausing import RefusedError
 from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
-from recorder.domain.routing import Peer, find_peer, find_route
+from recorder.domain.routing import NumberKind, Peer, Route, find_peer, find_route, routes_to_newcomer
 from recorder.domain.transfer import Occupant, occupants_of
 from sip.events import CallOffered, LegId, ReferReceived, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
 from sip.options import Address
@@ -285,7 +285,8 @@ class Control:
         try:
             call.accept_offer()
         except MediaError as error:
-            _log.info("call %s refused: %s", call.id, error)
+            _log.warning("call %s refused with 488, before any message: %s", call.id, error)
+            self._works.alarm("caller_media_refused")
             return 488, "codec_refused"
         except PortsExhaustedError as error:
             _log.warning("call %s refused: %s", call.id, error)
@@ -326,7 +327,27 @@ class Control:
         """Return how a number is reached by somebody at an address, or None: nothing leads there."""
         peer = self._peer(source)
         route = find_route(self._works.config.route, peer=peer.name if peer else None, number=number)
-        return Way.on(route, frozenset(self._dead), self._loop_mark, self._works.locate) if route else None
+        return self._way(route) if route else None
+
+    def ways_to_newcomer(self, number: str, source: Address) -> tuple[Way, ...]:
+        """Return how somebody is called into a call at the wish of a peer, best first; none: nothing leads there."""
+        peer, there = self._peer(source), self.occupant(number)
+        routes = routes_to_newcomer(
+            self._works.config.route,
+            peer=peer.name if peer else None,
+            number=number,
+            kind=self._kind_of(there),
+            leads_inside=lambda route: all(map(self.is_inside, self._way(route).targets or route.targets)),
+        )
+        return tuple(map(self._way, routes))
+
+    def _kind_of(self, there: Occupant) -> NumberKind:
+        if there.is_emergency:
+            return NumberKind.EMERGENCY
+        return NumberKind.OURS if there.extension is not None or there.is_mailbox else NumberKind.UNKNOWN
+
+    def _way(self, route: Route) -> Way:
+        return Way.on(route, frozenset(self._dead), self._loop_mark, self._works.locate)
 
     def occupant(self, number: str) -> Occupant:
         """Return who is at a number, as one who has heard no notice."""

@@ -15,6 +15,7 @@ from recorder.calls.taping import Taping
 from recorder.calls.transferring import told
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import After, Call, Side
+from recorder.domain.crew import Crew
 from recorder.domain.pausing import Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Service
 from recorder.domain.transfer import Occupant, Standing
@@ -23,6 +24,8 @@ from storage.types import RecordingRow
 BY = "rule:transfer"
 TRANSFERRED, NOTICE, NOT_HEARD = "transferred", "notice", "notice_not_heard"
 """Why a span is out of scope."""
+_NOTED = (Final.VOICEMAIL, Final.FAX, Final.OUT_OF_SCOPE)
+"""Why nothing is kept of a call that is joined all the same."""
 
 
 class JoinedCall(Protocol):
@@ -32,6 +35,7 @@ class JoinedCall(Protocol):
     works: Works
     call: Call
     book: PauseBook
+    crew: Crew
     service: Service
     sounds: Sounds
     taping: Taping | None
@@ -92,11 +96,17 @@ class Joining(Part[JoinedCall]):
             call.bridge()
             self._note()
             return
+        if call.people[call.call.officer].extension is None:
+            # During the notice somebody came who is not nominated, so that the officer is the one who heard it.
+            call.call.keys, call.call.notice_complete = call.call.outside, False
         if call.call.notice_complete:
             call.people[call.call.outside] = told(self._outside)
         officer = call.people[call.call.officer].extension
         if officer is not None:
             call.hand_to(officer)
+        for occupant in call.people.values():
+            if occupant.extension is not None:
+                call.crew.take_part(occupant.extension)
         self._listen()
         if call.taping is not None:
             self._go_on(call.taping)
@@ -121,7 +131,7 @@ class Joining(Part[JoinedCall]):
     def _note(self) -> None:
         """Begin a recording of which nothing is kept, of a call that is joined like this: its row says why."""
         call = self._call
-        if call.taping is None and call.blocked is None and call.book.final in (Final.VOICEMAIL, Final.FAX):
+        if call.taping is None and call.blocked is None and call.book.final in _NOTED:
             call.open_tap(*self._media)
 
     def _keep(self, position_s: float) -> None:

@@ -154,7 +154,8 @@ class Keypad(Part[KeyedCall]):
 
     def _outside_info(self, digit: str, body: Body) -> None:
         self.digit(digit, DigitSource.INFO)
-        if not self._call.mask_card_digits:
+        is_ours = digit == self._second_key and not self._call.call.was_joined
+        if not self._call.mask_card_digits and not is_ours:
             self._call.pass_info(self._call.call.outside, body)
 
     def _officer_info(self, action: ControlAction, digit: str, body: Body) -> None:

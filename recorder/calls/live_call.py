@@ -42,6 +42,9 @@ from sip.sdes import Srtp
 
 _log = logging.getLogger(__name__)
 
+ACCOUNT_REFUSALS = frozenset({401, 407})
+"""Final answers that ask for an account: we have none there, or it is not taken."""
+
 PHRASES = {
     400: "Bad Request",
     404: "Not Found",
@@ -123,6 +126,8 @@ class LiveCall(Signalled):
         self.transfers = Transfers(self, board)
         self.far: Address | None = None
         """Where B was dialled."""
+        self.dialled = offered.request_user
+        """Whom B was dialled as: the number that was called, or the one that a redirection named."""
         self._parting_reason: str | None = None
         self._following = Following()
         self._refusal: LegRefused | None = None
@@ -149,6 +154,7 @@ class LiveCall(Signalled):
                 self.answered(event)
             case LegRefused():
                 self._refusal = event
+                self.note_refusal(event)
                 self.legs.end(side)
                 self.leg_ended(side)
                 if not self._is_followed(event):
@@ -174,6 +180,7 @@ class LiveCall(Signalled):
             case ReferReceived():
                 self.transfers.referred(side, event)
             case IdentityChanged():
+                self.goes_by(event.user)
                 self.identify(side.other, event.headers)
                 self.renamed(side, event)
             case _:
@@ -203,6 +210,12 @@ class LiveCall(Signalled):
     def info(self, side: Side, event: InfoReceived) -> None:
         """A side sent an INFO."""
 
+    def note_refusal(self, event: LegRefused) -> None:
+        """Raise the alarm where a refusal speaks of a setting, not of the person called."""
+        if event.status in ACCOUNT_REFUSALS:
+            self.works.alarm("account_refused")
+            _log.error("route %s refused a call with %d: no account, or a wrong one", self.way.route.name, event.status)
+
     def leg_ended(self, side: Side) -> None:
         """Give back what belonged to a leg that is gone while the call goes on; signalling alone has nothing."""
         _log.debug("side %s of a call is gone", side.value)
@@ -215,7 +228,12 @@ class LiveCall(Signalled):
 
     def seat(self, side: Side, occupant: Occupant) -> None:
         """Take it that somebody is on a side."""
+        self.goes_by(occupant.number)
         self.people[side] = occupant
+
+    def goes_by(self, *numbers: str) -> None:
+        """Take it that somebody on the call goes by these numbers; only recordings have a use for them."""
+        _log.debug("%d numbers on a call", len(numbers))
 
     @property
     def is_talking(self) -> bool:
@@ -229,6 +247,8 @@ class LiveCall(Signalled):
             return False
         found = self._following.next(event.headers, self._is_peer)
         if found is not None:
+            if found.user.removeprefix("+").isdigit():  # a phone's name for itself says nothing of who it is
+                self.dialled = found.user
             self._dial_at(found.target, found.user)
         return found is not None
 
@@ -293,7 +313,7 @@ class LiveCall(Signalled):
             self.legs.put(command.side, leg)
             if gone is not None:
                 self.works.endpoint.hang_up(gone)
-        self.people[command.side] = occupant
+        self.seat(command.side, occupant)
         if leg is not None:
             self.replaced(command.side, command.after)
 
@@ -342,6 +362,7 @@ class LiveCall(Signalled):
         return number if is_emergency(number) and not is_emergency(dialled) else dialled
 
     def _dial(self, index: int) -> None:
+        self.dialled = self.offered.request_user
         self._dial_at(self.way.targets[index], self.number_on(self.way.route, self.offered.request_user))
 
     def _dial_at(self, target: Address, user: str) -> None:
@@ -382,9 +403,7 @@ class LiveCall(Signalled):
         if self.legs.a is None:
             return
         phrase = PHRASES.get(status, "Refused")
-        if status in (401, 407):  # our account there, which is no business of A's
-            self.works.alarm("account_refused")
-            _log.error("a call was refused with %d: our account at %s is not taken", status, self.way.route.name)
+        if status in ACCOUNT_REFUSALS:  # our account there, which is no business of A's
             status, phrase = 403, "Forbidden"
         elif self._refusal is not None and self._refusal.status == status:
             phrase, headers = self._refusal.phrase or phrase, self._refusal.headers

@@ -132,6 +132,14 @@ class Party:
         return settled or (self._offer is not None and self._offer.is_t38_offered)
 
     @property
+    def offered_words(self) -> str:
+        """Return what our last offer to the party was, in words for the log."""
+        if self._local is None:
+            return "nothing"
+        codecs = ", ".join(Codec(codec).name for codec in self._local.codecs)
+        return f"{codecs} over {'SRTP' if self._local.cryptos else 'plain RTP'}"
+
+    @property
     def is_held(self) -> bool:
         """Tell whether the party has put us on hold."""
         return self._settled is not None and self._settled.is_hold

@@ -36,6 +36,11 @@ class PassedCall(LiveCall):
     _invited: CallOffered | None = None
     """The INVITE of a newcomer that is not answered yet."""
 
+    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as `LiveCall`
+        super().__init__(*args, **more)
+        self._nominated: set[str] = set()
+        """Nominated extensions that were named, each alarmed once."""
+
     def rang(self, event: LegRang) -> None:
         """Pass the provisional response on, early media's SDP and all."""
         self._body, self._status, self._headers = event.body, event.status, event.headers
@@ -44,8 +49,7 @@ class PassedCall(LiveCall):
 
     def answered(self, event: LegAnswered) -> None:
         """Pass the answer on."""
-        if event.asserted_user in self.works.config.extensions:
-            self.works.alarm("nominated_passed")
+        self._look_at(event.asserted_user or "")
         self._headers = event.headers
         self._body = event.body or self._early  # a 200 without SDP stands by what its 183 said
         self.apply(table.Answered())
@@ -103,10 +107,13 @@ class PassedCall(LiveCall):
     # --- somebody takes the place of a side: each end is handed the other's words (RFC 3725 section 4.1)
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
-        """Go on: who talks to whom in a call that is none of ours is none of our business.
+        """Raise the alarm where a nominated extension is on the call now; else it is none of our business."""
+        self._look_at(event.user)
 
-        One that has become a nominated extension's is looked at by nobody; docs/protocol-support.md says so.
-        """
+    def _look_at(self, number: str) -> None:
+        if number in self.works.config.extensions and number not in self._nominated:
+            self._nominated.add(number)
+            self.works.alarm("nominated_passed")
 
     def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
         """Have the newcomer make the offer, for the one who stays."""

@@ -5,7 +5,6 @@ when what happens is the table's (`recorder.domain.call`).
 """
 
 import logging
-import time
 from datetime import datetime
 from functools import partial
 
@@ -24,6 +23,9 @@ from audio.types import (
 )
 from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
+from recorder.calls.answering import Answering
+from recorder.calls.early_info import EarlyInfo
+from recorder.calls.fax_watch import FaxWatch
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
@@ -40,12 +42,12 @@ from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
-from recorder.domain.fax import FaxRule
-from recorder.domain.outcome import Facts
-from recorder.domain.pausing import Final, PauseBook
-from recorder.domain.policy import Direction, Nomination, Service, recording_id
+from recorder.domain.identities import Identities, numbers_in, numbers_of
+from recorder.domain.outcome import MEDIA_REFUSALS, Facts
+from recorder.domain.pausing import PauseBook
+from recorder.domain.policy import Nomination, Service, recording_id
 from recorder.domain.routing import find_peer
-from recorder.domain.transfer import Occupant, occupants_of
+from recorder.domain.transfer import occupants_of
 from sip.crossing import identity_in
 from sip.events import (
     Body,
@@ -55,6 +57,7 @@ from sip.events import (
     InfoReceived,
     LegAnswered,
     LegRang,
+    LegRefused,
     OfferAnswered,
     OfferReceived,
     OfferRefused,
@@ -87,6 +90,8 @@ class RecordedCall(TapedCall, LiveCall):
         self.nomination = nomination
         self.crew = Crew(works.sign_ons.operator_of, nomination)
         self.operator = self.crew.now
+        self.identities = Identities()
+        self.identities.add(numbers_of(offered))
         self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
         self.service: Service = works.config.service_of(nomination.extension)
         self.book = PauseBook()
@@ -103,13 +108,14 @@ class RecordedCall(TapedCall, LiveCall):
         self._new_party = partial(Party, works, thread=thread)
         self.parties = {side: self._new_party(side.value) for side in Side}
         self._newcomer: Party | None = None
+        self._answering = Answering(self)
         self._joining = Joining(self)
         self.announcer = Announcer(self)
         self.second: SecondMessage = SecondMessage(self)
+        self._early_info = EarlyInfo()
         self._silence = SilenceProbe(self)
         self._hold_rule = HoldRule(self)
-        self._fax = FaxRule()
-        self._rang_s: float | None = None
+        self._fax = FaxWatch(self)
 
     # --- before the table: can this offer be served?
 
@@ -138,52 +144,34 @@ class RecordedCall(TapedCall, LiveCall):
 
     def rang(self, event: LegRang) -> None:
         """Let A hear B's early media, if it has any."""
-        self._rang_s = time.monotonic() if self._rang_s is None else self._rang_s
+        self._answering.rang()
         has_media = event.body is not None and self._try_answer(Side.B, event.body)
         self._far_headers = event.headers
+        self.goes_by(*numbers_in(event.headers))
         self.apply(table.Rang(has_media=has_media))
 
     def answered(self, event: LegAnswered) -> None:
         """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
         party = self.parties[Side.B]
         self._far_headers = event.headers
-        self._take_officer(event.asserted_user)
+        self.goes_by(self.dialled, event.asserted_user or "", *numbers_in(event.headers))
         if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
-            self._look_for_mailbox(event)
-            self.apply(table.Answered())
+            self.apply(self._answering.answered(event))
         else:
+            self._media_refused(party.offered_words)
             self._hang_up(table.HangUp(Side.B))
             self.leg_ended(Side.B)
             self.apply(table.Refused(488))
 
-    def _take_officer(self, asserted_user: str | None) -> None:
-        """Take the officer from whoever answered for a queue, when our own PBX names a nominated extension."""
-        is_believed = self.far is not None and self.board.is_inside(self.far)
-        if not is_believed or self.nomination.direction is not Direction.INBOUND:
-            return
-        answering = self.board.occupant(asserted_user or "")
-        if answering.extension is not None:
-            self.seat(Side.B, answering)
+    def note_refusal(self, event: LegRefused) -> None:
+        """Say so where it is our offer that was refused: callers have heard the notice by then."""
+        super().note_refusal(event)
+        if event.status in MEDIA_REFUSALS:
+            self._media_refused((self._newcomer or self.parties[Side.B]).offered_words)
 
-    def _look_for_mailbox(self, event: LegAnswered) -> None:
-        """Take it that a mailbox answered, by its number or because it took so long: it looks like an officer."""
-        config = self.works.config.voicemail
-        named = event.asserted_user if self.far is not None and self.board.is_inside(self.far) else None
-        number = named or self.offered.request_user
-        rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
-        if number in config.numbers or (config.after_s is not None and rang_s >= config.after_s):
-            self.seat(Side.B, Occupant(number=number, is_mailbox=True))
-
-    def _fax_heard(self, kind: str) -> None:
-        """Stop for good where a fax is heard: there is nothing that anybody says."""
-        if self.book.final is not None or not self._fax.heard(kind, time.monotonic()):
-            return
-        if self.taping is None:
-            self.book.end(Final.FAX)
-            return
-        position_s = self.taping.end(Final.FAX, kind, "rule:fax")
-        self.keep_state(self.book.state, sorted(self.book.reasons), position_s)
-        self.tell()
+    def _media_refused(self, what: str) -> None:
+        _log.warning("call %s: the far side does not take the audio that we offer it: %s", self.id, what)
+        self.works.alarm("media_refused")
 
     def leg_ended(self, side: Side) -> None:
         """Close the media of a target that came to nothing: the next one gets its own."""
@@ -232,9 +220,11 @@ class RecordedCall(TapedCall, LiveCall):
             self.keypad.info(side, event.body)
 
     def pass_info(self, side: Side, body: Body) -> None:
-        """Send an INFO of one side on to the other."""
+        """Send an INFO of one side on to the other, as soon as both are there."""
         other = self.legs.of(side.other)
-        if other is not None and self.call.was_joined:
+        if not self.call.was_joined:
+            self._early_info.keep(side, body)
+        elif other is not None:
             self.works.endpoint.send_info(other, body)
 
     # --- media events
@@ -256,7 +246,7 @@ class RecordedCall(TapedCall, LiveCall):
             case DigitPressed() if side is self.call.outside:
                 self.keypad.digit(event.digit, event.source)
             case FaxHeard():
-                self._fax_heard(event.kind)
+                self._fax.heard(event.kind)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
                 self._silence.fell_silent(side)
@@ -273,7 +263,10 @@ class RecordedCall(TapedCall, LiveCall):
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
         """Measure whoever is there now by the same rules as one who was called."""
-        self.transfers.renamed(side, event)
+        if side is Side.B and self.call.state in (table.State.RINGING, table.State.RINGING_FIRST):
+            self._answering.named(event)
+        else:
+            self.transfers.renamed(side, event)
 
     def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
@@ -289,6 +282,7 @@ class RecordedCall(TapedCall, LiveCall):
                 self._newcomer.take_answer(body)
         except MediaError as error:
             _log.info("call %s: %s", self.id, error)
+            self._media_refused(self._newcomer.offered_words)
             self.transfers.failed(488)
         else:
             self.transfers.ready()
@@ -322,6 +316,11 @@ class RecordedCall(TapedCall, LiveCall):
         self._joining.replaced(after)
         self.parties[side].close()
         self.parties[side] = party
+
+    def goes_by(self, *numbers: str) -> None:
+        """Note numbers that the call is to be found by."""
+        if self.identities.add(numbers) and self.taping is not None:
+            self.taping.describe(self.row())
 
     def relate(self, other: LiveCall) -> None:
         """Note that a recording belongs to this one, and in that one that this belongs to it."""
@@ -363,6 +362,7 @@ class RecordedCall(TapedCall, LiveCall):
 
     def offer_to_b(self) -> Body | None:
         """Offer what can be bridged to A, from a leg of its own."""
+        self._answering.dialled()
         party = self.parties[Side.B]
         party.signals_from = self.far.host if self.far is not None else None
         return self._offer_by(party, self.way.route.srtp, self.parties[Side.A])
@@ -422,8 +422,7 @@ class RecordedCall(TapedCall, LiveCall):
         is_first = self.joined_at is None
         if is_first:
             self.joined_at = self.now
-        if self.book.final is None and self.taping is None and any(one.offers_t38 for one in self.parties.values()):
-            self.book.end(Final.FAX)
+        self._fax.joining()
         self.is_joining = is_first
         try:
             self._joining.join()
@@ -433,6 +432,8 @@ class RecordedCall(TapedCall, LiveCall):
             self.identify(Side.A, identity_in(self._far_headers))
         self.tell()
         self._pass_sessions_on()
+        for side, body in self._early_info.take():
+            self.pass_info(side, body)
 
     def _pass_sessions_on(self) -> None:
         """Tell each side what the other does now: they may have held before, or whoever left held the one who stays."""

@@ -33,7 +33,7 @@ from recorder.calls.siprec_course import Course
 from recorder.calls.siprec_lines import Lines
 from recorder.calls.siprec_links import Links
 from recorder.calls.siprec_names import Names, parts_of
-from recorder.calls.siprec_rows import participants_of, proof_of, provisional, rules_of
+from recorder.calls.siprec_rows import further_numbers, participants_of, proof_of, provisional, rules_of
 from recorder.calls.switchboard import Switchboard
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
@@ -42,6 +42,7 @@ from recorder.clerk import after_all
 from recorder.domain import access
 from recorder.domain.call import Call, Side, State
 from recorder.domain.crew import Crew
+from recorder.domain.identities import Identities
 from recorder.domain.outcome import Facts
 from recorder.domain.pausing import HOLD, Authority, PauseBook, PauseState, RefusedError
 from recorder.domain.policy import NoticeWhen, recording_id
@@ -100,6 +101,7 @@ class SiprecCall(TapedCall):
         self.nomination = nomination
         self.crew = Crew(works.sign_ons.operator_of, nomination)
         self.operator = self.crew.now
+        self.identities = Identities()
         self.service = rules_of(works.config, nomination.extension)
         self.call = Call(
             is_nominated=True, direction=nomination.direction, notice_when=NoticeWhen.BEFORE_RING, targets=0
@@ -396,6 +398,7 @@ class SiprecCall(TapedCall):
         return replace(
             super().row(),
             participants=participants_of(everyone, names.metadata, self._course.verdict, labels, extensions),
+            numbers=further_numbers(everyone),
             remarks=tuple(sorted(self._course.remarks)),
             operators=tuple(filter(None, self.crew.operators)),
             extensions=tuple(filter(None, self.crew.extensions)),

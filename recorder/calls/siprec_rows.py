@@ -61,6 +61,11 @@ def participants_of(
     )
 
 
+def further_numbers(everyone: Iterable[metadata.Participant]) -> tuple[str, ...]:
+    """Return the numbers that those who took part have beside the one that `participants_of` gives."""
+    return tuple(dict.fromkeys(user for one in everyone for user in one.users[1:]))[:MOST]
+
+
 def _written(
     one: metadata.Participant, verdict: Verdict, channel: str, extensions: Mapping[str, Extension]
 ) -> Participant:

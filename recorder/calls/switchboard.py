@@ -56,6 +56,9 @@ class Switchboard(Protocol):
     def way_to(self, number: str, source: Address) -> Way | None:
         """Return how a number is reached by somebody at an address, or None: nothing leads there."""
 
+    def ways_to_newcomer(self, number: str, source: Address) -> tuple[Way, ...]:
+        """Return how somebody is called into a call at the wish of a peer, best first; none: nothing leads there."""
+
     def occupant(self, number: str) -> Occupant:
         """Return who is at a number, as one who has heard no notice."""
 

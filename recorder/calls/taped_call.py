@@ -24,6 +24,7 @@ from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import Call
 from recorder.domain.crew import Crew
+from recorder.domain.identities import Identities
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import Authority, Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Nomination, Service
@@ -43,6 +44,7 @@ class TapedCall(Signalled):
     call: Call
     nomination: Nomination
     crew: Crew
+    identities: Identities
     related: tuple[RecordingId, ...] = ()
     operator: str
     service: Service
@@ -154,7 +156,15 @@ class TapedCall(Signalled):
         """Begin to record what arrives on two media legs; without memory for it the call goes on unrecorded."""
         opened_ns = self.moment_ns(self.joined_at) if self.is_joining and self.joined_at is not None else None
         try:
-            self.taping = Taping(self.works, self.row(), self.book, left=left, right=right, opened_ns=opened_ns)
+            self.taping = Taping(
+                self.works,
+                self.row(),
+                self.book,
+                extension=self.nomination.extension.number,
+                left=left,
+                right=right,
+                opened_ns=opened_ns,
+            )
         except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
             _log.error("call %s is not recorded: %s", self.id, error)
             self.fault = "memory_not_locked"
@@ -171,9 +181,10 @@ class TapedCall(Signalled):
     def hand_to(self, extension: Extension) -> None:
         """Take it that the call is this extension's now."""
         self.nomination = replace(self.nomination, extension=extension)
-        self.crew.add(extension)
         if self.taping is None:
-            self.crew.open()
+            self.crew.open(extension)
+        else:
+            self.crew.add(extension)
         self.operator = self.crew.now
 
     # --- the end

@@ -60,6 +60,7 @@ class Taping:
         works: The daemon's parts.
         row: What is known of the call when its sides are joined.
         book: The pauses of the call; it may be paused before it is joined.
+        extension: The one whose call it is, which is not always the one that was dialled.
         left: Media leg of the caller or called party outside; None while there is none.
         right: Media leg of the officer; likewise.
         opened_ns: Monotonic nanoseconds of position 0, not in the future; None: now.
@@ -71,6 +72,7 @@ class Taping:
         row: RecordingRow,
         book: PauseBook,
         *,
+        extension: str,
         left: LegId | None,
         right: LegId | None,
         opened_ns: int | None = None,
@@ -78,7 +80,8 @@ class Taping:
         self._works = works
         self._row = row
         self._book = book
-        self._segments = SegmentList(operator=row.operator, extension=row.extension)
+        operator = "" if book.is_away else row.operator
+        self._segments = SegmentList(operator=operator, extension=extension if operator else "")
         self._container: Container | None = None
         self._fault: str | None = None
         self._is_ending = False
@@ -230,6 +233,7 @@ class Taping:
             self._row,
             operators=row.operators,
             extensions=row.extensions,
+            numbers=row.numbers,
             related=row.related,
             notice=row.notice,
             participants=row.participants,

@@ -5,7 +5,7 @@ can be joined. What follows from who they are is `recorder.domain.transfer`'s. C
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from audio.types import PortsExhaustedError
@@ -13,8 +13,8 @@ from recorder.calls.part import Part
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.domain import call as table
 from recorder.domain.call import Side
-from recorder.domain.routing import FAILOVER
-from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, why_refused
+from recorder.domain.routing import FAILOVER, UNKNOWN_THERE
+from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, who_answered, why_refused
 from sip.endpoint import OutgoingCall
 from sip.events import (
     CallOffered,
@@ -50,9 +50,11 @@ class Transfer:
         newcomer: Who takes it.
         teller: The leg that is told by NOTIFY how it goes, or None.
         way: How the newcomer is called, or None for one who is there already.
+        others: Ways that are left, for a number that this one's target does not know.
         number: What is dialled.
         replaces: The foreign dialog that our INVITE takes the place of, or None.
         target: Which of the way's targets is being tried.
+        early: Whom the far side named while it rang, or None.
         lender: The call that the newcomer's leg comes from, and its side there.
         has_leg: The newcomer comes on a leg of their own; False is another name on the one that is there.
         is_offered: The newcomer's leg is an INVITE to us, not answered yet.
@@ -63,9 +65,11 @@ class Transfer:
     newcomer: Occupant
     teller: LegId | None = None
     way: Way | None = None
+    others: list[Way] = field(default_factory=list)
     number: str = ""
     replaces: str | None = None
     target: int = 0
+    early: str | None = None
     lender: "tuple[LiveCall, Side] | None" = None
     has_leg: bool = True
     is_offered: bool = False
@@ -98,15 +102,22 @@ class Transfers(Part["LiveCall"]):
         return 491 if status is None and not self._call.is_talking else status
 
     def _refer_to_number(self, side: Side, event: ReferReceived) -> int | None:
-        way = self._board.way_to(event.user, event.source)
-        if way is None:
+        ways = self._board.ways_to_newcomer(event.user, event.source)
+        if not ways:
             return 404
+        way, *others = ways
         newcomer = self._board.occupant(event.user)
         if newcomer.extension is not None and not self._call.call.is_nominated:
             return self._board.transfer_in(self._call, side, event, way)
         self._begin(
             Transfer(
-                side=side, newcomer=newcomer, teller=event.leg, way=way, number=event.user, replaces=event.replaces
+                side=side,
+                newcomer=newcomer,
+                teller=event.leg,
+                way=way,
+                others=others,
+                number=event.user,
+                replaces=event.replaces,
             )
         )
         self._call.works.endpoint.accept_refer(event.leg)
@@ -240,6 +251,8 @@ class Transfers(Part["LiveCall"]):
                 self._call.join_newcomer(event.body)
             case OfferRefused():
                 self.failed(event.status)
+            case IdentityChanged() if self._now is not None and self._board.is_inside(event.source):
+                self._now.early = event.user
             case OfferReceived():
                 self._call.works.endpoint.refuse_offer(event.leg, 491)
             case _:
@@ -249,18 +262,26 @@ class Transfers(Part["LiveCall"]):
         now = self._now
         assert now is not None
         assert now.way is not None
-        answering = event.asserted_user
-        is_believed = answering is not None and self._board.is_inside(now.way.targets[now.target])
-        if answering is not None and is_believed and not is_same_line(now.number, answering):
-            now.newcomer = self._board.occupant(answering)  # whoever answers counts, not who was called
+        is_believed = self._board.is_inside(now.way.targets[now.target])
+        answering = event.asserted_user if is_believed else None
+        number = who_answered(now.number, early=now.early, answering=answering)
+        self._call.goes_by(now.number, event.asserted_user or "", now.early or "")
+        if number != now.number:
+            now.newcomer = self._board.occupant(number)  # whoever answers counts, not who was called
+            if now.newcomer.extension is not None and not self._call.call.is_nominated:
+                self._call.works.alarm("nominated_passed")
         self._call.join_newcomer(event.body)
 
     def _refused(self, event: LegRefused) -> None:
         now = self._now
         assert now is not None
+        self._call.note_refusal(event)
         self._call.drop_newcomer()
         if now.way is not None and event.status in FAILOVER and now.target + 1 < len(now.way.targets):
-            now.target += 1
+            now.target, now.early = now.target + 1, None
+            self._dial()
+        elif event.status in UNKNOWN_THERE and now.others:
+            now.way, now.target, now.early = now.others.pop(0), 0, None
             self._dial()
         else:
             self.failed(event.status, event.phrase)

@@ -37,9 +37,11 @@ from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
 from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.kernel_relay import check_kernel_relay, read_means
+from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
+from recorder.peer_check import check_alarms, check_targets
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import People, count_usable, usable_people
 from recorder.people.database import AuditNote, open_people
@@ -254,10 +256,22 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_anchors(config)
     yield from check_srtp(config)
     yield from check_siprec(config)
+    yield from check_targets(config)
+    yield from check_alarms(_alarms_of(home))
     yield from check_tls(config, utc_now())
     yield from check_folders(home)
     yield from check_machine(read_machine(), config)
     yield from check_kernel_relay(config, read_means())
+
+
+def _alarms_of(home: Home) -> dict[str, int]:
+    """Return the alarms of the daemon, if one runs here."""
+    try:
+        with LiveClient(home.socket) as live:
+            alarms: dict[str, int] = live.health()["alarms"]
+            return alarms
+    except (DaemonUnavailableError, DaemonRefusedError):
+        return {}
 
 
 def _check_messages(home: Home, config: Config) -> Iterator[Finding]:

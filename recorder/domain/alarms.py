@@ -53,8 +53,20 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Look at account and registrar of that `[[register]]`.",
         ),
         "account_refused": Advice(
-            "A call was refused since our account at its target is not taken.",
-            "Look at `auth_user` and `auth_password_file` of that `[[peer]]`.",
+            "The target of a call asks for an account (401, 407), and the recorder has none there or a wrong one.",
+            "Let the recorder in by its address there (FreeSWITCH: list `domains` of acl.conf; Asterisk: `identify` "
+            "without `auth`), or set `auth_user` and `auth_password_file` of that `[[peer]]`.",
+        ),
+        "media_refused": Advice(
+            "The far side does not take the audio that the recorder offers (488), after callers heard the notice.",
+            "The daemon's log says what was offered. Allow PCMA, PCMU and G.722 for the recorder there; where it wants "
+            "SRTP (Asterisk: `media_encryption`), set `[[route]] srtp`; turn T.38 off for it (`t38_udptl = no`).",
+        ),
+        "caller_media_refused": Advice(
+            "A call offered none of PCMA, PCMU and G.722, or the wrong one of RTP and SRTP: it was refused before any "
+            "message (488).",
+            "Allow one of these codecs on the trunk or PBX that calls (Asterisk: `allow`; FreeSWITCH: "
+            "`absolute_codec_string`); `[[peer]] srtp` says whether its audio has to be encrypted.",
         ),
         "names_not_resolved": Advice(
             "Names of targets could not be looked up; what was known stays in use.",
@@ -144,6 +156,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         "nominated_passed": Advice(
             "A call that names a nominated extension was passed through and not recorded.",
             "Compare `[[extension]]` with the PBX's numbers: a queue or a diversion is missing.",
+        ),
+        "answered_elsewhere": Advice(
+            "A number that is not nominated answered a call to a nominated extension, so it was not recorded.",
+            "If it is of a queue or ring group, nominate its members; a colleague's pickup needs nothing.",
         ),
         "source_rate_limited": Advice("A system sends more calls or requests than it may.", _SOURCE),
         "source_foreign": Advice(

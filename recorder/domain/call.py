@@ -234,14 +234,31 @@ def _join(call: Call) -> list[Command]:
     return [StopPlaying(), Join()]
 
 
-def _answered_after_notice(call: Call, _event: Event) -> list[Command]:
+def _take_keys(call: Call, event: Event) -> After:
+    """Take over who has the keys with the party who answered, and return what becomes of the recording."""
+    assert isinstance(event, Answered)
+    call.keys = event.officer or call.keys
+    return event.after
+
+
+def _announce_again(call: Call) -> list[Command]:
+    """Play the notice to the outside party, who has not heard it, while the officer is held."""
+    call.state, call.notice_complete = State.NOTICE_HELD, None
+    call.second_wanted = call.second_played = call.is_second_playing = False
+    return [PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
+
+
+def _answered_after_notice(call: Call, event: Event) -> list[Command]:
+    if _take_keys(call, event) is After.ANNOUNCE:
+        return [StopPlaying(), *_announce_again(call)]
     if call.is_second_playing:
         call.state = State.SECOND_HELD
         return [PlayTo(Side.B, Play.HOLD)]
     return _join(call)
 
 
-def _answered_first(call: Call, _event: Event) -> list[Command]:
+def _answered_first(call: Call, event: Event) -> list[Command]:
+    _take_keys(call, event)
     call.state = State.NOTICE_HELD
     return [AnswerA(), PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
 
@@ -318,9 +335,7 @@ def _newcomer_answered(call: Call, event: Event) -> list[Command]:
     call.keys = event.officer
     if event.after is not After.ANNOUNCE:
         return [StopPlaying(), replace, Join()]
-    call.state, call.notice_complete = State.NOTICE_HELD, None
-    call.second_wanted = call.second_played = False
-    return [StopPlaying(), replace, PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
+    return [StopPlaying(), replace, *_announce_again(call)]
 
 
 def _newcomer_refused(call: Call, event: Event) -> list[Command]:

@@ -54,9 +54,25 @@ class Rang:
     has_media: bool = False
 
 
+class After(enum.Enum):
+    """What becomes of the recording once a party was replaced, or another one than the dialled answered."""
+
+    RECORD = "it goes on"
+    ANNOUNCE = "the one who was not told hears the notice first"
+    OUT_OF_SCOPE = "it stops"
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """B answered with media that can be joined."""
+    """B answered with media that can be joined.
+
+    Attributes:
+        after: What becomes of the recording with the party who answered.
+        officer: The side that has the keys from then on; None leaves it as it was.
+    """
+
+    after: After = After.RECORD
+    officer: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +110,6 @@ class SecondEnded:
 @dataclass(frozen=True, slots=True)
 class ToneEnded:
     """The tone that tells a caller of a failed attempt ended."""
-
-
-class After(enum.Enum):
-    """What becomes of the recording once a party was replaced."""
-
-    RECORD = "it goes on"
-    ANNOUNCE = "the one who was not told hears the notice first"
-    OUT_OF_SCOPE = "it stops"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,19 @@ class Crew:
         self._operators.setdefault(extension.number, self._operator_of(extension))
         self.now = self._operators[extension.number]
 
-    def open(self) -> None:
-        """Take it that recording begins now: it is filed under whoever has the call, a queue's under who answered."""
+    def take_part(self, extension: Extension) -> None:
+        """Take it that an extension is on the call too, whoever's call it is."""
+        self._operators.setdefault(extension.number, self._operator_of(extension))
+
+    def open(self, extension: Extension) -> None:
+        """Take it that recording begins now, as the call of an extension: it is filed under whoever answered.
+
+        An officer who was dialled, and whose call another one answered, took no part in it.
+        """
+        self.add(extension)
         self.opened_by = self.now
+        if extension.number != self.first.number:
+            self._operators.pop(self.first.number, None)
 
     def at(self, extensions: Collection[str]) -> frozenset[str]:
         """Return who of the officers sits at these extensions; whoever came by another one is left out."""

@@ -71,6 +71,9 @@ def settle(facts: Facts) -> tuple[Outcome, str]:
     return Outcome.RECORDED, facts.end
 
 
+MEDIA_REFUSALS = frozenset({415, 488, 606})
+"""Final answers by which somebody refuses an offer's media, not the call."""
+
 _OURS = ("internal_error", "daemon_stopped", "ports_exhausted", "no_route")
 
 
@@ -94,8 +97,10 @@ def refusal_reason(status: int) -> str:
         480: "no_answer",
         486: "busy",
         487: "cancelled",
+        415: "codec_refused",
         488: "codec_refused",
         600: "busy",
         603: "declined",
+        606: "codec_refused",
     }
     return known.get(status, f"refused_{status}")

@@ -1,8 +1,8 @@
 """Where a call goes, and whether it must get through whatever else happens. Pure."""
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
@@ -160,6 +160,58 @@ def find_route(routes: Iterable[Route], *, peer: str | None, number: str) -> Rou
         if route.peer in (None, peer) and number.startswith(route.number):
             return route
     return None
+
+
+class NumberKind(enum.Enum):
+    """What is known of a number that somebody is to be called by."""
+
+    OURS = "a nominated extension or a mailbox"
+    EMERGENCY = "an emergency number"
+    UNKNOWN = "any other"
+
+
+def routes_to_newcomer(
+    routes: Sequence[Route],
+    *,
+    peer: str | None,
+    number: str,
+    kind: NumberKind,
+    leads_inside: Callable[[Route], bool],
+) -> tuple[Route, ...]:
+    """Return the routes by which somebody is called into a call that stands, in the order in which they are tried.
+
+    Whoever asks for a transfer is a peer inside, and its route may lead to the trunk, for calls out. A number that is
+    inside must not be dialled there.
+
+    Args:
+        routes: All of them.
+        peer: Name of the peer that asks, or None.
+        number: Who is to be called, as that peer writes it.
+        kind: What is known of it.
+        leads_inside: Tells whether a route's targets are peers inside.
+
+    Returns:
+        The route of the peer that asks, unless the number may be inside: then one that leads there comes first, with
+        the number as it is. A short number may be either, so that the other route follows (see `UNKNOWN_THERE`).
+    """
+    own = find_route(routes, peer=peer, number=number)
+    by_peer = () if own is None else (own,)
+    inward = [route for route in routes if leads_inside(route)]
+    may_be_inside = kind is NumberKind.OURS or (kind is NumberKind.UNKNOWN and _is_short(number))
+    if own in inward or not inward or not may_be_inside:
+        return by_peer
+    chosen = next((route for route in inward if number.startswith(route.number)), inward[0])
+    inside = replace(chosen, strip=0, prefix="")  # its rules are for numbers as another peer writes them
+    return (inside,) if kind is NumberKind.OURS else (inside, *by_peer)
+
+
+def _is_short(number: str) -> bool:
+    """Tell whether a number may be an extension: three to six digits, none of them a trunk prefix."""
+    return 3 <= len(number) <= 6 and number.isascii() and number.isdigit() and not number.startswith("0")
+
+
+UNKNOWN_THERE = frozenset({404, 410, 484, 604})
+"""Final answers by which a target says that it does not know a number: another route may lead to it."""
 
 
 def in_order(targets: tuple[Address, ...], dead: frozenset[Address]) -> tuple[Address, ...]:

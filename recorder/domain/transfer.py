@@ -111,8 +111,42 @@ def why_refused(*, is_inside: bool, state: State) -> int | None:
 SHORTEST = 3
 """Digits of the shortest number that is looked for at the end of a longer one."""
 
+_WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", "private", "invalid"})
+"""User parts that stand in the place of a number that is not told."""
+
+
+def tells_nothing(number: str) -> bool:
+    """Tell whether a user part says nothing of who somebody is: it is empty, or the number is withheld."""
+    return not number or number.lower() in _WITHHELD
+
 
 def is_same_line(known: str, named: str) -> bool:
-    """Tell whether two numbers are one line: equal, or one ends in the other (2001 and +441632962001)."""
-    shorter, longer = sorted((known, named), key=len)
-    return shorter == longer or (len(shorter) >= SHORTEST and shorter.isdigit() and longer.endswith(shorter))
+    """Tell whether two numbers are one line: equal, or one ends in the other (2001 and +441632962001).
+
+    What is dialled before a number inside its country or area does not count: 01632962001 is +441632962001.
+    """
+    if known == named:
+        return True
+    shorter, longer = sorted((_without_trunk_prefix(known), _without_trunk_prefix(named)), key=len)
+    return len(shorter) >= SHORTEST and shorter.isdigit() and longer.endswith(shorter)
+
+
+def _without_trunk_prefix(number: str) -> str:
+    return number.removeprefix("+").lstrip("0")
+
+
+def who_answered(dialled: str, *, early: str | None, answering: str | None) -> str:
+    """Return the number of the party who answered a call.
+
+    There is one rule, whichever message names them: the last name before the answer counts, and the 2xx comes last.
+
+    Args:
+        dialled: The number that was called.
+        early: The last name that a request of the far side (UPDATE) gave before the answer, or None.
+        answering: The name in the 2xx, or None.
+
+    Returns:
+        ``dialled`` where nobody else was named: no name, one that tells nothing, or another form of that number.
+    """
+    named = next((name for name in (answering, early) if name and not tells_nothing(name)), None)
+    return dialled if named is None or is_same_line(dialled, named) else named

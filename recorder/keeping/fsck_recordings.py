@@ -73,11 +73,11 @@ class RecordingCheck:
             self.counts["rows"] += len(known)
             self.counts["containers"] += sum(path.suffix == REC for paths in files.values() for path in paths)
             progress(self.counts["containers"], total)
-        yield from self._officers_alone()
+        yield from self._beside_alone()
 
-    def _officers_alone(self) -> Iterator[Finding]:
+    def _beside_alone(self) -> Iterator[Finding]:
         deletions = Deletions(self.database)
-        for recording in StoredRows(self.database).officers_alone():
+        for recording in StoredRows(self.database).alone():
             if deletions.get(recording) is not None:
                 yield deleted(recording, recording, "it was deleted, and the index still says whose call it was")
             else:

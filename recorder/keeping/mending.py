@@ -124,17 +124,21 @@ class Mender:
     def _keep(self, stored: StoredRow | None, finding: Finding) -> str:
         if stored is None:
             return ""
-        kept = {**stored.columns, "officers": list(map(dict, stored.officers))}
+        beside = {"officers": list(map(dict, stored.officers)), "identities": list(map(dict, stored.identities))}
+        kept = {**stored.columns, **beside}
         where = self.aside.keep(f"{stored.id}.row", kept, f"{finding.kind}: {finding.what}")
         return f"; the old row is in {where}"
 
     def take_out(self, finding: Finding) -> str:
-        """Take officers out of the index that stand there without a row."""
+        """Take officers and numbers out of the index that stand there without a row."""
         recording = RecordingId(finding.recording)
         if self._stored(recording) is not None:
             return "its row is there again"
-        officers = StoredRows(self.database).officers_of(recording)
-        kept = {"officers": list(map(dict, officers))}
+        rows = StoredRows(self.database)
+        kept = {
+            "officers": list(map(dict, rows.officers_of(recording))),
+            "identities": list(map(dict, rows.identities_of(recording))),
+        }
         where = self.aside.keep(f"{recording}-officers", kept, f"{finding.kind}: {finding.what}")
         Index(self.database).remove(recording)
         return f"taken out; they are in {where}"

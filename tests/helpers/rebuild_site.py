@@ -18,6 +18,9 @@ from storage.tombstones import Deletions
 from storage.types import RecordingId
 from tests.helpers.sweep_site import NOW, SweepSite
 
+_TABLES = ("officers", "identities", "holds", "claims", "deletions", "erasures", "copies")
+"""What stands in the index beside the rows."""
+
 
 class RebuildSite(SweepSite):
     """Adds to a `SweepSite` what loses its index and brings it back."""
@@ -51,7 +54,7 @@ class RebuildSite(SweepSite):
         """Take the whole index away, as a disk or a hand does."""
         if self.url.startswith("postgresql"):
             with self.database.begin() as connection:
-                for table in ("recordings", "officers", "holds", "claims", "deletions", "erasures", "copies"):
+                for table in ("recordings", *_TABLES):
                     connection.exec_driver_sql(f"DELETE FROM {table}")
                 connection.exec_driver_sql("DELETE FROM schema_version WHERE id = 2")
             self.database.close()
@@ -64,8 +67,7 @@ class RebuildSite(SweepSite):
         """Return all that the index says but peaks, comparable."""
         with self.database.connect() as connection:
             tables = {
-                name: sorted(map(str, connection.exec_driver_sql(f"SELECT * FROM {name}").all()))
-                for name in ("officers", "holds", "claims", "deletions", "erasures", "copies")
+                name: sorted(map(str, connection.exec_driver_sql(f"SELECT * FROM {name}").all())) for name in _TABLES
             }
         return {
             **tables,

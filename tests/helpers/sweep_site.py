@@ -28,7 +28,11 @@ from storage.types import Hold, HoldKind, RecordingHead, RecordingId
 from storage.vault import Vault
 from tests.helpers.storage_home import block, row
 
-HANDED_OVER = {"operators": ["a.officer", "b.officer"], "extensions": ["2001", "2002"]}
+HANDED_OVER = {
+    "operators": ["a.officer", "b.officer"],
+    "extensions": ["2001", "2002"],
+    "numbers": ["2002", "07700900123"],
+}
 """Whose call each was."""
 NOW = datetime.fromisoformat("2026-11-25T03:00:00+00:00")
 

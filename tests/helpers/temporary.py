@@ -1,7 +1,7 @@
 """Where the tests' temporary files are: in memory, where the machine has enough of it.
 
-The tests make tens of thousands of small files and wait for each to be on the disk. On a disk that others use too, most of
-a run is waiting for it. Debian 13 has `/tmp` in memory anyway.
+The tests make tens of thousands of small files and wait for each to be on the disk. On a disk that others use too, most
+of a run is waiting for it. Debian 13 has `/tmp` in memory anyway.
 """
 
 import os
@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - each test has a folder of its own below it
+_MEMORY = Path("/dev/shm")
 NEEDED = 6 << 30
 """Bytes that must be free: what a whole run has at most, and as much again."""
 

@@ -23,7 +23,7 @@ from storage.claims import Claims
 from storage.copy_list import CopyList
 from storage.deletion import Shredder
 from storage.fsck import Finding, Kind
-from storage.tables import copies, deletions, officers, recordings
+from storage.tables import copies, deletions, identities, officers, recordings
 from storage.tombstones import Tombstone
 from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId, Right
 from tests.helpers.rebuild_site import RebuildSite
@@ -219,6 +219,19 @@ def bring_officers_back(site: RebuildSite, one: RecordingId) -> None:
         connection.execute(officers.insert(), [dict(each) for each in theirs])
 
 
+def rename_identity(site: RebuildSite, one: RecordingId) -> None:
+    with site.database.begin() as connection:
+        theirs = sa.and_(identities.c.recording == one, identities.c.number == "2002")
+        connection.execute(identities.update().where(theirs).values(number="2003"))
+
+
+def leave_identities(site: RebuildSite, one: RecordingId) -> None:
+    other = RecordingId("20260101T000000Z-2001-0a0b0c")
+    with site.database.begin() as connection:
+        connection.execute(identities.update().where(identities.c.recording == one).values(recording=other))
+    site.index.save(site.index.get(one))
+
+
 def place_hold_unlogged(site: RebuildSite, one: RecordingId) -> None:
     hold = site.hold(one, NOW)
     site.holds.place(replace(hold, id="0a0b0c0d"))
@@ -303,6 +316,8 @@ BREAKS: dict[str, tuple[Break, set[Kind], bool]] = {
     "an officer's name": (rename_officer, {Kind.COLUMNS}, True),
     "officers alone": (leave_officers, {Kind.LONE_OFFICERS}, True),
     "officers of a deleted one": (bring_officers_back, {Kind.DELETED}, True),
+    "number": (rename_identity, {Kind.COLUMNS}, True),
+    "numbers alone": (leave_identities, {Kind.LONE_OFFICERS}, True),
     "hold alone": (place_hold_unlogged, {Kind.HOLD_ALONE}, False),
     "claim": (lambda site, one: write_claim(site, one, in_table=False), {Kind.CLAIM}, True),
     "claim that only the index upheld": (uphold_unlogged, {Kind.CLAIM}, True),

@@ -22,8 +22,9 @@ from storage.errors import DatabaseError
 from storage.index import Index
 from storage.migrations import VERSION_TABLE, upgrade
 from storage.rows import row_from_json, row_to_json
-from storage.tables import METADATA, REVISION
-from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, Search
+from storage.stored_rows import StoredRows
+from storage.tables import METADATA, REVISION, microseconds
+from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, Participant, Search
 from tests.helpers.storage_home import ID, row
 
 OLD = Path(__file__).parents[1] / "data" / "schema-before-alembic"
@@ -143,6 +144,20 @@ def test_further_officers_of_before_0005_are_found_with_all_that_may_be_asked_fo
     assert index.find(Search(operator="b.officer", number="2002")) == []
     with index.database.connect() as connection:
         check_tables(connection)
+    index.close()
+
+
+def test_participants_of_before_0008_are_found_by_number(database_url: str) -> None:
+    met = replace(ROW, participants=(Participant(name="", address="sip:07700900123@x", number="07700900123", role=""),))
+    with plain_engine(database_url).begin() as connection:
+        upgrade(connection, "0007")
+        fill(connection)
+        filled = {"document": json.dumps(row_to_json(met)), "started_us": microseconds(ROW.started_at)}
+        connection.execute(sa.text("UPDATE recordings SET document = :document, started_us = :started_us"), filled)
+    index = Index(database_url)
+    assert index.find(Search(number="+447700900123", operator="a.officer", outcome=Outcome.RECORDED)) == [met]
+    (stored,) = StoredRows(index.database).each()
+    assert stored.wrong_columns == [], "the migration writes what the program would"
     index.close()
 
 

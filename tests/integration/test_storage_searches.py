@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from storage import searches
 from storage.database import Database, sqlite_url
 from storage.index import COUNTED, Index, normalise_number
-from storage.tables import officers
-from storage.types import Outcome, RecordingId, RecordingRow, Search
+from storage.tables import identities, officers
+from storage.types import Outcome, Participant, RecordingId, RecordingRow, Search
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 NUMBERS = ("020 7946 0000", "0161 496 0001", "2001", "2002")
+OTHER_NUMBERS = ("+44 7700 900123", "4000")
 ROWS = 150
 
 
@@ -30,6 +31,7 @@ def made(dice: random.Random, number: int) -> RecordingRow:
         direction="inbound", extension=extensions[0], operator=operator, operators=operators, extensions=extensions,
         service="housing", caller=dice.choice(NUMBERS), called=dice.choice(NUMBERS),
         outcome=dice.choice(list(Outcome)), reason="ended",
+        numbers=tuple(dice.sample((*NUMBERS, *OTHER_NUMBERS), dice.choice((0, 0, 1, 3)))),
     )  # fmt: skip
 
 
@@ -41,7 +43,8 @@ def asked(dice: random.Random) -> Search:
     fields = {
         "started_from": maybe(start), "started_to": maybe(start + timedelta(seconds=dice.randrange(60))),
         "operator": maybe(dice.choice(("anna", "bob", "nobody"))), "extension": maybe(dice.choice(("2001", "2002"))),
-        "number": maybe(dice.choice((*NUMBERS, "+442079460000"))), "outcome": maybe(dice.choice(list(Outcome))),
+        "number": maybe(dice.choice((*NUMBERS, *OTHER_NUMBERS, "+442079460000"))),
+        "outcome": maybe(dice.choice(list(Outcome))),
     }  # fmt: skip
     return Search(**fields, limit=dice.choice((1, 7, 500)), offset=dice.choice((0, 0, 5)))  # type: ignore[arg-type]
 
@@ -53,7 +56,7 @@ def matches(search: Search, row: RecordingRow) -> bool:
         and (search.started_to is None or row.started_at < search.started_to)
         and search.operator in (None, *row.operators)
         and search.extension in (None, *row.extensions)
-        and number in (None, normalise_number(row.caller), normalise_number(row.called))
+        and number in (None, *map(normalise_number, (row.caller, row.called, *row.numbers)))
         and search.outcome in (None, row.outcome)
     )
 
@@ -106,6 +109,36 @@ def test_only_the_times_asked_for_are_looked_at_of_calls_that_were_handed_over(t
             plan = [line[3] for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
             (led,) = [line for line in plan if "officers" in line]
             assert "INDEX officers_by_operator (operator=? AND started_us>? AND started_us<?)" in led, plan
+
+
+def test_only_the_times_asked_for_are_looked_at_of_numbers_beside_a_call(tmp_path: Path) -> None:
+    with closing(Database(sqlite_url(tmp_path / "index.sqlite"))) as database, database.connect() as connection:
+        search = Search(number="4000", started_from=START, started_to=START + timedelta(days=1))
+        query = searches.ids(connection, search, limit=50)
+        text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+        plan = [line[3] for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+        (led,) = [line for line in plan if "identities" in line]
+        assert "INDEX identities_by_number (number=? AND started_us>? AND started_us<?)" in led, plan
+
+
+def test_numbers_come_and_go_with_their_recording(database: Database) -> None:
+    index = Index(database)
+    someone = Participant(name="", address="sip:5000@pbx", number="5000", role="other")
+    row = replace(
+        made(random.Random(1), 1), caller="0161 496 0001", called="2001", numbers=("2001", "07700 900123", "x" * 81),
+        participants=(someone,),
+    )  # fmt: skip
+    index.save(row)
+    for number in ("+447700900123", "5000", "2001", "+441614960001"):
+        assert [one.id for one in index.find(Search(number=number))] == [row.id], number
+    assert index.find(Search(number="07700 900123"))[0] == row
+    assert index.find(Search(number="x" * 81)) == [], "that is no number"
+    index.save(replace(row, numbers=()))
+    assert index.find(Search(number="+447700900123")) == []
+    index.save(row)
+    index.remove(row.id)
+    with database.connect() as connection:
+        assert connection.execute(sa.select(identities.c.recording)).all() == [], "nothing of them is left"
 
 
 def test_officers_come_and_go_with_their_recording(database: Database) -> None:

@@ -224,3 +224,55 @@ def test_during_the_notice_nobody_is_transferred(lines: Exchange) -> None:
     talk.join()
     talk.talk_for(0.3)  # somebody who hangs up before the other was heard leaves a recording of one way
     assert talk.hang_up()["outcome"] == "recorded"
+
+
+def test_another_number_to_be_shown_is_another_party(lines: Exchange) -> None:
+    """FreeSWITCH says by INFO who is at its end, if it takes us for another FreeSWITCH."""
+    talk = lines.call(headers=(("X-FS-Support", "update_display,send_info"), ("X-Case", "17")))
+    recording = talk.join()
+    talk.talk_for(0.6)
+    leg = talk.wait_second()
+    assert (leg.invite.values("X-FS-Support"), leg.invite.values("X-Case")) == ((), ("17",))
+    named = (("Content-Type", "message/update_display"), ("X-FS-Display-Number", "4000"))
+    leg.request("INFO", headers=named)
+    eventually(lambda: (talk.live or {})["state"] == "out_of_scope", "they are not recorded")
+    away_s = time.monotonic()
+    talk.talk_for(0.5)
+    left = kept_of(lines.home.copy(talk.hang_up()["id"])[0], talk.left)
+    assert left.bytes_between(away_s + 0.1, time.monotonic()) == 0
+    (row,) = lines.home.rows(number=talk.number)
+    assert (row["id"], spans(row)) == (recording, [("recording", "alice"), ("out_of_scope", "")])
+
+
+def test_a_call_is_found_by_every_number_that_somebody_on_it_had(lines: Exchange) -> None:
+    """A search for a subject access request must not miss a call that was handed to its subject later on."""
+    headers = (
+        ("Diversion", '"Desk" <sip:+441632960555@pbx>;reason=unconditional'),
+        ("History-Info", "<sip:01632960556@pbx>;index=1"),
+    )
+    named = (("P-Asserted-Identity", "<sip:+441632962001@pbx>"),)
+    talk = lines.expect("01632960440", answer=Answer(after_s=0.3, headers=named))
+    talk.first = lines.caller.invite(
+        lines.home.sip, "2001", from_number=talk.number, media=talk.left.media(), headers=headers
+    )
+    recording = talk.join()
+    leg = talk.wait_second()
+    leg.request("INVITE", bytes(leg.media), "application/sdp", (("P-Asserted-Identity", "<sip:07700900321@pbx>"),))
+    eventually(lambda: (talk.live or {})["state"] == "out_of_scope", "the call went to somebody else")
+    talk.first.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:07700900322@pbx>"),))
+    talk.first.wait_for(lambda call: call.replies_to("UPDATE") == [200])
+    bob = expect_newcomer(talk, "2002", calling="07700900322", answer=Answer(
+        after_s=0.05, headers=(("P-Asserted-Identity", "<sip:2009@pbx>"),),
+    ))  # fmt: skip
+    refer(leg, "2002")
+    joined_leg = bob.join()
+    wait_told(leg, 200)
+    row = talk.hang_up()
+    joined_leg.wait_ended()
+    bob.voice.hush()
+    assert row["id"] == recording
+    for number in (
+        talk.number, "2001", "+441632960555", "01632960556", "+441632962001", "07700 900321", "+447700900322", "2002",
+        "2009",
+    ):  # fmt: skip
+        assert [one["id"] for one in lines.home.rows(number=number) if one["id"] == recording], number

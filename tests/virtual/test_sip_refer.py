@@ -186,3 +186,29 @@ def test_another_name_on_a_leg_is_told_once(shared: Any, peer: Any) -> None:
     shared.do("answer_offer", leg=leg, body=SDP)
     peer.expect(200)
     peer.request("ACK")
+
+
+DISPLAY = "Content-Type: message/update_display\r\nX-FS-Display-Name: Carol\r\n"
+
+
+def test_an_info_that_has_us_show_another_number_names_another_party(shared: Any, peer: Any) -> None:
+    """FreeSWITCH says so who is there now, without a body, to whoever has shown its X-FS-Support."""
+    leg = connected(shared, peer)
+    peer.request("INFO", headers=f"{DISPLAY}X-FS-Display-Number: 4000\r\n")
+    peer.expect(200)
+    event = shared.take("IdentityChanged")
+    assert (event["leg"], event["user"]) == (leg, "4000")
+    assert event["headers"] == [["P-Asserted-Identity", "<sip:4000@127.0.0.1>"]]
+    peer.request("INFO", headers=f"{DISPLAY}X-FS-Display-Number: sip:4000@pbx\r\n")
+    peer.expect(200)
+    shared.nothing(0.1)
+    peer.request("UPDATE", headers='P-Asserted-Identity: "Bob" <2002>\r\n')
+    assert shared.take("IdentityChanged")["user"] == "2002", "a number without a scheme, as FreeSWITCH writes it"
+
+
+@pytest.mark.parametrize("number", ["", 'X-FS-Display-Number: <a"b>\r\n', "X-FS-Display-Number:  \r\n"])
+def test_such_an_info_that_names_nobody_is_not_understood(shared: Any, peer: Any, number: str) -> None:
+    connected(shared, peer)
+    peer.request("INFO", headers=f"{DISPLAY}{number}")
+    assert peer.expect(415)["Accept"]
+    shared.nothing(0.1)

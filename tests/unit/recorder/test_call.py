@@ -144,6 +144,18 @@ def test_a_notice_that_was_cut_short_is_remembered() -> None:
     assert call.notice_complete is False
 
 
+def test_somebody_else_answers_who_hears_the_notice_first() -> None:
+    call = make(state=State.RINGING, direction=Direction.INTERNAL, notice_complete=True)
+    play(
+        call,
+        [
+            (Answered(After.ANNOUNCE, A), [StopPlaying(), PlayTo(B, NOTICE), PlayTo(A, HOLD)]),
+            (HEARD, [StopPlaying(), Join()]),
+        ],
+    )
+    assert (call.officer, call.state, call.notice_complete) == (A, State.JOINED, True)
+
+
 def test_second_message_asked_for_during_the_notice() -> None:
     call = make(state=State.NOTICE)
     play(
@@ -364,7 +376,9 @@ ANY_EVENTS = st.lists(st.sampled_from(PROBES), max_size=25)
 def test_in_any_order_of_events(call: Call, events: list[Event]) -> None:
     call = copy.copy(call)
     done: list[Command] = []
+    untold = False  # somebody answered who has to hear the notice, which the caller has heard
     for event in [Begin(), *events, Stopped("test")]:
+        untold |= call.state is State.RINGING and isinstance(event, Answered) and event.after is After.ANNOUNCE
         commands = call.handle(event)
         done += commands
         if Join() in commands:
@@ -375,12 +389,12 @@ def test_in_any_order_of_events(call: Call, events: list[Event]) -> None:
     assert kinds[-1] is Finish
     assert kinds.count(AnswerA) + kinds.count(RefuseA) <= 1, "A is answered or refused, once"
     replaced = [command for command in done if isinstance(command, Replace)]
-    announced = sum(command.after is After.ANNOUNCE for command in replaced)
+    announced = sum(command.after is After.ANNOUNCE for command in replaced) + untold
     assert kinds.count(Join) <= 1 + len(replaced), "joined once, and once more with each newcomer"
     assert [c.index for c in done if isinstance(c, Dial)] == list(range(kinds.count(Dial))), "targets in order, once"
     notices = sum(command in (PlayTo(A, NOTICE), PlayTo(B, NOTICE)) for command in done)
     assert notices <= 1 + announced, "the notice is played once a call, and once to each newcomer who has to hear it"
-    if not replaced:
+    if not replaced and not untold:
         assert done.count(PlayTo(call.outside, SECOND)) <= 1
         assert PlayTo(call.officer, NOTICE) not in done
     if not call.is_nominated:

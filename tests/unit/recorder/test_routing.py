@@ -2,7 +2,17 @@
 
 import pytest
 
-from recorder.domain.routing import FAILOVER, EmergencyNumbers, Peer, Route, find_peer, find_route, in_order
+from recorder.domain.routing import (
+    FAILOVER,
+    EmergencyNumbers,
+    NumberKind,
+    Peer,
+    Route,
+    find_peer,
+    find_route,
+    in_order,
+    routes_to_newcomer,
+)
 from sip.options import Address
 
 PBX = Peer(name="pbx", networks=("192.0.2.0/28", "2001:db8::/64"))
@@ -37,6 +47,45 @@ def test_the_first_route_that_fits_is_taken() -> None:
     assert find_route(routes, peer="pbx", number="2001") is rest
     assert find_route(routes, peer=None, number="0712") is mobile
     assert find_route(routes, peer=None, number="2001") is None
+
+
+CARRIER = Address(host="198.51.100.7", port=5060)
+IN = Route(name="in", targets=(ONE,), peer="trunk", number="01632", strip=7)
+OUT = Route(name="out", targets=(CARRIER,), peer="pbx", prefix="9")
+AS_IT_IS = Route(name="in", targets=(ONE,), peer="trunk", number="01632")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "expected"),
+    [
+        ("2002", NumberKind.OURS, (AS_IT_IS,)),
+        ("01632960202", NumberKind.OURS, (AS_IT_IS,)),
+        ("4000", NumberKind.UNKNOWN, (AS_IT_IS, OUT)),
+        ("07700900123", NumberKind.UNKNOWN, (OUT,)),
+        ("01632960202", NumberKind.UNKNOWN, (OUT,)),
+        ("+441", NumberKind.UNKNOWN, (OUT,)),
+        ("0999", NumberKind.UNKNOWN, (OUT,)),
+        ("22", NumberKind.UNKNOWN, (OUT,)),
+        ("999", NumberKind.EMERGENCY, (OUT,)),
+    ],
+)
+def test_a_newcomer_who_may_be_inside_is_called_there(
+    number: str, kind: NumberKind, expected: tuple[Route, ...]
+) -> None:
+    def leads_inside(route: Route) -> bool:
+        return PBX.has(route.targets[0].host)
+
+    found = routes_to_newcomer([OUT, IN], peer="pbx", number=number, kind=kind, leads_inside=leads_inside)
+    assert found == expected
+
+
+def test_one_way_for_all_is_the_way_to_a_newcomer() -> None:
+    only = Route(name="default", targets=(ONE,), strip=1)
+    found = routes_to_newcomer(
+        [OUT, only], peer="other", number="2002", kind=NumberKind.OURS, leads_inside=lambda route: route is only
+    )
+    assert found == (only,), "its rules are for the numbers of whoever asks"
+    assert routes_to_newcomer([], peer="pbx", number="2002", kind=NumberKind.OURS, leads_inside=lambda _: True) == ()
 
 
 def test_what_is_dialled() -> None:

@@ -11,6 +11,7 @@ from recorder.domain.transfer import (
     is_same_line,
     occupants_of,
     officer_after,
+    who_answered,
     why_refused,
 )
 
@@ -71,8 +72,12 @@ def test_only_our_side_may_ask_and_only_when_the_sides_are_joined(state: State) 
         ("2001", "2001", True),
         ("2001", "+441632962001", True),
         ("+441632962001", "2001", True),
+        ("01632962001", "+441632962001", True),
+        ("00441632962001", "01632962001", True),
+        ("01632962001", "01632962002", False),
         ("2001", "2002", False),
         ("2001", "12001999", False),
+        ("0", "00", False),
         ("01", "2001", False),
         ("anonymous", "2001", False),
         ("", "2001", False),
@@ -80,6 +85,24 @@ def test_only_our_side_may_ask_and_only_when_the_sides_are_joined(state: State) 
 )
 def test_one_line_by_two_numbers(known: str, named: str, is_same: bool) -> None:
     assert is_same_line(known, named) is is_same
+
+
+@pytest.mark.parametrize(
+    ("early", "answering", "expected"),
+    [
+        (None, None, "2001"),
+        ("2002", None, "2002"),
+        (None, "2002", "2002"),
+        ("2002", "4000", "4000"),
+        ("2002", "2001", "2001"),
+        ("2002", "Anonymous", "2002"),
+        (None, "anonymous", "2001"),
+        (None, "", "2001"),
+        (None, "+441632962001", "2001"),
+    ],
+)
+def test_whoever_was_named_last_answered(early: str | None, answering: str | None, expected: str) -> None:
+    assert who_answered("2001", early=early, answering=answering) == expected
 
 
 def test_standings() -> None:

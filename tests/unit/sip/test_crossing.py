@@ -15,7 +15,8 @@ def message(*headers: tuple[str, str]) -> RawMessage:
     [
         "Via", "Record-Route", "Route", "Contact", "User-Agent", "Server", "Allow", "Supported", "Require", "Warning",
         "Authorization", "Proxy-Authorization", "WWW-Authenticate", "Subject", "Organization", "Call-Info", "Path",
-        "Session-Expires", "RSeq", "X-Recorder-Via", "Geolocation", "Call-ID", "From", "To",
+        "Session-Expires", "RSeq", "X-Recorder-Via", "X-FS-Support",
+        "x-fs-display-number", "X-FS-Lazy-Attended-Transfer", "Geolocation", "Call-ID", "From", "To",
     ],
 )  # fmt: skip
 def test_what_tells_of_one_side_stays_there(name: str) -> None:

@@ -1,0 +1,84 @@
+"""Who answered a call that we dialled, and what follows for the recording. Call thread only.
+
+The PBX may name them in an UPDATE while it rings (a pickup, a ring group), in the 2xx (a queue, a diversion), or not at
+all. Each is judged here, by one rule (`recorder.domain.transfer.who_answered`), when the call is answered.
+"""
+
+import logging
+import time
+from typing import Any, Protocol
+
+from recorder.calls.part import Part
+from recorder.calls.switchboard import Switchboard
+from recorder.calls.works import Works
+from recorder.domain import call as table
+from recorder.domain.call import Call, Side
+from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, who_answered
+from sip.events import IdentityChanged, LegAnswered
+from sip.options import Address
+
+_log = logging.getLogger(__name__)
+
+
+class AnsweredCall(Protocol):
+    """The call; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+
+    id: Any
+    works: Works
+    call: Call
+    board: Switchboard
+    people: dict[Side, Occupant]
+    dialled: str
+    far: Address | None
+
+    def seat(self, side: Side, occupant: Occupant) -> None:
+        """Take it that somebody is on a side."""
+
+
+class Answering(Part[AnsweredCall]):
+    """The party whom one call rings and who answers it."""
+
+    def __init__(self, call: AnsweredCall) -> None:
+        super().__init__(call)
+        self._early: str | None = None
+        self._rang_s: float | None = None
+
+    def dialled(self) -> None:
+        """Forget what an earlier target said of who is there."""
+        self._early = None
+
+    def rang(self) -> None:
+        """Take it that it rings."""
+        self._rang_s = time.monotonic() if self._rang_s is None else self._rang_s
+
+    def named(self, event: IdentityChanged) -> None:
+        """Take the name of who is there now, before they have answered."""
+        if self._call.board.is_inside(event.source):
+            self._early = event.user
+
+    def answered(self, event: LegAnswered) -> table.Answered:
+        """Seat the party who answered; return what that means for the call."""
+        call = self._call
+        expected = call.people[Side.B]
+        is_believed = call.far is not None and call.board.is_inside(call.far)
+        answering = event.asserted_user if is_believed else None
+        number = who_answered(call.dialled, early=self._early, answering=answering)
+        party = expected if is_same_line(expected.number, number) else call.board.occupant(number)
+        if self._is_mailbox(number):
+            party = Occupant(number=number, is_mailbox=True)
+        call.seat(Side.B, party)
+        if party.standing is expected.standing:
+            return table.Answered()
+        stays = call.people[Side.A]
+        after = TABLE[stays.standing, party.standing]
+        if after is table.After.OUT_OF_SCOPE and not party.is_mailbox:
+            _log.info("call %s: somebody answered whose calls are not recorded", call.id)
+            call.works.alarm("answered_elsewhere")
+        officer = officer_after(stays.standing, party.standing, newcomer=Side.B, officer=call.call.officer)
+        return table.Answered(after, officer)
+
+    def _is_mailbox(self, number: str) -> bool:
+        """Tell whether a mailbox answered, by its number or because it took so long: it looks like an officer."""
+        config = self._call.works.config.voicemail
+        rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
+        return number in config.numbers or (config.after_s is not None and rang_s >= config.after_s)

@@ -1,0 +1,120 @@
+"""Rows of recordings and what stands beside them, stored and deleted together: further officers, further numbers.
+
+Most calls have one officer and two numbers, which stand in the recording's own row; others stand in tables beside it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.rows import normalise_number
+from storage.tables import identities as _identities
+from storage.tables import microseconds
+from storage.tables import officers as _officers
+from storage.tables import recordings as _recordings
+from storage.types import RecordingRow
+
+_AT_ONCE = 500
+"""Ids in one statement: SQLite takes 999 values at the least."""
+_FORGET = tuple(
+    table.delete().where(table.c.recording.in_(sa.bindparam("some", expanding=True)))
+    for table in (_officers, _identities)
+)
+"""Made once, though they are run for each call: a statement refers to itself, so that only Python's collector frees
+it."""
+LONGEST = 80
+"""Characters of a number that is indexed: a longer one is none."""
+
+
+def save_beside(connection: sa.Connection, rows: Sequence[RecordingRow]) -> None:
+    """Store what stands beside each of some recordings, in place of what was stored before."""
+    _forget(connection, [row.id for row in rows])
+    if others := [other for row in rows for other in officers_of(row)]:
+        connection.execute(_officers.insert(), others)
+    if numbers := [number for row in rows for number in identities_of(row)]:
+        connection.execute(_identities.insert(), numbers)
+
+
+def delete_recordings(connection: sa.Connection, recordings: Sequence[str]) -> int:
+    """Delete the rows of some recordings and what stands beside them; returns how many recordings there were."""
+    _forget(connection, recordings)
+    removed = 0
+    for some in _parts(recordings):
+        removed += connection.execute(_recordings.delete().where(_recordings.c.id.in_(some))).rowcount
+    return removed
+
+
+def stored_officers(connection: sa.Connection, recordings: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the further officers that are stored of some recordings, by recording; a recording's by extension."""
+    return _stored(connection, _officers, "extension", recordings)
+
+
+def stored_identities(connection: sa.Connection, recordings: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the further numbers that are stored of some recordings, by recording; a recording's by number."""
+    return _stored(connection, _identities, "number", recordings)
+
+
+def _stored(
+    connection: sa.Connection, table: sa.Table, key: str, recordings: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for some in _parts(recordings):
+        for one in connection.execute(table.select().where(table.c.recording.in_(some))).mappings():
+            found.setdefault(one["recording"], []).append(dict(one))
+    for theirs in found.values():
+        theirs.sort(key=lambda one: str(one[key]))  # a server may have an order of its own
+    return found
+
+
+def lone_recordings(connection: sa.Connection, limit: int, *, after: str = "") -> list[str]:
+    """Return at most so many ids, in order, of which something stands beside a row, and nobody has the row."""
+    lone = [
+        sa.select(column.label("id")).where(column > after, ~sa.exists().where(_recordings.c.id == column))
+        for column in (_officers.c.recording, _identities.c.recording)
+    ]
+    query = sa.union(*lone).order_by("id").limit(limit)
+    return [str(one) for one in connection.execute(query).scalars()]
+
+
+def _forget(connection: sa.Connection, recordings: Sequence[str]) -> None:
+    for some in _parts(recordings):
+        for statement in _FORGET:
+            connection.execute(statement, {"some": list(some)})
+
+
+def _parts(recordings: Sequence[str]) -> list[Sequence[str]]:
+    return [recordings[start : start + _AT_ONCE] for start in range(0, len(recordings), _AT_ONCE)]
+
+
+def officers_of(row: RecordingRow) -> list[dict[str, Any]]:
+    """Return what the table is to hold of a recording."""
+    # Who stands in the row is not always the first: a call that was handed over before it was joined is filed under who
+    # answered. There are fewer names than extensions where one officer sat at several.
+    names = (name for name in dict.fromkeys(row.operators) if name not in ("", row.operator))
+    extensions = (extension for extension in dict.fromkeys(row.extensions) if extension != row.extension)
+    copies = _copies(row)
+    return [
+        {"recording": row.id, "extension": extension, "operator": next(names, ""), **copies} for extension in extensions
+    ]
+
+
+def identities_of(row: RecordingRow) -> list[dict[str, Any]]:
+    """Return the numbers by which somebody on the call was known, beside the caller's and the one that was called."""
+    copies, written = _copies(row), (*row.numbers, *(one.number for one in row.participants))
+    numbers = dict.fromkeys(normalise_number(number) for number in written)
+    known = ("", copies["caller_e164"], copies["called_e164"])
+    return [
+        {"recording": row.id, "number": number, **copies}
+        for number in numbers
+        if number not in known and len(number) <= LONGEST
+    ]
+
+
+def _copies(row: RecordingRow) -> dict[str, Any]:
+    """Return what the tables beside a row repeat of it."""
+    return {
+        "started_us": microseconds(row.started_at), "first_extension": row.extension, "first_operator": row.operator,
+        "outcome": str(row.outcome), "caller_e164": normalise_number(row.caller),
+        "called_e164": normalise_number(row.called), "team": row.team,
+    }  # fmt: skip

@@ -1,0 +1,35 @@
+"""Numbers that a call is found by."""
+
+from recorder.calls.siprec_rows import further_numbers
+from recorder.domain.identities import MOST, Identities, numbers_in
+from sip.metadata import Participant
+
+
+def test_each_number_is_kept_once_and_in_order() -> None:
+    found = Identities()
+    assert found.add(("2001", "07700900123", "2001"))
+    assert not found.add(("2001", "", "Anonymous"))
+    assert found.numbers == ("2001", "07700900123")
+
+
+def test_there_is_a_bound() -> None:
+    found = Identities()
+    assert found.add(map(str, range(MOST + 5)))
+    assert len(found.numbers) == MOST
+    assert not found.add(("2001",))
+
+
+def test_headers_name_parties() -> None:
+    headers = (
+        ("P-Asserted-Identity", '"Ann" <sip:2001@pbx>'),
+        ("Remote-Party-ID", "<sip:2002@pbx>;party=calling"),
+        ("Diversion", "<tel:+441632960555>;reason=no-answer"),
+        ("History-Info", "<sip:2003@pbx>;index=1"),
+        ("Alert-Info", "<http://pbx/sip:4000@ring>"),
+    )
+    assert list(numbers_in(headers)) == ["2001", "2002", "+441632960555", "2003"]
+
+
+def test_every_address_of_a_participant_is_found() -> None:
+    someone = Participant(id="p1", aors=("sip:2001@pbx", "tel:+441632960201", "sip:07700900123@pbx"), name="Ann")
+    assert further_numbers([someone, someone]) == ("+441632960201", "07700900123")

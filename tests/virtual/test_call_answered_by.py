@@ -1,0 +1,162 @@
+"""Who answered: one rule, whether an UPDATE names them while it rings or the 200 does."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.exactness import kept_of
+from tests.helpers.exchange import Exchange, Talk
+from tests.helpers.recorder_home import eventually
+from tests.helpers.sip_peer import Answer, State
+from tests.helpers.transfers import expect_newcomer, speakers
+from tests.helpers.virtual.exchange import exchange
+
+QUEUE = (
+    'name = "Queue"\nnotice_when = "before_ring" ',
+    'name = "Queue"\nnotice_when = "after_answer" ',
+)
+EARLY, IN_THE_200 = "early", "in the 200"
+WAYS = pytest.mark.parametrize("way", [EARLY, IN_THE_200])
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    follows = ("follow_redirects = false", "follow_redirects = true")
+    edits = (("numbers = []   ", 'numbers = ["5000"] # '), QUEUE, follows)
+    with exchange(tmp_path_factory.mktemp("answered"), edits=edits) as made:
+        yield made
+
+
+def answered(lines: Exchange, way: str, name: str, number: str = "2001") -> tuple[Talk, str]:
+    """Have somebody of another name answer; return the call once both are joined."""
+    header = ("P-Asserted-Identity", f"<sip:{name}@pbx>")
+    if way == IN_THE_200:
+        talk = lines.call(number, answer=Answer(after_s=0.1, headers=(header,)))
+    else:
+        talk = lines.call(number, answer=Answer(after_s=0.5))
+        rung = talk.wait_second()
+        rung.request("UPDATE", headers=(header,))
+        rung.wait_for(lambda call: call.replies_to("UPDATE") == [200])
+    recording = talk.join()
+    talk.talk_for(0.5)
+    return talk, recording
+
+
+@WAYS
+def test_a_nominated_colleague_who_picks_up_has_the_call(lines: Exchange, way: str) -> None:
+    talk, recording = answered(lines, way, "2002")
+    row = talk.hang_up()
+    assert (row["id"], row["outcome"], row["reason"]) == (recording, "recorded", "caller_hung_up")
+    assert (row["operator"], row["operators"]) == ("bob", ["bob"]), "alice took no part in it"
+    assert [(s["kind"], s["operator"], s["extension"]) for s in row["segments"]] == [("recording", "bob", "2002")]
+    assert [one["id"] for one in lines.home.rows(operator="bob", number=talk.number)] == [recording]
+    assert not lines.home.rows(operator="alice", number=talk.number)
+    assert lines.home.rows(extension="2001", number=talk.number), "it was called there"
+
+
+@WAYS
+@pytest.mark.parametrize("number", ["2001", "3001"])
+def test_whose_calls_are_not_recorded_is_not_recorded_and_no_failure(lines: Exchange, way: str, number: str) -> None:
+    """Number 3001 rings before the notice, as a queue does."""
+    before = lines.home.health()["alarms"].get("answered_elsewhere", 0)
+    talk, recording = answered(lines, way, "4000", number)
+    assert (live := talk.live) is not None
+    assert live["state"] == "out_of_scope"
+    assert lines.home.act("/api/extensions/2001/pause").status_code == 404, "it is no call of alice's"
+    row = talk.hang_up()
+    assert (row["id"], row["outcome"], row["reason"], row["path"]) == (recording, "blocked", "out_of_scope", None)
+    assert [(s["kind"], s["operator"]) for s in row["segments"]] == [("out_of_scope", "")]
+    assert not list(lines.home.root.rglob(f"{recording}.*"))
+    assert lines.home.health()["alarms"]["answered_elsewhere"] == before + 1
+
+
+@WAYS
+@pytest.mark.parametrize("name", ["2001", "+441632962001", "anonymous"])
+def test_another_form_of_the_number_or_none_is_who_was_dialled(lines: Exchange, way: str, name: str) -> None:
+    talk, recording = answered(lines, way, name)
+    row = talk.hang_up()
+    assert (row["outcome"], row["operators"]) == ("recorded", ["alice"])
+    left, right, _ = lines.home.copy(recording)
+    assert kept_of(left, talk.left).spans
+    assert speakers(right, (talk.right,)) == [talk.right]
+
+
+def test_the_200_has_the_last_word(lines: Exchange) -> None:
+    named = (("P-Asserted-Identity", "<sip:2001@pbx>"),)
+    talk = lines.call(answer=Answer(after_s=0.5, headers=named))
+    rung = talk.wait_second()
+    rung.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:4000@pbx>"),))
+    talk.join()
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert (row["outcome"], row["operators"]) == ("recorded", ["alice"])
+
+
+@WAYS
+def test_a_mailbox_is_one_by_either_way(lines: Exchange, way: str) -> None:
+    talk, _ = answered(lines, way, "5000")
+    row = talk.hang_up()
+    assert (row["outcome"], row["reason"]) == ("blocked", "voicemail")
+
+
+@pytest.mark.parametrize(("way", "officer", "name"), [(EARLY, "2002", "bob"), (IN_THE_200, "3001", "carol")])
+def test_a_colleague_who_is_not_nominated_is_told_before_an_officer_is_recorded_with_them(
+    lines: Exchange, way: str, officer: str, name: str
+) -> None:
+    """An officer calls another one, and somebody picks up who has heard no notice."""
+    header = ("P-Asserted-Identity", "<sip:4000@pbx>")
+    in_200 = (header,) if way == IN_THE_200 else ()
+    talk = lines.call("2001", from_number=officer, answer=Answer(after_s=0.5, headers=in_200))
+    talk.begin()
+    rung = talk.wait_second()
+    if way == EARLY:
+        rung.request("UPDATE", headers=(header,))
+    rung.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+    talk.right.listen_under(rung.remote_body)
+    talk.right.talk(rung.remote_media)
+    talk.wait_phase("notice, answered side held")
+    assert (talk.live or {})["is_recorded"] is False
+    recording = talk.wait_phase("joined")["id"]
+    assert (talk.live or {})["operators_now"] == [name]
+    talk.talk_for(0.5)
+    talk.first.hang_up()
+    rung.wait_ended()
+    (row,) = eventually(
+        lambda: [one for one in lines.home.rows(operator=name, extension="2001") if one["id"] == recording],
+        "it is filed",
+    )
+    assert (row["outcome"], row["operators"]) == ("recorded", [name])
+    assert row["notice"]["complete"] is True
+
+
+def test_who_comes_during_the_notice_of_an_officer_is_not_recorded(lines: Exchange) -> None:
+    talk = lines.call("3001", from_number="2001")
+    talk.begin()
+    rung = talk.wait_second()
+    rung.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+    talk.wait_phase("notice, answered side held")
+    rung.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:4000@pbx>"),))
+    talk.wait_phase("joined")
+    talk.first.hang_up()
+    rung.wait_ended()
+    (row,) = eventually(lambda: lines.home.rows(number="2001", operator="alice", extension="3001"), "it is filed")
+    assert (row["outcome"], row["reason"]) == ("blocked", "notice_not_heard"), "they heard none of it"
+
+
+@pytest.mark.parametrize(
+    ("to", "outcome", "operators"),
+    [("2002", "recorded", ["bob"]), ("4000", "blocked", ["alice"]), ("phone-x7", "recorded", ["alice"])],
+)
+def test_a_diversion_is_a_call_to_whom_it_leads(lines: Exchange, to: str, outcome: str, operators: list[str]) -> None:
+    """A 302 that the route follows, whose target names nobody when it answers."""
+    contact = ("Contact", f"<sip:{to}@127.0.0.1:{lines.officer.address[1]}>")
+    talk = lines.call(answer=Answer(status=302, headers=(contact,)))
+    diverted = expect_newcomer(talk, to)
+    talk.begin()
+    leg = diverted.join()
+    talk.wait_phase("joined")
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    leg.wait_ended()
+    diverted.voice.hush()
+    assert (row["outcome"], row["operators"]) == (outcome, operators)
