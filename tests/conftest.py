@@ -8,8 +8,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from recorder.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
@@ -34,7 +34,7 @@ FIRST = ("leak", "browser", "peers", "crash", "integration", "fuzz", "virtual", 
 """Folders in the order in which they begin: phones and browsers are waited for, unit tests fill what time is left."""
 
 
-class Together(LoadFileScheduling):
+class Together(LoadFileScheduling):  # type: ignore[misc]
     """Gives the tests of a file to one worker, so that its daemon or server is made once.
 
     The whole browser folder goes to one worker: it has one browser. The runs of the leak suite are independent of each
