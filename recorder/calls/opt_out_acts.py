@@ -3,13 +3,15 @@
 Who may take a step is `recorder.domain.opt_out`'s; console, command line and the manager's keys all come through here.
 """
 
+import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, placed, signed, written
+from recorder.calls.group_acts import gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.calls.works import Works
 from recorder.clock import utc_now
@@ -25,7 +27,7 @@ from recorder.domain.opt_out import (
     check_grant,
     check_raise,
 )
-from recorder.domain.pausing import PauseBook
+from recorder.domain.pausing import PauseBook, RefusedError
 from recorder.domain.policy import Nomination, Service
 from storage.erasures import new_order_id
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
@@ -52,6 +54,10 @@ class OptOutCall(Protocol):
     @property
     def numbers(self) -> frozenset[str]:
         """Return the nominated extensions that are on the call now."""
+
+    @property
+    def same_conversation(self) -> "Sequence[OptOutCall]":
+        """Return the other recordings in progress of the same conversation."""
 
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording for the rest of the call."""
@@ -189,9 +195,23 @@ class OptOutActs:
             "erase_before": is_erasing,
         }
         signature = Signature(act=GRANTED, actor=by, subject=call.id, details=details, text=order.reason)
-        told = signed(self._works, self._with_erasure(act, call.id, by) if is_erasing else act, signature)
+        acts = [(call.id, act), *self._on_others(call, by)]
+        told = gathered(
+            [
+                signed(self._works, self._with_erasure(one, of, by) if is_erasing else one, _through(signature, of))
+                for of, one in acts
+            ]
+        )
         told.add_done_callback(lambda _: self._works.scheduler.submit(self._decided, granted))
         return told
+
+    def _on_others(self, call: OptOutCall, by: str) -> list[tuple[RecordingId, Act]]:
+        """Stop the other recordings of the conversation: whoever asked is not to be recorded by those either."""
+        acts = []
+        for other in call.same_conversation:
+            with contextlib.suppress(RefusedError):  # it has ended for good already
+                acts.append((other.id, other.opt_out("opt_out", by)))
+        return acts
 
     def _decided(self, request: OptOutRequest) -> None:
         self._works.opt_outs.save()
@@ -265,6 +285,13 @@ class OptOutActs:
         self._works.publish(
             {"event": "opt_out", "id": request.id, "call": facts.call, "state": request.state.value, "team": facts.team}
         )
+
+
+def _through(signature: Signature, call: RecordingId) -> Signature:
+    """Return the entry for one of the recordings of a conversation: others name the one that was decided on."""
+    if call == signature.subject:
+        return signature
+    return replace(signature, subject=call, details={**signature.details, "through": signature.subject})
 
 
 def _new_request(facts: CallFacts, person: Person, reason: str) -> OptOutRequest:

@@ -343,6 +343,13 @@ class RecordedCall(TapedCall, LiveCall):
         return frozenset(one.extension.number for one in self.people.values() if one.extension is not None)
 
     @property
+    def end_numbers(self) -> tuple[str, str] | None:
+        """Return the numbers of the outside party and of the officer now."""
+        officer = self.people[self.call.officer].extension
+        is_lent = None in (self.legs.a, self.legs.b)  # a party of it is in another call already
+        return None if officer is None or is_lent else (self.people[self.call.outside].number, officer.number)
+
+    @property
     def is_held(self) -> bool:
         """Tell whether one of the sides is on hold."""
         return any(party.is_held for party in self.parties.values())
@@ -430,6 +437,7 @@ class RecordedCall(TapedCall, LiveCall):
             self.is_joining = False
         if is_first and not self._is_told and self.board.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))
+        self.board.group_acts.joined(self)
         self.tell()
         self._pass_sessions_on()
         for side, body in self._early_info.take():
