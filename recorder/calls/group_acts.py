@@ -155,7 +155,9 @@ class GroupActs:
         """
         before = self._noticed.get(call.id, set())
         for other in list(self._recorded()):
-            found = Match.NONE if other is call else _match(call, other)
+            if other is call or call.identity_changed_s is other.identity_changed_s is None:
+                continue  # nearly all: this is asked of every call in progress, whenever one is joined
+            found = _match(call, other)
             if found is Match.SAME and other.id not in before:
                 self._relate(call, other)
             if found is not Match.NONE:
@@ -166,11 +168,13 @@ class GroupActs:
 
     def ended(self, call: "TapedCall") -> None:
         """Forget a call."""
-        for other in self._noticed.pop(call.id, ()):
+        noticed = self._noticed.pop(call.id, set())
+        for other in noticed:
             self._noticed[other].discard(call.id)
-        for one in self._recorded():
-            if call.id in one.related:
-                one.tell()
+        if noticed:
+            for one in self._recorded():
+                if one.id in noticed:
+                    one.tell()
 
     def _relate(self, call: "TapedCall", other: "TapedCall") -> None:
         self._noticed[call.id].add(other.id)

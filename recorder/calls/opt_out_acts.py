@@ -111,7 +111,7 @@ class OptOutActs:
         check_raise(person)
         if call.book.final is not None:
             raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended for good already.")
-        if self._works.opt_outs.open_of(call.id) is not None:
+        if any(self._works.opt_outs.open_of(one.id) for one in (call, *call.same_conversation)):
             raise DeniedError(Fault.TOO_LATE, "This has been asked for already; a manager has yet to decide.")
         request = _new_request(facts_of(call), person, reason)
         return self._stored(request, RAISED, person.actor, reason, details, undo=lambda: self._forget(request))
@@ -211,6 +211,9 @@ class OptOutActs:
         for other in call.same_conversation:
             with contextlib.suppress(RefusedError):  # it has ended for good already
                 acts.append((other.id, other.opt_out("opt_out", by)))
+            asked = self._works.opt_outs.open_of(other.id)
+            if asked is not None:  # the same wish, raised before it was known to be one conversation
+                self._works.opt_outs.put(asked.after(Step.GRANT, at=utc_now(), by=by))
         return acts
 
     def _decided(self, request: OptOutRequest) -> None:

@@ -52,15 +52,15 @@ class TapedCall(Signalled):
     operator: str
     service: Service
     book: PauseBook
-    taping: Taping | None
+    taping: Taping | None = None
     sounds: Sounds
-    joined_at: datetime | None
+    joined_at: datetime | None = None
     identity_changed_s: float | None = None
     """When it was last learned that somebody else is on a side, monotonic seconds; None: never."""
     is_joining: bool = False
     """Whether `joined_at` is of this turn: a recording that begins in it has its position 0 there."""
-    blocked: str | None
-    fault: str | None
+    blocked: str | None = None
+    fault: str | None = None
     gate: GateActs
     keypad: Keypad
     second: Second

@@ -10,9 +10,9 @@ import pytest
 
 from storage.audit import AuditLog
 from tests.helpers.exactness import PACKET_S, kept_of
-from tests.helpers.exchange import Exchange, Talk
+from tests.helpers.exchange import Exchange, Talk, user_of
 from tests.helpers.recorder_home import RecorderHome, eventually
-from tests.helpers.sip_peer import Call, State
+from tests.helpers.sip_peer import Answer, Call, State
 from tests.helpers.transfers import Newcomer, expect_newcomer
 from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import Voice
@@ -324,3 +324,42 @@ def test_a_card_call_discards_its_own_recording_and_only_pauses_that_of_another_
         assert passage.live(other)["state"] == "paused"
         passage.end()
         held.hang_up()
+
+
+def test_after_a_consultation_the_call_that_still_names_who_asked_is_the_same_conversation(lines: Exchange) -> None:
+    talk = lines.call()
+    outer = talk.join()
+    asking = lines.studio.voice()
+    lines.newcomers["2002", "2001"] = Answer(after_s=0.05, media=(bob := lines.studio.voice()).media())
+    placed = lines.caller.invite(lines.home.sip, "2002", from_number="2001", media=asking.media())
+    placed.wait_confirmed(8)
+    asking.talk(placed.remote_media)
+    inner = eventually(lambda: next((c for c in lines.home.calls() if c["called"] == "2002"), None), "alice asks")
+    eventually(lambda: live(lines, inner["id"])["phase"] == "joined", "bob is joined")
+    assert live(lines, inner["id"])["conversation"] == inner["id"], "alice talks with bob, and the caller waits"
+    talk.wait_second().request("UPDATE", headers=(("P-Asserted-Identity", "<sip:2002@pbx>"),))
+    eventually(lambda: live(lines, inner["id"])["conversation"] == outer, "the caller talks with bob")
+    leg = next(one for one in lines.offered() if user_of(one.invite) == "2001")
+    bob.talk(leg.remote_media)
+    bob.press("*1")
+    eventually(lambda: {call["state"] for call in lines.home.calls()} == {"paused"}, "both are paused")
+    placed.hang_up()
+    talk.first.hang_up()
+    eventually(lambda: not lines.home.calls(), "both are over")
+    for voice in (asking, bob, talk.left, talk.right):
+        voice.hush()
+
+
+def test_a_request_of_one_recording_is_decided_for_both(lines: Exchange) -> None:
+    passage = put_through(lines)
+    body: dict[str, Any] = {"by": "bob", "person": {"display_name": "bob", "roles": ["officer"], "extension": "2002"}}
+    asked = lines.home.act(f"/api/calls/{passage.outer}/opt-out-request", **body).raise_for_status().json()
+    again = lines.home.act(f"/api/calls/{passage.inner}/opt-out-request", **body)
+    assert (again.status_code, "asked for already" in again.json()["detail"]) == (409, True)
+    lines.home.act(f"/api/opt-outs/{asked['id']}/grant", **GRANT).raise_for_status()
+    passage.wait("opted_out")
+    passage.end()
+
+
+def live(lines: Exchange, recording: str) -> dict[str, Any]:
+    return next(call for call in lines.home.calls() if call["id"] == recording)
