@@ -135,7 +135,8 @@ class OptOutActs:
             DeniedError: They may not, something is missing, or it is decided already.
             RefusedError: Recording has ended for good already.
         """
-        check_grant(person, request.facts, order.statements, order.reason)
+        for facts in (request.facts, *map(facts_of, call.same_conversation)):
+            check_grant(person, facts, order.statements, order.reason)
         return self._grant(request, call, person.actor, order)
 
     def check(self, call: OptOutCall, person: Person, order: Order) -> None:
@@ -144,7 +145,8 @@ class OptOutActs:
         Raises:
             DeniedError: They may not, or something is missing.
         """
-        check_grant(person, facts_of(call), order.statements, order.reason)
+        for one in (call, *call.same_conversation):  # nobody decides on a conversation that they are in
+            check_grant(person, facts_of(one), order.statements, order.reason)
 
     def grant_directly(self, call: OptOutCall, person: Person, order: Order) -> Answer:
         """Grant what nobody has raised, or what is open of the call: raised and granted in one.

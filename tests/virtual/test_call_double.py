@@ -361,5 +361,16 @@ def test_a_request_of_one_recording_is_decided_for_both(lines: Exchange) -> None
     passage.end()
 
 
+def test_nobody_opts_out_a_conversation_that_they_are_in_by_its_other_recording(lines: Exchange) -> None:
+    passage = put_through(lines)
+    for officer in ("alice", "bob"):
+        person = {"display_name": officer, "roles": ["dpo"]}
+        for recording in passage.both:
+            refused = lines.home.act(f"/api/calls/{recording}/opt-out", **{**GRANT, "person": person})
+            assert (refused.status_code, "on this call yourself" in refused.json()["detail"]) == (403, True)
+    assert passage.states() == ("recording", "recording")
+    passage.end()
+
+
 def live(lines: Exchange, recording: str) -> dict[str, Any]:
     return next(call for call in lines.home.calls() if call["id"] == recording)
