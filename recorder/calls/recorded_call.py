@@ -5,8 +5,6 @@ when what happens is the table's (`recorder.domain.call`).
 """
 
 import logging
-from datetime import datetime
-import time
 from functools import partial
 
 from audio.types import (
