@@ -9,10 +9,7 @@ second one is in progress already.
 import enum
 from dataclasses import dataclass
 
-SHORTEST_LINE = 7
-"""Digits of the shortest number that is compared without its prefix."""
-SHORTEST = 3
-"""Characters of the shortest number that names anybody."""
+from recorder.domain.transfer import is_same_line, tells_nothing
 
 
 class Match(enum.Enum):
@@ -49,22 +46,8 @@ def match(one: Passage, other: Passage) -> Match:
     if first.officer != second.officer or not is_learned:
         return Match.NONE
     # After a consultation the second call may still name the officer who asked, and has left.
-    if second.outside in first.officers or is_same_number(first.outside, second.outside):
+    if second.outside in first.officers:
         return Match.SAME
-    return Match.NONE if _names_somebody(first.outside) and _names_somebody(second.outside) else Match.POSSIBLE
-
-
-def is_same_number(one: str, other: str) -> bool:
-    """Tell whether two numbers are one line, with or without the prefixes of country and trunk."""
-    if not (_names_somebody(one) and _names_somebody(other)):
-        return False
-    shorter, longer = sorted((_bare(one), _bare(other)), key=len)
-    return shorter == longer or (len(shorter) >= SHORTEST_LINE and shorter.isdigit() and longer.endswith(shorter))
-
-
-def _bare(number: str) -> str:
-    return number.lstrip("+").lstrip("0")
-
-
-def _names_somebody(number: str) -> bool:
-    return len(number) >= SHORTEST and any(character.isdigit() for character in number)
+    if tells_nothing(first.outside) or tells_nothing(second.outside):
+        return Match.POSSIBLE
+    return Match.SAME if is_same_line(first.outside, second.outside) else Match.NONE

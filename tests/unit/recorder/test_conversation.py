@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from recorder.domain.conversation import Match, Passage, is_same_number, match
+from recorder.domain.conversation import Match, Passage, match
 
 OUTER = Passage(
     began_s=10.0, identity_changed_s=30.0, outside="01632960123", officer="2002", officers=frozenset({"2001", "2002"})
@@ -35,19 +35,3 @@ def test_the_second_passage(change: dict[str, object], expected: Match) -> None:
 
 def test_two_calls_of_one_caller_to_one_officer_are_two_conversations() -> None:
     assert match(replace(OUTER, identity_changed_s=None), INNER) is Match.NONE
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ("2001", "2001", True),
-        ("2001", "442001", False),  # too short to be known without its prefix
-        ("07700900123", "+447700900123", True),
-        ("00447700900123", "07700900123", True),
-        ("anonymous", "anonymous", False),
-        ("", "", False),
-    ],
-)
-def test_numbers(one: str, other: str, expected: bool) -> None:
-    assert is_same_number(one, other) is expected
-    assert is_same_number(other, one) is expected
