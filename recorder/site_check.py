@@ -313,6 +313,26 @@ def check_anchors(config: Config) -> Iterator[Finding]:
     yield _ok("anchors", f"heads of the audit log are noted by {', '.join(told)} every {options.every_s:g} s")
 
 
+TAKEN_KEYS = frozenset({"*0", "*1", "*2", "*3", "*4"})
+"""What Asterisk's sample features.conf and FreeSWITCH's shipped dialplan bind in a call: hang up, record, transfer."""
+
+
+def check_pause_keys(config: Config) -> Iterator[Finding]:
+    """Look whether a PBX as it is shipped would take the keys before they come here."""
+    pause = config.pause
+    keys = [one for one in (pause.pause_keys, pause.resume_keys, pause.manager_keys) if one is not None]
+    taken = sorted(TAKEN_KEYS.intersection(keys))
+    if not taken:
+        yield _ok("keys", f"{', '.join(keys)} are bound by no PBX as it is shipped")
+        return
+    yield warning(
+        "keys", f"{', '.join(taken)}: Asterisk and FreeSWITCH bind these in calls as they are shipped",
+        why="where the PBX takes them the pause never comes, and it may begin a plain recording of its own",
+        do="pause_keys, resume_keys and manager_keys in [pause] (new sites have *5 and *6), and tell the officers; "
+        "or unbind them in the PBX: docs/integration",
+    )  # fmt: skip
+
+
 # --- accounts at peers
 
 

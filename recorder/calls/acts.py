@@ -4,6 +4,7 @@ What is not wanted is stopped at once and written down after; what lets recordin
 """
 
 import errno
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -16,6 +17,11 @@ from storage.errors import AuditUnavailableError, StorageError
 from storage.types import ErasureOrder
 
 
+def new_act_id() -> str:
+    """Return an id for an act that may reach several calls; it is not stored."""
+    return secrets.token_hex(8)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseAnswer:
     """What an act on a recording did: the JSON that `pause`, `resume` and `opt-out` answer with."""
@@ -26,9 +32,15 @@ class PauseAnswer:
     position_s: float
     erasure: ErasureOrder | None = None
     """The order that the act placed."""
+    also: "tuple[PauseAnswer, ...]" = ()
+    """What the same act did to other calls."""
+
+    def with_also(self, others: "Sequence[PauseAnswer]") -> "PauseAnswer":
+        """Return this with what the same act did to other calls."""
+        return replace(self, also=(*self.also, *others))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the answer as JSON-able values; ``erasure`` is there only where the act placed an order."""
+        """Return the answer as JSON-able values; ``erasure`` and ``also`` are there only where there is something."""
         fields: dict[str, Any] = {
             "call": self.call,
             "state": self.state.value,
@@ -43,6 +55,8 @@ class PauseAnswer:
                 "start_s": order.start_s,
                 "end_s": order.end_s,
             }
+        if self.also:
+            fields["also"] = [one.as_json() for one in self.also]
         return fields
 
 

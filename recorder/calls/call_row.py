@@ -41,6 +41,10 @@ class WrittenCall(Protocol):
         """Return the nominated extensions that are on the call now."""
 
     @property
+    def conversation(self) -> RecordingId:
+        """Return the id of the oldest recording in progress of the same conversation."""
+
+    @property
     def caller(self) -> str:
         """Return the number that calls."""
 
@@ -95,6 +99,7 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
     return {
         "id": call.id,
         "call": call.id,
+        "conversation": call.conversation,
         "started_at": _iso(call.started_at),
         "direction": call.nomination.direction.value,
         "extension": call.nomination.extension.number,

@@ -12,8 +12,8 @@ from typing import Any
 
 from audio.types import AudioLost, MediaEvent, PortsExhaustedError, StreamReanchored
 from audio.types import LegId as MediaLegId
-from recorder.calls.acts import Act
 from recorder.calls.container import fault_of
+from recorder.calls.group_acts import GroupActs
 from recorder.calls.live_call import LiveCall
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.party import MediaError
@@ -29,7 +29,6 @@ from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
 from recorder.domain.mentions import mentions
-from recorder.domain.pausing import RefusedError
 from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
 from recorder.domain.routing import NumberKind, Peer, Route, find_peer, find_route, routes_to_newcomer
 from recorder.domain.transfer import Occupant, occupants_of
@@ -68,6 +67,7 @@ class Control:
         self._recorded: dict[str, TapedCall] = {}
         self._dead: set[Address] = set()
         self._passed: set[PassedCall] = set()
+        self.group_acts = GroupActs(self._recorded.values)
         self._siprec = SiprecDesk(works)
         self._threads = itertools.cycle(range(works.config.media.threads))
         self._is_draining = False
@@ -314,6 +314,7 @@ class Control:
             self._passed.discard(call)
         if isinstance(call, TapedCall):
             self._recorded.pop(call.id, None)
+            self.group_acts.ended(call)
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
             OptOutActs(self._works).call_ended(call.id)
             self._works.publish({"event": "ended", "id": call.id})
@@ -450,22 +451,6 @@ class Control:
         if not found:
             raise UnknownCallError(f"no recorded call of extension {extension} is in progress")
         return found
-
-    def each(self, calls: list[TapedCall], act: Callable[[TapedCall], Act]) -> list[tuple[TapedCall, Act]]:
-        """Do an act on every call of an extension; refused ones are left out unless all are.
-
-        Raises:
-            RefusedError: Every one of them was refused.
-        """
-        done, refused = [], None
-        for call in calls:
-            try:
-                done.append((call, act(call)))
-            except RefusedError as error:
-                refused = error
-        if not done and refused is not None:
-            raise refused
-        return done
 
     def recording_failed(self, call_id: str, error: Exception) -> None:
         """Take it that the writer can no longer write a recording."""

@@ -6,13 +6,13 @@ gets it when both are done (`recorder.calls.acts`).
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Protocol
 
 from audio.types import Prompt
-from recorder.calls.acts import Act, DoneAct, PauseAnswer, placed
+from recorder.calls.acts import Act, DoneAct, PauseAnswer, new_act_id, placed
 from recorder.calls.part import Part
 from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.taping import Taping
@@ -78,15 +78,22 @@ class GateActs(Part[GatedCall]):
         """Return what holds the pause; none while a resume is under way, which a new pause has to overtake."""
         return frozenset() if self._resuming else frozenset(self._call.book.reasons)
 
-    def pause(self, reason: str, by: str) -> Act:
+    def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
         """Pause the recording, or discard it where the service wants that; the gate is shut when this returns.
+
+        Args:
+            reason: What is to hold the pause.
+            by: Who, as the audit log names them.
+            acts: The ids of the acts that this is part of; none: it is one of its own.
+            may_discard: False: pause only, whatever the service says.
 
         Raises:
             RefusedError: The recording has ended for good.
         """
         self._call.book.check_open()
-        if self._discards(reason):
+        if may_discard and self._discards(reason):
             return self._discard(reason, by)
+        self._call.book.credit(reason, acts or (new_act_id(),))
         return self._stored(self._shut(reason, by))
 
     def opt_out(self, reason: str, by: str) -> Act:
@@ -101,7 +108,7 @@ class GateActs(Part[GatedCall]):
         self._call.book.end(Final.OPTED_OUT)
         return self._stored(0.0)
 
-    def forgot(self, seconds: float | None, by: str) -> Act:
+    def forgot(self, seconds: float | None, by: str, *, acts: Collection[str] = ()) -> Act:
         """Pause now, and order what was kept of the last seconds to be erased: the officer forgot to pause.
 
         An order of at most ``[pause] forgot_s`` seconds is confirmed at once, a longer one waits for a second person.
@@ -110,6 +117,7 @@ class GateActs(Part[GatedCall]):
         Args:
             seconds: How far back, over 0; None is from the joining.
             by: Who, as the audit log names them.
+            acts: As for `pause`.
 
         Returns:
             The answer, with the order in it, once the state and the order are on disk. OSError if either could not be
@@ -125,12 +133,18 @@ class GateActs(Part[GatedCall]):
         if taping is None or call.book.final is Final.DISCARDED:
             raise RefusedError("nothing of this call is recorded, so there is nothing to erase")
         now_s = taping.position_s
-        position_s = self._shut(AGENT, by) if call.book.final is None else now_s
+        if call.book.final is None:
+            call.book.credit(AGENT, acts or (new_act_id(),))
+            position_s = self._shut(AGENT, by)
+        else:
+            position_s = now_s
         order = self._order(now_s, seconds, by)
         return self._stored(position_s, lambda: placed(call.works, order), erasure=order)
 
-    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
-        """Take away the reasons that an authority may clear, once that is on disk.
+    def resume(
+        self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
+    ) -> Act:
+        """Take away the reasons that an authority may clear, once that is on disk; of ``acts`` only, if given.
 
         Until then the gate stays shut: whoever is told that it could not be stored may rely on the pause. An act
         that comes in between wins.
@@ -138,7 +152,7 @@ class GateActs(Part[GatedCall]):
         Raises:
             RefusedError: Nothing to clear, or not for this authority.
         """
-        left = self._call.book.left_after(authority, token=token)
+        left = self._call.book.left_after(authority, token=token, acts=acts)
         state = PauseState.PAUSED if left else PauseState.RECORDING
         acts_before, done = self._acts, Act()
         self._resuming += 1
@@ -151,7 +165,7 @@ class GateActs(Part[GatedCall]):
             position_s = self._position_s
             if self._acts == acts_before and self._call.call.state is not State.ENDED:
                 with contextlib.suppress(RefusedError):  # pressed twice: the first has done it
-                    position_s = self._reopen(authority, by, token)
+                    position_s = self._reopen(authority, by, token, acts)
             done.set_result(self._answer(position_s))
 
         works, settled = self._call.works, self._kept(settle)
@@ -216,12 +230,12 @@ class GateActs(Part[GatedCall]):
         self._orders.append(order)
         return order
 
-    def _reopen(self, authority: Authority, by: str, token: str | None) -> float:
+    def _reopen(self, authority: Authority, by: str, token: str | None, acts: frozenset[str] | None) -> float:
         call = self._call
         if call.taping is not None:
-            position_s = call.taping.resume(authority, by, token=token)
+            position_s = call.taping.resume(authority, by, token=token, acts=acts)
         else:
-            call.book.resume(authority, token=token)
+            call.book.resume(authority, token=token, acts=acts)
             position_s = 0.0
         if call.book.state is PauseState.RECORDING:
             self._on_reopened()

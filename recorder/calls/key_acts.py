@@ -10,7 +10,8 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from audio.types import Prompt
-from recorder.calls.acts import Act, PauseAnswer, Signature, refused, signed
+from recorder.calls.acts import PauseAnswer, Signature, refused
+from recorder.calls.group_acts import Done, gathered, signatures
 from recorder.calls.opt_out_acts import OptOutActs, OptOutCall, facts_of
 from recorder.calls.part import Part
 from recorder.calls.works import Works
@@ -39,11 +40,14 @@ class KeyActsCall(OptOutCall, Protocol):
     def pause_reasons(self) -> frozenset[str]:
         """Return what holds the pause."""
 
-    def pause(self, reason: str, by: str) -> Act:
-        """Pause the recording."""
+    def pause_group(self, reason: str, by: str) -> Done:
+        """Pause this call and every other one at its extensions."""
 
-    def resume(self, authority: Authority, by: str) -> Act:
-        """Take away the reasons that an authority may clear."""
+    def resume_group(self, authority: Authority, by: str) -> Done:
+        """Resume this call, and what the same acts closed at its extensions."""
+
+    def credit_group(self, reason: str) -> None:
+        """Have a reason that holds the conversation's pause given once more."""
 
     def tell_officer(self, sound: Prompt) -> None:
         """Play a confirmation to the officer."""
@@ -61,24 +65,25 @@ class KeyActs(Part[KeyActsCall]):
         """Pause for the officer. A pause is never refused for being asked too often, only not written down again."""
         if self._is_flooded() and AGENT in self._call.pause_reasons:
             return
-        self._by_officer(PAUSE, lambda by: self._call.pause(AGENT, by), self._sounds.paused)
+        self._by_officer(PAUSE, lambda by: self._call.pause_group(AGENT, by), self._sounds.paused)
 
     def resume(self) -> None:
         """Resume for the officer."""
         if not self._is_flooded():
-            self._by_officer(RESUME, lambda by: self._call.resume(Authority.OFFICER, by), self._sounds.resumed)
+            self._by_officer(RESUME, lambda by: self._call.resume_group(Authority.OFFICER, by), self._sounds.resumed)
 
     def pause_for_card(self) -> None:
         """Pause: the outside party keyed what looks like a card number."""
         if CARD_DIGITS in self._call.pause_reasons:
+            self._call.credit_group(CARD_DIGITS)
             return
         by = "rule:card_digits"
         try:
-            done = self._call.pause(CARD_DIGITS, by)
+            done = self._call.pause_group(CARD_DIGITS, by)
         except RefusedError:
             return  # recording has ended for good: there is nothing left to pause
         # The officer must know: whoever keys four digits stops the recording of what they say next.
-        self._confirm(signed(self._call.works, done, self._signature(PAUSE, by)), self._sounds.paused)
+        self._confirm(self._signed(done, PAUSE, by), self._sounds.paused)
 
     def opt_out(self, pin: str | None) -> None:
         """Grant an opt-out on a manager's PIN; None is an entry that was broken off, which is nobody's try."""
@@ -129,13 +134,17 @@ class KeyActs(Part[KeyActsCall]):
             _log.warning("call %s: keys are pressed faster than anybody can mean; they are ignored", self._call.id)
         return True
 
-    def _by_officer(self, name: str, act: Callable[[str], Act], sound: Prompt) -> None:
+    def _by_officer(self, name: str, act: Callable[[str], Done], sound: Prompt) -> None:
         try:
             done = act(self._officer)
         except RefusedError as error:
             self._refuse(name, self._officer, str(error))
             return
-        self._confirm(signed(self._call.works, done, self._signature(name, self._officer)), sound)
+        self._confirm(self._signed(done, name, self._officer), sound)
+
+    def _signed(self, done: Done, name: str, by: str) -> "Future[PauseAnswer]":
+        """Return the answer of an act once it is stored, and in the audit log, for each call that it reached."""
+        return gathered(signatures(self._call.works, done, self._signature(name, by)))
 
     def _signature(self, name: str, by: str) -> Signature:
         return Signature(act=name, actor=by, subject=self._call.id, details={"carrier": "keys"})

@@ -4,6 +4,7 @@ Runs on the call thread. `passed_call` and `recorded_call` say what the two kind
 """
 
 import logging
+import time
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,6 +123,7 @@ class LiveCall(Signalled):
         self.way = way
         self.legs = Legs(a=offered.leg)
         self.people = people
+        self.identity_changed_s: float | None = None
         self.board = board
         self.transfers = Transfers(self, board)
         self.far: Address | None = None
@@ -229,6 +231,8 @@ class LiveCall(Signalled):
     def seat(self, side: Side, occupant: Occupant) -> None:
         """Take it that somebody is on a side."""
         self.goes_by(occupant.number)
+        if occupant.number != self.people[side].number:
+            self.identity_changed_s = time.monotonic()
         self.people[side] = occupant
 
     def goes_by(self, *numbers: str) -> None:

@@ -3,13 +3,15 @@
 Who may take a step is `recorder.domain.opt_out`'s; console, command line and the manager's keys all come through here.
 """
 
+import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, placed, signed, written
+from recorder.calls.group_acts import gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.calls.works import Works
 from recorder.clock import utc_now
@@ -25,7 +27,7 @@ from recorder.domain.opt_out import (
     check_grant,
     check_raise,
 )
-from recorder.domain.pausing import PauseBook
+from recorder.domain.pausing import PauseBook, RefusedError
 from recorder.domain.policy import Nomination, Service
 from storage.erasures import new_order_id
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
@@ -52,6 +54,10 @@ class OptOutCall(Protocol):
     @property
     def numbers(self) -> frozenset[str]:
         """Return the nominated extensions that are on the call now."""
+
+    @property
+    def same_conversation(self) -> "Sequence[OptOutCall]":
+        """Return the other recordings in progress of the same conversation."""
 
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording for the rest of the call."""
@@ -105,7 +111,7 @@ class OptOutActs:
         check_raise(person)
         if call.book.final is not None:
             raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended for good already.")
-        if self._works.opt_outs.open_of(call.id) is not None:
+        if any(self._works.opt_outs.open_of(one.id) for one in (call, *call.same_conversation)):
             raise DeniedError(Fault.TOO_LATE, "This has been asked for already; a manager has yet to decide.")
         request = _new_request(facts_of(call), person, reason)
         return self._stored(request, RAISED, person.actor, reason, details, undo=lambda: self._forget(request))
@@ -129,7 +135,8 @@ class OptOutActs:
             DeniedError: They may not, something is missing, or it is decided already.
             RefusedError: Recording has ended for good already.
         """
-        check_grant(person, request.facts, order.statements, order.reason)
+        for facts in (request.facts, *map(facts_of, call.same_conversation)):
+            check_grant(person, facts, order.statements, order.reason)
         return self._grant(request, call, person.actor, order)
 
     def check(self, call: OptOutCall, person: Person, order: Order) -> None:
@@ -138,7 +145,8 @@ class OptOutActs:
         Raises:
             DeniedError: They may not, or something is missing.
         """
-        check_grant(person, facts_of(call), order.statements, order.reason)
+        for one in (call, *call.same_conversation):  # nobody decides on a conversation that they are in
+            check_grant(person, facts_of(one), order.statements, order.reason)
 
     def grant_directly(self, call: OptOutCall, person: Person, order: Order) -> Answer:
         """Grant what nobody has raised, or what is open of the call: raised and granted in one.
@@ -189,9 +197,26 @@ class OptOutActs:
             "erase_before": is_erasing,
         }
         signature = Signature(act=GRANTED, actor=by, subject=call.id, details=details, text=order.reason)
-        told = signed(self._works, self._with_erasure(act, call.id, by) if is_erasing else act, signature)
+        acts = [(call.id, act), *self._on_others(call, by)]
+        told = gathered(
+            [
+                signed(self._works, self._with_erasure(one, of, by) if is_erasing else one, _through(signature, of))
+                for of, one in acts
+            ]
+        )
         told.add_done_callback(lambda _: self._works.scheduler.submit(self._decided, granted))
         return told
+
+    def _on_others(self, call: OptOutCall, by: str) -> list[tuple[RecordingId, Act]]:
+        """Stop the other recordings of the conversation: whoever asked is not to be recorded by those either."""
+        acts = []
+        for other in call.same_conversation:
+            with contextlib.suppress(RefusedError):  # it has ended for good already
+                acts.append((other.id, other.opt_out("opt_out", by)))
+            asked = self._works.opt_outs.open_of(other.id)
+            if asked is not None:  # the same wish, raised before it was known to be one conversation
+                self._works.opt_outs.put(asked.after(Step.GRANT, at=utc_now(), by=by))
+        return acts
 
     def _decided(self, request: OptOutRequest) -> None:
         self._works.opt_outs.save()
@@ -265,6 +290,13 @@ class OptOutActs:
         self._works.publish(
             {"event": "opt_out", "id": request.id, "call": facts.call, "state": request.state.value, "team": facts.team}
         )
+
+
+def _through(signature: Signature, call: RecordingId) -> Signature:
+    """Return the entry for one of the recordings of a conversation: others name the one that was decided on."""
+    if call == signature.subject:
+        return signature
+    return replace(signature, subject=call, details={**signature.details, "through": signature.subject})
 
 
 def _new_request(facts: CallFacts, person: Person, reason: str) -> OptOutRequest:

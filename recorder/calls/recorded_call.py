@@ -5,7 +5,6 @@ when what happens is the table's (`recorder.domain.call`).
 """
 
 import logging
-from datetime import datetime
 from functools import partial
 
 from audio.types import (
@@ -37,7 +36,6 @@ from recorder.calls.probing import SilenceProbe
 from recorder.calls.second_message import SecondMessage
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.taped_call import TapedCall
-from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
@@ -95,10 +93,6 @@ class RecordedCall(TapedCall, LiveCall):
         self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
         self.service: Service = works.config.service_of(nomination.extension)
         self.book = PauseBook()
-        self.taping: Taping | None = None
-        self.joined_at: datetime | None = None
-        self.blocked: str | None = None
-        self.fault: str | None = None
         self.sounds = works.sounds
         self._asked: set[Side] = set()
         self._far_headers: tuple[Header, ...] = ()
@@ -325,8 +319,8 @@ class RecordedCall(TapedCall, LiveCall):
     def relate(self, other: LiveCall) -> None:
         """Note that a recording belongs to this one, and in that one that this belongs to it."""
         if isinstance(other, RecordedCall):
-            self.related = (*self.related, other.id)
-            other.related = (*other.related, self.id)
+            self.relates_to(other.id)
+            other.relates_to(self.id)
 
     def srtp_of(self, side: Side) -> Srtp:
         """Return whether a side's audio is encrypted."""
@@ -341,6 +335,13 @@ class RecordedCall(TapedCall, LiveCall):
     def numbers(self) -> frozenset[str]:
         """Return the nominated extensions that are on the call now."""
         return frozenset(one.extension.number for one in self.people.values() if one.extension is not None)
+
+    @property
+    def end_numbers(self) -> tuple[str, str] | None:
+        """Return the numbers of the outside party and of the officer now."""
+        officer, outside = self.people[self.call.officer].extension, self.people[self.call.outside]
+        is_whole = None not in (self.legs.a, self.legs.b)  # else a party of it is in another call already
+        return (outside.number, officer.number) if officer is not None and is_whole else None
 
     @property
     def is_held(self) -> bool:
@@ -430,6 +431,7 @@ class RecordedCall(TapedCall, LiveCall):
             self.is_joining = False
         if is_first and not self._is_told and self.board.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))
+        self.board.group_acts.joined(self)
         self.tell()
         self._pass_sessions_on()
         for side, body in self._early_info.take():

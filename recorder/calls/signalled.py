@@ -22,6 +22,11 @@ class Signalled(ABC):
         self._started_s = time.monotonic()
 
     @property
+    def began_s(self) -> float:
+        """Return when the call began, monotonic seconds."""
+        return self._started_s
+
+    @property
     def now(self) -> datetime:
         """Return the time by the call's own clock: it starts with the machine's, and is not stepped with it."""
         return self.started_at + timedelta(seconds=time.monotonic() - self._started_s)

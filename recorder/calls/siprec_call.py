@@ -7,7 +7,7 @@ re-INVITE of our own: many clients drop the session over one.
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
@@ -90,7 +90,7 @@ class SiprecCall(TapedCall):
         self.legs = Legs(a=offered.leg)
         self._peer = peer
         self._links = links
-        self._board = board
+        self.board = board
         self._leg = offered.leg
         self._parts = parts_of(offered.body)
         self.taping: Taping | None = None
@@ -120,7 +120,7 @@ class SiprecCall(TapedCall):
 
     def adopt_media(self, leg: MediaLegId) -> None:
         """Have what the media core sees on one of the session's legs come here."""
-        self._board.adopt_media(leg, self)
+        self.board.adopt_media(leg, self)
 
     # --- SIP events
 
@@ -262,21 +262,25 @@ class SiprecCall(TapedCall):
 
     # --- acts on the recording: what is done to a session is done to all its twins
 
-    def pause(self, reason: str, by: str) -> Act:
+    def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
         """Pause the recording of this session and of those that are the same conversation."""
-        act = self.gate.pause(reason, by)
-        if reason == HOLD:
-            return act
-        return together(act, self._on_twins(access.Act.PAUSE, by, lambda twin: twin.gate.pause(reason, by)))
 
-    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
+        def shut(one: SiprecCall) -> Act:
+            return one.gate.pause(reason, by, acts=acts, may_discard=may_discard)
+
+        return shut(self) if reason == HOLD else together(shut(self), self._on_twins(access.Act.PAUSE, by, shut))
+
+    def resume(
+        self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
+    ) -> Act:
         """Take away what an authority may clear, of this session and of those that are the same conversation."""
-        act = self.gate.resume(authority, by, token=token)
+
+        def clear(one: SiprecCall) -> Act:
+            return one.gate.resume(authority, by, token=token, acts=acts)
+
         if authority is Authority.RULE:
-            return act
-        return together(
-            act, self._on_twins(access.Act.RESUME, by, lambda twin: twin.gate.resume(authority, by, token=token))
-        )
+            return clear(self)
+        return together(clear(self), self._on_twins(access.Act.RESUME, by, clear))
 
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording this session and those that are the same conversation."""
@@ -285,12 +289,18 @@ class SiprecCall(TapedCall):
             self._on_twins(access.Act.OPT_OUT, by, lambda twin: twin.gate.opt_out(reason, by)),
         )
 
-    def forgot(self, seconds: float | None, by: str) -> Act:
+    def forgot(self, seconds: float | None, by: str, *, acts: Collection[str] = ()) -> Act:
         """Pause, and order the last seconds to be erased, of this session and of its twins."""
-        return together(
-            self.gate.forgot(seconds, by),
-            self._on_twins(access.Act.FORGOT, by, lambda twin: twin.gate.forgot(seconds, by)),
-        )
+
+        def forget(one: SiprecCall) -> Act:
+            return one.gate.forgot(seconds, by, acts=acts)
+
+        return together(forget(self), self._on_twins(access.Act.FORGOT, by, forget))
+
+    @property
+    def twins(self) -> Sequence[TapedCall]:
+        """Return the other sessions that are the same conversation."""
+        return [twin for twin in self._links.twins(self) if isinstance(twin, SiprecCall)]
 
     def _on_twins(self, name: access.Act, by: str, act: Callable[["SiprecCall"], Act]) -> list[Act]:
         """Do the same to the twins; each has an entry of its own in the audit log, which names this call."""
@@ -324,10 +334,7 @@ class SiprecCall(TapedCall):
 
     def belongs_with(self, other: RecordingId) -> None:
         """Take it that another recording is of the same call."""
-        if other not in self.related:
-            self.related = (*self.related, other)
-            if self.taping is not None:
-                self.taping.describe(self.row())
+        self.relates_to(other)
 
     # --- the end
 
@@ -349,7 +356,7 @@ class SiprecCall(TapedCall):
         self.call.state, self.call.end = State.ENDED, end
         self.finish(end)
         self._links.end(self)
-        self._board.ended(self)
+        self.board.ended(self)
 
     def close(self, end: str) -> None:
         """Close the lines, and the recording."""

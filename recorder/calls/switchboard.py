@@ -12,6 +12,7 @@ from sip.events import CallOffered, LegId, ReferReceived
 from sip.options import Address
 
 if TYPE_CHECKING:
+    from recorder.calls.group_acts import GroupActs
     from recorder.calls.live_call import LiveCall
     from recorder.calls.signalled import Signalled
     from recorder.calls.taped_call import TapedCall
@@ -40,6 +41,10 @@ class Way:
 
 class Switchboard(Protocol):
     """The doors of the control that a call may use. Call thread only."""
+
+    @property
+    def group_acts(self) -> "GroupActs":
+        """Return what does an act on more than one call."""
 
     def adopt(self, leg: LegId, call: "LiveCall") -> None:
         """Have the events of a leg come to a call from now on."""

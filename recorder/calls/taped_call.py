@@ -6,7 +6,7 @@ are the same.
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,12 +14,14 @@ from typing import Any
 
 from audio.types import LegId as MediaLegId
 from audio.types import MediaEvent, Prompt
-from recorder.calls.acts import Act
+from recorder.calls.acts import Act, new_act_id
 from recorder.calls.call_row import due_from, listing_of, row_of
 from recorder.calls.gate_acts import GateActs
+from recorder.calls.group_acts import Done
 from recorder.calls.keypad import Keypad
 from recorder.calls.second_message import Second
 from recorder.calls.signalled import Signalled
+from recorder.calls.switchboard import Switchboard
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import Call
@@ -41,6 +43,7 @@ class TapedCall(Signalled):
 
     id: RecordingId
     works: Works
+    board: Switchboard
     call: Call
     nomination: Nomination
     crew: Crew
@@ -49,13 +52,15 @@ class TapedCall(Signalled):
     operator: str
     service: Service
     book: PauseBook
-    taping: Taping | None
+    taping: Taping | None = None
     sounds: Sounds
-    joined_at: datetime | None
+    joined_at: datetime | None = None
+    identity_changed_s: float | None = None
+    """When it was last learned that somebody else is on a side, monotonic seconds; None: never."""
     is_joining: bool = False
     """Whether `joined_at` is of this turn: a recording that begins in it has its position 0 there."""
-    blocked: str | None
-    fault: str | None
+    blocked: str | None = None
+    fault: str | None = None
     gate: GateActs
     keypad: Keypad
     second: Second
@@ -106,21 +111,66 @@ class TapedCall(Signalled):
 
     # --- acts on the recording
 
-    def pause(self, reason: str, by: str) -> Act:
-        """Pause the recording; see `GateActs`."""
-        return self.gate.pause(reason, by)
+    def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
+        """Pause the recording of this call; see `GateActs`."""
+        return self.gate.pause(reason, by, acts=acts, may_discard=may_discard)
 
-    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> Act:
-        """Take away the reasons that an authority may clear; see `GateActs`."""
-        return self.gate.resume(authority, by, token=token)
+    def resume(
+        self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
+    ) -> Act:
+        """Take away the reasons that an authority may clear, of this call; see `GateActs`."""
+        return self.gate.resume(authority, by, token=token, acts=acts)
 
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording for the rest of the call; see `GateActs`."""
         return self.gate.opt_out(reason, by)
 
-    def forgot(self, seconds: float | None, by: str) -> Act:
+    def forgot(self, seconds: float | None, by: str, *, acts: Collection[str] = ()) -> Act:
         """Pause, and order the last seconds (None: everything so far) to be erased; see `GateActs`."""
-        return self.gate.forgot(seconds, by)
+        return self.gate.forgot(seconds, by, acts=acts)
+
+    def pause_group(self, reason: str, by: str) -> Done:
+        """Pause this call and every other one at its extensions; see `GroupActs`."""
+        return self.board.group_acts.pause([self], reason, by)
+
+    def resume_group(self, authority: Authority, by: str) -> Done:
+        """Resume this call, and what the same acts closed at its extensions; see `GroupActs`."""
+        return self.board.group_acts.resume([self], authority, by)
+
+    def credit_group(self, reason: str) -> None:
+        """Have a reason that holds the conversation's pause given once more: it outlives what gave it before."""
+        act = (new_act_id(),)
+        for call in (self, *self.same_conversation):
+            if reason in call.book.reasons:
+                call.book.credit(reason, act)
+
+    @property
+    def same_conversation(self) -> "Sequence[TapedCall]":
+        """Return the other recordings in progress of the same conversation."""
+        return self.board.group_acts.same_conversation(self)
+
+    @property
+    def twins(self) -> Sequence["TapedCall"]:
+        """Return the calls to which this one passes every act by itself."""
+        return ()
+
+    @property
+    def end_numbers(self) -> tuple[str, str] | None:
+        """Return the numbers of the outside party and of the officer now; None where they are not both known."""
+        return None
+
+    @property
+    def conversation(self) -> RecordingId:
+        """Return the id of the oldest recording in progress of the same conversation."""
+        same = [self, *self.same_conversation]
+        return min(same, key=lambda call: call.began_s).id
+
+    def relates_to(self, other: RecordingId) -> None:
+        """Note that another recording belongs with this one."""
+        if other not in self.related:
+            self.related = (*self.related, other)
+            if self.taping is not None:
+                self.taping.describe(self.row())
 
     def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
         """Write down how the recording stands; done when it is on disk."""

@@ -128,13 +128,15 @@ class Taping:
         self._begin(position_s, kind, reason or joined(self._book.reasons), by)
         return position_s
 
-    def resume(self, authority: Authority, by: str, *, token: str | None = None) -> float:
+    def resume(
+        self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
+    ) -> float:
         """Take away what an authority may clear; return the position from which audio is kept again.
 
         Raises:
             RefusedError: There is nothing to clear, or not for this authority; nothing changed.
         """
-        if self._book.resume(authority, token=token):
+        if self._book.resume(authority, token=token, acts=acts):
             position_s = self._works.relay.open_gate(self._tap)
             self._begin(position_s, SegmentKind.RECORDING, "", by)
             return position_s

@@ -120,7 +120,7 @@ def one_of(call: str | None, extension: str | None) -> None:
 
 def tell(answer: dict[str, Any], *, json: bool) -> None:
     """Print what an act on one call, or on every call of an extension, did."""
-    answers = answer.get("calls", [answer])
+    answers = answer.get("calls", [answer, *answer.get("also", ())])
     if json:
         print_json(answers if "calls" in answer else answer)
         return

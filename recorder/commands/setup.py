@@ -52,6 +52,7 @@ from recorder.site_check import (
     check_anchors,
     check_folders,
     check_machine,
+    check_pause_keys,
     check_sign_in,
     check_siprec,
     check_srtp,
@@ -255,6 +256,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)
+    yield from check_pause_keys(config)
     yield from check_siprec(config)
     yield from check_targets(config)
     yield from check_alarms(_alarms_of(home))

@@ -83,6 +83,7 @@ class Pause:
     look_back_s: float = 5.0
     erase_s: float = 3.0
     pause_keys: str = "*1"
+    """What it always was: a file that names no keys must go on meaning what it meant. `init` writes others."""
     resume_keys: str = "*2"
     manager_keys: str | None = None
     max_s: float = 600.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from recorder.console.conversations import by_conversation
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.domain.access import Person
 
@@ -90,7 +91,7 @@ def phone_of(person: Person, extensions: Sequence[str], calls: Collection[dict[s
     return Phone(
         standing=standing,
         extensions=tuple(extensions),
-        rows=tuple(row_of(person, call) for call in theirs),
+        rows=tuple(row_of(person, call) for call in by_conversation(theirs).values()),
         since=min((datetime.fromisoformat(c["state_since"]) for c in about if c.get("state_since")), default=None),
         paused_s=max(pauses) if is_paused and pauses else None,
         max_s=about[0].get("pause_max_s") if is_paused else None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from recorder.console.auth import Caller
 from recorder.console.board import Board, Call
+from recorder.console.conversations import by_conversation
 from recorder.console.live_desk import as_seen
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import SignInNeededError
@@ -67,7 +68,8 @@ class BoardStream:
                         caller, looking, looked_s = looking.result(), None, time.monotonic()
                     elif looking is None and time.monotonic() - looked_s > LOOK_EVERY_S:
                         looking = asyncio.ensure_future(self._ask())  # beside: no change waits for it
-                    yield start + self._news(caller, await self._board.calls(is_first=bool(start)))
+                    calls = await self._board.calls(is_first=bool(start))
+                    yield start + self._news(caller, by_conversation(calls.values()))
                     start = b""
         except (SignInNeededError, ProblemError):
             return  # the page asks again, and is told then

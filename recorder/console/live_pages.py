@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.console.auth import Caller
 from recorder.console.board_stream import BoardStream
+from recorder.console.conversations import by_conversation
 from recorder.console.live_desk import LiveDesk, facts_of
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
@@ -256,7 +257,8 @@ def _decision_page(
 def _rows(desk: LiveDesk, caller: Caller, *, is_shared: bool = False) -> list[LiveRow]:
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
-    return [row_of(person, call) for call in desk.calls(person, is_shared=is_shared)]
+    calls = by_conversation(desk.calls(person, is_shared=is_shared))
+    return [row_of(person, call) for call in calls.values()]
 
 
 def _requests(desk: LiveDesk, caller: Caller) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ class LiveRow:
         return *map(self.call.get, _SHOWN), request, *may
 
 
-_SHOWN = ("call", "started_at", "operator", "extension", "caller", "called", "state", "second_message")
+_SHOWN = ("call", "started_at", "operator", "extension", "caller", "called", "state", "second_message", "recordings")
 
 
 def row_of(person: Person, call: dict[str, Any]) -> LiveRow:

@@ -5,7 +5,7 @@ resume.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -112,16 +112,26 @@ class PauseState(enum.StrEnum):
     FAX = "fax"
 
 
+_BY_NOBODY = frozenset({""})
+"""Stands for the acts of a reason that none of the known acts gave: an id is never empty."""
+
+
 class RefusedError(Exception):
     """An act on the recording was refused; the message is a sentence for the person who tried. Nothing changed."""
 
 
 @dataclass(slots=True)
 class PauseBook:
-    """The reasons that hold one call's recording."""
+    """The reasons that hold one call's recording, and the acts that gave them.
+
+    An act may give its reason to several calls at once; then a resume of one of them takes it from all of them, and
+    leaves what other acts gave.
+    """
 
     reasons: set[str] = field(default_factory=set)
     final: Final | None = None
+    acts: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By reason: the ids of the acts that gave it. A reason that no act gave is not here."""
 
     @property
     def state(self) -> PauseState:
@@ -129,6 +139,10 @@ class PauseBook:
         if self.final is not None:
             return PauseState(self.final.value)
         return PauseState.PAUSED if self.reasons else PauseState.RECORDING
+
+    def credit(self, reason: str, acts: Iterable[str]) -> None:
+        """Note that acts gave a reason."""
+        self.acts[reason] = self.acts.get(reason, frozenset()).union(acts)
 
     def pause(self, reason: str) -> bool:
         """Add a reason; tell whether the gate has to be shut now. Pausing twice is no error.
@@ -141,16 +155,37 @@ class PauseBook:
         self.reasons.add(reason)
         return was_open
 
-    def resume(self, authority: Authority, *, token: str | None = None) -> bool:
-        """Take away every reason that the authority may clear; tell whether recording goes on.
+    def resume(self, authority: Authority, *, token: str | None = None, acts: frozenset[str] | None = None) -> bool:
+        """Take away the reasons that the authority may clear; tell whether recording goes on.
+
+        Args:
+            authority: On whose behalf.
+            token: The name of the payment application's token, where it is one.
+            acts: Only reasons that none but these acts gave; None: whoever gave them.
 
         Raises:
             RefusedError: Nothing is paused, only others' reasons are left, or the recording has ended for good.
         """
-        self.reasons = set(self.left_after(authority, token=token))
+        self.reasons = set(self.left_after(authority, token=token, acts=acts))
+        self.acts = {reason: given for reason, given in self.acts.items() if reason in self.reasons}
         return not self.reasons
 
-    def left_after(self, authority: Authority, *, token: str | None = None) -> frozenset[str]:
+    def acts_of(self, authority: Authority, *, token: str | None = None) -> frozenset[str]:
+        """Return the acts that gave the reasons which an authority may clear."""
+        given = (acts for reason, acts in self.acts.items() if may_clear(authority, reason, token=token))
+        return frozenset().union(*given)
+
+    def is_closed_by(self, acts: frozenset[str]) -> bool:
+        """Tell whether a reason is held by these acts and by no other."""
+        return any(given and given <= acts for reason, given in self.acts.items() if reason in self.reasons)
+
+    def withdraw(self, acts: frozenset[str]) -> None:
+        """Take it that acts no longer hold the reasons that other acts hold as well."""
+        self.acts = {reason: given if given <= acts else given - acts for reason, given in self.acts.items()}
+
+    def left_after(
+        self, authority: Authority, *, token: str | None = None, acts: frozenset[str] | None = None
+    ) -> frozenset[str]:
         """Return the reasons that a resume would leave, without doing it.
 
         Raises:
@@ -160,6 +195,8 @@ class PauseBook:
         if not self.reasons:
             raise RefusedError("the call is not paused")
         mine = {reason for reason in self.reasons if may_clear(authority, reason, token=token)}
+        if acts is not None:
+            mine = {reason for reason in mine if self.acts.get(reason, _BY_NOBODY) <= acts}
         if not mine:
             held = ", ".join(sorted(self.reasons))
             raise RefusedError(f"the pause is held by {held}, which {authority} may not clear; ask a manager")

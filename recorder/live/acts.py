@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 
-from recorder.calls.acts import Act, PauseAnswer, Signature, signed
+from recorder.calls.acts import PauseAnswer, Signature, signed
 from recorder.calls.control import Control
+from recorder.calls.group_acts import Done, each, signatures
 from recorder.calls.opt_out_acts import OptOutActs, facts_now, facts_of
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
@@ -50,31 +50,27 @@ class LiveActs:
             app.post(f"/api/extensions/{{number}}/{word}")(getattr(self, f"{name}_extension"))
 
     async def pause(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
-        """Pause one call."""
-        signature = _signature(access.Act.PAUSE, call_id, body, who)
-        return (await self._simple(self._one(call_id, body), _pause(body, who), signature))[0]
+        """Pause one call, and every other one that is at its extension; done when all are."""
+        return _as_one(await self._pause(call_id, self._one(call_id, body), body, who))
 
     async def pause_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause every call of an extension."""
-        signature = _signature(access.Act.PAUSE, number, body, who)
-        return {"calls": await self._simple(self._all(number), _pause(body, who), signature)}
+        return {"calls": await self._pause(number, self._all(number), body, who)}
 
     async def resume(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
-        """Resume one call."""
-        signature = _signature(access.Act.RESUME, call_id, body, who)
-        return (await self._simple(self._one(call_id, body), _resume(body, who), signature))[0]
+        """Resume one call, and of others at its extension what the same acts had paused."""
+        return _as_one(await self._resume(call_id, self._one(call_id, body), body, who))
 
     async def resume_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
-        """Resume every call of an extension."""
-        signature = _signature(access.Act.RESUME, number, body, who)
-        return {"calls": await self._simple(self._all(number), _resume(body, who), signature)}
+        """Resume the calls of an extension that are not on hold, and of others what the same acts had paused."""
+        return {"calls": await self._resume(number, self._all(number), body, who)}
 
     async def forgot(self, call_id: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call, and order what was recorded of its last seconds to be erased."""
-        return (await self._forgot(call_id, self._one(call_id, body), body, who))[0]
+        return _as_one(await self._forgot(call_id, self._one(call_id, body), body, who))
 
     async def forgot_extension(self, number: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
-        """Do so for every call of an extension."""
+        """Do so for the calls of an extension that are not on hold; the others are paused."""
         return {"calls": await self._forgot(number, self._all(number), body, who)}
 
     async def opt_out(self, call_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
@@ -82,8 +78,15 @@ class LiveActs:
         return (await self._opt_out(call_id, self._one(call_id, body), body, who))[0]
 
     async def opt_out_extension(self, number: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
-        """Stop recording every call of an extension that is in progress."""
-        return {"calls": await self._opt_out(number, self._all(number), body, who)}
+        """Stop recording the conversation of an extension that is not on hold; 409 where there are several."""
+
+        def find() -> list[TapedCall]:
+            calls = self._control.calls_of(number)
+            self._check_opt_out(calls, body, who)  # who may not grant it learns nothing of the calls
+            return self._control.group_acts.one_conversation(calls)
+
+        (answer,) = await self._opt_out(number, find, body, who)
+        return {"calls": [answer, *answer.pop("also", ())]}
 
     async def second_message(self, call_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
         """Play the second message to the outside party of one call."""
@@ -108,44 +111,70 @@ class LiveActs:
 
     # --- what they have in common
 
-    async def _simple(self, find: Calls, act: Callable[[TapedCall], Act], signature: Signature) -> list[dict[str, Any]]:
-        return await self._each(find, partial(self._signed, act, signature), signature)
+    async def _pause(self, sent: str, find: Calls, body: ActBody, who: Caller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.PAUSE, sent, body, who)
+        authority, token = _authority(body)
+        reason = {Authority.MANAGER: MANAGER, Authority.TOKEN: payment_app(token or "")}.get(authority, AGENT)
+        pause = self._control.group_acts.pause
+        return await self._each(
+            lambda: self._signed(pause(find(), reason, who.actor, at=body.extensions), signature), signature
+        )
+
+    async def _resume(self, sent: str, find: Calls, body: ActBody, who: Caller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.RESUME, sent, body, who)
+        authority, token = _authority(body)
+        resume = self._control.group_acts.resume
+        return await self._each(
+            lambda: self._signed(resume(find(), authority, who.actor, token=token), signature), signature
+        )
 
     async def _forgot(self, sent: str, find: Calls, body: ForgotBody, who: Caller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.FORGOT, sent, body, who)
         theirs = _theirs(find, access.Act.FORGOT, body, who, facts_of)
-        return await self._simple(theirs, lambda call: call.forgot(body.seconds, who.actor), signature)
+        forgot = self._control.group_acts.forgot
+        return await self._each(lambda: self._signed(forgot(theirs(), body.seconds, who.actor), signature), signature)
 
     async def _second_message(self, sent: str, find: Calls, body: PersonalBody, who: Caller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.SECOND_MESSAGE, sent, body, who)
         theirs = _theirs(find, access.Act.SECOND_MESSAGE, body, who, facts_now)
-        return await self._simple(theirs, lambda call: call.second.play(who.actor), signature)
+
+        def play() -> list[Answer]:
+            done = each(theirs(), lambda call: call.second.play(who.actor))
+            return [signed(self._works, act, signature.of(call.id)) for call, act in done]
+
+        return await self._each(play, signature)
 
     async def _opt_out(self, sent: str, find: Calls, body: GrantBody, who: Caller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.OPT_OUT, sent, body, who)
         order = body.order({**signature.details, "way": "direct"})
 
-        def find_theirs() -> list[TapedCall]:
-            person, calls = body.person_of(who), find()
-            for call in calls:
-                self._opt_outs.check(call, person, order)
-            return calls
+        def grant() -> list[Answer]:
+            calls = find()
+            person = self._check_opt_out(calls, body, who)
+            return [act for _, act in each(calls, lambda call: self._opt_outs.grant_directly(call, person, order))]
 
-        def grant(call: TapedCall) -> Answer:
-            return self._opt_outs.grant_directly(call, body.person_of(who), order)
+        return await self._each(grant, signature)
 
-        return await self._each(find_theirs, grant, signature)
+    def _check_opt_out(self, calls: list[TapedCall], body: GrantBody, who: Caller) -> access.Person:
+        person = body.person_of(who)
+        for call in calls:
+            self._opt_outs.check(call, person, body.order({}))
+        return person
 
-    def _signed(self, act: Callable[[TapedCall], Act], signature: Signature, call: TapedCall) -> Answer:
+    def _signed(self, done: Done, signature: Signature) -> list[Answer]:
         # Signed in the same step: an act that nobody waits for any more is in the log all the same.
-        return signed(self._works, act(call), signature.of(call.id))
+        return signatures(self._works, done, signature)
 
-    async def _each(
-        self, find: Calls, act: Callable[[TapedCall], Answer], signature: Signature
-    ) -> list[dict[str, Any]]:
-        acts = await self._door.ended(lambda: [one for _, one in self._control.each(find(), act)], signature)
+    async def _each(self, start: Callable[[], list[Answer]], signature: Signature) -> list[dict[str, Any]]:
+        acts = await self._door.ended(start, signature)
         holds = _HOLDS[access.Act(signature.act)]
         return [(await self._door.stored(one, holds)).as_json() for one in acts]
+
+
+def _as_one(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer to an act on one call: its own, with what became of the other calls that it reached."""
+    first, *others = answers
+    return {**first, "also": [*first.get("also", ()), *others]} if others else first
 
 
 def _signature(name: access.Act, sent: str, body: ActBody, who: Caller) -> Signature:
@@ -165,17 +194,6 @@ def _theirs(
         return calls
 
     return find_theirs
-
-
-def _pause(body: ActBody, who: Caller) -> Callable[[TapedCall], Act]:
-    authority, token = _authority(body)
-    reason = {Authority.MANAGER: MANAGER, Authority.TOKEN: payment_app(token or "")}.get(authority, AGENT)
-    return lambda call: call.pause(reason, who.actor)
-
-
-def _resume(body: ActBody, who: Caller) -> Callable[[TapedCall], Act]:
-    authority, token = _authority(body)
-    return lambda call: call.resume(authority, who.actor, token=token)
 
 
 def _authority(body: ActBody) -> tuple[Authority, str | None]:

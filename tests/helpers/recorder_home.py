@@ -121,7 +121,9 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
     text = config_file.read_text()
     required = 'second_factor = "required"'
     assert required in text
-    config_file.write_text(text.replace(required, 'second_factor = "off"'))  # its tests have homes of their own
+    text = text.replace(required, 'second_factor = "off"')  # its tests have homes of their own
+    # The tests press the keys of sites whose file names none.
+    config_file.write_text(text.replace('keys = "*5"', 'keys = "*1"').replace('keys = "*6"', 'keys = "*2"'))
     return folder
 
 

@@ -15,6 +15,9 @@ A file holds several scenarios::
     call-id: X                    the Call-ID begins so
     caller:                       the script of the side that calls
     officer:                      the script of the side that is called; without one nobody is there
+    second caller:                a PBX that places a call of the same caller to a colleague, at once with the first:
+                                  `[second]` is her number; `ends`, `segments` and `operator` are then of both rows
+    second officer:               the colleague
 
 A line of a script is one of
 
@@ -40,6 +43,9 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 FOLDER = Path(__file__).parent / "scenarios"
+
+SIDES = ("caller", "officer", "second caller", "second officer")
+"""Who has a script."""
 
 WORDS = {
     "call": "> INVITE sdp\n< 100?\n< 180?\n< 183?\n< 200\n> ACK\ntalk\n",
@@ -91,6 +97,11 @@ class Scenario:
         return self.fields.get("service", "before")
 
     @property
+    def is_twice(self) -> bool:
+        """Whether the call passes the recorder a second time."""
+        return "second caller" in self.scripts
+
+    @property
     def is_silent(self) -> bool:
         return "silent" in self.fields
 
@@ -127,7 +138,7 @@ def _read(path: Path) -> list[Scenario]:
         if line.startswith("== "):
             found.append(Scenario(line[3:]))
             script = None
-        elif line in ("caller:", "officer:"):
+        elif line.endswith(":") and line[:-1] in SIDES:
             script = found[-1].scripts[line[:-1]] = []
         elif script is not None:
             script += WORDS.get(line, line).splitlines()

@@ -55,7 +55,7 @@ class Result:
 
     codes: dict[str, int]
     stories: dict[str, str]
-    row: dict[str, Any] | None
+    rows: list[dict[str, Any]]
 
 
 class Ports:
@@ -93,6 +93,8 @@ class Stage:
         self._officers = {s.name: self._ports.take(_host(s.home)) for s in wanted}
         self._called = {s.name: f"{NUMBERS[s.service]}{i:02d}" for i, s in enumerate(SCENARIOS)}
         self._callers = {s.name: f"01632{960000 + i}" for i, s in enumerate(SCENARIOS)}
+        self._seconds = {s.name: f"24{i:02d}" for i, s in enumerate(SCENARIOS) if s.is_twice}
+        self._colleagues = {s.name: self._ports.take(_host(s.home)) for s in wanted if s.is_twice}
         used = sorted({scenario.home for scenario in wanted})
         self.homes = {name: stack.enter_context(self._home(name, wanted)) for name in used}
         self._pool = ThreadPoolExecutor(AT_ONCE)
@@ -113,11 +115,13 @@ class Stage:
     def _home(self, name: str, wanted: list[Scenario]) -> Iterator[RecorderHome]:
         nominated = [f"{self._called[s.name]}:alice:{s.service}" for s in SCENARIOS if s.service != "none"]
         nominated.append("2299:zoe:after")
+        nominated += [f"{number}:bob:before" for number in self._seconds.values()]
         routes = "".join(
-            f'[[route]]\nname = "{s.name}"\nnumber = "{self._called[s.name]}"\ntargets = {self._targets(s)}\n'
+            f'[[route]]\nname = "{name_of}"\nnumber = "{number}"\ntargets = ["{_host(name)}:{port}"]\n'
             f"follow_redirects = {str('redirects' in s.fields).lower()}\n\n"
             for s in wanted
             if s.home == name
+            for name_of, number, port in self._ways(s)
         )
         edits = [('[[route]]\nname = "default"', f'{routes}[[route]]\nname = "default"'), *SETTINGS[name]]
         if any(s.service == "after" for s in SCENARIOS):
@@ -143,37 +147,43 @@ class Stage:
             home.recorder("notice", "set", "first", str(short), "-C", str(home.root))
             yield home
 
-    def _targets(self, scenario: Scenario) -> str:
-        return f'["{_host(scenario.home)}:{self._officers[scenario.name]}"]'
+    def _ways(self, scenario: Scenario) -> Iterator[tuple[str, str, int]]:
+        """Yield name, number and the officer's port of each route of a scenario."""
+        name = scenario.name
+        yield name, self._called[name], self._officers[name]
+        if scenario.is_twice:
+            yield f"{name}_second", self._seconds[name], self._colleagues[name]
 
     # -- one scenario
 
     def _play(self, scenario: Scenario) -> Result:
-        folder = self._folder / scenario.name
+        name = scenario.name
+        folder = self._folder / name
         folder.mkdir()
         (folder / "talk.al").symlink_to(self._talk)
         home = self.homes[scenario.home]
         running: dict[str, subprocess.Popen[bytes]] = {}
         try:
-            if "officer" in scenario.scripts:
-                port = self._officers[scenario.name]
-                running["officer"] = self._sipp(folder, scenario, "officer", port, "-rtp_echo")
-                wait_until_bound(port, "udp", host=HOST if scenario.home not in HOSTS else "")
+            numbers = ("-key", "number", self._callers[name], "-key", "second", self._seconds.get(name, ""))
+            for side, ports in (("officer", self._officers), ("second officer", self._colleagues)):
+                if side in scenario.scripts:
+                    running[side] = self._sipp(folder, scenario, side, ports[name], "-rtp_echo", *numbers)
+                    wait_until_bound(ports[name], "udp", host=HOST if scenario.home not in HOSTS else "")
             target = "{}:{}".format(*home.sip)
-            called = self._called[scenario.name]
-            number = ("-key", "number", self._callers[scenario.name])
-            port = self._ports.take(_host(scenario.home))
-            running["caller"] = self._sipp(folder, scenario, "caller", port, target, "-s", called, *number)
+            for side, called in (("caller", self._called), ("second caller", self._seconds)):
+                if side in scenario.scripts:
+                    port = self._ports.take(_host(scenario.home))
+                    running[side] = self._sipp(folder, scenario, side, port, target, "-s", called[name], *numbers)
             codes = {side: process.wait(LONGEST_S + 5) for side, process in running.items()}
         finally:
             for process in running.values():
                 if process.poll() is None:
                     process.kill()
                     process.wait()
-        return Result(codes, {side: _story(folder, side) for side in running}, self._row(home, scenario))
+        return Result(codes, {side: _story(folder, side) for side in running}, self._rows(home, scenario))
 
     def _sipp(self, folder: Path, scenario: Scenario, side: str, port: int, *more: str) -> "subprocess.Popen[bytes]":
-        is_caller = side == "caller"
+        is_caller = side.endswith("caller")
         script = compile_script(
             scenario.name, scenario.scripts[side], is_caller=is_caller, is_silent=scenario.is_silent
         )
@@ -202,15 +212,15 @@ class Stage:
         with (folder / f"{side}.out").open("wb") as screen:
             return subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT, cwd=folder)
 
-    def _row(self, home: RecorderHome, scenario: Scenario) -> dict[str, Any] | None:
+    def _rows(self, home: RecorderHome, scenario: Scenario) -> list[dict[str, Any]]:
         if scenario.service == "none" or scenario.ends == ("none",):
-            return None
-        caller = self._callers[scenario.name]
+            return []
+        caller, expected = self._callers[scenario.name], 2 if scenario.is_twice else 1
         found: Callable[[], list[dict[str, Any]]] = lambda: home.rows(number=caller)  # noqa: E731
         deadline = time.monotonic() + 8
-        while not (rows := found()) and time.monotonic() < deadline:
+        while len(rows := found()) < expected and time.monotonic() < deadline:
             time.sleep(0.1)
-        return rows[0] if rows else None
+        return rows
 
 
 def _tone() -> bytes:
@@ -245,12 +255,14 @@ def test_scenario(stage: Stage, scenario: Scenario) -> None:
     assert not any(result.codes.values()), stories
     if scenario.ends == ("none",) or scenario.service == "none":
         return
-    assert result.row is not None, "the call was not filed"
-    assert (result.row["outcome"], result.row["reason"]) == scenario.ends
-    if "operator" in scenario.fields:
-        assert result.row["operator"] == scenario.fields["operator"]
-    if "segments" in scenario.fields:
-        assert [segment["kind"] for segment in result.row["segments"]] == scenario.fields["segments"].split()
+    assert len(result.rows) == (2 if scenario.is_twice else 1), f"{len(result.rows)} calls were filed"
+    for row in result.rows:
+        assert (row["outcome"], row["reason"]) == scenario.ends, stories
+        if "operator" in scenario.fields:
+            assert row["operators"][-1] == scenario.fields["operator"]
+        if "segments" in scenario.fields:
+            assert [segment["kind"] for segment in row["segments"]] == scenario.fields["segments"].split()
+        assert row["related"] == [other["id"] for other in result.rows if other is not row]
 
 
 def test_the_table_of_the_readme_is_true() -> None:

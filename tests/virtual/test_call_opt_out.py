@@ -132,13 +132,18 @@ def test_both_sides_of_an_internal_call_are_on_it(lines: Exchange) -> None:
     talk.hang_up()
 
 
-def test_all_calls_of_an_extension_or_none(lines: Exchange) -> None:
+def test_of_an_extension_the_one_conversation_that_talks_is_opted_out_and_no_other(lines: Exchange) -> None:
     one, two = lines.call(), lines.call()
-    calls = {one.join(), two.join()}
+    talking, held = one.join(), two.join()
     path = "/api/extensions/2001/opt-out"
     detail(one.home.act(path, by="mary", person={**MANAGER, "teams": []}, reason=REASON), 403)
+    assert "2 conversations" in detail(one.home.act(path, by="mary", person=MANAGER, reason=REASON), 409)
     assert {call["state"] for call in one.home.calls()} == {"recording"}
+    two.wait_second().offer(two.right.media(direction="sendonly", version=2))
+    two.first.wait_for(lambda call: len(call.requests("INVITE")) == 1)
     answers = one.home.act(path, by="mary", person=MANAGER, reason=REASON).raise_for_status().json()["calls"]
-    assert {answer["call"] for answer in answers} == calls
+    assert [answer["call"] for answer in answers] == [talking]
+    states = {call["id"]: call["state"] for call in one.home.calls()}
+    assert states == {talking: "opted_out", held: "recording"}, "a caller on hold did not ask"
     one.hang_up()
     two.hang_up()

@@ -13,6 +13,7 @@ import pytest
 from recorder.config import Config, read
 from recorder.config_file import Answers, text
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
+from recorder.site_check import TAKEN_KEYS
 from sip.options import Address
 
 TODAY = date(2026, 11, 25)
@@ -64,6 +65,7 @@ def test_what_was_answered_comes_back(tmp_path: Path) -> None:
 
 def test_everything_else_is_the_default(tmp_path: Path) -> None:
     config, default = generated(tmp_path), Config()
+    config = dataclasses.replace(config, pause=dataclasses.replace(config.pause, pause_keys="*1", resume_keys="*2"))
     for section in ("pause", "notice", "storage", "retention", "limits", "emergency"):
         assert getattr(config, section) == getattr(default, section)
     assert dataclasses.replace(config.sip, listen=default.sip.listen) == default.sip
@@ -86,7 +88,16 @@ def test_names_cannot_break_out_of_their_quotes(tmp_path: Path, name: str) -> No
     assert config.site.name == name
     assert config.extension[0].operator == name
     assert config.service[0].name == name
-    assert config.pause == Config().pause
+    assert config.pause.erase_s == Config().pause.erase_s
+
+
+def test_a_new_site_has_keys_that_no_pbx_takes_as_shipped_and_an_old_file_keeps_its_own(tmp_path: Path) -> None:
+    new = generated(tmp_path).pause
+    assert {new.pause_keys, new.resume_keys}.isdisjoint(TAKEN_KEYS)
+    assert new.manager_keys is None
+    (tmp_path / "old.toml").write_text("[pause]\nerase_s = 2.0\n")
+    old = read(tmp_path / "old.toml").pause
+    assert (old.pause_keys, old.resume_keys) == ("*1", "*2"), "an upgrade never changes what a key does"
 
 
 def test_who_decided_stands_in_the_file_on_one_line() -> None:

@@ -89,6 +89,40 @@ def test_recording_goes_on_when_the_last_reason_is_gone() -> None:
     assert book.state is PauseState.RECORDING
 
 
+def test_a_resume_by_acts_leaves_what_other_acts_gave() -> None:
+    book = PauseBook()
+    for reason, act in ((AGENT, "one"), (CARD_DIGITS, "two")):
+        book.credit(reason, (act,))
+        book.pause(reason)
+    assert book.acts_of(Authority.OFFICER) == {"one", "two"}
+    assert book.acts_of(Authority.TOKEN, token="shop") == frozenset()
+    assert not book.resume(Authority.OFFICER, acts=frozenset({"one"}))
+    assert book.reasons == {CARD_DIGITS}
+    assert not book.is_closed_by(frozenset({"one"}))
+    assert book.resume(Authority.OFFICER, acts=frozenset({"two"}))
+
+
+def test_a_reason_that_two_acts_gave_needs_both_to_be_taken_back() -> None:
+    book = PauseBook()
+    book.credit(AGENT, ("one", "two"))
+    book.pause(AGENT)
+    one, two = frozenset({"one"}), frozenset({"two"})
+    assert not book.is_closed_by(one)
+    with pytest.raises(RefusedError):
+        book.resume(Authority.OFFICER, acts=one)
+    book.withdraw(one)
+    assert book.is_closed_by(two)
+    assert book.resume(Authority.OFFICER, acts=two)
+
+
+def test_a_reason_of_no_known_act_is_cleared_by_a_person_only() -> None:
+    book = PauseBook({AGENT})
+    assert not book.is_closed_by(frozenset({"one"}))
+    with pytest.raises(RefusedError):
+        book.resume(Authority.OFFICER, acts=frozenset({"one"}))
+    assert book.resume(Authority.OFFICER)
+
+
 def test_a_manager_clears_all() -> None:
     book = PauseBook(set(REASONS))
     assert book.resume(Authority.MANAGER)

@@ -20,6 +20,7 @@ from recorder.site_check import (
     check_anchors,
     check_folders,
     check_machine,
+    check_pause_keys,
     check_sign_in,
     check_siprec,
     check_srtp,
@@ -157,6 +158,17 @@ def test_an_audit_log_whose_head_is_noted_nowhere_is_a_warning(tmp_path: Path) -
     assert (good.level, "syslog, folder" in good.says) == (Level.OK, True)
     gone, _ = check_anchors(Config(anchors=AnchorOptions(folder=str(tmp_path / "share"))))
     assert (gone.level, "share is not there" in gone.says) == (Level.WARNING, True)
+
+
+def test_keys_that_a_pbx_takes_as_shipped() -> None:
+    (old,) = check_pause_keys(Config())
+    assert old.level is Level.WARNING
+    assert "*1, *2" in old.says
+    assert "pause_keys" in old.do
+    (one,) = check_pause_keys(Config(pause=Pause(pause_keys="*5", resume_keys="*6", manager_keys="*3")))
+    assert (one.level, "*3" in one.says) == (Level.WARNING, True)
+    (good,) = check_pause_keys(Config(pause=Pause(pause_keys="*5", resume_keys="*6", manager_keys="*9")))
+    assert (good.level, "*5, *6, *9" in good.says) == (Level.OK, True)
 
 
 @pytest.mark.parametrize(
