@@ -19,19 +19,14 @@ sys.modules["tests"] = tests
 from tests.helpers.steps import Step, run, summary  # noqa: E402
 
 FULL = {"RECORDER_TESTS": "all"}
-TOGETHER = ("-q", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+TOGETHER = ("-q", "-n", "4", "--no-loadscope-reorder")
 
 
 def steps(folder: Path, *, calls: int, kills: int, rows: int, fuzz_s: float) -> list[Step]:
     """Return the steps, in order."""
     leaks, killed = folder / "leaks.json", folder / "kills.json"
     return [
-        Step(
-            name="tests",
-            command=("-m", "pytest", *TOGETHER, "--ignore", "tests/leak"),
-            environment=FULL,
-        ),
-        Step(name="leak tests", command=("-m", "pytest", "-q", "tests/leak"), environment=FULL),
+        Step(name="tests", command=("-m", "pytest", *TOGETHER), environment=FULL),
         Step(
             name=f"{calls} calls with secrets, and the mutations",
             command=("tests/leak", "--calls", str(calls), "--seed", "1", "--json", str(leaks)),
