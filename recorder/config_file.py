@@ -238,6 +238,7 @@ number = {_quote(extension.number)}
 operator = {_quote(extension.operator)}
 service = {_quote(extension.service)}
 team = {_quote(extension.team)}
+answered_by = "nominated"        # "anybody": a queue whose members are not nominated, and know that it is recorded
 
 """
 

@@ -6,6 +6,7 @@ all. Each is judged here, by one rule (`recorder.domain.transfer.who_answered`),
 
 import logging
 import time
+from dataclasses import replace
 from typing import Any, Protocol
 
 from recorder.calls.part import Part
@@ -13,7 +14,8 @@ from recorder.calls.switchboard import Switchboard
 from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
-from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, who_answered
+from recorder.domain.policy import AnsweredBy
+from recorder.domain.transfer import TABLE, Occupant, Standing, is_same_line, officer_after, who_answered
 from sip.events import IdentityChanged, LegAnswered
 from sip.options import Address
 
@@ -66,6 +68,8 @@ class Answering(Part[AnsweredCall]):
         party = expected if is_same_line(expected.number, number) else call.board.occupant(number)
         if self._is_mailbox(number):
             party = Occupant(number=number, is_mailbox=True)
+        elif _is_for_anybody(expected) and party.standing is Standing.UNTOLD:
+            party = replace(party, extension=expected.extension)
         call.seat(Side.B, party)
         if party.standing is expected.standing:
             return table.Answered()
@@ -82,3 +86,8 @@ class Answering(Part[AnsweredCall]):
         config = self._call.works.config.voicemail
         rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
         return number in config.numbers or (config.after_s is not None and rang_s >= config.after_s)
+
+
+def _is_for_anybody(called: Occupant) -> bool:
+    """Tell whether whoever answers the party called is recorded as that party's call."""
+    return called.extension is not None and called.extension.answered_by is AnsweredBy.ANYBODY

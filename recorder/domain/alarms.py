@@ -159,7 +159,8 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "answered_elsewhere": Advice(
             "A number that is not nominated answered a call to a nominated extension, so it was not recorded.",
-            "If it is of a queue or ring group, nominate its members; a colleague's pickup needs nothing.",
+            "If it is of a queue or ring group, nominate its members, or give its `[[extension]]` `answered_by`; a "
+            "colleague's pickup needs nothing.",
         ),
         "source_rate_limited": Advice("A system sends more calls or requests than it may.", _SOURCE),
         "source_foreign": Advice(

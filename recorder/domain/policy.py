@@ -55,14 +55,31 @@ class Service:
     retention_days: int | None = None
 
 
+class AnsweredBy(enum.StrEnum):
+    """Who may answer calls to an extension so that they are recorded."""
+
+    NOMINATED = "nominated"
+    ANYBODY = "anybody"
+    """A queue's members who are not nominated; they have been told that its calls are recorded."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """A nominated extension: its calls are recorded."""
+    """A nominated extension: its calls are recorded.
+
+    Attributes:
+        number: As it is dialled, and as the PBX names it.
+        operator: Whose calls they are when nobody is signed on.
+        service: Whose rules hold.
+        team: Whose managers answer for it, or "".
+        answered_by: Who may answer calls to it.
+    """
 
     number: str
     operator: str
     service: str
     team: str = ""
+    answered_by: AnsweredBy = AnsweredBy.NOMINATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

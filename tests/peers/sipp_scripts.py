@@ -12,6 +12,7 @@ A file holds several scenarios::
     silent                        nobody sends audio
     operator: X                   the row's operator
     redirects                     the route follows 3xx
+    anybody                       calls to the extension are recorded whoever answers
     call-id: X                    the Call-ID begins so
     caller:                       the script of the side that calls
     officer:                      the script of the side that is called; without one nobody is there

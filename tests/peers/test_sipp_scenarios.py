@@ -91,9 +91,9 @@ class Stage:
         self._talk = folder / "talk.al"
         self._talk.write_bytes(_tone())
         self._officers = {s.name: self._ports.take(_host(s.home)) for s in wanted}
-        self._called = {s.name: f"{NUMBERS[s.service]}{i:02d}" for i, s in enumerate(SCENARIOS)}
+        self._called = {s.name: f"{NUMBERS[s.service]}{i:03d}" for i, s in enumerate(SCENARIOS)}
         self._callers = {s.name: f"01632{960000 + i}" for i, s in enumerate(SCENARIOS)}
-        self._seconds = {s.name: f"24{i:02d}" for i, s in enumerate(SCENARIOS) if s.is_twice}
+        self._seconds = {s.name: f"24{i:03d}" for i, s in enumerate(SCENARIOS) if s.is_twice}
         self._colleagues = {s.name: self._ports.take(_host(s.home)) for s in wanted if s.is_twice}
         used = sorted({scenario.home for scenario in wanted})
         self.homes = {name: stack.enter_context(self._home(name, wanted)) for name in used}
@@ -123,7 +123,10 @@ class Stage:
             if s.home == name
             for name_of, number, port in self._ways(s)
         )
-        edits = [('[[route]]\nname = "default"', f'{routes}[[route]]\nname = "default"'), *SETTINGS[name]]
+        for_anybody = [
+            (self._entry(s, "nominated"), self._entry(s, "anybody")) for s in SCENARIOS if "anybody" in s.fields
+        ]
+        edits = [*for_anybody, ('[[route]]\nname = "default"', f'{routes}[[route]]\nname = "default"'), *SETTINGS[name]]
         if any(s.service == "after" for s in SCENARIOS):
             edits.append(
                 ('name = "after"\nnotice_when = "before_ring"', 'name = "after"\nnotice_when = "after_answer"')
@@ -153,6 +156,12 @@ class Stage:
         yield name, self._called[name], self._officers[name]
         if scenario.is_twice:
             yield f"{name}_second", self._seconds[name], self._colleagues[name]
+
+    def _entry(self, scenario: Scenario, answered_by: str) -> str:
+        """Return what the configuration says of a scenario's extension."""
+        number, service = self._called[scenario.name], scenario.service
+        lines = (f'number = "{number}"', 'operator = "alice"', f'service = "{service}"', 'team = ""')
+        return "\n".join((*lines, f'answered_by = "{answered_by}"'))
 
     # -- one scenario
 

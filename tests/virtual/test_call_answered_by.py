@@ -160,3 +160,21 @@ def test_a_diversion_is_a_call_to_whom_it_leads(lines: Exchange, to: str, outcom
     leg.wait_ended()
     diverted.voice.hush()
     assert (row["outcome"], row["operators"]) == (outcome, operators)
+
+
+@WAYS
+def test_a_queue_for_anybody_is_recorded_whoever_answers(tmp_path_factory: pytest.TempPathFactory, way: str) -> None:
+    anybody = ('team = ""\nanswered_by = "nominated"', 'team = ""\nanswered_by = "anybody"')
+    with exchange(
+        tmp_path_factory.mktemp("anybody"), edits=(anybody, ("numbers = []   ", 'numbers = ["5000"] # '))
+    ) as lines:
+        talk, _ = answered(lines, way, "4000", "3001")
+        talk.wait_second().request("UPDATE", headers=(("P-Asserted-Identity", "<sip:4000@pbx>"),))
+        talk.talk_for(0.3)
+        row = talk.hang_up()
+        assert (row["outcome"], row["reason"], row["operators"]) == ("recorded", "caller_hung_up", ["carol"])
+        assert row["numbers"] == ["4000"], "it is found by who answered"
+        talk, _ = answered(lines, way, "2002", "3001")
+        assert talk.hang_up()["operators"] == ["bob"], "who is nominated has it all the same"
+        talk, _ = answered(lines, way, "5000", "3001")
+        assert talk.hang_up()["reason"] == "voicemail"
