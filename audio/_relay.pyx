@@ -20,10 +20,13 @@ cdef extern from "core.h" nogil:
         int64_t a
         int64_t b
         int64_t c
-    struct leg_media:
+    struct leg_format:
         int codec
         int send_pt
         int receive_pt
+    struct leg_media:
+        leg_format first
+        leg_format more[2]
         int send_event_pt
         int receive_event_pt
         int sends
@@ -246,10 +249,22 @@ cdef class Core:
 
     def update_leg(
         self, int64_t leg, *, int codec, int send_pt, int receive_pt, int send_event_pt, int receive_event_pt,
-        bint sends, bint receives,
+        bint sends, bint receives, more=(),
     ):
-        cdef leg_media media = leg_media(codec, send_pt, receive_pt, send_event_pt, receive_event_pt, sends, receives)
+        cdef leg_media media
         cdef int64_t code
+        cdef int i
+        if len(more) > 2:
+            raise ValueError("update_leg: more codecs than there are")
+        media.first = leg_format(codec, send_pt, receive_pt)
+        for i in range(2):
+            media.more[i] = leg_format(0, -1, -1)
+            if i < len(more):
+                media.more[i] = leg_format(more[i][0], more[i][1], more[i][2])
+        media.send_event_pt = send_event_pt
+        media.receive_event_pt = receive_event_pt
+        media.sends = sends
+        media.receives = receives
         with nogil:
             code = core_update_leg(self.core, leg, &media)
         checked(code, "update_leg")

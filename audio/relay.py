@@ -220,6 +220,7 @@ class Relay:
             receive_event_pt=-1 if media.receive_event_pt is None else media.receive_event_pt,
             sends=media.sends,
             receives=media.receives,
+            more=[(one.codec, one.send_pt, one.receive_pt) for one in media.more],
         )
         self._codecs[leg] = media.codec
 

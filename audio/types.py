@@ -106,12 +106,21 @@ class SrtpKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A codec beside the first, with its payload types on packets that we send and that the peer sends."""
+
+    codec: Codec
+    send_pt: int
+    receive_pt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegMedia:
     """What a leg's offer/answer settled. Send and receive payload types are separate (RFC 3264 section 6.1).
 
     Attributes:
         remote: Where we send, or None while the peer is on hold or not yet known.
-        codec: The one codec of the leg.
+        codec: The codec that we send.
         send_pt: Payload type that we put on packets we send, in [0, 127].
         receive_pt: Payload type that the peer puts on its packets, in [0, 127].
         send_event_pt: Payload type of telephone-event that we send, or None.
@@ -122,6 +131,8 @@ class LegMedia:
             addresses signals one and may send from the one that its signalling comes from. We never send there.
         networks: Of a leg without ``remote``: the networks, as CIDR, from which its first packet may come; at most
             `MAX_NETWORKS`, none is from anywhere.
+        more: Further codecs that were settled, at most two. The peer may send any of them, and change at any packet
+            (RFC 3264 section 5.1). We send one where the other side talks in it and it cannot be converted.
         srtp: The keys, or None for plain RTP. With keys, nothing goes out in the clear, and nothing that is not
             under the peer's key is taken.
     """
@@ -136,6 +147,7 @@ class LegMedia:
     receives: bool = True
     also_from: str | None = None
     networks: tuple[str, ...] = ()
+    more: tuple[Format, ...] = ()
     srtp: SrtpKeys | None = None
 
 

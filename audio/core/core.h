@@ -40,9 +40,20 @@ struct event {
     int64_t kind, id, a, b, c;
 };
 
-/* What an offer/answer settled; payload types of -1 mean none. */
+#define MORE_FORMATS 2 /* beside the first: there are three codecs */
+
+/* One codec and its payload types on packets that we send and that the peer sends. */
+struct leg_format {
+    int codec, send_pt, receive_pt;
+};
+
+/*
+ * What an offer/answer settled; payload types of -1 mean none. The first format is what we send; the peer may send any of
+ * them, and change at any packet (RFC 3264 section 5.1).
+ */
 struct leg_media {
-    int codec, send_pt, receive_pt, send_event_pt, receive_event_pt, sends, receives;
+    struct leg_format first, more[MORE_FORMATS]; /* more: receive_pt -1 where there are fewer */
+    int send_event_pt, receive_event_pt, sends, receives;
 };
 
 struct leg_statistics {

@@ -32,7 +32,7 @@ static int is_settled(const struct leg *from, int64_t now)
 {
     const struct leg *to = from->peer;
     return to && from->is_configured && from->media.receives && !from->is_muted && !from->srtp && !to->srtp &&
-           !from->is_latched && leg_can_hear(to) && from->media.codec == to->media.codec && !to->prompt.audio &&
+           !from->is_latched && leg_can_hear(to) && from->heard_codec == to->media.first.codec && !to->prompt.audio &&
            !digits_are_busy(to) && to->out.is_through && !to->out.is_switching && to->out.source == FROM_BRIDGE &&
            from->in.has_stream && to->out.source_ssrc == from->in.ssrc && !to->out.has_hole && is_free_of_keys(from, now);
 }
@@ -73,13 +73,13 @@ static void describe(const struct leg *from, struct flow *flow)
     flow->peer_ip = from->rtp.at.v4.sin_addr.s_addr;
     flow->peer_port = from->rtp.at.v4.sin_port;
     flow->ssrc = htonl(from->in.ssrc);
-    flow->payload_type = (__u8)from->media.receive_pt;
+    flow->payload_type = (__u8)from->heard_pt;
     flow->from_ip = to->own.at.v4.sin_addr.s_addr;
     flow->from_port = to->own.at.v4.sin_port;
     flow->to_ip = to->rtp.at.v4.sin_addr.s_addr;
     flow->to_port = to->rtp.at.v4.sin_port;
     flow->out_ssrc = htonl(to->out.ssrc);
-    flow->out_payload_type = (__u8)to->media.send_pt;
+    flow->out_payload_type = (__u8)to->media.first.send_pt;
     flow->seq_offset = to->out.seq_offset;
     flow->ts_offset = to->out.ts_offset;
     flow->tos = (__u8)option_of(to->rtp_fd, IP_TOS, 0);

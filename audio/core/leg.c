@@ -157,19 +157,29 @@ static int is_payload_type(int value, int may_be_none)
     return (value >= 0 && value <= 127) || (may_be_none && value == -1);
 }
 
+static int is_format(const struct leg_format *format)
+{
+    return (format->codec == CODEC_PCMU || format->codec == CODEC_PCMA || format->codec == CODEC_G722) &&
+           is_payload_type(format->send_pt, 0) && is_payload_type(format->receive_pt, 0);
+}
+
+static int is_format_or_none(const struct leg_format *format)
+{
+    return format->receive_pt == -1 || is_format(format);
+}
+
 int core_update_leg(struct core *core, int64_t id, const struct leg_media *media)
 {
-    if ((media->codec != CODEC_PCMU && media->codec != CODEC_PCMA && media->codec != CODEC_G722) ||
-        !is_payload_type(media->send_pt, 0) || !is_payload_type(media->receive_pt, 0) ||
+    if (!is_format(&media->first) || !is_format_or_none(&media->more[0]) || !is_format_or_none(&media->more[1]) ||
         !is_payload_type(media->send_event_pt, 1) || !is_payload_type(media->receive_event_pt, 1))
         return -EINVAL;
     int error;
     struct leg *leg = leg_lock(core, id, &error);
     if (!leg)
         return error;
-    if (!leg->is_configured || leg->media.sends != media->sends || leg->media.codec != media->codec)
+    if (!leg->is_configured || leg->media.sends != media->sends || leg->media.first.codec != media->first.codec)
         leg->out.is_switching = 1;
-    if (leg->media.codec != media->codec) {
+    if (leg->media.first.codec != media->first.codec) {
         hold_drop(leg);
         leg->has_tone_stream = 0;
     }
@@ -191,7 +201,7 @@ int core_bridge(struct core *core, int64_t a_id, int64_t b_id)
         return error;
     struct leg *b = leg_find(a->thread, b_id);
     error = b ? 0 : thread_of(core, b_id) && thread_of(core, b_id) != a->thread ? -EINVAL : -ENOENT;
-    if (b && (a == b || (a->is_configured && b->is_configured && !same_rate(a->media.codec, b->media.codec))))
+    if (b && (a == b || (a->is_configured && b->is_configured && !same_rate(a->media.first.codec, b->media.first.codec))))
         error = -EINVAL;
     if (!error && a->peer != b) {
         kernel_release(b);
@@ -344,6 +354,17 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
     forward_audio(leg, packet); /* last: it writes over the packet */
 }
 
+/* The codec of a payload type that the peer may send as audio; -1: it may not. */
+static int codec_of(const struct leg *leg, int payload_type)
+{
+    if (payload_type == leg->media.first.receive_pt)
+        return leg->media.first.codec;
+    for (int i = 0; i < MORE_FORMATS; i++)
+        if (payload_type == leg->media.more[i].receive_pt)
+            return leg->media.more[i].codec;
+    return -1;
+}
+
 /* One packet, from a socket or injected; data is the thread's buffer. */
 void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, int is_relayed)
 {
@@ -354,7 +375,7 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
     is_good = leg->is_configured && leg->media.receives && parse(data, length, arrival_ns, &packet);
     if (is_good) {
         is_event = packet.payload_type == leg->media.receive_event_pt;
-        is_good = is_event || packet.payload_type == leg->media.receive_pt;
+        is_good = is_event || (packet.codec = codec_of(leg, packet.payload_type)) >= 0;
     }
     if (!is_good) {
         leg->dropped++;
@@ -370,6 +391,10 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
     }
     packet.is_relayed = is_relayed;
     note_sequence(&leg->in, &packet);
+    if (!is_event) {
+        leg->heard_codec = packet.codec;
+        leg->heard_pt = packet.payload_type;
+    }
     if (is_event)
         receive_event(leg, &packet);
     else if (packet.length > 0)
@@ -386,7 +411,7 @@ static int is_plain_rtp(const uint8_t *data, int length)
 
 static int is_of_stream(const struct leg *leg, const uint8_t *data)
 {
-    return read_u32(data + 8) == leg->in.ssrc && (data[1] & 0x7F) == leg->media.receive_pt;
+    return read_u32(data + 8) == leg->in.ssrc && (data[1] & 0x7F) == leg->heard_pt;
 }
 
 /* Takes one datagram, and tells whether there was one that counts for nothing. */

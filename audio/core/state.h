@@ -43,7 +43,7 @@ struct address {
 struct packet {
     uint8_t *payload;
     int length;
-    int payload_type;
+    int payload_type, codec; /* codec: of audio */
     int has_marker;
     int is_relayed; /* by the kernel: it has gone on already */
     uint16_t seq;
@@ -163,6 +163,7 @@ struct leg {
     uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched, is_holding, is_secret_near, is_relayed;
     struct address rtp;
     struct leg_media media;
+    int heard_codec, heard_pt; /* of the newest audio */
     struct sender out;
     struct prompt prompt;
     struct digit_out digits_out; /* who sends to a leg needs all of it down to here */
@@ -171,7 +172,7 @@ struct leg {
     uint32_t tone_ssrc, tone_next_ts;
     int64_t tone_shift; /* position on the tap minus offset in the detector */
     uint16_t tone_seq;
-    uint8_t has_tone_stream, has_tone_shift;
+    uint8_t has_tone_stream, has_tone_shift, tone_codec;
     uint8_t policy;
     struct tones tones;
     struct address rtcp; /* from here on: for digits, and four times a second */

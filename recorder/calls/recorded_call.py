@@ -178,7 +178,7 @@ class RecordedCall(TapedCall, LiveCall):
         assert leg is not None
         party, other = self.parties[side], self.parties[side.other]
         try:
-            answer = party.answer_reoffer(event.body, other.codec)
+            answer = party.answer_reoffer(event.body, other.codecs)
         except MediaError as error:
             _log.info("call %s: re-offer refused: %s", self.id, error)
             self.works.endpoint.refuse_offer(leg, 488)
@@ -287,7 +287,7 @@ class RecordedCall(TapedCall, LiveCall):
         self._newcomer = party
         try:
             self._take_offer_of(party, event)
-            answer = party.answer_first(self._staying.codec)
+            answer = party.answer_first(self._staying.codecs)
         except (MediaError, PortsExhaustedError) as error:
             _log.info("call %s: %s", self.id, error)
             self.transfers.failed(488 if isinstance(error, MediaError) else 503)
@@ -397,7 +397,7 @@ class RecordedCall(TapedCall, LiveCall):
         assert leg is not None
         headers = self.as_told_to(Side.A, self._far_headers)
         self._is_told = bool(headers)
-        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codec), headers=headers)
+        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codecs), headers=headers)
         self.announcer.listen_for_keys()
 
     def _ring_a(self, command: table.Ring) -> None:
@@ -407,7 +407,7 @@ class RecordedCall(TapedCall, LiveCall):
         if not command.early:
             self.works.endpoint.ring(leg, headers=headers)
             return
-        early = self.parties[Side.A].answer_first(self.parties[Side.B].codec)
+        early = self.parties[Side.A].answer_first(self.parties[Side.B].codecs)
         self.works.endpoint.ring(leg, status=183, body=early, headers=headers)
         self.bridge()
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from audio.types import Codec, LegMedia
 from audio.types import LegId as MediaLegId
 from recorder.calls.part import Part
-from recorder.calls.party import MediaError
+from recorder.calls.party import MediaError, formats_for_core
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from recorder.calls.works import Works
 from sip import offer_answer, recording_sdp, sdp
@@ -159,6 +159,7 @@ class Lines(Part[LinedCall]):
             receives=media.receives,
             networks=(*self._networks, *named),
             srtp=for_core(media.srtp),
+            more=formats_for_core(media),
         )
         self._works.relay.set_media(leg, listening)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from audio.blocks import AudioRun, decode_block
 from audio.codecs import ALAW_TO_MULAW, MULAW_TO_ALAW
 from audio.ports import PortPool
 from audio.relay import Relay
 from audio.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
 from audio.types import (
     Codec,
+    Format,
     LegMedia,
     MediaAddress,
     MediaResumed,
@@ -23,6 +25,7 @@ from audio.types import (
     Prompt,
     PromptEnded,
     RelayOptions,
+    TapOptions,
 )
 from tests.helpers.rtp import UNPACED, Peer, eventually, next_events
 
@@ -74,6 +77,47 @@ def test_the_laws_are_converted(relay: Relay, codec: Codec, table: list[int]) ->
         a.snd(1, 160, bytes(range(256)))
         got = b.rcv("all values", payload=bytes(table[value] for value in range(256)))
         assert got.payload_type == other
+
+
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
+def test_a_peer_may_change_between_the_codecs_that_were_settled(relay: Relay, codec: Codec) -> None:
+    other = Codec.PCMU if codec is Codec.PCMA else Codec.PCMA
+    table = bytes(ALAW_TO_MULAW if other is Codec.PCMA else MULAW_TO_ALAW)
+    with Peer(relay, codec) as a, Peer(relay, codec) as b:
+        a.configure(more=(Format(codec=other, send_pt=int(other), receive_pt=96),))
+        relay.bridge(a.leg, b.leg)
+        tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=0.5))
+        payload = bytes(range(160))
+        got = []
+        for i in range(60):
+            is_other = i // 10 % 2
+            a.snd(i, 160 * i, payload, pt=96 if is_other else None)
+            got.append(b.rcv(f"packet {i}", payload=payload.translate(table) if is_other else payload))
+        assert {one.payload_type for one in got} == {int(codec)}
+        assert len({(one.sequence - i) % 65536 for i, one in enumerate(got)}) == 1
+        assert len({(one.timestamp - 160 * i) % (1 << 32) for i, one in enumerate(got)}) == 1
+        out = bytearray(1 << 20)
+        length, _ = relay.drain(tap, out, is_final=True)
+        runs = [one for one in decode_block(bytes(out[:length])) if isinstance(one, AudioRun)]
+        assert b"".join(one.payload for one in runs) == payload * 60
+        assert [(one.codec, len(one.payload)) for one in runs] == [(codec, 1600), (other, 1600)] * 3
+        relay.release_tap(tap)
+
+
+def test_what_cannot_be_converted_goes_on_as_it_is_where_the_other_side_takes_it(relay: Relay) -> None:
+    with Peer(relay) as a, Peer(relay) as b:
+        wide = (Format(codec=Codec.G722, send_pt=9, receive_pt=9),)
+        a.configure(more=wide)
+        relay.bridge(a.leg, b.leg)
+        a.snd(1, 160, b"\x2a" * 160, pt=9)
+        b.rcv_none("G.722, which the other side does not take")
+        b.configure(more=wide)
+        a.snd(2, 320, b"\x2b" * 160, pt=9)
+        assert b.rcv("G.722", payload=b"\x2b" * 160).payload_type == 9
+        a.snd(3, 480, b"\x2c" * 160)
+        assert b.rcv("A-law", payload=b"\x2c" * 160).payload_type == 8
+        a.snd(4, 640, pt=0)
+        b.rcv_none("a codec that was not settled")
 
 
 def test_different_rates_are_never_bridged(relay: Relay) -> None:
