@@ -155,6 +155,15 @@ void hear_no_more(struct leg *leg, int64_t now)
     leg->has_tone_stream = leg->has_tone_shift = 0;
 }
 
+void hear_anew(struct leg *leg)
+{
+    if (leg->hears_tones)
+        tones_init(&leg->tones);
+    explicit_bzero(&leg->decoder, sizeof leg->decoder);
+    leg->has_tone_stream = leg->has_tone_shift = 0;
+    leg->sounded_star_ns = NEVER;
+}
+
 /* Late or double, by its number: the detector has been past it. */
 static int has_passed(const struct leg *leg, const struct packet *packet)
 {

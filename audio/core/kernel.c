@@ -32,7 +32,7 @@ static int is_settled(const struct leg *from, int64_t now)
 {
     const struct leg *to = from->peer;
     return to && from->is_configured && from->media.receives && !from->is_muted && !from->srtp && !to->srtp &&
-           !from->is_latched && leg_can_hear(to) && from->heard_codec == to->media.first.codec && !to->prompt.audio &&
+           !from->sources.latched.length && leg_can_hear(to) && from->heard_codec == to->media.first.codec && !to->prompt.audio &&
            !digits_are_busy(to) && to->out.is_through && !to->out.is_switching && to->out.source == FROM_BRIDGE &&
            from->in.has_stream && to->out.source_ssrc == from->in.ssrc && !to->out.has_hole && is_free_of_keys(from, now);
 }
@@ -162,7 +162,7 @@ static void take(struct leg *leg, struct copy *copy)
     int length = (int)copy->length;
     if (leg && length > 0 && length <= COPY_BYTES) {
         leg->has_relayed = 1;
-        receive_rtp(leg, copy->rtp, length, (int64_t)copy->arrival_ns, 1);
+        receive_rtp(leg, copy->rtp, length, (int64_t)copy->arrival_ns, ORIGIN_SIGNALLED, 1);
         if (!is_settled(leg, (int64_t)copy->arrival_ns))
             kernel_withdraw(leg);
     }

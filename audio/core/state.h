@@ -46,6 +46,7 @@ struct packet {
     int payload_type, codec; /* codec: of audio */
     int has_marker;
     int is_relayed; /* by the kernel: it has gone on already */
+    int is_unproven; /* its source may be somebody else's: it is not relayed */
     uint16_t seq;
     uint32_t ts;
     uint32_t ssrc;
@@ -142,6 +143,26 @@ struct prompt {
 struct tap;
 struct thread;
 
+/* Whose a packet is that came at a leg. */
+enum origin {
+    ORIGIN_STRANGER,
+    ORIGIN_SIGNALLED, /* from the signalled address, under the peer's key, or by the kernel */
+    ORIGIN_LATCHED,   /* from another source, which is heard since nothing comes from there */
+    ORIGIN_UNPROVEN   /* the same, so early that the signalled address may speak yet */
+};
+
+#define MAX_RIVALS 4
+/* Who else sends to a leg than its signalled address. */
+struct sources {
+    struct address expected; /* of a leg without remote: the signalled address */
+    struct address latched;  /* the other source that is heard now; length 0: none */
+    struct address rivals[MAX_RIVALS]; /* those that sent while another was heard, in turn */
+    unsigned rival_count;
+    int64_t since_ns; /* when the signalled address could have begun to send */
+    int64_t latched_from_ns, latched_ns, latched_packets; /* first and newest packet of the latched source, and how many */
+    int64_t refused, report_ns; /* packets of others; not before is the next report made */
+};
+
 #define MAX_NETWORKS 32
 /* The addresses whose first bits are these. */
 struct network {
@@ -160,7 +181,7 @@ struct leg {
     struct tap *tap;
     struct srtp *srtp; /* keys; NULL: plain RTP */
     int slot, rtp_fd, rtcp_fd, channel;
-    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched, is_holding, is_secret_near, is_relayed;
+    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_holding, is_secret_near, is_relayed;
     struct address rtp;
     struct leg_media media;
     int heard_codec, heard_pt; /* of the newest audio */
@@ -168,7 +189,7 @@ struct leg {
     struct prompt prompt;
     struct digit_out digits_out; /* who sends to a leg needs all of it down to here */
     struct receiver in;
-    int64_t last_arrival_ns;
+    int64_t last_arrival_ns, signalled_ns; /* signalled_ns: the newest from the signalled address; 0: none */
     uint32_t tone_ssrc, tone_next_ts;
     int64_t tone_shift; /* position on the tap minus offset in the detector */
     uint16_t tone_seq;
@@ -194,6 +215,7 @@ struct leg {
     int64_t settle_ns;   /* not before is it opened to the kernel */
     uint8_t has_relayed; /* since it was opened */
     struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
+    struct sources sources;
     struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
     int network_count;
     char cname[25];
@@ -368,14 +390,23 @@ void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int6
 void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int64_t c, int64_t now);
 
 /* remote.c */
-int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source);
-int is_from_first(const struct leg *leg, const struct address *source); /* not from the second source that counts */
+int address_equal(const struct address *a, const struct address *b);
+int port_of(const struct address *address);
+int is_rtcp_of_peer(const struct leg *leg, const struct address *source);
+int may_be_from_peer(const struct leg *leg, const struct address *source); /* though it is not the signalled address */
+
+/* sources.c */
+enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now);
+int is_signalled(const struct leg *leg, const struct address *source);
+void source_spoke(struct leg *leg, int64_t now); /* a packet from the signalled address came */
+void sources_reset(struct leg *leg, int64_t now); /* another address is signalled */
 
 /* leg.c */
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 void leg_detach(struct leg *leg);
 int leg_can_hear(const struct leg *leg);
-void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, int is_relayed);
+void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed);
+int leg_codec_of(const struct leg *leg, int payload_type); /* -1: the peer may not send it as audio */
 void leg_house(struct leg *leg, int64_t now);
 int64_t packets_lost(const struct receiver *in);
 
@@ -442,6 +473,7 @@ int64_t secret_tick(struct leg *leg, int is_pressed, int64_t now);
 /* hear.c */
 int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position); /* 0: it has passed */
 void hear_no_more(struct leg *leg, int64_t now);
+void hear_anew(struct leg *leg); /* forgets what it has heard, without a report */
 int digit_code(int digit);
 void press_begin(struct presses *presses, int code, int64_t from_ns);
 struct heard *press_now(struct presses *presses);
@@ -467,6 +499,7 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
 void tap_fetch(const struct tap *tap, int side, int64_t now);
 void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration);
 void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
+void tap_forget(struct leg *leg, int64_t from_ns, int64_t now); /* what the leg has brought since then */
 void tap_detach_leg(struct leg *leg);
 void tap_free(struct tap *tap);
 
@@ -481,6 +514,7 @@ void tap_memory_grow(struct tap *tap, int64_t need); /* to hold so many ticks fr
 /* timeline.c */
 int64_t envelope(const struct channel *channel, int64_t here);
 int timeline_expect(const struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t here, int64_t *position);
+void timeline_forget(struct channel *channel, int64_t from, int64_t here); /* what was placed since was another's */
 int timeline_place(struct channel *channel, const struct packet *packet, int64_t here, struct placement *out); /* 0: dropped */
 void anchor_note(struct channel *channel, const struct anchor *anchor, int64_t here);
 
@@ -488,6 +522,7 @@ void anchor_note(struct channel *channel, const struct anchor *anchor, int64_t h
 void spans_add(struct spans *spans, int64_t start, int64_t end);
 void spans_drop_below(struct spans *spans, int64_t edge);
 void gate_shut(struct tap *tap, int64_t here, int64_t erase);
+void gate_forget(struct tap *tap, struct channel *channel, int64_t from, int64_t here);
 void gate_release(struct tap *tap, int64_t here);
 int64_t gather_ticks(const struct tap *tap); /* how long a packet may have waited before it was taken */
 int64_t gate_stretches(int64_t look_back); /* of arrival, to remember for it */

@@ -128,6 +128,13 @@ void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns
     gate_mask_span(tap, from - env, to - env, 1, here);
 }
 
+void tap_forget(struct leg *leg, int64_t from_ns, int64_t now)
+{
+    struct tap *tap = leg->tap;
+    if (tap)
+        gate_forget(tap, &tap->channels[leg->channel], tap_here(tap, from_ns), tap_here(tap, now));
+}
+
 void tap_detach_leg(struct leg *leg)
 {
     if (leg->tap)

@@ -118,6 +118,14 @@ static void note_newest(struct channel *channel, int64_t lead, int64_t here)
     channel->newest_late = envelope(channel, here) - lead + (here - channel->began_here < SETTLED ? channel->began_late : 0);
 }
 
+void timeline_forget(struct channel *channel, int64_t from, int64_t here)
+{
+    if (channel->has_epoch && !channel->past_count && channel->began_here >= from)
+        channel->has_epoch = channel->has_restarted = channel->has_moved = channel->has_stepped = 0;
+    channel->last_here = here - STALE_AFTER; /* who was heard before may begin at once */
+    channel->next_pos = channel->next_pos < here ? channel->next_pos : here;
+}
+
 int timeline_place(struct channel *channel, const struct packet *packet, int64_t here, struct placement *out)
 {
     *out = (struct placement){0};

@@ -7,7 +7,7 @@ import dataclasses
 import secrets
 from ipaddress import ip_address
 
-from audio.types import Codec, DtmfPolicy, Format, LegMedia, MediaAddress, Prompt
+from audio.types import Codec, DtmfPolicy, Format, LegMedia, MediaAddress, Prompt, SourceRefused
 from audio.types import LegId as MediaLegId
 from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
@@ -315,6 +315,12 @@ def _bridgeable(other: Codec) -> tuple[Codec, ...]:
 def _unlike(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """Return those of a side's codecs that cannot be converted to its first: the other side has to take them too."""
     return tuple(codec for codec in codecs if not can_bridge(codec, codecs[0]))
+
+
+def refusal(event: SourceRefused) -> str:
+    """Return what a log says of packets from a source that is not heard."""
+    ip = f"[{event.ip}]" if ":" in event.ip else event.ip
+    return f"{event.packets} packets from elsewhere so far are dropped, the last from {ip}:{event.port}"
 
 
 def formats_for_core(media: offer_answer.Media) -> tuple[Format, ...]:

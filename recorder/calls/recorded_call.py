@@ -19,6 +19,7 @@ from audio.types import (
     Prompt,
     PromptEnded,
     SecretEntered,
+    SourceRefused,
 )
 from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
@@ -31,7 +32,7 @@ from recorder.calls.joining import Joining
 from recorder.calls.keypad import Keypad
 from recorder.calls.live_call import LiveCall
 from recorder.calls.negotiation import offer_to_second
-from recorder.calls.party import MediaError, Party
+from recorder.calls.party import MediaError, Party, refusal
 from recorder.calls.probing import SilenceProbe
 from recorder.calls.second_message import SecondMessage
 from recorder.calls.switchboard import Switchboard, Way
@@ -250,6 +251,8 @@ class RecordedCall(TapedCall, LiveCall):
             case MediaUnauthentic():
                 _log.error("call %s: %d packets of side %s are not under its key", self.id, event.packets, side.value)
                 self.works.alarm("srtp_unauthentic")
+            case SourceRefused():
+                _log.warning("call %s: side %s: %s", self.id, side.value, refusal(event))
             case _:
                 pass
 
