@@ -162,6 +162,7 @@ void hear_anew(struct leg *leg)
     explicit_bzero(&leg->decoder, sizeof leg->decoder);
     leg->has_tone_stream = leg->has_tone_shift = 0;
     leg->sounded_star_ns = NEVER;
+    explicit_bzero(&leg->streams, sizeof leg->streams);
 }
 
 /* Late or double, by its number: the detector has been past it. */

@@ -210,6 +210,12 @@ void kernel_catch_up(struct leg *leg, int is_expected)
         leg->settle_ns = clock_ns() + TRY_AGAIN_NS;
 }
 
+void kernel_leave_alone(struct leg *leg, int64_t now)
+{
+    kernel_withdraw(leg);
+    leg->settle_ns = now + TRY_AGAIN_NS;
+}
+
 void kernel_release(struct leg *leg)
 {
     if (!leg->thread->core->kernel)

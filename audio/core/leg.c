@@ -396,6 +396,15 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
         leg->thread->counters.dropped++;
         return;
     }
+    packet.is_relayed = is_relayed;
+    packet.is_unproven = origin == ORIGIN_UNPROVEN;
+    packet.has_returned = 0;
+    if (!is_event && packet.length > 0 && stream_is_left_out(leg, &packet)) {
+        kernel_leave_alone(leg, arrival_ns);
+        leg->dropped++;
+        leg->thread->counters.dropped++;
+        return;
+    }
     leg->thread->counters.received++;
     leg->thread->counters.relayed += is_relayed;
     leg->last_arrival_ns = arrival_ns;
@@ -403,8 +412,6 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
         leg->has_stopped = 0;
         report(leg->thread->core, EVENT_RESUMED, leg->id, 0, 0, 0);
     }
-    packet.is_relayed = is_relayed;
-    packet.is_unproven = origin == ORIGIN_UNPROVEN;
     note_sequence(&leg->in, &packet);
     if (!is_event) {
         leg->heard_codec = packet.codec;

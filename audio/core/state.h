@@ -47,6 +47,7 @@ struct packet {
     int has_marker;
     int is_relayed; /* by the kernel: it has gone on already */
     int is_unproven; /* its source may be somebody else's: it is not relayed */
+    int has_returned; /* its stream takes the place of another that goes on */
     uint16_t seq;
     uint32_t ts;
     uint32_t ssrc;
@@ -151,6 +152,19 @@ enum origin {
     ORIGIN_UNPROVEN   /* the same, so early that the signalled address may speak yet */
 };
 
+#define MAX_STREAMS 4
+/* The streams that come at a leg. */
+struct streams {
+    uint32_t ssrc; /* of the chosen one */
+    uint8_t is_shared; /* another came while it went on: it is listened to from then on */
+    int64_t newest_ns, voiced_ns; /* its newest packet, 0: none; the newest that is no silence, if is_shared */
+    unsigned next;
+    struct other_stream {
+        uint32_t ssrc;
+        int64_t seen_ns; /* first; 0: none */
+    } others[MAX_STREAMS];
+};
+
 #define MAX_RIVALS 4
 /* Who else sends to a leg than its signalled address. */
 struct sources {
@@ -190,6 +204,7 @@ struct leg {
     struct digit_out digits_out; /* who sends to a leg needs all of it down to here */
     struct receiver in;
     int64_t last_arrival_ns, signalled_ns; /* signalled_ns: the newest from the signalled address; 0: none */
+    struct streams streams;
     uint32_t tone_ssrc, tone_next_ts;
     int64_t tone_shift; /* position on the tap minus offset in the detector */
     uint16_t tone_seq;
@@ -417,6 +432,9 @@ int srtp_protect_rtcp(struct leg *leg, const uint8_t *data, int length, uint8_t 
 void srtp_house(struct leg *leg, int64_t now);
 void srtp_free(struct leg *leg);
 
+/* streams.c */
+int stream_is_left_out(struct leg *leg, struct packet *packet); /* it is silent beside another that goes on */
+
 /* forward.c */
 int same_rate(int codec, int other);
 int stream_align(struct leg *to, enum stream_source source, uint32_t ssrc, uint16_t seq, uint32_t ts, int64_t now);
@@ -437,6 +455,7 @@ void kernel_withdraw(struct leg *leg);      /* nothing of it is relayed from her
 void kernel_release(struct leg *leg);       /* before anything is done to a leg: nothing comes or goes by it but by us */
 /* Its peer's packet came by the socket: what came before goes before. is_expected: it could have been relayed. */
 void kernel_catch_up(struct leg *leg, int is_expected);
+void kernel_leave_alone(struct leg *leg, int64_t now); /* for some time: two streams come, and each shuts the other's flow */
 void kernel_house(struct thread *thread);
 void kernel_end(struct thread *thread); /* takes the last of it */
 

@@ -149,6 +149,7 @@ static void attach(struct tap *tap, struct leg *leg, int side)
     if (leg) {
         leg->tap = tap;
         leg->channel = side;
+        explicit_bzero(&leg->streams, sizeof leg->streams); /* what is recorded does not depend on what came before */
     }
 }
 

@@ -83,7 +83,7 @@ static int place_anew(struct channel *channel, const struct packet *packet, int6
     const struct epoch *known = known_epoch(channel, packet->ssrc);
     out->is_passed = known && is_passed(known, packet->seq);
     int is_previous = known && known == &channel->past[0];
-    if ((out->is_passed || is_previous) && here - channel->last_here < STALE_AFTER)
+    if ((out->is_passed || (is_previous && !packet->has_returned)) && here - channel->last_here < STALE_AFTER)
         return 0;
     out->position = here > channel->next_pos ? here : channel->next_pos;
     if (out->position > here + AHEAD)
