@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import EDITS, HOSTS, REQUIRE, Client, Session
 from tests.helpers.voices import FRAME, TICKS_PER_S, Voice
 
@@ -28,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Exchange, C
             talk.left.stream *= 4
             talk.right.stream *= 4
             talk.join()
-        talks[-1].talk_for(0.5)
+        wait_talking(talks)
         lines.home.kill()
         lines.home.start()
         client = stack.enter_context(Client(lines.home, lines.studio, HOSTS["sbc"]))
@@ -38,6 +39,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Exchange, C
 def begun(lines: Exchange) -> list[Talk]:
     """Place the calls one after another, all before the first is answered."""
     return [lines.call(("2001", "2002")[number % 2]) for number in range(CALLS)]
+
+
+def wait_talking(talks: list[Talk]) -> None:
+    """Wait until every party has said something."""
+    voices = [voice for talk in talks for voice in (talk.left, talk.right)]
+    eventually(lambda: all(voice.sent for voice in voices), "everybody talks")
 
 
 def ports_of(voices: list[Voice]) -> set[int]:
@@ -92,6 +99,7 @@ def test_nothing_of_former_calls_is_heard_on_new_ones(site: tuple[Exchange, Clie
     talks = begun(lines)
     for talk in talks:
         talk.join()
+    wait_talking(talks)
     talks[-1].talk_for(3)
     new = [voice for talk in talks for voice in (talk.left, talk.right)]
     assert len(ports_of(new) & ports_of(stale)) >= 20
