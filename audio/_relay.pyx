@@ -20,10 +20,13 @@ cdef extern from "core.h" nogil:
         int64_t a
         int64_t b
         int64_t c
-    struct leg_media:
+    struct leg_format:
         int codec
         int send_pt
         int receive_pt
+    struct leg_media:
+        leg_format first
+        leg_format more[2]
         int send_event_pt
         int receive_event_pt
         int sends
@@ -38,6 +41,7 @@ cdef extern from "core.h" nogil:
         int64_t digits
         int64_t unauthentic
         int64_t replayed
+        int64_t refused
     struct core_counters:
         int64_t legs
         int64_t taps
@@ -53,6 +57,7 @@ cdef extern from "core.h" nogil:
         int64_t srtp_unauthentic
         int64_t srtp_replayed
         int64_t relayed
+        int64_t refused
     core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns,
                    int64_t gather_ns)
     int core_relay_in_kernel(core *, const char *program, const char *const *interfaces, int count, int packets_per_s)
@@ -68,7 +73,7 @@ cdef extern from "core.h" nogil:
     int core_close_leg(core *, int64_t leg)
     int core_set_remote(core *, int64_t leg, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port)
     int core_accept_from(core *, int64_t leg, const char *ip)
-    int core_hear_networks(core *, int64_t leg, const char *const *ips, const int *bits, int count)
+    int core_listen(core *, int64_t leg, const char *ip, int port, const char *const *ips, const int *bits, int count)
     int core_update_leg(core *, int64_t leg, const leg_media *)
     int core_srtp_key(core *, int64_t leg, int is_send, int suite, const uint8_t *key, size_t length,
                       const uint8_t *mki, size_t mki_length)
@@ -205,17 +210,13 @@ cdef class Core:
             code = core_close_leg(self.core, leg)
         checked(code, "close_leg")
 
-    def set_remote(self, int64_t leg, rtp, rtcp):
-        cdef bytes rtp_ip = rtp[0].encode() if rtp is not None else b""
-        cdef bytes rtcp_ip = rtcp[0].encode() if rtcp is not None else b""
-        cdef const char *rtp_text = NULL
-        cdef const char *rtcp_text = NULL
-        if rtp is not None:
-            rtp_text = rtp_ip
-        if rtcp is not None:
-            rtcp_text = rtcp_ip
-        cdef int rtp_port = rtp[1] if rtp is not None else 0
-        cdef int rtcp_port = rtcp[1] if rtcp is not None else 0
+    def set_remote(self, int64_t leg, tuple rtp not None, tuple rtcp not None):
+        cdef bytes rtp_ip = rtp[0].encode()
+        cdef bytes rtcp_ip = rtcp[0].encode()
+        cdef const char *rtp_text = rtp_ip
+        cdef const char *rtcp_text = rtcp_ip
+        cdef int rtp_port = rtp[1]
+        cdef int rtcp_port = rtcp[1]
         cdef int64_t code
         with nogil:
             code = core_set_remote(self.core, leg, rtp_text, rtp_port, rtcp_text, rtcp_port)
@@ -229,27 +230,44 @@ cdef class Core:
             code = core_accept_from(self.core, leg, text)
         checked(code, "accept_from")
 
-    def hear_networks(self, int64_t leg, list networks not None):
+    def listen(self, int64_t leg, expected, list networks not None):
         cdef const char *ips[32]
         cdef int bits[32]
+        cdef bytes expected_ip = expected[0].encode() if expected is not None else b""
+        cdef const char *expected_text = NULL
+        if expected is not None:
+            expected_text = expected_ip
+        cdef int port = expected[1] if expected is not None else 0
         cdef list encoded = [ip.encode() for ip, _ in networks]
         cdef int i, count = len(networks)
         cdef int64_t code
         if count > 32:
-            raise ValueError("hear_networks: more than 32 networks")
+            raise ValueError("listen: more than 32 networks")
         for i in range(count):
             ips[i] = encoded[i]
             bits[i] = networks[i][1]
         with nogil:
-            code = core_hear_networks(self.core, leg, ips, bits, count)
-        checked(code, "hear_networks")
+            code = core_listen(self.core, leg, expected_text, port, ips, bits, count)
+        checked(code, "listen")
 
     def update_leg(
         self, int64_t leg, *, int codec, int send_pt, int receive_pt, int send_event_pt, int receive_event_pt,
-        bint sends, bint receives,
+        bint sends, bint receives, more=(),
     ):
-        cdef leg_media media = leg_media(codec, send_pt, receive_pt, send_event_pt, receive_event_pt, sends, receives)
+        cdef leg_media media
         cdef int64_t code
+        cdef int i
+        if len(more) > 2:
+            raise ValueError("update_leg: more codecs than there are")
+        media.first = leg_format(codec, send_pt, receive_pt)
+        for i in range(2):
+            media.more[i] = leg_format(0, -1, -1)
+            if i < len(more):
+                media.more[i] = leg_format(more[i][0], more[i][1], more[i][2])
+        media.send_event_pt = send_event_pt
+        media.receive_event_pt = receive_event_pt
+        media.sends = sends
+        media.receives = receives
         with nogil:
             code = core_update_leg(self.core, leg, &media)
         checked(code, "update_leg")

@@ -1,20 +1,28 @@
 """Pairs of UDP sockets for RTP and RTCP: even and odd port, bound here, rested before they are used again.
 
+A peer that has not noticed the end of its call goes on sending to its port, also when our process has died and begun
+anew. So pairs are used in turn from a random one on, and those used lately last of all (ADR 34).
+
 No packet passes here. Call thread only.
 """
 
 import errno
+import secrets
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from audio.port_memory import PortMemory
 from audio.types import PortsExhaustedError
 
 _RECEIVE_BUFFER_BYTES = 65536
 """Half a second of a burst of small packets; more would only hold stale audio after a stall."""
 
+
+FORMER_RUN_REST_S = 600.0
+"""How long a pair rests that a run before had out when it ended: its peer may have missed that for minutes."""
 
 _HELD_BY_OTHERS = frozenset({errno.EADDRINUSE, errno.EACCES})
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -37,8 +45,9 @@ class PortPair:
 class PortPool:
     """Hands out pairs from a range and rests those that come back.
 
-    A pair that is given back is closed at once, so that nothing queues up for its next owner, and its ports are not
-    bound again for ``quarantine_s``: a peer that has not noticed the end of its call meets nobody.
+    A pair that is given back is closed at once, so that nothing queues up for its next owner. It rests for
+    ``quarantine_s``; pairs that a former run had out rest for `FORMER_RUN_REST_S`. While others are free no pair that
+    rests is used, and none is a reason to refuse a call.
 
     Args:
         address: Local IP literal to bind.
@@ -46,6 +55,8 @@ class PortPool:
         quarantine_s: Rest of a pair, seconds.
         dscp: DSCP of what is sent, in [0, 63].
         clock: Monotonic seconds.
+        memory: Which pairs are in use, and were in the former run; None: nothing is remembered.
+        pick: Returns a number in [0, n): which pair is the first.
 
     Raises:
         ValueError: No pair fits in the range, or a number is out of range.
@@ -59,6 +70,8 @@ class PortPool:
         quarantine_s: float = 2.0,
         dscp: int = 46,
         clock: Callable[[], float] = time.monotonic,
+        memory: PortMemory | None = None,
+        pick: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         first, last = ports[0] + ports[0] % 2, ports[1]
         if not (1 <= ports[0] <= last <= 65535) or first + 1 > last:
@@ -70,8 +83,15 @@ class PortPool:
         self._quarantine_s = quarantine_s
         self._dscp = dscp
         self._clock = clock
-        self._free = deque(range(first, last, 2))
+        self._memory = memory
+        former = memory.former if memory is not None else frozenset()
+        until = clock() + FORMER_RUN_REST_S
+        pairs = list(range(first, last, 2))
+        begin = pick(len(pairs))
+        in_turn = pairs[begin:] + pairs[:begin]
+        self._free = deque((0.0, port) for port in in_turn if port not in former)
         self._resting: deque[tuple[float, int]] = deque()
+        self._former = deque((until, port) for port in in_turn if port in former)
         self._taken: set[int] = set()
 
     @property
@@ -80,35 +100,52 @@ class PortPool:
         return len(self._taken)
 
     def take(self) -> PortPair:
-        """Bind a pair; one that another process holds is passed over and tried again later.
+        """Bind a pair: one that is free, else the one that rests since the longest, else one of the former run.
+
+        One that another process holds is passed over and tried again later.
 
         Raises:
-            PortsExhaustedError: Every pair is out, resting, or held by another process, or no descriptor is left.
+            PortsExhaustedError: Every pair is out or held by another process, or no descriptor is left.
             OSError: The address cannot be bound.
         """
+        self._end_rests()
+        for pairs in (self._free, self._resting, self._former):
+            for _ in range(len(pairs)):
+                pair = self._bind_if_possible(pairs[0][1])
+                pairs.rotate(-1)
+                if pair is not None:
+                    pairs.pop()
+                    self._taken.add(pair.port)
+                    self._note(pair.port, is_used=True)
+                    return pair
+        others = len(self._free) + len(self._resting) + len(self._former)
+        raise PortsExhaustedError(f"no free RTP port pair: {len(self._taken)} in use, {others} held by others")
+
+    def _end_rests(self) -> None:
         now = self._clock()
-        while self._resting and self._resting[0][0] <= now:
-            self._free.append(self._resting.popleft()[1])
-        for _ in range(len(self._free)):
-            port = self._free[0]
-            try:
-                pair = self._bind(port)
-            except OSError as error:
-                if error.errno not in _NO_ROOM:
-                    raise
-                raise PortsExhaustedError(f"no descriptor or memory for a media socket: {error.strerror}") from error
-            self._free.popleft()
-            if pair is not None:
-                self._taken.add(port)
-                return pair
-            self._free.append(port)
-        raise PortsExhaustedError(
-            f"no free RTP port pair: {len(self._taken)} in use, {len(self._resting)} resting, "
-            f"{len(self._free)} held by others"
-        )
+        for resting in (self._resting, self._former):
+            while resting and resting[0][0] <= now:
+                _, port = resting.popleft()
+                self._free.append((0.0, port))
+                self._note(port, is_used=False)
+
+    def _note(self, port: int, *, is_used: bool) -> None:
+        if self._memory is not None:
+            self._memory.note(port, is_used=is_used)
+
+    def _bind_if_possible(self, port: int) -> PortPair | None:
+        try:
+            return self._bind(port)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise PortsExhaustedError(f"no descriptor or memory for a media socket: {error.strerror}") from error
 
     def give_back(self, pair: PortPair) -> None:
-        """Close a pair and begin its rest; a pair that is not out is left alone."""
+        """Close a pair and begin its rest; a pair that is not out is left alone.
+
+        It counts as used until its rest is over: a run that ends before then leaves it to the next to rest.
+        """
         pair.close()
         if pair.port in self._taken:
             self._taken.remove(pair.port)

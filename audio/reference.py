@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from audio.blocks import Anchor, LostRange, Record, encode_block
 from audio.gate import DOUBT, GUARD, PACKET, Arrivals, ClosedSpans, Span
 from audio.ring import Ring
+from audio.streams import Choice, Streams
 from audio.timeline import SETTLED, Placement, Timeline
 from audio.types import TICKS_PER_S, Channel, Codec
 
@@ -47,6 +48,7 @@ class _Track:
     ring: Ring
     arrivals: Arrivals
     timeline: Timeline = field(default_factory=Timeline)
+    streams: Streams = field(default_factory=Streams)
     spans: ClosedSpans = field(default_factory=ClosedSpans)
     closed_from: int = 0
     opened_at: int | None = None
@@ -121,7 +123,12 @@ class ReferenceTap:
         here = self.here(arrival_ns)
         track = self._tracks[channel]
         envelope = track.timeline.envelope(here)
-        placed = track.timeline.place(ssrc, sequence, timestamp, len(payload), here) if payload else None
+        choice = track.streams.judge(ssrc, payload, codec, arrival_ns) if payload else Choice.SILENT
+        if choice is Choice.SILENT:
+            return
+        placed = track.timeline.place(
+            ssrc, sequence, timestamp, len(payload), here, has_returned=choice is Choice.RETURNED
+        )
         if placed is None:
             return
         if not placed.is_new_epoch and placed.lead > envelope and placed.position < track.blocked_until:

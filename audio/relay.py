@@ -4,9 +4,10 @@ Commands may come from any thread, in practice the call thread; `drain` comes fr
 touches a packet: see docs/media-core.md.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +37,7 @@ from audio.types import (
     PromptEnded,
     RelayOptions,
     SecretEntered,
+    SourceRefused,
     SrtpKey,
     SrtpKeys,
     StreamReanchored,
@@ -61,6 +63,12 @@ def _unpacked(keys: int) -> str:
     return "".join(KEYS[keys >> 4 * i & 15] for i in range(keys >> 48))
 
 
+def _address(is_v6: int, first: int, second: int) -> str:
+    """Return the IP literal whose bytes lie in two numbers of this machine's."""
+    data = b"".join(half.to_bytes(8, sys.byteorder, signed=True) for half in (first, second))
+    return str(ip_address(data if is_v6 else data[:4]))
+
+
 _SOURCES = (DigitSource.RFC4733, DigitSource.INBAND)
 _MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
     1: lambda i, a, b, c: DigitPressed(leg=LegId(i), digit=chr(a) if a else None, source=_SOURCES[b]),
@@ -75,6 +83,7 @@ _MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
         leg=LegId(i), prefix="*" + chr(a), digits=_unpacked(b), is_complete=bool(c & 1), source=_SOURCES[c >> 1]
     ),
     10: lambda i, a, b, c: MediaUnauthentic(leg=LegId(i), packets=a),
+    11: lambda i, a, b, c: SourceRefused(leg=LegId(i), ip=_address(a & 1, b, c), port=a >> 1 & 0xFFFF, packets=a >> 17),
 }
 """How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""
 
@@ -97,7 +106,11 @@ class Relay:
     def __init__(self, options: RelayOptions) -> None:
         self._options = options
         self._pool = PortPool(
-            address=options.address, ports=options.ports, quarantine_s=options.quarantine_s, dscp=options.dscp
+            address=options.address,
+            ports=options.ports,
+            quarantine_s=options.quarantine_s,
+            dscp=options.dscp,
+            memory=options.port_memory,
         )
         self._core = Core(
             threads=options.threads,
@@ -193,8 +206,8 @@ class Relay:
     def set_media(self, leg: LegId, media: LegMedia) -> None:
         """Apply what an offer/answer settled.
 
-        A leg that receives but has no remote takes the first source that it hears from its networks and no other until
-        its media are set again (SIPREC); it is never sent to.
+        A leg that receives but has no remote hears its expected address, and while nothing comes from there the first
+        source in its networks (SIPREC; docs/media-core.md, Sources); it is never sent to.
 
         Keys come into force before anything is sent or taken under the new media; those that the leg has already go on.
 
@@ -204,8 +217,12 @@ class Relay:
         remote = media.remote
         if remote is None:
             parsed = map(ip_network, media.networks)
-            self._core.hear_networks(leg, [(str(one.network_address), one.prefixlen) for one in parsed])
-            self._core.set_remote(leg, None, None)
+            expected = media.expected
+            self._core.listen(
+                leg,
+                (expected.ip, expected.rtp_port) if expected is not None else None,
+                [(str(one.network_address), one.prefixlen) for one in parsed],
+            )
         else:
             self._core.set_remote(leg, (remote.ip, remote.rtp_port), (remote.ip, remote.rtcp_port))
             if media.also_from is not None and media.also_from != remote.ip:
@@ -220,6 +237,7 @@ class Relay:
             receive_event_pt=-1 if media.receive_event_pt is None else media.receive_event_pt,
             sends=media.sends,
             receives=media.receives,
+            more=[(one.codec, one.send_pt, one.receive_pt) for one in media.more],
         )
         self._codecs[leg] = media.codec
 
@@ -301,6 +319,7 @@ class Relay:
             digits=raw["digits"],
             unauthentic=raw["unauthentic"],
             replayed=raw["replayed"],
+            refused=raw["refused"],
         )
 
     def silence_s(self, leg: LegId) -> float:

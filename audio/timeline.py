@@ -108,19 +108,26 @@ class Timeline:
         most = self._began_lead + BEHIND + max(here - self.began_here, 0) // RUN_AWAY
         return position if envelope - BEHIND <= position - here <= min(envelope + AHEAD, most) else None
 
-    def place(self, ssrc: int, sequence: int, timestamp: int, length: int, here: int) -> Placement | None:
-        """Place ``length`` ticks of audio that arrived at ``here``; None if the packet is dropped, state unchanged."""
+    def place(
+        self, ssrc: int, sequence: int, timestamp: int, length: int, here: int, *, has_returned: bool = False
+    ) -> Placement | None:
+        """Place ``length`` ticks of audio that arrived at ``here``; None if the packet is dropped, state unchanged.
+
+        ``has_returned``: its stream is the voice again, in the place of one that goes on.
+        """
         position = self.expect(ssrc, timestamp, here)
         if position is None or self._is_before_step(sequence) or self._steps_back(sequence, position):
-            return self._place_anew(ssrc, sequence, timestamp, length, here)
+            return self._place_anew(ssrc, sequence, timestamp, length, here, has_returned=has_returned)
         self._env_value, self._env_here = max(self.envelope(here), position - here), here
         self._take(sequence, timestamp, position, length, here)
         return Placement(position=position, lead=position - here, is_new_epoch=False)
 
-    def _place_anew(self, ssrc: int, sequence: int, timestamp: int, length: int, here: int) -> Placement | None:
+    def _place_anew(
+        self, ssrc: int, sequence: int, timestamp: int, length: int, here: int, *, has_returned: bool
+    ) -> Placement | None:
         known = next((each for each in (self.epoch, *self._past) if each is not None and each.ssrc == ssrc), None)
         is_passed = known is not None and known.is_passed(sequence)
-        is_previous = known is not None and known in self._past[:1]
+        is_previous = known is not None and known in self._past[:1] and not has_returned
         if (is_passed or is_previous) and here - self._last_here < STALE_AFTER:
             return None
         position = max(here, self.next_pos)

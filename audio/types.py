@@ -8,6 +8,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import NewType
 
+from audio.port_memory import PortMemory
+
 LegId = NewType("LegId", int)
 """A media leg: one RTP and one RTCP socket of ours. Never used twice in a process."""
 
@@ -106,22 +108,36 @@ class SrtpKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A codec beside the first, with its payload types on packets that we send and that the peer sends."""
+
+    codec: Codec
+    send_pt: int
+    receive_pt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegMedia:
     """What a leg's offer/answer settled. Send and receive payload types are separate (RFC 3264 section 6.1).
 
     Attributes:
         remote: Where we send, or None while the peer is on hold or not yet known.
-        codec: The one codec of the leg.
+        codec: The codec that we send.
         send_pt: Payload type that we put on packets we send, in [0, 127].
         receive_pt: Payload type that the peer puts on its packets, in [0, 127].
         send_event_pt: Payload type of telephone-event that we send, or None.
         receive_event_pt: Payload type of telephone-event that we take, or None.
         sends: The peer may be sent to (its direction is sendrecv or recvonly).
         receives: The peer's packets count (its direction is sendrecv or sendonly).
-        also_from: IP literal of a second source that counts, with the ports of ``remote``: a peer with several
-            addresses signals one and may send from the one that its signalling comes from. We never send there.
-        networks: Of a leg without ``remote``: the networks, as CIDR, from which its first packet may come; at most
-            `MAX_NETWORKS`, none is from anywhere.
+        also_from: IP literal of a second source, with the ports of ``remote``, that is heard while nothing comes from
+            ``remote``: a peer with several addresses signals one and may send from the one that its signalling comes
+            from. We never send there.
+        expected: Of a leg without ``remote``: where the peer's session description says that its packets come from;
+            they are heard whatever else comes. None leaves it as it was.
+        networks: Of a leg without ``remote``: the networks, as CIDR, of which a source is heard while nothing comes
+            from ``expected``; at most `MAX_NETWORKS`, none is from anywhere.
+        more: Further codecs that were settled, at most two. The peer may send any of them, and change at any packet
+            (RFC 3264 section 5.1). We send one where the other side talks in it and it cannot be converted.
         srtp: The keys, or None for plain RTP. With keys, nothing goes out in the clear, and nothing that is not
             under the peer's key is taken.
     """
@@ -135,7 +151,9 @@ class LegMedia:
     sends: bool = True
     receives: bool = True
     also_from: str | None = None
+    expected: MediaAddress | None = None
     networks: tuple[str, ...] = ()
+    more: tuple[Format, ...] = ()
     srtp: SrtpKeys | None = None
 
 
@@ -175,7 +193,8 @@ class RelayOptions:
     Attributes:
         address: Local IP that sockets are bound to.
         ports: First and last RTP/RTCP port, inclusive; RTP is even, RTCP the odd one above.
-        quarantine_s: Seconds a closed pair rests before it is used again, so that stale media meets nobody.
+        quarantine_s: Seconds a closed pair rests, so that stale media meets nobody; only if no other is left is it used
+            earlier.
         threads: Media threads.
         lock_memory: mlock the rings; False only where the limit cannot be raised (site-check warns).
         dead_rtp_s: Silence on a bridged leg after which MediaStopped is reported.
@@ -186,6 +205,7 @@ class RelayOptions:
             media goes through sockets. At most 16.
         kernel_packets_per_s: What comes faster than this on one leg goes by its socket: there a sender gets one packet
             taken for each wake-up, and the kernel would relay a flood whole. No codec here has more than 100.
+        port_memory: Where the ports in use are remembered for the next run; None: nowhere.
     """
 
     address: str = "127.0.0.1"
@@ -198,6 +218,7 @@ class RelayOptions:
     gather_ms: float = 2.0
     kernel_interfaces: tuple[str, ...] = ()
     kernel_packets_per_s: int = 320
+    port_memory: PortMemory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +330,23 @@ class MediaUnauthentic:
     packets: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRefused:
+    """Packets come at a leg from a source that is not heard; reported every 10 s at most.
+
+    Attributes:
+        leg: The leg.
+        ip: IP literal of the newest such source.
+        port: Its port.
+        packets: Packets so far from all such sources, modulo 2**31.
+    """
+
+    leg: LegId
+    ip: str
+    port: int
+    packets: int
+
+
 MediaEvent = (
     DigitPressed
     | ControlPressed
@@ -320,6 +358,7 @@ MediaEvent = (
     | AudioLost
     | FaxHeard
     | MediaUnauthentic
+    | SourceRefused
 )
 
 
@@ -336,6 +375,7 @@ class LegStatistics:
         digits: Digits counted.
         unauthentic: Datagrams refused since they are not under the peer's key (SRTP), RTCP included.
         replayed: Datagrams refused since they have come before, or too late to tell (SRTP), RTCP included.
+        refused: Datagrams at the RTP port from sources that are not heard, and those whose audio was taken back.
     """
 
     received: int
@@ -347,6 +387,7 @@ class LegStatistics:
     digits: int
     unauthentic: int
     replayed: int
+    refused: int
 
 
 class PortsExhaustedError(Exception):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from audio import prompts
+from audio.port_memory import PortMemory
 from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
 from recorder import certificates
@@ -140,6 +141,7 @@ class Daemon:
                 dead_rtp_s=media.dead_rtp_s,
                 gather_ms=media.gather_ms,
                 kernel_interfaces=media.kernel_interfaces,
+                port_memory=PortMemory(home.state / "ports", self._opening.submit),
             )
         )
         self._writer = PausableWriter(

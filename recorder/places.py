@@ -119,6 +119,7 @@ HOME_PLACES: tuple[Place, ...] = (
     *_database("audit/texts.sqlite", Holds.METADATA, _ALL, "the free text of the audit log, which can expire"),
     _place("notices/*", Holds.MESSAGES, _COMMANDS, "messages that callers hear, and which is in use"),
     _place("state/pauses.journal", Holds.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
+    _place("state/sessions.journal", Holds.METADATA, _DAEMON, "how recording sessions stood; their names as digests"),
     _place("state/opt_outs.json", Holds.METADATA, _DAEMON, "opt-outs asked for and not decided: call, who, team"),
     _place("state/wrong_pins.json", Holds.METADATA, _DAEMON, "when wrong PINs were keyed at which extension"),
     _place(
@@ -144,6 +145,7 @@ HOME_PLACES: tuple[Place, ...] = (
     ),
     _place("state/audit_verified.json", Holds.NOTHING, _COMMANDS, "what the last `recorder audit verify` found"),
     _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension"),
+    _place("state/ports", Holds.NOTHING, _DAEMON, "which media ports are in use, to let them rest after a crash"),
     _place("state/loop_mark", Holds.NOTHING, _DAEMON, "mark of this recorder against loops"),
     _place("state/daemon.lock", Holds.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),
     _place("state/erasing.lock", Holds.NOTHING, _ALL, "held while spans are erased, or recordings deleted"),

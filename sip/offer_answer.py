@@ -20,6 +20,15 @@ _EVENT_PT = 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A codec that was settled beside the first, with its payload types on packets that we send and receive."""
+
+    codec: int
+    send_pt: int
+    receive_pt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
     """What an exchange settled for our one audio stream; directions as seen by us.
 
@@ -27,7 +36,7 @@ class Media:
         remote_ip: Where we send, or None while the peer holds us by 0.0.0.0.
         remote_rtp_port: Peer's RTP port.
         remote_rtcp_port: Peer's RTCP port.
-        codec: Static number of the chosen codec: 8, 0 or 9.
+        codec: Static number of the codec that we send: 8, 0 or 9.
         send_pt: Payload type the peer wants on our packets.
         receive_pt: Payload type on the peer's packets: ours, as we described it.
         send_event_pt: Payload type for telephone-event that we send, or None.
@@ -38,6 +47,8 @@ class Media:
         is_t38_offered: The peer's description offers T.38 too.
         ptime_ms: Packet time the peer asks for, or None.
         srtp: The keys of both sides, or None when the audio is plain RTP.
+        more: Further codecs that were settled. The peer may send any of them, and change in the middle of its stream
+            (RFC 3264 section 5.1).
     """
 
     remote_ip: str | None
@@ -54,6 +65,7 @@ class Media:
     is_t38_offered: bool
     ptime_ms: int | None
     srtp: KeyPair | None = None
+    more: tuple[Format, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,25 +131,33 @@ def local_offer(local: LocalStream) -> Written:
     return written(local, [_audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)])
 
 
-def answer(offer: Description, local: LocalStream, *, preference: Sequence[int] = PREFERENCE) -> tuple[Written, Media]:
+def answer(
+    offer: Description, local: LocalStream, *, preference: Sequence[int] = PREFERENCE, more: Sequence[int] = ()
+) -> tuple[Written, Media]:
     """Answer an offer: its first usable audio stream is taken, every other m-line rejected in its place.
 
-    The codec is the first of ``preference`` that is offered, under the payload types of the offer; telephone-event is
-    taken when offered and ``local.event_pt`` is set. Our direction is what both sides want (RFC 3264 section 6.1).
-    SRTP is answered with the first key of the offer and one of ours: the one we have while the peer's is the same, a
-    new one when the peer has a new one, so that both begin to count packets anew (RFC 4568 section 7.1.4).
+    The codec is the first of ``preference`` that is offered, under the payload types of the offer; after it those of
+    ``more`` that are offered are taken too. Telephone-event is taken when offered and ``local.event_pt`` is set. Our
+    direction is what both sides want (RFC 3264 section 6.1). SRTP is answered with the first key of the offer and one
+    of ours: the one we have while the peer's is the same, a new one when the peer has a new one, so that both begin to
+    count packets anew (RFC 4568 section 7.1.4).
 
     Raises:
         UnacceptableError: No stream can be taken.
     """
     index, stream = _first_usable(offer, local.srtp)
-    taken = answer_stream(offer, stream, local, preference=preference)
+    taken = answer_stream(offer, stream, local, preference=preference, more=more)
     sections = [taken.lines if at == index else rejected(other) for at, other in enumerate(offer.streams)]
     return written(taken.local, sections), taken.media
 
 
 def answer_stream(
-    offer: Description, stream: Stream, local: LocalStream, *, preference: Sequence[int] = PREFERENCE
+    offer: Description,
+    stream: Stream,
+    local: LocalStream,
+    *,
+    preference: Sequence[int] = PREFERENCE,
+    more: Sequence[int] = (),
 ) -> TakenStream:
     """Answer one usable stream of an offer; see `answer` for how.
 
@@ -146,14 +166,24 @@ def answer_stream(
     """
     keys = _answer_keys(stream, local)
     pt, codec = _choose(stream, preference)
+    others = _others(stream, codec, more)
     event_pt = stream.event_pts[0] if stream.event_pts and local.event_pt is not None else None
     # Only what both sides want is written, but what we are able to do is kept: a resume must give both ways again.
     shown = dataclasses.replace(local, sends=local.sends and stream.receives, receives=local.receives and stream.sends)
     cryptos = (keys.ours,) if keys is not None else ()
     return TakenStream(
-        lines=_audio_lines(shown, [(pt, codec)], event_pt, protocol=stream.protocol, cryptos=cryptos),
+        lines=_audio_lines(shown, [(pt, codec), *others], event_pt, protocol=stream.protocol, cryptos=cryptos),
         local=local.settled(keys),
-        media=_media(offer, stream, local, codec=codec, pts=(pt, pt), event_pts=(event_pt, event_pt), srtp=keys),
+        media=_media(
+            offer,
+            stream,
+            local,
+            codec=codec,
+            pts=(pt, pt),
+            event_pts=(event_pt, event_pt),
+            srtp=keys,
+            more=tuple(Format(codec=codec, send_pt=pt, receive_pt=pt) for pt, codec in others),
+        ),
     )
 
 
@@ -187,6 +217,9 @@ def answered(local: LocalStream, reply: Description) -> Media:
         pts=(pt, codec),
         event_pts=(send_event, local.event_pt if send_event is not None else None),
         srtp=keys,
+        more=tuple(
+            Format(codec=codec, send_pt=pt, receive_pt=codec) for pt, codec in _others(stream, codec, local.codecs)
+        ),
     )
 
 
@@ -207,6 +240,7 @@ def _media(
     pts: tuple[int, int],
     event_pts: tuple[int | None, int | None],
     srtp: KeyPair | None,
+    more: tuple[Format, ...],
 ) -> Media:
     """Put together what was settled; ``pts`` and ``event_pts`` are the pair to send and to receive."""
     is_nowhere = stream.ip in NOWHERE
@@ -225,6 +259,7 @@ def _media(
         is_t38_offered=description.is_t38_offered,
         ptime_ms=stream.ptime_ms,
         srtp=srtp,
+        more=more,
     )
 
 
@@ -246,6 +281,15 @@ def _choose(stream: Stream, preference: Sequence[int]) -> tuple[int, int]:
             if codec == wanted:
                 return pt, codec
     raise UnacceptableError("none of the codecs allowed is offered")
+
+
+def _others(stream: Stream, chosen: int, allowed: Sequence[int]) -> list[tuple[int, int]]:
+    """Return payload type and codec of the stream's other codecs that are allowed, each once, in its order."""
+    found: dict[int, int] = {}
+    for pt, codec in stream.codecs:
+        if codec != chosen and codec in allowed:
+            found.setdefault(codec, pt)
+    return [(pt, codec) for codec, pt in found.items()]
 
 
 # -- writing

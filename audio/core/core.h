@@ -27,7 +27,9 @@ enum event_kind {
     EVENT_FAX = 8,        /* leg; a: 0 CNG, 1 CED */
     EVENT_SECRET = 9,     /* leg; a: ASCII of the key after the star, b: keys, 4 bits each, their number from bit 48 on,
                              c: enum digit_source * 2 + complete */
-    EVENT_UNAUTHENTIC = 10 /* leg; a: packets so far that are not under its peer's key; once a key */
+    EVENT_UNAUTHENTIC = 10, /* leg; a: packets so far that are not under its peer's key; once a key */
+    EVENT_REFUSED = 11 /* leg; a: is IPv6, port << 1, packets so far from sources that are not heard << 17; b, c: the bytes
+                          of the newest source's address; every 10 s at most */
 };
 
 enum digit_source { SOURCE_RFC4733 = 0, SOURCE_INBAND = 1 };
@@ -40,18 +42,30 @@ struct event {
     int64_t kind, id, a, b, c;
 };
 
-/* What an offer/answer settled; payload types of -1 mean none. */
+#define MORE_FORMATS 2 /* beside the first: there are three codecs */
+
+/* One codec and its payload types on packets that we send and that the peer sends. */
+struct leg_format {
+    int codec, send_pt, receive_pt;
+};
+
+/*
+ * What an offer/answer settled; payload types of -1 mean none. The first format is what we send; the peer may send any of
+ * them, and change at any packet (RFC 3264 section 5.1).
+ */
 struct leg_media {
-    int codec, send_pt, receive_pt, send_event_pt, receive_event_pt, sends, receives;
+    struct leg_format first, more[MORE_FORMATS]; /* more: receive_pt -1 where there are fewer */
+    int send_event_pt, receive_event_pt, sends, receives;
 };
 
 struct leg_statistics {
-    int64_t received, sent, lost, dropped, jitter_us, remote_lost /* -1: never reported */, digits, unauthentic, replayed;
+    int64_t received, sent, lost, dropped, jitter_us, remote_lost /* -1: never reported */, digits, unauthentic, replayed,
+        refused;
 };
 
 struct core_counters {
     int64_t legs, taps, ring_bytes, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks,
-        srtp_unauthentic, srtp_replayed, relayed /* of received: by the kernel */;
+        srtp_unauthentic, srtp_replayed, relayed /* of received: by the kernel */, refused /* from sources that are not heard */;
 };
 
 struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns, int64_t gather_ns);
@@ -77,12 +91,14 @@ void core_count(struct core *core, struct core_counters *out);
 
 int64_t core_open_leg(struct core *core, int thread, int rtp_fd, int rtcp_fd);
 int core_close_leg(struct core *core, int64_t leg);
-/* ip NULL: no remote. */
 int core_set_remote(struct core *core, int64_t leg, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port);
 /* Packets from this IP with the ports of set_remote count as well; until the next set_remote, which must come first. */
 int core_accept_from(struct core *core, int64_t leg, const char *ip);
-/* A leg without remote takes its first packet from one of these networks only; count 0: from anybody. Takes their place. */
-int core_hear_networks(struct core *core, int64_t leg, const char *const *ips, const int *bits, int count);
+/*
+ * Makes a leg one that only listens: it has no remote. What comes from ip (NULL: as before) and port is heard; while nothing
+ * does, another source may be, in one of these networks; count 0: anywhere (docs/media-core.md, Sources).
+ */
+int core_listen(struct core *core, int64_t leg, const char *ip, int port, const char *const *ips, const int *bits, int count);
 int core_update_leg(struct core *core, int64_t leg, const struct leg_media *media);
 /*
  * Gives a leg a key (master key, then master salt): ours to send under, or the peer's, which counts its packets anew while

@@ -136,22 +136,37 @@ void swallow(struct leg *to, const struct packet *packet)
     out->seq_offset--;
 }
 
+/*
+ * The payload type under which a packet goes to a leg: that of the leg's first format where the rates are the same, as
+ * laws are converted; else that of its own codec, if the leg takes it. -1: the leg cannot hear it.
+ */
+static int payload_type_to(const struct leg *to, const struct packet *packet)
+{
+    if (same_rate(packet->codec, to->media.first.codec))
+        return to->media.first.send_pt;
+    for (int i = 0; i < MORE_FORMATS; i++)
+        if (to->media.more[i].receive_pt >= 0 && to->media.more[i].codec == packet->codec)
+            return to->media.more[i].send_pt;
+    return -1;
+}
+
 void forward_audio(struct leg *from, const struct packet *packet)
 {
     struct leg *to = from->peer;
     if (!to || from->is_muted || to->prompt.audio || digits_are_busy(to))
         return; /* what comes after is a switch */
-    if (!leg_can_hear(to) || !same_rate(from->media.codec, to->media.codec)) {
+    int payload_type = leg_can_hear(to) ? payload_type_to(to, packet) : -1;
+    if (payload_type < 0) {
         to->out.is_switching = 1;
         return;
     }
     int is_switch = stream_align(to, FROM_BRIDGE, packet->ssrc, packet->seq, packet->ts, packet->arrival_ns);
-    if (from->media.codec != to->media.codec) {
-        const uint8_t *other = g711_other[from->media.codec == CODEC_PCMA];
+    if (packet->codec != to->media.first.codec && same_rate(packet->codec, to->media.first.codec)) {
+        const uint8_t *other = g711_other[packet->codec == CODEC_PCMA];
         for (int i = 0; i < packet->length; i++)
             packet->payload[i] = other[packet->payload[i]];
     }
-    send_rtp(to, packet->payload, packet->length, to->media.send_pt, packet->has_marker || is_switch,
+    send_rtp(to, packet->payload, packet->length, payload_type, packet->has_marker || is_switch,
              output_seq(&to->out, packet->seq), packet->ts + to->out.ts_offset, (uint32_t)packet->length,
              packet->arrival_ns);
 }

@@ -159,6 +159,23 @@ void gate_shut(struct tap *tap, int64_t here, int64_t back)
     }
 }
 
+/*
+ * Forgets everything that a channel got in [from, here], wherever it lies, as if it had not come. Its places are not
+ * closed: who sent it is heard no more, and the next audio may begin before its end.
+ */
+void gate_forget(struct tap *tap, struct channel *channel, int64_t from, int64_t here)
+{
+    int64_t at = first_stretch(tap, from, here), from_ns = from * NS_PER_MS / TICKS_PER_MS;
+    if (here - from > (tap->stretches - 1) * STRETCH) /* what came when is known no more: all that is held goes */
+        erase(channel, channel->edge, INT64_MAX);
+    for (struct arrived arrived; next_arrived(tap, channel, &at, from, here, &arrived);)
+        erase(channel, arrived.start, arrived.end);
+    while (channel->anchor_count > 0 && channel->anchors[channel->anchor_count - 1].arrival_ns >= from_ns)
+        channel->anchor_count--;
+    channel->has_candidate = 0;
+    timeline_forget(channel, from, here);
+}
+
 /* Nothing is written on the channel until shortly after a moment: its envelope is not settled. */
 static void block(struct channel *channel, int64_t moment, int64_t here)
 {

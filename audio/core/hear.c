@@ -135,11 +135,11 @@ static void take_events(struct leg *leg, const struct tones_event *events, int c
 
 static void linear_of(struct leg *leg, const struct packet *packet, int16_t *samples)
 {
-    if (leg->media.codec == CODEC_G722) {
+    if (packet->codec == CODEC_G722) {
         g722_decode_low(&leg->decoder, packet->payload, packet->length, samples);
         return;
     }
-    const int16_t *linear = g711_linear[leg->media.codec == CODEC_PCMA];
+    const int16_t *linear = g711_linear[packet->codec == CODEC_PCMA];
     for (int i = 0; i < packet->length; i++)
         samples[i] = linear[packet->payload[i]];
 }
@@ -153,6 +153,16 @@ void hear_no_more(struct leg *leg, int64_t now)
     explicit_bzero(events, sizeof *events * (size_t)count);
     explicit_bzero(&leg->decoder, sizeof leg->decoder);
     leg->has_tone_stream = leg->has_tone_shift = 0;
+}
+
+void hear_anew(struct leg *leg)
+{
+    if (leg->hears_tones)
+        tones_init(&leg->tones);
+    explicit_bzero(&leg->decoder, sizeof leg->decoder);
+    leg->has_tone_stream = leg->has_tone_shift = 0;
+    leg->sounded_star_ns = NEVER;
+    explicit_bzero(&leg->streams, sizeof leg->streams);
 }
 
 /* Late or double, by its number: the detector has been past it. */
@@ -173,12 +183,13 @@ int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int6
     is_new |= gap < 0; /* an earlier timestamp alone is a clock that has stepped back: what is said now is new */
     if (is_new || gap > 0)
         hold_cut(leg);
-    if (is_new)
+    if (is_new || packet->codec != leg->tone_codec)
         g722_init(&leg->decoder);
-    else if (gap > 0)
+    if (!is_new && gap > 0)
         take_events(leg, events, tones_skip(&leg->tones, gap, events, MAX_EVENTS), packet->arrival_ns);
     leg->has_tone_stream = 1;
     leg->tone_ssrc = packet->ssrc;
+    leg->tone_codec = (uint8_t)packet->codec;
     leg->tone_next_ts = packet->ts + (uint32_t)packet->length;
     leg->tone_seq = packet->seq;
     if (is_placed) {

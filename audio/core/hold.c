@@ -18,7 +18,7 @@ struct held {
     uint32_t ts, ssrc;
     uint16_t seq, length;
     uint16_t at;      /* of its bytes: room for a header, then its payload */
-    uint8_t has_marker, is_audio, is_silenced, is_due;
+    uint8_t has_marker, codec, is_audio, is_silenced, is_due;
 };
 
 struct hold {
@@ -46,7 +46,7 @@ static uint8_t silence_of(int codec)
 static void silence(const struct leg *leg, struct held *held)
 {
     if (!held->is_silenced)
-        memset(payload_of(leg->hold, held), silence_of(leg->media.codec), held->length);
+        memset(payload_of(leg->hold, held), silence_of(held->codec), held->length);
     held->is_silenced = 1;
 }
 
@@ -62,7 +62,7 @@ static void wipe_first(struct hold *hold)
 static void send_first(struct leg *leg, int64_t now)
 {
     struct held *held = slot_at(leg->hold, 0);
-    struct packet packet = {.payload = payload_of(leg->hold, held), .length = held->length, .has_marker = held->has_marker,
+    struct packet packet = {.payload = payload_of(leg->hold, held), .length = held->length, .codec = held->codec, .has_marker = held->has_marker,
                             .seq = held->seq, .ts = held->ts, .ssrc = held->ssrc, .arrival_ns = now};
     if (held->is_audio)
         forward_audio(leg, &packet);
@@ -178,6 +178,7 @@ static struct held *append(struct leg *leg, const struct packet *packet)
     held->seq = packet->seq;
     held->length = (uint16_t)packet->length;
     held->has_marker = (uint8_t)packet->has_marker;
+    held->codec = (uint8_t)packet->codec;
     held->is_audio = held->is_silenced = held->is_due = 0;
     hold->last_ns = packet->arrival_ns;
     return held;
@@ -187,7 +188,7 @@ static struct held *append(struct leg *leg, const struct packet *packet)
 void hold_audio(struct leg *leg, const struct packet *packet, int is_heard)
 {
     if (!leg->hold) { /* no memory: nothing of it may go on */
-        memset(packet->payload, silence_of(leg->media.codec), (size_t)packet->length);
+        memset(packet->payload, silence_of(packet->codec), (size_t)packet->length);
         forward_audio(leg, packet);
         return;
     }
@@ -209,7 +210,7 @@ void hold_audio(struct leg *leg, const struct packet *packet, int is_heard)
 void hold_silence_tail(const struct leg *leg, const struct packet *packet)
 {
     if (has_tone(&leg->tones))
-        memset(packet->payload, silence_of(leg->media.codec), (size_t)packet->length);
+        memset(packet->payload, silence_of(packet->codec), (size_t)packet->length);
 }
 
 /* Takes a packet that is not to go on, in its turn: the numbering of what is sent closes up behind it. */

@@ -32,7 +32,7 @@ static int is_settled(const struct leg *from, int64_t now)
 {
     const struct leg *to = from->peer;
     return to && from->is_configured && from->media.receives && !from->is_muted && !from->srtp && !to->srtp &&
-           !from->is_latched && leg_can_hear(to) && from->media.codec == to->media.codec && !to->prompt.audio &&
+           !from->sources.latched.length && leg_can_hear(to) && from->heard_codec == to->media.first.codec && !to->prompt.audio &&
            !digits_are_busy(to) && to->out.is_through && !to->out.is_switching && to->out.source == FROM_BRIDGE &&
            from->in.has_stream && to->out.source_ssrc == from->in.ssrc && !to->out.has_hole && is_free_of_keys(from, now);
 }
@@ -73,13 +73,13 @@ static void describe(const struct leg *from, struct flow *flow)
     flow->peer_ip = from->rtp.at.v4.sin_addr.s_addr;
     flow->peer_port = from->rtp.at.v4.sin_port;
     flow->ssrc = htonl(from->in.ssrc);
-    flow->payload_type = (__u8)from->media.receive_pt;
+    flow->payload_type = (__u8)from->heard_pt;
     flow->from_ip = to->own.at.v4.sin_addr.s_addr;
     flow->from_port = to->own.at.v4.sin_port;
     flow->to_ip = to->rtp.at.v4.sin_addr.s_addr;
     flow->to_port = to->rtp.at.v4.sin_port;
     flow->out_ssrc = htonl(to->out.ssrc);
-    flow->out_payload_type = (__u8)to->media.send_pt;
+    flow->out_payload_type = (__u8)to->media.first.send_pt;
     flow->seq_offset = to->out.seq_offset;
     flow->ts_offset = to->out.ts_offset;
     flow->tos = (__u8)option_of(to->rtp_fd, IP_TOS, 0);
@@ -162,7 +162,7 @@ static void take(struct leg *leg, struct copy *copy)
     int length = (int)copy->length;
     if (leg && length > 0 && length <= COPY_BYTES) {
         leg->has_relayed = 1;
-        receive_rtp(leg, copy->rtp, length, (int64_t)copy->arrival_ns, 1);
+        receive_rtp(leg, copy->rtp, length, (int64_t)copy->arrival_ns, ORIGIN_SIGNALLED, 1);
         if (!is_settled(leg, (int64_t)copy->arrival_ns))
             kernel_withdraw(leg);
     }
@@ -208,6 +208,12 @@ void kernel_catch_up(struct leg *leg, int is_expected)
     take_until_now(leg->thread, 1);
     if ((is_expected && !leg->has_relayed) || leg->flow->is_too_fast)
         leg->settle_ns = clock_ns() + TRY_AGAIN_NS;
+}
+
+void kernel_leave_alone(struct leg *leg, int64_t now)
+{
+    kernel_withdraw(leg);
+    leg->settle_ns = now + TRY_AGAIN_NS;
 }
 
 void kernel_release(struct leg *leg)

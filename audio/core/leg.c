@@ -14,7 +14,7 @@
 /* The peer may be sent to now. */
 int leg_can_hear(const struct leg *leg)
 {
-    return leg->is_configured && leg->media.sends && leg->rtp.length && !leg->is_latched;
+    return leg->is_configured && leg->media.sends && leg->rtp.length;
 }
 
 static struct leg *free_slot(struct thread *thread)
@@ -157,24 +157,34 @@ static int is_payload_type(int value, int may_be_none)
     return (value >= 0 && value <= 127) || (may_be_none && value == -1);
 }
 
+static int is_format(const struct leg_format *format)
+{
+    return (format->codec == CODEC_PCMU || format->codec == CODEC_PCMA || format->codec == CODEC_G722) &&
+           is_payload_type(format->send_pt, 0) && is_payload_type(format->receive_pt, 0);
+}
+
+static int is_format_or_none(const struct leg_format *format)
+{
+    return format->receive_pt == -1 || is_format(format);
+}
+
 int core_update_leg(struct core *core, int64_t id, const struct leg_media *media)
 {
-    if ((media->codec != CODEC_PCMU && media->codec != CODEC_PCMA && media->codec != CODEC_G722) ||
-        !is_payload_type(media->send_pt, 0) || !is_payload_type(media->receive_pt, 0) ||
+    if (!is_format(&media->first) || !is_format_or_none(&media->more[0]) || !is_format_or_none(&media->more[1]) ||
         !is_payload_type(media->send_event_pt, 1) || !is_payload_type(media->receive_event_pt, 1))
         return -EINVAL;
     int error;
     struct leg *leg = leg_lock(core, id, &error);
     if (!leg)
         return error;
-    if (!leg->is_configured || leg->media.sends != media->sends || leg->media.codec != media->codec)
+    if (!leg->is_configured || leg->media.sends != media->sends || leg->media.first.codec != media->first.codec)
         leg->out.is_switching = 1;
-    if (leg->media.codec != media->codec) {
+    if (leg->media.first.codec != media->first.codec) {
         hold_drop(leg);
         leg->has_tone_stream = 0;
     }
     if (!leg->is_configured || leg->media.receives != media->receives) {
-        leg->last_arrival_ns = core_now(core); /* silence counts from here */
+        leg->last_arrival_ns = leg->sources.since_ns = core_now(core); /* silence counts from here */
         leg->has_stopped = 0;
     }
     leg->media = *media;
@@ -191,7 +201,7 @@ int core_bridge(struct core *core, int64_t a_id, int64_t b_id)
         return error;
     struct leg *b = leg_find(a->thread, b_id);
     error = b ? 0 : thread_of(core, b_id) && thread_of(core, b_id) != a->thread ? -EINVAL : -ENOENT;
-    if (b && (a == b || (a->is_configured && b->is_configured && !same_rate(a->media.codec, b->media.codec))))
+    if (b && (a == b || (a->is_configured && b->is_configured && !same_rate(a->media.first.codec, b->media.first.codec))))
         error = -EINVAL;
     if (!error && a->peer != b) {
         kernel_release(b);
@@ -255,6 +265,7 @@ int core_leg_statistics(struct core *core, int64_t id, struct leg_statistics *ou
     out->digits = leg->digits;
     out->unauthentic = leg->unauthentic;
     out->replayed = leg->replayed;
+    out->refused = leg->sources.refused;
     thread_unlock(leg->thread);
     return 0;
 }
@@ -335,6 +346,11 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
         forward_relayed(leg, packet);
         return;
     }
+    if (packet->is_unproven) {
+        if (leg->peer)
+            leg->peer->out.is_switching = 1;
+        return;
+    }
     if (leg->is_holding) {
         hold_audio(leg, packet, is_heard);
         return;
@@ -344,8 +360,25 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
     forward_audio(leg, packet); /* last: it writes over the packet */
 }
 
+int leg_codec_of(const struct leg *leg, int payload_type)
+{
+    if (payload_type == leg->media.first.receive_pt)
+        return leg->media.first.codec;
+    for (int i = 0; i < MORE_FORMATS; i++)
+        if (payload_type == leg->media.more[i].receive_pt)
+            return leg->media.more[i].codec;
+    return -1;
+}
+
+/* Silence of a peer that was not asked to leave it out: no audio, but the peer is there (RFC 3389). */
+static int is_comfort_noise(const struct leg *leg, const uint8_t *data, int length)
+{
+    return leg->is_configured && leg->media.receives && length >= RTP_HEADER && data[0] >> 6 == 2 &&
+           ((data[1] & 0x7F) == 13 || (data[1] & 0x7F) == 19);
+}
+
 /* One packet, from a socket or injected; data is the thread's buffer. */
-void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, int is_relayed)
+void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed)
 {
     struct packet packet;
     int is_event = 0, is_good;
@@ -354,9 +387,20 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
     is_good = leg->is_configured && leg->media.receives && parse(data, length, arrival_ns, &packet);
     if (is_good) {
         is_event = packet.payload_type == leg->media.receive_event_pt;
-        is_good = is_event || packet.payload_type == leg->media.receive_pt;
+        is_good = is_event || (packet.codec = leg_codec_of(leg, packet.payload_type)) >= 0;
     }
-    if (!is_good) {
+    if (origin == ORIGIN_SIGNALLED && (is_good || is_comfort_noise(leg, data, length)))
+        source_spoke(leg, arrival_ns);
+    if (!is_good || (is_event && origin == ORIGIN_UNPROVEN)) { /* nobody's keys count who may be a stranger */
+        leg->dropped++;
+        leg->thread->counters.dropped++;
+        return;
+    }
+    packet.is_relayed = is_relayed;
+    packet.is_unproven = origin == ORIGIN_UNPROVEN;
+    packet.has_returned = 0;
+    if (!is_event && packet.length > 0 && stream_is_left_out(leg, &packet)) {
+        kernel_leave_alone(leg, arrival_ns);
         leg->dropped++;
         leg->thread->counters.dropped++;
         return;
@@ -368,8 +412,11 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
         leg->has_stopped = 0;
         report(leg->thread->core, EVENT_RESUMED, leg->id, 0, 0, 0);
     }
-    packet.is_relayed = is_relayed;
     note_sequence(&leg->in, &packet);
+    if (!is_event) {
+        leg->heard_codec = packet.codec;
+        leg->heard_pt = packet.payload_type;
+    }
     if (is_event)
         receive_event(leg, &packet);
     else if (packet.length > 0)
@@ -386,7 +433,7 @@ static int is_plain_rtp(const uint8_t *data, int length)
 
 static int is_of_stream(const struct leg *leg, const uint8_t *data)
 {
-    return read_u32(data + 8) == leg->in.ssrc && (data[1] & 0x7F) == leg->media.receive_pt;
+    return read_u32(data + 8) == leg->in.ssrc && (data[1] & 0x7F) == leg->heard_pt;
 }
 
 /* Takes one datagram, and tells whether there was one that counts for nothing. */
@@ -400,16 +447,19 @@ static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
                               MSG_DONTWAIT, &source.at.any, &source.length);
     if (length < 0)
         return 0;
-    if (length > MAX_PACKET || !is_from_peer(leg, is_rtcp, &source)) {
+    enum origin origin = length > MAX_PACKET ? ORIGIN_STRANGER
+                         : !is_rtcp ? source_judge(leg, thread->buffer, (int)length, &source, now)
+                         : is_rtcp_of_peer(leg, &source) ? ORIGIN_SIGNALLED : ORIGIN_STRANGER;
+    if (origin == ORIGIN_STRANGER) {
         is_stranger = 1;
         leg->dropped++;
         thread->counters.dropped++;
     } else if (is_rtcp) {
         receive_rtcp(leg, thread->buffer, (int)length, now);
     } else {
-        int is_plain = is_plain_rtp(thread->buffer, (int)length) && is_from_first(leg, &source);
+        int is_plain = is_plain_rtp(thread->buffer, (int)length) && is_signalled(leg, &source);
         kernel_catch_up(leg, is_plain && is_of_stream(leg, thread->buffer));
-        receive_rtp(leg, thread->buffer, (int)length, now, 0);
+        receive_rtp(leg, thread->buffer, (int)length, now, origin, 0);
         if (is_plain)
             kernel_settle(leg, now);
     }
@@ -437,7 +487,7 @@ static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t l
     struct thread *thread = leg->thread;
     memcpy(thread->buffer, packet, length);
     (is_rtcp ? (void)receive_rtcp(leg, thread->buffer, (int)length, arrival_ns)
-             : receive_rtp(leg, thread->buffer, (int)length, arrival_ns, 0));
+             : receive_rtp(leg, thread->buffer, (int)length, arrival_ns, ORIGIN_SIGNALLED, 0));
     explicit_bzero(thread->buffer, length);
     thread_unlock(thread);
     return 0;

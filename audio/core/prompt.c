@@ -27,17 +27,17 @@ static int send_frame(struct leg *leg, int64_t now)
     struct prompt *prompt = &leg->prompt;
     struct thread *thread = leg->thread;
     uint8_t *payload = thread->buffer + RTP_HEADER;
-    if (!leg_can_hear(leg) || !same_rate(prompt->codec, leg->media.codec))
+    if (!leg_can_hear(leg) || !same_rate(prompt->codec, leg->media.first.codec))
         return 0;
     memcpy(payload, prompt->audio + prompt->at, FRAME_TICKS);
-    if (prompt->codec != leg->media.codec)
+    if (prompt->codec != leg->media.first.codec)
         for (int i = 0; i < FRAME_TICKS; i++)
             payload[i] = g711_other[prompt->codec == CODEC_PCMA][payload[i]];
     struct sender *out = &leg->out;
     int is_switch = stream_align(leg, FROM_PROMPT, 0, 0, 0, now);
     uint16_t seq = is_switch ? out->seq_offset : (uint16_t)(out->seq + 1);
     uint32_t ts = is_switch ? out->ts_offset : out->ts + FRAME_TICKS;
-    int is_sent = send_rtp(leg, payload, FRAME_TICKS, leg->media.send_pt, is_switch, seq, ts, FRAME_TICKS, now);
+    int is_sent = send_rtp(leg, payload, FRAME_TICKS, leg->media.first.send_pt, is_switch, seq, ts, FRAME_TICKS, now);
     explicit_bzero(payload, FRAME_TICKS);
     return is_sent;
 }
@@ -93,7 +93,7 @@ int core_play(struct core *core, int64_t id, const uint8_t *audio, size_t length
     prompt_end(leg, 0);
     int64_t start = (core_now(core) + GRID_NS - 1) / GRID_NS * GRID_NS;
     leg->prompt = (struct prompt){.audio = copy, .length = length, .tag = tag, .next_ns = start,
-                                  .codec = (uint8_t)leg->media.codec, .loop = (uint8_t)loop, .is_whole = 1};
+                                  .codec = (uint8_t)leg->media.first.codec, .loop = (uint8_t)loop, .is_whole = 1};
     leg->out.is_switching = 1;
     leg_wake_at(leg, start);
     thread_unlock(leg->thread);

@@ -5,7 +5,7 @@
 
 #include "state.h"
 
-static int address_equal(const struct address *a, const struct address *b)
+int address_equal(const struct address *a, const struct address *b)
 {
     if (a->length != b->length || a->at.any.sa_family != b->at.any.sa_family)
         return 0;
@@ -40,30 +40,32 @@ static int address_parse(struct address *out, const char *ip, int port)
 int core_set_remote(struct core *core, int64_t id, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port)
 {
     struct address rtp, rtcp;
-    if (address_parse(&rtp, rtp_ip, rtp_port) || address_parse(&rtcp, rtcp_ip, rtcp_port))
+    if (!rtp_ip || !rtcp_ip || address_parse(&rtp, rtp_ip, rtp_port) || address_parse(&rtcp, rtcp_ip, rtcp_port))
         return -EINVAL;
     int error;
     struct leg *leg = leg_lock(core, id, &error);
     if (!leg)
         return error;
     sa_family_t family = leg->own.at.any.sa_family;
-    if ((rtp.length && rtp.at.any.sa_family != family) || (rtcp.length && rtcp.at.any.sa_family != family)) {
+    if (rtp.at.any.sa_family != family || rtcp.at.any.sa_family != family) {
         thread_unlock(leg->thread);
         return -EAFNOSUPPORT;
     }
-    if (leg->is_latched || !address_equal(&rtp, &leg->rtp))
+    if (!address_equal(&rtp, &leg->rtp)) {
         leg->out.is_switching = 1;
+        sources_reset(leg, core_now(core));
+    }
     leg->rtp = rtp;
     leg->rtcp = rtcp;
     leg->also_rtp.length = leg->also_rtcp.length = 0;
-    leg->is_latched = 0;
+    leg->sources.expected.length = 0;
     if (!leg->rtcp_next_ns)
         leg->rtcp_next_ns = core_now(leg->thread->core) + 5000 * NS_PER_MS;
     thread_unlock(leg->thread);
     return 0;
 }
 
-static int port_of(const struct address *address)
+int port_of(const struct address *address)
 {
     return ntohs(address->at.any.sa_family == AF_INET6 ? address->at.v6.sin6_port : address->at.v4.sin_port);
 }
@@ -94,10 +96,18 @@ static int bytes_of(const struct address *address, const uint8_t **bytes)
     return is_v6 ? 16 : 4;
 }
 
-int core_hear_networks(struct core *core, int64_t id, const char *const *ips, const int *bits, int count)
+static void forget_remote(struct leg *leg)
+{
+    if (leg->rtp.length)
+        leg->out.is_switching = 1;
+    leg->rtp.length = leg->rtcp.length = leg->also_rtp.length = leg->also_rtcp.length = 0;
+}
+
+int core_listen(struct core *core, int64_t id, const char *ip, int port, const char *const *ips, const int *bits, int count)
 {
     struct network networks[MAX_NETWORKS] = {0};
-    if (count < 0 || count > MAX_NETWORKS)
+    struct address expected;
+    if (count < 0 || count > MAX_NETWORKS || address_parse(&expected, ip, port))
         return -EINVAL;
     for (int i = 0; i < count; i++) {
         struct address address;
@@ -115,6 +125,12 @@ int core_hear_networks(struct core *core, int64_t id, const char *const *ips, co
     struct leg *leg = leg_lock(core, id, &error);
     if (!leg)
         return error;
+    int was_known = leg->sources.expected.length != 0;
+    if (leg->rtp.length || (ip ? !address_equal(&expected, &leg->sources.expected) : !was_known))
+        sources_reset(leg, core_now(core));
+    if (ip)
+        leg->sources.expected = expected;
+    forget_remote(leg);
     memcpy(leg->networks, networks, sizeof networks);
     leg->network_count = count;
     thread_unlock(leg->thread);
@@ -132,35 +148,22 @@ static int is_in(const struct network *network, const struct address *source)
            (!rest || !((network->first[whole] ^ bytes[whole]) >> (8 - rest)));
 }
 
-static int may_latch(const struct leg *leg, const struct address *source)
+/*
+ * A source that is not the signalled address may be the peer's: the one that core_accept_from has named, or, of a leg that
+ * only listens, one in its networks.
+ */
+int may_be_from_peer(const struct leg *leg, const struct address *source)
 {
+    if (leg->rtp.length)
+        return leg->also_rtp.length && address_equal(source, &leg->also_rtp);
     for (int i = 0; i < leg->network_count; i++)
         if (is_in(&leg->networks[i], source))
             return 1;
     return !leg->network_count;
 }
 
-/*
- * Only the signalled address counts, and the one that core_accept_from has named. A leg without one that may receive (a
- * SIPREC stream) takes the first source that it hears from its networks, and no other until the next set_remote; such a
- * leg is never sent to. Under a key all of those networks count: whoever has it is the peer, and a stranger cannot be first.
- */
-int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source)
+int is_rtcp_of_peer(const struct leg *leg, const struct address *source)
 {
-    if (is_rtcp)
-        return (leg->rtcp.length && address_equal(source, &leg->rtcp)) ||
-               (leg->also_rtcp.length && address_equal(source, &leg->also_rtcp));
-    if (!leg->rtp.length && leg->srtp)
-        return may_latch(leg, source);
-    if (!leg->rtp.length && leg->is_configured && leg->media.receives && may_latch(leg, source)) {
-        leg->rtp = *source;
-        leg->is_latched = 1;
-    }
-    return (leg->rtp.length && address_equal(source, &leg->rtp)) ||
-           (leg->also_rtp.length && address_equal(source, &leg->also_rtp));
-}
-
-int is_from_first(const struct leg *leg, const struct address *source)
-{
-    return leg->rtp.length && address_equal(source, &leg->rtp);
+    return (leg->rtcp.length && address_equal(source, &leg->rtcp)) ||
+           (leg->also_rtcp.length && address_equal(source, &leg->also_rtcp));
 }

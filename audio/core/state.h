@@ -43,9 +43,11 @@ struct address {
 struct packet {
     uint8_t *payload;
     int length;
-    int payload_type;
+    int payload_type, codec; /* codec: of audio */
     int has_marker;
     int is_relayed; /* by the kernel: it has gone on already */
+    int is_unproven; /* its source may be somebody else's: it is not relayed */
+    int has_returned; /* its stream takes the place of another that goes on */
     uint16_t seq;
     uint32_t ts;
     uint32_t ssrc;
@@ -142,6 +144,39 @@ struct prompt {
 struct tap;
 struct thread;
 
+/* Whose a packet is that came at a leg. */
+enum origin {
+    ORIGIN_STRANGER,
+    ORIGIN_SIGNALLED, /* from the signalled address, under the peer's key, or by the kernel */
+    ORIGIN_LATCHED,   /* from another source, which is heard since nothing comes from there */
+    ORIGIN_UNPROVEN   /* the same, so early that the signalled address may speak yet */
+};
+
+#define MAX_STREAMS 4
+/* The streams that come at a leg. */
+struct streams {
+    uint32_t ssrc; /* of the chosen one */
+    uint8_t is_shared; /* another came while it went on: it is listened to from then on */
+    int64_t newest_ns, voiced_ns; /* its newest packet, 0: none; the newest that is no silence, if is_shared */
+    unsigned next;
+    struct other_stream {
+        uint32_t ssrc;
+        int64_t seen_ns; /* first; 0: none */
+    } others[MAX_STREAMS];
+};
+
+#define MAX_RIVALS 4
+/* Who else sends to a leg than its signalled address. */
+struct sources {
+    struct address expected; /* of a leg without remote: the signalled address */
+    struct address latched;  /* the other source that is heard now; length 0: none */
+    struct address rivals[MAX_RIVALS]; /* those that sent while another was heard, in turn */
+    unsigned rival_count;
+    int64_t since_ns; /* when the signalled address could have begun to send */
+    int64_t latched_from_ns, latched_ns, latched_packets; /* first and newest packet of the latched source, and how many */
+    int64_t refused, report_ns; /* packets of others; not before is the next report made */
+};
+
 #define MAX_NETWORKS 32
 /* The addresses whose first bits are these. */
 struct network {
@@ -160,18 +195,20 @@ struct leg {
     struct tap *tap;
     struct srtp *srtp; /* keys; NULL: plain RTP */
     int slot, rtp_fd, rtcp_fd, channel;
-    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_latched, is_holding, is_secret_near, is_relayed;
+    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_holding, is_secret_near, is_relayed;
     struct address rtp;
     struct leg_media media;
+    int heard_codec, heard_pt; /* of the newest audio */
     struct sender out;
     struct prompt prompt;
     struct digit_out digits_out; /* who sends to a leg needs all of it down to here */
     struct receiver in;
-    int64_t last_arrival_ns;
+    int64_t last_arrival_ns, signalled_ns; /* signalled_ns: the newest from the signalled address; 0: none */
+    struct streams streams;
     uint32_t tone_ssrc, tone_next_ts;
     int64_t tone_shift; /* position on the tap minus offset in the detector */
     uint16_t tone_seq;
-    uint8_t has_tone_stream, has_tone_shift;
+    uint8_t has_tone_stream, has_tone_shift, tone_codec;
     uint8_t policy;
     struct tones tones;
     struct address rtcp; /* from here on: for digits, and four times a second */
@@ -193,6 +230,7 @@ struct leg {
     int64_t settle_ns;   /* not before is it opened to the kernel */
     uint8_t has_relayed; /* since it was opened */
     struct address also_rtp, also_rtcp; /* a second source that counts: its signalling's IP, the signalled ports */
+    struct sources sources;
     struct network networks[MAX_NETWORKS]; /* a leg without a remote hears nobody from elsewhere; none: anybody */
     int network_count;
     char cname[25];
@@ -367,14 +405,23 @@ void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int6
 void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int64_t c, int64_t now);
 
 /* remote.c */
-int is_from_peer(struct leg *leg, int is_rtcp, const struct address *source);
-int is_from_first(const struct leg *leg, const struct address *source); /* not from the second source that counts */
+int address_equal(const struct address *a, const struct address *b);
+int port_of(const struct address *address);
+int is_rtcp_of_peer(const struct leg *leg, const struct address *source);
+int may_be_from_peer(const struct leg *leg, const struct address *source); /* though it is not the signalled address */
+
+/* sources.c */
+enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now);
+int is_signalled(const struct leg *leg, const struct address *source);
+void source_spoke(struct leg *leg, int64_t now); /* a packet from the signalled address came */
+void sources_reset(struct leg *leg, int64_t now); /* another address is signalled */
 
 /* leg.c */
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 void leg_detach(struct leg *leg);
 int leg_can_hear(const struct leg *leg);
-void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, int is_relayed);
+void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed);
+int leg_codec_of(const struct leg *leg, int payload_type); /* -1: the peer may not send it as audio */
 void leg_house(struct leg *leg, int64_t now);
 int64_t packets_lost(const struct receiver *in);
 
@@ -384,6 +431,9 @@ int srtp_protect(struct leg *leg, const uint8_t *data, int length, uint8_t *out)
 int srtp_protect_rtcp(struct leg *leg, const uint8_t *data, int length, uint8_t *out);
 void srtp_house(struct leg *leg, int64_t now);
 void srtp_free(struct leg *leg);
+
+/* streams.c */
+int stream_is_left_out(struct leg *leg, struct packet *packet); /* it is silent beside another that goes on */
 
 /* forward.c */
 int same_rate(int codec, int other);
@@ -405,6 +455,7 @@ void kernel_withdraw(struct leg *leg);      /* nothing of it is relayed from her
 void kernel_release(struct leg *leg);       /* before anything is done to a leg: nothing comes or goes by it but by us */
 /* Its peer's packet came by the socket: what came before goes before. is_expected: it could have been relayed. */
 void kernel_catch_up(struct leg *leg, int is_expected);
+void kernel_leave_alone(struct leg *leg, int64_t now); /* for some time: two streams come, and each shuts the other's flow */
 void kernel_house(struct thread *thread);
 void kernel_end(struct thread *thread); /* takes the last of it */
 
@@ -441,6 +492,7 @@ int64_t secret_tick(struct leg *leg, int is_pressed, int64_t now);
 /* hear.c */
 int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position); /* 0: it has passed */
 void hear_no_more(struct leg *leg, int64_t now);
+void hear_anew(struct leg *leg); /* forgets what it has heard, without a report */
 int digit_code(int digit);
 void press_begin(struct presses *presses, int code, int64_t from_ns);
 struct heard *press_now(struct presses *presses);
@@ -466,6 +518,7 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
 void tap_fetch(const struct tap *tap, int side, int64_t now);
 void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration);
 void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
+void tap_forget(struct leg *leg, int64_t from_ns, int64_t now); /* what the leg has brought since then */
 void tap_detach_leg(struct leg *leg);
 void tap_free(struct tap *tap);
 
@@ -480,6 +533,7 @@ void tap_memory_grow(struct tap *tap, int64_t need); /* to hold so many ticks fr
 /* timeline.c */
 int64_t envelope(const struct channel *channel, int64_t here);
 int timeline_expect(const struct channel *channel, uint32_t ssrc, uint32_t ts, int64_t here, int64_t *position);
+void timeline_forget(struct channel *channel, int64_t from, int64_t here); /* what was placed since was another's */
 int timeline_place(struct channel *channel, const struct packet *packet, int64_t here, struct placement *out); /* 0: dropped */
 void anchor_note(struct channel *channel, const struct anchor *anchor, int64_t here);
 
@@ -487,6 +541,7 @@ void anchor_note(struct channel *channel, const struct anchor *anchor, int64_t h
 void spans_add(struct spans *spans, int64_t start, int64_t end);
 void spans_drop_below(struct spans *spans, int64_t edge);
 void gate_shut(struct tap *tap, int64_t here, int64_t erase);
+void gate_forget(struct tap *tap, struct channel *channel, int64_t from, int64_t here);
 void gate_release(struct tap *tap, int64_t here);
 int64_t gather_ticks(const struct tap *tap); /* how long a packet may have waited before it was taken */
 int64_t gate_stretches(int64_t look_back); /* of arrival, to remember for it */

@@ -28,8 +28,8 @@ void tap_fetch(const struct tap *tap, int side, int64_t now)
 }
 
 /* Writes [start, end), which no span closes: below the edge is late, beyond the ring is lost; 0: nothing was new. */
-static int write_open(struct tap *tap, struct channel *channel, const struct packet *packet, int codec, int64_t position,
-                      int64_t start, int64_t end)
+static int write_open(struct tap *tap, struct channel *channel, const struct packet *packet, int64_t position, int64_t start,
+                      int64_t end)
 {
     if (start < channel->edge) {
         int64_t late = (end < channel->edge ? end : channel->edge) - start;
@@ -50,10 +50,10 @@ static int write_open(struct tap *tap, struct channel *channel, const struct pac
         tap->thread->counters.lost_ticks += end - lost;
         end = limit;
     }
-    return start < end && ring_put(&channel->ring, start, packet->payload + (start - position), end - start, codec);
+    return start < end && ring_put(&channel->ring, start, packet->payload + (start - position), end - start, packet->codec);
 }
 
-static int write_payload(struct tap *tap, struct channel *channel, const struct packet *packet, int codec, int64_t position)
+static int write_payload(struct tap *tap, struct channel *channel, const struct packet *packet, int64_t position)
 {
     int is_fresh = 0;
     int64_t at = position > channel->blocked_until ? position : channel->blocked_until;
@@ -65,11 +65,11 @@ static int write_payload(struct tap *tap, struct channel *channel, const struct 
         if (closed >= end)
             break;
         if (at < closed)
-            is_fresh |= write_open(tap, channel, packet, codec, position, at, closed);
+            is_fresh |= write_open(tap, channel, packet, position, at, closed);
         at = opened;
     }
     if (at < end)
-        is_fresh |= write_open(tap, channel, packet, codec, position, at, end);
+        is_fresh |= write_open(tap, channel, packet, position, at, end);
     return is_fresh;
 }
 
@@ -91,10 +91,10 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
     if (placed.is_new_epoch && was_running)
         report(tap->thread->core, EVENT_REANCHORED, tap->id, leg->channel, *position, 0);
     if (*position >= 0) { /* an anchor's position is unsigned; what precedes the opening holds no audio either */
-        struct anchor anchor = {*position, packet->arrival_ns - tap->opened_ns, *position - here, packet->ts, leg->media.codec};
+        struct anchor anchor = {*position, packet->arrival_ns - tap->opened_ns, *position - here, packet->ts, packet->codec};
         anchor_note(channel, &anchor, here);
     }
-    if (!tap->is_closed && write_payload(tap, channel, packet, leg->media.codec, *position))
+    if (!tap->is_closed && write_payload(tap, channel, packet, *position))
         gate_arrived(tap, channel, here, *position, *position + packet->length);
     return 1;
 }
@@ -128,6 +128,13 @@ void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns
     gate_mask_span(tap, from - env, to - env, 1, here);
 }
 
+void tap_forget(struct leg *leg, int64_t from_ns, int64_t now)
+{
+    struct tap *tap = leg->tap;
+    if (tap)
+        gate_forget(tap, &tap->channels[leg->channel], tap_here(tap, from_ns), tap_here(tap, now));
+}
+
 void tap_detach_leg(struct leg *leg)
 {
     if (leg->tap)
@@ -142,6 +149,7 @@ static void attach(struct tap *tap, struct leg *leg, int side)
     if (leg) {
         leg->tap = tap;
         leg->channel = side;
+        explicit_bzero(&leg->streams, sizeof leg->streams); /* what is recorded does not depend on what came before */
     }
 }
 

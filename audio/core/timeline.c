@@ -83,7 +83,7 @@ static int place_anew(struct channel *channel, const struct packet *packet, int6
     const struct epoch *known = known_epoch(channel, packet->ssrc);
     out->is_passed = known && is_passed(known, packet->seq);
     int is_previous = known && known == &channel->past[0];
-    if ((out->is_passed || is_previous) && here - channel->last_here < STALE_AFTER)
+    if ((out->is_passed || (is_previous && !packet->has_returned)) && here - channel->last_here < STALE_AFTER)
         return 0;
     out->position = here > channel->next_pos ? here : channel->next_pos;
     if (out->position > here + AHEAD)
@@ -116,6 +116,14 @@ static void note_newest(struct channel *channel, int64_t lead, int64_t here)
 {
     channel->newest_here = here;
     channel->newest_late = envelope(channel, here) - lead + (here - channel->began_here < SETTLED ? channel->began_late : 0);
+}
+
+void timeline_forget(struct channel *channel, int64_t from, int64_t here)
+{
+    if (channel->has_epoch && !channel->past_count && channel->began_here >= from)
+        channel->has_epoch = channel->has_restarted = channel->has_moved = channel->has_stepped = 0;
+    channel->last_here = here - STALE_AFTER; /* who was heard before may begin at once */
+    channel->next_pos = channel->next_pos < here ? channel->next_pos : here;
 }
 
 int timeline_place(struct channel *channel, const struct packet *packet, int64_t here, struct placement *out)

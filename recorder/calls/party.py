@@ -7,7 +7,7 @@ import dataclasses
 import secrets
 from ipaddress import ip_address
 
-from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, Prompt
+from audio.types import Codec, DtmfPolicy, Format, LegMedia, MediaAddress, Prompt, SourceRefused
 from audio.types import LegId as MediaLegId
 from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
@@ -119,6 +119,13 @@ class Party:
         return Codec(self._settled.codec) if self._settled is not None else None
 
     @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """Return every codec that was settled, the one that we send first; none before that."""
+        if self._settled is None:
+            return ()
+        return tuple(map(Codec, (self._settled.codec, *(one.codec for one in self._settled.more))))
+
+    @property
     def is_secure(self) -> bool:
         """Tell whether its audio is SRTP, or would be by its offer."""
         if self._settled is not None or self._offer is None:
@@ -176,19 +183,22 @@ class Party:
                 f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}, to an address that we send to"
             )
 
-    def answer_first(self, other: Codec | None) -> Body:
-        """Return the answer to the INVITE's offer, fit to be bridged with the other side's codec if that is known.
+    def answer_first(self, other: tuple[Codec, ...]) -> Body:
+        """Return the answer to the INVITE's offer, fit to be bridged with the other side.
+
+        Args:
+            other: The other side's codecs, what it is sent first; none if they are not known yet.
 
         Raises:
             MediaError: The two sides have no codec that can be bridged.
         """
         assert self._local is not None
         if self._offer is None:
-            return self.make_offer(PREFERENCE if other is None else _bridgeable(other))
-        wanted = PREFERENCE if other is None else (answer_to_first(self.usable, other),)
+            return self.make_offer(_bridgeable(other[0]) if other else PREFERENCE)
+        wanted = (answer_to_first(self.usable, other[0]),) if other else PREFERENCE
         codecs = tuple(codec for codec in wanted if codec is not None)
         try:
-            written, media = offer_answer.answer(self._offer, self._local, preference=codecs)
+            written, media = offer_answer.answer(self._offer, self._local, preference=codecs, more=_unlike(other))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
@@ -199,8 +209,8 @@ class Party:
         return self._write_offer(codecs, BOTH)
 
     def make_reoffer(self, direction: Direction) -> Body:
-        """Return an offer with the codec as it is and another side's direction: what that one sends, we send."""
-        codecs = (self.codec,) if self.codec is not None else PREFERENCE
+        """Return an offer with the codecs as they are and another side's direction: what that one sends, we send."""
+        codecs = self.codecs or PREFERENCE
         return self._write_offer(codecs, direction)
 
     def _write_offer(self, codecs: tuple[Codec, ...], direction: Direction) -> Body:
@@ -226,7 +236,7 @@ class Party:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, self._local)
 
-    def answer_reoffer(self, body: Body | None, other: Codec | None) -> Body:
+    def answer_reoffer(self, body: Body | None, other: tuple[Codec, ...]) -> Body:
         """Answer a re-offer, keeping the codec if it can; an empty one gets our offer, with both directions.
 
         Raises:
@@ -237,11 +247,11 @@ class Party:
             return self.make_offer(self.usable)
         offer = self._parse(body)
         current = (self.codec,) if self.codec is not None else ()
-        allowed = PREFERENCE if other is None else _bridgeable(other)
+        allowed = _bridgeable(other[0]) if other else PREFERENCE
         preference = (*(c for c in current if c in allowed), *(c for c in allowed if c not in current))
         local = dataclasses.replace(self._local, sends=True, receives=True)
         try:
-            written, media = offer_answer.answer(offer, local, preference=preference)
+            written, media = offer_answer.answer(offer, local, preference=preference, more=_unlike(other))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
@@ -269,6 +279,7 @@ class Party:
             # Without an address the core would take whoever sends first: right for SIPREC, an open door here.
             receives=media.receives and remote is not None,
             also_from=self._other_source(remote),
+            more=formats_for_core(media),
             srtp=for_core(media.srtp),
         )
         try:
@@ -299,6 +310,22 @@ class Party:
 
 def _bridgeable(other: Codec) -> tuple[Codec, ...]:
     return tuple(codec for codec in PREFERENCE if can_bridge(codec, other))
+
+
+def _unlike(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """Return those of a side's codecs that cannot be converted to its first: the other side has to take them too."""
+    return tuple(codec for codec in codecs if not can_bridge(codec, codecs[0]))
+
+
+def refusal(event: SourceRefused) -> str:
+    """Return what a log says of packets from a source that is not heard."""
+    ip = f"[{event.ip}]" if ":" in event.ip else event.ip
+    return f"{event.packets} packets from elsewhere so far are dropped, the last from {ip}:{event.port}"
+
+
+def formats_for_core(media: offer_answer.Media) -> tuple[Format, ...]:
+    """Return the further codecs of a settled stream as the media core takes them."""
+    return tuple(Format(codec=Codec(one.codec), send_pt=one.send_pt, receive_pt=one.receive_pt) for one in media.more)
 
 
 def _read(body: Body) -> sdp.Description:

@@ -19,6 +19,7 @@ from audio.types import (
     Prompt,
     PromptEnded,
     SecretEntered,
+    SourceRefused,
 )
 from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
@@ -31,7 +32,7 @@ from recorder.calls.joining import Joining
 from recorder.calls.keypad import Keypad
 from recorder.calls.live_call import LiveCall
 from recorder.calls.negotiation import offer_to_second
-from recorder.calls.party import MediaError, Party
+from recorder.calls.party import MediaError, Party, refusal
 from recorder.calls.probing import SilenceProbe
 from recorder.calls.second_message import SecondMessage
 from recorder.calls.switchboard import Switchboard, Way
@@ -178,7 +179,7 @@ class RecordedCall(TapedCall, LiveCall):
         assert leg is not None
         party, other = self.parties[side], self.parties[side.other]
         try:
-            answer = party.answer_reoffer(event.body, other.codec)
+            answer = party.answer_reoffer(event.body, other.codecs)
         except MediaError as error:
             _log.info("call %s: re-offer refused: %s", self.id, error)
             self.works.endpoint.refuse_offer(leg, 488)
@@ -250,6 +251,8 @@ class RecordedCall(TapedCall, LiveCall):
             case MediaUnauthentic():
                 _log.error("call %s: %d packets of side %s are not under its key", self.id, event.packets, side.value)
                 self.works.alarm("srtp_unauthentic")
+            case SourceRefused():
+                _log.warning("call %s: side %s: %s", self.id, side.value, refusal(event))
             case _:
                 pass
 
@@ -287,7 +290,7 @@ class RecordedCall(TapedCall, LiveCall):
         self._newcomer = party
         try:
             self._take_offer_of(party, event)
-            answer = party.answer_first(self._staying.codec)
+            answer = party.answer_first(self._staying.codecs)
         except (MediaError, PortsExhaustedError) as error:
             _log.info("call %s: %s", self.id, error)
             self.transfers.failed(488 if isinstance(error, MediaError) else 503)
@@ -397,7 +400,7 @@ class RecordedCall(TapedCall, LiveCall):
         assert leg is not None
         headers = self.as_told_to(Side.A, self._far_headers)
         self._is_told = bool(headers)
-        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codec), headers=headers)
+        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codecs), headers=headers)
         self.announcer.listen_for_keys()
 
     def _ring_a(self, command: table.Ring) -> None:
@@ -407,7 +410,7 @@ class RecordedCall(TapedCall, LiveCall):
         if not command.early:
             self.works.endpoint.ring(leg, headers=headers)
             return
-        early = self.parties[Side.A].answer_first(self.parties[Side.B].codec)
+        early = self.parties[Side.A].answer_first(self.parties[Side.B].codecs)
         self.works.endpoint.ring(leg, status=183, body=early, headers=headers)
         self.bridge()
 

@@ -20,6 +20,7 @@ from audio.types import (
     PortsExhaustedError,
     Prompt,
     SecretEntered,
+    SourceRefused,
 )
 from audio.types import LegId as MediaLegId
 from recorder.calls.acts import Act, Signature, signed, together
@@ -27,7 +28,7 @@ from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad
 from recorder.calls.live_call import Legs
-from recorder.calls.party import MediaError
+from recorder.calls.party import MediaError, refusal
 from recorder.calls.second_message import NoSecondMessage
 from recorder.calls.siprec_course import Course
 from recorder.calls.siprec_lines import Lines
@@ -257,6 +258,8 @@ class SiprecCall(TapedCall):
             case MediaUnauthentic():
                 _log.error("recording session %s: %d packets of a line are not under its key", self.id, event.packets)
                 self.works.alarm("srtp_unauthentic")
+            case SourceRefused():
+                _log.warning("recording session %s: %s", self.id, refusal(event))
             case _:
                 pass
 

@@ -9,10 +9,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from audio.types import Codec, LegMedia
+from audio.types import Codec, LegMedia, MediaAddress
 from audio.types import LegId as MediaLegId
 from recorder.calls.part import Part
-from recorder.calls.party import MediaError
+from recorder.calls.party import MediaError, formats_for_core
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from recorder.calls.works import Works
 from sip import offer_answer, recording_sdp, sdp
@@ -148,7 +148,10 @@ class Lines(Part[LinedCall]):
             wipe_others(before.cryptos, kept)
 
     def _listen(self, leg: MediaLegId, media: offer_answer.Media) -> None:
-        named = (media.remote_ip,) if media.remote_ip is not None and "%" not in media.remote_ip else ()
+        named = media.remote_ip if media.remote_ip is not None and "%" not in media.remote_ip else None
+        expected = None
+        if named is not None:
+            expected = MediaAddress(ip=named, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port)
         listening = LegMedia(
             remote=None,
             codec=Codec(media.codec),
@@ -157,8 +160,10 @@ class Lines(Part[LinedCall]):
             receive_event_pt=media.receive_event_pt,
             sends=False,
             receives=media.receives,
-            networks=(*self._networks, *named),
+            expected=expected,
+            networks=(*self._networks, *([named] if named is not None else [])),
             srtp=for_core(media.srtp),
+            more=formats_for_core(media),
         )
         self._works.relay.set_media(leg, listening)
 

@@ -73,7 +73,7 @@ class TransferredInCall(RecordedCall):
         self.board.adopt(picker.leg, self)
         try:
             self._take_offer_of(party, picker)
-            answer = party.answer_first(None)
+            answer = party.answer_first(())
         except MediaError as error:
             _log.info("call %s: %s", self.id, error)
             self.works.endpoint.refuse(picker.leg, 488, "")
@@ -102,7 +102,7 @@ class TransferredInCall(RecordedCall):
         assert leg is not None
         self.legs.a = leg
         self.board.adopt(leg, self)
-        self.works.endpoint.offer(leg, self.parties[Side.A].answer_first(self.parties[Side.B].codec))
+        self.works.endpoint.offer(leg, self.parties[Side.A].answer_first(self.parties[Side.B].codecs))
         self.announcer.listen_for_keys()
 
     def _refuse(self, status: int, headers: tuple[Header, ...] = ()) -> None:

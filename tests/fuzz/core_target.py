@@ -123,7 +123,7 @@ class _Stage:
             codec = CODECS[byte % 3]
             self._core.update_leg(
                 leg, codec=codec, send_pt=codec, receive_pt=codec, send_event_pt=EVENT_PT, receive_event_pt=EVENT_PT,
-                sends=True, receives=True,
+                sends=True, receives=True, more=[(one, one, one) for one in CODECS if one != codec][: byte // 3 % 3],
             )  # fmt: skip
 
     def _keys(self, data: bytes) -> None:

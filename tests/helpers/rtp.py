@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from audio.blocks import AudioRun, decode_block
 from audio.relay import Relay
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
-from audio.types import Channel, Codec, LegId, LegMedia, MediaAddress, MediaEvent, TapId
+from audio.types import Channel, Codec, Format, LegId, LegMedia, MediaAddress, MediaEvent, TapId
 from tests.helpers.srtp import Far
 
 T = TypeVar("T")
@@ -67,6 +67,7 @@ class Peer:
         receives: bool = True,
         events: int | None = EVENT_PT,
         networks: tuple[str, ...] = (),
+        more: tuple[Format, ...] = (),
     ) -> None:
         """Tell the relay where this party is and what it talks."""
         address = MediaAddress(
@@ -86,6 +87,7 @@ class Peer:
                 sends=sends,
                 receives=receives,
                 networks=networks,
+                more=more,
                 srtp=self.far.keys if self.far is not None else None,
             ),
         )

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from audio.blocks import AudioRun, decode_block
 from audio.codecs import ALAW_TO_MULAW, MULAW_TO_ALAW
+from audio.port_memory import PortMemory
 from audio.ports import PortPool
 from audio.relay import Relay
 from audio.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
 from audio.types import (
     Codec,
+    Format,
     LegMedia,
     MediaAddress,
     MediaResumed,
@@ -23,6 +26,7 @@ from audio.types import (
     Prompt,
     PromptEnded,
     RelayOptions,
+    TapOptions,
 )
 from tests.helpers.rtp import UNPACED, Peer, eventually, next_events
 
@@ -76,6 +80,47 @@ def test_the_laws_are_converted(relay: Relay, codec: Codec, table: list[int]) ->
         assert got.payload_type == other
 
 
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
+def test_a_peer_may_change_between_the_codecs_that_were_settled(relay: Relay, codec: Codec) -> None:
+    other = Codec.PCMU if codec is Codec.PCMA else Codec.PCMA
+    table = bytes(ALAW_TO_MULAW if other is Codec.PCMA else MULAW_TO_ALAW)
+    with Peer(relay, codec) as a, Peer(relay, codec) as b:
+        a.configure(more=(Format(codec=other, send_pt=int(other), receive_pt=96),))
+        relay.bridge(a.leg, b.leg)
+        tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=0.5))
+        payload = bytes(range(160))
+        got = []
+        for i in range(60):
+            is_other = i // 10 % 2
+            a.snd(i, 160 * i, payload, pt=96 if is_other else None)
+            got.append(b.rcv(f"packet {i}", payload=payload.translate(table) if is_other else payload))
+        assert {one.payload_type for one in got} == {int(codec)}
+        assert len({(one.sequence - i) % 65536 for i, one in enumerate(got)}) == 1
+        assert len({(one.timestamp - 160 * i) % (1 << 32) for i, one in enumerate(got)}) == 1
+        out = bytearray(1 << 20)
+        length, _ = relay.drain(tap, out, is_final=True)
+        runs = [one for one in decode_block(bytes(out[:length])) if isinstance(one, AudioRun)]
+        assert b"".join(one.payload for one in runs) == payload * 60
+        assert [(one.codec, len(one.payload)) for one in runs] == [(codec, 1600), (other, 1600)] * 3
+        relay.release_tap(tap)
+
+
+def test_what_cannot_be_converted_goes_on_as_it_is_where_the_other_side_takes_it(relay: Relay) -> None:
+    with Peer(relay) as a, Peer(relay) as b:
+        wide = (Format(codec=Codec.G722, send_pt=9, receive_pt=9),)
+        a.configure(more=wide)
+        relay.bridge(a.leg, b.leg)
+        a.snd(1, 160, b"\x2a" * 160, pt=9)
+        b.rcv_none("G.722, which the other side does not take")
+        b.configure(more=wide)
+        a.snd(2, 320, b"\x2b" * 160, pt=9)
+        assert b.rcv("G.722", payload=b"\x2b" * 160).payload_type == 9
+        a.snd(3, 480, b"\x2c" * 160)
+        assert b.rcv("A-law", payload=b"\x2c" * 160).payload_type == 8
+        a.snd(4, 640, pt=0)
+        b.rcv_none("a codec that was not settled")
+
+
 def test_different_rates_are_never_bridged(relay: Relay) -> None:
     with Peer(relay, Codec.G722) as a, Peer(relay) as b, pytest.raises(ValueError, match="bridge"):
         relay.bridge(a.leg, b.leg)
@@ -115,8 +160,9 @@ def test_the_address_that_signalling_comes_from_counts_with_the_signalled_port(
     a.snd(1, 160)
     b.rcv_none("another address than the signalled")
     relay.set_media(a.leg, replace(media, also_from="127.0.0.1"))
+    time.sleep(0.2)
     a.snd(2, 320, b"\x2a" * 160)
-    b.rcv("from the address of its signalling", payload=b"\x2a" * 160)
+    b.rcv("from the address of its signalling, 200 ms after the media were set", payload=b"\x2a" * 160)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other_port:
         other_port.bind(("127.0.0.1", 0))
         a.snd(3, 480, source=other_port)
@@ -205,8 +251,8 @@ def test_a_leg_without_address_hears_only_its_networks(relay: Relay, networks: t
 def test_networks_that_are_none_are_refused(relay: Relay) -> None:
     with Peer(relay, is_known=False) as a:
         for bad in [("127.0.0.1", 33)], [("127.0.0.1", -1)], [("x", 8)], [("127.0.0.1", 32)] * 33:
-            with pytest.raises(ValueError, match="hear_networks"):
-                relay._core.hear_networks(a.leg, bad)
+            with pytest.raises(ValueError, match="listen"):
+                relay._core.listen(a.leg, None, bad)
 
 
 def test_ipv6() -> None:
@@ -216,7 +262,7 @@ def test_ipv6() -> None:
             a.snd(1, 160, b"six" * 50)
             b.rcv("IPv6", payload=b"six" * 50)
         with Peer(relay, ip="::1", is_known=False) as c, pytest.raises(OSError, match="set_remote"):
-            relay._core.set_remote(c.leg, ("127.0.0.1", 9), None)
+            relay._core.set_remote(c.leg, ("127.0.0.1", 9), ("127.0.0.1", 9))
 
 
 def test_a_prompt_is_paced_counted_and_followed_by_a_marked_packet(pair: tuple[Peer, Peer], relay: Relay) -> None:
@@ -357,17 +403,82 @@ def test_ports_run_out_rest_and_come_back() -> None:
         pool = PortPool(address="127.0.0.1", ports=(42499, 42506), quarantine_s=2.0, clock=lambda: now[0])
         pairs = [pool.take(), pool.take()]
         assert sorted(pair.port for pair in pairs) == [42500, 42504]
-        with pytest.raises(PortsExhaustedError, match="2 in use, 0 resting, 1 held by others"):
+        with pytest.raises(PortsExhaustedError, match="2 in use, 1 held by others"):
             pool.take()
         pool.give_back(pairs[0])
-        now[0] = 1.9
-        with pytest.raises(PortsExhaustedError, match="1 resting"):
-            pool.take()
         now[0] = 2.0
         again = pool.take()
         assert again.port == pairs[0].port
         again.close()
         pairs[1].close()
+
+
+def test_a_pair_that_rests_is_used_last_and_is_no_reason_to_refuse_a_call() -> None:
+    now = [0.0]
+    pool = PortPool(address="127.0.0.1", ports=(42500, 42505), clock=lambda: now[0], pick=lambda n: n - 1)
+    first, second = pool.take(), pool.take()
+    assert [first.port, second.port] == [42504, 42500], "in turn, from any on"
+    pool.give_back(second)
+    pool.give_back(first)
+    now[0] = 1.0
+    ports = [pool.take(), pool.take(), pool.take()]
+    assert [pair.port for pair in ports] == [42502, 42500, 42504], "the free one, then the one that has rested longest"
+    with pytest.raises(PortsExhaustedError, match="3 in use, 0 held by others"):
+        pool.take()
+    for pair in ports:
+        pool.give_back(pair)
+
+
+def test_ports_of_a_killed_run_are_used_last_for_ten_minutes(tmp_path: Path) -> None:
+    now = [0.0]
+
+    def pool() -> PortPool:
+        memory = PortMemory(tmp_path / "ports", lambda work: work())
+        return PortPool(
+            address="127.0.0.1", ports=(42500, 42507), clock=lambda: now[0], memory=memory, pick=lambda n: 0
+        )
+
+    killed = pool()
+    left = [killed.take(), killed.take(), killed.take()]
+    now[0] = 1.0
+    killed.give_back(left[1])
+    for pair in left:
+        pair.close()
+    after = pool()
+    pairs = [after.take() for _ in range(4)]
+    assert [pair.port for pair in pairs] == [42506, 42500, 42502, 42504], "one rested when the run ended"
+    for pair in pairs:
+        after.give_back(pair)
+    now[0] = 4.0
+    out = after.take()
+    assert PortMemory(tmp_path / "ports", lambda work: work()).former == {out.port}, "rests that are over are not noted"
+    out.close()
+    later = pool()
+    now[0] = 603.9
+    for pair in (later.take(), later.take(), later.take()):
+        assert pair.port != out.port
+        pair.close()
+    now[0] = 604.0
+    again = later.take()
+    assert again.port == out.port
+    again.close()
+
+
+def test_ports_are_taken_from_a_random_one_on() -> None:
+    firsts = set()
+    for _ in range(20):
+        pool = PortPool(address="127.0.0.1", ports=(42000, 42999))
+        pair = pool.take()
+        firsts.add(pair.port)
+        pair.close()
+    assert len(firsts) > 10
+
+
+def test_a_memory_that_cannot_be_kept_refuses_no_call(tmp_path: Path) -> None:
+    memory = PortMemory(tmp_path / "nowhere" / "ports", lambda work: work())
+    pool = PortPool(address="127.0.0.1", ports=(42500, 42501), memory=memory)
+    pool.give_back(pool.take())
+    assert memory.former == frozenset()
 
 
 def test_media_is_marked_ef() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from audio.relay import Relay
 from audio.rtp import RTP_HEADER_BYTES, RtcpReport, RtpPacket, build_rtp, parse_rtcp, parse_rtp
-from audio.types import Channel, Codec, Prompt, PromptEnded, RelayOptions, TapOptions
-from tests.helpers.rtp import EVENT_PT, PATIENCE_S, UNPACED, Peer, kept_of_tap, next_events
+from audio.types import Channel, Codec, LegMedia, MediaAddress, Prompt, PromptEnded, RelayOptions, TapOptions
+from tests.helpers.rtp import EVENT_PT, PATIENCE_S, UNPACED, Peer, eventually, kept_of_tap, next_events
 from tests.helpers.starvation import waited_s
 
 pytestmark = pytest.mark.kernel_relay
@@ -325,3 +325,30 @@ def test_what_is_faster_than_media_goes_by_its_socket() -> None:
         for number in numbers:
             b.rcv(f"frame {number}", payload=frame(number))
         assert relayed(a) - before <= 33, "320 a second, in steps of 100 ms"
+
+
+def test_only_the_signalled_source_is_relayed_by_the_kernel(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    port = a.rtp.getsockname()[1]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as signalled:
+        signalled.bind(("127.0.0.2", port))
+        there = MediaAddress(ip="127.0.0.2", rtp_port=port, rtcp_port=9)
+        media = LegMedia(remote=there, codec=Codec.PCMA, send_pt=8, receive_pt=8, also_from="127.0.0.1")
+        relay.set_media(a.leg, media)
+        time.sleep(0.2)
+        for number in range(50):
+            a.snd(number, 160 * number, frame(number))
+            b.rcv(f"frame {number}, from the other address of the peer", payload=frame(number))
+        assert relayed(a) == 0
+        for number in range(50, 100):
+            a.snd(number, 160 * number, frame(number), source=signalled, ssrc=7)
+            b.rcv(f"frame {number}, from the signalled address", payload=frame(number))
+        settled = relayed(a)
+        assert settled > 10
+        say(a, range(100, 150))
+        eventually(lambda: relay.statistics(a.leg).refused == 100, "the other address is heard no more")
+        b.rcv_none("what it sends now")
+        for number in range(150, 200):
+            a.snd(number, 160 * number, frame(number), source=signalled, ssrc=7)
+            b.rcv(f"frame {number}, from the signalled address", payload=frame(number))
+        assert relayed(a) > settled + 10

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.helpers import recorder_home
+from tests.helpers import preloaded, recorder_home
 from tests.leak.plan import Plan, plan
 from tests.leak.run import Result, Run, Say
 from tests.leak.search import DIGITS
@@ -52,7 +52,7 @@ class Mutation:
 _LOG = ("log of the daemon",)
 _BOTH = "    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n"
 _LEFT = _BOTH.replace("side < 2", "side < 1")
-_GATE, _TAP = "audio/core/gate.c", "audio/core/tap.c"
+_GATE, _TAP, _WHO = "audio/core/gate.c", "audio/core/tap.c", "audio/core/sources.c"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
@@ -76,6 +76,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         name="the right channel is not gated", file=_GATE,
         old=f"{_BOTH}        int64_t start", new=f"{_LEFT}        int64_t start",
         calls=("socket/plain", "key_rfc4733/plain"), finds="container, right.*secret audio",
+    ),
+    Mutation(
+        name="a leg latches onto anybody", file=_WHO,
+        old="    if (is_signalled(leg, source))\n        return ORIGIN_SIGNALLED;\n",
+        new="    if (leg->is_configured)\n        return ORIGIN_SIGNALLED;\n",
+        calls=("socket/stray", "session_socket/stray", "key_rfc4733/stray"), finds="x stray.*audio that nobody said",
+    ),
+    Mutation(
+        name="what a stray sent before the client stays", file=_WHO,
+        old="    tap_forget(leg, sources->latched_from_ns, now);\n", new="",
+        calls=("session_socket/stray", "session_socket/stray"), finds="session.*x stray.*audio that nobody said",
     ),
     Mutation(
         name="events of digits are not masked", file=_TAP,
@@ -261,12 +272,12 @@ def rebuild(folder: Path, file: str, objects: Path) -> None:
 
 @contextmanager
 def _started_from(folder: Path) -> Any:
-    before = recorder_home.ROOT
-    recorder_home.ROOT = folder
+    before = recorder_home.ROOT, preloaded.ROOT
+    recorder_home.ROOT = preloaded.ROOT = folder
     try:
         yield
     finally:
-        recorder_home.ROOT = before
+        recorder_home.ROOT, preloaded.ROOT = before
 
 
 def _run(mutation: Mutation) -> Result:

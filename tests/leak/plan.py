@@ -16,7 +16,9 @@ ACTS = ("api_call", "api_extension", "console", "cli", "socket", "socket_extensi
 CARDS = ("card_rfc4733", "card_relay", "card_info", "card_inband")
 DIGITS = ("digits_rfc4733", "digits_relay", "digits_info", "digits_inband")
 OPT_OUTS = ("opt_out_console", "opt_out_cli")
-TRIGGERS = (*KEYS, *ACTS, *CARDS, *DIGITS, *OPT_OUTS, "hold")
+SESSIONS = ("session_socket", "session_token")
+"""Acts on a recording session (SIPREC)."""
+TRIGGERS = (*KEYS, *ACTS, *CARDS, *DIGITS, *OPT_OUTS, "hold", *SESSIONS)
 
 SHAPES = (
     "plain", "late", "too_late", "step_forward", "step_backward", "step_before", "new_source", "out_of_order",
@@ -26,15 +28,19 @@ SHAPES = (
 """Moments that are a matter of how packets arrive."""
 RESTARTS = frozenset({"step_forward", "step_backward", "step_before", "new_source", "re_invite"})
 """Moments in which a clock begins anew: what comes within 200 ms of an opening is then not trusted, and not kept."""
-EVENTS = ("re_invite", "held", "early", "hang_up")
+STRAYS = ("stray", "stale")
+"""Moments in which somebody else sends to the call's ports: from its beginning on; from a call before, and after it."""
+EVENTS = ("re_invite", "held", "early", "hang_up", *STRAYS)
 FAULTS = ("stalled", "frozen", "killed")
 MOMENTS = (*SHAPES, *EVENTS, *FAULTS)
 
+_NO_CALL = "of the recorder's own legs, or of its disk and process: calls have it"
 _NOT_EARLY = "digits and keys count from the joining on, and nobody is held before it"
 IMPOSSIBLE: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         **{(trigger, "early"): _NOT_EARLY for trigger in (*KEYS, *CARDS, *DIGITS, "hold")},
         ("hold", "held"): "it is one",
+        **{(trigger, moment): _NO_CALL for trigger in SESSIONS for moment in ("re_invite", "held", "early", *FAULTS)},
     }
 )
 """Cells of the matrix that have no call, and why."""
@@ -120,6 +126,8 @@ def _resume(trigger: str, rng: random.Random) -> str:
         return ""
     if trigger in ("api_call", "api_extension", "hold", "cli"):
         return trigger
+    if trigger in SESSIONS:
+        return {"session_socket": "socket", "session_token": "api_call"}[trigger]
     return rng.choice(_AGENTS_RESUME)
 
 

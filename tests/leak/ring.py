@@ -19,6 +19,8 @@ FRINGE_S = 0.1
 DIGIT_S = 0.18
 """What is silenced either side of a digit is 200 ms; a packet's length of it is left to where packets begin."""
 INFO_BEFORE_S, INFO_AFTER_S = 0.55, 0.35
+STRAYS_FROM = 50_000_000
+"""Seeds of strays: no party has one of them."""
 
 
 class Lines:
@@ -93,6 +95,9 @@ class Ring:
         self.is_cut = False
         """The daemon was killed meanwhile: errors are to be expected."""
         self._version = 1
+        self.strays: list[Voice] = []
+        """Those who send to the call's ports and are none of its parties."""
+        self._symbols = symbols
 
     def run(self) -> None:
         """Make the call; what goes wrong with it is in ``error``."""
@@ -118,6 +123,8 @@ class Ring:
         if is_early:
             self.id = str(self.site.wait_live(plan.caller, lambda c: True, "the call is listed")["id"])
             self.say(0.0, Band.SECRET)
+        if plan.moment == "stray":
+            self.bring_stray(self.left, self.first.remote_media)
         self.left.talk(self.first.remote_media)
         if is_early:
             self._close()
@@ -136,8 +143,19 @@ class Ring:
         second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
         self.joined_s = time.monotonic()
         self.right.is_heard = lambda: _listens(second)
+        if self.plan.moment == "stray":
+            self.bring_stray(self.right, second.remote_media)
         self.right.talk(second.remote_media)
         self.id = str(self.site.wait_live(self.plan.caller, lambda c: True, "the call is listed")["id"])
+
+    def bring_stray(self, voice: Voice, remote: tuple[str, int] | None) -> None:
+        """Have somebody else send ordinary audio to where a party sends; nothing of it may be kept."""
+        seed = STRAYS_FROM + voice.number * 4
+        stray = Voice(
+            self.studio, voice.number, self._symbols[0], law=voice.law, ptime_ms=self.plan.ptime_ms, seed=seed
+        )
+        stray.talk(remote)
+        self.strays.append(stray)
 
     # --- the conversation
 
@@ -285,22 +303,31 @@ class Ring:
         return asked_s
 
     def _end(self) -> None:
+        self.ended_s = time.monotonic()
+        self._hang_up()
+        if self.plan.moment in ("hang_up", "late", "duplicated"):
+            time.sleep(0.15)  # what arrives after the end
+        if self.plan.moment == "stale":  # to ports that the next calls get sooner or later
+            for voice in self.voices:
+                self.bring_stray(voice, voice.remote)
+        elif self.plan.moment != "killed":
+            for stray in self.strays:
+                stray.hush()
+        for voice in self.voices:
+            voice.hush()
+        if any(voice.is_used_up for voice in self.voices):
+            self.error = self.error or "a voice has used up its secret stretch: the call took too long"
+
+    def _hang_up(self) -> None:
         first = getattr(self, "first", None)
         second = getattr(self, "second", None)
         hanging_up = second if self.plan.hangs_up == 1 and second is not None else first
-        self.ended_s = time.monotonic()
         if hanging_up is not None and not self.is_cut:
             hanging_up.hang_up()
             try:
                 hanging_up.wait_ended(5)
             except TimeoutError as error:
                 self.error = self.error or str(error)
-        if self.plan.moment in ("hang_up", "late", "duplicated"):
-            time.sleep(0.15)  # what arrives after the end
-        for voice in self.voices:
-            voice.hush()
-        if any(voice.is_used_up for voice in self.voices):
-            self.error = self.error or "a voice has used up its secret stretch: the call took too long"
 
 
 def _listens(call: Call) -> bool:

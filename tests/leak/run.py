@@ -27,9 +27,10 @@ from tests.leak import exports
 from tests.leak.faults import Disk, freezing
 from tests.leak.judge import Leak, Verdict, judge, owed_samples
 from tests.leak.media import Studio
-from tests.leak.plan import Plan
+from tests.leak.plan import SESSIONS, Plan
 from tests.leak.ring import Lines, Ring
 from tests.leak.search import DIGITS, Finder, Hit, digits_said
+from tests.leak.session import SessionRing
 from tests.leak.signals import secret_codes, secret_symbols
 from tests.leak.sinks import SINKS, Scene, Sink, strangers_in, unregistered
 from tests.leak.site import MANAGER, Site, site
@@ -194,7 +195,8 @@ class Run:
 
     def _ring(self, plan: Plan, slot: int) -> Ring:
         symbols = (self._symbols[2 * plan.number], self._symbols[2 * plan.number + 1])
-        ring = Ring(self.site, self.lines, self.studio, plan, symbols, slot)
+        kind = SessionRing if plan.trigger in SESSIONS else Ring
+        ring = kind(self.site, self.lines, self.studio, plan, symbols, slot)
         self.rings.append(ring)
         self._by_voice |= {voice.number: ring for voice in ring.voices}
         self.result.cells[plan.trigger, plan.moment] += 1

@@ -20,12 +20,15 @@ from tests.helpers import recorder_home
 from tests.helpers.console_site import Browser
 from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
+from tests.helpers.siprec_client import ATTESTED, HOSTS
 from tests.helpers.unix_transport import UnixTransport
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
 SERVICES = {"Desk": "2", "Quiet": "3", "Discard": "4", "Masked": "5"}
 """Service and the first digit of its extensions: plain; hold is not recorded; card calls are dropped; digits masked."""
 TEAM = "Contact centre"
+SESSIONS_FROM = f'\n[[peer]]\nname = "sbc"\nnetworks = ["{HOSTS["sbc"]}/32"]\n{ATTESTED}\n# Where calls go.'
+"""The client of recording sessions."""
 MANAGER, OFFICER = "mary", "oliver"
 TOKEN = "payments"
 
@@ -65,6 +68,7 @@ class Site:
                 ("look_back_s = 5.0", f"look_back_s = {LOOK_BACK_S}"),
                 ("erase_s = 3.0", f"erase_s = {ERASE_S}"),
                 ('team = ""', f'team = "{TEAM}"'),
+                ("\n# Where calls go.", SESSIONS_FROM),
                 *edits,
             ),
         )

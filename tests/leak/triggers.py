@@ -191,6 +191,8 @@ TRIGGERS: Mapping[str, Trigger] = MappingProxyType(
             how: Trigger(do=_by_post(how, "pause", _is_held))
             for how in ("socket", "socket_extension", "api_call", "api_extension", "console")
         },
+        "session_socket": Trigger(do=_by_post("socket", "pause", _is_held)),
+        "session_token": Trigger(do=_by_post("api_call", "pause", _is_held)),
         "cli": Trigger(do=_by_command("pause", goal=_is_held), slack_s=2.5),
         "card_rfc4733": Trigger(do=_card_by_media(in_band=False), lead_s=0.44),
         "card_inband": Trigger(do=_card_by_media(in_band=True), lead_s=0.5, slack_s=0.16),

@@ -1,0 +1,154 @@
+/*
+ * Which of the sources that send to a leg is heard (docs/media-core.md, Sources; ADR 34).
+ *
+ * The signalled address comes first. Another one is heard ("latched") only while nothing comes from there, and only if it
+ * may be the peer and sends what was negotiated. Call with the thread's lock.
+ */
+#include <string.h>
+
+#include "state.h"
+
+#define UNHEARD_NS (200 * NS_PER_MS)      /* of silence at the signalled address before another source is relayed */
+#define QUIET_NS (1000 * NS_PER_MS)       /* of silence of the source that is heard before another takes its place */
+#define RIVAL_QUIET_NS (5000 * NS_PER_MS) /* the same for one that sent while that one did: it is somebody else's */
+#define REPORT_NS (10000 * NS_PER_MS)     /* between two reports of refused packets of a leg */
+
+/* What an offer or answer named; length 0: nothing. */
+static const struct address *signalled(const struct leg *leg)
+{
+    return leg->rtp.length ? &leg->rtp : &leg->sources.expected;
+}
+
+int is_signalled(const struct leg *leg, const struct address *source)
+{
+    return address_equal(source, signalled(leg));
+}
+
+static int is_negotiated(const struct leg *leg, const uint8_t *data, int length)
+{
+    if (length < RTP_HEADER || data[0] >> 6 != 2)
+        return 0;
+    int payload_type = data[1] & 0x7F;
+    return payload_type == leg->media.receive_event_pt || leg_codec_of(leg, payload_type) >= 0;
+}
+
+/* How long nothing has come from a source whose newest packet came then, while something could have. */
+static int64_t silence_since(const struct leg *leg, int64_t heard_ns, int64_t now)
+{
+    return now - (heard_ns > leg->sources.since_ns ? heard_ns : leg->sources.since_ns);
+}
+
+static int is_rival(const struct leg *leg, const struct address *source)
+{
+    for (int i = 0; i < MAX_RIVALS; i++)
+        if (address_equal(&leg->sources.rivals[i], source))
+            return 1;
+    return 0;
+}
+
+static void note_rival(struct leg *leg, const struct address *source)
+{
+    struct sources *sources = &leg->sources;
+    if (!is_rival(leg, source))
+        sources->rivals[sources->rival_count++ % MAX_RIVALS] = *source;
+}
+
+static void report_refused(struct leg *leg, const struct address *source, int64_t now)
+{
+    int64_t bytes[2] = {0}, is_v6 = source->at.any.sa_family == AF_INET6, refused = leg->sources.refused & 0x7FFFFFFF;
+    if (is_v6)
+        memcpy(bytes, &source->at.v6.sin6_addr, sizeof bytes);
+    else
+        memcpy(bytes, &source->at.v4.sin_addr, sizeof source->at.v4.sin_addr);
+    leg->sources.report_ns = now + REPORT_NS;
+    report(leg->thread->core, EVENT_REFUSED, leg->id, is_v6 | (int64_t)port_of(source) << 1 | refused << 17, bytes[0], bytes[1]);
+}
+
+static void refuse(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now)
+{
+    leg->sources.refused++;
+    leg->thread->counters.refused++;
+    if (length >= RTP_HEADER && data[0] >> 6 == 2 && now >= leg->sources.report_ns)
+        report_refused(leg, source, now);
+}
+
+/* The source that is heard has been quiet for long enough, or there is none. */
+static int may_take_over(const struct leg *leg, const struct address *source, int64_t now)
+{
+    const struct sources *sources = &leg->sources;
+    int rivals = is_rival(leg, source);
+    if (leg->signalled_ns && (rivals || silence_since(leg, leg->signalled_ns, now) < QUIET_NS))
+        return 0;
+    return !sources->latched.length ||
+           silence_since(leg, sources->latched_ns, now) >= (rivals ? RIVAL_QUIET_NS : QUIET_NS);
+}
+
+/* Takes back what the latched source has said: the signalled one speaks, so it was somebody else. */
+static void unlatch(struct leg *leg, int64_t now)
+{
+    struct sources *sources = &leg->sources;
+    struct address latched = sources->latched;
+    sources->latched.length = 0;
+    sources->refused += sources->latched_packets;
+    leg->thread->counters.refused += sources->latched_packets;
+    note_rival(leg, &latched);
+    report_refused(leg, &latched, now);
+    tap_forget(leg, sources->latched_from_ns, now);
+    hear_anew(leg);
+    hold_drop(leg);
+    leg->star.is_held = 0;
+    explicit_bzero(&leg->event, sizeof leg->event);
+    if (leg->peer)
+        leg->peer->out.is_switching = 1;
+}
+
+void source_spoke(struct leg *leg, int64_t now)
+{
+    leg->signalled_ns = now;
+    if (leg->sources.latched.length)
+        unlatch(leg, now);
+}
+
+static enum origin latched_origin(struct leg *leg, int64_t now)
+{
+    leg->sources.latched_ns = now;
+    leg->sources.latched_packets++;
+    return signalled(leg)->length && silence_since(leg, leg->signalled_ns, now) < UNHEARD_NS ? ORIGIN_UNPROVEN : ORIGIN_LATCHED;
+}
+
+/* Decides on a datagram that came at the RTP socket of a leg. */
+enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now)
+{
+    struct sources *sources = &leg->sources;
+    if (is_signalled(leg, source))
+        return ORIGIN_SIGNALLED;
+    if (!leg->is_configured)
+        return ORIGIN_STRANGER; /* nothing is known yet of who may send */
+    int may_be_peer = may_be_from_peer(leg, source);
+    if (may_be_peer && leg->srtp)
+        return ORIGIN_SIGNALLED; /* whoever has the key is the peer */
+    if (may_be_peer && sources->latched.length && address_equal(source, &sources->latched))
+        return latched_origin(leg, now);
+    if (may_be_peer && !leg->media.receives)
+        return ORIGIN_STRANGER; /* on hold: neither heard nor worth a word */
+    if (may_be_peer && is_negotiated(leg, data, length)) {
+        if (may_take_over(leg, source, now)) {
+            sources->latched = *source;
+            sources->latched_from_ns = now;
+            sources->latched_packets = 0;
+            return latched_origin(leg, now);
+        }
+        note_rival(leg, source);
+    }
+    refuse(leg, data, length, source, now);
+    return ORIGIN_STRANGER;
+}
+
+void sources_reset(struct leg *leg, int64_t now)
+{
+    struct sources *sources = &leg->sources;
+    leg->signalled_ns = 0;
+    sources->latched.length = 0;
+    sources->since_ns = now;
+    memset(sources->rivals, 0, sizeof sources->rivals);
+}

@@ -1,0 +1,58 @@
+"""A file that says which port pairs are in use, so that the next run can let those of a killed one rest.
+
+One byte for each even port of an address: 1 while its pair is out or rests. Nothing else is in it.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+_BYTES = 65536 // 2
+
+
+class PortMemory:
+    """The ports of this run in a file, and what the run before left there.
+
+    Args:
+        path: The file; made if it is not there. Without it (an OSError is logged) nothing is remembered.
+        run: Has a function called on a thread that may wait for a disk; several in their order.
+    """
+
+    def __init__(self, path: Path, run: Callable[[Callable[[], None]], object]) -> None:
+        self._path = path
+        self._run = run
+        self.former: frozenset[int] = frozenset()
+        """Even ports of the pairs that were in use when the last run ended."""
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            content = os.pread(self._descriptor, _BYTES, 0)
+            self.former = frozenset(2 * at for at, value in enumerate(content) if value)
+        except OSError as error:
+            self._fail(error)
+
+    def note(self, port: int, *, is_used: bool) -> None:
+        """Write down that a pair is used, or is no longer; returns before it is written."""
+        with contextlib.suppress(RuntimeError):  # that thread has ended: the pair rests after the next start, no harm
+            self._run(lambda: self._write(port, is_used=is_used))
+
+    def _write(self, port: int, *, is_used: bool) -> None:
+        if self._descriptor < 0:
+            return
+        try:
+            os.pwrite(self._descriptor, bytes([is_used]), port // 2)
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        _log.warning("%s: which media ports are in use is not remembered: %s", self._path, error.strerror)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; nothing is written any more. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

@@ -1,0 +1,114 @@
+"""A leg over real sockets whose clock the test turns: every packet arrives exactly when the test says."""
+
+import select
+import socket
+
+from audio.blocks import AudioRun, decode_block
+from audio.relay import Relay
+from audio.rtp import RtpPacket, build_rtp
+from audio.types import Channel, Codec, LegId, LegMedia, MediaAddress, SourceRefused, TapId, TapOptions
+
+START_NS = 10**12
+MS = 1_000_000
+FRAME = 160
+
+
+class Source:
+    """Somebody who sends frames of one byte, by which they are known."""
+
+    def __init__(self, value: int, ip: str = "127.0.0.1") -> None:
+        self.value = value
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((ip, 0))
+        self.socket.setblocking(False)
+        self.ip, self.port = self.socket.getsockname()
+        self.sequence = 0
+
+    @property
+    def address(self) -> MediaAddress:
+        """What is signalled of it."""
+        return MediaAddress(ip=self.ip, rtp_port=self.port, rtcp_port=9)
+
+    def packet(self, now_ms: int, payload_type: int = 8, payload: bytes = b"") -> bytes:
+        """Return the next frame, said at a moment."""
+        self.sequence += 1
+        packet = RtpPacket(
+            payload_type=payload_type,
+            sequence=self.sequence,
+            timestamp=1000 + now_ms * 8,
+            ssrc=self.port,
+            payload=payload or bytes([self.value]) * FRAME,
+        )
+        return build_rtp(packet)
+
+    def heard(self) -> set[int]:
+        """Return the first byte of every frame that has come since this was asked last."""
+        found = set()
+        while True:
+            try:
+                found.add(self.socket.recv(4096)[12])
+            except BlockingIOError:
+                return found
+
+
+class Line:
+    """A leg, its tap, and a clock in milliseconds."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay, self.now_ms = relay, 0
+        self.leg = relay.open_leg()
+        self.tap: TapId | None = None
+
+    def open_tap(self, other: LegId | None = None) -> None:
+        """Begin to record the leg."""
+        self.tap = self.relay.open_tap(self.leg, other, TapOptions(look_back_s=5.0))
+
+    def listen(self, expected: Source | None, networks: tuple[str, ...] = ("127.0.0.0/8",), **changes: object) -> None:
+        """Make the leg one that listens to a source."""
+        media = {
+            "remote": None, "codec": Codec.PCMA, "send_pt": 8, "receive_pt": 8, "receive_event_pt": 101, "sends": False,
+            "expected": expected.address if expected is not None else None, "networks": networks, **changes,
+        }  # fmt: skip
+        self.relay.set_media(self.leg, LegMedia(**media))  # type: ignore[arg-type]
+
+    def send(self, source: Source, payload_type: int = 8, payload: bytes = b"") -> None:
+        """Have a source send a frame, and the leg take it."""
+        pair = self.relay._pairs[self.leg]
+        source.socket.sendto(source.packet(self.now_ms, payload_type, payload), ("127.0.0.1", pair.port))
+        poller = select.poll()
+        poller.register(pair.rtp, select.POLLIN)
+        assert poller.poll(2000), "loopback lost a packet"
+        self.relay.turn(START_NS + self.now_ms * MS)
+
+    def pass_ms(self, ms: int, *sources: Source, payload_type: int = 8) -> None:
+        """Let time pass, in which these send a frame every 20 ms."""
+        for _ in range(ms // 20):
+            for source in sources:
+                self.send(source, payload_type)
+            self.now_ms += 20
+            self.relay.turn(START_NS + self.now_ms * MS)
+
+    def kept(self) -> dict[int, int]:
+        """Return how many bytes of each value the tap has, and end it."""
+        assert self.tap is not None
+        out = bytearray(1 << 20)
+        length, has_more = self.relay.drain(self.tap, out, is_final=True)
+        assert not has_more
+        counts: dict[int, int] = {}
+        for run in decode(bytes(out[:length])):
+            for value in run:
+                counts[value] = counts.get(value, 0) + 1
+        self.relay.release_tap(self.tap)
+        return counts
+
+    @property
+    def refused(self) -> list[SourceRefused]:
+        """Return what was reported of refused sources since this was asked last."""
+        return [event for event in self.relay.events() if isinstance(event, SourceRefused)]
+
+
+def decode(block: bytes) -> list[bytes]:
+    """Return the audio of the left channel of a block."""
+    return [
+        bytes(run.payload) for run in decode_block(block) if isinstance(run, AudioRun) and run.channel is Channel.LEFT
+    ]

@@ -1,0 +1,117 @@
+"""A peer whose answer names several codecs may send any of them, and change in the middle (RFC 3264 section 5.1)."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from audio.codecs import ALAW_TO_MULAW, MULAW_TO_ALAW
+from tests.helpers.exactness import SILENT_ALAW, heard_frames, is_gapless, kept_of
+from tests.helpers.exchange import Exchange, Talk, re_offer
+from tests.helpers.virtual.exchange import exchange
+from tests.helpers.voices import EVENT, FRAME, PCMA, PCMU, Voice
+
+NAMES = {PCMU: "PCMU/8000", PCMA: "PCMA/8000", 9: "G722/8000"}
+EARLY = (('notice_when = "before_ring"', 'notice_when = "after_answer"'),)
+TO_OTHER = {PCMU: bytes(MULAW_TO_ALAW), PCMA: bytes(ALAW_TO_MULAW)}
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("formats")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def early(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("early"), edits=EARLY) as made:
+        yield made
+
+
+def answering(lines: Exchange, codecs: tuple[int, ...], *, says: int, caller: tuple[int, ...] = (PCMA,)) -> Talk:
+    """Place a call whose officer names these codecs in the answer, and says the one of ``says``."""
+    offered = tuple((codec, NAMES[codec]) for codec in caller)
+    talk = lines.call(laws=(caller[0], says), media={"formats": (*offered, (EVENT, "telephone-event/8000"))})
+    formats = (*((codec, NAMES[codec]) for codec in codecs), (EVENT, "telephone-event/8000"))
+    talk.answer = replace(talk.answer, media=talk.right.media(formats=formats))
+    return talk
+
+
+def frames_heard(listener: Voice, speaker: Voice, since_s: float) -> list[tuple[int, int]]:
+    """Return payload type and tick of the speaker's frames that came, as they were said or in the other law."""
+    said = {speaker.stream[tick : tick + FRAME]: tick for tick, _ in speaker.sent}
+    for law in (PCMU, PCMA):
+        said |= {speaker.stream[tick : tick + FRAME].translate(TO_OTHER[law]): tick for tick, _ in speaker.sent}
+    heard = [one.packet for one in listener.heard_audio(since_s)]
+    return [(one.payload_type, said[one.payload]) for one in heard if one.payload in said]
+
+
+@pytest.mark.parametrize(("answer", "says"), [((PCMU, PCMA), PCMA), ((PCMA, PCMU), PCMU), ((PCMU, PCMA), PCMU)])
+def test_the_second_codec_of_an_answer_is_heard_and_kept(lines: Exchange, answer: tuple[int, ...], says: int) -> None:
+    talk = answering(lines, answer, says=says)
+    recording = talk.join()
+    joined_s = time.monotonic()
+    talk.talk_for(2)
+    row = talk.hang_up()
+    assert (row["outcome"], row["reason"]) == ("recorded", "caller_hung_up")
+    heard = frames_heard(talk.left, talk.right, joined_s)
+    assert {pt for pt, _ in heard} == {PCMA}, "the caller gets the codec that its leg has"
+    ticks = [tick for _, tick in heard]
+    assert len(ticks) > 95
+    assert is_gapless(ticks)
+    left, right, _ = lines.home.exported(recording)
+    assert len(kept_of(left, talk.left).spans) == 1
+    if says == PCMA:
+        assert len(kept_of(right, talk.right).spans) == 1
+    else:
+        assert right.count(SILENT_ALAW) < len(right) // 20
+
+
+def test_a_codec_that_changes_in_the_middle_leaves_no_gap(lines: Exchange) -> None:
+    talk = answering(lines, (PCMA, PCMU), says=PCMA)
+    recording = talk.join()
+    joined_s = time.monotonic()
+    for law in (PCMA, PCMU, PCMA):
+        talk.right.law = law
+        talk.talk_for(1)
+    talk.hang_up()
+    heard = frames_heard(talk.left, talk.right, joined_s)
+    assert is_gapless([tick for _, tick in heard])
+    assert len(heard) > 140
+    _, right, _ = lines.home.exported(recording)
+    assert right.count(SILENT_ALAW) < len(right) // 20
+
+
+def test_both_rates_are_taken_where_both_sides_have_them(early: Exchange) -> None:
+    talk = answering(early, (9, PCMA), says=9, caller=(9, PCMA))
+    talk.join()
+    joined_s = time.monotonic()
+    assert b" 9 8 101\r\n" in talk.first.remote_body, "the caller may have to take either"
+    for codec in (9, PCMA, 9):
+        talk.right.law = codec
+        talk.talk_for(1)
+    talk.left.law = PCMA
+    talk.talk_for(1)
+    talk.hang_up()
+    frames = {talk.right.stream[tick : tick + FRAME]: tick for tick, _ in talk.right.sent}
+    heard = [one.packet for one in talk.left.heard_audio(joined_s) if one.packet.payload in frames]
+    assert is_gapless([frames[one.payload] for one in heard])
+    assert {one.payload_type for one in heard} == {9, PCMA}
+    assert is_gapless(heard_frames(talk.right, talk.left, since_s=joined_s))
+
+
+def test_a_re_offer_of_ours_keeps_every_codec_of_the_answer(lines: Exchange) -> None:
+    talk = answering(lines, (PCMA, PCMU), says=PCMU)
+    talk.join()
+    second = talk.wait_second()
+    re_offer(talk.first, talk.left.media(direction="sendonly", version=2))
+    time.sleep(0.5)
+    assert b"m=audio" in second.remote_body
+    assert b" 8 0 101\r\n" in second.remote_body
+    re_offer(talk.first, talk.left.media(version=3))
+    time.sleep(0.5)
+    resumed_s = time.monotonic()
+    talk.talk_for(1)
+    talk.hang_up()
+    assert len(frames_heard(talk.left, talk.right, resumed_s)) > 40
