@@ -1,7 +1,9 @@
 """Answers of a recording server: any number of labelled m-lines, each received and none sent to. Pure (RFC 7866 7.2).
 
 What can be recorded is answered ``recvonly``, or ``inactive`` while the client holds it, under the port that it has had
-from the beginning; everything else is rejected in its place. A label comes back as it came.
+from the beginning; everything else is rejected in its place. Every codec of ours that is offered is accepted, in the
+order of the offer (RFC 3264 section 6.1): a client that copies a call sends what that call has, and rtpengine without
+transcoding takes no other answer. A label comes back as it came.
 """
 
 import dataclasses
@@ -78,7 +80,9 @@ def answer(
             lines.append(Line(stream=stream))
             sections.append([*offer_answer.rejected(stream), *_label(stream)])
             continue
-        taken = offer_answer.answer_stream(offer, stream, dataclasses.replace(local, sends=False, receives=True))
+        ours = dataclasses.replace(local, sends=False, receives=True)
+        codecs = [codec for _, codec in stream.codecs]
+        taken = offer_answer.answer_stream(offer, stream, ours, preference=codecs, more=codecs)
         lines.append(Line(stream=stream, local=taken.local, media=taken.media))
         sections.append([*taken.lines, *_label(stream), *([f"a=record:{record}"] if record else [])])
     if not any(line.local for line in lines):

@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 
 from storage.audit import AuditLog
+from storage.g711 import TRANSCODE
 from tests.helpers.exactness import PACKET_S, SILENT_ALAW, Kept, kept_of
 from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import Line, Session, ports, sections
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.siprec_shapes import packed
 from tests.helpers.virtual.siprec import siprec_site
-from tests.helpers.voices import FRAME, TICKS_PER_S, Voice
+from tests.helpers.voices import FRAME, PCMA, PCMU, TICKS_PER_S, Voice
 
 ERASE_S = 0.5
+TO_ALAW = bytes(TRANSCODE[PCMU, PCMA])
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +142,39 @@ def test_more_lines_than_two_are_answered_and_two_are_recorded(site: Site) -> No
     session.talk_for(0.4)
     session.bye()
     assert "more_lines" in str(whole(site, session)["remarks"])
+
+
+@pytest.mark.parametrize("offered", ["0 8", "8 0", "9 0 18 8"])
+@pytest.mark.parametrize("laws", [(PCMA,), (PCMU,), (PCMA, PCMU, PCMA)])
+def test_every_codec_that_is_offered_is_accepted_and_may_be_sent(
+    site: Site, offered: str, laws: tuple[int, ...]
+) -> None:
+    """rtpengine without transcoding wants every codec back, in the offer's order, and sends what the call has."""
+    session = site.session()
+    content, kind = session.body()
+    offer = content.replace(b"RTP/AVP 8 101", f"RTP/AVP {offered} 101".encode())
+    offer = offer.replace(b"a=rtpmap:8 PCMA/8000\r\n", b"")
+    for line in session.lines:
+        line.voice.law = laws[0]
+    answer = session.invite((offer, kind))
+    ours = offered.replace("18 ", "")
+    assert [lines[0].split("AVP ")[1] for lines in sections(answer.body)] == [f"{ours} 101"] * 2
+    said: list[tuple[int, ...]] = []
+    for law in laws:
+        before = [len(line.voice.sent) for line in session.lines]
+        for line in session.lines:
+            line.voice.law = law
+        session.talk_for(0.5)
+        said.append((law, *before))
+    session.bye()
+    row = site.home.row_of(session.call.caller.user)
+    assert (row["outcome"], row["reason"]) == ("recorded", "session_ended")
+    for at, channel in enumerate(site.home.copy(row["id"])[:2]):
+        voice = session.lines[at].voice
+        for law, *begun in said:
+            frames = [voice.stream[tick : tick + FRAME] for tick, _ in voice.sent[begun[at] + 1 : begun[at] + 20]]
+            as_first = [frame if law == laws[0] else frame.translate(TO_ALAW) for frame in frames]
+            assert all(frame in channel for frame in as_first), "each by the law that its payload type names"
 
 
 def four_lines(site: Site, active: tuple[int, int]) -> Session:

@@ -94,6 +94,21 @@ def test_a_line_without_an_address_is_received_all_the_same() -> None:
     assert [line.is_active for line in got.lines] == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("offered", "answered_with"),
+    [("0 8 101", "0 8 101"), ("8 0 101", "8 0 101"), ("18 9 101 0 8", "9 0 8 101"), ("9", "9"), ("96 8 0", "96 0")],
+)
+def test_every_codec_is_answered_in_the_order_of_the_offer(offered: str, answered_with: str) -> None:
+    """RFC 3264 section 6.1; one codec under two payload types has the first."""
+    line = f"m=audio 4000 RTP/AVP {offered}\r\na=rtpmap:96 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+    got = answered(line, [30000])
+    assert sections(got)[0][0] == f"m=audio 30000 RTP/AVP {answered_with}"
+    media = got.lines[0].media
+    assert media is not None
+    formats = [str(media.receive_pt), *(str(one.receive_pt) for one in media.more)]
+    assert formats == [pt for pt in answered_with.split() if pt != "101"]
+
+
 def test_at_most_so_many_lines_get_a_port() -> None:
     offer = sdp.parse((HEAD + TWO * 4).encode())
     assert recording_sdp.usable(offer, SESSION) == (0, 1, 2, 3)
