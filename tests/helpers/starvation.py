@@ -5,8 +5,9 @@ in its place are told apart, instead of being guessed at by a longer wait.
 """
 
 import contextlib
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _WAY_OF_A_PACKET = 2
@@ -25,6 +26,9 @@ def _waits(pid: int) -> Iterator[tuple[int, float]]:
                 yield int(task.name), int((task / "schedstat").read_text().split()[1]) / 1e9
 
 
+_LOOK_EVERY_S = 0.025
+
+
 class Starvation:
     """What a process waited for a CPU, as it was looked at now and then."""
 
@@ -41,3 +45,33 @@ class Starvation:
         after = self._looks[-1][1]
         gained = sorted((waited - before.get(thread, 0.0) for thread, waited in after.items()), reverse=True)
         return sum(gained[:_WAY_OF_A_PACKET])
+
+
+@contextlib.contextmanager
+def noting_starvation(
+    process: Callable[[], int], note: Callable[[float, float], None], *, longer_than_s: float
+) -> Iterator[None]:
+    """Note when a thread of a process got no CPU, as long as this is open.
+
+    Args:
+        process: Returns the process; it may be another one each time.
+        note: Gets the beginning and the end (monotonic) of a time in which a thread waited.
+        longer_than_s: What is not noted.
+    """
+    must_end = threading.Event()
+
+    def look() -> None:
+        before_s, before = time.monotonic(), waited_s(process())
+        while not must_end.wait(_LOOK_EVERY_S):
+            now_s, now = time.monotonic(), waited_s(process())
+            if any(now[thread] - before[thread] > longer_than_s for thread in now.keys() & before.keys()):
+                note(before_s, now_s)
+            before_s, before = now_s, now
+
+    thread = threading.Thread(target=look, name="starvation", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        must_end.set()
+        thread.join()

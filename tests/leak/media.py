@@ -306,7 +306,7 @@ class Studio:
         self.latest_s = 0.0
         """The most that a frame was late."""
         self.stalls: list[tuple[float, float]] = []
-        """From when to when nothing was sent that was due: the machine was busy with something else."""
+        """From when to when the machine was busy: nothing was sent that was due, or the recorder got no CPU."""
         self._thread = threading.Thread(target=self._run, name="studio", daemon=True)
 
     def __enter__(self) -> Self:
@@ -336,7 +336,11 @@ class Studio:
     def _note(self, due_s: float, now_s: float) -> None:
         self.latest_s = max(self.latest_s, now_s - due_s)
         if now_s - due_s > STALL_S:
-            self.stalls.append((due_s, now_s))
+            self.note_stall(due_s, now_s)
+
+    def note_stall(self, from_s: float, to_s: float) -> None:
+        """Take it that the machine was busy with something else; from any thread."""
+        self.stalls.append((from_s, to_s))
 
     def _run(self) -> None:
         _hurry()

@@ -23,10 +23,11 @@ from recorder.home import Home
 from recorder.opening import open_index, open_reader
 from storage.index import Index
 from storage.types import RecordingRow, Search
+from tests.helpers.starvation import noting_starvation
 from tests.leak import exports
 from tests.leak.faults import Disk, freezing
 from tests.leak.judge import Leak, Verdict, judge, owed_samples
-from tests.leak.media import Studio
+from tests.leak.media import STALL_S, Studio
 from tests.leak.plan import SESSIONS, Plan
 from tests.leak.ring import Lines, Ring
 from tests.leak.search import DIGITS, Finder, Hit, digits_said
@@ -174,7 +175,7 @@ class Run:
 
     def make_calls(self) -> None:
         """Make every call: those without faults first, then with a stalled disk, with a frozen and a killed daemon."""
-        with punctual():
+        with punctual(), noting_starvation(lambda: self.site.home.pid, self.studio.note_stall, longer_than_s=STALL_S):
             self._make_calls()
 
     def _make_calls(self) -> None:
