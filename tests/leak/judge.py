@@ -433,7 +433,7 @@ def _allowed(ring: Ring) -> float:
     """Return the share of ordinary frames that may be missing: those that a mask, a key or a new clock takes along."""
     if ring.plan.moment in RESTARTS or ring.plan.digits:
         return 0.35
-    if ring.plan.moment in ("held", "hang_up", "re_invite", "frozen"):
+    if ring.plan.moment in ("held", "hang_up", "re_invite", "frozen", "transferred"):
         return 0.25
     return 0.1
 

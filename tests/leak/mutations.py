@@ -81,7 +81,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         name="a leg latches onto anybody", file=_WHO,
         old="    if (is_signalled(leg, source))\n        return ORIGIN_SIGNALLED;\n",
         new="    if (leg->is_configured)\n        return ORIGIN_SIGNALLED;\n",
-        calls=("socket/stray", "session_socket/stray", "key_rfc4733/stray"), finds="x stray.*audio that nobody said",
+        calls=("socket/stray", "session_socket/stray", "socket/transferred"), finds="x stray.*audio that nobody said",
     ),
     Mutation(
         name="what a stray sent before the client stays", file=_WHO,

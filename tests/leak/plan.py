@@ -30,7 +30,7 @@ RESTARTS = frozenset({"step_forward", "step_backward", "step_before", "new_sourc
 """Moments in which a clock begins anew: what comes within 200 ms of an opening is then not trusted, and not kept."""
 STRAYS = ("stray", "stale")
 """Moments in which somebody else sends to the call's ports: from its beginning on; from a call before, and after it."""
-EVENTS = ("re_invite", "held", "early", "hang_up", *STRAYS)
+EVENTS = ("re_invite", "held", "early", "hang_up", "transferred", *STRAYS)
 FAULTS = ("stalled", "frozen", "killed")
 MOMENTS = (*SHAPES, *EVENTS, *FAULTS)
 
@@ -40,7 +40,12 @@ IMPOSSIBLE: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         **{(trigger, "early"): _NOT_EARLY for trigger in (*KEYS, *CARDS, *DIGITS, "hold")},
         ("hold", "held"): "it is one",
-        **{(trigger, moment): _NO_CALL for trigger in SESSIONS for moment in ("re_invite", "held", "early", *FAULTS)},
+        ("hold", "transferred"): "the caller is on hold",
+        **{
+            (trigger, moment): _NO_CALL
+            for trigger in SESSIONS
+            for moment in ("re_invite", "held", "early", "transferred", *FAULTS)
+        },
     }
 )
 """Cells of the matrix that have no call, and why."""

@@ -25,7 +25,7 @@ _SHORT = {
     "new_source": "ssrc",
     "out_of_order": "order", "duplicated": "dup", "loss": "loss", "ptime_10": "10ms", "ptime_30": "30ms", "gap": "gap",
     "re_invite": "reinv", "held": "held", "early": "early", "hang_up": "bye", "stalled": "stall", "frozen": "froz",
-    "killed": "kill", "stray": "stray", "stale": "stale",
+    "killed": "kill", "transferred": "refer", "stray": "stray", "stale": "stale",
 }  # fmt: skip
 
 

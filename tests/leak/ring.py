@@ -11,7 +11,7 @@ from tests.leak.media import EVENT_PT, TICKS, Band, Studio, Voice
 from tests.leak.moments import DISTORTIONS
 from tests.leak.plan import OPT_OUTS, Plan
 from tests.leak.signals import PCMA, PCMU, Bytes
-from tests.leak.site import RefusedError, Site, extension
+from tests.leak.site import RefusedError, Site, deputy, extension
 from tests.leak.triggers import _DTMF, _RELAY, RESUMES, TRIGGERS, Act, _info
 
 FRINGE_S = 0.1
@@ -43,9 +43,10 @@ class Lines:
     def _answer(self, invite: Message) -> Answer:
         return self._plans.get(user_of(invite), Answer(status=404))
 
-    def second(self, number: str) -> Call | None:
-        """Return the leg of a call at the officer's."""
-        return next((c for c in self.officer.incoming() if user_of(c.invite) == number), None)
+    def second(self, number: str, other_than: Call | None = None) -> Call | None:
+        """Return the leg of a call at the officer's, or another one."""
+        legs = (c for c in self.officer.incoming() if c is not other_than)
+        return next((c for c in legs if user_of(c.invite) == number), None)
 
     def close(self) -> None:
         """Hang up everything."""
@@ -75,6 +76,7 @@ class Ring:
         if plan.moment == "held":
             service = "Quiet"  # two reasons at once: the hold's end must not take the other one away
         self.extension = extension(service, slot)
+        self._deputy = deputy(service, slot)
         self.left, self.right = (
             Voice(studio, 2 * plan.number + side, symbols[side], law=plan.laws[side], ptime_ms=plan.ptime_ms,
                   seed=plan.number * 8 + side * 4)
@@ -134,12 +136,7 @@ class Ring:
         self.site.wait_live(plan.caller, lambda c: c["phase"] == "joined", "both sides are joined")
 
     def _join(self) -> None:
-        deadline = time.monotonic() + 12
-        while (second := self.lines.second(self.plan.caller)) is None:
-            if time.monotonic() > deadline:
-                raise TimeoutError("the officer is not rung")
-            time.sleep(0.02)
-        self.second = second
+        self.second = second = self._rung()
         second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
         self.joined_s = time.monotonic()
         self.right.is_heard = lambda: _listens(second)
@@ -156,6 +153,14 @@ class Ring:
         )
         stray.talk(remote)
         self.strays.append(stray)
+
+    def _rung(self, *, other_than: Call | None = None) -> Call:
+        deadline = time.monotonic() + 12
+        while (second := self.lines.second(self.plan.caller, other_than)) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the officer is not rung")
+            time.sleep(0.02)
+        return second
 
     # --- the conversation
 
@@ -211,6 +216,20 @@ class Ring:
             self.re_offer(direction="sendonly")
             time.sleep(0.3)
             self.re_offer(direction="sendrecv")
+        elif self.plan.moment == "transferred":
+            self._transfer()
+
+    def _transfer(self) -> None:
+        """Have the officer hand the call to a colleague, at whose new port a stray sender is first."""
+        former, self.extension = self.second, self._deputy
+        former.request("REFER", headers=(("Refer-To", f"<sip:{self.extension}@pbx.invalid>"),))
+        second = self._rung(other_than=former)
+        second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
+        self.right.is_heard = lambda: _listens(second)
+        self.bring_stray(self.right, second.remote_media)
+        self.right.talk(second.remote_media)
+        self.second = second
+        former.wait_ended(8)
 
     def _intrude(self) -> None:
         """Try to have recording go on as somebody who may not: what they achieve is for the secrets to show."""

@@ -38,6 +38,11 @@ def extension(service: str, slot: int) -> str:
     return f"{SERVICES[service]}{slot:03d}"
 
 
+def deputy(service: str, slot: int) -> str:
+    """Return the extension of the colleague to whom the officer of a slot hands a call."""
+    return extension(service, 500 + slot)
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What the daemon said of a call, and when that was heard (monotonic seconds)."""
@@ -58,6 +63,7 @@ class Site:
     def __init__(self, folder: Path, *, next_hop: str, slots: int, edits: Sequence[tuple[str, str]] = ()) -> None:
         self.folder = folder
         numbers = [f"{extension(s, slot)}:agent{slot}:{s}" for s in SERVICES for slot in range(slots)]
+        numbers += [f"{deputy(s, slot)}:deputy{slot}:{s}" for s in SERVICES for slot in range(slots)]
         self.home = RecorderHome(
             folder,
             next_hop=next_hop,
