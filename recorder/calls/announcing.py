@@ -3,6 +3,7 @@
 When what plays is the table's (`recorder.domain.call`); whether the notice was heard in full is known here.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from recorder.calls.works import Sounds, Works
 from recorder.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Play, Side
+from recorder.domain.transfer import Occupant
 from storage.types import NoticeProof
 
 FEW_LOST = 0.05
@@ -26,6 +28,7 @@ class AnnouncedCall(Protocol):
     call: Call
     sounds: Sounds
     parties: dict[Side, Party]
+    people: dict[Side, Occupant]
 
 
 class Announcer(Part[AnnouncedCall]):
@@ -39,6 +42,8 @@ class Announcer(Part[AnnouncedCall]):
     def __init__(self, call: AnnouncedCall) -> None:
         super().__init__(call)
         self._waiting: dict[Side, table.PlayTo] = {}
+        self._hearer: Occupant | None = None
+        """Who was there when the notice began: another who comes meanwhile has not heard all of it."""
         self.notice_began: datetime | None = None
         self.notice_ended: datetime | None = None
 
@@ -51,6 +56,7 @@ class Announcer(Part[AnnouncedCall]):
         party.unbridge()
         if command.what is Play.NOTICE:
             self.notice_began = utc_now()
+            self._hearer = self._call.people[command.side]
         if command.what in (Play.NOTICE, Play.SECOND):
             self._listen(party)
         party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
@@ -74,7 +80,10 @@ class Announcer(Part[AnnouncedCall]):
             return None
         if played is Play.NOTICE:
             self.notice_ended = utc_now()
-            return table.NoticeEnded(complete=event.complete and self._was_received(side, event))
+            is_complete = event.complete and self._was_received(side, event)
+            if is_complete and self._call.people[side] is self._hearer:
+                self._call.people[side] = replace(self._hearer, is_told=True)
+            return table.NoticeEnded(complete=is_complete)
         return table.SecondEnded() if played is Play.SECOND else None
 
     def proof(self, *, second_message: bool) -> NoticeProof:

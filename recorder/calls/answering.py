@@ -71,9 +71,11 @@ class Answering(Part[AnsweredCall]):
         elif _is_for_anybody(expected) and party.standing is Standing.UNTOLD:
             party = replace(party, extension=expected.extension)
         call.seat(Side.B, party)
+        stays = call.people[Side.A]
+        if party.standing is Standing.NOMINATED and stays.standing is Standing.UNTOLD and call.call.notice_complete:
+            return table.Answered(table.After.ANNOUNCE)  # whoever heard the notice is not there any more
         if party.standing is expected.standing:
             return table.Answered()
-        stays = call.people[Side.A]
         after = TABLE[stays.standing, party.standing]
         if after is table.After.OUT_OF_SCOPE and not party.is_mailbox:
             _log.info("call %s: somebody answered whose calls are not recorded", call.id)

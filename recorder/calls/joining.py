@@ -12,7 +12,6 @@ from recorder.calls.keypad import Keypad
 from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.taping import Taping
-from recorder.calls.transferring import told
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
@@ -99,8 +98,8 @@ class Joining(Part[JoinedCall]):
         if call.people[call.call.officer].extension is None:
             # During the notice somebody came who is not nominated, so that the officer is the one who heard it.
             call.call.keys, call.call.notice_complete = call.call.outside, False
-        if call.call.notice_complete:
-            call.people[call.call.outside] = told(self._outside)
+        if self._outside.standing is Standing.UNTOLD:
+            call.call.notice_complete = False  # somebody heard it, who is not there any more
         officer = call.people[call.call.officer].extension
         if officer is not None:
             call.hand_to(officer)

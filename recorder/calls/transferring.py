@@ -5,7 +5,7 @@ can be joined. What follows from who they are is `recorder.domain.transfer`'s. C
 """
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from audio.types import PortsExhaustedError
@@ -363,8 +363,3 @@ class Transfers(Part["LiveCall"]):
     def _tell_of(self, transfer: Transfer, status: int, phrase: str = "") -> None:
         if transfer.teller is not None:
             self._call.works.endpoint.notify(transfer.teller, status, phrase)
-
-
-def told(occupant: Occupant) -> Occupant:
-    """Return somebody as one who has heard the notice in full."""
-    return replace(occupant, is_told=True)

@@ -178,3 +178,36 @@ def test_a_queue_for_anybody_is_recorded_whoever_answers(tmp_path_factory: pytes
         assert talk.hang_up()["operators"] == ["bob"], "who is nominated has it all the same"
         talk, _ = answered(lines, way, "5000", "3001")
         assert talk.hang_up()["reason"] == "voicemail"
+
+
+@pytest.mark.parametrize("when", ["notice", "ringing after the notice"])
+def test_a_caller_who_comes_in_the_place_of_another_before_the_answer_hears_the_notice(
+    lines: Exchange, when: str
+) -> None:
+    """A colleague calls an officer, hears the notice, and hands the call over before the officer answers."""
+    talk = lines.call(answer=Answer(after_s=0.8))
+    talk.begin()
+    talk.wait_phase(when)
+    talk.first.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:07700900777@pbx>"),))
+    talk.first.wait_for(lambda call: call.replies_to("UPDATE") == [200])
+    rung = talk.wait_second()
+    rung.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+    talk.right.listen_under(rung.remote_body)
+    talk.right.talk(rung.remote_media)
+    talk.wait_phase("notice, answered side held")
+    assert (talk.live or {})["is_recorded"] is False
+    recording = talk.wait_phase("joined")["id"]
+    talk.talk_for(0.4)
+    row = talk.hang_up()
+    assert (row["id"], row["outcome"], row["notice"]["complete"]) == (recording, "recorded", True)
+    assert lines.home.rows(number="07700900777")[0]["id"] == recording
+
+
+def test_a_caller_who_comes_while_the_officer_is_held_is_not_recorded(lines: Exchange) -> None:
+    talk = lines.call("3001", answer=Answer(after_s=0.1))
+    talk.begin()
+    talk.wait_phase("notice, answered side held")
+    talk.first.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:07700900778@pbx>"),))
+    talk.wait_phase("joined")
+    row = talk.hang_up()
+    assert (row["outcome"], row["reason"]) == ("blocked", "notice_not_heard"), "they heard only the end of it"
