@@ -16,7 +16,7 @@ from storage.database import Database, sqlite_url
 from tests.helpers.accounts import CHEAP
 from tests.helpers.extent import IS_FULL
 from tests.helpers.postgres import PostgresServer
-from tests.helpers.temporary import use_memory
+from tests.helpers.temporary import leave_memory, use_memory
 
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.helpers.report"]
@@ -27,8 +27,6 @@ hypothesis.settings.register_profile("full", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)
 hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
-
-use_memory()
 
 FIRST = ("leak", "browser", "peers", "crash", "integration", "fuzz", "virtual", "unit")
 """Folders in the order in which they begin: phones and browsers are waited for, unit tests fill what time is left."""
@@ -48,6 +46,16 @@ class Together(LoadFileScheduling):  # type: ignore[misc]
         if "/test_leak_calls.py" in nodeid:
             return nodeid.partition("[")[2] or nodeid
         return str(super()._split_scope(nodeid))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Decide where temporary files are."""
+    use_memory(config)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remove temporary files, if the run passed."""
+    leave_memory(session, exitstatus)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:

@@ -22,9 +22,9 @@ from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.chromium import (
     ARGUMENTS,
     EXECUTABLE,
-    PLAY_FAST,
     Chromium,
     new_page,
+    play_fast,
     sign_in_on,
     violations,
     wait_until,
@@ -191,7 +191,7 @@ def an_officer_listens(desk: Desk, recording: str) -> None:
 
 def listen_to_the_end(page: Page) -> None:
     page.get_by_role("button", name="Listen").click()
-    page.evaluate(PLAY_FAST)
+    play_fast(page)
     page.get_by_role("button", name="Play from 0:00.0").click()
     wait_until(page, "document.querySelector('audio').ended")
 

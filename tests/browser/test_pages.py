@@ -17,11 +17,11 @@ from tests.helpers.chromium import (
     ARGUMENTS,
     EXECUTABLE,
     NARROW,
-    PLAY_FAST,
     WIDE,
     Chromium,
     is_too_wide,
     person,
+    play_fast,
     sign_in,
     unreached_by_tab,
     violations,
@@ -334,7 +334,7 @@ def test_a_player_and_its_waveform_belong_together(pages: dict[str, Page], conso
     assert page.locator("#wave-head").get_attribute("visibility") == "visible"
     page.keyboard.press("Tab")
     page.evaluate(_NOTE_A_BEGINNING)
-    page.evaluate(PLAY_FAST)
+    play_fast(page)
     page.get_by_role("button", name="Play from 0:00.0").press("Enter")
     wait_until(page, "window.began")  # it plays from the beginning
     wait_until(page, "document.querySelector('audio').ended")
@@ -382,7 +382,7 @@ def test_a_browser_that_played_a_recording_keeps_nothing_of_it(
         page = sign_in(context, "dpo", url=console.url)
         page.goto(f"{console.url}/recordings/{ID}")
         page.get_by_role("button", name="Listen").click()
-        page.evaluate(PLAY_FAST)
+        play_fast(page)
         page.evaluate("document.querySelector('audio').play()")
         wait_until(page, "document.querySelector('audio').ended")
         page.goto(f"{console.url}/recordings")

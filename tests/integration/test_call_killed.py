@@ -20,9 +20,14 @@ Found = dict[str, tuple[Talk, dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
-    """Three calls in progress - recording, paused, opted out - and what the next start made of them."""
-    with exchange(tmp_path_factory.mktemp("killed"), edits=EDITS) as lines:
-        talks = {what: lines.call() for what in ("recording", "paused", "opted out")}
+    """Three calls in progress - recording, paused, opted out - and what the next start made of them.
+
+    Each is at an extension of its own: a pause acts on every call that is at the extension.
+    """
+    extensions = {"2001": "recording", "2002": "paused", "2003": "opted out"}
+    nominated = tuple(f"{number}:officer{number}:Revenues" for number in extensions)
+    with exchange(tmp_path_factory.mktemp("killed"), edits=EDITS, extensions=nominated) as lines:
+        talks = {what: lines.call(number) for number, what in extensions.items()}
         ids = {what: talk.join() for what, talk in talks.items()}
         talks["recording"].talk_for(2.5)
         answers: dict[str, dict[str, Any]] = {

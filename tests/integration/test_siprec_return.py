@@ -21,12 +21,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def again(site: Site, before: Session, *, group_only: bool = False) -> Session:
     """Return a session of the same call in a new dialog, as after a failover."""
     names = {"group": before.call.group} if group_only else {"session": before.call.session, "group": before.call.group}
-    return site.session(caller=before.call.caller.user, names=names)
+    return site.session(caller=before.call.caller.user, officer=before.call.officer.user, names=names)
 
 
 def test_after_a_kill(site: Site) -> None:
     home = site.home
-    paused, opted_out, plain = (site.session() for _ in range(3))
+    paused, opted_out, plain = site.session(), site.session(), site.session(officer="2002")
     for session in (paused, opted_out, plain):
         session.invite()
     paused.talk_for(0.8)
