@@ -46,7 +46,7 @@ from recorder.keeping.sweeping import Sweeping
 from recorder.kernel_relay import open_relay
 from recorder.live.api import LiveApi
 from recorder.live.broadcast import Broadcast
-from recorder.live.socket_server import SocketServer
+from recorder.live.socket_server import PathTooLongError, SocketServer
 from recorder.notices import NoticeError, NoticeStore
 from recorder.notifying.mail_health import MailHealth
 from recorder.opening import held, open_index, recover_all
@@ -437,7 +437,7 @@ def run(root: Path) -> None:
         _recover(home, config)
         try:
             daemon = Daemon(home, config)
-        except AccountError as error:
+        except (AccountError, PathTooLongError) as error:
             raise StartError(str(error)) from error
         except TlsFilesError as error:
             raise StartError(f"SIP over TLS cannot begin: {error}") from error

@@ -11,8 +11,14 @@ from fastapi import FastAPI
 
 from recorder.live.peercred import PeerCredProtocol
 
+_LONGEST = 107
+"""Bytes of a unix socket's path (unix(7), ``sun_path``)."""
 _KEEP_S = 75
 """How long a connection may wait for its next request: longer than our own client waits with one."""
+
+
+class PathTooLongError(Exception):
+    """A unix socket cannot have this path; a sentence."""
 
 
 class _Server(uvicorn.Server):
@@ -37,7 +43,12 @@ class _Server(uvicorn.Server):
 
 
 class SocketServer:
-    """Serves an application on a unix socket, 0600, on a thread of its own."""
+    """Serves an application on a unix socket, 0600, on a thread of its own.
+
+    Raises:
+        PathTooLongError: The socket cannot be made there.
+        OSError: The same, for another reason.
+    """
 
     def __init__(self, app: FastAPI, path: Path) -> None:
         self._path = path
@@ -75,10 +86,15 @@ class SocketServer:
 
 def _bind(path: Path) -> socket.socket:
     """Bind the socket so that it never exists with wider permissions than 0600."""
+    beside = path.with_name(f".{path.name}.new")
+    too_many = len(bytes(beside)) - _LONGEST
+    if too_many > 0:
+        raise PathTooLongError(
+            f"the path of {path.parent} is {too_many} bytes too long for the socket in it: move it to a shorter path"
+        )
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    beside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
     listening.bind(str(beside))

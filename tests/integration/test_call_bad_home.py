@@ -1,5 +1,6 @@
 """A daemon that cannot start says why in a sentence, with the right exit code and no traceback."""
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,3 +83,12 @@ def test_live_commands_without_a_daemon_say_so(made: RecorderHome) -> None:
         assert done.returncode == 1
         assert "No daemon is running here" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_path_that_is_too_long_for_a_socket(made: RecorderHome, tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 25)
+    shutil.copytree(made.root, folder)
+    done = made.run_apart("run", "-C", str(folder))
+    assert done.returncode == 1
+    assert "too long for the socket in it: move it to a shorter path" in done.stderr
+    assert "is another program using it" not in done.stderr
