@@ -128,16 +128,21 @@ class Metadata:
         """Return what is known after a later document: a complete one replaces, a partial one changes and adds.
 
         In a partial one, what an object does not say again stays as it was (RFC 7865 section 6.1); a stream that
-        another participant now sends is no longer the earlier one's.
+        another participant now sends is no longer the earlier one's. A document that was repaired counts as partial,
+        whatever it says of itself: it may add participants, never remove one or take an address from one.
         """
-        if not later.is_partial:
+        if not (later.is_partial or later.is_repaired):
             return later
         sends = {key: value for key, value in self.sends.items() if key not in later.sends}
         taken = {stream for streams in later.sends.values() for stream in streams}
         sends = {key: tuple(one for one in value if one not in taken) for key, value in sends.items()}
+        people = _with(self.participants, later.participants, _participant_after)
+        if later.is_repaired:
+            people = _with(self.participants, later.participants, _participant_after_repaired)
+            people = dict(list(people.items())[:MAX_OBJECTS])
         return Metadata(
             sessions=_bounded(_with(self.sessions, later.sessions, _session_after)),
-            participants=_bounded(_with(self.participants, later.participants, _participant_after)),
+            participants=_bounded(people),
             streams=_bounded(_with(self.streams, later.streams, _stream_after)),
             sends=_bounded({**sends, **later.sends}),
             groups=tuple(dict.fromkeys((*self.groups, *later.groups)))[:MAX_OBJECTS],
@@ -189,6 +194,7 @@ class _Reading:
 
     def __init__(self, root: Node, *, is_damaged: bool = False) -> None:
         self._root = root
+        self._is_damaged = is_damaged
         self._home = root.namespace
         nodes = _below(root) if is_damaged else root.children  # where end tags are missing, things are too deep
         self._objects = [node for node in nodes if self._is_ours(node)][:_MAX_NODES]
@@ -210,6 +216,8 @@ class _Reading:
         """Return what the document says; one without participants or without streams cannot replace another."""
         people = map(_participant, self._all("participant"))
         participants = self._associated({one.id: one for one in people if one.id})
+        if self._is_damaged:  # an association that they have not left may have been lost
+            participants = {key: replace(one, left_at=None) for key, one in participants.items()}
         streams = {one.id: one for one in map(_stream, self._all("stream", "mediastream")) if one.id}
         sessions = {one.id: one for one in map(_session, self._all("session", "communicationsession")) if one.id}
         groups = (_id(node, "group") for node in self._all("group", "communicationsessiongroup"))
@@ -386,6 +394,12 @@ def _participant_after(old: Participant, new: Participant) -> Participant:
         joined_at=new.joined_at or old.joined_at,
         left_at=new.left_at if is_timed else old.left_at,
     )
+
+
+def _participant_after_repaired(old: Participant, new: Participant) -> Participant:
+    """Return the same after a document that was damaged: an address in it may be wrong, so the earlier ones stay."""
+    aors = tuple(dict.fromkeys((*old.aors, *new.aors)))[:_MAX_AORS]
+    return replace(_participant_after(old, new), aors=aors)
 
 
 def _stream_after(old: Stream, new: Stream) -> Stream:

@@ -1,6 +1,7 @@
 """Recording metadata in the shapes of real clients; hostile documents raise one error and cost no time."""
 
 import contextlib
+import re
 import time
 from datetime import UTC, datetime
 
@@ -298,3 +299,47 @@ def test_repair_takes_time_by_the_length(piece: str) -> None:
         with contextlib.suppress(MetadataError):
             parse(text.encode())
     assert time.process_time() - began_s < 5
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        TEXT.replace("sip:2001@", "sip:2009@").replace("</recording>", ""),
+        "< participant ".join(TEXT.rsplit("<participant ", 1)),
+        TEXT.replace("<participant ", "<partisipant ").replace("</participant>", "</partisipant"),
+        *(TEXT[: match.start()] for match in re.finditer("<stream |<participantstreamassoc", TEXT)),
+    ],
+)
+def test_a_damaged_complete_document_removes_nobody(damaged: str) -> None:
+    assert damaged != TEXT
+    known, later = parse(TEXT.encode()), parse(damaged.encode())
+    assert later.is_repaired
+    found = known.merged(later)
+    assert {CALLER.user, OFFICER.user} <= {user for one in found.present for user in one.users}
+
+
+def test_a_damaged_document_adds_who_is_new_and_a_whole_one_then_replaces() -> None:
+    new = "<participant participant_id='n'><nameID aor='sip:2003@pbx'/></participant>"
+    known = parse(TEXT.encode())
+    other = rfc(Call(caller=CALLER, officer=Who(user="2003", name="Eve", label="97")))
+    found = known.merged(parse(TEXT.replace("<group ", f"{new}<group ").replace("</recording>", "").encode()))
+    assert [one.users for one in found.present] == [(CALLER.user,), (OFFICER.user,), ("2003",)]
+    whole = parse(other.encode())
+    assert found.merged(whole) == whole
+
+
+def test_nobody_has_left_by_the_word_of_a_damaged_document() -> None:
+    left = f"<recording xmlns='{RFC}'><participant participant_id='p'><nameID aor='sip:2001@pbx'/></participant>"
+    left += (
+        "<participantsessionassoc participant_id='p' session_id='s'>"
+        "<disassociate-time>2026-11-26T10:00:00Z</disassociate-time></participantsessionassoc>"
+    )
+    assert not parse(f"{left}</recording>".encode()).present
+    assert [one.users for one in parse(left.encode()).present] == [("2001",)]
+
+
+def test_a_damaged_document_of_many_drives_nobody_out() -> None:
+    crowd = "".join(f"<participant participant_id='{at}'><aor>sip:9{at}@x</aor></participant>" for at in range(300))
+    found = parse(TEXT.encode()).merged(parse(f"<recording xmlns='{RFC}'>{crowd}".encode()))
+    assert len(found.participants) == 256
+    assert [one.users for one in found.present[:2]] == [(CALLER.user,), (OFFICER.user,)]
