@@ -97,6 +97,7 @@ class GroupActs:
         done = each(
             [call for call in asked if call in meant] + [call for call in meant if call not in asked],
             lambda call: call.forgot(seconds, by, acts=acts),
+            is_passed_on=True,
         )
         rest = [call for call in asked if call not in meant] + others
         return done + each(
@@ -219,8 +220,20 @@ def _gather(
     whole.set_result(first.with_also(others))
 
 
-def each(calls: "Iterable[TapedCall]", act: "Callable[[TapedCall], Act]", *, is_refused_quietly: bool = False) -> Done:
+def each(
+    calls: "Iterable[TapedCall]",
+    act: "Callable[[TapedCall], Act]",
+    *,
+    is_refused_quietly: bool = False,
+    is_passed_on: bool = False,
+) -> Done:
     """Do an act on calls; those that refuse it are left out.
+
+    Args:
+        calls: The calls.
+        act: What is done to one.
+        is_refused_quietly: Return nothing where every one of them refused it.
+        is_passed_on: Leave out a call to which one before it has passed the act on: it would be done twice.
 
     Raises:
         RefusedError: Every one of them refused it.
@@ -228,6 +241,8 @@ def each(calls: "Iterable[TapedCall]", act: "Callable[[TapedCall], Act]", *, is_
     done: Done = []
     refused: RefusedError | None = None
     for call in calls:
+        if is_passed_on and any(call in before.twins for before, _ in done):
+            continue
         try:
             done.append((call, act(call)))
         except RefusedError as error:

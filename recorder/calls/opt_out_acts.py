@@ -59,6 +59,10 @@ class OptOutCall(Protocol):
     def same_conversation(self) -> "Sequence[OptOutCall]":
         """Return the other recordings in progress of the same conversation."""
 
+    @property
+    def twins(self) -> "Sequence[OptOutCall]":
+        """Return the calls to which this one passes every act by itself."""
+
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording for the rest of the call."""
 
@@ -111,7 +115,7 @@ class OptOutActs:
         check_raise(person)
         if call.book.final is not None:
             raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended for good already.")
-        if any(self._works.opt_outs.open_of(one.id) for one in (call, *call.same_conversation)):
+        if any(self._works.opt_outs.open_of(one.id) for one in _conversation(call)):
             raise DeniedError(Fault.TOO_LATE, "This has been asked for already; a manager has yet to decide.")
         request = _new_request(facts_of(call), person, reason)
         return self._stored(request, RAISED, person.actor, reason, details, undo=lambda: self._forget(request))
@@ -135,7 +139,7 @@ class OptOutActs:
             DeniedError: They may not, something is missing, or it is decided already.
             RefusedError: Recording has ended for good already.
         """
-        for facts in (request.facts, *map(facts_of, call.same_conversation)):
+        for facts in (request.facts, *map(facts_of, _conversation(call)[1:])):
             check_grant(person, facts, order.statements, order.reason)
         return self._grant(request, call, person.actor, order)
 
@@ -145,7 +149,7 @@ class OptOutActs:
         Raises:
             DeniedError: They may not, or something is missing.
         """
-        for one in (call, *call.same_conversation):  # nobody decides on a conversation that they are in
+        for one in _conversation(call):  # nobody decides on a conversation that they are in
             check_grant(person, facts_of(one), order.statements, order.reason)
 
     def grant_directly(self, call: OptOutCall, person: Person, order: Order) -> Answer:
@@ -210,8 +214,8 @@ class OptOutActs:
     def _on_others(self, call: OptOutCall, by: str) -> list[tuple[RecordingId, Act]]:
         """Stop the other recordings of the conversation: whoever asked is not to be recorded by those either."""
         acts = []
-        for other in call.same_conversation:
-            with contextlib.suppress(RefusedError):  # it has ended for good already
+        for other in _conversation(call)[1:]:
+            with contextlib.suppress(RefusedError):  # it has ended for good already, as a twin has by now
                 acts.append((other.id, other.opt_out("opt_out", by)))
             asked = self._works.opt_outs.open_of(other.id)
             if asked is not None:  # the same wish, raised before it was known to be one conversation
@@ -290,6 +294,11 @@ class OptOutActs:
         self._works.publish(
             {"event": "opt_out", "id": request.id, "call": facts.call, "state": request.state.value, "team": facts.team}
         )
+
+
+def _conversation(call: OptOutCall) -> Sequence[OptOutCall]:
+    """Return a call and the other recordings in progress of the same conversation."""
+    return (call, *call.same_conversation, *call.twins)
 
 
 def _through(signature: Signature, call: RecordingId) -> Signature:

@@ -162,7 +162,7 @@ class TapedCall(Signalled):
     @property
     def conversation(self) -> RecordingId:
         """Return the id of the oldest recording in progress of the same conversation."""
-        same = [self, *self.same_conversation]
+        same = [self, *self.same_conversation, *self.twins]
         return min(same, key=lambda call: call.began_s).id
 
     def relates_to(self, other: RecordingId) -> None:

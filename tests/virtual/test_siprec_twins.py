@@ -1,0 +1,86 @@
+"""Two recording sessions of one call: an act by the officer's extension is done once to each of them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from recorder import config
+from recorder.home import Home
+from recorder.opening import open_index
+from storage.erasures import Erasures
+from storage.types import ErasureKind, ErasureOrder, RecordingId
+from tests.helpers.opt_outs import REASON
+from tests.helpers.recorder_home import eventually
+from tests.helpers.siprec_client import Session
+from tests.helpers.siprec_policy import Site
+from tests.helpers.virtual.siprec import siprec_site
+
+EDITS = (("erase_on_opt_out = false", "erase_on_opt_out = true"),)
+MANAGER = {"display_name": "Mary", "roles": ["dpo"]}
+OFFICER = {"display_name": "alice", "roles": ["officer"], "extension": "2001"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with siprec_site(tmp_path_factory.mktemp("twins"), edits=EDITS) as (home, clients):
+        yield Site(home, clients)
+
+
+@pytest.fixture
+def twins(site: Site) -> Iterator[tuple[str, str]]:
+    """Begin two sessions of one call; their recordings."""
+    one = site.session()
+    names = {"session": one.call.session, "group": one.call.group}
+    sessions = one, site.session(caller=one.call.caller.user, names=names)
+    for session in sessions:
+        assert session.invite().status == 200
+    for session in sessions:
+        session.talk_for(1.0)
+    older, younger = eventually(lambda: calls if len(calls := site.home.calls()) == 2 else None, "both are listed")
+    yield older["id"], younger["id"]
+    end(site, *sessions)
+
+
+def end(site: Site, *sessions: Session) -> None:
+    for session in sessions:
+        session.bye()
+    eventually(lambda: not site.home.calls(), "both are over")
+
+
+def orders_of(site: Site, call: str) -> list[ErasureOrder]:
+    index = open_index(Home(site.home.root), config.read(site.home.config))
+    try:
+        return Erasures(index.database).of_recording(RecordingId(call))
+    finally:
+        index.close()
+
+
+def act(site: Site, word: str, **body: Any) -> Any:
+    return site.home.act(f"/api/extensions/2001/{word}", **body)
+
+
+def test_they_are_one_conversation_that_can_be_opted_out_by_extension(site: Site, twins: tuple[str, str]) -> None:
+    assert {call["conversation"] for call in site.home.calls()} == {twins[0]}
+    act(site, "opt-out", by="mary", person=MANAGER, reason=REASON).raise_for_status()
+    assert {call["state"] for call in site.home.calls()} == {"opted_out"}
+
+
+def test_what_an_officer_forgot_is_ordered_once_of_each(site: Site, twins: tuple[str, str]) -> None:
+    act(site, "forgot", by="alice", person=OFFICER, seconds=0.5).raise_for_status()
+    assert {call["state"] for call in site.home.calls()} == {"paused"}
+    assert [[order.kind for order in orders_of(site, twin)] for twin in twins] == [[ErasureKind.CARD_DATA]] * 2
+
+
+def test_nobody_decides_on_a_call_whose_twin_they_are_in(site: Site) -> None:
+    one = site.session()
+    two = site.session(caller=one.call.caller.user, officer="2002", names={"session": one.call.session})
+    for session in (one, two):
+        assert session.invite().status == 200
+    calls = eventually(lambda: found if len(found := site.home.calls()) == 2 else None, "both are listed")
+    first = next(call["id"] for call in calls if call["extension"] == "2001")
+    theirs = {**MANAGER, "extension": "2002"}
+    path = f"/api/calls/{first}/opt-out"
+    assert site.home.act(path, by="mary", person=theirs, reason=REASON).status_code == 403
+    site.home.act(path, by="mary", person=MANAGER, reason=REASON).raise_for_status()
+    end(site, one, two)
