@@ -41,7 +41,7 @@ class KeyActsCall(OptOutCall, Protocol):
         """Return what holds the pause."""
 
     def pause_group(self, reason: str, by: str) -> Done:
-        """Pause this call and every other one at its extensions."""
+        """Pause this call and every other one at its extensions, at the officer's where it is the officer who asks."""
 
     def resume_group(self, authority: Authority, by: str) -> Done:
         """Resume this call, and what the same acts closed at its extensions."""

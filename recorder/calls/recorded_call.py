@@ -340,6 +340,12 @@ class RecordedCall(TapedCall, LiveCall):
         return frozenset(one.extension.number for one in self.people.values() if one.extension is not None)
 
     @property
+    def officer_extension(self) -> str:
+        """Return the extension that is on the side with the keys now."""
+        there = self.people[self.call.officer].extension
+        return there.number if there is not None else super().officer_extension
+
+    @property
     def end_numbers(self) -> tuple[str, str] | None:
         """Return the numbers of the outside party and of the officer now."""
         officer, outside = self.people[self.call.officer].extension, self.people[self.call.outside]

@@ -28,7 +28,7 @@ from recorder.domain.call import Call
 from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities
 from recorder.domain.outcome import Facts, settle
-from recorder.domain.pausing import Authority, Final, PauseBook, PauseState
+from recorder.domain.pausing import AGENT, Authority, Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Nomination, Service
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
 
@@ -130,8 +130,9 @@ class TapedCall(Signalled):
         return self.gate.forgot(seconds, by, acts=acts)
 
     def pause_group(self, reason: str, by: str) -> Done:
-        """Pause this call and every other one at its extensions; see `GroupActs`."""
-        return self.board.group_acts.pause([self], reason, by)
+        """Pause this call and every other one at its extensions, at the officer's for AGENT; see `GroupActs`."""
+        at = (self.officer_extension,) if reason == AGENT else ()
+        return self.board.group_acts.pause([self], reason, by, at=at)
 
     def resume_group(self, authority: Authority, by: str) -> Done:
         """Resume this call, and what the same acts closed at its extensions; see `GroupActs`."""
@@ -227,6 +228,11 @@ class TapedCall(Signalled):
             return frozenset()
         both = (self.nomination.extension, self.nomination.second)
         return frozenset(one.number for one in both if one is not None)
+
+    @property
+    def officer_extension(self) -> str:
+        """Return the extension of the officer who has the keys, which on an internal call is one of two."""
+        return self.nomination.extension.number
 
     def hand_to(self, extension: Extension) -> None:
         """Take it that the call is this extension's now."""

@@ -279,3 +279,25 @@ def test_without_manager_keys_they_are_keys_like_others(tmp_path_factory: pytest
         key(talk, "*9")
         eventually(lambda: talk.left.heard_keys() == "*9", "they are the officer's to send")
         talk.hang_up()
+
+
+def test_keys_on_an_internal_call_pause_the_calls_of_whoever_pressed_them(lines: Exchange) -> None:
+    talks = [lines.call("2001", from_number="2002"), lines.call("2002"), lines.call("2001")]
+    internal, colleagues, own = (talk.join() for talk in talks)
+
+    def states() -> list[str]:
+        found = {call["id"]: str(call["state"]) for call in lines.home.calls()}
+        return [found[one] for one in (internal, own, colleagues)]
+
+    talks[0].right.press("*1")
+    eventually(lambda: states()[:2] == ["paused", "paused"], "alice's calls are paused")
+    talks[0].talk_for(0.3)
+    assert states() == ["paused", "paused", "recording"], "bob did not ask for it"
+    talks[0].right.press("*2")
+    eventually(lambda: states() == ["recording"] * 3, "the same keys resume what they paused")
+    for talk in talks:
+        talk.first.hang_up()
+    eventually(lambda: not lines.home.calls(), "every call is over")
+    for talk in talks:
+        talk.left.hush()
+        talk.right.hush()
