@@ -162,7 +162,7 @@ class Leg(Dialog):
         user, self.identity = self.identity.shown(number)
         if user is not None:
             named = (("P-Asserted-Identity", f"<sip:{quote(user)}@{self.wires.source.bracketed}>"),)
-            self.emit(IdentityChanged(leg=self.id, source=self.wires.source, user=user, headers=named))
+            self.emit(IdentityChanged(leg=self.id, source=self.wires.source, user=user, headers=named, is_by_info=True))
 
     def _on_options(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
         types = RECORDING_TYPES if self.is_recorder else "application/sdp"

@@ -196,6 +196,8 @@ class IdentityChanged:
     user: str
     headers: tuple[Header, ...] = ()
     """Those that say so, to be passed on."""
+    is_by_info: bool = False
+    """Said by that INFO: one system of a PBX tells it another, so only a peer on our side is to be believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

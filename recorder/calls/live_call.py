@@ -181,6 +181,8 @@ class LiveCall(Signalled):
                 self.info(side, event)
             case ReferReceived():
                 self.transfers.referred(side, event)
+            case IdentityChanged() if event.is_by_info and not self.board.is_inside(event.source):
+                _log.info("an INFO from outside names who is to be shown; it is ignored")
             case IdentityChanged():
                 self.goes_by(event.user)
                 self.identify(side.other, event.headers)

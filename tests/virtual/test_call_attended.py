@@ -276,3 +276,26 @@ def test_a_call_is_found_by_every_number_that_somebody_on_it_had(lines: Exchange
         "2009",
     ):  # fmt: skip
         assert [one["id"] for one in lines.home.rows(number=number) if one["id"] == recording], number
+
+
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_only_our_side_may_name_by_info_who_the_officers_telephone_shows(lines: Exchange, is_inside: bool) -> None:
+    allow = Answer(headers=(("Allow", "INVITE, ACK, BYE, UPDATE, INFO"),))
+    talk = lines.expect(f"0163296077{is_inside:d}", answer=allow)
+    with lines.caller_at((TRUNK, 0)) as outside:
+        caller = lines.caller if is_inside else outside
+        talk.first = caller.invite(lines.home.sip, "2001", from_number=talk.number, media=talk.left.media())
+        talk.join()
+        alice = talk.wait_second()
+        for number in ("2002", "07700900999"):
+            named = (("Content-Type", "message/update_display"), ("X-FS-Display-Number", number))
+            talk.first.request("INFO", headers=named)
+            talk.talk_for(0.3)
+        assert talk.first.replies_to("INFO") == [200, 200]
+        shown = [update.value("P-Asserted-Identity") for update in alice.requests("UPDATE")]
+        assert shown == (["<sip:2002@127.0.0.1>", "<sip:07700900999@127.0.0.1>"] if is_inside else [])
+        talk.first.hang_up()
+        talk.first.wait_ended()
+        talk.left.hush()
+        row = eventually(lambda: lines.home.rows(number=talk.number), "it is filed")[0]
+        assert ("2002" in row["numbers"]) is is_inside
