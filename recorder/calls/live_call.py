@@ -184,7 +184,7 @@ class LiveCall(Signalled):
             case IdentityChanged() if event.is_by_info and not self.board.is_inside(event.source):
                 _log.info("an INFO from outside names who is to be shown; it is ignored")
             case IdentityChanged():
-                self.goes_by(event.user)
+                self.goes_by(event.user, is_claim=not self.board.is_inside(event.source))
                 self.identify(side.other, event.headers)
                 self.renamed(side, event)
             case _:
@@ -237,8 +237,13 @@ class LiveCall(Signalled):
             self.identity_changed_s = time.monotonic()
         self.people[side] = occupant
 
-    def goes_by(self, *numbers: str) -> None:
-        """Take it that somebody on the call goes by these numbers; only recordings have a use for them."""
+    def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
+        """Take it that somebody on the call goes by these numbers; only recordings have a use for them.
+
+        Args:
+            numbers: The numbers.
+            is_claim: A peer says so, who may say it of any number (see `Identities.add`).
+        """
         _log.debug("%d numbers on a call", len(numbers))
 
     @property

@@ -41,7 +41,7 @@ from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
-from recorder.domain.identities import Identities, numbers_in, numbers_of
+from recorder.domain.identities import Identities, numbers_in, parties_of
 from recorder.domain.outcome import MEDIA_REFUSALS, Facts
 from recorder.domain.pausing import PauseBook
 from recorder.domain.policy import Nomination, Service, recording_id
@@ -90,7 +90,8 @@ class RecordedCall(TapedCall, LiveCall):
         self.crew = Crew(works.sign_ons.operator_of, nomination)
         self.operator = self.crew.now
         self.identities = Identities()
-        self.identities.add(numbers_of(offered))
+        self.identities.add(parties_of(offered))
+        self.identities.add(numbers_in(offered.headers), is_claim=True)
         self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
         self.service: Service = works.config.service_of(nomination.extension)
         self.book = PauseBook()
@@ -142,14 +143,15 @@ class RecordedCall(TapedCall, LiveCall):
         self._answering.rang()
         has_media = event.body is not None and self._try_answer(Side.B, event.body)
         self._far_headers = event.headers
-        self.goes_by(*numbers_in(event.headers))
+        self.goes_by(*numbers_in(event.headers), is_claim=True)
         self.apply(table.Rang(has_media=has_media))
 
     def answered(self, event: LegAnswered) -> None:
         """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
         party = self.parties[Side.B]
         self._far_headers = event.headers
-        self.goes_by(self.dialled, event.asserted_user or "", *numbers_in(event.headers))
+        self.goes_by(self.dialled, event.asserted_user or "")
+        self.goes_by(*numbers_in(event.headers), is_claim=True)
         if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
             self.apply(self._answering.answered(event))
         else:
@@ -314,9 +316,9 @@ class RecordedCall(TapedCall, LiveCall):
         self.parties[side].close()
         self.parties[side] = party
 
-    def goes_by(self, *numbers: str) -> None:
+    def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
         """Note numbers that the call is to be found by."""
-        if self.identities.add(numbers) and self.taping is not None:
+        if self.identities.add(numbers, is_claim=is_claim) and self.taping is not None:
             self.taping.describe(self.row())
 
     def relate(self, other: LiveCall) -> None:

@@ -10,34 +10,60 @@ HEADERS = frozenset({"p-asserted-identity", "remote-party-id", "diversion", "his
 """Headers that name a party of a call, or one that it was meant for."""
 MOST = 32
 """Numbers that are kept of one call: a peer may name as many as it likes."""
+MAX_LENGTH = 80
+"""A longer one is nobody's number or extension."""
 
 
 class Identities:
     """The numbers of one call, in the order in which they were named."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, None] = {}
+        self._numbers: dict[str, bool] = {}
+        """Whether it is a claim, by the number."""
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """Return each number once."""
         return tuple(self._numbers)
 
-    def add(self, numbers: Iterable[str]) -> bool:
-        """Take numbers by which somebody on the call goes; tells whether one of them is new."""
-        before = len(self._numbers)
+    def add(self, numbers: Iterable[str], *, is_claim: bool = False) -> bool:
+        """Take numbers by which somebody on the call goes.
+
+        Args:
+            numbers: The numbers.
+            is_claim: They are only what a peer says, of which it may say any amount: headers such as Diversion. Claims
+                make room for the numbers of those who are on the call, the latest claim first.
+
+        Returns:
+            Whether one of them is new.
+        """
+        is_changed = False
         for number in numbers:
-            if not tells_nothing(number) and len(self._numbers) < MOST:
-                self._numbers.setdefault(number)
-        return len(self._numbers) > before
+            if tells_nothing(number) or len(number) > MAX_LENGTH:
+                continue
+            if number in self._numbers:
+                self._numbers[number] = self._numbers[number] and is_claim
+            elif len(self._numbers) < MOST or (not is_claim and self._make_room()):
+                self._numbers[number] = is_claim
+                is_changed = True
+        return is_changed
+
+    def _make_room(self) -> bool:
+        """Forget the latest claim, if there is one."""
+        latest = next((number for number in reversed(self._numbers) if self._numbers[number]), None)
+        if latest is not None:
+            del self._numbers[latest]
+        return latest is not None
+
+
+def parties_of(offered: CallOffered) -> tuple[str, ...]:
+    """Return who calls and who was dialled, by an INVITE."""
+    return (offered.request_user, offered.to_user, offered.from_user, offered.asserted_user or "")
 
 
 def numbers_of(offered: CallOffered) -> Iterator[str]:
     """Yield every number that an INVITE names: who calls, who was dialled, and who was dialled before."""
-    yield offered.request_user
-    yield offered.to_user
-    yield offered.from_user
-    yield offered.asserted_user or ""
+    yield from parties_of(offered)
     yield from numbers_in(offered.headers)
 
 

@@ -299,3 +299,19 @@ def test_only_our_side_may_name_by_info_who_the_officers_telephone_shows(lines: 
         talk.left.hush()
         row = eventually(lambda: lines.home.rows(number=talk.number), "it is filed")[0]
         assert ("2002" in row["numbers"]) is is_inside
+
+
+def test_a_caller_who_names_many_numbers_hides_nobody_who_is_on_the_call(lines: Exchange) -> None:
+    headers = tuple(("History-Info", f"<sip:0113496{at:04d}@pbx>;index={at}") for at in range(1, 41))
+    talk = lines.expect("01632960788")
+    talk.first = lines.caller.invite(
+        lines.home.sip, "2001", from_number=talk.number, media=talk.left.media(), headers=headers
+    )
+    talk.join()
+    leg = talk.wait_second()
+    leg.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:2002@pbx>"),))
+    eventually(lambda: (talk.live or {})["extensions_now"] == ["2002"], "the call is bob's")
+    talk.talk_for(0.3)
+    numbers = talk.hang_up()["numbers"]
+    assert "2002" in numbers
+    assert "01134960001" in numbers

@@ -19,6 +19,33 @@ def test_there_is_a_bound() -> None:
     assert not found.add(("2001",))
 
 
+def test_what_a_peer_claims_makes_room_for_who_is_on_the_call() -> None:
+    found = Identities()
+    found.add(("2001", "caller"))
+    found.add((f"9{at}" for at in range(MOST * 2)), is_claim=True)
+    assert len(found.numbers) == MOST
+    assert found.add(("2002",))
+    assert found.add(("07700900123",))
+    assert not found.add(("1234",), is_claim=True)
+    kept = found.numbers
+    assert (len(kept), kept[:3], kept[-2:]) == (MOST, ("2001", "caller", "90"), ("2002", "07700900123"))
+
+
+def test_a_claim_that_turns_out_true_is_kept() -> None:
+    found = Identities()
+    found.add(("2002",), is_claim=True)
+    assert not found.add(("2002",))
+    found.add(("2002",), is_claim=True)
+    found.add(map(str, range(3000, 3000 + MOST)))
+    assert "2002" in found.numbers
+
+
+def test_what_is_too_long_for_a_number_is_none() -> None:
+    found = Identities()
+    assert found.add(("1" * 80,))
+    assert not found.add(("1" * 81,))
+
+
 def test_headers_name_parties() -> None:
     headers = (
         ("P-Asserted-Identity", '"Ann" <sip:2001@pbx>'),
