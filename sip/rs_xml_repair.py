@@ -21,8 +21,10 @@ _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 _SECTIONS = (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>"))
 MAX_BRACKETS = 20_000
 """Twice the most elements that are taken, and room for what is none."""
-MAX_STRAY_ENDS = 500
-"""End tags that close nothing: each is compared with what is open."""
+MAX_STRAY_ENDS = 50
+"""Different end tags that close nothing, where they stand in different elements: each is compared with what is open."""
+MAX_COMPARED = 40
+"""Characters of the longest name that is compared: difflib takes a time that grows with the product of both."""
 _SIMILAR = 0.6
 """Ratio of difflib from which an end tag is taken for a misspelling of the element that is open."""
 
@@ -52,7 +54,8 @@ class _Repair:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tree = TreeBuilder()
-        self._strays = 0
+        self._strays: dict[tuple[str, str], bool] = {}
+        """Whether an end tag closes what is open, for those that do not name it: a client repeats its mistakes."""
 
     def tree(self) -> Node:
         at = brackets = 0
@@ -111,11 +114,20 @@ class _Repair:
             for _ in inside[last:]:
                 self._tree.end()
             return
-        self._strays += 1
-        if self._strays > MAX_STRAY_ENDS:
-            raise XmlError(f"more than {MAX_STRAY_ENDS} end tags that end nothing")
-        if inside and difflib.SequenceMatcher(None, ended, inside[-1]).ratio() >= _SIMILAR:
+        pair = ended, inside[-1] if inside else ""
+        if pair not in self._strays:
+            if len(self._strays) >= MAX_STRAY_ENDS:
+                raise XmlError(f"more than {MAX_STRAY_ENDS} different end tags that end nothing")
+            self._strays[pair] = bool(inside) and _is_misspelled(*pair)
+        if self._strays[pair]:
             self._tree.end()
+
+
+def _is_misspelled(name: str, meant: str) -> bool:
+    if max(len(name), len(meant)) > MAX_COMPARED:
+        return False
+    matcher = difflib.SequenceMatcher(None, name, meant)
+    return matcher.quick_ratio() >= _SIMILAR and matcher.ratio() >= _SIMILAR  # the first is an upper bound, and cheap
 
 
 def _resolved(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sip import rs_xml
+from sip import rs_xml, rs_xml_repair
 from sip.metadata import Metadata, MetadataError, parse, user_of
 from sip.siprec import take_apart
 from tests.helpers.siprec_shapes import RFC, SHAPES, Call, Who, rfc
@@ -280,6 +280,7 @@ def test_an_address_that_is_cut_off_is_none() -> None:
         "<recording><a " + " ".join(f"b{i}='1'" for i in range(100)) + "></b>",
         "<html><p>sip:2001@pbx</b></html>",
         "<recrding><a/></recrding>",
+        TEXT.replace("<group ", "".join(f"</x{at}>" for at in range(51)) + "<group ", 1),
     ],
 )
 def test_repair_has_the_limits_of_reading(hostile: str) -> None:
@@ -343,3 +344,20 @@ def test_a_damaged_document_of_many_drives_nobody_out() -> None:
     found = parse(TEXT.encode()).merged(parse(f"<recording xmlns='{RFC}'>{crowd}".encode()))
     assert len(found.participants) == 256
     assert [one.users for one in found.present[:2]] == [(CALLER.user,), (OFFICER.user,)]
+
+
+def test_a_client_that_misspells_every_end_tag_is_read() -> None:
+    crowd = "".join(
+        f"<participant participant_id='{at}'><nameID aor='sip:{at}@x'><name>A</nme></nameID></participant>"
+        for at in range(600)
+    )
+    found = parse(TEXT.replace("<participant ", f"{crowd}<participant ", 1).encode())
+    assert found.is_repaired
+    assert ("300",) in [one.users for one in found.present]
+
+
+@pytest.mark.parametrize(("length", "is_compared"), [(40, True), (41, False)])
+def test_only_names_of_usual_length_are_compared(length: int, is_compared: bool) -> None:
+    name = "n" * length
+    root = rs_xml_repair.repair(f"<recording><{name}></{name[:-1]}x><b/></recording>".encode())
+    assert [len(node.name) for node in root.children] == ([length, 1] if is_compared else [length])
