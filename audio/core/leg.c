@@ -390,7 +390,7 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
         is_good = is_event || (packet.codec = leg_codec_of(leg, packet.payload_type)) >= 0;
     }
     if (origin == ORIGIN_SIGNALLED && (is_good || is_comfort_noise(leg, data, length)))
-        source_spoke(leg, arrival_ns);
+        source_spoke(leg, arrival_ns, is_good && !is_event && packet.length > 0);
     if (!is_good || (is_event && origin == ORIGIN_UNPROVEN)) { /* nobody's keys count who may be a stranger */
         leg->dropped++;
         leg->thread->counters.dropped++;

@@ -165,13 +165,19 @@ struct streams {
     } others[MAX_STREAMS];
 };
 
-#define MAX_RIVALS 4
+#define MAX_OTHERS 4
+/* A source that was refused while another was heard. */
+struct other_source {
+    struct address address; /* length 0: none */
+    int later_packets;      /* of the source that is heard, after this one's first, up to RIVAL_PACKETS */
+};
+
 /* Who else sends to a leg than its signalled address. */
 struct sources {
     struct address expected; /* of a leg without remote: the signalled address */
     struct address latched;  /* the other source that is heard now; length 0: none */
-    struct address rivals[MAX_RIVALS]; /* those that sent while another was heard, in turn */
-    unsigned rival_count;
+    int has_others;
+    struct other_source others[MAX_OTHERS];
     int64_t since_ns; /* when the signalled address could have begun to send */
     int64_t latched_from_ns, latched_ns, latched_packets; /* first and newest packet of the latched source, and how many */
     int64_t refused, report_ns; /* packets of others; not before is the next report made */
@@ -413,7 +419,7 @@ int may_be_from_peer(const struct leg *leg, const struct address *source); /* th
 /* sources.c */
 enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now);
 int is_signalled(const struct leg *leg, const struct address *source);
-void source_spoke(struct leg *leg, int64_t now); /* a packet from the signalled address came */
+void source_spoke(struct leg *leg, int64_t now, int is_audio); /* a packet from the signalled address came */
 void sources_reset(struct leg *leg, int64_t now); /* another address is signalled */
 
 /* leg.c */
