@@ -426,7 +426,7 @@ void sources_reset(struct leg *leg, int64_t now); /* another address is signalle
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 void leg_detach(struct leg *leg);
 int leg_can_hear(const struct leg *leg);
-void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed);
+int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed);
 int leg_codec_of(const struct leg *leg, int payload_type); /* -1: the peer may not send it as audio */
 void leg_house(struct leg *leg, int64_t now);
 int64_t packets_lost(const struct receiver *in);

@@ -244,7 +244,9 @@ def test_refusals_are_told_every_ten_seconds(line: Line, sources: Sources) -> No
     assert [one.packets for one in line.refused] == [1, 501, 1001, 1501]
 
 
-def test_a_client_that_goes_on_from_elsewhere_without_a_gap_is_heard_after_a_second(line: Line, sources: Sources) -> None:
+def test_a_client_that_goes_on_from_elsewhere_without_a_gap_is_heard_after_a_second(
+    line: Line, sources: Sources
+) -> None:
     client, moved, _ = sources
     line.listen(client)
     line.open_tap()
