@@ -340,7 +340,7 @@ static int parse(uint8_t *data, int length, int64_t arrival_ns, struct packet *o
 static void receive_audio(struct leg *leg, const struct packet *packet)
 {
     int64_t position = 0;
-    int is_placed = leg->tap && tap_receive(leg, packet, &position);
+    int is_placed = leg->tap && !packet->is_beside && tap_receive(leg, packet, &position);
     int was_holding = leg->is_holding, is_heard = leg->hears_tones && hear_audio(leg, packet, is_placed, position);
     if (packet->is_relayed) {
         forward_relayed(leg, packet);
@@ -398,7 +398,7 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
     }
     packet.is_relayed = is_relayed;
     packet.is_unproven = origin == ORIGIN_UNPROVEN;
-    packet.has_returned = 0;
+    packet.has_returned = packet.is_beside = 0;
     if (!is_event && packet.length > 0 && stream_is_left_out(leg, &packet)) {
         kernel_leave_alone(leg, arrival_ns);
         leg->dropped++;

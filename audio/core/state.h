@@ -47,7 +47,8 @@ struct packet {
     int has_marker;
     int is_relayed; /* by the kernel: it has gone on already */
     int is_unproven; /* its source may be somebody else's: it is not relayed */
-    int has_returned; /* its stream takes the place of another that goes on */
+    int has_returned; /* its stream takes the place of another */
+    int is_beside;    /* it speaks while the chosen stream does: not recorded */
     uint16_t seq;
     uint32_t ts;
     uint32_t ssrc;
