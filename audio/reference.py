@@ -124,7 +124,7 @@ class ReferenceTap:
         track = self._tracks[channel]
         envelope = track.timeline.envelope(here)
         choice = track.streams.judge(ssrc, payload, codec, arrival_ns) if payload else Choice.SILENT
-        if choice is Choice.SILENT:
+        if choice in {Choice.SILENT, Choice.BESIDE}:
             return
         placed = track.timeline.place(
             ssrc, sequence, timestamp, len(payload), here, has_returned=choice is Choice.RETURNED

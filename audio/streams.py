@@ -23,9 +23,11 @@ class Choice(enum.Enum):
     """What becomes of a packet of audio."""
 
     TAKEN = enum.auto()
-    """It is of the chosen stream, or speaks as that one does."""
+    """It is of the chosen stream."""
     RETURNED = enum.auto()
-    """Its stream is chosen, in the place of one that goes on."""
+    """Its stream is chosen, in the place of another."""
+    BESIDE = enum.auto()
+    """It speaks as the chosen stream does: forwarded, not recorded."""
     SILENT = enum.auto()
     """It is silent while the chosen stream goes on: dropped."""
 
@@ -56,7 +58,6 @@ class Streams:
             if self._is_shared and is_voiced(payload, codec):
                 self._voiced_ns = now_ns
             return Choice.TAKEN
-        choice = Choice.TAKEN
         if self._newest_ns is not None and now_ns - self._newest_ns < LIVE_NS:
             goes_on = self._newest_ns > self._first_seen(ssrc, now_ns)
             if not self._is_shared:
@@ -65,8 +66,8 @@ class Streams:
             if not is_voiced(payload, codec):
                 return Choice.SILENT
             if goes_on and now_ns - self._voiced_ns < SILENT_NS:
-                return Choice.TAKEN
-            choice = Choice.RETURNED if goes_on else Choice.TAKEN
+                return Choice.BESIDE
+        choice = Choice.TAKEN if self._newest_ns is None else Choice.RETURNED
         if self._newest_ns is not None:
             self._first_seen(self._ssrc, self._newest_ns)
         self._ssrc, self._newest_ns, self._voiced_ns = ssrc, now_ns, now_ns

@@ -32,7 +32,8 @@ static int is_settled(const struct leg *from, int64_t now)
 {
     const struct leg *to = from->peer;
     return to && from->is_configured && from->media.receives && !from->is_muted && !from->srtp && !to->srtp &&
-           !from->sources.latched.length && leg_can_hear(to) && from->heard_codec == to->media.first.codec && !to->prompt.audio &&
+           !from->sources.latched.length && leg_can_hear(to) && leg_codec_of(from, from->heard_pt) == from->heard_codec &&
+           from->heard_codec == to->media.first.codec && !to->prompt.audio &&
            !digits_are_busy(to) && to->out.is_through && !to->out.is_switching && to->out.source == FROM_BRIDGE &&
            from->in.has_stream && to->out.source_ssrc == from->in.ssrc && !to->out.has_hole && is_free_of_keys(from, now);
 }

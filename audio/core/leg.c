@@ -340,7 +340,7 @@ static int parse(uint8_t *data, int length, int64_t arrival_ns, struct packet *o
 static void receive_audio(struct leg *leg, const struct packet *packet)
 {
     int64_t position = 0;
-    int is_placed = leg->tap && tap_receive(leg, packet, &position);
+    int is_placed = leg->tap && !packet->is_beside && tap_receive(leg, packet, &position);
     int was_holding = leg->is_holding, is_heard = leg->hears_tones && hear_audio(leg, packet, is_placed, position);
     if (packet->is_relayed) {
         forward_relayed(leg, packet);
@@ -377,8 +377,8 @@ static int is_comfort_noise(const struct leg *leg, const uint8_t *data, int leng
            ((data[1] & 0x7F) == 13 || (data[1] & 0x7F) == 19);
 }
 
-/* One packet, from a socket or injected; data is the thread's buffer. */
-void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed)
+/* One packet, from a socket or injected; data is the thread's buffer. 0: it counted for nothing. */
+int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed)
 {
     struct packet packet;
     int is_event = 0, is_good;
@@ -390,20 +390,20 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
         is_good = is_event || (packet.codec = leg_codec_of(leg, packet.payload_type)) >= 0;
     }
     if (origin == ORIGIN_SIGNALLED && (is_good || is_comfort_noise(leg, data, length)))
-        source_spoke(leg, arrival_ns);
+        source_spoke(leg, arrival_ns, is_good && !is_event && packet.length > 0);
     if (!is_good || (is_event && origin == ORIGIN_UNPROVEN)) { /* nobody's keys count who may be a stranger */
         leg->dropped++;
         leg->thread->counters.dropped++;
-        return;
+        return 0;
     }
     packet.is_relayed = is_relayed;
     packet.is_unproven = origin == ORIGIN_UNPROVEN;
-    packet.has_returned = 0;
+    packet.has_returned = packet.is_beside = 0;
     if (!is_event && packet.length > 0 && stream_is_left_out(leg, &packet)) {
         kernel_leave_alone(leg, arrival_ns);
         leg->dropped++;
         leg->thread->counters.dropped++;
-        return;
+        return 0;
     }
     leg->thread->counters.received++;
     leg->thread->counters.relayed += is_relayed;
@@ -423,6 +423,7 @@ void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns,
         receive_audio(leg, &packet);
     else
         hold_swallowed(leg, &packet); /* a keep-alive */
+    return 1;
 }
 
 /* As the kernel relays them: nothing has to be taken off it. */
@@ -459,8 +460,7 @@ static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
     } else {
         int is_plain = is_plain_rtp(thread->buffer, (int)length) && is_signalled(leg, &source);
         kernel_catch_up(leg, is_plain && is_of_stream(leg, thread->buffer));
-        receive_rtp(leg, thread->buffer, (int)length, now, origin, 0);
-        if (is_plain)
+        if (receive_rtp(leg, thread->buffer, (int)length, now, origin, 0) && is_plain)
             kernel_settle(leg, now);
     }
     explicit_bzero(thread->buffer, (size_t)length);
@@ -487,7 +487,7 @@ static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t l
     struct thread *thread = leg->thread;
     memcpy(thread->buffer, packet, length);
     (is_rtcp ? (void)receive_rtcp(leg, thread->buffer, (int)length, arrival_ns)
-             : receive_rtp(leg, thread->buffer, (int)length, arrival_ns, ORIGIN_SIGNALLED, 0));
+             : (void)receive_rtp(leg, thread->buffer, (int)length, arrival_ns, ORIGIN_SIGNALLED, 0));
     explicit_bzero(thread->buffer, length);
     thread_unlock(thread);
     return 0;

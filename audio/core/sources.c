@@ -10,7 +10,8 @@
 
 #define UNHEARD_NS (200 * NS_PER_MS)      /* of silence at the signalled address before another source is relayed */
 #define QUIET_NS (1000 * NS_PER_MS)       /* of silence of the source that is heard before another takes its place */
-#define RIVAL_QUIET_NS (5000 * NS_PER_MS) /* the same for one that sent while that one did: it is somebody else's */
+#define RIVAL_QUIET_NS (5000 * NS_PER_MS) /* the same for a rival: it is somebody else's, most likely */
+#define RIVAL_PACKETS 2 /* of the source that is heard after another's first: one that came late proves nothing */
 #define REPORT_NS (10000 * NS_PER_MS)     /* between two reports of refused packets of a leg */
 
 /* What an offer or answer named; length 0: nothing. */
@@ -38,19 +39,49 @@ static int64_t silence_since(const struct leg *leg, int64_t heard_ns, int64_t no
     return now - (heard_ns > leg->sources.since_ns ? heard_ns : leg->sources.since_ns);
 }
 
-static int is_rival(const struct leg *leg, const struct address *source)
+static struct other_source *other_of(struct sources *sources, const struct address *source)
 {
-    for (int i = 0; i < MAX_RIVALS; i++)
-        if (address_equal(&leg->sources.rivals[i], source))
-            return 1;
-    return 0;
+    for (int i = 0; i < MAX_OTHERS; i++)
+        if (address_equal(&sources->others[i].address, source))
+            return &sources->others[i];
+    return NULL;
 }
 
-static void note_rival(struct leg *leg, const struct address *source)
+/* Which entry the next source takes: one with the least to tell. */
+static struct other_source *least_other(struct sources *sources)
 {
-    struct sources *sources = &leg->sources;
-    if (!is_rival(leg, source))
-        sources->rivals[sources->rival_count++ % MAX_RIVALS] = *source;
+    struct other_source *least = sources->others;
+    for (int i = 0; i < MAX_OTHERS && least->address.length; i++)
+        if (!sources->others[i].address.length || sources->others[i].later_packets < least->later_packets)
+            least = &sources->others[i];
+    return least;
+}
+
+/* The source that is heard has sent again since this one began. Where all entries are rivals, an unknown one may be one too. */
+static int is_rival(struct sources *sources, const struct address *source)
+{
+    const struct other_source *other = other_of(sources, source);
+    if (!other)
+        other = least_other(sources);
+    return other->later_packets >= RIVAL_PACKETS;
+}
+
+static void note_other(struct sources *sources, const struct address *source)
+{
+    struct other_source *least = least_other(sources);
+    sources->has_others = 1;
+    if (!other_of(sources, source) && least->later_packets < RIVAL_PACKETS)
+        *least = (struct other_source){*source, 0};
+}
+
+/* The source that is heard has sent a packet. */
+static void note_later(struct sources *sources)
+{
+    if (!sources->has_others)
+        return;
+    for (int i = 0; i < MAX_OTHERS; i++)
+        if (sources->others[i].address.length && sources->others[i].later_packets < RIVAL_PACKETS)
+            sources->others[i].later_packets++;
 }
 
 static void report_refused(struct leg *leg, const struct address *source, int64_t now)
@@ -73,14 +104,23 @@ static void refuse(struct leg *leg, const uint8_t *data, int length, const struc
 }
 
 /* The source that is heard has been quiet for long enough, or there is none. */
-static int may_take_over(const struct leg *leg, const struct address *source, int64_t now)
+static int may_take_over(struct leg *leg, const struct address *source, int64_t now)
 {
-    const struct sources *sources = &leg->sources;
-    int rivals = is_rival(leg, source);
-    if (leg->signalled_ns && (rivals || silence_since(leg, leg->signalled_ns, now) < QUIET_NS))
+    struct sources *sources = &leg->sources;
+    int64_t quiet_ns = is_rival(sources, source) ? RIVAL_QUIET_NS : QUIET_NS;
+    if (leg->signalled_ns && silence_since(leg, leg->signalled_ns, now) < quiet_ns)
         return 0;
-    return !sources->latched.length ||
-           silence_since(leg, sources->latched_ns, now) >= (rivals ? RIVAL_QUIET_NS : QUIET_NS);
+    return !sources->latched.length || silence_since(leg, sources->latched_ns, now) >= quiet_ns;
+}
+
+static void latch(struct sources *sources, const struct address *source, int64_t now)
+{
+    struct other_source *other = other_of(sources, source);
+    if (other)
+        *other = (struct other_source){0}; /* its own packets do not make it a rival */
+    sources->latched = *source;
+    sources->latched_from_ns = now;
+    sources->latched_packets = 0;
 }
 
 /* Takes back what the latched source has said: the signalled one speaks, so it was somebody else. */
@@ -91,7 +131,7 @@ static void unlatch(struct leg *leg, int64_t now)
     sources->latched.length = 0;
     sources->refused += sources->latched_packets;
     leg->thread->counters.refused += sources->latched_packets;
-    note_rival(leg, &latched);
+    note_other(sources, &latched);
     report_refused(leg, &latched, now);
     tap_forget(leg, sources->latched_from_ns, now);
     hear_anew(leg);
@@ -102,11 +142,16 @@ static void unlatch(struct leg *leg, int64_t now)
         leg->peer->out.is_switching = 1;
 }
 
-void source_spoke(struct leg *leg, int64_t now)
+/* Comfort noise, events and keep-alives are signs of life, but take nothing from the source that is heard instead. */
+void source_spoke(struct leg *leg, int64_t now, int is_audio)
 {
+    if (!is_audio && leg->sources.latched.length)
+        return;
     leg->signalled_ns = now;
     if (leg->sources.latched.length)
         unlatch(leg, now);
+    if (is_audio)
+        note_later(&leg->sources);
 }
 
 static enum origin latched_origin(struct leg *leg, int64_t now)
@@ -127,18 +172,19 @@ enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const
     int may_be_peer = may_be_from_peer(leg, source);
     if (may_be_peer && leg->srtp)
         return ORIGIN_SIGNALLED; /* whoever has the key is the peer */
-    if (may_be_peer && sources->latched.length && address_equal(source, &sources->latched))
+    if (may_be_peer && sources->latched.length && address_equal(source, &sources->latched)) {
+        if (is_negotiated(leg, data, length))
+            note_later(sources);
         return latched_origin(leg, now);
+    }
     if (may_be_peer && !leg->media.receives)
         return ORIGIN_STRANGER; /* on hold: neither heard nor worth a word */
     if (may_be_peer && is_negotiated(leg, data, length)) {
         if (may_take_over(leg, source, now)) {
-            sources->latched = *source;
-            sources->latched_from_ns = now;
-            sources->latched_packets = 0;
+            latch(sources, source, now);
             return latched_origin(leg, now);
         }
-        note_rival(leg, source);
+        note_other(sources, source);
     }
     refuse(leg, data, length, source, now);
     return ORIGIN_STRANGER;
@@ -150,5 +196,6 @@ void sources_reset(struct leg *leg, int64_t now)
     leg->signalled_ns = 0;
     sources->latched.length = 0;
     sources->since_ns = now;
-    memset(sources->rivals, 0, sizeof sources->rivals);
+    sources->has_others = 0;
+    memset(sources->others, 0, sizeof sources->others);
 }

@@ -47,7 +47,8 @@ struct packet {
     int has_marker;
     int is_relayed; /* by the kernel: it has gone on already */
     int is_unproven; /* its source may be somebody else's: it is not relayed */
-    int has_returned; /* its stream takes the place of another that goes on */
+    int has_returned; /* its stream takes the place of another */
+    int is_beside;    /* it speaks while the chosen stream does: not recorded */
     uint16_t seq;
     uint32_t ts;
     uint32_t ssrc;
@@ -165,13 +166,19 @@ struct streams {
     } others[MAX_STREAMS];
 };
 
-#define MAX_RIVALS 4
+#define MAX_OTHERS 4
+/* A source that was refused while another was heard. */
+struct other_source {
+    struct address address; /* length 0: none */
+    int later_packets;      /* of the source that is heard, after this one's first, up to RIVAL_PACKETS */
+};
+
 /* Who else sends to a leg than its signalled address. */
 struct sources {
     struct address expected; /* of a leg without remote: the signalled address */
     struct address latched;  /* the other source that is heard now; length 0: none */
-    struct address rivals[MAX_RIVALS]; /* those that sent while another was heard, in turn */
-    unsigned rival_count;
+    int has_others;
+    struct other_source others[MAX_OTHERS];
     int64_t since_ns; /* when the signalled address could have begun to send */
     int64_t latched_from_ns, latched_ns, latched_packets; /* first and newest packet of the latched source, and how many */
     int64_t refused, report_ns; /* packets of others; not before is the next report made */
@@ -413,14 +420,14 @@ int may_be_from_peer(const struct leg *leg, const struct address *source); /* th
 /* sources.c */
 enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now);
 int is_signalled(const struct leg *leg, const struct address *source);
-void source_spoke(struct leg *leg, int64_t now); /* a packet from the signalled address came */
+void source_spoke(struct leg *leg, int64_t now, int is_audio); /* a packet from the signalled address came */
 void sources_reset(struct leg *leg, int64_t now); /* another address is signalled */
 
 /* leg.c */
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 void leg_detach(struct leg *leg);
 int leg_can_hear(const struct leg *leg);
-void receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed);
+int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed);
 int leg_codec_of(const struct leg *leg, int payload_type); /* -1: the peer may not send it as audio */
 void leg_house(struct leg *leg, int64_t now);
 int64_t packets_lost(const struct receiver *in);

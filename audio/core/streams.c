@@ -36,12 +36,14 @@ static int64_t first_seen(struct streams *streams, uint32_t ssrc, int64_t now)
     return now;
 }
 
-static void choose(struct streams *streams, uint32_t ssrc, int64_t now)
+static void choose(struct streams *streams, struct packet *packet)
 {
-    if (streams->newest_ns)
+    if (streams->newest_ns) {
         (void)first_seen(streams, streams->ssrc, streams->newest_ns);
-    streams->ssrc = ssrc;
-    streams->newest_ns = streams->voiced_ns = now;
+        packet->has_returned = 1;
+    }
+    streams->ssrc = packet->ssrc;
+    streams->newest_ns = streams->voiced_ns = packet->arrival_ns;
 }
 
 int stream_is_left_out(struct leg *leg, struct packet *packet)
@@ -62,10 +64,11 @@ int stream_is_left_out(struct leg *leg, struct packet *packet)
         if (!is_voiced(packet))
             return 1;
         int goes_on = streams->newest_ns > seen_ns; /* else the chosen one has ended, and this one follows it */
-        if (goes_on && now - streams->voiced_ns < SILENT_NS)
-            return 0; /* both speak: neither takes the other's place */
-        packet->has_returned = goes_on;
+        if (goes_on && now - streams->voiced_ns < SILENT_NS) {
+            packet->is_beside = 1; /* both speak: who listens gets both, the recording has the chosen one */
+            return 0;
+        }
     }
-    choose(streams, packet->ssrc, now);
+    choose(streams, packet);
     return 0;
 }

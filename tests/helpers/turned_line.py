@@ -29,7 +29,7 @@ class Source:
         """What is signalled of it."""
         return MediaAddress(ip=self.ip, rtp_port=self.port, rtcp_port=9)
 
-    def packet(self, now_ms: int, payload_type: int = 8, payload: bytes = b"") -> bytes:
+    def packet(self, now_ms: int, payload_type: int = 8, payload: bytes | None = None) -> bytes:
         """Return the next frame, said at a moment."""
         self.sequence += 1
         packet = RtpPacket(
@@ -37,7 +37,7 @@ class Source:
             sequence=self.sequence,
             timestamp=1000 + now_ms * 8,
             ssrc=self.port,
-            payload=payload or bytes([self.value]) * FRAME,
+            payload=bytes([self.value]) * FRAME if payload is None else payload,
         )
         return build_rtp(packet)
 
@@ -71,7 +71,7 @@ class Line:
         }  # fmt: skip
         self.relay.set_media(self.leg, LegMedia(**media))  # type: ignore[arg-type]
 
-    def send(self, source: Source, payload_type: int = 8, payload: bytes = b"") -> None:
+    def send(self, source: Source, payload_type: int = 8, payload: bytes | None = None) -> None:
         """Have a source send a frame, and the leg take it."""
         pair = self.relay._pairs[self.leg]
         source.socket.sendto(source.packet(self.now_ms, payload_type, payload), ("127.0.0.1", pair.port))

@@ -203,6 +203,23 @@ def test_nothing_overtakes_an_odd_packet_and_then_the_stream_is_relayed_again(
     settle(a, b, first + 21 * 5)
 
 
+def test_nothing_is_relayed_of_a_payload_type_that_is_no_longer_negotiated(pair: tuple[Peer, Peer]) -> None:
+    a, b = pair
+    first = settle(a, b)
+    a.codec = Codec.PCMU
+    a.configure()  # which its peer takes no notice of
+    before, dropped = counted(a), a.relay.statistics(a.leg).dropped
+    for count, number in enumerate(range(first, first + 20), dropped + 1):
+        a.snd(number, 160 * number, frame(number), pt=8)
+        eventually(lambda count=count: a.relay.statistics(a.leg).dropped == count, f"frame {number} dropped")  # type: ignore[misc]
+    b.rcv_none("what the recording does not have either")
+    after = counted(a)
+    assert after["relayed"] == before["relayed"]
+    a.codec = Codec.PCMA
+    a.configure()
+    settle(a, b, first + 20)
+
+
 def test_a_strangers_packets_do_not_pass(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
     first = settle(a, b)

@@ -242,3 +242,77 @@ def test_refusals_are_told_every_ten_seconds(line: Line, sources: Sources) -> No
     line.listen(client, ("192.0.2.0/24",))
     line.pass_ms(30_500, stray)
     assert [one.packets for one in line.refused] == [1, 501, 1001, 1501]
+
+
+def test_a_client_that_goes_on_from_elsewhere_without_a_gap_is_heard_after_a_second(
+    line: Line, sources: Sources
+) -> None:
+    client, moved, _ = sources
+    line.listen(client)
+    line.open_tap()
+    line.pass_ms(500, client)
+    line.pass_ms(8000, moved)
+    kept = line.kept()
+    assert kept[client.value] == 25 * FRAME
+    assert kept[moved.value] >= (400 - 50) * FRAME, "nothing has come from the signalled address since"
+
+
+def test_a_latched_source_that_goes_on_from_another_port_without_a_gap_is_heard_after_a_second(
+    line: Line, sources: Sources
+) -> None:
+    client, first, second = sources
+    line.listen(client)
+    line.open_tap()
+    line.pass_ms(500, first)
+    line.pass_ms(3000, second)
+    kept = line.kept()
+    assert kept[first.value] == 25 * FRAME
+    assert kept[second.value] >= (150 - 50) * FRAME
+
+
+def test_a_rival_is_heard_once_the_signalled_address_was_silent_for_five_seconds(line: Line, sources: Sources) -> None:
+    client, other, _ = sources
+    line.listen(client)
+    line.open_tap()
+    line.pass_ms(500, client, other)
+    line.pass_ms(4960, other)
+    assert line.relay.statistics(line.leg).received == 25
+    line.pass_ms(1000, other)
+    assert line.relay.statistics(line.leg).received >= 25 + 48
+
+
+@pytest.mark.parametrize(("payload_type", "payload"), [(13, b"\x40"), (8, b"")], ids=["comfort noise", "keep-alive"])
+def test_a_sign_of_life_takes_nothing_back_from_who_is_heard(
+    line: Line, sources: Sources, payload_type: int, payload: bytes
+) -> None:
+    client, phone, _ = sources
+    line.listen(client)
+    line.open_tap()
+    line.pass_ms(5000, phone)
+    line.send(client, payload_type, payload)
+    line.pass_ms(2000, phone)
+    assert line.kept() == {phone.value: 350 * FRAME}
+    assert line.refused == []
+
+
+def test_one_packet_from_the_signalled_address_keeps_nobody_out_for_good(line: Line, sources: Sources) -> None:
+    client, phone, _ = sources
+    line.listen(client)
+    line.open_tap()
+    line.pass_ms(2000, phone)
+    line.send(client)
+    line.pass_ms(2000, phone)
+    assert line.kept()[phone.value] >= 45 * FRAME
+
+
+def test_more_rivals_than_are_remembered_are_kept_out_all_the_same(line: Line, sources: Sources) -> None:
+    client = sources[0]
+    strays = [Source(0x51 + i) for i in range(6)]
+    line.listen(client)
+    line.open_tap()
+    line.pass_ms(500, client, *strays)
+    line.pass_ms(4000, *strays)
+    line.pass_ms(400, client, *strays)
+    for stray in strays:
+        stray.socket.close()
+    assert line.kept() == {client.value: 45 * FRAME}

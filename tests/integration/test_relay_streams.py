@@ -109,3 +109,24 @@ def test_a_stream_that_follows_another_is_heard_at_once(port: Port) -> None:
     port.send(1000, OTHER)
     assert port.line.kept() == {VOICE: 50 * FRAME, OTHER: 50 * FRAME}
     assert (port.frames(VOICE), port.frames(OTHER)) == (50, 50)
+
+
+@pytest.mark.parametrize("is_steady", [True, False], ids=["silent between", "nothing between"])
+def test_an_occasional_loud_packet_takes_nobody_who_speaks_out_of_the_recording(port: Port, *, is_steady: bool) -> None:
+    for _ in range(20):
+        port.send(20, VOICE, OTHER)
+        port.send(480, VOICE, *([OTHER] if is_steady else []), says=VOICE)
+    kept = port.line.kept()
+    assert kept[VOICE] >= (500 - 10) * FRAME, "200 ms, before it is known that the first has not ended"
+    assert kept[OTHER] <= 2 * FRAME
+    assert port.frames(VOICE) == 500
+    assert port.frames(OTHER) == 20, "who listens gets both"
+
+
+def test_a_word_from_a_stream_that_was_silent_takes_nobody_who_speaks_out_of_the_recording(port: Port) -> None:
+    port.send(1000, VOICE, OTHER, says=VOICE)
+    for _ in range(16):
+        port.send(20, VOICE, OTHER)
+        port.send(480, VOICE, OTHER, says=VOICE)
+    assert port.line.kept() == {VOICE: 450 * FRAME}
+    assert (port.frames(VOICE), port.frames(OTHER)) == (450, 16), "who listens gets both"
