@@ -64,8 +64,10 @@ class Answering(Part[AnsweredCall]):
         expected = call.people[Side.B]
         is_believed = call.far is not None and call.board.is_inside(call.far)
         answering = event.asserted_user if is_believed else None
-        number = who_answered(call.dialled, early=self._early, answering=answering)
-        party = expected if is_same_line(expected.number, number) else call.board.occupant(number)
+        is_known = call.board.is_known
+        number = who_answered(call.dialled, early=self._early, answering=answering, is_known=is_known)
+        is_expected = number == expected.number or (not is_known(number) and is_same_line(expected.number, number))
+        party = expected if is_expected else call.board.occupant(number)
         if self._is_mailbox(number):
             party = Occupant(number=number, is_mailbox=True)
         elif _is_for_anybody(expected) and party.standing is Standing.UNTOLD:

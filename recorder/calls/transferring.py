@@ -14,7 +14,15 @@ from recorder.calls.switchboard import Switchboard, Way
 from recorder.domain import call as table
 from recorder.domain.call import Side
 from recorder.domain.routing import FAILOVER, UNKNOWN_THERE
-from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, who_answered, why_refused
+from recorder.domain.transfer import (
+    TABLE,
+    Occupant,
+    is_same_number,
+    names_line,
+    officer_after,
+    who_answered,
+    why_refused,
+)
 from sip.endpoint import OutgoingCall
 from sip.events import (
     CallOffered,
@@ -171,8 +179,10 @@ class Transfers(Part["LiveCall"]):
     def renamed(self, side: Side, event: IdentityChanged) -> None:
         """Take it that another party is on a side's leg, if one who may say so says so."""
         known = self._call.occupant(side)
-        if not self._board.is_inside(event.source) or is_same_line(known.number, event.user):
+        if not self._board.is_inside(event.source) or is_same_number(known.number, event.user):
             return
+        if known.extension is not None and not names_line(event.user, self._board.is_known):
+            return  # a caller of another name is somebody else, who has to hear the notice
         newcomer = self._board.occupant(event.user)
         if self._call.call.state is not table.State.JOINED:
             self._call.seat(side, newcomer)  # it counts when the sides are joined
@@ -264,7 +274,7 @@ class Transfers(Part["LiveCall"]):
         assert now.way is not None
         is_believed = self._board.is_inside(now.way.targets[now.target])
         answering = event.asserted_user if is_believed else None
-        number = who_answered(now.number, early=now.early, answering=answering)
+        number = who_answered(now.number, early=now.early, answering=answering, is_known=self._board.is_known)
         self._call.goes_by(now.number, event.asserted_user or "", now.early or "")
         if number != now.number:
             now.newcomer = self._board.occupant(number)  # whoever answers counts, not who was called

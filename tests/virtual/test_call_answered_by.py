@@ -71,7 +71,7 @@ def test_whose_calls_are_not_recorded_is_not_recorded_and_no_failure(lines: Exch
 
 
 @WAYS
-@pytest.mark.parametrize("name", ["2001", "+441632962001", "anonymous"])
+@pytest.mark.parametrize("name", ["2001", "+441632962001", "anonymous", "ann"])
 def test_another_form_of_the_number_or_none_is_who_was_dialled(lines: Exchange, way: str, name: str) -> None:
     talk, recording = answered(lines, way, name)
     row = talk.hang_up()
@@ -79,6 +79,29 @@ def test_another_form_of_the_number_or_none_is_who_was_dialled(lines: Exchange, 
     left, right, _ = lines.home.copy(recording)
     assert kept_of(left, talk.left).spans
     assert speakers(right, (talk.right,)) == [talk.right]
+
+
+@WAYS
+def test_a_nominated_member_whose_number_ends_in_the_queue_s_has_the_call(
+    tmp_path_factory: pytest.TempPathFactory, way: str
+) -> None:
+    """The queue 3001 and the member 01632963001 are nominated both, for different operators."""
+    member = ('number = "2002"', 'number = "01632963001"')
+    with exchange(tmp_path_factory.mktemp("suffix"), edits=(member,)) as lines:
+        talk, _ = answered(lines, way, "01632963001", "3001")
+        assert talk.hang_up()["operators"] == ["bob"]
+
+
+@pytest.mark.parametrize(("name", "ends"), [("ann", "recording"), ("anonymous", "recording"),
+                                            ("07700902001", "out_of_scope"), ("4000", "out_of_scope")])  # fmt: skip
+def test_another_name_of_an_officer_in_a_call(lines: Exchange, name: str, ends: str) -> None:
+    talk = lines.call(answer=Answer(after_s=0.1))
+    talk.join()
+    talk.talk_for(0.3)
+    talk.wait_second().request("UPDATE", headers=(("P-Asserted-Identity", f"<sip:{name}@pbx>"),))
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert row["segments"][-1]["kind"] == ends
 
 
 def test_the_200_has_the_last_word(lines: Exchange) -> None:
