@@ -7,11 +7,11 @@ whatever way: a REFER, an INVITE with Replaces, or another name on a leg that st
 import enum
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from recorder.domain.call_words import After, Side, State
-from recorder.domain.policy import Direction, Extension, Nomination
+from recorder.domain.policy import AnsweredBy, Direction, Extension, Nomination
 
 
 class Standing(enum.Enum):
@@ -79,6 +79,17 @@ def occupants_of(nomination: Nomination | None, *, calling: str, called: str) ->
         Side.A: Occupant(number=calling, extension=second),
         Side.B: Occupant(number=called, extension=first),
     }
+
+
+def answering_for(called: Occupant, party: Occupant) -> Occupant:
+    """Return what a party is who answers a call to another number.
+
+    Somebody who is not nominated is taken for the extension that was called, where that one is ``answered_by``
+    anybody: a member of a queue. This ends with the first name, so that a member can hand the call to somebody else.
+    """
+    queue = called.extension
+    is_for_anybody = queue is not None and queue.answered_by is AnsweredBy.ANYBODY and called.number == queue.number
+    return replace(party, extension=queue) if is_for_anybody and party.standing is Standing.UNTOLD else party
 
 
 def officer_after(stays: Standing, comes: Standing, *, newcomer: Side, officer: Side) -> Side:

@@ -8,7 +8,7 @@ from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer, State
-from tests.helpers.transfers import expect_newcomer, speakers
+from tests.helpers.transfers import expect_newcomer, refer, speakers, wait_told
 from tests.helpers.virtual.exchange import exchange
 
 QUEUE = (
@@ -201,6 +201,80 @@ def test_a_queue_for_anybody_is_recorded_whoever_answers(tmp_path_factory: pytes
         assert talk.hang_up()["operators"] == ["bob"], "who is nominated has it all the same"
         talk, _ = answered(lines, way, "5000", "3001")
         assert talk.hang_up()["reason"] == "voicemail"
+
+
+ANYBODY = ('team = ""\nanswered_by = "nominated"', 'team = ""\nanswered_by = "anybody"')
+MEMBER = ("P-Asserted-Identity", "<sip:4000@pbx>")
+
+
+@pytest.fixture(scope="module")
+def open_lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("open"), edits=(ANYBODY,)) as made:
+        yield made
+
+
+@WAYS
+@pytest.mark.parametrize("place", ["called", "calling"])
+def test_a_call_that_is_transferred_to_a_queue_for_anybody_is_recorded_whoever_answers(
+    open_lines: Exchange, way: str, place: str
+) -> None:
+    """An officer hands the call to the queue; ``place`` says whether they were called or have called."""
+    name, number = ("alice", "2001") if way == EARLY or place == "called" else ("bob", "2002")
+    if place == "called":
+        talk = open_lines.call("2001")
+        recording, calling = talk.join(), talk.number
+        officer = talk.wait_second()
+    else:
+        calling = f"0770090{number}"
+        talk = open_lines.call(calling, from_number=number)
+        recording = talk.join()
+        officer = talk.first
+    in_200 = (MEMBER,) if way == IN_THE_200 else ()
+    queue = expect_newcomer(talk, "3001", calling=calling, answer=Answer(after_s=0.5, headers=in_200))
+    refer(officer, "3001")
+    rung = queue.wait()
+    if way == EARLY:
+        rung.request("UPDATE", headers=(MEMBER,))
+    leg = queue.join()
+    wait_told(officer, 200)
+    talk.talk_for(0.5)
+    leg.hang_up()
+    for voice in (talk.left, talk.right, queue.voice):
+        voice.hush()
+    row = eventually(
+        lambda: next((one for one in open_lines.home.rows(operator="carol") if one["id"] == recording), None),
+        "it is filed",
+    )
+    assert [(s["kind"], s["operator"]) for s in row["segments"]] == [("recording", name), ("recording", "carol")]
+
+
+def test_a_queue_for_anybody_may_answer_first_and_name_its_member_later(open_lines: Exchange) -> None:
+    talk = open_lines.call("3001")
+    talk.join()
+    talk.talk_for(0.4)
+    leg = talk.wait_second()
+    leg.request("UPDATE", headers=(MEMBER,))
+    talk.talk_for(0.4)
+    assert (talk.live or {})["state"] != "out_of_scope"
+    leg.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:07700900456@pbx>"),))
+    talk.talk_for(0.4)
+    row = talk.hang_up()
+    kinds = [s["kind"] for s in row["segments"]]
+    assert (kinds[0], kinds[-1]) == ("recording", "out_of_scope"), "the member handed it to somebody else"
+    assert {s["operator"] for s in row["segments"] if s["kind"] == "recording"} == {"carol"}
+
+
+def test_a_phone_for_anybody_that_calls_and_names_somebody_else_is_left(open_lines: Exchange) -> None:
+    talk = open_lines.call("07700900123", from_number="3001")
+    talk.join()
+    talk.talk_for(0.4)
+    talk.first.request("UPDATE", headers=(MEMBER,))
+    talk.talk_for(0.4)
+    assert (talk.live or {})["state"] == "out_of_scope", "nobody answered a call to it"
+    talk.first.hang_up()
+    talk.first.wait_ended()
+    for voice in (talk.left, talk.right):
+        voice.hush()
 
 
 @pytest.mark.parametrize("when", ["notice", "ringing after the notice"])
