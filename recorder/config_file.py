@@ -131,7 +131,7 @@ second_key = "1"
 [pause]
 look_back_s = 5.0               # audio younger than this is only in memory, so that a pause can still erase it
 erase_s = 3.0                   # what a pause erases before the key: the digits already spoken
-pause_keys = "*5"               # the officer's keys; the caller's never work. PBXs as shipped take *0 to *4
+pause_keys = "*5"               # the officer's keys; the caller's never work. PBXs take some: docs/integration
 resume_keys = "*6"
 max_s = 600.0                   # over this an alarm, never a resume
 reminder_s = 60.0               # how often a paused officer hears that recording still is paused; "off" is never

@@ -38,6 +38,7 @@ from recorder.carriage import parse_address, sip_options
 from recorder.clerk import Clerk
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
+from recorder.config.reading import DERIVED
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.keeping.filing import FOLDER, Filing
@@ -384,7 +385,7 @@ class Daemon:
 def changes(old: Config, new: Config) -> list[str]:
     """Return the keys, dotted, that differ between two configurations; of repeated sections their names."""
     found = []
-    for section in (field.name for field in fields(Config) if field.name != "sha256"):
+    for section in (field.name for field in fields(Config) if field.name not in DERIVED):
         before, after = getattr(old, section), getattr(new, section)
         if isinstance(before, tuple):
             found += [section] if before != after else []

@@ -247,6 +247,24 @@ def check_srtp(config: Config) -> Iterator[Finding]:
     yield _ok("SRTP keys", "none has to cross the network in SIP that is not encrypted")
 
 
+# --- who answers
+
+
+def check_answered_by(config: Config) -> Iterator[Finding]:
+    """Look whether the file says of each nominated extension who may answer calls to it."""
+    if config.unsaid_answered_by:
+        yield warning(
+            "who answers", f"{', '.join(config.unsaid_answered_by)}: the file does not say answered_by",
+            why="older versions recorded a call to these that somebody answers who is not nominated (a queue, a ring "
+            "group, a pickup); where the PBX names who answers, it is no longer recorded",
+            do='in each [[extension]] write answered_by = "nominated" where that is right, having nominated the '
+            'members of queues and the internal number beside an outside one; or answered_by = "anybody" for a queue '
+            "whose members are not nominated and know that it is recorded; docs/operations.md, Who answers",
+        )  # fmt: skip
+    elif config.extension:
+        yield _ok("who answers", "the file says of every nominated extension who may answer for it")
+
+
 # --- recording sessions
 
 
@@ -318,18 +336,26 @@ TAKEN_KEYS = frozenset({"*0", "*1", "*2", "*3", "*4"})
 
 
 def check_pause_keys(config: Config) -> Iterator[Finding]:
-    """Look whether a PBX as it is shipped would take the keys before they come here."""
+    """Look whether a PBX as it is shipped would take the keys before they come here.
+
+    FreeSWITCH's first binding of a leg takes each ``*`` and the key after it, so that no keys are safe there.
+    """
     pause = config.pause
     keys = [one for one in (pause.pause_keys, pause.resume_keys, pause.manager_keys) if one is not None]
     taken = sorted(TAKEN_KEYS.intersection(keys))
     if not taken:
-        yield _ok("keys", f"{', '.join(keys)} are bound by no PBX as it is shipped")
+        yield _ok(
+            "keys", f"{', '.join(keys)}: Asterisk as shipped leaves them alone; FreeSWITCH takes every * where a leg "
+            "has a bind_meta_app (docs/integration/freeswitch.md)"
+        )  # fmt: skip
         return
     yield warning(
         "keys", f"{', '.join(taken)}: Asterisk and FreeSWITCH bind these in calls as they are shipped",
         why="where the PBX takes them the pause never comes, and it may begin a plain recording of its own",
-        do="pause_keys, resume_keys and manager_keys in [pause] (new sites have *5 and *6), and tell the officers; "
-        "or unbind them in the PBX: docs/integration",
+        do="Asterisk: pause_keys, resume_keys and manager_keys in [pause] (new sites have *5 and *6), and tell the "
+        "officers, or unbind them. FreeSWITCH: other keys do not help, for it takes the first * and the next key on "
+        "any leg with a bind_meta_app, bound or not: remove every bind_meta_app that the recorder's calls pass, or "
+        "set bind_meta_key to another key before them; docs/integration",
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ all. Each is judged here, by one rule (`recorder.domain.transfer.who_answered`),
 
 import logging
 import time
-from dataclasses import replace
 from typing import Any, Protocol
 
 from recorder.calls.part import Part
@@ -14,8 +13,7 @@ from recorder.calls.switchboard import Switchboard
 from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
-from recorder.domain.policy import AnsweredBy
-from recorder.domain.transfer import TABLE, Occupant, Standing, is_same_line, officer_after, who_answered
+from recorder.domain.transfer import TABLE, Occupant, Standing, answering_for, is_same_line, officer_after, who_answered
 from sip.events import IdentityChanged, LegAnswered
 from sip.options import Address
 
@@ -64,12 +62,13 @@ class Answering(Part[AnsweredCall]):
         expected = call.people[Side.B]
         is_believed = call.far is not None and call.board.is_inside(call.far)
         answering = event.asserted_user if is_believed else None
-        number = who_answered(call.dialled, early=self._early, answering=answering)
-        party = expected if is_same_line(expected.number, number) else call.board.occupant(number)
+        is_known = call.board.is_known
+        number = who_answered(call.dialled, early=self._early, answering=answering, is_known=is_known)
+        is_expected = number == expected.number or (not is_known(number) and is_same_line(expected.number, number))
+        party = expected if is_expected else call.board.occupant(number)
         if self._is_mailbox(number):
             party = Occupant(number=number, is_mailbox=True)
-        elif _is_for_anybody(expected) and party.standing is Standing.UNTOLD:
-            party = replace(party, extension=expected.extension)
+        party = answering_for(expected, party)
         call.seat(Side.B, party)
         stays = call.people[Side.A]
         if party.standing is Standing.NOMINATED and stays.standing is Standing.UNTOLD and call.call.notice_complete:
@@ -88,8 +87,3 @@ class Answering(Part[AnsweredCall]):
         config = self._call.works.config.voicemail
         rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
         return number in config.numbers or (config.after_s is not None and rang_s >= config.after_s)
-
-
-def _is_for_anybody(called: Occupant) -> bool:
-    """Tell whether whoever answers the party called is recorded as that party's call."""
-    return called.extension is not None and called.extension.answered_by is AnsweredBy.ANYBODY

@@ -31,7 +31,7 @@ from recorder.domain.call import Call, Side
 from recorder.domain.mentions import mentions
 from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
 from recorder.domain.routing import NumberKind, Peer, Route, find_peer, find_route, routes_to_newcomer
-from recorder.domain.transfer import Occupant, occupants_of
+from recorder.domain.transfer import Occupant, Standing, occupants_of
 from sip.events import CallOffered, LegId, ReferReceived, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
 from sip.options import Address
 
@@ -357,6 +357,10 @@ class Control:
         is_mailbox = not is_emergency and number in config.voicemail.numbers
         extension = None if is_emergency or is_mailbox else config.extensions.get(number)
         return Occupant(number=number, extension=extension, is_emergency=is_emergency, is_mailbox=is_mailbox)
+
+    def is_known(self, number: str) -> bool:
+        """Tell whether exactly this number is configured: an extension, a mailbox or an emergency number."""
+        return self.occupant(number).standing is not Standing.UNTOLD
 
     def call_of(self, leg: LegId) -> LiveCall | None:
         """Return the call that a leg belongs to."""

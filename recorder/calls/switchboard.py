@@ -67,6 +67,9 @@ class Switchboard(Protocol):
     def occupant(self, number: str) -> Occupant:
         """Return who is at a number, as one who has heard no notice."""
 
+    def is_known(self, number: str) -> bool:
+        """Tell whether exactly this number is configured: an extension, a mailbox or an emergency number."""
+
     def call_of(self, leg: LegId) -> "LiveCall | None":
         """Return the call that a leg belongs to."""
 

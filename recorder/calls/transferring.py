@@ -14,7 +14,16 @@ from recorder.calls.switchboard import Switchboard, Way
 from recorder.domain import call as table
 from recorder.domain.call import Side
 from recorder.domain.routing import FAILOVER, UNKNOWN_THERE
-from recorder.domain.transfer import TABLE, Occupant, is_same_line, officer_after, who_answered, why_refused
+from recorder.domain.transfer import (
+    TABLE,
+    Occupant,
+    answering_for,
+    is_same_number,
+    names_line,
+    officer_after,
+    who_answered,
+    why_refused,
+)
 from sip.endpoint import OutgoingCall
 from sip.events import (
     CallOffered,
@@ -83,6 +92,11 @@ class Transfers(Part["LiveCall"]):
         super().__init__(call)
         self._board = board
         self._now: Transfer | None = None
+        self._called = {Side.B}  # sides whose party was called, and did not call
+
+    def was_called(self, side: Side) -> bool:
+        """Tell whether the party on a side was called, by the caller or for a transfer."""
+        return side in self._called
 
     # --- how they begin
 
@@ -171,9 +185,13 @@ class Transfers(Part["LiveCall"]):
     def renamed(self, side: Side, event: IdentityChanged) -> None:
         """Take it that another party is on a side's leg, if one who may say so says so."""
         known = self._call.occupant(side)
-        if not self._board.is_inside(event.source) or is_same_line(known.number, event.user):
+        if not self._board.is_inside(event.source) or is_same_number(known.number, event.user):
             return
+        if known.extension is not None and not names_line(event.user, self._board.is_known):
+            return  # a caller of another name is somebody else, who has to hear the notice
         newcomer = self._board.occupant(event.user)
+        if self.was_called(side):
+            newcomer = answering_for(known, newcomer)
         if self._call.call.state is not table.State.JOINED:
             self._call.seat(side, newcomer)  # it counts when the sides are joined
             return
@@ -264,10 +282,10 @@ class Transfers(Part["LiveCall"]):
         assert now.way is not None
         is_believed = self._board.is_inside(now.way.targets[now.target])
         answering = event.asserted_user if is_believed else None
-        number = who_answered(now.number, early=now.early, answering=answering)
+        number = who_answered(now.number, early=now.early, answering=answering, is_known=self._board.is_known)
         self._call.goes_by(now.number, event.asserted_user or "", now.early or "")
         if number != now.number:
-            now.newcomer = self._board.occupant(number)  # whoever answers counts, not who was called
+            now.newcomer = answering_for(now.newcomer, self._board.occupant(number))  # not who was called counts
             if now.newcomer.extension is not None and not self._call.call.is_nominated:
                 self._call.works.alarm("nominated_passed")
         self._call.join_newcomer(event.body)
@@ -332,6 +350,9 @@ class Transfers(Part["LiveCall"]):
         now = self._now
         assert now is not None
         leg, self._call.legs.newcomer = self._call.legs.newcomer, None
+        if now.has_leg:
+            was_called = now.lender[0].transfers.was_called(now.lender[1]) if now.lender else now.way is not None
+            (self._called.add if was_called else self._called.discard)(now.side)
         return now.newcomer, leg if now.has_leg else None
 
     def _let_go(self, status: int) -> Transfer | None:

@@ -50,6 +50,7 @@ from recorder.site_check import (
     Level,
     check_accounts,
     check_anchors,
+    check_answered_by,
     check_folders,
     check_machine,
     check_pause_keys,
@@ -256,6 +257,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)
+    yield from check_answered_by(config)
     yield from check_pause_keys(config)
     yield from check_siprec(config)
     yield from check_targets(config)

@@ -59,6 +59,7 @@ def read(path: Path) -> Config:
         raise ConfigError(f"{path}: {error}") from error
     reader = Reader(path, text)
     built: Config = reader.build(Config, table, "")
-    config = dataclasses.replace(built, sha256=hashlib.sha256(content).hexdigest())
+    unsaid = tuple(entry["number"] for entry in table.get("extension", ()) if "answered_by" not in entry)
+    config = dataclasses.replace(built, sha256=hashlib.sha256(content).hexdigest(), unsaid_answered_by=unsaid)
     check(config, reader)
     return config

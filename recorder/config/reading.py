@@ -13,6 +13,8 @@ from recorder.carriage import parse_address, parse_target
 from sip.options import Address
 
 DEFAULT_PORTS = {"listen_tls": 5061}
+DERIVED = frozenset({"sha256", "unsaid_answered_by"})
+"""Fields of the configuration that are worked out of the file and are no keys in it."""
 TARGETS = frozenset({"targets", "registrar"})
 """Keys whose addresses may name a transport."""
 
@@ -24,7 +26,7 @@ class ConfigError(Exception):
 @functools.cache
 def _hints(kind: type[Any]) -> dict[str, Any]:
     """Return the types of a dataclass's keys; working them out takes most of the time of reading a configuration."""
-    return {key: hint for key, hint in typing.get_type_hints(kind).items() if key != "sha256"}
+    return {key: hint for key, hint in typing.get_type_hints(kind).items() if key not in DERIVED}
 
 
 class Reader:

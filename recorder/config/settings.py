@@ -224,6 +224,8 @@ class Config:
     voicemail: Voicemail = field(default_factory=Voicemail)
     limits: Limits = field(default_factory=Limits)
     sha256: str = ""
+    unsaid_answered_by: tuple[str, ...] = ()
+    """Extensions whose entry in the file does not say ``answered_by``; worked out when it is read."""
 
     @property
     def periods(self) -> dict[str, int]:

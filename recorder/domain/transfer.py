@@ -5,12 +5,13 @@ whatever way: a REFER, an INVITE with Replaces, or another name on a leg that st
 """
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from recorder.domain.call_words import After, Side, State
-from recorder.domain.policy import Direction, Extension, Nomination
+from recorder.domain.policy import AnsweredBy, Direction, Extension, Nomination
 
 
 class Standing(enum.Enum):
@@ -80,6 +81,17 @@ def occupants_of(nomination: Nomination | None, *, calling: str, called: str) ->
     }
 
 
+def answering_for(called: Occupant, party: Occupant) -> Occupant:
+    """Return what a party is who answers a call to another number.
+
+    Somebody who is not nominated is taken for the extension that was called, where that one is ``answered_by``
+    anybody: a member of a queue. This ends with the first name, so that a member can hand the call to somebody else.
+    """
+    queue = called.extension
+    is_for_anybody = queue is not None and queue.answered_by is AnsweredBy.ANYBODY and called.number == queue.number
+    return replace(party, extension=queue) if is_for_anybody and party.standing is Standing.UNTOLD else party
+
+
 def officer_after(stays: Standing, comes: Standing, *, newcomer: Side, officer: Side) -> Side:
     """Return the side that has the keys once somebody was replaced.
 
@@ -110,9 +122,14 @@ def why_refused(*, is_inside: bool, state: State) -> int | None:
 
 SHORTEST = 3
 """Digits of the shortest number that is looked for at the end of a longer one."""
+OUTSIDE_DIGITS = 9
+"""Digits of the shortest number that can be an outside one."""
+NATIONAL_DIGITS = 10
+"""Digits, with the trunk prefix, of the shortest number that is dialled from outside its area."""
 
 _WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", "private", "invalid"})
 """User parts that stand in the place of a number that is not told."""
+_NUMBER = re.compile(r"\+?[0-9*#.()-]*[0-9][0-9*#.()-]*", re.ASCII)
 
 
 def tells_nothing(number: str) -> bool:
@@ -120,22 +137,46 @@ def tells_nothing(number: str) -> bool:
     return not number or number.lower() in _WITHHELD
 
 
+def names_line(named: str, is_known: Callable[[str], bool]) -> bool:
+    """Tell whether a user part names a line: a number, or a name that is configured. ``ann`` names none."""
+    return is_known(named) or _NUMBER.fullmatch(named) is not None
+
+
 def is_same_line(known: str, named: str) -> bool:
-    """Tell whether two numbers are one line: equal, or one ends in the other (2001 and +441632962001).
+    """Tell whether two numbers are one line: equal, or an outside one ends in the other (2001 and +441632962001).
 
     What is dialled before a number inside its country or area does not count: 01632962001 is +441632962001.
     """
-    if known == named:
-        return True
-    shorter, longer = sorted((_without_trunk_prefix(known), _without_trunk_prefix(named)), key=len)
-    return len(shorter) >= SHORTEST and shorter.isdigit() and longer.endswith(shorter)
+    return known == named or _ends_alike(known, named, SHORTEST)
 
 
-def _without_trunk_prefix(number: str) -> str:
-    return number.removeprefix("+").lstrip("0")
+def is_same_number(known: str, named: str) -> bool:
+    """Tell whether two numbers are one, written in full: 01632962001 and +441632962001, but not 2001.
+
+    This is for a name that changes during a call: 07700902001 is then a mobile phone to which 2001 has handed it.
+    """
+    return known == named or _ends_alike(known, named, OUTSIDE_DIGITS)
 
 
-def who_answered(dialled: str, *, early: str | None, answering: str | None) -> str:
+def _ends_alike(one: str, other: str, least: int) -> bool:
+    (shorter, _), (longer, written) = sorted(
+        ((_significant(number), number) for number in (one, other)), key=lambda pair: (len(pair[0]), len(pair[1]))
+    )
+    return len(shorter) >= least and shorter.isdigit() and _is_outside(written) and longer.endswith(shorter)
+
+
+def _is_outside(number: str) -> bool:
+    digits = number.removeprefix("+")
+    return number.startswith(("+", "0")) and digits.isdigit() and len(digits) >= OUTSIDE_DIGITS
+
+
+def _significant(number: str) -> str:
+    """Return a number without + or, where it is long enough to have one, without its trunk prefix."""
+    digits = number.removeprefix("+")
+    return digits.lstrip("0") if len(digits) >= NATIONAL_DIGITS else digits
+
+
+def who_answered(dialled: str, *, early: str | None, answering: str | None, is_known: Callable[[str], bool]) -> str:
     """Return the number of the party who answered a call.
 
     There is one rule, whichever message names them: the last name before the answer counts, and the 2xx comes last.
@@ -144,9 +185,13 @@ def who_answered(dialled: str, *, early: str | None, answering: str | None) -> s
         dialled: The number that was called.
         early: The last name that a request of the far side (UPDATE) gave before the answer, or None.
         answering: The name in the 2xx, or None.
+        is_known: Tells whether a number is configured exactly so: an extension or a mailbox.
 
     Returns:
-        ``dialled`` where nobody else was named: no name, one that tells nothing, or another form of that number.
+        ``dialled`` where nobody else was named: no name, one that names no line, or another form of that number. A
+        number that is configured is no other form of it: a queue 600 is not its member 01632962600.
     """
-    named = next((name for name in (answering, early) if name and not tells_nothing(name)), None)
-    return dialled if named is None or is_same_line(dialled, named) else named
+    named = next((name for name in (answering, early) if name and names_line(name, is_known)), None)
+    if named is None or (not is_known(named) and is_same_line(dialled, named)):
+        return dialled
+    return named

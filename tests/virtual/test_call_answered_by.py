@@ -8,7 +8,7 @@ from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer, State
-from tests.helpers.transfers import expect_newcomer, speakers
+from tests.helpers.transfers import expect_newcomer, refer, speakers, wait_told
 from tests.helpers.virtual.exchange import exchange
 
 QUEUE = (
@@ -71,7 +71,7 @@ def test_whose_calls_are_not_recorded_is_not_recorded_and_no_failure(lines: Exch
 
 
 @WAYS
-@pytest.mark.parametrize("name", ["2001", "+441632962001", "anonymous"])
+@pytest.mark.parametrize("name", ["2001", "+441632962001", "anonymous", "ann"])
 def test_another_form_of_the_number_or_none_is_who_was_dialled(lines: Exchange, way: str, name: str) -> None:
     talk, recording = answered(lines, way, name)
     row = talk.hang_up()
@@ -79,6 +79,29 @@ def test_another_form_of_the_number_or_none_is_who_was_dialled(lines: Exchange, 
     left, right, _ = lines.home.copy(recording)
     assert kept_of(left, talk.left).spans
     assert speakers(right, (talk.right,)) == [talk.right]
+
+
+@WAYS
+def test_a_nominated_member_whose_number_ends_in_the_queue_s_has_the_call(
+    tmp_path_factory: pytest.TempPathFactory, way: str
+) -> None:
+    """The queue 3001 and the member 01632963001 are nominated both, for different operators."""
+    member = ('number = "2002"', 'number = "01632963001"')
+    with exchange(tmp_path_factory.mktemp("suffix"), edits=(member,)) as lines:
+        talk, _ = answered(lines, way, "01632963001", "3001")
+        assert talk.hang_up()["operators"] == ["bob"]
+
+
+@pytest.mark.parametrize(("name", "ends"), [("ann", "recording"), ("anonymous", "recording"),
+                                            ("07700902001", "out_of_scope"), ("4000", "out_of_scope")])  # fmt: skip
+def test_another_name_of_an_officer_in_a_call(lines: Exchange, name: str, ends: str) -> None:
+    talk = lines.call(answer=Answer(after_s=0.1))
+    talk.join()
+    talk.talk_for(0.3)
+    talk.wait_second().request("UPDATE", headers=(("P-Asserted-Identity", f"<sip:{name}@pbx>"),))
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert row["segments"][-1]["kind"] == ends
 
 
 def test_the_200_has_the_last_word(lines: Exchange) -> None:
@@ -178,6 +201,80 @@ def test_a_queue_for_anybody_is_recorded_whoever_answers(tmp_path_factory: pytes
         assert talk.hang_up()["operators"] == ["bob"], "who is nominated has it all the same"
         talk, _ = answered(lines, way, "5000", "3001")
         assert talk.hang_up()["reason"] == "voicemail"
+
+
+ANYBODY = ('team = ""\nanswered_by = "nominated"', 'team = ""\nanswered_by = "anybody"')
+MEMBER = ("P-Asserted-Identity", "<sip:4000@pbx>")
+
+
+@pytest.fixture(scope="module")
+def open_lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("open"), edits=(ANYBODY,)) as made:
+        yield made
+
+
+@WAYS
+@pytest.mark.parametrize("place", ["called", "calling"])
+def test_a_call_that_is_transferred_to_a_queue_for_anybody_is_recorded_whoever_answers(
+    open_lines: Exchange, way: str, place: str
+) -> None:
+    """An officer hands the call to the queue; ``place`` says whether they were called or have called."""
+    name, number = ("alice", "2001") if way == EARLY or place == "called" else ("bob", "2002")
+    if place == "called":
+        talk = open_lines.call("2001")
+        recording, calling = talk.join(), talk.number
+        officer = talk.wait_second()
+    else:
+        calling = f"0770090{number}"
+        talk = open_lines.call(calling, from_number=number)
+        recording = talk.join()
+        officer = talk.first
+    in_200 = (MEMBER,) if way == IN_THE_200 else ()
+    queue = expect_newcomer(talk, "3001", calling=calling, answer=Answer(after_s=0.5, headers=in_200))
+    refer(officer, "3001")
+    rung = queue.wait()
+    if way == EARLY:
+        rung.request("UPDATE", headers=(MEMBER,))
+    leg = queue.join()
+    wait_told(officer, 200)
+    talk.talk_for(0.5)
+    leg.hang_up()
+    for voice in (talk.left, talk.right, queue.voice):
+        voice.hush()
+    row = eventually(
+        lambda: next((one for one in open_lines.home.rows(operator="carol") if one["id"] == recording), None),
+        "it is filed",
+    )
+    assert [(s["kind"], s["operator"]) for s in row["segments"]] == [("recording", name), ("recording", "carol")]
+
+
+def test_a_queue_for_anybody_may_answer_first_and_name_its_member_later(open_lines: Exchange) -> None:
+    talk = open_lines.call("3001")
+    talk.join()
+    talk.talk_for(0.4)
+    leg = talk.wait_second()
+    leg.request("UPDATE", headers=(MEMBER,))
+    talk.talk_for(0.4)
+    assert (talk.live or {})["state"] != "out_of_scope"
+    leg.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:07700900456@pbx>"),))
+    talk.talk_for(0.4)
+    row = talk.hang_up()
+    kinds = [s["kind"] for s in row["segments"]]
+    assert (kinds[0], kinds[-1]) == ("recording", "out_of_scope"), "the member handed it to somebody else"
+    assert {s["operator"] for s in row["segments"] if s["kind"] == "recording"} == {"carol"}
+
+
+def test_a_phone_for_anybody_that_calls_and_names_somebody_else_is_left(open_lines: Exchange) -> None:
+    talk = open_lines.call("07700900123", from_number="3001")
+    talk.join()
+    talk.talk_for(0.4)
+    talk.first.request("UPDATE", headers=(MEMBER,))
+    talk.talk_for(0.4)
+    assert (talk.live or {})["state"] == "out_of_scope", "nobody answered a call to it"
+    talk.first.hang_up()
+    talk.first.wait_ended()
+    for voice in (talk.left, talk.right):
+        voice.hush()
 
 
 @pytest.mark.parametrize("when", ["notice", "ringing after the notice"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recorder.auditing.anchor_options import AnchorOptions
-from recorder.config import Config, Console, Limits, Media, Pause
+from recorder.config import Config, Console, Limits, Media, Pause, read
 from recorder.domain.access import Person, Role
 from recorder.domain.policy import Extension
 from recorder.domain.routing import Peer, PeerNotice, Route
@@ -18,6 +18,7 @@ from recorder.site_check import (
     Finding,
     Level,
     check_anchors,
+    check_answered_by,
     check_folders,
     check_machine,
     check_pause_keys,
@@ -169,6 +170,24 @@ def test_keys_that_a_pbx_takes_as_shipped() -> None:
     assert (one.level, "*3" in one.says) == (Level.WARNING, True)
     (good,) = check_pause_keys(Config(pause=Pause(pause_keys="*5", resume_keys="*6", manager_keys="*9")))
     assert (good.level, "*5, *6, *9" in good.says) == (Level.OK, True)
+    assert "bind_meta_app" in old.do, "FreeSWITCH takes every *, whichever keys are chosen"
+    assert "bind_meta_app" in good.says
+
+
+def test_extensions_whose_file_does_not_say_who_may_answer(tmp_path: Path) -> None:
+    file = tmp_path / "recorder.toml"
+    service = '[[service]]\nname = "Revenues"\n'
+    told = '[[extension]]\nnumber = "2001"\noperator = "alice"\nservice = "Revenues"\nanswered_by = "nominated"\n'
+    silent = '[[extension]]\nnumber = "2002"\noperator = "bob"\nservice = "Revenues"\n'
+    file.write_text(service + told + silent)
+    (finding,) = check_answered_by(read(file))
+    assert finding.level is Level.WARNING
+    assert ("2002" in finding.says, "2001" in finding.says) == (True, False)
+    assert 'answered_by = "anybody"' in finding.do
+    file.write_text(service + told)
+    (good,) = check_answered_by(read(file))
+    assert good.level is Level.OK
+    assert not list(check_answered_by(Config()))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from recorder.domain.transfer import (
     Occupant,
     Standing,
     is_same_line,
+    is_same_number,
     occupants_of,
     officer_after,
     who_answered,
@@ -81,10 +82,33 @@ def test_only_our_side_may_ask_and_only_when_the_sides_are_joined(state: State) 
         ("01", "2001", False),
         ("anonymous", "2001", False),
         ("", "2001", False),
+        ("0123", "5123", False),
+        ("600", "2600", False),
+        ("500", "8500", False),
+        ("2001", "0162001", False),
+        ("1632962001", "+441632962001", True),
+        ("1632962001", "01632962001", True),
     ],
 )
 def test_one_line_by_two_numbers(known: str, named: str, is_same: bool) -> None:
     assert is_same_line(known, named) is is_same
+
+
+@pytest.mark.parametrize(
+    ("named", "is_same"),
+    [
+        ("01632962001", True),
+        ("+441632962001", True),
+        ("00441632962001", True),
+        ("1632962001", True),
+        ("2001", False),
+        ("07700902001", False),
+    ],
+)
+def test_a_name_that_changes_in_a_call_is_one_number_in_full_only(named: str, is_same: bool) -> None:
+    assert is_same_number("01632962001", named) is is_same
+    assert is_same_number(named, "01632962001") is is_same
+    assert not is_same_number("2001", "07700902001")
 
 
 @pytest.mark.parametrize(
@@ -99,10 +123,16 @@ def test_one_line_by_two_numbers(known: str, named: str, is_same: bool) -> None:
         (None, "anonymous", "2001"),
         (None, "", "2001"),
         (None, "+441632962001", "2001"),
+        (None, "ann", "2001"),
+        ("ann", None, "2001"),
+        ("2002", "ann", "2002"),
+        (None, "desk-7", "desk-7"),
+        (None, "01632002001", "01632002001"),
     ],
 )
 def test_whoever_was_named_last_answered(early: str | None, answering: str | None, expected: str) -> None:
-    assert who_answered("2001", early=early, answering=answering) == expected
+    known = {"2001", "2002", "desk-7", "01632002001"}
+    assert who_answered("2001", early=early, answering=answering, is_known=known.__contains__) == expected
 
 
 def test_standings() -> None:
