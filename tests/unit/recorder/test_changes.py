@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from recorder.config import Config
+from recorder.config.reading import DERIVED
 from recorder.daemon import NEEDS_RESTART, changes
 
-SECTIONS = [field.name for field in dataclasses.fields(Config) if field.name != "sha256"]
+SECTIONS = [field.name for field in dataclasses.fields(Config) if field.name not in DERIVED]
 OTHER: Any = object()
 
 
