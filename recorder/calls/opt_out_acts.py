@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, placed, signed, written
+from recorder.calls.gate_acts import GateActs
 from recorder.calls.group_acts import gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.calls.works import Works
@@ -50,6 +51,7 @@ class OptOutCall(Protocol):
     crew: Crew
     service: Service
     operator: str
+    gate: GateActs
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -62,9 +64,6 @@ class OptOutCall(Protocol):
     @property
     def twins(self) -> "Sequence[OptOutCall]":
         """Return the calls to which this one passes every act by itself."""
-
-    def opt_out(self, reason: str, by: str) -> Act:
-        """Stop recording for the rest of the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +189,7 @@ class OptOutActs:
     def _grant(self, request: OptOutRequest, call: OptOutCall, by: str, order: Order) -> Answer:
         granted = request.after(Step.GRANT, at=utc_now(), by=by)
         is_erasing = request.facts.erase_on_opt_out if order.erase_before is None else order.erase_before
-        act = call.opt_out("opt_out", by)
+        act = call.gate.opt_out("opt_out", by)  # of this one only: its twins have an erasure of their own
         self._works.opt_outs.put(granted)
         details = {
             **order.details,
@@ -215,8 +214,8 @@ class OptOutActs:
         """Stop the other recordings of the conversation: whoever asked is not to be recorded by those either."""
         acts = []
         for other in _conversation(call)[1:]:
-            with contextlib.suppress(RefusedError):  # it has ended for good already, as a twin has by now
-                acts.append((other.id, other.opt_out("opt_out", by)))
+            with contextlib.suppress(RefusedError):  # it has ended for good already
+                acts.append((other.id, other.gate.opt_out("opt_out", by)))
             asked = self._works.opt_outs.open_of(other.id)
             if asked is not None:  # the same wish, raised before it was known to be one conversation
                 self._works.opt_outs.put(asked.after(Step.GRANT, at=utc_now(), by=by))

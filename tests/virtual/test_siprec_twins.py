@@ -64,6 +64,7 @@ def test_they_are_one_conversation_that_can_be_opted_out_by_extension(site: Site
     assert {call["conversation"] for call in site.home.calls()} == {twins[0]}
     act(site, "opt-out", by="mary", person=MANAGER, reason=REASON).raise_for_status()
     assert {call["state"] for call in site.home.calls()} == {"opted_out"}
+    assert [[order.kind for order in orders_of(site, twin)] for twin in twins] == [[ErasureKind.OPT_OUT]] * 2
 
 
 def test_what_an_officer_forgot_is_ordered_once_of_each(site: Site, twins: tuple[str, str]) -> None:
