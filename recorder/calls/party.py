@@ -317,10 +317,13 @@ def _unlike(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     return tuple(codec for codec in codecs if not can_bridge(codec, codecs[0]))
 
 
-def refusal(event: SourceRefused) -> str:
+def source_refused(event: SourceRefused) -> str:
     """Return what a log says of packets from a source that is not heard."""
     ip = f"[{event.ip}]" if ":" in event.ip else event.ip
-    return f"{event.packets} packets from elsewhere so far are dropped, the last from {ip}:{event.port}"
+    return (
+        f"{event.packets} packets from elsewhere so far are dropped, the last from {ip}:{event.port}; if that is the"
+        " party of this call, have its PBX, SBC or NAT signal the address that it sends from"
+    )
 
 
 def formats_for_core(media: offer_answer.Media) -> tuple[Format, ...]:

@@ -15,7 +15,6 @@ from audio.types import (
     MediaResumed,
     MediaStopped,
     MediaUnauthentic,
-    PortsExhaustedError,
     Prompt,
     PromptEnded,
     SecretEntered,
@@ -32,7 +31,8 @@ from recorder.calls.joining import Joining
 from recorder.calls.keypad import Keypad
 from recorder.calls.live_call import LiveCall
 from recorder.calls.negotiation import offer_to_second
-from recorder.calls.party import MediaError, Party, refusal
+from recorder.calls.newcomer import Newcomer
+from recorder.calls.party import MediaError, Party, source_refused
 from recorder.calls.probing import SilenceProbe
 from recorder.calls.second_message import SecondMessage
 from recorder.calls.switchboard import Switchboard, Way
@@ -101,9 +101,9 @@ class RecordedCall(TapedCall, LiveCall):
         self._is_told = False
         self.keypad = Keypad(self)
         self.gate = GateActs(self, self.keypad.forget_digits)
-        self._new_party = partial(Party, works, thread=thread)
-        self.parties = {side: self._new_party(side.value) for side in Side}
-        self._newcomer: Party | None = None
+        self.new_party = partial(Party, works, thread=thread)
+        self.parties = {side: self.new_party(side.value) for side in Side}
+        self._newcomer = Newcomer(self)
         self._answering = Answering(self)
         self._joining = Joining(self)
         self.announcer = Announcer(self)
@@ -122,9 +122,10 @@ class RecordedCall(TapedCall, LiveCall):
             MediaError: Nothing in it can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
-        self._take_offer_of(self.parties[Side.A], self.offered)
+        self.take_offer_of(self.parties[Side.A], self.offered)
 
-    def _take_offer_of(self, party: Party, event: CallOffered) -> None:
+    def take_offer_of(self, party: Party, event: CallOffered) -> None:
+        """Take what somebody's INVITE offers, and open a party's ports for it."""
         peer = find_peer(self.works.config.peer, event.source.host)
         party.srtp = peer.srtp if peer is not None else Srtp.OPTIONAL
         party.take_offer(event.body)  # first: what is refused must not use up ports
@@ -155,7 +156,7 @@ class RecordedCall(TapedCall, LiveCall):
         if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
             self.apply(self._answering.answered(event))
         else:
-            self._media_refused(party.offered_words)
+            self.media_refused(party)
             self._hang_up(table.HangUp(Side.B))
             self.leg_ended(Side.B)
             self.apply(table.Refused(488))
@@ -164,10 +165,11 @@ class RecordedCall(TapedCall, LiveCall):
         """Say so where it is our offer that was refused: callers have heard the notice by then."""
         super().note_refusal(event)
         if event.status in MEDIA_REFUSALS:
-            self._media_refused((self._newcomer or self.parties[Side.B]).offered_words)
+            self.media_refused(self._newcomer.party or self.parties[Side.B])
 
-    def _media_refused(self, what: str) -> None:
-        _log.warning("call %s: the far side does not take the audio that we offer it: %s", self.id, what)
+    def media_refused(self, party: Party) -> None:
+        """Say that the far side does not take what a party was offered; the alarm says what to do."""
+        _log.warning("call %s: the far side does not take the audio that we offer it: %s", self.id, party.offered_words)
         self.works.alarm("media_refused")
 
     def leg_ended(self, side: Side) -> None:
@@ -254,7 +256,7 @@ class RecordedCall(TapedCall, LiveCall):
                 _log.error("call %s: %d packets of side %s are not under its key", self.id, event.packets, side.value)
                 self.works.alarm("srtp_unauthentic")
             case SourceRefused():
-                _log.warning("call %s: side %s: %s", self.id, side.value, refusal(event))
+                _log.warning("call %s: side %s: %s", self.id, side.value, source_refused(event))
             case _:
                 pass
 
@@ -269,47 +271,25 @@ class RecordedCall(TapedCall, LiveCall):
 
     def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
-        self._newcomer = party = self._new_party("newcomer")
-        party.signals_from = host
-        return self._offer_by(party, srtp, self._staying)
+        return self._newcomer.offer(host, srtp)
 
     def join_newcomer(self, body: Body | None) -> None:
         """Take the newcomer's answer."""
-        assert self._newcomer is not None
-        try:
-            if body is not None or not self._newcomer.is_settled:
-                self._newcomer.take_answer(body)
-        except MediaError as error:
-            _log.info("call %s: %s", self.id, error)
-            self._media_refused(self._newcomer.offered_words)
-            self.transfers.failed(488)
-        else:
-            self.transfers.ready()
+        self._newcomer.answered(body)
 
     def join_offered(self, event: CallOffered) -> None:
         """Answer one who calls; their offer has to fit the one who stays."""
-        leg, party = event.leg, self._new_party("newcomer")
-        self._newcomer = party
-        try:
-            self._take_offer_of(party, event)
-            answer = party.answer_first(self._staying.codecs)
-        except (MediaError, PortsExhaustedError) as error:
-            _log.info("call %s: %s", self.id, error)
-            self.transfers.failed(488 if isinstance(error, MediaError) else 503)
-            return
-        self.works.endpoint.answer(leg, answer)
-        if party.is_settled:
-            self.transfers.ready()
+        self._newcomer.called(event)
 
     def drop_newcomer(self) -> None:
         """Close the newcomer's media."""
-        party, self._newcomer = self._newcomer, None
+        party = self._newcomer.take()
         if party is not None:
             party.close()
 
     def replaced(self, side: Side, after: After) -> None:
         """Put the newcomer's media in the place of the side's."""
-        party, self._newcomer = self._newcomer, None
+        party = self._newcomer.take()
         assert party is not None
         self.second.cut_off()
         self._joining.replaced(after)
@@ -330,11 +310,6 @@ class RecordedCall(TapedCall, LiveCall):
     def srtp_of(self, side: Side) -> Srtp:
         """Return whether a side's audio is encrypted."""
         return Srtp.REQUIRED if self.parties[side].is_secure else Srtp.OFF
-
-    @property
-    def _staying(self) -> Party:
-        assert self.call.transferor is not None
-        return self.parties[self.call.transferor.other]
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -377,9 +352,10 @@ class RecordedCall(TapedCall, LiveCall):
         self._answering.dialled()
         party = self.parties[Side.B]
         party.signals_from = self.far.host if self.far is not None else None
-        return self._offer_by(party, self.way.route.srtp, self.parties[Side.A])
+        return self.offer_by(party, self.way.route.srtp, self.parties[Side.A])
 
-    def _offer_by(self, party: Party, wanted: Srtp, other: Party) -> Body:
+    def offer_by(self, party: Party, wanted: Srtp, other: Party) -> Body:
+        """Open a party's ports, and return the offer to it of what can be bridged to another."""
         party.srtp = Srtp.REQUIRED if wanted is Srtp.REQUIRED else Srtp.OPTIONAL
         self._open(party, offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and other.is_secure))
         return party.make_offer(offer_to_second(other.usable))

@@ -28,7 +28,7 @@ from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad
 from recorder.calls.live_call import Legs
-from recorder.calls.party import MediaError, refusal
+from recorder.calls.party import MediaError, source_refused
 from recorder.calls.second_message import NoSecondMessage
 from recorder.calls.siprec_course import Course
 from recorder.calls.siprec_lines import Lines
@@ -259,7 +259,7 @@ class SiprecCall(TapedCall):
                 _log.error("recording session %s: %d packets of a line are not under its key", self.id, event.packets)
                 self.works.alarm("srtp_unauthentic")
             case SourceRefused():
-                _log.warning("recording session %s: %s", self.id, refusal(event))
+                _log.warning("recording session %s: %s", self.id, source_refused(event))
             case _:
                 pass
 

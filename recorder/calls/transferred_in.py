@@ -72,7 +72,7 @@ class TransferredInCall(RecordedCall):
         party, self.legs.b = self.parties[Side.B], picker.leg
         self.board.adopt(picker.leg, self)
         try:
-            self._take_offer_of(party, picker)
+            self.take_offer_of(party, picker)
             answer = party.answer_first(())
         except MediaError as error:
             _log.info("call %s: %s", self.id, error)

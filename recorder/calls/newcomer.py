@@ -1,0 +1,76 @@
+"""The media of somebody who is to take the place of a side of a recorded call. Call thread only.
+
+Who they are, and what follows from it, is `recorder.calls.transferring`'s.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+from audio.types import PortsExhaustedError
+from recorder.calls.part import Part
+from recorder.calls.party import MediaError, Party
+from sip.events import Body, CallOffered
+from sip.sdes import Srtp
+
+if TYPE_CHECKING:
+    from recorder.calls.recorded_call import RecordedCall
+
+_log = logging.getLogger(__name__)
+
+
+class Newcomer(Part["RecordedCall"]):
+    """The newcomer's media, while there is one.
+
+    Attributes:
+        party: It, or None.
+    """
+
+    def __init__(self, call: "RecordedCall") -> None:
+        super().__init__(call)
+        self.party: Party | None = None
+
+    def offer(self, host: str | None, srtp: Srtp) -> Body:
+        """Offer what can be bridged to the one who stays, from a leg of its own."""
+        self.party = party = self._call.new_party("newcomer")
+        party.signals_from = host
+        return self._call.offer_by(party, srtp, self._staying)
+
+    def answered(self, body: Body | None) -> None:
+        """Take the newcomer's answer."""
+        call, party = self._call, self.party
+        assert party is not None
+        try:
+            if body is not None or not party.is_settled:
+                party.take_answer(body)
+        except MediaError as error:
+            _log.info("call %s: %s", call.id, error)
+            call.media_refused(party)
+            call.transfers.failed(488)
+        else:
+            call.transfers.ready()
+
+    def called(self, event: CallOffered) -> None:
+        """Answer one who calls; their offer has to fit the one who stays."""
+        call = self._call
+        self.party = party = call.new_party("newcomer")
+        try:
+            call.take_offer_of(party, event)
+            answer = party.answer_first(self._staying.codecs)
+        except (MediaError, PortsExhaustedError) as error:
+            _log.info("call %s: %s", call.id, error)
+            call.transfers.failed(488 if isinstance(error, MediaError) else 503)
+            return
+        call.works.endpoint.answer(event.leg, answer)
+        if party.is_settled:
+            call.transfers.ready()
+
+    def take(self) -> Party | None:
+        """Return the media, which is the caller's from here on, or None."""
+        party, self.party = self.party, None
+        return party
+
+    @property
+    def _staying(self) -> Party:
+        call = self._call
+        assert call.call.transferor is not None
+        return call.parties[call.call.transferor.other]
