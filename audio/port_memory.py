@@ -52,7 +52,10 @@ class PortMemory:
         self.close()
 
     def close(self) -> None:
-        """Close the file; nothing is written any more. Idempotent."""
+        """Close the file; nothing is written any more. Idempotent.
+
+        Call it on the thread that writes, or once that has ended: the descriptor's number may be another file's next.
+        """
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

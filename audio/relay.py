@@ -14,6 +14,7 @@ from typing import Self
 
 from audio._relay import Core
 from audio.dtmf import KEYS
+from audio.port_memory import PortMemory
 from audio.ports import PortPair, PortPool
 from audio.types import (
     TICKS_PER_S,
@@ -103,14 +104,14 @@ class Relay:
             interface, no tcx (Linux 6.6). Nothing stays open.
     """
 
-    def __init__(self, options: RelayOptions) -> None:
+    def __init__(self, options: RelayOptions, *, port_memory: PortMemory | None = None) -> None:
         self._options = options
         self._pool = PortPool(
             address=options.address,
             ports=options.ports,
             quarantine_s=options.quarantine_s,
             dscp=options.dscp,
-            memory=options.port_memory,
+            memory=port_memory,
         )
         self._core = Core(
             threads=options.threads,

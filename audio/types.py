@@ -8,8 +8,6 @@ import enum
 from dataclasses import dataclass, field
 from typing import NewType
 
-from audio.port_memory import PortMemory
-
 LegId = NewType("LegId", int)
 """A media leg: one RTP and one RTCP socket of ours. Never used twice in a process."""
 
@@ -205,7 +203,6 @@ class RelayOptions:
             media goes through sockets. At most 16.
         kernel_packets_per_s: What comes faster than this on one leg goes by its socket: there a sender gets one packet
             taken for each wake-up, and the kernel would relay a flood whole. No codec here has more than 100.
-        port_memory: Where the ports in use are remembered for the next run; None: nowhere.
     """
 
     address: str = "127.0.0.1"
@@ -218,7 +215,6 @@ class RelayOptions:
     gather_ms: float = 2.0
     kernel_interfaces: tuple[str, ...] = ()
     kernel_packets_per_s: int = 320
-    port_memory: PortMemory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

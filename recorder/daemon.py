@@ -131,6 +131,7 @@ class Daemon:
         self._orders, self._pin_clerk = Clerk("orders"), Clerk("pins")
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._works.config)
+        self._port_memory = PortMemory(home.state / "ports", self._opening.submit)
         media = config.media
         is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s, threads=media.threads)
         self._relay, kernel_obstacle = open_relay(
@@ -142,8 +143,8 @@ class Daemon:
                 dead_rtp_s=media.dead_rtp_s,
                 gather_ms=media.gather_ms,
                 kernel_interfaces=media.kernel_interfaces,
-                port_memory=PortMemory(home.state / "ports", self._opening.submit),
-            )
+            ),
+            self._port_memory,
         )
         self._writer = PausableWriter(
             self._relay,
@@ -366,6 +367,7 @@ class Daemon:
         self._sweeping.close()
         self._resolver.close()
         self._opening.close()
+        self._port_memory.close()
         self._filing.close()
         self._orders.close()
         self._pin_clerk.close()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from audio.port_memory import PortMemory
 from audio.relay import Relay
 from audio.types import RelayOptions
 from recorder.carriage import WILDCARDS
@@ -120,15 +121,15 @@ def obstacle(means: Means, address: str, interfaces: tuple[str, ...]) -> Obstacl
     return None
 
 
-def open_relay(options: RelayOptions) -> tuple[Relay, Obstacle | None]:
+def open_relay(options: RelayOptions, port_memory: PortMemory | None = None) -> tuple[Relay, Obstacle | None]:
     """Return a relay, by sockets alone if the kernel cannot take part or refuses to, and why that is so."""
     if not options.kernel_interfaces:
-        return Relay(options), None
+        return Relay(options, port_memory=port_memory), None
     # Looked at first: a service's filter of system calls may end whoever tries without the right to.
     found = obstacle(read_means(), options.address, options.kernel_interfaces)
     if found is None:
         try:
-            return Relay(options), None
+            return Relay(options, port_memory=port_memory), None
         except PermissionError:  # rights that are worth nothing here, as in a rootless container
             found = Obstacle(says="the kernel does not let this process load its program", do=_RIGHTS)
         except OSError as error:
@@ -139,7 +140,7 @@ def open_relay(options: RelayOptions) -> tuple[Relay, Obstacle | None]:
     _log.warning(
         "the kernel relays no media, all of it goes through sockets: %s; %s, and restart", found.says, found.do
     )
-    return Relay(replace(options, kernel_interfaces=())), found
+    return Relay(replace(options, kernel_interfaces=()), port_memory=port_memory), found
 
 
 def check_kernel_relay(config: Config, means: Means) -> Iterator[Finding]:

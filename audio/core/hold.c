@@ -62,8 +62,8 @@ static void wipe_first(struct hold *hold)
 static void send_first(struct leg *leg, int64_t now)
 {
     struct held *held = slot_at(leg->hold, 0);
-    struct packet packet = {.payload = payload_of(leg->hold, held), .length = held->length, .codec = held->codec, .has_marker = held->has_marker,
-                            .seq = held->seq, .ts = held->ts, .ssrc = held->ssrc, .arrival_ns = now};
+    struct packet packet = {.payload = payload_of(leg->hold, held), .length = held->length, .codec = held->codec,
+                            .has_marker = held->has_marker, .seq = held->seq, .ts = held->ts, .ssrc = held->ssrc, .arrival_ns = now};
     if (held->is_audio)
         forward_audio(leg, &packet);
     else if (leg->peer)

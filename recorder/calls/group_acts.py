@@ -191,9 +191,8 @@ class GroupActs:
 def signatures(works: Works, done: Done, signature: Signature) -> "list[Future[PauseAnswer]]":
     """Sign an act for each call that it reached; those that it was not asked of are told through which it came."""
     first = done[0][0].id
-    of = {call.id: signature.of(call.id) for call, _ in done}
-    more = replace(signature, details={**signature.details, "through": first})
-    return [signed(works, act, of[call.id] if call.id == first else more.of(call.id)) for call, act in done]
+    through = replace(signature, details={**signature.details, "through": first})
+    return [signed(works, act, (signature if call.id == first else through).of(call.id)) for call, act in done]
 
 
 def gathered(told: "Sequence[Future[PauseAnswer]]") -> "Future[PauseAnswer]":

@@ -244,7 +244,6 @@ class LiveCall(Signalled):
             numbers: The numbers.
             is_claim: A peer says so, who may say it of any number (see `Identities.add`).
         """
-        _log.debug("%d numbers on a call", len(numbers))
 
     @property
     def is_talking(self) -> bool:

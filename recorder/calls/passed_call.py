@@ -36,10 +36,8 @@ class PassedCall(LiveCall):
     _invited: CallOffered | None = None
     """The INVITE of a newcomer that is not answered yet."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as `LiveCall`
-        super().__init__(*args, **more)
-        self._nominated: set[str] = set()
-        """Nominated extensions that were named, each alarmed once."""
+    _nominated: frozenset[str] = frozenset()
+    """Nominated extensions that were named, each alarmed once."""
 
     def rang(self, event: LegRang) -> None:
         """Pass the provisional response on, early media's SDP and all."""
@@ -112,7 +110,7 @@ class PassedCall(LiveCall):
 
     def _look_at(self, number: str) -> None:
         if number in self.works.config.extensions and number not in self._nominated:
-            self._nominated.add(number)
+            self._nominated |= {number}
             self.works.alarm("nominated_passed")
 
     def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:

@@ -148,10 +148,11 @@ class Lines(Part[LinedCall]):
             wipe_others(before.cryptos, kept)
 
     def _listen(self, leg: MediaLegId, media: offer_answer.Media) -> None:
-        named = media.remote_ip if media.remote_ip is not None and "%" not in media.remote_ip else None
         expected = None
-        if named is not None:
-            expected = MediaAddress(ip=named, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port)
+        if media.remote_ip is not None and "%" not in media.remote_ip:  # an address with a zone is of the client's host
+            expected = MediaAddress(
+                ip=media.remote_ip, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port
+            )
         listening = LegMedia(
             remote=None,
             codec=Codec(media.codec),
@@ -161,7 +162,7 @@ class Lines(Part[LinedCall]):
             sends=False,
             receives=media.receives,
             expected=expected,
-            networks=(*self._networks, *([named] if named is not None else [])),
+            networks=self._networks if expected is None else (*self._networks, expected.ip),
             srtp=for_core(media.srtp),
             more=formats_for_core(media),
         )

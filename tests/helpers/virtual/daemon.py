@@ -17,6 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 import recorder.daemon
+from audio.port_memory import PortMemory
 from audio.types import RelayOptions
 from audio.writer import PausableWriter
 from recorder import config as configuration
@@ -136,8 +137,8 @@ class TurnedDaemon:
         """Have the daemon made of parts that the world turns."""
         world = self._world
 
-        def relay_of(options: RelayOptions) -> tuple[TurnedRelay, None]:
-            self.relay = TurnedRelay(options, world)
+        def relay_of(options: RelayOptions, port_memory: PortMemory) -> tuple[TurnedRelay, None]:
+            self.relay = TurnedRelay(options, world, port_memory=port_memory)
             return self.relay, None
 
         def writer_of(*args: Any, **more: Any) -> TurnedWriter:
@@ -173,6 +174,7 @@ class TurnedDaemon:
         daemon._writer.close()
         for clerk in (daemon._opening, daemon._filing, daemon._orders, daemon._pin_clerk, daemon._pausing):
             clerk.close()
+        daemon._port_memory.close()
         daemon._clerk.submit(daemon._works.late.catch_up)
         daemon._clerk.close()
         os.close(daemon._media_end)

@@ -8,6 +8,7 @@ import select
 import time
 from typing import Any
 
+from audio.port_memory import PortMemory
 from audio.relay import Relay
 from audio.types import LegId, LegMedia, RelayOptions
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
@@ -20,8 +21,8 @@ ARRIVES_MS = 2000
 class TurnedRelay(Relay):
     """The relay, whose threads never start: the world turns it. Counts what it has sent to each port."""
 
-    def __init__(self, options: RelayOptions, world: World) -> None:
-        super().__init__(options)
+    def __init__(self, options: RelayOptions, world: World, *, port_memory: PortMemory) -> None:
+        super().__init__(options, port_memory=port_memory)
         self._world = world
         self._next_ns = 0
         self._targets: dict[LegId, tuple[int, int]] = {}
