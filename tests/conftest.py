@@ -64,7 +64,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Togethe
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests, file by file, so that what waits longest begins first (`--dist loadfile`)."""
+    """Sort the tests, file by file, so that what waits longest begins first; `Together` keeps the order."""
     items.sort(
         key=lambda item: _rank(item.path.relative_to(ROOT / "tests").parts[0])
     )  # a stable sort: files stay whole

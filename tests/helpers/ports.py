@@ -4,7 +4,6 @@ import fcntl
 import os
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,8 @@ FIRST, LAST = 10_000, 31_998
 """Whoever binds to port 0 gets one from 32768 on: a port that was free a moment ago cannot be taken by such a one."""
 _LISTENS, _UNCONNECTED = "0A", "07"
 """States of sockets in the kernel's tables."""
-_TURN = Path(tempfile.gettempdir()) / f"recorder-tests-ports-{os.getuid()}"
+_TURN = Path("/tmp") / f"recorder-tests-ports-{os.getuid()}"
+"""Not where this run has its temporary files: other runs on the machine must not give the same ports."""
 
 
 def free_port() -> int:

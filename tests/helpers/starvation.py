@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.helpers.background import beside
+
 _WAY_OF_A_PACKET = 2
 """Threads that a packet passes before it is in a file: the media core's and the writer's."""
 
@@ -58,9 +60,8 @@ def noting_starvation(
         note: Gets the beginning and the end (monotonic) of a time in which a thread waited.
         longer_than_s: What is not noted.
     """
-    must_end = threading.Event()
 
-    def look() -> None:
+    def look(must_end: threading.Event) -> None:
         before_s, before = time.monotonic(), waited_s(process())
         while not must_end.wait(_LOOK_EVERY_S):
             now_s, now = time.monotonic(), waited_s(process())
@@ -68,10 +69,5 @@ def noting_starvation(
                 note(before_s, now_s)
             before_s, before = now_s, now
 
-    thread = threading.Thread(target=look, name="starvation", daemon=True)
-    thread.start()
-    try:
+    with beside(look):
         yield
-    finally:
-        must_end.set()
-        thread.join()

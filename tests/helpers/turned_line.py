@@ -2,15 +2,25 @@
 
 import select
 import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from audio.blocks import AudioRun, decode_block
 from audio.relay import Relay
 from audio.rtp import RtpPacket, build_rtp
-from audio.types import Channel, Codec, LegId, LegMedia, MediaAddress, SourceRefused, TapId, TapOptions
+from audio.types import Channel, Codec, LegId, LegMedia, MediaAddress, RelayOptions, SourceRefused, TapId, TapOptions
 
 START_NS = 10**12
 MS = 1_000_000
 FRAME = 160
+
+
+@contextmanager
+def turned_relay() -> Iterator[Relay]:
+    """Make a relay whose clock the test turns; closes it at the end."""
+    with closing(Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))) as relay:
+        relay.turn(START_NS)
+        yield relay
 
 
 class Source:

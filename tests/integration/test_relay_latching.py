@@ -5,22 +5,17 @@ Real sockets, and a clock that the test turns: every packet arrives exactly when
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
-from audio.relay import Relay
 from audio.rtp import TelephoneEvent, build_event
-from audio.types import Codec, DigitPressed, LegMedia, RelayOptions
-from tests.helpers.turned_line import FRAME, MS, START_NS, Line, Source
+from audio.types import Codec, DigitPressed, LegMedia
+from tests.helpers.turned_line import FRAME, MS, START_NS, Line, Source, turned_relay
 
 
 @pytest.fixture
 def line() -> Iterator[Line]:
-    with ExitStack() as stack:
-        relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
-        stack.callback(relay.close)
-        relay.turn(START_NS)
+    with turned_relay() as relay:
         yield Line(relay)
 
 
@@ -35,10 +30,16 @@ def sources() -> Iterator[tuple[Source, Source, Source]]:
 Sources = tuple[Source, Source, Source]
 
 
-def test_what_another_sent_is_taken_back_when_the_signalled_address_speaks(line: Line, sources: Sources) -> None:
-    client, stale, _ = sources
-    line.listen(client)
+@pytest.fixture
+def recorded(line: Line, sources: Sources) -> Sources:
+    """Let the first source be the one whose address is signalled, and record what is heard."""
+    line.listen(sources[0])
     line.open_tap()
+    return sources
+
+
+def test_what_another_sent_is_taken_back_when_the_signalled_address_speaks(line: Line, recorded: Sources) -> None:
+    client, stale, _ = recorded
     line.pass_ms(3000, stale)
     assert line.relay.statistics(line.leg).received == 150, "nothing comes from there, so another is heard"
     assert line.refused == []
@@ -51,10 +52,8 @@ def test_what_another_sent_is_taken_back_when_the_signalled_address_speaks(line:
     assert line.kept() == {client.value: 200 * FRAME}, "no byte of the other, and all of the client"
 
 
-def test_the_signalled_address_is_heard_though_another_has_run_far_ahead(line: Line, sources: Sources) -> None:
-    client, stale, _ = sources
-    line.listen(client)
-    line.open_tap()
+def test_the_signalled_address_is_heard_though_another_has_run_far_ahead(line: Line, recorded: Sources) -> None:
+    client, stale, _ = recorded
     for _ in range(30):  # three times as fast as it is said
         for at_ms in range(3):
             line.send(stale)
@@ -63,10 +62,8 @@ def test_the_signalled_address_is_heard_though_another_has_run_far_ahead(line: L
     assert line.kept() == {client.value: 20 * FRAME}
 
 
-def test_a_payload_type_that_was_not_settled_makes_nobody_heard(line: Line, sources: Sources) -> None:
-    client, stray, phone = sources
-    line.listen(client)
-    line.open_tap()
+def test_a_payload_type_that_was_not_settled_makes_nobody_heard(line: Line, recorded: Sources) -> None:
+    _, stray, phone = recorded
     line.pass_ms(500, stray, payload_type=0)
     for _ in range(25):
         line.send(stray, 0)
@@ -77,10 +74,8 @@ def test_a_payload_type_that_was_not_settled_makes_nobody_heard(line: Line, sour
     assert line.relay.statistics(line.leg).refused == 50
 
 
-def test_a_source_that_goes_quiet_makes_room_for_the_next(line: Line, sources: Sources) -> None:
-    client, first, second = sources
-    line.listen(client)
-    line.open_tap()
+def test_a_source_that_goes_quiet_makes_room_for_the_next(line: Line, recorded: Sources) -> None:
+    _, first, second = recorded
     line.pass_ms(500, first)
     line.pass_ms(960)
     line.send(second)
@@ -90,20 +85,16 @@ def test_a_source_that_goes_quiet_makes_room_for_the_next(line: Line, sources: S
     assert line.kept() == {first.value: 25 * FRAME, second.value: 20 * FRAME}
 
 
-def test_a_source_that_changes_its_port_is_heard_again_after_a_second(line: Line, sources: Sources) -> None:
-    client, first, second = sources
-    line.listen(client)
-    line.open_tap()
+def test_a_source_that_changes_its_port_is_heard_again_after_a_second(line: Line, recorded: Sources) -> None:
+    _, first, second = recorded
     line.pass_ms(500, first)
     line.pass_ms(1000)
     line.pass_ms(400, second)
     assert line.kept() == {first.value: 25 * FRAME, second.value: 20 * FRAME}
 
 
-def test_who_sends_while_the_signalled_address_does_is_not_heard_in_its_silence(line: Line, sources: Sources) -> None:
-    client, stray, moved = sources
-    line.listen(client)
-    line.open_tap()
+def test_who_sends_while_the_signalled_address_does_is_not_heard_in_its_silence(line: Line, recorded: Sources) -> None:
+    client, stray, moved = recorded
     line.pass_ms(500, client, stray)
     line.pass_ms(4000, stray)
     line.pass_ms(400, client, stray)
@@ -113,10 +104,8 @@ def test_who_sends_while_the_signalled_address_does_is_not_heard_in_its_silence(
     assert counts == {client.value: 45 * FRAME, moved.value: 20 * FRAME}, "the client has begun to send from elsewhere"
 
 
-def test_comfort_noise_is_a_sign_of_life(line: Line, sources: Sources) -> None:
-    client, stray, _ = sources
-    line.listen(client)
-    line.open_tap()
+def test_comfort_noise_is_a_sign_of_life(line: Line, recorded: Sources) -> None:
+    client, stray, _ = recorded
     line.pass_ms(500, client)
     for _ in range(10):
         line.send(client, 13, b"\x40")
@@ -124,10 +113,8 @@ def test_comfort_noise_is_a_sign_of_life(line: Line, sources: Sources) -> None:
     assert line.kept() == {client.value: 25 * FRAME}
 
 
-def test_a_re_offer_keeps_who_is_heard_and_another_address_begins_anew(line: Line, sources: Sources) -> None:
-    client, phone, other = sources
-    line.listen(client)
-    line.open_tap()
+def test_a_re_offer_keeps_who_is_heard_and_another_address_begins_anew(line: Line, recorded: Sources) -> None:
+    client, phone, other = recorded
     line.pass_ms(500, phone)
     line.listen(client)
     line.pass_ms(200, other, phone)
@@ -140,10 +127,8 @@ def test_a_re_offer_keeps_who_is_heard_and_another_address_begins_anew(line: Lin
     assert line.kept() == {phone.value: 45 * FRAME, other.value: 10 * FRAME}
 
 
-def test_nobody_begins_to_be_heard_on_hold(line: Line, sources: Sources) -> None:
-    client, stray, _ = sources
-    line.listen(client)
-    line.open_tap()
+def test_nobody_begins_to_be_heard_on_hold(line: Line, recorded: Sources) -> None:
+    client, stray, _ = recorded
     line.pass_ms(500, client)
     line.listen(client, receives=False)
     line.pass_ms(5000, stray)
@@ -245,11 +230,9 @@ def test_refusals_are_told_every_ten_seconds(line: Line, sources: Sources) -> No
 
 
 def test_a_client_that_goes_on_from_elsewhere_without_a_gap_is_heard_after_a_second(
-    line: Line, sources: Sources
+    line: Line, recorded: Sources
 ) -> None:
-    client, moved, _ = sources
-    line.listen(client)
-    line.open_tap()
+    client, moved, _ = recorded
     line.pass_ms(500, client)
     line.pass_ms(8000, moved)
     kept = line.kept()
@@ -258,11 +241,9 @@ def test_a_client_that_goes_on_from_elsewhere_without_a_gap_is_heard_after_a_sec
 
 
 def test_a_latched_source_that_goes_on_from_another_port_without_a_gap_is_heard_after_a_second(
-    line: Line, sources: Sources
+    line: Line, recorded: Sources
 ) -> None:
-    client, first, second = sources
-    line.listen(client)
-    line.open_tap()
+    _, first, second = recorded
     line.pass_ms(500, first)
     line.pass_ms(3000, second)
     kept = line.kept()
@@ -270,10 +251,8 @@ def test_a_latched_source_that_goes_on_from_another_port_without_a_gap_is_heard_
     assert kept[second.value] >= (150 - 50) * FRAME
 
 
-def test_a_rival_is_heard_once_the_signalled_address_was_silent_for_five_seconds(line: Line, sources: Sources) -> None:
-    client, other, _ = sources
-    line.listen(client)
-    line.open_tap()
+def test_a_rival_is_heard_once_the_signalled_address_was_silent_for_five_seconds(line: Line, recorded: Sources) -> None:
+    client, other, _ = recorded
     line.pass_ms(500, client, other)
     line.pass_ms(4960, other)
     assert line.relay.statistics(line.leg).received == 25
@@ -283,11 +262,9 @@ def test_a_rival_is_heard_once_the_signalled_address_was_silent_for_five_seconds
 
 @pytest.mark.parametrize(("payload_type", "payload"), [(13, b"\x40"), (8, b"")], ids=["comfort noise", "keep-alive"])
 def test_a_sign_of_life_takes_nothing_back_from_who_is_heard(
-    line: Line, sources: Sources, payload_type: int, payload: bytes
+    line: Line, recorded: Sources, payload_type: int, payload: bytes
 ) -> None:
-    client, phone, _ = sources
-    line.listen(client)
-    line.open_tap()
+    client, phone, _ = recorded
     line.pass_ms(5000, phone)
     line.send(client, payload_type, payload)
     line.pass_ms(2000, phone)
@@ -295,10 +272,8 @@ def test_a_sign_of_life_takes_nothing_back_from_who_is_heard(
     assert line.refused == []
 
 
-def test_one_packet_from_the_signalled_address_keeps_nobody_out_for_good(line: Line, sources: Sources) -> None:
-    client, phone, _ = sources
-    line.listen(client)
-    line.open_tap()
+def test_one_packet_from_the_signalled_address_keeps_nobody_out_for_good(line: Line, recorded: Sources) -> None:
+    client, phone, _ = recorded
     line.pass_ms(2000, phone)
     line.send(client)
     line.pass_ms(2000, phone)

@@ -1,14 +1,14 @@
 """Several streams (SSRCs) on one port: the one that speaks is heard, and a silent one does not take its place."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import closing
 
 import pytest
 
 from audio.relay import Relay
 from audio.rtp import parse_rtp
-from audio.types import Codec, LegMedia, RelayOptions
-from tests.helpers.turned_line import FRAME, MS, START_NS, Line, Source
+from audio.types import Codec, LegMedia
+from tests.helpers.turned_line import FRAME, MS, START_NS, Line, Source, turned_relay
 
 VOICE, OTHER, SILENCE = 0x11, 0x2A, 0xD5
 
@@ -60,12 +60,7 @@ class Port:
 
 @pytest.fixture
 def port() -> Iterator[Port]:
-    with ExitStack() as stack:
-        relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
-        stack.callback(relay.close)
-        relay.turn(START_NS)
-        made = Port(relay)
-        stack.callback(made.close)
+    with turned_relay() as relay, closing(Port(relay)) as made:
         yield made
 
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from tests.helpers.background import beside
+
 STALL_S, FREE_S = 1.5, 0.7
 FROZEN_S, MOVING_S = 0.25, 1.1
 
@@ -53,19 +55,14 @@ def freezing(pid: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _by_turns(on: Callable[[], None], off: Callable[[], None], on_s: float, off_s: float) -> Iterator[None]:
-    must_end = threading.Event()
-
-    def turn() -> None:
+    def turn(must_end: threading.Event) -> None:
         while not must_end.wait(off_s):
             on()
             must_end.wait(on_s)
             off()
 
-    thread = threading.Thread(target=turn, daemon=True)
-    thread.start()
     try:
-        yield
+        with beside(turn):
+            yield
     finally:
-        must_end.set()
-        thread.join()
         off()

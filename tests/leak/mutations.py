@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.helpers import preloaded, recorder_home
+from tests.helpers import recorder_home
 from tests.leak.plan import Plan, plan
 from tests.leak.run import Result, Run, Say
 from tests.leak.search import DIGITS
@@ -272,12 +272,12 @@ def rebuild(folder: Path, file: str, objects: Path) -> None:
 
 @contextmanager
 def _started_from(folder: Path) -> Any:
-    before = recorder_home.ROOT, preloaded.ROOT
-    recorder_home.ROOT = preloaded.ROOT = folder
+    before = recorder_home.ROOT
+    recorder_home.ROOT = folder
     try:
         yield
     finally:
-        recorder_home.ROOT, preloaded.ROOT = before
+        recorder_home.ROOT = before
 
 
 def _run(mutation: Mutation) -> Result:

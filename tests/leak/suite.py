@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from tests.helpers import preloaded, recorder_home
+from tests.helpers import recorder_home
 from tests.leak import report
 from tests.leak.plan import matrix
 from tests.leak.run import Result, Run
@@ -59,7 +59,7 @@ def edges_beyond(result: Result) -> list[str]:
 
 def main(options: argparse.Namespace, seed: int) -> int:
     """Run what was asked for; returns the exit status."""
-    recorder_home.ROOT = preloaded.ROOT = options.source
+    recorder_home.ROOT = options.source
     is_good = True
     if options.mutations != "only" and not options.mutation:
         result = run_calls(seed, options.calls, slots=options.slots, only=options.only, in_kernel=options.in_kernel)

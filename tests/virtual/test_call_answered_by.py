@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
-from tests.helpers.sip_peer import Answer, State
+from tests.helpers.sip_peer import Answer, Call, State
 from tests.helpers.transfers import expect_newcomer, refer, speakers, wait_told
 from tests.helpers.virtual.exchange import exchange
 
@@ -122,6 +122,16 @@ def test_a_mailbox_is_one_by_either_way(lines: Exchange, way: str) -> None:
     assert (row["outcome"], row["reason"]) == ("blocked", "voicemail")
 
 
+def joined_after_the_notice(talk: Talk, rung: Call) -> str:
+    """Let the phone that rings be answered: the notice comes first, unrecorded; returns the recording that follows."""
+    rung.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+    talk.right.listen_under(rung.remote_body)
+    talk.right.talk(rung.remote_media)
+    talk.wait_phase("notice, answered side held")
+    assert (talk.live or {})["is_recorded"] is False
+    return str(talk.wait_phase("joined")["id"])
+
+
 @pytest.mark.parametrize(("way", "officer", "name"), [(EARLY, "2002", "bob"), (IN_THE_200, "3001", "carol")])
 def test_a_colleague_who_is_not_nominated_is_told_before_an_officer_is_recorded_with_them(
     lines: Exchange, way: str, officer: str, name: str
@@ -134,12 +144,7 @@ def test_a_colleague_who_is_not_nominated_is_told_before_an_officer_is_recorded_
     rung = talk.wait_second()
     if way == EARLY:
         rung.request("UPDATE", headers=(header,))
-    rung.wait_for(lambda call: call.state is State.CONFIRMED, 8)
-    talk.right.listen_under(rung.remote_body)
-    talk.right.talk(rung.remote_media)
-    talk.wait_phase("notice, answered side held")
-    assert (talk.live or {})["is_recorded"] is False
-    recording = talk.wait_phase("joined")["id"]
+    recording = joined_after_the_notice(talk, rung)
     assert (talk.live or {})["operators_now"] == [name]
     talk.talk_for(0.5)
     talk.first.hang_up()
@@ -288,12 +293,7 @@ def test_a_caller_who_comes_in_the_place_of_another_before_the_answer_hears_the_
     talk.first.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:07700900777@pbx>"),))
     talk.first.wait_for(lambda call: call.replies_to("UPDATE") == [200])
     rung = talk.wait_second()
-    rung.wait_for(lambda call: call.state is State.CONFIRMED, 8)
-    talk.right.listen_under(rung.remote_body)
-    talk.right.talk(rung.remote_media)
-    talk.wait_phase("notice, answered side held")
-    assert (talk.live or {})["is_recorded"] is False
-    recording = talk.wait_phase("joined")["id"]
+    recording = joined_after_the_notice(talk, rung)
     talk.talk_for(0.4)
     row = talk.hang_up()
     assert (row["id"], row["outcome"], row["notice"]["complete"]) == (recording, "recorded", True)
