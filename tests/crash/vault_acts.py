@@ -20,7 +20,7 @@ from recorder.problems import ProblemError
 from storage.erasures import new_order_id
 from storage.recording import OpenRecording
 from storage.rows import row_from_json, time_to_json
-from storage.tombstones import Deletions
+from storage.tombstones import tombstones_of
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind, RecordingHead, RecordingId, Search
 from tests.crash.vault_site import CONFIG, DORA, SERVICE, VaultSite, block, ended_at, recording_id, started_at
 
@@ -151,8 +151,8 @@ def hold(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
         wish = HoldWish(kind=HoldKind.SAR, reason="they asked for it", case_reference="S-1")
         try:
             placed = place_hold(site.hold_books, DORA, chosen, wish)
-        except ProblemError:  # a sweep that died has begun to delete it: the file is gone, and the row is not yet
-            if Deletions(site.index.database).get(RecordingId(chosen)) is None:
+        except ProblemError:  # a sweep that was killed has logged the deletion and removed the file, not yet the row
+            if not _has_logged_deletion(site, chosen):
                 raise
         else:
             speaker.say("held", id=chosen, hold=placed.id)
@@ -161,6 +161,10 @@ def hold(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
             if one.released_at is None:
                 speaker.say("releasing", id=one.recording, hold=one.id)
                 release_hold(site.hold_books, DORA, one.id, reason="over")
+
+
+def _has_logged_deletion(site: VaultSite, recording: str) -> bool:
+    return any(one.id == recording for entry in site.audit.newest_first() for one in tombstones_of(entry))
 
 
 def recover(site: VaultSite, _rng: random.Random, speaker: Speaker) -> None:
