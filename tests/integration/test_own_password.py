@@ -2,12 +2,14 @@
 
 import html
 import re
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from recorder.console.throttle import A_SECOND, AT_ONCE
 from recorder.domain.notifying import Kind
 from recorder.notifying.watch import tell_now
 from recorder.people.accounts import SignedIn
@@ -118,11 +120,15 @@ def test_forged_and_strangers_forms(console: Console, officer: Browser) -> None:
 
 
 def test_tries_here_are_tries_to_sign_in_of_that_address(console: Console, officer: Browser) -> None:
-    answers = {officer.post(PAGE, data={"csrf": "x"}).status_code for _ in range(70)}
-    assert answers == {403, 429}
     with console.browser() as another:
         another.get("/sign-in")
-        assert another.post("/sign-in", data={}).status_code == 429
+        began_s = time.monotonic()
+        here = [officer.post(PAGE, data={"csrf": "x"}).status_code for _ in range(AT_ONCE + 10)]
+        there = [another.post("/sign-in", data={}).status_code for _ in range(AT_ONCE + 10)]
+        came_back = (time.monotonic() - began_s) * A_SECOND
+    assert set(here) == {403, 429}
+    allowed = (here + there).count(403)
+    assert AT_ONCE - 1 <= allowed <= AT_ONCE + came_back + 1, "one bucket for both; the officer's sign-in was a try too"
 
 
 def test_the_rules_that_are_shown_are_those_that_are_held() -> None:
