@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Float,
     Integer,
@@ -24,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
+
+from storage.new_tables import create_tables
 
 metadata = MetaData()
 
@@ -240,6 +243,9 @@ class AuditNote:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+_COLUMNS = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
+
+
 def open_people(path: Path) -> Engine:
     """Open the file of people, making it (0600) and its tables when they are missing.
 
@@ -268,19 +274,25 @@ def open_people(path: Path) -> Engine:
     def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy hands over its Connection
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    metadata.create_all(engine)
-    _add_columns(engine)
+    with engine.begin() as connection:
+        _complete(connection)
     return engine
 
 
-def _add_columns(engine: Engine) -> None:
-    """Give tables of an older version the columns that came since; each is empty or has a default."""
-    with engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
-            for column in table.columns:
-                if column.name not in there:
-                    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {CreateColumn(column)}")
+def _complete(connection: Connection) -> None:
+    """Make the tables, or those and the columns that came since; each column is empty or has a default."""
+    there: dict[str, set[str]] = {}
+    for table, column in connection.exec_driver_sql(_COLUMNS):
+        there.setdefault(table, set()).add(column)
+    if not there:
+        create_tables(connection, metadata)
+        return
+    if metadata.tables.keys() - there.keys():
+        metadata.create_all(connection)
+    for name in there.keys() & metadata.tables.keys():
+        for column in metadata.tables[name].columns:
+            if column.name not in there[name]:
+                connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {CreateColumn(column)}")
 
 
 class Changes:

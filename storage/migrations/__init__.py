@@ -1,6 +1,7 @@
 """How a database of any earlier version becomes one of this: Alembic's scripts, run by `storage.database` by itself.
 
-All of them run in one transaction: a process that is killed meanwhile leaves the database as it was.
+A new database is made from the definitions in `storage.tables`, and no script runs; a test compares the two ways.
+Either is one transaction: a process that is killed meanwhile leaves the database as it was.
 """
 
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from storage.errors import DatabaseError
+from storage.new_tables import create_tables
+from storage.tables import METADATA, REVISION, schema
 
 VERSION_TABLE = "schema_revision"
 """Where Alembic notes the newest migration; not its default name, which another program may use in this database."""
@@ -29,22 +32,41 @@ def upgrade(connection: sa.Connection, revision: str = "head") -> None:
     Raises:
         DatabaseError: A newer program made the tables, or another one.
     """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+    tables = set(sa.inspect(connection).get_table_names())
+    if not tables and revision == "head":
+        _make(connection)
+        return
     # Alembic is slow to load, and most processes find nothing to do.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    _refuse_foreign(connection, {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()})
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    _refuse_foreign(connection, tables, known)
     command.upgrade(config, revision)
 
 
-def _refuse_foreign(connection: sa.Connection, known: set[str]) -> None:
-    tables = set(sa.inspect(connection).get_table_names())
+def _make(connection: sa.Connection) -> None:
+    """Make the tables of this version, and note that every script has run."""
+    noted = sa.MetaData()
+    revisions = sa.Table(
+        VERSION_TABLE,
+        noted,
+        sa.Column("version_num", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),  # as Alembic makes it
+    )
+    create_tables(connection, METADATA)
+    noted.create_all(connection)
+    connection.execute(revisions.insert().values(version_num=REVISION))
+    connection.execute(schema.insert().values(id=1, version=int(REVISION)))
+
+
+def _refuse_foreign(connection: sa.Connection, tables: set[str], known: set[str]) -> None:
     if VERSION_TABLE in tables:
         for found in connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars():  # noqa: S608
             if found not in known:

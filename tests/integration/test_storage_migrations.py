@@ -112,6 +112,46 @@ def test_a_new_database_has_the_tables_of_the_program(database: Database) -> Non
         check_tables(connection)
 
 
+def shape(url: str) -> list[tuple[object, ...]]:
+    """What the database itself says of its tables: columns, keys, indices and what the tables note of themselves."""
+    with plain_engine(url).connect() as connection:
+        if connection.dialect.name == "sqlite":
+            said: tuple[str, ...] = (
+                'SELECT m.name, c.name, c.type, c."notnull", c.dflt_value, c.pk FROM sqlite_master m'
+                " JOIN pragma_table_xinfo(m.name) c WHERE m.type = 'table'",
+                "SELECT m.tbl_name, m.name, c.seqno, c.name, c.desc, c.coll, c.key FROM sqlite_master m"
+                " JOIN pragma_index_xinfo(m.name) c WHERE m.type = 'index'",
+            )
+        else:
+            said = (
+                "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attcollation::text,"
+                " pg_get_expr(d.adbin, d.adrelid) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+                " LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum"
+                " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0",
+                "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+                " WHERE connamespace = 'public'::regnamespace",
+            )
+        noted = (f"SELECT version_num FROM {VERSION_TABLE}", "SELECT id, version FROM schema_version")
+        return sorted(
+            (tuple(row) for words in (*said, *noted) for row in connection.execute(sa.text(words))),
+            key=repr,
+        )
+
+
+def test_a_new_database_is_what_the_scripts_make_of_an_empty_one(database_url: str, tmp_path: Path) -> None:
+    Database(database_url).close()
+    new = shape(database_url)
+    engine = plain_engine(database_url)
+    with engine.begin() as connection:
+        for name in sa.inspect(connection).get_table_names():
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    with engine.begin() as connection:
+        upgrade(connection, REVISION)
+    assert new == shape(database_url)
+    assert len(new) > 100
+
+
 def test_a_difference_between_tables_and_migrations_would_be_seen(database: Database) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql("DROP INDEX holds_by_review")
