@@ -86,12 +86,12 @@ class Preloaded:
     """The process that forks; it ends when its standard input does."""
 
     def __init__(self) -> None:
-        self.environment = dict(os.environ)
+        self.environment = _environment()
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
             # A fork copies one thread, so there may be no other: numpy's linear algebra would start some.
-            env={**wiping_environment(os.environ), "OPENBLAS_NUM_THREADS": "1"},
+            env={**wiping_environment(self.environment), "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
 
     def start(self, words: Sequence[str], output: Path, errors: Path, *, given: Path = Path(os.devnull)) -> Daemon:
@@ -114,6 +114,11 @@ class Preloaded:
             return int(self._process.stdout.readline())
 
 
+def _environment() -> dict[str, str]:
+    """Return the environment that tests may change, without what pytest changes for each of them."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
 @functools.cache
 def _shared() -> Preloaded:
     preloaded = Preloaded()
@@ -123,7 +128,7 @@ def _shared() -> Preloaded:
 
 def start(words: Sequence[str], log: Path) -> Daemon | subprocess.Popen[bytes]:
     """Start a `recorder` with these words by a fork; anew if a test has changed the environment since the first."""
-    if _shared().environment == dict(os.environ):
+    if _shared().environment == _environment():
         return _shared().start(words, log, log)
     return start_anew(words, log)
 

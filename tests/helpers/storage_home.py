@@ -1,5 +1,6 @@
 """A recorder's home with keys, and recordings in it."""
 
+import functools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,25 @@ def row(recording: RecordingId = ID, **changes: Any) -> dict[str, Any]:
 def block(second: int, *, codec: int = PCMA) -> bytes:
     """One second of both channels, every byte told by its position and channel."""
     start = second * 8000
-    left = bytes((start + i) * 7 % 251 for i in range(8000))
-    right = bytes((start + i) * 11 % 241 for i in range(8000))
+    left, right = (_counted(start * factor % size, factor, size) for factor, size in ((7, 251), (11, 241)))
     return (
         pack(AUDIO, 0, codec, start, payload=left)
         + pack(ANCHOR, 0, codec, start, aux=second * 1_000_000_000)
         + pack(AUDIO, 1, codec, start, payload=right)
         + pack(ANCHOR, 1, codec, start, aux=second * 1_000_000_000)
     )
+
+
+@functools.cache
+def _turn(factor: int, size: int) -> bytes:
+    """Return multiples of a number, modulo another, until they come again, and on for a second."""
+    return bytes(i * factor % size for i in range(size + 8000))
+
+
+def _counted(first: int, factor: int, size: int) -> bytes:
+    turn = _turn(factor, size)
+    at = turn.index(first)
+    return turn[at : at + 8000]
 
 
 def head(recording: RecordingId = ID) -> RecordingHead:
