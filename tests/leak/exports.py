@@ -14,10 +14,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from recorder import config
 from recorder.opening import open_index, open_reader
 from storage.export import Format, export
-from storage.keys import EpochKeys
 from storage.reader import RecordingReader, open_recording
 from storage.types import Search
 from tests.helpers.recorder_home import wave_channels
@@ -41,20 +39,29 @@ def _decoded(path: Path) -> list[Samples]:
     return [np.ascontiguousarray(data[:, side]) for side in range(data.shape[1])]
 
 
-def likeness(channel: Samples, template: Samples) -> tuple[float, int]:
-    """Return how alike the most similar part of a channel is, in [0, 1], and where it is."""
-    if len(channel) < len(template):
-        return 0.0, 0
-    size = 1 << (len(channel) + len(template)).bit_length()
-    product = np.fft.rfft(channel, size) * np.conj(np.fft.rfft(template, size))
-    crossed = np.fft.irfft(product, size)[: len(channel) - len(template) + 1]
+def likeness(channel: Samples, templates: NDArray[np.float64]) -> list[tuple[float, int]]:
+    """Return how alike the most similar part of a channel is to each template, in [0, 1], and where it is.
+
+    Args:
+        channel: Samples, one dimension.
+        templates: One a row, all of the same length.
+    """
+    count, length = templates.shape
+    if len(channel) < length:
+        return [(0.0, 0)] * count
+    size = 1 << (len(channel) + length).bit_length()
+    spectrum = np.fft.rfft(channel, size)
     energy = np.concatenate(([0.0], np.cumsum(channel**2)))
-    local = np.sqrt(np.maximum(energy[len(template) :] - energy[: -len(template)], 1e-6))
-    alike = np.abs(crossed) / (local * np.linalg.norm(template))
+    local = np.sqrt(np.maximum(energy[length:] - energy[:-length], 1e-6))
     # Where there is next to nothing, what is left of the encoder's noise may look like anything.
-    alike[local < 0.01 * np.sqrt(len(template))] = 0.0
-    at = int(alike.argmax())
-    return float(alike[at]), at
+    weight = np.where(local < 0.01 * np.sqrt(length), 0.0, 1 / local)
+    found = []
+    for template in templates:
+        crossed = np.fft.irfft(spectrum * np.conj(np.fft.rfft(template, size)), size)[: len(weight)]
+        alike = np.abs(crossed) * weight
+        at = int(alike.argmax())
+        found.append((float(alike[at] / np.linalg.norm(template)), at))
+    return found
 
 
 def _templates(ring: Ring) -> Iterator[tuple[int, Samples]]:
@@ -74,8 +81,7 @@ def check(
     scene: Scene, rings: Sequence[Ring], finder: Finder, most: int
 ) -> Iterator[tuple[str, Leak | None, str, int]]:
     """Export some of the calls in every format; yield the call, what was found, the format and the bytes."""
-    home = scene.home
-    settings = config.read(home.config)
+    home, settings = scene.home, scene.settings
     index = open_index(home, settings)
     rows = {row.caller: row for row in index.find(Search(limit=100_000))}
     index.close()
@@ -118,20 +124,18 @@ def _exported(
             ], size
         channels = _decoded(path)
     found = []
-    for voice, template in templates:
+    if templates:
+        voices, waveforms = zip(*templates, strict=True)
         for channel in channels:
-            alike, at = likeness(channel, template)
-            if alike > ALIKE:
-                found.append((f"waveform of voice {voice}, alike to {alike:.2f}", at, TEMPLATE))
+            for voice, (alike, at) in zip(voices, likeness(channel, np.array(waveforms)), strict=True):
+                if alike > ALIKE:
+                    found.append((f"waveform of voice {voice}, alike to {alike:.2f}", at, TEMPLATE))
     return found, size
 
 
 def prove(scene: Scene, audio: bytes) -> dict[str, bool]:
     """Make a recording with a secret in it, and tell for each format whether the secret is found in the copy."""
     path = planted_container(scene, audio, "exports")
-    home, settings = scene.home, config.read(scene.home.config)
-    private = Path(settings.storage.private_keys) if settings.storage.private_keys else home.private_keys
-    epochs = EpochKeys(home.root / "keys" / "epochs", private)
     finder = Finder()
     symbols = np.frombuffer(audio, np.uint8)
     finder.add_voice(1, symbols_of(symbols, PCMA))
@@ -140,7 +144,7 @@ def prove(scene: Scene, audio: bytes) -> dict[str, bool]:
     ]
     proven = {}
     for form in Format:
-        reader = open_recording(path, home.root, epochs)
+        reader = open_recording(path, scene.home.root, scene.epochs)
         found, _ = _exported(reader, form, finder, templates[:4], len(audio) / 8000)
         proven[form.value] = len(found) >= (1 if form is Format.G711 else 4)
     return proven

@@ -14,6 +14,7 @@ import socket
 import struct
 import threading
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -140,6 +141,9 @@ class Voice:
         self._keys: deque[tuple[str, int, bool]] = deque()
         self._key: _Key | None = None
         self._is_talking = False
+        self._sent_s: list[float] = []
+        self._least_s: list[float] = []
+        """Of the frames: when each was sent, and when tick 0 would have been by the least delayed one so far."""
 
     def media(self, **changes: object) -> Media:
         """Return its SDP."""
@@ -176,8 +180,10 @@ class Voice:
 
     def base_s(self, until_s: float = float("inf")) -> float:
         """Return when tick 0 would have been sent by the least delayed of the frames that were sent by a moment."""
-        known = (frame.sent_s - frame.tick / TICKS for frame in self.frames if frame.sent_s <= until_s)
-        return min(known, default=self.frames[0].sent_s - self.frames[0].tick / TICKS)
+        for frame in self.frames[len(self._least_s) :]:  # they are sent in order
+            self._sent_s.append(frame.sent_s)
+            self._least_s.append(min([frame.sent_s - frame.tick / TICKS, *self._least_s[-1:]]))
+        return self._least_s[max(bisect_right(self._sent_s, until_s) - 1, 0)]
 
     # --- from a distortion, on the studio's thread
 

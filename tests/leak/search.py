@@ -73,10 +73,6 @@ def symbols_of(codes: Bytes, law: int) -> Bytes:
 
 
 _LINEAR = _linear_table()
-_NEAR = bytes(STEP_NEAR * s % PRIME for s in range(PRIME)) + bytes(129)
-_FAR = bytes(STEP_FAR * s % PRIME for s in range(PRIME)) + bytes(129)
-_REDUCED = np.arange(256, dtype=np.uint16).__mod__(PRIME).astype(np.uint8)
-_REDUCED_BYTES = _REDUCED.tobytes()
 
 
 def _all_of(found: NDArray[np.bool_], count: int, stride: int = 1) -> NDArray[np.bool_]:
@@ -89,18 +85,25 @@ def _all_of(found: NDArray[np.bool_], count: int, stride: int = 1) -> NDArray[np
     return out
 
 
+def _any_of(found: NDArray[np.bool_], count: int, stride: int = 1) -> NDArray[np.bool_]:
+    """Return where one of ``count`` values in a row, ``stride`` apart, is true."""
+    return ~_all_of(~found, count, stride)
+
+
 def _runs(symbols: bytes) -> NDArray[np.int64]:
-    """Return where `RUN` symbols in a row obey the recurrence and are not all the same."""
+    """Return where `RUN` symbols in a row obey the recurrence and do not begin with `ORDER` that are the same."""
     y = np.frombuffer(symbols, np.uint8)
     if len(y) < RUN:
         return np.zeros(0, np.int64)
-    near = np.frombuffer(symbols.translate(_NEAR), np.uint8)
-    far = np.frombuffer(symbols.translate(_FAR), np.uint8)
-    due = np.frombuffer((near[1 : 1 - ORDER] + far[:-ORDER]).tobytes().translate(_REDUCED_BYTES), np.uint8)
-    at = np.flatnonzero(_all_of(due == y[ORDER:], RUN - ORDER))
-    if len(at):
-        first = y[at[:, None] + np.arange(ORDER)]
-        at = at[(first < PRIME).all(axis=1) & (first != first[:, :1]).any(axis=1)]
+    # What is no audio has few symbols in a row, and much of it is one byte again and again.
+    is_symbol = _all_of(y < PRIME, RUN)
+    differs = y[1:] != y[:-1]
+    at = np.flatnonzero(is_symbol & _any_of(differs, ORDER - 1)[: len(is_symbol)])
+    for due in range(ORDER, RUN):
+        if not len(at):
+            break
+        wide = STEP_NEAR * y[at + due - ORDER + 1].astype(np.uint16) + STEP_FAR * y[at + due - ORDER].astype(np.uint16)
+        at = at[wide % PRIME == y[at + due]]
     return at
 
 
@@ -190,20 +193,18 @@ class Finder:
         values = np.frombuffer(chunk, np.uint8)
         for form, base, strides in (("digits", 48, _TEXT_STRIDES), ("event codes", 0, _CODE_STRIDES)):
             digits = values - np.uint8(base)
-            is_digit = digits < 10
+            is_digit, is_more = digits < 10, digits != 0
             for stride in strides:
                 if len(values) <= stride * (DIGITS - 1):
                     continue
-                yield from self._numbers_at(digits, _all_of(is_digit, DIGITS, stride), stride, form)
+                there = _all_of(is_digit, DIGITS, stride)
+                # No number has three noughts in a row (`tests.leak.plan`), and memory is full of them.
+                there &= _any_of(is_more, 3, stride)[: len(there)]
+                yield from self._numbers_at(digits, np.flatnonzero(there), stride, form)
 
-    def _numbers_at(self, digits: Bytes, there: NDArray[np.bool_], stride: int, form: str) -> Iterator[Hit]:
-        # No number has three noughts in a row (`tests.leak.plan`), and memory is full of them.
-        three = (
-            digits[: len(there)] | digits[stride : len(there) + stride] | digits[2 * stride : len(there) + 2 * stride]
-        )
-        at = np.flatnonzero(there & (three != 0))
+    def _numbers_at(self, digits: Bytes, at: NDArray[np.int64], stride: int, form: str) -> Iterator[Hit]:
         seen: set[int] = set()
-        for part in np.array_split(at, len(at) // 500_000 + 1):
+        for part in np.array_split(at, len(at) // 500_000 + 1) if len(at) else ():
             value = np.zeros(len(part), np.uint64)
             for k in range(DIGITS):
                 value = value * np.uint64(10) + digits[part + k * stride]

@@ -88,15 +88,24 @@ def _state_at(position: int) -> tuple[int, ...]:
 def secret_symbols(voices: list[int]) -> Bytes:
     """Return the stretches of some voices, one a row, values in [0, 127)."""
     assert all(0 <= voice < MOST_VOICES for voice in voices)
-    out = np.empty((STRETCH, len(voices)), np.uint8)
-    for row in range(ORDER):
-        out[row] = [_state_at(voice * STRETCH)[row] for voice in voices]
-    wide = out[:ORDER].astype(np.uint16)
-    s0, s1, s2, s3 = wide
-    for n in range(ORDER, STRETCH):
-        s0, s1, s2, s3 = s1, s2, s3, (STEP_NEAR * s1 + STEP_FAR * s0) % PRIME
-        out[n] = s3
-    return np.ascontiguousarray(out.T)
+    states = np.array([_state_at(voice * STRETCH) for voice in voices], np.float32).reshape(-1, ORDER)
+    out = (states @ _coefficients()).astype(np.uint32) % PRIME  # sums below 4 * 127**2: exact as float32
+    return out.astype(np.uint8)
+
+
+@cache
+def _coefficients() -> NDArray[np.float32]:
+    """Return how each symbol of a stretch, a column, depends on its first `ORDER` ones, a row each."""
+    known = np.eye(ORDER, dtype=np.int64)
+    while known.shape[1] < STRETCH:
+        # The rows of the next ORDER symbols make the step by as many symbols as are known.
+        after = known[:, -ORDER:]
+        step = np.empty((ORDER, ORDER), np.int64)
+        for k in range(ORDER):
+            step[:, k] = (STEP_NEAR * after[:, 1] + STEP_FAR * after[:, 0]) % PRIME
+            after = np.column_stack((after[:, 1:], step[:, k]))
+        known = np.hstack((known, step @ known % PRIME))
+    return known[:, :STRETCH].astype(np.float32)
 
 
 def secret_codes(symbols: Bytes, law: int) -> bytes:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import httpx
@@ -36,7 +37,7 @@ from tests.leak.watch import Watch, Written, open_files
 Piece = tuple[str, bytes]
 
 
-@dataclass(slots=True)
+@dataclass
 class Scene:
     """What sinks are read from: one recorder with what has been seen of it.
 
@@ -56,6 +57,17 @@ class Scene:
     def home(self) -> Home:
         """Where the recorder lives."""
         return Home(self.site.home.root)
+
+    @cached_property
+    def settings(self) -> config.Config:
+        """What its configuration says; it is hundreds of lines, and is read once."""
+        return config.read(self.home.config)
+
+    @property
+    def epochs(self) -> EpochKeys:
+        """The keys that open its recordings."""
+        home, told = self.home, self.settings.storage.private_keys
+        return EpochKeys(home.root / "keys" / "epochs", Path(told) if told else home.private_keys)
 
 
 Read = Callable[[Scene], Iterator[Piece]]
@@ -116,14 +128,12 @@ def _files(*patterns: str) -> Read:
 
 def opened(scene: Scene, path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield kind and content of every frame of a container that its keys open, finished or not."""
-    home, settings = scene.home, config.read(scene.home.config)
-    private = Path(settings.storage.private_keys) if settings.storage.private_keys else home.private_keys
+    home = scene.home
     node = NodeKeys.load(home.root)
     with path.open("rb") as file:
         scan = ContainerScan(file)
         prologue = scan.prologue
-        epochs = EpochKeys(home.root / "keys" / "epochs", private)
-        key = SealedKeys(home.root).open(RecordingId(prologue.id), epochs)
+        key = SealedKeys(home.root).open(RecordingId(prologue.id), scene.epochs)
         opener = crypto.StreamOpener(key, prologue.stream_header)
         bound = prologue.pack()
         with contextlib.suppress(StorageError):  # the tail of a `.part` may be torn
