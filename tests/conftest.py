@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 from recorder.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
@@ -28,12 +29,17 @@ hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, de
 hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
-FIRST = ("leak", "browser", "peers", "crash", "integration", "fuzz", "virtual", "unit")
-"""Folders in the order in which they begin: phones and browsers are waited for, unit tests fill what time is left."""
+WAITING = ("leak", "browser", "peers", "crash")
+"""Folders whose tests mostly wait, for phones, browsers and disks."""
+ORDER = (*WAITING, "integration", "fuzz", "virtual", "unit")
+"""Folders in the order in which they begin: what takes long first, unit tests fill what time is left."""
 
 
 class Together(LoadFileScheduling):  # type: ignore[misc]
     """Gives the tests of a file to one worker, so that its daemon or server is made once.
+
+    Every other worker begins with the tests that wait, the others with those that calculate: so neither do all wait at
+    a time, nor do all calculate. Who has none left takes of the other kind.
 
     The whole browser folder goes to one worker: it has one browser. The runs of the leak suite are independent of each
     other and the longest of all, and go to several.
@@ -46,6 +52,18 @@ class Together(LoadFileScheduling):  # type: ignore[misc]
         if "/test_leak_calls.py" in nodeid:
             return nodeid.partition("[")[2] or nodeid
         return str(super()._split_scope(nodeid))
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        takes_waiting = int(node.gateway.id.removeprefix("gw")) % 2 == 0
+        of_its_kind = (
+            scope for scope, tests in self.workqueue.items() if takes_waiting == _is_waiting(next(iter(tests)))
+        )
+        self.workqueue.move_to_end(next(of_its_kind, next(iter(self.workqueue))), last=False)
+        super()._assign_work_unit(node)
+
+
+def _is_waiting(nodeid: str) -> bool:
+    return nodeid.split("/")[1] in WAITING
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,7 +90,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(folder: str) -> int:
-    return FIRST.index(folder) if folder in FIRST else len(FIRST)
+    return ORDER.index(folder) if folder in ORDER else len(ORDER)
 
 
 def _skip_kernel_relay(items: list[pytest.Item]) -> None:
