@@ -44,6 +44,7 @@ from storage.reader import open_recording
 from storage.rows import row_from_json
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.leave import give_leave
+from tests.helpers.recorder_home import HANGS_S
 from tests.helpers.storage_home import ID, Site, row
 
 CALL = "20261125T090000Z-2001-aaaaaa"
@@ -237,7 +238,7 @@ class Browser(httpx.Client):
     """Follows forms as a browser does, by the fields that the page has."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(base_url=url, timeout=10, verify=False)  # no TLS here: certificates take 8 ms to read
+        super().__init__(base_url=url, timeout=HANGS_S, verify=False)  # no TLS here: certificates take 8 ms to read
         self.csrf = ""
 
     def sign_in(self, name: str = "dpo", password: str = PASSWORD) -> httpx.Response:
