@@ -55,7 +55,7 @@ class Newcomer(Part["RecordedCall"]):
         self.party = party = call.new_party("newcomer")
         try:
             call.take_offer_of(party, event)
-            answer = party.answer_first(self._staying.codecs)
+            answer = party.answer_first(self._staying.usable)
         except (MediaError, PortsExhaustedError) as error:
             _log.info("call %s: %s", call.id, error)
             call.transfers.failed(488 if isinstance(error, MediaError) else 503)

@@ -158,9 +158,12 @@ class Party:
 
     @property
     def usable(self) -> tuple[Codec, ...]:
-        """Return the codecs the party can still use: the one settled, else what it offered, else all."""
+        """Return the codecs the party can use, best first; all where it said nothing.
+
+        Once they are settled: those. Of an encrypted leg the first alone: keys are wiped, so `prefer` cannot change it.
+        """
         if self._settled is not None:
-            return (Codec(self._settled.codec),)
+            return self.codecs[:1] if self.is_secure else self.codecs
         if self._offer is None:
             return PREFERENCE
         offered = {codec for stream in self._offer.streams if stream.suits(self.srtp) for _, codec in stream.codecs}
@@ -195,7 +198,7 @@ class Party:
         assert self._local is not None
         if self._offer is None:
             return self.make_offer(_bridgeable(other[0]) if other else PREFERENCE)
-        wanted = (answer_to_first(self.usable, other[0]),) if other else PREFERENCE
+        wanted = (answer_to_first(self.usable, other),) if other else PREFERENCE
         codecs = tuple(codec for codec in wanted if codec is not None)
         try:
             written, media = offer_answer.answer(self._offer, self._local, preference=codecs, more=_unlike(other))
@@ -208,10 +211,9 @@ class Party:
         """Return an offer of these codecs, both ways."""
         return self._write_offer(codecs, BOTH)
 
-    def make_reoffer(self, direction: Direction) -> Body:
-        """Return an offer with the codecs as they are and another side's direction: what that one sends, we send."""
-        codecs = self.codecs or PREFERENCE
-        return self._write_offer(codecs, direction)
+    def make_reoffer(self, direction: Direction, codecs: tuple[Codec, ...]) -> Body:
+        """Return an offer of codecs in the direction of another side: what that one sends, we send."""
+        return self._write_offer(codecs or PREFERENCE, direction)
 
     def _write_offer(self, codecs: tuple[Codec, ...], direction: Direction) -> Body:
         assert self._local is not None
@@ -256,6 +258,21 @@ class Party:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
         return Body(content=written.content)
+
+    def prefer(self, codecs: tuple[Codec, ...]) -> None:
+        """Send one of these codecs, where one of them was settled beside the one that is sent."""
+        settled = self._settled
+        if settled is None or settled.codec in codecs or self.is_secure:
+            return
+        chosen = next((one for one in settled.more if one.codec in codecs), None)
+        if chosen is not None:
+            first = offer_answer.Format(codec=settled.codec, send_pt=settled.send_pt, receive_pt=settled.receive_pt)
+            more = (first, *(one for one in settled.more if one is not chosen))
+            changed = dataclasses.replace(
+                settled, codec=chosen.codec, send_pt=chosen.send_pt, receive_pt=chosen.receive_pt, more=more
+            )
+            assert self._local is not None
+            self._settle(changed, self._local)
 
     def _parse(self, body: Body) -> sdp.Description:
         """Read a description; what our sockets cannot send to has no address in it."""

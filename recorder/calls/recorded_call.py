@@ -30,7 +30,7 @@ from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
 from recorder.calls.keypad import Keypad
 from recorder.calls.live_call import LiveCall
-from recorder.calls.negotiation import offer_to_second
+from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.newcomer import Newcomer
 from recorder.calls.party import MediaError, Party, source_refused
 from recorder.calls.probing import SilenceProbe
@@ -402,6 +402,8 @@ class RecordedCall(TapedCall, LiveCall):
         """Let the sides hear one another."""
         a, b = self.parties[Side.A], self.parties[Side.B]
         a.stop_playing()
+        for one, other in ((a, b), (b, a)):
+            one.prefer(still_bridged(one.codecs, other.codecs))
         assert a.media_leg is not None
         assert b.media_leg is not None
         self.works.relay.bridge(a.media_leg, b.media_leg)
@@ -434,11 +436,13 @@ class RecordedCall(TapedCall, LiveCall):
         self.blocked = reason
 
     def _session_changed(self, side: Side) -> None:
-        """Pass a side's new direction on to the other."""
+        """Pass a side's new direction on to the other, and have the other send nothing that the side cannot take."""
         other_leg, other = self.legs.of(side.other), self.parties[side.other]
         sends, receives = self.parties[side].direction
-        if other_leg is not None and self.call.was_joined and other.direction != (receives, sends):
-            self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives)))
+        codecs = still_bridged(other.codecs, self.parties[side].codecs)
+        is_changed = other.direction != (receives, sends) or codecs != other.codecs
+        if other_leg is not None and self.call.was_joined and is_changed:
+            self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives), codecs))
         self._hold_rule.look()
 
     def _try_answer(self, side: Side, body: Body | None) -> bool:
