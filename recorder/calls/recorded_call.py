@@ -44,9 +44,9 @@ from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities, numbers_in, parties_of
 from recorder.domain.outcome import MEDIA_REFUSALS, Facts
 from recorder.domain.pausing import PauseBook
-from recorder.domain.policy import Nomination, Service, recording_id
+from recorder.domain.policy import Extension, Nomination, Service, recording_id
 from recorder.domain.routing import find_peer
-from recorder.domain.transfer import occupants_of
+from recorder.domain.transfer import Occupant, occupants_of
 from sip.crossing import identity_in
 from sip.events import (
     Body,
@@ -84,7 +84,8 @@ class RecordedCall(TapedCall, LiveCall):
         board: Switchboard,
     ) -> None:
         calling = offered.asserted_user or offered.from_user
-        people = occupants_of(nomination, calling=calling, called=offered.request_user)
+        is_claimed = not board.is_inside(offered.source)
+        people = occupants_of(nomination, calling=calling, called=offered.request_user, is_claimed=is_claimed)
         super().__init__(works, offered, call, way, people=people, board=board)
         self.nomination = nomination
         self.crew = Crew(works.sign_ons.operator_of, nomination)
@@ -323,11 +324,11 @@ class RecordedCall(TapedCall, LiveCall):
         return there.number if there is not None else super().officer_extension
 
     @property
-    def end_numbers(self) -> tuple[str, str] | None:
-        """Return the numbers of the outside party and of the officer now."""
+    def ends(self) -> tuple[Occupant, Extension] | None:
+        """Return the outside party and the officer's extension now."""
         officer, outside = self.people[self.call.officer].extension, self.people[self.call.outside]
         is_whole = None not in (self.legs.a, self.legs.b)  # else a party of it is in another call already
-        return (outside.number, officer.number) if officer is not None and is_whole else None
+        return (outside, officer) if officer is not None and is_whole else None
 
     @property
     def is_held(self) -> bool:
