@@ -26,6 +26,10 @@ class MediaError(Exception):
     """What a peer offered or answered cannot be bridged and recorded; a sentence. 488 is the answer to it."""
 
 
+class UnreachableError(MediaError):
+    """What a peer offered names no address that we send to: of another IP version, of a group, or with a zone."""
+
+
 class Party:
     """A side of a recorded call.
 
@@ -175,16 +179,17 @@ class Party:
         """Read the offer of an INVITE; None is a delayed offer, ours goes into the answer.
 
         Raises:
+            UnreachableError: It names no address that we send to.
             MediaError: It holds nothing that can be recorded.
         """
         if body is None:
             return
         self._offer = self._parse(body)
         if not self.usable:
+            if any(stream.lacks_address(self.srtp) for stream in self._offer.streams):
+                raise UnreachableError(f"side {self._name} names no address that we send to in its offer")
             profile = {Srtp.OFF: "plain RTP", Srtp.OPTIONAL: "RTP or SRTP", Srtp.REQUIRED: "SRTP"}[self.srtp]
-            raise MediaError(
-                f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}, to an address that we send to"
-            )
+            raise MediaError(f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}")
 
     def answer_first(self, other: tuple[Codec, ...]) -> Body:
         """Return the answer to the INVITE's offer, fit to be bridged with the other side.
