@@ -57,6 +57,7 @@ def test_the_second_codec_of_an_answer_is_heard_and_kept(lines: Exchange, answer
     talk.talk_for(2)
     row = talk.hang_up()
     assert (row["outcome"], row["reason"]) == ("recorded", "caller_hung_up")
+    assert row["codecs"] == ["PCMA", NAMES[says].partition("/")[0]], "what was said, whatever the answer named first"
     heard = frames_heard(talk.left, talk.right, joined_s)
     assert {pt for pt, _ in heard} == {PCMA}, "the caller gets the codec that its leg has"
     ticks = [tick for _, tick in heard]
@@ -77,7 +78,7 @@ def test_a_codec_that_changes_in_the_middle_leaves_no_gap(lines: Exchange) -> No
     for law in (PCMA, PCMU, PCMA):
         talk.right.law = law
         talk.talk_for(1)
-    talk.hang_up()
+    assert talk.hang_up()["codecs"] == ["PCMA", "PCMU+PCMA"]
     heard = frames_heard(talk.left, talk.right, joined_s)
     assert is_gapless([tick for _, tick in heard])
     assert len(heard) > 140

@@ -120,7 +120,7 @@ def test_a_change_to_mu_law_is_bridged_and_recorded_in_its_place(lines: Exchange
     talk.talk_for(0.5)
     assert talk.right.heard_audio(changed_s)[-1].packet.payload_type == 8, "the officer goes on with A-law"
     row = talk.hang_up()
-    assert row["outcome"] == "recorded"
+    assert (row["outcome"], row["codecs"]) == ("recorded", ["PCMU+PCMA", "PCMA"])
     left, right, law = lines.home.copy(recording)
     assert law == "alaw"
     assert len(kept_of(right, talk.right).spans) == 1, "the other side does not notice"
