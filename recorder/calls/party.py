@@ -50,6 +50,8 @@ class Party:
         """IP that the party's signalling comes from, if it is one: its media may come from there too."""
         self.srtp = Srtp.OPTIONAL
         """Whether the party's audio has to be encrypted; OPTIONAL is as the party offers it."""
+        self.continues: offer_answer.LocalStream | None = None
+        """What our descriptions on the party's leg were before, in another call: RFC 3264 section 8."""
         self._settled: offer_answer.Media | None = None
         self.codec_name = ""
 
@@ -64,12 +66,11 @@ class Party:
         relay = self._works.relay
         leg = self.media_leg = relay.open_leg(self._thread)
         address = relay.local_address(leg)
-        self._local = offer_answer.LocalStream(
-            ip=self._works.config.media.advertised or address.ip,
-            rtp_port=address.rtp_port,
-            session_id=secrets.randbelow(2**31),
-            srtp=self.srtp,
-            cryptos=sdes.offered() if offers_srtp else (),
+        ip, port = self._works.config.media.advertised or address.ip, address.rtp_port
+        local = self.continues or offer_answer.LocalStream(ip=ip, rtp_port=port, session_id=secrets.randbelow(2**31))
+        cryptos = sdes.offered() if offers_srtp else ()
+        self._local = dataclasses.replace(
+            local, ip=ip, rtp_port=port, srtp=self.srtp, cryptos=cryptos, peer_key=b"", sends=True, receives=True
         )
         return leg
 
@@ -111,6 +112,11 @@ class Party:
         return self._works.relay.statistics(self.media_leg).remote_lost if self.media_leg is not None else None
 
     # --- what was settled
+
+    @property
+    def session(self) -> offer_answer.LocalStream | None:
+        """Return what our descriptions to the party are; None where there is no media leg."""
+        return self._local
 
     @property
     def is_settled(self) -> bool:

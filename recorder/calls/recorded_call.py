@@ -61,6 +61,7 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
 )
+from sip.offer_answer import LocalStream
 from sip.options import TransportKind
 from sip.sdes import Srtp
 from storage.types import NoticeProof
@@ -270,9 +271,9 @@ class RecordedCall(TapedCall, LiveCall):
         else:
             self.transfers.renamed(side, event)
 
-    def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
+    def offer_to_newcomer(self, host: str | None, srtp: Srtp, *, session: LocalStream | None = None) -> Body | None:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
-        return self._newcomer.offer(host, srtp)
+        return self._newcomer.offer(host, srtp, session)
 
     def join_newcomer(self, body: Body | None) -> None:
         """Take the newcomer's answer."""
@@ -311,6 +312,10 @@ class RecordedCall(TapedCall, LiveCall):
     def srtp_of(self, side: Side) -> Srtp:
         """Return whether a side's audio is encrypted."""
         return Srtp.REQUIRED if self.parties[side].is_secure else Srtp.OFF
+
+    def session_of(self, side: Side) -> LocalStream | None:
+        """Return what our descriptions to a side are."""
+        return self.parties[side].session
 
     @property
     def numbers(self) -> frozenset[str]:

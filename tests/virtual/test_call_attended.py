@@ -52,6 +52,11 @@ def hears(listener: Voice, speaker: Voice) -> None:
     eventually(lambda: len(heard_frames(listener, speaker, since_s=since_s)) > 5, "they hear one another")
 
 
+def _origin(body: bytes) -> list[str]:
+    """Return the words of o=."""
+    return next(line.split() for line in body.decode().splitlines() if line.startswith("o="))
+
+
 def spans(row: dict[str, object]) -> list[tuple[str, str]]:
     segments = row["segments"]
     assert isinstance(segments, list)
@@ -66,6 +71,8 @@ def test_an_officer_joins_the_caller_with_whom_she_has_asked(lines: Exchange) ->
     alice.wait_ended()
     asked.first.wait_ended()
     assert bob.state is State.CONFIRMED
+    before, after = (_origin(one.body) for one in (bob.invite, bob.requests("INVITE")[-1]))
+    assert (after[:2], int(after[2])) == (before[:2], int(before[2]) + 1), "his session goes on, with the next version"
     talk.right.hush()
     asked.left.hush()
     asked.right.talk(bob.remote_media)
