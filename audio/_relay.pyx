@@ -3,7 +3,7 @@
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EINVAL, ENOENT, ENOMEM, ESHUTDOWN, errno
-from libc.stdint cimport INT64_MIN, int64_t, uint8_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 import os
@@ -102,7 +102,7 @@ cdef extern from "core.h" nogil:
         int64_t end
         int64_t ticks[2]
         int lost
-        int has_g722
+        uint32_t codecs[2]
     int survey_of_block(const uint8_t *, size_t, block_survey *)
     int levels_of_block(const uint8_t *, size_t, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max)
     int64_t speech_of_block(const uint8_t *, size_t, int channel)
@@ -448,7 +448,7 @@ def survey(block):
     cdef const uint8_t *data = &view[0] if view.shape[0] else NULL
     cdef block_survey found
     checked(survey_of_block(data, view.shape[0], &found), "survey")
-    return found.end, found.ticks[0], found.ticks[1], found.lost, found.has_g722 != 0
+    return found.end, (found.ticks[0], found.ticks[1]), found.lost, (found.codecs[0], found.codecs[1])
 
 
 def peaks(block, int channel):

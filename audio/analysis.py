@@ -35,11 +35,13 @@ class ChannelTotals:
         peaks: Largest sample of each 0.1 s from the start of the recording, in [0, 255].
         speech_s: Seconds of speech.
         recorded_s: Seconds of audio that were kept.
+        codecs: Of the audio that was kept, by number.
     """
 
     peaks: bytes
     speech_s: float
     recorded_s: float
+    codecs: tuple[Codec, ...] = ()
 
 
 def peaks_of(run: AudioRun) -> tuple[int, bytes]:
@@ -65,13 +67,14 @@ def speech_seconds(peaks: bytes) -> float:
 
 
 class ChannelAnalysis:
-    """Gathers the peaks and the length of one channel; order does not matter."""
+    """Gathers the peaks, the length and the codecs of one channel; order does not matter."""
 
-    __slots__ = ("_peaks", "_ticks")
+    __slots__ = ("_codecs", "_peaks", "_ticks")
 
     def __init__(self) -> None:
         self._peaks = bytearray()
         self._ticks = 0
+        self._codecs = 0
 
     def add_peaks(self, first_slot: int, peaks: bytes) -> None:
         """Take peaks from ``first_slot`` on; a slot that was there keeps the larger."""
@@ -86,10 +89,15 @@ class ChannelAnalysis:
         """Count audio that was kept."""
         self._ticks += ticks
 
+    def add_codecs(self, found: int) -> None:
+        """Note codecs of audio that was kept: a bit for the number of each."""
+        self._codecs |= found
+
     def totals(self) -> ChannelTotals:
         """Return what there is so far."""
-        peaks = bytes(self._peaks)
-        return ChannelTotals(peaks=peaks, speech_s=speech_seconds(peaks), recorded_s=self._ticks / TICKS_PER_S)
+        peaks, recorded_s = bytes(self._peaks), self._ticks / TICKS_PER_S
+        codecs = tuple(codec for codec in Codec if self._codecs >> codec & 1)
+        return ChannelTotals(peaks=peaks, speech_s=speech_seconds(peaks), recorded_s=recorded_s, codecs=codecs)
 
 
 def is_one_way(left: ChannelTotals, right: ChannelTotals) -> bool:

@@ -24,7 +24,7 @@ from audio._relay import peaks as core_peaks
 from audio._relay import survey
 from audio.analysis import peaks_of
 from audio.blocks import AudioRun, decode_block
-from audio.types import TapId
+from audio.types import Codec, TapId
 from audio.written import BlockSink, OnDone, SinkError, WrittenRecording
 
 _log = logging.getLogger(__name__)
@@ -262,11 +262,11 @@ class PausableWriter:
             return
         with memoryview(self._buffer) as whole, whole[:length] as block:
             try:
-                end, *ticks, lost, has_g722 = survey(block)
+                end, ticks, lost, codecs = survey(block)
                 if not self._append(recording, block, end):
                     recording.refuse(block)
                     return
-                _sum_up(recording, block, ticks, reference_peaks if has_g722 else core_peaks)
+                _sum_up(recording, block, ticks, codecs)
                 if lost:
                     recording.lose_in(block)
             except Exception as error:  # noqa: BLE001  # a bug of one recording's must not stop the others
@@ -325,9 +325,11 @@ class PausableWriter:
             _log.exception("failure of recording %s could not be reported", recording.key)
 
 
-def _sum_up(recording: WrittenRecording, block: memoryview, ticks: Sequence[int], peaks: BlockPeaks) -> None:
+def _sum_up(recording: WrittenRecording, block: memoryview, ticks: Sequence[int], codecs: Sequence[int]) -> None:
+    peaks: BlockPeaks = reference_peaks if (codecs[0] | codecs[1]) >> Codec.G722 & 1 else core_peaks
     for channel, analysis in enumerate(recording.analysis.channels):
         analysis.add_ticks(ticks[channel])
+        analysis.add_codecs(codecs[channel])
         for first_slot, values in peaks(block, channel):
             analysis.add_peaks(first_slot, values)
 

@@ -37,6 +37,7 @@ from benchmarks.index_rows import (
     QUIET,
     columns,
     extension,
+    identities,
     line,
     made,
     new_row,
@@ -96,6 +97,8 @@ def searches(kind: str, rows: int, dice: random.Random) -> Search:
             "started_from": start - timedelta(days=DAYS), "started_to": min(end - timedelta(days=DAYS), FIRST),
             "operator": officer, "number": resident,
         },
+        "further_number": {"number": next(iter(call.numbers), call.caller), "started_to": end},
+        "further_number_and_operator": {"number": next(iter(call.numbers), call.caller), "operator": call.operator},
         "unknown_number": {"number": f"01632 {dice.randrange(1_000_000):06d}", "started_to": end},
         "managers_newest": {"within": Part(teams=(team(officer),)), "started_to": end},
         "manager_and_number": {"within": Part(teams=(team(officer),)), "number": dice.choice((call.caller, line(0)))},
@@ -118,8 +121,9 @@ KINDS = (
     "range_and_operator", "number", "first_page", "range", "outcome", "extension", "operator_and_outcome",
     "range_operator_number_outcome", "colleague_and_number", "quiet_operator", "busy_number",
     "busy_number_and_operator", "busy_number_and_rare_outcome", "queue_and_resident", "queue_and_rare_outcome",
-    "queue_and_number_that_is_never_on_it", "operator_and_outcome_that_never_meet", "nobody_in_range", "unknown_number",
-    "managers_newest", "manager_and_number", "manager_of_four_teams_and_operator",
+    "queue_and_number_that_is_never_on_it", "operator_and_outcome_that_never_meet", "nobody_in_range", "further_number",
+    "further_number_and_operator", "unknown_number", "managers_newest", "manager_and_number",
+    "manager_of_four_teams_and_operator",
     "manager_with_calls_of_their_own_and_rare_outcome", "manager_and_queue",
     "manager_and_officer_of_another_team", "later_page", "page_far_back",
 )  # fmt: skip
@@ -135,7 +139,7 @@ FRUITLESS = {
 def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
     """Make the tables and fill them, the indices last."""
     database = Database(url)
-    indices = [index for table in (tables.recordings, tables.officers) for index in table.indexes]
+    indices = [index for table in (tables.recordings, tables.officers, tables.identities) for index in table.indexes]
     with database.begin() as connection:
         for index in indices:
             index.drop(connection)
@@ -144,6 +148,8 @@ def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
     copy(url, tables.recordings, _told(columns(rows), rows, say))
     say("further officers")
     copy(url, tables.officers, officers(rows))
+    say("further numbers")
+    copy(url, tables.identities, identities(rows))
     for index in sorted(indices, key=lambda index: str(index.name)):
         say(f"index {index.name}")
         with database.begin() as connection:
@@ -154,6 +160,7 @@ def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
     if database.dialect == POSTGRESQL:
         _vacuum(url, "recordings")
         _vacuum(url, "officers")
+        _vacuum(url, "identities")
 
 
 def _vacuum(url: str, table: str) -> None:

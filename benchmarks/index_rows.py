@@ -27,6 +27,8 @@ PEAKS_BYTES = 200
 """Per channel: 20 s. Real ones are some thousand bytes; no search reads them."""
 DAYS = 730
 FIRST = datetime(2024, 11, 25, tzinfo=UTC)
+KNOWN_BY_MORE = 0.3
+"""Of all calls, in which somebody has a number beside the one that calls and the one that was called."""
 HANDED_OVER = 0.1
 """Of all calls, to an officer beside the one who had it first."""
 _OUTCOMES = [*["recorded"] * 176, *["partial"] * 10, *["no_conversation"] * 10, *["blocked"] * 3, "failed"]
@@ -35,7 +37,10 @@ _MARK = "\x00"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """One call, as the columns that it is searched by; ``others`` are officers beside the first, by extension."""
+    """One call, as the columns that it is searched by.
+
+    ``others`` are officers beside the first, by extension; ``numbers`` are further ones that somebody on it had.
+    """
 
     id: RecordingId
     started_at: datetime
@@ -45,6 +50,7 @@ class Made:
     called: str
     outcome: Outcome
     others: dict[str, str]
+    numbers: tuple[str, ...]
 
 
 def operator(number: int) -> str:
@@ -98,7 +104,15 @@ def made(number: int, rows: int) -> Made:
         called=called,
         outcome=outcome,
         others={extension(other): operator(other) for other in came_to if other != officer},
+        numbers=_numbers(dice, [extension(other) for other in came_to], {caller, called}),
     )
+
+
+def _numbers(dice: random.Random, came_to: list[str], known: set[str]) -> tuple[str, ...]:
+    """Return further numbers of a call: of those whom it came to, of diversions, and of a mobile telephone."""
+    more = [*came_to, f"0161 496 {dice.randrange(1000):04d}", f"07700 {900000 + dice.randrange(1000)}"]
+    chosen = more if dice.random() < KNOWN_BY_MORE else came_to
+    return tuple(number for number in dict.fromkeys(chosen) if number not in known)
 
 
 def new_row(number: int, rows: int) -> RecordingRow:
@@ -129,6 +143,7 @@ def columns(rows: int, *, start: int = 0, of: int | None = None) -> Iterator[tup
             "team": team(call.operator),
             "operators": json.dumps([call.operator, *call.others.values()]),
             "extensions": json.dumps([call.extension, *call.others]),
+            "numbers": json.dumps(call.numbers),
         }
         document = "".join(values.get(part, part) for part in parts)
         yield (
@@ -147,6 +162,19 @@ def officers(rows: int) -> Iterator[tuple[str | int, ...]]:
                 call.id, other, name, microseconds(call.started_at), call.extension, call.operator, str(call.outcome),
                 normalise_number(call.caller), normalise_number(call.called), team(call.operator),
             )  # fmt: skip
+
+
+def identities(rows: int) -> Iterator[tuple[str | int, ...]]:
+    """Yield what the table of further numbers holds, in the order of its columns."""
+    for number in range(rows):
+        call = made(number, rows)
+        caller, called = normalise_number(call.caller), normalise_number(call.called)
+        for other in dict.fromkeys(map(normalise_number, call.numbers)):
+            if other not in (caller, called):
+                yield (
+                    call.id, other, microseconds(call.started_at), call.extension, call.operator, str(call.outcome),
+                    caller, called, team(call.operator),
+                )  # fmt: skip
 
 
 def _template() -> list[str]:
@@ -180,7 +208,7 @@ def _template() -> list[str]:
         retention_due=at + timedelta(days=90),
         operator_key="72e3035e0bcaed93",
     )
-    lists = ("operators", "extensions")
+    lists = ("operators", "extensions", "numbers")
     fields = row_to_json(row) | {name: f"{_MARK}{name}{_MARK}" for name in ("started_at", "outcome", "team", *lists)}
     document = json.dumps(fields).replace(json.dumps(_MARK)[1:-1], _MARK)
     for name in lists:  # they are no texts, so without the quotes of one

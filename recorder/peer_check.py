@@ -8,7 +8,14 @@ from recorder.domain.routing import Peer, Route, find_peer
 from recorder.site_check import Finding, Level, warning
 from sip.sdes import Srtp
 
-TOLD = ("account_refused", "media_refused", "caller_media_refused", "nominated_passed", "answered_elsewhere")
+TOLD = (
+    "account_refused",
+    "media_refused",
+    "caller_media_refused",
+    "caller_address_refused",
+    "nominated_passed",
+    "answered_elsewhere",
+)
 """Alarms that speak of a setting of the PBX."""
 
 

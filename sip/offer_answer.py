@@ -78,7 +78,10 @@ class LocalStream:
         session_id: Identifier in o=, our own and the same for the whole session; digits.
         version: Version in o=; raised by one with each change (RFC 3264 section 8).
         codecs: Static numbers on offer, in order of preference.
-        event_pt: Payload type of telephone-event, or None to leave it out.
+        event_pt: Payload type of telephone-event, or None to leave it out; once it was settled, the settled one: its
+            number may not come to mean something else (RFC 3264 section 8.3.2).
+        others: The session's other m-lines, as they are rejected: an offer has them too (RFC 3264 section 8).
+        at: How many of them come before ours.
         sends: We send.
         receives: We receive.
         text: Digest of the description last written without its o= line; tells whether anything has changed.
@@ -93,6 +96,8 @@ class LocalStream:
     version: int = 1
     codecs: tuple[int, ...] = PREFERENCE
     event_pt: int | None = _EVENT_PT
+    others: tuple[str, ...] = ()
+    at: int = 0
     sends: bool = True
     receives: bool = True
     text: str = ""
@@ -125,10 +130,12 @@ class TakenStream:
 
 
 def local_offer(local: LocalStream) -> Written:
-    """Write an offer of our one audio stream, under the keys that it has."""
+    """Write an offer of our one audio stream, under the keys that it has, in its place among the session's others."""
     formats = [(codec, codec) for codec in local.codecs]
     profile = "RTP/SAVP" if local.cryptos else "RTP/AVP"
-    return written(local, [_audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)])
+    ours = _audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)
+    rest = [[line] for line in local.others]
+    return written(local, [*rest[: local.at], ours, *rest[local.at :]])
 
 
 def answer(
@@ -147,8 +154,12 @@ def answer(
     """
     index, stream = _first_usable(offer, local.srtp)
     taken = answer_stream(offer, stream, local, preference=preference, more=more)
-    sections = [taken.lines if at == index else rejected(other) for at, other in enumerate(offer.streams)]
-    return written(taken.local, sections), taken.media
+    others = [rejected(other) for other in offer.streams]
+    sections = [*others[:index], taken.lines, *others[index + 1 :]]
+    ours = dataclasses.replace(
+        taken.local, at=index, others=tuple(line for lines in (*others[:index], *others[index + 1 :]) for line in lines)
+    )
+    return written(ours, sections), taken.media
 
 
 def answer_stream(
@@ -173,7 +184,7 @@ def answer_stream(
     cryptos = (keys.ours,) if keys is not None else ()
     return TakenStream(
         lines=_audio_lines(shown, [(pt, codec), *others], event_pt, protocol=stream.protocol, cryptos=cryptos),
-        local=local.settled(keys),
+        local=dataclasses.replace(local.settled(keys), event_pt=event_pt or _unused_event_pt(stream, local.event_pt)),
         media=_media(
             offer,
             stream,
@@ -185,6 +196,13 @@ def answer_stream(
             more=tuple(Format(codec=codec, send_pt=pt, receive_pt=pt) for pt, codec in others),
         ),
     )
+
+
+def _unused_event_pt(stream: Stream, wanted: int | None) -> int | None:
+    """Return a payload type for telephone-event that means nothing else to the peer; None where none is wanted."""
+    if wanted is None or str(wanted) not in stream.formats:
+        return wanted
+    return next((pt for pt in range(127, 95, -1) if str(pt) not in stream.formats), None)
 
 
 def _answer_keys(stream: Stream, local: LocalStream) -> KeyPair | None:

@@ -85,10 +85,14 @@ class Stream:
 
     @property
     def is_audible(self) -> bool:
-        """Tell whether it is RTP audio of one peer, plain or under a key of ours, with a port and a codec of ours."""
+        """Tell whether it is audio of one peer that we can take."""
+        return self.is_audio and not (self.ip is not None and _is_group(self.ip))
+
+    @property
+    def is_audio(self) -> bool:
+        """Tell whether it is RTP audio, plain or under a key of ours, with a port and a codec of ours."""
         is_rtp = bool(self.cryptos) if self.is_secure else self.protocol.upper() in _PLAIN
-        is_ours = self.kind == "audio" and is_rtp and bool(self.codecs)
-        return is_ours and self.port > 0 and not (self.ip is not None and _is_group(self.ip))
+        return self.kind == "audio" and is_rtp and bool(self.codecs) and self.port > 0
 
     @property
     def is_usable(self) -> bool:
@@ -97,8 +101,14 @@ class Stream:
 
     def suits(self, srtp: Srtp, *, is_heard_only: bool = False) -> bool:
         """Tell whether it is usable, and encrypted or not as it has to be; who only listens needs no address."""
-        is_right = self.is_audible if is_heard_only else self.is_usable
-        return is_right and (srtp is Srtp.OPTIONAL or self.is_secure == (srtp is Srtp.REQUIRED))
+        return (self.is_audible if is_heard_only else self.is_usable) and self._is_secured_as(srtp)
+
+    def lacks_address(self, srtp: Srtp) -> bool:
+        """Tell whether it would be usable but for its address."""
+        return self.is_audio and not self.is_usable and self._is_secured_as(srtp)
+
+    def _is_secured_as(self, srtp: Srtp) -> bool:
+        return srtp is Srtp.OPTIONAL or self.is_secure == (srtp is Srtp.REQUIRED)
 
     @property
     def is_hold(self) -> bool:

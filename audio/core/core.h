@@ -137,10 +137,11 @@ int core_release_tap(struct core *core, int64_t tap);
 /* Fills the G.711 tables; core_new does it too, the analysis below needs it without a core. */
 void g711_init(void);
 
-/* What a drained block holds: end of its audio or loss, ticks of audio of each channel, records of loss. */
+/* What a drained block holds: end of its audio or loss, ticks of audio of each channel, records of loss, codecs. */
 struct block_survey {
     int64_t end, ticks[2];
-    int lost, has_g722;
+    int lost;
+    uint32_t codecs[2]; /* by channel: a bit for the number of each codec that there is audio of */
 };
 
 /* 0, or -EINVAL for a block that is torn or holds a number that nobody knows. */

@@ -71,7 +71,8 @@ int survey_of_block(const uint8_t *block, size_t length, struct block_survey *ou
         out->end = start + ticks > out->end ? start + ticks : out->end;
         out->lost += head[0] == RECORD_LOST;
         out->ticks[head[1]] += (int64_t)payload;
-        out->has_g722 |= head[0] == RECORD_AUDIO && head[2] == CODEC_G722;
+        if (payload > 0)
+            out->codecs[head[1]] |= 1U << head[2];
     }
     return 0;
 }

@@ -16,7 +16,7 @@ from recorder.calls.container import fault_of
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.live_call import LiveCall
 from recorder.calls.opt_out_acts import OptOutActs
-from recorder.calls.party import MediaError
+from recorder.calls.party import MediaError, UnreachableError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.signalled import Signalled
@@ -286,8 +286,9 @@ class Control:
             call.accept_offer()
         except MediaError as error:
             _log.warning("call %s refused with 488, before any message: %s", call.id, error)
-            self._works.alarm("caller_media_refused")
-            return 488, "codec_refused"
+            is_address = isinstance(error, UnreachableError)
+            self._works.alarm("caller_address_refused" if is_address else "caller_media_refused")
+            return 488, "address_refused" if is_address else "codec_refused"
         except PortsExhaustedError as error:
             _log.warning("call %s refused: %s", call.id, error)
             self._works.alarm("ports_exhausted")

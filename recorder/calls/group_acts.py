@@ -257,15 +257,16 @@ def _talking(calls: "Sequence[TapedCall]") -> "Sequence[TapedCall]":
 
 
 def _passage(call: "TapedCall") -> Passage | None:
-    ends = call.end_numbers
+    ends = call.ends
     if ends is None or not call.call.was_joined:
         return None
     outside, officer = ends
     return Passage(
         began_s=call.began_s,
         identity_changed_s=call.identity_changed_s,
-        outside=outside,
-        officer=officer,
+        outside=outside.number,
+        is_claimed=outside.is_claimed,
+        officer=officer.number,
         officers=frozenset(call.crew.extensions),
     )
 

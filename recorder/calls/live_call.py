@@ -38,6 +38,7 @@ from sip.events import (
     ReferReceived,
     SipEvent,
 )
+from sip.offer_answer import LocalStream
 from sip.options import Address
 from sip.sdes import Srtp
 
@@ -281,12 +282,13 @@ class LiveCall(Signalled):
         """A side's leg names another party."""
 
     @abstractmethod
-    def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
+    def offer_to_newcomer(self, host: str | None, srtp: Srtp, *, session: LocalStream | None = None) -> Body | None:
         """Return the offer to a newcomer, None to have them make it.
 
         Args:
             host: Where their signalling comes from; None where it is not known.
             srtp: Whether their audio is to be encrypted; OPTIONAL is as that of the one who stays.
+            session: What our descriptions on their leg were so far, where another call lends it: they go on.
 
         Raises:
             PortsExhaustedError: No ports are left.
@@ -311,6 +313,10 @@ class LiveCall(Signalled):
     def srtp_of(self, side: Side) -> Srtp:
         """Return whether a side's audio is encrypted; what does not come here is not known to be."""
         return Srtp.OFF
+
+    def session_of(self, side: Side) -> LocalStream | None:
+        """Return what our descriptions to a side are; None where they are not ours."""
+        return None
 
     def relate(self, other: "LiveCall") -> None:
         """Note that another call and this one belong together; only recordings have anything to note."""

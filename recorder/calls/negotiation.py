@@ -24,14 +24,21 @@ def offer_to_second(first: Iterable[Codec]) -> tuple[Codec, ...]:
     return laws + wide
 
 
-def answer_to_first(offered: Iterable[Codec], chosen_by_second: Codec) -> Codec | None:
-    """Return the codec to answer A with once B has chosen, or None when they cannot be bridged."""
+def answer_to_first(offered: Iterable[Codec], known: Iterable[Codec]) -> Codec | None:
+    """Return the codec to answer A with once it is known what B has, best first; None when they cannot be bridged."""
     usable = tuple(offered)
-    if chosen_by_second in usable:
-        return chosen_by_second
-    if chosen_by_second in G711:
-        return next((codec for codec in G711 if codec in usable), None)
+    for theirs in known:
+        if theirs in usable:
+            return theirs
+        if theirs in G711 and (same := next((codec for codec in G711 if codec in usable), None)) is not None:
+            return same
     return None
+
+
+def still_bridged(codecs: Iterable[Codec], other: Iterable[Codec]) -> tuple[Codec, ...]:
+    """Return those of a leg's codecs that the other leg can take; all where it can take none, or has none yet."""
+    codecs, other = tuple(codecs), tuple(other)
+    return tuple(one for one in codecs if any(can_bridge(one, there) for there in other)) or codecs
 
 
 def can_bridge(a: Codec, b: Codec) -> bool:

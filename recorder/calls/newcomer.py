@@ -10,6 +10,7 @@ from audio.types import PortsExhaustedError
 from recorder.calls.part import Part
 from recorder.calls.party import MediaError, Party
 from sip.events import Body, CallOffered
+from sip.offer_answer import LocalStream
 from sip.sdes import Srtp
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ class Newcomer(Part["RecordedCall"]):
         super().__init__(call)
         self.party: Party | None = None
 
-    def offer(self, host: str | None, srtp: Srtp) -> Body:
+    def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None) -> Body:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
         self.party = party = self._call.new_party("newcomer")
+        party.continues = session
         party.signals_from = host
         return self._call.offer_by(party, srtp, self._staying)
 
@@ -55,7 +57,7 @@ class Newcomer(Part["RecordedCall"]):
         self.party = party = call.new_party("newcomer")
         try:
             call.take_offer_of(party, event)
-            answer = party.answer_first(self._staying.codecs)
+            answer = party.answer_first(self._staying.usable)
         except (MediaError, PortsExhaustedError) as error:
             _log.info("call %s: %s", call.id, error)
             call.transfers.failed(488 if isinstance(error, MediaError) else 503)

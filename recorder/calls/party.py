@@ -26,6 +26,10 @@ class MediaError(Exception):
     """What a peer offered or answered cannot be bridged and recorded; a sentence. 488 is the answer to it."""
 
 
+class UnreachableError(MediaError):
+    """What a peer offered names no address that we send to: of another IP version, of a group, or with a zone."""
+
+
 class Party:
     """A side of a recorded call.
 
@@ -46,6 +50,8 @@ class Party:
         """IP that the party's signalling comes from, if it is one: its media may come from there too."""
         self.srtp = Srtp.OPTIONAL
         """Whether the party's audio has to be encrypted; OPTIONAL is as the party offers it."""
+        self.continues: offer_answer.LocalStream | None = None
+        """What our descriptions on the party's leg were before, in another call: RFC 3264 section 8."""
         self._settled: offer_answer.Media | None = None
         self.codec_name = ""
 
@@ -60,12 +66,11 @@ class Party:
         relay = self._works.relay
         leg = self.media_leg = relay.open_leg(self._thread)
         address = relay.local_address(leg)
-        self._local = offer_answer.LocalStream(
-            ip=self._works.config.media.advertised or address.ip,
-            rtp_port=address.rtp_port,
-            session_id=secrets.randbelow(2**31),
-            srtp=self.srtp,
-            cryptos=sdes.offered() if offers_srtp else (),
+        ip, port = self._works.config.media.advertised or address.ip, address.rtp_port
+        local = self.continues or offer_answer.LocalStream(ip=ip, rtp_port=port, session_id=secrets.randbelow(2**31))
+        cryptos = sdes.offered() if offers_srtp else ()
+        self._local = dataclasses.replace(
+            local, ip=ip, rtp_port=port, srtp=self.srtp, cryptos=cryptos, peer_key=b"", sends=True, receives=True
         )
         return leg
 
@@ -107,6 +112,11 @@ class Party:
         return self._works.relay.statistics(self.media_leg).remote_lost if self.media_leg is not None else None
 
     # --- what was settled
+
+    @property
+    def session(self) -> offer_answer.LocalStream | None:
+        """Return what our descriptions to the party are; None where there is no media leg."""
+        return self._local
 
     @property
     def is_settled(self) -> bool:
@@ -158,9 +168,12 @@ class Party:
 
     @property
     def usable(self) -> tuple[Codec, ...]:
-        """Return the codecs the party can still use: the one settled, else what it offered, else all."""
+        """Return the codecs the party can use, best first; all where it said nothing.
+
+        Once they are settled: those. Of an encrypted leg the first alone: keys are wiped, so `prefer` cannot change it.
+        """
         if self._settled is not None:
-            return (Codec(self._settled.codec),)
+            return self.codecs[:1] if self.is_secure else self.codecs
         if self._offer is None:
             return PREFERENCE
         offered = {codec for stream in self._offer.streams if stream.suits(self.srtp) for _, codec in stream.codecs}
@@ -172,16 +185,17 @@ class Party:
         """Read the offer of an INVITE; None is a delayed offer, ours goes into the answer.
 
         Raises:
+            UnreachableError: It names no address that we send to.
             MediaError: It holds nothing that can be recorded.
         """
         if body is None:
             return
         self._offer = self._parse(body)
         if not self.usable:
+            if any(stream.lacks_address(self.srtp) for stream in self._offer.streams):
+                raise UnreachableError(f"side {self._name} names no address that we send to in its offer")
             profile = {Srtp.OFF: "plain RTP", Srtp.OPTIONAL: "RTP or SRTP", Srtp.REQUIRED: "SRTP"}[self.srtp]
-            raise MediaError(
-                f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}, to an address that we send to"
-            )
+            raise MediaError(f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}")
 
     def answer_first(self, other: tuple[Codec, ...]) -> Body:
         """Return the answer to the INVITE's offer, fit to be bridged with the other side.
@@ -195,7 +209,7 @@ class Party:
         assert self._local is not None
         if self._offer is None:
             return self.make_offer(_bridgeable(other[0]) if other else PREFERENCE)
-        wanted = (answer_to_first(self.usable, other[0]),) if other else PREFERENCE
+        wanted = (answer_to_first(self.usable, other),) if other else PREFERENCE
         codecs = tuple(codec for codec in wanted if codec is not None)
         try:
             written, media = offer_answer.answer(self._offer, self._local, preference=codecs, more=_unlike(other))
@@ -208,10 +222,9 @@ class Party:
         """Return an offer of these codecs, both ways."""
         return self._write_offer(codecs, BOTH)
 
-    def make_reoffer(self, direction: Direction) -> Body:
-        """Return an offer with the codecs as they are and another side's direction: what that one sends, we send."""
-        codecs = self.codecs or PREFERENCE
-        return self._write_offer(codecs, direction)
+    def make_reoffer(self, direction: Direction, codecs: tuple[Codec, ...]) -> Body:
+        """Return an offer of codecs in the direction of another side: what that one sends, we send."""
+        return self._write_offer(codecs or PREFERENCE, direction)
 
     def _write_offer(self, codecs: tuple[Codec, ...], direction: Direction) -> Body:
         assert self._local is not None
@@ -256,6 +269,21 @@ class Party:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
         return Body(content=written.content)
+
+    def prefer(self, codecs: tuple[Codec, ...]) -> None:
+        """Send one of these codecs, where one of them was settled beside the one that is sent."""
+        settled = self._settled
+        if settled is None or settled.codec in codecs or self.is_secure:
+            return
+        chosen = next((one for one in settled.more if one.codec in codecs), None)
+        if chosen is not None:
+            first = offer_answer.Format(codec=settled.codec, send_pt=settled.send_pt, receive_pt=settled.receive_pt)
+            more = (first, *(one for one in settled.more if one is not chosen))
+            changed = dataclasses.replace(
+                settled, codec=chosen.codec, send_pt=chosen.send_pt, receive_pt=chosen.receive_pt, more=more
+            )
+            assert self._local is not None
+            self._settle(changed, self._local)
 
     def _parse(self, body: Body) -> sdp.Description:
         """Read a description; what our sockets cannot send to has no address in it."""

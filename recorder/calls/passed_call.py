@@ -20,6 +20,7 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
 )
+from sip.offer_answer import LocalStream
 from sip.sdes import Srtp
 
 
@@ -113,7 +114,7 @@ class PassedCall(LiveCall):
             self._nominated |= {number}
             self.works.alarm("nominated_passed")
 
-    def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
+    def offer_to_newcomer(self, host: str | None, srtp: Srtp, *, session: LocalStream | None = None) -> Body | None:
         """Have the newcomer make the offer, for the one who stays."""
         return None
 

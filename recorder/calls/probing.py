@@ -61,5 +61,5 @@ class SilenceProbe(Part[ProbedCall]):
             leg = call.legs.of(side)
             if leg is not None:
                 sends, receives = party.direction
-                call.works.endpoint.offer(leg, party.make_reoffer((receives, sends)))
+                call.works.endpoint.offer(leg, party.make_reoffer((receives, sends), party.codecs))
         self._wait()

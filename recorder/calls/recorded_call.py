@@ -30,7 +30,7 @@ from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
 from recorder.calls.keypad import Keypad
 from recorder.calls.live_call import LiveCall
-from recorder.calls.negotiation import offer_to_second
+from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.newcomer import Newcomer
 from recorder.calls.party import MediaError, Party, source_refused
 from recorder.calls.probing import SilenceProbe
@@ -44,9 +44,9 @@ from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities, numbers_in, parties_of
 from recorder.domain.outcome import MEDIA_REFUSALS, Facts
 from recorder.domain.pausing import PauseBook
-from recorder.domain.policy import Nomination, Service, recording_id
+from recorder.domain.policy import Extension, Nomination, Service, recording_id
 from recorder.domain.routing import find_peer
-from recorder.domain.transfer import occupants_of
+from recorder.domain.transfer import Occupant, occupants_of
 from sip.crossing import identity_in
 from sip.events import (
     Body,
@@ -61,6 +61,7 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
 )
+from sip.offer_answer import LocalStream
 from sip.options import TransportKind
 from sip.sdes import Srtp
 from storage.types import NoticeProof
@@ -84,7 +85,8 @@ class RecordedCall(TapedCall, LiveCall):
         board: Switchboard,
     ) -> None:
         calling = offered.asserted_user or offered.from_user
-        people = occupants_of(nomination, calling=calling, called=offered.request_user)
+        is_claimed = not board.is_inside(offered.source)
+        people = occupants_of(nomination, calling=calling, called=offered.request_user, is_claimed=is_claimed)
         super().__init__(works, offered, call, way, people=people, board=board)
         self.nomination = nomination
         self.crew = Crew(works.sign_ons.operator_of, nomination)
@@ -269,9 +271,9 @@ class RecordedCall(TapedCall, LiveCall):
         else:
             self.transfers.renamed(side, event)
 
-    def offer_to_newcomer(self, host: str | None, srtp: Srtp) -> Body | None:
+    def offer_to_newcomer(self, host: str | None, srtp: Srtp, *, session: LocalStream | None = None) -> Body | None:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
-        return self._newcomer.offer(host, srtp)
+        return self._newcomer.offer(host, srtp, session)
 
     def join_newcomer(self, body: Body | None) -> None:
         """Take the newcomer's answer."""
@@ -311,6 +313,10 @@ class RecordedCall(TapedCall, LiveCall):
         """Return whether a side's audio is encrypted."""
         return Srtp.REQUIRED if self.parties[side].is_secure else Srtp.OFF
 
+    def session_of(self, side: Side) -> LocalStream | None:
+        """Return what our descriptions to a side are."""
+        return self.parties[side].session
+
     @property
     def numbers(self) -> frozenset[str]:
         """Return the nominated extensions that are on the call now."""
@@ -323,11 +329,11 @@ class RecordedCall(TapedCall, LiveCall):
         return there.number if there is not None else super().officer_extension
 
     @property
-    def end_numbers(self) -> tuple[str, str] | None:
-        """Return the numbers of the outside party and of the officer now."""
+    def ends(self) -> tuple[Occupant, Extension] | None:
+        """Return the outside party and the officer's extension now."""
         officer, outside = self.people[self.call.officer].extension, self.people[self.call.outside]
         is_whole = None not in (self.legs.a, self.legs.b)  # else a party of it is in another call already
-        return (outside.number, officer.number) if officer is not None and is_whole else None
+        return (outside, officer) if officer is not None and is_whole else None
 
     @property
     def is_held(self) -> bool:
@@ -402,6 +408,8 @@ class RecordedCall(TapedCall, LiveCall):
         """Let the sides hear one another."""
         a, b = self.parties[Side.A], self.parties[Side.B]
         a.stop_playing()
+        for one, other in ((a, b), (b, a)):
+            one.prefer(still_bridged(one.codecs, other.codecs))
         assert a.media_leg is not None
         assert b.media_leg is not None
         self.works.relay.bridge(a.media_leg, b.media_leg)
@@ -434,11 +442,13 @@ class RecordedCall(TapedCall, LiveCall):
         self.blocked = reason
 
     def _session_changed(self, side: Side) -> None:
-        """Pass a side's new direction on to the other."""
+        """Pass a side's new direction on to the other, and have the other send nothing that the side cannot take."""
         other_leg, other = self.legs.of(side.other), self.parties[side.other]
         sends, receives = self.parties[side].direction
-        if other_leg is not None and self.call.was_joined and other.direction != (receives, sends):
-            self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives)))
+        codecs = still_bridged(other.codecs, self.parties[side].codecs)
+        is_changed = other.direction != (receives, sends) or codecs != other.codecs
+        if other_leg is not None and self.call.was_joined and is_changed:
+            self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives), codecs))
         self._hold_rule.look()
 
     def _try_answer(self, side: Side, body: Body | None) -> bool:

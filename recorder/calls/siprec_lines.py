@@ -148,11 +148,7 @@ class Lines(Part[LinedCall]):
             wipe_others(before.cryptos, kept)
 
     def _listen(self, leg: MediaLegId, media: offer_answer.Media) -> None:
-        expected = None
-        if media.remote_ip is not None and "%" not in media.remote_ip:  # an address with a zone is of the client's host
-            expected = MediaAddress(
-                ip=media.remote_ip, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port
-            )
+        expected = _signalled(media)
         listening = LegMedia(
             remote=None,
             codec=Codec(media.codec),
@@ -162,7 +158,7 @@ class Lines(Part[LinedCall]):
             sends=False,
             receives=media.receives,
             expected=expected,
-            networks=self._networks if expected is None else (*self._networks, expected.ip),
+            networks=(*self._networks, *((expected.ip,) if expected is not None else ())),
             srtp=for_core(media.srtp),
             more=formats_for_core(media),
         )
@@ -219,6 +215,13 @@ class Lines(Part[LinedCall]):
         self._legs.clear()
         for at in range(len(self._lines)):
             self._wipe_old(at, ())
+
+
+def _signalled(media: offer_answer.Media) -> MediaAddress | None:
+    """Return where the client says that it sends from, or None; an address with a zone is of its host alone."""
+    if media.remote_ip is None or "%" in media.remote_ip:
+        return None
+    return MediaAddress(ip=media.remote_ip, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port)
 
 
 def _parse(body: Body) -> sdp.Description:

@@ -15,6 +15,8 @@ from storage.types import NoticeProof, Participant
 
 MOST = 64
 """Participants of one row; more belong to a conference, and are in the sealed metadata."""
+MOST_NUMBERS = 4 * MOST
+"""Numbers of one row beside those of its participants: as many as the people who are known of a session."""
 
 
 def provisional(config: Config, peer: Peer) -> Nomination:
@@ -62,8 +64,14 @@ def participants_of(
 
 
 def further_numbers(everyone: Iterable[metadata.Participant]) -> tuple[str, ...]:
-    """Return the numbers that those who took part have beside the one that `participants_of` gives."""
-    return tuple(dict.fromkeys(user for one in everyone for user in one.users[1:]))[:MOST]
+    """Return the numbers of those who took part beside what `participants_of` gives: whoever has one is found by it.
+
+    Those of people whom it leaves out come first.
+    """
+    known = [one for one in everyone if one.aors]
+    left_out = [one.users[0] for one in known[MOST:] if one.users]
+    further = [user for one in known for user in one.users[1:]]
+    return tuple(dict.fromkeys((*left_out, *further)))[:MOST_NUMBERS]
 
 
 def _written(

@@ -30,6 +30,7 @@ from recorder.domain.identities import Identities
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import AGENT, Authority, Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Nomination, Service
+from recorder.domain.transfer import Occupant
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
@@ -156,8 +157,8 @@ class TapedCall(Signalled):
         return ()
 
     @property
-    def end_numbers(self) -> tuple[str, str] | None:
-        """Return the numbers of the outside party and of the officer now; None where they are not both known."""
+    def ends(self) -> tuple[Occupant, Extension] | None:
+        """Return the outside party and the officer's extension now; None where they are not both known."""
         return None
 
     @property

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audio.analysis import is_one_way
+from audio.analysis import ChannelTotals, is_one_way
 from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
 from audio.writer import WriterFullError
 from audio.written import FinishedRecording
@@ -370,6 +370,11 @@ def _made() -> "Future[None]":
     return made
 
 
+def _names_of(totals: ChannelTotals) -> str:
+    """Return the codecs of what was kept of a channel, as the row has them."""
+    return "+".join(codec.name for codec in totals.codecs)
+
+
 def _measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tuple[RecordingRow, Facts]:
     """Add what the writer measured."""
     left, right = finished.left, finished.right
@@ -381,5 +386,6 @@ def _measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> t
         speech_s=(round(left.speech_s, 1), round(right.speech_s, 1)),
         is_one_way=one_way,
         peaks=(left.peaks, right.peaks),
+        codecs=(_names_of(left) or row.codecs[0], _names_of(right) or row.codecs[1]),
     )
     return row, replace(facts, kept_s=max(left.recorded_s, right.recorded_s), is_one_way=one_way)

@@ -158,7 +158,7 @@ class Transfers(Part["LiveCall"]):
         assert leg is not None
         self._begin(Transfer(side=side, newcomer=lender.occupant(theirs), teller=teller, lender=(lender, theirs)))
         try:
-            body = self._call.offer_to_newcomer(None, lender.srtp_of(theirs))
+            body = self._call.offer_to_newcomer(None, lender.srtp_of(theirs), session=lender.session_of(theirs))
         except PortsExhaustedError:
             self.failed(503)
             return

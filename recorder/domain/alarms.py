@@ -68,6 +68,12 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Allow one of these codecs on the trunk or PBX that calls (Asterisk: `allow`; FreeSWITCH: "
             "`absolute_codec_string`); `[[peer]] srtp` says whether its audio has to be encrypted.",
         ),
+        "caller_address_refused": Advice(
+            "A call named an address for its audio that the recorder does not send to: of another IP version, or of a "
+            "group (multicast, broadcast). It was refused before any message (488).",
+            "Have the trunk or PBX that calls name its own address in the recorder's IP version (Asterisk: "
+            "`rtp_ipv6`, `media_address`; FreeSWITCH: `rtp-ip`, `ext-rtp-ip`).",
+        ),
         "names_not_resolved": Advice(
             "Names of targets could not be looked up; what was known stays in use.",
             "Look at the DNS, and at `[sip] name_servers`.",

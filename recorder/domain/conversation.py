@@ -28,6 +28,7 @@ class Passage:
         began_s: When it was offered, monotonic seconds.
         identity_changed_s: When it was last learned that somebody else is on one of its sides; None: never.
         outside: The number of the other party than the officer now.
+        is_claimed: That number is what a caller from outside says, who may claim to be an officer.
         officer: The extension of the officer now.
         officers: The extensions that had the call, that one included.
     """
@@ -37,6 +38,7 @@ class Passage:
     outside: str
     officer: str
     officers: frozenset[str]
+    is_claimed: bool = False
 
 
 def match(one: Passage, other: Passage) -> Match:
@@ -46,7 +48,7 @@ def match(one: Passage, other: Passage) -> Match:
     if first.officer != second.officer or not is_learned:
         return Match.NONE
     # After a consultation the second call may still name the officer who asked, and has left.
-    if second.outside in first.officers:
+    if second.outside in first.officers and not second.is_claimed:
         return Match.SAME
     if tells_nothing(first.outside) or tells_nothing(second.outside):
         return Match.POSSIBLE

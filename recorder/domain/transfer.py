@@ -51,6 +51,7 @@ class Occupant:
         is_told: They have heard the notice in full.
         is_emergency: They are emergency services.
         is_mailbox: It is nobody: voicemail.
+        is_claimed: The number is what a caller from outside says, who may claim any.
     """
 
     number: str
@@ -58,6 +59,7 @@ class Occupant:
     is_told: bool = False
     is_emergency: bool = False
     is_mailbox: bool = False
+    is_claimed: bool = False
 
     @property
     def standing(self) -> Standing:
@@ -69,14 +71,23 @@ class Occupant:
         return Standing.TOLD if self.is_told else Standing.UNTOLD
 
 
-def occupants_of(nomination: Nomination | None, *, calling: str, called: str) -> dict[Side, Occupant]:
-    """Return who is on the sides of a call that begins; ``nomination`` None is a call that is passed on."""
+def occupants_of(
+    nomination: Nomination | None, *, calling: str, called: str, is_claimed: bool = False
+) -> dict[Side, Occupant]:
+    """Return who is on the sides of a call that begins.
+
+    Args:
+        nomination: Why it is recorded; None is a call that is passed on.
+        calling: The number that calls.
+        called: The number that is called.
+        is_claimed: Somebody outside calls, who may claim any number.
+    """
     first = nomination.extension if nomination is not None else None
     second = nomination.second if nomination is not None else None
     if nomination is not None and nomination.direction is Direction.OUTBOUND:
         first, second = second, first
     return {
-        Side.A: Occupant(number=calling, extension=second),
+        Side.A: Occupant(number=calling, extension=second, is_claimed=is_claimed),
         Side.B: Occupant(number=called, extension=first),
     }
 

@@ -4,10 +4,12 @@ Times would fail on a busy machine. What is judged is work: instructions of SQLi
 PostgreSQL's scans give or throw away.
 """
 
+import itertools
 import json
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ import sqlalchemy as sa
 
 from benchmarks.index import FRUITLESS, KINDS, PAGE, fill, main, searches
 from benchmarks.index_rows import made
-from storage.database import sqlite_url
+from storage.database import Database, sqlite_url
 from storage.index import COUNTED, Index
+from storage.stored_rows import StoredRows
+from storage.tables import identities
 from tests.helpers.postgres import PostgresServer
 
 ROWS = 20_000
@@ -78,11 +82,11 @@ def steps_of(url: str, statements: list[Statement]) -> int:
 
 
 def rows_of(url: str, statements: list[Statement]) -> int:
-    """Return how many rows PostgreSQL's scans of recordings and their officers look at for statements."""
+    """Return how many rows PostgreSQL's scans of recordings and what stands beside them look at for statements."""
 
     def scanned(plan: dict[str, Any]) -> int:
         own = 0
-        if plan.get("Relation Name") in ("recordings", "officers"):
+        if plan.get("Relation Name") in ("recordings", "officers", "identities"):
             own = round((plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"])
         return own + sum(map(scanned, plan.get("Plans", [])))
 
@@ -116,6 +120,15 @@ def test_a_page_and_its_count_look_at_no_more_than_they_show(
         times = 2 if kind.startswith("manager") else 1
         check_work(filled, [one for one in said if one[0].startswith("SELECT")], times=times)
     assert bool(found) == (kind not in FRUITLESS)
+
+
+def test_what_is_filled_beside_the_rows_is_what_the_program_would_write(filled: str) -> None:
+    with closing(Database(filled)) as database:
+        stored = list(itertools.islice(StoredRows(database).each(), 500))
+        assert not [one.id for one in stored if {"officers", "identities"}.intersection(one.wrong_columns)]
+        with database.connect() as connection:
+            further = connection.execute(sa.select(sa.func.count()).select_from(identities)).scalar_one()
+    assert ROWS / 3 < further < ROWS
 
 
 def test_an_id_is_found_by_itself(heard: tuple[Index, list[Statement]], filled: str) -> None:

@@ -30,6 +30,8 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         talks = {what: lines.call(number) for number, what in extensions.items()}
         ids = {what: talk.join() for what, talk in talks.items()}
         talks["recording"].talk_for(2.5)
+        named = (("P-Asserted-Identity", f"<sip:{in_full(talks['recording'])}@pbx>"),)
+        talks["recording"].first.request("UPDATE", headers=named)  # another form of the same number: nobody is seated
         answers: dict[str, dict[str, Any]] = {
             "recording": {},
             "paused": acted(lines, f"/api/calls/{ids['paused']}/pause"),
@@ -55,10 +57,15 @@ def acted(lines: Exchange, path: str, **body: Any) -> dict[str, Any]:
     return dict(response.raise_for_status().json())
 
 
+def in_full(talk: Talk) -> str:
+    return f"+44{talk.number[1:]}"
+
+
 def test_a_recording_ends_with_what_was_on_the_disk(after: Found) -> None:
-    _, row = after["recording"]
+    talk, row = after["recording"]
     assert (row["outcome"], row["reason"], row["opted_out"]) == ("partial", "daemon_stopped", False)
     assert [s["kind"] for s in row["segments"]] == ["recording"]
+    assert row["numbers"] == [in_full(talk)], "the container knows by which numbers its call is searched"
 
 
 @pytest.mark.parametrize(

@@ -211,12 +211,18 @@ def leave_officers(site: RebuildSite, one: RecordingId) -> None:
     site.index.save(site.index.get(one))
 
 
-def bring_officers_back(site: RebuildSite, one: RecordingId) -> None:
-    with site.database.connect() as connection:
-        theirs = connection.execute(officers.select().where(officers.c.recording == one)).mappings().all()
-    Shredder(site.vault, site.deletions, site.audit).delete([Tombstone(id=one, deleted_at=NOW, rule=RULE)], rule=RULE)
-    with site.database.begin() as connection:
-        connection.execute(officers.insert(), [dict(each) for each in theirs])
+def bring_beside_back(table: sa.Table) -> Break:
+    """Have what a table says of a recording come back after the recording was deleted."""
+
+    def come(site: RebuildSite, one: RecordingId) -> None:
+        with site.database.connect() as connection:
+            theirs = connection.execute(table.select().where(table.c.recording == one)).mappings().all()
+        tombstone = Tombstone(id=one, deleted_at=NOW, rule=RULE)
+        Shredder(site.vault, site.deletions, site.audit).delete([tombstone], rule=RULE)
+        with site.database.begin() as connection:
+            connection.execute(table.insert(), [dict(each) for each in theirs])
+
+    return come
 
 
 def rename_identity(site: RebuildSite, one: RecordingId) -> None:
@@ -315,9 +321,10 @@ BREAKS: dict[str, tuple[Break, set[Kind], bool]] = {
     "officers": (forget_officers, {Kind.COLUMNS}, True),
     "an officer's name": (rename_officer, {Kind.COLUMNS}, True),
     "officers alone": (leave_officers, {Kind.LONE_OFFICERS}, True),
-    "officers of a deleted one": (bring_officers_back, {Kind.DELETED}, True),
+    "officers of a deleted one": (bring_beside_back(officers), {Kind.DELETED}, True),
     "number": (rename_identity, {Kind.COLUMNS}, True),
     "numbers alone": (leave_identities, {Kind.LONE_OFFICERS}, True),
+    "numbers of a deleted one": (bring_beside_back(identities), {Kind.DELETED}, True),
     "hold alone": (place_hold_unlogged, {Kind.HOLD_ALONE}, False),
     "claim": (lambda site, one: write_claim(site, one, in_table=False), {Kind.CLAIM}, True),
     "claim that only the index upheld": (uphold_unlogged, {Kind.CLAIM}, True),
@@ -359,7 +366,12 @@ def test_what_is_wrong_is_named_mended_and_named_no_more(site: RebuildSite, name
     said = mended(site)
     assert all(said) is is_mended
     assert bool(found(site)) is not is_mended
-    if name not in ("deleted", "officers of a deleted one", "left open"):  # those are destroyed, and closed
+    if name not in (
+        "deleted",
+        "officers of a deleted one",
+        "numbers of a deleted one",
+        "left open",
+    ):  # those are destroyed, and closed
         assert evidence(site) >= before
     assert site.traces(other) == PRESENT
     if "deleted" in name:

@@ -134,6 +134,7 @@ def test_nobody_begins_to_be_heard_on_hold(line: Line, recorded: Sources) -> Non
     line.pass_ms(5000, stray)
     line.listen(client)
     line.pass_ms(60, stray)
+    assert line.relay.statistics(line.leg).received == 25, "nor is it heard at once when the hold ends"
     line.pass_ms(400, client, stray)
     assert line.kept() == {client.value: 45 * FRAME}
 

@@ -209,9 +209,9 @@ def test_a_survey_of_a_block_is_what_its_records_say() -> None:
         lost = [record for record in records if isinstance(record, LostRange)]
         expected = (
             max([run.end for run in audio] + [gap.start + gap.ticks for gap in lost], default=0),
-            *(sum(len(run.payload) for run in audio if run.channel is channel) for channel in Channel),
+            tuple(sum(len(run.payload) for run in audio if run.channel is channel) for channel in Channel),
             len(lost),
-            any(run.codec is Codec.G722 for run in audio),
+            tuple(sum({1 << run.codec for run in audio if run.channel is side and run.payload}) for side in Channel),
         )
         assert survey(encode_block(records)) == expected
 

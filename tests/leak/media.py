@@ -115,6 +115,8 @@ class Voice:
         self.socket = _even_port()
         self.port: int = self.socket.getsockname()[1]
         self.remote: tuple[str, int] | None = None
+        self.relayed_to: tuple[str, int] | None = None
+        """Where somebody sends this voice on to, without its keys; None: nowhere."""
         self.frames: list[Frame] = []
         self.key_ends: list[float] = []
         """When the end of each key was sent."""
@@ -271,6 +273,8 @@ class Voice:
         head = struct.pack("!BBHII", 0x80, payload_type, self._sequence, timestamp, self._ssrc)
         self._sequence = (self._sequence + 1) % 65536
         parts = list(self.distortion.spread(band, head + payload))
+        if self.relayed_to is not None and band not in (Band.TONE, Band.GAP):
+            self._send_to(self.relayed_to, head + payload)
         for delay_s, data in parts:
             if delay_s > 0:
                 self._studio.later(delay_s, self, data)
@@ -281,10 +285,13 @@ class Voice:
     def transmit(self, data: bytes) -> None:
         """Send bytes as they are."""
         if self.remote is not None:
-            try:
-                self.socket.sendto(data, self.remote)
-            except OSError:
-                return  # the far side is gone, or was killed: as good as lost on the way
+            self._send_to(self.remote, data)
+
+    def _send_to(self, remote: tuple[str, int], data: bytes) -> None:
+        try:
+            self.socket.sendto(data, remote)
+        except OSError:
+            return  # the far side is gone, or was killed: as good as lost on the way
 
 
 @dataclass

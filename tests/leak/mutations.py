@@ -141,6 +141,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/plain/token", "key_rfc4733/plain/token"), finds=r"secret audio, spoken \+", has_console=True,
     ),
     Mutation(
+        name="a pause acts on one recording of the two", file="recorder/calls/group_acts.py",
+        old="            [*asked, *self._beside(asked, at)],\n            lambda call: call.pause(",
+        new="            asked,\n            lambda call: call.pause(",
+        calls=("socket/passed_twice", "key_rfc4733/passed_twice", "card_relay/passed_twice"),
+        finds=r"x passed_twice.*secret audio, spoken",
+    ),
+    Mutation(
         name="the end of a hold clears the officer's pause", file="recorder/calls/hold_rule.py",
         old="call.resume(Authority.RULE, BY)", new="call.resume(Authority.MANAGER, BY)",
         calls=("socket/held", "key_rfc4733/held"), finds=r"x held.*secret audio, spoken \+",

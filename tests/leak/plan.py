@@ -30,21 +30,25 @@ RESTARTS = frozenset({"step_forward", "step_backward", "step_before", "new_sourc
 """Moments in which a clock begins anew: what comes within 200 ms of an opening is then not trusted, and not kept."""
 STRAYS = ("stray", "stale")
 """Moments in which somebody else sends to the call's ports: from its beginning on; from a call before, and after it."""
-EVENTS = ("re_invite", "held", "early", "hang_up", "transferred", *STRAYS)
+EVENTS = ("re_invite", "held", "early", "hang_up", "transferred", "passed_twice", *STRAYS)
 FAULTS = ("stalled", "frozen", "killed")
 MOMENTS = (*SHAPES, *EVENTS, *FAULTS)
 
 _NO_CALL = "of the recorder's own legs, or of its disk and process: calls have it"
+_OF_ONE = (
+    "each of the two recordings of a talk has a hold and digits of its own: nothing is passed from one to the other"
+)
 _NOT_EARLY = "digits and keys count from the joining on, and nobody is held before it"
 IMPOSSIBLE: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         **{(trigger, "early"): _NOT_EARLY for trigger in (*KEYS, *CARDS, *DIGITS, "hold")},
         ("hold", "held"): "it is one",
         ("hold", "transferred"): "the caller is on hold",
+        **{(trigger, "passed_twice"): _OF_ONE for trigger in (*DIGITS, "hold")},
         **{
             (trigger, moment): _NO_CALL
             for trigger in SESSIONS
-            for moment in ("re_invite", "held", "early", "transferred", *FAULTS)
+            for moment in ("re_invite", "held", "early", "transferred", "passed_twice", *FAULTS)
         },
     }
 )

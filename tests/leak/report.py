@@ -25,7 +25,7 @@ _SHORT = {
     "new_source": "ssrc",
     "out_of_order": "order", "duplicated": "dup", "loss": "loss", "ptime_10": "10ms", "ptime_30": "30ms", "gap": "gap",
     "re_invite": "reinv", "held": "held", "early": "early", "hang_up": "bye", "stalled": "stall", "frozen": "froz",
-    "killed": "kill", "transferred": "refer", "stray": "stray", "stale": "stale",
+    "killed": "kill", "transferred": "refer", "passed_twice": "twice", "stray": "stray", "stale": "stale",
 }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def as_json(result: Result) -> dict[str, Any]:
     """Return the result as JSON-able values."""
     return {
         "seed": result.seed,
-        "calls": len(result.verdicts),
+        "calls": sum(result.cells.values()),
         "cells": [{"trigger": t, "moment": m, "calls": n} for (t, m), n in sorted(result.cells.items())],
         "least_in_a_cell": min(result.cells.values(), default=0),
         "secret_samples": round(sum(v.owed_s for v in result.verdicts) * 8000),

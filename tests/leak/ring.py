@@ -58,6 +58,8 @@ class Ring:
     """One call.
 
     Attributes:
+        id: The recording that acts are asked of.
+        passages: How often it passes the recorder: so many recordings of it there are.
         joined_s: When the two sides were.
         ended_s: When it was hung up; what is said while that goes on may be kept.
         closed: When nothing might be kept any more, or None before.
@@ -65,6 +67,8 @@ class Ring:
         windows: Spans, seconds, around digits of INFO that stop nothing, in which nothing that was said may be kept.
         error: What went wrong with the call itself.
     """
+
+    passages = 1
 
     def __init__(
         self, site: Site, lines: Lines, studio: Studio, plan: Plan, symbols: tuple[Bytes, Bytes], slot: int
@@ -120,7 +124,7 @@ class Ring:
             self.site.home.sip, self.extension, from_number=plan.caller, media=self.left.media()
         )
         self.first.wait_confirmed(12)
-        self.left.is_heard = lambda: _listens(self.first)
+        self.left.is_heard = lambda: listens(self.first)
         is_early = plan.moment == "early"
         if is_early:
             self.id = str(self.site.wait_live(plan.caller, lambda c: True, "the call is listed")["id"])
@@ -139,7 +143,7 @@ class Ring:
         self.second = second = self._rung()
         second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
         self.joined_s = time.monotonic()
-        self.right.is_heard = lambda: _listens(second)
+        self.right.is_heard = lambda: listens(second)
         if self.plan.moment == "stray":
             self.bring_stray(self.right, second.remote_media)
         self.right.talk(second.remote_media)
@@ -225,7 +229,7 @@ class Ring:
         former.request("REFER", headers=(("Refer-To", f"<sip:{self.extension}@pbx.invalid>"),))
         second = self._rung(other_than=former)
         second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
-        self.right.is_heard = lambda: _listens(second)
+        self.right.is_heard = lambda: listens(second)
         self.bring_stray(self.right, second.remote_media)
         self.right.talk(second.remote_media)
         self.second = second
@@ -349,7 +353,7 @@ class Ring:
                 self.error = self.error or str(error)
 
 
-def _listens(call: Call) -> bool:
+def listens(call: Call) -> bool:
     """Tell whether the recorder's last session description on a call has it listen (RFC 3264 section 5.1)."""
     return not {b"a=sendonly", b"a=inactive"} & set(call.remote_body.splitlines())
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +28,7 @@ from tests.leak import exports
 from tests.leak.faults import Disk, freezing
 from tests.leak.judge import Leak, Verdict, judge, owed_samples
 from tests.leak.media import STALL_S, Studio
+from tests.leak.passage import TwiceRing
 from tests.leak.plan import SESSIONS, Plan
 from tests.leak.ring import Lines, Ring
 from tests.leak.search import DIGITS, Finder, Hit, digits_said
@@ -196,7 +197,7 @@ class Run:
 
     def _ring(self, plan: Plan, slot: int) -> Ring:
         symbols = (self._symbols[2 * plan.number], self._symbols[2 * plan.number + 1])
-        kind = SessionRing if plan.trigger in SESSIONS else Ring
+        kind = SessionRing if plan.trigger in SESSIONS else TwiceRing if plan.moment == "passed_twice" else Ring
         ring = kind(self.site, self.lines, self.studio, plan, symbols, slot)
         self.rings.append(ring)
         self._by_voice |= {voice.number: ring for voice in ring.voices}
@@ -256,22 +257,24 @@ class Run:
         try:
             rows = self._rows(index)
             for ring in self.rings:
-                row = rows.get(ring.plan.caller)
-                if row is None and not ring.is_cut:
-                    self.result.faults.append(f"{ring.plan.name}: it is not in the index")
-                reader = open_reader(home, settings, row) if row is not None and row.path is not None else None
-                self.result.verdicts.append(judge(ring, reader, self.finder))
+                found = rows[ring.plan.caller]
+                if len(found) < ring.passages and not ring.is_cut:
+                    self.result.faults.append(f"{ring.plan.name}: {len(found)} of {ring.passages} are in the index")
+                kept = [open_reader(home, settings, row) for row in found if row.path is not None]
+                self.result.verdicts += [judge(ring, reader, self.finder) for reader in kept or (None,)]
         finally:
             index.close()
         self.say(f"{len(self.rings)} recordings are compared")
 
-    def _rows(self, index: Index) -> dict[str, RecordingRow]:
-        """Wait until every call is filed."""
+    def _rows(self, index: Index) -> dict[str, list[RecordingRow]]:
+        """Wait until every call is filed; return the rows by caller."""
+        wanted = [ring for ring in self.rings if not ring.is_cut and ring.id]
         deadline = time.monotonic() + 15
         while True:
-            rows = {row.caller: row for row in index.find(Search(limit=100_000))}
-            wanted = {ring.plan.caller for ring in self.rings if not ring.is_cut and ring.id}
-            if wanted <= rows.keys() or time.monotonic() > deadline:
+            rows: dict[str, list[RecordingRow]] = defaultdict(list)
+            for row in index.find(Search(limit=100_000)):
+                rows[row.caller].append(row)
+            if all(len(rows[r.plan.caller]) >= r.passages for r in wanted) or time.monotonic() > deadline:
                 return rows
             time.sleep(0.1)
 

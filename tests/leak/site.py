@@ -88,8 +88,8 @@ class Site:
         self.secret = ""
         self.pids: set[int] = set()
         self.states: dict[str, list[State]] = defaultdict(list)
-        self.live: dict[str, dict[str, Any]] = {}
-        """Calls in progress by the caller's number, as last listed."""
+        self.live: list[dict[str, Any]] = []
+        """Calls in progress, as last listed."""
         self.ids: dict[str, str] = {}
         self._heard = threading.Condition()
         self._must_end = threading.Event()
@@ -131,7 +131,7 @@ class Site:
     def restart(self, *, before: Sequence[str] = ()) -> None:
         """Start the daemon again after a kill."""
         self.is_killed = False
-        self.live = {}
+        self.live = []
         self.home.start(before=before)
         self.pids.add(self.home.pid)
         self._watch()
@@ -232,7 +232,7 @@ class Site:
                 with contextlib.suppress(httpx.HTTPError, ValueError):
                     calls = client.get("/api/calls").json()["calls"]
                     with self._heard:
-                        self.live = {call["caller"]: call for call in calls}
+                        self.live = calls
                         self._heard.notify_all()
                 time.sleep(0.05)
 
@@ -255,17 +255,17 @@ class Site:
     def wait_live(
         self, caller: str, fits: Callable[[dict[str, Any]], bool], what: str, *, timeout_s: float = 12.0
     ) -> dict[str, Any]:
-        """Wait until the listing has a call in some way."""
+        """Wait until the listing has a call of a caller in some way."""
 
         def probe() -> dict[str, Any] | None:
-            found = self.live.get(caller)
-            return found if found is not None and fits(found) else None
+            return next((call for call in self.live if call["caller"] == caller and fits(call)), None)
 
         with self._heard:
             is_there = self._heard.wait_for(lambda: probe() is not None or self.is_killed, timeout_s)
             found = probe()
             if not is_there or found is None:
-                raise TimeoutError(f"{what}: not within {timeout_s:g} s; listed {self.live.get(caller)}")
+                listed = [call for call in self.live if call["caller"] == caller]
+                raise TimeoutError(f"{what}: not within {timeout_s:g} s; listed {listed}")
         return found
 
     # --- acts

@@ -11,6 +11,7 @@ A file holds several scenarios::
     service: after                how it is announced: `before` (when left out), `after` or `none` (not nominated)
     silent                        nobody sends audio
     operator: X                   the row's operator
+    numbers: X Y                  further numbers that the row has, among others
     redirects                     the route follows 3xx
     anybody                       calls to the extension are recorded whoever answers
     call-id: X                    the Call-ID begins so

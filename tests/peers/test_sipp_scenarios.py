@@ -269,6 +269,7 @@ def test_scenario(stage: Stage, scenario: Scenario) -> None:
         assert (row["outcome"], row["reason"]) == scenario.ends, stories
         if "operator" in scenario.fields:
             assert row["operators"][-1] == scenario.fields["operator"]
+        assert set(scenario.fields.get("numbers", "").split()) <= set(row["numbers"])
         if "segments" in scenario.fields:
             assert [segment["kind"] for segment in row["segments"]] == scenario.fields["segments"].split()
         assert row["related"] == [other["id"] for other in result.rows if other is not row]

@@ -52,6 +52,11 @@ def hears(listener: Voice, speaker: Voice) -> None:
     eventually(lambda: len(heard_frames(listener, speaker, since_s=since_s)) > 5, "they hear one another")
 
 
+def _origin(body: bytes) -> list[str]:
+    """Return the words of o=."""
+    return next(line.split() for line in body.decode().splitlines() if line.startswith("o="))
+
+
 def spans(row: dict[str, object]) -> list[tuple[str, str]]:
     segments = row["segments"]
     assert isinstance(segments, list)
@@ -66,6 +71,8 @@ def test_an_officer_joins_the_caller_with_whom_she_has_asked(lines: Exchange) ->
     alice.wait_ended()
     asked.first.wait_ended()
     assert bob.state is State.CONFIRMED
+    before, after = (_origin(one.body) for one in (bob.invite, bob.requests("INVITE")[-1]))
+    assert (after[:2], int(after[2])) == (before[:2], int(before[2]) + 1), "his session goes on, with the next version"
     talk.right.hush()
     asked.left.hush()
     asked.right.talk(bob.remote_media)
@@ -79,6 +86,7 @@ def test_an_officer_joins_the_caller_with_whom_she_has_asked(lines: Exchange) ->
     assert (row["id"], spans(row)) == (recording, [("recording", "alice"), ("recording", "bob")])
     assert (row["related"], other["related"], other["reason"]) == ([consultation], [recording], "transferred")
     assert other["operators"] == ["bob", "alice"]
+    assert row["numbers"] == ["2002"], "it is found by the number of the one who was lent to it"
     left, right, _ = lines.home.copy(recording)
     assert len(kept_of(left, talk.left).spans) == 1, "not a byte of the caller is missing"
     assert speakers(right, (talk.right, asked.right)) == [talk.right, asked.right]
@@ -276,6 +284,29 @@ def test_a_call_is_found_by_every_number_that_somebody_on_it_had(lines: Exchange
         "2009",
     ):  # fmt: skip
         assert [one["id"] for one in lines.home.rows(number=number) if one["id"] == recording], number
+
+
+def test_a_call_is_found_by_both_numbers_of_its_caller(lines: Exchange) -> None:
+    talk = lines.expect("01632960441")
+    asserted = (("P-Asserted-Identity", "<sip:01632960443@pbx>"),)
+    talk.first = lines.caller.invite(
+        lines.home.sip, "2001", from_number=talk.number, media=talk.left.media(), headers=asserted
+    )
+    talk.first.wait_confirmed(8)
+    talk.first.hang_up()
+    talk.first.wait_ended()
+    (row,) = eventually(lambda: lines.home.rows(number=talk.number), "it is filed")
+    assert (row["caller"], row["numbers"]) == ("01632960443", [talk.number])
+
+
+def test_a_call_is_found_by_what_a_caller_from_outside_calls_themselves_later(lines: Exchange) -> None:
+    talk = lines.expect("01632960442")
+    with lines.caller_at((TRUNK, 0)) as outside:
+        talk.first = outside.invite(lines.home.sip, "2001", from_number=talk.number, media=talk.left.media())
+        talk.join()
+        talk.first.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:07700900323@carrier>"),))
+        talk.first.wait_for(lambda call: call.replies_to("UPDATE") == [200])
+        assert "07700900323" in talk.hang_up()["numbers"]
 
 
 @pytest.mark.parametrize("is_inside", [True, False])

@@ -19,6 +19,7 @@ from tests.helpers.voices import Voice
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
 EDITS = (("look_back_s = 5.0", f"look_back_s = {LOOK_BACK_S}"), ("erase_s = 3.0", f"erase_s = {ERASE_S}"))
+TRUNK = '[[peer]]\nname = "carrier"\nnetworks = ["127.0.0.5/32"]\nis_inside = false\n\n'
 MANAGER = {"display_name": "Mary", "roles": ["dpo"]}
 GRANT: dict[str, Any] = {
     "by": "mary",
@@ -348,6 +349,31 @@ def test_after_a_consultation_the_call_that_still_names_who_asked_is_the_same_co
     eventually(lambda: not lines.home.calls(), "both are over")
     for voice in (asking, bob, talk.left, talk.right):
         voice.hush()
+
+
+def test_a_caller_from_outside_who_claims_to_be_the_officer_is_another_conversation(tmp_path: Path) -> None:
+    with exchange(tmp_path, edits=EDITS, is_started=False) as lines:
+        text = lines.home.config.read_text()
+        lines.home.config.write_text(text.replace("[[peer]]\n", f"{TRUNK}[[peer]]\n", 1))
+        lines.home.start()
+        talk = lines.call()
+        outer = talk.join()
+        asking = lines.studio.voice()
+        lines.newcomers["2002", "2001"] = Answer(after_s=0.05, media=lines.studio.voice().media())
+        with lines.caller_at(("127.0.0.5", 0)) as outside:
+            claim = (("P-Asserted-Identity", "<sip:2001@carrier>"),)
+            placed = outside.invite(lines.home.sip, "2002", from_number="2001", media=asking.media(), headers=claim)
+            placed.wait_confirmed(8)
+            inner = eventually(lambda: next((c for c in lines.home.calls() if c["called"] == "2002"), None), "it rings")
+            eventually(lambda: live(lines, inner["id"])["phase"] == "joined", "bob is joined")
+            talk.wait_second().request("UPDATE", headers=(("P-Asserted-Identity", "<sip:2002@pbx>"),))
+            eventually(lambda: live(lines, outer)["extensions_now"] == ["2002"], "bob has the other call too")
+            assert {call["conversation"] for call in lines.home.calls()} == {outer, inner["id"]}
+            placed.hang_up()
+            talk.first.hang_up()
+            eventually(lambda: not lines.home.calls(), "both are over")
+            for voice in (asking, talk.left, talk.right):
+                voice.hush()
 
 
 def test_a_request_of_one_recording_is_decided_for_both(lines: Exchange) -> None:

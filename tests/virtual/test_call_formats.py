@@ -9,6 +9,8 @@ import pytest
 from audio.codecs import ALAW_TO_MULAW, MULAW_TO_ALAW
 from tests.helpers.exactness import SILENT_ALAW, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, Talk, re_offer
+from tests.helpers.recorder_home import eventually
+from tests.helpers.transfers import expect_newcomer, refer, wait_told
 from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import EVENT, FRAME, PCMA, PCMU, Voice
 
@@ -55,6 +57,7 @@ def test_the_second_codec_of_an_answer_is_heard_and_kept(lines: Exchange, answer
     talk.talk_for(2)
     row = talk.hang_up()
     assert (row["outcome"], row["reason"]) == ("recorded", "caller_hung_up")
+    assert row["codecs"] == ["PCMA", NAMES[says].partition("/")[0]], "what was said, whatever the answer named first"
     heard = frames_heard(talk.left, talk.right, joined_s)
     assert {pt for pt, _ in heard} == {PCMA}, "the caller gets the codec that its leg has"
     ticks = [tick for _, tick in heard]
@@ -75,7 +78,7 @@ def test_a_codec_that_changes_in_the_middle_leaves_no_gap(lines: Exchange) -> No
     for law in (PCMA, PCMU, PCMA):
         talk.right.law = law
         talk.talk_for(1)
-    talk.hang_up()
+    assert talk.hang_up()["codecs"] == ["PCMA", "PCMU+PCMA"]
     heard = frames_heard(talk.left, talk.right, joined_s)
     assert is_gapless([tick for _, tick in heard])
     assert len(heard) > 140
@@ -115,3 +118,26 @@ def test_a_re_offer_of_ours_keeps_every_codec_of_the_answer(lines: Exchange) -> 
     talk.talk_for(1)
     talk.hang_up()
     assert len(frames_heard(talk.left, talk.right, resumed_s)) > 40
+
+
+def test_whoever_stays_changes_to_what_a_newcomer_can_take(early: Exchange) -> None:
+    """A telephone without G.722 takes a call over in which both have it."""
+    talk = answering(early, (9, PCMA), says=9, caller=(9, PCMA))
+    talk.join()
+    talk.left.law = 9
+    talk.talk_for(0.5)
+    bob = expect_newcomer(talk, "2002")
+    alice = talk.wait_second()
+    refer(alice, "2002")
+    leg = bob.join()
+    wait_told(alice, 200)
+    assert b" 8 0 9 101\r\n" in leg.invite.body
+    talk.first.wait_for(lambda call: len(call.requests("INVITE")) == 1)
+    assert b"G722" not in talk.first.remote_body, "what the caller sends in it would be heard by nobody"
+    talk.left.law = PCMA
+    since_s = time.monotonic()
+    eventually(lambda: len(frames_heard(bob.voice, talk.left, since_s)) > 20, "the newcomer hears the caller")
+    eventually(lambda: len(frames_heard(talk.left, bob.voice, since_s)) > 20, "the caller hears the newcomer")
+    talk.hang_up()
+    leg.wait_ended()
+    bob.voice.hush()

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.exactness import PACKET_S, heard_frames, kept_of
 from tests.helpers.exchange import Exchange, Talk, re_offer
 from tests.helpers.recorder_home import eventually
-from tests.helpers.sip_peer import State
+from tests.helpers.sip_peer import Media, State
 from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import PCMU
 
@@ -72,6 +72,31 @@ def test_a_hold_by_the_officer_is_passed_on_too(lines: Exchange) -> None:
     assert (row["outcome"], row["reason"]) == ("recorded", "caller_hung_up")
 
 
+class WithVideo(Media):
+    """A description whose first m-line is video."""
+
+    def __bytes__(self) -> bytes:
+        head, audio, rest = super().__bytes__().partition(b"m=audio")
+        return head + b"m=video 40998 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n" + audio + rest
+
+
+def test_our_offer_in_a_call_has_the_lines_and_payload_types_that_were_settled(lines: Exchange) -> None:
+    talk = lines.expect("01632960450")
+    ours = talk.left.media(formats=((8, "PCMA/8000"), (96, "telephone-event/8000")))
+    media = WithVideo(ip=ours.ip, port=ours.port, formats=ours.formats)
+    talk.first = lines.caller.invite(lines.home.sip, "2001", from_number=talk.number, media=media)
+    talk.join()
+    second = talk.wait_second()
+    re_offer(second, replace(second.media, direction="sendonly", version=2))
+    talk.first.wait_for(lambda c: len(c.requests("INVITE")) == 1)
+    body = talk.first.requests("INVITE")[0].body
+    found = [line.split() for line in body.decode().split("\r\n") if line.startswith("m=")]
+    assert [(line[0], line[1] != "0", line[3:]) for line in found] == [
+        ("m=video", False, ["99"]), ("m=audio", True, ["8", "96"]),
+    ]  # fmt: skip
+    talk.hang_up()
+
+
 def test_an_empty_re_invite_gets_our_offer(lines: Exchange) -> None:
     talk = lines.call()
     talk.join()
@@ -95,7 +120,7 @@ def test_a_change_to_mu_law_is_bridged_and_recorded_in_its_place(lines: Exchange
     talk.talk_for(0.5)
     assert talk.right.heard_audio(changed_s)[-1].packet.payload_type == 8, "the officer goes on with A-law"
     row = talk.hang_up()
-    assert row["outcome"] == "recorded"
+    assert (row["outcome"], row["codecs"]) == ("recorded", ["PCMU+PCMA", "PCMA"])
     left, right, law = lines.home.copy(recording)
     assert law == "alaw"
     assert len(kept_of(right, talk.right).spans) == 1, "the other side does not notice"

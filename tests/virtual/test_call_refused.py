@@ -70,11 +70,15 @@ UNREACHABLE = ("2001:db8::9", "fe80::1%eth0", "239.1.2.3", "255.255.255.255", "2
 
 @pytest.mark.parametrize("ip", UNREACHABLE)
 def test_an_offer_with_an_address_that_is_not_sent_to_is_refused_with_488(lines: Exchange, ip: str) -> None:
+    before = dict(lines.home.health()["alarms"])
     talk = lines.call(media={"ip": ip})
     talk.first.wait_ended()
     assert talk.first.status == 488
     row = lines.home.row_of(talk.number)
-    assert (row["outcome"], row["reason"]) == ("no_conversation", "codec_refused")
+    assert (row["outcome"], row["reason"]) == ("no_conversation", "address_refused")
+    alarms = lines.home.health()["alarms"]
+    assert alarms["caller_address_refused"] == before.pop("caller_address_refused", 0) + 1
+    assert alarms.get("caller_media_refused") == before.get("caller_media_refused"), "no codec is to blame"
     assert lines.home.health()["calls"] == 0
 
 

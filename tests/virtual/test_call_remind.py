@@ -1,6 +1,7 @@
 """A pause that lasts: the officer is reminded, somebody is alarmed, and nothing but a person resumes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,28 @@ def test_a_hold_by_rule_reminds_nobody(lines: Exchange) -> None:
     assert lines.home.health()["alarms"].get("pause_over_maximum", 0) == before
     row = talk.hang_up()
     assert row["outcome"] == "recorded"
+
+
+def test_a_call_that_was_paused_on_hold_reminds_the_officer_who_takes_it_back(lines: Exchange) -> None:
+    """The pause was asked for at another call, which has ended: only a person resumes."""
+    held = lines.call()
+    call = held.join()
+    alice = held.wait_second()
+    alice.offer(replace(alice.media, direction="sendonly", version=2))
+    eventually(lambda: (c := held.live) and c["reasons"] == ["hold"], "the caller is on hold")
+    other = lines.call()
+    other.join()
+    lines.home.act("/api/extensions/2001/pause").raise_for_status()
+    eventually(lambda: (c := held.live) and c["reasons"] == ["agent", "hold"], "the call on hold is paused too")
+    other.hang_up()
+    alice.offer(replace(alice.media, direction="sendrecv", version=3))
+    eventually(lambda: (c := held.live) and c["reasons"] == ["agent"], "the hold is over, the pause is not")
+    heard = times_heard(held.right, STILL)
+    held.talk_for(2 * REMINDER_S + 0.2)
+    assert times_heard(held.right, STILL) > heard, "the officer is told"
+    held.right.press("*2")
+    eventually(lambda: (c := held.live) and c["state"] == "recording", "their key resumes")
+    assert held.hang_up()["id"] == call
 
 
 def test_reminders_end_with_the_call(lines: Exchange) -> None:

@@ -31,6 +31,13 @@ def test_g722_has_two_samples_a_tick() -> None:
     assert min(peaks) > 100
 
 
+def test_codecs_are_told_once() -> None:
+    analysis = ChannelAnalysis()
+    for found in ((Codec.PCMA,), (), (Codec.PCMU, Codec.PCMA)):
+        analysis.add_codecs(sum(1 << codec for codec in found))
+    assert analysis.totals().codecs == (Codec.PCMU, Codec.PCMA)
+
+
 @given(st.lists(st.tuples(st.integers(0, 20), st.binary(min_size=1, max_size=8)), max_size=8))
 def test_a_slot_keeps_its_largest_peak(parts: list[tuple[int, bytes]]) -> None:
     analysis, expected = ChannelAnalysis(), [0] * 40

@@ -20,6 +20,7 @@ INNER = Passage(
         ({}, Match.SAME),
         ({"outside": "+441632960123"}, Match.SAME),
         ({"outside": "2001"}, Match.SAME),  # a consultation that still names the officer who asked
+        ({"outside": "2001", "is_claimed": True}, Match.NONE),  # a caller from outside, who says so
         ({"outside": "01632960124"}, Match.NONE),
         ({"outside": "anonymous"}, Match.POSSIBLE),
         ({"outside": ""}, Match.POSSIBLE),

@@ -2,7 +2,7 @@
 
 from recorder.calls.siprec_rows import further_numbers
 from recorder.domain.identities import MOST, Identities, numbers_in
-from sip.metadata import Participant
+from sip.metadata import MAX_OBJECTS, Participant
 
 
 def test_each_number_is_kept_once_and_in_order() -> None:
@@ -55,6 +55,17 @@ def test_headers_name_parties() -> None:
         ("Alert-Info", "<http://pbx/sip:4000@ring>"),
     )
     assert list(numbers_in(headers)) == ["2001", "2002", "+441632960555", "2003"]
+
+
+def test_everybody_in_a_large_conference_is_found() -> None:
+    everyone = [
+        Participant(id=f"p{at}", aors=(f"sip:{3000 + at}@pbx", f"tel:+44163296{at:04d}")) for at in range(MAX_OBJECTS)
+    ]
+    numbers = further_numbers(everyone)
+    assert len(numbers) == MAX_OBJECTS
+    listed = {someone.users[0] for someone in everyone[:64]}
+    assert {someone.users[0] for someone in everyone} <= listed.union(numbers)
+    assert numbers[-1] == "+441632960063", "and further numbers, as far as there is room"
 
 
 def test_every_address_of_a_participant_is_found() -> None:

@@ -106,6 +106,31 @@ def test_answer_rejects_every_line_but_the_first_usable_audio_in_order() -> None
     assert (media.codec, media.remote_rtp_port, media.is_t38_offered) == (0, 4002, True)
 
 
+def test_a_later_offer_of_ours_has_every_line_of_the_session_in_its_place() -> None:
+    lines = (
+        "m=image 4100 udptl t38\r\n"
+        "m=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n"
+        "m=video 4200 RTP/AVP 101\r\na=rtpmap:101 H264/90000\r\n"
+    )
+    written, _ = offer_answer.answer(sdp.parse((HEAD + lines).encode()), LOCAL)
+    offered = offer_answer.local_offer(dataclasses.replace(written.local, codecs=(8,), receives=False))
+    wanted = ["m=image 0 udptl t38", "m=audio 30000 RTP/AVP 8 96", "m=video 0 RTP/AVP 101"]
+    for content in (written.content, offered.content):
+        assert [line for line in content.decode().split("\r\n") if line.startswith("m=")] == wanted
+    assert b"a=rtpmap:96 telephone-event/8000" in offered.content
+    assert f"o=- {LOCAL.session_id} {LOCAL.version + 1} ".encode() in offered.content
+    media = offer_answer.answered(offered.local, sdp.parse((HEAD + lines).encode()))
+    assert (media.send_event_pt, media.receive_event_pt) == (96, 96)
+
+
+@pytest.mark.parametrize(("formats", "event_pt"), [("8", 101), ("8 101", 127), ("8 101 127", 126)])
+def test_a_payload_type_of_the_peer_means_nothing_else_in_a_later_offer_of_ours(formats: str, event_pt: int) -> None:
+    lines = f"m=audio 4000 RTP/AVP {formats}\r\na=rtpmap:101 opus/48000/2\r\na=rtpmap:127 iLBC/8000\r\n"
+    written, media = offer_answer.answer(sdp.parse((HEAD + lines).encode()), LOCAL)
+    assert media.receive_event_pt is None
+    assert f" {event_pt}\r\n".encode() in offer_answer.local_offer(written.local).content
+
+
 def test_answer_chooses_by_preference_and_keeps_the_offered_types() -> None:
     offer = parse(HEAD + "m=audio 4 RTP/AVP 9 97 96\r\na=rtpmap:97 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n")
     written, media = offer_answer.answer(offer, LOCAL)
