@@ -34,7 +34,7 @@ from recorder.commands.shared import (
 )
 from recorder.config import Config
 from recorder.domain.access import Act, DeniedError, Role
-from recorder.domain.granting import POWERFUL, Proposal
+from recorder.domain.granting import POWERFUL, Proposal, combination_problem
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.database import AuditNote, open_people
@@ -67,9 +67,12 @@ def add_user(
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Make an account; the roles dpo, team_leader and admin wait for a second person's `recorder users confirm`."""
+    """Make an account; dpo, team_leader, admin and ict wait for a second person's `recorder users confirm`."""
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    problem = combination_problem(account, frozenset(), frozenset(role))
+    if problem is not None:
+        fail(problem)
     password = read_password(new_password_file, f"New password of {account}: ")
     powerful = POWERFUL & set(role)
     try:
@@ -97,7 +100,7 @@ def grant(
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Give an account more roles; dpo, team_leader and admin wait for a second person's `recorder users confirm`."""
+    """Give an account more roles; dpo, team_leader, admin and ict wait for another's `recorder users confirm`."""
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     _proposed(place, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
@@ -200,13 +203,15 @@ def set_password(
     account: NameArgument,
     new_password_file: NewPasswordOption = None,
     current_password_file: CurrentPasswordOption = None,
+    reason: ReasonOption = "",
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
     """Set an account's password and unlock it: one's own with the password of now, others' as an administrator.
 
-    Every session of the account ends, and its owner is told.
+    That of a data protection officer, team leader, administrator or ICT takes a second person. Every session of the
+    account ends, and its owner is told.
     """
     place, _ = load_home(home)
     person = sign_in(place, name, password_file, "a new password")
@@ -215,8 +220,16 @@ def set_password(
     elif is_by_token(password_file):  # whoever finds a shell open does not know it
         prove_password(place, person, current_password_file)
     password = read_password(new_password_file, f"New password of {account}: ")
+    people = people_of(place)
     try:
-        note = people_of(place).set_password(account, password, by=person.name)
+        if person.name != account:
+            hashed = people.hash_of(account, password)
+            _proposed(
+                place, person.actor, reason,
+                lambda known, enter: known.set_password(person.name, account, hashed, reason=reason, enter=enter),
+            )  # fmt: skip
+            return
+        note = people.set_password(account, password)
     except PeopleError as error:
         fail(str(error))
     audit(place, note, actor=person.actor)
@@ -292,7 +305,7 @@ def reset_authenticator(
 ) -> None:
     """Take somebody's authenticator away, because the phone is lost; they set up another one when they sign in.
 
-    That of a data protection officer, team leader or administrator takes a second person.
+    That of a data protection officer, team leader, administrator or ICT takes a second person.
     """
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)

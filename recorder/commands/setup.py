@@ -32,10 +32,11 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.config import Config, ConfigError
-from recorder.domain.access import Role
+from recorder.domain.access import Role, combines_admin
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
 from recorder.keeping.keyring import epoch_keys, new_passphrase
+from recorder.keeping.sweep_state import IN_FORCE
 from recorder.kernel_relay import check_kernel_relay, read_means
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.machine import read_machine
@@ -43,7 +44,7 @@ from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
 from recorder.peer_check import check_alarms, check_targets
 from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import People, count_usable, usable_people
+from recorder.people.accounts import FOUNDER_ROLES, People, usable_people
 from recorder.people.database import AuditNote, open_people
 from recorder.site_check import (
     Finding,
@@ -198,7 +199,7 @@ def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
         home.config.touch(mode=0o600)
         home.config.write_text(config_file.text(answers, now.date()))
         config = configuration.read(home.config)
-        note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=[Role.ADMIN, Role.DPO])
+        note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
         NodeKeys.create(home.root)
         epoch_keys(home, config).ensure_epochs(now)
         Index(sqlite_url(home.index)).close()
@@ -213,6 +214,8 @@ def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
     actor = f"os:{os_user()}"
     audit(home, AuditNote(act="recorder.init", subject="", details=details), actor=actor)
     audit(home, note, actor=actor)
+    periods = {"periods": dict(config.periods), "before": None}
+    audit(home, AuditNote(act=IN_FORCE, subject="", details=periods), actor=actor)
 
 
 def _undo(home: Home) -> None:
@@ -249,7 +252,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield Finding(level=Level.OK, what="configuration", says=f"{says}, times in {config.site.timezone}")
     yield from _check_keys(home, config)
     yield from _check_messages(home, config)
-    yield _check_people(home)
+    yield from _check_people(home)
     yield from check_sign_in(config)
     yield from check_openid(config)
     if home.people.exists():
@@ -290,15 +293,25 @@ def _check_messages(home: Home, config: Config) -> Iterator[Finding]:
         yield Finding(level=Level.OK, what=what, says=says)
 
 
-def _check_people(home: Home) -> Finding:
+def _check_people(home: Home) -> Iterator[Finding]:
     if not home.people.exists():
         why = "nobody can sign in"
-        return error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
-    people = count_usable(people_of(home))
-    if people < MIN_PEOPLE:
+        yield error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
+        return
+    people = usable_people(people_of(home))
+    for person in people:
+        if combines_admin(person.roles):
+            others = ", ".join(sorted(person.roles - {Role.ADMIN}))
+            yield warning(
+                f"account {person.name}", f"it combines admin with {others}, and hears nothing",
+                why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
+                do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
+            )  # fmt: skip
+    if len(people) < MIN_PEOPLE:
         why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"
-        return warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
-    return Finding(level=Level.OK, what="people", says=f"{people} accounts")
+        yield warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
+    else:
+        yield Finding(level=Level.OK, what="people", says=f"{len(people)} accounts")
 
 
 def _check_keys(home: Home, config: Config) -> Iterator[Finding]:

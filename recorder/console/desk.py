@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from recorder.console.copies import CopyForm, taken
@@ -13,8 +13,10 @@ from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
 from recorder.domain.access import Act, Actor, Allowed, Application, Person, Refused, may, operator_for
-from recorder.domain.requesting import BREAK_GLASS_FOR, AccessRequest, Leave
+from recorder.domain.number_masking import may_search_numbers, shown_to
+from recorder.domain.requesting import AccessRequest, Leave
 from recorder.domain.rights import why_restricted
+from recorder.hearing.appointing import break_glass
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.problems import ProblemError
@@ -80,10 +82,16 @@ class Desk:
     def search(self, actor: Actor, search: Search) -> Found:
         """Find recordings."""
         allowed = self._rules.require(actor, Act.SEARCH, extension=search.extension)
+        if search.number is not None:
+            by_number = may_search_numbers(actor)
+            if isinstance(by_number, Refused):
+                raise self._rules.refuse(actor.actor, Act.SEARCH, "", by_number.reason)
+            allowed = by_number
         search = self._narrow(actor, allowed, search)
         self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
         rows, counted = self._deps.index.page(search)
-        return Found(rows=rows, total=min(counted, COUNTED), is_more=counted > COUNTED)
+        shown = [shown_to(actor, row) for row in rows]
+        return Found(rows=shown, total=min(counted, COUNTED), is_more=counted > COUNTED)
 
     def _narrow(self, actor: Actor, allowed: Allowed, search: Search) -> Search:
         if allowed.is_part:
@@ -101,9 +109,10 @@ class Desk:
 
     def view(self, actor: Actor, recording_id: str) -> RecordingRow:
         """Return one recording's row."""
-        row = self._row(actor, Act.VIEW, recording_id, has_leave=self.leave(actor, recording_id) is not None)
+        has_leave = self.leave(actor, recording_id) is not None
+        row = self._row(actor, Act.VIEW, recording_id, has_leave=has_leave)
         self._rules.note(actor.actor, Act.VIEW, row.id)
-        return row
+        return shown_to(actor, row, has_leave=has_leave)
 
     def leave(self, actor: Actor, recording_id: str, wanted: Leave = Leave.LISTEN) -> AccessRequest | None:
         """Return the request by which somebody may hear or copy a recording now, or None."""
@@ -118,17 +127,19 @@ class Desk:
         self._refuse_locked(person, Act.PLAY, row)
         self.listens.check_room()
         now = self._deps.now()
+        listen = Listen(account=person.name, recording=row.id, reason=reason, until=now, request="")
+
+        def enter(until: datetime) -> None:
+            listen.until = until
+            granted_s = (until - now).total_seconds()
+            self._rules.note(person.actor, Act.PLAY, row.id, text=listen.reason, granted_s=granted_s, **listen.marks)
+
         if leave is None:
-            until, request = now + BREAK_GLASS_FOR, ""
+            break_glass(self._deps.hearing, person, row.id, reason, enter=lambda one: enter(one.until))
         else:
             assert leave.until is not None, "leave that was granted has an end"
-            reason, until, request = leave.wish.reason, min(now + LISTEN_FOR, leave.until), leave.id
-        listen = Listen(account=person.name, recording=row.id, reason=reason, until=until, request=request)
-        self._rules.note(
-            person.actor, Act.PLAY, row.id, text=reason, granted_s=(until - now).total_seconds(), **listen.marks
-        )
-        if leave is None:
-            self._deps.hearing.emergencies.keep(person.name, row.id, reason)
+            listen.reason, listen.request = leave.wish.reason, leave.id
+            enter(min(now + LISTEN_FOR, leave.until))
         return self.listens.keep(listen)
 
     def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:

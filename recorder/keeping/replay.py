@@ -118,6 +118,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "recording.play.opened": _SEEN,
         "recording.play.served": _SEEN,
         "recording.resealed": _KEYS,
+        "retention.confirmed": _PEOPLE,
         "retention.clock_confirmed": _SWEEP,
         "retention.in_force": _SWEEP,
         "retention.stopped": _SWEEP,

@@ -22,12 +22,14 @@ from recorder.domain.access import Person, Role
 from recorder.domain.notifying import PasswordSet
 from recorder.people.account_rows import (
     PeopleError,
+    check_combination,
     check_other_admin,
     columns_of,
     details_of,
     is_usable,
     one,
     person_of,
+    renew_password,
     row_of,
 )
 from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
@@ -36,8 +38,8 @@ from recorder.people.identities import signs_in_elsewhere
 from recorder.people.passwords import MAX_CHARACTERS, weakness
 from recorder.people.teams import plan_change, settle_changes
 
-FOUNDER_ROLES = frozenset({Role.ADMIN, Role.DPO})
-"""Roles of the account that `recorder init` makes, so that one person can start; site-check asks for a second."""
+FOUNDER_ROLES = frozenset({Role.ADMIN})
+"""Roles of the account that `recorder init` makes: they make the data protection officer's first."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -130,6 +132,7 @@ class People:
             extension=extension,
         )
         check_person(person)
+        check_combination(name, frozenset(), person.roles)
         _check_password(password, name)
         row = {**columns_of(person), "password_hash": self._hash(password), "created_s": self._now().timestamp()}
         with self._engine.begin() as connection:
@@ -183,27 +186,30 @@ class People:
         details = {"team": team, "answers": answers, "from": at.isoformat()}
         return AuditNote(act="people.set_team", subject=name, details=details)
 
-    def set_password(self, name: str, password: str, *, by: str) -> AuditNote:
-        """Set a new password, unlock the account and end its sessions.
+    def set_password(self, name: str, password: str) -> AuditNote:
+        """Set a new password of one's own, unlock the account and end its sessions; others' are `Proposals`'.
 
         Args:
-            name: The account.
+            name: The account, whose owner does it.
             password: Must satisfy ``passwords.weakness``.
-            by: The account of whoever sets it: its owner, or an administrator.
 
         Raises:
             PeopleError: There is no such account, or the password is not good enough.
         """
-        _check_password(password, name)
-        values = {
-            "password_hash": self._hash(password), "failures": 0, "locked_until_s": None, "locks": 0,
-            "password_set_s": self._now().timestamp(), "password_set_by": by,
-        }  # fmt: skip
+        password_hash = self.hash_of(name, password)
         with self._engine.begin() as connection:
             one(connection, name)
-            connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
-            connection.execute(delete(sessions).where(sessions.c.account == name))
+            renew_password(connection, name, password_hash, by=name, now=self._now())
         return AuditNote(act="people.set_password", subject=name)
+
+    def hash_of(self, name: str, password: str) -> str:
+        """Return the hash of a password for an account.
+
+        Raises:
+            PeopleError: The password is not good enough.
+        """
+        _check_password(password, name)
+        return self._hash(password)
 
     def passwords_set_since(self, moment: datetime) -> "list[PasswordSet]":
         """Return whose password was set anew since a moment, the last time of each."""

@@ -51,6 +51,7 @@ EXPECTED = {
     Act.RELEASE_HOLD: "- - y y y - -",
     Act.RUN_RETENTION: "- - - - y y -",
     Act.SHORTEN_RETENTION: "- - - - y - -",
+    Act.CONFIRM_SWEEP: "- - - y y - -",
     Act.MANAGE_KEYS: "- - - - - y -",
     Act.VIEW_AUDIT: "- - - - y - -",
     Act.REPAIR_INDEX: "- - - - y y -",

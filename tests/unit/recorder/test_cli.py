@@ -314,10 +314,10 @@ def test_an_act_in_a_folder_that_is_no_home_leaves_nothing_there(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_opt_out_without_a_reason_is_refused(home: Path, password_file: Path) -> None:
+def test_an_opt_out_by_an_administrator_is_refused(home: Path, password_file: Path) -> None:
     result = run("opt-out", "--call", "x", "--as", "founder", "--password-file", password_file, "-C", home)
     assert result.exit_code == 1
-    assert "takes a reason" in said(result)
+    assert "role does not allow" in said(result), "the first account administers, and grants nothing"
 
 
 def test_the_console_that_is_off_says_how_to_turn_it_on(home: Path) -> None:
