@@ -13,11 +13,12 @@ from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
 from recorder.domain.access import Act, Actor, Allowed, Application, Person, Refused, may, operator_for
+from recorder.domain.erasing import span_of
 from recorder.domain.number_masking import may_search_numbers, shown_to
 from recorder.domain.requesting import AccessRequest, Leave
 from recorder.domain.rights import why_restricted
 from recorder.hearing.appointing import break_glass
-from recorder.keeping.erasing import refuse_locked
+from recorder.keeping.erasing import order_to_hear, refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.problems import ProblemError
 from storage.claims import Claims
@@ -142,6 +143,37 @@ class Desk:
             enter(min(now + LISTEN_FOR, leave.until))
         return self.listens.keep(listen)
 
+    def grant_span(self, person: Person, order_id: str) -> tuple[RecordingId, str]:
+        """Let one of the two who approve an order that takes three people hear its span, and nothing else.
+
+        Returns:
+            The recording, and the secret part of an address of audio.
+        """
+        order, row = order_to_hear(self._deps.books, person, order_id)
+        self._rules.require(person, Act.PLAY, row.id, has_leave=True)
+        self.listens.check_room()
+        listen = Listen(
+            account=person.name, recording=row.id, reason=f"order {order.id}", until=self._deps.now() + LISTEN_FOR,
+            request="", order=order.id, span_s=span_of(order, row.duration_s),
+        )  # fmt: skip
+        self._rules.note(person.actor, Act.PLAY, row.id, granted_s=LISTEN_FOR.total_seconds(), **listen.marks)
+        return row.id, self.listens.keep(listen)
+
+    def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
+        """Return the recording of a listen that may go on: by leave, by break-glass, or by an order that waits."""
+        has_leave = bool(listen.request or listen.order)
+        row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_leave=has_leave)
+        if listen.order:
+            order_to_hear(self._deps.books, person, listen.order)
+        else:
+            self._refuse_locked(person, Act.PLAY, row)
+        return row
+
+    def _note_opened(self, person: Person, listen: Listen) -> None:
+        self._rules.note(person.actor, OPENED, listen.recording, text=listen.reason, **listen.marks)
+        if listen.order and self._deps.books.approvals is not None:
+            self._deps.books.approvals.heard(listen.order, person.name, self._deps.now())
+
     def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:
         """Open the audio of a recording that leave was given for: each listen is an entry before its first byte.
 
@@ -156,13 +188,10 @@ class Desk:
             raise self._rules.refuse(
                 person.actor, Act.PLAY, recording_id, "Leave to listen is over: give your reason again."
             )
-        row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_leave=bool(listen.request))
-        self._refuse_locked(person, Act.PLAY, row)
+        row = self._check_listen(person, listen, recording_id)
         copy = self._opened(listen, row)
         part = wanted_bytes(wanted, copy.size_bytes)
-        self.listens.begin(
-            listen, lambda: self._rules.note(person.actor, OPENED, row.id, text=listen.reason, **listen.marks)
-        )
+        self.listens.begin(listen, lambda: self._note_opened(person, listen))
         first, end = part or (0, copy.size_bytes)
         audio = _begun(
             AudioFile(
@@ -177,7 +206,7 @@ class Desk:
         if row.path is None:
             raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
         if listen.file is None or listen.file[0] != row.sha256:
-            listen.file = row.sha256, prepared(self._deps.copy_books, row, Format.WAV)
+            listen.file = row.sha256, prepared(self._deps.copy_books, row, Format.WAV, span_s=listen.span_s)
         return listen.file[1]
 
     def export(

@@ -66,6 +66,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "calls.deleted": "says how many, not which: they are not there to be brought back",
         "config.reload": "the configuration is a file of its own",
         "epoch.destroyed": _KEYS,
+        "erasure.approved": _PEOPLE,
         "erasure.view": _SEEN,
         "hold.view": _SEEN,
         "claim.view": _SEEN,

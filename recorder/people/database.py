@@ -207,6 +207,24 @@ sweep_consents = Table(
 )
 """That a sweep goes on which stopped: two people say so; `recorder.people.triggers` says who."""
 
+erasure_approvals = Table(
+    "erasure_approvals",
+    metadata,
+    Column("erasure", String, primary_key=True),
+    Column("ordered_by", String, nullable=False),
+    Column("third", String, nullable=False),
+    Column("third_s", Float),
+    Column("dpo_by", String),
+    Column("dpo_s", Float),
+    Column("heard_by", String),
+    Column("heard_s", Float),
+    CheckConstraint("third <> ordered_by"),
+    CheckConstraint("dpo_by IS NULL OR dpo_by NOT IN (ordered_by, third)"),
+    CheckConstraint("heard_by IS NULL OR heard_by <> ordered_by"),
+    CheckConstraint("third_s IS NULL OR dpo_s IS NULL OR heard_s IS NOT NULL"),
+)
+"""Of orders to erase that take three people: whom they name, who has approved, who has listened to the span."""
+
 case_entries = Table(
     "case_entries",
     metadata,

@@ -58,6 +58,11 @@ TRIGGERS: Mapping[str, str] = {
         "OR NEW.at_s <> OLD.at_s OR NEW.until_s IS NOT OLD.until_s OR NEW.acknowledged_by = OLD.account "
         "BEGIN SELECT RAISE(ABORT, 'an act of break-glass is acknowledged once, by somebody else'); END"
     ),
+    "erasure_approvals_dpo": (
+        "CREATE TRIGGER erasure_approvals_dpo BEFORE UPDATE ON erasure_approvals WHEN NEW.third <> OLD.third "
+        f"OR NEW.ordered_by <> OLD.ordered_by OR (NEW.dpo_by IS NOT NULL AND NOT {_is('NEW.dpo_by', Role.DPO)}) "
+        "BEGIN SELECT RAISE(ABORT, 'the data protection officer and the person who was named approve'); END"
+    ),
     "sweep_consents_first": (
         "CREATE TRIGGER sweep_consents_first BEFORE INSERT ON sweep_consents "
         f"WHEN {_is('NEW.first_by', Role.ICT)} OR NEW.second_by IS NOT NULL BEGIN {_NOT_ICT} END"
