@@ -14,7 +14,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recorder.auditing.ledger import Ledger
-from recorder.domain.access import Act, Actor, DeniedError, Person, Refused, knows_all, knows_of
+from recorder.domain.access import (
+    MAX_REASON_CHARACTERS,
+    MIN_REASON_CHARACTERS,
+    Act,
+    Actor,
+    DeniedError,
+    Person,
+    Refused,
+    knows_all,
+    knows_of,
+)
 from recorder.domain.erasing import (
     HELD_ALONE_S,
     STATE_AT_ORDER,
@@ -270,6 +280,8 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
         raise books.ledger.refusal(person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
     if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
         raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
+    if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
+        raise ProblemError(422, "Say why it is to be erased for good, in words that can be checked later.")
     if confirm and about.is_held and takes_three(books.erasures, row) and not _approved(books, person, order, approval):
         return order
     act = "erasure.confirmed" if confirm else "erasure.declined"

@@ -65,9 +65,10 @@ def test_two_people_alone_do_not_erase_what_a_request_asks_for(console: Console)
 def test_three_people_one_of_whom_has_listened(console: Console) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "revenues") as third:
         one = order(lead, to_s=2.0, third="revenues")
+        assert "Say why" in refused(dpo.post(f"/api/erasures/{one}/confirm"), 422)
         assert confirm(dpo, one) == "waiting"
-        assert "approved already" in refused(dpo.post(f"/api/erasures/{one}/confirm"), 409)
-        assert "listened" in refused(third.post(f"/api/erasures/{one}/confirm"), 409)
+        assert "approved already" in refused(dpo.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+        assert "listened" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
         assert lead.submit(f"/erasures/{one}/listen").status_code == 403, "not who ordered it"
         page = third.get("/erasures").text
         assert "The span is 2 s long" in page
@@ -108,8 +109,8 @@ def test_the_third_person_alone_is_not_enough_and_a_dpo_is_not_both(console: Con
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "revenues") as third:
         one = order(lead, third="dpo")
         assert confirm(dpo, one) == "waiting"
-        refused(dpo.post(f"/api/erasures/{one}/confirm"), 409)
-        refused(third.post(f"/api/erasures/{one}/confirm"), 403)
+        refused(dpo.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+        refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 403)
 
 
 def test_what_was_confirmed_elsewhere_is_not_carried_out(console: Console) -> None:
@@ -132,7 +133,7 @@ def test_what_was_confirmed_elsewhere_is_not_carried_out(console: Console) -> No
     (sent_back,) = console.deps.eraser.carry_out_due()
     assert sent_back.state is ErasureState.WAITING
     with signed_in(console, "dpo") as dpo:
-        assert "names no third person" in refused(dpo.post("/api/erasures/0a0a0a0a/confirm"), 409)
+        assert "names no third person" in refused(dpo.post("/api/erasures/0a0a0a0a/confirm", json={"reason": WHY}), 409)
 
 
 def test_the_database_keeps_it_to_three(console: Console) -> None:
