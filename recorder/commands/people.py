@@ -281,7 +281,7 @@ def disable_user(
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Disable an account for good, at once or from a day on. Their PIN goes at once; their calls stay found."""
+    """Disable an account, at once or from a day on. Their PIN goes at once; their calls stay found."""
     place, config = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     try:
@@ -293,6 +293,25 @@ def disable_user(
         fail(f"{account} is disabled, but its PIN was not removed: {place.pins}: {error.strerror}")
     audit(place, replace(note, details={**note.details, "had_pin": had_pin}), actor=actor)
     say(f"{account} is disabled{f' from {from_} on' if from_ else ''}")
+
+
+@users.command("enable")
+def enable_user(
+    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Have a disabled account be used again, with the password of before.
+
+    The roles dpo, team_leader, admin and ict do not come back with it: `recorder users grant` proposes them.
+    """
+    place, _ = load_home(home)
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    try:
+        note = people_of(place).enable(account)
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    without = f", without {', '.join(note.details['without'])}" if note.details["without"] else ""
+    say(f"{account} is in use again{without}")
 
 
 @users.command("reset-authenticator")

@@ -91,6 +91,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "people.disconnected": _PEOPLE,
         "people.openid_accepted": _PEOPLE,
         "people.disable": _PEOPLE,
+        "people.enable": _PEOPLE,
         "people.granted": _PEOPLE,
         "people.proposed": _PEOPLE,
         "people.revoked": _PEOPLE,

@@ -19,6 +19,7 @@ from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from recorder.domain.access import Person, Role
+from recorder.domain.granting import POWERFUL
 from recorder.domain.notifying import PasswordSet
 from recorder.people.account_rows import (
     PeopleError,
@@ -141,7 +142,7 @@ class People:
         return AuditNote(act="people.add", subject=name, details=details_of(person))
 
     def disable(self, name: str, *, from_: datetime | None = None) -> AuditNote:
-        """Disable an account for good and end its sessions: at once, or from a moment that is still to come.
+        """Disable an account and end its sessions: at once, or from a moment that is still to come.
 
         What the person recorded stays found by their name.
 
@@ -161,6 +162,24 @@ class People:
             if at <= now:
                 connection.execute(delete(sessions).where(sessions.c.account == name))
         return AuditNote(act="people.disable", subject=name, details={"from": at.isoformat()})
+
+    def enable(self, name: str) -> AuditNote:
+        """Have a disabled account be used again; powerful roles take two people, so it comes back without them.
+
+        One that is to be disabled on a day keeps all it has, and is not disabled then.
+
+        Raises:
+            PeopleError: There is no such account, or it is not disabled.
+        """
+        with self._engine.begin() as connection:
+            row = one(connection, name)
+            if row["disabled_s"] is None:
+                raise PeopleError(f"The account {name} is in use.")
+            roles = person_of(row).roles
+            kept = roles if is_usable(row, self._now()) else roles - POWERFUL
+            values = {"disabled_s": None, "roles": ",".join(sorted(kept))}
+            connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
+        return AuditNote(act="people.enable", subject=name, details={"without": sorted(roles - kept)})
 
     def set_team(self, name: str, team: str, *, answers: bool, from_: datetime | None = None) -> AuditNote:
         """Have somebody answer for a team, or do so no more: at once, or from a moment that is still to come.

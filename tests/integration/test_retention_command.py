@@ -34,11 +34,11 @@ class Shell:
     home: RecorderHome
 
     def __post_init__(self) -> None:
-        for name, role in (
-            ("ida", Role.ICT), ("ian", Role.ICT), ("mona", Role.MANAGER), ("lena", Role.TEAM_LEADER),
+        for name, *roles in (
+            ("ida", Role.ICT), ("ian", Role.ICT, Role.TEAM_LEADER), ("mona", Role.MANAGER), ("lena", Role.TEAM_LEADER),
             ("lea", Role.TEAM_LEADER), ("dora", Role.DPO),
         ):  # fmt: skip
-            self.home.add_person(name, role)
+            self.home.add_person(name, *roles)
 
     def run(self, *words: str, by: str = "", code: int = 0) -> tuple[str, str]:
         """Run `recorder retention`, which must end with an exit code; returns what it wrote."""

@@ -316,3 +316,21 @@ def test_two_admins_who_leave_on_the_same_day_leave_one(people: People, clock: C
     people.disable("ann", from_=clock.time + timedelta(days=1))
     with pytest.raises(PeopleError, match="last admin"):
         people.disable("bob", from_=clock.time + timedelta(days=2))
+
+
+def test_a_disabled_account_is_used_again_without_powerful_roles(people: People, clock: Clock) -> None:
+    people.add("ida", PASSWORD, roles=[Role.ICT, Role.MANAGER], teams=["Revenues"])
+    with pytest.raises(PeopleError, match="is in use"):
+        people.enable("ida")
+    people.disable("ida")
+    assert people.find("ida") is None
+    assert people.enable("ida").details == {"without": [Role.ICT]}
+    found = people.find("ida")
+    assert found is not None
+    assert found.roles == {Role.MANAGER}
+    assert found.teams == ("Revenues",)
+    assert isinstance(people.verify("ida", PASSWORD), SignedIn)
+    people.disable("ida", from_=clock.time + timedelta(days=3))
+    people.enable("ida")
+    clock.time += timedelta(days=4)
+    assert people.find("ida") is not None
