@@ -35,6 +35,7 @@ from recorder.config import Config, ConfigError
 from recorder.domain.access import Role, combines_admin
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
+from recorder.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.keeping.sweep_state import IN_FORCE
 from recorder.kernel_relay import check_kernel_relay, read_means
@@ -264,21 +265,26 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_pause_keys(config)
     yield from check_siprec(config)
     yield from check_targets(config)
-    yield from check_alarms(_alarms_of(home))
+    yield from check_next_hops(config)
+    alarms = _alarms_of(home)
+    yield from check_listening(config, is_running=alarms is not None)
+    yield from check_alarms(alarms or {})
     yield from check_tls(config, utc_now())
     yield from check_folders(home)
     yield from check_machine(read_machine(), config)
     yield from check_kernel_relay(config, read_means())
 
 
-def _alarms_of(home: Home) -> dict[str, int]:
-    """Return the alarms of the daemon, if one runs here."""
+def _alarms_of(home: Home) -> dict[str, int] | None:
+    """Return the alarms of the daemon; None where none runs here."""
     try:
         with LiveClient(home.socket) as live:
             alarms: dict[str, int] = live.health()["alarms"]
             return alarms
-    except (DaemonUnavailableError, DaemonRefusedError):
+    except DaemonRefusedError:
         return {}
+    except DaemonUnavailableError:
+        return None
 
 
 def _check_messages(home: Home, config: Config) -> Iterator[Finding]:
@@ -327,6 +333,10 @@ def _check_keys(home: Home, config: Config) -> Iterator[Finding]:
             yield warning("keys", says, why=why, do="start the console, which makes the keys of coming months")
         else:
             yield Finding(level=Level.OK, what="keys", says=says)
+    try:
+        yield from check_private_keys(epoch_keys(home, config))
+    except StorageError as problem:
+        yield error("private keys open", str(problem), why="nobody can listen", do="mend passphrase_file in [storage]")
     if config.storage.private_keys is None and home.private_keys.exists():
         why = "whoever has this machine can listen to every recording"
         do = "keep them elsewhere, mounted only while somebody listens: private_keys in [storage]"
