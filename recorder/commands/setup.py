@@ -32,7 +32,7 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.config import Config, ConfigError
-from recorder.domain.access import Role, combines_admin
+from recorder.domain.access import Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
@@ -45,7 +45,7 @@ from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
 from recorder.peer_check import check_alarms, check_targets
 from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import FOUNDER_ROLES, People, usable_people
+from recorder.people.accounts import FOUNDER_ROLES, People, combining_admin, count_usable, usable_people
 from recorder.people.database import AuditNote, open_people
 from recorder.site_check import (
     Finding,
@@ -304,20 +304,19 @@ def _check_people(home: Home) -> Iterator[Finding]:
         why = "nobody can sign in"
         yield error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
         return
-    people = usable_people(people_of(home))
-    for person in people:
-        if combines_admin(person.roles):
-            others = ", ".join(sorted(person.roles - {Role.ADMIN}))
-            yield warning(
-                f"account {person.name}", f"it combines admin with {others}, and hears nothing",
-                why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
-                do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
-            )  # fmt: skip
-    if len(people) < MIN_PEOPLE:
+    for person in combining_admin(people_of(home)):
+        others = ", ".join(sorted(person.roles - {Role.ADMIN}))
+        yield warning(
+            f"account {person.name}", f"it combines admin with {others}, and hears nothing",
+            why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
+            do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
+        )  # fmt: skip
+    people = count_usable(people_of(home))
+    if people < MIN_PEOPLE:
         why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"
         yield warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
     else:
-        yield Finding(level=Level.OK, what="people", says=f"{len(people)} accounts")
+        yield Finding(level=Level.OK, what="people", says=f"{people} accounts")
 
 
 def _check_keys(home: Home, config: Config) -> Iterator[Finding]:

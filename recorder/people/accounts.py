@@ -18,7 +18,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
-from recorder.domain.access import Person, Role
+from recorder.domain.access import Person, Role, combines_admin
 from recorder.domain.granting import POWERFUL
 from recorder.domain.notifying import PasswordSet
 from recorder.people.account_rows import (
@@ -376,6 +376,11 @@ def _account(row: Any, now: datetime, *, has_second_factor: bool, is_connected: 
 def usable_people(people: People) -> list[Person]:
     """Return everybody with an account that can be used."""
     return [account.person for account in people.list() if not account.is_disabled]
+
+
+def combining_admin(people: People) -> list[Person]:
+    """Return who has `admin` and a role that hears, from before these excluded each other: they hear nothing."""
+    return [person for person in usable_people(people) if combines_admin(person.roles)]
 
 
 def count_usable(people: People) -> int:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
+from recorder.console.run import warn_of_combined
 from recorder.domain.access import Role
 from recorder.domain.notifying import Kind
 from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
@@ -143,7 +144,9 @@ def test_ict_sees_rows_without_numbers_and_finds_none_by_one(console: Console) -
 # --- the database, and files of before
 
 
-def test_an_upgrade_stops_the_hearing_of_an_account_that_is_admin_too_and_lists_it(console: Console) -> None:
+def test_an_upgrade_stops_the_hearing_of_an_account_that_is_admin_too_and_lists_it(
+    console: Console, caplog: pytest.LogCaptureFixture
+) -> None:
     console.give_leave("dpo")
     as_of_before(console.home.people, "dpo", "admin,dpo")
     with signed_in(console, "dpo") as founder:
@@ -151,7 +154,9 @@ def test_an_upgrade_stops_the_hearing_of_an_account_that_is_admin_too_and_lists_
         refused = founder.submit(f"/recordings/{ID}/export", format="wav", reason=WHY)
         assert (refused.status_code, "excludes every role that hears" in refused.text) == (403, True)
         assert founder.get("/people").status_code == 200, "admin stays"
-        assert "admin, dpo" in founder.get("/people").text
+        assert "admin, dpo; hears nothing" in founder.get("/people").text
+    warn_of_combined(console.people)
+    assert "account dpo has admin and dpo" in caplog.text
     engine = open_people(console.home.people)
     with engine.begin() as connection, pytest.raises(IntegrityError, match="excludes"):
         connection.execute(update(accounts).where(accounts.c.name == "dpo").values(roles="admin,dpo,ict"))
