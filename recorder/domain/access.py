@@ -263,6 +263,9 @@ NEEDS_REASON = frozenset(
 HEARS = frozenset({Act.PLAY, Act.EXPORT})
 """Acts by which somebody hears a recording. Nobody does them on a password alone, whatever their role."""
 
+WATCHES_ICT = frozenset({Act.SHORTEN_RETENTION, Act.CONFIRM_SWEEP, Act.RECONCILE, Act.ACKNOWLEDGE})
+"""Acts that somebody beside ICT does, because ICT runs the recorder: whoever has that role too does none of them."""
+
 HEARING_ROLES = frozenset(role for role, acts in TABLE.items() if acts.keys() & HEARS)
 """Roles that hear, with leave or by break-glass; nobody who changes accounts has one of them."""
 
@@ -414,6 +417,8 @@ def _person(person: Person, act: Act, reason: str, about: About, *, has_leave: b
         return Refused(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
     if act in HEARS and combines_admin(person.roles):
         return Refused(f"An administrator may not {VERBS[act]}: the role admin excludes every role that hears.")
+    if act in WATCHES_ICT and Role.ICT in person.roles:
+        return Refused(f"To {VERBS[act]} takes somebody who is not ICT: that role runs the recorder.")
     if act in HEARS and not person.is_proven:
         return Refused(f"To {VERBS[act]} takes a second factor: set an authenticator up under Your account.")
     is_by_leave = has_leave and any(grant.needs_leave for grant in grants)

@@ -169,8 +169,8 @@ class Bench:
 
     @property
     def protectors(self) -> frozenset[str]:
-        """Return the accounts that speak for data protection: officers for it, and the deputy."""
-        return self.with_role(Role.DPO) | self.deputies
+        """Return the accounts that speak for data protection: officers for it who are not ICT too, and the deputy."""
+        return (self.with_role(Role.DPO) - self.with_role(Role.ICT)) | self.deputies
 
 
 def may_be_deputy(roles: frozenset[Role]) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from recorder.domain.access import HEARING_ROLES, DeniedError, Fault, Person, Role
 from recorder.domain.granting import POWERFUL, STANDS_FOR, Change, Proposal, confirmers, takes_two
+from recorder.hearing.appointments import Appointments
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import FOUNDER_ROLES, People, SignedIn
 from recorder.people.database import AuditNote
@@ -268,7 +269,7 @@ def test_admin_excludes_every_role_that_hears(book: Book, second: People) -> Non
     assert book.notes[-1].details["roles"] == [Role.MANAGER], "what was not done is not in the log"
 
 
-def test_a_password_of_the_powerful_takes_two(book: Book, second: People) -> None:
+def test_a_password_of_the_powerful_takes_two(book: Book, second: People, engine: Engine, clock: Clock) -> None:
     new = "copper walrus teapot"
 
     def given(account: str) -> Proposal | None:
@@ -284,6 +285,8 @@ def test_a_password_of_the_powerful_takes_two(book: Book, second: People) -> Non
         assert not isinstance(book.people.verify(account, new), SignedIn)
         book.decide("founder" if account == "dora" else "dora", proposal.id)
         assert isinstance(book.people.verify(account, new), SignedIn)
+    Appointments(engine, now=clock).name_deputy("olive", by="dora")
+    assert given("olive") is not None, "who stands in for the data protection officer"
     book.people.disable("olive")
     with pytest.raises(PeopleError, match="cannot be used"):
         given("olive")
