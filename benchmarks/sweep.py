@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from benchmarks.machine import holdings, measured_here
 from benchmarks.postgres import PostgresServer
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.config import Config, Storage
+from recorder.domain.retention import Stop
+from recorder.domain.sweep_consent import Consent
 from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_process import opened_sweeper
@@ -63,6 +66,13 @@ def _resident_kb() -> int:
     return holdings(os.getpid()).resident_kb
 
 
+class _Agreed:
+    """Two people who let everything go that is due."""
+
+    def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
+        return Consent(id="00000000", what=what, due=due, first_by="lena", first_at=now, second_by="dora")
+
+
 def measure(home: Home, url: str, due: int, kept: int, say: Say) -> dict[str, Any]:
     """Make recordings in a home and sweep it."""
     made_s = _timed(lambda: fill(home, url, due, kept, say))
@@ -83,7 +93,7 @@ def sweep(home: Home, url: str, due: int, kept: int, say: Say) -> dict[str, Any]
     with opened_sweeper(home, Config(storage=Storage(index_url=url)), now=lambda: NOW) as sweeper:
         planned_s = _timed(sweeper.plan)
         before_kb, memory = _resident_kb(), Memory(say)
-        swept_s = _timed(lambda: sweeper.run(is_share_confirmed=True, progress=memory))
+        swept_s = _timed(lambda: replace(sweeper, consents=_Agreed()).run(progress=memory))
         counts = dict(sweeper.file.load().counts)
         left = _left(home, sweeper)
         again_s = _timed(sweeper.run)

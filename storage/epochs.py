@@ -236,6 +236,11 @@ class EpochKeys:
         path = self._path(name)
         return _decode(path, read_secret(path)).get("kdf") is not None
 
+    @property
+    def has_passphrase(self) -> bool:
+        """Tell whether a passphrase was given."""
+        return self._passphrase is not None
+
     def check_passphrase(self) -> None:
         """Do nothing if the newest private key opens with what was given, or if there is none.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recorder.clock import utc_now
 from recorder.commands.records import IdArgument, opened_index, row_of
+from recorder.commands.requests import hearing_books
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -22,14 +23,15 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import Act, Person, operator_for
+from recorder.domain.access import Act, Allowed, Person, may, operator_for
 from recorder.domain.requesting import Leave
-from recorder.hearing.emergencies import Emergencies
+from recorder.hearing.appointing import break_glass
+from recorder.hearing.emergencies import Emergency
 from recorder.home import Home
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.opening import open_reader
-from recorder.people.database import AuditNote, open_people
+from recorder.people.database import AuditNote
 from recorder.problems import ProblemError
 from storage.claims import Claims
 from storage.erasures import Erasures
@@ -58,14 +60,7 @@ def play(
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
         fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
-    leave = requests_of(place).leave(person.name, row.id, Leave.LISTEN)
-    permission = permit(
-        place, Act.PLAY, person, reason=leave.wish.reason if leave else reason, subject=row.id,
-        operator=operator_for(person, row.operator, row.operators),
-        details={"where": "shell", "request": leave.id if leave else None}, has_leave=leave is not None,
-    )  # fmt: skip
-    if permission.is_break_glass:
-        Emergencies(open_people(place.people), now=utc_now).keep(person.name, row.id, reason)
+    _permit(place, config, row, person, reason)
     try:
         reader = open_reader(place, config, row, passphrase_file=passphrase_file)
         copy = prepare(reader, Format.WAV, duration_s=row.duration_s)
@@ -75,6 +70,29 @@ def play(
         fail(str(error))
     if not is_played:
         fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")
+
+
+def _permit(home: Home, config: Config, row: RecordingRow, person: Person, reason: str) -> None:
+    """Have listening written down, by leave or by break-glass; or leave with a sentence."""
+    leave = requests_of(home).leave(person.name, row.id, Leave.LISTEN)
+    operator = operator_for(person, row.operator, row.operators)
+    why = leave.wish.reason if leave else reason
+    decision = may(person, Act.PLAY, reason=why, operator=operator, has_leave=leave is not None)
+
+    def enter(_emergency: Emergency | None = None) -> None:
+        permit(
+            home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
+            details={"where": "shell", "request": leave.id if leave else None}, has_leave=leave is not None,
+        )  # fmt: skip
+
+    if not (isinstance(decision, Allowed) and decision.break_glass):
+        enter()
+        return
+    with opened_index(home, config) as index:
+        try:
+            break_glass(hearing_books(home, index), person, row.id, reason, enter=enter)
+        except ProblemError as error:
+            fail(error.detail)
 
 
 def _played(player: str, chunks: Iterator[bytes]) -> bool:

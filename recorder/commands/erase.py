@@ -2,12 +2,15 @@
 
 import enum
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
 import typer
 
+from recorder.cases.book import CaseBook
+from recorder.cases.telling import tell_of_erasure
 from recorder.clock import utc_now
 from recorder.commands.records import ORDER_COLUMNS, opened_index
 from recorder.commands.shared import (
@@ -20,6 +23,7 @@ from recorder.commands.shared import (
     fail,
     load_home,
     os_user,
+    people_of,
     print_json,
     print_table,
     progress_bar,
@@ -32,6 +36,8 @@ from recorder.home import Home
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
 from recorder.keeping.keyring import epoch_keys
+from recorder.people.database import open_people
+from recorder.people.erasure_approvals import Approvals
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures
@@ -65,6 +71,9 @@ def erase(
     list_: Annotated[bool, typer.Option("--list", help="Show the newest orders.")] = False,
     confirm: Annotated[str | None, typer.Option("--confirm", metavar="ORDER", help="Confirm an order.")] = None,
     decline: Annotated[str | None, typer.Option("--decline", metavar="ORDER", help="Decline an order.")] = None,
+    third: Annotated[
+        str, typer.Option("--third", metavar="NAME", help="Who approves beside the DPO: over 60 s of a held recording.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
     name: AsOption = None,
     password_file: PasswordOption = None,
@@ -93,10 +102,14 @@ def erase(
                 span_s = (_seconds(from_), None if to == "end" else _seconds(to))
                 found = whole_id(index, recording)
                 if dry_run:
-                    row, order = check_order(books, person, found, span_s, kind=_KINDS[kind], reason=reason)
+                    row, order, _ = check_order(
+                        books, person, found, span_s, kind=_KINDS[kind], reason=reason, third=third
+                    )
                     _preview(eraser, order, row.id, json=json)
                     return
-                order = order_erasure(books, person, found, span_s=span_s, kind=_KINDS[kind], reason=reason)
+                order = order_erasure(
+                    books, person, found, span_s=span_s, kind=_KINDS[kind], reason=reason, third=third
+                )
             else:
                 decided = confirm if confirm is not None else decline
                 assert decided is not None
@@ -122,6 +135,7 @@ def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | N
     except StorageError as error:
         fail(str(error))
     erasures, audit = Erasures(index.database), AuditLog(home.audit)
+    people, engine = people_of(home), open_people(home.people)
     books = Books(
         index=index,
         erasures=erasures,
@@ -130,6 +144,8 @@ def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | N
         forgot_s=config.pause.forgot_s,
         now=utc_now,
         origin={"where": "shell", "os_user": os_user()},
+        approvals=Approvals(engine),
+        person=people.find,
     )
     eraser = Eraser(
         vault=vault,
@@ -140,6 +156,8 @@ def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | N
         audit=audit,
         lock=home.erasing_lock,
         now=utc_now,
+        approvals=Approvals(engine),
+        tell=partial(tell_of_erasure, CaseBook(engine, now=utc_now), audit, config.site.timezone),
     )
     return books, eraser
 
@@ -210,7 +228,8 @@ def _carry_out(eraser: Eraser, index: Index, order: ErasureOrder) -> tuple[Erasu
 def _sentence(order: ErasureOrder, queued_because: str) -> str:
     if order.state is ErasureState.WAITING:
         return (
-            f"order {order.id} waits for a second person: the team's manager, the team leader or the DPO; "
+            f"order {order.id} waits for a second person: the team's manager, the team leader or the DPO; of a held "
+            "recording for the DPO, and for much of it for whoever the order names too; "
             "until then the recording is locked"
         )
     if order.state is ErasureState.DONE:

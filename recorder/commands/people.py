@@ -34,7 +34,7 @@ from recorder.commands.shared import (
 )
 from recorder.config import Config
 from recorder.domain.access import Act, DeniedError, Role
-from recorder.domain.granting import POWERFUL, Proposal
+from recorder.domain.granting import POWERFUL, Proposal, combination_problem
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.database import AuditNote, open_people
@@ -67,9 +67,12 @@ def add_user(
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Make an account; the roles dpo, team_leader and admin wait for a second person's `recorder users confirm`."""
+    """Make an account; dpo, team_leader, admin and ict wait for a second person's `recorder users confirm`."""
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    problem = combination_problem(account, frozenset(), frozenset(role))
+    if problem is not None:
+        fail(problem)
     password = read_password(new_password_file, f"New password of {account}: ")
     powerful = POWERFUL & set(role)
     try:
@@ -97,7 +100,7 @@ def grant(
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Give an account more roles; dpo, team_leader and admin wait for a second person's `recorder users confirm`."""
+    """Give an account more roles; dpo, team_leader, admin and ict wait for another's `recorder users confirm`."""
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     _proposed(place, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
@@ -200,13 +203,15 @@ def set_password(
     account: NameArgument,
     new_password_file: NewPasswordOption = None,
     current_password_file: CurrentPasswordOption = None,
+    reason: ReasonOption = "",
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
     """Set an account's password and unlock it: one's own with the password of now, others' as an administrator.
 
-    Every session of the account ends, and its owner is told.
+    That of a data protection officer, team leader, administrator or ICT takes a second person. Every session of the
+    account ends, and its owner is told.
     """
     place, _ = load_home(home)
     person = sign_in(place, name, password_file, "a new password")
@@ -215,8 +220,16 @@ def set_password(
     elif is_by_token(password_file):  # whoever finds a shell open does not know it
         prove_password(place, person, current_password_file)
     password = read_password(new_password_file, f"New password of {account}: ")
+    people = people_of(place)
     try:
-        note = people_of(place).set_password(account, password, by=person.name)
+        if person.name != account:
+            hashed = people.hash_of(account, password)
+            _proposed(
+                place, person.actor, reason,
+                lambda known, enter: known.set_password(person.name, account, hashed, reason=reason, enter=enter),
+            )  # fmt: skip
+            return
+        note = people.set_password(account, password)
     except PeopleError as error:
         fail(str(error))
     audit(place, note, actor=person.actor)
@@ -268,7 +281,7 @@ def disable_user(
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Disable an account for good, at once or from a day on. Their PIN goes at once; their calls stay found."""
+    """Disable an account, at once or from a day on. Their PIN goes at once; their calls stay found."""
     place, config = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     try:
@@ -282,6 +295,25 @@ def disable_user(
     say(f"{account} is disabled{f' from {from_} on' if from_ else ''}")
 
 
+@users.command("enable")
+def enable_user(
+    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Have a disabled account be used again, with the password of before.
+
+    The roles dpo, team_leader, admin and ict do not come back with it: `recorder users grant` proposes them.
+    """
+    place, _ = load_home(home)
+    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    try:
+        note = people_of(place).enable(account)
+    except PeopleError as error:
+        fail(str(error))
+    audit(place, note, actor=actor)
+    without = f", without {', '.join(note.details['without'])}" if note.details["without"] else ""
+    say(f"{account} is in use again{without}")
+
+
 @users.command("reset-authenticator")
 def reset_authenticator(
     account: NameArgument,
@@ -292,7 +324,7 @@ def reset_authenticator(
 ) -> None:
     """Take somebody's authenticator away, because the phone is lost; they set up another one when they sign in.
 
-    That of a data protection officer, team leader or administrator takes a second person.
+    That of a data protection officer, team leader, administrator or ICT takes a second person.
     """
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)

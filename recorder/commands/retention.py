@@ -13,22 +13,29 @@ from recorder.commands.shared import (
     HomeOption,
     JsonOption,
     PasswordOption,
+    audit,
     fail,
     load_home,
+    people_of,
     permit,
     print_json,
     print_table,
     progress_bar,
     say,
     sign_in,
+    tell,
 )
-from recorder.domain.access import Act, Person
-from recorder.domain.retention import FIXED, SCHEDULE, DataClass, put_into_force
+from recorder.domain.access import Act, DeniedError, Person
+from recorder.domain.retention import FIXED, SCHEDULE, DataClass, Stop, put_into_force
+from recorder.domain.sweep_consent import Consent
+from recorder.hearing.appointments import Appointments
 from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_plan import Plan, PlanLine, Tally, damage_sentence
 from recorder.keeping.sweep_process import opened_sweeper
 from recorder.keeping.sweep_state import SweepState, state_to_json
+from recorder.people.database import AuditNote, open_people
+from recorder.people.sweep_consents import Consents
 from storage.errors import StorageError
 
 retention = typer.Typer(
@@ -80,18 +87,31 @@ def look(
 @retention.command("run")
 def run(
     confirm_share: Annotated[
-        bool, typer.Option("--confirm-share", help="Go on although more is due than may go in a day.")
+        bool, typer.Option("--confirm-share", help="Say, as one of two people, that more may go than in a day.")
     ] = False,
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Sweep now: delete what is due, as the daemon does each day by itself."""
+    """Sweep now: delete what is due, as the daemon does each day by itself.
+
+    Where it has stopped because of how much is due, two people let it go on with --confirm-share: one of them the data
+    protection officer or the deputy, neither of ICT.
+    """
     with _sweeping(home) as (place, sweeper):
-        _permit(place, Act.RUN_RETENTION, name, password_file, {"share_confirmed": confirm_share})
+        if confirm_share:
+            stopped = sweeper.plan().stopped
+            if stopped is None or stopped.why is not Stop.SHARE:
+                fail(stopped.sentence if stopped else "nothing has to be confirmed: leave --confirm-share away")
+            consent = _confirmed(place, sweeper, Stop.SHARE, name, password_file, due=sweeper.plan().due_recordings)
+            if consent.second_by is None:
+                _say_waits(consent, f"that {consent.due:,} recordings go", json=json)
+                return
+        else:
+            _permit(place, Act.RUN_RETENTION, name, password_file, {"share_confirmed": False})
         with progress_bar("deleting", 1.0) as progress:
-            state = sweeper.run(is_share_confirmed=confirm_share, progress=progress)
+            state = sweeper.run(progress=progress)
     if json:
         print_json(state_to_json(state))
     else:
@@ -134,11 +154,19 @@ def confirm_clock(
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Say that the clock is right now, and that what was seen later was seen by a wrong one."""
+    """Say, as one of two people, that the clock is right now, and that what was seen later was seen by a wrong one.
+
+    One of the two is the data protection officer or the deputy, and neither of them is ICT.
+    """
     with _sweeping(home) as (place, sweeper):
         now = sweeper.now()
-        person = _permit(place, Act.RUN_RETENTION, name, password_file, {"clock": now.isoformat()})
-        until = sweeper.confirm_clock(person.actor)
+        until = sweeper.seen_later()
+        if until is not None:
+            consent = _confirmed(place, sweeper, Stop.CLOCK, name, password_file, due=0)
+            if consent.second_by is None:
+                _say_waits(consent, f"that the clock is right: {now:%Y-%m-%d %H:%M} UTC", json=json)
+                return
+            until = sweeper.confirm_clock(consent.second_by)
     if json:
         print_json({"now": now.isoformat(), "until": None if until is None else until.isoformat()})
     elif until is None:
@@ -164,6 +192,31 @@ def _permit(home: Home, act: Act, name: str | None, password_file: Path | None, 
     person = sign_in(home, name, password_file, "this")
     permit(home, act, person, reason="", subject="", operator=None, details=details)
     return person
+
+
+def _confirmed(
+    home: Home, sweeper: Sweeper, what: Stop, name: str | None, password_file: Path | None, *, due: int
+) -> Consent:
+    """Have a person confirm that a sweep goes on, or leave with the sentence that says why they may not."""
+    person, engine = sign_in(home, name, password_file, "this"), open_people(home.people)
+    bench = Appointments(engine, now=sweeper.now).bench(people_of(home))
+    try:
+        return Consents(engine).give(
+            person, bench, what, due=due, now=sweeper.now(), enter=lambda note: audit(home, note, actor=person.actor)
+        )
+    except DeniedError as error:
+        refused = AuditNote(act=f"{Act.CONFIRM_SWEEP}.refused", subject="", details={"what": str(what)})
+        audit(home, refused, actor=person.actor, text=str(error))
+        fail(str(error))
+
+
+def _say_waits(consent: Consent, what: str, *, json: bool) -> None:
+    sentence = (
+        f"you confirm {what}; now somebody else has to, within a day: "
+        "one of the two is the data protection officer or the deputy, and neither is ICT. Nothing was deleted"
+    )
+    document = {"consent": consent.id, "what": str(consent.what), "due": consent.due, "is_enough": False}
+    tell(document, sentence, json=json)
 
 
 def _unconfirmed(sweeper: Sweeper) -> list[str]:

@@ -35,7 +35,9 @@ from recorder.config import Config, ConfigError
 from recorder.domain.access import Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
+from recorder.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.keeping.keyring import epoch_keys, new_passphrase
+from recorder.keeping.sweep_state import IN_FORCE
 from recorder.kernel_relay import check_kernel_relay, read_means
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.machine import read_machine
@@ -43,7 +45,7 @@ from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
 from recorder.peer_check import check_alarms, check_targets
 from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import People, count_usable, usable_people
+from recorder.people.accounts import FOUNDER_ROLES, People, combining_admin, count_usable, usable_people
 from recorder.people.database import AuditNote, open_people
 from recorder.site_check import (
     Finding,
@@ -198,7 +200,7 @@ def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
         home.config.touch(mode=0o600)
         home.config.write_text(config_file.text(answers, now.date()))
         config = configuration.read(home.config)
-        note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=[Role.ADMIN, Role.DPO])
+        note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
         NodeKeys.create(home.root)
         epoch_keys(home, config).ensure_epochs(now)
         Index(sqlite_url(home.index)).close()
@@ -213,6 +215,8 @@ def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
     actor = f"os:{os_user()}"
     audit(home, AuditNote(act="recorder.init", subject="", details=details), actor=actor)
     audit(home, note, actor=actor)
+    periods = {"periods": dict(config.periods), "before": None}
+    audit(home, AuditNote(act=IN_FORCE, subject="", details=periods), actor=actor)
 
 
 def _undo(home: Home) -> None:
@@ -249,7 +253,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield Finding(level=Level.OK, what="configuration", says=f"{says}, times in {config.site.timezone}")
     yield from _check_keys(home, config)
     yield from _check_messages(home, config)
-    yield _check_people(home)
+    yield from _check_people(home)
     yield from check_sign_in(config)
     yield from check_openid(config)
     if home.people.exists():
@@ -261,21 +265,26 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_pause_keys(config)
     yield from check_siprec(config)
     yield from check_targets(config)
-    yield from check_alarms(_alarms_of(home))
+    yield from check_next_hops(config)
+    alarms = _alarms_of(home)
+    yield from check_listening(config, is_running=alarms is not None)
+    yield from check_alarms(alarms or {})
     yield from check_tls(config, utc_now())
     yield from check_folders(home)
     yield from check_machine(read_machine(), config)
     yield from check_kernel_relay(config, read_means())
 
 
-def _alarms_of(home: Home) -> dict[str, int]:
-    """Return the alarms of the daemon, if one runs here."""
+def _alarms_of(home: Home) -> dict[str, int] | None:
+    """Return the alarms of the daemon; None where none runs here."""
     try:
         with LiveClient(home.socket) as live:
             alarms: dict[str, int] = live.health()["alarms"]
             return alarms
-    except (DaemonUnavailableError, DaemonRefusedError):
+    except DaemonRefusedError:
         return {}
+    except DaemonUnavailableError:
+        return None
 
 
 def _check_messages(home: Home, config: Config) -> Iterator[Finding]:
@@ -290,15 +299,24 @@ def _check_messages(home: Home, config: Config) -> Iterator[Finding]:
         yield Finding(level=Level.OK, what=what, says=says)
 
 
-def _check_people(home: Home) -> Finding:
+def _check_people(home: Home) -> Iterator[Finding]:
     if not home.people.exists():
         why = "nobody can sign in"
-        return error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
+        yield error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
+        return
+    for person in combining_admin(people_of(home)):
+        others = ", ".join(sorted(person.roles - {Role.ADMIN}))
+        yield warning(
+            f"account {person.name}", f"it combines admin with {others}, and hears nothing",
+            why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
+            do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
+        )  # fmt: skip
     people = count_usable(people_of(home))
     if people < MIN_PEOPLE:
         why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"
-        return warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
-    return Finding(level=Level.OK, what="people", says=f"{people} accounts")
+        yield warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
+    else:
+        yield Finding(level=Level.OK, what="people", says=f"{people} accounts")
 
 
 def _check_keys(home: Home, config: Config) -> Iterator[Finding]:
@@ -314,6 +332,10 @@ def _check_keys(home: Home, config: Config) -> Iterator[Finding]:
             yield warning("keys", says, why=why, do="start the console, which makes the keys of coming months")
         else:
             yield Finding(level=Level.OK, what="keys", says=says)
+    try:
+        yield from check_private_keys(epoch_keys(home, config))
+    except StorageError as problem:
+        yield error("private keys open", str(problem), why="nobody can listen", do="mend passphrase_file in [storage]")
     if config.storage.private_keys is None and home.private_keys.exists():
         why = "whoever has this machine can listen to every recording"
         do = "keep them elsewhere, mounted only while somebody listens: private_keys in [storage]"

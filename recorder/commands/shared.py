@@ -7,7 +7,7 @@ import pwd
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -181,14 +181,6 @@ def requests_of(home: Home) -> Requests:
     return Requests(open_people(home.people), now=utc_now)
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """A person who may do an act, and how the audit log marks it."""
-
-    person: Person
-    is_break_glass: bool
-
-
 def sign_in(home: Home, name: str | None, password_file: Path | None, what: str, *, goes_on: bool = False) -> Person:
     """Have a person sign in, or leave with a sentence; both are audited.
 
@@ -280,7 +272,7 @@ def permit(
     operator: str | None,
     details: Mapping[str, Any],
     has_leave: bool = False,
-) -> Permission:
+) -> None:
     """Decide whether a person may do an act on a recording, and audit it before it is done; or leave."""
     decision = may(person, act, reason=reason, operator=operator, has_leave=has_leave)
     if isinstance(decision, Refused):
@@ -290,7 +282,6 @@ def permit(
     assert isinstance(decision, Allowed)
     note = AuditNote(act=act.value, subject=subject, details={**details, "break_glass": decision.break_glass})
     audit(home, note, actor=person.actor, text=reason)
-    return Permission(person, decision.break_glass)
 
 
 def audit(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:

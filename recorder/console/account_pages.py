@@ -46,7 +46,7 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
     if new == password:
         return _password_page(console, caller, field="new", error="That is the password of now.", status=422)
     console.rules.note(name, "people.set_password", name)
-    people.set_password(name, new, by=name)  # ends every session, this one too
+    people.set_password(name, new)  # ends every session, this one too
     console.desk.listens.close(name)
     assert caller.session is not None
     answer = RedirectResponse("/account?changed=password", 303)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from recorder.console.copies import CopyForm, taken
@@ -13,9 +13,12 @@ from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
 from recorder.domain.access import Act, Actor, Allowed, Application, Person, Refused, may, operator_for
-from recorder.domain.requesting import BREAK_GLASS_FOR, AccessRequest, Leave
+from recorder.domain.erasing import span_of
+from recorder.domain.number_masking import may_search_numbers, shown_to
+from recorder.domain.requesting import AccessRequest, Leave
 from recorder.domain.rights import why_restricted
-from recorder.keeping.erasing import refuse_locked
+from recorder.hearing.appointing import break_glass
+from recorder.keeping.erasing import order_to_hear, refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.problems import ProblemError
 from storage.claims import Claims
@@ -80,10 +83,16 @@ class Desk:
     def search(self, actor: Actor, search: Search) -> Found:
         """Find recordings."""
         allowed = self._rules.require(actor, Act.SEARCH, extension=search.extension)
+        if search.number is not None:
+            by_number = may_search_numbers(actor)
+            if isinstance(by_number, Refused):
+                raise self._rules.refuse(actor.actor, Act.SEARCH, "", by_number.reason)
+            allowed = by_number
         search = self._narrow(actor, allowed, search)
         self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
         rows, counted = self._deps.index.page(search)
-        return Found(rows=rows, total=min(counted, COUNTED), is_more=counted > COUNTED)
+        shown = [shown_to(actor, row) for row in rows]
+        return Found(rows=shown, total=min(counted, COUNTED), is_more=counted > COUNTED)
 
     def _narrow(self, actor: Actor, allowed: Allowed, search: Search) -> Search:
         if allowed.is_part:
@@ -101,9 +110,10 @@ class Desk:
 
     def view(self, actor: Actor, recording_id: str) -> RecordingRow:
         """Return one recording's row."""
-        row = self._row(actor, Act.VIEW, recording_id, has_leave=self.leave(actor, recording_id) is not None)
+        has_leave = self.leave(actor, recording_id) is not None
+        row = self._row(actor, Act.VIEW, recording_id, has_leave=has_leave)
         self._rules.note(actor.actor, Act.VIEW, row.id)
-        return row
+        return shown_to(actor, row, has_leave=has_leave)
 
     def leave(self, actor: Actor, recording_id: str, wanted: Leave = Leave.LISTEN) -> AccessRequest | None:
         """Return the request by which somebody may hear or copy a recording now, or None."""
@@ -118,18 +128,51 @@ class Desk:
         self._refuse_locked(person, Act.PLAY, row)
         self.listens.check_room()
         now = self._deps.now()
+        listen = Listen(account=person.name, recording=row.id, reason=reason, until=now, request="")
+
+        def enter(until: datetime) -> None:
+            listen.until = until
+            granted_s = (until - now).total_seconds()
+            self._rules.note(person.actor, Act.PLAY, row.id, text=listen.reason, granted_s=granted_s, **listen.marks)
+
         if leave is None:
-            until, request = now + BREAK_GLASS_FOR, ""
+            break_glass(self._deps.hearing, person, row.id, reason, enter=lambda one: enter(one.until))
         else:
             assert leave.until is not None, "leave that was granted has an end"
-            reason, until, request = leave.wish.reason, min(now + LISTEN_FOR, leave.until), leave.id
-        listen = Listen(account=person.name, recording=row.id, reason=reason, until=until, request=request)
-        self._rules.note(
-            person.actor, Act.PLAY, row.id, text=reason, granted_s=(until - now).total_seconds(), **listen.marks
-        )
-        if leave is None:
-            self._deps.hearing.emergencies.keep(person.name, row.id, reason)
+            listen.reason, listen.request = leave.wish.reason, leave.id
+            enter(min(now + LISTEN_FOR, leave.until))
         return self.listens.keep(listen)
+
+    def grant_span(self, person: Person, order_id: str) -> tuple[RecordingId, str]:
+        """Let one of the two who approve an order that takes three people hear its span, and nothing else.
+
+        Returns:
+            The recording, and the secret part of an address of audio.
+        """
+        order, row = order_to_hear(self._deps.books, person, order_id)
+        self._rules.require(person, Act.PLAY, row.id, has_leave=True)
+        self.listens.check_room()
+        listen = Listen(
+            account=person.name, recording=row.id, reason=f"order {order.id}", until=self._deps.now() + LISTEN_FOR,
+            request="", order=order.id, span_s=span_of(order, row.duration_s),
+        )  # fmt: skip
+        self._rules.note(person.actor, Act.PLAY, row.id, granted_s=LISTEN_FOR.total_seconds(), **listen.marks)
+        return row.id, self.listens.keep(listen)
+
+    def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
+        """Return the recording of a listen that may go on: by leave, by break-glass, or by an order that waits."""
+        has_leave = bool(listen.request or listen.order)
+        row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_leave=has_leave)
+        if listen.order:
+            order_to_hear(self._deps.books, person, listen.order)
+        else:
+            self._refuse_locked(person, Act.PLAY, row)
+        return row
+
+    def _note_opened(self, person: Person, listen: Listen) -> None:
+        self._rules.note(person.actor, OPENED, listen.recording, text=listen.reason, **listen.marks)
+        if listen.order and self._deps.books.approvals is not None:
+            self._deps.books.approvals.heard(listen.order, person.name, self._deps.now())
 
     def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:
         """Open the audio of a recording that leave was given for: each listen is an entry before its first byte.
@@ -145,13 +188,10 @@ class Desk:
             raise self._rules.refuse(
                 person.actor, Act.PLAY, recording_id, "Leave to listen is over: give your reason again."
             )
-        row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_leave=bool(listen.request))
-        self._refuse_locked(person, Act.PLAY, row)
+        row = self._check_listen(person, listen, recording_id)
         copy = self._opened(listen, row)
         part = wanted_bytes(wanted, copy.size_bytes)
-        self.listens.begin(
-            listen, lambda: self._rules.note(person.actor, OPENED, row.id, text=listen.reason, **listen.marks)
-        )
+        self.listens.begin(listen, lambda: self._note_opened(person, listen))
         first, end = part or (0, copy.size_bytes)
         audio = _begun(
             AudioFile(
@@ -166,7 +206,7 @@ class Desk:
         if row.path is None:
             raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
         if listen.file is None or listen.file[0] != row.sha256:
-            listen.file = row.sha256, prepared(self._deps.copy_books, row, Format.WAV)
+            listen.file = row.sha256, prepared(self._deps.copy_books, row, Format.WAV, span_s=listen.span_s)
         return listen.file[1]
 
     def export(

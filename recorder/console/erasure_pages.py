@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from recorder.console.auth import Caller
-from recorder.console.erasures import orders_for
+from recorder.console.erasures import orders_for, three_of
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.access import Act
@@ -32,6 +32,7 @@ class _Form:
     start: str
     end: str
     reason: str
+    third: str
 
     def span_s(self) -> tuple[float, float | None]:
         """Return the span; an empty end is the end of the recording. ProblemError if it is none."""
@@ -41,8 +42,8 @@ class _Form:
             raise ProblemError(422, f"{error}.") from error
 
 
-def _form(start: Text = "", end: Text = "", reason: Text = "") -> _Form:
-    return _Form(start, end, reason)
+def _form(start: Text = "", end: Text = "", reason: Text = "", third: Text = "") -> _Form:
+    return _Form(start, end, reason, third.strip())
 
 
 SpanForm = Annotated[_Form, Depends(_form)]
@@ -53,8 +54,9 @@ def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanF
     """Mark what should have been paused."""
     try:
         order = forgot_recording(
-            console.deps.books, caller.actor, recording_id, span_s=form.span_s(), reason=form.reason
-        )
+            console.deps.books, caller.actor, recording_id, span_s=form.span_s(), reason=form.reason,
+            third=form.third,
+        )  # fmt: skip
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.FORGOT)
     return recording_page(console, caller, recording_id, said=_SAID[order.state])
@@ -83,6 +85,17 @@ def erasures(console: Console, caller: PageReader) -> HTMLResponse:
     return _page(console, caller)
 
 
+@router.post("/erasures/{order_id}/listen")
+def listen(console: Console, order_id: str, caller: PageChanger) -> HTMLResponse:
+    """Let one of the two who approve an order that takes three people hear its span."""
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    try:
+        recording, secret = console.desk.grant_span(caller.person, order_id)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, audio=(order_id, f"/recordings/{recording}/audio/{secret}"))
+
+
 @router.post("/erasures/{order_id}/{decision}")
 def decide(console: Console, order_id: str, decision: str, caller: PageChanger, reason: Text = "") -> Response:
     """Confirm or decline an order."""
@@ -95,6 +108,11 @@ def decide(console: Console, order_id: str, decision: str, caller: PageChanger, 
     return RedirectResponse("/erasures", 303)
 
 
-def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(
+    console: Parts, caller: Caller, *, problem: str = "", status: int = 200, audio: tuple[str, str] | None = None
+) -> HTMLResponse:
     orders = orders_for(console, caller.actor)
-    return console.renderer.page("erasures.html", caller, status=status, orders=orders, problem=problem)
+    return console.renderer.page(
+        "erasures.html", caller, status=status, orders=orders, problem=problem, audio=audio,
+        three=three_of(console, orders),
+    )  # fmt: skip

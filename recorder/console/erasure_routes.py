@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.console.api import PROBLEMS, RecordingPath
-from recorder.console.erasures import orders_for
+from recorder.console.erasures import approval_to_json, orders_for, three_of
 from recorder.console.parts import ApiChanger, ApiReader, Console
 from recorder.domain.access import MAX_REASON_CHARACTERS, Act
 from recorder.keeping.eraser import alarms_of
@@ -17,6 +17,9 @@ OrderPath = Annotated[str, Path(description="The order's id, from GET /api/erasu
 _Seconds = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
+_THIRD = "The account of who approves beside the DPO, where over 60 s of a held recording go"
+
+
 class Forgotten(BaseModel):
     """What should have been paused: the last seconds, or a span; without either, all of it."""
 
@@ -25,6 +28,7 @@ class Forgotten(BaseModel):
     from_s: _Seconds | None = None
     to_s: _Seconds | None = Field(default=None, description="Left out: the end of the recording")
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
+    third: str = Field(default="", max_length=40, description=_THIRD)
 
     @property
     def span_s(self) -> tuple[float, float | None] | None:
@@ -42,6 +46,7 @@ class Erasing(BaseModel):
     to_s: _Seconds | None = Field(description="null is the end of the recording")
     kind: Literal["card_data", "other"] = "card_data"
     reason: str = Field(max_length=MAX_REASON_CHARACTERS)
+    third: str = Field(default="", max_length=40, description=_THIRD)
 
 
 class Decision(BaseModel):
@@ -70,6 +75,7 @@ def forgot(console: Console, recording_id: RecordingPath, caller: ApiChanger, wh
         seconds=what.seconds,
         span_s=what.span_s,
         reason=what.reason,
+        third=what.third,
     )
     return order_to_json(order)
 
@@ -84,6 +90,7 @@ def erase(console: Console, recording_id: RecordingPath, caller: ApiChanger, wha
         span_s=(what.from_s, what.to_s),
         kind=ErasureKind(what.kind),
         reason=what.reason,
+        third=what.third,
     )
     return order_to_json(order)
 
@@ -91,7 +98,9 @@ def erase(console: Console, recording_id: RecordingPath, caller: ApiChanger, wha
 @router.get("/erasures")
 def erasures(console: Console, caller: ApiReader) -> Erasures:
     """The newest orders to erase, for whoever may confirm some."""
-    return Erasures(erasures=[order_to_json(order) for order in orders_for(console, caller.actor)])
+    orders = orders_for(console, caller.actor)
+    approvals = {one: approval_to_json(*known) for one, known in three_of(console, orders).items()}
+    return Erasures(erasures=[{**order_to_json(order), "approval": approvals.get(order.id)} for order in orders])
 
 
 @router.post("/erasures/{order_id}/confirm")

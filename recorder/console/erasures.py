@@ -1,10 +1,16 @@
 """The orders to erase that somebody is shown; reading them is an act like any other."""
 
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
 from recorder.console.parts import Parts
 from recorder.domain.access import Act, Actor, Person
+from recorder.domain.erasing import SpanFacts, facts_of
+from recorder.people.erasure_approvals import Approval
 from recorder.reports import teams_seen_by
 from storage.errors import NotFoundError
-from storage.types import ErasureOrder
+from storage.types import ErasureOrder, ErasureState
 
 SHOWN = 200
 """Orders, newest first."""
@@ -22,6 +28,27 @@ def orders_for(console: Parts, actor: Actor) -> list[ErasureOrder]:
     assert isinstance(actor, Person), "no token may confirm anything"
     seen = teams_seen_by(actor)
     return orders if seen is None else [order for order in orders if _team_of(console, order) in seen]
+
+
+def three_of(console: Parts, orders: Iterable[ErasureOrder]) -> dict[str, tuple[Approval, SpanFacts]]:
+    """Return, of the orders that wait and take three people, how far each is and what is known of its span."""
+    found = {}
+    for order in orders:
+        approvals = console.deps.books.approvals
+        approval = approvals.get(order.id) if approvals and order.state is ErasureState.WAITING else None
+        if approval is not None:
+            with suppress(NotFoundError):
+                found[order.id] = approval, facts_of(console.deps.books.index.get(order.recording), order)
+    return found
+
+
+def approval_to_json(approval: Approval, facts: SpanFacts) -> dict[str, Any]:
+    """Return, of an order that takes three people, how far it is and what is known of its span."""
+    return {
+        "third": approval.third, "has_third": approval.has_third, "dpo_by": approval.dpo_by,
+        "heard_by": approval.heard_by, "length_s": facts.length_s, "caller_s": facts.caller_s,
+        "officer_s": facts.officer_s, "pauses": [{"start_s": start, "end_s": end} for start, end in facts.pauses],
+    }  # fmt: skip
 
 
 def _team_of(console: Parts, order: ErasureOrder) -> str | None:

@@ -36,7 +36,9 @@ class Listen:
         recording: Of what.
         reason: Why.
         until: When it ends, UTC.
-        request: By which request; "" for break-glass.
+        request: By which request; "" for break-glass, and for an order.
+        order: The order to erase whose span it is; "" for a whole recording.
+        span_s: From and to of that span, seconds; None is all of the recording.
         file: The sound, and the digest of the container that it is made of; None before it is first asked for.
         is_begun: Whether the audit log says that it was opened.
         spans: What was sent, seconds.
@@ -49,6 +51,8 @@ class Listen:
     reason: str
     until: datetime
     request: str
+    order: str = ""
+    span_s: tuple[float, float] | None = None
     file: tuple[str | None, Copy] | None = None
     is_begun: bool = False
     spans: list[tuple[float, float]] = field(default_factory=list)
@@ -58,6 +62,8 @@ class Listen:
     @property
     def marks(self) -> dict[str, Any]:
         """Return how the audit log marks it."""
+        if self.span_s is not None:
+            return {"order": self.order, "start_s": self.span_s[0], "end_s": self.span_s[1]}
         return {"request": self.request} if self.request else {"break_glass": True}
 
 

@@ -11,7 +11,7 @@ from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, Role, may
 from recorder.domain.granting import POWERFUL, Proposal, confirmers
 from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import usable_people
+from recorder.people.accounts import combining_admin, usable_people
 from recorder.people.database import AuditNote
 from recorder.people.proposals import Enter
 
@@ -97,6 +97,7 @@ def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", 
     return console.renderer.page(
         "people.html", caller, status=status, said=said, problem=problem, accounts=console.deps.people.list(),
         waiting=waiting, roles=list(Role), powerful=sorted(POWERFUL),
+        combined={one.name for one in combining_admin(console.deps.people)},
     )  # fmt: skip
 
 

@@ -125,13 +125,13 @@ def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 20
     everybodys = asking.seen(hearing, person)
     mine = hearing.requests.of_account(person.name)
     now = console.deps.now()
-    is_dpo = console.renderer.can(person, Act.ACKNOWLEDGE)
     bench = hearing.bench
+    is_protector = person.name in bench.protectors
     return console.renderer.page(
         "requests.html", caller, status=status, problem=problem, mine=mine, categories=list(Category),
         to_decide=asking.to_decide(hearing, person), days=LEAVE_DAYS, most_days=MOST_LEAVE_DAYS,
         others=[one for one in everybodys if one.account != person.name and one.state is not RequestState.WAITING],
         good=frozenset(one.id for one in mine if one.gives(Leave.LISTEN, now)),
-        emergencies=hearing.emergencies.open() if is_dpo else [],
+        emergencies=hearing.emergencies.open() if is_protector else [],
         leaders=sorted(bench.leaders) if console.renderer.can(person, Act.MARK_ABSENT) else [], absent=bench.absent,
     )  # fmt: skip

@@ -13,12 +13,14 @@ from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
+from recorder.domain.access import Role
 from recorder.home import Home
 from recorder.keeping.archiving import Archiver
 from recorder.keeping.eraser import keep_erasing
 from recorder.keeping.housekeeping import KeyHolder, keep_house
 from recorder.keeping.keyring import epoch_keys
 from recorder.notifying.postman import Postman
+from recorder.people.accounts import People, combining_admin
 from sip.options import TlsOptions
 from sip.tls import TlsFilesError, load
 from storage.errors import StorageError
@@ -54,6 +56,7 @@ def serve(home: Home, config: Config) -> None:
     months = threading.Thread(target=keep_months, args=(keys, stopping), name="months", daemon=True)
     months.start()
     with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
+        warn_of_combined(deps.people)
         erasing = threading.Thread(target=keep_erasing, args=(deps.eraser, stopping), name="erasing", daemon=True)
         erasing.start()
         holder = KeyHolder(
@@ -94,6 +97,16 @@ def serve(home: Home, config: Config) -> None:
             app.state.parts.gate.close()
             for thread in (erasing, keeping, post):
                 thread.join(STOP_S)  # what is cut off is finished by the next start
+
+
+def warn_of_combined(people: People) -> None:
+    """Name, at every start, the accounts of before that have `admin` and a role that hears."""
+    for person in combining_admin(people):
+        _log.warning(
+            "account %s has admin and %s: since these exclude each other it hears nothing; "
+            "`recorder users revoke` one of them",
+            person.name, ", ".join(sorted(person.roles - {Role.ADMIN})),
+        )  # fmt: skip
 
 
 def tls_of(config: Config) -> TlsFiles | None:

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from recorder.auditing.ledger import Ledger
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, needed_hold
+from recorder.cases.telling import tell_of_erasure
 from recorder.cases.transcripts import Transcripts, case_file
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
@@ -29,6 +30,7 @@ from recorder.notifying.watch import opt_outs_of, watch_books
 from recorder.openid.provider import Provider
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import open_people
+from recorder.people.erasure_approvals import Approvals
 from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
@@ -141,6 +143,8 @@ def open_console(
                 forgot_s=config.pause.forgot_s,
                 now=now,
                 origin=origin,
+                approvals=Approvals(engine),
+                person=people.find,
             ),
             hold_books=hold_books,
             cases=case_books,
@@ -155,6 +159,8 @@ def open_console(
                 audit=audit,
                 lock=home.erasing_lock,
                 now=now,
+                approvals=Approvals(engine),
+                tell=partial(tell_of_erasure, cases, audit, config.site.timezone),
             ),
             hearing=hearing,
             row_json=row_to_json,

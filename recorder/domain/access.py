@@ -52,6 +52,7 @@ class Act(enum.StrEnum):
     RELEASE_HOLD = "hold.release"
     RUN_RETENTION = "retention.run"
     SHORTEN_RETENTION = "retention.shorten"
+    CONFIRM_SWEEP = "retention.confirm"
     MANAGE_KEYS = "keys.manage"
     VIEW_AUDIT = "audit.view"
     REPAIR_INDEX = "index.repair"
@@ -194,7 +195,7 @@ _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
 _DECIDE: Mapping[Act, Allowed] = {
     Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES, Act.SEE_SYSTEM: _YES,
-    Act.CONFIRM_GRANT: _YES, Act.WRITE_CLAIM: _YES,
+    Act.CONFIRM_GRANT: _YES, Act.WRITE_CLAIM: _YES, Act.CONFIRM_SWEEP: _YES,
 }  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
     Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
@@ -259,8 +260,14 @@ NEEDS_REASON = frozenset(
 )
 """Acts that demand a person and a reason (P10); what is break-glass does too, and leave was asked for with one."""
 
-TAKES_SECOND_FACTOR = frozenset({Act.PLAY, Act.EXPORT})
-"""Acts that nobody does on a password alone, whatever their role."""
+HEARS = frozenset({Act.PLAY, Act.EXPORT})
+"""Acts by which somebody hears a recording. Nobody does them on a password alone, whatever their role."""
+
+WATCHES_ICT = frozenset({Act.SHORTEN_RETENTION, Act.CONFIRM_SWEEP, Act.RECONCILE, Act.ACKNOWLEDGE})
+"""Acts that somebody beside ICT does, because ICT runs the recorder: whoever has that role too does none of them."""
+
+HEARING_ROLES = frozenset(role for role, acts in TABLE.items() if acts.keys() & HEARS)
+"""Roles that hear, with leave or by break-glass; nobody who changes accounts has one of them."""
 
 MIN_REASON_CHARACTERS = 3
 MAX_REASON_CHARACTERS = 1000
@@ -293,6 +300,7 @@ VERBS: Mapping[Act, str] = {
     Act.RELEASE_HOLD: "release a hold",
     Act.RUN_RETENTION: "run the retention sweep",
     Act.SHORTEN_RETENTION: "put a shorter retention period into force",
+    Act.CONFIRM_SWEEP: "let a sweep go on that stopped, as one of two people",
     Act.MANAGE_KEYS: "manage keys",
     Act.VIEW_AUDIT: "read the audit log",
     Act.REPAIR_INDEX: "repair the index",
@@ -358,6 +366,11 @@ def may(
     return _person(actor, act, reason, About(operator=operator, team=team), has_leave=has_leave)
 
 
+def combines_admin(roles: Collection[Role]) -> bool:
+    """Tell whether roles combine `admin` with one that hears: such an account hears nothing, and no new one is made."""
+    return Role.ADMIN in roles and bool(HEARING_ROLES.intersection(roles))
+
+
 def knows_of(person: Person, *, operators: Collection[str], team: str) -> bool:
     """Tell whether somebody may know that a recording is there: they were on the call, or their role sees it.
 
@@ -402,7 +415,11 @@ def _person(person: Person, act: Act, reason: str, about: About, *, has_leave: b
     grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
     if not grants:
         return Refused(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
-    if act in TAKES_SECOND_FACTOR and not person.is_proven:
+    if act in HEARS and combines_admin(person.roles):
+        return Refused(f"An administrator may not {VERBS[act]}: the role admin excludes every role that hears.")
+    if act in WATCHES_ICT and Role.ICT in person.roles:
+        return Refused(f"To {VERBS[act]} takes somebody who is not ICT: that role runs the recorder.")
+    if act in HEARS and not person.is_proven:
         return Refused(f"To {VERBS[act]} takes a second factor: set an authenticator up under Your account.")
     is_by_leave = has_leave and any(grant.needs_leave for grant in grants)
     grants = [_YES] if is_by_leave else [grant for grant in grants if not grant.needs_leave]

@@ -19,11 +19,12 @@ from recorder.domain.access import (
     Fault,
     Person,
     Role,
+    combines_admin,
     may,
 )
 
-POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN})
-"""Who decides on others' requests, or makes accounts."""
+POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN, Role.ICT})
+"""Who decides on others' requests, makes accounts, or hears without approval (break-glass)."""
 STANDS_FOR = timedelta(days=7)
 """How long a proposal can be confirmed."""
 
@@ -35,6 +36,8 @@ class Change(enum.StrEnum):
     """Powerful roles for an account."""
     RESET = "reset_authenticator"
     """The authenticator of somebody with powerful roles is taken away: a new password more, and their power is too."""
+    PASSWORD = "set_password"  # noqa: S105 - a kind of change, not a secret
+    """A new password for somebody with powerful roles, by somebody else: who has no authenticator yet is them then."""
 
 
 class ProposalState(enum.StrEnum):
@@ -72,17 +75,34 @@ class Proposal:
     state: ProposalState = ProposalState.WAITING
 
 
-def takes_two(change: Change, person: Person, roles: Iterable[Role]) -> bool:
+def takes_two(change: Change, person: Person, roles: Iterable[Role], *, is_deputy: bool = False) -> bool:
     """Tell whether a change takes a second person.
 
     Args:
         change: What.
         person: Whose account it is.
         roles: Those that are granted.
+        is_deputy: They stand in for the data protection officer, whatever their roles are.
     """
     if change is Change.GRANT:
         return bool((frozenset(roles) - person.roles) & POWERFUL)
-    return bool(person.roles & POWERFUL)
+    return is_deputy or bool(person.roles & POWERFUL)
+
+
+def combination_problem(account: str, roles: frozenset[Role], more: frozenset[Role]) -> str | None:
+    """Return why an account cannot get roles, or None: `admin` excludes every role that hears (P11).
+
+    Args:
+        account: Whose.
+        roles: Those that it has.
+        more: Those that it is to get.
+    """
+    if not more - roles or not combines_admin(roles | more):
+        return None
+    return (
+        f"{account} cannot be {' and '.join(sorted(roles | more))}: "
+        "whoever changes accounts has no role that hears recordings. Use two accounts of two people."
+    )
 
 
 def confirmers(people: Iterable[Person], *, proposer: str, account: str) -> frozenset[str]:

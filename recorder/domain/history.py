@@ -85,6 +85,8 @@ def _asked(details: Details) -> str:
 
 
 def _played(details: Details) -> str:
+    if details.get("order"):
+        return "Listened to a span that is to be erased"
     return "Listened without approval (break-glass)" if details.get("break_glass") else "Listened, by leave"
 
 

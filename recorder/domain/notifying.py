@@ -100,7 +100,7 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
         ),
         Kind.GRANT_WAITS: Wording(
             subject="A change to an account waits for a second person",
-            sentence="Somebody proposes a powerful role, or to take an authenticator away, and you may confirm it.",
+            sentence="Somebody proposes a powerful role, a new password or another authenticator; you may confirm it.",
             path="/people",
         ),
         Kind.AUTHENTICATOR_GONE: Wording(
@@ -235,8 +235,8 @@ def of_decisions(requests: Iterable[AccessRequest], now: datetime) -> list[Notif
 
 
 def of_emergencies(ids: Iterable[str], bench: Bench) -> list[Notification]:
-    """Return what the data protection officers are to be told of recordings heard without approval."""
-    officers = sorted(bench.with_role(Role.DPO))
+    """Return what the data protection officers and their deputy are told of recordings heard without approval."""
+    officers = sorted(bench.protectors)
     return [Notification(kind=Kind.EMERGENCY, account=account, subject=one) for one in ids for account in officers]
 
 

@@ -28,6 +28,8 @@ MAX_REFERENCE_CHARACTERS = 100
 
 BREAK_GLASS_FOR = timedelta(minutes=30)
 """P11: one recording, for so long, and no copy."""
+BREAK_GLASS_A_DAY = 3
+"""So many recordings at most are heard without approval within 24 hours, by everybody together."""
 
 
 class Category(enum.StrEnum):
@@ -160,8 +162,20 @@ class Bench:
 
     @property
     def deputies(self) -> frozenset[str]:
-        """Return the named officer, if there is one whose account can be used."""
-        return frozenset(person.name for person in self.people if person.name == self.deputy)
+        """Return the named officer, if their account can be used and they run neither accounts nor the machine."""
+        return frozenset(
+            person.name for person in self.people if person.name == self.deputy and may_be_deputy(person.roles)
+        )
+
+    @property
+    def protectors(self) -> frozenset[str]:
+        """Return the accounts that speak for data protection: officers for it who are not ICT too, and the deputy."""
+        return (self.with_role(Role.DPO) - self.with_role(Role.ICT)) | self.deputies
+
+
+def may_be_deputy(roles: frozenset[Role]) -> bool:
+    """Tell whether somebody may stand in for the data protection officer, who watches over ICT and administrators."""
+    return not roles & {Role.ICT, Role.ADMIN}
 
 
 def deciders(requester: Person, bench: Bench) -> frozenset[str]:
@@ -178,7 +192,7 @@ def deciders(requester: Person, bench: Bench) -> frozenset[str]:
     elif leaders - bench.absent:
         chosen = leaders - bench.absent
     else:
-        chosen = bench.with_role(Role.DPO) | bench.deputies
+        chosen = bench.protectors
     return chosen - {requester.name}
 
 

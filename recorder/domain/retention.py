@@ -264,14 +264,15 @@ def put_into_force(
 
     Args:
         wanted: As configured.
-        in_force: As they were until now; None on the first day, when what is configured holds.
+        in_force: As they were until now; None where nothing says so: then the schedule's own periods held. `recorder
+            init` puts those of its answers into force.
         is_confirmed: The DPO has confirmed what is shorter.
 
     Returns:
         The periods that hold, and which of those configured are shorter than what held before.
     """
     if in_force is None:
-        return dict(wanted), []
+        in_force = {line.key: line.days for line in SCHEDULE.values()}
     default = in_force[SCHEDULE[DataClass.RECORDINGS].key]
     before = {key: in_force.get(key, default if _is_service(key) else days) for key, days in wanted.items()}
     shorter = [
@@ -379,11 +380,16 @@ def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> Stopped | None
     return Stopped(
         why=Stop.CLOCK,
         sentence=f"the clock says {now:%Y-%m-%d %H:%M} UTC, but this recorder has seen {newest:%Y-%m-%d %H:%M} "
-        "already: set the clock right; if it was wrong then, say so: `recorder retention confirm-clock --as NAME`",
+        "already: set the clock right; if it was wrong then, two people say so, one the data protection officer or the "
+        "deputy and neither of ICT: `recorder retention confirm-clock --as NAME`",
     )
 
 
-_LOOK = "Look at `recorder retention --dry-run`; `recorder retention run --confirm-share --as NAME` deletes what is due"
+_LOOK = (
+    "Look at the clock and at `recorder retention --dry-run`; once two people have said "
+    "`recorder retention run --confirm-share --as NAME`, one of them the data protection officer or the deputy and "
+    "neither of ICT, what is due is deleted"
+)
 
 
 def share_stop(

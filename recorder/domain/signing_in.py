@@ -8,7 +8,7 @@ from recorder.domain.access import Person, Role
 
 SECOND_FACTOR_ROLES = frozenset(Role) - {Role.OFFICER}
 """Roles that do not even sign in on a password alone: they approve, listen or administer. An officer may, to pause the
-calls at their own phone; to listen takes a second factor of them too (`access.TAKES_SECOND_FACTOR`)."""
+calls at their own phone; to listen takes a second factor of them too (`access.HEARS`)."""
 
 
 class SecondFactor(enum.StrEnum):

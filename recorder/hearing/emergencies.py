@@ -1,13 +1,19 @@
-"""Recordings that were heard without approval (break-glass), until the data protection officer has acknowledged it."""
+"""Recordings that were heard without approval (break-glass), until it is acknowledged.
+
+One at a time, by everybody together: the next is opened when the last is over and acknowledged. The database keeps that
+rule (`recorder.people.triggers`).
+"""
 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, insert, or_, select, update
 
+from recorder.domain.access import DeniedError, Fault
+from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from recorder.people.database import break_glass, from_s
 from storage.types import RecordingId
 
@@ -23,6 +29,7 @@ class Emergency:
     recording: RecordingId
     reason: str
     at: datetime
+    until: datetime
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
 
@@ -39,15 +46,37 @@ class Emergencies:
         self._engine = engine
         self._now = now
 
-    def keep(self, account: str, recording: RecordingId, reason: str) -> Emergency:
-        """Keep that somebody is about to hear a recording without approval."""
-        kept = Emergency(id=secrets.token_hex(4), account=account, recording=recording, reason=reason, at=self._now())
-        row = {
-            "id": kept.id, "account": account, "recording": recording, "reason": reason, "at_s": kept.at.timestamp()
-        }  # fmt: skip
+    def begin(
+        self, account: str, recording: RecordingId, reason: str, *, enter: Callable[[Emergency], None]
+    ) -> Emergency:
+        """Return what somebody hears a recording by without approval: what they have of it still, or a new one.
+
+        Args:
+            account: Who.
+            recording: What.
+            reason: Why.
+            enter: Writes it to the audit log; when it raises, nothing is kept.
+
+        Raises:
+            DeniedError: Another one is not over or not acknowledged, or the limit of a day is reached.
+        """
+        now = self._now()
+        kept = Emergency(
+            id=secrets.token_hex(4), account=account, recording=recording, reason=reason, at=now,
+            until=now + BREAK_GLASS_FOR,
+        )  # fmt: skip
         with self._engine.begin() as connection:
-            connection.execute(insert(break_glass).values(**row))
-        return kept
+            pending = _pending(connection, now)
+            mine = next((one for one in pending if _is_open(one, account, recording, now)), None)
+            if mine is None:
+                _check(connection, pending, now)
+                row = {
+                    "id": kept.id, "account": account, "recording": recording, "reason": reason,
+                    "at_s": now.timestamp(), "until_s": kept.until.timestamp(),
+                }  # fmt: skip
+                connection.execute(insert(break_glass).values(**row))
+            enter(mine or kept)
+        return mine or kept
 
     def open(self) -> list[Emergency]:
         """Return those that nobody has acknowledged, newest first."""
@@ -73,6 +102,39 @@ class Emergencies:
             return [_emergency(row) for row in connection.execute(query).mappings()]
 
 
+def _pending(connection: Connection, now: datetime) -> list[Emergency]:
+    """Return those that are not over or not acknowledged: any of them keeps the next from being opened."""
+    is_recent = break_glass.c.at_s > (now - BREAK_GLASS_FOR).timestamp()
+    query = select(break_glass).where(or_(break_glass.c.acknowledged_s.is_(None), is_recent))
+    found = [_emergency(row) for row in connection.execute(query).mappings()]
+    return [one for one in found if one.acknowledged_by is None or one.until > now]
+
+
+def _is_open(one: Emergency, account: str, recording: RecordingId, now: datetime) -> bool:
+    return (one.account, one.recording) == (account, recording) and one.until > now
+
+
+def _check(connection: Connection, pending: list[Emergency], now: datetime) -> None:
+    if any(one.until > now for one in pending):
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            "One recording at a time is heard without approval, and the half hour of one is not over.",
+        )
+    if pending:
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            "The last recording that was heard without approval is not acknowledged yet: "
+            "the data protection officer or the deputy has to take note of it first.",
+        )
+    since = (now - timedelta(days=1)).timestamp()
+    today = connection.execute(select(break_glass.c.id).where(break_glass.c.at_s > since)).all()
+    if len(today) >= BREAK_GLASS_A_DAY:
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            f"{BREAK_GLASS_A_DAY} recordings were heard without approval within 24 hours, and that is the limit.",
+        )
+
+
 def _emergency(row: Any) -> Emergency:  # noqa: ANN401 - a RowMapping
     at = from_s(row["at_s"])
     assert at is not None
@@ -82,6 +144,7 @@ def _emergency(row: Any) -> Emergency:  # noqa: ANN401 - a RowMapping
         recording=RecordingId(row["recording"]),
         reason=row["reason"],
         at=at,
+        until=from_s(row["until_s"]) or at + BREAK_GLASS_FOR,
         acknowledged_by=row["acknowledged_by"],
         acknowledged_at=from_s(row["acknowledged_s"]),
     )

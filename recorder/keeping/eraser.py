@@ -5,7 +5,7 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 from audio.analysis import speech_seconds
 from recorder.domain.holds import Verdict, verdict_on
+from recorder.keeping.erasing import takes_three
+from recorder.people.erasure_approvals import Approvals
 from storage.audit import AuditLog
 from storage.erase import Preview, Progress, clear_up, erase_spans, preview
 from storage.erasures import Erasures
@@ -23,7 +25,7 @@ from storage.index import Index
 from storage.keys import EpochKeys
 from storage.rows import row_from_json, time_to_json
 from storage.spans import Span
-from storage.types import ErasureOrder, ErasureState, RecordingRow, SegmentKind
+from storage.types import ErasureOrder, ErasureState, Hold, RecordingRow, SegmentKind
 from storage.vault import Vault, read_row
 
 _log = logging.getLogger(__name__)
@@ -48,6 +50,8 @@ class Eraser:
         audit: The audit log.
         lock: A file in the home's folder of states; whoever holds its lock carries out.
         now: The clock, UTC.
+        approvals: Of orders that take three people; None: such an order is not carried out here.
+        tell: Called with an order that was carried out and the holds that stood: their cases are told.
     """
 
     vault: Vault
@@ -58,6 +62,8 @@ class Eraser:
     audit: AuditLog
     lock: Path
     now: Callable[[], datetime]
+    approvals: Approvals | None = None
+    tell: Callable[[ErasureOrder, Iterable[Hold]], None] = lambda _order, _holds: None
 
     def carry_out_due(
         self, *, progress: Progress = lambda _done, _total: None, wait: bool = False
@@ -114,6 +120,8 @@ class Eraser:
                 row = self.index.get(order.recording)
                 holds = self.holds.standing(row.id, self.now()) if row.path is not None else ()
                 verdict = verdict_on(order, holds)
+                if verdict is Verdict.CARRY_OUT and holds and not self._is_approved(order, row):
+                    verdict = Verdict.ASK_THE_DPO
                 if verdict is not Verdict.CARRY_OUT and (erased := self._cut_off(order, row)) is not None:
                     self._done(order, erased, row)
                 elif verdict is Verdict.ASK_THE_DPO:
@@ -122,6 +130,7 @@ class Eraser:
                     raise StorageError(_HELD)
                 else:
                     self._erase(order, row, progress)
+                self.tell(order, holds)
         except (StorageError, OSError, ValueError) as error:
             if isinstance(error, AuditUnavailableError):
                 raise
@@ -141,6 +150,13 @@ class Eraser:
         end_s = found.duration_s if order.end_s is None else order.end_s
         kinds = {one.kind for one in found.segments if one.end_s > order.start_s and one.start_s < end_s}
         return found if SegmentKind.ERASED in kinds and SegmentKind.RECORDING not in kinds else None
+
+    def _is_approved(self, order: ErasureOrder, row: RecordingRow) -> bool:
+        """Tell whether three people have said so, where much card data of a held recording goes."""
+        if not takes_three(self.erasures, row):
+            return True
+        approval = None if self.approvals is None else self.approvals.get(order.id)
+        return approval is not None and approval.is_complete
 
     def _erase(self, order: ErasureOrder, row: RecordingRow, progress: Progress) -> None:
         if row.path is None:
@@ -173,6 +189,8 @@ class Eraser:
     def _sent_back(self, order: ErasureOrder) -> ErasureOrder:
         _log.warning("recording %s is held: order %s to erase waits for the DPO", order.recording, order.id)
         self._note("erasure.sent_back", order, {"order": order.id, "why": "held"})
+        if self.approvals is not None:
+            self.approvals.begin_again(order.id)
         return self.erasures.send_back(order.id)
 
     def _failed(self, order: ErasureOrder, problem: str) -> ErasureOrder:

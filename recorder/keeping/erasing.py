@@ -14,17 +14,31 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recorder.auditing.ledger import Ledger
-from recorder.domain.access import Act, Actor, Person, Refused, knows_all, knows_of
+from recorder.domain.access import (
+    MAX_REASON_CHARACTERS,
+    MIN_REASON_CHARACTERS,
+    Act,
+    Actor,
+    DeniedError,
+    Person,
+    Refused,
+    knows_all,
+    knows_of,
+)
 from recorder.domain.erasing import (
+    HELD_ALONE_S,
     STATE_AT_ORDER,
     About,
     Confirmation,
     alone_s,
+    card_s,
+    check_third,
     confirmation_for,
     may_decide,
     may_order,
 )
 from recorder.keeping.known import begun_row, check_known, none_such
+from recorder.people.erasure_approvals import Approval, Approvals
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
@@ -46,6 +60,8 @@ _log = logging.getLogger(__name__)
 
 OVERHANG_S = 1.0
 """A span may end so much after the recording: people read its length off a page that rounds it."""
+APPROVED = "erasure.approved"
+"""As the audit log has it: one of the two approvals of an order that takes three people."""
 LOCKED = (
     "The recording is locked: part of it is to be erased (order {order}, {state}). "
     "It can be heard again once that is done or declined."
@@ -65,6 +81,8 @@ class Books:
         now: The clock, UTC.
         origin: Facts for the audit log: from where the acts come.
         ordering: Held from the decision on an order until it is placed: what is given at once adds up too.
+        approvals: Of orders that take three people; None where they cannot be given.
+        person: Returns whose account a name is, if it can be used.
     """
 
     index: Index
@@ -75,6 +93,8 @@ class Books:
     now: Callable[[], datetime]
     origin: Mapping[str, str] = field(default_factory=dict)
     ordering: AbstractContextManager[Any] = field(default_factory=threading.Lock)
+    approvals: Approvals | None = None
+    person: Callable[[str], Person | None] = lambda _name: None
 
     @property
     def ledger(self) -> Ledger:
@@ -122,6 +142,7 @@ def forgot_recording(
     seconds: float | None = None,
     span_s: tuple[float, float | None] | None = None,
     reason: str = "",
+    third: str = "",
 ) -> ErasureOrder:
     """Have what should have been paused in a finished recording erased.
 
@@ -132,6 +153,7 @@ def forgot_recording(
         seconds: How much before the end; None is all of it. Not looked at when there is a span.
         span_s: From and to, seconds; an end of None is the end of the recording.
         reason: In their words; may be empty.
+        third: The account of a third person, where it takes one: much card data of a held recording.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
@@ -142,7 +164,9 @@ def forgot_recording(
         known = books.ledger.require(person, Act.FORGOT, recording)
         row = row_of(books, known, Act.FORGOT, recording)
         span_s = (0.0 if seconds is None else max(row.duration_s - seconds, 0.0), None)
-    return _order(books, person, recording, span_s, kind=ErasureKind.CARD_DATA, reason=reason, act=Act.FORGOT)
+    return _order(
+        books, person, recording, span_s, kind=ErasureKind.CARD_DATA, reason=reason, act=Act.FORGOT, third=third
+    )
 
 
 def order_erasure(
@@ -153,13 +177,14 @@ def order_erasure(
     span_s: tuple[float, float | None],
     kind: ErasureKind,
     reason: str,
+    third: str = "",
 ) -> ErasureOrder:
     """Order the erasure of a span of a finished recording; see `forgot_recording`.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
-    return _order(books, person, recording, span_s, kind=kind, reason=reason, act=Act.ERASE)
+    return _order(books, person, recording, span_s, kind=kind, reason=reason, act=Act.ERASE, third=third)
 
 
 def check_order(
@@ -171,8 +196,9 @@ def check_order(
     kind: ErasureKind,
     reason: str,
     act: Act = Act.ERASE,
-) -> tuple[RecordingRow, ErasureOrder]:
-    """Return the row, and the order as it would be given; nothing is changed but that a refusal is audited.
+    third: str = "",
+) -> tuple[RecordingRow, ErasureOrder, Confirmation]:
+    """Return the row, the order as it would be given and what it needs; nothing is changed but a refusal is audited.
 
     Raises:
         ProblemError: Refused, with a sentence.
@@ -188,7 +214,8 @@ def check_order(
         before = books.erasures.of_recording(row.id)
     span_s = (start_s, row.duration_s if end_s is None else end_s)
     length_s = alone_s(before, span_s, duration_s=row.duration_s)
-    needed = confirmation_for(kind, about, length_s=length_s, forgot_s=books.forgot_s)
+    held_s = card_s(before, duration_s=row.duration_s, span_s=span_s)
+    needed = confirmation_for(kind, about, length_s=length_s, forgot_s=books.forgot_s, held_s=held_s)
     assert needed is not Confirmation.NEVER, "refused above"
     order = ErasureOrder(
         id=new_order_id(),
@@ -200,22 +227,27 @@ def check_order(
         ordered_at=books.now(),
         state=STATE_AT_ORDER[needed],
     )
-    return row, order
+    if needed is Confirmation.THREE:
+        problem = check_third(books.person(third) if third else None, order, about)
+        if problem is not None:
+            raise books.ledger.refusal(person, act, row.id, problem)
+    return row, order, needed
 
 
 def _order(
     books: Books, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind, reason: str,
-    act: Act,
+    act: Act, third: str,
 ) -> ErasureOrder:  # fmt: skip
     with books.ordering:
-        return _ordered(books, person, recording, span_s, kind=kind, reason=reason, act=act)
+        return _ordered(books, person, recording, span_s, kind=kind, reason=reason, act=act, third=third)
 
 
 def _ordered(
     books: Books, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind, reason: str,
-    act: Act,
+    act: Act, third: str,
 ) -> ErasureOrder:  # fmt: skip
-    _, order = check_order(books, person, recording, span_s, kind=kind, reason=reason, act=act)
+    _, order, needed = check_order(books, person, recording, span_s, kind=kind, reason=reason, act=act, third=third)
+    is_for_three = needed is Confirmation.THREE
     details = {
         "order": order.id,
         "start_s": order.start_s,
@@ -224,8 +256,12 @@ def _ordered(
         "state": str(order.state),
         "at": time_to_json(order.ordered_at),
         "by_act": str(act),
+        **({"third": third} if is_for_three else {}),
     }
     books.ledger.note("erasure.ordered", order.ordered_by, order.recording, details, text=reason)
+    if is_for_three:
+        assert books.approvals is not None, "nobody is known who could be named"
+        books.approvals.name_third(order.id, ordered_by=order.ordered_by, third=third)
     with _database():
         books.erasures.place(order)
     return order
@@ -237,7 +273,46 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
-    person = books.ledger.require(person, Act.CONFIRM_ERASURE, order_id)
+    person, order, row = _known_order(books, person, order_id)
+    about, approval = about_row(row, books.now()), books.approvals.get(order.id) if books.approvals else None
+    decision = may_decide(person, order, about, confirm=confirm, third=approval.third if approval else None)
+    if isinstance(decision, Refused):
+        raise books.ledger.refusal(person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
+    if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
+        raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
+    if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
+        raise ProblemError(422, "Say why it is to be erased for good, in words that can be checked later.")
+    if confirm and about.is_held and takes_three(books.erasures, row) and not _approved(books, person, order, approval):
+        return order
+    act = "erasure.confirmed" if confirm else "erasure.declined"
+    at = books.now()
+    books.ledger.note(act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
+    with _database():
+        try:
+            return books.erasures.decide(order.id, by=person.actor, at=at, confirm=confirm)
+        except ErasureStateError as error:
+            raise ProblemError(409, f"{error}.") from error
+
+
+def order_to_hear(books: Books, person: Actor, order_id: str) -> tuple[ErasureOrder, RecordingRow]:
+    """Return an order whose span somebody may hear: one of the two who approve it, while it waits.
+
+    Raises:
+        ProblemError: Refused, with a sentence; that is in the audit log.
+    """
+    person, order, row = _known_order(books, person, order_id)
+    approval = books.approvals.get(order.id) if books.approvals else None
+    if approval is None or order.state is not ErasureState.WAITING:
+        raise ProblemError(409, "The span of an order that takes three people is heard, while it waits; no other.")
+    decision = may_decide(person, order, about_row(row, books.now()), confirm=True, third=approval.third)
+    if isinstance(decision, Refused):
+        raise books.ledger.refusal(person, Act.PLAY, row.id, decision.reason)
+    return order, row
+
+
+def _known_order(books: Books, actor: Actor, order_id: str) -> tuple[Person, ErasureOrder, RecordingRow]:
+    """Return who is about to decide, and an order of which they may know, with its recording."""
+    person = books.ledger.require(actor, Act.CONFIRM_ERASURE, order_id)
     with _database():
         try:
             order = books.erasures.get(order_id)
@@ -252,19 +327,36 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
             raise ProblemError(
                 409, "The call goes on or is not filed yet: the order can be decided once it is."
             ) from error
-    decision = may_decide(person, order, about_row(row, books.now()), confirm=confirm)
-    if isinstance(decision, Refused):
-        raise books.ledger.refusal(person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
-    if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
-        raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
-    act = "erasure.confirmed" if confirm else "erasure.declined"
+    return person, order, row
+
+
+def takes_three(erasures: Erasures, row: RecordingRow) -> bool:
+    """Tell whether so much of a recording goes as card data that, while it is held, three people have to say so.
+
+    Raises:
+        DatabaseError: That cannot be known.
+    """
+    return card_s(erasures.of_recording(row.id), duration_s=row.duration_s) > HELD_ALONE_S
+
+
+def _approved(books: Books, person: Person, order: ErasureOrder, approval: Approval | None) -> bool:
+    """Approve an order that takes three people; tells whether that was the last approval."""
+    if approval is None or books.approvals is None:
+        raise ProblemError(
+            409,
+            f"More than {HELD_ALONE_S:.0f} s of a held recording go as card data, and the order names no third person: "
+            "decline it, and have it ordered anew with one.",
+        )
     at = books.now()
-    books.ledger.note(act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
-    with _database():
-        try:
-            return books.erasures.decide(order.id, by=person.actor, at=at, confirm=confirm)
-        except ErasureStateError as error:
-            raise ProblemError(409, f"{error}.") from error
+    details = {"order": order.id, "at": time_to_json(at), "is_third": person.name == approval.third}
+
+    def enter() -> None:
+        books.ledger.note(APPROVED, person.actor, order.recording, details)
+
+    try:
+        return books.approvals.approve(order.id, person.name, at, enter=enter).is_complete
+    except DeniedError as error:
+        raise ProblemError(409, str(error)) from error
 
 
 def row_of(books: Books, person: Person, act: Act, recording: str) -> RecordingRow:

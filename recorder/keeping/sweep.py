@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from recorder.domain.retention import (
     DataClass,
@@ -28,6 +29,7 @@ from recorder.domain.retention import (
     share_stop,
     verdict,
 )
+from recorder.domain.sweep_consent import Consent
 from recorder.keeping.agreement import read_mark
 from recorder.keeping.claims_due import carry_out_claims, count_claims
 from recorder.keeping.leftovers import Leftovers
@@ -60,6 +62,13 @@ Progress = Callable[[float, float], None]
 """Called with recordings done and in all."""
 
 
+class Consenting(Protocol):
+    """What two people confirmed: `recorder.people.sweep_consents.Consents`."""
+
+    def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
+        """Return what two people confirmed, which is used up by this, or None."""
+
+
 class SweepStoppedError(StorageError):
     """The sweep deleted nothing; a person has to look. The sentence says why and what to do."""
 
@@ -82,6 +91,7 @@ class Sweeper:
         audit: The audit log.
         state: The home's folder of states.
         erasing_lock: Held by whoever rewrites a finished recording.
+        consents: What two people confirmed.
         periods: As configured.
         most_share: Percent of the vault that may go in a day.
         now: The clock, UTC.
@@ -96,6 +106,7 @@ class Sweeper:
     audit: AuditLog
     state: Path
     erasing_lock: Path
+    consents: Consenting
     periods: Periods
     most_share: float
     now: Callable[[], datetime]
@@ -199,8 +210,21 @@ class Sweeper:
             self._keep_periods(replace(state, unconfirmed=()), found, by)
         return shorter
 
+    def seen_later(self) -> datetime | None:
+        """Return the latest moment that was seen, if it is later than now: the clock was wrong then, or is now.
+
+        Raises:
+            AuditUnavailableError, OSError: It cannot be read.
+        """
+        now = self.now()
+        until = max((moment for moment in self._seen(self.file.load()) if moment is not None), default=now)
+        return until if until > now else None
+
     def confirm_clock(self, by: str) -> datetime | None:
-        """Have a person say that the clock is right now: what was seen later was seen by a wrong one.
+        """Take the clock to be right now, as two people said: what was seen later was seen by a wrong one.
+
+        Args:
+            by: The account of the second of them.
 
         Returns:
             The latest moment that was seen, if it is later than now; None if there was nothing to confirm.
@@ -208,22 +232,23 @@ class Sweeper:
         Raises:
             AuditUnavailableError, OSError: It cannot be written down; nothing was changed.
             SweepBusyError: A sweep is running.
+            SweepStoppedError: Two people have not said so.
         """
         with alone(self.state / LOCK):
-            now, state = self.now(), self.file.load()
-            until = max((moment for moment in self._seen(state) if moment is not None), default=now)
-            if until <= now:
+            now, state, until = self.now(), self.file.load(), self.seen_later()
+            if until is None:
                 return None
+            if self.consents.take(Stop.CLOCK, due=0, now=now) is None:
+                raise SweepStoppedError(Stopped(why=Stop.CLOCK, sentence="Two people have to say that it is right."))
             details = {"at": time_to_json(now), "until": time_to_json(until)}
             self.audit.append(CLOCK, by, "", details)
             self.file.save(replace(state, last_success=None, wrong_times=(now, until)))
             return until
 
-    def run(self, *, is_share_confirmed: bool = False, progress: Progress = lambda _done, _total: None) -> SweepState:
-        """Sweep; returns the state that is left.
+    def run(self, *, progress: Progress = lambda _done, _total: None) -> SweepState:
+        """Sweep; returns the state that is left. More than may go in a day goes once two people have confirmed it.
 
         Args:
-            is_share_confirmed: A person has looked at how much is due, and lets it go this once.
             progress: Told how far it is.
 
         Raises:
@@ -235,7 +260,7 @@ class Sweeper:
             now = self.now()
             state = replace(self.file.load(), last_try=now, stopped="", problem="")
             try:
-                return self._sweep(now, state, is_share_confirmed, progress)
+                return self._sweep(now, state, progress)
             except SweepStoppedError as error:
                 self.audit.append(STOPPED, BY, "", {"why": str(error.why), "at": time_to_json(now)}, str(error))
                 self.file.save(replace(self.file.load(), last_try=now, stopped=str(error), problem=""))
@@ -245,7 +270,7 @@ class Sweeper:
                     self.file.save(replace(self.file.load(), last_try=now, problem=str(error)))
                 raise
 
-    def _sweep(self, now: datetime, state: SweepState, is_share_confirmed: bool, progress: Progress) -> SweepState:
+    def _sweep(self, now: datetime, state: SweepState, progress: Progress) -> SweepState:
         if stopped := self._unready(now, state):
             raise SweepStoppedError(stopped)
         found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=False)
@@ -255,8 +280,7 @@ class Sweeper:
             done = catch_up(self.shredder, self.holds, self.now, is_thorough=True)
         counts["deleted_again"] = len(done.ids)
         plan = self._plan(now, state, found, shorter)
-        if plan.stopped is not None and not (is_share_confirmed and plan.stopped.why is Stop.SHARE):
-            raise SweepStoppedError(plan.stopped)
+        consent = self._consent(plan, now)
         counts += self._delete_calls(now, found, plan, progress)
         counts["damaged_rows"] = len(plan.damaged)
         counts["claims_carried_out"] = self._carry_out_claims(now)
@@ -264,7 +288,7 @@ class Sweeper:
         counts["orders_settled"] = self._settle_orders(now)
         offset, others = self.leftovers.sweep(found, now, state.text_offset)
         counts += others
-        details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": is_share_confirmed}
+        details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": consent is not None}
         self.audit.append(SWEPT, BY, "", details)
         state = replace(
             state,
@@ -276,6 +300,16 @@ class Sweeper:
         self.file.save(state)
         self.shredder.deletions.clear_away()
         return state
+
+    def _consent(self, plan: Plan, now: datetime) -> Consent | None:
+        """Return what lets a sweep go on that would stop; None where it does not stop."""
+        if plan.stopped is None:
+            return None
+        is_for_people = plan.stopped.why is Stop.SHARE
+        consent = self.consents.take(Stop.SHARE, due=plan.due_recordings, now=now) if is_for_people else None
+        if consent is None:
+            raise SweepStoppedError(plan.stopped)
+        return consent
 
     def _keep_periods(self, state: SweepState, found: Periods, by: str) -> SweepState:
         if found != state.in_force:

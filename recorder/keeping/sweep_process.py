@@ -26,6 +26,7 @@ from recorder.logs import log_to_stderr
 from recorder.opening import open_index
 from recorder.people.database import open_people
 from recorder.people.former import Former
+from recorder.people.sweep_consents import Consents
 from storage.audit import AuditLog
 from storage.deletion import Shredder
 from storage.erasures import Erasures
@@ -73,6 +74,7 @@ def opened_sweeper(
             audit=audit,
             state=home.state,
             erasing_lock=home.erasing_lock,
+            consents=Consents(people),
             periods=config.periods,
             most_share=config.retention.most_share_a_day,
             now=now,

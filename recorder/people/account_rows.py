@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select, update
 
 from recorder.domain.access import Person, Role
-from recorder.people.database import accounts
+from recorder.domain.granting import combination_problem
+from recorder.people.database import accounts, sessions
 
 
 class PeopleError(Exception):
@@ -46,6 +47,27 @@ def check_other_admin(connection: Connection, name: str) -> None:
     ).scalars()
     if not any(Role.ADMIN in roles.split(",") for roles in rows):
         raise PeopleError(f"{name} is the last admin: make another one first.")
+
+
+def check_combination(account: str, roles: frozenset[Role], more: frozenset[Role]) -> None:
+    """Refuse roles that exclude each other; the database refuses them too (`recorder.people.triggers`).
+
+    Raises:
+        PeopleError: The account would change accounts and hear recordings.
+    """
+    problem = combination_problem(account, roles, more)
+    if problem is not None:
+        raise PeopleError(problem)
+
+
+def renew_password(connection: Connection, name: str, password_hash: str, *, by: str, now: datetime) -> None:
+    """Give an account another password, unlock it and end its sessions."""
+    values = {
+        "password_hash": password_hash, "failures": 0, "locked_until_s": None, "locks": 0,
+        "password_set_s": now.timestamp(), "password_set_by": by,
+    }  # fmt: skip
+    connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
+    connection.execute(delete(sessions).where(sessions.c.account == name))
 
 
 def columns_of(person: Person) -> dict[str, Any]:

@@ -18,16 +18,19 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
-from recorder.domain.access import Person, Role
+from recorder.domain.access import Person, Role, combines_admin
+from recorder.domain.granting import POWERFUL
 from recorder.domain.notifying import PasswordSet
 from recorder.people.account_rows import (
     PeopleError,
+    check_combination,
     check_other_admin,
     columns_of,
     details_of,
     is_usable,
     one,
     person_of,
+    renew_password,
     row_of,
 )
 from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
@@ -36,8 +39,8 @@ from recorder.people.identities import signs_in_elsewhere
 from recorder.people.passwords import MAX_CHARACTERS, weakness
 from recorder.people.teams import plan_change, settle_changes
 
-FOUNDER_ROLES = frozenset({Role.ADMIN, Role.DPO})
-"""Roles of the account that `recorder init` makes, so that one person can start; site-check asks for a second."""
+FOUNDER_ROLES = frozenset({Role.ADMIN})
+"""Roles of the account that `recorder init` makes: they make the data protection officer's first."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -130,6 +133,7 @@ class People:
             extension=extension,
         )
         check_person(person)
+        check_combination(name, frozenset(), person.roles)
         _check_password(password, name)
         row = {**columns_of(person), "password_hash": self._hash(password), "created_s": self._now().timestamp()}
         with self._engine.begin() as connection:
@@ -138,7 +142,7 @@ class People:
         return AuditNote(act="people.add", subject=name, details=details_of(person))
 
     def disable(self, name: str, *, from_: datetime | None = None) -> AuditNote:
-        """Disable an account for good and end its sessions: at once, or from a moment that is still to come.
+        """Disable an account and end its sessions: at once, or from a moment that is still to come.
 
         What the person recorded stays found by their name.
 
@@ -158,6 +162,24 @@ class People:
             if at <= now:
                 connection.execute(delete(sessions).where(sessions.c.account == name))
         return AuditNote(act="people.disable", subject=name, details={"from": at.isoformat()})
+
+    def enable(self, name: str) -> AuditNote:
+        """Have a disabled account be used again; powerful roles take two people, so it comes back without them.
+
+        One that is to be disabled on a day keeps all it has, and is not disabled then.
+
+        Raises:
+            PeopleError: There is no such account, or it is not disabled.
+        """
+        with self._engine.begin() as connection:
+            row = one(connection, name)
+            if row["disabled_s"] is None:
+                raise PeopleError(f"The account {name} is in use.")
+            roles = person_of(row).roles
+            kept = roles if is_usable(row, self._now()) else roles - POWERFUL
+            values = {"disabled_s": None, "roles": ",".join(sorted(kept))}
+            connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
+        return AuditNote(act="people.enable", subject=name, details={"without": sorted(roles - kept)})
 
     def set_team(self, name: str, team: str, *, answers: bool, from_: datetime | None = None) -> AuditNote:
         """Have somebody answer for a team, or do so no more: at once, or from a moment that is still to come.
@@ -183,27 +205,30 @@ class People:
         details = {"team": team, "answers": answers, "from": at.isoformat()}
         return AuditNote(act="people.set_team", subject=name, details=details)
 
-    def set_password(self, name: str, password: str, *, by: str) -> AuditNote:
-        """Set a new password, unlock the account and end its sessions.
+    def set_password(self, name: str, password: str) -> AuditNote:
+        """Set a new password of one's own, unlock the account and end its sessions; others' are `Proposals`'.
 
         Args:
-            name: The account.
+            name: The account, whose owner does it.
             password: Must satisfy ``passwords.weakness``.
-            by: The account of whoever sets it: its owner, or an administrator.
 
         Raises:
             PeopleError: There is no such account, or the password is not good enough.
         """
-        _check_password(password, name)
-        values = {
-            "password_hash": self._hash(password), "failures": 0, "locked_until_s": None, "locks": 0,
-            "password_set_s": self._now().timestamp(), "password_set_by": by,
-        }  # fmt: skip
+        password_hash = self.hash_of(name, password)
         with self._engine.begin() as connection:
             one(connection, name)
-            connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
-            connection.execute(delete(sessions).where(sessions.c.account == name))
+            renew_password(connection, name, password_hash, by=name, now=self._now())
         return AuditNote(act="people.set_password", subject=name)
+
+    def hash_of(self, name: str, password: str) -> str:
+        """Return the hash of a password for an account.
+
+        Raises:
+            PeopleError: The password is not good enough.
+        """
+        _check_password(password, name)
+        return self._hash(password)
 
     def passwords_set_since(self, moment: datetime) -> "list[PasswordSet]":
         """Return whose password was set anew since a moment, the last time of each."""
@@ -351,6 +376,11 @@ def _account(row: Any, now: datetime, *, has_second_factor: bool, is_connected: 
 def usable_people(people: People) -> list[Person]:
     """Return everybody with an account that can be used."""
     return [account.person for account in people.list() if not account.is_disabled]
+
+
+def combining_admin(people: People) -> list[Person]:
+    """Return who has `admin` and a role that hears, from before these excluded each other: they hear nothing."""
+    return [person for person in usable_people(people) if combines_admin(person.roles)]
 
 
 def count_usable(people: People) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    CheckConstraint,
     Column,
     Connection,
     Engine,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
 
+from recorder.people.triggers import keep_rules
 from storage.new_tables import create_tables
 
 metadata = MetaData()
@@ -130,7 +132,9 @@ proposals = Table(
     Column("state", String, nullable=False, index=True),
     Column("decided_by", String),
     Column("decided_s", Float),
+    Column("password_hash", String),
 )
+"""``password_hash`` is a new password that waits to be confirmed; empty once it was decided."""
 
 requests = Table(
     "requests",
@@ -181,9 +185,45 @@ break_glass = Table(
     Column("recording", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("at_s", Float, nullable=False),
+    Column("until_s", Float),
     Column("acknowledged_by", String),
     Column("acknowledged_s", Float),
 )
+"""``until_s`` is empty in rows of before it: half an hour after ``at_s``. `recorder.people.triggers` has its rules."""
+
+sweep_consents = Table(
+    "sweep_consents",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("what", String, nullable=False),
+    Column("due", Integer, nullable=False),
+    Column("first_by", String, nullable=False),
+    Column("first_s", Float, nullable=False),
+    Column("second_by", String),
+    Column("second_s", Float),
+    Column("used_s", Float),
+    CheckConstraint("second_by IS NULL OR second_by <> first_by"),
+    CheckConstraint("used_s IS NULL OR second_by IS NOT NULL"),
+)
+"""That a sweep goes on which stopped: two people say so; `recorder.people.triggers` says who."""
+
+erasure_approvals = Table(
+    "erasure_approvals",
+    metadata,
+    Column("erasure", String, primary_key=True),
+    Column("ordered_by", String, nullable=False),
+    Column("third", String, nullable=False),
+    Column("third_s", Float),
+    Column("dpo_by", String),
+    Column("dpo_s", Float),
+    Column("heard_by", String),
+    Column("heard_s", Float),
+    CheckConstraint("third <> ordered_by"),
+    CheckConstraint("dpo_by IS NULL OR dpo_by NOT IN (ordered_by, third)"),
+    CheckConstraint("heard_by IS NULL OR heard_by <> ordered_by"),
+    CheckConstraint("third_s IS NULL OR dpo_s IS NULL OR heard_s IS NOT NULL"),
+)
+"""Of orders to erase that take three people: whom they name, who has approved, who has listened to the span."""
 
 case_entries = Table(
     "case_entries",
@@ -276,6 +316,7 @@ def open_people(path: Path) -> Engine:
 
     with engine.begin() as connection:
         _complete(connection)
+        keep_rules(connection)
     return engine
 
 

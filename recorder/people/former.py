@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select
 
-from recorder.people.database import accounts, break_glass, metadata, proposals, requests, tokens
+from recorder.people.database import accounts, break_glass, metadata, proposals, requests, sweep_consents, tokens
 
 _Over = list[tuple[Table, ColumnElement[bool]]]
 _OF_THEIR_OWN = (requests, break_glass, proposals)
@@ -68,6 +68,7 @@ def _ended(before: datetime) -> _Over:
         (accounts, accounts.c.disabled_s < before_s),
         (tokens, is_ended),
         (proposals, proposals.c.until_s < before_s),
+        (sweep_consents, sweep_consents.c.first_s < before_s),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Changes that take two people: proposed, then confirmed by somebody else, in the file of people.
+"""Changes to others' accounts, in the file of people: at once, or proposed and then confirmed by somebody else.
 
 Each is written to the audit log before it is so: by ``enter``, in the transaction. When that fails nothing has changed.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
 from recorder.domain.access import DeniedError, Fault, Person, Role
 from recorder.domain.granting import (
@@ -22,8 +22,16 @@ from recorder.domain.granting import (
     confirmers,
     takes_two,
 )
-from recorder.people.account_rows import PeopleError, check_other_admin, is_usable, one, person_of
-from recorder.people.database import AuditNote, accounts, from_s, proposals
+from recorder.people.account_rows import (
+    PeopleError,
+    check_combination,
+    check_other_admin,
+    is_usable,
+    one,
+    person_of,
+    renew_password,
+)
+from recorder.people.database import AuditNote, accounts, deputies, from_s, proposals
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
 
@@ -32,7 +40,7 @@ Enter = Callable[[AuditNote], None]
 
 
 class Proposals:
-    """Grants of roles, and authenticators that are taken away: at once where one person is enough.
+    """Grants of roles, new passwords, authenticators that are taken away: at once where one person is enough.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -75,29 +83,52 @@ class Proposals:
         """
         return self._ask(Change.RESET, by, account, roles=frozenset(), reason=reason, enter=enter)
 
-    def _ask(
-        self, change: Change, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter
+    def set_password(
+        self, by: str, account: str, password_hash: str, *, reason: str, enter: Enter
     ) -> tuple[AuditNote, Proposal | None]:
+        """Give somebody else's account a new password, or propose it: as `grant` does.
+
+        Args:
+            by: An account that may change accounts.
+            account: Whose.
+            password_hash: From `recorder.people.accounts.People.hash_of`.
+            reason: Why.
+            enter: Writes what is done to the audit log.
+
+        Raises:
+            PeopleError: There is no such account, or it can be used no more.
+            DeniedError: It takes a reason.
+        """
+        return self._ask(
+            Change.PASSWORD, by, account, roles=frozenset(), reason=reason, enter=enter, password_hash=password_hash
+        )
+
+    def _ask(
+        self, change: Change, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter,
+        password_hash: str | None = None,
+    ) -> tuple[AuditNote, Proposal | None]:  # fmt: skip
         now = self._now()
         with self._engine.begin() as connection:
+            _forget_passwords(connection, proposals.c.until_s <= now.timestamp())
             row = one(connection, account)
             if not is_usable(row, now):
                 raise PeopleError(f"The account {account} cannot be used any more.")
             person = person_of(row)
+            check_combination(account, person.roles, roles)
             proposal = Proposal(
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
                 reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
             )  # fmt: skip
-            is_for_two = takes_two(change, person, roles)
+            is_for_two = takes_two(change, person, roles, is_deputy=_is_deputy(connection, account))
             if is_for_two:
                 check_reason(reason)
             if not is_for_two or not confirmers(_usable(connection, now), proposer=by, account=account):
                 decided = {"state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp()}
                 connection.execute(insert(proposals).values(**(_columns(proposal) | decided)))
-                note = _apply(connection, change, account, roles, {"alone": True} if is_for_two else {})
+                note = _apply(connection, proposal, now, password_hash, {"alone": True} if is_for_two else {})
                 enter(note)
                 return note, None
-            connection.execute(insert(proposals).values(**_columns(proposal)))
+            connection.execute(insert(proposals).values(**_columns(proposal), password_hash=password_hash))
             note = AuditNote(act="people.proposed", subject=account, details=_details(proposal))
             enter(note)
         return note, proposal
@@ -141,7 +172,8 @@ class Proposals:
             note = AuditNote(act="people.declined", subject=proposal.account, details=_details(proposal))
             if is_confirmed:
                 about = {"proposal": proposal.id, "proposed_by": proposal.proposed_by}
-                note = _apply(connection, proposal.change, proposal.account, proposal.roles, about)
+                note = _apply(connection, proposal, now, row["password_hash"], about)
+            _forget_passwords(connection, proposals.c.id == proposal_id)
             enter(note)
         return proposal
 
@@ -163,12 +195,19 @@ class Proposals:
 
 
 def _apply(
-    connection: Connection, change: Change, account: str, roles: frozenset[Role], about: dict[str, Any]
+    connection: Connection, proposal: Proposal, now: datetime, password_hash: str | None, about: dict[str, Any]
 ) -> AuditNote:
-    if change is Change.RESET:
+    account, roles = proposal.account, proposal.roles
+    if proposal.change is Change.RESET:
         remove_factor(connection, account)
         return AuditNote(act="people.second_factor_removed", subject=account, details=about)
-    _set_roles(connection, account, person_of(one(connection, account)).roles | roles)
+    if proposal.change is Change.PASSWORD:
+        assert password_hash is not None, "it waits with its proposal"
+        renew_password(connection, account, password_hash, by=proposal.proposed_by, now=now)
+        return AuditNote(act="people.set_password", subject=account, details=about)
+    before = person_of(one(connection, account)).roles
+    check_combination(account, before, roles)  # it may have got others since
+    _set_roles(connection, account, before | roles)
     if roles & POWERFUL and disconnect_unless_own(connection, account):
         about = {**about, "disconnected": True}
     return AuditNote(act="people.granted", subject=account, details={"roles": sorted(roles), **about})
@@ -176,6 +215,14 @@ def _apply(
 
 def _set_roles(connection: Connection, account: str, roles: frozenset[Role]) -> None:
     connection.execute(update(accounts).where(accounts.c.name == account).values(roles=",".join(sorted(roles))))
+
+
+def _is_deputy(connection: Connection, account: str) -> bool:
+    return connection.execute(select(deputies.c.account).where(deputies.c.account == account)).first() is not None
+
+
+def _forget_passwords(connection: Connection, which: ColumnElement[bool]) -> None:
+    connection.execute(update(proposals).where(which).values(password_hash=None))
 
 
 def _usable(connection: Connection, now: datetime) -> list[Person]:

@@ -33,7 +33,7 @@ from storage.audit import AuditLog  # noqa: E402
 from storage.errors import StorageError  # noqa: E402
 from storage.types import RecordingId  # noqa: E402
 from tests.helpers.rebuild_site import RebuildSite  # noqa: E402
-from tests.helpers.sweep_site import NOW  # noqa: E402
+from tests.helpers.sweep_site import NOW, agreed  # noqa: E402
 
 LATER = datetime.now(UTC) + timedelta(days=2)
 FAR = LATER + timedelta(days=91)
@@ -141,7 +141,7 @@ def sweep_far_ahead(folder: Path) -> None:
         contextlib.suppress(StorageError, OSError),
         opened_sweeper(site.home, site.config, now=lambda: FAR) as sweeper,
     ):
-        sweeper.run(is_share_confirmed=True)
+        agreed(sweeper).run()
 
 
 def state(folder: Path, found: list[RecordingId]) -> dict[str, Any]:

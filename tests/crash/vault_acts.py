@@ -125,7 +125,7 @@ def erase(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
 
 def sweep(site: VaultSite, _rng: random.Random, speaker: Speaker) -> None:
     """Delete what is due."""
-    state = site.sweeper.run(is_share_confirmed=True)
+    state = site.sweeper.run()
     speaker.say("swept", at=site.now.isoformat(), counts=dict(state.counts))
 
 

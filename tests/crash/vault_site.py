@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from recorder.keeping.eraser import Eraser
 from recorder.keeping.holding import HoldBooks
 from recorder.keeping.housekeeping import KeyHolder
 from recorder.keeping.sweep import Sweeper
+from recorder.keeping.sweep_state import SweepFile
 from recorder.people.database import open_people
 from recorder.people.former import Former
 from storage.audit import AuditLog
@@ -32,6 +33,7 @@ from storage.runs import ANCHOR, AUDIO, PCMA, TICKS_PER_S, pack
 from storage.tombstones import Deletions
 from storage.types import RecordingId
 from storage.vault import Vault
+from tests.helpers.sweep_site import Agreed
 
 KEPT_DAYS = 4
 """Retention of the tests' recordings: short, so that every sweep has something to do."""
@@ -95,11 +97,14 @@ class VaultSite:
 
     @property
     def sweeper(self) -> Sweeper:
+        file = SweepFile(self.home.state, self.audit)
+        if file.load().in_force is None:
+            file.save(replace(file.load(), in_force=dict(CONFIG.periods)))  # as `recorder init` stores them
         return Sweeper(
             vault=self.vault, calls=OldCalls(self.database),
             shredder=Shredder(self.vault, self.deletions, self.audit), holds=self.holds, erasures=self.erasures,
             former=Former(self.people), audit=self.audit, state=self.home.state, erasing_lock=self.home.erasing_lock,
-            periods=CONFIG.periods, most_share=100.0, now=lambda: self.now,
+            consents=Agreed(), periods=CONFIG.periods, most_share=100.0, now=lambda: self.now,
         )  # fmt: skip
 
     @property

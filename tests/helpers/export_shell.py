@@ -13,7 +13,7 @@ from storage.keys import NodeKeys
 from storage.rows import row_from_json, time_to_json
 from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
-from tests.helpers.recorder_home import RecorderHome
+from tests.helpers.recorder_home import HEARER, RecorderHome
 from tests.helpers.storage_home import block, row
 
 SECONDS = 6
@@ -60,7 +60,7 @@ class Shell:
         self.home.give_leave(recording)
         return recording
 
-    def export(self, *words: str, by: str = "founder", reason: str = "complaint 17", stdin: str = "") -> Any:
+    def export(self, *words: str, by: str = HEARER, reason: str = "complaint 17", stdin: str = "") -> Any:
         """Run `recorder export` as somebody; returns what it said and how it ended."""
         who = ("--as", by, "--password-file", str(self.home.password_file), "--reason", reason)
         return self.home.run("export", *words, *who, "-C", str(self.home.root), stdin=stdin)

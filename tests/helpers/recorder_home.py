@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,21 +28,20 @@ from typer.testing import CliRunner
 
 from recorder import config
 from recorder.__main__ import LASTING
-from recorder.auditing.ledger import Ledger
 from recorder.cli import app
 from recorder.clock import utc_now
 from recorder.domain.access import Role
-from recorder.hearing.books import HearingBooks
+from recorder.hearing.requests import Requests
 from recorder.home import Home
 from recorder.opening import open_index, open_reader
 from recorder.people.accounts import People
 from recorder.people.database import open_people
-from storage.audit import AuditLog
 from storage.export import Format, export
 from storage.rows import row_to_json
 from storage.types import Search
 from tests.helpers import preloaded, report
-from tests.helpers.leave import give_leave
+from tests.helpers.accounts import CHEAP, as_of_before
+from tests.helpers.leave import keep_leave
 from tests.helpers.ports import free_port, free_range
 from tests.helpers.starvation import waited_s
 from tests.helpers.unix_transport import UnixTransport
@@ -51,6 +51,8 @@ ROOT = Path(__file__).parents[2]
 NOTICE_S, SECOND_S = 1.0, 0.6
 NOTICE_HZ, SECOND_HZ = 700, 500
 ADMIN, PASSWORD = "founder", "seven tall cranes over the harbour"
+HEARER = "hilda"
+"""A manager, who hears and takes copies once they have leave; whoever changes accounts does neither."""
 _SIP_PORT, _HOP_PORT, _MEDIA_PORTS = 5001, 5002, (30_000, 30_098)
 """Of the template; every home has its own."""
 HANGS_S = 60.0
@@ -116,6 +118,12 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
     )  # fmt: skip
     for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
         must("notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(root))
+    # The administrator is the data protection officer too, as before these roles excluded each other: one account
+    # signs in for most commands.
+    as_of_before(root / "people.sqlite", ADMIN, "admin,dpo")
+    engine = open_people(root / "people.sqlite")
+    People(engine, now=utc_now, hasher=CHEAP).add(HEARER, PASSWORD, roles={Role.MANAGER}, teams=("Revenues", "Queue"))
+    engine.dispose()
     assert (root / "index.sqlite").exists()  # else the first process of each home would load Alembic to make one
     config_file = root / "recorder.toml"
     text = config_file.read_text()
@@ -299,6 +307,10 @@ class RecorderHome:
         """Return the options that say who acts."""
         return ("--as", ADMIN, "--password-file", str(self.password_file))
 
+    def as_hearer(self) -> tuple[str, ...]:
+        """Return the options that say that somebody acts who may hear, with leave."""
+        return ("--as", HEARER, "--password-file", str(self.password_file))
+
     # --- calls and recordings
 
     def calls(self) -> list[dict[str, Any]]:
@@ -338,27 +350,24 @@ class RecorderHome:
         assert len(rows) == 1, f"{len(rows)} rows of one call"
         return rows[0]
 
-    def give_leave(self, *recordings: str, account: str = ADMIN) -> None:
-        """Have somebody ask to hear recordings and take copies, and have it granted by a deputy."""
-        home, engine = Home(self.root), open_people(Home(self.root).people)
-        index = open_index(home, config.read(self.config))
-        try:
-            people = People(engine, now=utc_now)
-            books = HearingBooks.on(engine, index, people, Ledger(audit=AuditLog(home.audit)), utc_now)
-            if people.find("deputy") is None:
-                people.add("deputy", PASSWORD, roles={Role.TEAM_LEADER})
-                books.appointments.name_deputy("deputy", by=ADMIN)
-            give_leave(books, account, *recordings)
-        finally:
-            index.close()
-            engine.dispose()
+    def add_person(self, name: str, *roles: Role, **values: Any) -> None:
+        """Make an account by no command; its password is PASSWORD."""
+        engine = open_people(Home(self.root).people)
+        People(engine, now=utc_now, hasher=CHEAP).add(name, PASSWORD, roles=roles, **values)
+        engine.dispose()
+
+    def give_leave(self, *recordings: str, account: str = HEARER) -> None:
+        """Keep that somebody was granted to hear recordings and to take copies, for a week."""
+        engine = open_people(Home(self.root).people)
+        keep_leave(Requests(engine, now=utc_now), account, *recordings, until=utc_now() + timedelta(days=7))
+        engine.dispose()
 
     def exported(self, recording: str) -> tuple[bytes, bytes, dict[str, Any]]:
         """Export a recording with `recorder export`; returns left and right channel and what the command said."""
         path = self.root.parent / f"{recording}.exported.wav"
         self.give_leave(recording)
         said = self.json(
-            "export", recording, "--format", "g711", "-o", str(path), *self.as_admin(), "--reason", "checking accuracy"
+            "export", recording, "--format", "g711", "-o", str(path), *self.as_hearer(), "--reason", "checking accuracy"
         )
         left, right, law = wave_channels(path.read_bytes())
         return left, right, {**said, "law": law}

@@ -8,11 +8,14 @@ from typing import Any
 
 from recorder.config import Config, Retention
 from recorder.domain.policy import Service
-from recorder.domain.retention import Periods
+from recorder.domain.retention import Periods, Stop
+from recorder.domain.sweep_consent import Consent
 from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
+from recorder.keeping.sweep_state import SweepFile
 from recorder.people.database import open_people
 from recorder.people.former import Former
+from recorder.people.sweep_consents import Consents
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder
@@ -35,6 +38,18 @@ HANDED_OVER = {
 }
 """Whose call each was."""
 NOW = datetime.fromisoformat("2026-11-25T03:00:00+00:00")
+
+
+class Agreed:
+    """Two people who confirm everything that they are asked."""
+
+    def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
+        return Consent(id="00000000", what=what, due=due, first_by="lena", first_at=now, second_by="dora")
+
+
+def agreed(sweeper: Sweeper) -> Sweeper:
+    """Return a sweep that two people let go on whatever is due."""
+    return replace(sweeper, consents=Agreed())
 
 
 def id_of(ended_at: datetime, number: int) -> RecordingId:
@@ -118,18 +133,21 @@ class SweepSite:
         """Return a sweep at a moment; by default with the usual periods."""
         self.now = now
         config = Config(service=tuple(Service(name=name, retention_days=days) for name, days in services.items()))
+        file = SweepFile(self.home.state, self.audit)
+        if file.load().in_force is None:
+            file.save(replace(file.load(), in_force=dict(periods or config.periods)))  # as `recorder init` stores them
         return Sweeper(
             vault=self.vault, calls=OldCalls(self.database),
             shredder=Shredder(self.vault, self.deletions, self.audit), holds=self.holds, erasures=self.erasures,
             former=Former(self.people), audit=self.audit, state=self.home.state, erasing_lock=self.home.erasing_lock,
-            periods=periods or config.periods, most_share=most_share, now=lambda: now,
+            consents=Consents(self.people), periods=periods or config.periods, most_share=most_share, now=lambda: now,
         )  # fmt: skip
 
     def sweep(self, now: datetime = NOW, periods: Periods | None = None, **options: Any) -> dict[str, int]:
         """Sweep and return what was counted; how much is due at once is let go."""
         services = {name: value for name, value in options.items() if name != "most_share"}
         sweeper = self.sweeper(now, periods, most_share=options.get("most_share", 100.0), **services)
-        return {name: count for name, count in sweeper.run(is_share_confirmed=True).counts.items() if count}
+        return {name: count for name, count in agreed(sweeper).run().counts.items() if count}
 
     def traces(self, recording: RecordingId) -> dict[str, bool]:
         """Tell what is left of a recording."""

@@ -19,7 +19,7 @@ from storage.audit import AuditLog
 from storage.durable import save_atomically
 from storage.errors import StorageError
 from tests.helpers.rebuild_site import RebuildSite
-from tests.helpers.sweep_site import GONE, NOW, PRESENT
+from tests.helpers.sweep_site import GONE, NOW, PRESENT, agreed
 
 DAY = timedelta(days=1)
 LATER = datetime.now(UTC) + 2 * DAY
@@ -133,7 +133,7 @@ def test_the_daily_sweep_looks_and_does_not_delete(site: RebuildSite, tmp_path: 
         opened_sweeper(site.home, site.config, now=lambda: NOW, is_noted=True) as sweeper,
         pytest.raises(SweepStoppedError, match="the index is older than the rest"),
     ):
-        sweeper.run(is_share_confirmed=True)
+        agreed(sweeper).run()
     assert site.traces(recording) == PRESENT
 
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder.cli import app
+from recorder.domain.access import Role
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
 from tests.integration.test_bad_containers import BadSite
@@ -16,14 +17,7 @@ from tests.integration.test_bad_containers import BadSite
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[RecorderHome]:
     with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False) as made:
-        added = CliRunner().invoke(
-            app,
-            [
-                "users", "add", "ian", "--role", "ict", "--new-password-file", str(made.password_file),
-                *made.as_admin(), "-C", str(made.root),
-            ],
-        )  # fmt: skip
-        assert added.exit_code == 0, added.stderr
+        made.add_person("ian", Role.ICT)
         yield made
 
 

@@ -66,7 +66,7 @@ def test_pausing_and_recording_go_on_without_the_log_and_are_entered_late(tmp_pa
             assert done.returncode == 0, done.stderr
             assert json.loads(done.stdout)["state"] == "paused"
             assert "what you asked for goes on" in done.stderr
-            refused = home.run("export", recording, "-o", str(tmp_path / "x.wav"), *home.as_admin(), "--reason", "C 1",
+            refused = home.run("export", recording, "-o", str(tmp_path / "x.wav"), *home.as_hearer(), "--reason", "C 1",
                                "-C", str(home.root))  # fmt: skip
             assert (refused.returncode, "nothing was done" in refused.stderr) == (1, True)
             home.act(f"/api/calls/{recording}/resume", by="dora")

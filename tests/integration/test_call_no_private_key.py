@@ -16,6 +16,7 @@ from recorder.home import Home
 from recorder.keeping.sweep_process import opened_sweeper
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.sweep_site import agreed
 
 EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.5"))
 
@@ -63,7 +64,7 @@ def test_a_node_without_private_keys_does_everything_but_play(tmp_path: Path, mo
         copy = tmp_path / "copy.wav"
         home.give_leave(recording)
         for words in (("play", recording), ("export", recording, "-o", str(copy))):
-            done = _run(lines, *words, *home.as_admin(), "--reason", "checking accuracy")
+            done = _run(lines, *words, *home.as_hearer(), "--reason", "checking accuracy")
             assert done.exit_code == 1
             assert "private" in done.stderr
             assert "cannot be read" in done.stderr
@@ -101,5 +102,5 @@ def _delete_all(lines: Exchange) -> None:
     """Sweep on the day on which both are due."""
     home = Home(lines.home.root)
     with opened_sweeper(home, config.read(home.config), now=lambda: utc_now() + timedelta(days=100)) as sweeper:
-        counts = sweeper.run(is_share_confirmed=True).counts
+        counts = agreed(sweeper).run().counts
     assert counts["recordings"] == 2

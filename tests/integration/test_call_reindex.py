@@ -10,12 +10,14 @@ import pytest
 
 from recorder import config
 from recorder.clock import utc_now
+from recorder.domain.access import Role
 from recorder.home import Home
 from recorder.keeping.agreement import read_mark
 from recorder.keeping.sweep import SweepStoppedError
 from recorder.keeping.sweep_process import opened_sweeper
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import RecorderHome
+from tests.helpers.sweep_site import agreed
 
 DPO, DPO_PASSWORD = "dora", "nine green boats in the morning"
 LATER = timedelta(days=91)
@@ -44,10 +46,9 @@ def made(lines: Exchange) -> Site:
     home = lines.home
     password = home.root.parent / "dpo"
     password.write_text(DPO_PASSWORD + "\n")
-    for name, file in ((DPO, password), ("ivan", home.password_file)):
-        role = "dpo" if name == DPO else "ict"
-        words = ("users", "add", name, "--role", role, "--new-password-file", str(file))
-        home.recorder(*words, *home.as_admin(), "-C", str(home.root))
+    words = ("users", "add", DPO, "--role", "dpo", "--new-password-file", str(password))
+    home.recorder(*words, *home.as_admin(), "-C", str(home.root))
+    home.add_person("ivan", Role.ICT)
     held, other = (recorded(lines) for _ in range(2))
     site = Site(home, held, other, {row["id"]: row for row in home.rows()})
     home.recorder(
@@ -68,7 +69,7 @@ def swept(site: Site) -> dict[str, int]:
     """Sweep as the daily process does, 91 days later."""
     home = Home(site.home.root)
     with opened_sweeper(home, config.read(home.config), now=lambda: utc_now() + LATER) as sweeper:
-        return dict(sweeper.run(is_share_confirmed=True).counts)
+        return dict(agreed(sweeper).run().counts)
 
 
 def test_after_a_call_everything_agrees(site: Site) -> None:

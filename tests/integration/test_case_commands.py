@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from recorder.domain.access import Role
 from storage.audit import AuditLog
 from tests.helpers.export_shell import Shell
 from tests.helpers.recorder_home import ADMIN, recorder_home
 
 LEAD = "deputy"
-"""A team leader, whom `RecorderHome.give_leave` makes."""
+"""A team leader, who is the deputy of the data protection officer too."""
 WORDS = "My neighbour [[Mr Example]] said so"
 VTT = f"WEBVTT\n\n00:00.000 --> 00:01.000\nGood morning\n\n00:01.000 --> 00:02.000\n{WORDS}\n"
 WHY = ("--reason", "it was said by telephone")
@@ -23,6 +24,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     folder = tmp_path_factory.mktemp("cases")
     with recorder_home(folder, is_started=False, next_hop="127.0.0.1:5099") as home:
         (out := folder / "out").mkdir()
+        home.add_person(LEAD, Role.TEAM_LEADER)
+        home.recorder("requests", "deputy", LEAD, *home.as_admin(), "-C", str(home.root))
         yield Shell(home, out)
 
 

@@ -97,6 +97,9 @@ def test_a_second_person_confirms_on_the_page(console: Console, clock: Clock) ->
         assert f"/erasures/{order.id}/decline" in page
         assert "from 0:01.0 to the end" in page
         assert lead.submit(f"/erasures/{order.id}/maybe").status_code == 404
+        for reason in ("", "  ", "ok"):
+            unsaid = lead.submit(f"/erasures/{order.id}/confirm", reason=reason)
+            assert (unsaid.status_code, "Say why it is to be erased for good" in unsaid.text) == (422, True)
         done = lead.submit(f"/erasures/{order.id}/confirm", reason="yes")
         assert (done.status_code, done.headers["location"]) == (303, "/erasures")
         assert "Nothing waits" in lead.get("/erasures").text

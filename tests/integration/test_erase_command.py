@@ -9,6 +9,7 @@ import pytest
 
 from recorder import config
 from recorder.clock import utc_now
+from recorder.domain.access import Role
 from recorder.home import Home
 from recorder.opening import open_index
 from storage.keys import NodeKeys
@@ -27,13 +28,9 @@ class Shell:
     def __init__(self, home: RecorderHome) -> None:
         self.home = home
         self.vault = Vault(home.root, NodeKeys.load(home.root))
-        for name, role, *words in (
-            ("lea", "team_leader"), ("olive", "officer", "--display-name", "Olive Officer"), ("ian", "ict"),
-        ):  # fmt: skip
-            home.recorder(
-                "users", "add", name, "--role", role, "--new-password-file", str(home.password_file), *words,
-                *home.as_admin(), "-C", str(home.root),
-            )  # fmt: skip
+        home.add_person("lea", Role.TEAM_LEADER)
+        home.add_person("olive", Role.OFFICER, display_name="Olive Officer")
+        home.add_person("ian", Role.ICT)
 
     def record(self, *, ended_ago: timedelta = timedelta(minutes=1)) -> RecordingId:
         """Make a finished recording and index it."""
@@ -109,10 +106,11 @@ def test_an_old_one_waits_is_locked_and_takes_a_second_person(shell: Shell) -> N
     (order,) = [o for o in shell.home.json("erase", "--list") if o["recording"] == recording]
     assert (order["state"], order["end_s"], order["kind"]) == ("waiting", None, "other")
     admin = (*shell.home.as_admin(), "--reason", "checking", "-C", str(shell.home.root))
+    hearer = (*shell.home.as_hearer(), *admin[4:])
     target = shell.home.root.parent / "locked.wav"
     shell.home.give_leave(recording)
     for words in (("export", recording, "-o", str(target)), ("play", recording)):
-        done = shell.home.run(*words, *admin)
+        done = shell.home.run(*words, *hearer)
         assert done.returncode == 1
         assert "locked" in done.stderr
     assert not target.exists()

@@ -100,13 +100,13 @@ def test_later_or_longer_it_waits_for_a_second_person_and_is_locked(site: Erasur
     before = site.snapshot()
     for who, status, why in ((OLIVE, 403, "role"), (replace(MONA, teams=("Benefits",)), 404, "no such order")):
         with refused(status, why):
-            decide_erasure(site.books, who, order.id, confirm=True)
+            decide_erasure(site.books, who, order.id, confirm=True, reason="agreed")
     with refused(403, "own call"):
-        decide_erasure(site.books, replace(DORA, display_name="Olive Officer"), order.id, confirm=True)
+        decide_erasure(site.books, replace(DORA, display_name="Olive Officer"), order.id, confirm=True, reason="agreed")
     assert site.snapshot() == before
     assert not site.entries("erasure.confirmed")
     assert len(site.entries("access.refused")) == 3
-    decided = decide_erasure(site.books, MONA, order.id, confirm=True)
+    decided = decide_erasure(site.books, MONA, order.id, confirm=True, reason="agreed")
     assert (decided.decided_by, decided.decided_at) == ("mona", site.now)
     site.eraser.carry_out_due()
     assert audio_ticks(site, 1.0, 2.0) == 0
@@ -147,15 +147,15 @@ def test_a_held_recording_loses_only_card_data_and_only_by_the_dpo(site: Erasure
     assert order.state is ErasureState.WAITING
     for who in (MONA, LEA):
         with refused(403, "DPO"):
-            decide_erasure(site.books, who, order.id, confirm=True)
-    decide_erasure(site.books, DORA, order.id, confirm=True)
+            decide_erasure(site.books, who, order.id, confirm=True, reason="agreed")
+    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     assert site.index.get(ID).holds == ("complaint",)
 
 
 def test_a_hold_that_came_after_the_order_stops_it(site: ErasureSite) -> None:
     order = order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
-    decide_erasure(site.books, DORA, order.id, confirm=True)
+    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
     site.hold()
     before = site.snapshot()
     (failed,) = site.eraser.carry_out_due()
@@ -207,7 +207,7 @@ def test_who_may_not_order_is_refused_and_audited(site: ErasureSite) -> None:
         with refused(422, "over 0"):
             forgot_recording(site.books, OLIVE, ID, seconds=seconds)
     with refused(404, "no such order"):
-        decide_erasure(site.books, LEA, "ffffffff", confirm=True)
+        decide_erasure(site.books, LEA, "ffffffff", confirm=True, reason="agreed")
     assert site.snapshot() == before
     assert {entry.act for entry in site.audit.entries()} == {"access.refused"}
     assert site.entries("access.refused")[0].details["act"] == str(Act.FORGOT)
@@ -277,7 +277,7 @@ def test_a_damaged_recording_stays_as_it_is_and_can_be_unlocked(site: ErasureSit
     assert "not what was recorded" in failed.problem
     assert site.snapshot() == before
     with refused(409, "failed"):
-        decide_erasure(site.books, DORA, order.id, confirm=True)
+        decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
     decide_erasure(site.books, DORA, order.id, confirm=False, reason="beyond repair")
     refuse_locked(site.erasures, ID)
 

@@ -30,7 +30,7 @@ def test_small_orders_add_up(site: ErasureSite) -> None:
         order_erasure(books, MONA, ID, span_s=(4.0, 4.5), kind=ErasureKind.CARD_DATA, reason="a card").state
         is ErasureState.WAITING
     )
-    decide_erasure(books, MONA, more.id, confirm=True)
+    decide_erasure(books, MONA, more.id, confirm=True, reason="agreed")
     site.eraser.carry_out_due()
     rest = forgot_recording(books, OLIVE, ID, span_s=(1.5, 2.0))
     assert rest.state is ErasureState.CONFIRMED, "what others have agreed to does not count"

@@ -292,8 +292,8 @@ def test_of_a_held_recording_only_card_data_goes_and_only_by_the_dpo(site: Erasu
     assert order.state is ErasureState.WAITING
     for who in (MONA, LEA):
         with refused(403, "DPO"):
-            decide_erasure(site.books, who, order.id, confirm=True)
-    decide_erasure(site.books, DORA, order.id, confirm=True)
+            decide_erasure(site.books, who, order.id, confirm=True, reason="agreed")
+    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     release(site, LEA, hold)
     with refused(403, "held"):
@@ -304,7 +304,7 @@ def test_of_a_held_recording_only_card_data_goes_and_only_by_the_dpo(site: Erasu
 
 def test_a_hold_between_order_and_carrying_out_stops_what_is_no_card_data(site: ErasureSite) -> None:
     order = order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
-    decide_erasure(site.books, DORA, order.id, confirm=True)
+    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
     place(site)
     before = site.snapshot()
     (failed,) = site.eraser.carry_out_due()
@@ -325,8 +325,8 @@ def test_a_hold_between_order_and_carrying_out_asks_the_dpo_about_card_data(site
     assert site.entries("erasure.sent_back")[0].details["order"] == order.id
     assert site.eraser.carry_out_due() == []
     with refused(403, "DPO"):
-        decide_erasure(site.books, LEA, order.id, confirm=True)
-    decide_erasure(site.books, DORA, order.id, confirm=True)
+        decide_erasure(site.books, LEA, order.id, confirm=True, reason="agreed")
+    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     assert site.index.get(ID).recorded_s == 4.0
 
@@ -353,7 +353,7 @@ def test_a_hold_that_only_the_audit_log_has_stops_an_erasure_too(
     site: ErasureSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
-    decide_erasure(site.books, DORA, order.id, confirm=True)
+    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
     monkeypatch.setattr(site.holds, "place", fails)
     with refused(503, "by itself"):
         place(site)

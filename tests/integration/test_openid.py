@@ -22,7 +22,7 @@ from tests.helpers.glewlwyd import CLIENT, SECRET, Glewlwyd, glewlwyd
 from tests.helpers.openid import CALLBACK, LEAVE, SESSION, leave, led_to, title
 from tests.helpers.ports import free_port
 
-PEOPLE = ("officer", "other", "dpo", "ict", "stranger")
+PEOPLE = ("officer", "other", "dpo", "housing", "stranger")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_who_signs_out_is_signed_out_here(console: Console, provider: Glewlwyd) 
 
 def test_a_role_that_takes_a_second_factor_sets_ours_up(console: Console, provider: Glewlwyd) -> None:
     with console.browser() as browser:
-        assert led_to(arrive(browser, provider, "ict")) == "/sign-in/authenticator"
+        assert led_to(arrive(browser, provider, "housing")) == "/sign-in/authenticator"
         assert browser.get("/live").status_code == 303
         assert browser.get("/sign-in/authenticator").status_code == 200
 
@@ -107,8 +107,8 @@ def test_the_second_factor_of_the_provider_counts_where_it_is_trusted(
     tmp_path: Path, port: int, options: OpenIdOptions, provider: Glewlwyd
 ) -> None:
     with site(tmp_path, port, replace(options, amr_values=("session",))) as console, console.browser() as browser:
-        assert led_to(arrive(browser, provider, "ict")) == "/live"
-        assert browser.get("/health").status_code == 200
+        assert led_to(arrive(browser, provider, "housing")) == "/live"
+        assert browser.get("/recordings").status_code == 200
         assert console.entries("people.sign_in")[-1].details["second_factor"] == "provider"
 
 

@@ -142,7 +142,7 @@ def test_the_rules_that_are_shown_are_those_that_are_held() -> None:
 
 
 def test_an_administrator_sets_it_and_its_owner_is_told(console: Console) -> None:
-    console.people.set_password("officer", NEW, by="admin")
+    console.set_password("officer", NEW)
     assert told(console, "officer") == [Kind.PASSWORD_SET]
     assert told(console, "admin") == []
 

@@ -95,9 +95,9 @@ def test_at_the_shell(tmp_path: Path) -> None:
     assert run("users", "confirm", proposal["id"], *by("lena")).returncode == 1
     must("users", "confirm", proposal["id"], *by("dora"))
     assert json.loads(must("users", "proposals", "--json", *on)) == []
-    refused = run("users", "grant", "lena", "--role", "admin", *by(ADMIN))
+    refused = run("users", "grant", "lena", "--role", "dpo", *by(ADMIN))
     assert "reason" in refused.stderr
-    must("users", "grant", "lena", "--role", "admin", "--reason", WHY, *by(ADMIN))
+    must("users", "grant", "lena", "--role", "dpo", "--reason", WHY, *by(ADMIN))
     (proposal,) = json.loads(must("users", "proposals", "--json", *on))
     must("users", "decline", proposal["id"], *by("dora"))
     must("users", "revoke", "lena", "--role", "team_leader", *by(ADMIN))

@@ -195,11 +195,8 @@ def test_without_the_log_nothing_is_asked_or_granted(console: Console) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[RecorderHome]:
     with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False) as home:
-        for name, role in (("lena", "team_leader"), ("ian", "ict")):
-            home.recorder(
-                "users", "add", name, "--role", role, "--new-password-file", str(home.password_file),
-                *home.as_admin(), "-C", str(home.root),
-            )  # fmt: skip
+        home.add_person("lena", Role.TEAM_LEADER)
+        home.add_person("ian", Role.ICT)
         yield home
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from typer.testing import CliRunner
 from recorder import config
 from recorder.cli import app
 from recorder.clock import utc_now
+from recorder.domain.access import Role
 from recorder.home import Home
 from recorder.keeping.returned import LOCK, alone
+from recorder.keeping.sweep_process import opened_sweeper
 from recorder.opening import open_index
 from storage.audit import AuditLog
 from storage.hold_journal import PLACED, placed_details
@@ -26,16 +29,16 @@ from tests.helpers.recorder_home import RecorderHome, recorder_home
 
 @dataclass
 class Shell:
-    """A home without a daemon; people: founder (admin and dpo), ida (ict), mona (manager)."""
+    """A home without a daemon; people: founder (admin and dpo), dora (dpo), ida and ian (ict), mona, lena and lea."""
 
     home: RecorderHome
 
     def __post_init__(self) -> None:
-        for name, role in (("ida", "ict"), ("mona", "manager")):
-            self.home.recorder(
-                "users", "add", name, "--role", role, "--new-password-file", str(self.home.password_file),
-                *self.home.as_admin(), "-C", str(self.home.root),
-            )  # fmt: skip
+        for name, *roles in (
+            ("ida", Role.ICT), ("ian", Role.ICT, Role.TEAM_LEADER), ("mona", Role.MANAGER), ("lena", Role.TEAM_LEADER),
+            ("lea", Role.TEAM_LEADER), ("dora", Role.DPO),
+        ):  # fmt: skip
+            self.home.add_person(name, *roles)
 
     def run(self, *words: str, by: str = "", code: int = 0) -> tuple[str, str]:
         """Run `recorder retention`, which must end with an exit code; returns what it wrote."""
@@ -173,9 +176,45 @@ def test_a_share_that_is_too_large_waits_for_a_person(shell: Shell) -> None:
     assert "recorder retention run --confirm-share --as NAME" in err
     assert is_there(shell.home, due)
     assert "since then" in shell.run()[1]
-    assert shell.json("run", "--confirm-share", by="ida")["counts"]["recordings"] == 1
-    assert shell.acts("retention.run")[-1]["details"]["share_confirmed"] is True
+    for one in ("ida", "ian"):
+        assert "ICT runs sweeps" in shell.run("run", "--confirm-share", by=one, code=1)[1]
+    assert "role" in shell.run("run", "--confirm-share", by="mona", code=1)[1]
+    assert shell.json("run", "--confirm-share", by="lena")["is_enough"] is False
+    assert "somebody else has to" in shell.run("run", "--confirm-share", by="lena", code=1)[1]
+    assert "data protection officer or the deputy" in shell.run("run", "--confirm-share", by="lea", code=1)[1]
+    shell.run("run", by="ida", code=1)
+    assert is_there(shell.home, due), "of one person's word nothing goes"
+    assert shell.json("run", "--confirm-share", by="dora")["counts"]["recordings"] == 1
+    confirmed = [(entry["actor"], entry["details"]["is_enough"]) for entry in shell.acts("retention.confirmed")]
+    assert confirmed == [("lena", False), ("dora", True)]
+    assert shell.acts("retention.swept")[-1]["details"]["share_confirmed"] is True
     assert (is_there(shell.home, due), is_there(shell.home, new)) == (False, True)
+
+
+def test_ict_alone_deletes_nothing_early_by_a_clock_set_forward(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = add_recording(shell.home, DAY, 1)
+    ahead = utc_now() + 92 * DAY
+    for module in ("recorder.keeping.sweep_process", "recorder.commands.retention"):
+        monkeypatch.setattr(f"{module}.opened_sweeper", partial(opened_sweeper, now=lambda: ahead))
+    assert "the clock has jumped" in shell.run("run", by="ida", code=1)[1]
+    for one in ("ida", "ian"):
+        for words in (("run", "--confirm-share"), ("confirm-clock",), ("run",)):
+            shell.run(*words, by=one, code=0 if words == ("confirm-clock",) else 1)
+    assert is_there(shell.home, recording)
+    assert shell.acts("retention.confirmed") == []
+
+
+def test_a_period_that_was_made_shorter_before_the_first_sweep_waits_for_the_dpo(tmp_path: Path) -> None:
+    with recorder_home(tmp_path, is_started=False, next_hop="127.0.0.1:5099") as home:
+        shell = Shell(home)
+        recording = add_recording(home, 40 * DAY, 1)
+        add_recording(home, DAY, 2)
+        home.edit("retention_days = 90", "retention_days = 1")
+        (stored,) = shell.acts("retention.in_force")
+        assert (stored["actor"].startswith("os:"), stored["details"]["periods"]["retention_days"]) == (True, 90)
+        shell.run("run", by="ida")
+        assert is_there(home, recording)
+        assert "retention_days is 1 days, 90 are in force" in shell.json()["unconfirmed"]
 
 
 def test_a_shorter_period_waits_for_the_dpo(shell: Shell) -> None:
@@ -213,7 +252,10 @@ def test_a_clock_that_was_wrong_is_said_to_be_right(shell: Shell) -> None:
     assert "recorder retention confirm-clock --as NAME" in err
     assert is_there(shell.home, due)
     assert "role" in shell.run("confirm-clock", by="mona", code=1)[1]
-    assert "the clock is right" in shell.run("confirm-clock", by="ida")[1]
+    assert "ICT runs sweeps" in shell.run("confirm-clock", by="ida", code=1)[1]
+    assert "somebody else has to" in shell.run("confirm-clock", by="dora")[1]
+    shell.run("run", by="ida", code=1)
+    assert "the clock is right" in shell.run("confirm-clock", by="lena")[1]
     assert shell.json("confirm-clock", by="ida")["until"] is None
     shell.run("run", by="ida")
     assert not is_there(shell.home, due)

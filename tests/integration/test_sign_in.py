@@ -327,7 +327,7 @@ def test_a_new_password_ends_every_session_and_keeps_the_authenticator(
     browser: Browser, console: Console, clock: Clock
 ) -> None:
     enrol(browser, clock)
-    console.people.set_password("dpo", PASSWORD, by="admin")
+    console.people.set_password("dpo", PASSWORD)
     assert browser.get("/account").headers["location"] == SIGN_IN
     assert give_password(browser).headers["location"] == CODE
 

@@ -18,7 +18,7 @@ from storage.copy_list import CopyList, CopyMade, new_copy_id
 from storage.erasures import is_open
 from storage.errors import AuditUnavailableError
 from storage.types import ErasureKind, ErasureOrder, ErasureState
-from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite, default_periods
+from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite, agreed, default_periods
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -125,7 +125,7 @@ def test_a_damaged_row_stays_and_keeps_nothing_else_from_going(
             == 1
         )
     assert site.sweeper(NOW).plan().damaged == [damaged]
-    state = site.sweeper(NOW).run(is_share_confirmed=True)
+    state = agreed(site.sweeper(NOW)).run()
     assert [site.traces(one) for one in (damaged, due)] == [PRESENT, GONE]
     assert missed not in site.ids()
     assert (state.counts["recordings"], state.counts["damaged_rows"]) == (1, 1)
@@ -258,8 +258,8 @@ def test_a_clock_that_jumped_ahead_deletes_nothing_before_somebody_has_looked(si
     with pytest.raises(SweepStoppedError, match="has seen 2036"):  # the refusal itself is in the audit log
         site.sweeper(NOW + DAY).run()
     site.record(jumped)
-    assert site.sweeper(NOW + DAY).confirm_clock("ines") == jumped - SECOND
-    assert site.sweeper(NOW + DAY).confirm_clock("ines") is None
+    assert agreed(site.sweeper(NOW + DAY)).confirm_clock("ines") == jumped - SECOND
+    assert agreed(site.sweeper(NOW + DAY)).confirm_clock("ines") is None
     for _ in range(2):
         site.sweeper(NOW + DAY, most_share=5.0).run()
         (site.home.state / "retention.json").unlink()
@@ -276,7 +276,7 @@ def test_too_large_a_share_stops_the_sweep_until_a_person_lets_it_go_on(site: Sw
         sweeper.run()
     assert stopped.value.why is Stop.SHARE
     assert len(site.ids()) == 100
-    assert sweeper.run(is_share_confirmed=True).counts["recordings"] == 60
+    assert agreed(sweeper).run().counts["recordings"] == 60
     assert {str(site.traces(one)) for one in old} == {str(GONE)}
 
 
@@ -285,7 +285,7 @@ def test_what_went_in_the_day_before_counts_too(site: SweepSite) -> None:
         site.record(NOW - 100 * DAY)
     for _ in range(60):
         site.record(NOW - 89 * DAY - timedelta(hours=12))
-    site.sweeper(NOW, most_share=50.0).run(is_share_confirmed=True)  # nothing was recorded for a long time
+    agreed(site.sweeper(NOW, most_share=50.0)).run()  # nothing was recorded for a long time
     with pytest.raises(SweepStoppedError, match="and 40 went"):
         site.sweeper(NOW + timedelta(hours=13), most_share=50.0).run()
     assert len(site.ids()) == 60

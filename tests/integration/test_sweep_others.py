@@ -12,10 +12,10 @@ from sqlalchemy import String, insert, select
 from recorder.cases.book import CaseBook
 from recorder.domain.access import Role, Scope
 from recorder.domain.cases import CaseEntry, Step
-from recorder.domain.requesting import Category, RequestState, RequestWish
+from recorder.domain.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish
 from recorder.domain.retention import DataClass
 from recorder.hearing.appointments import Appointments
-from recorder.hearing.emergencies import Emergencies
+from recorder.hearing.emergencies import Emergencies, Emergency
 from recorder.hearing.requests import Requests
 from recorder.people.accounts import People
 from recorder.people.database import metadata
@@ -78,8 +78,15 @@ def test_the_reason_of_a_hold_stays_until_the_hold_is_over(site: SweepSite) -> N
 def test_break_glass_goes_with_the_texts_once_it_was_acknowledged(site: SweepSite) -> None:
     emergencies = Emergencies(site.people, now=lambda: site.now)
     site.now = NOW
-    settled, open_one = (emergencies.keep("ida", site.record(NOW), "the player was broken") for _ in range(2))
+
+    def begin() -> Emergency:
+        return emergencies.begin("ida", site.record(NOW), "the player was broken", enter=lambda _: None)
+
+    settled = begin()
     assert emergencies.acknowledge(settled.id, by="dora")
+    site.now = NOW + BREAK_GLASS_FOR
+    open_one = begin()
+    site.now = NOW
     check_goes(site, DataClass.TEXTS, NOW + 730 * DAY + SECOND)
     assert emergencies.get(settled.id) is None
     assert emergencies.get(open_one.id) == open_one
@@ -186,7 +193,8 @@ def test_whatever_else_there_is_of_an_account_goes_with_it(site: SweepSite) -> N
                     column.name: name if isinstance(column.type, String) else 0
                     for column in table.c if not column.nullable
                 }  # fmt: skip
-                connection.execute(insert(table).values(values))
+                if table.name != "break_glass" or name == "tessa":  # of these one stands at a time
+                    connection.execute(insert(table).values(values))
     assert site.sweep(NOW + 731 * DAY)["access"] == 3, "the account, and both proposals, which are over"
     with site.people.begin() as connection:
         left = {table.name: connection.execute(select(table.c.account)).scalars().all() for table in naming}

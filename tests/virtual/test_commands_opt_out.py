@@ -146,7 +146,7 @@ def test_forgetting_to_pause(lines: Exchange) -> None:
     talk.hang_up()
     acts = [e.act for e in AuditLog(home.root / "audit").entries() if e.subject == call]
     assert acts[:3] == ["recording.forgot.refused", "recording.forgot", "recording.forgot"]
-    assert "locked" in refused(home, "play", call, *home.as_admin(), "--reason", "complaint 17")
+    assert "locked" in refused(home, "play", call, *home.as_hearer(), "--reason", "complaint 17")
 
 
 def test_the_second_message_by_command(lines: Exchange) -> None:

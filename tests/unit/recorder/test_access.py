@@ -7,6 +7,7 @@ from recorder.domain.access import (
     LOCAL_ACTS,
     NEEDS_REASON,
     SCOPE_OF,
+    WATCHES_ICT,
     Act,
     Allowed,
     Application,
@@ -51,6 +52,7 @@ EXPECTED = {
     Act.RELEASE_HOLD: "- - y y y - -",
     Act.RUN_RETENTION: "- - - - y y -",
     Act.SHORTEN_RETENTION: "- - - - y - -",
+    Act.CONFIRM_SWEEP: "- - - y y - -",
     Act.MANAGE_KEYS: "- - - - - y -",
     Act.VIEW_AUDIT: "- - - - y - -",
     Act.REPAIR_INDEX: "- - - - y y -",
@@ -107,6 +109,13 @@ def test_nobody_without_a_role_does_anything(act: Act) -> None:
 def test_admin_and_officer_together_do_not_listen() -> None:
     assert isinstance(may(person(Role.ADMIN, Role.OFFICER), Act.PLAY, reason=REASON), Refused)
     assert isinstance(may(person(Role.ADMIN), Act.PLAY, reason=REASON, has_leave=True), Refused)
+
+
+@pytest.mark.parametrize("act", sorted(WATCHES_ICT))
+def test_nobody_of_ict_watches_over_ict(act: Act) -> None:
+    assert isinstance(may(person(Role.DPO), act, reason=REASON), Allowed)
+    for roles in ((Role.DPO, Role.ICT), (Role.ICT,), (Role.DPO, Role.TEAM_LEADER, Role.ICT)):
+        assert isinstance(may(person(*roles), act, reason=REASON), Refused)
 
 
 def test_leave_is_no_break_glass() -> None:

@@ -1,6 +1,8 @@
 """The command line: exit codes, help, JSON, and what is said when something is wrong."""
 
 import json
+import os
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -220,6 +222,41 @@ def test_site_check_finds_a_message_that_is_gone(tmp_path: Path, password_file: 
     assert "message first" in result.stdout
 
 
+def errors_of(folder: Path) -> dict[str, str]:
+    """Return what site-check calls an error, by what it looked at."""
+    result = run("site-check", "-C", folder, "--json")
+    found = {one["what"]: one["says"] for one in json.loads(result.stdout) if one["level"] == "error"}
+    assert result.exit_code == (1 if found else 0)
+    return found
+
+
+def test_site_check_opens_the_private_keys(tmp_path: Path, password_file: Path) -> None:
+    folder = tmp_path / "new"
+    init(folder, password_file)
+    assert "private keys open" not in errors_of(folder)
+    first, second, *_ = sorted((folder / "private").glob("*.key"))
+    content = first.read_bytes()
+    for wrong in (os.urandom(len(content)), second.read_bytes(), content.replace(b'"secret": "', b'"secret": "00')):
+        first.write_bytes(wrong)
+        assert first.stem in errors_of(folder)["private keys open"]
+    first.write_bytes(content)
+    assert "private keys open" not in errors_of(folder)
+
+
+def test_site_check_tries_to_listen_and_looks_where_calls_go(tmp_path: Path, password_file: Path) -> None:
+    folder = tmp_path / "new"
+    init(folder, password_file)
+    config = folder / "recorder.toml"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        config.write_text(config.read_text().replace("127.0.0.1:5060", f"127.0.0.1:{port}"))
+        assert errors_of(folder)[f"SIP at 127.0.0.1:{port}, UDP"] == "another program listens there"
+        config.write_text(config.read_text().replace("127.0.0.1:5070", f"127.0.0.1:{port}"))
+        assert "one of them is the recorder itself" in errors_of(folder).values()
+    assert f"SIP at 127.0.0.1:{port}, UDP" not in errors_of(folder)
+
+
 @pytest.mark.parametrize(
     "arguments", [["find"], ["verify", "--all"], ["recover"], ["users", "list"], ["tokens", "list"]]
 )
@@ -314,10 +351,10 @@ def test_an_act_in_a_folder_that_is_no_home_leaves_nothing_there(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_opt_out_without_a_reason_is_refused(home: Path, password_file: Path) -> None:
+def test_an_opt_out_by_an_administrator_is_refused(home: Path, password_file: Path) -> None:
     result = run("opt-out", "--call", "x", "--as", "founder", "--password-file", password_file, "-C", home)
     assert result.exit_code == 1
-    assert "takes a reason" in said(result)
+    assert "role does not allow" in said(result), "the first account administers, and grants nothing"
 
 
 def test_the_console_that_is_off_says_how_to_turn_it_on(home: Path) -> None:

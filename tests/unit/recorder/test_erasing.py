@@ -1,6 +1,7 @@
 """Who may have what erased, and who must confirm it: every cell."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from recorder.domain.access import Act, Allowed, Person, Refused, Role
 from recorder.domain.erasing import (
     GRACE_S,
+    HELD_ALONE_S,
     STATE_AT_ORDER,
     About,
     Confirmation,
+    card_s,
     confirmation_for,
     may_decide,
     may_order,
@@ -71,9 +74,29 @@ def test_what_an_order_needs(kind: ErasureKind, length_s: float, since_end_s: fl
 
 def test_the_state_an_order_begins_in() -> None:
     assert {str(k): str(v) for k, v in STATE_AT_ORDER.items()} == {
-        "none": "confirmed", "second_person": "waiting", "dpo": "waiting",
+        "none": "confirmed", "second_person": "waiting", "dpo": "waiting", "three": "waiting",
     }  # fmt: skip
     assert Confirmation.NEVER not in STATE_AT_ORDER
+
+
+@pytest.mark.parametrize("held_s", [0.0, HELD_ALONE_S, HELD_ALONE_S + 0.1, 9_000.0])
+def test_much_card_data_of_a_held_recording_takes_three(held_s: float) -> None:
+    for kind in ErasureKind:
+        found = confirmation_for(kind, about(is_held=True), length_s=1.0, forgot_s=FORGOT_S, held_s=held_s)
+        much = Confirmation.THREE if held_s > 60 else Confirmation.DPO
+        assert found is (much if kind is CARD else Confirmation.NEVER)
+
+
+def test_how_much_goes_as_card_data() -> None:
+    orders = [
+        replace(order(CARD), start_s=0.0, end_s=5.0, state=ErasureState.DONE),
+        replace(order(CARD), start_s=4.0, end_s=8.0),
+        replace(order(CARD), start_s=20.0, end_s=30.0, state=ErasureState.DECLINED),
+        replace(order(OTHER), start_s=40.0, end_s=50.0),
+    ]
+    assert card_s(orders, duration_s=100.0) == 8.0
+    assert card_s(orders, duration_s=100.0, span_s=(7.0, 10.0)) == 10.0
+    assert card_s([replace(order(CARD), end_s=None)], duration_s=100.0) == 100.0
 
 
 MAY_FORGET = {"olive", "mona", "lea", "dora"}

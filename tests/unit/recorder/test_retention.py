@@ -94,7 +94,9 @@ def test_a_longer_period_holds_at_once_and_a_shorter_one_when_it_is_confirmed() 
     assert (confirmed["text_days"], confirmed["service/new"]) == (600, 30)
     assert same == shorter
     assert put_into_force(wanted, confirmed, is_confirmed=False) == (confirmed, [])
-    assert put_into_force(wanted, None, is_confirmed=False) == (wanted, [])
+    unsaid, waiting = put_into_force(wanted, None, is_confirmed=False)
+    assert (unsaid["text_days"], unsaid["service/new"]) == (730, 90), "nothing says what held: the schedule did"
+    assert [one.key for one in waiting] == ["text_days", "service/housing", "service/new"]
 
 
 def test_a_clock_may_be_a_little_behind_what_was_seen_and_no_more() -> None:

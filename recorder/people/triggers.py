@@ -1,0 +1,92 @@
+"""Rules about people that the database itself keeps, whichever part of the program writes.
+
+Python says the same beforehand, with a sentence for the person who asks. A trigger that is missing or of another
+version is made anew when the file is opened.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+from recorder.domain.access import HEARING_ROLES, Role
+from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
+
+_DAY_S = 86_400
+_FOR_S = int(BREAK_GLASS_FOR.total_seconds())
+
+
+def _combined(row: str) -> str:
+    """Return the condition that a row's roles combine `admin` with one that hears."""
+
+    def has(role: Role) -> str:
+        return f"',' || {row}.roles || ',' LIKE '%,{role},%'"
+
+    return f"({has(Role.ADMIN)} AND ({' OR '.join(has(role) for role in sorted(HEARING_ROLES))}))"
+
+
+def _is(account: str, role: Role) -> str:
+    """Return the condition that an account has a role."""
+    return f"EXISTS (SELECT 1 FROM accounts WHERE name = {account} AND ',' || roles || ',' LIKE '%,{role},%')"  # noqa: S608 - of constants
+
+
+_NOT_ICT = "SELECT RAISE(ABORT, 'ICT does not say that a sweep goes on');"
+_ALONE = "SELECT RAISE(ABORT, 'admin excludes every role that hears');"
+_ENDS_S = f"COALESCE(until_s, at_s + {_FOR_S})"
+
+TRIGGERS: Mapping[str, str] = {
+    "accounts_admin_alone_insert": (
+        f"CREATE TRIGGER accounts_admin_alone_insert BEFORE INSERT ON accounts WHEN {_combined('NEW')} "
+        f"BEGIN {_ALONE} END"
+    ),
+    # An account of before this rule keeps its roles, and may lose some.
+    "accounts_admin_alone_update": (
+        f"CREATE TRIGGER accounts_admin_alone_update BEFORE UPDATE OF roles ON accounts WHEN {_combined('NEW')} "
+        f"AND (NOT {_combined('OLD')} OR length(NEW.roles) > length(OLD.roles)) BEGIN {_ALONE} END"
+    ),
+    "break_glass_one_at_a_time": (
+        "CREATE TRIGGER break_glass_one_at_a_time BEFORE INSERT ON break_glass "  # noqa: S608 - of constants
+        f"WHEN EXISTS (SELECT 1 FROM break_glass WHERE acknowledged_s IS NULL OR {_ENDS_S} > NEW.at_s) "
+        "BEGIN SELECT RAISE(ABORT, 'the last one is not over and acknowledged'); END"
+    ),
+    "break_glass_a_day": (
+        "CREATE TRIGGER break_glass_a_day BEFORE INSERT ON break_glass "  # noqa: S608 - of constants
+        f"WHEN (SELECT count(*) FROM break_glass WHERE at_s > NEW.at_s - {_DAY_S}) >= {BREAK_GLASS_A_DAY} "
+        "BEGIN SELECT RAISE(ABORT, 'the limit of a day is reached'); END"
+    ),
+    "break_glass_is_kept": (
+        "CREATE TRIGGER break_glass_is_kept BEFORE UPDATE ON break_glass WHEN OLD.acknowledged_s IS NOT NULL "
+        "OR NEW.at_s <> OLD.at_s OR NEW.until_s IS NOT OLD.until_s OR NEW.acknowledged_by = OLD.account "
+        "BEGIN SELECT RAISE(ABORT, 'an act of break-glass is acknowledged once, by somebody else'); END"
+    ),
+    "erasure_approvals_dpo": (
+        "CREATE TRIGGER erasure_approvals_dpo BEFORE UPDATE ON erasure_approvals WHEN NEW.third <> OLD.third "
+        f"OR NEW.ordered_by <> OLD.ordered_by OR (NEW.dpo_by IS NOT NULL AND NOT {_is('NEW.dpo_by', Role.DPO)}) "
+        "BEGIN SELECT RAISE(ABORT, 'the data protection officer and the person who was named approve'); END"
+    ),
+    "sweep_consents_first": (
+        "CREATE TRIGGER sweep_consents_first BEFORE INSERT ON sweep_consents "
+        f"WHEN {_is('NEW.first_by', Role.ICT)} OR NEW.second_by IS NOT NULL BEGIN {_NOT_ICT} END"
+    ),
+    "sweep_consents_second": (
+        "CREATE TRIGGER sweep_consents_second BEFORE UPDATE ON sweep_consents WHEN "
+        f"{_is('NEW.first_by', Role.ICT)} OR {_is('NEW.second_by', Role.ICT)} OR OLD.used_s IS NOT NULL "
+        f"OR NEW.first_by <> OLD.first_by OR NEW.due <> OLD.due BEGIN {_NOT_ICT} END"
+    ),
+    "sweep_consents_protector": (
+        "CREATE TRIGGER sweep_consents_protector BEFORE UPDATE ON sweep_consents "  # noqa: S608 - of constants
+        f"WHEN NEW.second_by IS NOT NULL AND NOT ({_is('NEW.first_by', Role.DPO)} OR {_is('NEW.second_by', Role.DPO)} "
+        "OR EXISTS (SELECT 1 FROM deputies WHERE account IN (NEW.first_by, NEW.second_by))) "
+        "BEGIN SELECT RAISE(ABORT, 'one of the two is the data protection officer or the deputy'); END"
+    ),
+}
+"""By name, as SQLite keeps them."""
+
+
+def keep_rules(connection: Connection) -> None:
+    """Make the triggers that are missing or of another version."""
+    query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    there = {row[0]: row[1] for row in connection.exec_driver_sql(query)}
+    for name, sql in TRIGGERS.items():
+        if there.get(name) != sql:
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+            connection.exec_driver_sql(sql)
