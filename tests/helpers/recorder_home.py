@@ -302,11 +302,18 @@ class RecorderHome:
 
     def as_officer(self, name: str) -> tuple[str, ...]:
         """Return the options of an officer who is named as calls name their operator; makes their account."""
+        return self._as(name, Role.OFFICER)
+
+    def as_manager(self, name: str, team: str) -> tuple[str, ...]:
+        """Return the options of a manager of a team; makes their account."""
+        return self._as(name, Role.MANAGER, team)
+
+    def _as(self, name: str, role: Role, *teams: str) -> tuple[str, ...]:
         engine = open_people(Home(self.root).people)
         try:
             people = People(engine, now=utc_now, hasher=CHEAP)
             if people.find(name) is None:
-                people.add(name, PASSWORD, display_name=name, roles={Role.OFFICER})
+                people.add(name, PASSWORD, display_name=name, roles={role}, teams=teams)
         finally:
             engine.dispose()
         return ("--as", name, "--password-file", str(self.password_file))
@@ -347,7 +354,8 @@ class RecorderHome:
         if role == "manager":
             return {"display_name": "a manager", "roles": ["manager"], "teams": found["teams_now"] if found else []}
         number = call if found is None or call != found["id"] else next(iter(found["extensions_now"]), None)
-        operators = found["operators_now"] if found is not None and call == found["id"] else []
+        is_known = found is not None and (call == found["id"] or len(found["extensions_now"]) == 1)
+        operators = found["operators_now"] if found is not None and is_known else []
         return {"display_name": next(iter(operators), ""), "roles": ["officer"], "extension": number}
 
     def rows(self, **search: Any) -> list[dict[str, Any]]:
