@@ -108,7 +108,7 @@ def measure(
         ) as home:  # fmt: skip
             engine = open_people(home.root / "people.sqlite")
             People(engine, now=lambda: datetime.now(UTC)).add(
-                _NAME, _PASSWORD, display_name="Watcher", roles={Role.OFFICER}
+                _NAME, _PASSWORD, display_name="Watcher", roles={Role.MANAGER}
             )
             engine.dispose()
             placed.place(sip, rate=_PLACE_RATE)
@@ -181,7 +181,7 @@ def _acts(
 
 
 def _act(connection: http.client.HTTPConnection, call: str, word: str) -> None:
-    body = json.dumps({"reason": ""})
+    body = json.dumps({"reason": "", "as": "token:benchmark"})
     connection.request("POST", f"/api/calls/{call}/{word}", body, {"Content-Type": "application/json"})
     answer = connection.getresponse()
     said = answer.read()

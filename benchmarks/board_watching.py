@@ -57,7 +57,7 @@ class Stream(threading.Thread):
 
     def run(self) -> None:
         """Read events until told to stop."""
-        self._connection.request("GET", "/api/events?beat_s=0.5")
+        self._connection.request("GET", "/api/events?beat_s=0.5", headers={"X-Recorder-Actor": "benchmark"})
         with contextlib.suppress(OSError, http.client.HTTPException):
             for line in self._connection.getresponse():
                 if self._is_over.is_set():

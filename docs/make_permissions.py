@@ -1,11 +1,20 @@
-"""Writes who may do what into docs/permissions.md, from the table: ``python -m docs.make_permissions``."""
+"""Writes who may do what into docs/permissions.md, from the tables: ``python -m docs.make_permissions``."""
 
 from pathlib import Path
 
 from recorder.domain.access import LOCAL_ACTS, SCOPE_OF, TABLE, VERBS, Act, Role
+from recorder.domain.live_access import LIVE_ACTS, SOURCE_TABLE, STANDS_IN, Source, relations_of
 
 PAGE = Path(__file__).parent / "permissions.md"
 BEGIN, END = "<!-- permissions: begin -->\n", "<!-- permissions: end -->\n"
+LIVE_BEGIN, LIVE_END = "<!-- live: begin -->\n", "<!-- live: end -->\n"
+_SOURCES = {
+    Source.OFFICER_KEYS: "keys on the officer's phone",
+    Source.CALLER_DIGITS: "the caller's digits",
+    Source.MANAGER_PIN: "manager's PIN on the officer's phone",
+    Source.TOKEN: "token, on its extensions",
+    Source.SHELL: "at the machine, unnamed",
+}
 
 
 def mark(role: Role, act: Act) -> str:
@@ -22,22 +31,70 @@ def mark(role: Role, act: Act) -> str:
     return "own calls" if allowed.own_only else "yes"
 
 
-def table() -> str:
-    """Return the matrix as Markdown: acts down, roles across, then the shell and tokens."""
-    heads = ["to", *(role.replace("_", " ") for role in Role), "at the shell, unnamed", "token with scope"]
+def live_mark(role: Role, act: Act) -> str:
+    """Return what a cell of the table of live calls says."""
+    where = [str(relation) for relation in relations_of(role, act)]
+    if role is Role.TEAM_LEADER and act in STANDS_IN:
+        where.append("other, while no manager is signed in")
+    return ", ".join(where)
+
+
+def source_mark(source: Source, act: Act) -> str:
+    """Return what a cell of those columns says that are no role."""
+    if act not in SOURCE_TABLE[source][0]:
+        return ""
+    if source is Source.TOKEN:
+        return f"`{SCOPE_OF[act]}`" + (", its own pause" if act is Act.RESUME else "")
+    return "yes, with an alarm" if source is Source.SHELL and act is Act.PAUSE else "yes"
+
+
+def _rows(heads: list[str], rows: list[list[str]]) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for act in Act:
-        cells = [f"{VERBS[act]} (`{act}`)", *(mark(role, act) for role in Role)]
-        cells += ["yes" if act in LOCAL_ACTS else "", f"`{SCOPE_OF[act]}`" if act in SCOPE_OF else ""]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def _roles() -> list[str]:
+    return [role.replace("_", " ") for role in Role]
+
+
+def live_table() -> str:
+    """Return who may act on a live call as Markdown: acts down; roles, and what is no role, across."""
+    rows = [
+        [
+            f"{VERBS[act]} (`{act}`)",
+            *(live_mark(role, act) for role in Role),
+            *(source_mark(source, act) for source in Source),
+        ]
+        for act in LIVE_ACTS
+    ]
+    return _rows(["to", *_roles(), *(_SOURCES[source] for source in Source)], rows)
+
+
+def table() -> str:
+    """Return the matrix as Markdown: acts down, roles across, then the shell and tokens; without acts on live calls."""
+    rows = [
+        [
+            f"{VERBS[act]} (`{act}`)",
+            *(mark(role, act) for role in Role),
+            "yes" if act in LOCAL_ACTS else "",
+            f"`{SCOPE_OF[act]}`" if act in SCOPE_OF else "",
+        ]
+        for act in Act
+        if act not in LIVE_ACTS or act is Act.FORGOT
+    ]
+    return _rows(["to", *_roles(), "at the shell, unnamed", "token with scope"], rows)
 
 
 def updated(text: str) -> str:
-    """Return a page with the matrix as it is now."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    """Return a page with the tables as they are now."""
+    text = _with(text, LIVE_BEGIN, live_table(), LIVE_END)
+    return _with(text, BEGIN, table(), END)
+
+
+def _with(text: str, begin: str, part: str, end: str) -> str:
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{part}\n{end}{after}"
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from recorder.config.reading import DERIVED
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.keeping.filing import FOLDER, Filing
+from recorder.keeping.kept_live import is_kept
 from recorder.keeping.left_open import LeftOpen
 from recorder.keeping.sweeping import Sweeping
 from recorder.kernel_relay import open_relay
@@ -198,6 +199,7 @@ class Daemon:
             orders=self._orders,
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
+            is_kept=lambda recording: is_kept(self._index.database, recording, utc_now()),
             retention=self._sweeping.health,
             mail=MailHealth(home.people, config.mail, utc_now).look,
             locate=self._resolver.expand,

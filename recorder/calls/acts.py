@@ -32,6 +32,8 @@ class PauseAnswer:
     position_s: float
     erasure: ErasureOrder | None = None
     """The order that the act placed."""
+    is_kept: bool = False
+    """Whether it was paused only, and not discarded, because it is held or claimed."""
     also: "tuple[PauseAnswer, ...]" = ()
     """What the same act did to other calls."""
 
@@ -40,7 +42,7 @@ class PauseAnswer:
         return replace(self, also=(*self.also, *others))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the answer as JSON-able values; ``erasure`` and ``also`` are there only where there is something."""
+        """Return the answer as JSON-able values; ``erasure``, ``kept`` and ``also`` are there only where they apply."""
         fields: dict[str, Any] = {
             "call": self.call,
             "state": self.state.value,
@@ -55,6 +57,8 @@ class PauseAnswer:
                 "start_s": order.start_s,
                 "end_s": order.end_s,
             }
+        if self.is_kept:
+            fields["kept"] = True
         if self.also:
             fields["also"] = [one.as_json() for one in self.also]
         return fields

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from recorder.calls.call_facts import segment_of
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.second_message import Second
 from recorder.calls.taping import Taping
@@ -105,9 +106,8 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "extension": call.nomination.extension.number,
         "operator": call.operator,
         "extensions": list(call.crew.extensions),
-        "extensions_now": sorted(call.numbers),
         "operators": list(call.crew.operators),
-        "operators_now": sorted(call.crew.at(call.numbers)),
+        **segment_of(call).as_json(),
         "service": call.service.name,
         "team": call.nomination.extension.team,
         "caller": call.caller,

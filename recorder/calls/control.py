@@ -50,6 +50,16 @@ ALARMING = frozenset({"rate_limited", "foreign", "stray", "overload"})
 class UnknownCallError(Exception):
     """No call in progress has this id or extension."""
 
+    @classmethod
+    def of_id(cls, call_id: str) -> "UnknownCallError":
+        """Return the error for an id."""
+        return cls(f"no call {call_id} is in progress; `recorder calls` lists them")
+
+    @classmethod
+    def of_extension(cls, number: str) -> "UnknownCallError":
+        """Return the error for an extension."""
+        return cls(f"no recorded call of extension {number} is in progress")
+
 
 class Control:
     """Every call in progress.
@@ -443,7 +453,7 @@ class Control:
         """
         found = self._recorded.get(call_id)
         if found is None:
-            raise UnknownCallError(f"no call {call_id} is in progress; `recorder calls` lists them")
+            raise UnknownCallError.of_id(call_id)
         return found
 
     def calls_of(self, extension: str) -> list[TapedCall]:
@@ -454,7 +464,7 @@ class Control:
         """
         found = [call for call in self._recorded.values() if extension in call.numbers]
         if not found:
-            raise UnknownCallError(f"no recorded call of extension {extension} is in progress")
+            raise UnknownCallError.of_extension(extension)
         return found
 
     def recording_failed(self, call_id: str, error: Exception) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -27,6 +28,22 @@ from storage.erasures import new_order_id
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 
 _log = logging.getLogger(__name__)
+
+KEPT = "kept_not_discarded"
+"""The alarm: what was to be dropped for a card payment is held or claimed, and was paused."""
+
+
+def _hand_on(act: Act, done: Act, *, is_kept: bool = False) -> None:
+    """Have an act end as another one does."""
+
+    def ended(of: Act) -> None:
+        error = of.exception()
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(replace(of.result(), is_kept=is_kept))
+
+    act.add_done_callback(ended)
 
 
 class GatedCall(Protocol):
@@ -72,6 +89,8 @@ class GateActs(Part[GatedCall]):
         self._acts = 0
         self._orders: list[ErasureOrder] = []
         self._resuming = 0
+        self._deciding = 0
+        self._closing: Callable[[], None] | None = None
 
     @property
     def lasting_reasons(self) -> frozenset[str]:
@@ -91,9 +110,10 @@ class GateActs(Part[GatedCall]):
             RefusedError: The recording has ended for good.
         """
         self._call.book.check_open()
+        acts = acts or (new_act_id(),)
         if may_discard and self._discards(reason):
-            return self._discard(reason, by)
-        self._call.book.credit(reason, acts or (new_act_id(),))
+            return self._discard_unless_kept(reason, by, acts, lambda paused: paused)
+        self._call.book.credit(reason, acts)
         return self._stored(self._shut(reason, by))
 
     def opt_out(self, reason: str, by: str) -> Act:
@@ -127,8 +147,13 @@ class GateActs(Part[GatedCall]):
             RefusedError: Nothing of this call is recorded.
         """
         call = self._call
-        if call.book.final is not Final.OPTED_OUT and self._discards(AGENT):
-            return self._discard(AGENT, by)
+        if call.book.final is None and self._discards(AGENT):
+            acts = acts or (new_act_id(),)
+            return self._discard_unless_kept(AGENT, by, acts, lambda _: self._forgot(seconds, by, acts))
+        return self._forgot(seconds, by, acts)
+
+    def _forgot(self, seconds: float | None, by: str, acts: Collection[str]) -> Act:
+        call = self._call
         taping = call.taping
         if taping is None or call.book.final is Final.DISCARDED:
             raise RefusedError("nothing of this call is recorded, so there is nothing to erase")
@@ -196,6 +221,65 @@ class GateActs(Part[GatedCall]):
 
     def _discards(self, reason: str) -> bool:
         return self._call.service.card_payment is CardPayment.DISCARD and kind_of(reason) in CARD_TRIGGERS
+
+    def _discard_unless_kept(self, reason: str, by: str, acts: Collection[str], or_else: Callable[[Act], Act]) -> Act:
+        """Shut the gate at once; then discard the recording, or leave it paused where it is to be kept.
+
+        Whether it is to be kept is in the database, for which no call waits.
+
+        Args:
+            reason: What holds the pause until then.
+            by: Who, as the audit log names them.
+            acts: The ids of the acts that this is part of.
+            or_else: What is done where it is kept; gets the pause.
+        """
+        call = self._call
+        if call.taping is None:  # there is nothing that could be kept
+            return self._discard(reason, by)
+        was_held = reason in call.book.reasons
+        call.book.credit(reason, acts)
+        paused, done = self._stored(self._shut(reason, by)), Act()
+        self._deciding += 1
+
+        def decided(is_kept: bool) -> None:
+            self._deciding -= 1
+            try:
+                if is_kept:
+                    self._tell_kept()
+                    _hand_on(or_else(paused), done, is_kept=True)
+                elif call.book.final is not None:  # ended for good by another act meanwhile
+                    _hand_on(paused, done)
+                else:
+                    call.book.reasons -= set() if was_held else {reason}
+                    _hand_on(self._discard(reason, by), done)
+            except RefusedError as error:
+                done.set_exception(error)
+            self._close_if_decided()
+
+        works, on_call_thread = call.works, self._kept(decided)
+        found = works.orders.submit(works.is_kept, call.id)
+        # Where it cannot be found out nothing is destroyed.
+        found.add_done_callback(
+            lambda _: works.scheduler.submit(on_call_thread, found.exception() is not None or found.result())
+        )
+        return done
+
+    def _tell_kept(self) -> None:
+        call = self._call
+        call.works.alarm(KEPT)
+        _log.warning("call %s: its recording is held or claimed, so it is paused and not discarded", call.id)
+        call.works.publish({"event": "alarm", "alarm": KEPT, "id": call.id})
+
+    def when_decided(self, close: Callable[[], None]) -> None:
+        """Close the recording once it is known whether it is discarded."""
+        self._closing = close
+        self._close_if_decided()
+
+    def _close_if_decided(self) -> None:
+        close = self._closing
+        if close is not None and not self._deciding:
+            self._closing = None
+            close()
 
     def _discard(self, reason: str, by: str) -> Act:
         """Drop the recording of the whole call, and tell the officer: nobody else will look for it."""

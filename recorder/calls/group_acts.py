@@ -42,7 +42,15 @@ class GroupActs:
 
     # --- acts
 
-    def pause(self, asked: "Sequence[TapedCall]", reason: str, by: str, *, at: Collection[str] = ()) -> Done:
+    def pause(
+        self,
+        asked: "Sequence[TapedCall]",
+        reason: str,
+        by: str,
+        *,
+        at: Collection[str] = (),
+        may_discard: bool = True,
+    ) -> Done:
         """Pause calls and every other one that is at one of their extensions; all gates are shut when this returns.
 
         A recording is discarded by its service's rule only where the act was asked of its conversation: another
@@ -53,6 +61,7 @@ class GroupActs:
             reason: What is to hold the pause.
             by: Who, as the audit log names them.
             at: The extensions that are meant; none: all of the calls.
+            may_discard: False: whoever pauses never drops a recording, whatever the service says.
 
         Raises:
             RefusedError: Every one was refused.
@@ -61,7 +70,7 @@ class GroupActs:
         meant = self._meant(asked)
         return each(
             [*asked, *self._beside(asked, at)],
-            lambda call: call.pause(reason, by, acts=acts, may_discard=call in meant),
+            lambda call: call.pause(reason, by, acts=acts, may_discard=may_discard and call in meant),
         )
 
     def resume(self, asked: "Sequence[TapedCall]", authority: Authority, by: str, *, token: str | None = None) -> Done:

@@ -11,13 +11,16 @@ from typing import Protocol
 
 from audio.types import Prompt
 from recorder.calls.acts import PauseAnswer, Signature, refused
+from recorder.calls.call_facts import facts_of
 from recorder.calls.group_acts import Done, gathered, signatures
-from recorder.calls.opt_out_acts import OptOutActs, OptOutCall, facts_of
+from recorder.calls.opt_out_acts import OptOutActs, OptOutCall
 from recorder.calls.part import Part
 from recorder.calls.works import Works
+from recorder.domain import access
 from recorder.domain.call import Call, State
 from recorder.domain.limits import RateLimit
-from recorder.domain.pausing import AGENT, CARD_DIGITS, Authority, PauseState, RefusedError
+from recorder.domain.live_access import Permit, Source, permit_of
+from recorder.domain.pausing import AGENT, CARD_DIGITS, PauseState, RefusedError
 from recorder.people.pins import PinAnswer
 
 _log = logging.getLogger(__name__)
@@ -40,10 +43,10 @@ class KeyActsCall(OptOutCall, Protocol):
     def pause_reasons(self) -> frozenset[str]:
         """Return what holds the pause."""
 
-    def pause_group(self, reason: str, by: str) -> Done:
+    def pause_group(self, reason: str, by: str, permit: Permit) -> Done:
         """Pause this call and every other one at its extensions, at the officer's where it is the officer who asks."""
 
-    def resume_group(self, authority: Authority, by: str) -> Done:
+    def resume_group(self, by: str, permit: Permit) -> Done:
         """Resume this call, and what the same acts closed at its extensions."""
 
     def credit_group(self, reason: str) -> None:
@@ -65,12 +68,14 @@ class KeyActs(Part[KeyActsCall]):
         """Pause for the officer. A pause is never refused for being asked too often, only not written down again."""
         if self._is_flooded() and AGENT in self._call.pause_reasons:
             return
-        self._by_officer(PAUSE, lambda by: self._call.pause_group(AGENT, by), self._sounds.paused)
+        permit = permit_of(Source.OFFICER_KEYS, access.Act.PAUSE)
+        self._by_officer(PAUSE, lambda by: self._call.pause_group(AGENT, by, permit), self._sounds.paused)
 
     def resume(self) -> None:
         """Resume for the officer."""
         if not self._is_flooded():
-            self._by_officer(RESUME, lambda by: self._call.resume_group(Authority.OFFICER, by), self._sounds.resumed)
+            permit = permit_of(Source.OFFICER_KEYS, access.Act.RESUME)
+            self._by_officer(RESUME, lambda by: self._call.resume_group(by, permit), self._sounds.resumed)
 
     def pause_for_card(self) -> None:
         """Pause: the outside party keyed what looks like a card number."""
@@ -79,7 +84,8 @@ class KeyActs(Part[KeyActsCall]):
             return
         by = "rule:card_digits"
         try:
-            done = self._call.pause_group(CARD_DIGITS, by)
+            permit = permit_of(Source.CALLER_DIGITS, access.Act.PAUSE)
+            done = self._call.pause_group(CARD_DIGITS, by, permit)
         except RefusedError:
             return  # recording has ended for good: there is nothing left to pause
         # The officer must know: whoever keys four digits stops the recording of what they say next.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, placed, signed, written
+from recorder.calls.call_facts import facts_of
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.group_acts import gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
@@ -18,8 +19,8 @@ from recorder.calls.works import Works
 from recorder.clock import utc_now
 from recorder.domain.access import DeniedError, Fault, Person
 from recorder.domain.crew import Crew
+from recorder.domain.live_access import NOTHING_KNOWN, Around, CallFacts
 from recorder.domain.opt_out import (
-    CallFacts,
     OptOutRequest,
     OptOutState,
     Statements,
@@ -75,28 +76,14 @@ class Order:
         reason: Why; free text.
         erase_before: Erase what was recorded before; None leaves it to the service's rule.
         details: How the order came, for the audit log.
+        around: What else is known of who grants it.
     """
 
     statements: Statements
     reason: str
     erase_before: bool | None
     details: dict[str, Any]
-
-
-def facts_of(call: OptOutCall) -> CallFacts:
-    """Return what the rules need to know of a call."""
-    return CallFacts(
-        call=call.id,
-        team=call.nomination.extension.team,
-        extensions=frozenset(call.crew.extensions),
-        operators=frozenset(call.crew.operators),
-        erase_on_opt_out=call.service.erase_on_opt_out,
-    )
-
-
-def facts_now(call: OptOutCall) -> CallFacts:
-    """Return the same of who is on the call now: an officer who handed it over has no part in it any more."""
-    return replace(facts_of(call), extensions=call.numbers, operators=call.crew.at(call.numbers))
+    around: Around = NOTHING_KNOWN
 
 
 class OptOutActs:
@@ -105,13 +92,15 @@ class OptOutActs:
     def __init__(self, works: Works) -> None:
         self._works = works
 
-    def ask(self, call: OptOutCall, person: Person, reason: str, details: dict[str, Any]) -> "Future[OptOutRequest]":
+    def ask(
+        self, call: OptOutCall, person: Person, reason: str, details: dict[str, Any], around: Around = NOTHING_KNOWN
+    ) -> "Future[OptOutRequest]":
         """Raise a request; the answer comes, and managers are told, once it is stored.
 
         Raises:
             DeniedError: They may not, one is open already, or recording has ended for good.
         """
-        check_raise(person)
+        check_raise(person, facts_of(call), around)
         if call.book.final is not None:
             raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended for good already.")
         if any(self._works.opt_outs.open_of(one.id) for one in _conversation(call)):
@@ -119,7 +108,16 @@ class OptOutActs:
         request = _new_request(facts_of(call), person, reason)
         return self._stored(request, RAISED, person.actor, reason, details, undo=lambda: self._forget(request))
 
-    def decline(self, request_id: str, person: Person, reason: str, details: dict[str, Any]) -> "Future[OptOutRequest]":
+    def decline(
+        self,
+        request_id: str,
+        call: OptOutCall,
+        person: Person,
+        *,
+        reason: str,
+        details: dict[str, Any],
+        around: Around,
+    ) -> "Future[OptOutRequest]":
         """Decline a request; the call goes on being recorded.
 
         Raises:
@@ -127,7 +125,7 @@ class OptOutActs:
             DeniedError: They may not, or it is decided already.
         """
         request = self._works.opt_outs.get(request_id)
-        check_decline(person, request.facts, reason)
+        check_decline(person, facts_of(call), reason, around)
         declined = request.after(Step.DECLINE, at=utc_now(), by=person.actor)
         return self._stored(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
@@ -138,8 +136,7 @@ class OptOutActs:
             DeniedError: They may not, something is missing, or it is decided already.
             RefusedError: Recording has ended for good already.
         """
-        for facts in (request.facts, *map(facts_of, _conversation(call)[1:])):
-            check_grant(person, facts, order.statements, order.reason)
+        self.check(call, person, order)
         return self._grant(request, call, person.actor, order)
 
     def check(self, call: OptOutCall, person: Person, order: Order) -> None:
@@ -149,7 +146,7 @@ class OptOutActs:
             DeniedError: They may not, or something is missing.
         """
         for one in _conversation(call):  # nobody decides on a conversation that they are in
-            check_grant(person, facts_of(one), order.statements, order.reason)
+            check_grant(person, facts_of(one), order.statements, order.reason, order.around)
 
     def grant_directly(self, call: OptOutCall, person: Person, order: Order) -> Answer:
         """Grant what nobody has raised, or what is open of the call: raised and granted in one.

@@ -22,6 +22,9 @@ RAISED, GRANTED, DECLINED, LAPSED = (f"opt_out.{state}" for state in OptOutState
 class UnknownRequestError(Exception):
     """There is no such request; the message is a sentence."""
 
+    def __init__(self) -> None:
+        super().__init__("There is no such request of a call in progress: see `recorder opt-outs list`.")
+
 
 class OptOutRegister:
     """The requests of every call in progress, decided ones too.
@@ -48,7 +51,7 @@ class OptOutRegister:
         """
         found = self._requests.get(request_id)
         if found is None:
-            raise UnknownRequestError("There is no such request of a call in progress: see `recorder opt-outs list`.")
+            raise UnknownRequestError
         return found
 
     def of_call(self, call: RecordingId) -> list[OptOutRequest]:

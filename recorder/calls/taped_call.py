@@ -27,6 +27,7 @@ from recorder.calls.works import Sounds, Works
 from recorder.domain.call import Call
 from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities
+from recorder.domain.live_access import Permit
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import AGENT, Authority, Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Nomination, Service
@@ -130,14 +131,14 @@ class TapedCall(Signalled):
         """Pause, and order the last seconds (None: everything so far) to be erased; see `GateActs`."""
         return self.gate.forgot(seconds, by, acts=acts)
 
-    def pause_group(self, reason: str, by: str) -> Done:
+    def pause_group(self, reason: str, by: str, permit: Permit) -> Done:
         """Pause this call and every other one at its extensions, at the officer's for AGENT; see `GroupActs`."""
         at = (self.officer_extension,) if reason == AGENT else ()
-        return self.board.group_acts.pause([self], reason, by, at=at)
+        return self.board.group_acts.pause([self], reason, by, at=at, may_discard=permit.may_discard)
 
-    def resume_group(self, authority: Authority, by: str) -> Done:
+    def resume_group(self, by: str, permit: Permit) -> Done:
         """Resume this call, and what the same acts closed at its extensions; see `GroupActs`."""
-        return self.board.group_acts.resume([self], authority, by)
+        return self.board.group_acts.resume([self], permit.authority, by)
 
     def credit_group(self, reason: str) -> None:
         """Have a reason that holds the conversation's pause given once more: it outlives what gave it before."""
@@ -278,6 +279,9 @@ class TapedCall(Signalled):
             silent_s: How long ago it really ended, where nobody hung up.
         """
         ended_at -= timedelta(seconds=silent_s)
+        self.gate.when_decided(lambda: self._close_recording(facts, codecs, ended_at, silent_s))
+
+    def _close_recording(self, facts: Facts, codecs: tuple[str, str], ended_at: datetime, silent_s: float) -> None:
         row = replace(self.row(), ended_at=ended_at, retention_due=due_from(self, ended_at), codecs=codecs)
         if self.taping is not None:
             self.taping.finish(facts, row, self._file, silent_s=silent_s)

@@ -21,7 +21,7 @@ from recorder.people.pins import PinCheck
 from sip.endpoint import Endpoint
 from sip.options import Address
 from storage.audit import AuditLog
-from storage.types import ErasureOrder
+from storage.types import ErasureOrder, RecordingId
 from storage.vault import Vault
 
 
@@ -88,6 +88,8 @@ class Works:
     erasures: OrderBook
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
+    is_kept: Callable[[RecordingId], bool]
+    """Whether a hold or a claim stands on a recording, so that nobody may drop it; it may wait for the database."""
     locate: Callable[[Address], tuple[Address, ...]] = lambda target: (target,)
     """Where a target's name leads now, the best first; never waits."""
     failing_names: Callable[[], list[str]] = list

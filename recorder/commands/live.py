@@ -6,21 +6,31 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.clock import utc_now
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
     PasswordOption,
     ReasonOption,
+    audit,
     fail,
+    is_by_token,
+    os_user,
+    people_of,
     print_json,
     print_table,
     say,
     sign_in,
+    sign_in_rules,
 )
-from recorder.domain.access import speaks_as_manager
+from recorder.domain.access import Act, LocalUser, Person
+from recorder.domain.live_access import Around, seen, sits_at
 from recorder.home import Home
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.people.database import AuditNote, open_people
+from recorder.people.sessions import Sessions
+from recorder.people.signed_in import managed_teams
 
 CallOption = Annotated[str | None, typer.Option("--call", metavar="ID", help="One call, or the beginning of its id.")]
 ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="Every call of an extension.")]
@@ -36,9 +46,16 @@ def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN4
             fail(str(error))
 
 
-def calls(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List the calls that are being recorded."""
-    rows = ask(Home(home.resolve()), lambda client: client.calls())
+def calls(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List the calls that are being recorded, as you may see them.
+
+    Without an account you see extension and state: enough to pause a call.
+    """
+    found = Home(home.resolve())
+    person = _person(found, name, password_file, "to see live calls")
+    rows = ask(found, lambda client: client.calls()) if person is None else seen_by(found, person)
     if json:
         print_json(rows)
         return
@@ -52,7 +69,7 @@ def calls(home: HomeOption = Path(), json: JsonOption = False) -> None:
         ("position_s", "At, s"),
         ("opt_out", "Opt-out"),
     ]
-    shown = [{**row, "opt_out": (row["opt_out"] or {}).get("state")} for row in rows]
+    shown = [{**row, "opt_out": (row.get("opt_out") or {}).get("state")} for row in rows]
     print_table(shown, columns, empty="no call of a nominated extension is in progress")
 
 
@@ -78,7 +95,10 @@ def resume(
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Go on recording; a manager clears every reason, others the officer's."""
+    """Go on recording: takes the call's officer, a manager of its team or the DPO.
+
+    An officer clears an officer's pause and the caller's digits, a manager every reason.
+    """
     _act("resume", call, extension, reason, name, password_file, home, json)
 
 
@@ -93,23 +113,47 @@ def _act(
     json: bool,
 ) -> None:
     home = Home(root.resolve())
-    actor, authority = "", "officer"
-    if name is not None:
-        person = sign_in(home, name, password_file, f"to {act} as somebody", goes_on=True)
-        actor, authority = person.actor, "manager" if speaks_as_manager(person) else "officer"
-    _send(act, call, extension, reason, actor, authority, home, json)
-
-
-def _send(
-    act: str, call: str | None, extension: str | None, reason: str, actor: str, authority: str, home: Home, json: bool
-) -> None:
     one_of(call, extension)
-    words = {"actor": actor, "reason": reason, "authority": authority}
+    person = _person(home, name, password_file, f"to {act} as somebody")
+    # Whoever may open the socket may pause: console, accounts or audit log may be down. The entry says so.
+    words = {"actor": person or LocalUser(name=os_user()), "reason": reason}
     if extension is not None:
         answer = ask(home, lambda client: getattr(client, f"{act}_extension")(extension, **words))
     else:
         answer = ask(home, lambda client: getattr(client, act)(whole(client, call or ""), **words))
     tell(answer, json=json)
+
+
+def _person(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
+    """Have a person sign in who gave a name or has a token; None: nobody did."""
+    if name is None and not is_by_token(password_file):
+        return None
+    return sign_in(home, name, password_file, what, goes_on=True)
+
+
+def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
+    """Return the calls in progress as a person may see them, or leave; that they looked is in the audit log first."""
+    around = around_of(home, person)
+    rows = ask(home, lambda client: client.calls(actor=person.actor))
+    shown = [row for call in rows if (row := seen(person, call, around)) is not None]
+    numbers = any("caller" in row for row in shown)
+    audit(home, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"numbers": numbers}), actor=person.actor)
+    return shown
+
+
+def around_of(home: Home, person: Person) -> Around:
+    """Return what is known of somebody beside their account: where they sit, and which teams have a manager there."""
+    agents = ask(home, lambda client: client.agents())
+    seats = (
+        agent
+        for agent in agents
+        if sits_at(person, extension=agent["extension"], operator=agent["operator"], is_signed_on=agent["is_signed_on"])
+    )
+    sessions = Sessions(open_people(home.people), now=utc_now, limits=sign_in_rules(home).limits)
+    return Around(
+        colleagues=frozenset(str(agent.get("team", "")) for agent in seats),
+        managed=managed_teams(people_of(home), sessions),
+    )
 
 
 def one_of(call: str | None, extension: str | None) -> None:
@@ -127,6 +171,8 @@ def tell(answer: dict[str, Any], *, json: bool) -> None:
     for one in answers:
         held = f" ({', '.join(one['reasons'])})" if one["reasons"] else ""
         say(f"{one['call']}: {one['state']}{held} from {one['position_s']:.2f} s")
+        if one.get("kept"):
+            say(f"{one['call']}: it is held or claimed, so it was paused and not discarded")
         order = one.get("erasure")
         if order is not None:
             waits = "waits for a second person" if order["state"] == "waiting" else "is done once the call has ended"

@@ -1,11 +1,12 @@
 """Commands of the opt-out workflow. Who may do what is decided by the daemon, which knows the call."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from recorder.commands.live import CallOption, ExtensionOption, ask, one_of, tell, whole
+from recorder.commands.live import CallOption, ExtensionOption, around_of, ask, one_of, tell, whole
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -20,6 +21,8 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.domain.access import Act, Person, Refused, may
+from recorder.domain.live_access import facts_listed
+from recorder.domain.opt_out import may_see
 from recorder.home import Home
 from recorder.live.client import Grant, LiveClient
 from recorder.people.database import AuditNote
@@ -59,10 +62,12 @@ def opt_out(
     person = _sign_in(found, Act.OPT_OUT, name, password_file, call or extension or "", reason)
     grant = Grant(caller_asked=True, distress_judged=True, reason=reason, erase_before=erase_before)
 
+    around = around_of(found, person)
+
     def end(client: LiveClient) -> dict[str, Any]:
         if extension is not None:
-            return client.opt_out_extension(extension, person=person, grant=grant)
-        return client.opt_out(whole(client, call or ""), person=person, grant=grant)
+            return client.opt_out_extension(extension, person=person, grant=grant, around=around)
+        return client.opt_out(whole(client, call or ""), person=person, grant=grant, around=around)
 
     tell(ask(found, end), json=json)
 
@@ -79,9 +84,16 @@ def _sign_in(home: Home, act: Act, name: str | None, password_file: Path | None,
 
 
 @opt_outs.command("list")
-def list_requests(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List the requests of the calls in progress, decided ones too."""
-    rows = ask(Home(home.resolve()), lambda client: client.opt_outs())
+def list_requests(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List the requests of the calls in progress that you are on or see, decided ones too."""
+    found = Home(home.resolve())
+    person = sign_in(found, name, password_file, "a list of requests")
+    around = around_of(found, person)
+    listed = ask(found, lambda client: client.opt_outs(actor=person.actor))
+    rows = [request for request in listed if may_see(person, facts_listed(request), around)]
+    audit(found, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"requests": len(rows)}), actor=person.actor)
     if json:
         print_json(rows)
         return
@@ -134,7 +146,9 @@ def grant_request(
     found = Home(home.resolve())
     person = _sign_in(found, Act.OPT_OUT, name, password_file, request, reason)
     grant = Grant(caller_asked=caller_asked, distress_judged=distress_judged, reason=reason, erase_before=erase_before)
-    tell(ask(found, lambda client: client.grant_opt_out(request, person=person, grant=grant)), json=json)
+    around = around_of(found, person)
+    done = ask(found, lambda client: client.grant_opt_out(request, person=person, grant=grant, around=around))
+    tell(done, json=json)
 
 
 @opt_outs.command("decline")
@@ -149,5 +163,7 @@ def decline_request(
     """Decline a request, for a reason: its call goes on being recorded."""
     found = Home(home.resolve())
     person = _sign_in(found, Act.DECLINE_OPT_OUT, name, password_file, request, reason)
-    declined = ask(found, lambda client: client.decline_opt_out(request, person=person, reason=reason))
+    around = around_of(found, person)
+    decline = partial(LiveClient.decline_opt_out, request=request, person=person, reason=reason, around=around)
+    declined = ask(found, decline)
     print_json(declined) if json else say(f"{declined['id']}: declined; {declined['call']} is still recorded")

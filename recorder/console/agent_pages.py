@@ -19,6 +19,9 @@ router = APIRouter(include_in_schema=False)
 Ticked = Annotated[str, Form(max_length=10)]
 Number = Annotated[str, Form(max_length=40)]
 
+_ELSEWHERE = ((Act.MANAGE_PEOPLE, "/people"), (Act.ASK, "/requests"))
+"""Where somebody begins whose role sees no live calls."""
+
 
 @router.get("/")
 def home(console: Console, caller: PageReader) -> RedirectResponse:
@@ -30,6 +33,8 @@ def first_page(console: Parts, person: Person) -> str:
     """Return the path of the page that somebody begins with."""
     if person.extension is not None and Role.OFFICER in person.roles:
         return "/agent"
+    if not console.renderer.can(person, Act.SEE_LIVE):
+        return next((path for act, path in _ELSEWHERE if console.renderer.can(person, act)), "/account")
     try:
         return "/agent" if console.live.extensions(person) else "/live"
     except ProblemError:
@@ -39,8 +44,7 @@ def first_page(console: Parts, person: Person) -> str:
 @router.get("/agent")
 def agent(console: Console, caller: PageReader) -> HTMLResponse:
     """Show the page."""
-    console.rules.require(caller.actor, Act.SEE_LIVE)
-    console.rules.note_late(caller.actor.actor, Act.SEE_LIVE, "")  # the page that people pause on never waits for it
+    console.live.looks(caller.actor)
     return _page(console, caller)
 
 
@@ -183,7 +187,7 @@ def _page(
 def _phone(console: Parts, caller: Caller) -> Phone:
     person = _person(caller)
     extensions = console.live.extensions(person)
-    return phone_of(person, extensions, console.live.calls(person))
+    return phone_of(extensions, console.live.calls(person))
 
 
 def _person(caller: Caller) -> Person:

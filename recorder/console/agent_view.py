@@ -8,7 +8,6 @@ from typing import Any
 
 from recorder.console.conversations import by_conversation
 from recorder.console.live_rows import LiveRow, row_of
-from recorder.domain.access import Person
 
 
 class Standing(enum.StrEnum):
@@ -77,7 +76,7 @@ class Phone:
         return any(row.may_forget and _is_taped(row.call) for row in self.rows)
 
 
-def phone_of(person: Person, extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> Phone:
+def phone_of(extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> Phone:
     """Return how somebody's phone stands, out of what the daemon answered.
 
     One call that is recorded is enough to say so: "paused" means that every call is.
@@ -91,7 +90,7 @@ def phone_of(person: Person, extensions: Sequence[str], calls: Collection[dict[s
     return Phone(
         standing=standing,
         extensions=tuple(extensions),
-        rows=tuple(row_of(person, call) for call in by_conversation(theirs).values()),
+        rows=tuple(row_of(call) for call in by_conversation(theirs).values()),
         since=min((datetime.fromisoformat(c["state_since"]) for c in about if c.get("state_since")), default=None),
         paused_s=max(pauses) if is_paused and pauses else None,
         max_s=about[0].get("pause_max_s") if is_paused else None,

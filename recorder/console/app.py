@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -49,6 +50,7 @@ from recorder.console.rates import RateLimits
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
 from recorder.console.watchers import Watchers
+from recorder.live.client import SERVICE
 from recorder.openid.starts import Starts
 from recorder.problems import ProblemError
 from recorder.web import application
@@ -82,12 +84,12 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     app.state.parts = Parts(
         deps=deps,
         rules=rules,
-        live=LiveDesk(deps.live, rules),
+        live=LiveDesk(deps.live, rules, managed=deps.managed, now=deps.now),
         desk=Desk(deps, rules),
         gate=Gatekeeper(deps, rules, limits),
         renderer=renderer,
         pulse=pulse,
-        board=Board(pulse, deps.live.calls),
+        board=Board(pulse, partial(deps.live.calls, actor=SERVICE)),
         starts=Starts(time.monotonic),
         watchers=Watchers(),
         proving=asyncio.Semaphore(1),

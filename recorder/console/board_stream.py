@@ -5,22 +5,31 @@ import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from recorder.console.auth import Caller
 from recorder.console.board import Board, Call
 from recorder.console.conversations import by_conversation
-from recorder.console.live_desk import as_seen
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import SignInNeededError
 from recorder.console.pulse import AGAIN, BEAT, Pulse
 from recorder.console.watchers import LOOK_EVERY_S
 from recorder.domain.access import Person
+from recorder.domain.live_access import Around, seen
 from recorder.problems import ProblemError
 
 REQUESTS = b"event: requests\ndata: {}\n\n"
 NO_CALL = "none"
 """Stands for the row that says that there is no call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Who watches, and what is known of them beside their account."""
+
+    caller: Caller
+    around: Around
 
 
 class BoardStream:
@@ -39,7 +48,7 @@ class BoardStream:
         board: Board,
         *,
         render: Callable[[Caller, Sequence[LiveRow]], str],
-        ask: Callable[[], Awaitable[Caller]],
+        ask: Callable[[], Awaitable[Watcher]],
     ) -> None:
         self._pulse = pulse
         self._board = board
@@ -48,9 +57,10 @@ class BoardStream:
         self._sent: dict[str, tuple[Call, tuple[object, ...]]] = {}
         self._ids: list[str] = []
         self._asked = -1
-        self._person: Person | None = None
+        self._seen: dict[str, tuple[Call, Call | None]] = {}
+        self._seer: tuple[Person, Around] | None = None
 
-    async def events(self, caller: Caller) -> AsyncGenerator[bytes]:
+    async def events(self, watcher: Watcher) -> AsyncGenerator[bytes]:
         """Yield server-sent events: all rows first, then what changed; a beat while nothing does.
 
         It ends when whoever watches may no longer.
@@ -65,11 +75,11 @@ class BoardStream:
             async with aclosing(self._pulse.beats()) as beats:
                 async for _ in beats:
                     if looking is not None and looking.done():
-                        caller, looking, looked_s = looking.result(), None, time.monotonic()
+                        watcher, looking, looked_s = looking.result(), None, time.monotonic()
                     elif looking is None and time.monotonic() - looked_s > LOOK_EVERY_S:
                         looking = asyncio.ensure_future(self._ask())  # beside: no change waits for it
                     calls = await self._board.calls(is_first=bool(start))
-                    yield start + self._news(caller, by_conversation(calls.values()))
+                    yield start + self._news(watcher.caller, by_conversation(self._shown(watcher, calls)))
                     start = b""
         except (SignInNeededError, ProblemError):
             return  # the page asks again, and is told then
@@ -78,8 +88,7 @@ class BoardStream:
                 looking.cancel()
 
     def _news(self, caller: Caller, calls: Mapping[str, Call]) -> bytes:
-        assert caller.person is not None, "pages know sessions only, and those are people's"
-        rows, ids = self._changed(caller.person, calls), list(calls) or [NO_CALL]
+        rows, ids = self._changed(calls), list(calls) or [NO_CALL]
         news = b""
         if rows or ids != self._ids:
             said: dict[str, Any] = {"html": self._render(caller, rows) if rows or not calls else ""}
@@ -92,16 +101,27 @@ class BoardStream:
             news += REQUESTS
         return news or BEAT
 
-    def _changed(self, person: Person, calls: Mapping[str, Call]) -> list[LiveRow]:
+    def _shown(self, watcher: Watcher, calls: Mapping[str, Call]) -> list[Call]:
+        """Return the calls as whoever watches may see them; one that has not changed is the same object as before."""
+        person = watcher.caller.person
+        assert person is not None, "pages know sessions only, and those are people's"
+        seer, before = (person, watcher.around), self._seen if self._seer == (person, watcher.around) else {}
+        self._seer, self._seen = seer, {}
+        for one, call in calls.items():
+            known = before.get(one)
+            is_same = known is not None and known[0] is call
+            self._seen[one] = known if is_same and known is not None else (call, seen(person, call, watcher.around))
+        return [shown for _, shown in self._seen.values() if shown is not None]
+
+    def _changed(self, calls: Mapping[str, Call]) -> list[LiveRow]:
         """Return the rows that look other than what was sent, or were not."""
         changed: list[LiveRow] = []
-        may_do_the_same, self._person = person == self._person, person
         self._sent = {one: sent for one, sent in self._sent.items() if one in calls}
         for one, call in calls.items():
             known = self._sent.get(one)
-            if may_do_the_same and known is not None and known[0] is call:
+            if known is not None and known[0] is call:
                 continue
-            row = row_of(person, as_seen(person, call))
+            row = row_of(call)
             self._sent[one] = call, row.key
             if known is None or known[1] != row.key:
                 changed.append(row)

@@ -8,14 +8,15 @@ from typing import Any, Protocol
 from recorder.cases.casework import CaseBooks
 from recorder.cases.transcripts import Transcripts
 from recorder.copying.copy_orders import CopyBooks
-from recorder.domain.access import Person
+from recorder.domain.access import Actor, Person
 from recorder.domain.limits import Rates
+from recorder.domain.live_access import Around
 from recorder.domain.signing_in import SignInRules
 from recorder.hearing.books import HearingBooks
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks
-from recorder.live.client import Extensions, Grant
+from recorder.live.client import Grant
 from recorder.notifying.watch import WatchBooks
 from recorder.openid.provider import Provider
 from recorder.people.accounts import People
@@ -52,15 +53,11 @@ class Live(Protocol):
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the calls in progress."""
 
-    def pause(
-        self, call: str, *, actor: str, reason: str = "", authority: str = "officer", extensions: Extensions = ()
-    ) -> dict[str, Any]:
-        """Pause one call, if it is of one of the extensions."""
+    def pause(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Pause one call."""
 
-    def resume(
-        self, call: str, *, actor: str, reason: str = "", authority: str = "officer", extensions: Extensions = ()
-    ) -> dict[str, Any]:
-        """Resume one call, if it is of one of the extensions."""
+    def resume(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Resume one call."""
 
     def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
         """Pause one call, and order its last seconds to be erased."""
@@ -71,7 +68,7 @@ class Live(Protocol):
     def second_message_extension(self, number: str, *, person: Person, reason: str = "") -> dict[str, Any]:
         """Have it played in every call of an extension."""
 
-    def opt_out(self, call: str, *, person: Person, grant: Grant) -> dict[str, Any]:
+    def opt_out(self, call: str, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
         """Stop recording one call for good."""
 
     def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
@@ -80,10 +77,10 @@ class Live(Protocol):
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
         """Ask that a call be recorded no longer."""
 
-    def grant_opt_out(self, request: str, *, person: Person, grant: Grant) -> dict[str, Any]:
+    def grant_opt_out(self, request: str, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
         """Grant a request."""
 
-    def decline_opt_out(self, request: str, *, person: Person, reason: str) -> dict[str, Any]:
+    def decline_opt_out(self, request: str, *, person: Person, reason: str, around: Around) -> dict[str, Any]:
         """Decline a request."""
 
     def health(self) -> dict[str, Any]:
@@ -98,14 +95,10 @@ class Live(Protocol):
     def sign_off(self, extension: str, *, actor: str = "") -> dict[str, Any]:
         """Sign off whoever is at an extension."""
 
-    def pause_extension(
-        self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
-    ) -> dict[str, Any]:
+    def pause_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         """Pause every call of an extension."""
 
-    def resume_extension(
-        self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
-    ) -> dict[str, Any]:
+    def resume_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         """Resume every call of an extension."""
 
     def forgot_extension(
@@ -131,6 +124,7 @@ class ConsoleDeps:
         people: Accounts.
         tokens: Tokens of other systems.
         sessions: Signed-in browsers.
+        managed: Returns the teams of which a manager is signed in.
         second_factors: Authenticators.
         proposals: Changes to accounts that take two people.
         identities: Accounts that are connected to an OpenID provider.
@@ -161,6 +155,7 @@ class ConsoleDeps:
     people: People
     tokens: Tokens
     sessions: Sessions
+    managed: Callable[[], frozenset[str]]
     second_factors: SecondFactors
     proposals: Proposals
     identities: Identities

@@ -1,21 +1,23 @@
 """What people and other systems do to calls in progress, for pages and API alike.
 
-Which call is whose, and which opt-out somebody may decide, is for the daemon to say: it alone knows the call. What is
-decided here is what a role or a token is good for at all.
+Which call is whose the daemon decides when somebody acts: it alone knows the call. What somebody is shown is decided
+here, by the same rules (`recorder.domain.live_access`); so is what a role or a token is good for at all.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from recorder.console.deps import Live
 from recorder.console.rules import Rules
 from recorder.console.sharing import Shared
-from recorder.domain.access import Act, Actor, Application, Person, speaks_as_manager
-from recorder.domain.opt_out import CallFacts, may_see
-from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, Grant
+from recorder.console.views import Views
+from recorder.domain.access import Act, Actor, Allowed, Person, Role, may
+from recorder.domain.live_access import NOTHING_KNOWN, Around, facts_listed, seen, sits_at
+from recorder.domain.opt_out import may_decide, may_see
+from recorder.live.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.problems import ProblemError
-from storage.types import RecordingId
 
 T = TypeVar("T")
 
@@ -27,23 +29,48 @@ class LiveDesk:
     the daemon did not confirm. Whatever else the daemon refuses keeps its status and sentence.
     """
 
-    def __init__(self, live: Live, rules: Rules) -> None:
+    def __init__(
+        self, live: Live, rules: Rules, *, managed: Callable[[], frozenset[str]], now: Callable[[], datetime]
+    ) -> None:
         self._live = live
         self._rules = rules
-        self._listed: Shared[list[dict[str, Any]]] = Shared(live.calls)
+        self._managed = managed
+        self._views = Views(rules, now)
+        self._listed: Shared[list[dict[str, Any]]] = Shared(lambda: live.calls(actor=SERVICE))
+        self._agents: Shared[list[dict[str, Any]]] = Shared(live.agents)
 
     def calls(self, actor: Actor, *, is_shared: bool = False) -> list[dict[str, Any]]:
-        """Return the calls in progress that this actor may see; who may not decide on opt-outs does not see them.
+        """Return the calls in progress as this actor may see them, each with what they may do to it under ``may``.
 
         Args:
             actor: Who asks.
             is_shared: Whether the daemon is asked once for all who ask at the same time.
         """
+        self.looks(actor)
+        around = self.around(actor)
+        listed = self._daemon(self._listed.get if is_shared else lambda: self._live.calls(actor=actor.actor))
+        return [shown for call in listed if (shown := seen(actor, call, around)) is not None]
+
+    def looks(self, actor: Actor) -> None:
+        """Make sure that somebody may look at live calls, and have it in the audit log once an hour."""
         self._rules.require(actor, Act.SEE_LIVE)
-        calls = self._daemon(self._listed.get if is_shared else lambda: self._live.calls(actor=actor.actor))
-        if isinstance(actor, Application) and actor.extensions:
-            calls = [call for call in calls if call.get("extension") in actor.extensions]
-        return [as_seen(actor, call) for call in calls]
+        self._views.note(actor, has_numbers=isinstance(may(actor, Act.SEE_NUMBERS), Allowed))
+
+    def around(self, actor: Actor) -> Around:
+        """Return what is known of somebody beside their account."""
+        if not isinstance(actor, Person):
+            return NOTHING_KNOWN
+        around = self._managers(actor)
+        if Role.OFFICER not in actor.roles:
+            return around
+        agents = self._daemon(self._agents.get)
+        return replace(
+            around, colleagues=frozenset(str(agent.get("team", "")) for agent in agents if _sits_at(actor, agent))
+        )
+
+    def _managers(self, person: Person) -> Around:
+        """Return what the daemon cannot find out: which teams have a manager there, where that counts."""
+        return Around(managed=self._managed() if Role.TEAM_LEADER in person.roles else None)
 
     def health(self) -> dict[str, Any]:
         """Return what the daemon says of itself, to whoever was allowed to see it."""
@@ -86,23 +113,23 @@ class LiveDesk:
 
     def pause(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Pause a call. The daemon writes the audit log; that it cannot never stops a pause."""
-        return self._simple(self._live.pause, actor, Act.PAUSE, call, reason)
+        self._rules.require(actor, Act.PAUSE, call)
+        return self._daemon(lambda: self._live.pause(call, actor=actor, reason=reason))
 
     def resume(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Resume a call, as far as this actor may."""
-        return self._simple(self._live.resume, actor, Act.RESUME, call, reason)
+        self._rules.require(actor, Act.RESUME, call)
+        return self._daemon(lambda: self._live.resume(call, actor=actor, reason=reason))
 
     def pause_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
         """Pause every call of an extension."""
         self._rules.require(actor, Act.PAUSE, number, extension=number)
-        act = self._live.pause_extension
-        return self._daemon(lambda: act(number, actor=actor.actor, reason=reason, authority=_authority(actor)))
+        return self._daemon(lambda: self._live.pause_extension(number, actor=actor, reason=reason))
 
     def resume_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
         """Resume every call of an extension."""
         self._rules.require(actor, Act.RESUME, number, extension=number)
-        act = self._live.resume_extension
-        return self._daemon(lambda: act(number, actor=actor.actor, reason=reason, authority=_authority(actor)))
+        return self._daemon(lambda: self._live.resume_extension(number, actor=actor, reason=reason))
 
     def forgot(self, actor: Actor, call: str, seconds: float | None, reason: str) -> dict[str, Any]:
         """Pause a call, and order what was recorded of its last seconds to be erased."""
@@ -128,12 +155,19 @@ class LiveDesk:
     # Opt-outs
 
     def opt_outs(self, actor: Actor) -> list[dict[str, Any]]:
-        """Return the requests of the calls that a person is on or answers for, oldest first, decided ones too."""
-        self._rules.require(actor, Act.SEE_LIVE)
+        """Return the requests of the calls that a person is on or sees, oldest first, decided ones too.
+
+        Each says under ``may_decide`` whether it is theirs to decide.
+        """
+        self.looks(actor)
         if not isinstance(actor, Person):
             raise self._rules.refuse(actor.actor, Act.SEE_LIVE, "", "Requests to opt out are for people, not tokens.")
-        found = self._daemon(lambda: self._live.opt_outs(actor=actor.actor))
-        return [request for request in found if may_see(actor, facts_of(request))]
+        found, around = self._daemon(lambda: self._live.opt_outs(actor=actor.actor)), self.around(actor)
+        return [
+            {**one, "may_decide": one.get("state") == "raised" and may_decide(actor, facts_listed(one), around)}
+            for one in found
+            if may_see(actor, facts_listed(one), around)
+        ]
 
     def ask_opt_out(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Ask that a call be recorded no longer."""
@@ -143,17 +177,20 @@ class LiveDesk:
     def opt_out(self, actor: Actor, call: str, grant: Grant) -> dict[str, Any]:
         """Stop recording for the rest of a call."""
         person = self._person(actor, Act.OPT_OUT, call, grant.reason)
-        return self._daemon(lambda: self._live.opt_out(call, person=person, grant=grant))
+        around = self._managers(person)
+        return self._daemon(lambda: self._live.opt_out(call, person=person, grant=grant, around=around))
 
     def grant_opt_out(self, actor: Actor, request: str, grant: Grant) -> dict[str, Any]:
         """Grant a request: recording ends for the rest of its call."""
         person = self._person(actor, Act.OPT_OUT, request, grant.reason)
-        return self._daemon(lambda: self._live.grant_opt_out(request, person=person, grant=grant))
+        around = self._managers(person)
+        return self._daemon(lambda: self._live.grant_opt_out(request, person=person, grant=grant, around=around))
 
     def decline_opt_out(self, actor: Actor, request: str, reason: str) -> dict[str, Any]:
         """Decline a request."""
         person = self._person(actor, Act.DECLINE_OPT_OUT, request, reason)
-        return self._daemon(lambda: self._live.decline_opt_out(request, person=person, reason=reason))
+        around, decline = self._managers(person), self._live.decline_opt_out
+        return self._daemon(lambda: decline(request, person=person, reason=reason, around=around))
 
     # What they have in common
 
@@ -161,13 +198,6 @@ class LiveDesk:
         self._rules.require(actor, act, subject, reason=reason)
         assert isinstance(actor, Person), "the table gives these acts to nobody else"
         return actor
-
-    def _simple(self, do: Callable[..., T], actor: Actor, act: Act, call: str, reason: str) -> T:
-        """Do an act on a call; whether it is of an extension that a token is good for the daemon knows."""
-        self._rules.require(actor, act, call)
-        extensions = actor.extensions if isinstance(actor, Application) else frozenset()
-        said = {"actor": actor.actor, "reason": reason, "authority": _authority(actor), "extensions": extensions}
-        return self._daemon(lambda: do(call, **said))
 
     def _daemon(self, ask: Callable[[], T]) -> T:
         try:
@@ -182,40 +212,4 @@ class LiveDesk:
 
 
 def _sits_at(person: Person, agent: dict[str, Any]) -> bool:
-    is_theirs = agent["extension"] == person.extension and not agent["is_signed_on"]
-    return is_theirs or agent["operator"] == person.display_name
-
-
-def _authority(actor: Actor) -> str:
-    if isinstance(actor, Application):
-        return actor.actor
-    return "manager" if isinstance(actor, Person) and speaks_as_manager(actor) else "officer"
-
-
-def as_seen(actor: Actor, call: dict[str, Any]) -> dict[str, Any]:
-    """Return a call as somebody sees it: who may not decide on opt-outs does not see them."""
-    if isinstance(actor, Person) and may_see(actor, facts_of(call)):
-        return call
-    return {**call, "opt_out": None}
-
-
-def facts_of(listed: dict[str, Any]) -> CallFacts:
-    """Return what the rules need to know of a call, out of what the daemon lists."""
-    return CallFacts(
-        call=RecordingId(str(listed.get("call"))),
-        team=str(listed.get("team") or ""),
-        extensions=_names(listed, "extension"),
-        operators=_names(listed, "operator"),
-    )
-
-
-def facts_now(listed: dict[str, Any]) -> CallFacts:
-    """Return the same of who is on a call now."""
-    extensions, operators = (frozenset(listed.get(f"{what}_now") or ()) for what in ("extensions", "operators"))
-    return replace(facts_of(listed), extensions=extensions, operators=operators)
-
-
-def _names(listed: dict[str, Any], what: str) -> frozenset[str]:
-    """Return both sides' names: of a request they are listed as such, of a call only the first is."""
-    every = listed.get(f"{what}s") or [listed.get(what)]
-    return frozenset(str(name) for name in every if name)
+    return sits_at(person, extension=agent["extension"], operator=agent["operator"], is_signed_on=agent["is_signed_on"])

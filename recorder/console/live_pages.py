@@ -9,13 +9,11 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from recorder.console.auth import Caller
-from recorder.console.board_stream import BoardStream
+from recorder.console.board_stream import BoardStream, Watcher
 from recorder.console.conversations import by_conversation
-from recorder.console.live_desk import LiveDesk, facts_of
+from recorder.console.live_desk import LiveDesk
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
-from recorder.domain.access import Act
-from recorder.domain.opt_out import may_decide
 from recorder.live.client import Grant
 from recorder.problems import ProblemError
 
@@ -38,8 +36,7 @@ Ticked = Annotated[str, Form(max_length=10)]
 @router.get("/live")
 def live(console: Console, caller: PageReader) -> HTMLResponse:
     """Show the calls in progress."""
-    console.rules.require(caller.actor, Act.SEE_LIVE)
-    console.rules.note_late(caller.actor.actor, Act.SEE_LIVE, "")  # the page that people pause on never waits for it
+    console.live.looks(caller.actor)
     return _live_page(console, caller)
 
 
@@ -59,16 +56,16 @@ def live_requests(console: Console, caller: PageWatcher) -> HTMLResponse:
 async def live_changes(request: Request, console: Console) -> StreamingResponse:
     """Send the page's script the rows, and each that changes."""
 
-    def watching() -> Caller:
+    def watching() -> Watcher:
         caller = signed_in(request, console, is_activity=False)
-        console.rules.require(caller.actor, Act.SEE_LIVE)
-        return caller
+        console.live.looks(caller.actor)
+        return Watcher(caller=caller, around=console.live.around(caller.actor))
 
     stream = BoardStream(
         console.pulse, console.board, render=console.renderer.live_rows, ask=lambda: run_in_threadpool(watching)
     )
-    caller = await run_in_threadpool(watching)
-    return await console.watchers.stream(caller.actor.actor, stream.events(caller))
+    watcher = await run_in_threadpool(watching)
+    return await console.watchers.stream(watcher.caller.actor.actor, stream.events(watcher))
 
 
 @router.post("/live/{call}/opt-out-request")
@@ -258,17 +255,14 @@ def _rows(desk: LiveDesk, caller: Caller, *, is_shared: bool = False) -> list[Li
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
     calls = by_conversation(desk.calls(person, is_shared=is_shared))
-    return [row_of(person, call) for call in calls.values()]
+    return [row_of(call) for call in calls.values()]
 
 
 def _requests(desk: LiveDesk, caller: Caller) -> list[dict[str, Any]]:
     """Return the requests that this person sees, each with whether it is theirs to decide."""
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
-    return [
-        {**request, "may_decide": request.get("state") == "raised" and may_decide(person, facts_of(request))}
-        for request in desk.opt_outs(person)
-    ]
+    return desk.opt_outs(person)
 
 
 def _request(console: Parts, caller: Caller, request_id: str) -> dict[str, Any]:

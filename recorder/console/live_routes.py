@@ -1,5 +1,6 @@
 """The HTTP+JSON interface of the console to calls in progress, under /api/."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from recorder.console.api import PROBLEMS
-from recorder.console.auth import Caller
 from recorder.console.parts import ApiChanger, ApiKnock, ApiReader, Console, Parts
-from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Application
+from recorder.console.seen_events import SeenEvents
+from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Actor, Allowed, Application, may
+from recorder.domain.live_access import Around, seen
 
 router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
 
@@ -94,19 +96,39 @@ def second_message_extension(
     return console.live.second_message_extension(caller.actor, number, why.reason if why else "")
 
 
-def _watching(request: Request, console: Parts) -> Caller:
-    # An open stream must not keep a session alive that nobody uses.
-    caller = console.gate.by_any(request, is_activity=False)
-    console.rules.require(caller.actor, Act.SEE_LIVE)
-    if isinstance(caller.actor, Application) and caller.actor.extensions:
-        sentence = "The stream shows every extension; this token is good for some only."
-        raise console.rules.refuse(caller.actor.actor, Act.SEE_LIVE, "", sentence)
-    return caller
-
-
 @router.get("/events", response_class=StreamingResponse)
 async def events(request: Request, console: Console) -> StreamingResponse:
-    """Live calls as they change: server-sent events, as the daemon sends them."""
-    who = partial(run_in_threadpool, _watching, request, console)
-    actor = (await who()).actor.actor
-    return await console.watchers.stream(actor, console.deps.events(actor), ask=who)
+    """Live calls as they change: server-sent events of the calls that you may see, as GET /api/calls shows them."""
+    watched = _Watched(request, console)
+    actor = await run_in_threadpool(watched.look)
+    known = await run_in_threadpool(lambda: [str(call.get("call")) for call in console.live.calls(actor)])
+    is_told_all = isinstance(actor, Application) or isinstance(may(actor, Act.SEE_SYSTEM), Allowed)
+    theirs = SeenEvents(watched.see, known, is_told_all=is_told_all)
+    stream = theirs.of(console.deps.events(actor.actor))
+    return await console.watchers.stream(actor.actor, stream, ask=partial(run_in_threadpool, watched.look))
+
+
+class _Watched:
+    """Who reads a stream of events, and what they may see; looked at again and again while it is open."""
+
+    def __init__(self, request: Request, console: Parts) -> None:
+        self._request = request
+        self._console = console
+        self._who: tuple[Actor, Around] | None = None
+
+    def look(self) -> Actor:
+        """Return who reads it; blocks. Raises ProblemError where they may no more."""
+        # An open stream must not keep a session alive that nobody uses.
+        actor = self._console.gate.by_any(self._request, is_activity=False).actor
+        self._console.live.looks(actor)
+        if isinstance(actor, Application) and actor.extensions:
+            sentence = "The stream shows every extension; this token is good for some only."
+            raise self._console.rules.refuse(actor.actor, Act.SEE_LIVE, "", sentence)
+        self._who = actor, self._console.live.around(actor)
+        return actor
+
+    def see(self, call: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a call as they may see it."""
+        assert self._who is not None, "who reads it is looked at first"
+        actor, around = self._who
+        return seen(actor, call, around)

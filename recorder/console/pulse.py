@@ -103,7 +103,7 @@ class Pulse:
         await asyncio.shield(self._next)
 
     async def _read(self) -> None:
-        words = _Words()
+        words = Words()
         try:
             async for chunk in self._events():
                 for event in words.take(chunk):
@@ -127,7 +127,7 @@ class Pulse:
             told.exception()  # it may be that nobody waits
 
 
-class _Words:
+class Words:
     """Takes a stream apart into its events."""
 
     def __init__(self) -> None:

@@ -35,6 +35,7 @@ from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.sessions import Sessions
+from recorder.people.signed_in import managed_teams
 from recorder.people.tokens import Tokens
 from storage.audit import AuditLog
 from storage.erasures import Erasures
@@ -102,13 +103,15 @@ def open_console(
             origin=origin,
             needed=partial(needed_hold, cases, config.site.timezone),
         )
+        sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
         live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
         case_books = CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone)
         watch = watch_books(engine, case_books, audit, config, opt_outs=lambda: opt_outs_of(home.socket))
         yield ConsoleDeps(
             people=people,
             tokens=Tokens(engine, now=now),
-            sessions=Sessions(engine, now=now, limits=config.console.sign_in.limits),
+            sessions=sessions,
+            managed=partial(managed_teams, people, sessions),
             second_factors=SecondFactors(engine, now=now),
             proposals=Proposals(engine, now=now),
             identities=Identities(engine, now=now),
@@ -120,7 +123,7 @@ def open_console(
             live=live,
             events=lambda actor: live_client.events(home.socket, actor=actor),
             beats=lambda: live_client.events(
-                home.socket, actor="", connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S
+                home.socket, actor=live_client.SERVICE, connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S
             ),
             copy_books=CopyBooks(
                 index=index,

@@ -26,8 +26,10 @@ class Act(enum.StrEnum):
     """What can be done; the audit log uses these words."""
 
     SEE_LIVE = "live.view"
+    SEE_NUMBERS = "live.numbers"
     SIGN_ON = "agent.sign_on"
     PAUSE = "call.pause"
+    DISCARD = "call.discard"
     RESUME = "call.resume"
     RAISE_OPT_OUT = "opt_out.raise"
     OPT_OUT = "call.opt_out"
@@ -184,12 +186,15 @@ _TEAM = Allowed(team_only=True)
 _GLASS = Allowed(break_glass=True)
 _LEAVE = Allowed(needs_leave=True)
 
-_LIVE: Mapping[Act, Allowed] = {Act.SEE_LIVE: _YES, Act.PAUSE: _YES, Act.RESUME: _YES}
-_AT_A_PHONE: Mapping[Act, Allowed] = {Act.SIGN_ON: _YES, Act.SECOND_MESSAGE: _YES}
+_LIVE: Mapping[Act, Allowed] = dict.fromkeys(
+    (Act.SEE_LIVE, Act.SEE_NUMBERS, Act.PAUSE, Act.DISCARD, Act.RESUME, Act.RAISE_OPT_OUT, Act.SECOND_MESSAGE), _YES
+)
+"""Which calls are meant `recorder.domain.live_access` says."""
+_AT_A_PHONE: Mapping[Act, Allowed] = {Act.SIGN_ON: _YES}
 _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
 _TEAM_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _TEAM, Act.VIEW: _TEAM, Act.REPORT: _TEAM}
 _HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _LEAVE, Act.EXPORT: _LEAVE}
-_OPT_OUT: Mapping[Act, Allowed] = {Act.RAISE_OPT_OUT: _YES, Act.OPT_OUT: _YES, Act.DECLINE_OPT_OUT: _YES}
+_OPT_OUT: Mapping[Act, Allowed] = {Act.OPT_OUT: _YES, Act.DECLINE_OPT_OUT: _YES}
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
@@ -205,7 +210,6 @@ _DPO: Mapping[Act, Allowed] = {
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
     {
         Role.ADMIN: {
-            **_LIVE,
             Act.SEE_SYSTEM: _YES,
             Act.MANAGE_PEOPLE: _YES,
             Act.CONFIRM_GRANT: _YES,
@@ -216,16 +220,21 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             **_HEAR,
             Act.SEARCH: _OWN,
             Act.VIEW: _OWN,
-            Act.RAISE_OPT_OUT: _YES,
             Act.SIGN_ON: _YES,
-            Act.SECOND_MESSAGE: _OWN,
             Act.FORGOT: _OWN,
         },
         Role.MANAGER: {**_LIVE, **_AT_A_PHONE, **_TEAM_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.TEAM_LEADER: {**_LIVE, **_AT_A_PHONE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.DPO: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
-        Role.ICT: {**_LIVE, **_ROWS, **_UPKEEP, Act.SEE_SYSTEM: _YES, Act.PLAY: _GLASS, Act.MANAGE_KEYS: _YES},
-        Role.MEMBER: {**_LIVE, **_HEAR, Act.VIEW: _LEAVE},
+        Role.ICT: {
+            Act.SEE_LIVE: _YES,
+            **_ROWS,
+            **_UPKEEP,
+            Act.SEE_SYSTEM: _YES,
+            Act.PLAY: _GLASS,
+            Act.MANAGE_KEYS: _YES,
+        },
+        Role.MEMBER: {**_HEAR, Act.VIEW: _LEAVE},
     }
 )
 """What each role may do; what is not here is refused. Roles add up, so ``admin`` alone never listens.
@@ -233,13 +242,15 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
 Keys are ``ict``'s alone (P11): who holds them could open every recording, which ``admin`` never may.
 """
 
-LOCAL_ACTS = frozenset({Act.SEE_LIVE, Act.PAUSE, Act.RESUME, Act.SEARCH, Act.VIEW})
-"""Acts of somebody at the recorder's shell, who could read the index's file anyway."""
+LOCAL_ACTS = frozenset({Act.SEE_LIVE, Act.PAUSE, Act.SEARCH, Act.VIEW})
+"""Acts of somebody at the recorder's shell, who could read the index's file anyway. Only a person resumes."""
 
 SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
     {
         Act.SEE_LIVE: Scope.CALLS_READ,
+        Act.SEE_NUMBERS: Scope.CALLS_READ,
         Act.PAUSE: Scope.PAUSE,
+        Act.DISCARD: Scope.PAUSE,
         Act.RESUME: Scope.PAUSE,
         Act.SEARCH: Scope.RECORDINGS_READ,
         Act.VIEW: Scope.RECORDINGS_READ,
@@ -274,8 +285,10 @@ MAX_REASON_CHARACTERS = 1000
 
 VERBS: Mapping[Act, str] = {
     Act.SEE_LIVE: "see live calls",
+    Act.SEE_NUMBERS: "see who calls",
     Act.SIGN_ON: "sign on to an extension",
     Act.PAUSE: "pause a recording",
+    Act.DISCARD: "drop a recording by a pause for a card payment",
     Act.RESUME: "resume a recording",
     Act.RAISE_OPT_OUT: "ask for an opt-out",
     Act.OPT_OUT: "grant an opt-out",
@@ -453,8 +466,3 @@ _PART_SENTENCES: Mapping[tuple[bool, bool], str] = {
 
 def _roles_for(act: Act) -> str:
     return ", ".join(role for role in Role if act in TABLE[role])
-
-
-def speaks_as_manager(person: Person) -> bool:
-    """Tell whether a person's pause and resume count as a manager's, which clears every reason."""
-    return bool(person.roles & {Role.MANAGER, Role.TEAM_LEADER})

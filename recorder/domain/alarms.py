@@ -120,6 +120,15 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Somebody signed on, or tried to, where somebody else was signed on: whose calls those are may be wrong.",
             "Ask both; the changes are in the audit log as `agent.sign_on`. Whoever leaves a phone signs off.",
         ),
+        "kept_not_discarded": Advice(
+            "A card payment was to drop a recording that is held or claimed, or it could not be found out whether it "
+            "is: it was paused and kept.",
+            "Have the DPO decide on the hold; card data that was recorded is erased with `recorder erase`.",
+        ),
+        "paused_without_account": Advice(
+            "Somebody at the recorder's machine paused a call and gave no account.",
+            "The entry `call.pause` in the audit log names the user of the operating system: ask them.",
+        ),
         "pins_unreadable": Advice(
             "Managers' PINs cannot be read: none is right meanwhile.", "Look at the rights of `pins.json` and `state`."
         ),

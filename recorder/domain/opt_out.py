@@ -11,30 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, Role, may
-from storage.types import RecordingId
-
-EVERY_TEAM = frozenset({Role.TEAM_LEADER, Role.DPO})
-"""Roles that answer for every team."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFacts:
-    """What the rules need to know of a call.
-
-    Attributes:
-        call: Its id.
-        team: Team of its extension; empty where the extension has none.
-        extensions: Its nominated extensions: two for an internal call.
-        operators: Who sits at them.
-        erase_on_opt_out: The rule of its service.
-    """
-
-    call: RecordingId
-    team: str
-    extensions: frozenset[str]
-    operators: frozenset[str]
-    erase_on_opt_out: bool = False
+from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, may
+from recorder.domain.live_access import NOTHING_KNOWN, Around, CallFacts, Permit, decide, require, was_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +101,7 @@ class OptOutRequest:
             "team": self.facts.team,
             "extensions": sorted(self.facts.extensions),
             "operators": sorted(self.facts.operators),
+            **self.facts.now.as_json(),
             "raised_by": self.raised_by,
             "raised_at": _iso(self.raised_at),
             "reason": self.reason,
@@ -136,23 +115,25 @@ def _iso(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def check_raise(person: Person) -> None:
+def check_raise(person: Person, facts: CallFacts, around: Around = NOTHING_KNOWN) -> None:
     """Make sure that somebody may raise a request.
 
     Raises:
-        DeniedError: Their role does not allow it.
+        DeniedError: Their role does not allow it, or it is not their call; HiddenError where they may not know of it.
     """
-    _check_role(person, Act.RAISE_OPT_OUT, "")
+    _check_role(person, Act.RAISE_OPT_OUT)
+    require(person, Act.RAISE_OPT_OUT, facts, around)
 
 
-def check_grant(person: Person, facts: CallFacts, statements: Statements, reason: str) -> None:
+def check_grant(
+    person: Person, facts: CallFacts, statements: Statements, reason: str, around: Around = NOTHING_KNOWN
+) -> None:
     """Make sure that somebody may grant an opt-out: it is theirs to judge, so the audit log marks it as no emergency.
 
     Raises:
-        DeniedError: They may not, or something is missing.
+        DeniedError: They may not, or something is missing; HiddenError where they may not know of the call.
     """
-    _check_role(person, Act.OPT_OUT, reason)
-    _check_call(person, facts)
+    _check_decision(person, Act.OPT_OUT, facts, reason, around)
     if not (statements.caller_asked and statements.distress_judged):
         raise DeniedError(
             Fault.INCOMPLETE,
@@ -161,69 +142,34 @@ def check_grant(person: Person, facts: CallFacts, statements: Statements, reason
         )
 
 
-def check_decline(person: Person, facts: CallFacts, reason: str) -> None:
+def check_decline(person: Person, facts: CallFacts, reason: str, around: Around = NOTHING_KNOWN) -> None:
     """Make sure that somebody may decline a request.
 
     Raises:
-        DeniedError: They may not, or the reason is missing.
+        DeniedError: They may not, or the reason is missing; HiddenError where they may not know of the call.
     """
-    _check_role(person, Act.DECLINE_OPT_OUT, reason)
-    _check_call(person, facts)
+    _check_decision(person, Act.DECLINE_OPT_OUT, facts, reason, around)
 
 
-def check_theirs(person: Person, act: Act, facts: CallFacts) -> None:
-    """Make sure that somebody may do an act that is for officers in their own calls and managers in their team's.
-
-    Raises:
-        DeniedError: They may not.
-    """
-    operator = person.display_name if person.display_name in facts.operators else min(facts.operators, default="")
-    decision = may(person, act, operator=operator)
-    if isinstance(decision, Refused):
-        raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
-    if person.display_name not in facts.operators and not answers_for(person, facts.team):
-        raise DeniedError(Fault.NOT_ALLOWED, "This is a call of a team that is not yours.")
-
-
-def may_decide(person: Person, facts: CallFacts) -> bool:
+def may_decide(person: Person, facts: CallFacts, around: Around = NOTHING_KNOWN) -> bool:
     """Tell whether a person is one who could grant an opt-out of this call, its statements and reason apart."""
-    try:
-        check_grant(person, facts, Statements(caller_asked=True, distress_judged=True), "asked in advance")
-    except DeniedError:
-        return False
-    return True
+    return isinstance(decide(person, Act.OPT_OUT, facts, around), Permit)
 
 
-def may_see(person: Person, facts: CallFacts) -> bool:
-    """Tell whether a person sees a call's requests: who is on the call, and who answers for its team."""
-    return _is_on_call(person, facts) or answers_for(person, facts.team)
+def may_see(person: Person, facts: CallFacts, around: Around = NOTHING_KNOWN) -> bool:
+    """Tell whether a person sees a call's requests: who is or was on the call, and who sees who calls."""
+    return was_on(person, facts) or isinstance(decide(person, Act.SEE_NUMBERS, facts, around), Permit)
 
 
-def answers_for(person: Person, team: str) -> bool:
-    """Tell whether a person answers for a team; one without a name is every manager's."""
-    if person.roles & EVERY_TEAM:
-        return True
-    return Role.MANAGER in person.roles and (not team or team in person.teams)
-
-
-def _check_role(person: Person, act: Act, reason: str) -> None:
-    nothing_wrong = may(person, act, reason="not looked at yet")
-    if isinstance(nothing_wrong, Refused):
-        raise DeniedError(Fault.NOT_ALLOWED, nothing_wrong.reason)
+def _check_decision(person: Person, act: Act, facts: CallFacts, reason: str, around: Around) -> None:
+    _check_role(person, act)
+    require(person, act, facts, around)
     decision = may(person, act, reason=reason)
     if isinstance(decision, Refused):
         raise DeniedError(Fault.INCOMPLETE, decision.reason)
 
 
-def _check_call(person: Person, facts: CallFacts) -> None:
-    if _is_on_call(person, facts):
-        raise DeniedError(Fault.NOT_ALLOWED, "You are on this call yourself: another manager decides on its opt-out.")
-    if not answers_for(person, facts.team):
-        raise DeniedError(
-            Fault.NOT_ALLOWED,
-            f"This call is of the team {facts.team!r}: a manager of that team decides on its opt-out.",
-        )
-
-
-def _is_on_call(person: Person, facts: CallFacts) -> bool:
-    return person.extension in facts.extensions or person.display_name in facts.operators
+def _check_role(person: Person, act: Act) -> None:
+    decision = may(person, act, reason="not looked at yet")
+    if isinstance(decision, Refused):
+        raise DeniedError(Fault.NOT_ALLOWED, decision.reason)

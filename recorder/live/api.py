@@ -15,11 +15,14 @@ from recorder import problem_answers
 from recorder.calls.control import Control
 from recorder.calls.opt_outs import newest
 from recorder.calls.works import Works
+from recorder.domain.access import LocalUser
+from recorder.domain.live_access import seen
 from recorder.live.acts import LiveActs
 from recorder.live.bodies import SignOnBody, WhoCalls
 from recorder.live.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
 from recorder.live.door import Door
 from recorder.live.opt_outs import LiveOptOuts
+from recorder.live.permits import require_named
 from recorder.people.agents import SignOnClashError
 from recorder.problems import ProblemError
 from recorder.web import application
@@ -88,9 +91,17 @@ class LiveApi:
             "notices": [one.as_json() for one in (works.sounds.first, works.sounds.second) if one is not None],
         }
 
-    async def calls(self, _who: WhoCalls) -> dict[str, Any]:
-        """List the recorded calls in progress, each with its newest request to opt out."""
-        return {"calls": await self._door.on_call_thread(self._listed)}
+    async def calls(self, who: WhoCalls) -> dict[str, Any]:
+        """List the recorded calls in progress, each with its newest request to opt out.
+
+        Whoever gives no name is shown extension and state. Who else may see what is for whoever asks to say, who knows
+        the accounts: console and command line.
+        """
+        listed = await self._door.on_call_thread(self._listed)
+        if not who.name:
+            shown = (seen(LocalUser(name=who.os_user), call) for call in listed)
+            listed = [call for call in shown if call is not None]
+        return {"calls": listed}
 
     def _listed(self) -> list[dict[str, Any]]:
         return [{**row, "opt_out": self._opt_out_of(row)} for row in self._control.calls()]
@@ -100,9 +111,10 @@ class LiveApi:
         return None if request is None else {"id": request.id, "state": request.state.value}
 
     async def events(
-        self, _who: WhoCalls, beat_s: Annotated[float, Query(ge=SHORTEST_BEAT_S, le=KEEP_ALIVE_S)] = KEEP_ALIVE_S
+        self, who: WhoCalls, beat_s: Annotated[float, Query(ge=SHORTEST_BEAT_S, le=KEEP_ALIVE_S)] = KEEP_ALIVE_S
     ) -> StreamingResponse:
         """Stream what happens."""
+        require_named(who)
         return StreamingResponse(
             self._broadcast.listen(beat_s), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
@@ -115,6 +127,7 @@ class LiveApi:
                 "extension": extension.number,
                 "operator": signed.get(extension.number, extension.operator),
                 "service": extension.service,
+                "team": extension.team,
                 "is_signed_on": extension.number in signed,
             }
             for extension in self._works.config.extension

@@ -1,5 +1,6 @@
 """What is sent to the daemon's socket, and who sends it."""
 
+import re
 import time
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -9,13 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from recorder.calls.opt_out_acts import Order
-from recorder.domain.access import MAX_REASON_CHARACTERS, Person, Role
+from recorder.domain.access import MAX_REASON_CHARACTERS, Actor, Application, LocalUser, Person, Role, Scope
+from recorder.domain.live_access import Around
 from recorder.domain.opt_out import Statements
 from recorder.live.headers import ACTOR_HEADER
 from recorder.live.peercred import user_name
 from recorder.problems import ProblemError
 
 _LONGEST_S = 86_400.0
+_TOKEN = re.compile(r"token:[\w.@ -]{1,64}\Z")
 Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
 Name = Annotated[str, Field(max_length=100)]
 
@@ -61,15 +64,6 @@ class _Body(BaseModel):
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
 
 
-class ActBody(_Body):
-    """Why an act is done, and with whose authority: ``officer``, ``manager`` or ``token:NAME``."""
-
-    reason: Reason = ""
-    authority: Annotated[str, Field(alias="as", max_length=80)] = "officer"
-    extensions: list[Name] = []
-    """The only extensions whose calls are meant, as a token is good for them; none: every one."""
-
-
 class PersonBody(_Body):
     """The account of the person who acts, as console or command line know it after its password was checked.
 
@@ -81,12 +75,43 @@ class PersonBody(_Body):
     roles: list[Role]
     teams: list[Name] = []
     extension: Name | None = None
+    managed: list[Name] | None = None
+    """Teams of which a manager is signed in; None: it is not known."""
 
 
-class PersonalBody(ActBody):
-    """An act that only a person may do."""
+class ActBody(_Body):
+    """Why an act is done, and who does it: a person, or ``token:NAME``; neither is somebody at the machine.
 
+    What somebody may do follows from who they are; ``officer`` and ``manager`` are taken and mean nothing.
+    """
+
+    reason: Reason = ""
+    authority: Annotated[str, Field(alias="as", max_length=80)] = "officer"
+    extensions: list[Name] = []
+    """The only extensions whose calls are meant, as a token is good for them; none: every one."""
     person: PersonBody | None = None
+
+    def actor_of(self, who: Caller) -> Actor:
+        """Return who acts.
+
+        Raises:
+            ProblemError: 422: it is neither a person nor a token; 403: an application is called a person.
+        """
+        token = _TOKEN.match(self.authority)
+        if token is not None:
+            return Application(
+                name=self.authority.removeprefix("token:"),
+                scopes=frozenset({Scope.PAUSE}),
+                extensions=frozenset(self.extensions),
+            )
+        if self.authority not in ("officer", "manager"):
+            raise ProblemError(422, "as must be officer, manager or token:NAME.")
+        return LocalUser(name=who.os_user) if self.person is None else self.person_of(who)
+
+    def around(self, colleagues: frozenset[str]) -> Around:
+        """Return what is known of who acts beside their account, and the teams at whose extensions they sit."""
+        managed = None if self.person is None else self.person.managed
+        return Around(colleagues=colleagues, managed=None if managed is None else frozenset(managed))
 
     def person_of(self, who: Caller) -> Person:
         """Return the person who acts.
@@ -105,6 +130,10 @@ class PersonalBody(ActBody):
         )
 
 
+class PersonalBody(ActBody):
+    """An act that only a person may do."""
+
+
 class GrantBody(PersonalBody):
     """An opt-out granted, with what the manager puts their name to."""
 
@@ -112,10 +141,12 @@ class GrantBody(PersonalBody):
     distress_judged: bool = False
     erase_before: bool | None = None
 
-    def order(self, details: dict[str, Any]) -> Order:
+    def order(self, details: dict[str, Any], around: Around) -> Order:
         """Return it in the words of the workflow."""
         statements = Statements(caller_asked=self.caller_asked, distress_judged=self.distress_judged)
-        return Order(statements=statements, reason=self.reason, erase_before=self.erase_before, details=details)
+        return Order(
+            statements=statements, reason=self.reason, erase_before=self.erase_before, details=details, around=around
+        )
 
 
 class ForgotBody(PersonalBody):

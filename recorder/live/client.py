@@ -4,7 +4,7 @@ The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``; why and with
 """
 
 import json
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,12 +13,13 @@ from urllib.parse import quote
 
 import httpx
 
-from recorder.domain.access import Person
+from recorder.domain.access import Actor, Application, LocalUser, Person
+from recorder.domain.live_access import NOTHING_KNOWN, Around
 from recorder.live.connections import Answer, Connections, NobodyThereError
 from recorder.live.headers import ACTOR_HEADER
 
-Extensions = Collection[str]
-"""The only ones that an act may touch; none: every one."""
+SERVICE = "recorder:console"
+"""Who asks where the console does, for all whom it shows what they may see."""
 _BASE = "http://recorder"
 _CALLS = "/api/calls"
 _EVENTS = "/api/events"
@@ -86,20 +87,24 @@ def _headers(actor: str) -> dict[str, str]:
     return {ACTOR_HEADER: quote(actor, safe=" :.@-_")}
 
 
-def _body(reason: str, authority: str) -> dict[str, Any]:
-    return {"reason": reason, "as": authority}
+def _named(actor: Actor) -> dict[str, str]:
+    """Return the header of who acts; somebody without an account is known by the socket."""
+    return {} if isinstance(actor, LocalUser) else _headers(actor.actor)
 
 
-def _of(person: Person) -> dict[str, Any]:
-    """Return what the daemon has to know of a person, whose password was checked here."""
-    return {
-        "person": {
-            "display_name": person.display_name,
-            "roles": sorted(person.roles),
-            "teams": list(person.teams),
-            "extension": person.extension,
-        }
+def _of(actor: Actor, around: Around = NOTHING_KNOWN) -> dict[str, Any]:
+    """Return what the daemon has to know of who acts: a person, whose password was checked here, or a token."""
+    if isinstance(actor, Application):
+        return {"as": actor.actor} | ({"extensions": sorted(actor.extensions)} if actor.extensions else {})
+    if isinstance(actor, LocalUser):
+        return {}
+    person = {
+        "display_name": actor.display_name,
+        "roles": sorted(actor.roles),
+        "teams": list(actor.teams),
+        "extension": actor.extension,
     }
+    return {"person": person | ({} if around.managed is None else {"managed": sorted(around.managed)})}
 
 
 def _unavailable(path: Path, error: Exception) -> DaemonUnavailableError:
@@ -133,9 +138,9 @@ def _result(answer: Answer) -> dict[str, Any]:
 class LiveClient:
     """Live calls, by the daemon's socket. Every method blocks; safe to share between threads.
 
-    ``authority`` is ``officer``, ``manager`` or ``token:NAME``. Every method raises DaemonUnavailableError and
-    DaemonRefusedError. Acts return the daemon's answer, which carries ``call, state, reasons, position_s`` (a list
-    of them under ``calls`` for an extension).
+    Every method raises DaemonUnavailableError and DaemonRefusedError. What somebody may do follows from who they are
+    (`recorder.domain.live_access`); the daemon decides, which knows the call. Acts return its answer, which carries
+    ``call, state, reasons, position_s`` (a list of them under ``calls`` for an extension).
 
     Args:
         path: The daemon's socket.
@@ -166,37 +171,29 @@ class LiveClient:
         calls = answer.get("calls", [])
         return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
-    def pause(
-        self, call: str, *, actor: str, reason: str = "", authority: str = "officer", extensions: Extensions = ()
-    ) -> dict[str, Any]:
-        """Pause one call, if it is of one of the extensions; the answer is given once both channels are gated."""
-        return self._act(_call_path(call, "pause"), actor, reason, authority, extensions)
+    def pause(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Pause one call; the answer is given once both channels are gated."""
+        return self._act(_call_path(call, "pause"), actor, reason)
 
-    def resume(
-        self, call: str, *, actor: str, reason: str = "", authority: str = "officer", extensions: Extensions = ()
-    ) -> dict[str, Any]:
-        """Take away the reasons that this authority may clear, if the call is of one of the extensions."""
-        return self._act(_call_path(call, "resume"), actor, reason, authority, extensions)
+    def resume(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Take away the reasons that whoever asks may clear."""
+        return self._act(_call_path(call, "resume"), actor, reason)
 
     def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
         """Pause one call, and order its last seconds to be erased; None is everything so far."""
         return self._personal(_call_path(call, "forgot"), person, seconds=seconds, reason=reason)
 
-    def opt_out(self, call: str, *, person: Person, grant: Grant) -> dict[str, Any]:
+    def opt_out(self, call: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN) -> dict[str, Any]:
         """Stop recording for the rest of a call; cannot be undone."""
-        return self._personal(_call_path(call, "opt-out"), person, **grant.as_json())
+        return self._personal(_call_path(call, "opt-out"), person, around, **grant.as_json())
 
-    def pause_extension(
-        self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
-    ) -> dict[str, Any]:
+    def pause_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         """Pause every call of an extension."""
-        return self._act(_extension_path(number, "pause"), actor, reason, authority)
+        return self._act(_extension_path(number, "pause"), actor, reason)
 
-    def resume_extension(
-        self, number: str, *, actor: str, reason: str = "", authority: str = "officer"
-    ) -> dict[str, Any]:
+    def resume_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         """Resume every call of an extension."""
-        return self._act(_extension_path(number, "resume"), actor, reason, authority)
+        return self._act(_extension_path(number, "resume"), actor, reason)
 
     def forgot_extension(
         self, number: str, *, person: Person, seconds: float | None, reason: str = ""
@@ -204,9 +201,11 @@ class LiveClient:
         """Pause every call of an extension, and order their last seconds to be erased."""
         return self._personal(_extension_path(number, "forgot"), person, seconds=seconds, reason=reason)
 
-    def opt_out_extension(self, number: str, *, person: Person, grant: Grant) -> dict[str, Any]:
+    def opt_out_extension(
+        self, number: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
+    ) -> dict[str, Any]:
         """Stop recording every call of an extension that is in progress."""
-        return self._personal(_extension_path(number, "opt-out"), person, **grant.as_json())
+        return self._personal(_extension_path(number, "opt-out"), person, around, **grant.as_json())
 
     def second_message(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
         """Have the second message played to the outside party of a call."""
@@ -225,13 +224,17 @@ class LiveClient:
         """Ask that a call be recorded no longer; returns the request."""
         return self._personal(_call_path(call, "opt-out-request"), person, reason=reason)
 
-    def grant_opt_out(self, request: str, *, person: Person, grant: Grant) -> dict[str, Any]:
+    def grant_opt_out(
+        self, request: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
+    ) -> dict[str, Any]:
         """Grant a request: recording ends for the rest of the call."""
-        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/grant", person, **grant.as_json())
+        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/grant", person, around, **grant.as_json())
 
-    def decline_opt_out(self, request: str, *, person: Person, reason: str) -> dict[str, Any]:
+    def decline_opt_out(
+        self, request: str, *, person: Person, reason: str, around: Around = NOTHING_KNOWN
+    ) -> dict[str, Any]:
         """Decline a request: the call goes on being recorded."""
-        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, reason=reason)
+        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, around, reason=reason)
 
     def agents(self) -> list[dict[str, Any]]:
         """Return nominated extensions and who is at them."""
@@ -258,12 +261,17 @@ class LiveClient:
         """Have the configuration read again."""
         return self._send("POST", "/api/reload")
 
-    def _act(self, path: str, actor: str, reason: str, authority: str, extensions: Extensions = ()) -> dict[str, Any]:
-        body = _body(reason, authority) | ({"extensions": sorted(extensions)} if extensions else {})
-        return self._send("POST", path, headers=_headers(actor), json=body)
+    def _act(self, path: str, actor: Actor, reason: str) -> dict[str, Any]:
+        return self._send("POST", path, headers=_named(actor), json={"reason": reason, **_of(actor)})
 
-    def _personal(self, path: str, person: Person, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        return self._send("POST", path, headers=_headers(person.actor), json={**body, **_of(person)})
+    def _personal(
+        self,
+        path: str,
+        person: Person,
+        around: Around = NOTHING_KNOWN,
+        **body: Any,  # noqa: ANN401 - JSON
+    ) -> dict[str, Any]:
+        return self._send("POST", path, headers=_headers(person.actor), json={**body, **_of(person, around)})
 
     def _send(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, json: Mapping[str, Any] | None = None

@@ -11,6 +11,7 @@ from recorder.calls.control import UnknownCallError
 from recorder.calls.opt_outs import UnknownRequestError
 from recorder.calls.works import Works
 from recorder.domain.access import DeniedError, Fault
+from recorder.domain.live_access import HiddenError
 from recorder.domain.pausing import RefusedError
 from recorder.live.bodies import Caller
 from recorder.problems import ProblemError
@@ -51,10 +52,17 @@ class Door:
         self._works.scheduler.submit(run)
         return await self.confirm(future)
 
-    async def ended(self, start: Callable[[], list[Future[_T]]], signature: Signature) -> list[Future[_T]]:
+    async def ended(
+        self, start: Callable[[], list[Future[_T]]], signature: Signature, *, missing: Exception
+    ) -> list[Future[_T]]:
         """Do acts on the call thread; return them once each has been stored, or could not be.
 
         One wait for all of it: to be woken up in between would take the interpreter from those who store.
+
+        Args:
+            start: Begins them.
+            signature: What a refusal is written down under.
+            missing: What is said to somebody who may not know of the call: as if it were not there.
 
         Raises:
             ProblemError: As `act` does; 504: not done and stored within CONFIRM_S.
@@ -64,23 +72,26 @@ class Door:
             started = start()
             _when_ended(started, lambda: future.set_result(started))
 
-        return await self._unless_refused(self._on_call_thread(run), signature)
+        return await self._unless_refused(self._on_call_thread(run), signature, missing)
 
-    async def act(self, fn: Callable[[], _T], signature: Signature) -> _T:
-        """Do an act on the call thread; a refusal is written down under the signature's act.
+    async def act(self, fn: Callable[[], _T], signature: Signature, *, missing: Exception) -> _T:
+        """Do an act on the call thread; a refusal is written down under the signature's act; see `ended`.
 
         Raises:
             ProblemError: 404 nothing to act on, 403, 409 or 422 refused, 504 not in time.
         """
-        return await self._unless_refused(self.on_call_thread(fn), signature)
+        return await self._unless_refused(self.on_call_thread(fn), signature, missing)
 
-    async def _unless_refused(self, act: Awaitable[_T], signature: Signature) -> _T:
+    async def _unless_refused(self, act: Awaitable[_T], signature: Signature, missing: Exception) -> _T:
         try:
             return await act
         except (UnknownCallError, UnknownRequestError) as error:
             raise await self._refused(404, _sentence(error), signature) from error
         except RefusedError as error:
             raise await self._refused(409, _sentence(error), signature) from error
+        except HiddenError as error:
+            await self._refused(404, str(error), signature)
+            raise ProblemError(404, _sentence(missing)) from error
         except DeniedError as error:
             raise await self._refused(_STATUS[error.fault], str(error), signature) from error
         except ProblemError as error:

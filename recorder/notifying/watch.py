@@ -19,18 +19,19 @@ from recorder.config import Config
 from recorder.domain import notifying
 from recorder.domain.access import Role
 from recorder.domain.cases import Case
+from recorder.domain.live_access import Around, facts_listed
 from recorder.domain.notifying import CaseClock, Kind, Notification
-from recorder.domain.opt_out import CallFacts, may_decide
+from recorder.domain.opt_out import may_decide
 from recorder.domain.requesting import Bench
 from recorder.domain.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
-from recorder.live.client import DaemonUnavailableError, LiveClient
+from recorder.live.client import SERVICE, DaemonUnavailableError, LiveClient
 from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
 from recorder.people.proposals import Proposals
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.tombstones import DELETED, tombstones_of
-from storage.types import Claim, RecordingId, Search
+from storage.types import Claim, Search
 
 DAEMON_S = 1.8
 """How long the daemon may take to say what is asked of calls in progress."""
@@ -96,7 +97,7 @@ def opt_outs_of(socket: Path) -> list[dict[str, Any]]:
     """Return the daemon's requests to opt out; none while it does not answer: it has no calls then either."""
     try:
         with LiveClient(socket, timeout_s=DAEMON_S) as live:
-            return live.opt_outs()
+            return live.opt_outs(actor=SERVICE)
     except (DaemonUnavailableError, ProblemError):
         return []
 
@@ -137,6 +138,10 @@ def tell_what_time_brought(books: WatchBooks) -> int:
     )
 
 
+_UNMANAGED = Around(managed=frozenset())
+"""Team leaders are told too: they decide if no manager of the team is signed in by then."""
+
+
 def of_opt_outs(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notification]:
     """Return what managers are to be told of calls in progress, and officers of what was decided.
 
@@ -146,15 +151,12 @@ def of_opt_outs(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notifi
     """
     told = []
     for one in found:
-        facts = CallFacts(
-            call=RecordingId(one["call"]), team=one["team"], extensions=frozenset(one["extensions"]),
-            operators=frozenset(one["operators"]),
-        )  # fmt: skip
+        facts = facts_listed(one)
         if one["state"] == "raised":
             told += [
                 Notification(kind=Kind.OPT_OUT_WAITS, account=person.name, subject=one["id"])
                 for person in bench.people
-                if may_decide(person, facts)
+                if may_decide(person, facts, _UNMANAGED)
             ]
         elif one["state"] in ("granted", "declined") and one["decided_by"] != one["raised_by"]:
             told.append(Notification(kind=Kind.OPT_OUT_DECIDED, account=one["raised_by"], subject=one["id"]))

@@ -24,7 +24,8 @@ from argon2.low_level import Type, hash_secret_raw
 
 from recorder.clerk import Clerk
 from recorder.domain.access import Act, Person, Refused, Role, may
-from recorder.domain.opt_out import CallFacts, may_decide
+from recorder.domain.live_access import CallFacts
+from recorder.domain.opt_out import may_decide
 from storage.durable import save_atomically
 
 MIN_DIGITS, MAX_DIGITS = 6, 12

@@ -125,6 +125,12 @@ class Sessions:
         with self._engine.begin() as connection:
             return connection.execute(select(sessions.c.account).where(is_it)).first() is not None
 
+    def accounts(self) -> frozenset[str]:
+        """Return the accounts of everybody who is signed in now, in a browser or at a shell; asking is no activity."""
+        is_good = and_(sessions.c.kind != Kind.STARTING, ~self._is_over(self._now().timestamp()))
+        with self._engine.begin() as connection:
+            return frozenset(connection.execute(select(sessions.c.account).where(is_good)).scalars())
+
     def keep(self, key: str) -> None:
         """Keep a session though nothing is done and its time is up: somebody is in a call, and has to be able to pause.
 

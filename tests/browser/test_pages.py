@@ -184,7 +184,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("agent_forgot", "ann", keys, "How much of what was said"),
     ("live", "manager", at("/live"), "Resume the recording"),
     ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "What you put your name to"),
-    ("forgot", "manager", forgot, "is paused now"),
+    ("forgot", "ann", forgot, "is paused now"),
     ("recordings", "dpo", at("/recordings"), "1 recording found"),
     ("recordings_none", "dpo", search("operator", "Nobody"), "0 recordings found"),
     ("recordings_wrong", "dpo", search("from_time", "10:00"), "Give the date as well"),

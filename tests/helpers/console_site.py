@@ -48,6 +48,7 @@ from tests.helpers.recorder_home import HANGS_S
 from tests.helpers.storage_home import ID, Site, row
 
 CALL = "20261125T090000Z-2001-aaaaaa"
+SAID = f'event: call\ndata: {{"call": "{CALL}"}}\n\n'.encode()
 WITHOUT_SECOND_FACTOR = ConsoleOptions(second_factor=SecondFactor.OFF)
 
 
@@ -61,7 +62,13 @@ class Daemon:
         self.release = threading.Event()
         self.is_stalled = False
         self.agents_rows: list[dict[str, Any]] = [
-            {"extension": "2001", "operator": "<b>Ann</b>", "service": "Revenues", "is_signed_on": False}
+            {
+                "extension": "2001",
+                "operator": "<b>Ann</b>",
+                "service": "Revenues",
+                "team": "Revenues",
+                "is_signed_on": False,
+            }
         ]
         self.app = FastAPI()
         install(self.app)
@@ -96,7 +103,9 @@ class Daemon:
         return {
             "call": CALL, "id": CALL, "state": self.state, "reasons": [], "position_s": 1.5, "extension": "2001",
             "operator": "<b>Ann</b>", "phase": "joined", "second_message": self.second_message,
-            "extensions_now": ["2001"], "operators_now": ["<b>Ann</b>"], "caller": "02079460000", "called": "2001",
+            "extensions": ["2001"], "operators": ["<b>Ann</b>"], "teams_now": ["Revenues"],
+            "extensions_now": ["2001"], "operators_now": ["<b>Ann</b>"], "configured_now": ["2001"],
+            "caller": "02079460000", "called": "2001",
             "started_at": "2026-07-01T09:00:00Z",
             "team": "Revenues", "state_since": "2026-07-01T09:00:05Z", "pause_max_s": 600.0,
             "paused_s": 1.0 if self.state == "paused" else None,
@@ -121,7 +130,9 @@ class Daemon:
         self._hear(request, f"opt-out-request {call}", body)
         asked = {
             "id": f"{len(self.requests):08x}", "call": call, "state": "raised", "team": "Revenues",
-            "extensions": ["2001"], "operators": ["<b>Ann</b>"], "raised_by": request.headers["x-recorder-actor"],
+            "extensions": ["2001"], "operators": ["<b>Ann</b>"], "teams_now": ["Revenues"],
+            "extensions_now": ["2001"], "operators_now": ["<b>Ann</b>"], "configured_now": ["2001"],
+            "raised_by": request.headers["x-recorder-actor"],
             "raised_at": "2026-07-01T09:01:00Z", "reason": body["reason"], "decided_by": None, "decided_at": None,
             "erase_on_opt_out": False,
         }  # fmt: skip
@@ -144,11 +155,11 @@ class Daemon:
     async def events(self) -> StreamingResponse:
         async def flow() -> Any:
             yield b": listening\n\n"
-            yield b'event: call\ndata: {"call": "x"}\n\n'
+            yield SAID
             while not self.release.is_set():
                 if self.has_changed.is_set():
                     self.has_changed.clear()
-                    yield b'event: call\ndata: {"call": "x"}\n\n'
+                    yield SAID
                 if not self.is_stalled:
                     yield b": still here\n\n"
                 await asyncio.sleep(0.1)
@@ -307,7 +318,7 @@ def _template() -> Path:
     people.add("other", PASSWORD, display_name="Otto Other", roles={Role.OFFICER})
     people.add("admin", PASSWORD, roles={Role.ADMIN})
     people.add("ict", PASSWORD, roles={Role.ICT})
-    people.add("lead", PASSWORD, roles={Role.TEAM_LEADER})
+    people.add("lead", PASSWORD, roles={Role.TEAM_LEADER}, teams=["Revenues"])
     people.add("revenues", PASSWORD, display_name="Rhea Revenues", roles={Role.MANAGER}, teams=["Revenues"])
     people.add("housing", PASSWORD, display_name="Hugo Housing", roles={Role.MANAGER}, teams=["Housing"])
     engine.dispose()

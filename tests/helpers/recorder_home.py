@@ -311,11 +311,24 @@ class RecorderHome:
         """Return the options that say that somebody acts who may hear, with leave."""
         return ("--as", HEARER, "--password-file", str(self.password_file))
 
+    def as_officer(self, name: str) -> tuple[str, ...]:
+        """Return the options of an officer who is named as calls name their operator; makes their account."""
+        return self._as(name, Role.OFFICER)
+
+    def as_manager(self, name: str, team: str) -> tuple[str, ...]:
+        """Return the options of a manager of a team; makes their account."""
+        return self._as(name, Role.MANAGER, team)
+
+    def _as(self, name: str, role: Role, *teams: str) -> tuple[str, ...]:
+        self.add_person(name, role, display_name=name, teams=teams)
+        return ("--as", name, "--password-file", str(self.password_file))
+
     # --- calls and recordings
 
     def calls(self) -> list[dict[str, Any]]:
         """Return the recorded calls in progress."""
-        found: list[dict[str, Any]] = self.live.get("/api/calls").raise_for_status().json()["calls"]
+        answer = self.live.get("/api/calls", headers={"X-Recorder-Actor": "tests"})
+        found: list[dict[str, Any]] = answer.raise_for_status().json()["calls"]
         return found
 
     def health(self) -> dict[str, Any]:
@@ -327,14 +340,28 @@ class RecorderHome:
         """Post an act to the daemon's socket, as a person when ``by`` is given.
 
         What only a person may do is said by a manager of no team who is on no call, unless ``person`` says otherwise;
-        an opt-out comes with both statements.
+        an opt-out comes with both statements. A pause and a resume are the officer's of the call or extension, with
+        ``as="manager"`` a manager's of their team.
         """
         word = path.rpartition("/")[2]
         if by and word in PERSONAL:
             body = {"person": {"display_name": by, "roles": ["manager"]}, **body}
+        if word in ("pause", "resume") and not str(body.get("as", "")).startswith("token:"):
+            body = {"person": self._part(path.split("/")[-2], body.get("as", "officer")), **body}
+            by = by or body["as"] if "as" in body else by or "officer"
         if by and word in ("opt-out", "grant"):
             body = {"caller_asked": True, "distress_judged": True, **body}
         return self.live.post(path, json=body, headers={"X-Recorder-Actor": by} if by else {})
+
+    def _part(self, call: str, role: str) -> dict[str, Any]:
+        """Return the officer of a call or extension, or a manager of its team, as the socket is told of them."""
+        found = next((one for one in self.calls() if call in (one["id"], *one["extensions_now"])), None)
+        if role == "manager":
+            return {"display_name": "a manager", "roles": ["manager"], "teams": found["teams_now"] if found else []}
+        number = call if found is None or call != found["id"] else next(iter(found["extensions_now"]), None)
+        is_known = found is not None and (call == found["id"] or len(found["extensions_now"]) == 1)
+        operators = found["operators_now"] if found is not None and is_known else []
+        return {"display_name": next(iter(operators), ""), "roles": ["officer"], "extension": number}
 
     def rows(self, **search: Any) -> list[dict[str, Any]]:
         """Return rows of the index, newest first, as `recorder find --json` would."""
@@ -351,9 +378,11 @@ class RecorderHome:
         return rows[0]
 
     def add_person(self, name: str, *roles: Role, **values: Any) -> None:
-        """Make an account by no command; its password is PASSWORD."""
+        """Make an account by no command, unless it is there; its password is PASSWORD."""
         engine = open_people(Home(self.root).people)
-        People(engine, now=utc_now, hasher=CHEAP).add(name, PASSWORD, roles=roles, **values)
+        people = People(engine, now=utc_now, hasher=CHEAP)
+        if people.find(name) is None:
+            people.add(name, PASSWORD, roles=roles, **values)
         engine.dispose()
 
     def give_leave(self, *recordings: str, account: str = HEARER) -> None:

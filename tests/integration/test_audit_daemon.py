@@ -69,7 +69,7 @@ def test_pausing_and_recording_go_on_without_the_log_and_are_entered_late(tmp_pa
             refused = home.run("export", recording, "-o", str(tmp_path / "x.wav"), *home.as_hearer(), "--reason", "C 1",
                                "-C", str(home.root))  # fmt: skip
             assert (refused.returncode, "nothing was done" in refused.stderr) == (1, True)
-            home.act(f"/api/calls/{recording}/resume", by="dora")
+            home.act(f"/api/calls/{recording}/resume", by="dora", **{"as": "manager"})
             resumed_s = time.monotonic()
             talk.talk_for(1.0)
             ended_s = time.monotonic()

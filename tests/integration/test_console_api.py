@@ -92,16 +92,17 @@ def test_nobody_gets_nothing(console: Console) -> None:
     assert [e.actor for e in console.entries("access.refused")] == ["unknown"]
 
 
-def test_acts_carry_the_person_and_their_authority(browser: Browser, console: Console) -> None:
+def test_acts_carry_the_person(browser: Browser, console: Console) -> None:
     answer = browser.post(f"/api/calls/{CALL}/pause", json={"reason": "card"})
     assert answer.json() == {"call": CALL, "state": "paused", "reasons": [], "position_s": 2.0}
     browser.post(f"/api/calls/{CALL}/resume")
     browser.post("/api/extensions/2001/pause")
     what = [(heard[0], heard[1], heard[3]) for heard in console.daemon.heard]
+    person = {"display_name": "lead", "roles": ["team_leader"], "teams": ["Revenues"], "extension": None}
     assert what == [
-        (f"pause {CALL}", "lead", {"reason": "card", "as": "manager"}),
-        (f"resume {CALL}", "lead", {"reason": "", "as": "manager"}),
-        ("pause 2001", "lead", {"reason": "", "as": "manager"}),
+        (f"pause {CALL}", "lead", {"reason": "card", "person": person}),
+        (f"resume {CALL}", "lead", {"reason": "", "person": person}),
+        ("pause 2001", "lead", {"reason": "", "person": person}),
     ]
 
 
@@ -174,7 +175,7 @@ def test_events_are_passed_on(browser: Browser, console: Console) -> None:
     with browser.stream("GET", "/api/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-store"
-        assert next(line for line in answer.iter_lines() if line.startswith("data:")) == 'data: {"call": "x"}'
+        assert next(line for line in answer.iter_lines() if line.startswith("data:")) == f'data: {{"call": "{CALL}"}}'
     with browser.stream("GET", "/live/changes") as answer:
         lines = (line for line in answer.iter_lines() if line.startswith("data:"))
         assert "Pause<span" in json.loads(next(lines).removeprefix("data: "))["html"], "whoever begins has all rows"

@@ -15,20 +15,25 @@ import pytest
 from recorder.console import board, board_stream, watchers
 from recorder.console.auth import Caller
 from recorder.console.board import Board
-from recorder.console.board_stream import BoardStream
+from recorder.console.board_stream import BoardStream, Watcher
 from recorder.console.live_rows import LiveRow
 from recorder.console.pulse import BEAT, Pulse
 from recorder.domain.access import Person, Role, Scope
+from recorder.domain.live_access import Around
 from recorder.live.client import DaemonUnavailableError
 from recorder.problems import ProblemError
+from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 
+NUMBER = "02079460000"
 MANAGER = Person(name="rhea", display_name="Rhea", roles=frozenset({Role.MANAGER}), teams=("Revenues",))
 
 
 def call(name: str, state: str = "recording", **more: Any) -> dict[str, Any]:
     return {
         "call": name, "id": name, "state": state, "extension": "2001", "operator": "Ann", "team": "Revenues",
+        "extensions": ["2001"], "operators": ["Ann"], "extensions_now": ["2001"], "operators_now": ["Ann"],
+        "teams_now": ["Revenues"], "configured_now": ["2001"],
         "started_at": "2026-07-01T09:00:00Z", "caller": "", "called": "", "position_s": 1.0, "opt_out": None, **more,
     }  # fmt: skip
 
@@ -67,13 +72,17 @@ class Source:
             await self.said.put(f"data: {json.dumps(event)}\n\n".encode())
 
 
+def _watcher(person: Person) -> Watcher:
+    return Watcher(caller=Caller(actor=person, session=None), around=Around())
+
+
 class Page:
     """A page's stream, read one step after the other."""
 
     def __init__(self, pulse: Pulse, known: Board, person: Person = MANAGER) -> None:
         self.person: Person | None = person
         stream = BoardStream(pulse, known, render=self._render, ask=self._ask)
-        self._events = stream.events(Caller(actor=person, session=None))
+        self._events = stream.events(_watcher(person))
 
     async def next(self) -> dict[str, Any]:
         """Return the next that is no beat, as JSON: rows by their words, ids, and whether requests changed."""
@@ -89,10 +98,10 @@ class Page:
     async def close(self) -> None:
         await self._events.aclose()
 
-    async def _ask(self) -> Caller:
+    async def _ask(self) -> Watcher:
         if self.person is None:
             raise ProblemError(403, "You may not.")
-        return Caller(actor=self.person, session=None)
+        return _watcher(self.person)
 
     @staticmethod
     def _render(_caller: Caller, rows: Sequence[LiveRow]) -> str:
@@ -196,7 +205,7 @@ def test_who_may_no_longer_is_sent_nothing_more(monkeypatch: pytest.MonkeyPatch)
         page = Page(pulse, known)
         await page.next()
         page.person = Person(name="rhea", display_name="Rhea", roles=frozenset({Role.OFFICER}))
-        assert (await page.next())["html"] == "a:recording:0 b:recording:0", "what she may do has changed"
+        assert (await page.next())["ids"] == ["call-none"], "what she may see has changed"
         page.person = None
         with pytest.raises(StopAsyncIteration):
             await page.next()
@@ -223,16 +232,23 @@ def test_each_is_sent_their_own_rows(console: Console) -> None:
         browser.sign_in(name)
         with browser.stream("GET", "/live/changes") as answer:
             html = str(sent(answer.iter_lines(), CALL)["html"])
-            assert f'name="csrf" value="{browser.csrf}"' in html
-            assert "&lt;b&gt;Ann" in html
+            assert (f'name="csrf" value="{browser.csrf}"' in html) == (name != "ict")
             return html
 
-    with console.browser() as manager, console.browser() as officer:
+    console.people.add("olga", PASSWORD, roles={Role.OFFICER}, teams=["Revenues"])
+    with console.browser() as manager, console.browser() as officer, console.browser() as ict:
         manager.sign_in("revenues")
         manager.submit(f"/live/{CALL}/opt-out-request")
         console.daemon.requests.append({**console.daemon._call(), "id": "r", "state": "raised"})
-        assert "Opt-out asked for" in watched(manager, "revenues")
-        assert "Opt-out asked for" not in watched(officer, "officer")
+        whole = watched(manager, "revenues")
+        assert "Opt-out asked for" in whole
+        assert "&lt;b&gt;Ann" in whole
+        assert NUMBER in whole
+        for browser, name in ((officer, "olga"), (ict, "ict")):
+            part = watched(browser, name)
+            assert ("<td>2001</td>" in part, "Pause<span" in part) == (True, name == "olga")
+            for hidden in ("Opt-out asked for", "&lt;b&gt;Ann", NUMBER, "Resume<span"):
+                assert hidden not in part
 
 
 def test_the_stream_ends_for_who_signed_out(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:

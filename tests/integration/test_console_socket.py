@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from recorder.domain.access import Person, Role
+from recorder.domain.access import Application, LocalUser, Person, Role, Scope
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
 from recorder.live.peercred import PeerCredProtocol, peer_of, user_name
 from tests.helpers.console_site import CALL, Daemon, serving
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 ZOE = Person(name="zoë", display_name="Zoë Example", roles=frozenset({Role.MANAGER}), teams=("Revenues",))
+SHOP = Application(name="shop", scopes=frozenset({Scope.PAUSE}), extensions=frozenset({"2001"}))
 
 
 @pytest.fixture
@@ -37,23 +38,23 @@ def path(tmp_path: Path, daemon: Daemon) -> Iterator[Path]:
 def test_the_daemon_knows_the_user_and_the_name(path: Path, daemon: Daemon) -> None:
     with LiveClient(path) as client:
         assert client.calls(actor="zoë")[0]["call"] == CALL
-        assert client.pause(CALL, actor="zoë", reason="card")["state"] == "paused"
-        assert client.resume(CALL, actor="zoë", authority="manager")["state"] == "recording"
+        assert client.pause(CALL, actor=ZOE, reason="card")["state"] == "paused"
+        assert client.resume(CALL, actor=SHOP)["state"] == "recording"
         grant = Grant(caller_asked=True, distress_judged=True, reason="distress")
         assert client.opt_out(CALL, person=ZOE, grant=grant)["state"] == "opted_out"
-        (paused,) = client.pause_extension("2001", actor="os:root")["calls"]
+        (paused,) = client.pause_extension("2001", actor=LocalUser(name="root"))["calls"]
         assert (paused["call"], paused["state"]) == (CALL, "paused")
     assert [heard[2] for heard in daemon.heard] == [ME] * 4
-    assert daemon.heard[0][1:] == ("zo%C3%AB", ME, {"reason": "card", "as": "officer"})
-    assert daemon.heard[2][3]["person"] == {
-        "display_name": "Zoë Example", "roles": ["manager"], "teams": ["Revenues"], "extension": None,
-    }  # fmt: skip
-    assert daemon.heard[3][1] == "os:root"
+    person = {"display_name": "Zoë Example", "roles": ["manager"], "teams": ["Revenues"], "extension": None}
+    assert daemon.heard[0][1:] == ("zo%C3%AB", ME, {"reason": "card", "person": person})
+    assert daemon.heard[1][1:] == ("token:shop", ME, {"reason": "", "as": "token:shop", "extensions": ["2001"]})
+    assert daemon.heard[2][3]["person"] == person
+    assert daemon.heard[3][1:] == (None, ME, {"reason": ""}), "who has no account is known by the socket alone"
 
 
 def test_a_refusal_is_told(path: Path) -> None:
     with LiveClient(path) as client, pytest.raises(DaemonRefusedError, match="no such call") as refused:
-        client.pause("other", actor="ann")
+        client.pause("other", actor=ZOE)
     assert refused.value.status == 404
 
 

@@ -128,7 +128,7 @@ def test_an_emergency_and_an_opt_out_are_told(tmp_path: Path, certificates: Cert
         post.run_once()
         waits = "A caller asks not to be recorded"
         assert subjects(mailbox) == [
-            ("dpo", waits), ("dpo", "A recording was heard without approval"), ("lead", waits), ("revenues", waits),
+            ("dpo", "A recording was heard without approval"), ("lead", waits), ("revenues", waits),
         ]  # fmt: skip
         console.daemon.requests[0] |= {"state": "declined", "decided_by": "revenues"}
         post.run_once()

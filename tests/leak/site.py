@@ -62,6 +62,7 @@ class Site:
 
     def __init__(self, folder: Path, *, next_hop: str, slots: int, edits: Sequence[tuple[str, str]] = ()) -> None:
         self.folder = folder
+        self.numbers = [number(s, slot) for number in (extension, deputy) for s in SERVICES for slot in range(slots)]
         numbers = [f"{extension(s, slot)}:agent{slot}:{s}" for s in SERVICES for slot in range(slots)]
         numbers += [f"{deputy(s, slot)}:deputy{slot}:{s}" for s in SERVICES for slot in range(slots)]
         self.home = RecorderHome(
@@ -117,6 +118,9 @@ class Site:
         """Start daemon and console, make people and a token, and listen to what happens."""
         self.home.start(before=before)
         self.pids.add(self.home.pid)
+        for number in self.numbers:  # the one officer with an account sits at every phone
+            answer = self.home.live.post(f"/api/agents/{number}/sign-on", json={"operator": OFFICER})
+            answer.raise_for_status()
         if has_console:
             self._start_console()
         self._watch()
@@ -204,7 +208,8 @@ class Site:
 
     def _client(self) -> httpx.Client:
         transport = UnixTransport(self.home.root / "recorder.sock")
-        return httpx.Client(transport=transport, base_url="http://recorder", timeout=15)
+        named = {"X-Recorder-Actor": "tests"}
+        return httpx.Client(transport=transport, base_url="http://recorder", timeout=15, headers=named)
 
     def _listen(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
@@ -272,8 +277,7 @@ class Site:
 
     def by_socket(self, path: str, *, by: str = "", **body: Any) -> dict[str, Any]:
         """Post to the daemon's socket."""
-        headers = {"X-Recorder-Actor": by} if by else {}
-        return _checked(self.home.live.post(path, json=body, headers=headers))
+        return _checked(self.home.act(path, by=by, **body))
 
     def by_token(self, path: str) -> dict[str, Any]:
         """Post to the console with the payment application's token."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Call
-from tests.leak.site import ERASE_S, MANAGER, RefusedError, State
+from tests.leak.site import ERASE_S, MANAGER, OFFICER, TEAM, RefusedError, State
 
 if TYPE_CHECKING:
     from tests.leak.ring import Ring
@@ -124,7 +124,11 @@ def _by_post(how: str, word: str, goal: Callable[[State], bool]) -> Do:
 def _by_command(*words: str, goal: Callable[[State], bool], is_signed: bool = False) -> Do:
     def do(ring: "Ring") -> Act:
         home = ring.site.home
-        who = (*home.as_admin(), "--reason", REASON) if is_signed else ()
+        who: tuple[str, ...] = ()  # without an account a pause is root's at the machine
+        if is_signed:
+            who = (*home.as_manager(MANAGER, TEAM), "--reason", REASON)
+        elif words == ("resume",):
+            who = home.as_officer(OFFICER)
         asked_s = time.monotonic()
         ring.site.command(*words, "--call", ring.id, *who, "-C", str(home.root))
         return _heard(ring, asked_s, goal, f"{words[0]} by command", time.monotonic())

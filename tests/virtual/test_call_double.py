@@ -145,7 +145,7 @@ def by_outer(passage: Passage, word: str) -> None:
 
 
 def by_command(passage: Passage, word: str) -> None:
-    passage.talk.home.json(word, "--call", passage.inner)
+    passage.talk.home.json(word, "--call", passage.inner, *passage.talk.home.as_officer("bob"))
 
 
 def by_payment_page(passage: Passage, word: str) -> None:

@@ -54,7 +54,7 @@ def by_extension(talk: Talk, word: str) -> Moment:
 
 def by_command(talk: Talk, word: str) -> Moment:
     call = talk.wait_phase("joined")["id"]
-    return act(lambda: dict(talk.home.json(word, "--call", call)))
+    return act(lambda: dict(talk.home.json(word, "--call", call, *talk.home.as_officer("alice"))))
 
 
 def by_key(talk: Talk, word: str) -> Moment:

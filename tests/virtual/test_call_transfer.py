@@ -84,7 +84,8 @@ def test_to_an_extension_that_is_not_nominated_the_recording_stops_before_they_a
     assert (live := talk.live) is not None
     assert (live["state"], live["is_recorded"]) == ("out_of_scope", True)
     carol.voice.press("*2")  # her keys have no effect
-    refused = lines.home.act(f"/api/calls/{recording}/resume")
+    assert lines.home.act(f"/api/calls/{recording}/resume").status_code == 403, "nobody has it who is recorded"
+    refused = lines.home.act(f"/api/calls/{recording}/resume", **{"as": "manager"})
     assert refused.status_code == 409
     assert "not recorded" in refused.json()["detail"]
     assert lines.home.act("/api/extensions/2001/pause").status_code == 404, "it is no call of alice's any more"

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder.cli import app
-from recorder.domain.opt_out import CallFacts
+from recorder.domain.live_access import CallFacts
 from recorder.home import Home
 from recorder.people.pins import PinFile
 from storage.audit import AuditLog
@@ -77,24 +77,31 @@ def test_the_workflow_by_commands(lines: Exchange) -> None:
     home, talk = lines.home, lines.call()
     call = talk.join()
     talk.talk_for(0.3)
-    assert document(home, "opt-outs", "list") == []
+    assert document(home, "opt-outs", "list", *by(home, "mary")) == []
     asked = document(home, "opt-outs", "raise", "--call", call[:-2], *by(home, "alice"), "--reason", "she says so")
     assert (asked["call"], asked["state"]) == (call, "raised")
-    assert document(home, "opt-outs", "list") == [asked]
-    assert document(home, "calls")[0]["opt_out"] == {"id": asked["id"], "state": "raised"}
-    table = run(home, "opt-outs", "list").stdout
+    assert document(home, "opt-outs", "list", *by(home, "mary")) == [asked]
+    assert document(home, "opt-outs", "list", *by(home, "hugo")) == []
+    assert "takes a person" in refused(home, "opt-outs", "list", code=2)
+    assert document(home, "calls", *by(home, "mary"))[0]["opt_out"] == {"id": asked["id"], "state": "raised"}
+    table = run(home, "opt-outs", "list", *by(home, "mary")).stdout
     assert [asked["id"], "raised", call] == table.splitlines()[0].split("\t")[:3]
-    assert "raised" in run(home, "calls").stdout
+    assert "raised" in run(home, "calls", *by(home, "mary")).stdout
+    (unnamed,) = document(home, "calls")
+    assert (unnamed["extension"], unnamed["state"], unnamed["may"]) == ("2001", "recording", ["call.pause"])
+    assert talk.number not in json.dumps(unnamed)
+    assert document(home, "calls", *by(home, "hugo")) == []
 
     grant = ("opt-outs", "grant", asked["id"])
     assert "takes a person" in refused(home, *grant, *REASON, *STATED, code=2)
     assert "takes a reason" in refused(home, *grant, *STATED, *by(home, "mary"))
     assert "state both" in refused(home, *grant, *REASON, "--caller-asked", *by(home, "mary"))
-    assert "team 'Revenues'" in refused(home, *grant, *REASON, *STATED, *by(home, "hugo"))
+    assert "no such request" in refused(home, *grant, *REASON, *STATED, *by(home, "hugo"))
     assert "on this call yourself" in refused(home, *grant, *REASON, *STATED, *by(home, "maud"))
     assert "role does not allow" in refused(home, *grant, *REASON, *STATED, *by(home, "alice"))
-    assert "team 'Revenues'" in refused(home, "opt-outs", "decline", asked["id"], *REASON, *by(home, "hugo"))
-    assert "asked for already" in refused(home, "opt-outs", "raise", "--call", call, *by(home, "otto"))
+    assert "no such request" in refused(home, "opt-outs", "decline", asked["id"], *REASON, *by(home, "hugo"))
+    assert "asked for already" in refused(home, "opt-outs", "raise", "--call", call, *by(home, "alice"))
+    assert "No call" in refused(home, "opt-outs", "raise", "--call", call, *by(home, "otto"))
     assert "no such request" in refused(home, "opt-outs", "grant", "ffffffff", *REASON, *STATED, *by(home, "mary"))
     assert home.calls()[0]["state"] == "recording"
 
@@ -112,7 +119,7 @@ def test_a_direct_opt_out_states_both_and_goes_by_the_same_table(lines: Exchange
     home, talk = lines.home, lines.call()
     call = talk.join()
     talk.talk_for(0.3)
-    for name, sentence in (("hugo", "team 'Revenues'"), ("maud", "on this call yourself"), ("otto", "role")):
+    for name, sentence in (("hugo", "in progress"), ("maud", "on this call yourself"), ("otto", "role")):
         assert sentence in refused(home, "opt-out", "--call", call, *REASON, *by(home, name))
         assert sentence in refused(home, "opt-out", "--extension", "2001", *REASON, *by(home, name))
     assert home.calls()[0]["state"] == "recording"
@@ -134,7 +141,8 @@ def test_forgetting_to_pause(lines: Exchange) -> None:
     talk.talk_for(0.3)
     talk.talk_for(0.9)
     assert "takes a person" in refused(home, "forgot", "--call", call, "--seconds", "0.3", code=2)
-    assert "own calls" in refused(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "otto"))
+    assert "No call" in refused(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "otto"))
+    assert "not your call" in refused(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "mary"))
     assert home.calls()[0]["state"] == "recording"
     short: dict[str, Any] = document(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "alice"))
     assert (short["state"], short["reasons"], short["erasure"]["state"]) == ("paused", ["agent"], "confirmed")
@@ -145,7 +153,7 @@ def test_forgetting_to_pause(lines: Exchange) -> None:
     assert answer.status_code == 403, "somebody has to be named"
     talk.hang_up()
     acts = [e.act for e in AuditLog(home.root / "audit").entries() if e.subject == call]
-    assert acts[:3] == ["recording.forgot.refused", "recording.forgot", "recording.forgot"]
+    assert acts[:4] == ["recording.forgot.refused"] * 2 + ["recording.forgot"] * 2
     assert "locked" in refused(home, "play", call, *home.as_hearer(), "--reason", "complaint 17")
 
 
@@ -155,8 +163,8 @@ def test_the_second_message_by_command(lines: Exchange) -> None:
     talk.talk_for(0.3)
     assert "takes a person" in refused(home, "second-message", "--call", call, code=2)
     assert "give either" in refused(home, "second-message", *by(home, "alice"), code=2)
-    assert "own calls" in refused(home, "second-message", "--call", call, *by(home, "otto"))
-    assert "not yours" in refused(home, "second-message", "--extension", "2001", *by(home, "hugo"))
+    assert "No call" in refused(home, "second-message", "--call", call, *by(home, "otto"))
+    assert "No recorded call" in refused(home, "second-message", "--extension", "2001", *by(home, "hugo"))
     done = run(home, "second-message", "--call", call[:-2], *by(home, "alice"))
     assert (done.exit_code, f"{call}: the caller hears the second message" in done.stderr) == (0, True)
     assert "already" in refused(home, "second-message", "--call", call, *by(home, "mary"))

@@ -21,6 +21,7 @@ from audio.port_memory import PortMemory
 from audio.types import RelayOptions
 from audio.writer import PausableWriter
 from recorder import config as configuration
+from recorder.calls.works import Works
 from recorder.clerk import Clerk
 from recorder.home import Home
 from recorder.logs import MaskingFormatter
@@ -181,6 +182,12 @@ class TurnedDaemon:
         daemon._relay.close()
         daemon._index.close()
         self._stack.close()
+
+    @property
+    def works(self) -> Works:
+        """What its calls are given."""
+        assert self._daemon is not None
+        return self._daemon._works
 
     def ask_for_reload(self) -> None:
         """Do what SIGHUP does."""

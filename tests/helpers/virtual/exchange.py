@@ -53,6 +53,12 @@ class TurnedHome(RecorderHome):
         assert self._turned is not None
         self._turned.ask_for_reload()
 
+    @property
+    def daemon_now(self) -> TurnedDaemon:
+        """The daemon that runs."""
+        assert self._turned is not None
+        return self._turned
+
     def kill(self) -> float:
         raise AssertionError("a daemon in virtual time cannot be killed: that is a test over the wire")
 

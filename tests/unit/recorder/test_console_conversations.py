@@ -38,7 +38,7 @@ def test_an_open_request_of_either_is_shown() -> None:
 
 
 def test_the_agents_page_has_one_line_and_the_loudest_state() -> None:
-    phone = phone_of(OFFICER, ["2002"], [call("a", "a", "paused"), call("b", "a")])
+    phone = phone_of(["2002"], [call("a", "a", "paused"), call("b", "a")])
     assert phone.standing is Standing.RECORDING
     assert [row.call["call"] for row in phone.rows] == ["a"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from recorder.clerk import Clerk
 from recorder.domain.access import Person, Role
-from recorder.domain.opt_out import CallFacts
+from recorder.domain.live_access import CallFacts
 from recorder.people.pins import LOCKED_FOR, WITHIN, Costs, PinAnswer, PinError, PinFile, Pins, weakness
 from storage.types import RecordingId
 from tests.helpers.accounts import Clock

@@ -1,0 +1,16 @@
+"""Which teams have a manager who is signed in: while none has, a team leader decides on opt-outs (P7)."""
+
+from recorder.domain.access import Role
+from recorder.people.accounts import People, usable_people
+from recorder.people.sessions import Sessions
+
+
+def managed_teams(people: People, sessions: Sessions) -> frozenset[str]:
+    """Return the teams of which a manager is signed in now, in the console or at a shell."""
+    there = sessions.accounts()
+    return frozenset(
+        team
+        for person in usable_people(people)
+        if Role.MANAGER in person.roles and person.name in there
+        for team in person.teams
+    )

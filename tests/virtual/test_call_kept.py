@@ -1,0 +1,182 @@
+"""A service that discards card calls, and a recording that is held, or a call that is somebody else's."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from datetime import UTC, date, datetime
+
+import pytest
+
+from recorder.config import read
+from recorder.home import Home
+from recorder.opening import open_index
+from storage.audit import AuditLog
+from storage.holds import Holds, new_hold_id
+from storage.types import Hold, HoldKind, RecordingId
+from tests.helpers.exchange import Exchange, Talk
+from tests.helpers.recorder_home import eventually
+from tests.helpers.virtual.exchange import TurnedHome, exchange
+from tests.virtual.test_call_discard import EDITS, WRITTEN_S, by_card, by_key, by_officer, by_page, left_of
+
+TEAM = ('service = "Revenues"\nteam = ""', 'service = "Revenues"\nteam = "Revenues"')
+STRANGERS = {
+    "an elected member": {"display_name": "Mia", "roles": ["member"]},
+    "an administrator": {"display_name": "Ada", "roles": ["admin"]},
+    "another team's officer": {"display_name": "Otto", "roles": ["officer"], "teams": ["Housing"]},
+    "another team's manager": {"display_name": "Hugo", "roles": ["manager"], "teams": ["Housing"]},
+}
+OTHERS = {
+    "a colleague": {"display_name": "bob", "roles": ["officer"]},
+    "the manager": {"display_name": "Mary", "roles": ["manager"], "teams": ["Revenues"]},
+    "another team's leader": {"display_name": "Lena", "roles": ["team_leader"], "teams": ["Housing"]},
+    "the DPO": {"display_name": "Dora", "roles": ["dpo"]},
+}
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("kept"), edits=(*EDITS, TEAM)) as made:
+        yield made
+
+
+def hold(talk: Talk, call: str) -> None:
+    index = open_index(Home(talk.home.root), read(talk.home.config))
+    try:
+        Holds(index.database).place(
+            Hold(
+                id=new_hold_id(),
+                recording=RecordingId(call),
+                kind=HoldKind.EVIDENCE,
+                case_reference="UB 17",
+                reason="threats",
+                placed_by="mary",
+                placed_at=datetime.now(UTC),
+                owner="mary",
+                review_on=date(2027, 1, 4),
+            )
+        )
+    finally:
+        index.close()
+
+
+def state(talk: Talk) -> str:
+    assert talk.live is not None
+    return str(talk.live["state"])
+
+
+@pytest.mark.parametrize("trigger", [by_key, by_card, by_officer, by_page])
+def test_what_is_held_is_paused_and_not_discarded(lines: Exchange, trigger: Callable[[Talk, str], None]) -> None:
+    talk = lines.call()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    hold(talk, call)
+    before = lines.home.health()["alarms"].get("kept_not_discarded", 0)
+    if trigger in (by_officer, by_page):
+        body = {"as": "token:payments"} if trigger is by_page else {}
+        answer = lines.home.act(f"/api/calls/{call}/pause", **body).raise_for_status().json()
+        assert (answer["state"], answer["kept"]) == ("paused", True)
+        assert answer["position_s"] > 0
+    else:
+        trigger(talk, call)
+    eventually(lambda: lines.home.health()["alarms"].get("kept_not_discarded", 0) == before + 1, "an alarm is raised")
+    assert state(talk) == "paused"
+    assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
+    talk.talk_for(0.5)
+    row = talk.hang_up()
+    assert (row["outcome"], row["path"] is not None) == ("partial", True)
+    assert [segment["kind"] for segment in row["segments"]] == ["recording", "paused"]
+    acts = [e.act for e in AuditLog(lines.home.root / "audit").entries() if e.subject == call]
+    assert acts == ["call.pause"]
+
+
+@pytest.mark.parametrize("who", OTHERS)
+def test_only_the_calls_officer_discards(lines: Exchange, who: str) -> None:
+    talk = lines.call()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    answer = lines.home.act(f"/api/calls/{call}/pause", by="x", person=OTHERS[who]).raise_for_status().json()
+    assert answer["state"] == "paused"
+    by_extension = lines.home.act("/api/extensions/2001/pause", by="x", person=OTHERS[who]).raise_for_status().json()
+    assert by_extension["calls"][0]["state"] == "paused"
+    assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
+    assert talk.hang_up()["outcome"] == "partial"
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_a_stranger_neither_pauses_nor_resumes(lines: Exchange, who: str) -> None:
+    talk = lines.call()
+    call = talk.join()
+    talk.talk_for(0.3)
+    unknown = lines.home.act("/api/calls/20260101T000000Z-2001-ffffff/pause", by="x", person=STRANGERS[who])
+    for word, held in (("pause", "recording"), ("resume", "paused")):
+        for path in (f"/api/calls/{call}/{word}", f"/api/extensions/2001/{word}"):
+            refused = lines.home.act(path, by="x", person=STRANGERS[who])
+            assert (refused.status_code, state(talk)) == (404, held)
+        answer = lines.home.act(f"/api/calls/{call}/{word}", by="x", person=STRANGERS[who]).text
+        assert answer.replace(call, "ID") == unknown.text.replace("20260101T000000Z-2001-ffffff", "ID")
+        lines.home.act(f"/api/calls/{call}/pause", by="x", person=OTHERS["the manager"]).raise_for_status()
+    talk.hang_up()
+    entries = [e for e in AuditLog(lines.home.root / "audit").entries() if e.subject == call]
+    assert [e.act for e in entries].count("call.resume.refused") == 2
+    assert "not your call" in entries[0].details["why"]
+
+
+def test_root_at_the_machine_pauses_with_an_alarm_and_does_not_resume(lines: Exchange) -> None:
+    talk = lines.call()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    audit = lines.home.root / "audit"
+    audit.rename(audit.with_name("audit.away"))
+    audit.write_text("no folder: the audit log's disk is away")
+    try:
+        answer = lines.home.live.post(f"/api/calls/{call}/pause", json={}).raise_for_status().json()
+        assert answer["state"] == "paused", "nobody with an account answers for a discard"
+        (spooled,) = (json.loads(file.read_text()) for file in (lines.home.root / "state/late_entries").glob("*.json"))
+        assert (spooled["act"], spooled["subject"]) == ("call.pause", call)
+        assert spooled["actor"] == f"os:{spooled['details']['os_user']}"
+    finally:
+        audit.unlink()
+        audit.with_name("audit.away").rename(audit)
+    assert lines.home.health()["alarms"]["paused_without_account"] == 1
+    refused = lines.home.live.post(f"/api/calls/{call}/resume", json={})
+    assert (refused.status_code, "--as NAME" in refused.json()["detail"]) == (403, True)
+    assert talk.hang_up()["outcome"] == "partial"
+
+
+class Orders:
+    """A clerk whose database does not answer before the test says so."""
+
+    def __init__(self) -> None:
+        self.answer: Future[bool] = Future()
+
+    def submit(self, *_: object) -> "Future[bool]":
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"), [(False, ("blocked", "discarded")), (OSError("the database is away"), ("partial", "paused"))]
+)
+def test_a_call_that_ends_first_waits_for_the_decision(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch, found: bool | OSError, outcome: tuple[str, str]
+) -> None:
+    talk, orders = lines.call(), Orders()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    assert isinstance(lines.home, TurnedHome)
+    monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    assert lines.home.act(f"/api/calls/{call}/pause").status_code == 504
+    assert state(talk) == "paused", "what is not wanted stops at once"
+    talk.first.hang_up()
+    talk.first.wait_ended()
+    talk.talk_for(0.5)
+    assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
+    if isinstance(found, OSError):
+        orders.answer.set_exception(found)
+    else:
+        orders.answer.set_result(found)
+    talk.left.hush()
+    talk.right.hush()
+    (row,) = eventually(lambda: [r for r in talk.home.rows(number=talk.number) if r["ended_at"]], "the end is filed")
+    assert row["outcome"] == outcome[0]
+    assert outcome[1] in row["reason"]
+    assert (not left_of(talk, call)) is (found is False)
