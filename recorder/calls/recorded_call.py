@@ -436,9 +436,9 @@ class RecordedCall(TapedCall, LiveCall):
     def _session_changed(self, side: Side) -> None:
         """Pass a side's new direction on to the other."""
         other_leg, other = self.legs.of(side.other), self.parties[side.other]
-        sends, receives = self.parties[side].direction
-        if other_leg is not None and self.call.was_joined and other.direction != (receives, sends):
-            self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives)))
+        direction = self.parties[side].direction
+        if other_leg is not None and self.call.was_joined and not other.is_told(direction):
+            self.works.endpoint.offer(other_leg, other.make_reoffer(direction))
         self._hold_rule.look()
 
     def _try_answer(self, side: Side, body: Body | None) -> bool:
