@@ -53,6 +53,7 @@ class Party:
         self.continues: offer_answer.LocalStream | None = None
         """What our descriptions on the party's leg were before, in another call: RFC 3264 section 8."""
         self._settled: offer_answer.Media | None = None
+        self._own: Direction = BOTH
         self.codec_name = ""
 
     # --- the media leg
@@ -81,6 +82,7 @@ class Party:
         if self._local is not None:
             wipe_others(self._local.cryptos, kept=())
         self.media_leg = self._local = self._offer = self._settled = None
+        self._own = BOTH
 
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
         """Play something to the party; a party that is gone hears nothing."""
@@ -163,8 +165,21 @@ class Party:
 
     @property
     def direction(self) -> Direction:
-        """Return whether the peer sends and whether it receives."""
-        return (self._settled.receives, self._settled.sends) if self._settled is not None else BOTH
+        """Return whether the peer itself sends and receives; a hold that it has only answered is not its own."""
+        return self._own
+
+    @property
+    def told(self) -> Direction:
+        """Return whether we send and receive by what we said last, also by an offer that has no answer yet."""
+        return self._as_far_as_taken((self._local.sends, self._local.receives) if self._local is not None else BOTH)
+
+    def is_told(self, direction: Direction) -> bool:
+        """Tell whether an offer of this direction would change nothing."""
+        return self._as_far_as_taken(direction) == self.told
+
+    def _as_far_as_taken(self, direction: Direction) -> Direction:
+        sends, receives = self._own
+        return (direction[0] and receives, direction[1] and sends)
 
     @property
     def usable(self) -> tuple[Codec, ...]:
@@ -216,6 +231,7 @@ class Party:
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
+        self._own = (media.receives, media.sends)
         return Body(content=written.content)
 
     def make_offer(self, codecs: tuple[Codec, ...]) -> Body:
@@ -247,7 +263,11 @@ class Party:
             media = offer_answer.answered(self._local, self._parse(body))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
+        asked_to_send, asked_to_receive = self._local.receives, self._local.sends
         self._settle(media, self._local)
+        # What it was not offered it cannot have refused (RFC 3264 section 6.1): there its own word stands.
+        sends, receives = self._own
+        self._own = (media.receives if asked_to_send else sends, media.sends if asked_to_receive else receives)
 
     def answer_reoffer(self, body: Body | None, other: tuple[Codec, ...]) -> Body:
         """Answer a re-offer, keeping the codec if it can; an empty one gets our offer, with both directions.
@@ -268,6 +288,7 @@ class Party:
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
+        self._own = (media.receives, media.sends)
         return Body(content=written.content)
 
     def prefer(self, codecs: tuple[Codec, ...]) -> None:

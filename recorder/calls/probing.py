@@ -60,6 +60,5 @@ class SilenceProbe(Part[ProbedCall]):
         for side, party in call.parties.items():
             leg = call.legs.of(side)
             if leg is not None:
-                sends, receives = party.direction
-                call.works.endpoint.offer(leg, party.make_reoffer((receives, sends), party.codecs))
+                call.works.endpoint.offer(leg, party.make_reoffer(party.told, party.codecs))
         self._wait()

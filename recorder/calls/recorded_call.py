@@ -444,11 +444,11 @@ class RecordedCall(TapedCall, LiveCall):
     def _session_changed(self, side: Side) -> None:
         """Pass a side's new direction on to the other, and have the other send nothing that the side cannot take."""
         other_leg, other = self.legs.of(side.other), self.parties[side.other]
-        sends, receives = self.parties[side].direction
+        direction = self.parties[side].direction
         codecs = still_bridged(other.codecs, self.parties[side].codecs)
-        is_changed = other.direction != (receives, sends) or codecs != other.codecs
+        is_changed = codecs != other.codecs or not other.is_told(direction)
         if other_leg is not None and self.call.was_joined and is_changed:
-            self.works.endpoint.offer(other_leg, other.make_reoffer((sends, receives), codecs))
+            self.works.endpoint.offer(other_leg, other.make_reoffer(direction, codecs))
         self._hold_rule.look()
 
     def _try_answer(self, side: Side, body: Body | None) -> bool:

@@ -97,6 +97,26 @@ def test_our_offer_in_a_call_has_the_lines_and_payload_types_that_were_settled(l
     talk.hang_up()
 
 
+def test_a_name_that_comes_with_the_end_of_a_hold_holds_nobody_again(lines: Exchange) -> None:
+    """A PBX ends an attended transfer so: the end of the hold and a name, before the caller has answered."""
+    talk = lines.call()
+    talk.join()
+    talk.talk_for(0.5)
+    second = talk.wait_second()
+    re_offer(second, replace(second.media, direction="sendonly", version=2))
+    talk.first.wait_for(lambda c: len(c.requests("INVITE")) == 1)
+    talk.talk_for(0.3)
+    second.offer(replace(second.media, direction="sendrecv", version=3))
+    second.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:2002@pbx>"),))
+    second.wait_for(lambda c: c.replies_to("INVITE") == [200, 200] and c.replies_to("UPDATE") == [200])
+    talk.talk_for(1.0)
+    to_officer = [re_invite.body for re_invite in second.requests("INVITE")[1:]]
+    assert not any(b"a=recvonly" in body for body in to_officer), "the officer's side is held by nobody"
+    assert b"a=sendrecv" in talk.first.requests("INVITE")[-1].body
+    assert len(talk.first.requests("INVITE")) == 2, "the end of the hold is told once"
+    talk.hang_up()
+
+
 def test_an_empty_re_invite_gets_our_offer(lines: Exchange) -> None:
     talk = lines.call()
     talk.join()

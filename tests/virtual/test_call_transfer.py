@@ -275,6 +275,7 @@ def test_hold_by_the_transferor_ends_with_them(lines: Exchange) -> None:
     talk.first.wait_for(lambda c: len(c.requests("INVITE")) == 2)
     assert b"a=sendrecv" in talk.first.requests("INVITE")[1].body
     hears(talk, "left", bob.voice)
+    assert leg.requests("INVITE")[1:] == [], "the colleague is never held"
     row = talk.hang_up()
     leg.wait_ended()
     bob.voice.hush()
