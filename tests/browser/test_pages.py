@@ -126,6 +126,7 @@ def forgot(page: Page) -> None:
 def listen(page: Page) -> None:
     page.goto(f"/recordings/{ID}")
     page.get_by_role("button", name="Listen").click()
+    page.wait_for_url("**/play")  # and its scripts: a click before them is nobody's
 
 
 def open_case(page: Page) -> None:
