@@ -37,6 +37,7 @@ from recorder.opening import open_index, open_reader
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from storage.export import Format, export
+from storage.index import Index
 from storage.rows import row_to_json
 from storage.types import Search
 from tests.helpers import preloaded, report
@@ -180,6 +181,7 @@ class RecorderHome:
         report.watch(self)
         self.daemon: subprocess.Popen[bytes] | preloaded.Daemon | None = None
         self._is_started_anew = is_started_anew
+        self._known_index: tuple[tuple[bytes, int], Index] | None = None
         self.live = httpx.Client(
             transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5
         )
@@ -365,11 +367,19 @@ class RecorderHome:
 
     def rows(self, **search: Any) -> list[dict[str, Any]]:
         """Return rows of the index, newest first, as `recorder find --json` would."""
-        index = open_index(Home(self.root), config.read(self.config))
+        index = self._index()
         try:
             return [row_to_json(row) for row in index.find(Search(**{"limit": 1000, **search}))]
         finally:
-            index.close()
+            index.close()  # its connections, not what was worked out for its statements
+
+    def _index(self) -> Index:
+        """Return the index that the configuration names: the one of before while both are, for tests ask often."""
+        home = Home(self.root)
+        key = (self.config.read_bytes(), home.index.stat().st_ino if home.index.exists() else 0)
+        if self._known_index is None or self._known_index[0] != key:
+            self._known_index = key, open_index(home, config.read(self.config))
+        return self._known_index[1]
 
     def row_of(self, caller: str, *, timeout_s: float = 6.0) -> dict[str, Any]:
         """Wait until the call from a number is filed; returns its one row."""
