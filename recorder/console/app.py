@@ -64,6 +64,33 @@ _TITLES = {
     503: "Not possible just now",
 }
 
+_ROUTERS = (
+    live_routes.router,
+    opt_out_routes.router,
+    api.router,
+    erasure_routes.router,
+    hold_routes.router,
+    request_routes.router,
+    session_routes.router,
+    sign_in_pages.router,
+    account_pages.router,
+    openid_pages.router,
+    people_pages.router,
+    live_pages.router,
+    agent_pages.router,
+    pages.router,
+    erasure_pages.router,
+    hold_pages.router,
+    request_pages.router,
+    case_pages.router,
+    notification_pages.router,
+    right_pages.router,
+    report_pages.router,
+    audit_pages.router,
+    system_pages.router,
+    overview_pages.router,
+)
+
 
 def create_app(deps: ConsoleDeps) -> FastAPI:
     """Return the console as an ASGI application: pages at /, the API at /api/, OpenAPI at /api/openapi.json.
@@ -80,6 +107,8 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         description="Live calls and recordings. Errors are problem documents (RFC 9457).",
         version="1",
         openapi_url="/api/openapi.json",
+        # Not include_router: it makes every route anew for the application, a quarter of a second of CPU.
+        routes=[route for router in _ROUTERS for route in router.routes],
     )
     app.state.parts = Parts(
         deps=deps,
@@ -94,33 +123,6 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         watchers=Watchers(),
         proving=asyncio.Semaphore(1),
     )
-    for router in (
-        live_routes.router,
-        opt_out_routes.router,
-        api.router,
-        erasure_routes.router,
-        hold_routes.router,
-        request_routes.router,
-        session_routes.router,
-        sign_in_pages.router,
-        account_pages.router,
-        openid_pages.router,
-        people_pages.router,
-        live_pages.router,
-        agent_pages.router,
-        pages.router,
-        erasure_pages.router,
-        hold_pages.router,
-        request_pages.router,
-        case_pages.router,
-        notification_pages.router,
-        right_pages.router,
-        report_pages.router,
-        audit_pages.router,
-        system_pages.router,
-        overview_pages.router,
-    ):
-        app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits)
 
