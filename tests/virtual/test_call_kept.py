@@ -7,16 +7,18 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from audio import prompts
 from recorder.config import read
 from recorder.home import Home
 from recorder.opening import open_index
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id
 from storage.types import Hold, HoldKind, RecordingId
+from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.virtual.exchange import TurnedHome, exchange
-from tests.virtual.test_call_discard import EDITS, WRITTEN_S, by_card, by_key, by_officer, by_page, left_of
+from tests.virtual.test_call_discard import EDITS, WRITTEN_S, by_card, by_key, by_officer, by_page, hung_up, left_of
 
 TEAM = ('service = "Revenues"\nteam = ""', 'service = "Revenues"\nteam = "Revenues"')
 STRANGERS = {
@@ -164,8 +166,8 @@ def test_a_call_that_ends_first_waits_for_the_decision(
     talk.talk_for(WRITTEN_S)
     assert isinstance(lines.home, TurnedHome)
     monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
-    assert lines.home.act(f"/api/calls/{call}/pause").status_code == 504
-    assert state(talk) == "paused", "what is not wanted stops at once"
+    answer = lines.home.act(f"/api/calls/{call}/pause").raise_for_status().json()
+    assert answer["state"] == "paused", "what is not wanted stops at once, and whoever asked is told in time"
     talk.first.hang_up()
     talk.first.wait_ended()
     talk.talk_for(0.5)
@@ -180,3 +182,26 @@ def test_a_call_that_ends_first_waits_for_the_decision(
     assert row["outcome"] == outcome[0]
     assert outcome[1] in row["reason"]
     assert (not left_of(talk, call)) is (found is False)
+
+
+def test_the_officer_is_told_of_the_pause_while_the_database_does_not_answer(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, orders = lines.call(), Orders()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    assert isinstance(lines.home, TurnedHome)
+    monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    talk.right.press("*1")
+    eventually(lambda: times_heard(talk.right, prompts.paused_tone()) == 1, "the officer is told of the pause")
+    assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
+    orders.answer.set_result(False)
+    eventually(lambda: not left_of(talk, call), "the recording is dropped as soon as the database says so")
+    eventually(lambda: times_heard(talk.right, prompts.ended_tone()) == 1, "the officer is told of that too")
+    assert hung_up(talk)["reason"] == "discarded"
+
+    def states() -> list[str]:
+        entries = AuditLog(lines.home.root / "audit").entries()
+        return [e.details["state"] for e in entries if (e.subject, e.act) == (call, "call.pause")]
+
+    eventually(lambda: states() == ["paused", "discarded"], "both are in the audit log")
