@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from recorder.domain.access import Person, Role
 from recorder.domain.granting import combination_problem
-from recorder.people.database import accounts, sessions
+from recorder.people.database import accounts, deputies, sessions
 
 
 class PeopleError(Exception):
@@ -58,6 +58,11 @@ def check_combination(account: str, roles: frozenset[Role], more: frozenset[Role
     problem = combination_problem(account, roles, more)
     if problem is not None:
         raise PeopleError(problem)
+
+
+def is_deputy(connection: Connection, name: str) -> bool:
+    """Tell whether somebody stands in for the data protection officer, whatever their roles are."""
+    return connection.execute(select(deputies.c.account).where(deputies.c.account == name)).first() is not None
 
 
 def renew_password(connection: Connection, name: str, password_hash: str, *, by: str, now: datetime) -> None:

@@ -26,12 +26,13 @@ from recorder.people.account_rows import (
     PeopleError,
     check_combination,
     check_other_admin,
+    is_deputy,
     is_usable,
     one,
     person_of,
     renew_password,
 )
-from recorder.people.database import AuditNote, accounts, deputies, from_s, proposals
+from recorder.people.database import AuditNote, accounts, from_s, proposals
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
 
@@ -119,7 +120,7 @@ class Proposals:
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
                 reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
             )  # fmt: skip
-            is_for_two = takes_two(change, person, roles, is_deputy=_is_deputy(connection, account))
+            is_for_two = takes_two(change, person, roles, is_deputy=is_deputy(connection, account))
             if is_for_two:
                 check_reason(reason)
             if not is_for_two or not confirmers(_usable(connection, now), proposer=by, account=account):
@@ -215,10 +216,6 @@ def _apply(
 
 def _set_roles(connection: Connection, account: str, roles: frozenset[Role]) -> None:
     connection.execute(update(accounts).where(accounts.c.name == account).values(roles=",".join(sorted(roles))))
-
-
-def _is_deputy(connection: Connection, account: str) -> bool:
-    return connection.execute(select(deputies.c.account).where(deputies.c.account == account)).first() is not None
 
 
 def _forget_passwords(connection: Connection, which: ColumnElement[bool]) -> None:
