@@ -204,11 +204,16 @@ def test_pins_of_managers(lines: Exchange) -> None:
     assert (people["mary"]["has_pin"], people["hugo"]["has_pin"]) == (True, False)
     ok(home, "users", "pin", "mary", "--remove", *home.as_admin())
     assert "has no PIN" in refused(home, "users", "pin", "mary", "--remove", *home.as_admin())
+    for fewer in (("team", "mary", "Revenues", "--remove"), ("revoke", "mary", "--role", "manager")):
+        ok(home, "users", "pin", "mary", "--pin-file", str(file), *home.as_admin())
+        ok(home, "users", *fewer, *home.as_admin())
+        assert PinFile(place.pins).owner(PIN, facts) is None, "the PIN knows what they were when it was set"
+    ok(home, "users", "grant", "mary", "--role", "manager", *home.as_admin())
     ok(home, "users", "pin", "mary", "--pin-file", str(file), *home.as_admin())
     ok(home, "users", "disable", "mary", *home.as_admin())
     assert PinFile(place.pins).owner(PIN, facts) is None
     assert "no account" in refused(home, "users", "pin", "mary", "--pin-file", str(file), *home.as_admin())
     entries = list(AuditLog(home.root / "audit").entries())
     acts = [e.act for e in entries if (e.subject == "mary" and "pin" in e.act) or "had_pin" in e.details]
-    assert acts == ["people.set_pin", "people.remove_pin", "people.set_pin", "people.disable"]
+    assert acts == [*["people.set_pin", "people.remove_pin"] * 3, "people.set_pin", "people.disable"]
     assert PIN not in json.dumps([e.to_json() for e in entries])
