@@ -253,13 +253,17 @@ class GateActs(Part[GatedCall]):
             return self._discard(reason, by)
         was_held = reason in call.book.reasons
         call.book.credit(reason, acts)
-        paused, done = self._stored(self._shut(reason, by)), Act()
+        works, at_s = call.works, self._shut(reason, by)
+        works.pauses.set_undecided(call.id, is_undecided=True)
+        paused, done = self._stored(at_s), Act()
         self._deciding += 1
 
         def decided(is_kept: bool) -> None:
             self._deciding -= 1
+            works.pauses.set_undecided(call.id, is_undecided=self._deciding > 0)
             try:
                 if is_kept:
+                    self._put(call.book.state, sorted(call.book.reasons), at_s)
                     self._tell_kept()
                     _hand_on(or_else(paused), done, is_kept=True)
                 elif call.book.final is not None:  # ended for good by another act meanwhile
@@ -277,7 +281,7 @@ class GateActs(Part[GatedCall]):
             finally:
                 self._close_if_decided()
 
-        works, on_call_thread = call.works, self._kept(decided)
+        on_call_thread = self._kept(decided)
         if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
             works.scheduler.call_later(answers_by, _hand_on, paused, done)
         found = works.orders.submit(works.is_kept, call.id)

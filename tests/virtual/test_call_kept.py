@@ -1,6 +1,7 @@
 """A service that discards card calls, and a recording that is held, or a call that is somebody else's."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, date, datetime
@@ -10,7 +11,7 @@ import pytest
 from audio import prompts
 from recorder.config import read
 from recorder.home import Home
-from recorder.opening import open_index
+from recorder.opening import open_index, recover_all
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id
 from storage.types import Hold, HoldKind, RecordingId
@@ -41,8 +42,8 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         yield made
 
 
-def hold(talk: Talk, call: str) -> None:
-    index = open_index(Home(talk.home.root), read(talk.home.config))
+def hold(home: Home, call: str) -> None:
+    index = open_index(home, read(home.config))
     try:
         Holds(index.database).place(
             Hold(
@@ -71,7 +72,7 @@ def test_what_is_held_is_paused_and_not_discarded(lines: Exchange, trigger: Call
     talk = lines.call()
     call = talk.join()
     talk.talk_for(WRITTEN_S)
-    hold(talk, call)
+    hold(Home(talk.home.root), call)
     before = lines.home.health()["alarms"].get("kept_not_discarded", 0)
     if trigger in (by_officer, by_page):
         body = {"as": "token:payments"} if trigger is by_page else {}
@@ -123,6 +124,39 @@ def test_a_stranger_neither_pauses_nor_resumes(lines: Exchange, who: str) -> Non
     assert "not your call" in entries[0].details["why"]
 
 
+class Orders:
+    """A clerk whose database does not answer before the test says so."""
+
+    def __init__(self) -> None:
+        self.answer: Future[bool] = Future()
+
+    def submit(self, *_: object) -> "Future[bool]":
+        return self.answer
+
+
+def test_the_officer_is_told_of_the_pause_while_the_database_does_not_answer(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, orders = lines.call(), Orders()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    assert isinstance(lines.home, TurnedHome)
+    monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    talk.right.press("*1")
+    eventually(lambda: times_heard(talk.right, prompts.paused_tone()) == 1, "the officer is told of the pause")
+    assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
+    orders.answer.set_result(False)
+    eventually(lambda: not left_of(talk, call), "the recording is dropped as soon as the database says so")
+    eventually(lambda: times_heard(talk.right, prompts.ended_tone()) == 1, "the officer is told of that too")
+    assert hung_up(talk)["reason"] == "discarded"
+
+    def states() -> list[str]:
+        entries = AuditLog(lines.home.root / "audit").entries()
+        return [e.details["state"] for e in entries if (e.subject, e.act) == (call, "call.pause")]
+
+    eventually(lambda: states() == ["paused", "discarded"], "both are in the audit log")
+
+
 def test_root_at_the_machine_pauses_with_an_alarm_and_does_not_resume(lines: Exchange) -> None:
     talk = lines.call()
     call = talk.join()
@@ -143,16 +177,6 @@ def test_root_at_the_machine_pauses_with_an_alarm_and_does_not_resume(lines: Exc
     refused = lines.home.live.post(f"/api/calls/{call}/resume", json={})
     assert (refused.status_code, "--as NAME" in refused.json()["detail"]) == (403, True)
     assert talk.hang_up()["outcome"] == "partial"
-
-
-class Orders:
-    """A clerk whose database does not answer before the test says so."""
-
-    def __init__(self) -> None:
-        self.answer: Future[bool] = Future()
-
-    def submit(self, *_: object) -> "Future[bool]":
-        return self.answer
 
 
 @pytest.mark.parametrize(
@@ -184,24 +208,32 @@ def test_a_call_that_ends_first_waits_for_the_decision(
     assert (not left_of(talk, call)) is (found is False)
 
 
-def test_the_officer_is_told_of_the_pause_while_the_database_does_not_answer(
-    lines: Exchange, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_daemon_that_dies_undecided_decides_at_its_next_start(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch, is_held: bool
 ) -> None:
+    """What lies in the home while the database does not answer is what a daemon that is killed then leaves there."""
     talk, orders = lines.call(), Orders()
     call = talk.join()
     talk.talk_for(WRITTEN_S)
     assert isinstance(lines.home, TurnedHome)
     monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
-    talk.right.press("*1")
-    eventually(lambda: times_heard(talk.right, prompts.paused_tone()) == 1, "the officer is told of the pause")
-    assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
+    lines.home.act(f"/api/calls/{call}/pause").raise_for_status()
+    dead = Home(lines.home.root.with_name(f"dead-{is_held}"))
+    shutil.copytree(lines.home.root, dead.root, ignore=shutil.ignore_patterns("*.sock"))
     orders.answer.set_result(False)
-    eventually(lambda: not left_of(talk, call), "the recording is dropped as soon as the database says so")
-    eventually(lambda: times_heard(talk.right, prompts.ended_tone()) == 1, "the officer is told of that too")
-    assert hung_up(talk)["reason"] == "discarded"
-
-    def states() -> list[str]:
-        entries = AuditLog(lines.home.root / "audit").entries()
-        return [e.details["state"] for e in entries if (e.subject, e.act) == (call, "call.pause")]
-
-    eventually(lambda: states() == ["paused", "discarded"], "both are in the audit log")
+    hung_up(talk)
+    if is_held:
+        hold(dead, call)
+    config = read(dead.config)
+    (found,) = (one for one in recover_all(dead, config, datetime.now(UTC)) if one.id == call)
+    index = open_index(dead, config)
+    try:
+        row = index.get(RecordingId(call))
+    finally:
+        index.close()
+    assert found.problem is None
+    assert (row.outcome, row.reason) == (("partial", "daemon_stopped") if is_held else ("blocked", "discarded"))
+    assert bool(list(dead.root.rglob(f"{call}.*"))) is is_held
+    acts = [e.details["state"] for e in AuditLog(dead.audit).entries() if (e.subject, e.actor) == (call, "recorder")]
+    assert acts == ([] if is_held else ["discarded"])
