@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recorder.calls.left_behind import amended, is_discarded
-from recorder.calls.pauses import REGISTER, read_states, write_states
+from recorder.calls.left_behind import amended, is_discarded, is_undecided
+from recorder.calls.pauses import REGISTER, States, read_states, write_states
 from recorder.clock import utc_now
 from recorder.config import Config
+from recorder.domain.access import Act
+from recorder.domain.pausing import PauseState
 from recorder.home import Home
 from recorder.keeping.agreement import look
+from recorder.keeping.kept_live import is_kept
 from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
 from storage.audit import AuditLog
@@ -95,19 +98,22 @@ def recover_all(
     """Close what a dead daemon left open, and put it and what it could not index into the index.
 
     What the daemon had acknowledged of a call holds: a discarded one is destroyed, one that was opted out or paused is
-    filed as that. Needs no private key; nothing may be writing. It may be killed anywhere and run again.
+    filed as that. One that was to be discarded unless something keeps it is, or is not, as the index says now.
+
+    Needs no private key; nothing may be writing. It may be killed anywhere and run again.
     """
     vault = Vault(home.root, NodeKeys.load(home.root))
     _mend_audit(home)
     _look_over(home, config, vault)  # first of all: what was deleted must not be recovered
     register = home.state / REGISTER
     states = read_states(register)
-    discarded = [_destroyed(vault, RecordingId(call)) for call in states if is_discarded(states[call])]
     index = open_index(home, config, is_deferred=True)
     try:
+        dropped = {call for call in states if is_discarded(states[call])} | _decided(home, index, states, now)
+        discarded = [_destroyed(vault, RecordingId(call)) for call in states if call in dropped]
         closed = recover(
             vault,
-            lambda recording: is_discarded(states.get(recording)),
+            dropped.__contains__,
             amend=lambda row: amended(row, states.get(row["id"])),
             ended=_known_ends(index),
             progress=progress,
@@ -125,6 +131,22 @@ def recover_all(
     if states:
         write_states(register, {call: state for call, state in states.items() if call in left})
     return recovered
+
+
+def _decided(home: Home, index: Index, states: States, now: datetime) -> set[str]:
+    """Return the calls of a daemon that died before it knew whether to discard them, and that nothing keeps."""
+    found = set()
+    for call in (one for one, state in states.items() if is_undecided(state) and not is_discarded(state)):
+        try:
+            if is_kept(index.database, RecordingId(call), now):
+                continue
+            details = {"state": PauseState.DISCARDED.value, "decided_late": True}
+            AuditLog(home.audit).append(act=Act.PAUSE.value, actor="recorder", subject=call, details=details)
+        except (StorageError, OSError) as error:
+            _log.error("call %s was to be discarded, and is kept: whether a hold stands is not known (%s)", call, error)
+        else:
+            found.add(call)
+    return found
 
 
 def _known_ends(index: Index) -> Callable[[RecordingId], dict[str, Any] | None]:

@@ -26,7 +26,9 @@ class KnownCall(Protocol):
 def segment_of(call: KnownCall) -> Segment:
     """Return who has a call now."""
     first, second = call.nomination.extension, call.nomination.second
-    known = {**call.works.config.extensions, **{one.number: one for one in (first, second) if one is not None}}
+    known = {one.number: one for one in (first, second) if one is not None}
+    if not call.numbers <= known.keys():  # rarely: every call in progress is listed, and there may be many extensions
+        known = {**call.works.config.extensions, **known}
     there = [known[number] for number in call.numbers if number in known]
     return Segment(
         teams=frozenset(one.team for one in there or [first]),

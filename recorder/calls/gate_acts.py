@@ -13,13 +13,14 @@ from datetime import datetime
 from typing import Protocol
 
 from audio.types import Prompt
-from recorder.calls.acts import Act, DoneAct, PauseAnswer, new_act_id, placed
+from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, new_act_id, placed, signed
 from recorder.calls.part import Part
 from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.clerk import after, after_all
 from recorder.clock import utc_now
+from recorder.domain import access
 from recorder.domain.call import Call, State
 from recorder.domain.erasing import alone_s
 from recorder.domain.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseBook, PauseState, RefusedError, kind_of
@@ -31,13 +32,18 @@ _log = logging.getLogger(__name__)
 
 KEPT = "kept_not_discarded"
 """The alarm: what was to be dropped for a card payment is held or claimed, and was paused."""
+PAUSE = access.Act.PAUSE.value
+DECIDE_S = 0.5
+"""How long a pause that may discard the recording waits to be answered until the database says whether it does."""
 
 
 def _hand_on(act: Act, done: Act, *, is_kept: bool = False) -> None:
-    """Have an act end as another one does."""
+    """Have an act end as another one does, unless it has ended already."""
 
     def ended(of: Act) -> None:
         error = of.exception()
+        if done.done():
+            return
         if error is not None:
             done.set_exception(error)
         else:
@@ -112,7 +118,7 @@ class GateActs(Part[GatedCall]):
         self._call.book.check_open()
         acts = acts or (new_act_id(),)
         if may_discard and self._discards(reason):
-            return self._discard_unless_kept(reason, by, acts, lambda paused: paused)
+            return self._discard_unless_kept(reason, by, acts, lambda paused: paused, answers_by=DECIDE_S)
         self._call.book.credit(reason, acts)
         return self._stored(self._shut(reason, by))
 
@@ -222,7 +228,15 @@ class GateActs(Part[GatedCall]):
     def _discards(self, reason: str) -> bool:
         return self._call.service.card_payment is CardPayment.DISCARD and kind_of(reason) in CARD_TRIGGERS
 
-    def _discard_unless_kept(self, reason: str, by: str, acts: Collection[str], or_else: Callable[[Act], Act]) -> Act:
+    def _discard_unless_kept(
+        self,
+        reason: str,
+        by: str,
+        acts: Collection[str],
+        or_else: Callable[[Act], Act],
+        *,
+        answers_by: float | None = None,
+    ) -> Act:
         """Shut the gate at once; then discard the recording, or leave it paused where it is to be kept.
 
         Whether it is to be kept is in the database, for which no call waits.
@@ -232,31 +246,44 @@ class GateActs(Part[GatedCall]):
             by: Who, as the audit log names them.
             acts: The ids of the acts that this is part of.
             or_else: What is done where it is kept; gets the pause.
+            answers_by: After how long the answer is the pause, and a discard follows; None: it waits for the decision.
         """
         call = self._call
         if call.taping is None:  # there is nothing that could be kept
             return self._discard(reason, by)
         was_held = reason in call.book.reasons
         call.book.credit(reason, acts)
-        paused, done = self._stored(self._shut(reason, by)), Act()
+        works, at_s = call.works, self._shut(reason, by)
+        works.pauses.set_undecided(call.id, is_undecided=True)
+        paused, done = self._stored(at_s), Act()
         self._deciding += 1
 
         def decided(is_kept: bool) -> None:
             self._deciding -= 1
+            works.pauses.set_undecided(call.id, is_undecided=self._deciding > 0)
             try:
                 if is_kept:
+                    self._put(call.book.state, sorted(call.book.reasons), at_s)
                     self._tell_kept()
                     _hand_on(or_else(paused), done, is_kept=True)
                 elif call.book.final is not None:  # ended for good by another act meanwhile
                     _hand_on(paused, done)
                 else:
                     call.book.reasons -= set() if was_held else {reason}
-                    _hand_on(self._discard(reason, by), done)
+                    discarded, is_late = self._discard(reason, by), done.done()
+                    if is_late:  # its first entry says that it was paused
+                        about = {"decided_late": True}
+                        signed(works, discarded, Signature(act=PAUSE, actor=by, subject=call.id, details=about))
+                    _hand_on(discarded, done)
             except RefusedError as error:
-                done.set_exception(error)
-            self._close_if_decided()
+                if not done.done():
+                    done.set_exception(error)
+            finally:
+                self._close_if_decided()
 
-        works, on_call_thread = call.works, self._kept(decided)
+        on_call_thread = self._kept(decided)
+        if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
+            works.scheduler.call_later(answers_by, _hand_on, paused, done)
         found = works.orders.submit(works.is_kept, call.id)
         # Where it cannot be found out nothing is destroyed.
         found.add_done_callback(

@@ -13,6 +13,11 @@ def is_discarded(state: State | None) -> bool:
     return state is not None and state.get("state") == PauseState.DISCARDED
 
 
+def is_undecided(state: State | None) -> bool:
+    """Tell whether a call's recording was to be discarded unless something keeps it, and nobody had found that out."""
+    return state is not None and bool(state.get("undecided"))
+
+
 def amended(row: dict[str, Any], state: State | None) -> dict[str, Any]:
     """Return the row of a container that was left open with what the register knew of the call.
 

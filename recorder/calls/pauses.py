@@ -15,7 +15,8 @@ REGISTER = "pauses.journal"
 """Its name, in the home's folder of states."""
 
 State = dict[str, Any]
-"""Of one call: ``state``, ``reasons``, and ``position_s``, from where the state holds."""
+"""Of one call: ``state``, ``reasons``, and ``position_s``, from where the state holds. With ``undecided`` it is to
+be discarded unless the database says that something keeps it."""
 
 States = dict[str, State]
 
@@ -47,6 +48,7 @@ class PauseRegister:
         self._clerk = clerk
         self._lock = threading.Lock()
         self._states = read_states(path)
+        self._undecided: set[str] = set()
         self._journal = journal.StateJournal(path)
         self._changes: dict[str, dict[str, Any] | None] = {}
         self._version = 0
@@ -59,8 +61,15 @@ class PauseRegister:
             if before is not None and before["state"] == state:
                 position_s = min(position_s, before["position_s"])  # the same pause, for another reason as well
             fields = {"state": state, "reasons": reasons, "position_s": round(position_s, 4)}
+            if call in self._undecided:
+                fields["undecided"] = True
             self._states[call] = fields
             return self._submit(call, fields)
+
+    def set_undecided(self, call: str, *, is_undecided: bool) -> None:
+        """Take it that what is put of a call from now on may yet turn out to be discarded: then recovery decides."""
+        with self._lock:
+            (self._undecided.add if is_undecided else self._undecided.discard)(call)
 
     def drop(self, call: str) -> None:
         """Forget a call that is filed: until then recovery may need to know."""

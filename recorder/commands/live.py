@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from recorder.clock import utc_now
 from recorder.commands.shared import (
@@ -114,7 +115,8 @@ def _act(
 ) -> None:
     home = Home(root.resolve())
     one_of(call, extension)
-    person = _person(home, name, password_file, f"to {act} as somebody")
+    find = _pauser if act == "pause" else _person
+    person = find(home, name, password_file, f"to {act} as somebody")
     # Whoever may open the socket may pause: console, accounts or audit log may be down. The entry says so.
     words = {"actor": person or LocalUser(name=os_user()), "reason": reason}
     if extension is not None:
@@ -129,6 +131,19 @@ def _person(home: Home, name: str | None, password_file: Path | None, what: str)
     if name is None and not is_by_token(password_file):
         return None
     return sign_in(home, name, password_file, what, goes_on=True)
+
+
+def _pauser(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
+    """Return who pauses, or None: a token that is over, and accounts that cannot be opened, keep nobody from it."""
+    try:
+        return _person(home, name, password_file, what)
+    except typer.Exit:
+        if name is not None:
+            raise
+    except (OSError, SQLAlchemyError) as error:
+        say(f"{home.people}: {error}")
+    say(f"who you are is not known: you pause as {os_user()}, without an account")
+    return None
 
 
 def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:

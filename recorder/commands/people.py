@@ -33,7 +33,7 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import Act, DeniedError, Role
+from recorder.domain.access import TABLE, Act, DeniedError, Role
 from recorder.domain.granting import POWERFUL, Proposal, combination_problem
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
@@ -114,13 +114,15 @@ def revoke(
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Take roles away from an account, at once."""
+    """Take roles away from an account, at once; the PIN goes with a role that grants opt-outs."""
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     try:
         _proposals(place).revoke(account, role, enter=lambda note: audit(place, note, actor=actor))
     except PeopleError as error:
         fail(str(error))
+    if any(Act.OPT_OUT in TABLE[one] for one in role):
+        _remove_pin(place, account, actor, "the roles are taken away")
     say(f"{account} is no {' or '.join(role)} any more")
 
 
@@ -251,7 +253,10 @@ def set_team(
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Have a manager answer for one more team, or for one less, from now or from a day on."""
+    """Have a manager answer for one more team, or for one less, from now or from a day on.
+
+    With one less their PIN goes, at once: it knows the teams that they had when it was set.
+    """
     place, config = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     moment = _day(from_, config)
@@ -260,7 +265,22 @@ def set_team(
     except PeopleError as error:
         fail(str(error))
     audit(place, note, actor=actor)
+    if remove:
+        _remove_pin(place, account, actor, "the team is taken away")
     say(f"{account} answers {'no more ' if remove else ''}for {team}{f' from {from_} on' if from_ else ''}")
+
+
+def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
+    """Take away the PIN of somebody who may grant less than when it was set; their phone knows only the PIN."""
+    try:
+        had_pin = PinFile(place.pins).remove(account)
+    except PinError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{done}, but the PIN of {account} was not removed: {place.pins}: {error.strerror}")
+    if had_pin:
+        audit(place, AuditNote(act="people.remove_pin", subject=account), actor=actor)
+        say(f"{account} has no PIN now: `recorder users pin {account}` sets a new one")
 
 
 def _day(text: str | None, config: Config) -> datetime | None:

@@ -151,19 +151,17 @@ def _acted(console: Parts, caller: Caller, do: Callable[[str], dict[str, Any]], 
 
 
 def _each(extensions: list[str], do: Callable[[str], dict[str, Any]]) -> None:
-    """Do it to each; one without a call is no error while another has one."""
-    idle: ProblemError | None = ProblemError(404, "You sit at no extension that is recorded.")
+    """Do it to each: one without a call is no error while another has one, one that fails keeps no other from it."""
+    done, failed = 0, ProblemError(404, "You sit at no extension that is recorded.")
     for number in extensions:
         try:
             do(number)
         except ProblemError as error:
-            if error.status != 404:
-                raise
-            idle = error if idle is not None else None
+            failed = error if failed.status == 404 else failed
         else:
-            idle = None
-    if idle is not None:
-        raise idle
+            done += 1
+    if not done or failed.status != 404:
+        raise failed
 
 
 def _page(

@@ -101,7 +101,7 @@ async def events(request: Request, console: Console) -> StreamingResponse:
     """Live calls as they change: server-sent events of the calls that you may see, as GET /api/calls shows them."""
     watched = _Watched(request, console)
     actor = await run_in_threadpool(watched.look)
-    known = await run_in_threadpool(lambda: [str(call.get("call")) for call in console.live.calls(actor)])
+    known = await run_in_threadpool(console.live.calls, actor)
     is_told_all = isinstance(actor, Application) or isinstance(may(actor, Act.SEE_SYSTEM), Allowed)
     theirs = SeenEvents(watched.see, known, is_told_all=is_told_all)
     stream = theirs.of(console.deps.events(actor.actor))

@@ -17,13 +17,13 @@ class SeenEvents:
 
     Args:
         see: Shows a call.
-        known: The ids of the calls in progress that they may see, as the stream begins.
+        known: The calls in progress as they may see them, as the stream begins.
         is_told_all: Whether they are told of what is about no call, such as alarms.
     """
 
-    def __init__(self, see: See, known: Iterable[str], *, is_told_all: bool) -> None:
+    def __init__(self, see: See, known: Iterable[Mapping[str, Any]], *, is_told_all: bool) -> None:
         self._see = see
-        self._known = set(known)
+        self._known = {str(call.get("call")): _has_numbers(call) for call in known}
         self._is_told_all = is_told_all
 
     async def of(self, source: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -41,9 +41,18 @@ class SeenEvents:
             return event if self._is_told_all else None
         if event.get("event") == "call" and "state" in event:
             seen = self._see(event)
-            (self._known.discard if seen is None else self._known.add)(call)
-            return None if seen is None else {"event": "call", **seen}
+            if seen is None:
+                self._known.pop(call, None)
+                return None
+            self._known[call] = _has_numbers(seen)
+            return {"event": "call", **seen}
+        if event.get("event") == "opt_out":  # as the list: whoever sees no numbers knows of no request
+            return event if self._known.get(call) else None
         return event if call in self._known else None
+
+
+def _has_numbers(seen: Mapping[str, Any]) -> bool:
+    return "caller" in seen
 
 
 def _line(event: Event) -> bytes:

@@ -2,17 +2,19 @@
 
 One administrator proposes, another one or the data protection officer confirms, or a team leader where there is
 neither; never whoever gets the role. While there is nobody else who could confirm, one is enough: a council begins with
-one account, made by `recorder init`.
+one account, made by `recorder init`. It is not enough where somebody could until lately: one administrator would take
+the others' power away first, for which one person is enough.
 """
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from recorder.domain.access import (
     MAX_REASON_CHARACTERS,
     MIN_REASON_CHARACTERS,
+    TABLE,
     Act,
     Allowed,
     DeniedError,
@@ -25,8 +27,10 @@ from recorder.domain.access import (
 
 POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN, Role.ICT})
 """Who decides on others' requests, makes accounts, or hears without approval (break-glass)."""
+CONFIRMING = frozenset(role for role, acts in TABLE.items() if Act.CONFIRM_GRANT in acts)
+"""Who confirms what others propose."""
 STANDS_FOR = timedelta(days=7)
-"""How long a proposal can be confirmed."""
+"""How long a proposal can be confirmed, and how long nobody decides alone after somebody else could have confirmed."""
 
 
 class Change(enum.StrEnum):
@@ -114,6 +118,26 @@ def confirmers(people: Iterable[Person], *, proposer: str, account: str) -> froz
     ]
     first = [person for person in others if person.roles & {Role.ADMIN, Role.DPO}]
     return frozenset(person.name for person in first or others)
+
+
+def check_alone(lately: Collection[str], now: datetime) -> None:
+    """Refuse to do alone what somebody else could have confirmed until lately.
+
+    Args:
+        lately: Accounts that could, and lost that or were disabled since `STANDS_FOR` before now.
+        now: The time.
+
+    Raises:
+        DeniedError: There is such an account.
+    """
+    if lately:
+        who, until = " and ".join(sorted(lately)), now + STANDS_FOR
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            f"This takes two people, and {who} could have confirmed it until lately. It takes one alone only where "
+            f"nobody else could for {STANDS_FOR.days} days, at the latest from {until:%Y-%m-%d} on: "
+            "grant a role to who comes before you take one from who goes.",
+        )
 
 
 def check_reason(reason: str) -> None:

@@ -345,6 +345,9 @@ CLOCK_AHEAD = timedelta(days=7)
 """After a longer silence nobody can tell a long holiday from a clock that has jumped."""
 LONG_SILENCE = timedelta(days=30)
 """After so long nothing at all goes without somebody's word, however little it is."""
+SET_FORWARD = timedelta(days=1)
+"""So far a clock may run ahead of the machine's own time since the first sweep after its start. That goes on while a
+virtual machine does not, so a little is no sign of anything."""
 MANY = 50
 """So many recordings may go in a day however small the vault is."""
 NATURAL_DAYS = 3
@@ -390,6 +393,22 @@ _LOOK = (
     "`recorder retention run --confirm-share --as NAME`, one of them the data protection officer or the deputy and "
     "neither of ICT, what is due is deleted"
 )
+
+
+def forward_stop(ahead: timedelta, *, due: int) -> Stopped | None:
+    """Return why a clock that was set forward, in one step or in many, must not have anything deleted, or None.
+
+    Args:
+        ahead: How far it went ahead of the machine's own time.
+        due: Recordings, and what else there is, that would go now.
+    """
+    if ahead <= SET_FORWARD or not due:
+        return None
+    return Stopped(
+        why=Stop.SHARE,
+        sentence=f"the clock was set forward by {ahead.total_seconds() / 3600:.0f} h while this machine ran, and {due} "
+        f"records are due by it. {_LOOK}",
+    )
 
 
 def share_stop(

@@ -48,7 +48,8 @@ def name_deputy(books: HearingBooks, actor: Actor, account: str | None) -> None:
     if account == person.name:
         raise ProblemError(422, "Name somebody else: nobody decides their own requests.")
     books.ledger.note(str(Act.NAME_DEPUTY), person.actor, account or "", {})
-    books.appointments.name_deputy(account, by=person.name)
+    if books.appointments.name_deputy(account, by=person.name):
+        books.ledger.note("people.disconnected", person.actor, account or "", {"why": "deputy"})
 
 
 def break_glass(

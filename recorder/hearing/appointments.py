@@ -8,6 +8,7 @@ from sqlalchemy import Engine, delete, insert, select
 from recorder.domain.requesting import Bench
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import absences, deputies
+from recorder.people.identities import disconnect_unless_own
 
 
 class Appointments:
@@ -43,14 +44,19 @@ class Appointments:
         with self._engine.begin() as connection:
             return connection.execute(select(deputies.c.account)).scalars().first()
 
-    def name_deputy(self, account: str | None, *, by: str) -> None:
-        """Name the officer who stands in for the data protection officer, in the place of whoever did; None: nobody."""
+    def name_deputy(self, account: str | None, *, by: str) -> bool:
+        """Name the officer who stands in for the data protection officer, in the place of whoever did; None: nobody.
+
+        Their account is disconnected from the OpenID provider unless they connected it themselves; tells whether it is.
+        """
         with self._engine.begin() as connection:
             connection.execute(delete(deputies))
             if account is not None:
                 connection.execute(
                     insert(deputies).values(account=account, since_s=self._now().timestamp(), named_by=by)
                 )
+                return disconnect_unless_own(connection, account)
+        return False
 
     def bench(self, people: People) -> Bench:
         """Return who there is to decide."""

@@ -347,6 +347,8 @@ def _approved(books: Books, person: Person, order: ErasureOrder, approval: Appro
             f"More than {HELD_ALONE_S:.0f} s of a held recording go as card data, and the order names no third person: "
             "decline it, and have it ordered anew with one.",
         )
+    if approval.is_complete:  # whoever was the last ended before the order itself was confirmed
+        return True
     at = books.now()
     details = {"order": order.id, "at": time_to_json(at), "is_third": person.name == approval.third}
 

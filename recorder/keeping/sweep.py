@@ -25,6 +25,7 @@ from recorder.domain.retention import (
     days_of,
     due_at,
     earliest_start,
+    forward_stop,
     put_into_force,
     share_stop,
     verdict,
@@ -95,6 +96,7 @@ class Sweeper:
         periods: As configured.
         most_share: Percent of the vault that may go in a day.
         now: The clock, UTC.
+        since_boot: Returns the id of the machine's start and the seconds since then, or None: it cannot be known.
     """
 
     vault: Vault
@@ -110,6 +112,7 @@ class Sweeper:
     periods: Periods
     most_share: float
     now: Callable[[], datetime]
+    since_boot: Callable[[], tuple[str, float] | None] = lambda: None
 
     @property
     def file(self) -> SweepFile:
@@ -167,14 +170,21 @@ class Sweeper:
         return plan
 
     def _stop(self, now: datetime, state: SweepState, plan: Plan, found: Periods) -> Stopped | None:
-        return self._unready(now, state) or share_stop(
-            due=plan.due_recordings,
-            others=plan.due_others,
-            gone_today=self.shredder.deletions.count(RULE, since=now - timedelta(days=1)),
-            kept=plan.kept,
-            most_share=self.most_share,
-            shortest_days=min(days for key, days in found.items() if key in self.periods and _is_of_recordings(key)),
-            silence=self._silence(now, state),
+        forward = forward_stop(self._ahead(now, state), due=plan.due_recordings + plan.due_others)
+        return (
+            self._unready(now, state)
+            or forward
+            or share_stop(
+                due=plan.due_recordings,
+                others=plan.due_others,
+                gone_today=self.shredder.deletions.count(RULE, since=now - timedelta(days=1)),
+                kept=plan.kept,
+                most_share=self.most_share,
+                shortest_days=min(
+                    days for key, days in found.items() if key in self.periods and _is_of_recordings(key)
+                ),
+                silence=self._silence(now, state),
+            )
         )
 
     def _unready(self, now: datetime, state: SweepState) -> Stopped | None:
@@ -187,6 +197,21 @@ class Sweeper:
         """Return moments that lie in the past for certain."""
         newest = next((time_from_json(entry.at) for entry in self.audit.newest_first()), None)
         return [state.last_success, self.calls.newest(state.wrong_times), newest]
+
+    def _ahead(self, now: datetime, state: SweepState) -> timedelta:
+        """Return how far the clock was set forward since the first sweep after the machine's start."""
+        boot, before = self._boot(now), state.boot
+        if boot is None or before is None or boot[0] != before[0]:
+            return timedelta()
+        return timedelta(seconds=boot[1] - before[1])
+
+    def _is_same_start(self, now: datetime, state: SweepState) -> bool:
+        boot = self._boot(now)
+        return boot is None or (state.boot is not None and boot[0] == state.boot[0])
+
+    def _boot(self, now: datetime) -> tuple[str, float] | None:
+        found = self.since_boot()
+        return None if found is None else (found[0], now.timestamp() - found[1])
 
     def _silence(self, now: datetime, state: SweepState) -> timedelta | None:
         last = state.last_success or self.calls.newest(state.wrong_times)
@@ -295,6 +320,7 @@ class Sweeper:
             last_success=state.last_success if counts["not_deleted"] else now,
             problem="; ".join(_problems(counts["not_deleted"], plan.damaged)),
             counts=dict(counts),
+            boot=state.boot if self._is_same_start(now, state) and consent is None else self._boot(now),
             text_offset=offset,
         )
         self.file.save(state)

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recorder import config as configuration
-from recorder.clock import utc_now
+from recorder.clock import since_boot, utc_now
 from recorder.config import Config, ConfigError
 from recorder.home import Home
 from recorder.hygiene import forbid_dumps
@@ -78,6 +78,7 @@ def opened_sweeper(
             periods=config.periods,
             most_share=config.retention.most_share_a_day,
             now=now,
+            since_boot=since_boot,
         )
     finally:
         people.dispose()

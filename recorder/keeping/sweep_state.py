@@ -34,6 +34,8 @@ class SweepState:
         counts: What the last one that ended well did.
         wrong_times: A person has said that the clock was right at the first of these: calls that had begun by then, and
             until the second, began under a wrong clock. None: nobody ever had to.
+        boot: At the first sweep after the machine's start: the id of that start, and how far the clock was ahead of the
+            time since then, seconds; None: it is not known.
         text_offset: Where in the audit log the first entry lies whose text may still be there.
     """
 
@@ -45,6 +47,7 @@ class SweepState:
     problem: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     wrong_times: tuple[datetime, datetime] | None = None
+    boot: tuple[str, float] | None = None
     text_offset: int = 0
 
     def noting(self, shorter: list[Shortening]) -> "SweepState":
@@ -108,6 +111,8 @@ def read_state(path: Path) -> SweepState | None:
         times: dict[str, Any] = {name: time_from_json(found.pop(name)) for name in ("last_try", "last_success")}
         wrong = found.get("wrong_times")
         times["wrong_times"] = tuple(map(time_from_json, wrong)) if wrong else None
+        boot = found.get("boot")
+        times["boot"] = (str(boot[0]), float(boot[1])) if boot else None
         return SweepState(**{**found, **times, "unconfirmed": tuple(found["unconfirmed"])})
     except FileNotFoundError:
         return None

@@ -1,13 +1,14 @@
 """Accounts as their table holds them, and as people."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
 from recorder.domain.access import Person, Role
-from recorder.domain.granting import combination_problem
-from recorder.people.database import accounts, sessions
+from recorder.domain.granting import CONFIRMING, STANDS_FOR, combination_problem
+from recorder.people.database import accounts, deputies, sessions
 
 
 class PeopleError(Exception):
@@ -58,6 +59,28 @@ def check_combination(account: str, roles: frozenset[Role], more: frozenset[Role
     problem = combination_problem(account, roles, more)
     if problem is not None:
         raise PeopleError(problem)
+
+
+def is_deputy(connection: Connection, name: str) -> bool:
+    """Tell whether somebody stands in for the data protection officer, whatever their roles are."""
+    return connection.execute(select(deputies.c.account).where(deputies.c.account == name)).first() is not None
+
+
+def power_lost(taken: frozenset[Role], now: datetime) -> dict[str, Any]:
+    """Return what to keep of an account that loses roles: when it could no longer confirm what others propose."""
+    return {"power_lost_s": now.timestamp()} if taken & CONFIRMING else {}
+
+
+def confirmed_lately(connection: Connection, besides: Collection[str], now: datetime) -> frozenset[str]:
+    """Return the accounts that could confirm what others propose until lately, and cannot any more."""
+    since_s, rows = (now - STANDS_FOR).timestamp(), connection.execute(select(accounts)).mappings().all()
+    disabled = {row["name"] for row in rows if not is_usable(row, now) and person_of(row).roles & CONFIRMING}
+    return frozenset(
+        row["name"]
+        for row in rows
+        if row["name"] not in besides
+        and ((row["power_lost_s"] or 0.0) > since_s or (row["name"] in disabled and row["disabled_s"] > since_s))
+    )
 
 
 def renew_password(connection: Connection, name: str, password_hash: str, *, by: str, now: datetime) -> None:

@@ -30,6 +30,7 @@ from recorder.people.account_rows import (
     is_usable,
     one,
     person_of,
+    power_lost,
     renew_password,
     row_of,
 )
@@ -177,7 +178,7 @@ class People:
                 raise PeopleError(f"The account {name} is in use.")
             roles = person_of(row).roles
             kept = roles if is_usable(row, self._now()) else roles - POWERFUL
-            values = {"disabled_s": None, "roles": ",".join(sorted(kept))}
+            values = {"disabled_s": None, "roles": ",".join(sorted(kept)), **power_lost(roles - kept, self._now())}
             connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
         return AuditNote(act="people.enable", subject=name, details={"without": sorted(roles - kept)})
 

@@ -48,8 +48,10 @@ accounts = Table(
     Column("locks", Integer, nullable=False, server_default="0"),
     Column("password_set_s", Float),
     Column("password_set_by", String),
+    Column("power_lost_s", Float),
 )
-"""``password_set_s`` is when the password was last changed; empty while it is the account's first."""
+"""``password_set_s`` is when the password was last changed; empty while it is the account's first.
+``power_lost_s`` is when a role that confirms was last taken away."""
 
 team_changes = Table(
     "team_changes",

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from recorder.domain.access import Person, Role
 from recorder.domain.granting import POWERFUL
 from recorder.domain.signing_in import Identity
-from recorder.people.account_rows import PeopleError, is_usable, one, person_of, row_of
+from recorder.people.account_rows import PeopleError, is_deputy, is_usable, one, person_of, row_of
 from recorder.people.attempts import Refusal, SignInRefused, refused
 from recorder.people.database import AuditNote, from_s, identities, second_factors, sessions
 from recorder.people.teams import settle_changes
@@ -75,7 +75,7 @@ class Identities:
         """Return whose account an identity is; the first time, the provider's word for the name is taken.
 
         It is not taken where that would open more than an officer's pauses to whoever gets hold of a name at the
-        provider: an account with a powerful role, or with an authenticator, is connected by its owner.
+        provider: an account with a powerful role or an authenticator, and the deputy's, is connected by its owner.
         """
         with self._engine.begin() as connection:
             settle_changes(connection, self._now())
@@ -106,7 +106,7 @@ class Identities:
             return None
         if _identity(connection, row["name"]) is not None:
             return Refusal.OTHER_IDENTITY
-        is_owners = person_of(row).roles & POWERFUL or _has_factor(connection, row["name"])
+        is_owners = _is_powerful(connection, row) or _has_factor(connection, row["name"])
         return Refusal.NOT_CONNECTED if is_owners else None
 
     def connect(self, account: str, identity: Identity, *, by: str) -> AuditNote:
@@ -115,8 +115,8 @@ class Identities:
         Args:
             account: The account.
             identity: Who.
-            by: The account of whoever does it: its owner, or an administrator. An account with a powerful role is
-                connected by its owner alone: that one person does it would give them that power.
+            by: The account of whoever does it: its owner, or an administrator. An account with a powerful role, and
+                the deputy's, is connected by its owner alone: that one person does it would give them that power.
 
         Raises:
             PeopleError: There is no such account, it cannot be used or is connected already, another one is connected
@@ -126,7 +126,7 @@ class Identities:
             row = one(connection, account)
             if not is_usable(row, self._now()):
                 raise PeopleError(f"The account {account} cannot be used any more.")
-            if by != account and person_of(row).roles & POWERFUL:
+            if by != account and _is_powerful(connection, row):
                 raise PeopleError(f"{account} decides on others: they connect their account themselves, on their page.")
             if _identity(connection, account) is not None:
                 raise PeopleError(f"{account} is connected already: an administrator disconnects it first.")
@@ -180,6 +180,10 @@ def disconnect_unless_own(connection: Connection, account: str) -> bool:
     connection.execute(delete(identities).where(identities.c.account == account))
     connection.execute(update(sessions).where(sessions.c.account == account).values(is_proven=0))
     return True
+
+
+def _is_powerful(connection: Connection, row: Any) -> bool:  # noqa: ANN401 - a RowMapping
+    return bool(person_of(row).roles & POWERFUL) or is_deputy(connection, row["name"])
 
 
 def _identity(connection: Connection, account: str) -> Any:  # noqa: ANN401 - a RowMapping or None

@@ -17,6 +17,7 @@ from recorder.domain.granting import (
     Change,
     Proposal,
     ProposalState,
+    check_alone,
     check_decision,
     check_reason,
     confirmers,
@@ -26,12 +27,15 @@ from recorder.people.account_rows import (
     PeopleError,
     check_combination,
     check_other_admin,
+    confirmed_lately,
+    is_deputy,
     is_usable,
     one,
     person_of,
+    power_lost,
     renew_password,
 )
-from recorder.people.database import AuditNote, accounts, deputies, from_s, proposals
+from recorder.people.database import AuditNote, accounts, from_s, proposals
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
 
@@ -68,7 +72,7 @@ class Proposals:
 
         Raises:
             PeopleError: There is no such account, or it can be used no more.
-            DeniedError: It takes a reason.
+            DeniedError: It takes a reason, or somebody else who could have confirmed it until lately.
         """
         return self._ask(Change.GRANT, by, account, roles=frozenset(roles), reason=reason, enter=enter)
 
@@ -119,10 +123,12 @@ class Proposals:
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
                 reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
             )  # fmt: skip
-            is_for_two = takes_two(change, person, roles, is_deputy=_is_deputy(connection, account))
+            is_for_two = takes_two(change, person, roles, is_deputy=is_deputy(connection, account))
             if is_for_two:
                 check_reason(reason)
             if not is_for_two or not confirmers(_usable(connection, now), proposer=by, account=account):
+                if is_for_two:
+                    check_alone(confirmed_lately(connection, (by, account), now), now)
                 decided = {"state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp()}
                 connection.execute(insert(proposals).values(**(_columns(proposal) | decided)))
                 note = _apply(connection, proposal, now, password_hash, {"alone": True} if is_for_two else {})
@@ -191,6 +197,9 @@ class Proposals:
             if Role.ADMIN in taken & person.roles:
                 check_other_admin(connection, account)
             _set_roles(connection, account, person.roles - taken)
+            lost = power_lost(taken & person.roles, self._now())
+            if lost:
+                connection.execute(update(accounts).where(accounts.c.name == account).values(**lost))
             enter(AuditNote(act="people.revoked", subject=account, details={"roles": sorted(person.roles & taken)}))
 
 
@@ -215,10 +224,6 @@ def _apply(
 
 def _set_roles(connection: Connection, account: str, roles: frozenset[Role]) -> None:
     connection.execute(update(accounts).where(accounts.c.name == account).values(roles=",".join(sorted(roles))))
-
-
-def _is_deputy(connection: Connection, account: str) -> bool:
-    return connection.execute(select(deputies.c.account).where(deputies.c.account == account)).first() is not None
 
 
 def _forget_passwords(connection: Connection, which: ColumnElement[bool]) -> None:

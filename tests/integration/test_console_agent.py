@@ -6,12 +6,13 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recorder.console.pulse import BEAT, CHANGED, Pulse
 from recorder.domain.access import Role
-from recorder.live.client import DaemonUnavailableError
+from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 
@@ -82,6 +83,28 @@ def test_it_pauses_and_resumes_what_is_at_the_phone(console: Console, ann: Brows
     assert [(what, who) for what, who, *_ in console.daemon.heard] == [("pause 2001", "ann"), ("resume 2001", "ann")]
     assert ann.submit("/agent/other").status_code == 404
     assert ann.post("/agent/pause", data={"csrf": "x"}).status_code == 403
+
+
+def test_a_call_that_cannot_be_paused_keeps_no_other_phone_from_it(
+    console: Console, ann: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Her own phone has a call whose recording has ended for good; she talks at the one where she signed on."""
+    for number in ("2009", "2010"):
+        console.daemon.agents_rows.append(
+            {"extension": number, "operator": "<b>Ann</b>", "service": "", "is_signed_on": True}
+        )
+    asked = []
+
+    def pause(_self: LiveClient, number: str, **_: Any) -> dict[str, Any]:
+        asked.append(number)
+        if number != "2009":
+            raise DaemonRefusedError({"2001": 409, "2010": 404}[number], {"detail": f"Not at {number}."})
+        return {"calls": []}
+
+    monkeypatch.setattr(LiveClient, "pause_extension", pause)
+    page = ann.submit("/agent/pause")
+    assert asked == ["2001", "2009", "2010"]
+    assert (page.status_code, "Not at 2001." in page.text) == (409, True)
 
 
 def test_somebody_else_at_ones_phone_keeps_it(console: Console, ann: Browser) -> None:

@@ -113,6 +113,17 @@ def test_the_third_person_alone_is_not_enough_and_a_dpo_is_not_both(console: Con
         refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 403)
 
 
+def test_an_order_whose_last_approval_was_cut_short_goes_on(console: Console) -> None:
+    with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo:
+        one = order(lead, third="revenues")
+        approvals, now = console.deps.books.approvals, console.deps.now()
+        assert approvals is not None
+        approvals.heard(one, "dpo", now)
+        for name in ("dpo", "revenues"):  # and then the console was killed
+            approvals.approve(one, name, now, enter=lambda: None)
+        assert confirm(dpo, one) == "confirmed"
+
+
 def test_what_was_confirmed_elsewhere_is_not_carried_out(console: Console) -> None:
     """As by an older version, or by who writes into the index: the key holder looks for three people itself."""
     now = console.deps.now()

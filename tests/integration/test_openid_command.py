@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from recorder.clock import utc_now
+from recorder.domain.signing_in import Identity
+from recorder.hearing.appointments import Appointments
 from recorder.home import Home
+from recorder.people.attempts import SignInRefused
 from recorder.people.database import open_people
 from recorder.people.identities import Identities
 from recorder.people.sessions import Sessions
@@ -84,3 +87,17 @@ def test_one_person_alone_connects_no_power(desk: Desk) -> None:
 
 def test_without_a_provider_there_is_nobody_to_connect_to(home: RecorderHome) -> None:
     assert "set issuer in [openid]" in Desk(home)("connect", ADMIN, "--subject", "0815")
+
+
+def test_one_person_alone_connects_no_deputy(desk: Desk) -> None:
+    appointments = Appointments(desk.engine, now=utc_now)
+    assert desk("connect", "ann", "--subject", "0815") == ""
+    assert appointments.name_deputy("ann", by="dora")
+    assert desk.identities.of("ann") is None, "an administrator said who ann is at the provider"
+    assert "they connect their account themselves" in desk("connect", "ann", "--subject", "0815")
+    somebody = Identity(issuer=ISSUER, subject="0815", account="ann", has_second_factor=True)
+    refused = desk.identities.recognise(somebody)
+    assert isinstance(refused, SignInRefused)
+    assert desk.identities.of("ann") is None
+    assert not appointments.name_deputy(None, by="dora")
+    assert desk("connect", "ann", "--subject", "0815") == ""

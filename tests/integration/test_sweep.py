@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -265,6 +265,31 @@ def test_a_clock_that_jumped_ahead_deletes_nothing_before_somebody_has_looked(si
         (site.home.state / "retention.json").unlink()
     site.sweeper(NOW + DAY, most_share=5.0).run()
     assert alarms_of(site.sweeper(NOW + DAY).file.load(), NOW + DAY, since=NOW) == {}
+
+
+def test_a_clock_that_is_set_forward_in_small_steps_is_not_believed(site: SweepSite) -> None:
+    ids = [site.record(NOW - days * DAY) for days in range(1, 90)]
+    started, up_s = ["first"], [1000.0]
+
+    def sweep(now: datetime) -> None:
+        replace(site.sweeper(now, most_share=5.0), since_boot=lambda: (started[-1], up_s[-1])).run()
+
+    for at in range(3):  # the machine goes on as the clock does
+        sweep(NOW + at * DAY)
+        up_s.append(up_s[-1] + DAY.total_seconds())
+    here, before = NOW + 3 * DAY, len(site.ids())
+    sweep(here + timedelta(hours=23))
+    for ahead in (25, 50, 70):
+        with pytest.raises(SweepStoppedError, match="set forward by"):
+            sweep(here + timedelta(hours=ahead))
+    assert before - len(site.ids()) <= 1, "what a virtual machine may have slept"
+    stopped = replace(site.sweeper(NOW + 6 * DAY), since_boot=lambda: (started[-1], up_s[-1]))
+    agreed(stopped).run()
+    sweep(NOW + 6 * DAY + timedelta(hours=1))  # two people have looked
+    started.append("second")
+    up_s.append(10.0)
+    sweep(NOW + 7 * DAY)
+    assert len(site.ids()) == len(ids) - 7
 
 
 def test_too_large_a_share_stops_the_sweep_until_a_person_lets_it_go_on(site: SweepSite) -> None:

@@ -1,22 +1,25 @@
 """A service that discards card calls, and a recording that is held, or a call that is somebody else's."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, date, datetime
 
 import pytest
 
+from audio import prompts
 from recorder.config import read
 from recorder.home import Home
-from recorder.opening import open_index
+from recorder.opening import open_index, recover_all
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id
 from storage.types import Hold, HoldKind, RecordingId
+from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.virtual.exchange import TurnedHome, exchange
-from tests.virtual.test_call_discard import EDITS, WRITTEN_S, by_card, by_key, by_officer, by_page, left_of
+from tests.virtual.test_call_discard import EDITS, WRITTEN_S, by_card, by_key, by_officer, by_page, hung_up, left_of
 
 TEAM = ('service = "Revenues"\nteam = ""', 'service = "Revenues"\nteam = "Revenues"')
 STRANGERS = {
@@ -39,8 +42,8 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         yield made
 
 
-def hold(talk: Talk, call: str) -> None:
-    index = open_index(Home(talk.home.root), read(talk.home.config))
+def hold(home: Home, call: str) -> None:
+    index = open_index(home, read(home.config))
     try:
         Holds(index.database).place(
             Hold(
@@ -69,7 +72,7 @@ def test_what_is_held_is_paused_and_not_discarded(lines: Exchange, trigger: Call
     talk = lines.call()
     call = talk.join()
     talk.talk_for(WRITTEN_S)
-    hold(talk, call)
+    hold(Home(talk.home.root), call)
     before = lines.home.health()["alarms"].get("kept_not_discarded", 0)
     if trigger in (by_officer, by_page):
         body = {"as": "token:payments"} if trigger is by_page else {}
@@ -121,6 +124,39 @@ def test_a_stranger_neither_pauses_nor_resumes(lines: Exchange, who: str) -> Non
     assert "not your call" in entries[0].details["why"]
 
 
+class Orders:
+    """A clerk whose database does not answer before the test says so."""
+
+    def __init__(self) -> None:
+        self.answer: Future[bool] = Future()
+
+    def submit(self, *_: object) -> "Future[bool]":
+        return self.answer
+
+
+def test_the_officer_is_told_of_the_pause_while_the_database_does_not_answer(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, orders = lines.call(), Orders()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    assert isinstance(lines.home, TurnedHome)
+    monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    talk.right.press("*1")
+    eventually(lambda: times_heard(talk.right, prompts.paused_tone()) == 1, "the officer is told of the pause")
+    assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
+    orders.answer.set_result(False)
+    eventually(lambda: not left_of(talk, call), "the recording is dropped as soon as the database says so")
+    eventually(lambda: times_heard(talk.right, prompts.ended_tone()) == 1, "the officer is told of that too")
+    assert hung_up(talk)["reason"] == "discarded"
+
+    def states() -> list[str]:
+        entries = AuditLog(lines.home.root / "audit").entries()
+        return [e.details["state"] for e in entries if (e.subject, e.act) == (call, "call.pause")]
+
+    eventually(lambda: states() == ["paused", "discarded"], "both are in the audit log")
+
+
 def test_root_at_the_machine_pauses_with_an_alarm_and_does_not_resume(lines: Exchange) -> None:
     talk = lines.call()
     call = talk.join()
@@ -143,16 +179,6 @@ def test_root_at_the_machine_pauses_with_an_alarm_and_does_not_resume(lines: Exc
     assert talk.hang_up()["outcome"] == "partial"
 
 
-class Orders:
-    """A clerk whose database does not answer before the test says so."""
-
-    def __init__(self) -> None:
-        self.answer: Future[bool] = Future()
-
-    def submit(self, *_: object) -> "Future[bool]":
-        return self.answer
-
-
 @pytest.mark.parametrize(
     ("found", "outcome"), [(False, ("blocked", "discarded")), (OSError("the database is away"), ("partial", "paused"))]
 )
@@ -164,8 +190,8 @@ def test_a_call_that_ends_first_waits_for_the_decision(
     talk.talk_for(WRITTEN_S)
     assert isinstance(lines.home, TurnedHome)
     monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
-    assert lines.home.act(f"/api/calls/{call}/pause").status_code == 504
-    assert state(talk) == "paused", "what is not wanted stops at once"
+    answer = lines.home.act(f"/api/calls/{call}/pause").raise_for_status().json()
+    assert answer["state"] == "paused", "what is not wanted stops at once, and whoever asked is told in time"
     talk.first.hang_up()
     talk.first.wait_ended()
     talk.talk_for(0.5)
@@ -180,3 +206,34 @@ def test_a_call_that_ends_first_waits_for_the_decision(
     assert row["outcome"] == outcome[0]
     assert outcome[1] in row["reason"]
     assert (not left_of(talk, call)) is (found is False)
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_daemon_that_dies_undecided_decides_at_its_next_start(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch, is_held: bool
+) -> None:
+    """What lies in the home while the database does not answer is what a daemon that is killed then leaves there."""
+    talk, orders = lines.call(), Orders()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    assert isinstance(lines.home, TurnedHome)
+    monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    lines.home.act(f"/api/calls/{call}/pause").raise_for_status()
+    dead = Home(lines.home.root.with_name(f"dead-{is_held}"))
+    shutil.copytree(lines.home.root, dead.root, ignore=shutil.ignore_patterns("*.sock"))
+    orders.answer.set_result(False)
+    hung_up(talk)
+    if is_held:
+        hold(dead, call)
+    config = read(dead.config)
+    (found,) = (one for one in recover_all(dead, config, datetime.now(UTC)) if one.id == call)
+    index = open_index(dead, config)
+    try:
+        row = index.get(RecordingId(call))
+    finally:
+        index.close()
+    assert found.problem is None
+    assert (row.outcome, row.reason) == (("partial", "daemon_stopped") if is_held else ("blocked", "discarded"))
+    assert bool(list(dead.root.rglob(f"{call}.*"))) is is_held
+    acts = [e.details["state"] for e in AuditLog(dead.audit).entries() if (e.subject, e.actor) == (call, "recorder")]
+    assert acts == ([] if is_held else ["discarded"])

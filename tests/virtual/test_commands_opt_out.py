@@ -204,11 +204,37 @@ def test_pins_of_managers(lines: Exchange) -> None:
     assert (people["mary"]["has_pin"], people["hugo"]["has_pin"]) == (True, False)
     ok(home, "users", "pin", "mary", "--remove", *home.as_admin())
     assert "has no PIN" in refused(home, "users", "pin", "mary", "--remove", *home.as_admin())
+    for fewer in (("team", "mary", "Revenues", "--remove"), ("revoke", "mary", "--role", "manager")):
+        ok(home, "users", "pin", "mary", "--pin-file", str(file), *home.as_admin())
+        ok(home, "users", *fewer, *home.as_admin())
+        assert PinFile(place.pins).owner(PIN, facts) is None, "the PIN knows what they were when it was set"
+    ok(home, "users", "grant", "mary", "--role", "manager", *home.as_admin())
     ok(home, "users", "pin", "mary", "--pin-file", str(file), *home.as_admin())
     ok(home, "users", "disable", "mary", *home.as_admin())
     assert PinFile(place.pins).owner(PIN, facts) is None
     assert "no account" in refused(home, "users", "pin", "mary", "--pin-file", str(file), *home.as_admin())
     entries = list(AuditLog(home.root / "audit").entries())
     acts = [e.act for e in entries if (e.subject == "mary" and "pin" in e.act) or "had_pin" in e.details]
-    assert acts == ["people.set_pin", "people.remove_pin", "people.set_pin", "people.disable"]
+    assert acts == [*["people.set_pin", "people.remove_pin"] * 3, "people.set_pin", "people.disable"]
     assert PIN not in json.dumps([e.to_json() for e in entries])
+
+
+@pytest.mark.parametrize("broken", ["token", "accounts", "configuration"])
+def test_what_says_who_acts_keeps_nobody_at_the_machine_from_pausing(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    home, talk = lines.home, lines.call()
+    call = talk.join()
+    talk.talk_for(0.3)
+    monkeypatch.setenv("RECORDER_TOKEN", "one that is over")
+    file = {"token": home.root / "none", "accounts": Home(home.root).people, "configuration": home.config}[broken]
+    before = file.read_bytes() if file.exists() else b""
+    try:
+        if before:
+            file.write_bytes(b"no such thing" * 1000)
+        assert document(home, "pause", "--call", call)["state"] == "paused"
+        assert run(home, "resume", "--call", call).exit_code != 0, "only a person resumes"
+    finally:
+        if before:
+            file.write_bytes(before)
+    talk.hang_up()

@@ -10,11 +10,13 @@ from argon2 import extract_parameters
 from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import Engine
 
-from recorder.domain.access import Application, Role, Scope
+from recorder.domain.access import Application, DeniedError, Role, Scope
+from recorder.domain.granting import STANDS_FOR, Proposal
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import FOUNDER_ROLES, People, SignedIn, _hash_of_nobody, count_usable
 from recorder.people.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
 from recorder.people.database import open_people
+from recorder.people.proposals import Proposals
 from recorder.people.tokens import TokenError, TokenRefused, Tokens
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 
@@ -334,3 +336,49 @@ def test_a_disabled_account_is_used_again_without_powerful_roles(people: People,
     people.enable("ida")
     clock.time += timedelta(days=4)
     assert people.find("ida") is not None
+
+
+def taken_from(people: People, proposals: Proposals, way: str, name: str) -> None:
+    """Have one administrator take somebody's power."""
+    if way == "revoke":
+        roles = {account.person.name: account.person.roles for account in people.list()}[name]
+        proposals.revoke(name, roles, enter=lambda _: None)
+        return
+    people.disable(name)
+    if way == "enable":
+        people.enable(name)
+
+
+@pytest.mark.parametrize("way", ["disable", "revoke", "enable"])
+def test_nobody_is_alone_because_they_took_the_others_power(
+    engine: Engine, people: People, clock: Clock, way: str
+) -> None:
+    proposals = Proposals(engine, now=clock)
+    people.add("eve", PASSWORD, roles=[Role.OFFICER])
+
+    def grant() -> Proposal | None:
+        return proposals.grant("ann", "eve", [Role.ICT], reason="night shift", enter=lambda _: None)[1]
+
+    for name, role in (("abe", Role.ADMIN), ("dora", Role.DPO), ("lena", Role.TEAM_LEADER)):
+        people.add(name, PASSWORD, roles=[role])
+    assert grant() is not None
+    for name in ("abe", "dora", "lena"):
+        taken_from(people, proposals, way, name)
+    with pytest.raises(DeniedError, match="abe and dora and lena could have confirmed it until lately"):
+        grant()
+    clock.time += STANDS_FOR - timedelta(seconds=1)
+    with pytest.raises(DeniedError, match="until lately"):
+        grant()
+    clock.time += timedelta(seconds=1)
+    assert grant() is None
+    eve = people.find("eve")
+    assert eve is not None
+    assert Role.ICT in eve.roles
+
+
+def test_an_account_that_was_never_powerful_keeps_nobody_waiting(engine: Engine, people: People, clock: Clock) -> None:
+    people.add("otto", PASSWORD, roles=[Role.OFFICER, Role.MANAGER])
+    people.add("dora", PASSWORD, roles=[Role.OFFICER])
+    people.disable("otto")
+    _, waits = Proposals(engine, now=clock).grant("ann", "dora", [Role.DPO], reason="the first", enter=lambda _: None)
+    assert waits is None
