@@ -29,17 +29,15 @@ hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, de
 hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
-WAITING = ("leak", "browser", "peers", "crash")
-"""Folders whose tests mostly wait, for phones, browsers and disks."""
-ORDER = (*WAITING, "integration", "fuzz", "virtual", "unit")
-"""Folders in the order in which they begin: what takes long first, unit tests fill what time is left."""
+ORDER = ("leak", "browser", "peers", "crash", "integration", "fuzz", "virtual", "unit")
+"""Folders, from those whose tests wait for phones, browsers and disks to those whose tests calculate."""
 
 
 class Together(LoadFileScheduling):  # type: ignore[misc]
     """Gives the tests of a file to one worker, so that its daemon or server is made once.
 
-    Every other worker begins with the tests that wait, the others with those that calculate: so neither do all wait at
-    a time, nor do all calculate. Who has none left takes of the other kind.
+    Every other worker takes files from the beginning of `ORDER`, the others from its end: so neither do all wait at a
+    time, nor do all calculate.
 
     The whole browser folder goes to one worker: it has one browser. The runs of the leak suite are independent of each
     other and the longest of all, and go to several.
@@ -54,16 +52,9 @@ class Together(LoadFileScheduling):  # type: ignore[misc]
         return str(super()._split_scope(nodeid))
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        takes_waiting = int(node.gateway.id.removeprefix("gw")) % 2 == 0
-        of_its_kind = (
-            scope for scope, tests in self.workqueue.items() if takes_waiting == _is_waiting(next(iter(tests)))
-        )
-        self.workqueue.move_to_end(next(of_its_kind, next(iter(self.workqueue))), last=False)
+        if int(node.gateway.id.removeprefix("gw")) % 2:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
         super()._assign_work_unit(node)
-
-
-def _is_waiting(nodeid: str) -> bool:
-    return nodeid.split("/")[1] in WAITING
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,7 +73,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Togethe
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests, file by file, so that what waits longest begins first; `Together` keeps the order."""
+    """Sort the tests by `ORDER`, file by file; `Together` takes them from both ends."""
     items.sort(
         key=lambda item: _rank(item.path.relative_to(ROOT / "tests").parts[0])
     )  # a stable sort: files stay whole

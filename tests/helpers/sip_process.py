@@ -178,9 +178,10 @@ class Peer:
     over = "UDP"
     contact_end = ";transport=UDP"
 
-    def __init__(self, remote: tuple[str, int], *, host: str = "127.0.0.1") -> None:
+    def __init__(self, remote: tuple[str, int], *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.remote = remote
         self.host = host
+        self._wanted_port = port
         self.port: int = self._listen()
         self.call_id = f"call-{next(_numbers)}@{self.port}"
         self.tag = f"t{next(_numbers)}"
@@ -190,9 +191,9 @@ class Peer:
         self.last = b""
 
     def _listen(self) -> int:
-        """Listen at the host; returns the port."""
+        """Listen at the wanted port of the host, 0 for any; returns the port."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((self.host, 0))
+        self.socket.bind((self.host, self._wanted_port))
         return int(self.socket.getsockname()[1])
 
     def __enter__(self) -> Self:

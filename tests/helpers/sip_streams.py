@@ -47,13 +47,14 @@ class StreamPeer(sip_process.Peer):
         *,
         connecting: ssl.SSLContext | None = None,
         accepting: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         super().__init__(remote)
         self.socket.close()
         self.is_tls = connecting is not None or accepting is not None
         self.over, self.contact_end = ("TLS", ";transport=tls") if self.is_tls else ("TCP", ";transport=tcp")
         self.connecting, self.accepting = connecting, accepting
-        self.listener = socket.create_server((HOST, 0))
+        self.listener = socket.create_server((HOST, port))
         self.port = self.listener.getsockname()[1]
         self.connection: socket.socket | None = None
         self.connections = 0

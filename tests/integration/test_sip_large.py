@@ -1,12 +1,12 @@
 """Requests that are too large for UDP: over TCP where the peer's rule says so, else in fragments; taken either way."""
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.helpers import sip_process, sip_streams
+from tests.helpers.ports import free_port
 
 SDP = sip_process.SDP
 LARGE = SDP + "a=x-long:" + "l" * 2000 + "\r\n"
@@ -38,9 +38,11 @@ def test_large_datagrams_are_taken_whole(shared: Any, size: int) -> None:
 
 
 def test_a_large_request_goes_over_tcp_and_a_small_one_does_not(shared: Any) -> None:
-    with sip_process.Peer(shared.address) as datagrams, sip_streams.StreamPeer(shared.address) as stream:
-        stream.listener.close()
-        stream.listener = socket.create_server(("127.0.0.1", datagrams.port))
+    port = free_port()
+    with (
+        sip_process.Peer(shared.address, port=port) as datagrams,
+        sip_streams.StreamPeer(shared.address, port=port) as stream,
+    ):
         dial(shared, datagrams.port, LARGE)
         invite = stream.expect("INVITE")
         assert invite["Via"].startswith(f"SIP/2.0/TCP 127.0.0.1:{shared.addresses['tcp'][1]};")

@@ -228,18 +228,16 @@ def test_idle_connections_are_closed(shared: Any, peer: Any) -> None:
 
 def test_targets_are_watched(shared: Any) -> None:
     with sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0], watch_every_s=0.3) as own:
-        with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2])) as target:
-            own.do("watch", target=["127.0.0.1", target.port, "tcp"])
+        port = free_port()
+        with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2]), port=port) as target:
+            own.do("watch", target=["127.0.0.1", port, "tcp"])
             for _ in range(2):
                 options = target.expect("OPTIONS")
                 assert options.start == f"OPTIONS sip:127.0.0.1:{target.port};transport=tcp SIP/2.0"
                 target.respond(options, 200)
             assert target.connections == 1
-            port = target.port
         assert own.take("TargetChanged", 4.0)["is_alive"] is False
-        with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2])) as back:
-            back.listener.close()
-            back.listener = socket.create_server(("127.0.0.1", port))
+        with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2]), port=port) as back:
             back.respond(back.expect("OPTIONS"), 200)
             assert own.take("TargetChanged") == {
                 "event": "TargetChanged", "target": ["127.0.0.1", port, "tcp"], "is_alive": True,
