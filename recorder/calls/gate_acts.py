@@ -258,13 +258,13 @@ class GateActs(Part[GatedCall]):
         paused, done = self._stored(at_s), Act()
         self._deciding += 1
 
-        def decided(is_kept: bool) -> None:
+        def decided(is_kept: bool, unknown: BaseException | None) -> None:
             self._deciding -= 1
             works.pauses.set_undecided(call.id, is_undecided=self._deciding > 0)
             try:
                 if is_kept:
                     self._put(call.book.state, sorted(call.book.reasons), at_s)
-                    self._tell_kept()
+                    self._tell_kept(unknown)
                     _hand_on(or_else(paused), done, is_kept=True)
                 elif call.book.final is not None:  # ended for good by another act meanwhile
                     _hand_on(paused, done)
@@ -285,16 +285,19 @@ class GateActs(Part[GatedCall]):
         if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
             works.scheduler.call_later(answers_by, _hand_on, paused, done)
         found = works.orders.submit(works.is_kept, call.id)
-        # Where it cannot be found out nothing is destroyed.
-        found.add_done_callback(
-            lambda _: works.scheduler.submit(on_call_thread, found.exception() is not None or found.result())
-        )
+
+        def answered(_: object) -> None:
+            unknown = found.exception()  # where it cannot be found out nothing is destroyed
+            works.scheduler.submit(on_call_thread, unknown is not None or found.result(), unknown)
+
+        found.add_done_callback(answered)
         return done
 
-    def _tell_kept(self) -> None:
+    def _tell_kept(self, unknown: BaseException | None) -> None:
         call = self._call
         call.works.alarm(KEPT)
-        _log.warning("call %s: its recording is held or claimed, so it is paused and not discarded", call.id)
+        why = "is held or claimed" if unknown is None else f"may be held or claimed: the index does not say ({unknown})"
+        _log.warning("call %s: its recording %s, so it is paused and not discarded", call.id, why)
         call.works.publish({"event": "alarm", "alarm": KEPT, "id": call.id})
 
     def when_decided(self, close: Callable[[], None]) -> None:

@@ -26,7 +26,7 @@ from recorder.commands.shared import (
     sign_in_rules,
 )
 from recorder.domain.access import Act, LocalUser, Person
-from recorder.domain.live_access import Around, seen, sits_at
+from recorder.domain.live_access import Around, colleagues_of, seen
 from recorder.home import Home
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.people.database import AuditNote, open_people
@@ -158,15 +158,9 @@ def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
 
 def around_of(home: Home, person: Person) -> Around:
     """Return what is known of somebody beside their account: where they sit, and which teams have a manager there."""
-    agents = ask(home, lambda client: client.agents())
-    seats = (
-        agent
-        for agent in agents
-        if sits_at(person, extension=agent["extension"], operator=agent["operator"], is_signed_on=agent["is_signed_on"])
-    )
     sessions = Sessions(open_people(home.people), now=utc_now, limits=sign_in_rules(home).limits)
     return Around(
-        colleagues=frozenset(str(agent.get("team", "")) for agent in seats),
+        colleagues=colleagues_of(person, ask(home, lambda client: client.agents())),
         managed=managed_teams(people_of(home), sessions),
     )
 

@@ -14,7 +14,7 @@ from recorder.console.rules import Rules
 from recorder.console.sharing import Shared
 from recorder.console.views import Views
 from recorder.domain.access import Act, Actor, Allowed, Person, Role, may
-from recorder.domain.live_access import NOTHING_KNOWN, Around, facts_listed, seen, sits_at
+from recorder.domain.live_access import NOTHING_KNOWN, Around, colleagues_of, facts_listed, seats_of, seen
 from recorder.domain.opt_out import may_decide, may_see
 from recorder.live.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.problems import ProblemError
@@ -63,10 +63,7 @@ class LiveDesk:
         around = self._managers(actor)
         if Role.OFFICER not in actor.roles:
             return around
-        agents = self._daemon(self._agents.get)
-        return replace(
-            around, colleagues=frozenset(str(agent.get("team", "")) for agent in agents if _sits_at(actor, agent))
-        )
+        return replace(around, colleagues=colleagues_of(actor, self._daemon(self._agents.get)))
 
     def _managers(self, person: Person) -> Around:
         """Return what the daemon cannot find out: which teams have a manager there, where that counts."""
@@ -82,7 +79,7 @@ class LiveDesk:
         Their own comes first. One that is not nominated is left out: its calls are not recorded.
         """
         agents = self._daemon(self._live.agents)
-        theirs = [agent["extension"] for agent in agents if _sits_at(person, agent)]
+        theirs = [seat["extension"] for seat in seats_of(person, agents)]
         return sorted(theirs, key=lambda number: number != person.extension)
 
     def sign_on(self, actor: Actor, number: str, *, takes_over: bool) -> dict[str, Any]:
@@ -209,7 +206,3 @@ class LiveDesk:
                 raise ProblemError(504, str(error), title="Not confirmed", extra={"state": "not_confirmed"}) from error
             status = error.status if 400 <= error.status < 500 or error.status == 503 else 502
             raise ProblemError(status, str(error)) from error
-
-
-def _sits_at(person: Person, agent: dict[str, Any]) -> bool:
-    return sits_at(person, extension=agent["extension"], operator=agent["operator"], is_signed_on=agent["is_signed_on"])

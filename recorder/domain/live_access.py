@@ -7,7 +7,7 @@ Team and officer are those who have the call now. An officer who handed it over 
 """
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -317,6 +317,20 @@ def sits_at(person: Person, *, extension: str, operator: str, is_signed_on: bool
     """
     is_configured = extension == person.extension and not is_signed_on
     return is_configured or (person.display_name != "" and operator == person.display_name)
+
+
+def seats_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return those of the extensions that the daemon lists at which somebody sits."""
+    return [
+        one
+        for one in agents
+        if sits_at(person, extension=one["extension"], operator=one["operator"], is_signed_on=one["is_signed_on"])
+    ]
+
+
+def colleagues_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the teams at whose extensions somebody sits, for `Around`."""
+    return frozenset(str(one.get("team", "")) for one in seats_of(person, agents))
 
 
 def was_on(person: Person, call: CallFacts) -> bool:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from storage.claims import Claims
+from storage.claims import OPEN, Claims
 from storage.database import Database
 from storage.holds import Holds
 from storage.types import RecordingId
@@ -12,4 +12,4 @@ def is_kept(database: Database, recording: RecordingId, now: datetime) -> bool:
     """Tell whether a hold stands on a recording, or a claim from which something follows; asks the database."""
     if Holds(database).standing(recording, now):
         return True
-    return any(claim.recording == recording for claim in Claims(database).open())
+    return any(claim.state in OPEN for claim in Claims(database).of_recording(recording))

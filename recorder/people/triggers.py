@@ -15,13 +15,21 @@ _DAY_S = 86_400
 _FOR_S = int(BREAK_GLASS_FOR.total_seconds())
 
 
+_HEARING = sorted(HEARING_ROLES)
+
+
+def _has(row: str, role: Role) -> str:
+    return f"',' || {row}.roles || ',' LIKE '%,{role},%'"
+
+
 def _combined(row: str) -> str:
     """Return the condition that a row's roles combine `admin` with one that hears."""
+    return f"({_has(row, Role.ADMIN)} AND ({' OR '.join(_has(row, role) for role in _HEARING)}))"
 
-    def has(role: Role) -> str:
-        return f"',' || {row}.roles || ',' LIKE '%,{role},%'"
 
-    return f"({has(Role.ADMIN)} AND ({' OR '.join(has(role) for role in sorted(HEARING_ROLES))}))"
+def _gains(*roles: Role) -> str:
+    """Return the condition that an update gives one of some roles."""
+    return " OR ".join(f"({_has('NEW', role)} AND NOT {_has('OLD', role)})" for role in roles)
 
 
 def _is(account: str, role: Role) -> str:
@@ -41,7 +49,7 @@ TRIGGERS: Mapping[str, str] = {
     # An account of before this rule keeps its roles, and may lose some.
     "accounts_admin_alone_update": (
         f"CREATE TRIGGER accounts_admin_alone_update BEFORE UPDATE OF roles ON accounts WHEN {_combined('NEW')} "
-        f"AND (NOT {_combined('OLD')} OR length(NEW.roles) > length(OLD.roles)) BEGIN {_ALONE} END"
+        f"AND ({_gains(Role.ADMIN, *_HEARING)}) BEGIN {_ALONE} END"
     ),
     "break_glass_one_at_a_time": (
         "CREATE TRIGGER break_glass_one_at_a_time BEFORE INSERT ON break_glass "  # noqa: S608 - of constants

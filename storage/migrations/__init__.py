@@ -14,6 +14,13 @@ from storage.tables import METADATA, REVISION, schema
 
 VERSION_TABLE = "schema_revision"
 """Where Alembic notes the newest migration; not its default name, which another program may use in this database."""
+_revisions = sa.Table(
+    VERSION_TABLE,
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+"""As Alembic makes it."""
 _ADVISORY_LOCK = 0x7265_636F_7264
 """Key of the lock that a process holds while it changes the tables of a PostgreSQL database."""
 _LAST_UNVERSIONED = 1
@@ -53,16 +60,9 @@ def upgrade(connection: sa.Connection, revision: str = "head") -> None:
 
 def _make(connection: sa.Connection) -> None:
     """Make the tables of this version, and note that every script has run."""
-    noted = sa.MetaData()
-    revisions = sa.Table(
-        VERSION_TABLE,
-        noted,
-        sa.Column("version_num", sa.String(32), nullable=False),
-        sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),  # as Alembic makes it
-    )
     create_tables(connection, METADATA)
-    noted.create_all(connection)
-    connection.execute(revisions.insert().values(version_num=REVISION))
+    create_tables(connection, _revisions.metadata)
+    connection.execute(_revisions.insert().values(version_num=REVISION))
     connection.execute(schema.insert().values(id=1, version=int(REVISION)))
 
 

@@ -134,14 +134,19 @@ class Orders:
         return self.answer
 
 
-def test_the_officer_is_told_of_the_pause_while_the_database_does_not_answer(
-    lines: Exchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def call_while_the_database_hangs(lines: Exchange, monkeypatch: pytest.MonkeyPatch) -> tuple[Talk, str, Orders]:
     talk, orders = lines.call(), Orders()
     call = talk.join()
     talk.talk_for(WRITTEN_S)
     assert isinstance(lines.home, TurnedHome)
     monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    return talk, call, orders
+
+
+def test_the_officer_is_told_of_the_pause_while_the_database_does_not_answer(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, call, orders = call_while_the_database_hangs(lines, monkeypatch)
     talk.right.press("*1")
     eventually(lambda: times_heard(talk.right, prompts.paused_tone()) == 1, "the officer is told of the pause")
     assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
@@ -183,13 +188,13 @@ def test_root_at_the_machine_pauses_with_an_alarm_and_does_not_resume(lines: Exc
     ("found", "outcome"), [(False, ("blocked", "discarded")), (OSError("the database is away"), ("partial", "paused"))]
 )
 def test_a_call_that_ends_first_waits_for_the_decision(
-    lines: Exchange, monkeypatch: pytest.MonkeyPatch, found: bool | OSError, outcome: tuple[str, str]
+    lines: Exchange,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    found: bool | OSError,
+    outcome: tuple[str, str],
 ) -> None:
-    talk, orders = lines.call(), Orders()
-    call = talk.join()
-    talk.talk_for(WRITTEN_S)
-    assert isinstance(lines.home, TurnedHome)
-    monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    talk, call, orders = call_while_the_database_hangs(lines, monkeypatch)
     answer = lines.home.act(f"/api/calls/{call}/pause").raise_for_status().json()
     assert answer["state"] == "paused", "what is not wanted stops at once, and whoever asked is told in time"
     talk.first.hang_up()
@@ -206,6 +211,7 @@ def test_a_call_that_ends_first_waits_for_the_decision(
     assert row["outcome"] == outcome[0]
     assert outcome[1] in row["reason"]
     assert (not left_of(talk, call)) is (found is False)
+    assert ("does not say (the database is away)" in caplog.text) is (found is not False)
 
 
 @pytest.mark.parametrize("is_held", [False, True])
@@ -213,11 +219,7 @@ def test_a_daemon_that_dies_undecided_decides_at_its_next_start(
     lines: Exchange, monkeypatch: pytest.MonkeyPatch, is_held: bool
 ) -> None:
     """What lies in the home while the database does not answer is what a daemon that is killed then leaves there."""
-    talk, orders = lines.call(), Orders()
-    call = talk.join()
-    talk.talk_for(WRITTEN_S)
-    assert isinstance(lines.home, TurnedHome)
-    monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    talk, call, orders = call_while_the_database_hangs(lines, monkeypatch)
     lines.home.act(f"/api/calls/{call}/pause").raise_for_status()
     dead = Home(lines.home.root.with_name(f"dead-{is_held}"))
     shutil.copytree(lines.home.root, dead.root, ignore=shutil.ignore_patterns("*.sock"))
