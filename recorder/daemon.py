@@ -260,6 +260,7 @@ class Daemon:
         self._look_at_certificate()
         leave_out_what_is_there()
         self._stalls.watch()
+        self._stalls.start_looking()
         self._reactor.run()
         self._close()
 

@@ -1,11 +1,12 @@
 """By as much as the beat of the call thread comes late, the thread was held."""
 
 import logging
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from recorder.stalls import EVERY_S, Stalls
+from recorder.stalls import EVERY_S, Spent, Stalls, spent
 
 
 class CallThread:
@@ -13,6 +14,7 @@ class CallThread:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
+        self.spent = Spent(0.0, 0.0)
         self._due: list[tuple[float, Callable[..., object]]] = []
 
     def clock(self) -> float:
@@ -43,7 +45,7 @@ def thread() -> CallThread:
 
 @pytest.fixture
 def stalls(thread: CallThread) -> Stalls:
-    watched = Stalls(thread, thread.clock)
+    watched = Stalls(thread, thread.clock, lambda: thread.spent)
     watched.watch()
     return watched
 
@@ -97,3 +99,27 @@ def test_what_is_short_is_not_counted_and_what_is_long_is_said_once_a_minute(
         thread.hold(2.05)
         thread.go_on(1)
     assert [line.split(":")[0] for line in caplog.messages][1:] == ["the call thread was held for 2.0 s"]
+
+
+def test_what_held_it_is_said(thread: CallThread, stalls: Stalls, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        thread.go_on(10)
+        stalls.look(sys._getframe())  # in time: nothing to say
+        thread.hold(2.05)
+        thread.spent = Spent(0.3, 1.25)
+        stalls.look(sys._getframe())
+        thread.go_on(70)
+        thread.hold(2.05)
+        thread.go_on(1)
+    first, second = caplog.messages
+    assert "it worked for 0.3 s and was ready to run for 1.2 s" in first
+    assert f"; it was in {__name__}:" in first
+    assert " test_what_held_it_is_said < " in first
+    assert "it was in" not in second, "nobody looked the second time"
+    assert "it worked for 0.0 s" in second
+
+
+def test_what_this_thread_has_spent_grows_with_its_work() -> None:
+    before = spent()
+    sum(range(2_000_000))
+    assert spent().working_s > before.working_s
