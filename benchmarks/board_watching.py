@@ -162,7 +162,7 @@ def screen(web: tuple[str, int], name: str, password: str) -> Iterator[Screen]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where it is asked for
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium-headless-shell", args=["--no-sandbox"])
         page = browser.new_page()
         page.set_default_timeout(LATEST_S * 1e3)
         page.goto(f"http://{web[0]}:{web[1]}/sign-in")

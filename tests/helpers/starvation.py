@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.helpers import procfs
 from tests.helpers.background import beside
 
 _WAY_OF_A_PACKET = 2
@@ -25,7 +26,7 @@ def _waits(pid: int) -> Iterator[tuple[int, float]]:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError, IndexError):
-                yield int(task.name), int((task / "schedstat").read_text().split()[1]) / 1e9
+                yield int(task.name), int(procfs.read(f"{pid}/task/{task.name}/schedstat").split()[1]) / 1e9
 
 
 _LOOK_EVERY_S = 0.025

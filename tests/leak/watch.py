@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.helpers import procfs
+
 FAN_CLOEXEC, FAN_NONBLOCK, FAN_UNLIMITED_QUEUE = 0x1, 0x2, 0x10
 FAN_CLOSE_WRITE = 0x8
 FAN_MARK_ADD, FAN_MARK_FILESYSTEM = 0x1, 0x100
@@ -162,10 +164,10 @@ def processes() -> list[int]:
 def parent_of(pid: int) -> int:
     """Return a process's parent, 0 when it is gone."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = procfs.read(f"{pid}/stat")
     except OSError:
         return 0
-    return int(text.rpartition(")")[2].split()[1])
+    return int(text.rpartition(b")")[2].split()[1])
 
 
 def open_files(pid: int, *, is_deleted_only: bool) -> Iterator[tuple[str, bytes | None]]:
