@@ -26,10 +26,14 @@ def turned_relay() -> Iterator[Relay]:
 class Source:
     """Somebody who sends frames of one byte, by which they are known."""
 
-    def __init__(self, value: int, ip: str = "127.0.0.1") -> None:
+    def __init__(self, value: int, ip: str = "127.0.0.1", port: int = 0) -> None:
         self.value = value
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((ip, 0))
+        try:
+            self.socket.bind((ip, port))
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.setblocking(False)
         self.ip, self.port = self.socket.getsockname()
         self.sequence = 0
@@ -59,6 +63,16 @@ class Source:
                 found.add(self.socket.recv(4096)[12])
             except BlockingIOError:
                 return found
+
+
+def two_addresses(value: int, ip: str, also_value: int, also_ip: str) -> tuple[Source, Source]:
+    """Return two sources that send from the same port of two addresses, which was free at both."""
+    while True:
+        source = Source(value, ip)
+        try:
+            return source, Source(also_value, also_ip, source.port)
+        except OSError:  # somebody else has it
+            source.socket.close()
 
 
 class Line:

@@ -3,14 +3,13 @@
 Real sockets, and a clock that the test turns: every packet arrives exactly when the test says.
 """
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 
 from audio.rtp import TelephoneEvent, build_event
 from audio.types import Codec, DigitPressed, LegMedia
-from tests.helpers.turned_line import FRAME, MS, START_NS, Line, Source, turned_relay
+from tests.helpers.turned_line import FRAME, MS, START_NS, Line, Source, turned_relay, two_addresses
 
 
 @pytest.fixture
@@ -160,12 +159,8 @@ def test_only_networks_of_the_client_are_heard(line: Line, sources: Sources) -> 
 @pytest.fixture
 def bridged(line: Line) -> Iterator[tuple[Line, Source, Source, Source]]:
     """A leg whose peer has two addresses, the party that it is bridged with, and both addresses."""
-    signalled = Source(0x11, "127.0.0.2")
-    also, hearer = Source(0x22), Source(0x44)
-    also.socket.close()
-    also.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    also.socket.bind(("127.0.0.1", signalled.port))
-    also.port = signalled.port
+    signalled, also = two_addresses(0x11, "127.0.0.2", 0x22, "127.0.0.1")
+    hearer = Source(0x44)
     other = line.relay.open_leg()
     plain = LegMedia(
         remote=hearer.address, codec=Codec.PCMA, send_pt=8, receive_pt=8, send_event_pt=101, receive_event_pt=101
