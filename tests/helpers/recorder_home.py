@@ -324,6 +324,10 @@ class RecorderHome:
         """Return the options of a manager of a team; makes their account."""
         return self._as(name, Role.MANAGER, team)
 
+    def as_leader(self, name: str) -> tuple[str, ...]:
+        """Return the options of a team leader; makes their account."""
+        return self._as(name, Role.TEAM_LEADER)
+
     def _as(self, name: str, role: Role, *teams: str) -> tuple[str, ...]:
         self.add_person(name, role, display_name=name, teams=teams)
         return ("--as", name, "--password-file", str(self.password_file))
