@@ -144,6 +144,9 @@ def columns(rows: int, *, start: int = 0, of: int | None = None) -> Iterator[tup
             "operators": json.dumps([call.operator, *call.others.values()]),
             "extensions": json.dumps([call.extension, *call.others]),
             "numbers": json.dumps(call.numbers),
+            "officers": json.dumps(
+                [{"extension": other, "operator": name, "team": team(name)} for other, name in call.others.items()]
+            ),
         }
         document = "".join(values.get(part, part) for part in parts)
         yield (
@@ -157,10 +160,13 @@ def officers(rows: int) -> Iterator[tuple[str | int, ...]]:
     """Yield what the table of further officers holds, in the order of its columns."""
     for number in range(rows):
         call = made(number, rows)
+        known = {team(call.operator)}
         for other, name in call.others.items():
+            own_team = "" if team(name) in known else team(name)
+            known.add(team(name))
             yield (
                 call.id, other, name, microseconds(call.started_at), call.extension, call.operator, str(call.outcome),
-                normalise_number(call.caller), normalise_number(call.called), team(call.operator),
+                normalise_number(call.caller), normalise_number(call.called), team(call.operator), own_team,
             )  # fmt: skip
 
 
@@ -208,8 +214,10 @@ def _template() -> list[str]:
         retention_due=at + timedelta(days=90),
         operator_key="72e3035e0bcaed93",
     )
-    lists = ("operators", "extensions", "numbers")
-    fields = row_to_json(row) | {name: f"{_MARK}{name}{_MARK}" for name in ("started_at", "outcome", "team", *lists)}
+    lists = ("operators", "extensions", "numbers", "officers")
+    names = ("started_at", "outcome", "team", "operators", "extensions", "numbers")
+    fields = row_to_json(row) | {name: f"{_MARK}{name}{_MARK}" for name in names}
+    fields["segments"][-1]["officers"] = f"{_MARK}officers{_MARK}"  # those whom it was handed to
     document = json.dumps(fields).replace(json.dumps(_MARK)[1:-1], _MARK)
     for name in lists:  # they are no texts, so without the quotes of one
         document = document.replace(f'"{_MARK}{name}{_MARK}"', f"{_MARK}{name}{_MARK}")

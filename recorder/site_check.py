@@ -312,6 +312,20 @@ def check_teams(config: Config, people: Iterable[Person]) -> Iterator[Finding]:
         yield _ok("teams", f"{len(managers)} managers, teams {', '.join(sorted(known))}")
 
 
+def check_teamless(config: Config) -> Iterator[Finding]:
+    """Look whether every nominated extension has a team."""
+    teamless = [extension.number for extension in config.extension if not extension.team]
+    if teamless:
+        yield warning(
+            "extensions without a team", ", ".join(teamless),
+            why="a call at one is of everybody's team while it goes on: every manager may act on it, every officer may "
+            "pause it; and afterwards no manager finds its recording",
+            do="team in [[extension]], the service's name where it has one team, and `recorder reload`",
+        )  # fmt: skip
+    elif config.extension:
+        yield _ok("extensions without a team", "none")
+
+
 def check_anchors(config: Config) -> Iterator[Finding]:
     """Look whether heads of the audit log are noted where whoever has this machine cannot change them."""
     options = config.anchors

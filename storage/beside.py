@@ -93,10 +93,22 @@ def officers_of(row: RecordingRow) -> list[dict[str, Any]]:
     # answered. There are fewer names than extensions where one officer sat at several.
     names = (name for name in dict.fromkeys(row.operators) if name not in ("", row.operator))
     extensions = (extension for extension in dict.fromkeys(row.extensions) if extension != row.extension)
-    copies = _copies(row)
-    return [
-        {"recording": row.id, "extension": extension, "operator": next(names, ""), **copies} for extension in extensions
-    ]
+    copies, teams = _copies(row), _teams_of_extensions(row)
+    found: list[dict[str, Any]] = []
+    known = {row.team}
+    for extension in extensions:
+        team = teams.get(extension, "")
+        own_team = "" if team in known else team
+        known.add(team)
+        found.append(
+            {"recording": row.id, "extension": extension, "operator": next(names, ""), **copies, "own_team": own_team}
+        )
+    return found
+
+
+def _teams_of_extensions(row: RecordingRow) -> dict[str, str]:
+    """Return of which team each extension was when the call was its officer's, as far as segments say so."""
+    return {one.extension: one.team for segment in row.segments for one in segment.officers}
 
 
 def identities_of(row: RecordingRow) -> list[dict[str, Any]]:

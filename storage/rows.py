@@ -11,6 +11,7 @@ from storage.types import (
     Archived,
     ArchiveFormat,
     NoticeProof,
+    Officer,
     Outcome,
     Participant,
     RecordingId,
@@ -57,6 +58,7 @@ def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any
             "by": s.by,
             "operator": s.operator,
             "extension": s.extension,
+            "officers": [{"extension": o.extension, "operator": o.operator, "team": o.team} for o in s.officers],
         }
         for s in row.segments
     ]
@@ -147,6 +149,9 @@ def _read(fields: Mapping[str, Any]) -> RecordingRow:
             by=s.get("by", ""),
             operator=s.get("operator", ""),
             extension=s.get("extension", ""),
+            officers=tuple(
+                Officer(extension=o["extension"], operator=o["operator"], team=o["team"]) for o in s.get("officers", ())
+            ),
         )
         for s in fields.get("segments", ())
     )

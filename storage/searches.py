@@ -43,16 +43,14 @@ class _Criterion:
         columns: Of ``recordings``.
         copies: Names of columns of the tables beside it, which say the same.
         values: What each of them must be.
-        handed: A column of a table beside it that may be it in the place of ``columns``.
-        handed_value: What that must be.
+        handed: Columns of a table beside it that may be it in the place of ``columns``, and what each must be.
         is_apart: The call may be both, by one of ``columns`` and by ``handed``: it must not be found twice.
     """
 
     columns: tuple[sa.Column[Any], ...]
     copies: tuple[str, ...]
     values: tuple[str, ...]
-    handed: sa.Column[Any] | None = None
-    handed_value: str = ""
+    handed: tuple[tuple[sa.Column[Any], str], ...] = ()
     is_apart: bool = False
 
     def as_filter(self, columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
@@ -61,29 +59,40 @@ class _Criterion:
         return sa.or_(sa.false(), *(column.concat("") == value for column, value in pairs))
 
     def as_exists(
-        self, recording: sa.ColumnElement[str], columns: Sequence[sa.ColumnElement[Any]]
+        self, at: int, recording: sa.ColumnElement[str], columns: Sequence[sa.ColumnElement[Any]]
     ) -> sa.ColumnElement[bool]:
-        """Return it as the condition that the table beside says so of a recording; looked up by the recording."""
-        assert self.handed is not None
-        other = self.handed.table.alias(f"other_{self.handed.name}")
-        is_theirs = other.c[self.handed.name].concat("") == self.handed_value
-        return sa.and_(sa.exists().where(other.c.recording == recording, is_theirs), *self.not_also(columns))
+        """Return it as the condition that the table beside says so of a recording; looked up by the recording.
+
+        Args:
+            at: By which of ``handed``.
+            recording: Whose id.
+            columns: Its own, or the copies.
+        """
+        return sa.and_(self._exists(at, recording), *self.not_also(at, recording, columns))
+
+    def _exists(self, at: int, recording: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        column, value = self.handed[at]
+        other = column.table.alias(f"other_{column.name}_{at}")
+        return sa.exists().where(other.c.recording == recording, other.c[column.name].concat("") == value)
 
     def copied_in(self, table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
         """Return the columns of a table beside that repeat ``columns``."""
         return [table.c[name] for name in self.copies]
 
-    def not_also(self, columns: Sequence[sa.ColumnElement[Any]]) -> list[sa.ColumnElement[bool]]:
-        """Return the conditions that keep what the table beside says from being found by ``columns`` too."""
-        return [sa.not_(self.as_filter(columns))] if self.is_apart else []
+    def not_also(
+        self, at: int, recording: sa.ColumnElement[str], columns: Sequence[sa.ColumnElement[Any]]
+    ) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions that keep what the table beside says from being found by anything before it too."""
+        earlier = [sa.not_(self._exists(before, recording)) for before in range(at)]
+        return [sa.not_(self.as_filter(columns)), *earlier] if self.is_apart else earlier
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How a call can have what is asked for: by its own row, or by a table beside it."""
+    """How a call can have what is asked for: by its own row (None), or by one of what tables beside it say."""
 
     criterion: _Criterion
-    is_handed: bool
+    handed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,7 @@ def _criteria(search: Search) -> list[_Criterion]:
         ((column.outcome,), ("outcome",), outcome, None),
     ]
     criteria = [
-        _Criterion(columns, copies, (value,) * len(columns), handed, value)
+        _Criterion(columns, copies, (value,) * len(columns), () if handed is None else ((handed, value),))
         for columns, copies, value, handed in asked
         if value is not None
     ]
@@ -161,14 +170,13 @@ def _part(part: Part) -> _Criterion:
         columns=(column.operator,) * len(own) + (column.team,) * len(teams),
         copies=("first_operator",) * len(own) + ("team",) * len(teams),
         values=own + teams,
-        handed=_officers.c.operator if own else None,
-        handed_value="".join(own),
+        handed=(*((_officers.c.operator, one) for one in own), *((_officers.c.own_team, one) for one in teams if one)),
         is_apart=bool(teams),
     )
 
 
 def _ways(criterion: _Criterion) -> list[_Way]:
-    return [_Way(criterion, is_handed) for is_handed in ((False,) if criterion.handed is None else (False, True))]
+    return [_Way(criterion, handed) for handed in (None, *range(len(criterion.handed)))]
 
 
 class _Sparseness:
@@ -202,12 +210,12 @@ class _Sparseness:
 def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
     """Return queries, each answered by one index that a way leads, for the calls that have all that is asked for."""
     others = [way for way in ways if way is not leading]
-    if leading.is_handed:
-        return [_beside(leading.criterion, others, span)]
+    if leading.handed is not None:
+        return [_beside(leading.criterion, leading.handed, others, span)]
     filters = [
-        way.criterion.as_exists(_recordings.c.id, way.criterion.columns)
-        if way.is_handed
-        else way.criterion.as_filter(way.criterion.columns)
+        way.criterion.as_filter(way.criterion.columns)
+        if way.handed is None
+        else way.criterion.as_exists(way.handed, _recordings.c.id, way.criterion.columns)
         for way in others
     ]
     # One condition with "or" would be sorted whole before its first row is known. Both sides of a call are merged in
@@ -236,21 +244,21 @@ def _places(span: _Span, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Sel
     return sa.select(column.started_us, column.id).where(*span.of(column.started_us, column.id), *conditions)
 
 
-def _beside(criterion: _Criterion, others: Sequence[_Way], span: _Span) -> sa.Select[tuple[int, str]]:
+def _beside(criterion: _Criterion, at: int, others: Sequence[_Way], span: _Span) -> sa.Select[tuple[int, str]]:
     """Return a query for the places of calls of which a table beside their rows says what is asked for, led by it."""
-    assert criterion.handed is not None
-    table = criterion.handed.table
+    led_by, value = criterion.handed[at]
+    table = led_by.table
     column = table.c
     filters = [
-        way.criterion.as_exists(column.recording, way.criterion.copied_in(table))
-        if way.is_handed
-        else way.criterion.as_filter(way.criterion.copied_in(table))
+        way.criterion.as_filter(way.criterion.copied_in(table))
+        if way.handed is None
+        else way.criterion.as_exists(way.handed, column.recording, way.criterion.copied_in(table))
         for way in others
     ]
-    filters += criterion.not_also(criterion.copied_in(table))
+    filters += criterion.not_also(at, column.recording, criterion.copied_in(table))
     within = span.of(column.started_us, column.recording)
     led = sa.select(column.started_us, column.recording.label("id"))
-    return led.where(criterion.handed == criterion.handed_value, *within, *filters)
+    return led.where(led_by == value, *within, *filters)
 
 
 def _page(places: Ids, limit: int | None, offset: int) -> Ids:

@@ -152,7 +152,8 @@ def _erased(segment: Segment, span: Span) -> list[Segment]:
     begin, end = round(max(span.start_s, segment.start_s), 4), round(min(end_s, segment.end_s), 4)
     if segment.kind is not SegmentKind.RECORDING or begin >= end:
         return [segment]
-    erased = Segment(start_s=begin, end_s=end, kind=SegmentKind.ERASED, reason=span.reason, by=span.by)
+    # Whose it was it remains: who had the call may still be told that something of it is gone.
+    erased = replace(segment, start_s=begin, end_s=end, kind=SegmentKind.ERASED, reason=span.reason, by=span.by)
     parts = [replace(segment, end_s=begin), erased, replace(segment, start_s=end)]
     return [part for part in parts if part.end_s > part.start_s]
 

@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration; a database that says this needs none."""
 
 METADATA = sa.MetaData()
@@ -68,11 +68,14 @@ officers = sa.Table(
     sa.Column("started_us", sa.BigInteger, nullable=False),
     *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL[:-1]),
     sa.Column("team", sa.Text, nullable=False, server_default=""),
+    sa.Column("own_team", sa.Text, nullable=False, server_default=""),
     sa.Index("officers_by_operator", "operator", "started_us", "recording", "extension", *_OF_THE_CALL),
     sa.Index("officers_by_extension", "extension", "started_us", "recording", "operator", *_OF_THE_CALL),
+    sa.Index("officers_by_own_team", "own_team", "started_us", "recording", *_OF_THE_CALL),
 )
 """Who else's call it was: one row for each officer beside the one who stands in ``recordings``. ``operator`` is empty
-where that name stands for the call already, so that nobody finds a call twice. The rest is a copy of what the call's
+where that name stands for the call already, so that nobody finds a call twice; so is ``own_team``, the team that the
+officer was of. ``team`` is the call's own. The rest is a copy of what the call's
 row says, for the same reason as above; ``first_`` is whom it was filed under. `storage.beside` writes it."""
 
 identities = sa.Table(

@@ -39,13 +39,26 @@ class SegmentKind(enum.StrEnum):
     LOST = "lost"
     FAX = "fax"
     VOICEMAIL = "voicemail"
+    WITHHELD = "withheld"
+    """Of a row as somebody is shown it: not theirs to know of. Never stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Officer:
+    """Somebody whose calls are recorded, at an extension: who they were then, and of which team; "" is of none."""
+
+    extension: str
+    operator: str
+    team: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A span of a recording; spans follow one another from 0 to the end without a gap.
 
-    ``operator`` and ``extension`` say whose call it was then; they are empty where nobody's was.
+    ``operator`` and ``extension`` say whose call it was then; they are empty where nobody's was. ``officers`` names all
+    who were on the call then and whose calls are recorded, two of an internal call; empty also where a version before
+    it wrote the segment.
     """
 
     start_s: float
@@ -55,6 +68,7 @@ class Segment:
     by: str = ""
     operator: str = ""
     extension: str = ""
+    officers: tuple[Officer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from typing import Protocol
 from recorder.calls.works import Works
 from recorder.domain.crew import Crew
 from recorder.domain.live_access import CallFacts, Segment
-from recorder.domain.policy import Nomination, Service
-from storage.types import RecordingId
+from recorder.domain.policy import Extension, Nomination, Service
+from storage.types import Officer, RecordingId
 
 
 class KnownCall(Protocol):
@@ -25,16 +25,37 @@ class KnownCall(Protocol):
 
 def segment_of(call: KnownCall) -> Segment:
     """Return who has a call now."""
-    first, second = call.nomination.extension, call.nomination.second
-    known = {one.number: one for one in (first, second) if one is not None}
-    if not call.numbers <= known.keys():  # rarely: every call in progress is listed, and there may be many extensions
-        known = {**call.works.config.extensions, **known}
-    there = [known[number] for number in call.numbers if number in known]
+    there = _extensions_on(call)
     return Segment(
-        teams=frozenset(one.team for one in there or [first]),
+        teams=frozenset(one.team for one in there or [call.nomination.extension]),
         extensions=call.numbers,
         operators=call.crew.at(call.numbers),
         configured=frozenset(one.number for one in there if call.crew.at((one.number,)) <= {one.operator}),
+    )
+
+
+def _nominated(call: KnownCall) -> dict[str, Extension]:
+    return {one.number: one for one in (call.nomination.extension, call.nomination.second) if one is not None}
+
+
+def _extensions_on(call: KnownCall) -> list[Extension]:
+    """Return the nominated extensions that are on a call now."""
+    known = _nominated(call)
+    if not call.numbers <= known.keys():  # rarely: every call in progress is listed, and there may be many extensions
+        known = {**call.works.config.extensions, **known}
+    return [known[number] for number in call.numbers if number in known]
+
+
+def officers_of(call: KnownCall) -> tuple[Officer, ...]:
+    """Return everybody on a call whose calls are recorded, in the order of their extensions.
+
+    Of a call that comes back from somebody whose calls are not recorded those for whom it goes on.
+    """
+    there = _extensions_on(call) or list(_nominated(call).values())
+    return tuple(
+        Officer(extension=one.number, operator=operator, team=one.team)
+        for one in sorted(there, key=lambda one: one.number)
+        for operator in call.crew.at((one.number,))
     )
 
 

@@ -18,7 +18,7 @@ from recorder.domain.crew import Crew
 from recorder.domain.pausing import Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Service
 from recorder.domain.transfer import Occupant, Standing
-from storage.types import RecordingRow
+from storage.types import Officer, RecordingRow
 
 BY = "rule:transfer"
 TRANSFERRED, NOTICE, NOT_HEARD = "transferred", "notice", "notice_not_heard"
@@ -43,6 +43,10 @@ class JoinedCall(Protocol):
     keypad: Keypad
     operator: str
     blocked: str | None
+
+    @property
+    def officers(self) -> tuple[Officer, ...]:
+        """Return everybody on the call now whose calls are recorded."""
 
     def bridge(self) -> None:
         """Let the sides hear one another."""
@@ -153,7 +157,8 @@ class Joining(Part[JoinedCall]):
         taping.retarget(*self._media)
         if call.call.notice_complete:
             extension = call.people[call.call.officer].extension
-            self._keep(taping.enter_scope(call.operator, extension.number if extension is not None else "", BY))
+            number = extension.number if extension is not None else ""
+            self._keep(taping.enter_scope(call.operator, number, call.officers, BY))
             taping.describe(call.row())
         else:  # whoever is new has not heard it in full
             self._stop(NOT_HEARD)

@@ -24,7 +24,7 @@ from recorder.domain.policy import Extension
 from recorder.domain.routing import Peer
 from recorder.domain.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
 from sip.events import CallOffered
-from storage.types import RecordingRow
+from storage.types import Officer, RecordingRow
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,10 @@ class CourseCall(Protocol):
     blocked: str | None
     joined_at: datetime | None
     is_joining: bool
+
+    @property
+    def officers(self) -> tuple[Officer, ...]:
+        """Return everybody on the call now whose calls are recorded."""
 
     @property
     def now(self) -> datetime:
@@ -219,7 +223,7 @@ class Course(Part[CourseCall]):
             return
         if is_moved:
             taping.retarget(self._lines.leg(verdict.sides.left), self._lines.leg(verdict.sides.right))
-        taping.enter_scope(call.operator, verdict.nomination.extension.number, HANDED_OVER)
+        taping.enter_scope(call.operator, verdict.nomination.extension.number, call.officers, HANDED_OVER)
         taping.describe(call.row())
 
     def _leave(self) -> None:

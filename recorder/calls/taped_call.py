@@ -15,6 +15,7 @@ from typing import Any
 from audio.types import LegId as MediaLegId
 from audio.types import MediaEvent, Prompt
 from recorder.calls.acts import Act, new_act_id
+from recorder.calls.call_facts import officers_of
 from recorder.calls.call_row import due_from, listing_of, row_of
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.group_acts import Done
@@ -32,7 +33,7 @@ from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import AGENT, Authority, Final, PauseBook, PauseState
 from recorder.domain.policy import Extension, Nomination, Service
 from recorder.domain.transfer import Occupant
-from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
+from storage.types import NoticeProof, Officer, Outcome, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
 
@@ -214,6 +215,7 @@ class TapedCall(Signalled):
                 self.row(),
                 self.book,
                 extension=self.nomination.extension.number,
+                officers=self.officers,
                 left=left,
                 right=right,
                 opened_ns=opened_ns,
@@ -230,6 +232,11 @@ class TapedCall(Signalled):
             return frozenset()
         both = (self.nomination.extension, self.nomination.second)
         return frozenset(one.number for one in both if one is not None)
+
+    @property
+    def officers(self) -> tuple[Officer, ...]:
+        """Return everybody on the call now whose calls are recorded: each segment says who they were."""
+        return officers_of(self)
 
     @property
     def officer_extension(self) -> str:

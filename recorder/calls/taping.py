@@ -26,7 +26,7 @@ from recorder.domain.siprec import Remark
 from storage.errors import VaultError
 from storage.recording import OpenRecording
 from storage.rows import row_to_json
-from storage.types import Outcome, RecordingHead, RecordingRow, SegmentKind
+from storage.types import Officer, Outcome, RecordingHead, RecordingRow, SegmentKind
 
 _ALL_S = 1.0
 """What the position grows by, at most, while everything before it is erased."""
@@ -61,6 +61,7 @@ class Taping:
         row: What is known of the call when its sides are joined.
         book: The pauses of the call; it may be paused before it is joined.
         extension: The one whose call it is, which is not always the one that was dialled.
+        officers: Everybody on the call whose calls are recorded.
         left: Media leg of the caller or called party outside; None while there is none.
         right: Media leg of the officer; likewise.
         opened_ns: Monotonic nanoseconds of position 0, not in the future; None: now.
@@ -73,6 +74,7 @@ class Taping:
         book: PauseBook,
         *,
         extension: str,
+        officers: tuple[Officer, ...],
         left: LegId | None,
         right: LegId | None,
         opened_ns: int | None = None,
@@ -80,8 +82,9 @@ class Taping:
         self._works = works
         self._row = row
         self._book = book
-        operator = "" if book.is_away else row.operator
-        self._segments = SegmentList(operator=operator, extension=extension if operator else "")
+        self._segments = SegmentList()
+        if not book.is_away and row.operator:
+            self._segments.belongs_to(row.operator, extension, officers)
         self._container: Container | None = None
         self._fault: str | None = None
         self._is_ending = False
@@ -165,17 +168,17 @@ class Taping:
         """Stop: the call goes to somebody whose calls are not recorded; return from where. What was kept stays."""
         if not self._book.leave_scope(final):
             return self.position_s
-        self._segments.operator = self._segments.extension = ""
+        self._segments.belongs_to("", "")
         return self._shut(0.0, _FINAL_KIND[final], by, reason)
 
-    def enter_scope(self, operator: str, extension: str, by: str) -> float:
+    def enter_scope(self, operator: str, extension: str, officers: tuple[Officer, ...], by: str) -> float:
         """Go on for an operator, who may be a new one; return from where. What held the pause before holds it still."""
         position_s = self.position_s
         if not self._book.enter_scope():
-            self._segments.hand_over(position_s, operator, extension, by=by)
+            self._segments.hand_over(position_s, operator, extension, officers=officers, by=by)
             self._refresh()
             return position_s
-        self._segments.operator, self._segments.extension = operator, extension
+        self._segments.belongs_to(operator, extension, officers)
         if self._book.reasons:
             kind = SegmentKind.HOLD if self._book.reasons == {HOLD} else SegmentKind.PAUSED
             self._begin(position_s, kind, joined(self._book.reasons), by)

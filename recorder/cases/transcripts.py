@@ -16,9 +16,17 @@ from recorder.cases.casework import CaseBooks, at_work, write_step
 from recorder.cases.letters import in_words
 from recorder.copying.copy_orders import CaseFile
 from recorder.domain.access import Act, Actor, Person
+from recorder.domain.call_parts import withheld_of
 from recorder.domain.cases import Case, Decision, Step
 from recorder.domain.requesting import Leave
-from recorder.domain.transcripts import Transcript, TranscriptError, TranscriptForm, read_transcript
+from recorder.domain.transcripts import (
+    OVERHANG_S,
+    Transcript,
+    TranscriptError,
+    TranscriptForm,
+    for_copy,
+    read_transcript,
+)
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.people.database import transcripts as _table
@@ -101,9 +109,21 @@ def read_of(books: TranscriptBooks, actor: Actor, case_id: str, recording: str) 
     found = books.kept.newest(case.id).get(row.id)
     if found is None:
         raise ProblemError(404, f"There is no transcript of {row.id} in {case.id}.")
-    transcript = opened_transcript(_opened(books.open, row), case.id, row, *found)
+    transcript = _audible(books, person, row, opened_transcript(_opened(books.open, row), case.id, row, *found))
     books.cases.hearing.ledger.note(READ, person.actor, case.id, {"recording": row.id})
     return transcript
+
+
+def _audible(books: TranscriptBooks, person: Person, row: RecordingRow, transcript: Transcript) -> Transcript:
+    """Return a transcript without what whoever reads it may not hear of the call."""
+    leave = books.cases.hearing.requests.leave(person.name, row.id, Leave.LISTEN)
+    silent = withheld_of(row, () if leave is None else leave.heard(row.id))
+    if not silent:
+        return transcript
+    try:
+        return for_copy(transcript, span_s=(0.0, row.duration_s + OVERHANG_S), silent=silent)
+    except TranscriptError as error:
+        raise ProblemError(409, str(error)) from error
 
 
 def opened_transcript(

@@ -20,11 +20,15 @@ from recorder.commands.shared import (
     permit,
     progress_bar,
     requests_of,
+    say,
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import Act, Allowed, Person, may, operator_for
+from recorder.copying.cover_sheet import position_words
+from recorder.domain.access import Act, Allowed, Person, may
+from recorder.domain.call_parts import relation, silenced, whole_for, withheld_of
 from recorder.domain.requesting import Leave
+from recorder.domain.spans import Spans, in_seconds
 from recorder.hearing.appointing import break_glass
 from recorder.hearing.emergencies import Emergency
 from recorder.home import Home
@@ -60,10 +64,14 @@ def play(
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
         fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
-    _permit(place, config, row, person, reason)
+    heard = _permit(place, config, row, person, reason)
+    withheld = withheld_of(row, heard)
+    if withheld:
+        listed = ", ".join(f"{position_words(start_s)} to {position_words(end_s)}" for start_s, end_s in withheld)
+        say(f"silent, because it was not granted to you: {listed}")
     try:
         reader = open_reader(place, config, row, passphrase_file=passphrase_file)
-        copy = prepare(reader, Format.WAV, duration_s=row.duration_s)
+        copy = prepare(reader, Format.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
         with progress_bar("playing", copy.duration_s) as progress:
             is_played = _played(player, copy.chunks(progress))
     except StorageError as error:
@@ -72,27 +80,34 @@ def play(
         fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")
 
 
-def _permit(home: Home, config: Config, row: RecordingRow, person: Person, reason: str) -> None:
-    """Have listening written down, by leave or by break-glass; or leave with a sentence."""
+def _permit(home: Home, config: Config, row: RecordingRow, person: Person, reason: str) -> Spans | None:
+    """Have listening written down, by leave or by break-glass; or leave with a sentence.
+
+    Returns:
+        What may be heard; None is all of it.
+    """
     leave = requests_of(home).leave(person.name, row.id, Leave.LISTEN)
-    operator = operator_for(person, row.operator, row.operators)
+    operator, _ = relation(person, row)
     why = leave.wish.reason if leave else reason
     decision = may(person, Act.PLAY, reason=why, operator=operator, has_leave=leave is not None)
+    heard = None if leave is None else whole_for(row, leave.heard(row.id))
+    part = {} if heard is None else {"part": [[*one] for one in in_seconds(heard)]}
 
     def enter(_emergency: Emergency | None = None) -> None:
         permit(
             home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
-            details={"where": "shell", "request": leave.id if leave else None}, has_leave=leave is not None,
+            details={"where": "shell", "request": leave.id if leave else None, **part}, has_leave=leave is not None,
         )  # fmt: skip
 
     if not (isinstance(decision, Allowed) and decision.break_glass):
         enter()
-        return
+        return heard
     with opened_index(home, config) as index:
         try:
             break_glass(hearing_books(home, index), person, row.id, reason, enter=enter)
         except ProblemError as error:
             fail(error.detail)
+    return None
 
 
 def _played(player: str, chunks: Iterator[bytes]) -> bool:

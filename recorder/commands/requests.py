@@ -83,16 +83,19 @@ def ask(
 def grant(
     request: RequestArgument,
     days: Annotated[int, typer.Option("--days", min=1, max=MOST_LEAVE_DAYS, help="For how long.")] = LEAVE_DAYS,
+    whole_call: Annotated[
+        bool, typer.Option("--whole-call", help="All of each call, not their part: for a complaint, with --reason.")
+    ] = False,
     reason: ReasonOption = "",
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Grant a request."""
+    """Grant a request: of each call what was asked for, which for officers and managers is their part of it."""
 
     def act(books: HearingBooks, person: Person) -> AccessRequest:
-        return asking.decide(books, person, request, granted=True, words=reason, days=days)
+        return asking.decide(books, person, request, granted=True, words=reason, days=days, is_whole=whole_call)
 
     done = _act(home, name, password_file, act)
     assert done.until is not None

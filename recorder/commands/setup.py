@@ -59,6 +59,7 @@ from recorder.site_check import (
     check_sign_in,
     check_siprec,
     check_srtp,
+    check_teamless,
     check_teams,
     error,
     warning,
@@ -68,6 +69,7 @@ from storage.errors import StorageError
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys, current_public
 
+EXTENSION = "NUMBER:OPERATOR:SERVICE[:TEAM]"
 MIN_PEOPLE = 2
 """Accounts that can be used: a second person decides what one alone may not."""
 
@@ -78,7 +80,11 @@ def init(
     next_hop: Annotated[str | None, typer.Option("--next-hop", metavar="IP:PORT", help="The PBX.")] = None,
     extension: Annotated[
         list[str] | None,
-        typer.Option("--extension", metavar="NUMBER:OPERATOR:SERVICE", help="A nominated extension; repeat."),
+        typer.Option(
+            "--extension",
+            metavar=EXTENSION,
+            help="A nominated extension; repeat. Its team is the service, if not given.",
+        ),
     ] = None,
     media_ports: Annotated[
         str, typer.Option("--media-ports", metavar="A-B", help="RTP and RTCP ports.")
@@ -149,7 +155,7 @@ def _ask(option: str, question: str, default: str) -> str:
 
 
 def _ask_extensions() -> list[str]:
-    found = [_ask("--extension NUMBER:OPERATOR:SERVICE", "First nominated extension, NUMBER:OPERATOR:SERVICE", "")]
+    found = [_ask(f"--extension {EXTENSION}", f"First nominated extension, {EXTENSION}", "")]
     while more := typer.prompt("Another one, or Enter", default="", show_default=False):
         found.append(more)
     return found
@@ -176,9 +182,9 @@ def _address(text: str, option: str) -> Address:
 
 def _extension(text: str) -> Extension:
     parts = [part.strip() for part in text.split(":")]
-    if len(parts) != 3 or not all(parts):
-        fail(f"--extension: {text!r} is not NUMBER:OPERATOR:SERVICE, such as 2001:alice:Revenues", 2)
-    return Extension(number=parts[0], operator=parts[1], service=parts[2])
+    if len(parts) not in (3, 4) or not all(parts):
+        fail(f"--extension: {text!r} is not {EXTENSION}, such as 2001:alice:Revenues", 2)
+    return Extension(number=parts[0], operator=parts[1], service=parts[2], team=parts[-1])
 
 
 def _ports(text: str) -> tuple[int, int]:
@@ -258,6 +264,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_openid(config)
     if home.people.exists():
         yield from check_teams(config, usable_people(people_of(home)))
+    yield from check_teamless(config)
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)

@@ -12,7 +12,8 @@ from recorder.console.listening import OPENED, Listen, Listens
 from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
-from recorder.domain.access import Act, Actor, Allowed, Application, Person, Refused, may, operator_for
+from recorder.domain.access import Act, Actor, Allowed, Application, Person, Refused, may
+from recorder.domain.call_parts import is_withheld, narrowed, relation, seen_by, whole_for
 from recorder.domain.erasing import span_of
 from recorder.domain.number_masking import may_search_numbers, shown_to
 from recorder.domain.requesting import AccessRequest, Leave
@@ -91,8 +92,17 @@ class Desk:
         search = self._narrow(actor, allowed, search)
         self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
         rows, counted = self._deps.index.page(search)
-        shown = [shown_to(actor, row) for row in rows]
+        known = [row for row in rows if self._knows(actor, row)]
+        shown = [narrowed(shown_to(actor, row), seen_by(actor, row)) for row in known]
         return Found(rows=shown, total=min(counted, COUNTED), is_more=counted > COUNTED)
+
+    @staticmethod
+    def _knows(actor: Actor, row: RecordingRow) -> bool:
+        """Tell whether somebody may know of a call that the index found: it lists officers of too short a part too."""
+        if not isinstance(actor, Person):
+            return True
+        operator, team = relation(actor, row)
+        return not isinstance(may(actor, Act.VIEW, operator=operator, team=team), Refused)
 
     def _narrow(self, actor: Actor, allowed: Allowed, search: Search) -> Search:
         if allowed.is_part:
@@ -110,10 +120,11 @@ class Desk:
 
     def view(self, actor: Actor, recording_id: str) -> RecordingRow:
         """Return one recording's row."""
-        has_leave = self.leave(actor, recording_id) is not None
-        row = self._row(actor, Act.VIEW, recording_id, has_leave=has_leave)
+        leave = self.leave(actor, recording_id)
+        row = self._row(actor, Act.VIEW, recording_id, has_leave=leave is not None)
         self._rules.note(actor.actor, Act.VIEW, row.id)
-        return shown_to(actor, row, has_leave=has_leave)
+        heard = () if leave is None else leave.heard(row.id)
+        return narrowed(shown_to(actor, row, has_leave=leave is not None), seen_by(actor, row, heard))
 
     def leave(self, actor: Actor, recording_id: str, wanted: Leave = Leave.LISTEN) -> AccessRequest | None:
         """Return the request by which somebody may hear or copy a recording now, or None."""
@@ -140,6 +151,7 @@ class Desk:
         else:
             assert leave.until is not None, "leave that was granted has an end"
             listen.reason, listen.request = leave.wish.reason, leave.id
+            listen.heard = whole_for(row, leave.heard(row.id))
             enter(min(now + LISTEN_FOR, leave.until))
         return self.listens.keep(listen)
 
@@ -206,7 +218,10 @@ class Desk:
         if row.path is None:
             raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
         if listen.file is None or listen.file[0] != row.sha256:
-            listen.file = row.sha256, prepared(self._deps.copy_books, row, Format.WAV, span_s=listen.span_s)
+            listen.file = (
+                row.sha256,
+                prepared(self._deps.copy_books, row, Format.WAV, heard=listen.heard, span_s=listen.span_s),
+            )
         return listen.file[1]
 
     def export(
@@ -234,8 +249,13 @@ class Desk:
         return self._deps.copy_books.copies.of_recording(row.id)
 
     def orders(self, row: RecordingRow) -> list[ErasureOrder]:
-        """Return the orders to erase from a recording, for whoever may see it; oldest first."""
-        return self._deps.books.erasures.of_recording(row.id)
+        """Return the orders to erase from a recording, for whoever may see it; oldest first.
+
+        Args:
+            row: As it is shown to them: orders that are about what is withheld are left out.
+        """
+        orders = self._deps.books.erasures.of_recording(row.id)
+        return [one for one in orders if not is_withheld(row, one.start_s, one.end_s)]
 
     def restriction(self, row: RecordingRow) -> str | None:
         """Return why nobody may use a recording now, or None: a restriction or an objection stands."""
@@ -266,9 +286,9 @@ class Desk:
             raise ProblemError(404, "There is no such recording.") from error
         if row.id != recording_id:  # the index takes prefixes too; an address does not
             raise ProblemError(404, "There is no such recording.")
-        operator = operator_for(actor, row.operator, row.operators)
+        operator, team = relation(actor, row)
         decision = may(
-            actor, act, reason=reason, operator=operator, team=row.team, extension=row.extension, has_leave=has_leave
+            actor, act, reason=reason, operator=operator, team=team, extension=row.extension, has_leave=has_leave
         )
         if isinstance(decision, Refused):  # the same words as for one that is not there: ids are not to be guessed at
             self._rules.refuse(actor.actor, act, row.id, decision.reason)

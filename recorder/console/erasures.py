@@ -6,7 +6,8 @@ from typing import Any
 
 from recorder.console.parts import Parts
 from recorder.domain.access import Act, Actor, Person
-from recorder.domain.erasing import SpanFacts, facts_of
+from recorder.domain.call_parts import owners_of
+from recorder.domain.erasing import SpanFacts, facts_of, span_of
 from recorder.people.erasure_approvals import Approval
 from recorder.reports import teams_seen_by
 from storage.errors import NotFoundError
@@ -53,6 +54,7 @@ def approval_to_json(approval: Approval, facts: SpanFacts) -> dict[str, Any]:
 
 def _team_of(console: Parts, order: ErasureOrder) -> str | None:
     try:
-        return console.deps.index.get(order.recording).team
+        row = console.deps.index.get(order.recording)
     except NotFoundError:
         return None  # deleted since: nobody's
+    return owners_of(row, *span_of(order, row.duration_s))[1]

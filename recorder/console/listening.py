@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from recorder.domain.spans import Spans, common, in_seconds, merged, span_of
 from recorder.problems import ProblemError
 from storage.encoding import WAVE_HEAD_BYTES
 from storage.export import Copy
@@ -39,6 +40,7 @@ class Listen:
         request: By which request; "" for break-glass, and for an order.
         order: The order to erase whose span it is; "" for a whole recording.
         span_s: From and to of that span, seconds; None is all of the recording.
+        heard: What of the recording is not silent, by a request; None is all of it.
         file: The sound, and the digest of the container that it is made of; None before it is first asked for.
         is_begun: Whether the audit log says that it was opened.
         spans: What was sent, seconds.
@@ -53,6 +55,7 @@ class Listen:
     request: str
     order: str = ""
     span_s: tuple[float, float] | None = None
+    heard: Spans | None = None
     file: tuple[str | None, Copy] | None = None
     is_begun: bool = False
     spans: list[tuple[float, float]] = field(default_factory=list)
@@ -64,7 +67,10 @@ class Listen:
         """Return how the audit log marks it."""
         if self.span_s is not None:
             return {"order": self.order, "start_s": self.span_s[0], "end_s": self.span_s[1]}
-        return {"request": self.request} if self.request else {"break_glass": True}
+        if not self.request:
+            return {"break_glass": True}
+        part = {} if self.heard is None else {"part": [[*one] for one in in_seconds(self.heard)]}
+        return {"request": self.request, **part}
 
 
 class Listens:
@@ -164,7 +170,9 @@ class Listens:
         if listen.sending or not listen.is_begun:
             return  # what is on its way settles itself
         spans, listen.spans, listen.is_begun = together(listen.spans), [], False
-        heard = [{"from_s": start, "to_s": end} for start, end in spans]
+        sent = merged(span_of(start, end) for start, end in spans)
+        audible = sent if listen.heard is None else common(sent, listen.heard)
+        heard = [{"from_s": start, "to_s": end} for start, end in in_seconds(audible)]
         self._note(listen.account, SERVED, listen.recording, spans=heard, **listen.marks)
 
 

@@ -14,6 +14,7 @@ from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.console.recording_parts import parts_on_page
 from recorder.console.streams import download, played
 from recorder.domain.access import Act, Person, Refused, may
+from recorder.domain.call_parts import is_part, withheld_of
 from recorder.domain.copying import GROUND_WORDS
 from recorder.domain.requesting import Category, Leave
 from recorder.problems import ProblemError
@@ -155,11 +156,13 @@ def recording_page(
     row = console.desk.view(caller.actor, recording_id)
     orders = console.desk.orders(row)
     leave, copying = (console.desk.leave(caller.actor, row.id, wanted) for wanted in (Leave.LISTEN, Leave.COPY))
+    withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
     return console.renderer.page(
         "recording.html", caller, status=status, row=row, formats=list(Format), grounds=GROUND_WORDS, problem=problem,
         audio=audio, said=said, orders=orders, copies=console.desk.copies(row), is_locked=any(map(is_open, orders)),
         restricted=console.desk.restriction(row),
-        leave=leave, may_copy=copying is not None, categories=list(Category), **holds_on_page(console, caller, row),
+        leave=leave, may_copy=copying is not None, withheld=withheld, not_copied=not_copied, is_part=is_part(row),
+        categories=list(Category), **holds_on_page(console, caller, row),
         **parts_on_page(console, caller, row),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Pages out of templates: autoescaped, times in the site's zone."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from recorder.console.deps import ConsoleDeps
 from recorder.console.live_rows import LiveRow
 from recorder.domain.access import Act, Person, Refused, may
 from recorder.domain.requesting import CATEGORY_WORDS, Category
+from recorder.domain.spans import in_seconds
 from storage.types import HoldKind
 
 HERE = Path(__file__).parent
@@ -70,6 +71,8 @@ class Renderer:
             state=_state,
             position=_position,
             plain=_plain,
+            parts=_parts,
+            in_seconds=in_seconds,
         )
 
     @staticmethod
@@ -144,6 +147,11 @@ def _length(seconds: float) -> str:
 def _minutes(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02}"
+
+
+def _parts(spans: Iterable[tuple[float, float]]) -> str:
+    """Return spans as people read them, ``0:12 to 1:05``, several with commas between them."""
+    return ", ".join(f"{_position(start_s)} to {_position(end_s)}" for start_s, end_s in spans)
 
 
 def _position(seconds: float) -> str:

@@ -55,12 +55,15 @@ def ask_for(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.post("/requests/{request_id}/{decision}")
 def decide(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, request_id: str, decision: str, caller: PageChanger, words: Text = "", days: _Word = ""
-) -> Response:
+    console: Console, request_id: str, decision: str, caller: PageChanger, words: Text = "", days: _Word = "",
+    whole_call: _Word = "",
+) -> Response:  # fmt: skip
     """Grant, decline or withdraw a request."""
     hearing, actor = console.deps.hearing, caller.actor
     acts: dict[str, Callable[[], object]] = {
-        "grant": lambda: asking.decide(hearing, actor, request_id, granted=True, words=words, days=_days(days)),
+        "grant": lambda: asking.decide(
+            hearing, actor, request_id, granted=True, words=words, days=_days(days), is_whole=bool(whole_call)
+        ),
         "decline": lambda: asking.decide(hearing, actor, request_id, granted=False, words=words),
         "withdraw": lambda: asking.withdraw(hearing, actor, request_id),
     }

@@ -42,6 +42,7 @@ class Grant(BaseModel):
     model_config = ConfigDict(extra="forbid")
     words: _Reason = ""
     days: int = Field(default=LEAVE_DAYS, ge=1, le=MOST_LEAVE_DAYS, description="For how long")
+    whole_call: bool = Field(default=False, description="All of each call, for a complaint; `words` say why")
 
 
 class Refusal(BaseModel):
@@ -78,7 +79,9 @@ def ask(console: Console, caller: ApiChanger, wish: Wish) -> dict[str, Any]:
 def grant(console: Console, request_id: RequestPath, caller: ApiChanger, said: Grant) -> dict[str, Any]:
     """Grant a request: leave for whoever asked, those recordings and some days."""
     hearing = console.deps.hearing
-    done = asking.decide(hearing, caller.actor, request_id, granted=True, words=said.words, days=said.days)
+    done = asking.decide(
+        hearing, caller.actor, request_id, granted=True, words=said.words, days=said.days, is_whole=said.whole_call
+    )
     return asking.request_to_json(done)
 
 

@@ -14,8 +14,10 @@ from recorder.auditing.ledger import Ledger
 from recorder.copying.cover_sheet import length_words, position_words
 from recorder.copying.span_words import OVERHANG_S
 from recorder.domain.access import Act, Actor, Person
+from recorder.domain.call_parts import is_silent, narrowed, silenced, whole_for
 from recorder.domain.copying import Ground
 from recorder.domain.requesting import Leave
+from recorder.domain.spans import Spans
 from recorder.domain.transcripts import Transcript, TranscriptError, for_copy
 from recorder.hearing.requests import Requests
 from recorder.keeping.erasing import refuse_locked
@@ -136,6 +138,7 @@ class Ordered:
         copy: The copy.
         is_whole: Whether it is of all of the call.
         request: The request by which it was granted.
+        heard: What of the recording may be heard by that request; the rest is silent. None is all of it.
         transcript: What goes with it, what is left out taken away; None where there is none.
         case: The case that it is for, or None.
     """
@@ -144,6 +147,7 @@ class Ordered:
     copy: Copy
     is_whole: bool
     request: str
+    heard: Spans | None = None
     transcript: Transcript | None = None
     case: CaseFile | None = None
 
@@ -167,21 +171,31 @@ def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder
     assert request is not None, "nobody copies without leave"
     row = _row_of(books, recording)
     _refuse_locked(books, person, row.id)
-    copy = prepared(books, row, order.form, span_s=_span(order, row), redactions=order.redactions)
+    heard, span_s = whole_for(row, request.heard(row.id)), _span(order, row)
+    if is_silent(heard, *(span_s or (0.0, row.duration_s))):
+        raise books.ledger.refusal(person, Act.EXPORT, row.id, f"Nothing of this part of {row.id} was granted to you.")
+    copy = prepared(books, row, order.form, heard=heard, span_s=span_s, redactions=order.redactions)
     is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
     case = books.case_file(order.case) if order.case else None
-    transcript = None if case is None else _transcript(books, case, row, copy, order)
-    return Ordered(row=row, copy=copy, is_whole=is_whole, request=request.id, transcript=transcript, case=case)
+    transcript = (
+        None if case is None else _transcript(books, case, row, copy, [*order.redactions, *silenced(row, heard)])
+    )
+    return Ordered(
+        row=narrowed(row, heard), copy=copy, is_whole=is_whole, request=request.id, heard=heard, transcript=transcript,
+        case=case,
+    )  # fmt: skip
 
 
-def _transcript(books: CopyBooks, case: CaseFile, row: RecordingRow, copy: Copy, order: CopyOrder) -> Transcript | None:
+def _transcript(
+    books: CopyBooks, case: CaseFile, row: RecordingRow, copy: Copy, redactions: Sequence[Redaction]
+) -> Transcript | None:
     """Return the transcript that goes with a copy of a recording of a case, or None."""
     if row.id not in case.recordings:
         raise ProblemError(409, f"{row.id} is not in {case.id}.")
     opener = case.transcripts.get(row.id)
     if opener is None:
         return None
-    silent = [(one.start_s, one.end_s) for one in order.redactions]
+    silent = [(one.start_s, one.end_s) for one in redactions]
     with _saying("The recording cannot be opened"):
         written = opener(books.open(row), row)
     try:
@@ -195,10 +209,19 @@ def prepared(
     row: RecordingRow,
     form: Format,
     *,
+    heard: Spans | None,
     span_s: tuple[float, float] | None = None,
     redactions: Sequence[Redaction] = (),
 ) -> Copy:
     """Return a copy of a recording whose container was verified and looked through; see `storage.export.prepare`.
+
+    Args:
+        books: From what.
+        row: The recording.
+        form: Its format.
+        heard: What may be heard of it; the rest is silent. None is all of it.
+        span_s: Seconds [from, to) of the recording, or None for all of it.
+        redactions: What is silent beside.
 
     Raises:
         ProblemError: 409: it is damaged or gone, cannot be opened, or cannot be copied like this.
@@ -209,7 +232,8 @@ def prepared(
             raise ProblemError(409, f"The recording is not what was recorded: {problem}.")
         reader = books.open(row)
     with _saying("The recording cannot be copied like this"):
-        return prepare(reader, form, span_s=span_s, redactions=redactions, duration_s=row.duration_s)
+        silent = [*redactions, *silenced(row, heard)]
+        return prepare(reader, form, span_s=span_s, redactions=silent, duration_s=row.duration_s)
 
 
 def _check_words(order: CopyOrder) -> None:

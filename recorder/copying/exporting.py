@@ -13,6 +13,7 @@ from recorder.copying.cover_sheet import CoverSheet, Sheeted, Written
 from recorder.copying.pdf import PdfPrinter
 from recorder.domain.access import Act, Person
 from recorder.domain.copying import GROUND_WORDS, left_out
+from recorder.domain.spans import in_seconds
 from recorder.domain.transcripts import Transcript
 from recorder.problems import ProblemError
 from storage.copy_list import CopyMade, new_copy_id
@@ -73,7 +74,9 @@ class Copying:
             format=str(self._order.form), start_s=one.copy.span_s[0], end_s=one.copy.span_s[1],
             redactions=len(self._order.redactions),
         )  # fmt: skip
-        self._note(BEGUN, made, {**self._details(made, name), "request": one.request}, text=self._words())
+        part = {} if one.heard is None else {"part": [[*span] for span in in_seconds(one.heard)]}
+        details = {**self._details(made, name), "request": one.request, **part}
+        self._note(BEGUN, made, details, text=self._words())
         try:
             self._books.copies.begin(made)
             yield from seal.over(one.copy.chunks(self._progressed))

@@ -146,7 +146,7 @@ def _make(folder: Path, officer_port: int) -> Home:
         timezone="Europe/London",
         sip=Address(host="127.0.0.1", port=_free_port(socket.SOCK_DGRAM)),
         next_hop=Address(host="127.0.0.1", port=officer_port),
-        extensions=(Extension(number="2001", operator="alice", service="Revenues"),),
+        extensions=(Extension(number="2001", operator="alice", service="Revenues", team="Revenues"),),
         media_ports=(first_port, first_port + 99),
         console=Address(host="127.0.0.1", port=_free_port(socket.SOCK_STREAM)),
         admin="founder",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from recorder.domain.call_parts import WITHHELD
 from recorder.domain.pausing import Kind
 from storage.types import Channels, ErasureKind, Redaction, Segment, SegmentKind
 
@@ -68,6 +69,7 @@ _KINDS: Mapping[SegmentKind, str] = MappingProxyType(
         SegmentKind.LOST: "Could not be recorded, for a technical reason.",
         SegmentKind.FAX: "A fax was sent.",
         SegmentKind.VOICEMAIL: "A voicemail system had answered.",
+        SegmentKind.WITHHELD: WITHHELD,
     }
 )
 _SIDES: Mapping[Channels, str] = MappingProxyType(

@@ -84,10 +84,17 @@ def _asked(details: Details) -> str:
     return f"Asked {what}: {_plain(details.get('category'))}"
 
 
+def _granted(details: Details) -> str:
+    whole = ", for the whole call" if details.get("whole_call") else ""
+    return f"Granted the request of {details.get('account', '')}{whole}"
+
+
 def _played(details: Details) -> str:
     if details.get("order"):
         return "Listened to a span that is to be erased"
-    return "Listened without approval (break-glass)" if details.get("break_glass") else "Listened, by leave"
+    if details.get("break_glass"):
+        return "Listened without approval (break-glass)"
+    return "Listened to their part, by leave" if details.get("part") else "Listened, by leave"
 
 
 def _served(details: Details) -> str:
@@ -103,7 +110,8 @@ def _copied(details: Details) -> str:
     silenced = details.get("redactions")
     count = len(silenced) if isinstance(silenced, list) else 0
     spans = f", {count} {'span' if count == 1 else 'spans'} silenced" if count else ""
-    return f"Took a copy as {_plain(details.get('format'))}{spans}"
+    part = ", their part" if details.get("part") else ""
+    return f"Took a copy as {_plain(details.get('format'))}{part}{spans}"
 
 
 def _refused(details: Details) -> str:
@@ -113,7 +121,7 @@ def _refused(details: Details) -> str:
 _WORDS: Mapping[str, Callable[[Details], str]] = MappingProxyType(
     {
         "request.ask": _asked,
-        "request.granted": lambda details: f"Granted the request of {details.get('account', '')}",
+        "request.granted": _granted,
         "request.declined": lambda details: f"Declined the request of {details.get('account', '')}",
         "request.withdrawn": lambda _: "Took the request back",
         "recording.view": lambda _: "Looked at its details",

@@ -76,11 +76,13 @@ class HeldCall:
         operators: Whose call it was, as calls name them; several where it was transferred, none where nobody knows.
         extensions: The extensions that it was on.
         team: The team of that extension at the time; empty where it is not known.
+        teams: Those of whom a part of it was, the team above included.
     """
 
     operators: frozenset[str]
     extensions: frozenset[str]
     team: str
+    teams: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +213,7 @@ def _refusal(
     if not roles:
         names = ", ".join(role for role in Role if role in allowed[kind])
         return Refused(f"Your role does not allow you to {verb} a hold of kind {kind}. Roles that do: {names}.")
-    if roles == {Role.MANAGER} and call.team not in person.teams:
+    if roles == {Role.MANAGER} and {call.team, *call.teams}.isdisjoint(person.teams):
         return Refused("This is a call of a team that is not yours.")
     return None
 

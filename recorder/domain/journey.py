@@ -32,6 +32,7 @@ _BEGINS = {
     SegmentKind.LOST: "What was said from here on was lost",
     SegmentKind.FAX: "A fax, not recorded",
     SegmentKind.VOICEMAIL: "A voicemail, not recorded",
+    SegmentKind.WITHHELD: "With somebody else, which is not shown to you",
 }
 
 

@@ -7,7 +7,8 @@ which only the last three digits are left (P11). A role that is somebody's besid
 import re
 from dataclasses import replace
 
-from recorder.domain.access import Act, Actor, Allowed, Person, Refused, Role, may, operator_for
+from recorder.domain.access import Act, Actor, Allowed, Person, Refused, Role, may
+from recorder.domain.call_parts import relation
 from storage.types import Participant, RecordingRow
 
 _ALL_BUT_THREE = re.compile(r"[0-9](?=(?:[^0-9]*[0-9]){3})")
@@ -38,8 +39,8 @@ def shown_to(actor: Actor, row: RecordingRow, *, has_leave: bool = False) -> Rec
     """
     if not isinstance(actor, Person) or Role.ICT not in actor.roles:
         return row
-    operator = operator_for(actor, row.operator, row.operators)
-    decision = may(_without_ict(actor), Act.VIEW, operator=operator, team=row.team, has_leave=has_leave)
+    operator, team = relation(actor, row)
+    decision = may(_without_ict(actor), Act.VIEW, operator=operator, team=team, has_leave=has_leave)
     return row if isinstance(decision, Allowed) else _masked(row)
 
 

@@ -5,7 +5,7 @@ person, those recordings and some days.
 """
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,7 +17,9 @@ from recorder.domain.access import (
     Person,
     Role,
 )
-from storage.types import RecordingId
+from recorder.domain.call_parts import may_hear, whole_for
+from recorder.domain.spans import Spans, common, merged
+from storage.types import RecordingId, RecordingRow
 
 LEAVE_DAYS = 7
 """For how long leave lasts when whoever decides says nothing else."""
@@ -115,6 +117,7 @@ class AccessRequest:
         decided_at: When, UTC, or None.
         words: What they said.
         until: When granted leave ends, UTC, or None.
+        spans: What is asked for, and once it is granted what may be heard, of recordings of which it is not all.
     """
 
     id: str
@@ -126,6 +129,11 @@ class AccessRequest:
     decided_at: datetime | None = None
     words: str = ""
     until: datetime | None = None
+    spans: Mapping[RecordingId, Spans] = field(default_factory=dict)
+
+    def heard(self, recording: RecordingId) -> Spans | None:
+        """Return what of a recording it is about; None is all of it."""
+        return self.spans.get(recording)
 
     def gives(self, wanted: Leave, now: datetime) -> bool:
         """Tell whether it is leave for something at a time."""
@@ -196,32 +204,28 @@ def deciders(requester: Person, bench: Bench) -> frozenset[str]:
     return chosen - {requester.name}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What counts of a recording: whose call it was, and of which team they were then."""
-
-    id: RecordingId
-    operators: frozenset[str]
-    team: str
-
-
-def check_wish(requester: Person, wish: RequestWish, subjects: Iterable[Subject], bench: Bench) -> None:
-    """Decide whether a person may ask for this (P10, P12, P13, P15).
+def check_wish(
+    requester: Person, wish: RequestWish, rows: Iterable[RecordingRow], bench: Bench
+) -> dict[RecordingId, Spans]:
+    """Decide whether a person may ask for this, and for how much of it (P10, P12, P13, P15).
 
     Args:
         requester: Who asks.
         wish: For what.
-        subjects: Those of the recordings asked for that there are.
+        rows: Those of the recordings asked for of which something was kept.
         bench: Who there is to decide.
+
+    Returns:
+        What is asked for of recordings of which it is not all.
 
     Raises:
         DeniedError: They may not, or something is missing.
     """
     _check_words(wish)
     _check_grounds(requester, wish)
-    theirs = {subject.id for subject in subjects if may_ask_for(requester, subject)}
+    parts = {row.id: may_ask_for(requester, wish, row) for row in rows}
     for recording in wish.recordings:
-        if recording not in theirs:  # the same words for one that is not there: ids are not to be guessed at
+        if parts.get(recording, ()) == ():  # the same words for one that is not there: ids are not to be guessed at
             raise DeniedError(
                 Fault.NOT_ALLOWED, f"There is no recording {recording} that you may ask for: {_limits(requester)}."
             )
@@ -230,6 +234,7 @@ def check_wish(requester: Person, wish: RequestWish, subjects: Iterable[Subject]
             Fault.NOT_ALLOWED,
             "There is nobody who may decide your request: `recorder requests deputy NAME` names an officer for that.",
         )
+    return {recording: spans for recording, spans in parts.items() if spans is not None}
 
 
 def _check_words(wish: RequestWish) -> None:
@@ -268,26 +273,28 @@ def _check_grounds(requester: Person, wish: RequestWish) -> None:
         )
 
 
-def may_ask_for(requester: Person, subject: Subject) -> bool:
-    """Tell whether a recording lies within what a person may ask for."""
-    roles = requester.roles
-    return bool(
-        roles & {Role.TEAM_LEADER, Role.DPO, Role.MEMBER}
-        or (Role.MANAGER in roles and subject.team in requester.teams)
-        or (Role.OFFICER in roles and requester.display_name in subject.operators)
-    )
+def may_ask_for(requester: Person, wish: RequestWish, row: RecordingRow) -> Spans | None:
+    """Return what of a recording a person may ask for; None is all of it, and no span is nothing."""
+    return whole_for(row, may_hear(requester, row, is_as_member=wish.category in MEMBER_GROUNDS))
 
 
 def _limits(requester: Person) -> str:
     if Role.MANAGER in requester.roles:
-        return "a manager asks for calls of people who were in their team at the time of the call"
+        return "a manager asks for the parts of calls of people who were in their team at the time of the call"
     if Role.OFFICER in requester.roles:
-        return "an officer asks for calls that they took part in"
+        return "an officer asks for the parts of calls that they took part in"
     return "give the whole id of a recording that is still kept"
 
 
 def check_decision(
-    decider: Person, request: AccessRequest, requester: Person | None, bench: Bench, *, granted: bool, words: str
+    decider: Person,
+    request: AccessRequest,
+    requester: Person | None,
+    bench: Bench,
+    *,
+    granted: bool,
+    words: str,
+    is_whole: bool = False,
 ) -> None:
     """Decide whether a person may decide a request so.
 
@@ -297,7 +304,8 @@ def check_decision(
         requester: Who asked; None when their account is gone.
         bench: Who there is to decide.
         granted: How.
-        words: What they say; demanded of a refusal.
+        words: What they say; demanded of a refusal, and of whoever grants more than was asked for.
+        is_whole: Whether all of each call is granted, whatever part was asked for.
 
     Raises:
         DeniedError: They may not, or it is too late.
@@ -313,8 +321,44 @@ def check_decision(
         raise DeniedError(Fault.TOO_LATE, "Whoever asked has no account any more: decline the request.")
     if not granted and len(words.strip()) < MIN_REASON_CHARACTERS:
         raise DeniedError(Fault.INCOMPLETE, "A refusal takes a reason: say why.")
+    if granted and is_whole:
+        _check_whole(request, words)
     if len(words) > MAX_REASON_CHARACTERS:
         raise DeniedError(Fault.INCOMPLETE, f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
+
+
+def _check_whole(request: AccessRequest, words: str) -> None:
+    if request.wish.category is not Category.COMPLAINT:
+        raise DeniedError(Fault.NOT_ALLOWED, "The whole call is granted for a complaint only: have it asked for so.")
+    if len(words.strip()) < MIN_REASON_CHARACTERS:
+        raise DeniedError(Fault.INCOMPLETE, "To grant the whole call takes a reason: say why their part is not enough.")
+
+
+def granted_spans(requester: Person, request: AccessRequest, rows: Iterable[RecordingRow]) -> dict[RecordingId, Spans]:
+    """Return what a request gives that is granted now: what was asked for, as far as they may still ask for it.
+
+    Args:
+        requester: Who asked; what they answer for may have changed since.
+        request: What.
+        rows: Its recordings that there are still.
+
+    Returns:
+        What may be heard of recordings of which it is not all.
+
+    Raises:
+        DeniedError: Nothing of it is left that they may hear.
+    """
+    now = {row.id: may_ask_for(requester, request.wish, row) for row in rows}
+    found: dict[RecordingId, Spans] = {}
+    for recording in request.wish.recordings:
+        asked, allowed = request.heard(recording), now.get(recording, ())
+        if asked is not None and allowed is not None:
+            found[recording] = common(asked, allowed)
+        elif asked is not None or allowed is not None:
+            found[recording] = merged(asked or allowed or ())
+    if all(found.get(recording) == () for recording in request.wish.recordings):
+        raise DeniedError(Fault.TOO_LATE, "Nothing of it is left that they may hear: decline the request.")
+    return found
 
 
 def _names(accounts: Collection[str]) -> str:

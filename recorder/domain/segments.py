@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from storage.types import Segment, SegmentKind
+from storage.types import Officer, Segment, SegmentKind
 
 OVERRUN = "writer_overrun"
 """Why a span is lost that found no room in a ring."""
@@ -19,6 +19,8 @@ class SegmentList:
     operator: str = ""
     """Whose call it is now; the segments that begin from here on are theirs."""
     extension: str = ""
+    officers: tuple[Officer, ...] = ()
+    """Everybody on the call whose calls are recorded."""
     _begun: list[Segment] = field(default_factory=list)
 
     def begin(self, start_s: float, kind: SegmentKind, *, reason: str = "", by: str = "") -> None:
@@ -38,16 +40,23 @@ class SegmentList:
             by=by,
             operator=self.operator,
             extension=self.extension,
+            officers=self.officers,
         )
         if not self._begun or _sort_of(self._begun[-1]) != _sort_of(new):
             self._begun.append(new)
 
-    def hand_over(self, start_s: float, operator: str, extension: str, *, by: str = "") -> None:
-        """Go on as before for another operator, in a segment of their own."""
-        self.operator, self.extension = operator, extension
+    def hand_over(
+        self, start_s: float, operator: str, extension: str, *, officers: tuple[Officer, ...] = (), by: str = ""
+    ) -> None:
+        """Go on as before for another operator, or with other officers, in a segment of its own."""
+        self.belongs_to(operator, extension, officers)
         if self._begun:
             last = self._begun[-1]
             self.begin(start_s, last.kind, reason=last.reason, by=by)
+
+    def belongs_to(self, operator: str, extension: str, officers: tuple[Officer, ...] = ()) -> None:
+        """Take it that the segments that begin from here on are somebody else's; by default nobody's."""
+        self.operator, self.extension, self.officers = operator, extension, officers
 
     def add_reason(self, reason: str) -> None:
         """Add a reason to the segment that is being made; reasons are sorted and joined by commas."""
@@ -87,9 +96,9 @@ def seconds_of(segments: Iterable[Segment], kind: SegmentKind) -> float:
     return round(sum(segment.end_s - segment.start_s for segment in segments if segment.kind is kind), 3)
 
 
-def _sort_of(segment: Segment) -> tuple[SegmentKind, str, str, str]:
+def _sort_of(segment: Segment) -> tuple[SegmentKind, str, str, str, tuple[Officer, ...]]:
     """Return what two segments have in common that are one."""
-    return segment.kind, segment.reason, segment.operator, segment.extension
+    return segment.kind, segment.reason, segment.operator, segment.extension, segment.officers
 
 
 def _spanning(segment: Segment, start_s: float, end_s: float) -> Segment:
@@ -107,6 +116,7 @@ def _cut(span: Segment, start: float, end: float, why: str) -> list[Segment]:
         reason=why,
         operator=span.operator,
         extension=span.extension,
+        officers=span.officers,
     )
     parts = [_spanning(span, span.start_s, lost.start_s), lost, _spanning(span, lost.end_s, span.end_s)]
     return [part for part in parts if part.end_s > part.start_s]

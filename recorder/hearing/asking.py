@@ -3,7 +3,7 @@
 The rules are `recorder.domain.requesting`'s. Used by the console and the command alike.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,19 +13,20 @@ from recorder.domain.requesting import (
     AccessRequest,
     RequestState,
     RequestWish,
-    Subject,
     check_decision,
     check_wish,
     deciders,
+    granted_spans,
     leave_until,
 )
+from recorder.domain.spans import Spans, in_seconds
 from recorder.hearing.books import HearingBooks
 from recorder.problems import ProblemError
 from storage.errors import NotFoundError
 from storage.format import is_recording_id
 from storage.index import Index
 from storage.rows import time_to_json
-from storage.types import RecordingId
+from storage.types import RecordingId, RecordingRow
 
 GRANTED, DECLINED, WITHDRAWN = "request.granted", "request.declined", "request.withdrawn"
 """As the audit log has them."""
@@ -44,13 +45,13 @@ def ask(books: HearingBooks, actor: Actor, wish: RequestWish) -> AccessRequest:
         reference=wish.reference.strip(),
     )  # fmt: skip
     try:
-        check_wish(person, wish, _subjects(books.index, wish.recordings), books.bench)
+        spans = check_wish(person, wish, _rows(books.index, wish.recordings), books.bench)
     except DeniedError as error:
         raise _denied(books, person, Act.ASK, "", error) from error
-    request = books.requests.new(person.name, wish)
+    request = replace(books.requests.new(person.name, wish), spans=spans)
     details = {
         "recordings": [*wish.recordings], "category": str(wish.category), "leave": str(wish.leave),
-        "reference": wish.reference,
+        "reference": wish.reference, **_spans_noted(spans),
     }  # fmt: skip
     books.ledger.note(Act.ASK, person.actor, request.id, details, text=wish.reason)
     books.requests.keep(request)
@@ -58,7 +59,14 @@ def ask(books: HearingBooks, actor: Actor, wish: RequestWish) -> AccessRequest:
 
 
 def decide(
-    books: HearingBooks, actor: Actor, request_id: str, *, granted: bool, words: str = "", days: int | None = None
+    books: HearingBooks,
+    actor: Actor,
+    request_id: str,
+    *,
+    granted: bool,
+    words: str = "",
+    days: int | None = None,
+    is_whole: bool = False,
 ) -> AccessRequest:
     """Grant or decline a request.
 
@@ -67,8 +75,9 @@ def decide(
         actor: Who decides.
         request_id: What.
         granted: How.
-        words: What they say; demanded of a refusal.
+        words: What they say; demanded of a refusal, and of whoever grants the whole call.
         days: For how long leave lasts; None is `recorder.domain.requesting.LEAVE_DAYS`.
+        is_whole: Whether all of each call is granted, for a complaint, whatever part was asked for.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing changed.
@@ -77,14 +86,19 @@ def decide(
     request = _request(books, request_id)
     try:
         requester = books.people.find(request.account)
-        check_decision(person, request, requester, books.bench, granted=granted, words=words)
+        check_decision(person, request, requester, books.bench, granted=granted, words=words, is_whole=is_whole)
         until = leave_until(books.now(), days) if granted else None
+        spans: dict[RecordingId, Spans] | None = {} if granted and is_whole else None
+        if granted and not is_whole:
+            assert requester is not None, "nothing is granted to an account that is gone"
+            spans = granted_spans(requester, request, _rows(books.index, request.wish.recordings))
     except DeniedError as error:
         raise _denied(books, person, Act.DECIDE, request.id, error) from error
     state = RequestState.GRANTED if granted else RequestState.DECLINED
-    details = {"account": request.account, "until": time_to_json(until) if until else None}
+    details = {"account": request.account, "until": time_to_json(until) if until else None, **_spans_noted(spans or {})}
+    details |= {"whole_call": True} if is_whole and granted else {}
     books.ledger.note(GRANTED if granted else DECLINED, person.actor, request.id, details, text=words.strip())
-    return _settled(books, request, state, by=person.name, words=words.strip(), until=until)
+    return _settled(books, request, state, by=person.name, words=words.strip(), until=until, spans=spans)
 
 
 def withdraw(books: HearingBooks, actor: Actor, request_id: str) -> AccessRequest:
@@ -137,7 +151,13 @@ def request_to_json(request: AccessRequest) -> dict[str, Any]:
         "decided_at": time_to_json(request.decided_at) if request.decided_at else None,
         "words": request.words,
         "until": time_to_json(request.until) if request.until else None,
+        "spans": _spans_noted(request.spans).get("spans", {}),
     }
+
+
+def _spans_noted(spans: Mapping[RecordingId, Spans]) -> dict[str, Any]:
+    """Return the parts of recordings that a request is about, seconds, as the audit log and HTTP have them."""
+    return {"spans": {one: [[*part] for part in in_seconds(of)] for one, of in spans.items()}} if spans else {}
 
 
 def _decider(books: HearingBooks, actor: Actor) -> Person:
@@ -147,14 +167,14 @@ def _decider(books: HearingBooks, actor: Actor) -> Person:
     return books.ledger.require(actor, Act.DECIDE, "")
 
 
-def _subjects(index: Index, recordings: Sequence[RecordingId]) -> Iterator[Subject]:
+def _rows(index: Index, recordings: Sequence[RecordingId]) -> Iterator[RecordingRow]:
     for recording in recordings:
         try:
             row = index.get(recording) if is_recording_id(recording) else None
         except NotFoundError:
             row = None
         if row is not None and row.path is not None:
-            yield Subject(id=row.id, operators=frozenset({row.operator, *row.operators}), team=row.team)
+            yield row
 
 
 def _request(books: HearingBooks, request_id: str) -> AccessRequest:
@@ -176,8 +196,9 @@ def _settled(
     by: str,
     words: str = "",
     until: datetime | None = None,
+    spans: Mapping[RecordingId, Spans] | None = None,
 ) -> AccessRequest:
-    if not books.requests.settle(request, state, by=by, words=words, until=until):
+    if not books.requests.settle(request, state, by=by, words=words, until=until, spans=spans):
         books.ledger.note(f"request.{state}.not_stored", by, request.id, {})
         raise ProblemError(409, f"Request {request.id} was decided by somebody else in this moment.")
     done = books.requests.get(request.id)

@@ -1,13 +1,15 @@
 """Requests to hear recordings, kept in the file of people: they outlive the index, which can be made anew."""
 
+import json
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
 from recorder.domain.requesting import AccessRequest, Category, Leave, RequestState, RequestWish
+from recorder.domain.spans import Spans, length_of, merged
 from recorder.people.database import from_s, requested, requests
 from storage.types import RecordingId
 
@@ -40,7 +42,7 @@ class Requests:
             "state": str(request.state), "words": "",
         }  # fmt: skip
         lines = [
-            {"recording": recording, "request": request.id, "place": place}
+            {"recording": recording, "request": request.id, "place": place, "spans": _written(request.heard(recording))}
             for place, recording in enumerate(wish.recordings)
         ]
         with self._engine.begin() as connection:
@@ -73,7 +75,14 @@ class Requests:
         return self._found()
 
     def settle(
-        self, request: AccessRequest, state: RequestState, *, by: str, words: str = "", until: datetime | None = None
+        self,
+        request: AccessRequest,
+        state: RequestState,
+        *,
+        by: str,
+        words: str = "",
+        until: datetime | None = None,
+        spans: Mapping[RecordingId, Spans] | None = None,
     ) -> bool:
         """Put a decision down; False when somebody else was quicker.
 
@@ -83,6 +92,7 @@ class Requests:
             by: The account of who decides.
             words: What they say.
             until: When leave that is granted ends.
+            spans: What is granted of recordings of which it is not all; None leaves what was asked for.
         """
         values = {
             "state": str(state), "decided_by": by, "decided_s": self._now().timestamp(), "words": words,
@@ -91,14 +101,27 @@ class Requests:
         is_waiting = requests.c.state == str(RequestState.WAITING)
         with self._engine.begin() as connection:
             done = connection.execute(update(requests).where(requests.c.id == request.id, is_waiting).values(**values))
+            if done.rowcount == 1 and spans is not None:
+                for recording in request.wish.recordings:
+                    mine = (requested.c.request == request.id) & (requested.c.recording == recording)
+                    written = _written(spans.get(recording))
+                    connection.execute(update(requested).where(mine).values(spans=written))
         return done.rowcount == 1
 
     def leave(self, account: str, recording: RecordingId, wanted: Leave) -> AccessRequest | None:
-        """Return the request by which somebody may hear or copy a recording now, the one that lasts longest."""
+        """Return the request by which somebody may hear or copy a recording now.
+
+        Of several the one that is about most of it, and of those the one that lasts longest.
+        """
         asked = select(requested.c.request).where(requested.c.recording == recording)
         found = self._found(requests.c.account == account, requests.c.id.in_(asked))
-        good = [request for request in found if request.gives(wanted, self._now())]
-        return max(good, key=lambda request: request.until or self._now(), default=None)
+        good = [request for request in found if request.gives(wanted, self._now()) and request.heard(recording) != ()]
+
+        def worth(request: AccessRequest) -> tuple[bool, int, datetime]:
+            heard = request.heard(recording)
+            return heard is None, length_of(heard or ()), request.until or self._now()
+
+        return max(good, key=worth, default=None)
 
     def _found(self, *conditions: ColumnElement[bool], order: ColumnElement[Any] | None = None) -> list[AccessRequest]:
         by = requests.c.asked_s.desc() if order is None else order
@@ -106,18 +129,25 @@ class Requests:
         with self._engine.begin() as connection:
             rows = connection.execute(query).mappings().all()
             lines = _recordings(connection, [row["id"] for row in rows])
-        return [_request(row, lines.get(row["id"], ())) for row in rows]
+        return [_request(row, lines.get(row["id"], {})) for row in rows]
 
 
-def _recordings(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[RecordingId, ...]]:
+def _written(spans: Spans | None) -> str | None:
+    """Return spans as the table has them; None is all of a recording."""
+    return None if spans is None else json.dumps(spans)
+
+
+def _recordings(connection: Connection, ids: Iterable[str]) -> dict[str, dict[RecordingId, Spans | None]]:
+    """Return the recordings of requests, each with what of it is asked for or granted."""
     query = select(requested).where(requested.c.request.in_([*ids])).order_by(requested.c.request, requested.c.place)
-    found: dict[str, tuple[RecordingId, ...]] = {}
+    found: dict[str, dict[RecordingId, Spans | None]] = {}
     for line in connection.execute(query).mappings():
-        found[line["request"]] = (*found.get(line["request"], ()), RecordingId(line["recording"]))
+        spans = None if line["spans"] is None else merged((start, end) for start, end in json.loads(line["spans"]))
+        found.setdefault(line["request"], {})[RecordingId(line["recording"])] = spans
     return found
 
 
-def _request(row: Any, recordings: Sequence[RecordingId]) -> AccessRequest:  # noqa: ANN401 - a RowMapping
+def _request(row: Any, recordings: Mapping[RecordingId, Spans | None]) -> AccessRequest:  # noqa: ANN401 - a RowMapping
     asked_at = from_s(row["asked_s"])
     assert asked_at is not None
     return AccessRequest(
@@ -133,4 +163,5 @@ def _request(row: Any, recordings: Sequence[RecordingId]) -> AccessRequest:  # n
         decided_at=from_s(row["decided_s"]),
         words=row["words"],
         until=from_s(row["until_s"]),
+        spans={recording: spans for recording, spans in recordings.items() if spans is not None},
     )  # fmt: skip

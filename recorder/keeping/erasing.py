@@ -9,7 +9,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from recorder.domain.access import (
     knows_all,
     knows_of,
 )
+from recorder.domain.call_parts import owners_of, relation
 from recorder.domain.erasing import (
     HELD_ALONE_S,
     STATE_AT_ORDER,
@@ -36,6 +37,7 @@ from recorder.domain.erasing import (
     confirmation_for,
     may_decide,
     may_order,
+    span_of,
 )
 from recorder.keeping.known import begun_row, check_known, none_such
 from recorder.people.erasure_approvals import Approval, Approvals
@@ -205,11 +207,12 @@ def check_order(
     """
     person = books.ledger.require(person, act, recording, reason=reason)
     row = row_of(books, person, act, recording)
+    start_s, end_s = _checked(span_s, row)
     about = about_row(row, books.now())
-    decision = may_order(person, kind, about, act=act, reason=reason)
+    operators, team = owners_of(row, start_s, row.duration_s if end_s is None else end_s)
+    decision = may_order(person, kind, replace(about, operators=operators, team=team), act=act, reason=reason)
     if isinstance(decision, Refused):
         raise books.ledger.refusal(person, act, row.id, decision.reason)
-    start_s, end_s = _checked(span_s, row)
     with _database():
         before = books.erasures.of_recording(row.id)
     span_s = (start_s, row.duration_s if end_s is None else end_s)
@@ -228,7 +231,7 @@ def check_order(
         state=STATE_AT_ORDER[needed],
     )
     if needed is Confirmation.THREE:
-        problem = check_third(books.person(third) if third else None, order, about)
+        problem = check_third(books.person(third) if third else None, order, replace(about, team=team))
         if problem is not None:
             raise books.ledger.refusal(person, act, row.id, problem)
     return row, order, needed
@@ -274,7 +277,7 @@ def decide_erasure(books: Books, person: Actor, order_id: str, *, confirm: bool,
         ProblemError: Refused, with a sentence; nothing was changed.
     """
     person, order, row = _known_order(books, person, order_id)
-    about, approval = about_row(row, books.now()), books.approvals.get(order.id) if books.approvals else None
+    about, approval = _about_order(books, order, row), books.approvals.get(order.id) if books.approvals else None
     decision = may_decide(person, order, about, confirm=confirm, third=approval.third if approval else None)
     if isinstance(decision, Refused):
         raise books.ledger.refusal(person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
@@ -304,10 +307,16 @@ def order_to_hear(books: Books, person: Actor, order_id: str) -> tuple[ErasureOr
     approval = books.approvals.get(order.id) if books.approvals else None
     if approval is None or order.state is not ErasureState.WAITING:
         raise ProblemError(409, "The span of an order that takes three people is heard, while it waits; no other.")
-    decision = may_decide(person, order, about_row(row, books.now()), confirm=True, third=approval.third)
+    decision = may_decide(person, order, _about_order(books, order, row), confirm=True, third=approval.third)
     if isinstance(decision, Refused):
         raise books.ledger.refusal(person, Act.PLAY, row.id, decision.reason)
     return order, row
+
+
+def _about_order(books: Books, order: ErasureOrder, row: RecordingRow) -> About:
+    """Return what the rules have to know of an order's recording: the team is that of its span."""
+    _, team = owners_of(row, *span_of(order, row.duration_s))
+    return replace(about_row(row, books.now()), team=team)
 
 
 def _known_order(books: Books, actor: Actor, order_id: str) -> tuple[Person, ErasureOrder, RecordingRow]:
@@ -393,8 +402,8 @@ def row_of(books: Books, person: Person, act: Act, recording: str) -> RecordingR
 
 
 def _check_known(books: Books, person: Person, act: Act, row: RecordingRow, what: str = "recording") -> None:
-    operators = (row.operator, *row.operators)
-    check_known(books.ledger, person, act, row.id, operators=operators, team=row.team, what=what)
+    operator, team = relation(person, row)
+    check_known(books.ledger, person, act, row.id, operators=(operator,), team=team, what=what)
 
 
 def _knows_unfiled(books: Books, person: Person, recording: RecordingId) -> bool:
@@ -402,7 +411,10 @@ def _knows_unfiled(books: Books, person: Person, recording: RecordingId) -> bool
     if knows_all(person):
         return True
     row = begun_row(books.vault, recording)
-    return row is not None and knows_of(person, operators=(row.operator, *row.operators), team=row.team)
+    if row is None:
+        return False
+    operator, team = relation(person, row)
+    return knows_of(person, operators=(operator,), team=team)
 
 
 def about_row(row: RecordingRow, now: datetime) -> About:

@@ -13,6 +13,7 @@ from typing import Any
 
 from recorder.auditing.ledger import Ledger
 from recorder.domain.access import Act, Actor, Allowed, Person, Refused, knows_all
+from recorder.domain.call_parts import officers_on
 from recorder.domain.holds import (
     GRACE,
     HeldCall,
@@ -218,10 +219,12 @@ def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool) -> list[Hold]:
 
 def held_call(row: RecordingRow) -> HeldCall:
     """Return what the rules have to know of a recording."""
+    _, teams = officers_on(row)
     return HeldCall(
         operators=frozenset((row.operator, *row.operators)) - {""},
         extensions=frozenset((row.extension, *row.extensions)),
-        team=row.team,
+        team=row.team if row.team in teams else "",
+        teams=teams,
     )
 
 
@@ -284,7 +287,14 @@ def _is_there(books: HoldBooks, path: str) -> bool:
 
 def _check_known(books: HoldBooks, person: Person | None, recording: str, call: HeldCall) -> None:
     if person is not None:
-        check_known(books.ledger, person, Act.PLACE_HOLD, recording, operators=call.operators, team=call.team)
+        _check_call_known(books, person, Act.PLACE_HOLD, recording, call)
+
+
+def _check_call_known(
+    books: HoldBooks, person: Person, act: Act, recording: str, call: HeldCall, *, what: str = "recording"
+) -> None:
+    team = min(call.teams.intersection(person.teams), default=call.team)
+    check_known(books.ledger, person, act, recording, operators=call.operators, team=team, what=what)
 
 
 def _wished(books: HoldBooks, person: Person, recording: RecordingId, wish: HoldWish, call: HeldCall) -> Hold:
@@ -371,9 +381,7 @@ def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _Change, reas
     with steady_books(books):
         hold = _known(books, hold_id)
         call = _known_call(books, hold)
-        check_known(
-            books.ledger, person, change.act, hold.recording, operators=call.operators, team=call.team, what="hold"
-        )
+        _check_call_known(books, person, change.act, hold.recording, call, what="hold")
         decision = change.rule(person, hold, call, reason=reason)
         _allow(books, person, change.act, hold.recording, decision)
         now = books.now()

@@ -161,7 +161,10 @@ requested = Table(
     Column("recording", String, primary_key=True),
     Column("request", String, primary_key=True, index=True),
     Column("place", Integer, nullable=False),
+    Column("spans", String),
 )
+"""``spans`` is what is asked for or granted of a recording, microseconds, as JSON; empty is all of it, as it is in rows
+of before. `recorder.people.triggers` has its rules."""
 
 absences = Table(
     "absences",

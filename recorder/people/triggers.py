@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from recorder.domain.access import HEARING_ROLES, Role
-from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
+from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR, Category
 
 _DAY_S = 86_400
 _FOR_S = int(BREAK_GLASS_FOR.total_seconds())
@@ -70,6 +70,12 @@ TRIGGERS: Mapping[str, str] = {
         "CREATE TRIGGER erasure_approvals_dpo BEFORE UPDATE ON erasure_approvals WHEN NEW.third <> OLD.third "
         f"OR NEW.ordered_by <> OLD.ordered_by OR (NEW.dpo_by IS NOT NULL AND NOT {_is('NEW.dpo_by', Role.DPO)}) "
         "BEGIN SELECT RAISE(ABORT, 'the data protection officer and the person who was named approve'); END"
+    ),
+    "requested_is_not_widened": (
+        "CREATE TRIGGER requested_is_not_widened BEFORE UPDATE ON requested "  # noqa: S608 - of constants
+        "WHEN NEW.spans IS NULL AND OLD.spans IS NOT NULL AND NOT EXISTS (SELECT 1 FROM requests WHERE "
+        f"id = NEW.request AND category = '{Category.COMPLAINT}') "
+        "BEGIN SELECT RAISE(ABORT, 'the whole call is granted for a complaint only'); END"
     ),
     "sweep_consents_first": (
         "CREATE TRIGGER sweep_consents_first BEFORE INSERT ON sweep_consents "

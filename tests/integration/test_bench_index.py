@@ -117,7 +117,8 @@ def test_a_page_and_its_count_look_at_no_more_than_they_show(
         rows, _ = index.page(search)
         found += len(rows)
         # A team has a tenth of all calls, the busy line a third: of a thousand that have both, three thousand are read.
-        times = 2 if kind.startswith("manager") else 1
+        # Calls that came to a team later on are found beside, and each is looked up among the queue's.
+        times = 3 if kind.startswith("manager") else 1
         check_work(filled, [one for one in said if one[0].startswith("SELECT")], times=times)
     assert bool(found) == (kind not in FRUITLESS)
 

@@ -59,7 +59,16 @@ def test_json_is_as_design_section_7_says() -> None:
     } <= set(fields)  # fmt: skip
     assert fields["started_at"] == "2026-11-24T09:30:00.250000Z"
     assert fields["segments"] == [
-        {"start_s": 0.0, "end_s": 60.0, "kind": "recording", "reason": "", "by": "", "operator": "", "extension": ""}
+        {
+            "start_s": 0.0,
+            "end_s": 60.0,
+            "kind": "recording",
+            "reason": "",
+            "by": "",
+            "operator": "",
+            "extension": "",
+            "officers": [],
+        }
     ]
     assert set(fields["notice"]) == {
         "id", "sha256", "started_at", "ended_at", "complete", "proof", "second_message"

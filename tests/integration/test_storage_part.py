@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.index import Index
 from storage.migrations import upgrade
 from storage.rows import row_from_json
-from storage.types import Outcome, Part, RecordingId, RecordingRow, Search
+from storage.types import Officer, Outcome, Part, RecordingId, RecordingRow, Search, Segment, SegmentKind
 from tests.helpers.storage_home import row
 from tests.integration.test_storage_migrations import fill, plain_engine
 
@@ -44,13 +44,24 @@ def calls() -> list[RecordingRow]:
                 holds=(),
             )
         )
-    return found
+    return [replace(call, segments=parts_of(dice, call)) for call in found]
+
+
+def parts_of(dice: random.Random, call: RecordingRow) -> tuple[Segment, ...]:
+    """A part for each officer; those who came later may be of another team."""
+    parts = []
+    for number, (operator, extension) in enumerate(zip(call.operators, call.extensions, strict=True)):
+        team = dice.choice((*TEAMS, "Late")) if number else call.team
+        officer = Officer(extension=extension, operator=operator, team=team)
+        parts.append(Segment(start_s=number, end_s=number + 1, kind=SegmentKind.RECORDING, officers=(officer,)))
+    return tuple(parts)
 
 
 CALLS = calls()
 PARTS = [
     Part(), Part(teams=("North",)), Part(teams=("North", "South", "North")), Part(operator="ann"),
     Part(teams=("North",), operator="ann"), Part(teams=TEAMS, operator="bob"), Part(teams=("Nowhere",), operator="cem"),
+    Part(teams=("Late",)),
     Part(teams=("O'Neill \" team",)), Part(operator="nobody"),
 ]  # fmt: skip
 ASKED: list[dict[str, object]] = [
@@ -63,8 +74,12 @@ ASKED: list[dict[str, object]] = [
 def is_found(call: RecordingRow, search: Search) -> bool:
     part = search.within
     assert part is not None
+    later = {officer.team for segment in call.segments[1:] for officer in segment.officers} - {""}
     return (
-        (call.team in part.teams or (part.operator is not None and part.operator in call.operators))
+        (
+            not {call.team, *later}.isdisjoint(part.teams)
+            or (part.operator is not None and part.operator in call.operators)
+        )
         and (search.operator is None or search.operator in call.operators)
         and (search.extension is None or search.extension in call.extensions)
         and (search.number is None or search.number in (call.caller, call.called))
@@ -82,10 +97,12 @@ def index(database: Database) -> Index:
 
 
 def test_everything_that_may_be_known_and_nothing_else_each_once(index: Index) -> None:
-    for part, asked in itertools.product(PARTS, ASKED):
+    for number, (part, asked) in enumerate(itertools.product(PARTS, ASKED)):
         search = Search(within=part, limit=1000, **asked)  # type: ignore[arg-type]
         expected = [call.id for call in reversed(CALLS) if is_found(call, search)]
         assert [call.id for call in index.find(search)] == expected, (part, asked)
+        if number % 3:
+            continue  # what is counted, and found in pages, is the same query
         assert index.count(search) == len(expected)
         assert [call.id for call in index.each(search)] == expected
         middle = replace(search, limit=5, offset=3)
@@ -93,7 +110,7 @@ def test_everything_that_may_be_known_and_nothing_else_each_once(index: Index) -
 
 
 def test_a_call_that_changes_its_team_is_found_by_the_new_one_only(index: Index) -> None:
-    moved = replace(CALLS[0], team="Moved")
+    moved = replace(CALLS[0], team="Moved", segments=())
     index.save(moved)
     assert [call.id for call in index.find(Search(within=Part(teams=("Moved",))))] == [moved.id]
     old = Search(within=Part(teams=(CALLS[0].team,)), limit=1000)

@@ -191,6 +191,9 @@ def test_a_transfer_is_a_change_of_who_takes_part(site: Site) -> None:
     assert kinds(row) == ["recording", "recording", "out_of_scope", "recording"]
     assert [one["operator"] for one in row["segments"]] == ["alice", "bob", "", "alice"]
     assert row["operators"] == ["alice", "bob"]
+    assert [[one["extension"] for one in part["officers"]] for part in row["segments"]] == [
+        ["2001"], ["2002"], [], ["2001"],
+    ]  # fmt: skip
     left, right, _ = site.home.copy(row["id"])
     for channel, line in zip((left, right), session.lines, strict=True):
         kept = kept_of(channel, line.voice)

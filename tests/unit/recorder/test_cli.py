@@ -12,6 +12,7 @@ import typer.main
 from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
+from recorder import config
 from recorder.cli import app
 from recorder.commands.shared import print_table
 from recorder.plain_text import clean
@@ -122,6 +123,17 @@ def test_a_mistake_in_the_configuration_keeps_nobody_from_pausing(tmp_path: Path
 
 
 # --- init
+
+
+def test_init_writes_a_team_for_each_extension(tmp_path: Path, password_file: Path) -> None:
+    made = tmp_path / "home"
+    done = init(made, password_file, "--extension", "2002:bob:Benefits:Housing Benefit")
+    assert done.exit_code == 0, done.stderr
+    extensions = config.read(made / "recorder.toml").extension
+    assert [(one.number, one.service, one.team) for one in extensions] == [
+        ("2001", "Revenues", "Revenues"), ("2002", "Benefits", "Housing Benefit"),
+    ]  # fmt: skip
+    assert "extensions without a team" in run("site-check", "-C", made).stdout
 
 
 @pytest.mark.parametrize("option", ["--sip", "--next-hop", "--extension", "--admin", "--password-file"])

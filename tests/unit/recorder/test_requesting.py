@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,17 +17,27 @@ from recorder.domain.requesting import (
     Leave,
     RequestState,
     RequestWish,
-    Subject,
     check_decision,
     check_wish,
     deciders,
+    granted_spans,
     leave_until,
 )
-from storage.types import RecordingId
+from recorder.domain.spans import US
+from storage.rows import row_from_json
+from storage.types import RecordingId, RecordingRow
+from tests.helpers.storage_home import row
 
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 ID = RecordingId("20261124T093000Z-2001-0a1b2c")
-SUBJECT = Subject(id=ID, operators=frozenset({"Olive Officer"}), team="Revenues")
+
+
+def subject(**changes: Any) -> RecordingRow:
+    known = {"operator": "Olive Officer", "team": "Revenues", "duration_s": 20.0, "path": "x.rec", "segments": []}
+    return row_from_json(row(ID, **{**known, **changes}))
+
+
+SUBJECT = subject()
 
 
 def person(name: str, *roles: Role, teams: tuple[str, ...] = (), display_name: str = "") -> Person:
@@ -48,7 +59,7 @@ WISH = RequestWish(recordings=(ID,), category=Category.COMPLAINT, reason="compla
 MEMBERS = replace(WISH, category=Category.AUTHORISED, reference="letter of 1 November")
 
 
-def refusal(requester: Person, wish: RequestWish, *subjects: Subject, bench: Bench = BENCH) -> DeniedError:
+def refusal(requester: Person, wish: RequestWish, *subjects: RecordingRow, bench: Bench = BENCH) -> DeniedError:
     with pytest.raises(DeniedError) as caught:
         check_wish(requester, wish, subjects, bench)
     return caught.value
@@ -80,12 +91,43 @@ def test_what_is_not_there_sounds_like_what_is_not_theirs(who: Person) -> None:
 def test_one_of_several_is_enough_to_refuse_all() -> None:
     other = RecordingId("20261124T093000Z-2002-0a1b2d")
     both = replace(WISH, recordings=(ID, other))
-    assert str(other) in str(refusal(OLIVE, both, SUBJECT, Subject(id=other, operators=frozenset(), team="")))
+    assert str(other) in str(refusal(OLIVE, both, SUBJECT, subject(id=other, operator="", team="")))
 
 
 def test_a_call_with_two_operators_is_a_call_of_both() -> None:
-    shared = replace(SUBJECT, operators=frozenset({"Olive Officer", "otto"}))
-    check_wish(OTTO, WISH, [shared], BENCH)
+    parts = [(0.0, 12.0, "2001", "Olive Officer", "Revenues"), (12.0, 20.0, "2002", "otto", "Housing")]
+    shared = subject(
+        segments=[
+            {"start_s": start_s, "end_s": end_s, "kind": "recording", "officers": [
+                {"extension": extension, "operator": operator, "team": team}]}
+            for start_s, end_s, extension, operator, team in parts
+        ]
+    )  # fmt: skip
+    first, second = ((0, 12 * US),), ((12 * US, 20 * US),)
+    assert check_wish(OLIVE, WISH, [shared], BENCH) == {ID: first}
+    assert check_wish(OTTO, WISH, [shared], BENCH) == check_wish(HUGO, WISH, [shared], BENCH) == {ID: second}
+    for who, wish in ((RHEA, WISH), (LENA, WISH), (MIA, MEMBERS)):
+        assert check_wish(who, wish, [shared], BENCH) == {}, "all of it"
+
+    moved = replace(HUGO, teams=("Revenues",))
+    asked = AccessRequest(id="0a1b2c3d", account="hugo", wish=WISH, asked_at=NOW, spans={ID: second})
+    assert granted_spans(HUGO, asked, [shared]) == {ID: second}
+    with pytest.raises(DeniedError, match="Nothing of it"):
+        granted_spans(moved, asked, [shared])
+    assert granted_spans(LENA, asked, [shared]) == {ID: second}, "what was asked for, and no more"
+    of_before = replace(asked, spans={})
+    assert granted_spans(HUGO, of_before, [shared]) == {ID: second}, "asked before there were parts"
+    assert granted_spans(LENA, of_before, [shared]) == {}
+    with pytest.raises(DeniedError, match="Nothing of it"):
+        granted_spans(HUGO, of_before, [])
+
+
+def test_the_whole_call_is_granted_for_a_complaint_with_a_reason() -> None:
+    check_decision(LENA, REQUEST, OLIVE, BENCH, granted=True, words="both officers are complained of", is_whole=True)
+    assert undecided(LENA, is_whole=True).fault is Fault.INCOMPLETE
+    accuracy = replace(REQUEST, wish=replace(WISH, category=Category.ACCURACY))
+    assert undecided(LENA, accuracy, is_whole=True, words="go on").fault is Fault.NOT_ALLOWED
+    assert undecided(OLIVE, is_whole=True, words="go on").fault is Fault.NOT_ALLOWED
 
 
 @pytest.mark.parametrize(

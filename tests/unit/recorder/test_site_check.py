@@ -25,6 +25,7 @@ from recorder.site_check import (
     check_sign_in,
     check_siprec,
     check_srtp,
+    check_teamless,
     check_teams,
 )
 from sip.options import Address, TransportKind
@@ -233,6 +234,16 @@ def test_a_password_alone_is_told_of() -> None:
     (bad,) = check_sign_in(Config(console=Console(second_factor=SecondFactor.OFF)))
     assert (fine.level, bad.level) == (Level.OK, Level.WARNING)
     assert "second_factor" in bad.do
+
+
+def test_extensions_without_a_team_are_told_of() -> None:
+    named, teamless = (
+        Extension(number=n, operator="ann", service="Revenues", team=t) for n, t in (("1", "A"), ("2", ""))
+    )
+    assert list(check_teamless(Config())) == []
+    (fine,) = check_teamless(Config(extension=(named,)))
+    (bad,) = check_teamless(Config(extension=(named, teamless)))
+    assert (fine.level, bad.level, bad.says) == (Level.OK, Level.WARNING, "2")
 
 
 def test_managers_of_no_team_are_told_of() -> None:
