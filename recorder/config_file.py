@@ -255,6 +255,11 @@ idle_minutes = 30            # nothing was done for so long: signed out. Not in 
 longest_hours = 12           # signed out whatever is done
 requests_per_s = 20.0        # pages, searches and listings for one person or token; ten times that for an address
 acts_per_s = 20.0            # pauses and other acts on calls, counted apart: no flood of searches stops a pause
+max_connections = 1000       # in all; strangers' give way, and a quarter of them is kept for acts on calls
+max_connections_per_address = 100  # of strangers at one address; not behind a proxy, where everybody has the proxy's
+max_requests_per_session = 50      # that one session or token may have in progress, streams of its pages included
+header_s = 10.0              # a request whose header is not complete after so long is broken off ...
+body_s = 30.0                # ... and so is one whose body is not
 
 [openid]
 # People may sign in to the console by the council's own sign-in too (OpenID Connect); docs/console.md says how.

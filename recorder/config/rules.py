@@ -48,7 +48,7 @@ _OVER_ZERO = {
     "anchors": ("every_s",),
     "service": ("ring_s",),
     "peer": ("calls_per_s", "requests_per_s"),
-    "console": ("idle_minutes", "longest_hours", "requests_per_s", "acts_per_s"),
+    "console": ("idle_minutes", "longest_hours", "requests_per_s", "acts_per_s", "header_s", "body_s"),
 }
 _AT_LEAST = {
     "media": {"threads": 1},
@@ -56,6 +56,7 @@ _AT_LEAST = {
     "retention": {line.key: 1 for line in SCHEDULE.values()},
     "limits": {"max_connections": 1, "max_connections_per_source": 1, "max_calls": 1, "max_passed": 1},
     "sip": {"min_session_s": 1},
+    "console": {"max_connections": 16, "max_connections_per_address": 4, "max_requests_per_session": 8},
     "route": {"strip": 0},
     "register": {"expires_s": 1},
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 
 from recorder.auditing.anchor_options import AnchorOptions
-from recorder.domain.limits import Rates
+from recorder.domain.limits import ConnectionLimits, Rates
 from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
@@ -151,6 +151,22 @@ class Console:
     longest_hours: float = 12.0
     requests_per_s: float = 20.0
     acts_per_s: float = 20.0
+    max_connections: int = 1000
+    max_connections_per_address: int = 100
+    max_requests_per_session: int = 50
+    header_s: float = 10.0
+    body_s: float = 30.0
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """Return how many connections there may be; behind a proxy all have its address, which then says nothing."""
+        return ConnectionLimits(
+            most=self.max_connections,
+            most_per_address=None if self.behind_tls_proxy else self.max_connections_per_address,
+            most_per_session=self.max_requests_per_session,
+            header_s=self.header_s,
+            body_s=self.body_s,
+        )
 
     @property
     def rates(self) -> Rates:
