@@ -77,6 +77,7 @@ is_inside = true                # it says truly which extension calls; false for
 calls_per_s = 100.0             # new calls from each of its addresses; more are answered 503, emergency calls never
 srtp = "optional"               # its encrypted audio is taken; "required": nothing else is, "off": it is refused
 requests_per_s = 100.0          # other requests outside calls (OPTIONS ...), likewise
+max_calls = "off"               # its calls in progress, recorded and passed ones each; off: 4/5 of those in [limits]
 auth_user = "off"               # our account there, when it asks for one (401, 407) ...
 auth_password_file = "off"      # ... and its password: first line of a file, mode 0600
 tls_names = []                  # names in its certificate, when targets call it something else

@@ -118,13 +118,14 @@ class RecordedCall(TapedCall, LiveCall):
     # --- before the table: can this offer be served?
 
     def accept_offer(self) -> None:
-        """Read A's offer and open its media leg.
+        """Read A's offer and open its media leg; keep ports for B, or the caller would be answered and hear nobody.
 
         Raises:
             MediaError: Nothing in it can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
         self.take_offer_of(self.parties[Side.A], self.offered)
+        self.parties[Side.B].reserve()
 
     def take_offer_of(self, party: Party, event: CallOffered) -> None:
         """Take what somebody's INVITE offers, and open a party's ports for it."""
@@ -175,9 +176,9 @@ class RecordedCall(TapedCall, LiveCall):
         self.works.alarm("media_refused")
 
     def leg_ended(self, side: Side) -> None:
-        """Close the media of a target that came to nothing: the next one gets its own."""
+        """Close the media of a target that came to nothing: the next one gets its own, for which ports are kept."""
         if side is Side.B:
-            self.parties[Side.B].close()
+            self.parties[Side.B].renew()
 
     def reoffered(self, side: Side, event: OfferReceived) -> None:
         """Answer a re-offer ourselves; hold is passed on to the other side (design section 3.5)."""

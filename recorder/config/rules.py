@@ -287,6 +287,8 @@ def _check_sip(config: Config, reader: Reader) -> None:
 
 def _check_network(config: Config, reader: Reader) -> None:
     for i, peer in enumerate(config.peer):
+        if peer.max_calls is not None and peer.max_calls < 1:
+            reader.fail(f'max_calls is {peer.max_calls}: it must be at least 1, or "off"', "peer", "max_calls", i)
         if not peer.networks:
             reader.fail(f"peer {peer.name!r} has no networks, so nothing is taken from it", "peer", "networks", i)
         for network in peer.networks:

@@ -112,6 +112,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "More calls came at once than may be recorded; those over the limit were not kept.",
             "Raise `[limits] max_calls`, or find out who calls.",
         ),
+        "peer_calls_full": Advice(
+            "A peer had as many calls in progress as it may; more were refused with 503. Emergency calls never are.",
+            "The daemon's log names the peer. Find out who calls, or raise `max_calls` of that `[[peer]]`.",
+        ),
         "pause_over_maximum": Advice(
             "A recording has been paused for longer than `[pause] max_s`.",
             "Ask the officer: nothing but a person resumes it.",

@@ -27,6 +27,7 @@ class Peer:
 
     ``is_inside`` peers (the PBX) say truly which extension is calling; a trunk's callers may claim anything.
     ``calls_per_s`` and ``requests_per_s`` bound what each address of it may send beside dialogs that stand.
+    ``max_calls`` bounds its calls in progress, recorded and passed ones each; None is four fifths of what all may have.
     ``srtp`` says whether the audio that it offers has to be encrypted; optional is as it offers it.
     ``auth_user`` and ``auth_password_file`` answer its challenges (401, 407) to our requests.
     ``tls_names`` are the names that its certificate may carry besides the one it is dialled by; with ``tls_only`` it is
@@ -48,6 +49,7 @@ class Peer:
     is_inside: bool = True
     calls_per_s: float = 100.0
     requests_per_s: float = 100.0
+    max_calls: int | None = None
     srtp: Srtp = Srtp.OPTIONAL
     auth_user: str | None = None
     auth_password_file: str | None = None
@@ -62,6 +64,10 @@ class Peer:
     all_sessions_nominated: bool = False
     siprec_service: str = ""
     media_networks: tuple[str, ...] = ()
+
+    def most_calls(self, of_all: int) -> int:
+        """Return how many calls it may have in progress, of those that all peers together may have."""
+        return self.max_calls if self.max_calls is not None else -(-of_all * 4 // 5)
 
     @property
     def is_attested(self) -> bool:
