@@ -101,6 +101,8 @@ strip = 0                       # digits taken off the front ...
 prefix = ""                     # ... and what is put there
 follow_redirects = false        # dial where a 3xx leads, if a peer is there; else it is passed to the caller
 srtp = "off"                    # "required": we offer encrypted audio only, "optional": if the caller's is encrypted
+transfers = true                # false: no transfer (REFER) and no redirection (3xx) takes it
+transfer_allow = []             # what they may dial on it although [transfers] denies it: "08712345678"
 
 # Where the recorder registers itself, for a PBX that sends calls only to who is registered.
 # [[register]]
@@ -112,6 +114,14 @@ srtp = "off"                    # "required": we offer encrypted audio only, "op
 [emergency]
 numbers = ["999", "112", "18000"]       # passed through before any rule, notice, limit or fault
 access_prefixes = ["9", "0", "+44", "0044", "+"]  # what may stand before them
+
+# What transfers and redirections never dial, whoever asks for them: a caller may, through the PBX. Emergency numbers,
+# extensions and mailboxes of this file are always dialled. Digits are the beginning of a number, as it is dialled
+# inside the country; with x for any digit they are a whole one.
+[transfers]
+deny = ["09", "118xxx", "00", "070", "087"]  # premium, directory enquiries, international, personal, 087 services
+prefixes = ["9", "141", "1470", "1280"]  # what may stand before a number: for an outside line, to withhold one's own
+country = "44"                  # +44 and 0044 stand for a 0; any other + is international
 
 [media]
 address = {_quote(host)}         # local IP of the RTP sockets

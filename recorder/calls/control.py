@@ -374,6 +374,14 @@ class Control:
         )
         return tuple(map(self._way, routes))
 
+    def may_transfer_to(self, number: str, route: Route) -> bool:
+        """Tell whether a transfer or redirection may dial a number on a route; one that may not raises an alarm."""
+        if self.is_known(number) or self._works.config.transfers.may_dial(number, route):
+            return True
+        _log.warning("a transfer to a number that is denied on route %s is refused", route.name)
+        self._works.alarm("transfer_denied")
+        return False
+
     def _kind_of(self, there: Occupant) -> NumberKind:
         if there.is_emergency:
             return NumberKind.EMERGENCY

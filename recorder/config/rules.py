@@ -10,6 +10,7 @@ from recorder.carriage import WILDCARDS, mistakes, parse_address
 from recorder.config.reading import Reader
 from recorder.config.settings import Config
 from recorder.domain.retention import SCHEDULE, UNREACHED
+from recorder.domain.transfer_targets import is_pattern
 from sip.message import is_ip
 from storage.database import parse_url
 from storage.errors import DatabaseError
@@ -35,6 +36,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_voicemail(config, reader)
     _check_network(config, reader)
     _check_siprec(config, reader)
+    _check_transfers(config, reader)
     _check_retention(config, reader)
     _check_database(config, reader)
     _check_anchors(config, reader)
@@ -217,6 +219,21 @@ def _check_names(config: Config, reader: Reader) -> None:
         ZoneInfo(config.site.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
+
+
+def _check_transfers(config: Config, reader: Reader) -> None:
+    lists = [("transfers", "deny", 0, config.transfers.deny)]
+    lists += [("route", "transfer_allow", i, route.transfer_allow) for i, route in enumerate(config.route)]
+    for section, key, entry, patterns in lists:
+        for pattern in patterns:
+            if not is_pattern(pattern):
+                words = f"{key} has {pattern!r}: write the first digits of numbers, 09, or a whole one with x, 118xxx"
+                reader.fail(words, section, key, entry)
+    for prefix in config.transfers.prefixes:
+        if not (prefix.isascii() and prefix.isdigit()):
+            reader.fail(f"prefixes has {prefix!r}: write digits", "transfers", "prefixes")
+    if not (config.transfers.country.isascii() and config.transfers.country.isdigit()):
+        reader.fail(f"country must be digits, 44, not {config.transfers.country!r}", "transfers", "country")
 
 
 def _check_database(config: Config, reader: Reader) -> None:

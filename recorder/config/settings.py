@@ -12,6 +12,7 @@ from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
+from recorder.domain.transfer_targets import TransferRules
 from recorder.domain.weekly import review_day
 from recorder.notifying.mail_options import MailOptions
 from recorder.openid.options import OpenIdOptions
@@ -225,6 +226,7 @@ class Config:
     route: tuple[Route, ...] = ()
     register: tuple[RegisterOptions, ...] = ()
     emergency: EmergencyNumbers = field(default_factory=EmergencyNumbers)
+    transfers: TransferRules = field(default_factory=TransferRules)
     media: Media = field(default_factory=Media)
     notice: Notice = field(default_factory=Notice)
     service: tuple[Service, ...] = ()

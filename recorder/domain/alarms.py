@@ -116,6 +116,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "A peer had as many calls in progress as it may; more were refused with 503. Emergency calls never are.",
             "The daemon's log names the peer. Find out who calls, or raise `max_calls` of that `[[peer]]`.",
         ),
+        "transfer_denied": Advice(
+            "A transfer or a redirection to a number that `[transfers] deny` names was refused: premium rate, abroad.",
+            "Find out who asked for it: the log has the time. `[[route]] transfer_allow` lets a number through.",
+        ),
         "pause_over_maximum": Advice(
             "A recording has been paused for longer than `[pause] max_s`.",
             "Ask the officer: nothing but a person resumes it.",

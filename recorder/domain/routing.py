@@ -127,6 +127,8 @@ class Route:
         strip: Digits taken off the front of the number.
         prefix: Put in front of what is left.
         srtp: Whether we offer its targets encrypted audio; optional is as the caller has it.
+        transfers: Transfers and redirections may take it.
+        transfer_allow: What they may dial on it although it is denied; see `recorder.domain.transfer_targets`.
     """
 
     name: str
@@ -137,6 +139,8 @@ class Route:
     prefix: str = ""
     follow_redirects: bool = False
     srtp: Srtp = Srtp.OFF
+    transfers: bool = True
+    transfer_allow: tuple[str, ...] = ()
 
     def dialled(self, number: str) -> str:
         """Return the number to be dialled on this route."""
