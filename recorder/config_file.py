@@ -75,6 +75,7 @@ name = "pbx"
 networks = [{", ".join(map(_quote, dict.fromkeys(_network(a) for a in _peers(answers))))}]
 is_inside = true                # it says truly which extension calls; false for a trunk: its callers may lie
 calls_per_s = 100.0             # new calls from each of its addresses; more are answered 503, emergency calls never
+any_port = false                # true: BYE, INFO ... of its calls may come from ports that it does not listen at
 srtp = "optional"               # its encrypted audio is taken; "required": nothing else is, "off": it is refused
 requests_per_s = 100.0          # other requests outside calls (OPTIONS ...), likewise
 max_calls = "off"               # its calls in progress, recorded and passed ones each; off: 4/5 of those in [limits]

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 MISBEHAVIOUR = {
     "rate_limited": "more new calls or requests than its [[peer]] may send; they are answered 503",
-    "foreign": "an act in a call that is another peer's; it is refused",
+    "foreign": "an act in a call that is another peer's, or from a port that is not its peer's; it is refused",
     "stray": "a flood of responses to nothing; they are dropped",
     "malformed": "messages that are not SIP; they are dropped",
     "overload": "more messages than can be looked at; they are dropped",

@@ -187,8 +187,9 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "source_rate_limited": Advice("A system sends more calls or requests than it may.", _SOURCE),
         "source_foreign": Advice(
-            "Somebody spoke into a call of another system, and was refused.",
-            "Put machines that act for one another into one `[[peer]]`; else somebody meddles.",
+            "Somebody spoke into a call of another system, or from another port than its own, and was refused.",
+            "Put machines that act for one another into one `[[peer]]`; set `any_port` where one sends from ports that "
+            "it does not listen at. Else somebody meddles.",
         ),
         "source_overload": Advice("More messages came than can be looked at; emergency calls have room kept.", _SOURCE),
         "source_stray": Advice("Floods of answers to nothing came, and were dropped.", _SOURCE),

@@ -28,6 +28,7 @@ class Peer:
     ``is_inside`` peers (the PBX) say truly which extension is calling; a trunk's callers may claim anything.
     ``calls_per_s`` and ``requests_per_s`` bound what each address of it may send beside dialogs that stand.
     ``max_calls`` bounds its calls in progress, recorded and passed ones each; None is four fifths of what all may have.
+    With ``any_port`` its requests inside calls may come from any port of its addresses.
     ``srtp`` says whether the audio that it offers has to be encrypted; optional is as it offers it.
     ``auth_user`` and ``auth_password_file`` answer its challenges (401, 407) to our requests.
     ``tls_names`` are the names that its certificate may carry besides the one it is dialled by; with ``tls_only`` it is
@@ -50,6 +51,7 @@ class Peer:
     calls_per_s: float = 100.0
     requests_per_s: float = 100.0
     max_calls: int | None = None
+    any_port: bool = False
     srtp: Srtp = Srtp.OPTIONAL
     auth_user: str | None = None
     auth_password_file: str | None = None
