@@ -241,10 +241,10 @@ class RecordedCall(TapedCall, LiveCall):
                 meant = None if self.second.ended(event) else self.announcer.ended(side, event)
                 if meant is not None:
                     self.apply(meant)
-            case ControlPressed() if side is self.call.officer:
-                self.keypad.control(event.keys, event.source)
-            case SecretEntered() if side is self.call.officer:
-                self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
+            case ControlPressed() if self.has_keys(side):
+                self.keypad.control(event.keys, event.source, side)
+            case SecretEntered() if self.has_keys(side):
+                self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source, side)
             case DigitPressed() if side is self.call.outside:
                 self.keypad.digit(event.digit, event.source)
             case FaxHeard():
@@ -329,6 +329,15 @@ class RecordedCall(TapedCall, LiveCall):
         there = self.people[self.call.officer].extension
         return there.number if there is not None else super().officer_extension
 
+    def has_keys(self, side: Side) -> bool:
+        """Tell whether an officer is on a side, whose keys act: on an internal call on both."""
+        return side is self.call.officer or self.people[side].extension is not None
+
+    def extension_on(self, side: Side) -> str:
+        """Return the extension on a side; the one with the keys where there is none."""
+        there = self.people[side].extension
+        return there.number if there is not None else self.officer_extension
+
     @property
     def ends(self) -> tuple[Occupant, Extension] | None:
         """Return the outside party and the officer's extension now."""
@@ -341,11 +350,11 @@ class RecordedCall(TapedCall, LiveCall):
         """Tell whether one of the sides is on hold."""
         return any(party.is_held for party in self.parties.values())
 
-    def tell_officer(self, sound: Prompt) -> None:
-        """Play a confirmation to the officer; before the joining they hear other things, and nobody is told."""
+    def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
+        """Play a confirmation to an officer; before the joining they hear other things, and nobody is told."""
         if self.call.state is not table.State.JOINED:
             return
-        self.parties[self.call.officer].play(sound, tag=0)
+        self.parties[side or self.call.officer].play(sound, tag=0)
 
     # --- commands
 
