@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 import uvicorn
 
 from recorder.console.app import create_app
+from recorder.console.rates import RateLimits
 from recorder.console.server import TlsFiles, server_config
 from recorder.domain.limits import ConnectionLimits
 from tests.helpers.certificates import Authority
@@ -153,6 +155,13 @@ def test_a_request_of_somebody_signed_in_is_not_closed_for_strangers(tmp_path: P
         assert pauses(lead, console)
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the clock of the limits stand still: a busy machine must not let more through than an idle one."""
+    monkeypatch.setattr("recorder.console.app.RateLimits", partial(RateLimits, clock=lambda: 0.0))
+
+
+@pytest.mark.usefixtures("still")
 def test_a_flood_from_the_proxys_address_stops_nobody_who_is_signed_in(tmp_path: Path) -> None:
     """The limit of an address is used up; a session has its own, however long ago it was last used."""
     options = replace(BEHIND_PROXY, requests_per_s=0.1, acts_per_s=0.1)
@@ -164,6 +173,7 @@ def test_a_flood_from_the_proxys_address_stops_nobody_who_is_signed_in(tmp_path:
         assert pauses(lead, console)
 
 
+@pytest.mark.usefixtures("still")
 def test_a_session_that_has_ended_is_a_stranger_again(tmp_path: Path) -> None:
     options = replace(WITHOUT_SECOND_FACTOR, requests_per_s=1.0, acts_per_s=1.0)
     with console_site(tmp_path, options=options) as console, signed_in(console, "lead") as lead:
