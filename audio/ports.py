@@ -121,6 +121,42 @@ class PortPool:
         others = len(self._free) + len(self._resting) + len(self._former)
         raise PortsExhaustedError(f"no free RTP port pair: {len(self._taken)} in use, {others} held by others")
 
+    def reserve(self) -> int:
+        """Keep a pair for later and return its port; it is bound once, to see that it can be, and not kept bound.
+
+        Nothing may queue up for it until somebody listens.
+
+        Raises:
+            PortsExhaustedError: As `take`.
+            OSError: As `take`.
+        """
+        pair = self.take()
+        pair.close()
+        return pair.port
+
+    def take_reserved(self, port: int) -> PortPair:
+        """Bind a pair that was reserved; another one where a process holds it meanwhile.
+
+        Raises:
+            PortsExhaustedError: As `take`; the pair is reserved no more.
+            OSError: As `take`; likewise.
+        """
+        try:
+            pair = self._bind_if_possible(port)
+        except (PortsExhaustedError, OSError):
+            self.rest(port)
+            raise
+        if pair is None:
+            self.rest(port)
+            return self.take()
+        return pair
+
+    def rest(self, port: int) -> None:
+        """Begin the rest of a pair that is bound no more; one that is not out is left alone."""
+        if port in self._taken:
+            self._taken.remove(port)
+            self._resting.append((self._clock() + self._quarantine_s, port))
+
     def _end_rests(self) -> None:
         now = self._clock()
         for resting in (self._resting, self._former):
@@ -147,9 +183,7 @@ class PortPool:
         It counts as used until its rest is over: a run that ends before then leaves it to the next to rest.
         """
         pair.close()
-        if pair.port in self._taken:
-            self._taken.remove(pair.port)
-            self._resting.append((self._clock() + self._quarantine_s, pair.port))
+        self.rest(pair.port)
 
     def _bind(self, port: int) -> PortPair | None:
         rtp = self._bind_one(port)

@@ -167,8 +167,28 @@ class Relay:
             self._codecs.clear()
             self._keys.clear()
 
-    def open_leg(self, thread_hint: int = 0) -> LegId:
+    def reserve_ports(self) -> int:
+        """Keep a pair of ports for `open_leg`, and return what names it; `release_ports` gives it back unused.
+
+        Raises:
+            PortsExhaustedError: No pair is free.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("reserve_ports: the relay is closed")
+            return self._pool.reserve()
+
+    def release_ports(self, reserved: int) -> None:
+        """Give back what `reserve_ports` kept and `open_leg` has not used."""
+        with self._lock:
+            self._pool.rest(reserved)
+
+    def open_leg(self, thread_hint: int = 0, *, reserved: int | None = None) -> LegId:
         """Bind a pair of ports and watch it; nothing is taken in before `set_media`.
+
+        Args:
+            thread_hint: The same for both legs of a call.
+            reserved: A pair that was kept for it, which is used up in any case; None: any.
 
         Raises:
             PortsExhaustedError: No pair is free; nothing was opened.
@@ -176,7 +196,7 @@ class Relay:
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("open_leg: the relay is closed")
-            pair = self._pool.take()
+            pair = self._pool.take() if reserved is None else self._pool.take_reserved(reserved)
             try:
                 leg = LegId(
                     self._core.open_leg(

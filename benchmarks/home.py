@@ -109,7 +109,8 @@ class RecorderHome:
             self._init(sip, next_hop, extensions, media_ports, console)
             self._set_notice(notice_s)
             room = max(_MAX_CALLS, len(extensions))
-            self._edit([*edits, (f"max_calls = {_MAX_CALLS}", f"max_calls = {room}")])
+            all_of_them = ('max_calls = "off"', f"max_calls = {room}")  # one peer makes every call
+            self._edit([*edits, (f"max_calls = {_MAX_CALLS}", f"max_calls = {room}"), all_of_them])
             self._daemon = self._started([*(daemon or recorder_command()), "run"], stdin=subprocess.PIPE)
             self._wait_healthy()
             if console != "off":

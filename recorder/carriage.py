@@ -76,7 +76,12 @@ def sip_options(
         advertised=sip.advertised,
         trusted=tuple(network for peer in config.peer for network in peer.networks),
         peers=tuple(
-            PeerLimits(networks=peer.networks, calls_per_s=peer.calls_per_s, requests_per_s=peer.requests_per_s)
+            PeerLimits(
+                networks=peer.networks,
+                calls_per_s=peer.calls_per_s,
+                requests_per_s=peer.requests_per_s,
+                any_port=peer.any_port,
+            )
             for peer in config.peer
         ),
         rules=tuple(

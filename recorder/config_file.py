@@ -75,8 +75,10 @@ name = "pbx"
 networks = [{", ".join(map(_quote, dict.fromkeys(_network(a) for a in _peers(answers))))}]
 is_inside = true                # it says truly which extension calls; false for a trunk: its callers may lie
 calls_per_s = 100.0             # new calls from each of its addresses; more are answered 503, emergency calls never
+any_port = false                # true: BYE, INFO ... of its calls may come from ports that it does not listen at
 srtp = "optional"               # its encrypted audio is taken; "required": nothing else is, "off": it is refused
 requests_per_s = 100.0          # other requests outside calls (OPTIONS ...), likewise
+max_calls = "off"               # its calls in progress, recorded and passed ones each; off: 4/5 of those in [limits]
 auth_user = "off"               # our account there, when it asks for one (401, 407) ...
 auth_password_file = "off"      # ... and its password: first line of a file, mode 0600
 tls_names = []                  # names in its certificate, when targets call it something else
@@ -100,6 +102,8 @@ strip = 0                       # digits taken off the front ...
 prefix = ""                     # ... and what is put there
 follow_redirects = false        # dial where a 3xx leads, if a peer is there; else it is passed to the caller
 srtp = "off"                    # "required": we offer encrypted audio only, "optional": if the caller's is encrypted
+transfers = true                # false: no transfer (REFER) and no redirection (3xx) takes it
+transfer_allow = []             # what they may dial on it although [transfers] denies it: "08712345678"
 
 # Where the recorder registers itself, for a PBX that sends calls only to who is registered.
 # [[register]]
@@ -111,6 +115,14 @@ srtp = "off"                    # "required": we offer encrypted audio only, "op
 [emergency]
 numbers = ["999", "112", "18000"]       # passed through before any rule, notice, limit or fault
 access_prefixes = ["9", "0", "+44", "0044", "+"]  # what may stand before them
+
+# What transfers and redirections never dial, whoever asks for them: a caller may, through the PBX. Emergency numbers,
+# extensions and mailboxes of this file are always dialled. Digits are the beginning of a number, as it is dialled
+# inside the country; with x for any digit they are a whole one.
+[transfers]
+deny = ["09", "118xxx", "00", "070", "087"]  # premium, directory enquiries, international, personal, 087 services
+prefixes = ["9", "141", "1470", "1280"]  # what may stand before a number: for an outside line, to withhold one's own
+country = "44"                  # +44 and 0044 stand for a 0; any other + is international
 
 [media]
 address = {_quote(host)}         # local IP of the RTP sockets
@@ -255,6 +267,11 @@ idle_minutes = 30            # nothing was done for so long: signed out. Not in 
 longest_hours = 12           # signed out whatever is done
 requests_per_s = 20.0        # pages, searches and listings for one person or token; ten times that for an address
 acts_per_s = 20.0            # pauses and other acts on calls, counted apart: no flood of searches stops a pause
+max_connections = 1000       # in all; strangers' give way, and a quarter of them is kept for acts on calls
+max_connections_per_address = 100  # of strangers at one address; not behind a proxy, where everybody has the proxy's
+max_requests_per_session = 50      # that one session or token may have in progress, streams of its pages included
+header_s = 10.0              # a request whose header is not complete after so long is broken off ...
+body_s = 30.0                # ... and so is one whose body is not
 
 [openid]
 # People may sign in to the console by the council's own sign-in too (OpenID Connect); docs/console.md says how.

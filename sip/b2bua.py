@@ -240,7 +240,8 @@ class SipEndpoint:
             return Standing.NEW
         if message.method == "INVITE" and message.tag("to") is None:
             return Standing.KNOWN  # sent again, or by another way, which is answered 482
-        return Standing.KNOWN if self._transport.peers.may_act(source.host, leg.hosts) else Standing.FOREIGN
+        may_act = self._transport.peers.may_act(source, message.method, leg.places)
+        return Standing.KNOWN if may_act else Standing.FOREIGN
 
     def _leg_of(self, message: RawMessage) -> Leg | None:
         """Return the leg that a request belongs to, by its tags; of an INVITE without, when it is the same again."""

@@ -18,6 +18,7 @@ from sip.identity import Identity
 from sip.leg_state import Move, State
 from sip.message import RawMessage, one_line
 from sip.part import Part
+from sip.places import Place
 from sip.reactor import Sippy
 from sip.reliable import ReceivedReliably
 from sip.requests import Sent
@@ -50,7 +51,7 @@ class Inviting(Part):
         leg.call_id = str(leg.sippy_call_id)
         host, transport = call.target.bracketed, call.target.transport
         leg.next_hop, leg.transport = (host, call.target.port), transport
-        leg.hosts.add(call.target.host)
+        leg.places.add(Place.named(call.target))
         leg.target = SipURL(
             username=call.request_user, host=host, port=call.target.port, transport=parameter(transport)
         )
@@ -76,7 +77,7 @@ class Inviting(Part):
 
     def _on_response(self, response: Sippy, transaction: Sippy) -> None:
         status, reason = response.getSCode()
-        self._leg.learn_hosts(response)
+        self._leg.learn_places(response)
         if status < 200:
             self._on_progress(status, response, transaction)
         elif status < 300:

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from sip.message import RawMessage, user_part
-from sip.options import PeerLimits
+from sip.options import Address, PeerLimits
+from sip.places import Place
 
 BURST_S = 5.0
 """A bucket holds so many seconds' worth: everybody rings at nine o'clock."""
@@ -36,7 +37,7 @@ class Standing(enum.Enum):
     """How a message stands to our dialogs and transactions."""
 
     KNOWN = "known"  # of one of ours, from where its peer is
-    FOREIGN = "foreign"  # of one of ours by its tags, from elsewhere
+    FOREIGN = "foreign"  # of one of ours by its tags, from elsewhere: another address, or another port
     NEW = "new"  # of none
 
 
@@ -103,16 +104,19 @@ class Peers:
             return []
         return [peer for peer, networks in self._peers if any(address in network for network in networks)]
 
-    def may_act(self, source: str, known: Iterable[str]) -> bool:
-        """Tell whether an address may act in a dialog whose peer is known by these: one of them, or a neighbour.
+    def may_act(self, source: Address, method: str, known: Iterable[Place]) -> bool:
+        """Tell whether a request may come from an address in a dialog whose peer is known by these places.
 
-        Neighbours are in the networks of one ``[[peer]]``: the machines of a cluster act for one another.
+        It has to be one of them, or a neighbour: neighbours are in the networks of one ``[[peer]]``, whose machines act
+        for one another, from the same port.
         """
-        known = set(known)
-        if source in known:
-            return True
-        own = {id(peer) for peer in self.of(source)}
-        return any(id(peer) in own for host in known for peer in self.of(host))
+        peers = self.of(source.host)
+        own, any_port = {id(peer) for peer in peers}, any(peer.any_port for peer in peers)
+        return any(
+            place.fits(source, method, any_port=any_port)
+            and (place.host == source.host or any(id(peer) in own for peer in self.of(place.host)))
+            for place in known
+        )
 
 
 class Intake:

@@ -54,11 +54,13 @@ class PeerLimits:
         networks: CIDR strings.
         calls_per_s: New calls a second; five seconds' worth may come at once.
         requests_per_s: Other requests outside dialogs a second (OPTIONS, REGISTER, BYE for nobody), likewise.
+        any_port: Requests inside dialogs may come from any port of theirs.
     """
 
     networks: tuple[str, ...]
     calls_per_s: float = 100.0
     requests_per_s: float = 100.0
+    any_port: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,13 @@ from sip.connection import Connection
 from sip.digest import Credentials
 from sip.events import Body, Header
 from sip.message import RawMessage, is_ip
-from sip.options import TransportKind
+from sip.options import Address, TransportKind
+from sip.places import Place
 from sip.reactor import Sippy
 from sip.wires import Wires, parameter, raw_body, raw_header, strip_route
 
-MAX_HOSTS = 32
-"""Addresses that are remembered of one peer."""
+MAX_PLACES = 32
+"""Places that are remembered of one peer."""
 
 
 ResponseHook = Callable[[Sippy, Sippy], None]
@@ -60,7 +61,7 @@ class Dialog:
         target: The peer's Contact, or where we dial.
         next_hop: Where our first request goes, whatever its URI says.
         routes: The route set, ours first.
-        hosts: Where the peer is: addresses that its messages came from, or that it gave itself.
+        places: Where the peer is: what its messages came from, or named.
         is_recorder: It is a recording session, and our Contact says that we are its server (RFC 7866 section 6.2).
         heard: How many requests of the peer have come inside the dialog, ACKs of its INVITEs among them.
         allows: Methods that the peer has said to take, in capitals; empty when it says nothing.
@@ -83,7 +84,7 @@ class Dialog:
         self.target: Sippy = None
         self.next_hop: tuple[str, int] | None = None
         self.routes: list[Sippy] = []
-        self.hosts: set[str] = set()
+        self.places: set[Place] = set()
         self.is_recorder = False
         self.heard = 0
         self.allows: frozenset[str] = frozenset()
@@ -110,7 +111,7 @@ class Dialog:
         Raises:
             ValueError: A Contact is required and there is none.
         """
-        self.learn_hosts(message)
+        self.learn_places(message)
         if message.countHFs("contact") == 0 or message.getHFBody("contact").asterisk:
             if is_required:
                 raise ValueError("no Contact")
@@ -123,15 +124,22 @@ class Dialog:
             url.host, url.port, url.transport = source.bracketed, source.port, parameter(source.transport)
         self.target = url.getCopy()
 
-    def learn_hosts(self, message: Sippy) -> None:
+    def learn_places(self, message: Sippy) -> None:
         """Note where the peer is: in-dialog requests from anywhere else are refused (`sip.limits`)."""
-        if self.wires.transactions.current_or_none is None or len(self.hosts) >= MAX_HOSTS:
+        current = self.wires.transactions.current_or_none
+        if current is None or len(self.places) >= MAX_PLACES:
             return
-        self.hosts.add(self.wires.transactions.source.host)
+        source = self.wires.transactions.source
+        self.places.add(Place.seen(current, source, self.places))
         routes = [route.getUrl() for route in message.getHFBodys("record-route")]
         contacts = message.getHFBodys("contact") if message.countHFs("contact") == 1 else []
         urls = [*routes, *(contact.getUrl() for contact in contacts if not contact.asterisk)]
-        self.hosts.update(url.host.strip("[]") for url in urls if isinstance(url.host, str) and is_ip(url.host))
+        for url in urls:
+            host = url.host.strip("[]") if isinstance(url.host, str) else ""
+            if is_ip(host):
+                kind = self.wires.transport.kind_of(url, source.transport)
+                named = Address(host=host, port=url.port or kind.default_port, transport=kind)
+                self.places.add(Place.named(named))
 
     def learn_abilities(self, message: RawMessage) -> None:
         """Take what a message says of the methods that its sender knows."""

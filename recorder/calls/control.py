@@ -18,6 +18,7 @@ from recorder.calls.live_call import LiveCall
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.party import MediaError, UnreachableError
 from recorder.calls.passed_call import PassedCall
+from recorder.calls.peer_calls import Handling, PeerCalls
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.signalled import Signalled
 from recorder.calls.siprec_call import SiprecCall
@@ -39,11 +40,12 @@ _log = logging.getLogger(__name__)
 
 MISBEHAVIOUR = {
     "rate_limited": "more new calls or requests than its [[peer]] may send; they are answered 503",
-    "foreign": "an act in a call that is another peer's; it is refused",
+    "foreign": "an act in a call that is another peer's, or from a port that is not its peer's; it is refused",
     "stray": "a flood of responses to nothing; they are dropped",
     "malformed": "messages that are not SIP; they are dropped",
     "overload": "more messages than can be looked at; they are dropped",
 }
+COUNTS = ("offered", "recorded", "passed", "refused", "emergency", "faults", "over_peer_limit")
 ALARMING = frozenset({"rate_limited", "foreign", "stray", "overload"})
 
 
@@ -77,13 +79,14 @@ class Control:
         self._recorded: dict[str, TapedCall] = {}
         self._dead: set[Address] = set()
         self._passed: set[PassedCall] = set()
+        self._peer_calls = PeerCalls(works)
         self.group_acts = GroupActs(self._recorded.values)
         self._siprec = SiprecDesk(works)
         self._threads = itertools.cycle(range(works.config.media.threads))
         self._is_draining = False
         self._max_calls = works.config.limits.max_calls
         """What the writer and locked memory were made for at the start: a reload does not change it."""
-        self.counts = {"offered": 0, "recorded": 0, "passed": 0, "refused": 0, "emergency": 0, "faults": 0}
+        self.counts = dict.fromkeys(COUNTS, 0)
 
     # --- events
 
@@ -183,6 +186,9 @@ class Control:
             # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
             calling = (event.asserted_user or event.from_user) if self.is_inside(event.source) else ""
             nomination = nominate(config.extensions, calling=calling, called=event.request_user)
+            handling = Handling.PASSED if nomination is None else Handling.RECORDED
+            if self._refused_for_peer(event, handling):
+                return
             if nomination is not None:
                 self._begin_recorded(event, nomination)
             elif len(self._passed) >= config.limits.max_passed:
@@ -190,7 +196,15 @@ class Control:
             else:
                 if mentions(event, config.extensions):
                     self._works.alarm("nominated_passed")
-                self._begin_passed(event)
+                self._begin_passed(event, self._peer(event.source))
+
+    def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
+        """Refuse a call that is one too many of its peer; tells whether it was."""
+        is_refused = self._peer_calls.refuses(self._peer(event.source), handling)
+        if is_refused:
+            self.counts["over_peer_limit"] += 1
+            self._refuse(event, 503, "Service Unavailable")
+        return is_refused
 
     def _replacing(self, event: CallOffered, replaced: LegId) -> None:
         """Take an INVITE that asks to take the place of a party (RFC 3891)."""
@@ -211,12 +225,15 @@ class Control:
         if self._is_full:
             self._refuse(event, 503, "Service Unavailable")
             return
+        if self._refused_for_peer(event, Handling.RECORDED):
+            return
         call = self._siprec.make(
             event,
             thread=next(self._threads),
             board=self,
         )
         self._recorded[call.id] = call
+        self._peer_calls.begin(call, self._peer(event.source), Handling.RECORDED)
         self.adopt(event.leg, call)
         self._guard(call, self._take_session, call)
 
@@ -228,7 +245,8 @@ class Control:
         headers = (("Retry-After", "5"),) if status == 503 else ()
         self._works.endpoint.refuse(event.leg, status, phrase, headers=headers)
 
-    def _begin_passed(self, event: CallOffered) -> None:
+    def _begin_passed(self, event: CallOffered, peer: Peer | None = None) -> None:
+        """Pass a call through; ``peer`` is whose it counts as, None for an emergency call."""
         way = self.way_to(event.request_user, event.source)
         if way is None:
             self._refuse(event, 404, "Not Found")
@@ -249,6 +267,7 @@ class Control:
         )
         self.counts["passed"] += 1
         self._passed.add(call)
+        self._peer_calls.begin(call, peer, Handling.PASSED)
         self.adopt(event.leg, call)
         self._guard(call, call.apply, table.Begin())
 
@@ -286,6 +305,7 @@ class Control:
             return
         self.counts["recorded"] += 1
         self._recorded[call.id] = call
+        self._peer_calls.begin(call, self._peer(event.source), Handling.RECORDED)
         self.adopt(event.leg, call)
         self._guard(call, call.apply, table.Begin())
         call.tell()
@@ -321,6 +341,7 @@ class Control:
         for leg in call.legs.every:
             if self._calls.get(leg) is call:  # it may be another call's by now
                 del self._calls[leg]
+        self._peer_calls.end(call)
         if isinstance(call, PassedCall):
             self._passed.discard(call)
         if isinstance(call, TapedCall):
@@ -352,6 +373,14 @@ class Control:
             leads_inside=lambda route: all(map(self.is_inside, self._way(route).targets or route.targets)),
         )
         return tuple(map(self._way, routes))
+
+    def may_transfer_to(self, number: str, route: Route) -> bool:
+        """Tell whether a transfer or redirection may dial a number on a route; one that may not raises an alarm."""
+        if self.is_known(number) or self._works.config.transfers.may_dial(number, route):
+            return True
+        _log.warning("a transfer to a number that is denied on route %s is refused", route.name)
+        self._works.alarm("transfer_denied")
+        return False
 
     def _kind_of(self, there: Occupant) -> NumberKind:
         if there.is_emergency:

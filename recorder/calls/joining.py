@@ -48,6 +48,9 @@ class JoinedCall(Protocol):
     def officers(self) -> tuple[Officer, ...]:
         """Return everybody on the call now whose calls are recorded."""
 
+    def has_keys(self, side: Side) -> bool:
+        """Tell whether an officer is on a side, whose keys act."""
+
     def bridge(self) -> None:
         """Let the sides hear one another."""
 
@@ -147,10 +150,12 @@ class Joining(Part[JoinedCall]):
         tones = call.works.config.media.detect_tones
         masked = DtmfPolicy.MASK if call.service.mask_card_digits else DtmfPolicy.PASS
         keypad = call.keypad
-        call.parties[call.call.outside].listen(masked, tones=tones)
-        call.parties[call.call.officer].listen(
-            DtmfPolicy.HOLD_STAR, tones=tones, control=keypad.control_keys, secret=keypad.secret_keys
-        )
+        for side, party in call.parties.items():
+            if call.has_keys(side):
+                keys, secret = keypad.control_keys, keypad.secret_keys
+                party.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=keys, secret=secret)
+            else:
+                party.listen(masked, tones=tones)
 
     def _go_on(self, taping: Taping) -> None:
         call = self._call

@@ -17,7 +17,7 @@ from recorder.calls.opt_out_acts import OptOutActs, OptOutCall
 from recorder.calls.part import Part
 from recorder.calls.works import Works
 from recorder.domain import access
-from recorder.domain.call import Call, State
+from recorder.domain.call import Call, Side, State
 from recorder.domain.limits import RateLimit
 from recorder.domain.live_access import Permit, Source, permit_of
 from recorder.domain.pausing import AGENT, CARD_DIGITS, PauseState, RefusedError
@@ -43,8 +43,14 @@ class KeyActsCall(OptOutCall, Protocol):
     def pause_reasons(self) -> frozenset[str]:
         """Return what holds the pause."""
 
-    def pause_group(self, reason: str, by: str, permit: Permit) -> Done:
-        """Pause this call and every other one at its extensions, at the officer's where it is the officer who asks."""
+    def operator_on(self, side: Side) -> str:
+        """Return who of the officers is on a side; the one with the keys where it is none of them."""
+
+    def extension_on(self, side: Side) -> str:
+        """Return the extension on a side, likewise."""
+
+    def pause_group(self, reason: str, by: str, permit: Permit, *, side: Side | None = None) -> Done:
+        """Pause this call and every other one at its extensions, at the side's where it is an officer who asks."""
 
     def resume_group(self, by: str, permit: Permit) -> Done:
         """Resume this call, and what the same acts closed at its extensions."""
@@ -52,15 +58,21 @@ class KeyActsCall(OptOutCall, Protocol):
     def credit_group(self, reason: str) -> None:
         """Have a reason that holds the conversation's pause given once more."""
 
-    def tell_officer(self, sound: Prompt) -> None:
-        """Play a confirmation to the officer."""
+    def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
+        """Play a confirmation to the officer on a side; None: to the one with the keys."""
 
 
 class KeyActs(Part[KeyActsCall]):
-    """The acts of one call's keys."""
+    """The acts of the keys on one side of a call: an internal one has an officer on either.
 
-    def __init__(self, call: KeyActsCall) -> None:
+    Args:
+        call: The call.
+        side: Where the keys are.
+    """
+
+    def __init__(self, call: KeyActsCall, side: Side) -> None:
         super().__init__(call)
+        self._side = side
         self._sounds = call.works.sounds
         self._limit = RateLimit(MOST_ACTS, ACTS_WITHIN_S)
 
@@ -69,7 +81,9 @@ class KeyActs(Part[KeyActsCall]):
         if self._is_flooded() and AGENT in self._call.pause_reasons:
             return
         permit = permit_of(Source.OFFICER_KEYS, access.Act.PAUSE)
-        self._by_officer(PAUSE, lambda by: self._call.pause_group(AGENT, by, permit), self._sounds.paused)
+        self._by_officer(
+            PAUSE, lambda by: self._call.pause_group(AGENT, by, permit, side=self._side), self._sounds.paused
+        )
 
     def resume(self) -> None:
         """Resume for the officer."""
@@ -94,10 +108,10 @@ class KeyActs(Part[KeyActsCall]):
     def opt_out(self, pin: str | None) -> None:
         """Grant an opt-out on a manager's PIN; None is an entry that was broken off, which is nobody's try."""
         if pin is None or self._is_flooded():
-            self._call.tell_officer(self._sounds.refused)
+            self._call.tell_officer(self._sounds.refused, self._side)
             return
         call = self._call
-        checked = call.works.pins.check(pin, facts_of(call), extension=call.nomination.extension.number)
+        checked = call.works.pins.check(pin, facts_of(call), extension=call.extension_on(self._side))
         is_checked = self._kept(self._pin_checked)
         checked.add_done_callback(lambda done: call.works.scheduler.submit(is_checked, done.result()))
 
@@ -131,7 +145,7 @@ class KeyActs(Part[KeyActsCall]):
 
     @property
     def _officer(self) -> str:
-        return f"officer:{self._call.operator}"
+        return f"officer:{self._call.operator_on(self._side)}"
 
     def _is_flooded(self) -> bool:
         if self._limit.allows(time.monotonic_ns()):
@@ -157,7 +171,7 @@ class KeyActs(Part[KeyActsCall]):
 
     def _refuse(self, name: str, by: str, why: str) -> None:
         refused(self._call.works, self._signature(name, by), why)
-        self._call.tell_officer(self._sounds.refused)
+        self._call.tell_officer(self._sounds.refused, self._side)
 
     def _confirm(self, told: "Future[PauseAnswer]", sound: Prompt) -> None:
         """Tell the officer once the act is on disk and in the log: a tone that is heard is a promise."""
@@ -171,4 +185,4 @@ class KeyActs(Part[KeyActsCall]):
             return  # told already, as after any other trigger
         elif sound is self._sounds.resumed and done.result().state is not PauseState.RECORDING:
             sound = self._sounds.still_paused
-        self._call.tell_officer(sound)
+        self._call.tell_officer(sound, self._side)

@@ -1,4 +1,6 @@
-"""The keys of one recorded call, whatever carries them: the officer's control keys and the outside party's digits.
+"""The keys of one recorded call, whatever carries them: officers' control keys and the outside party's digits.
+
+An internal call has an officer on either side. The keys of both act, each for the extension and the officer there.
 
 Runs on the call thread. The media core has dealt with RFC 4733 and tones already: it withheld control keys and secret
 entries, and silenced the outside party's digits. SIP INFO is dealt with here, by the same rules. What the keys then do
@@ -50,6 +52,9 @@ class KeyedCall(KeyActsCall, Protocol):
     def mask_lately(self, before_s: float, after_s: float) -> None:
         """Silence what was recorded around now."""
 
+    def has_keys(self, side: Side) -> bool:
+        """Tell whether an officer is on a side, whose keys act."""
+
     def pass_info(self, side: Side, body: Body) -> None:
         """Send an INFO of one side on to the other."""
 
@@ -59,18 +64,18 @@ class Keypad(Part[KeyedCall]):
 
     def __init__(self, call: KeyedCall) -> None:
         super().__init__(call)
-        self._acts = KeyActs(call)
+        self._acts = {side: KeyActs(call, side) for side in Side}
         config = call.works.config
         self._second_key = config.notice.second_key
-        self._control: dict[str, Callable[[], None]] = {
-            config.pause.pause_keys: self._acts.pause,
-            config.pause.resume_keys: self._acts.resume,
+        self._control: dict[str, Callable[[KeyActs], None]] = {
+            config.pause.pause_keys: KeyActs.pause,
+            config.pause.resume_keys: KeyActs.resume,
         }
         self._secret = () if config.pause.manager_keys is None else (config.pause.manager_keys,)
-        self._matcher = ControlMatcher(frozenset(self._control), frozenset(self._secret))
+        self._matchers = {side: ControlMatcher(frozenset(self._control), frozenset(self._secret)) for side in Side}
         self._card = CardRule(digits=config.pause.card_digits, within_s=config.pause.card_window_s)
-        self._last: dict[str, tuple[DigitSource, int]] = {}
-        self._is_looking = False
+        self._last: dict[tuple[Side, str], tuple[DigitSource, int]] = {}
+        self._looking: set[Side] = set()
         self._infos = {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
         self._ignored: set[tuple[Side, str]] = set()
 
@@ -94,25 +99,25 @@ class Keypad(Part[KeyedCall]):
             if digit == self._second_key:
                 self._call.apply(table.SecondWanted())
         elif self._card.count(time.monotonic_ns(), carrier, heard=digit if carrier is DigitSource.INBAND else None):
-            self._acts.pause_for_card()
+            self._acts[self._call.call.officer].pause_for_card()
 
-    def control(self, keys: str, carrier: DigitSource) -> None:
-        """Take a control sequence of the officer."""
-        if self._call.call.was_joined and keys in self._control and not self._is_repeat(keys, carrier):
-            self._control[keys]()
+    def control(self, keys: str, carrier: DigitSource, side: Side) -> None:
+        """Take a control sequence of the officer on a side."""
+        if self._call.call.was_joined and keys in self._control and not self._is_repeat(keys, carrier, side):
+            self._control[keys](self._acts[side])
 
-    def secret(self, prefix: str, digits: str | None, carrier: DigitSource) -> None:
-        """Take what was keyed after a secret prefix on the officer's side; None when it was broken off."""
-        if self._call.call.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier):
-            self._acts.opt_out(digits)
+    def secret(self, prefix: str, digits: str | None, carrier: DigitSource, side: Side) -> None:
+        """Take what was keyed after a secret prefix by the officer on a side; None when it was broken off."""
+        if self._call.call.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier, side):
+            self._acts[side].opt_out(digits)
 
-    def _is_repeat(self, keys: str, carrier: DigitSource) -> bool:
+    def _is_repeat(self, keys: str, carrier: DigitSource, side: Side) -> bool:
         """Tell whether keys have come already by another carrier: a telephone may send a tone and an INFO of it."""
         now_ns = time.monotonic_ns()
-        other, at_ns = self._last.get(keys, (carrier, 0))
+        other, at_ns = self._last.get((side, keys), (carrier, 0))
         if other is not carrier and now_ns - at_ns <= SAME_PRESS_NS:
             return True
-        self._last[keys] = (carrier, now_ns)
+        self._last[side, keys] = (carrier, now_ns)
         return False
 
     # --- SIP INFO
@@ -131,11 +136,11 @@ class Keypad(Part[KeyedCall]):
             return
         if digit is None:
             self._call.pass_info(side, body)
-        elif is_outside:
+        elif is_outside and not (self._call.call.was_joined and self._call.has_keys(side)):
             self._outside_info(digit, body)
         else:
-            for action in self._matcher.press(digit, time.monotonic_ns()):
-                self._officer_info(action, digit, body)
+            for action in self._matchers[side].press(digit, time.monotonic_ns()):
+                self._officer_info(side, action, digit, body)
 
     def _is_flood(self, side: Side) -> bool:
         limit = self._infos[side]
@@ -150,7 +155,7 @@ class Keypad(Part[KeyedCall]):
         """Write down why INFO of a side is ignored: once for each reason, whoever sends more fills no log."""
         if (side, why) not in self._ignored and len(self._ignored) < _MOST_IGNORED:
             self._ignored.add((side, why))
-            self._acts.refuse_info(why, is_outside=side is self._call.call.outside)
+            self._acts[side].refuse_info(why, is_outside=not self._call.has_keys(side))
 
     def _outside_info(self, digit: str, body: Body) -> None:
         self.digit(digit, DigitSource.INFO)
@@ -158,49 +163,51 @@ class Keypad(Part[KeyedCall]):
         if not self._call.mask_card_digits and not is_ours:
             self._call.pass_info(self._call.call.outside, body)
 
-    def _officer_info(self, action: ControlAction, digit: str, body: Body) -> None:
-        officer = self._call.call.officer
+    def _officer_info(self, side: Side, action: ControlAction, digit: str, body: Body) -> None:
         if action in _SECRET:
-            self._secret_info(action)
+            self._secret_info(side, action)
         if action is ControlAction.SWALLOW:
-            self.control("*" + digit, DigitSource.INFO)
+            self.control("*" + digit, DigitSource.INFO, side)
         if action in (ControlAction.REPLAY, ControlAction.REPLAY_AND_HOLD, ControlAction.REPLAY_AND_PASS):
-            self._replay_star(body.content_type)
+            self._replay_star(side, body.content_type)
         if action in (ControlAction.PASS, ControlAction.REPLAY_AND_PASS):
-            self._call.pass_info(officer, body)
+            if side is self._call.call.outside:
+                self.digit(digit, DigitSource.INFO)
+            self._call.pass_info(side, body)
         if action in (ControlAction.HOLD, ControlAction.REPLAY_AND_HOLD):
-            self._call.works.scheduler.call_later(STAR_WAIT_S, self._kept(self._release_star), body.content_type)
+            release = self._kept(self._release_star)
+            self._call.works.scheduler.call_later(STAR_WAIT_S, release, side, body.content_type)
 
-    def _release_star(self, content_type: str) -> None:
-        if ControlAction.REPLAY in self._matcher.wait(time.monotonic_ns()):
-            self._replay_star(content_type)
+    def _release_star(self, side: Side, content_type: str) -> None:
+        if ControlAction.REPLAY in self._matchers[side].wait(time.monotonic_ns()):
+            self._replay_star(side, content_type)
 
-    def _replay_star(self, content_type: str) -> None:
+    def _replay_star(self, side: Side, content_type: str) -> None:
         is_relay = content_type.split(";", 1)[0].strip().lower() == "application/dtmf-relay"
         content = b"Signal=*\r\nDuration=160\r\n" if is_relay else b"*"
-        self._call.pass_info(self._call.call.officer, Body(content=content, content_type=content_type))
+        self._call.pass_info(side, Body(content=content, content_type=content_type))
 
-    def _secret_info(self, action: ControlAction) -> None:
+    def _secret_info(self, side: Side, action: ControlAction) -> None:
         """Take a key of a secret entry: nothing of it goes anywhere, nor may its tone be in the recording."""
         self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
         if action is ControlAction.SECRET:
-            if not self._is_looking:
-                self._look_later()
+            if side not in self._looking:
+                self._look_later(side)
             return
-        keyed = self._matcher.take_secret()
+        keyed = self._matchers[side].take_secret()
         if keyed is not None:
-            self.secret(keyed.prefix, keyed.digits if keyed.is_complete else None, DigitSource.INFO)
+            self.secret(keyed.prefix, keyed.digits if keyed.is_complete else None, DigitSource.INFO, side)
 
-    def _look_later(self) -> None:
-        self._is_looking = True
-        self._call.works.scheduler.call_later(SECRET_LOOK_S, self._kept(self._look_at_secret))
+    def _look_later(self, side: Side) -> None:
+        self._looking.add(side)
+        self._call.works.scheduler.call_later(SECRET_LOOK_S, self._kept(self._look_at_secret), side)
 
-    def _look_at_secret(self) -> None:
-        self._is_looking = False
-        if ControlAction.SECRET_BROKEN in self._matcher.wait(time.monotonic_ns()):
-            self._secret_info(ControlAction.SECRET_BROKEN)
-        elif self._matcher.is_secret:
-            self._look_later()
+    def _look_at_secret(self, side: Side) -> None:
+        self._looking.discard(side)
+        if ControlAction.SECRET_BROKEN in self._matchers[side].wait(time.monotonic_ns()):
+            self._secret_info(side, ControlAction.SECRET_BROKEN)
+        elif self._matchers[side].is_secret:
+            self._look_later(side)
 
 
 _SECRET = (ControlAction.SECRET, ControlAction.SECRET_ENDED, ControlAction.SECRET_BROKEN)

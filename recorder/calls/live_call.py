@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audio.types import PortsExhaustedError
-from recorder.calls.redirects import Following
+from recorder.calls.redirects import Following, Redirection
 from recorder.calls.signalled import Signalled
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.transferring import Transfers
@@ -257,11 +257,20 @@ class LiveCall(Signalled):
         if event.status // 100 != 3 or not self.way.route.follow_redirects:
             return False
         found = self._following.next(event.headers, self._is_peer)
+        while found is not None and not self._may_follow(found):
+            found = self._following.next(event.headers, self._is_peer)
         if found is not None:
             if found.user.removeprefix("+").isdigit():  # a phone's name for itself says nothing of who it is
                 self.dialled = found.user
             self._dial_at(found.target, found.user)
         return found is not None
+
+    def _may_follow(self, found: Redirection) -> bool:
+        """Tell whether a redirection may be dialled: it leads to the number that was called, or to one that may be."""
+        called = self.offered.request_user
+        if found.user in (called, self.number_on(self.way.route, called)):
+            return True
+        return self.board.may_transfer_to(found.user, self.way.route)
 
     def _is_peer(self, host: str) -> bool:
         return find_peer(self.works.config.peer, host) is not None

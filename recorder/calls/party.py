@@ -3,11 +3,12 @@
 The SIP side moves bodies, the media core moves packets; this is where one becomes the other.
 """
 
+import contextlib
 import dataclasses
 import secrets
 from ipaddress import ip_address
 
-from audio.types import Codec, DtmfPolicy, Format, LegMedia, MediaAddress, Prompt, SourceRefused
+from audio.types import Codec, DtmfPolicy, Format, LegMedia, MediaAddress, PortsExhaustedError, Prompt, SourceRefused
 from audio.types import LegId as MediaLegId
 from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
@@ -44,6 +45,7 @@ class Party:
         self._name = name
         self._thread = thread
         self.media_leg: MediaLegId | None = None
+        self._reserved: int | None = None
         self._local: offer_answer.LocalStream | None = None
         self._offer: sdp.Description | None = None
         self.signals_from: str | None = None
@@ -58,6 +60,14 @@ class Party:
 
     # --- the media leg
 
+    def reserve(self) -> None:
+        """Keep ports for the party, so that there are some when it comes.
+
+        Raises:
+            PortsExhaustedError: There is no pair of ports left.
+        """
+        self._reserved = self._works.relay.reserve_ports()
+
     def open(self, *, offers_srtp: bool = False) -> MediaLegId:
         """Open the media leg and return it; ``offers_srtp``: our first offer has keys.
 
@@ -65,7 +75,8 @@ class Party:
             PortsExhaustedError: There is no pair of ports left.
         """
         relay = self._works.relay
-        leg = self.media_leg = relay.open_leg(self._thread)
+        reserved, self._reserved = self._reserved, None
+        leg = self.media_leg = relay.open_leg(self._thread, reserved=reserved)
         address = relay.local_address(leg)
         ip, port = self._works.config.media.advertised or address.ip, address.rtp_port
         local = self.continues or offer_answer.LocalStream(ip=ip, rtp_port=port, session_id=secrets.randbelow(2**31))
@@ -76,13 +87,22 @@ class Party:
         return leg
 
     def close(self) -> None:
-        """Close the media leg; the party can be opened again for another target."""
+        """Close the media leg, give back ports that were kept; the party can be opened again for another target."""
+        if self._reserved is not None:
+            self._works.relay.release_ports(self._reserved)
+            self._reserved = None
         if self.media_leg is not None:
             self._works.relay.close_leg(self.media_leg)
         if self._local is not None:
             wipe_others(self._local.cryptos, kept=())
         self.media_leg = self._local = self._offer = self._settled = None
         self._own = BOTH
+
+    def renew(self) -> None:
+        """Close the media leg, and keep ports for the next target; it has just given some back."""
+        self.close()
+        with contextlib.suppress(PortsExhaustedError):  # the machine has no descriptors: `open` says so
+            self.reserve()
 
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
         """Play something to the party; a party that is gone hears nothing."""

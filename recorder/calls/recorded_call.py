@@ -118,13 +118,14 @@ class RecordedCall(TapedCall, LiveCall):
     # --- before the table: can this offer be served?
 
     def accept_offer(self) -> None:
-        """Read A's offer and open its media leg.
+        """Read A's offer and open its media leg; keep ports for B, or the caller would be answered and hear nobody.
 
         Raises:
             MediaError: Nothing in it can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
         self.take_offer_of(self.parties[Side.A], self.offered)
+        self.parties[Side.B].reserve()
 
     def take_offer_of(self, party: Party, event: CallOffered) -> None:
         """Take what somebody's INVITE offers, and open a party's ports for it."""
@@ -175,9 +176,9 @@ class RecordedCall(TapedCall, LiveCall):
         self.works.alarm("media_refused")
 
     def leg_ended(self, side: Side) -> None:
-        """Close the media of a target that came to nothing: the next one gets its own."""
+        """Close the media of a target that came to nothing: the next one gets its own, for which ports are kept."""
         if side is Side.B:
-            self.parties[Side.B].close()
+            self.parties[Side.B].renew()
 
     def reoffered(self, side: Side, event: OfferReceived) -> None:
         """Answer a re-offer ourselves; hold is passed on to the other side (design section 3.5)."""
@@ -240,10 +241,10 @@ class RecordedCall(TapedCall, LiveCall):
                 meant = None if self.second.ended(event) else self.announcer.ended(side, event)
                 if meant is not None:
                     self.apply(meant)
-            case ControlPressed() if side is self.call.officer:
-                self.keypad.control(event.keys, event.source)
-            case SecretEntered() if side is self.call.officer:
-                self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
+            case ControlPressed() if self.has_keys(side):
+                self.keypad.control(event.keys, event.source, side)
+            case SecretEntered() if self.has_keys(side):
+                self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source, side)
             case DigitPressed() if side is self.call.outside:
                 self.keypad.digit(event.digit, event.source)
             case FaxHeard():
@@ -328,6 +329,15 @@ class RecordedCall(TapedCall, LiveCall):
         there = self.people[self.call.officer].extension
         return there.number if there is not None else super().officer_extension
 
+    def has_keys(self, side: Side) -> bool:
+        """Tell whether an officer is on a side, whose keys act: on an internal call on both."""
+        return side is self.call.officer or self.people[side].extension is not None
+
+    def extension_on(self, side: Side) -> str:
+        """Return the extension on a side; the one with the keys where there is none."""
+        there = self.people[side].extension
+        return there.number if there is not None else self.officer_extension
+
     @property
     def ends(self) -> tuple[Occupant, Extension] | None:
         """Return the outside party and the officer's extension now."""
@@ -340,11 +350,11 @@ class RecordedCall(TapedCall, LiveCall):
         """Tell whether one of the sides is on hold."""
         return any(party.is_held for party in self.parties.values())
 
-    def tell_officer(self, sound: Prompt) -> None:
-        """Play a confirmation to the officer; before the joining they hear other things, and nobody is told."""
+    def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
+        """Play a confirmation to an officer; before the joining they hear other things, and nobody is told."""
         if self.call.state is not table.State.JOINED:
             return
-        self.parties[self.call.officer].play(sound, tag=0)
+        self.parties[side or self.call.officer].play(sound, tag=0)
 
     # --- commands
 

@@ -252,9 +252,10 @@ class SiprecCall(TapedCall):
                 self.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
                 self.keypad.digit(event.digit, event.source)
             case ControlPressed() if is_right:
-                self.keypad.control(event.keys, event.source)
+                self.keypad.control(event.keys, event.source, self.call.officer)
             case SecretEntered() if is_right:
-                self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
+                digits = event.digits if event.is_complete else None
+                self.keypad.secret(event.prefix, digits, event.source, self.call.officer)
             case MediaUnauthentic():
                 _log.error("recording session %s: %d packets of a line are not under its key", self.id, event.packets)
                 self.works.alarm("srtp_unauthentic")
@@ -321,7 +322,7 @@ class SiprecCall(TapedCall):
         named = self.works.sessions.put(self._names.sessions, self._names.groups, state=state, reasons=reasons)
         return after_all(super().keep_state(state, reasons, position_s), named)
 
-    def tell_officer(self, sound: Prompt) -> None:
+    def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
         """Do nothing: nobody hears us. The console shows how the recording stands."""
 
     def pass_info(self, side: Side, body: Body) -> None:

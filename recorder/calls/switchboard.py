@@ -64,6 +64,9 @@ class Switchboard(Protocol):
     def ways_to_newcomer(self, number: str, source: Address) -> tuple[Way, ...]:
         """Return how somebody is called into a call at the wish of a peer, best first; none: nothing leads there."""
 
+    def may_transfer_to(self, number: str, route: Route) -> bool:
+        """Tell whether a transfer or redirection may dial a number on a route; one that may not raises an alarm."""
+
     def occupant(self, number: str) -> Occupant:
         """Return who is at a number, as one who has heard no notice."""
 

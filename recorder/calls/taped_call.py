@@ -25,7 +25,7 @@ from recorder.calls.signalled import Signalled
 from recorder.calls.switchboard import Switchboard
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
-from recorder.domain.call import Call
+from recorder.domain.call import Call, Side
 from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities
 from recorder.domain.live_access import Permit
@@ -91,8 +91,8 @@ class TapedCall(Signalled):
         """Tell whether one of the sides is on hold."""
 
     @abstractmethod
-    def tell_officer(self, sound: Prompt) -> None:
-        """Play a confirmation to the officer, where there is a way to."""
+    def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
+        """Play a confirmation to the officer on a side, where there is a way to; None: to the one with the keys."""
 
     @abstractmethod
     def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
@@ -132,9 +132,22 @@ class TapedCall(Signalled):
         """Pause, and order the last seconds (None: everything so far) to be erased; see `GateActs`."""
         return self.gate.forgot(seconds, by, acts=acts)
 
-    def pause_group(self, reason: str, by: str, permit: Permit) -> Done:
-        """Pause this call and every other one at its extensions, at the officer's for AGENT; see `GroupActs`."""
-        at = (self.officer_extension,) if reason == AGENT else ()
+    def has_keys(self, side: Side) -> bool:
+        """Tell whether an officer is on a side, whose keys act."""
+        return side is self.call.officer
+
+    def operator_on(self, side: Side) -> str:
+        """Return who of the officers is on a side; the one with the keys where it is none of them."""
+        there = self.crew.at((self.extension_on(side),))
+        return min(there, default=self.operator) if side is not self.call.officer else self.operator
+
+    def extension_on(self, side: Side) -> str:
+        """Return the extension on a side; the one with the keys where there is none."""
+        return self.officer_extension
+
+    def pause_group(self, reason: str, by: str, permit: Permit, *, side: Side | None = None) -> Done:
+        """Pause this call and every other one at its extensions, at the side's for AGENT; see `GroupActs`."""
+        at = (self.extension_on(side or self.call.officer),) if reason == AGENT else ()
         return self.board.group_acts.pause([self], reason, by, at=at, may_discard=permit.may_discard)
 
     def resume_group(self, by: str, permit: Permit) -> Done:

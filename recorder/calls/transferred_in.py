@@ -8,6 +8,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from audio.types import PortsExhaustedError
 from recorder.calls.party import MediaError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.recorded_call import RecordedCall
@@ -52,13 +53,18 @@ class TransferredInCall(RecordedCall):
         self.legs.a = None  # it is the other call's until the officer has answered
 
     def open_first(self) -> None:
-        """Open the media of the party who stays.
+        """Open the media of the party who stays, and keep ports for the officer.
 
         Raises:
             PortsExhaustedError: No ports are left.
         """
         self.parties[Side.A].signals_from = None
-        self._open(self.parties[Side.A])
+        self.parties[Side.B].reserve()
+        try:
+            self._open(self.parties[Side.A])
+        except PortsExhaustedError:
+            self.parties[Side.B].close()
+            raise
 
     def rang(self, event: LegRang) -> None:
         """Tell the transferor."""

@@ -119,7 +119,10 @@ class Transfers(Part["LiveCall"]):
         ways = self._board.ways_to_newcomer(event.user, event.source)
         if not ways:
             return 404
-        way, *others = ways
+        allowed = [way for way in ways if self._board.may_transfer_to(event.user, way.route)]
+        if not allowed:
+            return 603
+        way, *others = allowed
         newcomer = self._board.occupant(event.user)
         if newcomer.extension is not None and not self._call.call.is_nominated:
             return self._board.transfer_in(self._call, side, event, way)

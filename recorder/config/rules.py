@@ -10,6 +10,7 @@ from recorder.carriage import WILDCARDS, mistakes, parse_address
 from recorder.config.reading import Reader
 from recorder.config.settings import Config
 from recorder.domain.retention import SCHEDULE, UNREACHED
+from recorder.domain.transfer_targets import is_pattern
 from sip.message import is_ip
 from storage.database import parse_url
 from storage.errors import DatabaseError
@@ -35,6 +36,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_voicemail(config, reader)
     _check_network(config, reader)
     _check_siprec(config, reader)
+    _check_transfers(config, reader)
     _check_retention(config, reader)
     _check_database(config, reader)
     _check_anchors(config, reader)
@@ -48,7 +50,7 @@ _OVER_ZERO = {
     "anchors": ("every_s",),
     "service": ("ring_s",),
     "peer": ("calls_per_s", "requests_per_s"),
-    "console": ("idle_minutes", "longest_hours", "requests_per_s", "acts_per_s"),
+    "console": ("idle_minutes", "longest_hours", "requests_per_s", "acts_per_s", "header_s", "body_s"),
 }
 _AT_LEAST = {
     "media": {"threads": 1},
@@ -56,6 +58,7 @@ _AT_LEAST = {
     "retention": {line.key: 1 for line in SCHEDULE.values()},
     "limits": {"max_connections": 1, "max_connections_per_source": 1, "max_calls": 1, "max_passed": 1},
     "sip": {"min_session_s": 1},
+    "console": {"max_connections": 16, "max_connections_per_address": 4, "max_requests_per_session": 8},
     "route": {"strip": 0},
     "register": {"expires_s": 1},
 }
@@ -218,6 +221,21 @@ def _check_names(config: Config, reader: Reader) -> None:
         reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
 
 
+def _check_transfers(config: Config, reader: Reader) -> None:
+    lists = [("transfers", "deny", 0, config.transfers.deny)]
+    lists += [("route", "transfer_allow", i, route.transfer_allow) for i, route in enumerate(config.route)]
+    for section, key, entry, patterns in lists:
+        for pattern in patterns:
+            if not is_pattern(pattern):
+                words = f"{key} has {pattern!r}: write the first digits of numbers, 09, or a whole one with x, 118xxx"
+                reader.fail(words, section, key, entry)
+    for prefix in config.transfers.prefixes:
+        if not (prefix.isascii() and prefix.isdigit()):
+            reader.fail(f"prefixes has {prefix!r}: write digits", "transfers", "prefixes")
+    if not (config.transfers.country.isascii() and config.transfers.country.isdigit()):
+        reader.fail(f"country must be digits, 44, not {config.transfers.country!r}", "transfers", "country")
+
+
 def _check_database(config: Config, reader: Reader) -> None:
     if config.storage.index_url is not None:
         try:
@@ -286,6 +304,8 @@ def _check_sip(config: Config, reader: Reader) -> None:
 
 def _check_network(config: Config, reader: Reader) -> None:
     for i, peer in enumerate(config.peer):
+        if peer.max_calls is not None and peer.max_calls < 1:
+            reader.fail(f'max_calls is {peer.max_calls}: it must be at least 1, or "off"', "peer", "max_calls", i)
         if not peer.networks:
             reader.fail(f"peer {peer.name!r} has no networks, so nothing is taken from it", "peer", "networks", i)
         for network in peer.networks:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 
 from recorder.auditing.anchor_options import AnchorOptions
-from recorder.domain.limits import Rates
+from recorder.domain.limits import ConnectionLimits, Rates
 from recorder.domain.policy import Extension, Service
 from recorder.domain.retention import SCHEDULE, DataClass, periods
 from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
+from recorder.domain.transfer_targets import TransferRules
 from recorder.domain.weekly import review_day
 from recorder.notifying.mail_options import MailOptions
 from recorder.openid.options import OpenIdOptions
@@ -151,6 +152,22 @@ class Console:
     longest_hours: float = 12.0
     requests_per_s: float = 20.0
     acts_per_s: float = 20.0
+    max_connections: int = 1000
+    max_connections_per_address: int = 100
+    max_requests_per_session: int = 50
+    header_s: float = 10.0
+    body_s: float = 30.0
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """Return how many connections there may be; behind a proxy all have its address, which then says nothing."""
+        return ConnectionLimits(
+            most=self.max_connections,
+            most_per_address=None if self.behind_tls_proxy else self.max_connections_per_address,
+            most_per_session=self.max_requests_per_session,
+            header_s=self.header_s,
+            body_s=self.body_s,
+        )
 
     @property
     def rates(self) -> Rates:
@@ -209,6 +226,7 @@ class Config:
     route: tuple[Route, ...] = ()
     register: tuple[RegisterOptions, ...] = ()
     emergency: EmergencyNumbers = field(default_factory=EmergencyNumbers)
+    transfers: TransferRules = field(default_factory=TransferRules)
     media: Media = field(default_factory=Media)
     notice: Notice = field(default_factory=Notice)
     service: tuple[Service, ...] = ()

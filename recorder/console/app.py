@@ -25,6 +25,7 @@ from recorder.console import (
     live_pages,
     live_routes,
     notification_pages,
+    openapi_routes,
     openid_pages,
     opt_out_routes,
     overview_pages,
@@ -72,6 +73,7 @@ _ROUTERS = (
     hold_routes.router,
     request_routes.router,
     session_routes.router,
+    openapi_routes.router,
     sign_in_pages.router,
     account_pages.router,
     openid_pages.router,
@@ -93,7 +95,7 @@ _ROUTERS = (
 
 
 def create_app(deps: ConsoleDeps) -> FastAPI:
-    """Return the console as an ASGI application: pages at /, the API at /api/, OpenAPI at /api/openapi.json.
+    """Return the console as an ASGI application: pages at /, the API and its OpenAPI at /api/.
 
     Args:
         deps: What it is built on; stays the caller's, and outlives the application.
@@ -106,7 +108,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         title="Council call recorder",
         description="Live calls and recordings. Errors are problem documents (RFC 9457).",
         version="1",
-        openapi_url="/api/openapi.json",
+        openapi_url=None,
         # Not include_router: it makes every route anew for the application, a quarter of a second of CPU.
         routes=[route for router in _ROUTERS for route in router.routes],
     )
@@ -124,7 +126,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         proving=asyncio.Semaphore(1),
     )
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits)
+    app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits)
 
     headers = security_headers(is_tls=deps.is_tls)
 

@@ -10,6 +10,7 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from recorder.console.connections import IS_KNOWN
 from recorder.console.deps import ConsoleDeps
 from recorder.console.rates import RateLimits, credentials_of, kind_of
 from recorder.console.refused_tokens import RefusedTokens
@@ -93,12 +94,14 @@ class Gatekeeper:
         secret = request.cookies.get(self.cookie)
         session = self._deps.sessions.find(secret, is_activity=is_activity) if secret else None
         person = self._deps.people.find(session.account) if session else None
-        if session is None or person is None:
+        actor = self._deps.sign_in.as_signed_in(person, is_proven=session.is_proven) if session and person else None
+        if session is None or actor is None:
+            self._limits.unknown(credentials_of(request.headers))
             return None
-        actor = self._deps.sign_in.as_signed_in(person, is_proven=session.is_proven)
-        return None if actor is None else self._counted(request, Caller(actor=actor, session=session))
+        return self._counted(request, Caller(actor=actor, session=session))
 
     def _counted(self, request: Request, caller: Caller) -> Caller:
+        setattr(request.state, IS_KNOWN, True)
         kind = kind_of(request.method, request.scope["path"])
         self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request.headers))
         return caller
@@ -132,6 +135,7 @@ class Gatekeeper:
         if isinstance(known, TokenRefused):
             sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
             self._refused_tokens.enter(known, _host(request))
+            self._limits.unknown(credentials_of(request.headers))
             raise _unauthorized(sentence)
         return self._counted(request, Caller(actor=known, session=None))
 

@@ -9,7 +9,7 @@ from recorder.cases.casework import CaseBooks
 from recorder.cases.transcripts import Transcripts
 from recorder.copying.copy_orders import CopyBooks
 from recorder.domain.access import Actor, Person
-from recorder.domain.limits import Rates
+from recorder.domain.limits import ConnectionLimits, Rates
 from recorder.domain.live_access import Around
 from recorder.domain.signing_in import SignInRules
 from recorder.hearing.books import HearingBooks
@@ -131,6 +131,7 @@ class ConsoleDeps:
         provider: The OpenID provider; None: people sign in with passwords only.
         sign_in: How people sign in.
         rates: How much one person or token may ask for.
+        connection_limits: How many connections there may be, and how long they are waited for.
         index: Recordings.
         audit: The audit log.
         live: The daemon, with a time-out below 2 s: the page promises an answer within 2 s.
@@ -162,6 +163,7 @@ class ConsoleDeps:
     provider: Provider | None
     sign_in: SignInRules
     rates: Rates
+    connection_limits: ConnectionLimits
     index: Index
     audit: Audit
     live: Live

@@ -8,8 +8,11 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recorder.console.connections import IS_KNOWN
+from recorder.console.in_progress import InProgress
 from recorder.console.rates import RateLimits, credentials_of, kind_of
 from recorder.console.throttle import Throttle, source_of
+from recorder.domain.limits import ConnectionLimits
 from recorder.openid.options import CALLBACK_PATH
 from recorder.problem_answers import response
 from recorder.problems import ProblemError
@@ -58,9 +61,10 @@ class Guard:
     Plain ASGI and not starlette's base class, which would buffer server-sent events.
     """
 
-    def __init__(self, app: ASGIApp, *, is_tls: bool, limits: RateLimits) -> None:
+    def __init__(self, app: ASGIApp, *, is_tls: bool, limits: RateLimits, connections: ConnectionLimits) -> None:
         self._app = app
         self._limits = limits
+        self._in_progress = InProgress(connections)
         headers = security_headers(is_tls=is_tls)
         self._headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         self._names = frozenset(name for name, _ in self._headers)
@@ -87,7 +91,17 @@ class Guard:
         if refusal is not None:
             await response(refusal)(scope, receive, send_guarded)
             return
-        await self._app(scope, _limited(receive, most_bytes), send_guarded)
+        credentials, kind = credentials_of(Headers(scope=scope)), kind_of(scope["method"], scope["path"])
+        if not self._limits.is_known(credentials):
+            await self._app(scope, _limited(receive, most_bytes), send_guarded)
+            return
+        scope.setdefault("state", {})[IS_KNOWN] = True
+        refusal = self._in_progress.refusal(kind, credentials)
+        if refusal is not None:
+            await response(refusal)(scope, receive, send_guarded)
+            return
+        with self._in_progress.counted(kind, credentials):
+            await self._app(scope, _limited(receive, most_bytes), send_guarded)
 
     def _too_often(self, scope: Scope) -> ProblemError | None:
         """Count a request by its address; a try to sign in has its own bucket: a flood must keep nobody out."""

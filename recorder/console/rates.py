@@ -3,7 +3,7 @@
 What is done to calls in progress has buckets of its own, so that no flood of searches ever stops a pause. Who asks is
 known only after they were looked for, so an address is counted first; what its owner's own bucket then refuses is given
 back to it, or one program that runs wild would close the console to everybody behind the same proxy. Nor does it stop
-whoever was known there a moment ago: a flood of nobody's, from the same address, would stop their pauses.
+whoever is signed in there: a flood of nobody's, from the same address, would stop their pauses.
 """
 
 import enum
@@ -22,8 +22,9 @@ from recorder.problems import ProblemError
 SECONDS_AT_ONCE = 10
 PEOPLE_AT_AN_ADDRESS = 10
 """An address may ask for as much as so many people."""
-KNOWN_FOR_S = 60.0
-"""For how long whoever was known is not stopped by what others at their address ask for; a page asks more often."""
+KNOWN_FOR_S = 12 * 3600.0
+"""For how long whoever was known is not stopped by what others at their address ask for: a working day. What is found
+to be good no longer is forgotten at once."""
 
 _LIVE = ("/agent", "/live", "/opt-outs", "/api/calls", "/api/extensions", "/api/opt-outs", "/api/session")
 _FREE = "/static/"
@@ -74,7 +75,7 @@ class RateLimits:
         Args:
             host: The address.
             kind: What is asked for.
-            credentials: From `credentials_of`; whose were good a moment ago is not refused here.
+            credentials: From `credentials_of`; whose were good when last looked at is not refused here.
         """
         if kind is Kind.FREE:
             return None
@@ -98,6 +99,14 @@ class RateLimits:
             self._addresses[kind].give_back(source_of(host))
             raise refusal
 
+    def is_known(self, credentials: bytes) -> bool:
+        """Tell whether credentials were good when they were last looked at."""
+        return credentials in self._were_known
+
+    def unknown(self, credentials: bytes) -> None:
+        """Forget credentials: nobody is behind them any more."""
+        self._were_known.drop(credentials)
+
     def _refusal(self, wait_s: float, kind: Kind, whose: str, times: int) -> ProblemError | None:
         if not wait_s:
             return None
@@ -110,7 +119,7 @@ class RateLimits:
 
 
 class _WereKnown:
-    """Credentials that were good not long ago; for any thread."""
+    """Credentials that were good when they were last looked at; for any thread."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -123,6 +132,10 @@ class _WereKnown:
             self._until_s[credentials] = self._clock() + KNOWN_FOR_S
             if len(self._until_s) > MOST_BUCKETS:
                 del self._until_s[next(iter(self._until_s))]
+
+    def drop(self, credentials: bytes) -> None:
+        with self._lock:
+            self._until_s.pop(credentials, None)
 
     def __contains__(self, credentials: bytes) -> bool:
         with self._lock:

@@ -15,6 +15,7 @@ from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.home import Home
+from recorder.hygiene import LimitError, raise_descriptors
 from recorder.keeping.archiving import Archiver
 from recorder.keeping.eraser import keep_erasing
 from recorder.keeping.housekeeping import KeyHolder, keep_house
@@ -43,12 +44,17 @@ def serve(home: Home, config: Config) -> None:
     """Serve the console until it is told to stop.
 
     Raises:
-        ConsoleError: It cannot listen.
+        ConsoleError: It cannot listen, or so many connections cannot be open at once.
         StorageError: Keys or index cannot be opened.
         OSError: The file of people cannot be opened.
     """
     assert config.console.listen is not None
     listen, tls = config.console.listen, tls_of(config)
+    try:
+        raise_descriptors(0, config.console.max_connections)
+    except LimitError as error:
+        most = config.console.max_connections
+        raise ConsoleError(f"max_connections = {most} in [console] is more than LimitNOFILE allows") from error
     keys = epoch_keys(home, config)
     keys.check_passphrase()
     make_months(keys, utc_now())
@@ -86,7 +92,9 @@ def serve(home: Home, config: Config) -> None:
         post = threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True)
         post.start()
         app = create_app(deps)
-        server = uvicorn.Server(server_config(app, host=listen.host, port=listen.port, tls=tls))
+        limits = config.console.connection_limits
+        server = uvicorn.Server(server_config(app, host=listen.host, port=listen.port, tls=tls, limits=limits))
+        _log.info("the console listens on %s", config.console.url)
         try:
             server.run()
         except SystemExit as error:  # uvicorn's way to say that the address cannot be bound

@@ -118,6 +118,7 @@ def open_console(
             provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,
             sign_in=config.console.sign_in,
             rates=config.console.rates,
+            connection_limits=config.console.connection_limits,
             index=index,
             audit=audit,
             live=live,

@@ -112,6 +112,14 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "More calls came at once than may be recorded; those over the limit were not kept.",
             "Raise `[limits] max_calls`, or find out who calls.",
         ),
+        "peer_calls_full": Advice(
+            "A peer had as many calls in progress as it may; more were refused with 503. Emergency calls never are.",
+            "The daemon's log names the peer. Find out who calls, or raise `max_calls` of that `[[peer]]`.",
+        ),
+        "transfer_denied": Advice(
+            "A transfer or a redirection to a number that `[transfers] deny` names was refused: premium rate, abroad.",
+            "Find out who asked for it: the log has the time. `[[route]] transfer_allow` lets a number through.",
+        ),
         "pause_over_maximum": Advice(
             "A recording has been paused for longer than `[pause] max_s`.",
             "Ask the officer: nothing but a person resumes it.",
@@ -179,8 +187,9 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "source_rate_limited": Advice("A system sends more calls or requests than it may.", _SOURCE),
         "source_foreign": Advice(
-            "Somebody spoke into a call of another system, and was refused.",
-            "Put machines that act for one another into one `[[peer]]`; else somebody meddles.",
+            "Somebody spoke into a call of another system, or from another port than its own, and was refused.",
+            "Put machines that act for one another into one `[[peer]]`; set `any_port` where one sends from ports that "
+            "it does not listen at. Else somebody meddles.",
         ),
         "source_overload": Advice("More messages came than can be looked at; emergency calls have room kept.", _SOURCE),
         "source_stray": Advice("Floods of answers to nothing came, and were dropped.", _SOURCE),

@@ -17,6 +17,32 @@ class Rates:
     acts_per_s: float = 20.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """How many connections the console has, and for how long it waits on one.
+
+    Attributes:
+        most: In all.
+        most_per_address: Of strangers at one address; None: everybody comes from a proxy's.
+        most_per_session: Requests that one session or token may have in progress.
+        header_s: For the header of a request, from the connection or from the answer before; TLS included.
+        body_s: For its body.
+        answer_s: For a stranger to take our answer.
+    """
+
+    most: int = 1000
+    most_per_address: int | None = 100
+    most_per_session: int = 50
+    header_s: float = 10.0
+    body_s: float = 30.0
+    answer_s: float = 60.0
+
+    @property
+    def most_besides_acts(self) -> int:
+        """Return how many requests that are no act on a call may be in progress: a quarter of the room stays free."""
+        return max(self.most * 3 // 4, 1)
+
+
 class RateLimit:
     """At most so many in a sliding time; bounded, whatever comes.
 

@@ -27,6 +27,8 @@ class Peer:
 
     ``is_inside`` peers (the PBX) say truly which extension is calling; a trunk's callers may claim anything.
     ``calls_per_s`` and ``requests_per_s`` bound what each address of it may send beside dialogs that stand.
+    ``max_calls`` bounds its calls in progress, recorded and passed ones each; None is four fifths of what all may have.
+    With ``any_port`` its requests inside calls may come from any port of its addresses.
     ``srtp`` says whether the audio that it offers has to be encrypted; optional is as it offers it.
     ``auth_user`` and ``auth_password_file`` answer its challenges (401, 407) to our requests.
     ``tls_names`` are the names that its certificate may carry besides the one it is dialled by; with ``tls_only`` it is
@@ -48,6 +50,8 @@ class Peer:
     is_inside: bool = True
     calls_per_s: float = 100.0
     requests_per_s: float = 100.0
+    max_calls: int | None = None
+    any_port: bool = False
     srtp: Srtp = Srtp.OPTIONAL
     auth_user: str | None = None
     auth_password_file: str | None = None
@@ -62,6 +66,10 @@ class Peer:
     all_sessions_nominated: bool = False
     siprec_service: str = ""
     media_networks: tuple[str, ...] = ()
+
+    def most_calls(self, of_all: int) -> int:
+        """Return how many calls it may have in progress, of those that all peers together may have."""
+        return self.max_calls if self.max_calls is not None else -(-of_all * 4 // 5)
 
     @property
     def is_attested(self) -> bool:
@@ -121,6 +129,8 @@ class Route:
         strip: Digits taken off the front of the number.
         prefix: Put in front of what is left.
         srtp: Whether we offer its targets encrypted audio; optional is as the caller has it.
+        transfers: Transfers and redirections may take it.
+        transfer_allow: What they may dial on it although it is denied; see `recorder.domain.transfer_targets`.
     """
 
     name: str
@@ -131,6 +141,8 @@ class Route:
     prefix: str = ""
     follow_redirects: bool = False
     srtp: Srtp = Srtp.OFF
+    transfers: bool = True
+    transfer_allow: tuple[str, ...] = ()
 
     def dialled(self, number: str) -> str:
         """Return the number to be dialled on this route."""

@@ -344,7 +344,7 @@ def console_site(
         )  # fmt: skip
         app = create_app(deps)
         gate = app.state.parts.gate
-        config = server_config(app, host="127.0.0.1", port=port)
+        config = server_config(app, host="127.0.0.1", port=port, limits=deps.connection_limits)
         if is_daemon_up:
             with serving(daemon_server, daemon.release), serving(config, daemon.release) as server:
                 yield Console(_url(server), deps, home, daemon, gate)

@@ -232,7 +232,7 @@ class Peer:
         raise AssertionError(f"expected nothing, got {message}")
 
     def request(self, method: str, *, body: str = "", headers: str = "", cseq: int | None = None, **parts: str) -> str:
-        """Send a request; returns the branch. ``parts``: to, uri, contact, branch, ctype."""
+        """Send a request; returns the branch. ``parts``: to, uri, contact, branch, ctype, via."""
         if cseq is None:
             self.cseq += 0 if method in ("ACK", "CANCEL") else 1
             cseq = self.cseq
@@ -243,7 +243,7 @@ class Peer:
         )
         lines = [
             f"{method} {parts.get('uri', self.target)} SIP/2.0",
-            f"Via: SIP/2.0/{self.over} {self.host}:{self.port};branch={branch}",
+            f"Via: SIP/2.0/{self.over} {parts.get('via', f'{self.host}:{self.port}')};branch={branch}",
             "Max-Forwards: 70" if "Max-Forwards" not in headers else "X-None: 1",
             f'From: "A, B" <sip:020794600000@127.0.0.1>;tag={self.tag}',
             f"To: {to}",

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from recorder.domain.access import Scope
-from tests.helpers.console_site import CALL, Browser, Console, console_site
+from tests.helpers.console_site import CALL, Browser, Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 
@@ -41,8 +41,18 @@ def problem(answer: httpx.Response, status: int) -> str:
     return str(document["detail"])
 
 
+def test_openapi_is_for_whoever_is_signed_in(console: Console) -> None:
+    problem(httpx.get(f"{console.url}/api/openapi.json"), 401)
+    problem(httpx.get(f"{console.url}/api/openapi.json", headers={"Authorization": "Bearer made-up"}), 401)
+    assert httpx.get(f"{console.url}/openapi.json").status_code == 404
+    new = console.deps.tokens.add("developer", scopes=[Scope.CALLS_READ])
+    answer = httpx.get(f"{console.url}/api/openapi.json", headers={"Authorization": f"Bearer {new.secret}"})
+    assert answer.json()["openapi"].startswith("3.")
+
+
 def test_openapi_is_served_and_complete(console: Console) -> None:
-    paths = httpx.get(f"{console.url}/api/openapi.json").json()["paths"]
+    with signed_in(console, "officer") as officer:
+        paths = officer.get("/api/openapi.json").json()["paths"]
     assert set(paths) == {
         "/api/calls",
         "/api/calls/{call}/pause",

@@ -85,7 +85,7 @@ def console_process(home: RecorderHome, log: Path) -> Iterator[str]:
     def is_up() -> bool:
         assert process.poll() is None, f"the console ended at its start: {log.read_text()[-2000:]}"
         try:
-            return httpx.get(f"{url}/api/openapi.json", trust_env=False).status_code == httpx.codes.OK
+            return httpx.get(f"{url}/sign-in", trust_env=False).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 

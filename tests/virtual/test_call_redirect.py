@@ -76,6 +76,23 @@ def test_a_circle_ends_with_the_last_redirection(sides: Sides) -> None:
         sides.second.nothing(0.3)
 
 
+def test_a_denied_number_is_not_followed_and_the_next_best_is(sides: Sides) -> None:
+    with sides.caller() as caller:
+        caller.request("INVITE", body=SDP)
+        premium = f"<sip:09061234567@127.0.0.1:{sides.second.port}>;q=0.9"
+        redirect(sides.first, sides.first.expect("INVITE"), premium)
+        assert caller.expect(302)["Contact"] == premium
+    with sides.caller() as caller:
+        caller.request("INVITE", body=SDP)
+        other = f"<sip:2099@127.0.0.1:{sides.second.port}>;q=0.1"
+        redirect(sides.first, sides.first.expect("INVITE"), premium, other)
+        again = sides.second.expect("INVITE")
+        assert again.start.startswith("INVITE sip:2099@")
+        sides.second.respond(again, 486)
+        caller.expect(486)
+    assert sides.home.health()["alarms"]["transfer_denied"] == 2
+
+
 @pytest.mark.parametrize(
     "contact", ["<sip:00900123@203.0.113.9>", "<sip:2001@evil.example>", "<tel:999>", "*", "<sip:127.0.0.1>"]
 )

@@ -70,7 +70,7 @@ def test_the_right_tags_from_another_peer_are_not_enough(endpoint: Any, peer: An
 
 def test_a_neighbour_in_the_same_peer_may_act(endpoint: Any, peer: Any) -> None:
     connected(endpoint, peer)
-    with endpoint.peer(host="127.0.0.2") as twin:
+    with endpoint.peer(host="127.0.0.2", port=peer.port) as twin:
         impersonate(twin, peer)
         twin.request("BYE")
         twin.expect(200)

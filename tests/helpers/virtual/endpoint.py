@@ -36,13 +36,14 @@ class _Log(logging.Handler):
 class TurnedPeer(Peer):
     """A user agent in the network of the scene; one dialog."""
 
-    def __init__(self, network: Network, remote: Address, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, network: Network, remote: Address, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._network = network
         self._arrived: deque[bytes] = deque()
-        super().__init__(remote, host=host)
+        super().__init__(remote, host=host, port=port)
 
     def _listen(self) -> int:
-        self._address = self._network.new_address(self.host)
+        wanted = self._wanted_port
+        self._address = (self.host, wanted) if wanted else self._network.new_address(self.host)
         self._network.listen(self._address, lambda data, _source: self._arrived.append(data))
         return self._address[1]
 
@@ -92,9 +93,9 @@ class TurnedEndpoint(DrivenEndpoint):
     def _world(self) -> World:
         return self._network.world
 
-    def peer(self, *, host: str = "127.0.0.1") -> TurnedPeer:
+    def peer(self, *, host: str = "127.0.0.1", port: int = 0) -> TurnedPeer:
         """Return a peer of this endpoint; a context manager."""
-        return TurnedPeer(self._network, self.address, host=host)
+        return TurnedPeer(self._network, self.address, host=host, port=port)
 
     def close(self) -> None:
         self._end()

@@ -218,6 +218,13 @@ ALONE = {
         3,
         "max_connections_per_source is larger than max_connections",
     ),
+    "a denied number that is none": (
+        '[transfers]\ndeny = ["09", "+44"]\n',
+        2,
+        "deny has '+44': write the first digits",
+    ),
+    "a prefix that is none": ('[transfers]\nprefixes = ["9,"]\n', 2, "prefixes has '9,': write digits"),
+    "a country that is none": ('[transfers]\ncountry = "+44"\n', 2, "country must be digits"),
     "no call allowed": ("[limits]\nmax_calls = 0\n", 2, "max_calls is 0: it must be at least 1"),
     "no time for a target": ("[sip]\nno_reply_s = 0.0\n", 2, "no_reply_s is 0: it must be over 0"),
     "no time between OPTIONS": ("[sip]\nwatch_every_s = -1\n", 2, "watch_every_s is -1: it must be over 0"),

@@ -164,3 +164,5 @@ def test_who_was_known_a_moment_ago_is_not_stopped_by_others_at_their_address() 
         limited.known("bob", HOST, Kind.FREE, str(number).encode())
     assert limited.arrived(HOST, Kind.ACT, b"0") is not None, "so many are remembered"
     assert limited.arrived(HOST, Kind.ACT, b"1") is None
+    limited.unknown(b"1")
+    assert limited.arrived(HOST, Kind.ACT, b"1") is not None, "nobody is behind it any more"

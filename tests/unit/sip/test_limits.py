@@ -17,7 +17,8 @@ from sip.limits import (
     Verdict,
 )
 from sip.message import RawMessage, parse_message, refusal, reply_port
-from sip.options import PeerLimits
+from sip.options import Address, PeerLimits, TransportKind
+from sip.places import Place
 
 TRUNK, PBX = (
     PeerLimits(networks=("192.0.2.0/24",), calls_per_s=2.0, requests_per_s=1.0),
@@ -133,7 +134,34 @@ def test_made_up_sources_share_one_bucket_and_few_words() -> None:
     ],
 )
 def test_who_may_act_in_a_dialog(source: str, known: set[str], may: bool) -> None:
-    assert Peers([TRUNK, PBX]).may_act(source, known) is may
+    places = {Place(host=host, port=5060) for host in known}
+    assert Peers([TRUNK, PBX]).may_act(Address(host=source), "BYE", places) is may
+
+
+UDP, TCP, TLS = (Address(host="192.0.2.1", port=5060, transport=kind) for kind in TransportKind)
+ELSEWHERE = Address(host="192.0.2.1", port=5062)
+NEIGHBOUR = Address(host="192.0.2.9", port=5062)
+
+
+@pytest.mark.parametrize(
+    ("source", "method", "place", "may"),
+    [
+        (UDP, "INFO", Place.named(UDP), True),
+        (ELSEWHERE, "INFO", Place.named(UDP), False),
+        (ELSEWHERE, "INVITE", Place.named(UDP), False),
+        (NEIGHBOUR, "BYE", Place.named(UDP), False),
+        (ELSEWHERE, "INFO", Place(host=UDP.host), True),
+        (TCP, "INVITE", Place.named(UDP), True),
+        (TCP, "INFO", Place.named(UDP), False),
+        (TCP, "INFO", Place.named(TCP), True),
+        (TLS, "REFER", Place.named(TCP), True),
+        (UDP, "INFO", Place.named(TCP), False),
+    ],
+)
+def test_from_which_port_and_transport(source: Address, method: str, place: Place, may: bool) -> None:
+    assert Peers([TRUNK]).may_act(source, method, {place}) is may
+    anywhere = PeerLimits(networks=TRUNK.networks, any_port=True)
+    assert Peers([anywhere]).may_act(source, method, {place}) is True
 
 
 def test_a_refusal_keeps_no_state_and_answers_every_retransmission_the_same() -> None:

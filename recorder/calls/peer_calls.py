@@ -1,0 +1,66 @@
+"""How many calls in progress came from each peer: none of them takes the room of all. Call thread only.
+
+A flood of INVITEs from a trunk would otherwise use up ports and places, so that the PBX could not call out. Emergency
+calls are not counted, and never refused.
+"""
+
+import enum
+import logging
+import time
+from collections import Counter
+
+from recorder.calls.signalled import Signalled
+from recorder.calls.works import Works
+from recorder.domain.limits import RateLimit
+from recorder.domain.routing import Peer
+
+_log = logging.getLogger(__name__)
+_SAY_EVERY_S = 60.0
+
+
+class Handling(enum.Enum):
+    """What becomes of a call."""
+
+    RECORDED = "recorded"
+    PASSED = "passed"
+
+
+class PeerCalls:
+    """The calls of each peer.
+
+    Args:
+        works: The daemon's parts.
+    """
+
+    def __init__(self, works: Works) -> None:
+        self._works = works
+        self._calls: dict[Signalled, tuple[str, Handling]] = {}
+        self._counts: Counter[tuple[str, Handling]] = Counter()
+        self._saying = RateLimit(1, _SAY_EVERY_S)
+
+    def refuses(self, peer: Peer | None, handling: Handling) -> bool:
+        """Tell whether one more call of a peer is one too many, and raise the alarm if so."""
+        if peer is None:
+            return False
+        limits = self._works.config.limits
+        most = peer.most_calls(limits.max_calls if handling is Handling.RECORDED else limits.max_passed)
+        if self._counts[peer.name, handling] < most:
+            return False
+        self._works.alarm("peer_calls_full")
+        if self._saying.allows(time.monotonic_ns()):
+            _log.warning("peer %s has %d calls at once that are %s: more are refused", peer.name, most, handling.value)
+        return True
+
+    def begin(self, call: Signalled, peer: Peer | None, handling: Handling) -> None:
+        """Count a call until it ends."""
+        if peer is not None:
+            self._calls[call] = peer.name, handling
+            self._counts[peer.name, handling] += 1
+
+    def end(self, call: Signalled) -> None:
+        """Take it that a call has ended; one that was not counted is left alone."""
+        counted = self._calls.pop(call, None)
+        if counted is not None:
+            self._counts[counted] -= 1
+            if not self._counts[counted]:
+                del self._counts[counted]
