@@ -29,6 +29,7 @@ _STATES = {
     "out_of_scope": "Not recorded",
     "voicemail": "Not recorded",
     "fax": "Not recorded",
+    "not_begun": "Not recorded yet",
     "blocked": "Not recorded",
     "not_confirmed": "Not confirmed",
 }
