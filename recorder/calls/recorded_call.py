@@ -449,6 +449,7 @@ class RecordedCall(TapedCall, LiveCall):
         is_changed = codecs != other.codecs or not other.is_told(direction)
         if other_leg is not None and self.call.was_joined and is_changed:
             self.works.endpoint.offer(other_leg, other.make_reoffer(direction, codecs))
+        self.announcer.session_changed(side)
         self._hold_rule.look()
 
     def _try_answer(self, side: Side, body: Body | None) -> bool:
