@@ -19,6 +19,7 @@ from audio.types import (
     PromptEnded,
     SecretEntered,
     SourceRefused,
+    VoiceHeard,
 )
 from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
@@ -246,8 +247,8 @@ class RecordedCall(TapedCall, LiveCall):
                 self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source)
             case DigitPressed() if side is self.call.outside:
                 self.keypad.digit(event.digit, event.source)
-            case FaxHeard():
-                self._fax.heard(event.kind)
+            case FaxHeard() | VoiceHeard():
+                self._fax.take(side, event)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
                 self._silence.fell_silent(side)

@@ -68,6 +68,8 @@ _KINDS: Mapping[SegmentKind, str] = MappingProxyType(
         SegmentKind.LOST: "Could not be recorded, for a technical reason.",
         SegmentKind.FAX: "A fax was sent.",
         SegmentKind.VOICEMAIL: "A voicemail system had answered.",
+        SegmentKind.FAX_SUSPECTED: "Tones of a fax were heard and nobody spoke, so recording had stopped by itself.",
+        SegmentKind.SILENCED: "Silenced, because digits were keyed.",
     }
 )
 _SIDES: Mapping[Channels, str] = MappingProxyType(

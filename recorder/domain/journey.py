@@ -32,6 +32,7 @@ _BEGINS = {
     SegmentKind.LOST: "What was said from here on was lost",
     SegmentKind.FAX: "A fax, not recorded",
     SegmentKind.VOICEMAIL: "A voicemail, not recorded",
+    SegmentKind.FAX_SUSPECTED: "Tones of a fax and nobody spoke, not recorded",
 }
 
 
@@ -62,6 +63,8 @@ def _notice(notice: NoticeProof | None) -> Iterator[Step]:
 def _spans(row: RecordingRow) -> Iterator[Step]:
     before: Segment | None = None
     for span in row.segments:
+        if span.kind is SegmentKind.SILENCED:
+            continue  # recording went on; how long its digits were, the segments say
         for what in _changes(before, span):
             yield Step(at=row.started_at + timedelta(seconds=span.start_s), what=what, at_s=span.start_s)
         before = span
