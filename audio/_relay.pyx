@@ -85,6 +85,7 @@ cdef extern from "core.h" nogil:
     int core_mute(core *, int64_t leg, int is_muted)
     int core_dtmf_policy(core *, int64_t leg, int policy, unsigned control, unsigned secret)
     int core_detect_tones(core *, int64_t leg, int is_on)
+    int core_report_voice(core *, int64_t leg, int is_on)
     int core_send_dtmf(core *, int64_t leg, int digit, int duration_ms)
     int core_leg_statistics(core *, int64_t leg, leg_statistics *)
     int64_t core_leg_silence(core *, int64_t leg)
@@ -95,6 +96,9 @@ cdef extern from "core.h" nogil:
     int64_t core_gate_close(core *, int64_t tap, int64_t erase_ticks, int64_t now_ns)
     int64_t core_gate_open(core *, int64_t tap, int64_t now_ns)
     int core_gate_mask(core *, int64_t tap, int64_t from_ticks, int64_t to_ticks, int64_t now_ns)
+    enum:
+        SILENCED_SPANS
+    int core_tap_silenced(core *, int64_t tap, int64_t *out)
     int64_t core_tap_now(core *, int64_t tap, int64_t now_ns)
     int64_t core_drain_tap(core *, int64_t tap, uint8_t *out, size_t size, int is_final, int64_t now_ns, int *more)
     int core_release_tap(core *, int64_t tap)
@@ -332,6 +336,12 @@ cdef class Core:
             code = core_detect_tones(self.core, leg, is_on)
         checked(code, "detect_tones")
 
+    def report_voice(self, int64_t leg, bint is_on):
+        cdef int64_t code
+        with nogil:
+            code = core_report_voice(self.core, leg, is_on)
+        checked(code, "report_voice")
+
     def send_dtmf(self, int64_t leg, str digit, int duration_ms=160):
         cdef int key = ord(digit) if len(digit) == 1 else 0
         cdef int64_t code
@@ -371,6 +381,13 @@ cdef class Core:
         with nogil:
             code = core_gate_mask(self.core, tap, from_ticks, to_ticks, now)
         checked(code, "gate_mask")
+
+    def tap_silenced(self, int64_t tap):
+        cdef int64_t spans[2 * SILENCED_SPANS]
+        cdef int64_t code
+        with nogil:
+            code = core_tap_silenced(self.core, tap, spans)
+        return [(spans[2 * i], spans[2 * i + 1]) for i in range(checked(code, "tap_silenced"))]
 
     def tap_now(self, int64_t tap, now_ns=None):
         cdef int64_t now = moment(now_ns), code

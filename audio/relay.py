@@ -44,6 +44,7 @@ from audio.types import (
     StreamReanchored,
     TapId,
     TapOptions,
+    VoiceHeard,
 )
 
 _RING_MARGIN_S = 5.1
@@ -85,6 +86,7 @@ _MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
     ),
     10: lambda i, a, b, c: MediaUnauthentic(leg=LegId(i), packets=a),
     11: lambda i, a, b, c: SourceRefused(leg=LegId(i), ip=_address(a & 1, b, c), port=a >> 1 & 0xFFFF, packets=a >> 17),
+    12: lambda i, a, b, c: VoiceHeard(leg=LegId(i)),
 }
 """How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""
 
@@ -317,6 +319,10 @@ class Relay:
         """Listen for tones in the audio of a leg: digits and fax."""
         self._core.detect_tones(leg, is_on)
 
+    def report_voice(self, leg: LegId, is_on: bool) -> None:
+        """Report `VoiceHeard` while somebody speaks on a leg whose tones are listened for."""
+        self._core.report_voice(leg, is_on)
+
     def send_dtmf(self, leg: LegId, digit: str, duration_ms: int = 160) -> None:
         """Send an RFC 4733 event on a leg, after those that wait; ValueError if none was negotiated.
 
@@ -390,6 +396,10 @@ class Relay:
     def mask(self, tap: TapId, from_s: float, to_s: float) -> None:
         """Silence a span of the call on both channels for good, in seconds of position."""
         self._core.gate_mask(tap, round(from_s * TICKS_PER_S), round(to_s * TICKS_PER_S))
+
+    def silenced(self, tap: TapId) -> list[tuple[int, int]]:
+        """Take the spans [start, end), in ticks, that were silenced since this was last asked for; ascending."""
+        return self._core.tap_silenced(tap)
 
     def position_s(self, tap: TapId) -> float:
         """Return how long the tap has been open, seconds."""

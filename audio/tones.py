@@ -44,7 +44,11 @@ _EVIDENCE = ((93, 6, 6), (84, 6, 2), (77, 3, 1), (67, 2, 1))
 _GAP_BLOCKS = 2
 _CNG_BLOCKS_MIN = 30
 _CNG_BLOCKS_MAX = 48
-_CED_BLOCKS = 40
+_CED_BLOCKS = 157
+_VOICE_SHARE = 64
+_VOICE_BLOCKS = 24
+_VOICE_SWING = 80
+_VOICE_STEP = 16
 
 
 class ToneKind(enum.IntEnum):
@@ -54,11 +58,12 @@ class ToneKind(enum.IntEnum):
     DIGIT_END = 2
     CNG = 3
     CED = 4
+    VOICE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ToneEvent:
-    """A tone: positions are samples fed, ``start`` its first trace, ``end`` its last; ``digit`` is "" for fax."""
+    """What was heard: positions are samples fed, ``start`` its first trace, ``end`` its last; ``digit`` may be ""."""
 
     kind: ToneKind
     digit: str
@@ -208,6 +213,39 @@ class _Burst:
     misses: int = 0
 
 
+@dataclass(slots=True)
+class _Voice:
+    """How the level of what is beside fax tones has moved from block to block."""
+
+    level: int = 0
+    swing: int = 0
+    blocks: int = 0
+
+    def follow(self, energy: int, end: int) -> list[ToneEvent]:
+        """Follow the level by one block that ends at a sample; ``energy`` is 0 where there is nothing."""
+        before, self.level = self.level, _level(energy) if energy else 0
+        if not self.level or not before:
+            return []
+        self.swing += min(abs(self.level - before), _VOICE_STEP)
+        self.blocks += 1
+        if self.blocks < _VOICE_BLOCKS:
+            return []
+        is_voice, self.swing, self.blocks = self.swing >= _VOICE_SWING, 0, 0
+        return [ToneEvent(ToneKind.VOICE, "", end - _VOICE_BLOCKS * BLOCK, end)] if is_voice else []
+
+
+def _voice_energy(energy: int, spectrum: _Spectrum) -> int:
+    """Return the energy of a block beside its fax tones, 0 where that is nothing to speak of."""
+    rest = energy - spectrum.powers[8] // _UNIT - spectrum.powers[9] // _UNIT
+    return rest if rest * _VOICE_SHARE >= energy and rest >= _ENERGY_MIN else 0
+
+
+def _level(energy: int) -> int:
+    """Return the level of an energy of ``_ENERGY_MIN`` at least, in steps of about an eighth of 3 dB."""
+    bits = energy.bit_length()
+    return 8 * bits + (energy >> (bits - 4) & 7)
+
+
 class ToneDetector:
     """Finds tones in samples that come in pieces of any length; the pieces do not change the answer."""
 
@@ -223,6 +261,7 @@ class ToneDetector:
         self._misses = 0
         self._cng = _Burst()
         self._ced = _Burst()
+        self._voice = _Voice()
 
     def feed(self, samples: NDArray[np.int16]) -> list[ToneEvent]:
         """Take samples (int16, 8000 Hz, any length) and return what was recognised, in order."""
@@ -236,15 +275,16 @@ class ToneDetector:
 
     def _take_block(self, block: NDArray[np.int64], start: int) -> list[ToneEvent]:
         energy = int((block * block).sum())
-        view, is_cng, is_ced = None, False, False
+        view, is_cng, is_ced, voice = None, False, False, 0
         if energy >= _ENERGY_MIN:
             spectrum = _spectrum_of(block)
             view = _view_of(energy, spectrum)
             is_cng, is_ced = (spectrum.powers[i] * 100 >= energy * _UNIT * _FAX_PERCENT for i in (8, 9))
+            voice = _voice_energy(energy, spectrum)
         self._gather_evidence(view, start)
         events = self._follow_digit(view.key if view else "", start + BLOCK)
         events += self._follow_cng(is_cng, start)
-        return events + self._follow_ced(is_ced, start)
+        return events + self._follow_ced(is_ced, start) + self._voice.follow(voice, start + BLOCK)
 
     def _gather_evidence(self, view: _View | None, start: int) -> None:
         before, self._view = self._view, view

@@ -309,10 +309,20 @@ class AudioLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaxHeard:
-    """A fax calling (CNG 1100 Hz) or answering (CED 2100 Hz) tone was recognised; ``kind`` is cng or ced."""
+    """A fax calling (CNG 1100 Hz) or answering (CED 2100 Hz) tone was recognised; ``kind`` is cng or ced.
+
+    A calling tone is reported at the end of each burst, an answering tone once it has lasted 2 s.
+    """
 
     leg: LegId
     kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceHeard:
+    """Somebody speaks on a leg; reported every 0.3 s of speech at most, while `Relay.report_voice` is on."""
+
+    leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,6 +363,7 @@ MediaEvent = (
     | StreamReanchored
     | AudioLost
     | FaxHeard
+    | VoiceHeard
     | MediaUnauthentic
     | SourceRefused
 )

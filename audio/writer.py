@@ -39,6 +39,9 @@ class TapDrain(Protocol):
     def drain(self, tap: TapId, out: bytearray | memoryview, *, is_final: bool = False) -> tuple[int, bool]:
         """Fill ``out`` with a block; return its length and whether more waits. KeyError for a tap that is gone."""
 
+    def silenced(self, tap: TapId) -> list[tuple[int, int]]:
+        """Take the spans, in ticks, that were silenced since the last time. KeyError for a tap that is gone."""
+
     def release_tap(self, tap: TapId) -> None:
         """Wipe and free the tap. KeyError if it is gone."""
 
@@ -244,6 +247,7 @@ class PausableWriter:
         while has_more:
             try:
                 length, has_more = self._taps.drain(recording.tap, self._buffer, is_final=is_final)
+                recording.silence(self._taps.silenced(recording.tap))
             except KeyError:
                 self._break(recording, OSError("the tap is gone"))
                 return

@@ -1,7 +1,7 @@
 """One recording on its way from the tap to its sink: what was kept of it, what was lost, how its sink fares. No I/O."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +11,9 @@ from audio.types import Channel, TapId
 
 _MAX_LOST = 256
 """Ranges that are kept apart."""
+
+MOST_SILENCED = 1000
+"""Silenced spans that are kept apart; more are merged with their neighbours: a row has to fit its file."""
 
 
 class SinkError(OSError):
@@ -50,6 +53,7 @@ class FinishedRecording:
         right: The same of the officer's side.
         lost: Ranges that found no room in a ring or that the sink refused, in ticks, in order of their report.
         lost_beyond: Further ranges that were not kept apart.
+        silenced: Spans [start, end) in ticks that were silenced for digits, ascending, disjoint.
         is_failed: Its sink failed and did not come back: nothing of the end was kept.
     """
 
@@ -58,6 +62,7 @@ class FinishedRecording:
     lost: tuple[LostRange, ...]
     lost_beyond: int
     is_failed: bool
+    silenced: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -72,6 +77,7 @@ class WrittenRecording:
         analysis: What was kept, summed up.
         lost: Ranges that are lost.
         lost_beyond: How many more there were.
+        silenced: Spans that are silenced.
         is_broken: It is left alone for good.
         is_stalled: Its sink refused the last block; it is tried again.
         is_dirty: Blocks were appended since the last sync.
@@ -86,6 +92,7 @@ class WrittenRecording:
     analysis: RecordingAnalysis = field(default_factory=RecordingAnalysis)
     lost: list[LostRange] = field(default_factory=list)
     lost_beyond: int = 0
+    silenced: list[tuple[int, int]] = field(default_factory=list)
     is_broken: bool = False
     is_stalled: bool = False
     is_dirty: bool = False
@@ -123,6 +130,15 @@ class WrittenRecording:
         else:
             self.lost_beyond += 1
 
+    def silence(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Note spans that are silenced, in ticks; what touches the last one, or is one too many, joins it."""
+        for start, end in spans:
+            last = self.silenced[-1] if self.silenced else None
+            if last is not None and (start <= last[1] or len(self.silenced) >= MOST_SILENCED):
+                self.silenced[-1] = (min(start, last[0]), max(end, last[1]))
+            else:
+                self.silenced.append((start, end))
+
     def finished(self) -> FinishedRecording:
         """Return what it came to."""
         self.lose_refused()
@@ -133,6 +149,7 @@ class WrittenRecording:
             lost=tuple(self.lost),
             lost_beyond=self.lost_beyond,
             is_failed=self.is_broken or self.is_stalled,
+            silenced=tuple(self.silenced),
         )
 
 

@@ -52,7 +52,7 @@ class CoreDetector:
     def feed(self, samples: Samples) -> list[ToneEvent]:
         """Take samples (int16, 8000 Hz, any length) and return what was recognised, in order."""
         samples = np.ascontiguousarray(samples, np.int16)
-        out = (_RawEvent * (2 + len(samples) // BLOCK))()
+        out = (_RawEvent * (4 + len(samples) // BLOCK))()
         return _events(out, _LIBRARY.tones_feed(self._state, samples.ctypes.data, len(samples), out, len(out)))
 
     def skip(self, count: int) -> list[ToneEvent]:

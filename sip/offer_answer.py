@@ -44,7 +44,6 @@ class Media:
         sends: We send.
         receives: We receive.
         is_hold: The peer has put us on hold.
-        is_t38_offered: The peer's description offers T.38 too.
         ptime_ms: Packet time the peer asks for, or None.
         srtp: The keys of both sides, or None when the audio is plain RTP.
         more: Further codecs that were settled. The peer may send any of them, and change in the middle of its stream
@@ -62,7 +61,6 @@ class Media:
     sends: bool
     receives: bool
     is_hold: bool
-    is_t38_offered: bool
     ptime_ms: int | None
     srtp: KeyPair | None = None
     more: tuple[Format, ...] = ()
@@ -274,7 +272,6 @@ def _media(
         sends=local.sends and stream.receives and not is_nowhere,
         receives=local.receives and stream.sends,
         is_hold=stream.is_hold,
-        is_t38_offered=description.is_t38_offered,
         ptime_ms=stream.ptime_ms,
         srtp=srtp,
         more=more,

@@ -130,11 +130,6 @@ class Description:
     version: int
     streams: tuple[Stream, ...]
 
-    @property
-    def is_t38_offered(self) -> bool:
-        """Tell whether a T.38 fax stream is offered (RFC 7345, ITU-T T.38 annex D)."""
-        return any(s.kind == "image" and s.port > 0 and "t38" in {f.lower() for f in s.formats} for s in self.streams)
-
     def reachable_from(self, ip: str) -> "Description":
         """Return it as a socket at an address can use it: an address of another IP version, or with a zone, is none.
 

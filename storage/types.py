@@ -38,7 +38,12 @@ class SegmentKind(enum.StrEnum):
     ERASED = "erased"
     LOST = "lost"
     FAX = "fax"
+    """Of recordings made before a suspicion of a fax ended with the first voice."""
     VOICEMAIL = "voicemail"
+    FAX_SUSPECTED = "fax_suspected"
+    """Tones of a fax were heard and nobody spoke; nobody decided it, and it ends with the first voice."""
+    SILENCED = "silenced"
+    """Digits were keyed; both channels are silent for as long as that lasted."""
     WITHHELD = "withheld"
     """Of a row as somebody is shown it: not theirs to know of. Never stored."""
 

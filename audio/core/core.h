@@ -28,8 +28,9 @@ enum event_kind {
     EVENT_SECRET = 9,     /* leg; a: ASCII of the key after the star, b: keys, 4 bits each, their number from bit 48 on,
                              c: enum digit_source * 2 + complete */
     EVENT_UNAUTHENTIC = 10, /* leg; a: packets so far that are not under its peer's key; once a key */
-    EVENT_REFUSED = 11 /* leg; a: is IPv6, port << 1, packets so far from sources that are not heard << 17; b, c: the bytes
+    EVENT_REFUSED = 11, /* leg; a: is IPv6, port << 1, packets so far from sources that are not heard << 17; b, c: the bytes
                           of the newest source's address; every 10 s at most */
+    EVENT_VOICE = 12 /* leg: somebody speaks; every 0.3 s at most, where it was asked for */
 };
 
 enum digit_source { SOURCE_RFC4733 = 0, SOURCE_INBAND = 1 };
@@ -116,6 +117,7 @@ int core_mute(struct core *core, int64_t leg, int is_muted);
 /* secret: the same for a prefix of an entry that is withheld up to "#". A bit in both is refused. */
 int core_dtmf_policy(struct core *core, int64_t leg, int policy, unsigned control, unsigned secret);
 int core_detect_tones(struct core *core, int64_t leg, int is_on);
+int core_report_voice(struct core *core, int64_t leg, int is_on); /* while tones are listened for */
 int core_send_dtmf(struct core *core, int64_t leg, int digit, int duration_ms);
 int core_leg_statistics(struct core *core, int64_t leg, struct leg_statistics *out);
 /* Nanoseconds since the newest packet of a leg's peer, or since it was bridged or began to receive; or an error. */
@@ -124,12 +126,16 @@ int core_inject(struct core *core, int64_t leg, const uint8_t *packet, size_t le
 int core_inject_rtcp(struct core *core, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
 
 /* left or right 0: nobody on that side. */
+#define SILENCED_SPANS 64 /* more are merged, so that they cover more, never less */
+
 int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t look_back_ticks, int64_t ring_ticks,
                       int mask_left_digits, int is_closed, int64_t now_ns);
 int core_retarget_tap(struct core *core, int64_t tap, int64_t left, int64_t right);
 int64_t core_gate_close(struct core *core, int64_t tap, int64_t erase_ticks, int64_t now_ns);
 int64_t core_gate_open(struct core *core, int64_t tap, int64_t now_ns);
 int core_gate_mask(struct core *core, int64_t tap, int64_t from_ticks, int64_t to_ticks, int64_t now_ns);
+/* Takes the spans, start and end, that masks have covered since it was last asked for; room for 2 * SILENCED_SPANS. */
+int core_tap_silenced(struct core *core, int64_t tap, int64_t *out);
 int64_t core_tap_now(struct core *core, int64_t tap, int64_t now_ns);
 int64_t core_drain_tap(struct core *core, int64_t tap, uint8_t *out, size_t size, int is_final, int64_t now_ns, int *more);
 int core_release_tap(struct core *core, int64_t tap);

@@ -291,6 +291,7 @@ void gate_mask_span(struct tap *tap, int64_t from, int64_t to, int is_placed, in
         return;
     begin_mask(tap, from, to, here);
     int64_t more = is_placed ? ways_differ(tap) : GUARD, first = from - more, last = to + more;
+    spans_add(&tap->silenced, first > 0 ? first : 0, last);
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];
         int64_t env = envelope(channel, here);

@@ -120,6 +120,11 @@ static void take_events(struct leg *leg, const struct tones_event *events, int c
             report(leg->thread->core, EVENT_FAX, leg->id, event->kind == TONES_CED, 0, 0);
             continue;
         }
+        if (event->kind == TONES_VOICE) {
+            if (leg->reports_voice)
+                report(leg->thread->core, EVENT_VOICE, leg->id, 0, 0, 0);
+            continue;
+        }
         if (event->kind == TONES_DIGIT_START)
             press_begin(&leg->sounded, -1, arrival_ns);
         note_tone(leg, event->digit, event->from, event->to, arrival_ns);
@@ -224,4 +229,15 @@ int core_detect_tones(struct core *core, int64_t id, int is_on)
     error = leg->is_holding && !leg->hold ? -ENOMEM : 0;
     thread_unlock(leg->thread);
     return error;
+}
+
+int core_report_voice(struct core *core, int64_t id, int is_on)
+{
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    leg->reports_voice = (uint8_t)is_on;
+    thread_unlock(leg->thread);
+    return 0;
 }

@@ -202,7 +202,7 @@ struct leg {
     struct tap *tap;
     struct srtp *srtp; /* keys; NULL: plain RTP */
     int slot, rtp_fd, rtcp_fd, channel;
-    uint8_t is_configured, is_muted, hears_tones, has_stopped, is_active, is_holding, is_secret_near, is_relayed;
+    uint8_t is_configured, is_muted, hears_tones, reports_voice, has_stopped, is_active, is_holding, is_secret_near, is_relayed;
     struct address rtp;
     struct leg_media media;
     int heard_codec, heard_pt; /* of the newest audio */
@@ -243,7 +243,7 @@ struct leg {
     char cname[25];
 };
 
-#define MAX_SPANS 64
+#define MAX_SPANS SILENCED_SPANS
 /* Closed positions of one channel, ascending, disjoint, not touching. */
 struct spans {
     int count;
@@ -346,6 +346,7 @@ struct tap {
     struct tap_memory memory;
     int64_t most_ticks; /* how long its rings may become */
     struct channel channels[2];
+    struct spans silenced; /* what masks have covered, on the call's clock, until it is asked for */
 };
 
 struct thread {

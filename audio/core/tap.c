@@ -304,6 +304,22 @@ int core_gate_mask(struct core *core, int64_t id, int64_t from_ticks, int64_t to
     return 0;
 }
 
+int core_tap_silenced(struct core *core, int64_t id, int64_t *out)
+{
+    int error;
+    struct tap *tap = tap_lock(core, id, &error);
+    if (!tap)
+        return error;
+    int count = tap->silenced.count;
+    for (int i = 0; i < count; i++) {
+        out[2 * i] = tap->silenced.list[i].start;
+        out[2 * i + 1] = tap->silenced.list[i].end;
+    }
+    tap->silenced.count = 0;
+    thread_unlock(tap->thread);
+    return count;
+}
+
 int64_t core_tap_now(struct core *core, int64_t id, int64_t now_ns)
 {
     int error;

@@ -1,5 +1,5 @@
 /*
- * Tone detector: DTMF (ITU-T Q.23/Q.24), fax calling CNG 1100 Hz and answering CED 2100 Hz (ITU-T T.30).
+ * Tone detector: DTMF (ITU-T Q.23/Q.24), fax calling CNG 1100 Hz and answering CED 2100 Hz (ITU-T T.30); and voices.
  *
  * The powers that Goertzel's filters give, over blocks of TONES_BLOCK samples at 8000 Hz, worked out as integer
  * correlations with tables because those run in vectors. No allocation, no global state, no locks: one
@@ -20,7 +20,8 @@ enum tones_kind {
     TONES_DIGIT_START = 1, /* a digit has been seen often and steadily enough to be believed */
     TONES_DIGIT_END = 2,   /* that digit is over */
     TONES_CNG = 3,         /* fax calling tone, at the end of a burst of about 0.5 s */
-    TONES_CED = 4          /* fax or modem answering tone, once, when it has lasted 0.5 s */
+    TONES_CED = 4,         /* fax or modem answering tone, once, when it has lasted 2 s */
+    TONES_VOICE = 5        /* somebody speaks: after each 0.3 s of sound whose level moves as that of speech does */
 };
 
 /*
@@ -30,7 +31,7 @@ enum tones_kind {
  */
 struct tones_event {
     int kind;   /* enum tones_kind */
-    char digit; /* '0'-'9', '*', '#', 'A'-'D'; 0 for fax tones */
+    char digit; /* '0'-'9', '*', '#', 'A'-'D'; 0 for fax tones and voices */
     int64_t from;
     int64_t to;
 };
@@ -57,6 +58,9 @@ struct tones {
     int64_t fax_to[2];         /* end of the last block in which each was seen */
     int32_t fax_hits[2];       /* blocks of the burst so far */
     int32_t fax_misses[2];     /* consecutive blocks without it */
+    int32_t voice_level;       /* of the last block beside fax tones, in eighths of 3 dB; 0 if it was silent */
+    int32_t voice_swing;       /* by how much that level has moved from block to block */
+    int32_t voice_blocks;      /* over so many blocks */
     int32_t fill;              /* samples in block */
     int32_t evidence;          /* points of the candidate's steady blocks so far */
     int32_t misses;            /* consecutive blocks without the digit that is on */
@@ -68,7 +72,7 @@ void tones_init(struct tones *state);
 
 /*
  * Feeds n samples (16-bit linear, 8000 Hz) and writes at most max events to out, in order.
- * Returns the number written. With max >= 2 + n / TONES_BLOCK no event can be lost; those beyond max are dropped.
+ * Returns the number written. With max >= 4 + n / TONES_BLOCK no event can be lost; those beyond max are dropped.
  * A start is always followed by its end. out may be NULL when max is 0.
  */
 int tones_feed(struct tones *state, const int16_t *samples, size_t n, struct tones_event *out, int max);

@@ -44,25 +44,42 @@ class Announcer(Part[AnnouncedCall]):
         self._waiting: dict[Side, table.PlayTo] = {}
         self._hearer: Occupant | None = None
         """Who was there when the notice began: another who comes meanwhile has not heard all of it."""
+        self._was_held = False
+        """The hearer held the call since the notice began, so that a part of it went nowhere."""
         self.notice_began: datetime | None = None
         self.notice_ended: datetime | None = None
 
     def play(self, command: table.PlayTo) -> None:
-        """Play something to a side, as soon as it is known where to."""
+        """Play something to a side, as soon as it is known where to; the notice, as soon as it can be heard."""
         party = self._call.parties[command.side]
-        if not party.is_settled:  # a delayed offer: where to play to comes with the ACK
+        if not party.is_settled or self._must_wait(command, party):  # a delayed offer says where to with the ACK
             self._waiting[command.side] = command
             return
         party.unbridge()
         if command.what is Play.NOTICE:
-            self.notice_began = utc_now()
+            self.notice_began, self._was_held = utc_now(), False
             self._hearer = self._call.people[command.side]
         if command.what in (Play.NOTICE, Play.SECOND):
             self._listen(party)
         party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
 
+    def _must_wait(self, command: table.PlayTo, party: Party) -> bool:
+        """Tell whether the notice waits for the end of a hold: who holds must not get past it.
+
+        Whom we called may answer like this for good, as announcement services do: there it is played to nobody.
+        """
+        is_caller = command.side is Side.A
+        return command.what is Play.NOTICE and party.is_held and (is_caller or self._was_held)
+
+    def session_changed(self, side: Side) -> None:
+        """Take it that a side holds now, or no longer does."""
+        if side is self._call.call.outside and self._call.parties[side].is_held:
+            self._was_held = True
+        else:
+            self.settled(side)
+
     def settled(self, side: Side) -> None:
-        """Play what waited for a side to say where it wants its media."""
+        """Play what waited for a side to say where it wants its media, or to end its hold."""
         waiting = self._waiting.pop(side, None)
         if waiting is not None:
             self.play(waiting)
@@ -81,6 +98,9 @@ class Announcer(Part[AnnouncedCall]):
         if played is Play.NOTICE:
             self.notice_ended = utc_now()
             is_complete = event.complete and self._was_received(side, event)
+            if not is_complete and self._was_held and self._call.call.state in _ANNOUNCING:
+                self.play(table.PlayTo(side, Play.NOTICE))  # nobody is connected by holding the notice away
+                return None
             if is_complete and self._call.people[side] is self._hearer:
                 self._call.people[side] = replace(self._hearer, is_told=True)
             return table.NoticeEnded(complete=is_complete)
@@ -118,5 +138,6 @@ class Announcer(Part[AnnouncedCall]):
         return lost is None or lost <= event.packets_due * FEW_LOST
 
 
+_ANNOUNCING = (table.State.NOTICE, table.State.NOTICE_HELD)
 _TAGS = {play: number for number, play in enumerate(Play, 1)}
 _PLAY_OF = {number: play for play, number in _TAGS.items()}

@@ -11,7 +11,7 @@ from recorder.calls.works import Works
 from recorder.domain.call import Call
 from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities
-from recorder.domain.pausing import Final, PauseBook
+from recorder.domain.pausing import Final, PauseBook, PauseState
 from recorder.domain.policy import Nomination, Service
 from recorder.domain.retention import DataClass, days_of
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
@@ -34,6 +34,7 @@ class WrittenCall(Protocol):
     started_at: datetime
     joined_at: datetime | None
     blocked: str | None
+    fault: str | None
     gate: GateActs
     second: Second
 
@@ -92,6 +93,15 @@ def due_from(call: WrittenCall, ended_at: datetime) -> datetime:
     return ended_at + timedelta(days=days)
 
 
+def state_of(call: WrittenCall) -> str:
+    """Return how the recording stands: where there is none yet, or none any more, it does not say *recording*."""
+    if call.blocked is not None:
+        return "blocked"
+    if call.taping is None and call.book.state is PauseState.RECORDING:
+        return "not_begun" if call.fault is None else "failed"
+    return call.book.state.value
+
+
 def listing_of(call: WrittenCall) -> dict[str, Any]:
     """Return the call as JSON-able values for `GET /api/calls`."""
     position_s = call.taping.position_s if call.taping is not None else None
@@ -114,7 +124,7 @@ def listing_of(call: WrittenCall) -> dict[str, Any]:
         "called": call.called,
         "phase": call.call.state.value,
         "is_recorded": call.taping is not None,
-        "state": call.book.state.value if call.blocked is None else "blocked",
+        "state": state_of(call),
         "state_since": _iso(since),
         "reasons": sorted(call.book.reasons),
         "paused_s": None if watch.held_s is None else round(watch.held_s, 1),

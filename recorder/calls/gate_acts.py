@@ -353,10 +353,11 @@ class GateActs(Part[GatedCall]):
             position_s = 0.0
         if call.book.state is PauseState.RECORDING:
             self._on_reopened()
-        self._changed()
+        self.changed()
         return position_s
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Take it that how the recording stands may have changed: look whom to remind, and tell those who watch."""
         self.watch.look()
         if self._call.book.state is not self._state:
             self._state, self.state_since = self._call.book.state, utc_now()
@@ -381,7 +382,7 @@ class GateActs(Part[GatedCall]):
 
         put = self._put(answer.state, list(answer.reasons), position_s)
         after_all(put, *(after(put, start) for start in also)).add_done_callback(on_disk)
-        self._changed()
+        self.changed()
         return done
 
     def _put(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":

@@ -23,7 +23,7 @@ from storage.types import Officer, RecordingRow
 BY = "rule:transfer"
 TRANSFERRED, NOTICE, NOT_HEARD = "transferred", "notice", "notice_not_heard"
 """Why a span is out of scope."""
-_NOTED = (Final.VOICEMAIL, Final.FAX, Final.OUT_OF_SCOPE)
+_NOTED = (Final.VOICEMAIL, Final.OUT_OF_SCOPE)
 """Why nothing is kept of a call that is joined all the same."""
 
 

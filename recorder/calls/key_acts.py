@@ -20,7 +20,7 @@ from recorder.domain import access
 from recorder.domain.call import Call, Side, State
 from recorder.domain.limits import RateLimit
 from recorder.domain.live_access import Permit, Source, permit_of
-from recorder.domain.pausing import AGENT, CARD_DIGITS, PauseState, RefusedError
+from recorder.domain.pausing import AGENT, CARD_DIGITS, PauseBook, PauseState, RefusedError
 from recorder.people.pins import PinAnswer
 
 _log = logging.getLogger(__name__)
@@ -33,11 +33,18 @@ MOST_ACTS, ACTS_WITHIN_S = 10, 10.0
 """More acts by key in so short a time are a fault or a flood; each one costs an entry in the audit log."""
 
 
+CARD_REPEATED = "card_pauses_repeated"
+"""The alarm: each pause by digits takes the last seconds along, so that a caller could keep themselves out by keys."""
+CARD_PAUSES = 3
+"""So many of one call raise it; somebody who mistypes a card number pauses twice."""
+
+
 class KeyActsCall(OptOutCall, Protocol):
     """What the keys act on; `recorder.calls.taped_call.TapedCall` is the real one."""
 
     works: Works
     call: Call
+    book: PauseBook
 
     @property
     def pause_reasons(self) -> frozenset[str]:
@@ -75,6 +82,8 @@ class KeyActs(Part[KeyActsCall]):
         self._side = side
         self._sounds = call.works.sounds
         self._limit = RateLimit(MOST_ACTS, ACTS_WITHIN_S)
+        self._card_pauses = 0
+        """Pauses by the caller's digits since a payment was last made."""
 
     def pause(self) -> None:
         """Pause for the officer. A pause is never refused for being asked too often, only not written down again."""
@@ -102,8 +111,23 @@ class KeyActs(Part[KeyActsCall]):
             done = self._call.pause_group(CARD_DIGITS, by, permit)
         except RefusedError:
             return  # recording has ended for good: there is nothing left to pause
+        self._count_card_pause()
         # The officer must know: whoever keys four digits stops the recording of what they say next.
         self._confirm(self._signed(done, PAUSE, by), self._sounds.paused)
+
+    def _count_card_pause(self) -> None:
+        call = self._call
+        if call.book.was_paid:
+            self._card_pauses, call.book.was_paid = 0, False
+        self._card_pauses += 1
+        if self._card_pauses >= CARD_PAUSES:
+            call.works.alarm(CARD_REPEATED)
+            call.works.publish({"event": "alarm", "alarm": CARD_REPEATED, "id": call.id})
+            _log.warning(
+                "call %s: the caller's digits have paused it %d times, and no payment was made",
+                call.id,
+                self._card_pauses,
+            )
 
     def opt_out(self, pin: str | None) -> None:
         """Grant an opt-out on a manager's PIN; None is an entry that was broken off, which is nobody's try."""

@@ -52,7 +52,8 @@ def _kind_of(state: State | None) -> SegmentKind | None:
         PauseState.OPTED_OUT: SegmentKind.OPTED_OUT,
         PauseState.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
         PauseState.VOICEMAIL: SegmentKind.VOICEMAIL,
-        PauseState.FAX: SegmentKind.FAX,
+        PauseState.FAX_SUSPECTED: SegmentKind.FAX_SUSPECTED,
+        SegmentKind.FAX: SegmentKind.FAX,  # left by an earlier version
     }.get(state["state"])
 
 

@@ -128,6 +128,11 @@ class Party:
         self._works.relay.set_dtmf(self.media_leg, policy, control, secret)
         self._works.relay.detect_tones(self.media_leg, is_on=tones)
 
+    def report_voice(self, *, is_on: bool) -> None:
+        """Have it reported while the party speaks."""
+        if self.media_leg is not None:
+            self._works.relay.report_voice(self.media_leg, is_on=is_on)
+
     @property
     def remote_lost(self) -> int | None:
         """Return the packets that the party last reported lost, or None."""
@@ -163,12 +168,6 @@ class Party:
         if self._settled is not None or self._offer is None:
             return self._settled is not None and self._settled.srtp is not None
         return next((stream.is_secure for stream in self._offer.streams if stream.suits(self.srtp)), False)
-
-    @property
-    def offers_t38(self) -> bool:
-        """Tell whether the party has offered, or answered with, a fax by T.38."""
-        settled = self._settled is not None and self._settled.is_t38_offered
-        return settled or (self._offer is not None and self._offer.is_t38_offered)
 
     @property
     def offered_words(self) -> str:

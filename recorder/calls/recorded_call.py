@@ -19,6 +19,7 @@ from audio.types import (
     PromptEnded,
     SecretEntered,
     SourceRefused,
+    VoiceHeard,
 )
 from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
@@ -247,8 +248,8 @@ class RecordedCall(TapedCall, LiveCall):
                 self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source, side)
             case DigitPressed() if side is self.call.outside:
                 self.keypad.digit(event.digit, event.source)
-            case FaxHeard():
-                self._fax.heard(event.kind)
+            case FaxHeard() | VoiceHeard():
+                self._fax.take(side, event)
             case MediaStopped():
                 _log.warning("call %s: no RTP on side %s for %.0f s", self.id, side.value, event.silent_s)
                 self._silence.fell_silent(side)
@@ -459,6 +460,7 @@ class RecordedCall(TapedCall, LiveCall):
         is_changed = codecs != other.codecs or not other.is_told(direction)
         if other_leg is not None and self.call.was_joined and is_changed:
             self.works.endpoint.offer(other_leg, other.make_reoffer(direction, codecs))
+        self.announcer.session_changed(side)
         self._hold_rule.look()
 
     def _try_answer(self, side: Side, body: Body | None) -> bool:

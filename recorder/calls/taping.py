@@ -38,9 +38,8 @@ _FINAL_KIND = {
     Final.DISCARDED: SegmentKind.ERASED,
     Final.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
     Final.VOICEMAIL: SegmentKind.VOICEMAIL,
-    Final.FAX: SegmentKind.FAX,
 }
-_ERASES_NOTHING = frozenset({Final.OUT_OF_SCOPE, Final.VOICEMAIL, Final.FAX})
+_ERASES_NOTHING = frozenset({Final.OUT_OF_SCOPE, Final.VOICEMAIL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +139,7 @@ class Taping:
             RefusedError: There is nothing to clear, or not for this authority; nothing changed.
         """
         if self._book.resume(authority, token=token, acts=acts):
-            position_s = self._works.relay.open_gate(self._tap)
-            self._begin(position_s, SegmentKind.RECORDING, "", by)
-            return position_s
+            return self._go_on(by)
         position_s = self.position_s
         if self._book.reasons == {HOLD}:
             self._begin(position_s, SegmentKind.HOLD, HOLD, by)  # the pause is over, the hold is not
@@ -159,6 +156,18 @@ class Taping:
         if final is Final.DISCARDED:
             erase_s = self.position_s + _ALL_S
         return self._shut(erase_s, _FINAL_KIND[final], by, reason)
+
+    def suspect_fax(self, by: str) -> float:
+        """Stop until somebody speaks, where nothing else has stopped it; return from where. What was kept stays."""
+        if not self._book.suspect_fax():
+            return self.position_s
+        return self._shut(0.0, SegmentKind.FAX_SUSPECTED, by, SegmentKind.FAX_SUSPECTED.value)
+
+    def clear_suspicion(self, by: str) -> float:
+        """Go on after a suspicion of a fax, if it is what holds the recording; return from where."""
+        if not self._book.clear_suspicion():
+            return self.position_s
+        return self._go_on(by)
 
     def retarget(self, left: LegId | None, right: LegId | None) -> None:
         """Record other media legs from now on, on the same time line; the gate stays as it is."""
@@ -183,9 +192,7 @@ class Taping:
             kind = SegmentKind.HOLD if self._book.reasons == {HOLD} else SegmentKind.PAUSED
             self._begin(position_s, kind, joined(self._book.reasons), by)
             return position_s
-        position_s = self._works.relay.open_gate(self._tap)
-        self._begin(position_s, SegmentKind.RECORDING, "", by)
-        return position_s
+        return self._go_on(by)
 
     def destroy(self) -> "Future[None]":
         """Destroy the container's key and file; done when nothing of them is left. OSError if the disk refused."""
@@ -222,6 +229,11 @@ class Taping:
             self._works.alarm(fault)
 
     # --- on the call thread
+
+    def _go_on(self, by: str) -> float:
+        position_s = self._works.relay.open_gate(self._tap)
+        self._begin(position_s, SegmentKind.RECORDING, "", by)
+        return position_s
 
     def _begin(self, position_s: float, kind: SegmentKind, reason: str, by: str) -> None:
         self._segments.begin(position_s, kind, reason=reason, by=by)
@@ -319,7 +331,8 @@ class Taping:
         lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
         if self._fault is not None and (finished is None or finished.is_failed):
             lost.append((self._kept_to_s, ending.end_s))
-        segments = self._segments.finish(ending.end_s, lost, self._fault or OVERRUN)
+        silenced = [(start / TICKS_PER_S, end / TICKS_PER_S) for start, end in finished.silenced] if finished else []
+        segments = self._segments.finish(ending.end_s, lost, self._fault or OVERRUN, silenced=silenced)
         row = replace(
             ending.row,
             segments=segments,
@@ -333,6 +346,7 @@ class Taping:
             discarded=self._book.final is Final.DISCARDED,
             unrecorded=self._book.final.value if self._book.final in _ERASES_NOTHING else None,
             lost_s=seconds_of(segments, SegmentKind.LOST),
+            is_fax_suspected=any(one.kind is SegmentKind.FAX_SUSPECTED for one in segments),
             fault=self._fault,
         )
         if finished is not None and not facts.discarded:

@@ -45,6 +45,8 @@ COLUMNS = [
     ("without_payment", "Without a payment"),
     ("never_resumed", "Never resumed"),
     ("longest_pause_s", "Longest, s"),
+    ("silenced_s", "Digits silenced, s"),
+    ("fax_suspected", "Fax suspected"),
     ("discarded", "Discarded"),
     ("forgot", "Forgot"),
     ("opt_outs", "Opt-outs"),

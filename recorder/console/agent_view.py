@@ -30,7 +30,7 @@ WORDS: dict[Standing, str] = {
     Standing.NOT_RECORDED: "Not recorded",
 }
 
-_OPEN = {"recording", "paused"}
+_OPEN = {"recording", "paused", "not_begun"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,8 @@ _REASONS = {
     "discarded": "the call is discarded",
     "out_of_scope": "the call is with somebody who is not recorded",
     "blocked": "the notice was not heard in full",
+    "fax_suspected": "tones of a fax, until somebody speaks",
+    "failed": "the recorder could not begin it",
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 Call = dict[str, Any]
 
-_LOUDEST = ("recording", "paused")
+_LOUDEST = ("recording", "not_begun", "paused")
 """States in the order in which they are shown: a conversation is paused when all of its recordings are."""
 
 

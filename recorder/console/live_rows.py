@@ -29,10 +29,14 @@ class LiveRow:
 _SHOWN = ("call", "started_at", "operator", "extension", "caller", "called", "state", "second_message", "recordings")
 
 
+OPEN = frozenset({"recording", "paused", "not_begun", "fax_suspected"})
+"""States in which somebody may still decide what becomes of the recording."""
+
+
 def row_of(call: dict[str, Any]) -> LiveRow:
     """Return a call as somebody sees it (`recorder.domain.live_access.seen`), with what they may do with it now."""
     may = frozenset(call.get("may") or ())
-    is_open = call.get("state") in ("recording", "paused")
+    is_open = call.get("state") in OPEN
     has_request = (call.get("opt_out") or {}).get("state") == "raised"
     return LiveRow(
         call=call,

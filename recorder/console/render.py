@@ -29,7 +29,8 @@ _STATES = {
     "discarded": "Discarded",
     "out_of_scope": "Not recorded",
     "voicemail": "Not recorded",
-    "fax": "Not recorded",
+    "fax_suspected": "Not recorded: a fax is suspected",
+    "not_begun": "Not recorded yet",
     "blocked": "Not recorded",
     "not_confirmed": "Not confirmed",
 }

@@ -124,6 +124,15 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "A recording has been paused for longer than `[pause] max_s`.",
             "Ask the officer: nothing but a person resumes it.",
         ),
+        "fax_suspected": Advice(
+            "Tones of a fax lasted and nobody spoke, so that a call was not recorded until somebody did.",
+            "Ask the officer whether it was a machine: whoever plays such tones may want to keep something out of the "
+            "recording. The span is the segment `fax_suspected`.",
+        ),
+        "card_pauses_repeated": Advice(
+            "A caller's digits paused a call again and again, and no payment was made.",
+            "Ask the officer: each such pause takes the seconds before it along, so that it may be meant to.",
+        ),
         "sign_on_clash": Advice(
             "Somebody signed on, or tried to, where somebody else was signed on: whose calls those are may be wrong.",
             "Ask both; the changes are in the audit log as `agent.sign_on`. Whoever leaves a phone signs off.",

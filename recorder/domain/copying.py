@@ -70,6 +70,8 @@ _KINDS: Mapping[SegmentKind, str] = MappingProxyType(
         SegmentKind.FAX: "A fax was sent.",
         SegmentKind.VOICEMAIL: "A voicemail system had answered.",
         SegmentKind.WITHHELD: WITHHELD,
+        SegmentKind.FAX_SUSPECTED: "Tones of a fax were heard and nobody spoke, so recording had stopped by itself.",
+        SegmentKind.SILENCED: "Silenced, because digits were keyed.",
     }
 )
 _SIDES: Mapping[Channels, str] = MappingProxyType(

@@ -33,6 +33,7 @@ _BEGINS = {
     SegmentKind.FAX: "A fax, not recorded",
     SegmentKind.VOICEMAIL: "A voicemail, not recorded",
     SegmentKind.WITHHELD: "With somebody else, which is not shown to you",
+    SegmentKind.FAX_SUSPECTED: "Tones of a fax and nobody spoke, not recorded",
 }
 
 
@@ -63,6 +64,8 @@ def _notice(notice: NoticeProof | None) -> Iterator[Step]:
 def _spans(row: RecordingRow) -> Iterator[Step]:
     before: Segment | None = None
     for span in row.segments:
+        if span.kind is SegmentKind.SILENCED:
+            continue  # recording went on; how long its digits were, the segments say
         for what in _changes(before, span):
             yield Step(at=row.started_at + timedelta(seconds=span.start_s), what=what, at_s=span.start_s)
         before = span

@@ -18,12 +18,13 @@ class Facts:
         blocked: Why recording was not permitted from the start, or None.
         opted_out: A manager granted an opt-out.
         discarded: The recording was dropped by the card rule.
-        unrecorded: What it was when it ended: ``fax``, or with a mailbox (``voicemail``) or somebody whose calls are
+        unrecorded: What it was when it ended: with a mailbox (``voicemail``) or somebody whose calls are
             not recorded (``out_of_scope``); None where it was recorded.
         kept_s: Seconds of audio kept in the longer channel.
         ended_paused: The call ended while it was paused.
         lost_s: Seconds lost because the writer did not keep up.
         is_one_way: Audio was kept from one side only.
+        is_fax_suspected: A fax was suspected, so that for a while nothing was kept.
         is_cut_off: A side did not answer any more: nobody hung up, and what was said at the end may be missing.
         fault: Why nothing, or nothing more, could be written, or None.
     """
@@ -38,6 +39,7 @@ class Facts:
     ended_paused: bool = False
     lost_s: float = 0.0
     is_one_way: bool = False
+    is_fax_suspected: bool = False
     is_cut_off: bool = False
     fault: str | None = None
 
@@ -58,10 +60,10 @@ def settle(facts: Facts) -> tuple[Outcome, str]:
         return Outcome.PARTIAL, "ended_while_paused"
     if facts.unrecorded is not None and facts.kept_s <= 0:
         return Outcome.BLOCKED, facts.unrecorded
-    if facts.unrecorded == "fax":
-        return Outcome.PARTIAL, "fax"
     if facts.kept_s <= 0:
         return Outcome.FAILED, "no_audio"
+    if facts.is_fax_suspected:
+        return Outcome.PARTIAL, "fax_suspected"
     if facts.lost_s > 0:
         return Outcome.PARTIAL, "audio_lost"
     if facts.is_cut_off:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.domain.pausing import AGENT, CARD_DIGITS, payment_app
+from recorder.domain.segments import seconds_of
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 
 _APP = payment_app("")
@@ -31,6 +32,9 @@ class OfficerPauses:
         forgot: Orders to erase card data that should have been paused.
         opt_outs: Calls that were opted out of.
         longest_pause_s: Length of the longest pause, seconds.
+        silenced_s: How much was silenced since digits were keyed, seconds.
+        fax_suspected: Calls that were not recorded for a while since a fax was suspected.
+        fax_suspected_s: How much that was, seconds.
     """
 
     operator: str
@@ -46,6 +50,9 @@ class OfficerPauses:
     forgot: int = 0
     opt_outs: int = 0
     longest_pause_s: float = 0.0
+    silenced_s: float = 0.0
+    fax_suspected: int = 0
+    fax_suspected_s: float = 0.0
 
     @property
     def paused_share(self) -> float:
@@ -69,6 +76,10 @@ class OfficerPauses:
         self.forgot += forgot
         self.opt_outs += row.opted_out
         self.longest_pause_s = max(self.longest_pause_s, *lengths, 0.0)
+        self.silenced_s += seconds_of(row.segments, SegmentKind.SILENCED)
+        suspected_s = seconds_of(row.segments, SegmentKind.FAX_SUSPECTED)
+        self.fax_suspected += suspected_s > 0
+        self.fax_suspected_s += suspected_s
 
     def as_json(self) -> dict[str, Any]:
         """Return the line as JSON-able values; seconds as numbers."""
@@ -87,6 +98,9 @@ class OfficerPauses:
             "forgot": self.forgot,
             "opt_outs": self.opt_outs,
             "longest_pause_s": round(self.longest_pause_s, 1),
+            "silenced_s": round(self.silenced_s, 1),
+            "fax_suspected": self.fax_suspected,
+            "fax_suspected_s": round(self.fax_suspected_s, 1),
         }
 
 

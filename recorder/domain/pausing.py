@@ -93,7 +93,6 @@ class Final(enum.StrEnum):
     DISCARDED = "discarded"
     OUT_OF_SCOPE = "out_of_scope"
     VOICEMAIL = "voicemail"
-    FAX = "fax"
 
 
 AWAY = frozenset({Final.OUT_OF_SCOPE, Final.VOICEMAIL})
@@ -109,8 +108,11 @@ class PauseState(enum.StrEnum):
     DISCARDED = "discarded"
     OUT_OF_SCOPE = "out_of_scope"
     VOICEMAIL = "voicemail"
-    FAX = "fax"
+    FAX_SUSPECTED = "fax_suspected"
 
+
+_BY_PEOPLE = frozenset({Authority.OFFICER, Authority.MANAGER})
+"""They hear that it is no fax."""
 
 _BY_NOBODY = frozenset({""})
 """Stands for the acts of a reason that none of the known acts gave: an id is never empty."""
@@ -132,13 +134,31 @@ class PauseBook:
     final: Final | None = None
     acts: dict[str, frozenset[str]] = field(default_factory=dict)
     """By reason: the ids of the acts that gave it. A reason that no act gave is not here."""
+    was_paid: bool = False
+    """A payment application has paused since somebody last looked."""
+    is_fax_suspected: bool = False
+    """Recording has stopped by itself, and goes on by itself: no pause, and nothing that a pause or an end leaves."""
 
     @property
     def state(self) -> PauseState:
         """Return the state in the words of the API."""
         if self.final is not None:
             return PauseState(self.final.value)
-        return PauseState.PAUSED if self.reasons else PauseState.RECORDING
+        if self.reasons:
+            return PauseState.PAUSED
+        return PauseState.FAX_SUSPECTED if self.is_fax_suspected else PauseState.RECORDING
+
+    def suspect_fax(self) -> bool:
+        """Take it that a fax is on the line; tell whether that stops recording. It never touches a pause or an end."""
+        if self.state is not PauseState.RECORDING:
+            return False
+        self.is_fax_suspected = True
+        return True
+
+    def clear_suspicion(self) -> bool:
+        """Take it that it is no fax; tell whether recording goes on by that."""
+        was_suspected, self.is_fax_suspected = self.state is PauseState.FAX_SUSPECTED, False
+        return was_suspected
 
     def credit(self, reason: str, acts: Iterable[str]) -> None:
         """Note that acts gave a reason."""
@@ -153,6 +173,8 @@ class PauseBook:
         self.check_open()
         was_open = not self.reasons
         self.reasons.add(reason)
+        self.is_fax_suspected = False
+        self.was_paid |= kind_of(reason) is Kind.PAYMENT_APP
         return was_open
 
     def resume(self, authority: Authority, *, token: str | None = None, acts: frozenset[str] | None = None) -> bool:
@@ -168,6 +190,7 @@ class PauseBook:
         """
         self.reasons = set(self.left_after(authority, token=token, acts=acts))
         self.acts = {reason: given for reason, given in self.acts.items() if reason in self.reasons}
+        self.is_fax_suspected = False
         return not self.reasons
 
     def acts_of(self, authority: Authority, *, token: str | None = None) -> frozenset[str]:
@@ -192,6 +215,8 @@ class PauseBook:
             RefusedError: As `resume`.
         """
         self.check_open()
+        if self.state is PauseState.FAX_SUSPECTED and authority in _BY_PEOPLE:
+            return frozenset()
         if not self.reasons:
             raise RefusedError("the call is not paused")
         mine = {reason for reason in self.reasons if may_clear(authority, reason, token=token)}
@@ -210,7 +235,7 @@ class PauseBook:
         """
         if self.final not in AWAY:  # of what may come back nothing more is to be recorded
             self.check_open()
-        self.final = final
+        self.final, self.is_fax_suspected = final, False
 
     @property
     def is_away(self) -> bool:
@@ -224,7 +249,7 @@ class PauseBook:
         """
         if self.final is final or (self.final is not None and not self.is_away):
             return False
-        self.final = final
+        self.final, self.is_fax_suspected = final, False
         return True
 
     def enter_scope(self) -> bool:

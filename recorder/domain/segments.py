@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from storage.types import Officer, Segment, SegmentKind
 
+DIGITS = "digits"
+"""Why a span is silenced."""
 OVERRUN = "writer_overrun"
 """Why a span is lost that found no room in a ring."""
 
@@ -69,9 +71,21 @@ class SegmentList:
         return self._begun[-1].kind if self._begun else None
 
     def finish(
-        self, end_s: float, lost: Iterable[tuple[float, float]] = (), why_lost: str = OVERRUN
+        self,
+        end_s: float,
+        lost: Iterable[tuple[float, float]] = (),
+        why_lost: str = OVERRUN,
+        *,
+        silenced: Iterable[tuple[float, float]] = (),
     ) -> tuple[Segment, ...]:
-        """Return the segments from 0 to ``end_s`` without a gap, with lost spans cut out of recorded ones."""
+        """Return the segments from 0 to ``end_s`` without a gap, with lost and silenced spans cut out of recorded ones.
+
+        Args:
+            end_s: Where the last one ends.
+            lost: Spans that are lost.
+            why_lost: Why.
+            silenced: Spans that are silent since digits were keyed; a span that is both is lost.
+        """
         if not self._begun:
             return ()
         end_s = round(end_s, 4)
@@ -82,7 +96,9 @@ class SegmentList:
             if end > segment.start_s:
                 spans.append(_spanning(segment, segment.start_s, end))
         for start, end in sorted(lost):
-            spans = [part for span in spans for part in _cut(span, start, end, why_lost)]
+            spans = [part for span in spans for part in _cut(span, start, end, SegmentKind.LOST, why_lost)]
+        for start, end in silenced:
+            spans = [part for span in spans for part in _cut(span, start, end, SegmentKind.SILENCED, DIGITS)]
         return tuple(spans)
 
 
@@ -105,18 +121,18 @@ def _spanning(segment: Segment, start_s: float, end_s: float) -> Segment:
     return replace(segment, start_s=start_s, end_s=end_s)
 
 
-def _cut(span: Segment, start: float, end: float, why: str) -> list[Segment]:
+def _cut(span: Segment, start: float, end: float, kind: SegmentKind, why: str) -> list[Segment]:
     if span.kind is not SegmentKind.RECORDING or end <= span.start_s or start >= span.end_s:
         return [span]
     start, end = round(max(start, span.start_s), 4), round(min(end, span.end_s), 4)
-    lost = Segment(
+    cut = Segment(
         start_s=start,
         end_s=end,
-        kind=SegmentKind.LOST,
+        kind=kind,
         reason=why,
         operator=span.operator,
         extension=span.extension,
         officers=span.officers,
     )
-    parts = [_spanning(span, span.start_s, lost.start_s), lost, _spanning(span, lost.end_s, span.end_s)]
+    parts = [_spanning(span, span.start_s, cut.start_s), cut, _spanning(span, cut.end_s, span.end_s)]
     return [part for part in parts if part.end_s > part.start_s]

@@ -37,12 +37,16 @@ class Calls:
         paused: Calls with a pause.
         pauses: Pauses.
         opted_out: Calls whose recording was stopped because the caller asked.
+        silenced: Calls with a stretch that is silent since digits were keyed.
+        fax_suspected: Calls that were not recorded for a while since a fax was suspected.
     """
 
     outcomes: Mapping[str, int]
     paused: int = 0
     pauses: int = 0
     opted_out: int = 0
+    silenced: int = 0
+    fax_suspected: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ class Week:
         return {
             "from": self.start.isoformat(), "to": self.end.isoformat(), "outcomes": dict(self.calls.outcomes),
             "calls_paused": self.calls.paused, "pauses": self.calls.pauses, "opt_outs": self.calls.opted_out,
+            "calls_silenced": self.calls.silenced, "calls_fax_suspected": self.calls.fax_suspected,
             **{word: self.acts.get(word, 0) for word in ACTS}, "deleted": self.deleted, "holds_due": self.holds_due,
             "emergencies_open": self.emergencies, "cases_open": self.cases_open, "cases_overdue": self.cases_overdue,
             "policy_review_on": self.review_on.isoformat() if self.review_on else None,
@@ -91,6 +96,8 @@ class Week:
             ("Calls with a pause", str(self.calls.paused)),
             ("Pauses", str(self.calls.pauses)),
             ("Calls opted out", str(self.calls.opted_out)),
+            ("Calls with digits silenced", str(self.calls.silenced)),
+            ("Calls not recorded for a while, a fax suspected", str(self.calls.fax_suspected)),
             *((words, str(self.acts.get(word, 0))) for word, words in ACTS.items()),
             ("Records deleted", str(self.deleted)),
             ("Holds due for review", str(self.holds_due)),
@@ -117,12 +124,22 @@ ACTS: Mapping[str, str] = {
 def counted(rows: Iterable[RecordingRow]) -> Calls:
     """Count what became of calls."""
     outcomes: Counter[str] = Counter()
-    paused = pauses = opted_out = 0
+    paused = pauses = opted_out = silenced = fax_suspected = 0
     for row in rows:
+        kinds = {segment.kind for segment in row.segments}
+        silenced += SegmentKind.SILENCED in kinds
+        fax_suspected += SegmentKind.FAX_SUSPECTED in kinds
         found = sum(segment.kind is SegmentKind.PAUSED for segment in row.segments)
         outcomes[str(row.outcome)] += 1
         paused, pauses, opted_out = paused + bool(found), pauses + found, opted_out + bool(row.opted_out)
-    return Calls(outcomes=outcomes, paused=paused, pauses=pauses, opted_out=opted_out)
+    return Calls(
+        outcomes=outcomes,
+        paused=paused,
+        pauses=pauses,
+        opted_out=opted_out,
+        silenced=silenced,
+        fax_suspected=fax_suspected,
+    )
 
 
 def word_of(act: str) -> str | None:

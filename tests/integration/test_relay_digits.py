@@ -21,6 +21,7 @@ from audio.types import (
     Prompt,
     RelayOptions,
     TapOptions,
+    VoiceHeard,
 )
 from tests.helpers.rtp import EVENT_PT, UNPACED, Peer, next_events
 
@@ -307,3 +308,42 @@ def test_our_digits_go_before_a_prompt_which_is_still_whole(pair: tuple[Peer, Pe
     relay.play(b.leg, Prompt(name="p", audio=dict.fromkeys(Codec, audio)), tag=1)
     assert rcv_key(b, "digit") == ("9", 320)
     assert [b.rcv(f"frame {i}").payload for i in range(3)] == [b"p" * 160] * 3
+
+
+def test_a_voice_is_reported_while_it_is_asked_for(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, _ = pair
+    relay.detect_tones(a.leg, True)
+    rng = np.random.default_rng(2)
+    gains = np.repeat(10 ** (rng.uniform(-20, 0, 100) / 20), 160)
+    speech = encode(Codec.PCMA, (gains * rng.standard_normal(len(gains)) * 3000).astype(np.int16))
+    at = inject(relay, a, speech, 0)
+    assert relay.events() == [], "nobody has asked"
+    relay.report_voice(a.leg, True)
+    at = inject(relay, a, tone(2100.0, 0, 1.0), at)
+    assert relay.events() == []
+    at = inject(relay, a, speech, at)
+    heard = relay.events()
+    assert set(heard) == {VoiceHeard(leg=a.leg)}
+    assert 3 <= len(heard) <= 7, "every 0.3 s of 2 s"
+    relay.report_voice(a.leg, False)
+    inject(relay, a, speech, at)
+    assert relay.events() == []
+
+
+def test_what_a_tone_silences_is_told_once(pair: tuple[Peer, Peer], relay: Relay) -> None:
+    a, b = pair
+    relay.detect_tones(a.leg, True)
+    tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=5.0), opened_ns=10**9)
+    at = inject(relay, a, QUIET * 10, 0)
+    begin = at
+    at = inject(relay, a, tone(*ONE, 0.1) + QUIET * 10, at)
+    ((start, end),) = relay.silenced(tap)
+    assert begin - 1600 - 3 * 102 <= start <= begin - 1600 + 160
+    assert begin + 800 + 1600 - 160 <= end <= begin + 800 + 1600 + 3 * 102
+    assert relay.silenced(tap) == []
+    relay.mask(tap, 10.0, 10.5)
+    relay.mask(tap, 10.25, 11.0)
+    assert relay.silenced(tap) == [(80_000, 88_000)]
+    relay.release_tap(tap)
+    with pytest.raises(KeyError):
+        relay.silenced(tap)

@@ -60,6 +60,9 @@ class Taps:
         out[: len(block)] = block
         return len(block), False
 
+    def silenced(self, tap: TapId) -> list[tuple[int, int]]:
+        return []
+
     def release_tap(self, tap: TapId) -> None:
         del self.taps[tap]
         self.released.append(tap)

@@ -117,17 +117,30 @@ def test_digits_are_absent_and_everything_else_is_exact(
     call = calls[keying, spread]
     is_paused = spread == "four digits in 9.9 s"
     assert call.states == ["recording"] * (len(call.presses) - 1) + ["paused" if is_paused else "recording"]
-    kinds = [segment["kind"] for segment in call.row["segments"]]
-    assert kinds == (["recording", "paused"] if is_paused else ["recording"])
+    kinds = {segment["kind"] for segment in call.row["segments"]}
+    assert kinds == {"recording", "silenced"} | ({"paused"} if is_paused else set())
     until = call.row["duration_s"]
     if is_paused:
-        closed = call.row["segments"][1]
+        closed = call.row["segments"][-1]
         assert (closed["reason"], closed["by"]) == ("card_digits", "rule:card_digits")
         until = closed["start_s"]
         key_s = (call.presses[-1].start - call.kept[0].offset) / TICKS_PER_S
         assert until == pytest.approx(key_s - ERASE_S, abs=0.5), "at the fourth digit, less what a pause erases"
     for kept in call.kept:
         assert_silent_around(kept, call, int(until * TICKS_PER_S))
+        assert_said_silent(kept, call.row)
+
+
+def assert_said_silent(kept: Kept, row: dict[str, Any]) -> None:
+    """What is silent between two spans that are kept is no segment that says *recording*, and the other way round."""
+    said = [one for one in row["segments"] if one["kind"] == "silenced"]
+    assert {(one["reason"], one["extension"]) for one in said} == {("digits", "2001")}
+    spans = [(round(one["start_s"] * TICKS_PER_S), round(one["end_s"] * TICKS_PER_S)) for one in said]
+    for before, after in itertools.pairwise(kept.spans):
+        assert any(start - BLOCKS <= before[1] and after[0] <= end + BLOCKS for start, end in spans), (before, after)
+    for start, end in spans:
+        inside = [one for one in kept.spans if one[0] < end - BLOCKS and start + BLOCKS < one[1]]
+        assert not inside, f"{inside} is kept, and called silenced"
 
 
 def assert_silent_around(kept: Kept, call: Keyed, until: int) -> None:
@@ -274,13 +287,14 @@ def rest(lines: Exchange, calls: object) -> Rest:
 def test_a_digit_that_comes_by_two_carriers_counts_once(rest: Rest) -> None:
     call = rest.keyed["two carriers"]
     assert call.states == ["recording", "recording", "recording", "paused"]
-    assert [segment["reason"] for segment in call.row["segments"]] == ["", "card_digits"]
+    assert {segment["reason"] for segment in call.row["segments"][:-1]} == {"", "digits"}
+    assert call.row["segments"][-1]["reason"] == "card_digits"
 
 
 def test_digits_before_the_joining_do_not_count(rest: Rest) -> None:
     call = rest.keyed["before"]
     assert call.states == ["recording"]
-    assert [segment["kind"] for segment in call.row["segments"]] == ["recording"]
+    assert {segment["kind"] for segment in call.row["segments"]} == {"recording", "silenced"}
 
 
 @pytest.mark.parametrize("keying", KEYINGS)
@@ -302,6 +316,6 @@ def test_an_officers_digit_is_passed_on_and_kept_and_their_control_keys_pause(re
 @pytest.mark.parametrize("keying", KEYINGS)
 def test_the_callers_control_keys_and_their_echo_never_pause(rest: Rest, keying: str) -> None:
     talk, (state, *kinds) = rest.callers[keying]
-    assert (state, kinds) == ("recording", ["recording"])
+    assert (state, set(kinds)) == ("recording", {"recording", "silenced"})
     if KEYINGS[keying][0] is Carrier.EVENT:
         assert talk.right.heard_keys() == "*1", "the officer gets what the caller keys"

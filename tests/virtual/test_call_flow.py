@@ -8,7 +8,7 @@ import pytest
 
 from audio.codecs import ALAW_TO_LINEAR
 from tests.helpers.exactness import heard_frames, kept_of
-from tests.helpers.exchange import Exchange, user_of
+from tests.helpers.exchange import Exchange, re_offer, user_of
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, SECOND_HZ, SECOND_S, eventually
 from tests.helpers.sip_peer import Answer, State
 from tests.helpers.virtual.exchange import exchange
@@ -77,6 +77,22 @@ def test_after_answer_the_officer_is_held_while_the_caller_hears_the_notice(line
     officer = kept_of(right, talk.right)
     held_s = talk.right.sent[0][1], talk.right.sent[0][1] + NOTICE_S * 0.8
     assert officer.bytes_between(*held_s) == 0, "what was said before the joining is not kept"
+
+
+def test_after_answer_a_caller_who_holds_the_notice_away_keeps_the_officer_held(lines: Exchange) -> None:
+    talk = lines.call("3001", answer=Answer(after_s=0.3))
+    talk.begin()
+    talk.wait_phase("notice, answered side held")
+    re_offer(talk.first, talk.left.media(version=2, direction="inactive"))
+    talk.talk_for(2 * NOTICE_S)
+    assert talk.wait_phase("notice, answered side held")["is_recorded"] is False
+    again_s = time.monotonic()
+    re_offer(talk.first, talk.left.media(version=3))
+    talk.wait_phase("joined")
+    assert seconds_of(talk.left, NOTICE_HZ, since_s=again_s) == pytest.approx(NOTICE_S, abs=0.05)
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert (row["notice"]["complete"], row["notice"]["proof"]) == (True, "heard")
 
 
 def test_key_one_during_the_notice_plays_the_second_message_after_it(lines: Exchange) -> None:

@@ -122,7 +122,7 @@ def test_before_the_joining_there_is_nothing_to_erase(lines: Exchange) -> None:
     assert refused.status_code == 409
     assert "nothing to erase" in refused.json()["detail"]
     assert talk.live is not None
-    assert talk.live["state"] == "recording", "what was refused changed nothing"
+    assert talk.live["state"] == "not_begun", "what was refused changed nothing"
     talk.join()
     talk.hang_up()
     assert orders_of(lines, call) == []

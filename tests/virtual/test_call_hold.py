@@ -8,8 +8,8 @@ import pytest
 
 from tests.helpers.exactness import PACKET_S, heard_frames, kept_of
 from tests.helpers.exchange import Exchange, Talk, re_offer
-from tests.helpers.recorder_home import eventually
-from tests.helpers.sip_peer import Media, State
+from tests.helpers.recorder_home import NOTICE_S, eventually
+from tests.helpers.sip_peer import Answer, Media, State
 from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import PCMU
 
@@ -190,22 +190,51 @@ def test_the_officers_keys_work_by_info(lines: Exchange) -> None:
     talk.hang_up()
 
 
-def test_a_notice_interrupted_by_a_hold_blocks_the_recording_and_not_the_call(lines: Exchange) -> None:
+@pytest.mark.parametrize("form", ["sendonly", "inactive", "0.0.0.0"])
+def test_a_notice_interrupted_by_a_hold_is_played_again_before_the_officer_is_called(
+    lines: Exchange, form: str
+) -> None:
     talk = lines.call()
     talk.begin()
-    talk.wait_phase("notice")
+    assert talk.wait_phase("notice")["state"] == "not_begun"
     eventually(lambda: len(talk.left.heard) > 5, "the notice is heard")
-    re_offer(talk.first, talk.left.media(direction="inactive", version=2))
+    held = {"ip": form} if form == "0.0.0.0" else {"direction": form}
+    re_offer(talk.first, talk.left.media(version=2, **held))
     eventually(lambda: quiet_since(talk), "nothing is sent to a caller on hold")
+    talk.talk_for(2 * NOTICE_S)
+    assert (talk.second, talk.wait_phase("notice")["is_recorded"]) == (None, False), "nobody waits for a caller on hold"
+    heard = len(talk.left.heard)
     re_offer(talk.first, talk.left.media(version=3))
-    call = talk.join()
+    talk.join()
+    assert (len(talk.left.heard) - heard) * PACKET_S >= NOTICE_S, "the whole notice is heard after the hold"
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert (row["outcome"], row["notice"]["complete"]) == ("recorded", True)
+
+
+def test_a_caller_who_begins_on_hold_hears_the_notice_when_they_can(lines: Exchange) -> None:
+    talk = lines.call(media={"direction": "inactive"})
+    talk.begin()
+    talk.wait_phase("notice")
+    time.sleep(2 * NOTICE_S)
+    assert (talk.second, talk.wait_phase("notice")["is_recorded"]) == (None, False)
+    re_offer(talk.first, talk.left.media(version=2))
+    talk.join()
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert (row["outcome"], row["notice"]["complete"]) == ("recorded", True)
+
+
+def test_an_announcement_service_that_is_called_and_only_sends_is_joined_and_not_recorded(lines: Exchange) -> None:
+    talk = lines.expect("2001")
+    talk.answer = replace(talk.answer, media=talk.right.media(direction="sendonly"))
+    talk.first = lines.caller.invite(lines.home.sip, "01632960998", from_number="2001", media=talk.left.media())
+    talk.first.wait_confirmed()
     found = talk.wait_phase("joined")
     assert (found["is_recorded"], found["state"]) == (False, "blocked")
-    eventually(lambda: len(heard_frames(talk.left, talk.right)) > 10, "they talk all the same")
-    row = talk.hang_up()
+    talk.first.hang_up()
+    row = lines.home.row_of("01632960998")
     assert (row["outcome"], row["reason"], row["path"]) == ("blocked", "notice_not_heard", None)
-    assert row["notice"]["complete"] is False
-    assert not list(lines.home.root.rglob(f"{call}.*"))
 
 
 @pytest.fixture(scope="module")
@@ -262,9 +291,9 @@ def _reasons(talk: Talk) -> list[str]:
 
 
 def test_a_hold_from_before_the_officer_answered_is_passed_on(lines: Exchange) -> None:
-    talk = lines.call()
+    talk = lines.call(answer=Answer(after_s=2.0))
     talk.begin()
-    talk.wait_phase("notice")
+    talk.wait_phase("ringing after the notice")
     re_offer(talk.first, talk.left.media(version=2, direction="sendonly"))
     second = talk.wait_second()
     second.wait_for(lambda call: call.state is State.CONFIRMED, 8)

@@ -87,7 +87,8 @@ def test_what_is_held_is_paused_and_not_discarded(lines: Exchange, trigger: Call
     talk.talk_for(0.5)
     row = talk.hang_up()
     assert (row["outcome"], row["path"] is not None) == ("partial", True)
-    assert [segment["kind"] for segment in row["segments"]] == ["recording", "paused"]
+    kinds = [segment["kind"] for segment in row["segments"] if segment["kind"] != "silenced"]
+    assert kinds == ["recording", "paused"], "the first of the caller's digits came before what the pause erased"
     acts = [e.act for e in AuditLog(lines.home.root / "audit").entries() if e.subject == call]
     assert acts == ["call.pause"]
 

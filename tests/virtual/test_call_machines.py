@@ -1,15 +1,10 @@
-"""Mailboxes and fax machines: joined, and not recorded, with a row that says so."""
+"""Mailboxes: joined, and not recorded, with a row that says so; and T.38, which is never agreed."""
 
-import math
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
-from audio.codecs import encode
-from audio.types import Codec
 from tests.helpers.exchange import Exchange, Talk
-from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer, Media
 from tests.helpers.transfers import expect_newcomer, refer, speakers, wait_told
 from tests.helpers.virtual.exchange import exchange
@@ -73,23 +68,15 @@ def test_a_call_that_is_transferred_to_a_mailbox_stops_being_recorded(lines: Exc
     assert speakers(right, (talk.right, box.voice)) == [talk.right]
 
 
-def test_a_fax_that_answers_ends_the_recording(lines: Exchange) -> None:
-    talk = lines.call()
-    ticks = np.arange(8000 * 8)
-    talk.right.stream = encode(Codec.PCMA, (8000 * np.sin(2 * math.pi * 2100 * ticks / 8000)).astype(np.int16))
-    talk.join()
-    eventually(lambda: (talk.live or {})["state"] == "fax", "the answering tone is heard")
-    row = talk.hang_up()
-    assert (row["outcome"], row["reason"]) == ("partial", "fax")
-    assert [(s["kind"], s["reason"]) for s in row["segments"]] == [("recording", ""), ("fax", "ced")]
-    assert row["segments"][0]["end_s"] < 3
-
-
-def test_a_fax_over_t38_is_not_recorded(lines: Exchange) -> None:
+def test_an_offer_of_t38_beside_audio_keeps_nothing_out_of_the_recording(lines: Exchange) -> None:
     talk = lines.expect("01632960999")
     media = FaxMedia(ip="127.0.0.1", port=talk.left.port)
     talk.first = lines.caller.invite(lines.home.sip, "2001", from_number=talk.number, media=media)
-    is_blocked(talk, "fax")
+    talk.join()
+    assert b"m=image 0 udptl t38" in talk.first.remote_body, "it is not agreed"
+    talk.talk_for(0.4)
+    row = talk.hang_up()
+    assert (row["outcome"], [s["kind"] for s in row["segments"]]) == ("recorded", ["recording"])
 
 
 def test_a_change_to_t38_is_refused_and_the_call_goes_on(lines: Exchange) -> None:

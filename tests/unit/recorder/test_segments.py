@@ -138,3 +138,21 @@ def test_nothing_after_an_erase_is_called_recorded(steps: list[tuple[float, Segm
     segments = made((0, REC, ""), *steps)
     segments.begin(start_s, ERASED)
     assert all(s.end_s <= start_s + 1e-3 for s in segments.finish(200.0) if s.kind is not ERASED)
+
+
+def test_silenced_stretches_are_segments_of_their_own_within_recorded_ones() -> None:
+    spans = SegmentList()
+    spans.begin(0.0, SegmentKind.RECORDING)
+    spans.begin(6.0, SegmentKind.PAUSED, reason="agent")
+    spans.begin(8.0, SegmentKind.RECORDING)
+    made = spans.finish(10.0, lost=[(2.0, 3.0)], silenced=[(1.0, 2.5), (5.5, 8.25)])
+    assert [(one.start_s, one.end_s, one.kind.value, one.reason) for one in made] == [
+        (0.0, 1.0, "recording", ""),
+        (1.0, 2.0, "silenced", "digits"),
+        (2.0, 3.0, "lost", "writer_overrun"),
+        (3.0, 5.5, "recording", ""),
+        (5.5, 6.0, "silenced", "digits"),
+        (6.0, 8.0, "paused", "agent"),
+        (8.0, 8.25, "silenced", "digits"),
+        (8.25, 10.0, "recording", ""),
+    ]

@@ -103,7 +103,7 @@ def test_answer_rejects_every_line_but_the_first_usable_audio_in_order() -> None
         "m=audio 0 RTP/AVP 8",
         "m=image 0 udptl t38",
     ]
-    assert (media.codec, media.remote_rtp_port, media.is_t38_offered) == (0, 4002, True)
+    assert (media.codec, media.remote_rtp_port) == (0, 4002)
 
 
 def test_a_later_offer_of_ours_has_every_line_of_the_session_in_its_place() -> None:
