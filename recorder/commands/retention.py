@@ -276,8 +276,10 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
         return
     lines = [shown for line in plan.lines for shown in _shown(line)]
     others = [{"what": str(data), "count": count} for data, count in plan.others.items() if count]
-    if plan.claims:
-        others.append({"what": "upheld claims", "count": plan.claims})
+    if plan.claims or plan.claims_held:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(plan.claims_kinds.items()))
+        held = {"held": len(plan.claims_held) or "", "kinds": kinds}
+        others.append({"what": "upheld claims", "count": plan.claims or "", **held})
     print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due, and nothing falls due within a week")
     due, held = _sum(plan, "due"), _sum(plan, "held")
     say(f"{due.count:,} calls of {_size(due.bytes)} are due, {held.count:,} more are held; nothing was changed")

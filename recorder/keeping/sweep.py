@@ -32,7 +32,7 @@ from recorder.domain.retention import (
 )
 from recorder.domain.sweep_consent import Consent
 from recorder.keeping.agreement import read_mark
-from recorder.keeping.claims_due import carry_out_claims, count_claims
+from recorder.keeping.claims_due import carry_out_claims, count_claims, kinds_keeping
 from recorder.keeping.leftovers import Leftovers
 from recorder.keeping.returned import LOCK, alone, catch_up
 from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
@@ -165,6 +165,7 @@ class Sweeper:
             shorter=shorter,
             damaged=damaged,
             claims=count_claims(self.holds, now),
+            claims_held=kinds_keeping(self.holds, now),
         )
         plan.stopped = self._stop(now, state, plan, found)
         return plan

@@ -71,6 +71,11 @@ TRIGGERS: Mapping[str, str] = {
         f"OR NEW.ordered_by <> OLD.ordered_by OR (NEW.dpo_by IS NOT NULL AND NOT {_is('NEW.dpo_by', Role.DPO)}) "
         "BEGIN SELECT RAISE(ABORT, 'the data protection officer and the person who was named approve'); END"
     ),
+    "erasure_approvals_heard": (
+        "CREATE TRIGGER erasure_approvals_heard BEFORE UPDATE ON erasure_approvals WHEN NEW.third_s IS NOT NULL "
+        "AND NEW.dpo_s IS NOT NULL AND NEW.heard_by NOT IN (NEW.third, NEW.dpo_by) "
+        "BEGIN SELECT RAISE(ABORT, 'one of the two who approve has listened to the span'); END"
+    ),
     "sweep_consents_first": (
         "CREATE TRIGGER sweep_consents_first BEFORE INSERT ON sweep_consents "
         f"WHEN {_is('NEW.first_by', Role.ICT)} OR NEW.second_by IS NOT NULL BEGIN {_NOT_ICT} END"

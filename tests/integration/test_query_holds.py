@@ -224,6 +224,10 @@ def test_an_upheld_erasure_waits_for_it(site: SweepSite) -> None:
     assert count_claims(site.holds, NOW) == 1
     placed(site, number=CALLER)
     assert count_claims(site.holds, NOW) == 0
+    site.hold(one, NOW)
+    plan = site.sweeper(NOW).plan()
+    assert (plan.claims, plan.claims_held) == (0, {one: ("complaint", "sar")})
+    assert plan.as_json()["claims_held"] == {"count": 1, "kinds": {"complaint": 1, "sar": 1}}
 
 
 def test_a_call_in_progress_fits_by_its_row(site: SweepSite) -> None:
