@@ -172,7 +172,14 @@ class Daemon:
             rows=Filing(self._index, home.state / FOLDER, alarm=self._raise_alarm),
             erasures=Erasures(self._index.database),
             audit=audit,
-            late=LateEntries(audit, home.state / late_entries.FOLDER, alarm=self._raise_alarm, soon=self._clerk.submit),
+            late=LateEntries(
+                audit,
+                home.state / late_entries.FOLDER,
+                alarm=self._raise_alarm,
+                now=utc_now,
+                clock=time.monotonic,
+                soon=self._clerk.submit,
+            ),
             anchoring=Anchoring(
                 audit,
                 node=node.fingerprint[:NODE_CHARACTERS],

@@ -100,7 +100,9 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     Args:
         deps: What it is built on; stays the caller's, and outlives the application.
     """
-    late = LateEntries(deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now)
+    late = LateEntries(
+        deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
+    )
     limits = RateLimits(deps.rates)
     rules, renderer = Rules(deps.audit, late), Renderer(deps)
     pulse = Pulse(deps.beats)

@@ -85,6 +85,8 @@ class Plan:
         claims_held: Those that would go because of one but for a hold, and the kinds of their holds.
         damaged: Calls of which the row cannot be read: they stay, whatever their age.
         shorter: Periods that wait for the DPO.
+        most_share: Percent of the recordings that may go in a day.
+        larger: The sentence on a larger share that waits for the DPO; empty where none does.
         is_shorter_confirmed: It is reckoned as if they did not.
         stopped: Why nothing would be deleted, or None.
     """
@@ -93,6 +95,8 @@ class Plan:
     others: dict[DataClass, int]
     kept: int
     shorter: list[Shortening]
+    most_share: float
+    larger: str = ""
     claims: int = 0
     claims_held: Mapping[RecordingId, tuple[str, ...]] = field(default_factory=dict)
     damaged: list[RecordingId] = field(default_factory=list)
@@ -124,7 +128,7 @@ class Plan:
             "claims_held": {"count": len(self.claims_held), "kinds": dict(sorted(self.claims_kinds.items()))},
             "recordings_kept": self.kept,
             "damaged_rows": list(self.damaged),
-            "unconfirmed": [one.sentence for one in self.shorter],
+            "unconfirmed": list(filter(None, (*(one.sentence for one in self.shorter), self.larger))),
             "stopped": None if self.stopped is None else self.stopped.sentence,
         }
 
