@@ -73,6 +73,8 @@ def test_whoever_decides_waits_for_whoever_places_a_hold(site: ErasureSite) -> N
     deciding = threading.Thread(target=lambda: answers.append(discards(site).decide(LIVE)))
     with steady_books(site.hold_books):
         deciding.start()
+        deciding.join(0.3)  # without the lock it would have decided long before
+        assert deciding.is_alive()
         site.hold(recording=LIVE)
         assert not (site.home / "state" / FOLDER).exists()
     deciding.join(60)
