@@ -42,7 +42,7 @@ from recorder.config.reading import DERIVED
 from recorder.home import Home
 from recorder.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.keeping.filing import FOLDER, Filing
-from recorder.keeping.kept_live import is_kept
+from recorder.keeping.kept_live import Discards
 from recorder.keeping.left_open import LeftOpen
 from recorder.keeping.sweeping import Sweeping
 from recorder.kernel_relay import open_relay
@@ -155,7 +155,7 @@ class Daemon:
         options = sip_options(config, is_urgent=self._is_emergency, account_of=accounts(config.peer))
         self._registrars = registrars(config.register)
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
-        audit = AuditLog(home.audit, lock_s=AUDIT_LOCK_S)
+        audit, vault = AuditLog(home.audit, lock_s=AUDIT_LOCK_S), Vault(home.root, node)
         self._resolver = Resolver(
             tuple(parse_address(server, 53) for server in config.sip.name_servers),
             families=frozenset({6 if ":" in config.sip.listen.host else 4}),
@@ -168,11 +168,18 @@ class Daemon:
             scheduler=self._reactor,
             relay=self._relay,
             writer=self._writer,
-            vault=Vault(home.root, node),
+            vault=vault,
             rows=Filing(self._index, home.state / FOLDER, alarm=self._raise_alarm),
             erasures=Erasures(self._index.database),
             audit=audit,
-            late=LateEntries(audit, home.state / late_entries.FOLDER, alarm=self._raise_alarm, soon=self._clerk.submit),
+            late=LateEntries(
+                audit,
+                home.state / late_entries.FOLDER,
+                alarm=self._raise_alarm,
+                now=utc_now,
+                clock=time.monotonic,
+                soon=self._clerk.submit,
+            ),
             anchoring=Anchoring(
                 audit,
                 node=node.fingerprint[:NODE_CHARACTERS],
@@ -199,7 +206,7 @@ class Daemon:
             orders=self._orders,
             operator_key=lambda operator: operator_key(node, operator),
             publish=self._broadcast.publish,
-            is_kept=lambda recording: is_kept(self._index.database, recording, utc_now()),
+            discards=Discards(home.state, self._index.database, audit, vault, now=utc_now),
             retention=self._sweeping.health,
             mail=MailHealth(home.people, config.mail, utc_now).look,
             locate=self._resolver.expand,

@@ -17,7 +17,7 @@ from recorder.domain.access import Act
 from recorder.domain.pausing import PauseState
 from recorder.home import Home
 from recorder.keeping.agreement import look
-from recorder.keeping.kept_live import is_kept
+from recorder.keeping.kept_live import Discards
 from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
 from storage.audit import AuditLog
@@ -109,7 +109,7 @@ def recover_all(
     states = read_states(register)
     index = open_index(home, config, is_deferred=True)
     try:
-        dropped = {call for call in states if is_discarded(states[call])} | _decided(home, index, states, now)
+        dropped = {call for call in states if is_discarded(states[call])} | _decided(home, vault, index, states, now)
         discarded = [_destroyed(vault, RecordingId(call)) for call in states if call in dropped]
         closed = recover(
             vault,
@@ -133,15 +133,17 @@ def recover_all(
     return recovered
 
 
-def _decided(home: Home, index: Index, states: States, now: datetime) -> set[str]:
+def _decided(home: Home, vault: Vault, index: Index, states: States, now: datetime) -> set[str]:
     """Return the calls of a daemon that died before it knew whether to discard them, and that nothing keeps."""
     found = set()
+    audit = AuditLog(home.audit)
+    discards = Discards(home.state, index.database, audit, vault, now=lambda: now)
     for call in (one for one, state in states.items() if is_undecided(state) and not is_discarded(state)):
         try:
-            if is_kept(index.database, RecordingId(call), now):
+            if not discards.decide(RecordingId(call)):
                 continue
             details = {"state": PauseState.DISCARDED.value, "decided_late": True}
-            AuditLog(home.audit).append(act=Act.PAUSE.value, actor="recorder", subject=call, details=details)
+            audit.append(act=Act.PAUSE.value, actor="recorder", subject=call, details=details)
         except (StorageError, OSError) as error:
             _log.error("call %s was to be discarded, and is kept: whether a hold stands is not known (%s)", call, error)
         else:

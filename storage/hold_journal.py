@@ -19,12 +19,16 @@ from storage.claims import Claims
 from storage.durable import make_folder, remove, save_atomically
 from storage.errors import AuditUnavailableError
 from storage.holds import Holds
+from storage.query_holds import QueryHolds
+from storage.query_journal import ACTS as QUERY_ACTS
+from storage.query_journal import replay_queries
 from storage.rows import time_from_json, time_to_json
 from storage.types import Hold, HoldKind, RecordingId
 
 PLACED, REVIEWED, RELEASED, REINSTATED = "hold.placed", "hold.reviewed", "hold.released", "hold.reinstated"
-ACTS = (PLACED, REVIEWED, RELEASED, REINSTATED)
-"""What the audit log calls the acts that are replayed."""
+HOLD_ACTS = (PLACED, REVIEWED, RELEASED, REINSTATED)
+ACTS = (*HOLD_ACTS, *QUERY_ACTS)
+"""What the audit log calls the acts that are replayed: those on holds of one recording, and on holds by search."""
 
 LOCK, UNSETTLED = "holds.lock", "holds.unsettled"
 """In the folder of states: held by `steady`; there while the log may say what the table does not."""
@@ -72,15 +76,19 @@ def replay_holds(entries: Iterable[AuditEntry], holds: Holds, *, text: Text = la
     Raises:
         DatabaseError, OSError: The database cannot be used; nothing was changed.
     """
-    said = journalled(entries)
+    found = [entry for entry in entries if entry.act in ACTS]
+    said = journalled(found)
     known = holds.known_ids(list(said))
-    return holds.save(
+    missing = holds.save(
         hold if hold.id in known else replace(hold, reason=text(first) or "") for hold, first in said.values()
     )
+    return missing + replay_queries(found, QueryHolds(holds.database), text=text)
 
 
 def journalled(entries: Iterable[AuditEntry]) -> dict[str, tuple[Hold, AuditEntry]]:
-    """Return the holds as the audit log says, without their reason, each with the entry that placed it; by id.
+    """Return the holds of single recordings as the audit log says, by id; each with the entry that placed it.
+
+    The reason is not in them.
 
     Args:
         entries: Of the audit log, those of `ACTS` at least, in order.
@@ -90,7 +98,7 @@ def journalled(entries: Iterable[AuditEntry]) -> dict[str, tuple[Hold, AuditEntr
         hold_id = str(entry.details.get("hold", ""))
         if entry.act == PLACED:
             said.setdefault(hold_id, (_placed(entry), entry))
-        elif entry.act in ACTS and hold_id in said:
+        elif entry.act in HOLD_ACTS and hold_id in said:
             hold, first = said[hold_id]
             said[hold_id] = _changed(hold, entry), first
     return said

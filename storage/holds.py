@@ -5,11 +5,13 @@ and from several processes; who may place and release is decided above.
 """
 
 import enum
+import heapq
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +19,7 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.errors import HoldStateError, NotFoundError
+from storage.query_holds import ids_held_by_queries, query_holds_among
 from storage.tables import holds as _holds
 from storage.tables import microseconds, moment_of
 from storage.types import Hold, HoldKind, HoldState, RecordingId
@@ -110,8 +113,12 @@ class Holds:
         return self._select(query.order_by(_holds.c.placed_us, _holds.c.id))
 
     def standing(self, recording: RecordingId, now: datetime) -> list[Hold]:
-        """Return the holds that keep one recording, oldest first, those in their days of grace included."""
-        return [hold for hold in self.of_recording(recording) if hold.state_at(now) is not HoldState.OVER]
+        """Return the holds that keep one recording, oldest first: those in their days of grace, and by search, too."""
+        placed = [hold for hold in self.of_recording(recording) if hold.state_at(now) is not HoldState.OVER]
+        with self._database.connect() as connection:
+            queries = query_holds_among(connection, [recording], now).get(recording, [])
+        found = [*placed, *(query.as_hold(recording) for query in queries)]
+        return sorted(found, key=lambda hold: (hold.placed_at, hold.id))
 
     def standing_among(self, recordings: Sequence[RecordingId], now: datetime) -> set[RecordingId]:
         """Return which of some recordings are kept."""
@@ -127,6 +134,10 @@ class Holds:
 
         Read in pages, each by a query of its own: neither memory nor a transaction grows with the number of holds.
         """
+        both = heapq.merge(self._placed_ids(now), ids_held_by_queries(self._database, now))
+        yield from (recording for recording, _ in groupby(both))
+
+    def _placed_ids(self, now: datetime) -> Iterator[RecordingId]:
         column = _holds.c.recording
         query = sa.select(column).where(_stands(now)).distinct().order_by(column).limit(_PAGE)
         page = query
@@ -187,6 +198,8 @@ def kinds_standing(
         query = sa.select(_holds.c.recording, _holds.c.kind).where(_holds.c.recording.in_(some), _stands(now))
         for recording, kind in connection.execute(query):
             kinds.setdefault(RecordingId(recording), set()).add(kind)
+    for held, queries in query_holds_among(connection, recordings, now).items():
+        kinds.setdefault(held, set()).update(str(query.kind) for query in queries)
     return {recording: tuple(sorted(found)) for recording, found in kinds.items()}
 
 

@@ -20,6 +20,8 @@ from storage.tables import copies as _copies
 from storage.tables import erasures as _erasures
 from storage.tables import holds as _holds
 from storage.tables import microseconds, moment_of
+from storage.tables import query_holds as _query_holds
+from storage.tables import query_releases as _query_releases
 from storage.tables import recordings as _recordings
 from storage.types import Outcome, RecordingId
 
@@ -127,6 +129,8 @@ def _old_decisions(before: datetime) -> list[tuple[sa.Table, sa.ColumnElement[bo
         (_holds, sa.and_(hold.grace_until_us < at, _is_gone(hold.recording))),
         (_copies, sa.and_(_copies.c.made_us < at, _is_gone(_copies.c.recording))),
         (_claims, sa.and_(_claims.c.over_us < at, _is_gone(_claims.c.recording))),
+        (_query_holds, _query_holds.c.ends_us < at),
+        (_query_releases, sa.and_(_query_releases.c.grace_until_us < at, _is_gone(_query_releases.c.recording))),
     ]
 
 

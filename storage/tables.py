@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration; a database that says this needs none."""
 
 METADATA = sa.MetaData()
@@ -189,6 +189,37 @@ claims = sa.Table(
 )
 """What data subjects ask of recordings, and what was decided: `storage.claims`. ``document`` is the rest of the claim
 as JSON; the texts lie beside it, because they can expire."""
+
+query_holds = sa.Table(
+    "query_holds",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("case_reference", sa.String(40), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("placed_by", sa.Text, nullable=False),
+    sa.Column("placed_us", sa.BigInteger, nullable=False),
+    sa.Column("started_from_us", sa.BigInteger),
+    sa.Column("started_to_us", sa.BigInteger),
+    sa.Column("operator", sa.Text),
+    sa.Column("extension", sa.Text),
+    sa.Column("number", sa.Text),
+    sa.Column("is_number_lost", sa.Integer, nullable=False),
+    sa.Column("ends_us", sa.BigInteger),
+    sa.Index("query_holds_by_case", "case_reference"),
+    sa.Index("query_holds_by_end", "ends_us"),
+)
+"""Searches whose every match a case keeps: `storage.query_holds`. ``ends_us`` is null while its case goes on."""
+
+query_releases = sa.Table(
+    "query_releases",
+    METADATA,
+    sa.Column("case_reference", sa.String(40), primary_key=True),
+    sa.Column("recording", _Ascii, primary_key=True),
+    sa.Column("grace_until_us", sa.BigInteger, nullable=False),
+    sa.Index("query_releases_by_recording", "recording"),
+)
+"""Recordings that a person found not to belong to a case: its searches hold them until then, and no longer."""
 
 
 def microseconds(moment: datetime) -> int:

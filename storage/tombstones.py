@@ -141,6 +141,13 @@ class Deletions:
         with self._database.connect() as connection:
             return {RecordingId(one) for one in connection.execute(query).scalars()}
 
+    def began_within(self, start: datetime, end: datetime) -> set[RecordingId]:
+        """Return the recordings with a tombstone of calls that began in [start, end), as their ids say."""
+        column = _deletions.c.id
+        query = sa.select(column).where(column >= f"{start:%Y%m%dT%H%M%SZ}", column < f"{end:%Y%m%dT%H%M%SZ}")
+        with self._database.connect() as connection:
+            return {RecordingId(one) for one in connection.execute(query).scalars()}
+
     def returned_rows(self, limit: int, *, after: str = "") -> list[RecordingId]:
         """Return at most so many recordings that have a row, or something beside one, beside their tombstone, by id."""
         rows = [

@@ -6,14 +6,13 @@ happened as soon as the log can be written again. Acts that must not happen with
 
 import json
 import logging
+import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recorder.clock import utc_now
 from storage.audit import AuditLog
 from storage.durable import make_folder, remove, save_atomically
 from storage.errors import AuditUnavailableError
@@ -28,6 +27,8 @@ RETRY_S = 3.0
 _AT_ONCE, _AT_ONCE_BEFORE_ANOTHER = 100, 10
 """Entries that are caught up before others may be entered; and by an act that somebody waits for."""
 
+_NAME = re.compile(r"\d{20}-\d{6}", re.ASCII)
+
 Entry = dict[str, Any]
 
 
@@ -39,9 +40,9 @@ class LateEntries:
         folder: Where entries wait; made when it is needed. What an earlier process left in it is entered too.
         alarm: Told ``audit_unavailable`` for each entry that has to wait, ``audit_entry_in_memory`` for one that has no
             file either: it is lost if the daemon ends before the log can be written.
-        soon: Has done what nobody needs to wait for: that texts are settled. None: it is done at once.
-        now: The wall clock.
+        now: The wall clock, UTC.
         clock: Monotonic, seconds.
+        soon: Has done what nobody needs to wait for: that texts are settled. None: it is done at once.
     """
 
     def __init__(
@@ -50,9 +51,9 @@ class LateEntries:
         folder: Path,
         *,
         alarm: Callable[[str], None],
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
         soon: Callable[[Callable[[], None]], object] | None = None,
-        now: Callable[[], datetime] = utc_now,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._audit = audit
         self._folder = folder
@@ -129,7 +130,7 @@ class LateEntries:
         return self._folder / f"{name}.json"
 
     def _put_aside(self, entry: Entry) -> None:
-        name = f"{time.time_ns():020d}-{len(self._waiting):06d}"
+        name = self._next_name()
         try:
             make_folder(self._folder)
             save_atomically(self._path(name), json.dumps(entry).encode())
@@ -139,6 +140,15 @@ class LateEntries:
             self._waiting[name] = entry
         else:
             self._waiting[name] = None
+
+    def _next_name(self) -> str:
+        """Return a name that sorts behind those of all that waits, whatever the clock says now."""
+        name = f"{int(self._now().timestamp() * 1e9):020d}-000000"
+        last = max(filter(_NAME.fullmatch, self._waiting), default="")
+        if name > last:
+            return name
+        time, _, count = last.partition("-")
+        return f"{time}-{int(count) + 1:06d}"
 
     def _forget(self, name: str) -> None:
         self._waiting.pop(name)

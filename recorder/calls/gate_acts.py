@@ -8,7 +8,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from audio.types import Prompt
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, new_act_id, placed, signed
 from recorder.calls.part import Part
 from recorder.calls.pause_watch import PauseWatch
+from recorder.calls.pending_discard import PendingDiscard, hand_on
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.clerk import after, after_all
@@ -35,21 +35,6 @@ KEPT = "kept_not_discarded"
 PAUSE = access.Act.PAUSE.value
 DECIDE_S = 0.5
 """How long a pause that may discard the recording waits to be answered until the database says whether it does."""
-
-
-def _hand_on(act: Act, done: Act, *, is_kept: bool = False) -> None:
-    """Have an act end as another one does, unless it has ended already."""
-
-    def ended(of: Act) -> None:
-        error = of.exception()
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(replace(of.result(), is_kept=is_kept))
-
-    act.add_done_callback(ended)
 
 
 class GatedCall(Protocol):
@@ -233,7 +218,7 @@ class GateActs(Part[GatedCall]):
         reason: str,
         by: str,
         acts: Collection[str],
-        or_else: Callable[[Act], Act],
+        if_kept: Callable[[Act], Act],
         *,
         answers_by: float | None = None,
     ) -> Act:
@@ -245,7 +230,7 @@ class GateActs(Part[GatedCall]):
             reason: What holds the pause until then.
             by: Who, as the audit log names them.
             acts: The ids of the acts that this is part of.
-            or_else: What is done where it is kept; gets the pause.
+            if_kept: What is done where it is kept; gets the pause.
             answers_by: After how long the answer is the pause, and a discard follows; None: it waits for the decision.
         """
         call = self._call
@@ -253,45 +238,63 @@ class GateActs(Part[GatedCall]):
             return self._discard(reason, by)
         was_held = reason in call.book.reasons
         call.book.credit(reason, acts)
-        works, at_s = call.works, self._shut(reason, by)
-        works.pauses.set_undecided(call.id, is_undecided=True)
-        paused, done = self._stored(at_s), Act()
-        self._deciding += 1
-
-        def decided(is_kept: bool, unknown: BaseException | None) -> None:
-            self._deciding -= 1
-            works.pauses.set_undecided(call.id, is_undecided=self._deciding > 0)
-            try:
-                if is_kept:
-                    self._put(call.book.state, sorted(call.book.reasons), at_s)
-                    self._tell_kept(unknown)
-                    _hand_on(or_else(paused), done, is_kept=True)
-                elif call.book.final is not None:  # ended for good by another act meanwhile
-                    _hand_on(paused, done)
-                else:
-                    call.book.reasons -= set() if was_held else {reason}
-                    discarded, is_late = self._discard(reason, by), done.done()
-                    if is_late:  # its first entry says that it was paused
-                        about = {"decided_late": True}
-                        signed(works, discarded, Signature(act=PAUSE, actor=by, subject=call.id, details=about))
-                    _hand_on(discarded, done)
-            except RefusedError as error:
-                if not done.done():
-                    done.set_exception(error)
-            finally:
-                self._close_if_decided()
-
-        on_call_thread = self._kept(decided)
+        at_s = self._shut(reason, by)
+        self._count_undecided(1)
+        pending = PendingDiscard(
+            reason=reason, by=by, was_held=was_held, at_s=at_s, paused=self._stored(at_s), if_kept=if_kept
+        )
         if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
-            works.scheduler.call_later(answers_by, _hand_on, paused, done)
-        found = works.orders.submit(works.is_kept, call.id)
+            call.works.scheduler.call_later(answers_by, hand_on, pending.paused, pending.done)
+        self._ask_whether_kept(pending)
+        return pending.done
 
-        def answered(_: object) -> None:
-            unknown = found.exception()  # where it cannot be found out nothing is destroyed
-            works.scheduler.submit(on_call_thread, unknown is not None or found.result(), unknown)
+    def _ask_whether_kept(self, pending: PendingDiscard) -> None:
+        works, decided = self._call.works, self._kept(self._decided)
+        may_go = works.orders.submit(works.discards.decide, self._call.id)
+        may_go.add_done_callback(lambda answer: works.scheduler.submit(decided, pending, answer))
 
-        found.add_done_callback(answered)
-        return done
+    def _decided(self, pending: PendingDiscard, may_go: "Future[bool]") -> None:
+        """Do what was decided; where it could not be found out nothing is destroyed."""
+        self._count_undecided(-1)
+        unknown = may_go.exception()
+        try:
+            if unknown is not None or not may_go.result():
+                self._keep_paused(pending, unknown)
+            elif self._call.book.final is not None:  # ended for good by another act meanwhile
+                self._settle_discard()
+                pending.end_as(pending.paused)
+            else:
+                self._discard_pending(pending)
+        except RefusedError as error:
+            pending.refuse(error)
+        finally:
+            self._close_if_decided()
+
+    def _count_undecided(self, more: int) -> None:
+        self._deciding += more
+        self._call.works.pauses.set_undecided(self._call.id, is_undecided=self._deciding > 0)
+
+    def _keep_paused(self, pending: PendingDiscard, unknown: BaseException | None) -> None:
+        book = self._call.book
+        self._put(book.state, sorted(book.reasons), pending.at_s)
+        self._tell_kept(unknown)
+        pending.end_as(pending.if_kept(pending.paused), is_kept=True)
+
+    def _discard_pending(self, pending: PendingDiscard) -> None:
+        call = self._call
+        call.book.reasons -= set() if pending.was_held else {pending.reason}
+        discarded, is_late = self._discard(pending.reason, pending.by), pending.done.done()
+        if is_late:  # its first entry says that it was paused
+            signature = Signature(act=PAUSE, actor=pending.by, subject=call.id, details={"decided_late": True})
+            signed(call.works, discarded, signature)
+        pending.end_as(discarded)
+        settle = self._kept(self._settle_discard)
+        discarded.add_done_callback(lambda act: settle() if act.exception() is None else None)
+
+    def _settle_discard(self) -> None:
+        works = self._call.works
+        with contextlib.suppress(RuntimeError):  # the clerk takes nothing more: the daemon is being ended
+            works.orders.submit(works.discards.settle, self._call.id)
 
     def _tell_kept(self, unknown: BaseException | None) -> None:
         call = self._call

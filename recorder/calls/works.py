@@ -58,6 +58,16 @@ class Sounds:
     ended: Prompt
 
 
+class DiscardChecks(Protocol):
+    """Decides whether recordings may be discarded: `recorder.keeping.kept_live.Discards`."""
+
+    def decide(self, recording: RecordingId) -> bool:
+        """Tell whether nothing keeps a recording; if so nobody can hold it any more."""
+
+    def settle(self, recording: RecordingId) -> None:
+        """Note that a recording is discarded, or is not to be after all: then people can hold it."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Works:
     """The parts of the daemon. ``config`` and ``sounds`` are replaced by a reload, the rest stays."""
@@ -88,8 +98,8 @@ class Works:
     erasures: OrderBook
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
-    is_kept: Callable[[RecordingId], bool]
-    """Whether a hold or a claim stands on a recording, so that nobody may drop it; it may wait for the database."""
+    discards: DiscardChecks
+    """Whether a recording may be discarded; on the thread of ``orders``, for it may wait for the database."""
     locate: Callable[[Address], tuple[Address, ...]] = lambda target: (target,)
     """Where a target's name leads now, the best first; never waits."""
     failing_names: Callable[[], list[str]] = list

@@ -11,19 +11,23 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from recorder.cases import case_holds
 from recorder.cases.book import CaseBook, ChangedError
+from recorder.cases.case_holds import check_settled, counted
 from recorder.cases.workdays import is_working_day
-from recorder.domain.access import Act, Actor, DeniedError, Person
+from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
 from recorder.domain.case_rules import check_opening, check_step
+from recorder.domain.case_scope import in_words, is_empty, wanted
 from recorder.domain.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
 from recorder.domain.deadlines import Course, due_on, extend_by, warn_on
 from recorder.domain.holds import HoldWish
 from recorder.domain.requesting import Category, Leave, RequestState, RequestWish
 from recorder.hearing.asking import GRANTED, STATUS
 from recorder.hearing.books import HearingBooks
-from recorder.keeping.holding import HoldBooks, place_hold, review_hold
+from recorder.keeping.holding import HoldBooks, place_hold, review_hold, steady_books
 from recorder.keeping.restricting import ClaimBooks
 from recorder.problems import ProblemError
+from storage.copy_list import CopyList
 from storage.rows import time_to_json
 from storage.types import Claim, Hold, HoldKind, RecordingRow, Search
 
@@ -35,7 +39,7 @@ MOST_FOUND = 1000
 _OPENINGS = 20
 """So often the next reference is asked for when others open cases at the same time."""
 
-_HOLD_KIND = {CaseKind.SUBJECT_ACCESS: HoldKind.SAR, CaseKind.DISCLOSURE: HoldKind.DISCLOSURE}
+HOLD_KIND = {CaseKind.SUBJECT_ACCESS: HoldKind.SAR, CaseKind.DISCLOSURE: HoldKind.DISCLOSURE}
 _CATEGORY = {CaseKind.SUBJECT_ACCESS: Category.SUBJECT_ACCESS, CaseKind.DISCLOSURE: Category.DISCLOSURE}
 
 
@@ -71,8 +75,10 @@ def open_case(
     text: str,
     received_on: date | None = None,
     ground: LegalGround | None = None,
+    search: Search | None = None,
+    expected: int | None = None,
 ) -> Case:
-    """Open a case.
+    """Open a case, and hold what fits what its requester gave.
 
     Args:
         books: Where it is kept.
@@ -83,9 +89,12 @@ def open_case(
         text: What they gave - date, time, operator, number - and why, if they said so.
         received_on: The day it came; None is today.
         ground: Of a disclosure.
+        search: What they gave, as a search: whatever fits it is held from now on. None: nothing that can be searched.
+        expected: How many recordings are to be held; needed where the search is wide.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was kept.
+        ProblemError: Refused, with a sentence; nothing was kept. 409, how many recordings fit, where that is to be
+            confirmed first.
     """
     person = books.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
     details = {
@@ -96,8 +105,24 @@ def open_case(
     try:
         check_opening(person, details, text, on, books.today)
     except DeniedError as error:
-        raise _denied(books, person, "", error) from error
-    entry = CaseEntry(step=Step.OPENED, at=books.cases.now(), by=person.name, on=on, text=text, details=details)
+        raise denied(books, person, "", error) from error
+    if search is None or is_empty(search):
+        return _opened(books, person, CaseEntry(**_opening(books, person, on, text), details=details))
+    with steady_books(books.holds):
+        found = counted(books.holds, search, expected)
+        text = "; ".join(filter(None, (text, in_words(search))))
+        entry = CaseEntry(**_opening(books, person, on, text), details={**details, **wanted(search), **found})
+        case = _opened(books, person, entry)
+        case_holds.place(books.holds, person, case, HOLD_KIND[kind], search)
+    return case
+
+
+def _opening(books: CaseBooks, person: Person, on: date, text: str) -> dict[str, Any]:
+    return {"step": Step.OPENED, "at": books.cases.now(), "by": person.name, "on": on, "text": text}
+
+
+def _opened(books: CaseBooks, person: Person, entry: CaseEntry) -> Case:
+    kind = CaseKind(entry.details["kind"])
     for _ in range(_OPENINGS):
         case_id = books.cases.next_id(kind, books.today.year)
         with suppress(ChangedError):  # somebody has just opened another one under that reference: this is the next
@@ -131,11 +156,13 @@ def take_step(
         ProblemError: Refused, with a sentence; nothing was kept.
     """
     person, case = at_work(books, actor, case_id)
+    details = {**(details or {}), **_closing(books, case, step)}
     entry = CaseEntry(
-        step=step, at=books.cases.now(), by=person.name, on=on or books.today, text=text.strip(),
-        details=dict(details or {}),
-    )  # fmt: skip
+        step=step, at=books.cases.now(), by=person.name, on=on or books.today, text=text.strip(), details=details
+    )
     _check(books, person, case, entry)
+    if step is Step.DECIDED and details.get("decision") != Decision.REFUSE:
+        check_settled(books.holds, case)
     if step is Step.EXTENDED:
         last = extend_by(case.course, books.today, is_working_day)
         if last is not None and entry.on > last:
@@ -150,56 +177,75 @@ def take_step(
 
 
 def search_for(books: CaseBooks, actor: Actor, case_id: str, search: Search) -> Sequence[RecordingRow]:
-    """Search for a case: what was looked for and how much was found goes into its log.
+    """Search for a case: what was looked for and how much was found goes into its log, and what was found is held.
+
+    It is held until somebody matches or dismisses it. Calls that go on now are held too.
 
     Raises:
         ProblemError: Refused, with a sentence.
     """
-    wanted = {
-        "from": time_to_json(search.started_from) if search.started_from else None,
-        "to": time_to_json(search.started_to) if search.started_to else None,
-        "operator": search.operator, "extension": search.extension, "by_number": search.number is not None,
-    }  # fmt: skip
-    if not any(wanted.values()):
+    if is_empty(search):
         raise ProblemError(422, "Say what to look for: a date, an operator, an extension or a number.")
     person, case = at_work(books, actor, case_id)
-    found = [row for row in books.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
-    entry = CaseEntry(
-        step=Step.SEARCHED, at=books.cases.now(), by=person.name, on=books.today,
-        text=f"number {search.number}" if search.number else "", details={**wanted, "found": len(found)},
-    )  # fmt: skip
-    _check(books, person, case, entry)
-    _write(books, person, case.id, len(case.entries), entry)
+    with steady_books(books.holds):
+        found = [row for row in books.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
+        gone = case_holds.deleted_of(books.hearing.index.database, search)
+        entry = CaseEntry(
+            step=Step.SEARCHED, at=books.cases.now(), by=person.name, on=books.today, text=in_words(search),
+            details={**wanted(search), "found": len(found), "deleted": gone},
+        )  # fmt: skip
+        _check(books, person, case, entry)
+        _write(books, person, case.id, len(case.entries), entry)
+        case_holds.place_found(books.holds, person, case, HOLD_KIND[case.kind], search)
     return found
 
 
 def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str]) -> Case:
     """Take recordings into a case: each is held at once, and by that kept until the case is over.
 
+    Those that were deleted already are noted in the case, and the rest is taken.
+
     Raises:
         ProblemError: Refused, with a sentence; those before the one that it names are in.
     """
     person, case = at_work(books, actor, case_id)
-    wish = HoldWish(kind=_HOLD_KIND[case.kind], reason=f"case {case.id}", case_reference=case.id, owner=case.handler)
+    wish = HoldWish(kind=HOLD_KIND[case.kind], reason=f"case {case.id}", case_reference=case.id, owner=case.handler)
+    gone: dict[str, ProblemError] = {}
+    taken = 0
     for recording in dict.fromkeys(recordings):
         entry = CaseEntry(
             step=Step.MATCHED, at=books.cases.now(), by=person.name, on=books.today, details={"recording": recording}
         )
         _check(books, person, case, entry)
-        hold = place_hold(books.holds, person, recording, wish)
+        try:
+            hold = place_hold(books.holds, person, recording, wish)
+        except ProblemError as error:
+            if error.status != 409:  # it is not there any more; all else is refused
+                raise
+            gone[recording] = error
+            continue
         entry = replace(entry, details={"recording": recording, "hold": hold.id})
         _write(books, person, case.id, len(case.entries), entry)
-        case = after(case, entry)
+        case, taken = after(case, entry), taken + 1
+    if gone and not taken:
+        raise next(iter(gone.values()))
+    if gone:
+        text = "; ".join(f"{recording}: {error.detail}" for recording, error in gone.items())
+        case = write_step(books, person, case, Step.NOTED, {"gone": list(gone)}, text=text[:MAX_REASON_CHARACTERS])
     return case
 
 
-def write_step(books: CaseBooks, person: Person, case: Case, step: Step, details: Mapping[str, Any]) -> Case:
+def write_step(
+    books: CaseBooks, person: Person, case: Case, step: Step, details: Mapping[str, Any], *, text: str = ""
+) -> Case:
     """Write down that something happened in a case, of which its own act knows the details.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was kept.
     """
-    entry = CaseEntry(step=step, at=books.cases.now(), by=person.name, on=books.today, details=dict(details))
+    entry = CaseEntry(
+        step=step, at=books.cases.now(), by=person.name, on=books.today, text=text.strip(), details=dict(details)
+    )
     _check(books, person, case, entry)
     _write(books, person, case.id, len(case.entries), entry)
     return after(case, entry)
@@ -250,7 +296,7 @@ def needed_hold(cases: CaseBook, timezone: str, hold: Hold) -> str | None:
         timezone: IANA name of the council's zone.
         hold: Any hold; only those of cases are kept.
     """
-    if hold.kind not in _HOLD_KIND.values() or (case := cases.get(hold.case_reference)) is None:
+    if hold.kind not in HOLD_KIND.values() or (case := cases.get(hold.case_reference)) is None:
         return None
     if case.closed_on is None:
         return f"Case {case.id} goes on: close it first."
@@ -324,7 +370,7 @@ def _check(books: CaseBooks, person: Person, case: Case, entry: CaseEntry) -> No
     try:
         check_step(case, person, entry, books.today)
     except DeniedError as error:
-        raise _denied(books, person, case.id, error) from error
+        raise denied(books, person, case.id, error) from error
 
 
 def _write(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
@@ -378,8 +424,23 @@ def _keep_on(books: CaseBooks, person: Person, case: Case) -> None:
         if books.holds.holds.get(hold_id).released_at is None:
             review_on = books.today + COMPLAINT_WINDOW
             review_hold(books.holds, person, hold_id, reason=f"case {case.id} is closed", review_on=review_on)
+    with steady_books(books.holds):
+        lasting = [query for query in case_holds.standing(books.holds, case.id) if query.ends_at is None]
+        case_holds.end(books.holds, person, lasting, books.cases.now() + COMPLAINT_WINDOW)
 
 
-def _denied(books: CaseBooks, person: Person, subject: str, error: DeniedError) -> ProblemError:
+def _closing(books: CaseBooks, case: Case, step: Step) -> dict[str, Any]:
+    """Return of which recordings a case that is to be closed has given nobody a copy."""
+    if step is not Step.CLOSED or case.decision in (None, Decision.REFUSE):
+        return {}
+    copies, since = CopyList(books.hearing.index.database), case.decided_at
+    made = {one.recording for recording in case.recordings for one in copies.of_recording(recording)
+            if one.sha256 is not None and since is not None and one.made_at >= since}  # fmt: skip
+    without = [recording for recording in case.recordings if recording not in made]
+    return {"without_copy": without} if without else {}
+
+
+def denied(books: CaseBooks, person: Person, subject: str, error: DeniedError) -> ProblemError:
+    """Return the answer to what the rules of cases refuse; the audit log has it."""
     refused = books.hearing.ledger.refusal(person, Act.WORK_ON_CASES, subject, str(error))
     return ProblemError(STATUS[error.fault], refused.detail)

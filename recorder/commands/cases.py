@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from recorder.cases import casework, transcripts
+from recorder.cases import casework, scoping, transcripts
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks
 from recorder.cases.custody import custody_of, custody_to_json
@@ -45,6 +45,14 @@ sar = typer.Typer(
     no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, court or insurer."
 )
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorder sar list`: SAR-2026-0001.")]
+FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")]
+OperatorOption = Annotated[str | None, typer.Option("--operator", metavar="X")]
+ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N")]
+NumberOption = Annotated[
+    str | None,
+    typer.Option("--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."),
+]
 DayOption = Annotated[
     str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
 ]
@@ -89,24 +97,45 @@ def open_case(
         LegalGround | None, typer.Option("--disclosure", help="It is a disclosure to others, on this legal ground.")
     ] = None,
     on: DayOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: OperatorOption = None,
+    extension: ExtensionOption = None,
+    number_file: NumberOption = None,
+    hold: Annotated[
+        int | None, typer.Option("--hold", metavar="N", help="So many recordings are to be held, where it is wide.")
+    ] = None,
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Open a case. Any form of request will do; a reason is asked for and never a condition."""
+    """Open a case. Any form of request will do; a reason is asked for and never a condition.
+
+    What fits the number, times, operator and extension that they gave is held from now on. Where that is neither a
+    number nor an operator with a day and an hour, it says first how many recordings fit.
+    """
     kind = CaseKind.DISCLOSURE if disclosure else CaseKind.SUBJECT_ACCESS
     day = day_from(on)
+    wanted = _search_from(home, from_, to, operator, extension, number_file)
 
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
         case = casework.open_case(
-            books, person, kind=kind, requester=requester, form=form, text=text, received_on=day, ground=disclosure
-        )
+            books, person, kind=kind, requester=requester, form=form, text=text, received_on=day, ground=disclosure,
+            search=wanted, expected=hold,
+        )  # fmt: skip
         return casework.case_to_json(books, case)
 
     done = _act(home, name, password_file, act)
     due = f"; due on {done['due_on']}" if done["due_on"] else ""
-    tell(done, f"case {done['id']} is open{due}", json=json)
+    tell(done, f"case {done['id']} is open{due}{_held_in_words(done['entries'][0]['details'])}", json=json)
+
+
+def _held_in_words(details: dict[str, Any]) -> str:
+    if "found" not in details:
+        return "; nothing is held yet: search, or open it with what they gave"
+    gone = f"; {details['deleted']} recordings of that time were deleted before" if details["deleted"] else ""
+    return f"; {details['found']} recordings that fit are held{gone}"
 
 
 def _note_command(word: str, step: Step) -> None:
@@ -138,28 +167,21 @@ for _word, _step in _NOTABLE.items():
 @sar.command("search")
 def search(
     case: CaseArgument,
-    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")] = None,
-    operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
-    extension: Annotated[str | None, typer.Option("--extension", metavar="N")] = None,
-    number_file: Annotated[
-        str | None,
-        typer.Option(
-            "--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."
-        ),
-    ] = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: OperatorOption = None,
+    extension: ExtensionOption = None,
+    number_file: NumberOption = None,
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Search for a case; what was looked for and how much was found goes into its log."""
-    _, config = load_home(home)
-    zone = ZoneInfo(config.site.timezone)
-    wanted = Search(
-        started_from=moment(from_, zone, is_end=False), started_to=moment(to, zone, is_end=True), operator=operator,
-        extension=extension, number=number_from(number_file),
-    )  # fmt: skip
+    """Search for a case; what was looked for and how much was found goes into its log, and what was found is held.
+
+    It is held until you match it or dismiss it.
+    """
+    wanted = _search_from(home, from_, to, operator, extension, number_file)
 
     def act(books: CaseBooks, person: Person) -> list[RecordingRow]:
         return list(casework.search_for(books, person, case, wanted))
@@ -170,6 +192,84 @@ def search(
         return
     columns = [("id", "Recording"), ("started_at", "When"), ("operator", "Operator"), ("caller", "Caller")]
     print_table(found, columns, empty="no recording matches; that is in the case's log too")
+
+
+def _search_from(
+    home: Path,
+    from_: str | None,
+    to: str | None,
+    operator: str | None,
+    extension: str | None,
+    number_file: str | None,
+) -> Search:
+    _, config = load_home(home)
+    zone = ZoneInfo(config.site.timezone)
+    return Search(
+        started_from=moment(from_, zone, is_end=False), started_to=moment(to, zone, is_end=True), operator=operator,
+        extension=extension, number=number_from(number_file),
+    )  # fmt: skip
+
+
+@sar.command("narrow")
+def narrow(
+    case: CaseArgument,
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: OperatorOption = None,
+    extension: ExtensionOption = None,
+    number_file: NumberOption = None,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Hold less than a case was opened with; the data protection officer does. The rest is held for 14 days yet."""
+    wanted = _search_from(home, from_, to, operator, extension, number_file)
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(books, scoping.narrow_scope(books, person, case, wanted, reason))
+
+    done = _act(home, name, password_file, act)
+    tell(done, f"case {case} holds {done['entries'][-1]['details']['found']} recordings from now on", json=json)
+
+
+@sar.command("confirm-scope")
+def confirm_scope(
+    case: CaseArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Hold all that a case was opened with until it is over; the data protection officer does."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(books, scoping.confirm_scope(books, person, case, reason))
+
+    tell(_act(home, name, password_file, act), f"case {case} holds what it found until it is over", json=json)
+
+
+@sar.command("dismiss")
+def dismiss(
+    case: CaseArgument,
+    recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Recordings' whole ids.")] = None,
+    rest: Annotated[bool, typer.Option("--rest", help="All that fits and is neither matched nor dismissed.")] = False,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Say that recordings which were found are not what a case asks for: it holds them for 14 days yet."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        done = scoping.dismiss(books, person, case, recordings or [], reason, is_rest=rest)
+        return {**casework.case_to_json(books, done), "scope": scoping.scope_to_json(books, done)}
+
+    done = _act(home, name, password_file, act)
+    tell(done, f"case {case}: {len(done['scope']['undecided'])} recordings are left to match or dismiss", json=json)
 
 
 @sar.command("match")
@@ -187,7 +287,9 @@ def match(
         return casework.case_to_json(books, casework.match(books, person, case, recordings))
 
     done = _act(home, name, password_file, act)
-    tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held", json=json)
+    last = done["entries"][-1]
+    gone = f"; not these - {last['text']}" if "gone" in last["details"] else ""
+    tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held{gone}", json=json)
 
 
 @sar.command("decide")
@@ -346,7 +448,8 @@ def show(
     """Show a case and everything that happened in it."""
 
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        return casework.case_to_json(books, casework.read_case(books, person, case))
+        found = casework.read_case(books, person, case)
+        return {**casework.case_to_json(books, found), "scope": scoping.scope_to_json(books, found)}
 
     found = _act(home, name, password_file, act)
     if json:

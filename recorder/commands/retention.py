@@ -26,7 +26,7 @@ from recorder.commands.shared import (
     tell,
 )
 from recorder.domain.access import Act, DeniedError, Person
-from recorder.domain.retention import FIXED, SCHEDULE, DataClass, Stop, put_into_force
+from recorder.domain.retention import FIXED, SCHEDULE, DataClass, Stop, larger_share, put_into_force
 from recorder.domain.sweep_consent import Consent
 from recorder.hearing.appointments import Appointments
 from recorder.home import Home
@@ -128,21 +128,26 @@ def confirm_shorter(
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Put periods into force that the configuration made shorter; the DPO alone may. Nothing is deleted by this."""
+    """Put periods into force that the configuration made shorter, and a larger share of a day; the DPO alone may.
+
+    Nothing is deleted by this.
+    """
     with _sweeping(home) as (place, sweeper):
         if dry_run:
             _show_plan(sweeper, sweeper.plan(is_shorter_confirmed=True), json=json)
             return
-        wanted = _unconfirmed(sweeper)
+        wanted, larger = _unconfirmed(sweeper), _larger(sweeper)
         person = _permit(place, Act.SHORTEN_RETENTION, name, password_file, {"shorter": wanted})
         done = sweeper.confirm_shorter(person.actor)
     if json:
         print_json([{"key": one.name, "days": one.days, "before": one.in_force} for one in done])
         return
-    if not done:
+    if not done and not larger:
         say("nothing is configured shorter than what is in force")
     for one in done:
         say(f"{one.name} is {one.days} days from now on; it was {one.in_force}")
+    if larger:
+        say(f"{larger} until now; the larger one is from now on")
     if done:
         say("what that makes due goes with the next sweep; see `recorder retention --dry-run`")
 
@@ -221,15 +226,19 @@ def _say_waits(consent: Consent, what: str, *, json: bool) -> None:
 
 def _unconfirmed(sweeper: Sweeper) -> list[str]:
     _, shorter = put_into_force(sweeper.periods, sweeper.file.load().in_force, is_confirmed=False)
-    return [one.sentence for one in shorter]
+    return [sentence for sentence in (*(one.sentence for one in shorter), _larger(sweeper)) if sentence]
+
+
+def _larger(sweeper: Sweeper) -> str:
+    return larger_share(sweeper.most_share, sweeper.file.load().most_share)
 
 
 # --- the schedule and the last sweep
 
 
 def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
-    found, shorter = put_into_force(sweeper.periods, state.in_force, is_confirmed=False)
-    waiting = [one.sentence for one in shorter]
+    found, _ = put_into_force(sweeper.periods, state.in_force, is_confirmed=False)
+    waiting = _unconfirmed(sweeper)
     if json:
         schedule = [_scheduled(key, days, sweeper) for key, days in found.items()]
         print_json({**state_to_json(state), "unconfirmed": waiting, "in_force": found, "schedule": schedule,
@@ -238,7 +247,7 @@ def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
     print_table([_scheduled(key, days, sweeper) for key, days in found.items()], _SCHEDULE_COLUMNS, empty="")
     print_table(list(map(asdict, FIXED)), _FIXED_COLUMNS, empty="")
     for sentence in waiting:
-        say(f"{sentence}: the DPO confirms a shorter period by `recorder retention confirm-shorter --as NAME`")
+        say(f"{sentence}: the DPO confirms it by `recorder retention confirm-shorter --as NAME`")
     if state.last_success is None:
         say("no sweep has ended well yet; the daemon makes one each day")
     else:
@@ -275,17 +284,26 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
         print_json(plan.as_json())
         return
     lines = [shown for line in plan.lines for shown in _shown(line)]
-    others = [{"what": str(data), "count": count} for data, count in plan.others.items() if count]
-    if plan.claims:
-        others.append({"what": "upheld claims", "count": plan.claims})
+    others: list[dict[str, Any]] = [{"what": str(data), "count": count} for data, count in plan.others.items() if count]
+    if plan.claims or plan.claims_held:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(plan.claims_kinds.items()))
+        line = {
+            "what": "upheld claims",
+            "count": plan.claims or "",
+            "held": len(plan.claims_held) or "",
+            "kinds": kinds,
+        }
+        others.append(line)
     print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due, and nothing falls due within a week")
     due, held = _sum(plan, "due"), _sum(plan, "held")
     say(f"{due.count:,} calls of {_size(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
-    say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would go; at most {sweeper.most_share:g} % in a day")
+    say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would go; at most {plan.most_share:g} % in a day")
     if held.count:
         say("held recordings stay until their holds are over; `recorder hold list` shows them")
     if damage := damage_sentence(plan.damaged):
         say(damage)
+    if plan.larger:
+        say(plan.larger)
     for one in plan.shorter:
         say(f"{one.sentence}; this is reckoned with the {'shorter' if plan.is_shorter_confirmed else 'longer'} one")
     if plan.stopped is not None:

@@ -221,8 +221,9 @@ def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
     actor = f"os:{os_user()}"
     audit(home, AuditNote(act="recorder.init", subject="", details=details), actor=actor)
     audit(home, note, actor=actor)
-    periods = {"periods": dict(config.periods), "before": None}
-    audit(home, AuditNote(act=IN_FORCE, subject="", details=periods), actor=actor)
+    share = config.retention.most_share_a_day
+    in_force = {"periods": dict(config.periods), "before": None, "most_share": share}
+    audit(home, AuditNote(act=IN_FORCE, subject="", details=in_force), actor=actor)
 
 
 def _undo(home: Home) -> None:

@@ -18,6 +18,7 @@ from recorder.console import (
     api,
     audit_pages,
     case_pages,
+    case_routes,
     erasure_pages,
     erasure_routes,
     hold_pages,
@@ -85,6 +86,7 @@ _ROUTERS = (
     hold_pages.router,
     request_pages.router,
     case_pages.router,
+    case_routes.router,
     notification_pages.router,
     right_pages.router,
     report_pages.router,
@@ -100,7 +102,9 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     Args:
         deps: What it is built on; stays the caller's, and outlives the application.
     """
-    late = LateEntries(deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now)
+    late = LateEntries(
+        deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
+    )
     limits = RateLimits(deps.rates)
     rules, renderer = Rules(deps.audit, late), Renderer(deps)
     pulse = Pulse(deps.beats)

@@ -1,5 +1,6 @@
 """Pages for cases of subject access and disclosure: the board, and one case with all that happened in it."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import date
 from typing import Annotated
@@ -9,22 +10,28 @@ from fastapi import APIRouter, Depends, Form, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
-from recorder.cases import casework, transcripts
+from recorder.cases import casework, scoping, transcripts
 from recorder.cases.custody import custody_of
 from recorder.console.auth import Caller
 from recorder.console.filters import read_form
 from recorder.console.pages import search_form
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.domain.access import Role
 from recorder.domain.case_rules import STEPS
 from recorder.domain.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
 from recorder.domain.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from recorder.problems import ProblemError
-from storage.types import RecordingRow
+from storage.types import RecordingRow, Search
 
 router = APIRouter(include_in_schema=False)
 _Word = Annotated[str, Form(max_length=40)]
 
-_FORMS = frozenset({Step.OPENED, Step.SEARCHED, Step.MATCHED, Step.TRANSCRIBED, Step.DECIDED})
+_FORMS = frozenset(
+    {
+        Step.OPENED, Step.SEARCHED, Step.MATCHED, Step.DISMISSED, Step.NARROWED, Step.SCOPE_CONFIRMED,
+        Step.TRANSCRIBED, Step.DECIDED,
+    }
+)  # fmt: skip
 """Steps that have a form of their own."""
 
 
@@ -36,19 +43,22 @@ def cases(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.post("/cases")
 def open_case(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, caller: PageChanger, requester: Text = "", form: Text = "", text: Text = "", on: _Word = "",
-    ground: _Word = "",
+    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)], requester: Text = "",
+    form: Text = "", text: Text = "", on: _Word = "", ground: _Word = "", hold: _Word = "",
 ) -> Response:  # fmt: skip
-    """Open a case; a legal ground makes it a disclosure."""
+    """Open a case, and hold what fits what they gave; a legal ground makes it a disclosure."""
     try:
+        wanted = _search_in(console, sent)
         case = casework.open_case(
             console.deps.cases, caller.actor, kind=CaseKind.DISCLOSURE if ground else CaseKind.SUBJECT_ACCESS,
             requester=requester, form=form, text=text, received_on=day_typed(on), ground=_ground(ground),
+            search=wanted, expected=int(hold) if hold.isascii() and hold.isdigit() else None,
         )  # fmt: skip
     except ProblemError as error:
         if error.status == 503:
             raise
-        return _board(console, caller, problem=error.detail, status=error.status)
+        typed = {"requester": requester, "form": form, "text": text, "on": on, "ground": ground, "hold": hold, **sent}
+        return _board(console, caller, problem=error.detail, status=error.status, typed=typed)
     return RedirectResponse(f"/cases/{case.id}", 303)
 
 
@@ -77,11 +87,9 @@ def search(
     console: Console, case_id: str, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
 ) -> HTMLResponse:
     """Search for a case; what was looked for goes into its log."""
-    form = read_form(sent, console.deps.timezone)
     try:
-        if form.errors:
-            raise ProblemError(422, next(iter(form.errors.values())))
-        found = list(casework.search_for(console.deps.cases, caller.actor, case_id, form.search))
+        wanted = _search_in(console, sent)
+        found = list(casework.search_for(console.deps.cases, caller.actor, case_id, wanted))
     except ProblemError as error:
         if error.status == 503:
             raise
@@ -95,6 +103,40 @@ def match(console: Console, case_id: str, caller: PageChanger, recordings: Text 
 
     def act() -> None:
         casework.match(console.deps.cases, caller.actor, case_id, recordings.replace(",", " ").split())
+
+    return _done(console, caller, case_id, act)
+
+
+@router.post("/cases/{case_id}/dismiss")
+def dismiss(console: Console, case_id: str, caller: PageChanger, recordings: Text = "", text: Text = "") -> Response:
+    """Say that recordings are not what a case asks for."""
+
+    def act() -> None:
+        which = recordings.replace(",", " ").split()
+        scoping.dismiss(console.deps.cases, caller.actor, case_id, which, text, is_rest=not which)
+
+    return _done(console, caller, case_id, act)
+
+
+@router.post("/cases/{case_id}/confirm-scope")
+def confirm_scope(console: Console, case_id: str, caller: PageChanger, text: Text = "") -> Response:
+    """Hold all that a case was opened with until it is over."""
+
+    def act() -> None:
+        scoping.confirm_scope(console.deps.cases, caller.actor, case_id, text)
+
+    return _done(console, caller, case_id, act)
+
+
+@router.post("/cases/{case_id}/narrow")
+def narrow(
+    console: Console, case_id: str, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)],
+    text: Text = "",
+) -> Response:  # fmt: skip
+    """Hold less than a case was opened with."""
+
+    def act() -> None:
+        scoping.narrow_scope(console.deps.cases, caller.actor, case_id, _search_in(console, sent), text)
 
     return _done(console, caller, case_id, act)
 
@@ -185,6 +227,14 @@ def day_typed(typed: str) -> date | None:
         raise ProblemError(422, f"{typed!r} is no date; write 2026-11-25.") from error
 
 
+def _search_in(console: Parts, sent: dict[str, str]) -> Search:
+    """Return what somebody typed to search for; ProblemError, 422, where it cannot be read."""
+    form = read_form(sent, console.deps.timezone)
+    if form.errors:
+        raise ProblemError(422, next(iter(form.errors.values())))
+    return form.search
+
+
 def _ground(word: str) -> LegalGround | None:
     try:
         return LegalGround(word) if word else None
@@ -202,12 +252,15 @@ def _done(console: Parts, caller: Caller, case_id: str, act: Callable[[], None])
     return RedirectResponse(f"/cases/{case_id}", 303)
 
 
-def _board(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+def _board(
+    console: Parts, caller: Caller, *, problem: str = "", status: int = 200, typed: dict[str, str] | None = None
+) -> HTMLResponse:
     books = console.deps.cases
     listed = [_told(console, one) for one in casework.list_cases(books, caller.actor)]
     return console.renderer.page(
-        "cases.html", caller, status=status, problem=problem, cases=listed, grounds=LEGAL_GROUND_WORDS
-    )
+        "cases.html", caller, status=status, problem=problem, cases=listed, grounds=LEGAL_GROUND_WORDS,
+        typed=defaultdict(str, typed or {}),
+    )  # fmt: skip
 
 
 def _page(
@@ -219,7 +272,9 @@ def _page(
     return console.renderer.page(
         "case.html", caller, status=status, problem=problem, steps=steps, found=found, decisions=list(Decision),
         written=console.deps.transcripts.newest(case.id), may_write=case.state is not CaseState.CLOSED,
-        is_open=case.state is CaseState.OPEN, grounds=LEGAL_GROUND_WORDS, **_told(console, case),
+        is_open=case.state is CaseState.OPEN, grounds=LEGAL_GROUND_WORDS,
+        scope=scoping.scope_to_json(console.deps.cases, case), **_told(console, case),
+        is_dpo=caller.person is not None and Role.DPO in caller.person.roles,
     )  # fmt: skip
 
 

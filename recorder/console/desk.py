@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from recorder.console.copies import CopyForm, taken
@@ -164,11 +165,15 @@ class Desk:
         order, row = order_to_hear(self._deps.books, person, order_id)
         self._rules.require(person, Act.PLAY, row.id, has_leave=True)
         self.listens.check_room()
+        span_s, now = span_of(order, row.duration_s), self._deps.now()
+        length = timedelta(seconds=span_s[1] - span_s[0])
         listen = Listen(
-            account=person.name, recording=row.id, reason=f"order {order.id}", until=self._deps.now() + LISTEN_FOR,
-            request="", order=order.id, span_s=span_of(order, row.duration_s),
+            account=person.name, recording=row.id, reason=f"order {order.id}", until=now + LISTEN_FOR + length,
+            request="", order=order.id, span_s=span_s,
+            when_all_sent=partial(self._note_heard, order.id, person.name, length),
         )  # fmt: skip
-        self._rules.note(person.actor, Act.PLAY, row.id, granted_s=LISTEN_FOR.total_seconds(), **listen.marks)
+        granted_s = (listen.until - now).total_seconds()
+        self._rules.note(person.actor, Act.PLAY, row.id, granted_s=granted_s, **listen.marks)
         return row.id, self.listens.keep(listen)
 
     def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
@@ -181,10 +186,13 @@ class Desk:
             self._refuse_locked(person, Act.PLAY, row)
         return row
 
+    def _note_heard(self, order: str, account: str, length: timedelta, begun_at: datetime) -> None:
+        """Keep that all of a span was sent to somebody: they can have heard it once so much time has passed."""
+        if self._deps.books.approvals is not None:
+            self._deps.books.approvals.heard(order, account, begun_at + length)
+
     def _note_opened(self, person: Person, listen: Listen) -> None:
         self._rules.note(person.actor, OPENED, listen.recording, text=listen.reason, **listen.marks)
-        if listen.order and self._deps.books.approvals is not None:
-            self._deps.books.approvals.heard(listen.order, person.name, self._deps.now())
 
     def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:
         """Open the audio of a recording that leave was given for: each listen is an entry before its first byte.

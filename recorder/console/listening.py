@@ -43,7 +43,10 @@ class Listen:
         heard: What of the recording is not silent, by a request; None is all of it.
         file: The sound, and the digest of the container that it is made of; None before it is first asked for.
         is_begun: Whether the audit log says that it was opened.
-        spans: What was sent, seconds.
+        when_all_sent: Called once, when all of the sound was sent, with the moment at which it began to be.
+        begun_at: When it was first asked for, UTC.
+        spans: What was sent, seconds, since the audit log was told last.
+        sent: What was sent in all, seconds.
         sending: How many answers are on their way.
         timer: Settles it when nobody asks for more.
     """
@@ -58,7 +61,10 @@ class Listen:
     heard: Spans | None = None
     file: tuple[str | None, Copy] | None = None
     is_begun: bool = False
+    when_all_sent: Callable[[datetime], None] | None = None
+    begun_at: datetime | None = None
     spans: list[tuple[float, float]] = field(default_factory=list)
+    sent: list[tuple[float, float]] = field(default_factory=list)
     sending: int = 0
     timer: threading.Timer | None = None
 
@@ -119,6 +125,7 @@ class Listens:
             if not listen.is_begun:
                 note()
                 listen.is_begun = True
+                listen.begun_at = listen.begun_at or self._now()
 
     def sent(self, listen: Listen, chunks: Iterable[bytes], first: int) -> Generator[bytes]:
         """Pass on what is sent, and keep which span it was.
@@ -140,9 +147,12 @@ class Listens:
         finally:
             with self._lock:
                 listen.sending -= 1
-                listen.spans.append((_seconds(copy, first), _seconds(copy, at)))
+                span = _seconds(copy, first), _seconds(copy, at)
+                listen.spans.append(span)
+                listen.sent = together([*listen.sent, span])
                 if not listen.sending:
                     self._wait(listen)
+            _tell_when_all_sent(listen, copy.duration_s)
 
     def close(self, account: str | None = None) -> None:
         """End the listens of an account that has signed out, or all of them, and write down what was sent."""
@@ -187,6 +197,14 @@ def together(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
         else:
             found.append((start, end))
     return found
+
+
+def _tell_when_all_sent(listen: Listen, duration_s: float) -> None:
+    tell, begun_at = listen.when_all_sent, listen.begun_at
+    if tell is None or begun_at is None or listen.sent != together([(0.0, duration_s)]):
+        return
+    listen.when_all_sent = None
+    tell(begun_at)
 
 
 def _seconds(copy: Copy, at: int) -> float:

@@ -14,7 +14,8 @@ _WORK = frozenset(Step) - {Step.OPENED, Step.HANDED_OVER, Step.CLOSED} - _AFTERW
 STEPS: Mapping[CaseState, frozenset[Step]] = MappingProxyType(
     {
         CaseState.OPEN: _WORK,
-        CaseState.DECIDED: frozenset({Step.TRANSCRIBED, Step.HANDED_OVER, Step.NOTED, Step.CLOSED}) | _AFTERWARDS,
+        CaseState.DECIDED: frozenset({Step.TRANSCRIBED, Step.HANDED_OVER, Step.NOTED, Step.DISMISSED, Step.CLOSED})
+        | _AFTERWARDS,
         CaseState.CLOSED: frozenset({Step.NOTED}) | _AFTERWARDS,
     }
 )
@@ -81,6 +82,9 @@ _NEEDS_WORDS: Mapping[Step, str] = MappingProxyType(
         Step.CLARIFICATION_ASKED: "Say what was asked.",
         Step.EXTENDED: "Say why: the requester is told the reasons.",
         Step.NOTED: "Say what is to be noted.",
+        Step.DISMISSED: "Say why they are not asked for.",
+        Step.NARROWED: "Say why that is enough.",
+        Step.SCOPE_CONFIRMED: "Say why so much has to be held.",
         Step.HANDED_OVER: "Say how it was handed over, and to whom.",
         Step.PASSPHRASE_TOLD: "Say by which way they were told the passphrase - never the passphrase.",
         Step.RECEIVED: "Say who acknowledged it, and how.",
@@ -129,9 +133,12 @@ def _afterwards(case: Case, _entry: CaseEntry) -> str | None:
     return None if case.handed_over else "Nothing was handed over yet."
 
 
-def _closed(case: Case, _entry: CaseEntry) -> str | None:
+def _closed(case: Case, entry: CaseEntry) -> str | None:
     if case.decision is not Decision.REFUSE and case.recordings and not case.handed_over:
         return "Hand it over first, and say how."
+    without = entry.details.get("without_copy")
+    if without and not entry.text.strip():
+        return f"No copy was made of {', '.join(without)} since the decision: make one, or say why there is none."
     return None
 
 

@@ -50,6 +50,7 @@ class Kind(enum.StrEnum):
     POLICY_REVIEW = "policy_review"
     MAIL_STUCK = "mail_stuck"
     WEEK = "week"
+    SCOPE_WAITS = "scope_waits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +159,11 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             sentence="Notifications have not left by mail for a day: `recorder mail status` says why.",
             path="/notifications",
             mail_for=None,
+        ),
+        Kind.SCOPE_WAITS: Wording(
+            subject="A case holds many recordings until you decide",
+            sentence="More is held for a case than a narrow search finds, for 14 days: confirm it, or narrow it.",
+            path="/cases",
         ),
         Kind.WEEK: Wording(
             subject="The week of the call recorder",
@@ -303,6 +309,26 @@ def of_claims(claims: Iterable[tuple[Claim, date]], bench: Bench, today: date) -
         if claim.state is ClaimState.ASKED
         for kind in (Kind.CLAIM_WAITS, *([Kind.CLAIM_OVERDUE] if today > due else []))
         for account in sorted(rights.deciders(claim, bench))
+    ]
+
+
+SCOPE_AGAIN_FOR = timedelta(days=4)
+"""So long before the end the data protection officer is told once more of what waits to be confirmed."""
+
+
+def of_scopes(waiting: Iterable[tuple[str, datetime]], bench: Bench, now: datetime) -> list[Notification]:
+    """Return what data protection officers are to be told of cases that hold much until they say so.
+
+    Args:
+        waiting: The cases, each with the moment at which its hold ends.
+        bench: Who there is.
+        now: Aware.
+    """
+    return [
+        Notification(kind=Kind.SCOPE_WAITS, account=account, subject=case, moment=moment)
+        for case, ends_at in waiting
+        for moment in ("", *(["again"] if now >= ends_at - SCOPE_AGAIN_FOR else []))
+        for account in sorted(bench.with_role(Role.DPO))
     ]
 
 

@@ -282,6 +282,27 @@ def put_into_force(
     return {**in_force, **wanted, **kept}, shorter
 
 
+MOST_SHARE = 5.0
+"""Percent of the recordings that may go in a day, where nothing says otherwise."""
+
+
+def share_in_force(wanted: float, in_force: float | None, *, is_confirmed: bool) -> float:
+    """Return how much of the recordings may go in a day, percent: a larger share holds when the DPO has confirmed it.
+
+    Args:
+        wanted: As configured.
+        in_force: As it was until now; None where nothing says so.
+        is_confirmed: The DPO has confirmed what is larger.
+    """
+    return wanted if is_confirmed else min(wanted, MOST_SHARE if in_force is None else in_force)
+
+
+def larger_share(wanted: float, in_force: float | None) -> str:
+    """Return a sentence on a share that is configured larger than the one in force; empty where it is not."""
+    held = share_in_force(wanted, in_force, is_confirmed=False)
+    return f"most_share_a_day is {wanted:g} %, {held:g} % are in force" if wanted > held else ""
+
+
 def _is_service(key: str) -> bool:
     return key.startswith(_SERVICE)
 

@@ -14,12 +14,18 @@ from storage.deletion import BY, PART, Shredder
 from storage.holds import Holds
 from storage.tombstones import Tombstone
 from storage.tree import files_of
-from storage.types import Claim
+from storage.types import Claim, RecordingId
 
 
 def count_claims(holds: Holds, now: datetime) -> int:
     """Return how many recordings a sweep would destroy because of claims; nothing is changed."""
     return len({claim.recording for claim in _due(holds, now)})
+
+
+def kinds_keeping(holds: Holds, now: datetime) -> dict[RecordingId, tuple[str, ...]]:
+    """Return the recordings that a sweep would destroy because of claims but for holds, with the kinds of those."""
+    found = [claim.recording for claim in Claims(holds.database).open() if is_to_destroy(claim)]
+    return holds.kinds_among(found, now)
 
 
 def carry_out_claims(shredder: Shredder, holds: Holds, audit: AuditLog, now: datetime) -> int:

@@ -22,6 +22,8 @@ from storage.fsck import Finding, Kind
 from storage.hold_journal import ACTS as HOLD_ACTS
 from storage.hold_journal import journalled
 from storage.holds import Holds
+from storage.query_holds import QueryHolds
+from storage.query_journal import journalled as journalled_queries
 from storage.stored_rows import StoredRows
 from storage.tombstones import DELETED, Deletions, tombstones_of
 from storage.types import Claim, ErasureState, HoldState, RecordingId
@@ -56,6 +58,7 @@ class LogCheck:
         """
         yield from self.log()
         yield from self.holds()
+        yield from self.query_holds()
         yield from self.holds_alone()
         yield from self.claims()
         yield from self.claims_alone()
@@ -88,6 +91,18 @@ class LogCheck:
             else:
                 continue
             yield Finding(kind=Kind.HOLD, where=hold.recording, what=what, recording=hold.recording)
+
+    def query_holds(self) -> Iterator[Finding]:
+        """Yield holds by search of which log and table say different things."""
+        table, now = QueryHolds(self.database), self.now()
+        logged, _ = journalled_queries(readable(self.audit, HOLD_ACTS))
+        for query in logged.values():
+            known = table.get(query.id)
+            if query.stands_at(now) and (known is None or known.ends_at != query.ends_at):
+                what = (
+                    f"hold {query.id} by search of {query.case_reference} is not in the index as the audit log has it"
+                )
+                yield Finding(kind=Kind.HOLD, where=query.case_reference, what=what)
 
     def holds_alone(self) -> Iterator[Finding]:
         """Yield holds of the index that would be lost with it."""

@@ -28,6 +28,7 @@ from recorder.domain.holds import (
     review_day,
 )
 from recorder.domain.rights import keeps
+from recorder.keeping.kept_live import is_being_discarded
 from recorder.keeping.known import begun_row, check_known, none_such
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
@@ -261,6 +262,10 @@ def call_to_hold(books: HoldBooks, recording: str, person: Person | None = None)
             begun = begun_row(books.vault, RecordingId(recording))
             if begun is not None:
                 _check_known(books, person, recording, held_call(begun))
+                if is_being_discarded(books.state, recording):
+                    raise ProblemError(
+                        409, "The recording is being discarded for a card payment, so it cannot be held."
+                    ) from error
                 return held_call(begun)
             if person is not None and not knows_all(person):
                 raise none_such() from error

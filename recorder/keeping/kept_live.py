@@ -1,15 +1,91 @@
-"""Whether the recording of a call in progress is to be kept, so that a card payment does not drop it."""
+"""Whether the recording of a call in progress is to be kept, so that a card payment does not drop it.
 
-from datetime import datetime
+Whoever decides to discard, and whoever places a hold, does so under the lock of holds (`storage.hold_journal.steady`):
+a hold that was placed is seen, and one that comes later is refused, because the recording is being discarded.
+"""
 
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from recorder.keeping.known import begun_row
+from storage.audit import AuditLog
 from storage.claims import OPEN, Claims
 from storage.database import Database
+from storage.durable import make_folder
+from storage.hold_journal import steady
 from storage.holds import Holds
+from storage.query_holds import QueryHolds
 from storage.types import RecordingId
+from storage.vault import Vault
+
+FOLDER = "discarding"
+"""In the folder of states: an empty file named after each call that is being discarded."""
+_MARKED_FOR = timedelta(days=1)
+"""So long a mark stays: nothing of the recording is left long before that."""
 
 
-def is_kept(database: Database, recording: RecordingId, now: datetime) -> bool:
-    """Tell whether a hold stands on a recording, or a claim from which something follows; asks the database."""
+def is_kept(database: Database, vault: Vault, recording: RecordingId, now: datetime) -> bool:
+    """Tell whether a hold stands on a recording, be it by search, or a claim from which something follows."""
     if Holds(database).standing(recording, now):
         return True
-    return any(claim.state in OPEN for claim in Claims(database).of_recording(recording))
+    if any(claim.state in OPEN for claim in Claims(database).of_recording(recording)):
+        return True
+    row = begun_row(vault, recording)
+    return row is not None and bool(QueryHolds(database).keeping(row, now))
+
+
+def is_being_discarded(state: Path, recording: str) -> bool:
+    """Tell whether a recording is being discarded, so that it is too late to hold it."""
+    return (state / FOLDER / recording).exists()
+
+
+class Discards:
+    """Decides whether recordings may be discarded.
+
+    Args:
+        state: The home's folder of states.
+        database: Which has holds and claims.
+        audit: The audit log.
+        vault: Knows the calls in progress.
+        now: The clock, UTC.
+    """
+
+    def __init__(
+        self, state: Path, database: Database, audit: AuditLog, vault: Vault, *, now: Callable[[], datetime]
+    ) -> None:
+        self._state = state
+        self._database = database
+        self._audit = audit
+        self._vault = vault
+        self._now = now
+
+    def decide(self, recording: RecordingId) -> bool:
+        """Tell whether nothing keeps a recording; if so nobody can hold it any more.
+
+        Raises:
+            StorageError, OSError: It cannot be known: keep it.
+        """
+        with steady(self._state, Holds(self._database), self._audit):
+            if is_kept(self._database, self._vault, recording, self._now()):
+                return False
+            self._mark(recording)
+        return True
+
+    def settle(self, recording: RecordingId) -> None:
+        """Note that a recording is discarded, or is not to be after all: then people can hold it.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        (self._state / FOLDER / recording).unlink(missing_ok=True)
+
+    def _mark(self, recording: RecordingId) -> None:
+        folder = self._state / FOLDER
+        make_folder(folder)
+        for path in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < (self._now() - _MARKED_FOR).timestamp():
+                    path.unlink()
+        (folder / recording).touch(mode=0o600)

@@ -19,6 +19,8 @@ from storage.hold_journal import PLACED
 from storage.holds import Holds
 from storage.lost_found import FOLDER as LOST_FOUND
 from storage.old_calls import OldCalls
+from storage.query_holds import QueryHolds
+from storage.query_journal import PLACED as QUERY_PLACED
 from storage.rows import time_from_json
 from storage.tombstones import Deletions
 from storage.types import HoldState, RecordingId
@@ -45,6 +47,7 @@ class Leftovers:
         self._former = former
         self._past = PastTexts(former.engine)
         self._claims = Claims(holds.database)
+        self._queries = QueryHolds(holds.database)
 
     def count(self, found: Periods, now: datetime, text_offset: int) -> dict[DataClass, int]:
         """Return how much of each class is due; nothing is changed.
@@ -123,6 +126,9 @@ class Leftovers:
     def _is_due(self, entry: AuditEntry, now: datetime) -> bool:
         if entry.text_commitment is None:
             return False
+        if entry.act == QUERY_PLACED:  # its text is the number that it holds by
+            query = self._queries.get(str(entry.details.get("query_hold")))
+            return query is None or not query.stands_at(now)
         if entry.act not in (PLACED, *CLAIM_ACTS):
             return True
         try:

@@ -26,13 +26,15 @@ from recorder.domain.retention import (
     due_at,
     earliest_start,
     forward_stop,
+    larger_share,
     put_into_force,
+    share_in_force,
     share_stop,
     verdict,
 )
 from recorder.domain.sweep_consent import Consent
 from recorder.keeping.agreement import read_mark
-from recorder.keeping.claims_due import carry_out_claims, count_claims
+from recorder.keeping.claims_due import carry_out_claims, count_claims, kinds_keeping
 from recorder.keeping.leftovers import Leftovers
 from recorder.keeping.returned import LOCK, alone, catch_up
 from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
@@ -137,11 +139,12 @@ class Sweeper:
         """
         now, state = self.now(), self.file.load()
         found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=is_shorter_confirmed)
-        plan = self._plan(now, state, found, shorter)
+        share = share_in_force(self.most_share, state.most_share, is_confirmed=is_shorter_confirmed)
+        plan = self._plan(now, state, found, shorter, share)
         plan.is_shorter_confirmed = is_shorter_confirmed
         return plan
 
-    def _plan(self, now: datetime, state: SweepState, found: Periods, shorter: list[Shortening]) -> Plan:
+    def _plan(self, now: datetime, state: SweepState, found: Periods, shorter: list[Shortening], share: float) -> Plan:
         lines: dict[tuple[DataClass, str], PlanLine] = {}
         damaged: list[RecordingId] = []
         for page in self.calls.begun_by(earliest_start(found, now + SOON), damaged.append):
@@ -163,8 +166,11 @@ class Sweeper:
             others=self.leftovers.count(found, now, state.text_offset),
             kept=self.calls.count_recorded(),
             shorter=shorter,
+            most_share=share,
+            larger=larger_share(self.most_share, state.most_share),
             damaged=damaged,
             claims=count_claims(self.holds, now),
+            claims_held=kinds_keeping(self.holds, now),
         )
         plan.stopped = self._stop(now, state, plan, found)
         return plan
@@ -179,7 +185,7 @@ class Sweeper:
                 others=plan.due_others,
                 gone_today=self.shredder.deletions.count(RULE, since=now - timedelta(days=1)),
                 kept=plan.kept,
-                most_share=self.most_share,
+                most_share=plan.most_share,
                 shortest_days=min(
                     days for key, days in found.items() if key in self.periods and _is_of_recordings(key)
                 ),
@@ -220,7 +226,7 @@ class Sweeper:
     # --- doing
 
     def confirm_shorter(self, by: str) -> list[Shortening]:
-        """Put shorter periods into force; the caller made sure that it is the DPO who says so.
+        """Put shorter periods, and a larger share, into force; the caller made sure that it is the DPO who says so.
 
         Returns:
             What is shorter now.
@@ -232,7 +238,7 @@ class Sweeper:
         with alone(self.state / LOCK):
             state = self.file.load()
             found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=True)
-            self._keep_periods(replace(state, unconfirmed=()), found, by)
+            self._keep_in_force(replace(state, unconfirmed=()), found, self.most_share, by)
         return shorter
 
     def seen_later(self) -> datetime | None:
@@ -299,12 +305,14 @@ class Sweeper:
         if stopped := self._unready(now, state):
             raise SweepStoppedError(stopped)
         found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=False)
-        state = self._keep_periods(state.noting(shorter), found, BY)
+        share = share_in_force(self.most_share, state.most_share, is_confirmed=False)
+        noted = state.noting(shorter, larger_share(self.most_share, state.most_share))
+        state = self._keep_in_force(noted, found, share, BY)
         counts: Counter[str] = Counter()
         with self._still():
             done = catch_up(self.shredder, self.holds, self.now, is_thorough=True)
         counts["deleted_again"] = len(done.ids)
-        plan = self._plan(now, state, found, shorter)
+        plan = self._plan(now, state, found, shorter, share)
         consent = self._consent(plan, now)
         counts += self._delete_calls(now, found, plan, progress)
         counts["damaged_rows"] = len(plan.damaged)
@@ -337,11 +345,12 @@ class Sweeper:
             raise SweepStoppedError(plan.stopped)
         return consent
 
-    def _keep_periods(self, state: SweepState, found: Periods, by: str) -> SweepState:
-        if found != state.in_force:
+    def _keep_in_force(self, state: SweepState, found: Periods, share: float, by: str) -> SweepState:
+        if (found, share) != (state.in_force, state.most_share):
             before = None if state.in_force is None else dict(state.in_force)
-            self.audit.append(IN_FORCE, by, "", {"periods": dict(found), "before": before})
-            state = replace(state, in_force=dict(found))
+            details = {"periods": dict(found), "before": before, "most_share": share}
+            self.audit.append(IN_FORCE, by, "", details)
+            state = replace(state, in_force=dict(found), most_share=share)
         self.file.save(state)
         return state
 

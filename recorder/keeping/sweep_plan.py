@@ -1,7 +1,7 @@
 """What a sweep would do: calls and bytes by class, service and month, and what holds keep back. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,8 +82,11 @@ class Plan:
         others: How much of every other class is due.
         kept: Recordings in the vault.
         claims: Recordings that go because a data subject's erasure or objection was upheld, whatever their age.
+        claims_held: Those that would go because of one but for a hold, and the kinds of their holds.
         damaged: Calls of which the row cannot be read: they stay, whatever their age.
         shorter: Periods that wait for the DPO.
+        most_share: Percent of the recordings that may go in a day.
+        larger: The sentence on a larger share that waits for the DPO; empty where none does.
         is_shorter_confirmed: It is reckoned as if they did not.
         stopped: Why nothing would be deleted, or None.
     """
@@ -92,7 +95,10 @@ class Plan:
     others: dict[DataClass, int]
     kept: int
     shorter: list[Shortening]
+    most_share: float
+    larger: str = ""
     claims: int = 0
+    claims_held: Mapping[RecordingId, tuple[str, ...]] = field(default_factory=dict)
     damaged: list[RecordingId] = field(default_factory=list)
     is_shorter_confirmed: bool = False
     stopped: Stopped | None = None
@@ -108,15 +114,21 @@ class Plan:
         rows = sum(line.due.count for line in self.lines if line.data is not DataClass.RECORDINGS)
         return rows + sum(self.others.values())
 
+    @property
+    def claims_kinds(self) -> Counter[str]:
+        """Return how many recordings of upheld claims a hold of each kind keeps."""
+        return Counter(kind for kinds in self.claims_held.values() for kind in kinds)
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-able values."""
         return {
             "calls": [line.as_json() for line in self.lines],
             "others": {str(data): count for data, count in self.others.items()},
             "claims_to_carry_out": self.claims,
+            "claims_held": {"count": len(self.claims_held), "kinds": dict(sorted(self.claims_kinds.items()))},
             "recordings_kept": self.kept,
             "damaged_rows": list(self.damaged),
-            "unconfirmed": [one.sentence for one in self.shorter],
+            "unconfirmed": list(filter(None, (*(one.sentence for one in self.shorter), self.larger))),
             "stopped": None if self.stopped is None else self.stopped.sentence,
         }
 

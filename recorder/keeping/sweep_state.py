@@ -26,6 +26,7 @@ class SweepState:
 
     Attributes:
         in_force: Periods by key; None before the first sweep.
+        most_share: Percent of the recordings that may go in a day; None before the first sweep.
         unconfirmed: Sentences on what is configured shorter and waits for the DPO.
         last_try: When a sweep was last begun.
         last_success: When one last ended well.
@@ -40,6 +41,7 @@ class SweepState:
     """
 
     in_force: Mapping[str, int] | None = None
+    most_share: float | None = None
     unconfirmed: tuple[str, ...] = ()
     last_try: datetime | None = None
     last_success: datetime | None = None
@@ -50,9 +52,10 @@ class SweepState:
     boot: tuple[str, float] | None = None
     text_offset: int = 0
 
-    def noting(self, shorter: list[Shortening]) -> "SweepState":
-        """Return it with what waits for the DPO."""
-        return replace(self, unconfirmed=tuple(one.sentence for one in shorter))
+    def noting(self, shorter: list[Shortening], larger: str = "") -> "SweepState":
+        """Return it with what waits for the DPO: shorter periods, and the sentence on a larger share."""
+        sentences = (*(one.sentence for one in shorter), larger)
+        return replace(self, unconfirmed=tuple(filter(None, sentences)))
 
 
 class SweepFile:
@@ -89,7 +92,8 @@ class SweepFile:
         state = SweepState()
         for entry in self._audit.of_act(IN_FORCE, SWEPT, CLOCK):
             if entry.act == IN_FORCE:
-                state = replace(state, in_force=entry.details["periods"])
+                share = entry.details.get("most_share", state.most_share)
+                state = replace(state, in_force=entry.details["periods"], most_share=share)
             elif entry.act == CLOCK:
                 times = [time_from_json(entry.details[name]) for name in ("at", "until")]
                 assert times[0] is not None

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from recorder.cases import casework
+from recorder.cases.case_holds import waiting_scopes
 from recorder.cases.casework import CaseBooks
 from recorder.config import Config
 from recorder.domain import notifying
@@ -118,6 +119,7 @@ def tell_now(books: WatchBooks) -> int:
             *notifying.of_passwords(hearing.people.passwords_set_since(books.now - notifying.TOLD_FOR)),
             *of_opt_outs(books.opt_outs(), bench),
             *notifying.of_claims(_claims(books.cases), bench, books.cases.today),
+            *notifying.of_scopes(waiting_scopes(books.cases.holds), bench, books.now),
         ],
     )
 

@@ -1,7 +1,7 @@
 """Approvals of erasures that take three people, in the file of people: who approves, and who has listened to the span.
 
 Much card data of a held recording: the data protection officer approves, and a third person whom the order names. One
-person who did not order it has listened to the span. The database keeps those rules (`recorder.people.triggers`).
+of those two has listened to all of the span. The database keeps those rules (`recorder.people.triggers`).
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from recorder.domain.access import DeniedError, Fault
-from recorder.people.database import erasure_approvals
+from recorder.people.database import erasure_approvals, from_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,8 @@ class Approval:
         third: The person whom it names.
         has_third: Whether they have approved.
         dpo_by: The data protection officer who has approved, or None.
-        heard_by: Who listened to the span, or None.
+        heard_by: Who was sent all of the span, or None.
+        heard_at: From when on they can have heard it: it takes as long as it is.
     """
 
     erasure: str
@@ -34,11 +35,12 @@ class Approval:
     has_third: bool = False
     dpo_by: str | None = None
     heard_by: str | None = None
+    heard_at: datetime | None = None
 
     @property
     def is_complete(self) -> bool:
         """Tell whether the span may go."""
-        return self.has_third and self.dpo_by is not None and self.heard_by is not None
+        return self.has_third and self.dpo_by is not None and self.heard_by in {self.third, self.dpo_by}
 
 
 class Approvals:
@@ -79,11 +81,8 @@ class Approvals:
             assert before is not None, "the caller has looked"
             if before.has_third if by == before.third else before.dpo_by is not None:
                 raise DeniedError(Fault.TOO_LATE, "That is approved already; the other person has to approve it too.")
-            if (before.has_third or before.dpo_by is not None) and before.heard_by is None:
-                raise DeniedError(
-                    Fault.TOO_LATE,
-                    "Nobody has listened to the span yet: one of the two who approve does, on the page of erasures.",
-                )
+            if before.has_third or before.dpo_by is not None:
+                _check_heard(before, by, at)
             values = {"third_s": at.timestamp()} if by == before.third else {"dpo_by": by, "dpo_s": at.timestamp()}
             _change(connection, erasure, values)
             after = _found(connection, erasure)
@@ -92,16 +91,40 @@ class Approvals:
         return after
 
     def heard(self, erasure: str, by: str, at: datetime) -> None:
-        """Keep that somebody who did not order it listened to the span; the first of them stays."""
+        """Keep that somebody who did not order it was sent all of the span.
+
+        One of the two who approve stays; somebody else, such as another data protection officer, does not.
+
+        Args:
+            erasure: The order's id.
+            by: Who.
+            at: From when on they can have heard it, UTC.
+        """
         with self._engine.begin() as connection:
             known = _found(connection, erasure)
-            if known is not None and known.heard_by is None and by != known.ordered_by:
+            if known is None or by == known.ordered_by:
+                return
+            if known.heard_by is None or known.heard_by not in {known.third, known.dpo_by, by}:
                 _change(connection, erasure, {"heard_by": by, "heard_s": at.timestamp()})
 
     def begin_again(self, erasure: str) -> None:
         """Take approvals back: a hold came between, of which who approved did not know."""
         with self._engine.begin() as connection:
             _change(connection, erasure, {"third_s": None, "dpo_by": None, "dpo_s": None})
+
+
+def _check_heard(before: Approval, by: str, at: datetime) -> None:
+    """Make sure that of the two who approve, one of whom is about to, one has listened to the span."""
+    two = {before.third, by if by != before.third else before.dpo_by}
+    if before.heard_by is None or before.heard_by not in two:
+        raise DeniedError(
+            Fault.TOO_LATE,
+            "Neither of the two who approve has listened to all of the span yet: one does, on the page of erasures.",
+        )
+    if before.heard_at is None or before.heard_at > at:
+        raise DeniedError(
+            Fault.TOO_LATE, "The span is not over yet for whoever listens to it: approve it when they have heard it."
+        )
 
 
 def _change(connection: Connection, erasure: str, values: dict[str, Any]) -> None:
@@ -115,5 +138,5 @@ def _found(connection: Connection, erasure: str) -> Approval | None:
         return None
     return Approval(
         erasure=erasure, ordered_by=row["ordered_by"], third=row["third"], has_third=row["third_s"] is not None,
-        dpo_by=row["dpo_by"], heard_by=row["heard_by"],
+        dpo_by=row["dpo_by"], heard_by=row["heard_by"], heard_at=from_s(row["heard_s"]),
     )  # fmt: skip

@@ -77,6 +77,11 @@ TRIGGERS: Mapping[str, str] = {
         f"id = NEW.request AND category = '{Category.COMPLAINT}') "
         "BEGIN SELECT RAISE(ABORT, 'the whole call is granted for a complaint only'); END"
     ),
+    "erasure_approvals_heard": (
+        "CREATE TRIGGER erasure_approvals_heard BEFORE UPDATE ON erasure_approvals WHEN NEW.third_s IS NOT NULL "
+        "AND NEW.dpo_s IS NOT NULL AND NEW.heard_by NOT IN (NEW.third, NEW.dpo_by) "
+        "BEGIN SELECT RAISE(ABORT, 'one of the two who approve has listened to the span'); END"
+    ),
     "sweep_consents_first": (
         "CREATE TRIGGER sweep_consents_first BEFORE INSERT ON sweep_consents "
         f"WHEN {_is('NEW.first_by', Role.ICT)} OR NEW.second_by IS NOT NULL BEGIN {_NOT_ICT} END"

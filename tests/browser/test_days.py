@@ -252,6 +252,9 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
         page.get_by_role("button", name="Search").click()
         page.get_by_role("button", name=f"Take {recording} into the case").click()
         expect(page.locator("main dl").first).to_contain_text(recording)
+        page.fill("#dismissed-text", "another caller")
+        page.get_by_role("button", name="Dismiss them").click()
+        expect(page.locator("#undecided")).to_have_count(0)
     with desk.at("lena") as page:
         page.goto(f"{desk.url}/cases/{case}")
         page.select_option("#decision", "partly")

@@ -136,6 +136,7 @@ class SweepSite:
         file = SweepFile(self.home.state, self.audit)
         if file.load().in_force is None:
             file.save(replace(file.load(), in_force=dict(periods or config.periods)))  # as `recorder init` stores them
+        file.save(replace(file.load(), most_share=most_share))  # as if the DPO had confirmed it
         return Sweeper(
             vault=self.vault, calls=OldCalls(self.database),
             shredder=Shredder(self.vault, self.deletions, self.audit), holds=self.holds, erasures=self.erasures,

@@ -110,6 +110,10 @@ def test_a_transcript_goes_into_the_package_of_its_case(shell: Shell) -> None:
     assert lead.run("sar", "identity-checked", case, "--reason", "tax account").returncode == 0
     assert [row["id"] for row in lead.document("sar", "search", case, "--extension", "2001")].count(recording) == 1
     assert lead.document("sar", "match", case, recording)["recordings"] == [recording]
+    assert "neither matched nor dismissed" in dpo.refused(
+        "sar", "decide", case, "partly", "--reason", "a neighbour's name"
+    )
+    assert lead.document("sar", "dismiss", case, "--rest", "--reason", "another caller")["scope"]["undecided"] == []
     assert dpo.run("sar", "decide", case, "partly", "--reason", "a neighbour's name").returncode == 0
 
     file, odd, wrong = (shell.folder / name for name in ("words.vtt", "words.docx", "wrong.vtt"))

@@ -209,7 +209,8 @@ def test_on_the_pages(console: Console) -> None:
         assert f'action="/recordings/{ID}/export"' in lead.get(f"/recordings/{ID}").text
         assert lead.submit(f"{page}/step", step="closed").status_code == 409
         assert lead.submit(f"{page}/step", step="handed_over", text="in person").status_code == 303
-        assert lead.submit(f"{page}/step", step="closed").status_code == 303
+        assert "No copy was made" in lead.submit(f"{page}/step", step="closed").text
+        assert lead.submit(f"{page}/step", step="closed", text="they listened in our office").status_code == 303
         assert lead.get("/cases/SAR-2026-0009").status_code == 404
 
 

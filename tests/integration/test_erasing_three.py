@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,30 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from recorder.cases import casework
+from recorder.domain.access import Role
 from recorder.domain.cases import CaseKind
 from recorder.domain.holds import HoldWish
 from recorder.keeping.holding import place_hold
 from recorder.people.database import erasure_approvals, open_people
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind
-from tests.helpers.accounts import Clock
+from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
+from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID
 
 WHY = "the card number is read out"
 
 
 @pytest.fixture
-def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+def clock() -> Clock:
+    return Clock(datetime(2026, 11, 26, 9, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Console]:
     """A site with a recording of three seconds, held for a subject access request; over one second is much."""
     for module in ("recorder.domain.erasing", "recorder.keeping.erasing"):
         monkeypatch.setattr(f"{module}.HELD_ALONE_S", 1.0)
-    clock = Clock(datetime(2026, 11, 26, 9, 0, tzinfo=UTC))
     with console_site(tmp_path, now=clock, is_daemon_up=False) as running:
         index, lead = running.deps.copy_books.index, running.person("lead")
         index.save(replace(index.get(ID), team="Revenues"))
@@ -62,7 +68,21 @@ def test_two_people_alone_do_not_erase_what_a_request_asks_for(console: Console)
     assert console.deps.books.erasures.newest(10) == []
 
 
-def test_three_people_one_of_whom_has_listened(console: Console) -> None:
+def address_of(page: str) -> str:
+    """Return the address of the sound that a page plays."""
+    found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def is_heard(console: Console, one: str, by: str) -> None:
+    """Wait until all that was sent is noted: the answer is there a little before."""
+    approvals = console.deps.books.approvals
+    assert approvals is not None
+    eventually(lambda: (found := approvals.get(one)) and found.heard_by == by, f"{by} was sent all of the span")
+
+
+def test_three_people_one_of_whom_has_listened(console: Console, clock: Clock) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "revenues") as third:
         one = order(lead, to_s=2.0, third="revenues")
         assert "Say why" in refused(dpo.post(f"/api/erasures/{one}/confirm"), 422)
@@ -76,15 +96,15 @@ def test_three_people_one_of_whom_has_listened(console: Console) -> None:
         (listed,) = third.get("/api/erasures").json()["erasures"]
         known = {"third": "revenues", "has_third": False, "dpo_by": "dpo", "heard_by": None, "pauses": []}
         assert {name: listed["approval"][name] for name in known} == known
-        heard = third.submit(f"/erasures/{one}/listen")
-        found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', heard.text)
-        assert found is not None
-        sound = third.get(found[1])
+        address = address_of(third.submit(f"/erasures/{one}/listen").text)
+        sound = third.get(address)
         assert (sound.content[:4], len(sound.content)) == (b"RIFF", 44 + 2 * 8000 * 2 * 2), "the span and no more"
         console.give_leave("revenues")
         assert third.submit(f"/recordings/{ID}/play").status_code == 409, "all of it is locked"
+        is_heard(console, one, "revenues")
+        clock.time += timedelta(seconds=2)
         assert confirm(third, one) == "confirmed"
-        assert third.get(found[1]).status_code == 409, "decided: nothing more to hear"
+        assert third.get(address).status_code == 409, "decided: nothing more to hear"
     assert [str(done.state) for done in console.deps.eraser.carry_out_due()] == ["done"]
     (case,) = console.deps.cases.cases.all()
     assert case.entries[-1].by == "recorder"
@@ -94,6 +114,44 @@ def test_three_people_one_of_whom_has_listened(console: Console) -> None:
     assert approved == [("dpo", False), ("revenues", True)]
     (opened,) = console.entries("recording.play.opened")
     assert (opened.actor, opened.details["order"], opened.details["end_s"]) == ("revenues", one, 2.0)
+
+
+def test_who_was_sent_a_part_or_had_no_time_has_not_listened(console: Console, clock: Clock) -> None:
+    with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "revenues") as third:
+        one = order(lead, to_s=2.0, third="revenues")
+        assert confirm(dpo, one) == "waiting"
+        address = address_of(third.submit(f"/erasures/{one}/listen").text)
+        size = 44 + 2 * 8000 * 2 * 2
+        for wanted in ("bytes=0-0", f"bytes=0-{size // 2}", f"bytes={size - 8000}-"):
+            assert third.get(address, headers={"Range": wanted}).status_code == 206
+            clock.time += timedelta(seconds=10)
+            assert "listened" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+        address = address_of(third.submit(f"/erasures/{one}/listen").text)
+        for wanted in (f"bytes=0-{size // 2}", f"bytes={size // 2}-"):  # as a player that seeks
+            third.get(address, headers={"Range": wanted})
+        is_heard(console, one, "revenues")
+        assert "is not over yet" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+        clock.time += timedelta(seconds=1.9)
+        assert "is not over yet" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+        clock.time += timedelta(seconds=0.1)
+        assert confirm(third, one) == "confirmed"
+
+
+def test_who_listens_is_one_of_the_two_who_approve(console: Console, clock: Clock) -> None:
+    console.people.add("dina", PASSWORD, display_name="Dina", roles={Role.DPO})
+    with signed_in(console, "lead") as lead, signed_in(console, "dina") as other, signed_in(console, "dpo") as dpo:
+        one = order(lead, to_s=2.0, third="revenues")
+        other.get(address_of(other.submit(f"/erasures/{one}/listen").text))
+        is_heard(console, one, "dina")
+        clock.time += timedelta(seconds=3)
+        assert confirm(dpo, one) == "waiting"
+        with signed_in(console, "revenues") as third:
+            assert "listened" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+            dpo.get(address_of(dpo.submit(f"/erasures/{one}/listen").text))
+            is_heard(console, one, "dpo")
+            clock.time += timedelta(seconds=3)
+            other.get(address_of(other.submit(f"/erasures/{one}/listen").text))
+            assert confirm(third, one) == "confirmed", "another one who listens later changes nothing"
 
 
 def test_small_ones_add_up(console: Console) -> None:
@@ -156,7 +214,9 @@ def test_the_database_keeps_it_to_three(console: Console) -> None:
         connection.execute(insert(erasure_approvals).values(**row))
     for values in (
         {"dpo_by": "revenues", "dpo_s": 1.0}, {"dpo_by": "lead", "dpo_s": 1.0}, {"dpo_by": "ict", "dpo_s": 1.0},
-        {"heard_by": "lead", "heard_s": 1.0}, {"third": "dpo"}, {"dpo_by": "dpo", "dpo_s": 1.0, "third_s": 1.0},
+        {"heard_by": "lead", "heard_s": 1.0}, {"third": "dpo"},
+        {"dpo_by": "dpo", "dpo_s": 1.0, "third_s": 1.0, "heard_by": "housing", "heard_s": 1.0},
+        {"dpo_by": "dpo", "dpo_s": 1.0, "third_s": 1.0},
     ):  # fmt: skip
         with pytest.raises(IntegrityError), engine.begin() as connection:
             connection.execute(update(erasure_approvals).values(**values))

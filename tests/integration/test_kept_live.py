@@ -1,24 +1,91 @@
-"""A claim from which something follows keeps the recording of a call in progress, on both engines."""
+"""Whether the recording of a call in progress may be discarded: claims, holds by search, and a hold in that moment."""
 
-from datetime import UTC, datetime
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from recorder.keeping.kept_live import is_kept
+from recorder.domain.holds import HoldWish
+from recorder.keeping.holding import place_hold, steady_books
+from recorder.keeping.kept_live import FOLDER, Discards, is_kept
+from recorder.problems import ProblemError
 from storage.claims import Claims
 from storage.database import Database
-from storage.types import Claim, ClaimState, RecordingId, Right
+from storage.query_holds import QueryHold, QueryHolds
+from storage.types import Claim, ClaimState, HoldKind, RecordingId, Right
+from storage.vault import destroy
+from tests.helpers.erasure_site import LEA, ErasureSite
+from tests.helpers.storage_home import Site
 
 NOW = datetime(2026, 11, 28, 9, tzinfo=UTC)
 ONE, OTHER = RecordingId("20261128T090000Z-2001-0a1b2c"), RecordingId("20261128T090000Z-2002-0a1b2c")
+LIVE = RecordingId("20261124T093100Z-2001-bbbbbb")
+WISH = HoldWish(kind=HoldKind.COMPLAINT, reason="the caller complained", case_reference="C-17")
 
 
 @pytest.mark.parametrize("state", ClaimState)
-def test_what_is_claimed_is_kept_while_something_follows(database: Database, state: ClaimState) -> None:
+def test_what_is_claimed_is_kept_while_something_follows(database: Database, state: ClaimState, tmp_path: Path) -> None:
     claim = Claim(
         id="1a2b3c4d", recording=ONE, right=Right.RESTRICTION, ground="accuracy", received_on=NOW.date(),
         asked_by="lena", asked_at=NOW, requester="Jane Doe-Smith", reason="that is not what I said", state=state,
     )  # fmt: skip
     Claims(database).save([claim])
-    assert is_kept(database, ONE, NOW) is (state in {ClaimState.ASKED, ClaimState.UPHELD})
-    assert not is_kept(database, OTHER, NOW)
+    vault = Site(tmp_path).vault
+    assert is_kept(database, vault, ONE, NOW) is (state in {ClaimState.ASKED, ClaimState.UPHELD})
+    assert not is_kept(database, vault, OTHER, NOW)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> ErasureSite:
+    made = ErasureSite(tmp_path)
+    made.begin(LIVE)
+    return made
+
+
+def discards(site: ErasureSite) -> Discards:
+    return Discards(site.home / "state", site.index.database, site.audit, site.vault, now=lambda: site.now)
+
+
+@pytest.mark.parametrize(("number", "may_go"), [("020 7946 0000", False), ("020 7946 0999", True)])
+def test_a_call_that_fits_an_open_request_is_not_discarded(site: ErasureSite, number: str, may_go: bool) -> None:
+    query = QueryHold(
+        id="1a2b3c4d", case_reference="SAR-2026-0001", kind=HoldKind.SAR, owner="lea", placed_by="lea",
+        placed_at=site.now, number=number,
+    )  # fmt: skip
+    QueryHolds(site.index.database).save([query])
+    assert discards(site).decide(LIVE) is may_go
+
+
+def test_a_hold_is_seen_or_refused_and_never_lost(site: ErasureSite) -> None:
+    assert discards(site).decide(LIVE)
+    with pytest.raises(ProblemError, match="being discarded"):
+        place_hold(site.hold_books, LEA, LIVE, WISH)
+    assert site.holds.of_recording(LIVE) == []
+    discards(site).settle(LIVE)  # it was opted out meanwhile, say, and not discarded
+    place_hold(site.hold_books, LEA, LIVE, WISH)
+    assert not discards(site).decide(LIVE)
+
+
+def test_whoever_decides_waits_for_whoever_places_a_hold(site: ErasureSite) -> None:
+    answers: list[bool] = []
+    deciding = threading.Thread(target=lambda: answers.append(discards(site).decide(LIVE)))
+    with steady_books(site.hold_books):
+        deciding.start()
+        deciding.join(0.3)  # without the lock it would have decided long before
+        assert deciding.is_alive()
+        site.hold(recording=LIVE)
+        assert not (site.home / "state" / FOLDER).exists()
+    deciding.join(60)
+    assert answers == [False]
+
+
+def test_what_was_marked_is_forgotten_a_day_later(site: ErasureSite) -> None:
+    assert discards(site).decide(LIVE)
+    destroy(site.vault, LIVE)
+    (mark,) = (site.home / "state" / FOLDER).iterdir()
+    old = (site.now - timedelta(days=2)).timestamp()
+    os.utime(mark, (old, old))
+    assert discards(site).decide(ONE)
+    assert [path.name for path in (site.home / "state" / FOLDER).iterdir()] == [ONE]

@@ -27,14 +27,14 @@ class Site:
         self.now_s = 0.0
         self.late = self.open()
 
-    def open(self) -> LateEntries:
+    def open(self, soon: Callable[[Callable[[], None]], object] | None = None) -> LateEntries:
         return LateEntries(
             self.audit, self.folder, alarm=lambda what: self.alarms.update([what]),
-            now=lambda: NOW + timedelta(seconds=self.now_s), clock=lambda: self.now_s,
+            now=lambda: NOW + timedelta(seconds=self.now_s), clock=lambda: self.now_s, soon=soon,
         )  # fmt: skip
 
     def open_for_who_waits(self, soon: Callable[[Callable[[], None]], object]) -> LateEntries:
-        return LateEntries(self.audit, self.folder, alarm=lambda what: self.alarms.update([what]), soon=soon)
+        return self.open(soon)
 
     def unsettled(self) -> int:
         with self.audit.texts.reading() as texts:
@@ -141,3 +141,15 @@ def test_a_file_that_cannot_be_read_stays_and_keeps_nobody(site: Site) -> None:
     late.enter("call.pause", "jo", "call-1", {})
     assert [act for act, _ in site.acts()] == ["call.pause"]
     assert len(list(site.folder.iterdir())) == 1
+
+
+def test_what_waits_stays_in_order_when_the_clock_is_set_back(site: Site) -> None:
+    site.break_log()
+    for act, now_s in (("first", 100.0), ("second", 40.0), ("third", 40.0), ("fourth", 41.0)):
+        site.now_s = now_s
+        site.late.enter(act, "alice", "x", {})
+    site.mend_log()
+    site.now_s = 200.0
+    again = site.open()  # also by who finds the files later
+    again.catch_up()
+    assert [act for act, _ in site.acts()] == ["first", "second", "third", "fourth"]

@@ -191,6 +191,16 @@ def test_a_share_that_is_too_large_waits_for_a_person(shell: Shell) -> None:
     assert (is_there(shell.home, due), is_there(shell.home, new)) == (False, True)
 
 
+def test_the_deputy_and_somebody_else_let_a_sweep_go_on(shell: Shell) -> None:
+    due, _ = add_recording(shell.home, 91 * DAY, 1), add_recording(shell.home, 10 * DAY, 2)
+    named = ("requests", "deputy", "lea", "--as", "dora", "--password-file", str(shell.home.password_file))
+    assert CliRunner().invoke(app, [*named, "-C", str(shell.home.root)]).exit_code == 0
+    assert shell.json("run", "--confirm-share", by="lea")["is_enough"] is False
+    assert "somebody else has to" in shell.run("run", "--confirm-share", by="lea", code=1)[1]
+    assert shell.json("run", "--confirm-share", by="lena")["counts"]["recordings"] == 1
+    assert not is_there(shell.home, due)
+
+
 def test_ict_alone_deletes_nothing_early_by_a_clock_set_forward(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = add_recording(shell.home, DAY, 1)
     ahead = utc_now() + 92 * DAY
@@ -212,9 +222,33 @@ def test_a_period_that_was_made_shorter_before_the_first_sweep_waits_for_the_dpo
         home.edit("retention_days = 90", "retention_days = 1")
         (stored,) = shell.acts("retention.in_force")
         assert (stored["actor"].startswith("os:"), stored["details"]["periods"]["retention_days"]) == (True, 90)
+        assert stored["details"]["most_share"] == 5
         shell.run("run", by="ida")
         assert is_there(home, recording)
         assert "retention_days is 1 days, 90 are in force" in shell.json()["unconfirmed"]
+
+
+def test_a_larger_share_of_a_day_waits_for_the_dpo(shell: Shell) -> None:
+    """ICT writes the configuration: if all may go in a day, a clock set forward is enough."""
+    due, new = add_recording(shell.home, 91 * DAY, 1), add_recording(shell.home, 10 * DAY, 2)
+    shell.home.edit("most_share_a_day = 5.0", "most_share_a_day = 100.0")
+    sentence = "most_share_a_day is 100 %, 5 % are in force"
+    assert shell.json()["unconfirmed"] == [sentence]
+    assert shell.json("--dry-run")["unconfirmed"] == [sentence]
+    assert "at most 5 % in a day" in shell.run("--dry-run")[1]
+    assert "more than 5 % of them" in shell.run("run", by="ida", code=1)[1]
+    assert "role" in shell.run("confirm-shorter", by="ida", code=1)[1]
+    shell.run("run", by="ida", code=1)
+    assert is_there(shell.home, due)
+    assert sentence in shell.run("confirm-shorter", by="dora")[1]
+    assert shell.acts("retention.in_force")[-1]["details"]["most_share"] == 100
+    assert shell.json()["unconfirmed"] == []
+    shell.run("run", by="ida")
+    assert (is_there(shell.home, due), is_there(shell.home, new)) == (False, True)
+    shell.home.edit("most_share_a_day = 100.0", "most_share_a_day = 2.0")
+    shell.run("run", by="ida")
+    shell.home.edit("most_share_a_day = 2.0", "most_share_a_day = 5.0")
+    assert shell.json()["unconfirmed"] == ["most_share_a_day is 5 %, 2 % are in force"]
 
 
 def test_a_shorter_period_waits_for_the_dpo(shell: Shell) -> None:

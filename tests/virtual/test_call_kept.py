@@ -151,7 +151,7 @@ def test_the_officer_is_told_of_the_pause_while_the_database_does_not_answer(
     talk.right.press("*1")
     eventually(lambda: times_heard(talk.right, prompts.paused_tone()) == 1, "the officer is told of the pause")
     assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
-    orders.answer.set_result(False)
+    orders.answer.set_result(True)
     eventually(lambda: not left_of(talk, call), "the recording is dropped as soon as the database says so")
     eventually(lambda: times_heard(talk.right, prompts.ended_tone()) == 1, "the officer is told of that too")
     assert hung_up(talk)["reason"] == "discarded"
@@ -186,7 +186,7 @@ def test_root_at_the_machine_pauses_with_an_alarm_and_does_not_resume(lines: Exc
 
 
 @pytest.mark.parametrize(
-    ("found", "outcome"), [(False, ("blocked", "discarded")), (OSError("the database is away"), ("partial", "paused"))]
+    ("found", "outcome"), [(True, ("blocked", "discarded")), (OSError("the database is away"), ("partial", "paused"))]
 )
 def test_a_call_that_ends_first_waits_for_the_decision(
     lines: Exchange,
@@ -211,8 +211,8 @@ def test_a_call_that_ends_first_waits_for_the_decision(
     (row,) = eventually(lambda: [r for r in talk.home.rows(number=talk.number) if r["ended_at"]], "the end is filed")
     assert row["outcome"] == outcome[0]
     assert outcome[1] in row["reason"]
-    assert (not left_of(talk, call)) is (found is False)
-    assert ("does not say (the database is away)" in caplog.text) is (found is not False)
+    assert (not left_of(talk, call)) is (found is True)
+    assert ("does not say (the database is away)" in caplog.text) is (found is not True)
 
 
 @pytest.mark.parametrize("is_held", [False, True])
@@ -224,7 +224,7 @@ def test_a_daemon_that_dies_undecided_decides_at_its_next_start(
     lines.home.act(f"/api/calls/{call}/pause").raise_for_status()
     dead = Home(lines.home.root.with_name(f"dead-{is_held}"))
     shutil.copytree(lines.home.root, dead.root, ignore=shutil.ignore_patterns("*.sock"))
-    orders.answer.set_result(False)
+    orders.answer.set_result(True)
     hung_up(talk)
     if is_held:
         hold(dead, call)

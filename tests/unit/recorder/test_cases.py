@@ -50,8 +50,8 @@ CLOSED = (*DECIDED, Step.HANDED_OVER, Step.CLOSED)
 STATES = {CaseState.OPEN: case(*READY), CaseState.DECIDED: case(*DECIDED), CaseState.CLOSED: case(*CLOSED)}
 WORDS = {
     CaseState.OPEN: "identity_asked identity_checked identity_doubted fee_asked clarification_asked extended searched"
-    " noted transcribed decided",
-    CaseState.DECIDED: "transcribed handed_over noted",
+    " noted transcribed decided dismissed narrowed scope_confirmed",
+    CaseState.DECIDED: "transcribed handed_over noted dismissed",
     CaseState.CLOSED: "noted passphrase_told received returned destroyed",
 }
 

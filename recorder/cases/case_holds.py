@@ -1,0 +1,159 @@
+"""What a case holds by search: placed when it is opened or searched for, until a person matches or dismisses what fits.
+
+Each act is in the audit log before it is in the tables, under the lock that whoever deletes recordings takes too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from recorder.domain.access import DeniedError, Person
+from recorder.domain.case_scope import WIDE_FOR, check_count, is_narrow
+from recorder.domain.cases import Case
+from recorder.domain.holds import GRACE
+from recorder.keeping.holding import HoldBooks, settling_books
+from recorder.problems import ProblemError
+from storage.database import Database
+from storage.holds import new_hold_id
+from storage.query_holds import QueryHold, QueryHolds, Release
+from storage.query_journal import CHANGED, PLACED, RELEASED, changed_details, placed_details, released_details
+from storage.tombstones import Deletions
+from storage.types import HoldKind, RecordingId, Search
+
+_AT_ONCE = 250
+"""Recordings that one entry of the audit log releases."""
+
+
+def place(
+    books: HoldBooks,
+    person: Person,
+    case: Case,
+    kind: HoldKind,
+    search: Search,
+    *,
+    is_confirmed: bool = False,
+) -> QueryHold:
+    """Hold all that fits a search, for a case; the caller keeps holds as they are.
+
+    Args:
+        books: Where holds are kept.
+        person: Who has it held.
+        case: For which case.
+        kind: As which kind of hold.
+        search: What fits.
+        is_confirmed: It lasts however wide it is; otherwise a wide one ends after 14 days.
+
+    Returns:
+        The hold.
+    """
+    now = books.now()
+    ends_at = None if is_confirmed or is_narrow(search) else now + WIDE_FOR
+    query = QueryHold(
+        id=new_hold_id(), case_reference=case.id, kind=kind, owner=case.handler, placed_by=person.actor, placed_at=now,
+        started_from=search.started_from, started_to=search.started_to, operator=search.operator,
+        extension=search.extension, number=search.number, ends_at=ends_at,
+    )  # fmt: skip
+    with settling_books(books):
+        books.ledger.note(PLACED, person.actor, case.id, placed_details(query), text=query.number or "")
+        _queries(books).save([query])
+    return query
+
+
+def place_found(books: HoldBooks, person: Person, case: Case, kind: HoldKind, search: Search) -> QueryHold:
+    """Hold what a search found, and what of it goes on now: calls that begin later are not what was found."""
+    now = books.now()
+    until = now if search.started_to is None else min(search.started_to, now)
+    return place(books, person, case, kind, replace(search, started_to=until), is_confirmed=True)
+
+
+def counted(books: HoldBooks, search: Search, expected: int | None) -> dict[str, int]:
+    """Return how much fits what a case is opened with, and how much of that time was deleted already.
+
+    Raises:
+        ProblemError: 409, somebody has to confirm first that so much is held.
+    """
+    found = fitting(books, search)
+    try:
+        check_count(search, found, expected)
+    except DeniedError as error:
+        raise ProblemError(409, str(error)) from error
+    return {"found": found, "deleted": deleted_of(books.index.database, search)}
+
+
+def check_settled(books: HoldBooks, case: Case) -> None:
+    """Make sure that somebody has matched or dismissed everything that a case found.
+
+    Raises:
+        ProblemError: 409, they have not.
+    """
+    left = undecided(books, case)
+    if left:
+        raise ProblemError(
+            409, f"{len(left)} recordings that fit this case are neither matched nor dismissed, {left[0]} first."
+        )
+
+
+def end(books: HoldBooks, person: Person, queries: Sequence[QueryHold], ends_at: datetime | None) -> None:
+    """Set when holds by search end; None is not before their case is over. The caller keeps holds as they are."""
+    changed = [replace(query, ends_at=ends_at) for query in queries if query.ends_at != ends_at]
+    with settling_books(books):
+        for query in changed:
+            details = changed_details(query, books.now())
+            books.ledger.note(CHANGED, person.actor, query.case_reference, details)
+        _queries(books).save(changed)
+
+
+def release(books: HoldBooks, person: Person, case: Case, recordings: Sequence[RecordingId], reason: str) -> None:
+    """Have a case hold recordings no more, after the days of grace; the caller keeps holds as they are."""
+    now = books.now()
+    releases = [
+        Release(case_reference=case.id, recording=one, grace_until=now + GRACE) for one in dict.fromkeys(recordings)
+    ]
+    with settling_books(books):
+        for start in range(0, len(releases), _AT_ONCE):
+            some = releases[start : start + _AT_ONCE]
+            books.ledger.note(RELEASED, person.actor, case.id, released_details(some, now), text=reason)
+        _queries(books).save((), releases)
+
+
+def standing(books: HoldBooks, case_id: str) -> list[QueryHold]:
+    """Return what a case holds by search now, oldest first."""
+    now = books.now()
+    return [query for query in _queries(books).of_case(case_id) if query.stands_at(now)]
+
+
+def waiting_scopes(books: HoldBooks) -> list[tuple[str, datetime]]:
+    """Return the cases whose wide hold nobody has confirmed or narrowed yet, with the moment at which it ends."""
+    found = _queries(books).standing(books.now())
+    return [
+        (query.case_reference, query.ends_at)
+        for query in found
+        if query.ends_at is not None and query.ends_at == query.placed_at + WIDE_FOR
+    ]
+
+
+def undecided(books: HoldBooks, case: Case) -> list[RecordingId]:
+    """Return the recordings that a case holds by search and that nobody has matched or dismissed, by id."""
+    settled = {*case.recordings, *_queries(books).released(case.id)}
+    fitting = {row.id for query in standing(books, case.id) for row in books.index.each(query.search) if row.path}
+    return sorted(fitting - settled)
+
+
+def fitting(books: HoldBooks, search: Search) -> int:
+    """Return how many recordings fit a search."""
+    return sum(row.path is not None for row in books.index.each(search))
+
+
+def deleted_of(database: Database, search: Search) -> int:
+    """Return how many recordings of the span of a search were deleted already; 0 where it names no span.
+
+    A tombstone says when a call began and on which extension, and nothing else.
+    """
+    if search.started_from is None or search.started_to is None:
+        return 0
+    gone = Deletions(database).began_within(search.started_from, search.started_to)
+    return sum(search.extension in (None, recording[17:-7]) for recording in gone)
+
+
+def _queries(books: HoldBooks) -> QueryHolds:
+    return QueryHolds(books.index.database)

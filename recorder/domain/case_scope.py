@@ -1,0 +1,73 @@
+"""What a case holds by itself: all that fits what its requester gave, how wide, and for how long. Pure (P20)."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from recorder.domain.access import DeniedError, Fault, Person, Role
+from storage.rows import time_to_json
+from storage.types import Search
+
+LONGEST_NARROW = timedelta(hours=1)
+"""A search by operator is narrow up to this: "about three o'clock on Tuesday"."""
+WIDE_FOR = timedelta(days=14)
+"""How long what fits a wider search is held before the data protection officer has narrowed or confirmed it."""
+
+
+def is_empty(search: Search) -> bool:
+    """Tell whether a search asks for nothing, so that every call would fit."""
+    return not any((search.started_from, search.started_to, search.operator, search.extension, search.number))
+
+
+def is_narrow(search: Search) -> bool:
+    """Tell whether all that fits is held at once: a number, or an operator with a day and hour."""
+    if search.number:
+        return True
+    start, end = search.started_from, search.started_to
+    if not search.operator or start is None or end is None:
+        return False
+    return start < end <= start + LONGEST_NARROW
+
+
+def check_count(search: Search, fitting: int, expected: int | None) -> None:
+    """Make sure that whoever holds by a wide search has seen how much fits it.
+
+    Args:
+        search: What they gave.
+        fitting: How many recordings fit.
+        expected: How many they said they would hold, or None.
+
+    Raises:
+        DeniedError: They have not, or more fit now; the sentence says how many.
+    """
+    if is_narrow(search) or (expected is not None and fitting <= expected):
+        return
+    raise DeniedError(
+        Fault.TOO_LATE,
+        f"{fitting} recordings fit that: it is wider than a number, or an operator with a day and an hour. Give more, "
+        f"or say that {fitting} are to be held: for {WIDE_FOR.days} days, until the data protection officer has "
+        "narrowed or confirmed it. Nothing was done yet.",
+    )
+
+
+def check_scoping(person: Person) -> None:
+    """Decide whether somebody may narrow or confirm what a case holds.
+
+    Raises:
+        DeniedError: They may not.
+    """
+    if Role.DPO not in person.roles:
+        raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer narrows or confirms what a case holds.")
+
+
+def wanted(search: Search) -> Mapping[str, Any]:
+    """Return a search as the entry of a case keeps it: a number that was looked for is text, and not in here."""
+    return {
+        "from": time_to_json(search.started_from), "to": time_to_json(search.started_to),
+        "operator": search.operator, "extension": search.extension, "by_number": search.number is not None,
+    }  # fmt: skip
+
+
+def in_words(search: Search) -> str:
+    """Return what of a search is text that can expire."""
+    return f"number {search.number}" if search.number else ""

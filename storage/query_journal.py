@@ -1,0 +1,91 @@
+"""Holds by search in the audit log, which has each act before their tables: how they are written, and read back.
+
+A number that is searched for is the text of its entry, which can expire; it is kept while the hold stands.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from storage.audit_entry import AuditEntry
+from storage.query_holds import QueryHold, QueryHolds, Release
+from storage.rows import time_from_json, time_to_json
+from storage.types import HoldKind, RecordingId
+
+PLACED, CHANGED, RELEASED = "query_hold.placed", "query_hold.changed", "query_hold.released"
+ACTS = (PLACED, CHANGED, RELEASED)
+"""What the audit log calls the acts that are replayed."""
+
+Text = Callable[[AuditEntry], str | None]
+"""Returns the free text of an entry, or None: `storage.audit.AuditLog.text`."""
+
+
+def placed_details(query: QueryHold) -> dict[str, Any]:
+    """Return what the entry says of a hold by search that is placed: all of it but a number, its case and placer."""
+    return {
+        "query_hold": query.id, "kind": str(query.kind), "owner": query.owner,
+        "from": time_to_json(query.started_from), "to": time_to_json(query.started_to), "operator": query.operator,
+        "extension": query.extension, "by_number": query.number is not None, "until": time_to_json(query.ends_at),
+        "at": time_to_json(query.placed_at),
+    }  # fmt: skip
+
+
+def changed_details(query: QueryHold, at: datetime) -> dict[str, Any]:
+    """Return what the entry says of one whose end was set anew."""
+    return {"query_hold": query.id, "until": time_to_json(query.ends_at), "at": time_to_json(at)}
+
+
+def released_details(releases: Iterable[Release], at: datetime) -> dict[str, Any]:
+    """Return what the entry says of recordings that were released from a case; of one case, one grace."""
+    releases = list(releases)
+    until = time_to_json(releases[0].grace_until)
+    return {"recordings": [one.recording for one in releases], "grace_until": until, "at": time_to_json(at)}
+
+
+def replay_queries(entries: Iterable[AuditEntry], queries: QueryHolds, *, text: Text = lambda _: None) -> int:
+    """Make the tables say what the audit log says, from its first entry on; what it does not mention stays.
+
+    Returns:
+        How many holds by search and releases were missing, or not as they should be.
+    """
+    said, releases = journalled(entries, text)
+    return queries.save(said.values(), releases)
+
+
+def journalled(
+    entries: Iterable[AuditEntry], text: Text = lambda _: None
+) -> tuple[dict[str, QueryHold], list[Release]]:
+    """Return holds by search, by id, and releases, as the audit log says."""
+    said: dict[str, QueryHold] = {}
+    releases: list[Release] = []
+    for entry in entries:
+        if entry.act == PLACED:
+            query = _placed(entry, text(entry))
+            said.setdefault(query.id, query)
+        elif entry.act == CHANGED and (known := said.get(str(entry.details.get("query_hold")))) is not None:
+            said[known.id] = replace(known, ends_at=time_from_json(entry.details["until"]))
+        elif entry.act == RELEASED:
+            until = _moment(entry.details["grace_until"])
+            releases += [
+                Release(case_reference=entry.subject, recording=RecordingId(one), grace_until=until)
+                for one in entry.details["recordings"]
+            ]
+    return said, releases
+
+
+def _placed(entry: AuditEntry, number: str | None) -> QueryHold:
+    details = entry.details
+    return QueryHold(
+        id=details["query_hold"], case_reference=entry.subject, kind=HoldKind(details["kind"]),
+        owner=details["owner"], placed_by=entry.actor, placed_at=_moment(details["at"]),
+        started_from=time_from_json(details["from"]), started_to=time_from_json(details["to"]),
+        operator=details["operator"], extension=details["extension"], number=number or None,
+        is_number_lost=bool(details["by_number"]) and not number, ends_at=time_from_json(details["until"]),
+    )  # fmt: skip
+
+
+def _moment(written: str) -> datetime:
+    moment = time_from_json(written)
+    assert moment is not None
+    return moment
