@@ -66,7 +66,9 @@ class Keypad(Part[KeyedCall]):
             config.pause.pause_keys: self._acts.pause,
             config.pause.resume_keys: self._acts.resume,
         }
-        self._secret = () if config.pause.manager_keys is None else (config.pause.manager_keys,)
+        entries = {config.pause.manager_keys: self._acts.opt_out, config.sign_on_keys: self._acts.sign_on}
+        self._entries = {prefix: act for prefix, act in entries.items() if prefix is not None}
+        self._secret = tuple(self._entries)
         self._matcher = ControlMatcher(frozenset(self._control), frozenset(self._secret))
         self._card = CardRule(digits=config.pause.card_digits, within_s=config.pause.card_window_s)
         self._last: dict[str, tuple[DigitSource, int]] = {}
@@ -104,7 +106,7 @@ class Keypad(Part[KeyedCall]):
     def secret(self, prefix: str, digits: str | None, carrier: DigitSource) -> None:
         """Take what was keyed after a secret prefix on the officer's side; None when it was broken off."""
         if self._call.call.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier):
-            self._acts.opt_out(digits)
+            self._entries[prefix](digits)
 
     def _is_repeat(self, keys: str, carrier: DigitSource) -> bool:
         """Tell whether keys have come already by another carrier: a telephone may send a tone and an INFO of it."""

@@ -176,8 +176,12 @@ def _address(text: str, option: str) -> Address:
 
 def _extension(text: str) -> Extension:
     parts = [part.strip() for part in text.split(":")]
-    if len(parts) != 3 or not all(parts):
-        fail(f"--extension: {text!r} is not NUMBER:OPERATOR:SERVICE, such as 2001:alice:Revenues", 2)
+    if len(parts) != 3 or not parts[0] or not parts[2]:
+        fail(
+            f"--extension: {text!r} is not NUMBER:OPERATOR:SERVICE, such as 2001:alice:Revenues, or 2001::Revenues for "
+            "a phone that several officers share",
+            2,
+        )
     return Extension(number=parts[0], operator=parts[1], service=parts[2])
 
 

@@ -89,11 +89,14 @@ class Live(Protocol):
     def agents(self) -> list[dict[str, Any]]:
         """Return the nominated extensions, each with who is at it."""
 
-    def sign_on(self, extension: str, operator: str, *, actor: str = "", takes_over: bool = True) -> dict[str, Any]:
-        """Sign an operator on at an extension."""
+    def takeovers(self) -> list[dict[str, Any]]:
+        """Return who took a phone over from whom lately."""
 
-    def sign_off(self, extension: str, *, actor: str = "") -> dict[str, Any]:
-        """Sign off whoever is at an extension."""
+    def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> dict[str, Any]:
+        """Sign a person on at an extension, or return the code that they have to key there."""
+
+    def sign_off(self, extension: str, *, person: Person) -> dict[str, Any]:
+        """Sign a person off from an extension."""
 
     def pause_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         """Pause every call of an extension."""

@@ -50,6 +50,7 @@ class Kind(enum.StrEnum):
     POLICY_REVIEW = "policy_review"
     MAIL_STUCK = "mail_stuck"
     WEEK = "week"
+    TAKEN_OVER = "taken_over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +164,12 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             subject="The week of the call recorder",
             sentence="The figures of the last seven days:",
             path="/notifications",
+        ),
+        Kind.TAKEN_OVER: Wording(
+            subject="A phone was taken over",
+            sentence="Somebody signed on at a phone that was another officer's. If you did not expect that, tell your "
+            "manager.",
+            path="/agent",
         ),
     }
 )

@@ -59,6 +59,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "access.refused": _SEEN,
         "agent.sign_off": "calls carry who was signed on",
         "agent.sign_on": "calls carry who was signed on",
+        "agent.sign_on.code": "a code that was shown; nothing changed",
         "audit.export": _SEEN,
         "audit.repaired": "about the log itself",
         "call.info": "an INFO that was ignored; nothing changed",

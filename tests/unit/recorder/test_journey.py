@@ -85,10 +85,15 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
             (span(0, 9, "recording"), span(9, 12, "erased", "", ""), span(12, 20, "recording", "Bob", "2002")),
             ["Joined to Ann (2001)", "Transferred to Bob (2002)"],
         ),
-        ((span(0, 9, "recording"), span(9, 20, "recording", "", "2002")), ["Joined to Ann (2001)", "Transferred to 2002"]),
+        (
+            (span(0, 9, "recording"), span(9, 20, "recording", "", "2002")),
+            ["Joined to Ann (2001)", "Transferred to 2002"],
+        ),
     ],
 )  # fmt: skip
-def test_nobody_is_transferred_to_where_it_is_not_known_who_had_the_call(spans: tuple[Any, ...], told: list[str]) -> None:
+def test_nobody_is_transferred_to_where_it_is_not_known_who_had_the_call(
+    spans: tuple[Any, ...], told: list[str]
+) -> None:
     words = ("Joined", "Transferred", "With", "Back")
     assert [step.what for step in journey_of(call(*spans)) if step.what.startswith(words)] == told
 
