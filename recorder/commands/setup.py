@@ -55,6 +55,7 @@ from recorder.site_check import (
     check_answered_by,
     check_folders,
     check_machine,
+    check_operators,
     check_pause_keys,
     check_sign_in,
     check_siprec,
@@ -261,7 +262,9 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_sign_in(config)
     yield from check_openid(config)
     if home.people.exists():
-        yield from check_teams(config, usable_people(people_of(home)))
+        people = usable_people(people_of(home))
+        yield from check_teams(config, people)
+        yield from check_operators(config, people)
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_srtp(config)

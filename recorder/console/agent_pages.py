@@ -12,7 +12,8 @@ from recorder.console.auth import Caller
 from recorder.console.live_pages import SECOND_PLAYS, SPANS, span_s
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
 from recorder.domain.access import Act, Person, Role
-from recorder.people.accounts import is_anothers_extension
+from recorder.domain.operator_names import MisnamedOperator
+from recorder.people.accounts import is_anothers_extension, usable_people
 from recorder.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
@@ -180,9 +181,11 @@ def _page(
     """Show the page; ``code`` is what has to be keyed at a phone before they are signed on there."""
     signed_on: list[dict[str, Any]] = []
     takeovers: list[dict[str, Any]] = []
+    misnamed: list[MisnamedOperator] = []
     try:
         phone, signed_on = _phone(console, caller), console.live.signed_on(_person(caller))
         takeovers = console.live.takeovers(_person(caller))
+        misnamed = console.live.misnamed(_person(caller), usable_people(console.deps.people))
     except ProblemError as error:
         if error.status == 403:
             raise
@@ -190,7 +193,7 @@ def _page(
         problem = problem or error.detail
     return console.renderer.page(
         "agent.html", caller, status=status, phone=phone, said=said, problem=problem, spans=SPANS, code=code,
-        signed_on=signed_on, takeovers=takeovers,
+        signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
     )  # fmt: skip
 
 

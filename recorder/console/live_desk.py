@@ -4,7 +4,7 @@ Which call is whose the daemon decides when somebody acts: it alone knows the ca
 here, by the same rules (`recorder.domain.live_access`); so is what a role or a token is good for at all.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from recorder.console.sharing import Shared
 from recorder.console.views import Views
 from recorder.domain.access import Act, Actor, Allowed, Person, Role, may
 from recorder.domain.live_access import NOTHING_KNOWN, Around, colleagues_of, facts_listed, seats_of, seen
+from recorder.domain.operator_names import MisnamedOperator, misnamed_operators
 from recorder.domain.opt_out import may_decide, may_see
 from recorder.live.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.problems import ProblemError
@@ -110,6 +111,12 @@ class LiveDesk:
         """Return the extensions at which somebody has signed on, as the daemon lists them."""
         agents = self._daemon(self._live.agents)
         return [agent for agent in agents if agent["is_signed_on"] and agent["operator"] == person.display_name]
+
+    def misnamed(self, person: Person, people: Collection[Person]) -> list[MisnamedOperator]:
+        """Return the extensions that name a person otherwise than their calls are found by."""
+        agents = self._daemon(self._live.agents)
+        operators = [(one["extension"], one["operator"]) for one in agents if not one["is_signed_on"]]
+        return [one for one in misnamed_operators(operators, people) if one.person.name == person.name]
 
     def takeovers(self, person: Person) -> list[dict[str, Any]]:
         """Return the phones that somebody took over lately, or that were taken over from them."""

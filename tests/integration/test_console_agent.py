@@ -97,6 +97,12 @@ def test_the_page_says_where_one_is_signed_on_and_who_took_a_phone_over(console:
     assert "2010" not in page
 
 
+def test_the_page_says_that_an_extension_names_its_officer_otherwise(console: Console, ann: Browser) -> None:
+    assert "are not found as yours" not in ann.get("/agent").text
+    console.daemon.agents_rows[0] |= {"operator": "ann"}
+    assert "calls there are not found as yours" in ann.get("/agent").text
+
+
 def test_a_call_stays_on_the_page_of_its_officer_when_the_sign_on_is_over(console: Console, ann: Browser) -> None:
     """Somebody has taken the phone over, or the working day has ended: whose call it is they can still pause."""
     console.daemon.agents_rows[0] = {"extension": "2001", "operator": "Bob", "service": "", "is_signed_on": True}

@@ -1,5 +1,6 @@
 """A daemon in service: who sits where, a changed configuration, and its end with calls in progress."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,18 @@ def test_the_shell_signs_on_whoever_says_who_they_are_and_nobody_else(lines: Exc
     done = home.run("agents", "sign-on", "--extension", "2001", *home.as_officer("dan"), "-C", str(home.root))
     assert "alice is at extension 2001" in done.stderr
     assert "key *7" in done.stderr
+
+
+def test_an_account_whose_calls_would_not_be_found_is_told_when_it_is_made(lines: Exchange) -> None:
+    home = lines.home
+    words = ("--role", "officer", "--new-password-file", str(home.password_file), *home.as_admin())
+    done = home.run("users", "add", "bob", "--display-name", "Bob Benefits", *words, "-C", str(home.root))
+    assert done.returncode == 0
+    assert "extension 2002 has operator 'bob'" in done.stderr
+    assert "write that as its operator" in done.stderr
+    found = home.run("site-check", "-C", str(home.root), "--json")
+    assert found.returncode == 1
+    assert "operators" in {one["what"] for one in json.loads(found.stdout) if one["level"] == "error"}
 
 
 def test_a_reload_nominates_an_extension_and_drops_no_call(lines: Exchange) -> None:
