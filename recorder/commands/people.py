@@ -39,6 +39,7 @@ from recorder.domain.operator_names import misnamed_operators
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import usable_people
+from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.database import AuditNote, open_people
 from recorder.people.pins import PinError, PinFile
 from recorder.people.proposals import Enter, Proposals
@@ -409,6 +410,7 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
         with_pin = PinFile(place.pins).names()
     except (PinError, OSError) as error:
         fail(str(error))
+    told = Acknowledgements(open_people(place.people)).days()
     rows = [
         {
             "name": account.person.name,
@@ -421,6 +423,7 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
             "has_pin": account.person.name in with_pin,
             "is_disabled": account.is_disabled,
             "closes_at": account.closes_at.isoformat() if account.closes_at else None,
+            "told_on": day.isoformat() if (day := told.get(account.person.name)) else None,
             "is_locked": account.locked_until is not None and account.locked_until > utc_now(),
         }
         for account in people_of(place).list()

@@ -12,8 +12,10 @@ from recorder.console.auth import Caller
 from recorder.console.live_pages import SECOND_PLAYS, SPANS, span_s
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
 from recorder.domain.access import Act, Person, Role
+from recorder.domain.acknowledging import is_asked, is_due
 from recorder.domain.operator_names import MisnamedOperator
 from recorder.people.accounts import is_anothers_extension, usable_people
+from recorder.people.database import AuditNote
 from recorder.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
@@ -136,6 +138,21 @@ def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> H
     return _page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
 
 
+@router.post("/agent/told")
+def told(console: Console, caller: PageChanger) -> HTMLResponse:
+    """Store that somebody acknowledged that they were told that their calls are recorded."""
+    person, deps = _person(caller), console.deps
+
+    def enter(note: AuditNote) -> None:
+        console.rules.note(person.actor, note.act, note.subject, **note.details)
+
+    try:
+        deps.acknowledgements.acknowledge(person.name, deps.cases.today, enter=enter)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said="Thank you: the day is stored.")
+
+
 @router.post("/agent/{act}")
 def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
     """Pause or resume without the page's script."""
@@ -191,8 +208,12 @@ def _page(
             raise
         phone = Phone(standing=Standing.NOT_CONFIRMED)
         problem = problem or error.detail
+    person, deps = _person(caller), console.deps
+    told_on = deps.acknowledgements.day_of(person.name)
+    must_acknowledge = is_asked(person, phone.extensions) and is_due(told_on, deps.cases.today)
     return console.renderer.page(
-        "agent.html", caller, status=status, phone=phone, said=said, problem=problem, spans=SPANS, code=code,
+        "agent.html", caller, status=status, must_acknowledge=must_acknowledge, phone=phone,
+        said=said, problem=problem, spans=SPANS, code=code,
         signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
     )  # fmt: skip
 

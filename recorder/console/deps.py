@@ -20,6 +20,7 @@ from recorder.live.client import Grant
 from recorder.notifying.watch import WatchBooks
 from recorder.openid.provider import Provider
 from recorder.people.accounts import People
+from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
@@ -129,6 +130,7 @@ class ConsoleDeps:
         sessions: Signed-in browsers.
         managed: Returns the teams of which a manager is signed in.
         second_factors: Authenticators.
+        acknowledgements: Who acknowledged that they were told of the recording.
         proposals: Changes to accounts that take two people.
         identities: Accounts that are connected to an OpenID provider.
         provider: The OpenID provider; None: people sign in with passwords only.
@@ -160,6 +162,7 @@ class ConsoleDeps:
     sessions: Sessions
     managed: Callable[[], frozenset[str]]
     second_factors: SecondFactors
+    acknowledgements: Acknowledgements
     proposals: Proposals
     identities: Identities
     provider: Provider | None

@@ -29,6 +29,7 @@ from recorder.notices import NoticeStore
 from recorder.notifying.watch import opt_outs_of, takeovers_of, watch_books
 from recorder.openid.provider import Provider
 from recorder.people.accounts import People, usable_people
+from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
 from recorder.people.identities import Identities
@@ -116,6 +117,7 @@ def open_console(
             sessions=sessions,
             managed=partial(managed_teams, people, sessions),
             second_factors=SecondFactors(engine, now=now),
+            acknowledgements=Acknowledgements(engine),
             proposals=Proposals(engine, now=now),
             identities=Identities(engine, now=now),
             provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,

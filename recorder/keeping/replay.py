@@ -87,6 +87,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         LAPSED: _CALL,
         "people.add": _PEOPLE,
         "people.mail_address": _PEOPLE,
+        "people.told_of_recording": _PEOPLE,
         "people.declined": _PEOPLE,
         "people.connected": _PEOPLE,
         "people.disconnected": _PEOPLE,

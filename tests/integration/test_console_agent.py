@@ -103,6 +103,30 @@ def test_the_page_says_that_an_extension_names_its_officer_otherwise(console: Co
     assert "calls there are not found as yours" in ann.get("/agent").text
 
 
+def test_once_a_year_the_page_asks_and_never_before_the_button(console: Console, ann: Browser) -> None:
+    page = ann.get("/agent").text
+    assert "I have been told" in page
+    assert page.index('id="agent-button"') < page.index("I have been told")
+    assert "http-equiv" in page, "the page goes on showing how the call stands"
+    assert words(ann.submit("/agent/pause").text) == "Paused", "it keeps nobody from pausing"
+    with console.browser() as dpo:
+        dpo.sign_in("dpo")
+        assert "not acknowledged it within a year: ann" in dpo.get("/overview").text
+    said = ann.submit("/agent/told").text
+    assert "the day is stored" in said
+    assert "I have been told" not in said
+    assert "I have been told" not in ann.get("/agent").text
+    today = console.deps.cases.today
+    assert console.deps.acknowledgements.day_of("ann") == today
+    (entry,) = console.entries("people.told_of_recording")
+    assert (entry.actor, entry.subject, entry.details["on_day"]) == ("ann", "ann", today.isoformat())
+    console.deps.acknowledgements.acknowledge("ann", today - timedelta(days=365), enter=lambda _: None)
+    assert "I have been told" in ann.get("/agent").text
+    with console.browser() as dpo:
+        dpo.sign_in("dpo")
+        assert "I have been told" not in dpo.get("/agent").text, "they sit at no phone that is recorded"
+
+
 def test_a_call_stays_on_the_page_of_its_officer_when_the_sign_on_is_over(console: Console, ann: Browser) -> None:
     """Somebody has taken the phone over, or the working day has ended: whose call it is they can still pause."""
     console.daemon.agents_rows[0] = {"extension": "2001", "operator": "Bob", "service": "", "is_signed_on": True}
