@@ -67,10 +67,6 @@ class Takeover:
     instead_of: str
     at: datetime
 
-    def concerns(self, person: Person) -> bool:
-        """Tell whether somebody is one of the two."""
-        return person.display_name != "" and person.display_name in (self.operator, self.instead_of)
-
 
 class Way(enum.Enum):
     """How somebody may sign on at an extension."""

@@ -17,6 +17,7 @@ from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.keying import Carrier, press
 from tests.helpers.recorder_home import contents, eventually
+from tests.helpers.transfers import expect_newcomer, refer, wait_told
 from tests.helpers.virtual.exchange import exchange
 
 SHARED = """
@@ -166,6 +167,28 @@ def test_the_callers_keys_prove_nothing(lines: Exchange) -> None:
     talk.talk_for(1.6)
     assert not seat(lines, "2001")["is_signed_on"]
     talk.hang_up()
+
+
+@pytest.mark.parametrize("carrier", [Carrier.EVENT, Carrier.RELAY])
+@pytest.mark.parametrize("number", ["4000", "2002"])
+def test_after_a_transfer_the_keys_are_of_the_phone_that_has_the_call(
+    lines: Exchange, number: str, carrier: Carrier
+) -> None:
+    """Extension 4000 is not nominated, 2002 is bob's; whoever is there holds a code for alice's phone."""
+    answer = ask(lines, "sign-on", "Mallory", "2001").json()
+    talk = joined(lines, "2001")
+    there = expect_newcomer(talk, number)
+    refer(talk.wait_second(), number)
+    leg = there.join()
+    wait_told(talk.wait_second(), 200)
+    talk.talk_for(0.5)
+    for one in answer["keys"]:
+        press(there.voice, leg, one, carrier)
+    talk.talk_for(2)
+    assert not seat(lines, "2001")["is_signed_on"]
+    assert not seat(lines, "2002")["is_signed_on"]
+    talk.hang_up()
+    there.voice.hush()
 
 
 def test_at_a_free_phone_of_ones_team_at_once_but_nothing_is_erased_alone(lines: Exchange) -> None:

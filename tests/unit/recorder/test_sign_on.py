@@ -6,7 +6,7 @@ import pytest
 
 from recorder.domain.access import Person, Role
 from recorder.domain.policy import Extension
-from recorder.domain.sign_on import SignOn, Takeover, Way, displaced, way_to
+from recorder.domain.sign_on import SignOn, Way, displaced, way_to
 from recorder.people.sign_on_codes import GOOD_FOR, MAX_WRONG, MOST_CODES, SignOnCodes
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -52,8 +52,6 @@ def test_from_whom_a_phone_is_taken_over() -> None:
     assert displaced("Alice", ALICES, None) is None
     assert displaced("Alice", ALICES, BOB_ON) == "Bob"
     assert displaced("Mallory", SHARED, None) is None
-    taken = Takeover(extension="2001", operator="Mallory", instead_of="Alice", at=NOW)
-    assert [taken.concerns(officer(name)) for name in ("Alice", "Mallory", "Bob", "")] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(
