@@ -26,6 +26,7 @@ from recorder.domain.access import (
     may,
 )
 from recorder.domain.pausing import Authority
+from recorder.domain.policy import Extension
 from storage.types import RecordingId
 
 
@@ -131,7 +132,7 @@ class Around:
     """What an account does not say of whoever acts.
 
     Attributes:
-        colleagues: The team of their own extension. Signing on at a phone makes nobody a colleague of its team.
+        colleagues: Teams of the phones that are configured as theirs. Signing on makes nobody a colleague.
         managed: Teams of which a manager is signed in; None: it is not known.
     """
 
@@ -344,8 +345,27 @@ def seats_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> list[Mappin
 
 
 def colleagues_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the team of somebody's own extension, for `Around`; where they signed on does not count."""
-    return frozenset(str(one.get("team", "")) for one in agents if one["extension"] == person.extension)
+    """Return the teams of the phones that are configured as somebody's, for `Around`; sign-ons do not count.
+
+    Args:
+        person: Who.
+        agents: The extensions that the daemon lists.
+    """
+    return frozenset(
+        str(one.get("team", ""))
+        for one in agents
+        if is_configured(person, number=one["extension"], operator=one.get("configured", ""))
+    )
+
+
+def own_teams(person: Person, extensions: Iterable[Extension]) -> frozenset[str]:
+    """Return the teams of the phones that are configured as somebody's."""
+    return frozenset(one.team for one in extensions if is_configured(person, number=one.number, operator=one.operator))
+
+
+def is_configured(person: Person, *, number: str, operator: str) -> bool:
+    """Tell whether a phone is configured as somebody's: by their account's extension, or as its operator."""
+    return number == person.extension or (person.display_name != "" and operator == person.display_name)
 
 
 def was_on(person: Person, call: CallFacts) -> bool:

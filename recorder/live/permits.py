@@ -10,7 +10,7 @@ from recorder.calls.call_facts import facts_of
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
 from recorder.domain.access import Act, Actor, DeniedError, Person
-from recorder.domain.live_access import Around, HiddenError, Permit, require
+from recorder.domain.live_access import Around, HiddenError, Permit, own_teams, require
 from recorder.domain.pausing import Authority
 from recorder.live.bodies import ActBody, Caller
 from recorder.problems import ProblemError
@@ -59,12 +59,11 @@ class Permits:
 
     def around(self, actor: Actor, body: ActBody) -> Around:
         """Return what is known of who acts beside their account."""
-        return body.around(self._team(actor) if isinstance(actor, Person) else frozenset())
+        return body.around(self._teams(actor) if isinstance(actor, Person) else frozenset())
 
-    def _team(self, person: Person) -> frozenset[str]:
-        """Return the team of somebody's own extension; where they signed on does not count."""
-        own = self._works.config.extensions.get(person.extension or "")
-        return frozenset() if own is None else frozenset({own.team})
+    def _teams(self, person: Person) -> frozenset[str]:
+        """Return the teams of the phones that are configured as somebody's; where they signed on does not count."""
+        return own_teams(person, self._works.config.extension)
 
 
 def require_named(who: Caller) -> None:

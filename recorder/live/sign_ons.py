@@ -10,6 +10,7 @@ from recorder.calls.control import UnknownCallError
 from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.calls.works import Works
 from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, may
+from recorder.domain.live_access import own_teams
 from recorder.domain.policy import Extension
 from recorder.domain.sign_on import SignOn, Way, displaced, is_own_phone, way_to
 from recorder.live.bodies import Caller, PersonalBody, SignOnBody, WhoCalls
@@ -53,6 +54,7 @@ class LiveSignOns:
         return {
             "extension": extension.number,
             "operator": extension.operator if there is None else there.operator,
+            "configured": extension.operator,
             "service": extension.service,
             "team": extension.team,
             "is_signed_on": there is not None,
@@ -109,9 +111,8 @@ class LiveSignOns:
         return person
 
     def _teams_of(self, person: Person) -> frozenset[str]:
-        """Return the teams that somebody is in: their account's, and that of their own extension."""
-        own = self._works.config.extensions.get(person.extension or "")
-        return frozenset(person.teams) | (frozenset() if own is None else {own.team})
+        """Return the teams that somebody is in: their account's, and those of the phones that are theirs."""
+        return frozenset(person.teams) | own_teams(person, self._works.config.extension)
 
     async def _by_code(self, person: Person, extension: Extension, there: SignOn | None, who: Caller) -> dict[str, Any]:
         keys, operator = self._works.config.sign_on_keys, person.display_name

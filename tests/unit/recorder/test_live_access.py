@@ -133,6 +133,10 @@ def test_signing_on_makes_nobody_a_colleague_of_the_phones_team() -> None:
     assert colleagues_of(pat, agents) == frozenset()
     assert isinstance(decide(pat, Act.PAUSE, CALL, Around(colleagues=colleagues_of(pat, agents))), Refusal)
     assert colleagues_of(replace(pat, extension="3001"), agents) == {"Housing"}, "of their own one, whoever is there"
+    agents[2] |= {"configured": "Pat"}
+    assert colleagues_of(pat, agents) == {"Housing"}, "it is configured as theirs"
+    nameless = [{**one, "configured": ""} for one in agents]
+    assert colleagues_of(replace(pat, display_name=""), nameless) == frozenset()
 
 
 def test_an_officers_colleagues_are_those_of_the_team_whose_phone_is_theirs() -> None:
