@@ -188,6 +188,12 @@ def ended_tone() -> Prompt:
     return _prompt_of_tones("ended", *notes)
 
 
+def signed_on_tone() -> Prompt:
+    """Return three rising notes: whoever keyed the code is signed on at this phone."""
+    notes = (_tone(0.12, 440), _tone(0.04), _tone(0.12, 550), _tone(0.04), _tone(0.24, 660))
+    return _prompt_of_tones("signed-on", *notes)
+
+
 def hold_tone() -> Prompt:
     """Return a soft note every 3 s, to be looped: somebody is waiting while the notice is played to the other."""
     return _prompt_of_tones("hold", _tone(0.25, 425), _tone(2.75))

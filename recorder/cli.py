@@ -51,7 +51,7 @@ COMMANDS = {
     "audit": "audit.audit",
     "keys": "keys.keys",
     "retention": "retention.retention",
-    "agents": "live.agents",
+    "agents": "agents.agents",
     "report": "reports.report",
     "notice": "setup.notice",
 }

@@ -207,6 +207,12 @@ weekly_on = "monday"            # the week's figures for the data protection off
 numbers = []                    # who answers as one of these (P-Asserted-Identity, or dialled) is a mailbox
 after_s = "off"                 # so is whoever answers after ringing for so long; a little under what the PBX waits
 
+[sign_on]
+# Officers who sit at a phone that is not configured as theirs sign on in the console; docs/console.md says when it
+# takes a code that is keyed at the phone.
+keys = "*7"                     # the officer's keys before that code, then #; "off": no phone can be taken over
+hours = 12.0                    # a sign-on ends by itself: after a day's work, before the next one begins
+
 [limits]
 max_calls = 1000                # recorded at the same time; more are answered 503, emergency calls never are
 max_passed = 5000               # passed through at the same time, likewise

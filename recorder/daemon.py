@@ -54,6 +54,7 @@ from recorder.notifying.mail_health import MailHealth
 from recorder.opening import held, open_index, recover_all
 from recorder.people.agents import SignOns
 from recorder.people.pins import PinFile, Pins
+from recorder.people.sign_on_codes import SignOnCodes
 from recorder.problems import ProblemError
 from recorder.sip_accounts import AccountError, accounts, registrars
 from recorder.stalls import Stalls
@@ -115,6 +116,7 @@ def load_sounds(home: Home, config: Config) -> Sounds:
         refused=prompts.refused_tone(),
         still_paused=prompts.still_paused_tone(),
         ended=prompts.ended_tone(),
+        signed_on=prompts.signed_on_tone(),
     )
 
 
@@ -190,7 +192,8 @@ class Daemon:
                 now=utc_now,
             ),
             pauses=PauseRegister(home.state / REGISTER, self._pausing),
-            sign_ons=SignOns(home.state / "agents.json"),
+            sign_ons=SignOns(home.state / "agents.json", now=utc_now, lasts=lambda: self._works.config.sign_on.lasts),
+            sign_on_codes=SignOnCodes(utc_now),
             sessions=SessionRegister(home.state / SESSIONS, self._pausing),
             opt_outs=OptOutRegister(home.state / "opt_outs.json", self._clerk),
             pins=Pins(

@@ -144,7 +144,7 @@ HOME_PLACES: tuple[Place, ...] = (
         is_passing=True,
     ),
     _place("state/audit_verified.json", Holds.NOTHING, _COMMANDS, "what the last `recorder audit verify` found"),
-    _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension"),
+    _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension, and who took one over"),
     _place("state/ports", Holds.NOTHING, _DAEMON, "which media ports are in use, to let them rest after a crash"),
     _place("state/loop_mark", Holds.NOTHING, _DAEMON, "mark of this recorder against loops"),
     _place("state/daemon.lock", Holds.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),

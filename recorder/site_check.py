@@ -5,13 +5,14 @@ says what was found, why it matters and what to do.
 """
 
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from recorder.config import Config
 from recorder.domain.access import Person, Role
+from recorder.domain.operator_names import misnamed_operators
 from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
 from recorder.hygiene import descriptors_needed, locked_bytes
@@ -326,6 +327,17 @@ def check_teamless(config: Config) -> Iterator[Finding]:
         yield _ok("extensions without a team", "none")
 
 
+def check_operators(config: Config, people: Collection[Person]) -> Iterator[Finding]:
+    """Look whether an extension names an account in the place of the name that its calls are found by."""
+    operators = [(extension.number, extension.operator) for extension in config.extension]
+    for one in misnamed_operators(operators, people):
+        yield error(
+            "operators", one.sentence,
+            why="the calls of that phone are filed under a name that is nobody's: their officer finds none of them",
+            do="change operator in [[extension]], then `recorder reload`; calls of before keep the name they have",
+        )  # fmt: skip
+
+
 def check_anchors(config: Config) -> Iterator[Finding]:
     """Look whether heads of the audit log are noted where whoever has this machine cannot change them."""
     options = config.anchors
@@ -355,7 +367,8 @@ def check_pause_keys(config: Config) -> Iterator[Finding]:
     FreeSWITCH's first binding of a leg takes each ``*`` and the key after it, so that no keys are safe there.
     """
     pause = config.pause
-    keys = [one for one in (pause.pause_keys, pause.resume_keys, pause.manager_keys) if one is not None]
+    every = (pause.pause_keys, pause.resume_keys, pause.manager_keys, config.sign_on_keys)
+    keys = [one for one in every if one is not None]
     taken = sorted(TAKEN_KEYS.intersection(keys))
     if not taken:
         yield _ok(

@@ -31,6 +31,7 @@ def segment_of(call: KnownCall) -> Segment:
         extensions=call.numbers,
         operators=call.crew.at(call.numbers),
         configured=frozenset(one.number for one in there if call.crew.at((one.number,)) <= {one.operator}),
+        proven=call.crew.proven_at(call.numbers),
     )
 
 

@@ -14,6 +14,7 @@ from recorder.domain.identities import Identities
 from recorder.domain.pausing import Final, PauseBook, PauseState
 from recorder.domain.policy import Nomination, Service
 from recorder.domain.retention import DataClass, days_of
+from recorder.domain.sign_on import NOT_PROVEN
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
 
 
@@ -84,6 +85,7 @@ def row_of(call: WrittenCall) -> RecordingRow:
         card_payment=call.service.card_payment.value,
         retention_due=due_from(call, started_at),
         operator_key=call.works.operator_key(call.crew.opened_by),
+        remarks=() if call.crew.is_proven else (NOT_PROVEN,),
     )
 
 

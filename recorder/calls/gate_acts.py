@@ -119,7 +119,9 @@ class GateActs(Part[GatedCall]):
         self._call.book.end(Final.OPTED_OUT)
         return self._stored(0.0)
 
-    def forgot(self, seconds: float | None, by: str, *, acts: Collection[str] = ()) -> Act:
+    def forgot(
+        self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
+    ) -> Act:
         """Pause now, and order what was kept of the last seconds to be erased: the officer forgot to pause.
 
         An order of at most ``[pause] forgot_s`` seconds is confirmed at once, a longer one waits for a second person.
@@ -129,6 +131,7 @@ class GateActs(Part[GatedCall]):
             seconds: How far back, over 0; None is from the joining.
             by: Who, as the audit log names them.
             acts: As for `pause`.
+            may_erase_alone: False: the order waits for a second person however short it is, and nothing is discarded.
 
         Returns:
             The answer, with the order in it, once the state and the order are on disk. OSError if either could not be
@@ -138,12 +141,12 @@ class GateActs(Part[GatedCall]):
             RefusedError: Nothing of this call is recorded.
         """
         call = self._call
-        if call.book.final is None and self._discards(AGENT):
+        if may_erase_alone and call.book.final is None and self._discards(AGENT):
             acts = acts or (new_act_id(),)
             return self._discard_unless_kept(AGENT, by, acts, lambda _: self._forgot(seconds, by, acts))
-        return self._forgot(seconds, by, acts)
+        return self._forgot(seconds, by, acts, may_erase_alone=may_erase_alone)
 
-    def _forgot(self, seconds: float | None, by: str, acts: Collection[str]) -> Act:
+    def _forgot(self, seconds: float | None, by: str, acts: Collection[str], *, may_erase_alone: bool = True) -> Act:
         call = self._call
         taping = call.taping
         if taping is None or call.book.final is Final.DISCARDED:
@@ -154,7 +157,7 @@ class GateActs(Part[GatedCall]):
             position_s = self._shut(AGENT, by)
         else:
             position_s = now_s
-        order = self._order(now_s, seconds, by)
+        order = self._order(now_s, seconds, by, may_erase_alone=may_erase_alone)
         return self._stored(position_s, lambda: placed(call.works, order), erasure=order)
 
     def resume(
@@ -331,7 +334,7 @@ class GateActs(Part[GatedCall]):
         sounds = self._call.sounds
         self._call.works.scheduler.submit(self._call.tell_officer, sounds.ended if is_stored else sounds.refused)
 
-    def _order(self, now_s: float, seconds: float | None, by: str) -> ErasureOrder:
+    def _order(self, now_s: float, seconds: float | None, by: str, *, may_erase_alone: bool) -> ErasureOrder:
         start_s = 0.0 if seconds is None else max(now_s - seconds, 0.0)
         is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s
         order = ErasureOrder(
@@ -342,7 +345,7 @@ class GateActs(Part[GatedCall]):
             kind=ErasureKind.CARD_DATA,
             ordered_by=by,
             ordered_at=utc_now(),
-            state=ErasureState.CONFIRMED if is_small else ErasureState.WAITING,
+            state=ErasureState.CONFIRMED if is_small and may_erase_alone else ErasureState.WAITING,
         )
         self._orders.append(order)
         return order

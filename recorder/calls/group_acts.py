@@ -94,8 +94,16 @@ class GroupActs:
             )
         return done
 
-    def forgot(self, asked: "Sequence[TapedCall]", seconds: float | None, by: str) -> Done:
+    def forgot(
+        self, asked: "Sequence[TapedCall]", seconds: float | None, by: str, *, may_erase_alone: bool = True
+    ) -> Done:
         """Order the last seconds of a conversation to be erased; every other call at the extension is paused only.
+
+        Args:
+            asked: The calls, at least one.
+            seconds: How far back; None is from the joining.
+            by: Who, as the audit log names them.
+            may_erase_alone: False: every order waits for a second person, and nothing is discarded.
 
         Raises:
             RefusedError: Nothing of the calls is recorded.
@@ -105,7 +113,7 @@ class GroupActs:
         others = [call for call in self._beside(asked) if call not in meant]
         done = each(
             [call for call in asked if call in meant] + [call for call in meant if call not in asked],
-            lambda call: call.forgot(seconds, by, acts=acts),
+            lambda call: call.forgot(seconds, by, acts=acts, may_erase_alone=may_erase_alone),
             is_passed_on=True,
         )
         rest = [call for call in asked if call not in meant] + others

@@ -15,6 +15,7 @@ from recorder.calls.call_facts import facts_of
 from recorder.calls.group_acts import Done, gathered, signatures
 from recorder.calls.opt_out_acts import OptOutActs, OptOutCall
 from recorder.calls.part import Part
+from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.calls.works import Works
 from recorder.domain import access
 from recorder.domain.call import Call, Side, State
@@ -22,6 +23,7 @@ from recorder.domain.limits import RateLimit
 from recorder.domain.live_access import Permit, Source, permit_of
 from recorder.domain.pausing import AGENT, CARD_DIGITS, PauseBook, PauseState, RefusedError
 from recorder.people.pins import PinAnswer
+from recorder.people.sign_on_codes import SignOnCode
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +47,10 @@ class KeyActsCall(OptOutCall, Protocol):
     works: Works
     call: Call
     book: PauseBook
+
+    @property
+    def officer_extension(self) -> str:
+        """Return the extension of the officer who has the keys."""
 
     @property
     def pause_reasons(self) -> frozenset[str]:
@@ -152,6 +158,34 @@ class KeyActs(Part[KeyActsCall]):
             self._refuse(OPT_OUT, answer.manager, str(error))
             return
         self._confirm(done, self._sounds.ended)
+
+    def sign_on(self, keyed: str | None) -> None:
+        """Sign on whose code was keyed at this phone; None is an entry that was broken off."""
+        if keyed is None or self._is_flooded():
+            self._call.tell_officer(self._sounds.refused, self._side)
+            return
+        call, number = self._call, self._call.extension_on(self._side)
+        extension = call.works.config.extensions.get(number)
+        if extension is None or number not in call.numbers:  # the call is with somebody who is not nominated
+            self._refuse(SIGN_ON, self._officer, "this is not the phone of a nominated extension")
+            return
+        code = call.works.sign_on_codes.take(number, keyed)
+        if code is None:
+            self._refuse(SIGN_ON, self._officer, f"no such code waits for extension {number}")
+            return
+        details = {"carrier": "keys", "call": call.id}
+        done = sign_on(
+            call.works, extension, account=code.account, operator=code.operator, is_proven=True, details=details
+        )
+        told = self._kept(self._signed_on)
+        done.add_done_callback(lambda one: call.works.scheduler.submit(told, code, one.exception()))
+
+    def _signed_on(self, code: SignOnCode, error: BaseException | None) -> None:
+        if error is not None:
+            self._refuse(SIGN_ON, code.account, "it could not be stored")
+            return
+        self._call.crew.prove(code.extension, code.operator)
+        self._call.tell_officer(self._sounds.signed_on, self._side)
 
     def refuse_info(self, why: str, *, is_outside: bool) -> None:
         """Write down that INFO of a side is ignored; what it held is said by nobody.

@@ -71,7 +71,11 @@ class Keypad(Part[KeyedCall]):
             config.pause.pause_keys: KeyActs.pause,
             config.pause.resume_keys: KeyActs.resume,
         }
-        self._secret = () if config.pause.manager_keys is None else (config.pause.manager_keys,)
+        entries = {config.pause.manager_keys: KeyActs.opt_out, config.sign_on_keys: KeyActs.sign_on}
+        self._entries: dict[str, Callable[[KeyActs, str | None], None]] = {
+            prefix: act for prefix, act in entries.items() if prefix is not None
+        }
+        self._secret = tuple(self._entries)
         self._matchers = {side: ControlMatcher(frozenset(self._control), frozenset(self._secret)) for side in Side}
         self._card = CardRule(digits=config.pause.card_digits, within_s=config.pause.card_window_s)
         self._last: dict[tuple[Side, str], tuple[DigitSource, int]] = {}
@@ -109,7 +113,7 @@ class Keypad(Part[KeyedCall]):
     def secret(self, prefix: str, digits: str | None, carrier: DigitSource, side: Side) -> None:
         """Take what was keyed after a secret prefix by the officer on a side; None when it was broken off."""
         if self._call.call.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier, side):
-            self._acts[side].opt_out(digits)
+            self._entries[prefix](self._acts[side], digits)
 
     def _is_repeat(self, keys: str, carrier: DigitSource, side: Side) -> bool:
         """Tell whether keys have come already by another carrier: a telephone may send a tone and an INFO of it."""

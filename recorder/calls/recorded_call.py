@@ -90,7 +90,7 @@ class RecordedCall(TapedCall, LiveCall):
         people = occupants_of(nomination, calling=calling, called=offered.request_user, is_claimed=is_claimed)
         super().__init__(works, offered, call, way, people=people, board=board)
         self.nomination = nomination
-        self.crew = Crew(works.sign_ons.operator_of, nomination)
+        self.crew = Crew(works.sign_ons.seat_of, nomination)
         self.operator = self.crew.now
         self.identities = Identities()
         self.identities.add(parties_of(offered))

@@ -100,7 +100,7 @@ class SiprecCall(TapedCall):
         self._course = Course(self, peer, self._names, self._lines, self._parts.metadata)
         nomination = self._course.verdict.nomination or provisional(works.config, peer)
         self.nomination = nomination
-        self.crew = Crew(works.sign_ons.operator_of, nomination)
+        self.crew = Crew(works.sign_ons.seat_of, nomination)
         self.operator = self.crew.now
         self.identities = Identities()
         self.service = rules_of(works.config, nomination.extension)
@@ -232,7 +232,7 @@ class SiprecCall(TapedCall):
         self.nomination = verdict.nomination
         self.call.direction = verdict.nomination.direction
         if self.taping is None:  # a recording keeps to the rules that it began with
-            self.crew = Crew(self.works.sign_ons.operator_of, verdict.nomination)
+            self.crew = Crew(self.works.sign_ons.seat_of, verdict.nomination)
             self.service = rules_of(self.works.config, verdict.nomination.extension)
         else:
             self.hand_to(verdict.nomination.extension)
@@ -293,11 +293,13 @@ class SiprecCall(TapedCall):
             self._on_twins(access.Act.OPT_OUT, by, lambda twin: twin.gate.opt_out(reason, by)),
         )
 
-    def forgot(self, seconds: float | None, by: str, *, acts: Collection[str] = ()) -> Act:
+    def forgot(
+        self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
+    ) -> Act:
         """Pause, and order the last seconds to be erased, of this session and of its twins."""
 
         def forget(one: SiprecCall) -> Act:
-            return one.gate.forgot(seconds, by, acts=acts)
+            return one.gate.forgot(seconds, by, acts=acts, may_erase_alone=may_erase_alone)
 
         return together(forget(self), self._on_twins(access.Act.FORGOT, by, forget))
 
@@ -406,11 +408,12 @@ class SiprecCall(TapedCall):
         names, extensions = self._names, self.works.config.extensions
         labels = names.labels(self._lines.labels)
         everyone = names.everyone.values() if self.is_listed else ()
+        row = super().row()
         return replace(
-            super().row(),
+            row,
             participants=participants_of(everyone, names.metadata, self._course.verdict, labels, extensions),
             numbers=further_numbers(everyone),
-            remarks=tuple(sorted(self._course.remarks)),
+            remarks=tuple(sorted({*self._course.remarks, *row.remarks})),
             operators=tuple(filter(None, self.crew.operators)),
             extensions=tuple(filter(None, self.crew.extensions)),
         )

@@ -128,9 +128,11 @@ class TapedCall(Signalled):
         """Stop recording for the rest of the call; see `GateActs`."""
         return self.gate.opt_out(reason, by)
 
-    def forgot(self, seconds: float | None, by: str, *, acts: Collection[str] = ()) -> Act:
+    def forgot(
+        self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
+    ) -> Act:
         """Pause, and order the last seconds (None: everything so far) to be erased; see `GateActs`."""
-        return self.gate.forgot(seconds, by, acts=acts)
+        return self.gate.forgot(seconds, by, acts=acts, may_erase_alone=may_erase_alone)
 
     def has_keys(self, side: Side) -> bool:
         """Tell whether an officer is on a side, whose keys act."""

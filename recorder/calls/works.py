@@ -18,6 +18,7 @@ from recorder.keeping.filing import Filing
 from recorder.notices import Message
 from recorder.people.agents import SignOns
 from recorder.people.pins import PinCheck
+from recorder.people.sign_on_codes import SignOnCodes
 from sip.endpoint import Endpoint
 from sip.options import Address
 from storage.audit import AuditLog
@@ -56,6 +57,7 @@ class Sounds:
     refused: Prompt
     still_paused: Prompt
     ended: Prompt
+    signed_on: Prompt
 
 
 class DiscardChecks(Protocol):
@@ -86,6 +88,8 @@ class Works:
     anchoring: Anchoring
     pauses: PauseRegister
     sign_ons: SignOns
+    sign_on_codes: SignOnCodes
+    """Codes that wait to be keyed at a phone."""
     opt_outs: OptOutRegister
     sessions: SessionRegister
     """How recording sessions of SIPREC clients were left."""

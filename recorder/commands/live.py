@@ -196,43 +196,6 @@ def whole(client: LiveClient, prefix: str) -> str:
     return fits[0] if fits else prefix
 
 
-agents = typer.Typer(no_args_is_help=True, help="Who sits at which extension.")
-
-
-@agents.command("list")
-def list_agents(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List nominated extensions and who is at them."""
-    rows = ask(Home(home.resolve()), lambda client: client.agents())
-    if json:
-        print_json(rows)
-    else:
-        columns = [("extension", "Extension"), ("operator", "Operator"), ("service", "Service"), ("is_signed_on", "On")]
-        print_table(rows, columns, empty="no extension is nominated")
-
-
-@agents.command("sign-on")
-def sign_on(
-    extension: Annotated[str, typer.Option("--extension", metavar="N")],
-    operator: Annotated[str, typer.Option("--operator", metavar="NAME")],
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Sign an operator on: calls of the extension are theirs from the next one on."""
-    answer = ask(Home(home.resolve()), lambda client: client.sign_on(extension, operator))
-    print_json(answer) if json else say(f"{operator} is signed on at {extension}")
-
-
-@agents.command("sign-off")
-def sign_off(
-    extension: Annotated[str, typer.Option("--extension", metavar="N")],
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Sign off whoever is at an extension."""
-    answer = ask(Home(home.resolve()), lambda client: client.sign_off(extension))
-    print_json(answer) if json else say(f"nobody is signed on at {extension} now")
-
-
 def reload(home: HomeOption = Path(), json: JsonOption = False) -> None:
     """Bring a changed recorder.toml into force; no call is dropped."""
     answer = ask(Home(home.resolve()), lambda client: client.reload())

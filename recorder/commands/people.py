@@ -35,8 +35,11 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import TABLE, Act, DeniedError, Role
 from recorder.domain.granting import POWERFUL, Proposal, combination_problem
+from recorder.domain.operator_names import misnamed_operators
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
+from recorder.people.accounts import usable_people
+from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.database import AuditNote, open_people
 from recorder.people.pins import PinError, PinFile
 from recorder.people.proposals import Enter, Proposals
@@ -68,7 +71,7 @@ def add_user(
     home: HomeOption = Path(),
 ) -> None:
     """Make an account; dpo, team_leader, admin and ict wait for a second person's `recorder users confirm`."""
-    place, _ = load_home(home)
+    place, config = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     problem = combination_problem(account, frozenset(), frozenset(role))
     if problem is not None:
@@ -84,6 +87,10 @@ def add_user(
         fail(str(error))
     audit(place, note, actor=actor)
     say(f"{account} can sign in as {', '.join(sorted(set(role) - powerful)) or 'nobody in particular'}")
+    operators = [(one.number, one.operator) for one in config.extension]
+    for one in misnamed_operators(operators, usable_people(people_of(place))):
+        if one.person.name == account:
+            say(one.sentence)
     if powerful:
         why = reason or "a new account"
         _proposed(
@@ -403,6 +410,7 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
         with_pin = PinFile(place.pins).names()
     except (PinError, OSError) as error:
         fail(str(error))
+    told = Acknowledgements(open_people(place.people)).days()
     rows = [
         {
             "name": account.person.name,
@@ -415,6 +423,7 @@ def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
             "has_pin": account.person.name in with_pin,
             "is_disabled": account.is_disabled,
             "closes_at": account.closes_at.isoformat() if account.closes_at else None,
+            "told_on": day.isoformat() if (day := told.get(account.person.name)) else None,
             "is_locked": account.locked_until is not None and account.locked_until > utc_now(),
         }
         for account in people_of(place).list()

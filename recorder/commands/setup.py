@@ -55,6 +55,7 @@ from recorder.site_check import (
     check_answered_by,
     check_folders,
     check_machine,
+    check_operators,
     check_pause_keys,
     check_sign_in,
     check_siprec,
@@ -182,8 +183,12 @@ def _address(text: str, option: str) -> Address:
 
 def _extension(text: str) -> Extension:
     parts = [part.strip() for part in text.split(":")]
-    if len(parts) not in (3, 4) or not all(parts):
-        fail(f"--extension: {text!r} is not {EXTENSION}, such as 2001:alice:Revenues", 2)
+    if len(parts) not in (3, 4) or not all((parts[0], *parts[2:])):
+        fail(
+            f"--extension: {text!r} is not {EXTENSION}, such as 2001:alice:Revenues, or 2001::Revenues for "
+            "a phone that several officers share",
+            2,
+        )
     return Extension(number=parts[0], operator=parts[1], service=parts[2], team=parts[-1])
 
 
@@ -264,7 +269,9 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_sign_in(config)
     yield from check_openid(config)
     if home.people.exists():
-        yield from check_teams(config, usable_people(people_of(home)))
+        people = usable_people(people_of(home))
+        yield from check_teams(config, people)
+        yield from check_operators(config, people)
     yield from check_teamless(config)
     yield from check_accounts(config)
     yield from check_anchors(config)

@@ -18,6 +18,8 @@ from storage.errors import DatabaseError
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
 WRITER_PERIOD_S = 1.0
+MOST_SIGN_ON_HOURS = 24
+"""A sign-on that reached the next day's shift would file somebody else's calls."""
 MOST_INTERFACES = 16
 """As many as the media core takes."""
 _INTERFACE = re.compile(r"[A-Za-z0-9_.+-]{1,15}")
@@ -34,6 +36,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_console(config, reader)
     _check_sip(config, reader)
     _check_voicemail(config, reader)
+    _check_sign_on(config, reader)
     _check_network(config, reader)
     _check_siprec(config, reader)
     _check_transfers(config, reader)
@@ -146,17 +149,29 @@ def _check_pause(config: Config, reader: Reader) -> None:
             "erase_s",
         )
     for key in ("pause_keys", "resume_keys", "manager_keys"):
-        keys = getattr(pause, key)
-        if keys is None:
-            continue
-        if len(keys) != 2 or keys[0] != "*" or keys[1] not in "0123456789#":
-            reader.fail(f"{key} must be * and one more key, not {keys!r}", "pause", key)
+        _check_keys(getattr(pause, key), "pause", key, reader)
     if pause.pause_keys == pause.resume_keys:
         reader.fail("pause_keys and resume_keys must differ", "pause", "resume_keys")
     if pause.manager_keys in (pause.pause_keys, pause.resume_keys):
         reader.fail("manager_keys must differ from pause_keys and resume_keys", "pause", "manager_keys")
     if pause.reminder_s is not None and pause.reminder_s <= 0:
         reader.fail(f'reminder_s is {pause.reminder_s:g}: it must be over 0, or "off"', "pause", "reminder_s")
+
+
+def _check_keys(keys: str | None, section: str, key: str, reader: Reader) -> None:
+    if keys is not None and (len(keys) != 2 or keys[0] != "*" or keys[1] not in "0123456789#"):
+        reader.fail(f"{key} must be * and one more key, not {keys!r}", section, key)
+
+
+def _check_sign_on(config: Config, reader: Reader) -> None:
+    sign_on = config.sign_on
+    _check_keys(sign_on.keys, "sign_on", "keys", reader)
+    if not 0 < sign_on.hours <= MOST_SIGN_ON_HOURS:
+        reader.fail(
+            f"hours is {sign_on.hours:g}: a sign-on lasts more than 0 and at most {MOST_SIGN_ON_HOURS} hours",
+            "sign_on",
+            "hours",
+        )
 
 
 def _check_voicemail(config: Config, reader: Reader) -> None:

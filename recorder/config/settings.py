@@ -207,6 +207,21 @@ class Voicemail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignOnRules:
+    """How officers sign on at a phone that is not configured as theirs."""
+
+    keys: str | None = "*7"
+    """Keys of the officer's phone, after which a code and # prove who is there."""
+    hours: float = 12.0
+    """After how long a sign-on ends: longer than a day's work, and over before the next one begins."""
+
+    @property
+    def lasts(self) -> timedelta:
+        """Return the same as a duration."""
+        return timedelta(hours=self.hours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What the machine is trusted to carry."""
 
@@ -240,6 +255,7 @@ class Config:
     openid: OpenIdOptions = field(default_factory=OpenIdOptions)
     mail: MailOptions = field(default_factory=MailOptions)
     voicemail: Voicemail = field(default_factory=Voicemail)
+    sign_on: SignOnRules = field(default_factory=SignOnRules)
     limits: Limits = field(default_factory=Limits)
     sha256: str = ""
     unsaid_answered_by: tuple[str, ...] = ()
@@ -253,6 +269,13 @@ class Config:
     def service_of(self, extension: Extension) -> Service:
         """Return the rules of an extension's service; reading made sure that it exists."""
         return next(service for service in self.service if service.name == extension.service)
+
+    @property
+    def sign_on_keys(self) -> str | None:
+        """Return the keys before a sign-on code; None: it is off, or another act has these keys, which goes first."""
+        pause = self.pause
+        taken = (pause.pause_keys, pause.resume_keys, pause.manager_keys)
+        return None if self.sign_on.keys in taken else self.sign_on.keys
 
     @property
     def media_address(self) -> str:

@@ -1,6 +1,6 @@
 """The agent page: one large button that pauses whatever is recorded at somebody's phone. Works without a script."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -12,6 +12,10 @@ from recorder.console.auth import Caller
 from recorder.console.live_pages import SECOND_PLAYS, SPANS, span_s
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
 from recorder.domain.access import Act, Person, Role
+from recorder.domain.acknowledging import is_asked, is_due
+from recorder.domain.operator_names import MisnamedOperator
+from recorder.people.accounts import is_anothers_extension, usable_people
+from recorder.people.database import AuditNote
 from recorder.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
@@ -107,16 +111,18 @@ def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResp
 
 
 @router.post("/agent/sign-on")
-def sign_on(console: Console, caller: PageChanger, extension: Number = "", takes_over: Ticked = "") -> HTMLResponse:
-    """Sit at an extension: calls that begin there from now on are this person's."""
+def sign_on(console: Console, caller: PageChanger, extension: Number = "") -> HTMLResponse:
+    """Sit at an extension: calls that begin there from now on are this person's; or show the code to key there."""
     number = extension.strip()
     if not number:
         return _page(console, caller, problem="Give the extension of the phone that you sit at.", status=422)
     try:
-        console.live.sign_on(caller.actor, number, takes_over=bool(takes_over))
+        is_anothers = is_anothers_extension(console.deps.people, _person(caller), number)
+        answer = console.live.sign_on(caller.actor, number, is_anothers=is_anothers)
     except ProblemError as error:
-        clash = number if error.status == 409 and not takes_over else ""
-        return _page(console, caller, problem=error.detail, status=error.status, clash=clash)
+        return _page(console, caller, problem=error.detail, status=error.status)
+    if "code" in answer:
+        return _page(console, caller, code=answer)
     return _page(
         console, caller, said=f"You are signed on at extension {number}: calls from the next one on are yours."
     )
@@ -132,6 +138,21 @@ def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> H
     return _page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
 
 
+@router.post("/agent/told")
+def told(console: Console, caller: PageChanger) -> HTMLResponse:
+    """Store that somebody acknowledged that they were told that their calls are recorded."""
+    person, deps = _person(caller), console.deps
+
+    def enter(note: AuditNote) -> None:
+        console.rules.note(person.actor, note.act, note.subject, **note.details)
+
+    try:
+        deps.acknowledgements.acknowledge(person.name, deps.cases.today, enter=enter)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said="Thank you: the day is stored.")
+
+
 @router.post("/agent/{act}")
 def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
     """Pause or resume without the page's script."""
@@ -144,7 +165,8 @@ def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
 def _acted(console: Parts, caller: Caller, do: Callable[[str], dict[str, Any]], said: str) -> HTMLResponse:
     """Do something to every phone that they sit at, and show how the calls stand afterwards."""
     try:
-        _each(console.live.extensions(_person(caller)), do)
+        person = _person(caller)
+        _each(console.live.extensions(person, console.live.calls(person)), do)
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return _page(console, caller, said=said)
@@ -165,27 +187,41 @@ def _each(extensions: list[str], do: Callable[[str], dict[str, Any]]) -> None:
 
 
 def _page(
-    console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200, clash: str = ""
+    console: Parts,
+    caller: Caller,
+    *,
+    said: str = "",
+    problem: str = "",
+    status: int = 200,
+    code: Mapping[str, Any] | None = None,
 ) -> HTMLResponse:
-    """Show the page; ``clash`` is an extension where somebody else is signed on and may be taken over from."""
-    signed_on: list[str] = []
+    """Show the page; ``code`` is what has to be keyed at a phone before they are signed on there."""
+    signed_on: list[dict[str, Any]] = []
+    takeovers: list[dict[str, Any]] = []
+    misnamed: list[MisnamedOperator] = []
     try:
         phone, signed_on = _phone(console, caller), console.live.signed_on(_person(caller))
+        takeovers = console.live.takeovers(_person(caller))
+        misnamed = console.live.misnamed(_person(caller), usable_people(console.deps.people))
     except ProblemError as error:
         if error.status == 403:
             raise
         phone = Phone(standing=Standing.NOT_CONFIRMED)
         problem = problem or error.detail
+    person, deps = _person(caller), console.deps
+    told_on = deps.acknowledgements.day_of(person.name)
+    must_acknowledge = is_asked(person, phone.extensions) and is_due(told_on, deps.cases.today)
     return console.renderer.page(
-        "agent.html", caller, status=status, phone=phone, said=said, problem=problem, spans=SPANS, clash=clash,
-        signed_on=signed_on,
+        "agent.html", caller, status=status, must_acknowledge=must_acknowledge, phone=phone,
+        said=said, problem=problem, spans=SPANS, code=code,
+        signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
     )  # fmt: skip
 
 
 def _phone(console: Parts, caller: Caller) -> Phone:
     person = _person(caller)
-    extensions = console.live.extensions(person)
-    return phone_of(extensions, console.live.calls(person))
+    calls = console.live.calls(person)
+    return phone_of(console.live.extensions(person, calls), calls)
 
 
 def _person(caller: Caller) -> Person:

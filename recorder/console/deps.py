@@ -20,6 +20,7 @@ from recorder.live.client import Grant
 from recorder.notifying.watch import WatchBooks
 from recorder.openid.provider import Provider
 from recorder.people.accounts import People
+from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
@@ -89,11 +90,14 @@ class Live(Protocol):
     def agents(self) -> list[dict[str, Any]]:
         """Return the nominated extensions, each with who is at it."""
 
-    def sign_on(self, extension: str, operator: str, *, actor: str = "", takes_over: bool = True) -> dict[str, Any]:
-        """Sign an operator on at an extension."""
+    def takeovers(self) -> list[dict[str, Any]]:
+        """Return who took a phone over from whom lately."""
 
-    def sign_off(self, extension: str, *, actor: str = "") -> dict[str, Any]:
-        """Sign off whoever is at an extension."""
+    def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> dict[str, Any]:
+        """Sign a person on at an extension, or return the code that they have to key there."""
+
+    def sign_off(self, extension: str, *, person: Person) -> dict[str, Any]:
+        """Sign a person off from an extension."""
 
     def pause_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         """Pause every call of an extension."""
@@ -126,6 +130,7 @@ class ConsoleDeps:
         sessions: Signed-in browsers.
         managed: Returns the teams of which a manager is signed in.
         second_factors: Authenticators.
+        acknowledgements: Who acknowledged that they were told of the recording.
         proposals: Changes to accounts that take two people.
         identities: Accounts that are connected to an OpenID provider.
         provider: The OpenID provider; None: people sign in with passwords only.
@@ -158,6 +163,7 @@ class ConsoleDeps:
     sessions: Sessions
     managed: Callable[[], frozenset[str]]
     second_factors: SecondFactors
+    acknowledgements: Acknowledgements
     proposals: Proposals
     identities: Identities
     provider: Provider | None

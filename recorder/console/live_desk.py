@@ -4,7 +4,7 @@ Which call is whose the daemon decides when somebody acts: it alone knows the ca
 here, by the same rules (`recorder.domain.live_access`); so is what a role or a token is good for at all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from recorder.console.sharing import Shared
 from recorder.console.views import Views
 from recorder.domain.access import Act, Actor, Allowed, Person, Role, may
 from recorder.domain.live_access import NOTHING_KNOWN, Around, colleagues_of, facts_listed, seats_of, seen
+from recorder.domain.operator_names import MisnamedOperator, misnamed_operators
 from recorder.domain.opt_out import may_decide, may_see
 from recorder.live.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.problems import ProblemError
@@ -73,40 +74,55 @@ class LiveDesk:
         """Return what the daemon says of itself, to whoever was allowed to see it."""
         return self._daemon(self._live.health)
 
-    def extensions(self, person: Person) -> list[str]:
+    def extensions(self, person: Person, calls: Iterable[Mapping[str, Any]] = ()) -> list[str]:
         """Return the nominated extensions that somebody sits at: where they signed on, and their own unless taken.
 
         Their own comes first. One that is not nominated is left out: its calls are not recorded.
+
+        Args:
+            person: Who.
+            calls: Calls in progress as they see them: one that is theirs stays with them when their sign-on ends.
         """
         agents = self._daemon(self._live.agents)
-        theirs = [seat["extension"] for seat in seats_of(person, agents)]
-        return sorted(theirs, key=lambda number: number != person.extension)
+        theirs = {seat["extension"] for seat in seats_of(person, agents)}
+        for call in calls:
+            if person.display_name and person.display_name in call.get("operators_now", ()):
+                theirs.update(call["extensions_now"])
+        return sorted(theirs, key=lambda number: (number != person.extension, number))
 
-    def sign_on(self, actor: Actor, number: str, *, takes_over: bool) -> dict[str, Any]:
+    def sign_on(self, actor: Actor, number: str, *, is_anothers: bool) -> dict[str, Any]:
         """Have a person sit at an extension: calls that begin there from now on are theirs.
 
-        Raises:
-            ProblemError: As all here; 409 where somebody else is signed on and is not to be taken over from.
+        The answer has ``code`` and ``keys`` where they have to be keyed at the phone first.
         """
         person = self._person(actor, Act.SIGN_ON, number, "")
-        act = self._live.sign_on
-        return self._daemon(lambda: act(number, person.display_name, actor=person.actor, takes_over=takes_over))
+        return self._daemon(lambda: self._live.sign_on(number, person=person, is_anothers=is_anothers))
 
     def sign_off(self, actor: Actor, number: str) -> dict[str, Any]:
         """Have a person sit at an extension no longer; one's own sign-on only."""
         person = self._person(actor, Act.SIGN_ON, number, "")
-        if number not in self.signed_on(person):
+        if number not in [seat["extension"] for seat in self.signed_on(person)]:
             raise self._rules.refuse(
                 person.actor, Act.SIGN_ON, number, f"You are not signed on at extension {number}.", status=409
             )
-        return self._daemon(lambda: self._live.sign_off(number, actor=person.actor))
+        return self._daemon(lambda: self._live.sign_off(number, person=person))
 
-    def signed_on(self, person: Person) -> list[str]:
-        """Return the extensions at which somebody has signed on."""
+    def signed_on(self, person: Person) -> list[dict[str, Any]]:
+        """Return the extensions at which somebody has signed on, as the daemon lists them."""
         agents = self._daemon(self._live.agents)
-        return [
-            agent["extension"] for agent in agents if agent["is_signed_on"] and agent["operator"] == person.display_name
-        ]
+        return [agent for agent in agents if agent["is_signed_on"] and agent["operator"] == person.display_name]
+
+    def misnamed(self, person: Person, people: Collection[Person]) -> list[MisnamedOperator]:
+        """Return the extensions that name a person otherwise than their calls are found by."""
+        agents = self._daemon(self._live.agents)
+        operators = [(one["extension"], one["operator"]) for one in agents if not one["is_signed_on"]]
+        return [one for one in misnamed_operators(operators, people) if one.person.name == person.name]
+
+    def takeovers(self, person: Person) -> list[dict[str, Any]]:
+        """Return the phones that somebody took over lately, or that were taken over from them."""
+        names = {person.display_name} - {""}
+        found = self._daemon(self._live.takeovers)
+        return [one for one in found if names & {one["operator"], one["instead_of"]}]
 
     def pause(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Pause a call. The daemon writes the audit log; that it cannot never stops a pause."""

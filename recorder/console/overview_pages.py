@@ -12,6 +12,7 @@ from recorder.cases import casework
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts
 from recorder.domain.access import Act
+from recorder.domain.acknowledging import not_acknowledged
 from recorder.domain.cases import Case
 from recorder.domain.notifying import REVIEW_REMINDED_FOR, Kind
 from recorder.hearing import asking
@@ -67,6 +68,7 @@ def _page(console: Parts, caller: Caller, **values: Any) -> HTMLResponse:  # noq
         retention=_retention(console),
         verified=last_verified(deps.hold_books.state),
         last_week=next((one for one in told if one.notification.kind is Kind.WEEK), None),
+        not_told=not_acknowledged(bench.people, deps.acknowledgements.days(), today),
         review_on=review_on, is_review_near=review_on is not None and today >= review_on - REVIEW_REMINDED_FOR,
     )  # fmt: skip
 

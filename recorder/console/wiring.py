@@ -26,9 +26,10 @@ from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
 from recorder.notices import NoticeStore
-from recorder.notifying.watch import opt_outs_of, watch_books
+from recorder.notifying.watch import opt_outs_of, takeovers_of, watch_books
 from recorder.openid.provider import Provider
 from recorder.people.accounts import People, usable_people
+from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
 from recorder.people.identities import Identities
@@ -106,13 +107,17 @@ def open_console(
         sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
         live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
         case_books = CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone)
-        watch = watch_books(engine, case_books, audit, config, opt_outs=lambda: opt_outs_of(home.socket))
+        watch = watch_books(
+            engine, case_books, audit, config,
+            opt_outs=lambda: opt_outs_of(home.socket), takeovers=lambda: takeovers_of(home.socket),
+        )  # fmt: skip
         yield ConsoleDeps(
             people=people,
             tokens=Tokens(engine, now=now),
             sessions=sessions,
             managed=partial(managed_teams, people, sessions),
             second_factors=SecondFactors(engine, now=now),
+            acknowledgements=Acknowledgements(engine),
             proposals=Proposals(engine, now=now),
             identities=Identities(engine, now=now),
             provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,

@@ -134,8 +134,8 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Ask the officer: each such pause takes the seconds before it along, so that it may be meant to.",
         ),
         "sign_on_clash": Advice(
-            "Somebody signed on, or tried to, where somebody else was signed on: whose calls those are may be wrong.",
-            "Ask both; the changes are in the audit log as `agent.sign_on`. Whoever leaves a phone signs off.",
+            "Somebody keyed a code at a phone where somebody else was signed on, or that is configured as theirs.",
+            "Ask both, who were told; `instead_of` of `agent.sign_on` in the audit log says who they are.",
         ),
         "kept_not_discarded": Advice(
             "A card payment was to drop a recording that is held or claimed, or it could not be found out whether it "

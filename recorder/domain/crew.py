@@ -3,33 +3,34 @@
 from collections.abc import Callable, Collection
 
 from recorder.domain.policy import Extension, Nomination
+from recorder.domain.sign_on import Seat
 
 
 class Crew:
     """The officers of one call, in the order in which it came to them.
 
     Args:
-        operator_of: Who sits at an extension now.
+        seat_of: Who sits at an extension now.
         nomination: What the call began with; an internal one has two officers from the start.
     """
 
-    def __init__(self, operator_of: Callable[[Extension], str], nomination: Nomination) -> None:
-        self._operator_of = operator_of
+    def __init__(self, seat_of: Callable[[Extension], Seat], nomination: Nomination) -> None:
+        self._seat_of = seat_of
         self.first = nomination.extension
-        self._operators: dict[str, str] = {}
+        self._seats: dict[str, Seat] = {}
         self.add(self.first)
         self.opened_by = self.now
         if nomination.second is not None:
-            self._operators.setdefault(nomination.second.number, operator_of(nomination.second))
+            self._seats.setdefault(nomination.second.number, seat_of(nomination.second))
 
     def add(self, extension: Extension) -> None:
         """Take it that the call is this extension's now; whoever sat there before keeps their part in it."""
-        self._operators.setdefault(extension.number, self._operator_of(extension))
-        self.now = self._operators[extension.number]
+        self._seats.setdefault(extension.number, self._seat_of(extension))
+        self.now = self._seats[extension.number].operator
 
     def take_part(self, extension: Extension) -> None:
         """Take it that an extension is on the call too, whoever's call it is."""
-        self._operators.setdefault(extension.number, self._operator_of(extension))
+        self._seats.setdefault(extension.number, self._seat_of(extension))
 
     def open(self, extension: Extension) -> None:
         """Take it that recording begins now, as the call of an extension: it is filed under whoever answered.
@@ -39,18 +40,37 @@ class Crew:
         self.add(extension)
         self.opened_by = self.now
         if extension.number != self.first.number:
-            self._operators.pop(self.first.number, None)
+            self._seats.pop(self.first.number, None)
 
     def at(self, extensions: Collection[str]) -> frozenset[str]:
         """Return who of the officers sits at these extensions; whoever came by another one is left out."""
-        return frozenset(self._operators[number] for number in extensions if number in self._operators)
+        return frozenset(self._seats[number].operator for number in extensions if number in self._seats)
+
+    def proven_at(self, extensions: Collection[str]) -> frozenset[str]:
+        """Return those of them whose own phone it is, or who keyed a code there."""
+        return frozenset(
+            self._seats[number].operator
+            for number in extensions
+            if number in self._seats and self._seats[number].is_proven
+        )
+
+    def prove(self, extension: str, operator: str) -> None:
+        """Take it that a code was keyed at a phone; a call stays whose it was."""
+        seat = self._seats.get(extension)
+        if seat is not None and seat.operator == operator:
+            self._seats[extension] = Seat(operator=operator, is_proven=True)
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether every officer was at their own phone, or keyed a code there."""
+        return all(seat.is_proven for seat in self._seats.values())
 
     @property
     def operators(self) -> tuple[str, ...]:
         """Return everybody whose call it was, each once, the first one first."""
-        return tuple(dict.fromkeys(self._operators.values()))
+        return tuple(dict.fromkeys(seat.operator for seat in self._seats.values()))
 
     @property
     def extensions(self) -> tuple[str, ...]:
         """Return every extension whose call it was, the first one first."""
-        return tuple(self._operators)
+        return tuple(self._seats)

@@ -40,6 +40,7 @@ class About:
         operators: Whose call it was, as calls name them; several where it was transferred.
         extensions: The extensions that it was on.
         team: The team of that extension at the time; empty where it is not known.
+        is_proven: Its officers were at their own phones, or keyed a code there; see `recorder.domain.sign_on`.
         is_held: Somebody keeps it: a complaint, a request for information.
         since_end_s: Seconds since the call ended; None while it goes on.
     """
@@ -49,16 +50,18 @@ class About:
     team: str
     is_held: bool
     since_end_s: float | None
+    is_proven: bool = True
 
 
 def confirmation_for(
-    kind: ErasureKind, about: About, *, length_s: float, forgot_s: float, held_s: float = 0.0
+    kind: ErasureKind, about: About, person: Person, *, length_s: float, forgot_s: float, held_s: float = 0.0
 ) -> Confirmation:
     """Return what an order needs.
 
     Args:
         kind: Why the span is to go.
         about: The recording.
+        person: Who orders: only the call's officer, at their own phone, does so alone.
         length_s: How much is to go, what went before without a second person included, seconds; see `alone_s`.
         forgot_s: ``[pause] forgot_s``: how much may go without a second person.
         held_s: How much card data goes of it in all, what went before included, seconds; see `card_s`.
@@ -68,7 +71,8 @@ def confirmation_for(
             return Confirmation.NEVER
         return Confirmation.DPO if held_s <= HELD_ALONE_S else Confirmation.THREE
     is_fresh = about.since_end_s is None or about.since_end_s <= GRACE_S
-    if kind is ErasureKind.CARD_DATA and length_s <= forgot_s and is_fresh:
+    is_officers = about.is_proven and person.display_name != "" and person.display_name in about.operators
+    if kind is ErasureKind.CARD_DATA and length_s <= forgot_s and is_fresh and is_officers:
         return Confirmation.NONE
     return Confirmation.SECOND_PERSON
 

@@ -63,20 +63,49 @@ def _notice(notice: NoticeProof | None) -> Iterator[Step]:
 
 def _spans(row: RecordingRow) -> Iterator[Step]:
     before: Segment | None = None
+    whose = _Whose()
     for span in row.segments:
         if span.kind is SegmentKind.SILENCED:
             continue  # recording went on; how long its digits were, the segments say
-        for what in _changes(before, span):
+        for what in (*_handover(before, whose, span), *_recording(before, span)):
             yield Step(at=row.started_at + timedelta(seconds=span.start_s), what=what, at_s=span.start_s)
-        before = span
+        before, whose = span, whose.after(span)
 
 
-def _changes(before: Segment | None, span: Segment) -> Iterator[str]:
-    """Yield what is new in a span: who has the call, and what becomes of its recording."""
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """Who had the call last, as far as the spans so far say it: an erased span, or one without an officer, does not."""
+
+    operator: str = ""
+    extension: str = ""
+
+    def is_other(self, span: Segment) -> bool:
+        """Tell whether a span names somebody else; an officer who is not known is nobody else."""
+        has_moved = "" not in (self.extension, span.extension) and self.extension != span.extension
+        return has_moved or ("" not in (self.operator, span.operator) and self.operator != span.operator)
+
+    def after(self, span: Segment) -> "_Whose":
+        """Return who has the call once a span has begun."""
+        if self.is_other(span):
+            return _Whose(span.operator, span.extension)
+        return _Whose(span.operator or self.operator, span.extension or self.extension)
+
+
+def _handover(before: Segment | None, whose: _Whose, span: Segment) -> Iterator[str]:
+    """Yield who has the call now, where that is new."""
+    who = _who(span)
     if before is None:
-        yield f"Joined to {_who(span)}" if _who(span) else "Joined"
-    elif _who(span) and _who(span) != _who(before):
-        yield f"Transferred to {_who(span)}"
+        yield f"Joined to {who}" if who else "Joined"
+    elif whose.is_other(span):
+        yield f"Transferred to {who}"
+    elif who and before.kind is SegmentKind.OUT_OF_SCOPE:
+        yield f"Back with {who}"
+    elif who and whose == _Whose():
+        yield f"With {who}"
+
+
+def _recording(before: Segment | None, span: Segment) -> Iterator[str]:
+    """Yield what becomes of the recording, where that is new."""
     if before is None or before.kind is not span.kind:
         again = " again" if before is not None and span.kind is SegmentKind.RECORDING else ""
         reason = f" ({span.reason.replace('_', ' ').replace(',', ', ')})" if span.reason else ""

@@ -26,6 +26,7 @@ from recorder.domain.access import (
     may,
 )
 from recorder.domain.pausing import Authority
+from recorder.domain.policy import Extension
 from storage.types import RecordingId
 
 
@@ -60,12 +61,14 @@ class Segment:
         extensions: The nominated extensions that are on it; none while it is with somebody who is not recorded.
         operators: Who sits at them.
         configured: Those of the extensions at which nobody had signed on when the call came.
+        proven: Those of the operators whose own phone it is, or who keyed a code at it.
     """
 
     teams: frozenset[str]
     extensions: frozenset[str]
     operators: frozenset[str]
     configured: frozenset[str]
+    proven: frozenset[str]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the daemon lists it with a call."""
@@ -74,6 +77,7 @@ class Segment:
             "extensions_now": sorted(self.extensions),
             "operators_now": sorted(self.operators),
             "configured_now": sorted(self.configured),
+            "proven_now": sorted(self.proven),
         }
 
 
@@ -105,13 +109,14 @@ class CallFacts:
             extensions=self.extensions,
             operators=self.operators,
             configured=self.extensions,
+            proven=self.operators,
         )
 
 
 def facts_listed(listed: Mapping[str, Any]) -> CallFacts:
     """Return what the rules need to know of a call, out of what the daemon lists of it or of a request."""
     every = {what: frozenset(listed.get(what) or ()) for what in ("extensions", "operators")}
-    now = {what: frozenset(listed.get(f"{what}_now") or ()) for what in ("teams", "configured", *every)}
+    now = {what: frozenset(listed.get(f"{what}_now") or ()) for what in ("teams", "configured", "proven", *every)}
     return CallFacts(
         call=RecordingId(str(listed.get("call"))),
         team=str(listed.get("team") or ""),
@@ -127,7 +132,7 @@ class Around:
     """What an account does not say of whoever acts.
 
     Attributes:
-        colleagues: Teams at whose extensions they sit.
+        colleagues: Teams of the phones that are configured as theirs. Signing on makes nobody a colleague.
         managed: Teams of which a manager is signed in; None: it is not known.
     """
 
@@ -145,11 +150,13 @@ class Permit:
     Attributes:
         authority: On whose behalf; `pausing.MAY_CLEAR` says which pauses it clears.
         may_discard: Whether a pause for a card payment drops the recording where the service wants that.
+        may_erase_alone: Whether what they forgot to pause is erased without a second person, as far as it is short.
         is_alarmed: Nobody with an account answers for it.
     """
 
     authority: Authority
     may_discard: bool = False
+    may_erase_alone: bool = False
     is_alarmed: bool = False
 
 
@@ -272,7 +279,7 @@ def decide(actor: Actor, act: Act, call: CallFacts, around: Around = NOTHING_KNO
     if not granting:
         return _refusal(actor, call, around, _why(act, call))
     if is_theirs(actor, call):
-        return _AS_OFFICER
+        return _of_officer(actor, act, call, around)
     return _AS_MANAGER if _MANAGERS.intersection(granting) else _AS_COLLEAGUE
 
 
@@ -306,6 +313,15 @@ def is_theirs(person: Person, call: CallFacts) -> bool:
     return (person.display_name != "" and person.display_name in now.operators) or person.extension in now.configured
 
 
+def is_at_own_phone(person: Person, call: CallFacts) -> bool:
+    """Tell whether somebody is on the call at their own phone: it is configured as theirs, or they keyed a code there.
+
+    A sign-on from elsewhere makes calls somebody's, and proves nothing.
+    """
+    now = call.now
+    return (person.display_name != "" and person.display_name in now.proven) or person.extension in now.configured
+
+
 def sits_at(person: Person, *, extension: str, operator: str, is_signed_on: bool) -> bool:
     """Tell whether somebody sits at an extension: they signed on there, or it is theirs and nobody else did.
 
@@ -329,8 +345,27 @@ def seats_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> list[Mappin
 
 
 def colleagues_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the teams at whose extensions somebody sits, for `Around`."""
-    return frozenset(str(one.get("team", "")) for one in seats_of(person, agents))
+    """Return the teams of the phones that are configured as somebody's, for `Around`; sign-ons do not count.
+
+    Args:
+        person: Who.
+        agents: The extensions that the daemon lists.
+    """
+    return frozenset(
+        str(one.get("team", ""))
+        for one in agents
+        if is_configured(person, number=one["extension"], operator=one.get("configured", ""))
+    )
+
+
+def own_teams(person: Person, extensions: Iterable[Extension]) -> frozenset[str]:
+    """Return the teams of the phones that are configured as somebody's."""
+    return frozenset(one.team for one in extensions if is_configured(person, number=one.number, operator=one.operator))
+
+
+def is_configured(person: Person, *, number: str, operator: str) -> bool:
+    """Tell whether a phone is configured as somebody's: by their account's extension, or as its operator."""
+    return number == person.extension or (person.display_name != "" and operator == person.display_name)
 
 
 def was_on(person: Person, call: CallFacts) -> bool:
@@ -368,10 +403,20 @@ WITHOUT_NUMBERS = frozenset(
 """What of a listed call shows extension and state, and nothing of who calls."""
 
 
-_AS_OFFICER = Permit(authority=Authority.OFFICER, may_discard=True)
+_AS_OFFICER = Permit(authority=Authority.OFFICER, may_discard=True, may_erase_alone=True)
+_AS_SIGNED_ON = Permit(authority=Authority.OFFICER)
 _AS_COLLEAGUE = Permit(authority=Authority.OFFICER)
 _AS_MANAGER = Permit(authority=Authority.MANAGER)
+_UNPROVEN = (
+    "You signed on from elsewhere: what drops a recording takes the keys on the phone, or a code that is keyed there."
+)
 _YOURSELF = "You are on this call yourself: another manager decides on its opt-out."
+
+
+def _of_officer(person: Person, act: Act, call: CallFacts, around: Around) -> Permit | Refusal:
+    if is_at_own_phone(person, call):
+        return _AS_OFFICER
+    return _refusal(person, call, around, _UNPROVEN) if act is Act.DISCARD else _AS_SIGNED_ON
 
 
 def _grants(role: Role, act: Act, person: Person, call: CallFacts, around: Around) -> bool:

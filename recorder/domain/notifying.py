@@ -51,6 +51,7 @@ class Kind(enum.StrEnum):
     MAIL_STUCK = "mail_stuck"
     WEEK = "week"
     SCOPE_WAITS = "scope_waits"
+    TAKEN_OVER = "taken_over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +170,12 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             subject="The week of the call recorder",
             sentence="The figures of the last seven days:",
             path="/notifications",
+        ),
+        Kind.TAKEN_OVER: Wording(
+            subject="A phone was taken over",
+            sentence="Somebody signed on at a phone that was another officer's. If you did not expect that, tell your "
+            "manager.",
+            path="/agent",
         ),
     }
 )

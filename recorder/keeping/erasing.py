@@ -39,6 +39,7 @@ from recorder.domain.erasing import (
     may_order,
     span_of,
 )
+from recorder.domain.sign_on import NOT_PROVEN
 from recorder.keeping.known import begun_row, check_known, none_such
 from recorder.people.erasure_approvals import Approval, Approvals
 from recorder.problems import ProblemError
@@ -218,7 +219,7 @@ def check_order(
     span_s = (start_s, row.duration_s if end_s is None else end_s)
     length_s = alone_s(before, span_s, duration_s=row.duration_s)
     held_s = card_s(before, duration_s=row.duration_s, span_s=span_s)
-    needed = confirmation_for(kind, about, length_s=length_s, forgot_s=books.forgot_s, held_s=held_s)
+    needed = confirmation_for(kind, about, person, length_s=length_s, forgot_s=books.forgot_s, held_s=held_s)
     assert needed is not Confirmation.NEVER, "refused above"
     order = ErasureOrder(
         id=new_order_id(),
@@ -424,6 +425,7 @@ def about_row(row: RecordingRow, now: datetime) -> About:
         operators=frozenset((row.operator, *row.operators)),
         extensions=frozenset((row.extension, *row.extensions)),
         team=row.team,
+        is_proven=NOT_PROVEN not in row.remarks,
         is_held=bool(row.holds),
         since_end_s=(now - ended_at).total_seconds(),
     )

@@ -138,7 +138,9 @@ class LiveActs:
         def forgot() -> list[Answer]:
             body.person_of(who)
             theirs = self._permits.of(found.calls(), access.Act.FORGOT, body, who)
-            done = self._control.group_acts.forgot(theirs.calls, body.seconds, signature.actor)
+            may_alone = theirs.permit.may_erase_alone
+            act = self._control.group_acts.forgot
+            done = act(theirs.calls, body.seconds, signature.actor, may_erase_alone=may_alone)
             return self._signed(done, signature)
 
         return await self._each(forgot, signature, found)

@@ -18,18 +18,17 @@ from recorder.calls.works import Works
 from recorder.domain.access import LocalUser
 from recorder.domain.live_access import seen
 from recorder.live.acts import LiveActs
-from recorder.live.bodies import SignOnBody, WhoCalls
+from recorder.live.bodies import WhoCalls
 from recorder.live.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
 from recorder.live.door import Door
 from recorder.live.opt_outs import LiveOptOuts
 from recorder.live.permits import require_named
-from recorder.people.agents import SignOnClashError
-from recorder.problems import ProblemError
+from recorder.live.sign_ons import LiveSignOns
 from recorder.web import application
 
 
 class LiveApi:
-    """The routes that read, and those of agents; acts on calls are in `LiveActs` and `LiveOptOuts`. One per daemon."""
+    """The routes that read; acts are in `LiveActs`, `LiveOptOuts` and `LiveSignOns`. One per daemon."""
 
     def __init__(
         self,
@@ -54,11 +53,9 @@ class LiveApi:
         app.get("/api/health")(self.health)
         app.get("/api/calls")(self.calls)
         app.get("/api/events")(self.events)
-        app.get("/api/agents")(self.agents)
         LiveActs(self._works, self._control, self._door).install(app)
         LiveOptOuts(self._works, self._control, self._door).install(app)
-        app.post("/api/agents/{extension}/sign-on")(self.sign_on)
-        app.post("/api/agents/{extension}/sign-off")(self.sign_off)
+        LiveSignOns(self._works, self._door).install(app)
         app.post("/api/reload")(self.reload)
         return app
 
@@ -119,55 +116,6 @@ class LiveApi:
             self._broadcast.listen(beat_s), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
-    async def agents(self, _who: WhoCalls) -> dict[str, Any]:
-        """List who is signed on."""
-        signed = self._works.sign_ons.all()
-        rows = [
-            {
-                "extension": extension.number,
-                "operator": signed.get(extension.number, extension.operator),
-                "service": extension.service,
-                "team": extension.team,
-                "is_signed_on": extension.number in signed,
-            }
-            for extension in self._works.config.extension
-        ]
-        return {"agents": rows}
-
-    async def sign_on(self, extension: str, body: SignOnBody, who: WhoCalls) -> dict[str, Any]:
-        """Sign an operator on at an extension."""
-        if extension not in self._works.config.extensions:
-            raise ProblemError(404, f"Extension {extension} is not nominated; see [[extension]] in recorder.toml.")
-        there = self._works.sign_ons.other_than(body.operator, extension)
-        if there is not None:  # who answers there now is not known, so whose calls those are is not either
-            self._works.alarm("sign_on_clash")
-            self._broadcast.publish({"event": "alarm", "alarm": "sign_on_clash", "extension": extension})
-        details = {"operator": body.operator} | ({"instead_of": there} if there is not None else {})
-        if there is not None and not body.takes_over:
-            await self._door.audit("agent.sign_on.refused", who, extension, details, "")
-            raise _clash(there, extension)
-        await self._door.audit("agent.sign_on", who, extension, details, "")
-        sign_on = self._works.sign_ons.sign_on
-        try:
-            await self._door.confirm(
-                self._works.clerk.submit(sign_on, extension, body.operator, takes_over=body.takes_over)
-            )
-        except SignOnClashError as clash:
-            raise _clash(clash.operator, extension) from clash
-        return {"extension": extension, "operator": body.operator}
-
-    async def sign_off(self, extension: str, who: WhoCalls) -> dict[str, Any]:
-        """Sign off whoever is signed on at an extension."""
-        await self._door.audit("agent.sign_off", who, extension, {}, "")
-        was_there = await self._door.confirm(self._works.clerk.submit(self._works.sign_ons.sign_off, extension))
-        if not was_there:
-            raise ProblemError(409, f"Nobody is signed on at extension {extension}.")
-        return {"extension": extension}
-
     async def reload(self, who: WhoCalls) -> dict[str, Any]:
         """Read the configuration again; calls in progress keep what they began with."""
         return await asyncio.to_thread(self._reload, who.actor)
-
-
-def _clash(there: str, extension: str) -> ProblemError:
-    return ProblemError(409, f"{there} is signed on at extension {extension}: take over, or have them sign off.")

@@ -155,8 +155,8 @@ class ForgotBody(PersonalBody):
     seconds: Annotated[float | None, Field(gt=0, le=_LONGEST_S)] = None
 
 
-class SignOnBody(_Body):
-    """Who signs on."""
+class SignOnBody(PersonalBody):
+    """A person signs on at a phone."""
 
-    operator: Annotated[str, Field(min_length=1, max_length=100)]
-    takes_over: bool = Field(default=True, description="Whether somebody else may be signed on there")
+    is_anothers: bool = True
+    """Whether the extension is another account's own one; the daemon does not open the accounts."""

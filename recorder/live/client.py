@@ -241,21 +241,28 @@ class LiveClient:
         agents: list[dict[str, Any]] = self._send("GET", _AGENTS)["agents"]
         return agents
 
-    def sign_on(self, extension: str, operator: str, *, actor: str = "", takes_over: bool = True) -> dict[str, Any]:
-        """Sign an operator on at an extension; their calls are those that begin from then on.
+    def takeovers(self) -> list[dict[str, Any]]:
+        """Return who took a phone over from whom lately."""
+        takeovers: list[dict[str, Any]] = self._send("GET", _AGENTS).get("takeovers", [])
+        return takeovers
+
+    def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> dict[str, Any]:
+        """Sign a person on at an extension; their calls are those that begin from then on.
 
         Args:
             extension: A nominated one.
-            operator: As calls name them.
-            actor: Who acts.
-            takes_over: Whether somebody else may be signed on there; if so they are signed off.
-        """
-        body = {"operator": operator, "takes_over": takes_over}
-        return self._send("POST", f"{_AGENTS}/{quote(extension, safe='')}/sign-on", headers=_headers(actor), json=body)
+            person: Who.
+            is_anothers: Whether it is another account's own extension.
 
-    def sign_off(self, extension: str, *, actor: str = "") -> dict[str, Any]:
-        """Sign off whoever is at an extension."""
-        return self._send("POST", f"{_AGENTS}/{quote(extension, safe='')}/sign-off", headers=_headers(actor))
+        Returns:
+            What was done; with ``code`` and ``keys`` where that has to be keyed at the phone first.
+        """
+        path = f"{_AGENTS}/{quote(extension, safe='')}/sign-on"
+        return self._personal(path, person, is_anothers=is_anothers)
+
+    def sign_off(self, extension: str, *, person: Person) -> dict[str, Any]:
+        """Sign a person off from an extension."""
+        return self._personal(f"{_AGENTS}/{quote(extension, safe='')}/sign-off", person)
 
     def reload(self) -> dict[str, Any]:
         """Have the configuration read again."""

@@ -10,7 +10,7 @@ from recorder.calls.call_facts import facts_of
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
 from recorder.domain.access import Act, Actor, DeniedError, Person
-from recorder.domain.live_access import Around, HiddenError, Permit, require, sits_at
+from recorder.domain.live_access import Around, HiddenError, Permit, own_teams, require
 from recorder.domain.pausing import Authority
 from recorder.live.bodies import ActBody, Caller
 from recorder.problems import ProblemError
@@ -59,21 +59,11 @@ class Permits:
 
     def around(self, actor: Actor, body: ActBody) -> Around:
         """Return what is known of who acts beside their account."""
-        return body.around(self._seats(actor) if isinstance(actor, Person) else frozenset())
+        return body.around(self._teams(actor) if isinstance(actor, Person) else frozenset())
 
-    def _seats(self, person: Person) -> frozenset[str]:
-        """Return the teams at whose extensions somebody sits now."""
-        signed_on = self._works.sign_ons.all()
-        return frozenset(
-            one.team
-            for one in self._works.config.extension
-            if sits_at(
-                person,
-                extension=one.number,
-                operator=signed_on.get(one.number, one.operator),
-                is_signed_on=one.number in signed_on,
-            )
-        )
+    def _teams(self, person: Person) -> frozenset[str]:
+        """Return the teams of the phones that are configured as somebody's; where they signed on does not count."""
+        return own_teams(person, self._works.config.extension)
 
 
 def require_named(who: Caller) -> None:
@@ -90,4 +80,8 @@ def _narrowest(permits: Sequence[Permit]) -> Permit:
     """Return what an act on several calls is done as: no more than in each of them."""
     first = permits[0]
     authority = first.authority if all(one.authority is first.authority for one in permits) else Authority.OFFICER
-    return Permit(authority=authority, may_discard=all(one.may_discard for one in permits))
+    return Permit(
+        authority=authority,
+        may_discard=all(one.may_discard for one in permits),
+        may_erase_alone=all(one.may_erase_alone for one in permits),
+    )

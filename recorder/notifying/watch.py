@@ -37,6 +37,7 @@ from storage.types import Claim, Search
 DAEMON_S = 1.8
 """How long the daemon may take to say what is asked of calls in progress."""
 OptOuts = Callable[[], list[dict[str, Any]]]
+Takeovers = Callable[[], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class WatchBooks:
         box: Where what is told is kept.
         addresses: Who is written to.
         opt_outs: Returns the requests to opt out of the calls in progress.
+        takeovers: Returns who took a phone over from whom lately.
         is_mail_on: Whether mails are sent.
         weekly_on: The day of the week's figures; None is never.
         policy_review_on: The day of the policy's next review, or None.
@@ -61,6 +63,7 @@ class WatchBooks:
     box: Box
     addresses: Addresses
     opt_outs: OptOuts
+    takeovers: Takeovers
     is_mail_on: bool
     weekly_on: Weekday | None
     policy_review_on: date | None
@@ -76,7 +79,9 @@ class WatchBooks:
         return self.cases.cases.now()
 
 
-def watch_books(engine: Engine, cases: CaseBooks, audit: AuditLog, config: Config, *, opt_outs: OptOuts) -> WatchBooks:
+def watch_books(
+    engine: Engine, cases: CaseBooks, audit: AuditLog, config: Config, *, opt_outs: OptOuts, takeovers: Takeovers
+) -> WatchBooks:
     """Return what there is to look at in one file of people.
 
     Args:
@@ -85,12 +90,13 @@ def watch_books(engine: Engine, cases: CaseBooks, audit: AuditLog, config: Confi
         audit: The audit log.
         config: The configuration.
         opt_outs: Returns the requests to opt out of the calls in progress.
+        takeovers: Returns who took a phone over from whom lately.
     """
     return WatchBooks(
         cases=cases, audit=audit, proposals=Proposals(engine, now=cases.cases.now),
         box=Box(engine, now=cases.cases.now), addresses=Addresses(engine),
-        opt_outs=opt_outs, is_mail_on=config.mail.smtp is not None, weekly_on=config.mail.weekly_on,
-        policy_review_on=config.site.policy_review_on,
+        opt_outs=opt_outs, takeovers=takeovers, is_mail_on=config.mail.smtp is not None,
+        weekly_on=config.mail.weekly_on, policy_review_on=config.site.policy_review_on,
     )  # fmt: skip
 
 
@@ -99,6 +105,15 @@ def opt_outs_of(socket: Path) -> list[dict[str, Any]]:
     try:
         with LiveClient(socket, timeout_s=DAEMON_S) as live:
             return live.opt_outs(actor=SERVICE)
+    except (DaemonUnavailableError, ProblemError):
+        return []
+
+
+def takeovers_of(socket: Path) -> list[dict[str, Any]]:
+    """Return who took a phone over lately, as the daemon says; none while it does not answer: they are told later."""
+    try:
+        with LiveClient(socket, timeout_s=DAEMON_S) as live:
+            return live.takeovers()
     except (DaemonUnavailableError, ProblemError):
         return []
 
@@ -118,6 +133,7 @@ def tell_now(books: WatchBooks) -> int:
             *notifying.of_resets(books.proposals.resets_since(books.now - notifying.TOLD_FOR)),
             *notifying.of_passwords(hearing.people.passwords_set_since(books.now - notifying.TOLD_FOR)),
             *of_opt_outs(books.opt_outs(), bench),
+            *of_takeovers(books.takeovers(), bench),
             *notifying.of_claims(_claims(books.cases), bench, books.cases.today),
             *notifying.of_scopes(waiting_scopes(books.cases.holds), bench, books.now),
         ],
@@ -163,6 +179,21 @@ def of_opt_outs(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notifi
         elif one["state"] in ("granted", "declined") and one["decided_by"] != one["raised_by"]:
             told.append(Notification(kind=Kind.OPT_OUT_DECIDED, account=one["raised_by"], subject=one["id"]))
     return told
+
+
+def of_takeovers(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notification]:
+    """Return that a phone was taken over, for the two whom that concerns.
+
+    Args:
+        found: As the daemon lists them.
+        bench: Who there is.
+    """
+    return [
+        Notification(kind=Kind.TAKEN_OVER, account=person.name, moment=str(one["at"]))
+        for one in found
+        for person in bench.people
+        if person.display_name and person.display_name in (one["operator"], one["instead_of"])
+    ]
 
 
 def week_until(books: WatchBooks, end: datetime) -> Week:

@@ -379,6 +379,11 @@ def usable_people(people: People) -> list[Person]:
     return [account.person for account in people.list() if not account.is_disabled]
 
 
+def is_anothers_extension(people: People, person: Person, number: str) -> bool:
+    """Tell whether an extension is the own one of another account: nobody signs on there without a code."""
+    return any(other.extension == number and other.name != person.name for other in usable_people(people))
+
+
 def combining_admin(people: People) -> list[Person]:
     """Return who has `admin` and a role that hears, from before these excluded each other: they hear nothing."""
     return [person for person in usable_people(people) if combines_admin(person.roles)]

@@ -1,9 +1,14 @@
-"""Who sits at which extension: operators sign on to a phone, and off."""
+"""Who sits at which extension: operators sign on to a phone, and off, and a sign-on ends after a working day."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from recorder.domain.policy import Extension
+from recorder.domain.sign_on import TOLD_FOR, Seat, SignOn, Takeover
 from storage.durable import save_atomically
 
 
@@ -15,52 +20,121 @@ class SignOnClashError(Exception):
         self.operator = operator
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    sign_ons: Mapping[str, SignOn] = field(default_factory=dict)
+    takeovers: Sequence[Takeover] = ()
+
+
 class SignOns:
-    """Sign-ons by extension, kept in a file so that they survive a restart."""
+    """Sign-ons by extension, kept in a file so that they survive a restart.
 
-    def __init__(self, path: Path) -> None:
+    Read from any thread; changed on the clerk's.
+
+    Args:
+        path: The file; its folder exists.
+        now: Returns the time, aware, UTC.
+        lasts: Returns after how long a sign-on ends by itself.
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], datetime], lasts: Callable[[], timedelta]) -> None:
         self._path = path
+        self._now = now
+        self._lasts = lasts
         try:
-            self._operators: dict[str, str] = json.loads(path.read_text())
-        except (OSError, ValueError):
-            self._operators = {}
+            self._content = _read(json.loads(path.read_text()), now())
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            self._content = _Content()
 
-    def operator_of(self, extension: Extension) -> str:
-        """Return who is signed on at an extension, else the operator that it is configured for."""
-        return self._operators.get(extension.number, extension.operator)
+    def of(self, extension: str) -> SignOn | None:
+        """Return who is signed on at an extension; None: nobody, or it has ended."""
+        found = self._content.sign_ons.get(extension)
+        return None if found is None or found.is_over(self._now(), self._lasts()) else found
 
-    def all(self) -> dict[str, str]:
-        """Return operators by extension."""
-        return dict(self._operators)
+    def seat_of(self, extension: Extension) -> Seat:
+        """Return who is at an extension: who is signed on, else the operator that it is configured for."""
+        found = self.of(extension.number)
+        if found is None:
+            return Seat(operator=extension.operator, is_proven=True)
+        return Seat(operator=found.operator, is_proven=found.is_proven)
 
-    def other_than(self, operator: str, extension: str) -> str | None:
-        """Return who else is signed on at an extension, or None."""
-        there = self._operators.get(extension)
-        return None if there == operator else there
+    def until(self, sign_on: SignOn) -> datetime:
+        """Return when a sign-on ends by itself."""
+        return sign_on.at + self._lasts()
 
-    def sign_on(self, extension: str, operator: str, *, takes_over: bool = True) -> None:
-        """Sign an operator on; whoever was there before is signed off.
+    def takeovers(self) -> Sequence[Takeover]:
+        """Return what is told of takeovers, the oldest first."""
+        return [one for one in self._content.takeovers if one.at > self._now() - TOLD_FOR]
+
+    def sign_on(self, extension: str, operator: str, *, is_proven: bool, instead_of: str | None = None) -> SignOn:
+        """Sign an operator on.
 
         Args:
             extension: Where.
             operator: Whom.
-            takes_over: Whether somebody else may be there.
+            is_proven: Whether they keyed a code at the phone; without it nobody is taken over from.
+            instead_of: From whom they take it over, who is told.
 
         Raises:
-            SignOnClashError: Somebody else is, and may not.
+            SignOnClashError: Somebody else is signed on, and no code was keyed.
         """
-        there = self.other_than(operator, extension)
-        if there is not None and not takes_over:
-            raise SignOnClashError(there)
-        self._save({**self._operators, extension: operator})
+        there = self.of(extension)
+        if there is not None and not is_proven:
+            raise SignOnClashError(there.operator)
+        made = SignOn(operator=operator, at=self._now(), is_proven=is_proven)
+        takeovers = self.takeovers()
+        if instead_of is not None:
+            taken = Takeover(extension=extension, operator=operator, instead_of=instead_of, at=made.at)
+            takeovers = [*takeovers, taken]
+        self._save(_Content({**self._content.sign_ons, extension: made}, takeovers))
+        return made
 
-    def sign_off(self, extension: str) -> bool:
-        """Sign off whoever is there; tell whether anybody was."""
-        if extension not in self._operators:
+    def sign_off(self, extension: str, operator: str) -> bool:
+        """Sign an operator off; tell whether they were signed on."""
+        there = self.of(extension)
+        if there is None or there.operator != operator:
             return False
-        self._save({key: value for key, value in self._operators.items() if key != extension})
+        left = {key: value for key, value in self._content.sign_ons.items() if key != extension}
+        self._save(replace(self._content, sign_ons=left))
         return True
 
-    def _save(self, operators: dict[str, str]) -> None:
-        save_atomically(self._path, json.dumps(operators, indent=1).encode())
-        self._operators = operators
+    def _save(self, content: _Content) -> None:
+        document = {
+            "sign_ons": {key: _to_json(one) for key, one in content.sign_ons.items()},
+            "takeovers": [_takeover_to_json(one) for one in content.takeovers],
+        }
+        save_atomically(self._path, json.dumps(document, indent=1).encode())
+        self._content = content
+
+
+def _read(document: dict[str, Any], now: datetime) -> _Content:
+    if "sign_ons" not in document:  # a file of before sign-ons ended: each begins now, without proof
+        old = {key: SignOn(operator=str(name), at=now, is_proven=False) for key, name in document.items()}
+        return _Content(old)
+    return _Content(
+        {
+            key: SignOn(operator=one["operator"], at=_at(one), is_proven=one["is_proven"])
+            for key, one in document["sign_ons"].items()
+        },
+        [
+            Takeover(extension=one["extension"], operator=one["operator"], instead_of=one["instead_of"], at=_at(one))
+            for one in document["takeovers"]
+        ],
+    )
+
+
+def _at(one: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(one["at"]).astimezone(UTC)
+
+
+def _to_json(one: SignOn) -> dict[str, Any]:
+    return {"operator": one.operator, "at": one.at.isoformat(), "is_proven": one.is_proven}
+
+
+def _takeover_to_json(one: Takeover) -> dict[str, Any]:
+    return {
+        "extension": one.extension,
+        "operator": one.operator,
+        "instead_of": one.instead_of,
+        "at": one.at.isoformat(),
+    }

@@ -278,6 +278,14 @@ notifications = Table(
     Column("problem", String, nullable=False),
 )
 
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("on_day", String, nullable=False),
+)
+"""The day on which somebody last acknowledged that they were told that their calls are recorded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNote:

@@ -70,6 +70,7 @@ class Daemon:
                 "is_signed_on": False,
             }
         ]
+        self.takeovers: list[dict[str, Any]] = []
         self.app = FastAPI()
         install(self.app)
         self.app.get("/api/calls")(self.calls)
@@ -115,12 +116,15 @@ class Daemon:
     def agents(self) -> dict[str, Any]:
         if self.is_stalled:
             self.release.wait(30)
-        return {"agents": self.agents_rows}
+        return {"agents": self.agents_rows, "takeovers": self.takeovers}
 
     def seat(self, request: Request, number: str, act: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         self._hear(request, f"{act} {number}", body or {})
-        if number == "2010" and act == "sign-on" and not (body or {})["takes_over"]:
-            raise ProblemError(409, "Bob is signed on at extension 2010.")
+        if number == "2010" and act == "sign-on":
+            return {
+                "extension": number, "code": "271828", "keys": "*7271828#", "instead_of": "Bob",
+                "good_until": "2026-07-01T09:15:00Z",
+            }  # fmt: skip
         return {"extension": number}
 
     def opt_outs(self) -> dict[str, Any]:

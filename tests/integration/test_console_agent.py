@@ -48,26 +48,90 @@ def test_whoever_sits_at_a_recorded_phone_begins_there(console: Console) -> None
             assert browser.get("/").headers["location"] == path, name
 
 
-def test_signing_on_is_for_oneself_and_asks_before_it_takes_over(console: Console, ann: Browser) -> None:
+def signed_on(number: str, *, is_proven: bool = True) -> dict[str, Any]:
+    return {
+        "extension": number, "operator": "<b>Ann</b>", "service": "", "is_signed_on": True, "is_proven": is_proven,
+        "until": "2026-07-01T18:00:00Z",
+    }  # fmt: skip
+
+
+def test_signing_on_is_for_oneself_or_shows_the_code_to_key_at_the_phone(console: Console, ann: Browser) -> None:
     assert "Give the extension" in ann.submit("/agent/sign-on").text
     assert "signed on at extension 2009" in ann.submit("/agent/sign-on", extension=" 2009 ").text
-    taken = ann.submit("/agent/sign-on", extension="2010")
-    assert taken.status_code == 409
-    assert "Take over extension 2010" in taken.text
-    assert "signed on at extension 2010" in ann.submit("/agent/sign-on", extension="2010", takes_over="yes").text
-    assert [body for what, _, _, body in console.daemon.heard if what.startswith("sign-on")] == [
-        {"operator": "<b>Ann</b>", "takes_over": takes_over} for takes_over in (False, False, True)
-    ]
-    assert ann.submit("/agent/sign-off", extension="2001").status_code == 409, "she has not signed on there"
-    console.daemon.agents_rows.append(
-        {"extension": "2009", "operator": "<b>Ann</b>", "service": "", "is_signed_on": True}
-    )
-    assert "Sign off from 2009" in ann.get("/agent").text
-    assert "signed off from extension 2009" in ann.submit("/agent/sign-off", extension="2009").text
+    shown = ann.submit("/agent/sign-on", extension="2010")
+    assert shown.status_code == 200
+    assert "<kbd>*7271828#</kbd>" in shown.text
+    assert "Bob is at that phone" in shown.text
+    assert 'http-equiv="refresh"' not in shown.text, "the code does not go away while it is keyed"
+    with console.browser() as officer:
+        officer.sign_in("officer")
+        officer.submit("/agent/sign-on", extension="2001")
+    heard = [(what, who, body) for what, who, _, body in console.daemon.heard if what.startswith("sign-on")]
+    assert [(what, who, body["person"]["display_name"], body["is_anothers"]) for what, who, body in heard] == [
+        ("sign-on 2009", "ann", "<b>Ann</b>", False), ("sign-on 2010", "ann", "<b>Ann</b>", False),
+        ("sign-on 2001", "officer", "Olive Officer", True),
+    ]  # fmt: skip
     with console.browser() as dpo:
         dpo.sign_in("dpo")
         assert 'action="/agent/sign-on"' not in dpo.get("/agent").text
         assert dpo.submit("/agent/sign-on", extension="2009").status_code == 403
+
+
+def test_the_page_says_where_one_is_signed_on_and_who_took_a_phone_over(console: Console, ann: Browser) -> None:
+    assert ann.submit("/agent/sign-off", extension="2001").status_code == 409, "she has not signed on there"
+    console.daemon.agents_rows.append(signed_on("2009"))
+    page = ann.get("/agent").text
+    assert "signed on at extension 2009 until 19:00" in page
+    assert "Show a code for 2009" not in page
+    assert "signed off from extension 2009" in ann.submit("/agent/sign-off", extension="2009").text
+    console.daemon.agents_rows[-1] = signed_on("2009", is_proven=False)
+    assert "Show a code for 2009" in ann.get("/agent").text
+    console.daemon.takeovers = [
+        {"extension": "2001", "operator": "Bob", "instead_of": "<b>Ann</b>", "at": "2026-07-01T08:00:00Z"},
+        {"extension": "2009", "operator": "<b>Ann</b>", "instead_of": "Dan", "at": "2026-07-01T08:30:00Z"},
+        {"extension": "2010", "operator": "Eve", "instead_of": "Dan", "at": "2026-07-01T08:40:00Z"},
+    ]
+    page = ann.get("/agent").text
+    assert "Bob took extension 2001 over from you" in page
+    assert "you took extension 2009 over from Dan" in page
+    assert "2010" not in page
+
+
+def test_the_page_says_that_an_extension_names_its_officer_otherwise(console: Console, ann: Browser) -> None:
+    assert "are not found as yours" not in ann.get("/agent").text
+    console.daemon.agents_rows[0] |= {"operator": "ann"}
+    assert "calls there are not found as yours" in ann.get("/agent").text
+
+
+def test_once_a_year_the_page_asks_and_never_before_the_button(console: Console, ann: Browser) -> None:
+    page = ann.get("/agent").text
+    assert "I have been told" in page
+    assert page.index('id="agent-button"') < page.index("I have been told")
+    assert "http-equiv" in page, "the page goes on showing how the call stands"
+    assert words(ann.submit("/agent/pause").text) == "Paused", "it keeps nobody from pausing"
+    with console.browser() as dpo:
+        dpo.sign_in("dpo")
+        assert "not acknowledged it within a year: ann" in dpo.get("/overview").text
+    said = ann.submit("/agent/told").text
+    assert "the day is stored" in said
+    assert "I have been told" not in said
+    assert "I have been told" not in ann.get("/agent").text
+    today = console.deps.cases.today
+    assert console.deps.acknowledgements.day_of("ann") == today
+    (entry,) = console.entries("people.told_of_recording")
+    assert (entry.actor, entry.subject, entry.details["on_day"]) == ("ann", "ann", today.isoformat())
+    console.deps.acknowledgements.acknowledge("ann", today - timedelta(days=365), enter=lambda _: None)
+    assert "I have been told" in ann.get("/agent").text
+    with console.browser() as dpo:
+        dpo.sign_in("dpo")
+        assert "I have been told" not in dpo.get("/agent").text, "they sit at no phone that is recorded"
+
+
+def test_a_call_stays_on_the_page_of_its_officer_when_the_sign_on_is_over(console: Console, ann: Browser) -> None:
+    """Somebody has taken the phone over, or the working day has ended: whose call it is they can still pause."""
+    console.daemon.agents_rows[0] = {"extension": "2001", "operator": "Bob", "service": "", "is_signed_on": True}
+    assert words(ann.get("/agent").text) == "Recording"
+    assert words(ann.submit("/agent/pause").text) == "Paused"
 
 
 def test_it_pauses_and_resumes_what_is_at_the_phone(console: Console, ann: Browser) -> None:
@@ -90,9 +154,7 @@ def test_a_call_that_cannot_be_paused_keeps_no_other_phone_from_it(
 ) -> None:
     """Her own phone has a call whose recording has ended for good; she talks at the one where she signed on."""
     for number in ("2009", "2010"):
-        console.daemon.agents_rows.append(
-            {"extension": number, "operator": "<b>Ann</b>", "service": "", "is_signed_on": True}
-        )
+        console.daemon.agents_rows.append(signed_on(number))
     asked = []
 
     def pause(_self: LiveClient, number: str, **_: Any) -> dict[str, Any]:
@@ -107,8 +169,10 @@ def test_a_call_that_cannot_be_paused_keeps_no_other_phone_from_it(
     assert (page.status_code, "Not at 2001." in page.text) == (409, True)
 
 
-def test_somebody_else_at_ones_phone_keeps_it(console: Console, ann: Browser) -> None:
+def test_somebody_else_at_ones_phone_keeps_it(console: Console, ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     console.daemon.agents_rows[0] = {"extension": "2001", "operator": "Bob", "service": "", "is_signed_on": True}
+    rows = [{**row, "operators_now": ["Bob"], "configured_now": []} for row in console.daemon.calls_rows()]
+    monkeypatch.setattr(console.daemon, "calls_rows", lambda: rows)
     page = ann.get("/agent").text
     assert words(page) == "No call"
     assert "You sit at no extension that is recorded" in page

@@ -52,7 +52,7 @@ VIEWS = {
     "GET /live/changes", "GET /live/{call}/opt-out", "GET /opt-outs/{request_id}", "GET /agent", "GET /agent/state",
     "GET /agent/changes",
 }  # fmt: skip
-ELSEWHERE = {"GET /", "POST /agent/sign-on", "POST /agent/sign-off"}
+ELSEWHERE = {"GET /", "POST /agent/sign-on", "POST /agent/sign-off", "POST /agent/told"}
 """About no call."""
 PEOPLE = list(itertools.product(Role, Relation))
 

@@ -43,6 +43,11 @@ def deputy(service: str, slot: int) -> str:
     return extension(service, 500 + slot)
 
 
+def service_of(number: str) -> str:
+    """Return the service of an extension."""
+    return next(service for service, digit in SERVICES.items() if number.startswith(digit))
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What the daemon said of a call, and when that was heard (monotonic seconds)."""
@@ -63,8 +68,7 @@ class Site:
     def __init__(self, folder: Path, *, next_hop: str, slots: int, edits: Sequence[tuple[str, str]] = ()) -> None:
         self.folder = folder
         self.numbers = [number(s, slot) for number in (extension, deputy) for s in SERVICES for slot in range(slots)]
-        numbers = [f"{extension(s, slot)}:agent{slot}:{s}" for s in SERVICES for slot in range(slots)]
-        numbers += [f"{deputy(s, slot)}:deputy{slot}:{s}" for s in SERVICES for slot in range(slots)]
+        numbers = [f"{number}:{OFFICER}:{service_of(number)}" for number in self.numbers]
         self.home = RecorderHome(
             folder,
             next_hop=next_hop,
@@ -118,9 +122,6 @@ class Site:
         """Start daemon and console, make people and a token, and listen to what happens."""
         self.home.start(before=before)
         self.pids.add(self.home.pid)
-        for number in self.numbers:  # the one officer with an account sits at every phone
-            answer = self.home.live.post(f"/api/agents/{number}/sign-on", json={"operator": OFFICER})
-            answer.raise_for_status()
         if has_console:
             self._start_console()
         self._watch()

@@ -1,5 +1,6 @@
 """A daemon in service: who sits where, a changed configuration, and its end with calls in progress."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +29,15 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 def test_a_call_is_the_operators_who_is_signed_on(lines: Exchange) -> None:
     home = lines.home
-    assert home.json("agents", "sign-on", "--extension", "2001", "--operator", "erin")["operator"] == "erin"
+    erin = home.as_officer("erin")
+    before = lines.call()
+    before.join()
+    before.right.press(home.json("agents", "sign-on", "--extension", "2001", *erin)["keys"])
+    before.talk_for(3)
+    before.hang_up()
     talk = lines.call()
     recording = talk.join()
-    home.recorder("agents", "sign-off", "--extension", "2001", "-C", str(home.root))
+    home.recorder("agents", "sign-off", "--extension", "2001", *erin, "-C", str(home.root))
     talk.hang_up()
     after = lines.call()
     after.join()
@@ -42,10 +48,39 @@ def test_a_call_is_the_operators_who_is_signed_on(lines: Exchange) -> None:
     folders = {Path(home.row_of(talk.number)["path"]).parts[3], Path(home.row_of(after.number)["path"]).parts[3]}
     assert len(folders) == 2, "each operator has a folder"
     assert not {"erin", "alice"} & folders, "which does not say who they are"
-    assert home.run("agents", "sign-off", "--extension", "2001", "-C", str(home.root)).returncode == 1
-    unknown = home.run("agents", "sign-on", "--extension", "777", "--operator", "erin", "-C", str(home.root))
+    assert home.run("agents", "sign-off", "--extension", "2001", *erin, "-C", str(home.root)).returncode == 1
+    unknown = home.run("agents", "sign-on", "--extension", "777", *erin, "-C", str(home.root))
     assert unknown.returncode == 1
     assert "not nominated" in unknown.stderr
+    entry = next(one for one in AuditLog(home.root / "audit").entries() if one.act == "agent.sign_on")
+    assert (entry.actor, entry.details["instead_of"]) == ("erin", "alice")
+
+
+def test_the_shell_signs_on_whoever_says_who_they_are_and_nobody_else(lines: Exchange) -> None:
+    home = lines.home
+    nameless = home.run("agents", "sign-on", "--extension", "2001", "-C", str(home.root))
+    assert nameless.returncode == 2
+    assert "takes a person" in nameless.stderr
+    other = home.run(
+        "agents", "sign-on", "--extension", "2001", "--operator", "bob", *home.as_officer("dan"), "-C", str(home.root)
+    )
+    assert other.returncode == 1
+    assert "nobody signs somebody else on" in other.stderr
+    done = home.run("agents", "sign-on", "--extension", "2001", *home.as_officer("dan"), "-C", str(home.root))
+    assert "alice is at extension 2001" in done.stderr
+    assert "key *7" in done.stderr
+
+
+def test_an_account_whose_calls_would_not_be_found_is_told_when_it_is_made(lines: Exchange) -> None:
+    home = lines.home
+    words = ("--role", "officer", "--new-password-file", str(home.password_file), *home.as_admin())
+    done = home.run("users", "add", "bob", "--display-name", "Bob Benefits", *words, "-C", str(home.root))
+    assert done.returncode == 0
+    assert "extension 2002 has operator 'bob'" in done.stderr
+    assert "write that as its operator" in done.stderr
+    found = home.run("site-check", "-C", str(home.root), "--json")
+    assert found.returncode == 1
+    assert "operators" in {one["what"] for one in json.loads(found.stdout) if one["level"] == "error"}
 
 
 def test_a_reload_nominates_an_extension_and_drops_no_call(lines: Exchange) -> None:

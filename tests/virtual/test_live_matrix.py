@@ -73,7 +73,7 @@ COMMANDS: dict[str, Act | None] = {
     "reload": None,
 }
 """Every command of the modules that ask the daemon."""
-MODULES = ("live", "opt_outs", "forgot", "second_message")
+MODULES = ("live", "agents", "opt_outs", "forgot", "second_message")
 PEOPLE = list(itertools.product(Role, Relation))
 
 
@@ -232,9 +232,17 @@ def test_every_command(
 
 @pytest.mark.parametrize("operator", ["alice", "somebody else"])
 def test_the_keys_on_the_phone_act_whoever_is_signed_on(lines: Exchange, operator: str) -> None:
-    lines.home.live.post("/api/agents/2001/sign-on", json={"operator": operator}).raise_for_status()
+    if operator != "alice":
+        body = {"person": {"display_name": operator, "roles": ["officer"]}}
+        asked = lines.home.live.post("/api/agents/2001/sign-on", json=body, headers={"X-Recorder-Actor": "x"})
+        before = lines.call()
+        before.join()
+        before.right.press(asked.json()["keys"])
+        before.talk_for(3)
+        before.hang_up()
     talk = lines.call()
     call = talk.join()
+    assert next(one for one in talk.home.calls() if one["id"] == call)["operator"] == operator
     for keys, state in (("*1", "paused"), ("*2", "recording")):
         talk.right.press(keys)
         talk.talk_for(0.5)

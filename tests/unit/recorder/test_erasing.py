@@ -67,9 +67,20 @@ def test_what_an_order_needs(kind: ErasureKind, length_s: float, since_end_s: fl
     is_stale = since_end_s is not None and since_end_s > 900
     column = 4 if is_held else 2 * is_stale + is_long
     found = confirmation_for(
-        kind, about(is_held=is_held, since_end_s=since_end_s), length_s=length_s, forgot_s=FORGOT_S
+        kind, about(is_held=is_held, since_end_s=since_end_s), OLIVE, length_s=length_s, forgot_s=FORGOT_S
     )
     assert found == CONFIRMATIONS[kind][column]
+
+
+def test_nobody_but_the_officer_at_their_own_phone_orders_alone() -> None:
+    def needed(who: Person, of: About) -> Confirmation:
+        return confirmation_for(CARD, of, who, length_s=1.0, forgot_s=FORGOT_S)
+
+    for who in EVERYBODY:
+        assert needed(who, about()) is (Confirmation.NONE if who is OLIVE else Confirmation.SECOND_PERSON), who.name
+    assert needed(OLIVE, replace(about(), is_proven=False)) is Confirmation.SECOND_PERSON
+    nameless = replace(about(), operators=frozenset({""}))
+    assert needed(replace(NOBODY, display_name=""), nameless) is Confirmation.SECOND_PERSON
 
 
 def test_the_state_an_order_begins_in() -> None:
@@ -82,7 +93,7 @@ def test_the_state_an_order_begins_in() -> None:
 @pytest.mark.parametrize("held_s", [0.0, HELD_ALONE_S, HELD_ALONE_S + 0.1, 9_000.0])
 def test_much_card_data_of_a_held_recording_takes_three(held_s: float) -> None:
     for kind in ErasureKind:
-        found = confirmation_for(kind, about(is_held=True), length_s=1.0, forgot_s=FORGOT_S, held_s=held_s)
+        found = confirmation_for(kind, about(is_held=True), OLIVE, length_s=1.0, forgot_s=FORGOT_S, held_s=held_s)
         much = Confirmation.THREE if held_s > 60 else Confirmation.DPO
         assert found is (much if kind is CARD else Confirmation.NEVER)
 

@@ -63,11 +63,39 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
         "Recorded again",
         "Transferred to Bob (2002)",
         "With somebody whose calls are not recorded",
-        "Transferred to Bob (2002)",
+        "Back with Bob (2002)",
         "Recorded again",
         "The call ended: recorded, hung up",
     ]
     assert [step.at_s for step in steps][:3] == [None, None, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("spans", "told"),
+    [
+        # A span without an officer: it is not known who had the call, and nobody transferred it.
+        ((span(0, 9, "recording"), span(9, 12, "lost", "", ""), span(12, 20, "recording")), ["Joined to Ann (2001)"]),
+        ((span(0, 9, "recording", ""), span(9, 20, "paused")), ["Joined to 2001"]),
+        ((span(0, 9, "recording"), span(9, 20, "paused", "Ann", "")), ["Joined to Ann (2001)"]),
+        # After an erasure.
+        ((span(0, 9, "recording"), span(9, 12, "erased", "", ""), span(12, 20, "recording")), ["Joined to Ann (2001)"]),
+        ((span(0, 9, "erased", "", ""), span(9, 20, "recording")), ["Joined", "With Ann (2001)"]),
+        # A transfer that an erasure hides is one all the same.
+        (
+            (span(0, 9, "recording"), span(9, 12, "erased", "", ""), span(12, 20, "recording", "Bob", "2002")),
+            ["Joined to Ann (2001)", "Transferred to Bob (2002)"],
+        ),
+        (
+            (span(0, 9, "recording"), span(9, 20, "recording", "", "2002")),
+            ["Joined to Ann (2001)", "Transferred to 2002"],
+        ),
+    ],
+)  # fmt: skip
+def test_nobody_is_transferred_to_where_it_is_not_known_who_had_the_call(
+    spans: tuple[Any, ...], told: list[str]
+) -> None:
+    words = ("Joined", "Transferred", "With", "Back")
+    assert [step.what for step in journey_of(call(*spans)) if step.what.startswith(words)] == told
 
 
 def test_a_notice_that_was_not_heard_and_a_call_of_which_nothing_was_kept() -> None:

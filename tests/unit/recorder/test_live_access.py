@@ -19,10 +19,12 @@ from recorder.domain.live_access import (
     Segment,
     Source,
     by_source,
+    colleagues_of,
     decide,
     facts_listed,
     relation_of,
     require,
+    seats_of,
     seen,
 )
 from recorder.domain.pausing import Authority
@@ -34,6 +36,8 @@ CALL = CallFacts(
     extensions=frozenset({"2001"}),
     operators=frozenset({"Ann"}),
 )
+
+OFFICER = Permit(authority=Authority.OFFICER, may_discard=True, may_erase_alone=True)
 
 # o: own, t: of one's team, x: any other
 EXPECTED = {
@@ -81,7 +85,9 @@ def test_role_act_and_relation(role: Role, act: Act, relation: Relation, is_allo
     if is_allowed:
         manages = relation is not Relation.OWN and role in (Role.MANAGER, Role.TEAM_LEADER, Role.DPO)
         authority = Authority.MANAGER if manages else Authority.OFFICER
-        assert decision == Permit(authority=authority, may_discard=relation is Relation.OWN)
+        assert decision == Permit(
+            authority=authority, may_discard=relation is Relation.OWN, may_erase_alone=relation is Relation.OWN
+        )
         assert isinstance(may(who, act, reason="complaint 17"), Allowed), "the table of roles has it as well"
         return
     assert isinstance(decision, Refusal)
@@ -95,14 +101,45 @@ def test_roles_add_up_but_of_an_own_call_an_officers_rights_count() -> None:
     both = person(Role.OFFICER, Role.MANAGER, relation=Relation.TEAM)
     assert decide(both, Act.RESUME, CALL) == Permit(authority=Authority.MANAGER)
     own = replace(both, display_name="Ann")
-    assert decide(own, Act.RESUME, CALL) == Permit(authority=Authority.OFFICER, may_discard=True)
+    assert decide(own, Act.RESUME, CALL) == OFFICER
     assert isinstance(decide(own, Act.OPT_OUT, CALL), Refusal)
     officer = person(Role.OFFICER, Role.ICT, Role.ADMIN)
     assert isinstance(decide(officer, Act.SEE_LIVE, CALL), Permit)
     assert isinstance(decide(officer, Act.PAUSE, CALL), Refusal)
 
 
-def test_an_officers_colleagues_are_those_of_the_team_whose_phone_they_sit_at() -> None:
+def test_a_sign_on_that_is_not_proven_at_the_phone_drops_nothing_and_erases_nothing_alone() -> None:
+    ann = person(Role.OFFICER, relation=Relation.OWN, teams=())
+    unproven = replace(CALL, segment=replace(CALL.now, configured=frozenset(), proven=frozenset()))
+    assert relation_of(ann, unproven) is Relation.OWN
+    assert isinstance(decide(ann, Act.DISCARD, unproven), Refusal)
+    for act in (Act.PAUSE, Act.RESUME, Act.FORGOT, Act.RAISE_OPT_OUT):
+        assert decide(ann, act, unproven) == Permit(authority=Authority.OFFICER), "the call is theirs all the same"
+    proven = replace(unproven, segment=replace(unproven.now, proven=frozenset({"Ann"})))
+    assert decide(ann, Act.FORGOT, proven) == OFFICER
+    elsewhere = replace(ann, display_name="Pat", extension="2001")
+    assert decide(elsewhere, Act.FORGOT, CALL) == OFFICER, "the phone is configured as theirs"
+    assert facts_listed({"call": "c", **unproven.now.as_json()}).now.proven == frozenset()
+
+
+def test_signing_on_makes_nobody_a_colleague_of_the_phones_team() -> None:
+    agents = [
+        {"extension": "2001", "operator": "Ann", "team": "Revenues", "is_signed_on": False},
+        {"extension": "2003", "operator": "Pat", "team": "Revenues", "is_signed_on": True},
+        {"extension": "3001", "operator": "Carol", "team": "Housing", "is_signed_on": True},
+    ]
+    pat = person(Role.OFFICER, teams=())
+    assert [one["extension"] for one in seats_of(pat, agents)] == ["2003"], "the phone is theirs"
+    assert colleagues_of(pat, agents) == frozenset()
+    assert isinstance(decide(pat, Act.PAUSE, CALL, Around(colleagues=colleagues_of(pat, agents))), Refusal)
+    assert colleagues_of(replace(pat, extension="3001"), agents) == {"Housing"}, "of their own one, whoever is there"
+    agents[2] |= {"configured": "Pat"}
+    assert colleagues_of(pat, agents) == {"Housing"}, "it is configured as theirs"
+    nameless = [{**one, "configured": ""} for one in agents]
+    assert colleagues_of(replace(pat, display_name=""), nameless) == frozenset()
+
+
+def test_an_officers_colleagues_are_those_of_the_team_whose_phone_is_theirs() -> None:
     officer = person(Role.OFFICER)
     around = Around(colleagues=frozenset({"Revenues"}))
     assert decide(officer, Act.PAUSE, CALL, around) == Permit(authority=Authority.OFFICER)
@@ -128,7 +165,7 @@ def test_after_a_transfer_it_is_the_new_officers_and_their_teams() -> None:
         operators=frozenset({"Ann", "Carol"}),
         segment=Segment(
             teams=frozenset({"Housing"}), extensions=frozenset({"3001"}), operators=frozenset({"Carol"}),
-            configured=frozenset({"3001"}),
+            configured=frozenset({"3001"}), proven=frozenset({"Carol"}),
         ),
     )  # fmt: skip
     ann = person(Role.OFFICER, relation=Relation.OWN, teams=())

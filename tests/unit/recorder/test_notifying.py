@@ -24,7 +24,7 @@ from recorder.domain.requesting import AccessRequest, Bench, Category, RequestSt
 from recorder.domain.weekly import Calls, Week, Weekday, counted, last_weekly, review_day, word_of
 from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.mails import mail_of
-from recorder.notifying.watch import of_opt_outs
+from recorder.notifying.watch import of_opt_outs, of_takeovers
 from recorder.smtp_options import SmtpSecurity, is_mail_address
 from storage.types import Outcome, RecordingId
 
@@ -114,6 +114,15 @@ def test_an_opt_out_is_told_to_who_can_grant_it() -> None:
     ]  # fmt: skip
     assert told(of_opt_outs([opt_out(state="declined", decided_by="mary")], BENCH)) == [("opt_out_decided", "olive")]
     assert of_opt_outs([opt_out(state="lapsed")], BENCH) == []
+
+
+def test_both_are_told_that_a_phone_was_taken_over() -> None:
+    names = {person.name: person.display_name for person in PEOPLE}
+    taken = {"extension": "2001", "operator": names["olive"], "instead_of": names["mary"], "at": "2026-11-24T09:00Z"}
+    found = of_takeovers([taken], BENCH)
+    assert set(told(found)) == {("taken_over", "olive"), ("taken_over", "mary")}
+    assert "2001" not in "".join(one.key for one in found), "a mail names no phone"
+    assert of_takeovers([{**taken, "operator": "gone", "instead_of": ""}], BENCH) == []
 
 
 def test_the_review_of_the_policy_is_reminded_of_twice() -> None:

@@ -1,0 +1,46 @@
+"""Extensions whose ``operator`` means an account and is not the name that calls are found by. Pure.
+
+An officer's calls are found by the display name of their account. An extension that names the account instead has its
+calls filed under a name that is nobody's: their officer finds none of them.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from recorder.domain.access import Person
+
+
+@dataclass(frozen=True, slots=True)
+class MisnamedOperator:
+    """An extension's number, the name in its ``operator``, and whose calls those ought to be."""
+
+    extension: str
+    operator: str
+    person: Person
+
+    @property
+    def sentence(self) -> str:
+        """Return what is wrong and what to do."""
+        return (
+            f"extension {self.extension} has operator {self.operator!r}, and calls of the account {self.person.name} "
+            f"are found by {self.person.display_name!r}: write that as its operator in recorder.toml"
+        )
+
+
+def misnamed_operators(
+    operators: Collection[tuple[str, str]], people: Collection[Person]
+) -> Iterator[MisnamedOperator]:
+    """Yield the extensions that name somebody otherwise than their calls are found by.
+
+    Args:
+        operators: Number and ``operator`` of each extension.
+        people: Everybody with an account.
+    """
+    shown = {person.display_name for person in people}
+    for number, operator in operators:
+        if not operator or operator in shown:
+            continue
+        for person in people:
+            if operator.casefold() in (person.name.casefold(), person.display_name.casefold()):
+                yield MisnamedOperator(number, operator, person)
+                break
