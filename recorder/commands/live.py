@@ -17,15 +17,17 @@ from recorder.commands.shared import (
     audit,
     fail,
     is_by_token,
+    note_unnamed,
     os_user,
     people_of,
     print_json,
     print_table,
+    refuse,
     say,
     sign_in,
     sign_in_rules,
 )
-from recorder.domain.access import Act, LocalUser, Person
+from recorder.domain.access import Act, LocalUser, Person, Refused, may
 from recorder.domain.live_access import Around, colleagues_of, seen
 from recorder.home import Home
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
@@ -56,7 +58,7 @@ def calls(
     """
     found = Home(home.resolve())
     person = _person(found, name, password_file, "to see live calls")
-    rows = ask(found, lambda client: client.calls()) if person is None else seen_by(found, person)
+    rows = _seen_unnamed(found) if person is None else seen_by(found, person)
     if json:
         print_json(rows)
         return
@@ -146,6 +148,12 @@ def _pauser(home: Home, name: str | None, password_file: Path | None, what: str)
     return None
 
 
+def _seen_unnamed(home: Home) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = ask(home, lambda client: client.calls())
+    note_unnamed(home, Act.SEE_LIVE.value, {"numbers": False})
+    return rows
+
+
 def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
     """Return the calls in progress as a person may see them, or leave; that they looked is in the audit log first."""
     around = around_of(home, person)
@@ -163,6 +171,17 @@ def around_of(home: Home, person: Person) -> Around:
         colleagues=colleagues_of(person, ask(home, lambda client: client.agents())),
         managed=managed_teams(people_of(home), sessions),
     )
+
+
+def sign_in_for(
+    home: Home, act: Act, name: str | None, password_file: Path | None, what: str, *, subject: str, reason: str = ""
+) -> Person:
+    """Have a person sign in whose role allows an act at all; or leave with a sentence that is audited."""
+    person = sign_in(home, name, password_file, what)
+    decision = may(person, act, reason=reason)
+    if isinstance(decision, Refused):
+        refuse(home, act, person, decision.reason, subject=subject, text=reason)
+    return person
 
 
 def one_of(call: str | None, extension: str | None) -> None:
@@ -200,9 +219,14 @@ agents = typer.Typer(no_args_is_help=True, help="Who sits at which extension.")
 
 
 @agents.command("list")
-def list_agents(home: HomeOption = Path(), json: JsonOption = False) -> None:
+def list_agents(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
     """List nominated extensions and who is at them."""
-    rows = ask(Home(home.resolve()), lambda client: client.agents())
+    place = Home(home.resolve())
+    person = sign_in_for(place, Act.SEE_LIVE, name, password_file, "a list of agents", subject="")
+    audit(place, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"listed": "agents"}), actor=person.actor)
+    rows = ask(place, lambda client: client.agents())
     if json:
         print_json(rows)
     else:
@@ -214,22 +238,30 @@ def list_agents(home: HomeOption = Path(), json: JsonOption = False) -> None:
 def sign_on(
     extension: Annotated[str, typer.Option("--extension", metavar="N")],
     operator: Annotated[str, typer.Option("--operator", metavar="NAME")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
     """Sign an operator on: calls of the extension are theirs from the next one on."""
-    answer = ask(Home(home.resolve()), lambda client: client.sign_on(extension, operator))
+    place = Home(home.resolve())
+    person = sign_in_for(place, Act.SIGN_ON, name, password_file, "a sign-on", subject=extension)
+    answer = ask(place, lambda client: client.sign_on(extension, operator, actor=person.actor))
     print_json(answer) if json else say(f"{operator} is signed on at {extension}")
 
 
 @agents.command("sign-off")
 def sign_off(
     extension: Annotated[str, typer.Option("--extension", metavar="N")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
     """Sign off whoever is at an extension."""
-    answer = ask(Home(home.resolve()), lambda client: client.sign_off(extension))
+    place = Home(home.resolve())
+    person = sign_in_for(place, Act.SIGN_ON, name, password_file, "a sign-off", subject=extension)
+    answer = ask(place, lambda client: client.sign_off(extension, actor=person.actor))
     print_json(answer) if json else say(f"nobody is signed on at {extension} now")
 
 

@@ -33,7 +33,7 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import TABLE, Act, DeniedError, Role
+from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Role, may
 from recorder.domain.granting import POWERFUL, Proposal, combination_problem
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
@@ -127,10 +127,12 @@ def revoke(
 
 
 @users.command("proposals")
-def list_proposals(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List what waits for a second person."""
+def list_proposals(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List what waits for a second person; for whoever changes accounts or confirms such changes."""
     place, _ = load_home(home)
-    people_of(place)
+    _sign_in_reader(place, name, password_file, "proposals")
     rows = [
         {
             "id": one.id, "account": one.account, "change": one.change, "roles": sorted(one.roles),
@@ -145,6 +147,14 @@ def list_proposals(home: HomeOption = Path(), json: JsonOption = False) -> None:
                ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason")]  # fmt: skip
     shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]
     print_table(shown, columns, empty="nothing waits for a second person")
+
+
+def _sign_in_reader(home: Home, name: str | None, password_file: Path | None, what: str) -> None:
+    """Have somebody sign in who changes accounts, or confirms such changes; or leave."""
+    person = sign_in(home, name, password_file, "a list of accounts")
+    changes = isinstance(may(person, Act.MANAGE_PEOPLE), Allowed)
+    act = Act.MANAGE_PEOPLE if changes else Act.CONFIRM_GRANT
+    permit(home, act, person, reason="", subject="", operator=None, details={"listed": what})
 
 
 ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
@@ -396,9 +406,12 @@ def set_pin(
 
 
 @users.command("list")
-def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List accounts."""
+def list_users(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List accounts; for whoever changes them or confirms such changes."""
     place, _ = load_home(home)
+    _sign_in_reader(place, name, password_file, "accounts")
     try:
         with_pin = PinFile(place.pins).names()
     except (PinError, OSError) as error:

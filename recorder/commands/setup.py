@@ -17,7 +17,9 @@ from recorder import config_file
 from recorder.carriage import parse_address
 from recorder.certificates import check_tls
 from recorder.clock import utc_now
+from recorder.commands.live import sign_in_for
 from recorder.commands.shared import (
+    AsOption,
     HomeOption,
     JsonOption,
     PasswordOption,
@@ -32,7 +34,7 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.config import Config, ConfigError
-from recorder.domain.access import Role
+from recorder.domain.access import Act, Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
@@ -369,16 +371,19 @@ def list_notices(home: HomeOption = Path(), json: JsonOption = False) -> None:
 def set_notice(
     message: Annotated[str, typer.Argument(metavar="first|second")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="WAV, FLAC or OGG.")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
     """Make a sound file the newest version of a message; `recorder reload` brings it into use."""
     place, _ = load_home(home)
+    person = sign_in_for(place, Act.SET_NOTICE, name, password_file, "a message to callers", subject=message)
     try:
-        stored = NoticeStore(place.notices).put(message, file, by=os_user())
+        stored = NoticeStore(place.notices).put(message, file, by=person.name)
     except (NoticeError, OSError) as error:
         fail(str(error))
     details = {"version": stored.version, "sha256": stored.sha256}
-    audit(place, AuditNote(act="notice.set", subject=message, details=details), actor=f"os:{os_user()}")
+    audit(place, AuditNote(act=Act.SET_NOTICE.value, subject=message, details=details), actor=person.actor)
     say(f"message {message}, version {stored.version}: {stored.prompt.duration_s:.1f} s; `recorder reload` uses it")
 
 

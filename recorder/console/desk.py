@@ -7,19 +7,19 @@ from zoneinfo import ZoneInfo
 
 from recorder.console.copies import CopyForm, taken
 from recorder.console.deps import AudioFile, ConsoleDeps
-from recorder.console.filters import describe, typed
 from recorder.console.listening import OPENED, Listen, Listens
 from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
-from recorder.domain.access import Act, Actor, Allowed, Application, Person, Refused, may, operator_for
+from recorder.domain.access import Act, Actor, Application, DeniedError, Person, Refused, may, operator_for
 from recorder.domain.erasing import span_of
-from recorder.domain.number_masking import may_search_numbers, shown_to
+from recorder.domain.number_masking import shown_to
 from recorder.domain.requesting import AccessRequest, Leave
 from recorder.domain.rights import why_restricted
 from recorder.hearing.appointing import break_glass
 from recorder.keeping.erasing import order_to_hear, refuse_locked
 from recorder.keeping.restricting import refuse_restricted
+from recorder.keeping.searching import describe, narrowed, typed
 from recorder.problems import ProblemError
 from storage.claims import Claims
 from storage.copy_list import CopyMade
@@ -28,7 +28,7 @@ from storage.errors import NotFoundError, StorageError
 from storage.export import Copy
 from storage.format import is_recording_id
 from storage.index import COUNTED
-from storage.types import ErasureOrder, Part, RecordingId, RecordingRow, Search
+from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
 """How long an address of audio is good; the next one takes a click, while the leave lasts."""
@@ -82,26 +82,18 @@ class Desk:
 
     def search(self, actor: Actor, search: Search) -> Found:
         """Find recordings."""
-        allowed = self._rules.require(actor, Act.SEARCH, extension=search.extension)
-        if search.number is not None:
-            by_number = may_search_numbers(actor)
-            if isinstance(by_number, Refused):
-                raise self._rules.refuse(actor.actor, Act.SEARCH, "", by_number.reason)
-            allowed = by_number
-        search = self._narrow(actor, allowed, search)
+        self._rules.require(actor, Act.SEARCH, extension=search.extension)
+        search = self._narrow(actor, search)
         self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
         rows, counted = self._deps.index.page(search)
         shown = [shown_to(actor, row) for row in rows]
         return Found(rows=shown, total=min(counted, COUNTED), is_more=counted > COUNTED)
 
-    def _narrow(self, actor: Actor, allowed: Allowed, search: Search) -> Search:
-        if allowed.is_part:
-            assert isinstance(actor, Person)
-            own = actor.display_name if allowed.own_only else None
-            teams = actor.teams if allowed.team_only else ()
-            if not teams and search.operator not in (None, own):
-                raise self._rules.refuse(actor.actor, Act.SEARCH, "", "You see only recordings of your own calls.")
-            return replace(search, within=Part(teams=teams, operator=own))
+    def _narrow(self, actor: Actor, search: Search) -> Search:
+        try:
+            search = narrowed(actor, search)
+        except DeniedError as error:
+            raise self._rules.refuse(actor.actor, Act.SEARCH, "", str(error)) from error
         if isinstance(actor, Application) and actor.extensions and search.extension is None:
             if len(actor.extensions) > 1:
                 raise ProblemError(422, f"Give extension: one of {', '.join(sorted(actor.extensions))}.")

@@ -44,6 +44,7 @@ from tests.helpers import preloaded, report
 from tests.helpers.accounts import CHEAP, as_of_before
 from tests.helpers.leave import keep_leave
 from tests.helpers.ports import free_port, free_range
+from tests.helpers.signed_in import environment_for
 from tests.helpers.starvation import waited_s
 from tests.helpers.unix_transport import UnixTransport
 
@@ -117,8 +118,6 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
         "--media-ports", "{}-{}".format(*_MEDIA_PORTS), "--console", "off",
         "--admin", ADMIN, "--password-file", str(password),
     )  # fmt: skip
-    for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
-        must("notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(root))
     # The administrator is the data protection officer too, as before these roles excluded each other: one account
     # signs in for most commands.
     as_of_before(root / "people.sqlite", ADMIN, "admin,dpo")
@@ -133,6 +132,9 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
     text = text.replace(required, 'second_factor = "off"')  # its tests have homes of their own
     # The tests press the keys of sites whose file names none.
     config_file.write_text(text.replace('keys = "*5"', 'keys = "*1"').replace('keys = "*6"', 'keys = "*2"'))
+    for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
+        sound = str(tone_file(folder / f"{name}.wav", hz, seconds))
+        must("notice", "set", name, sound, "-C", str(root), "--as", ADMIN, "--password-file", str(password))
     return folder
 
 
@@ -142,9 +144,13 @@ def run_apart(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command of `recorder` in this process to its end; what a program would end with a traceback is raised."""
+    """Run a command of `recorder` in this process to its end; what a program would end with a traceback is raised.
+
+    A command that only reads, and names nobody, is the administrator's; one of agents is the manager's.
+    """
     assert words[0] not in (*LASTING, "up", "demo"), f"`recorder {words[0]}` wants a process of its own: run_apart"
-    result = CliRunner().invoke(app, words, input=stdin, prog_name="recorder")
+    environment = environment_for(words, reader=ADMIN, at_phones=HEARER)
+    result = CliRunner().invoke(app, words, input=stdin, prog_name="recorder", env=environment)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)

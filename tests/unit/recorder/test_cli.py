@@ -18,6 +18,8 @@ from recorder.plain_text import clean
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
 from storage.types import RecordingId
+from tests.helpers.accounts import as_of_before
+from tests.helpers.signed_in import environment_for
 from tests.helpers.storage_home import row
 
 PASSWORD = "a long enough password here"
@@ -25,7 +27,9 @@ PASSWORD = "a long enough password here"
 
 def run(*arguments: str | Path, stdin: str | None = None) -> Result:
     """Run the command line; nothing but its own exit codes may come out of it."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+    words = [str(argument) for argument in arguments]
+    environment = environment_for(words, reader="founder", at_phones="founder")
+    result = CliRunner().invoke(app, words, input=stdin, env=environment)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code in (0, 1, 2)
     assert "Traceback" not in result.output
@@ -59,6 +63,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, password_file: Path) -> Path:
     assert init(folder, password_file).exit_code == 0
     written = (folder / "recorder.toml").read_text()
     (folder / "recorder.toml").write_text(written.replace('second_factor = "required"', 'second_factor = "off"'))
+    as_of_before(folder / "people.sqlite", "founder", "admin,dpo")
     return folder
 
 
@@ -93,7 +98,14 @@ def test_an_unknown_command_is_wrong_usage() -> None:
     assert run("no-such-command").exit_code == 2
 
 
-READERS = (["site-check"], ["find"], ["show", "x"], ["verify", "--all"], ["recover"], ["notice", "list"])
+READERS = (
+    ["site-check"],
+    ["find", "--as", "x"],
+    ["show", "x", "--as", "x"],
+    ["verify", "--all"],
+    ["recover"],
+    ["notice", "list"],
+)
 
 
 @pytest.mark.parametrize("arguments", READERS, ids=" ".join)
@@ -293,7 +305,7 @@ def test_a_time_that_is_none(home: Path, option: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["verify"], ["verify", "ID", "--all"], ["pause"], ["resume", "--call", "a", "--extension", "2"]]
+    "arguments", [["verify"], ["verify", "ID", "--all"], ["pause"], ["pause", "--call", "a", "--extension", "2"]]
 )
 def test_either_one_or_the_other(home: Path, arguments: list[str]) -> None:
     result = run(*arguments, "-C", home)
@@ -312,7 +324,13 @@ def test_an_empty_number_file(home: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["calls"], ["pause", "--extension", "2001"], ["resume", "--call", "x"], ["agents", "list"], ["reload"]],
+    [
+        ["calls"],
+        ["pause", "--extension", "2001"],
+        ["resume", "--call", "x", "--as", "founder"],
+        ["agents", "list"],
+        ["reload"],
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_without_a_daemon_a_sentence_says_so(home: Path, arguments: list[str]) -> None:
@@ -393,6 +411,7 @@ def test_a_line_break_in_a_name_is_no_line_of_its_own(capsys: pytest.CaptureFixt
 def test_find_gives_a_program_every_row_and_a_person_the_newest(tmp_path: Path, password_file: Path) -> None:
     folder = tmp_path / "recorder"
     assert init(folder, password_file).exit_code == 0
+    as_of_before(folder / "people.sqlite", "founder", "admin,dpo")
     index = Index(sqlite_url(folder / "index.sqlite"))
     for number in range(120):
         index.save(row_from_json(row(RecordingId(f"20261124T093000Z-2001-{number:06x}"))))
