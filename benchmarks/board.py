@@ -115,7 +115,7 @@ def measure(
             joined = placed.wait_joined(_JOINED_S)
             time.sleep(_SETTLE_S)
             ids = [str(call["id"]) for call in home.calls()]
-            stream = Stream(home.root / "recorder.sock")
+            stream = Stream(home)
             watching = [Watcher(web, _NAME, _PASSWORD) for _ in range(watchers)]
             looking = Lookers(stream=stream, pages=watching)
             looking.start()

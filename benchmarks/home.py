@@ -21,6 +21,9 @@ import soundfile
 from benchmarks.machine import end
 from recorder.config import ConfigError, read
 from recorder.home import Home
+from recorder.live.client import signed_headers
+from recorder.live.headers import ACTOR_HEADER
+from recorder.live.signing import Signer
 from recorder.opening import open_index
 from storage.audit import AuditLog
 from storage.errors import StorageError
@@ -265,13 +268,15 @@ class RecorderHome:
         )  # fmt: skip
         return str(json.loads(made)["token"])
 
+    def signed(self, target: str) -> dict[str, str]:
+        """Return the headers with which the daemon shows the benchmark everything at an address."""
+        return signed_headers(Signer(self.root), "GET", target, {ACTOR_HEADER: "benchmark"})
+
     def _ask(self, path: str) -> dict[str, Any]:
         transport = httpx.HTTPTransport(uds=str(self.root / "recorder.sock"))
         try:
             with httpx.Client(transport=transport, base_url="http://recorder", timeout=10.0) as client:
-                answer: dict[str, Any] = (
-                    client.get(path, headers={"X-Recorder-Actor": "benchmark"}).raise_for_status().json()
-                )
+                answer: dict[str, Any] = client.get(path, headers=self.signed(path)).raise_for_status().json()
                 return answer
         except (httpx.HTTPError, ValueError) as error:
             raise HomeError(

@@ -31,6 +31,7 @@ from recorder.domain.access import Act, LocalUser, Person, Refused, may
 from recorder.domain.live_access import Around, colleagues_of, seen
 from recorder.home import Home
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.live.signing import Signer
 from recorder.people.database import AuditNote, open_people
 from recorder.people.sessions import Sessions
 from recorder.people.signed_in import managed_teams
@@ -42,7 +43,7 @@ ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N",
 def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN401 - JSON
     """Ask the daemon of a home, or leave with its sentence."""
     # Not through the configuration: a mistake in the file must not keep anybody from pausing a call.
-    with LiveClient(home.socket) as client:
+    with LiveClient(home.socket, signer=Signer(home.root)) as client:
         try:
             return question(client)
         except (DaemonUnavailableError, DaemonRefusedError) as error:
@@ -138,7 +139,9 @@ def _person(home: Home, name: str | None, password_file: Path | None, what: str)
 def _pauser(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
     """Return who pauses, or None: a token that is over, and accounts that cannot be opened, keep nobody from it."""
     try:
-        return _person(home, name, password_file, what)
+        person = _person(home, name, password_file, what)
+        if person is None or name is not None or Signer(home.root).is_able():
+            return person
     except typer.Exit:
         if name is not None:
             raise

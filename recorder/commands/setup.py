@@ -42,6 +42,7 @@ from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.keeping.sweep_state import IN_FORCE
 from recorder.kernel_relay import check_kernel_relay, read_means
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.live.signing import ensure_key
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
@@ -204,6 +205,7 @@ def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
         config = configuration.read(home.config)
         note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
         NodeKeys.create(home.root)
+        ensure_key(home.root)
         epoch_keys(home, config).ensure_epochs(now)
         Index(sqlite_url(home.index)).close()
         install_shipped(NoticeStore(home.notices))

@@ -25,6 +25,7 @@ from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
+from recorder.live.signing import Signer, ensure_key
 from recorder.notices import NoticeStore
 from recorder.notifying.watch import opt_outs_of, watch_books
 from recorder.openid.provider import Provider
@@ -104,9 +105,11 @@ def open_console(
             needed=partial(needed_hold, cases, config.site.timezone),
         )
         sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
-        live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
+        ensure_key(home.root)
+        signer = Signer(home.root)
+        live = stack.enter_context(LiveClient(home.socket, signer=signer, timeout_s=ANSWER_S))
         case_books = CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone)
-        watch = watch_books(engine, case_books, audit, config, opt_outs=lambda: opt_outs_of(home.socket))
+        watch = watch_books(engine, case_books, audit, config, opt_outs=lambda: opt_outs_of(home.socket, signer))
         yield ConsoleDeps(
             people=people,
             tokens=Tokens(engine, now=now),
@@ -121,9 +124,14 @@ def open_console(
             index=index,
             audit=audit,
             live=live,
-            events=lambda actor: live_client.events(home.socket, actor=actor),
+            events=lambda actor: live_client.events(home.socket, actor=actor, signer=signer),
             beats=lambda: live_client.events(
-                home.socket, actor=live_client.SERVICE, connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S
+                home.socket,
+                actor=live_client.SERVICE,
+                signer=signer,
+                connect_s=SILENCE_S,
+                silence_s=SILENCE_S,
+                beat_s=BEAT_S,
             ),
             copy_books=CopyBooks(
                 index=index,

@@ -25,6 +25,7 @@ from recorder.domain.opt_out import may_decide
 from recorder.domain.requesting import Bench
 from recorder.domain.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
 from recorder.live.client import SERVICE, DaemonUnavailableError, LiveClient
+from recorder.live.signing import Signer
 from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
 from recorder.people.proposals import Proposals
@@ -93,10 +94,10 @@ def watch_books(engine: Engine, cases: CaseBooks, audit: AuditLog, config: Confi
     )  # fmt: skip
 
 
-def opt_outs_of(socket: Path) -> list[dict[str, Any]]:
+def opt_outs_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
     """Return the daemon's requests to opt out; none while it does not answer: it has no calls then either."""
     try:
-        with LiveClient(socket, timeout_s=DAEMON_S) as live:
+        with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
             return live.opt_outs(actor=SERVICE)
     except (DaemonUnavailableError, ProblemError):
         return []

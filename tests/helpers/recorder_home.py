@@ -44,7 +44,7 @@ from tests.helpers import preloaded, report
 from tests.helpers.accounts import CHEAP, as_of_before
 from tests.helpers.leave import keep_leave
 from tests.helpers.ports import free_port, free_range
-from tests.helpers.signed_in import environment_for
+from tests.helpers.signed_in import environment_for, signing
 from tests.helpers.starvation import waited_s
 from tests.helpers.unix_transport import UnixTransport
 
@@ -189,8 +189,9 @@ class RecorderHome:
         self._is_started_anew = is_started_anew
         self._known_index: tuple[tuple[bytes, int], Index] | None = None
         self.live = httpx.Client(
-            transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5
-        )
+            transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5,
+            event_hooks=signing(self.root),
+        )  # fmt: skip
         hop, _, port = next_hop.rpartition(":")
         shutil.copytree(_template(host, hop, tuple(extensions)) / "home", self.root)
         self.edit(f"{host}:{_SIP_PORT}", f"{host}:{first}")
@@ -359,6 +360,8 @@ class RecorderHome:
             by = by or body["as"] if "as" in body else by or "officer"
         if by and word in ("opt-out", "grant"):
             body = {"caller_asked": True, "distress_judged": True, **body}
+        token = str(body.get("as", ""))
+        by = by or (token if token.startswith("token:") else "")
         return self.live.post(path, json=body, headers={"X-Recorder-Actor": by} if by else {})
 
     def _part(self, call: str, role: str) -> dict[str, Any]:

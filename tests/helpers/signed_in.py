@@ -3,11 +3,15 @@
 A password would cost each such command a tenth of a second of argon2.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import httpx
 
 from recorder.clock import utc_now
 from recorder.commands.shared import TOKEN_VARIABLE
+from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
+from recorder.live.signing import Said, Signer
 from recorder.people.database import open_people
 from recorder.people.sessions import Kind, Sessions
 
@@ -27,6 +31,20 @@ def token_of(home: Path, account: str) -> str:
         return Sessions(engine, now=utc_now).start(account, kind=Kind.SHELL, is_proven=True)
     finally:
         engine.dispose()
+
+
+def signing(home: Path) -> dict[str, list[Callable[[httpx.Request], None]]]:
+    """Return the event hooks of a client of the daemon's socket that signs who acts, as console and command line do."""
+    signer = Signer(home)
+
+    def sign(request: httpx.Request) -> None:
+        actor = request.headers.get(ACTOR_HEADER, "")
+        if actor and SIGNATURE_HEADER not in request.headers:
+            target = request.url.raw_path.decode("ascii")
+            said = Said(method=request.method, target=target, actor=actor, content=request.read())
+            request.headers[SIGNATURE_HEADER] = signer.sign(said)
+
+    return {"request": [sign]}
 
 
 def environment_for(words: Sequence[str], *, reader: str, at_phones: str) -> Mapping[str, str]:
