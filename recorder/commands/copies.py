@@ -79,10 +79,11 @@ def _permit(home: Home, config: Config, row: RecordingRow, person: Person, reaso
     why = leave.wish.reason if leave else reason
     decision = may(person, Act.PLAY, reason=why, operator=operator, has_leave=leave is not None)
 
-    def enter(_emergency: Emergency | None = None) -> None:
+    def enter(emergency: Emergency | None = None) -> None:
+        details = {"where": "shell", "request": leave.id if leave else None}
         permit(
             home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
-            details={"where": "shell", "request": leave.id if leave else None}, has_leave=leave is not None,
+            details=details | ({} if emergency is None else {"emergency": emergency.id}), has_leave=leave is not None,
         )  # fmt: skip
 
     if not (isinstance(decision, Allowed) and decision.break_glass):

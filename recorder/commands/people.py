@@ -11,6 +11,7 @@ import typer
 
 from recorder.clock import utc_now
 from recorder.commands.identities import connect, disconnect
+from recorder.commands.reseal import reseal
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -363,6 +364,7 @@ def reset_authenticator(
     )
 
 
+users.command("reseal")(reseal)
 users.command("connect")(connect)
 users.command("disconnect")(disconnect)
 

@@ -315,6 +315,13 @@ def _check_people(home: Home) -> Iterator[Finding]:
             why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
             do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
         )  # fmt: skip
+    for name, roles in sorted(people_of(home).unexplained().items()):
+        yield error(
+            f"account {name}", f"no entry of the audit log explains its roles {', '.join(sorted(roles))}",
+            why="somebody wrote into people.sqlite past the recorder; such roles give no right",
+            do=f"find out who did, then `recorder users revoke {name} --role ...`; where the audit log was begun "
+            "anew, `recorder users reseal`",
+        )  # fmt: skip
     people = count_usable(people_of(home))
     if people < MIN_PEOPLE:
         why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"

@@ -29,6 +29,7 @@ from recorder.home import Home
 from recorder.people.accounts import People, SignedIn
 from recorder.people.attempts import REFUSED_SENTENCE, SignInRefused
 from recorder.people.database import AuditNote, open_people
+from recorder.people.seals import Seals
 from recorder.people.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.people.sessions import Kind, Sessions
 from recorder.plain_text import clean, one_line
@@ -172,7 +173,7 @@ def people_of(home: Home) -> People:
     if not home.people.exists():
         fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
     try:
-        return People(open_people(home.people), now=utc_now)
+        return People(open_people(home.people), now=utc_now, seals=Seals(AuditLog(home.audit)))
     except OSError as error:
         fail(f"{home.people}: {error.strerror}")
 

@@ -17,6 +17,7 @@ from recorder.domain.number_masking import shown_to
 from recorder.domain.requesting import AccessRequest, Leave
 from recorder.domain.rights import why_restricted
 from recorder.hearing.appointing import break_glass
+from recorder.hearing.emergencies import Emergency
 from recorder.keeping.erasing import order_to_hear, refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.keeping.searching import describe, narrowed, typed
@@ -127,8 +128,12 @@ class Desk:
             granted_s = (until - now).total_seconds()
             self._rules.note(person.actor, Act.PLAY, row.id, text=listen.reason, granted_s=granted_s, **listen.marks)
 
+        def enter_emergency(one: Emergency) -> None:
+            listen.emergency = one.id
+            enter(one.until)
+
         if leave is None:
-            break_glass(self._deps.hearing, person, row.id, reason, enter=lambda one: enter(one.until))
+            break_glass(self._deps.hearing, person, row.id, reason, enter=enter_emergency)
         else:
             assert leave.until is not None, "leave that was granted has an end"
             listen.reason, listen.request = leave.wish.reason, leave.id

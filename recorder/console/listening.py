@@ -37,6 +37,7 @@ class Listen:
         reason: Why.
         until: When it ends, UTC.
         request: By which request; "" for break-glass, and for an order.
+        emergency: The act of break-glass, where it is one.
         order: The order to erase whose span it is; "" for a whole recording.
         span_s: From and to of that span, seconds; None is all of the recording.
         file: The sound, and the digest of the container that it is made of; None before it is first asked for.
@@ -51,6 +52,7 @@ class Listen:
     reason: str
     until: datetime
     request: str
+    emergency: str = ""
     order: str = ""
     span_s: tuple[float, float] | None = None
     file: tuple[str | None, Copy] | None = None
@@ -64,7 +66,9 @@ class Listen:
         """Return how the audit log marks it."""
         if self.span_s is not None:
             return {"order": self.order, "start_s": self.span_s[0], "end_s": self.span_s[1]}
-        return {"request": self.request} if self.request else {"break_glass": True}
+        if self.request:
+            return {"request": self.request}
+        return {"break_glass": True, "emergency": self.emergency}
 
 
 class Listens:

@@ -34,6 +34,7 @@ from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
 from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
+from recorder.people.seals import Seals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.sessions import Sessions
 from recorder.people.signed_in import managed_teams
@@ -89,7 +90,7 @@ def open_console(
         destroy_returned(home, vault, index.database, now)
         audit, erasures, holds = AuditLog(home.audit), Erasures(index.database), Holds(index.database)
         settle_holds(home.state, holds, audit)
-        people = People(engine, now=now, hasher=hasher)
+        people = People(engine, now=now, hasher=hasher, seals=Seals(audit))
         origin = {"where": "console"}
         hearing = HearingBooks.on(engine, index, people, Ledger(audit=audit, origin=origin), now)
         cases = CaseBook(engine, now=now)

@@ -70,6 +70,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "fsck": "compares, and with `--repair` mends what costs no evidence, also when accounts are gone. The entry "
         "`index.repair` says so. Given a name, that person's role counts. `--write-off-missing` takes a person",
         "reconcile": "shows counts; with `--confirm` it takes a person",
+        "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "
+        "refused while an administrator can sign in. The entry `people.resealed` says so",
         "mail test": "sends a mail without anything about people or calls",
         "audit verify": "proves that the audit log is unchanged; shows nothing of what is in it",
         "keys list": "shows months, fingerprints and how many recordings each has",
@@ -102,7 +104,7 @@ def takes_person(command: str, parameters: Mapping[str, Any]) -> bool:
         UnlistedCommandError: Nobody has said.
     """
     group = command.partition(" ")[0]
-    found = next((name for name in (command, group) if name in NAMED), None)
+    found = None if command in UNNAMED else next((name for name in (command, group) if name in NAMED), None)
     if found is not None:
         return not any(parameters.get(name) for name in NAMED[found])
     if command not in UNNAMED:

@@ -73,6 +73,12 @@ def break_glass(
         raise books.ledger.refusal(
             person, Act.PLAY, recording, "There is no data protection officer or deputy who could be told of it."
         )
+    if books.contradicted:
+        raise books.ledger.refusal(
+            person, Act.PLAY, recording,
+            "What was heard without approval before does not agree with the audit log: the data protection officer "
+            "is told, and nothing more is heard so until that is settled.",
+        )  # fmt: skip
     try:
         return books.emergencies.begin(person.name, recording, reason, enter=enter)
     except DeniedError as error:

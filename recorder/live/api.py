@@ -140,6 +140,7 @@ class LiveApi:
 
     async def sign_on(self, extension: str, body: SignOnBody, who: WhoCalls) -> dict[str, Any]:
         """Sign an operator on at an extension."""
+        require_named(who, "A sign-on")
         if extension not in self._works.config.extensions:
             raise ProblemError(404, f"Extension {extension} is not nominated; see [[extension]] in recorder.toml.")
         there = self._works.sign_ons.other_than(body.operator, extension)
@@ -162,6 +163,7 @@ class LiveApi:
 
     async def sign_off(self, extension: str, who: WhoCalls) -> dict[str, Any]:
         """Sign off whoever is signed on at an extension."""
+        require_named(who, "A sign-off")
         await self._door.audit("agent.sign_off", who, extension, {}, "")
         was_there = await self._door.confirm(self._works.clerk.submit(self._works.sign_ons.sign_off, extension))
         if not was_there:

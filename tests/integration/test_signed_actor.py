@@ -233,6 +233,12 @@ def test_a_signature_is_good_for_one_request_only(stranger: httpx.Client, home: 
     assert stranger.get("/api/calls", headers=headers).status_code == 403
 
 
+@pytest.mark.parametrize("word", ["sign-on", "sign-off"])
+def test_who_sits_where_is_changed_by_a_person(stranger: httpx.Client, word: str) -> None:
+    answer = stranger.post(f"/api/agents/2001/{word}", json={"operator": "mallory"})
+    assert (answer.status_code, "takes a person" in answer.text) == (403, True)
+
+
 def test_without_a_name_calls_can_be_seen_and_paused_as_before(stranger: httpx.Client) -> None:
     assert stranger.get("/api/calls").status_code == 200
     assert stranger.post("/api/extensions/2001/pause", json={}).status_code == 404, "there is no call, and no refusal"

@@ -232,7 +232,8 @@ def test_every_command(
 
 @pytest.mark.parametrize("operator", ["alice", "somebody else"])
 def test_the_keys_on_the_phone_act_whoever_is_signed_on(lines: Exchange, operator: str) -> None:
-    lines.home.live.post("/api/agents/2001/sign-on", json={"operator": operator}).raise_for_status()
+    who = {"X-Recorder-Actor": "x"}
+    lines.home.live.post("/api/agents/2001/sign-on", json={"operator": operator}, headers=who).raise_for_status()
     talk = lines.call()
     call = talk.join()
     for keys, state in (("*1", "paused"), ("*2", "recording")):
