@@ -70,6 +70,7 @@ def test_every_command_is_in_one_table_and_every_row_is_a_command() -> None:
     assert set(NAMED) <= set(LEAVES) | groups
     assert {words.partition(" ")[0] for words in LEAVES} == set(COMMANDS)
     assert not set(UNNAMED) & set(NAMED)
+    assert len(PERSONAL) > 60, "what is asked of each of them below is asked of any"
 
 
 def test_a_command_that_nobody_listed_does_not_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

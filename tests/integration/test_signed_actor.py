@@ -7,7 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from recorder.cli import app
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.live.signing import (
     GOOD_FOR_S,
@@ -242,3 +245,17 @@ def test_who_sits_where_is_changed_by_a_person(stranger: httpx.Client, word: str
 def test_without_a_name_calls_can_be_seen_and_paused_as_before(stranger: httpx.Client) -> None:
     assert stranger.get("/api/calls").status_code == 200
     assert stranger.post("/api/extensions/2001/pause", json={}).status_code == 404, "there is no call, and no refusal"
+
+
+def test_up_says_what_one_user_does_not_protect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = RecorderHome(tmp_path, next_hop="127.0.0.1:5070").root
+
+    def start(*_: object) -> None:
+        raise typer.Exit(1)
+
+    monkeypatch.setattr("recorder.commands.service.start", start)
+    secret_path(root).unlink()
+    public_path(root).unlink()
+    said = CliRunner().invoke(app, ["up", "-C", str(root)]).stderr
+    assert "run as one user of the operating system" in said
+    assert secret_path(root).exists(), "a home of a version before this gets its key before the daemon starts"
