@@ -233,7 +233,7 @@ class AuditLog:
             acts: As the log has them.
 
         Raises:
-            AuditUnavailableError: The log cannot be read, or is not there.
+            AuditUnavailableError: The log cannot be read, or is not there any more.
         """
         starts = tuple(f'{{"act":{json.dumps(str(act))},'.encode("ascii") for act in acts)
         inode, at = mark
@@ -255,6 +255,8 @@ class AuditLog:
                             entries.append(parse_line(line))
                 return ActsFound(entries=entries, at=(status.st_ino, at), is_anew=is_anew)
         except OSError as error:
+            if mark == (0, 0) and isinstance(error, FileNotFoundError):
+                return ActsFound(entries=[], at=mark, is_anew=False)
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
 
     def entries_from(self, offset: int) -> Iterator[tuple[int, AuditEntry]]:

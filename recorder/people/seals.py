@@ -22,8 +22,8 @@ ADDED, GRANTED, REVOKED, ENABLED = "people.add", "people.granted", "people.revok
 RESEALED = "people.resealed"
 """Somebody at the machine had the roles count again that the file has, because the log was begun anew."""
 _ROLES = (ADDED, GRANTED, REVOKED, ENABLED, RESEALED)
-WITHOUT_LOG = frozenset({Role.OFFICER})
-"""What counts while the log cannot be read and never could: pausing must not stop."""
+NOTHING_EXPLAINED = frozenset({Role.OFFICER})
+"""What counts while the log says of no account: pausing must not stop where it was begun anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +100,15 @@ class Seals:
         self._at: tuple[int, int] = (0, 0)
 
     def sealed(self, person: Person) -> Person:
-        """Return somebody with those of their roles that the log explains."""
+        """Return somebody with those of their roles that the log explains.
+
+        Where it cannot be read, and never could, they keep them all: it cannot be written then either, so nobody hears,
+        sees or changes anything but live calls, and a pause must not stop.
+        """
         explained = self.explained()
-        allowed = explained.roles.get(person.name, frozenset()) if explained.is_known else WITHOUT_LOG
+        if not explained.is_known:
+            return person
+        allowed = explained.roles.get(person.name, frozenset()) if explained.roles else NOTHING_EXPLAINED
         return person if person.roles <= allowed else replace(person, roles=person.roles & allowed)
 
     def sealed_deputy(self, account: str | None) -> str | None:

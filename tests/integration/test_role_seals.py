@@ -14,6 +14,7 @@ from recorder.people.database import open_people
 from recorder.people.seals import Seals, disagreements
 from recorder.people.triggers import TRIGGERS
 from storage.audit import AuditLog
+from storage.errors import AuditUnavailableError
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.recorder_home import ADMIN, RecorderHome
@@ -93,23 +94,35 @@ def test_the_log_is_read_on_and_anew_when_it_was_begun_anew(book: Book) -> None:
     book.write("UPDATE accounts SET roles = 'dpo,officer' WHERE name = 'anna'")
     assert book.roles("anna") == {Role.OFFICER}
     book.audit.append("recorder.started", "os:root", "")
+    assert book.roles("anna") == {Role.OFFICER}, "who can only pause goes on"
+    book.audit.append("people.resealed", "os:root", "", {"accounts": {"otto": ["officer"]}})
     assert book.roles("anna") == frozenset()
     book.audit.append("people.resealed", "os:root", "", {"accounts": {"anna": ["officer"]}})
     assert book.roles("anna") == {Role.OFFICER}
 
 
 def test_pausing_goes_on_while_the_log_cannot_be_read(book: Book) -> None:
+    assert book.roles("anna") == {Role.OFFICER}
     log = book.path.parent / "audit" / "audit.log"
     log.unlink()
     log.mkdir()
     fresh = People(open_people(book.path), now=lambda: datetime.now(UTC), hasher=CHEAP, seals=Seals(book.audit))
+    book.write("UPDATE accounts SET roles = 'manager' WHERE name = 'anna'")
+    found = fresh.find("anna")
+    assert found is not None
+    assert found.roles == {Role.MANAGER}
+    with pytest.raises(AuditUnavailableError):
+        book.audit.append("recording.play", "anna", "x")
+    assert book.roles("anna") == frozenset(), "who could read it before goes by that"
+
+
+def test_a_log_that_is_not_there_explains_nothing(book: Book) -> None:
+    (book.path.parent / "audit").rename(book.path.parent / "aside")
+    book.write("UPDATE accounts SET roles = 'dpo,officer' WHERE name = 'anna'")
+    fresh = People(open_people(book.path), now=lambda: datetime.now(UTC), hasher=CHEAP, seals=Seals(book.audit))
     found = fresh.find("anna")
     assert found is not None
     assert found.roles == {Role.OFFICER}
-    book.write("UPDATE accounts SET roles = 'dpo' WHERE name = 'anna'")
-    found = fresh.find("anna")
-    assert found is not None
-    assert found.roles == frozenset()
 
 
 def test_a_deputy_whom_nobody_named_is_none(book: Book) -> None:
