@@ -10,7 +10,6 @@ Command: ``python -m benchmarks.board --calls 300 --watchers 10 --seconds 20 [--
 import argparse
 import contextlib
 import dataclasses
-import http.client
 import json
 import os
 import random
@@ -28,8 +27,10 @@ from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.pressing import SocketConnection
 from benchmarks.streams import DescriptorsError, need_descriptors
 from recorder.domain.access import Role
+from recorder.live.headers import ACTOR_HEADER
 from recorder.people.accounts import People
 from recorder.people.database import open_people
+from storage.audit import AuditLog
 
 _NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S = 1.0, 20.0, 90.0, 3.0
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
@@ -107,15 +108,16 @@ def measure(
             media_ports=media_ports(calls), notice_s=_NOTICE_S, console=f"{web[0]}:{web[1]}",
         ) as home:  # fmt: skip
             engine = open_people(home.root / "people.sqlite")
-            People(engine, now=lambda: datetime.now(UTC)).add(
+            note = People(engine, now=lambda: datetime.now(UTC)).add(
                 _NAME, _PASSWORD, display_name="Watcher", roles={Role.MANAGER}
             )
+            AuditLog(home.root / "audit").append(note.act, _NAME, note.subject, dict(note.details))
             engine.dispose()
             placed.place(sip, rate=_PLACE_RATE)
             joined = placed.wait_joined(_JOINED_S)
             time.sleep(_SETTLE_S)
             ids = [str(call["id"]) for call in home.calls()]
-            stream = Stream(home.root / "recorder.sock")
+            stream = Stream(home)
             watching = [Watcher(web, _NAME, _PASSWORD) for _ in range(watchers)]
             looking = Lookers(stream=stream, pages=watching)
             looking.start()
@@ -180,9 +182,10 @@ def _acts(
     return shown
 
 
-def _act(connection: http.client.HTTPConnection, call: str, word: str) -> None:
+def _act(connection: SocketConnection, call: str, word: str) -> None:
     body = json.dumps({"reason": "", "as": "token:benchmark"})
-    connection.request("POST", f"/api/calls/{call}/{word}", body, {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", ACTOR_HEADER: "token:benchmark"}
+    connection.ask("POST", f"/api/calls/{call}/{word}", body, headers=headers)
     answer = connection.getresponse()
     said = answer.read()
     if answer.status != 200:

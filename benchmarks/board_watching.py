@@ -10,18 +10,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 from benchmarks.browser import signed_in
+from benchmarks.home import RecorderHome
 from benchmarks.pressing import SocketConnection
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 LATEST_S = 5.0
+_EVENTS = "/api/events?beat_s=0.5"
 """An act that a watcher has not seen after so long counts as never shown to them."""
 _PAUSED = re.compile(r'/live/([^/"]+)/resume"')
 """A row offers to resume what is paused, and nothing else."""
@@ -49,15 +50,16 @@ class Known:
 class Stream(threading.Thread):
     """Somebody at the daemon's socket: when an event comes out of it, before the console has seen it."""
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, home: RecorderHome) -> None:
         super().__init__(daemon=True)
         self.known = Known()
-        self._connection = SocketConnection(socket_path)
+        self._headers = home.signed(_EVENTS)
+        self._connection = SocketConnection(home.root / "recorder.sock")
         self._is_over = threading.Event()
 
     def run(self) -> None:
         """Read events until told to stop."""
-        self._connection.request("GET", "/api/events?beat_s=0.5", headers={"X-Recorder-Actor": "benchmark"})
+        self._connection.request("GET", _EVENTS, headers=self._headers)
         with contextlib.suppress(OSError, http.client.HTTPException):
             for line in self._connection.getresponse():
                 if self._is_over.is_set():

@@ -19,8 +19,18 @@ import numpy as np
 import soundfile
 
 from benchmarks.machine import end
+from recorder.config import ConfigError, read
+from recorder.home import Home
+from recorder.live.client import signed_headers
+from recorder.live.headers import ACTOR_HEADER
+from recorder.live.signing import Signer
+from recorder.opening import open_index
 from storage.audit import AuditLog
+from storage.errors import StorageError
+from storage.rows import row_to_json
+from storage.types import Search
 
+_MOST_ROWS = 1_000_000
 _START_S, _END_S, _COMMAND_S = 30.0, 30.0, 60.0
 _ADMIN = "bench"
 _PASSWORD = "seven tall cranes over the harbour"  # noqa: S105 - of a home that is deleted with its folder
@@ -157,20 +167,19 @@ class RecorderHome:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def find(self) -> list[dict[str, Any]]:
-        """Return every recording's row, as ``recorder find --json`` gives them.
+        """Return every recording's row, newest first, as ``recorder find --json`` prints them.
 
         Raises:
-            HomeError: The command failed or its answer is not the document that it promises.
+            HomeError: The index cannot be read.
         """
-        answer = self._run("find", "-C", str(self.root), "--json")
         try:
-            document = json.loads(answer)
-        except ValueError as error:
-            raise HomeError(f"`recorder find --json` did not print JSON: {answer[:200]!r}") from error
-        rows = document if isinstance(document, list) else document.get("recordings")
-        if not isinstance(rows, list):
-            raise HomeError(f"`recorder find --json` printed no list: {answer[:200]!r}")
-        return rows
+            index = open_index(Home(self.root), read(self.root / "recorder.toml"))
+            try:
+                return [row_to_json(row) for row in index.each(Search(limit=_MOST_ROWS))]
+            finally:
+                index.close()
+        except (StorageError, ConfigError, OSError) as error:
+            raise HomeError(f"the index cannot be read: {error}") from error
 
     def wait_outcomes(self, calls: int, within_s: float) -> list[dict[str, Any]]:
         """Wait until so many calls have ended and have their outcome, or the time is over; return the rows there are.
@@ -260,13 +269,15 @@ class RecorderHome:
         )  # fmt: skip
         return str(json.loads(made)["token"])
 
+    def signed(self, target: str) -> dict[str, str]:
+        """Return the headers with which the daemon shows the benchmark everything at an address."""
+        return signed_headers(Signer(self.root), "GET", target, {ACTOR_HEADER: "benchmark"})
+
     def _ask(self, path: str) -> dict[str, Any]:
         transport = httpx.HTTPTransport(uds=str(self.root / "recorder.sock"))
         try:
             with httpx.Client(transport=transport, base_url="http://recorder", timeout=10.0) as client:
-                answer: dict[str, Any] = (
-                    client.get(path, headers={"X-Recorder-Actor": "benchmark"}).raise_for_status().json()
-                )
+                answer: dict[str, Any] = client.get(path, headers=self.signed(path)).raise_for_status().json()
                 return answer
         except (httpx.HTTPError, ValueError) as error:
             raise HomeError(
@@ -307,7 +318,10 @@ class RecorderHome:
         path = self._folder / "notice.wav"
         at = np.arange(round(seconds * _NOTICE_RATE)) / _NOTICE_RATE
         soundfile.write(path, 0.1 * np.sin(2 * np.pi * 500 * at), _NOTICE_RATE)
-        self._run("notice", "set", "first", str(path), "-C", str(self.root))
+        self._run(
+            "notice", "set", "first", str(path), "-C", str(self.root),
+            "--as", _ADMIN, "--password-file", str(self._folder / "password"),
+        )  # fmt: skip
 
     def _run(self, *words: str) -> str:
         done = subprocess.run(

@@ -23,6 +23,7 @@ from benchmarks.machine import measured_here
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.pressing import Door, Pressed, press
 from benchmarks.streams import DescriptorsError, need_descriptors
+from recorder.live.headers import ACTOR_HEADER
 
 _NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S, _SEALED_S = 1.0, 20.0, 90.0, 5.0, 60.0
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
@@ -75,7 +76,9 @@ def measure(*, calls: int, seconds: float, rate: float, reason: str = "") -> dic
 
 
 def _doors(home: RecorderHome, web: tuple[str, int], reason: str) -> dict[str, Door]:
-    by_socket = Door(address=str(home.root / "recorder.sock"), headers=_JSON, reason=reason)
+    by_socket = Door(
+        address=str(home.root / "recorder.sock"), headers={**_JSON, ACTOR_HEADER: "token:payments"}, reason=reason
+    )
     token = {"Authorization": f"Bearer {home.add_token('payments', 'pause')}"}
     by_console = Door(address=web, headers={**_JSON, **token}, reason=reason)
     return {"socket": by_socket, "console": by_console}

@@ -16,20 +16,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from recorder.live.client import signed_headers
+from recorder.live.signing import Signer
 
 _WORKERS, _ANSWER_S = 8, 5.0
 
 
 class SocketConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+    """HTTP over the daemon's socket; who acts is signed, as console and command line do."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("recorder", timeout=_ANSWER_S)
         self._path = path
+        self._signer = Signer(path.parent)
+
+    def ask(self, method: str, target: str, body: str = "", *, headers: Mapping[str, str]) -> None:
+        """Send a request."""
+        signed = signed_headers(self._signer, method, target, headers, body.encode())
+        self.request(method, target, body=body or None, headers=signed)
 
     def connect(self) -> None:
         """Connect to the socket's path."""
@@ -165,7 +174,11 @@ def _open_all(door: Door, paused: set[str]) -> None:
 def _ask(connection: http.client.HTTPConnection, door: Door, call: str, word: str, due_s: float) -> Pressed:
     began, asked_s = time.monotonic(), time.time()
     try:
-        connection.request("POST", f"/api/calls/{call}/{word}", body=door.body, headers=door.headers)
+        target = f"/api/calls/{call}/{word}"
+        if isinstance(connection, SocketConnection):
+            connection.ask("POST", target, door.body, headers=door.headers)
+        else:
+            connection.request("POST", target, body=door.body, headers=door.headers)
         response = connection.getresponse()
         content = response.read()
         answer = json.loads(content) if response.status == http.client.OK else {}

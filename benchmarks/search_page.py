@@ -38,6 +38,7 @@ from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import People
 from recorder.people.database import open_people
+from storage.audit import AuditLog
 
 _NAME, _PASSWORD = "searcher", "seven tall cranes over the harbour"
 _START_S, _ANSWER_S, _BOUND_MS = 60.0, 60.0, 300.0
@@ -99,7 +100,8 @@ def _quantiles(values: Sequence[float]) -> dict[str, float]:
 def _add_account(home: Path) -> None:
     engine = open_people(Home(home).people)
     try:
-        People(engine, now=utc_now).add(_NAME, _PASSWORD, display_name="Searcher", roles={Role.ICT})
+        note = People(engine, now=utc_now).add(_NAME, _PASSWORD, display_name="Searcher", roles={Role.DPO})
+        AuditLog(Home(home).audit).append(note.act, _NAME, note.subject, dict(note.details))
     except PeopleError:
         pass  # from a run before
     finally:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from recorder.domain.access import LOCAL_ACTS, SCOPE_OF, TABLE, VERBS, Act, Role
+from recorder.domain.access import SCOPE_OF, TABLE, VERBS, Act, Role
+from recorder.domain.command_access import UNNAMED
 from recorder.domain.live_access import LIVE_ACTS, SOURCE_TABLE, STANDS_IN, Source, relations_of
 
 PAGE = Path(__file__).parent / "permissions.md"
 BEGIN, END = "<!-- permissions: begin -->\n", "<!-- permissions: end -->\n"
 LIVE_BEGIN, LIVE_END = "<!-- live: begin -->\n", "<!-- live: end -->\n"
+COMMANDS_BEGIN, COMMANDS_END = "<!-- commands: begin -->\n", "<!-- commands: end -->\n"
 _SOURCES = {
     Source.OFFICER_KEYS: "keys on the officer's phone",
     Source.CALLER_DIGITS: "the caller's digits",
@@ -71,23 +73,28 @@ def live_table() -> str:
 
 
 def table() -> str:
-    """Return the matrix as Markdown: acts down, roles across, then the shell and tokens; without acts on live calls."""
+    """Return the matrix as Markdown: acts down, roles across, then tokens; without acts on live calls."""
     rows = [
         [
             f"{VERBS[act]} (`{act}`)",
             *(mark(role, act) for role in Role),
-            "yes" if act in LOCAL_ACTS else "",
             f"`{SCOPE_OF[act]}`" if act in SCOPE_OF else "",
         ]
         for act in Act
         if act not in LIVE_ACTS or act is Act.FORGOT
     ]
-    return _rows(["to", *_roles(), "at the shell, unnamed", "token with scope"], rows)
+    return _rows(["to", *_roles(), "token with scope"], rows)
+
+
+def commands_table() -> str:
+    """Return the commands that need no person as Markdown."""
+    return _rows(["command", "needs no person: it"], [[f"`recorder {name}`", why] for name, why in UNNAMED.items()])
 
 
 def updated(text: str) -> str:
     """Return a page with the tables as they are now."""
     text = _with(text, LIVE_BEGIN, live_table(), LIVE_END)
+    text = _with(text, COMMANDS_BEGIN, commands_table(), COMMANDS_END)
     return _with(text, BEGIN, table(), END)
 
 

@@ -3,6 +3,7 @@
 A command's module is loaded when the command is asked for: who pauses a call does not wait for what writes PDF.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, cast
@@ -89,9 +90,28 @@ def _load(name: str) -> Command:
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
         alone.command(name)(found)
-        return cast(TyperCommand, get_command(alone))
+        return _asking(cast(TyperCommand, get_command(alone)), name)
     found.info.name = name
-    return get_group(found)
+    group = get_group(found)
+    for inner, command in group.commands.items():
+        _asking(cast(Command, command), f"{name} {inner}")
+    return _asking(group, name) if group.invoke_without_command else group
+
+
+def _asking(command: Command, words: str) -> Command:
+    """Have a command ask for a person before anything else, where `recorder.domain.command_access` says so."""
+    run = command.callback
+    assert run is not None, f"recorder {words} does nothing"
+
+    @functools.wraps(run)
+    def asked(**parameters: Any) -> Any:  # noqa: ANN401 - click's
+        from recorder.commands.shared import require_person  # noqa: PLC0415 - help and completion need none of it
+
+        require_person(words, parameters)
+        return run(**parameters)
+
+    command.callback = asked
+    return command
 
 
 class CommandLine(TyperGroup):

@@ -48,6 +48,7 @@ from recorder.keeping.sweeping import Sweeping
 from recorder.kernel_relay import open_relay
 from recorder.live.api import LiveApi
 from recorder.live.broadcast import Broadcast
+from recorder.live.signing import Verifier
 from recorder.live.socket_server import PathTooLongError, SocketServer
 from recorder.notices import NoticeError, NoticeStore
 from recorder.notifying.mail_health import MailHealth
@@ -238,8 +239,9 @@ class Daemon:
         self._control = Control(self._works, loop_mark(home))
         self._stalls = Stalls(self._reactor)
         api = LiveApi(
-            self._works, self._control, self._broadcast, reload=self._reload, call_thread=self._stalls.as_json
-        )
+            self._works, self._control, self._broadcast, reload=self._reload, call_thread=self._stalls.as_json,
+            verifier=Verifier(home.root),
+        )  # fmt: skip
         self._socket = SocketServer(api.app(), home.socket)
         self._media_end = os.eventfd(0)
         self._media_events = threading.Thread(target=self._pump, name="media-events", daemon=True)

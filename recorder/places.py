@@ -99,6 +99,8 @@ HOME_PLACES: tuple[Place, ...] = (
     ),
     _place(f"keys/epochs/{_MONTH}.pub", Holds.NOTHING, _KEY_HOLDER, "public key of a month"),
     _place("keys/node/*.key", Holds.KEYS, _COMMANDS, "keys of the node: signature, index metadata"),
+    _place("keys/actor/actor.key", Holds.KEYS, _KEY_HOLDER, "key that signs for the daemon who acts"),
+    _place("keys/actor/actor.pub", Holds.NOTHING, _KEY_HOLDER, "its public half, with which the daemon checks that"),
     _place(f"private/{_MONTH}.key", Holds.KEYS, _KEY_HOLDER, "private key of a month"),
     *_database("index.sqlite", Holds.METADATA, _ALL, "index of recordings, orders to erase"),
     _place("index.sqlite-lock", Holds.NOTHING, _ALL, "held while the tables of index.sqlite are made or changed"),

@@ -16,6 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,21 @@ LOCK_S = 5.0
 """How long another process may hold the log's lock before an entry counts as not written."""
 _TAIL_BYTES = 1 << 16
 _LONGEST_NAP_S = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActsFound:
+    """What `AuditLog.acts_after` found.
+
+    Attributes:
+        entries: Oldest first.
+        at: Where to go on: the file, and how far it was read.
+        is_anew: The log was begun anew, so these are all there are.
+    """
+
+    entries: list[AuditEntry]
+    at: tuple[int, int]
+    is_anew: bool
 
 
 class AuditLog:
@@ -207,6 +223,40 @@ class AuditLog:
                 with self._path.open("rb") as file:
                     yield from (parse_line(line) for line in file if line.startswith(starts) and line.endswith(b"\n"))
         except (OSError, ValueError) as error:
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
+
+    def acts_after(self, mark: tuple[int, int], *acts: str) -> "ActsFound":
+        """Return the entries of some acts that were written since, at the pace of the disk; not lines that are none.
+
+        Args:
+            mark: From the last answer; (0, 0) is from the first entry on.
+            acts: As the log has them.
+
+        Raises:
+            AuditUnavailableError: The log cannot be read, or is not there any more.
+        """
+        starts = tuple(f'{{"act":{json.dumps(str(act))},'.encode("ascii") for act in acts)
+        inode, at = mark
+        try:
+            with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                is_anew = mark != (0, 0) and (status.st_ino != inode or status.st_size < at)
+                at = 0 if is_anew else at
+                if status.st_size == at:
+                    return ActsFound(entries=[], at=(status.st_ino, at), is_anew=is_anew)
+                file.seek(at)
+                entries = []
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    at += len(line)
+                    if line.startswith(starts):
+                        with contextlib.suppress(ValueError):  # `verify` names it
+                            entries.append(parse_line(line))
+                return ActsFound(entries=entries, at=(status.st_ino, at), is_anew=is_anew)
+        except OSError as error:
+            if mark == (0, 0) and isinstance(error, FileNotFoundError):
+                return ActsFound(entries=[], at=mark, is_anew=False)
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
 
     def entries_from(self, offset: int) -> Iterator[tuple[int, AuditEntry]]:

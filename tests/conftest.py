@@ -15,7 +15,7 @@ from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 from recorder.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
-from tests.helpers.accounts import CHEAP
+from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.extent import IS_FULL
 from tests.helpers.postgres import PostgresServer
 from tests.helpers.temporary import leave_memory, use_memory
@@ -29,6 +29,8 @@ hypothesis.settings.register_profile("full", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)
 hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
+
+write_down_additions()
 
 ORDER = ("leak", "browser", "peers", "crash", "integration", "fuzz", "virtual", "unit")
 """Folders, from those whose tests wait for phones, browsers and disks to those whose tests calculate."""

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from recorder.commands.live import ask
+from recorder.commands.live import ask, sign_in_for
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
     PasswordOption,
+    audit,
     fail,
     people_of,
     print_json,
@@ -18,17 +19,24 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.domain.access import Act
 from recorder.home import Home
 from recorder.people.accounts import is_anothers_extension
+from recorder.people.database import AuditNote
 
 agents = typer.Typer(no_args_is_help=True, help="Who sits at which extension.")
 SeatOption = Annotated[str, typer.Option("--extension", metavar="N")]
 
 
 @agents.command("list")
-def list_agents(home: HomeOption = Path(), json: JsonOption = False) -> None:
+def list_agents(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
     """List nominated extensions and who is at them."""
-    rows = ask(Home(home.resolve()), lambda client: client.agents())
+    found = Home(home.resolve())
+    person = sign_in_for(found, Act.SEE_LIVE, name, password_file, "a list of agents", subject="")
+    audit(found, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"listed": "agents"}), actor=person.actor)
+    rows = ask(found, lambda client: client.agents())
     if json:
         print_json(rows)
     else:

@@ -93,10 +93,12 @@ def _permit(home: Home, config: Config, row: RecordingRow, person: Person, reaso
     heard = None if leave is None else whole_for(row, leave.heard(row.id))
     part = {} if heard is None else {"part": [[*one] for one in in_seconds(heard)]}
 
-    def enter(_emergency: Emergency | None = None) -> None:
+    def enter(emergency: Emergency | None = None) -> None:
+        details = {"where": "shell", "request": leave.id if leave else None}
         permit(
             home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
-            details={"where": "shell", "request": leave.id if leave else None, **part}, has_leave=leave is not None,
+            details=details | part | ({} if emergency is None else {"emergency": emergency.id}),
+            has_leave=leave is not None,
         )  # fmt: skip
 
     if not (isinstance(decision, Allowed) and decision.break_glass):

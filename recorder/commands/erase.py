@@ -24,6 +24,7 @@ from recorder.commands.shared import (
     load_home,
     os_user,
     people_of,
+    permit,
     print_json,
     print_table,
     progress_bar,
@@ -31,6 +32,7 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
+from recorder.domain.access import Act, Person, knows_all, knows_of
 from recorder.domain.erasing import position_from
 from recorder.home import Home
 from recorder.keeping.eraser import Eraser
@@ -90,10 +92,10 @@ def erase(
         fail("give --from and --to: the span to erase, in seconds or mm:ss", 2)
     place, config = load_home(home)
     with opened_index(place, config) as index:
-        if list_:
-            _list(index, json=json)
-            return
         person = sign_in(place, name, password_file, "erasing")
+        if list_:
+            _list(place, index, person, json=json)
+            return
         books, eraser = parts_of(place, config, index, passphrase_file)
         try:
             if recording is not None:
@@ -119,12 +121,23 @@ def erase(
         answer(eraser, index, order, json=json)
 
 
-def _list(index: Index, *, json: bool) -> None:
-    orders = [order_to_json(order) for order in Erasures(index.database).newest(LISTED)]
+def _list(home: Home, index: Index, person: Person, *, json: bool) -> None:
+    permit(home, Act.ERASE, person, reason="shown", subject="", operator=None, details={"listed": "orders"})
+    newest = Erasures(index.database).newest(LISTED)
+    orders = [order_to_json(order) for order in newest if _is_known(index, order.recording, person)]
     if json:
         print_json(orders)
     else:
         print_table(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
+
+
+def _is_known(index: Index, recording: str, person: Person) -> bool:
+    """Tell whether somebody may know of the recording of an order; of what is deleted, who knows of all may."""
+    try:
+        row = index.get(recording)
+    except NotFoundError:
+        return knows_all(person)
+    return knows_of(person, operators=(row.operator, *row.operators), team=row.team)
 
 
 def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | None = None) -> tuple[Books, Eraser]:

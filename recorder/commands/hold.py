@@ -12,7 +12,7 @@ from recorder.cases.book import CaseBook
 from recorder.cases.casework import needed_hold
 from recorder.clock import utc_now
 from recorder.commands.erase import whole_id
-from recorder.commands.records import MOST_ROWS, act_signed_in, opened_index
+from recorder.commands.records import MOST_ROWS, act_signed_in
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -20,7 +20,6 @@ from recorder.commands.shared import (
     PasswordOption,
     ReasonOption,
     fail,
-    load_home,
     os_user,
     people_of,
     print_json,
@@ -35,6 +34,8 @@ from recorder.keeping.holding import (
     LISTED,
     HoldBooks,
     hold_to_json,
+    holds_listed,
+    holds_of,
     place_hold,
     reinstate_hold,
     release_hold,
@@ -47,7 +48,7 @@ from storage.errors import StorageError
 from storage.holds import Holds
 from storage.index import Index
 from storage.keys import NodeKeys
-from storage.types import Hold, HoldKind, RecordingId
+from storage.types import Hold, HoldKind
 from storage.vault import Vault
 
 hold = typer.Typer(
@@ -181,21 +182,22 @@ def list_holds(
     recording: Annotated[
         str | None, typer.Option("--recording", metavar="ID", help="Every hold of one recording, those over too.")
     ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """List the holds that keep recordings, by the day of their review."""
-    place, config = load_home(home)
-    now, limit = utc_now(), MOST_ROWS if json else LISTED
-    with opened_index(place, config) as index:
-        holds = Holds(index.database)
-        if recording is not None:
-            found = holds.of_recording(RecordingId(whole_id(index, recording)))
-            found = [one for one in found if not due or (one.released_at is None and one.review_on <= now.date())]
-        elif due:
-            found = holds.due_for_review(now.date(), limit=limit)
-        else:
-            found = holds.all_standing(now, limit=limit)
+    """List the holds that keep recordings, by the day of their review: those that you may see."""
+    now = utc_now()
+
+    def listed(place: Home, config: Config, index: Index, person: Person) -> list[Hold]:
+        books = hold_books(place, config, index)
+        if recording is None:
+            return holds_listed(books, person, is_due=due, limit=MOST_ROWS if json else LISTED)
+        found = holds_of(books, person, whole_id(index, recording))
+        return [one for one in found if not due or (one.released_at is None and one.review_on <= now.date())]
+
+    found = act_signed_in(home, name, password_file, "a list of holds", listed)
     rows = [hold_to_json(one, now) for one in found]
     if json:
         print_json(rows)

@@ -17,18 +17,21 @@ from recorder.commands.shared import (
     audit,
     fail,
     is_by_token,
+    note_unnamed,
     os_user,
     people_of,
     print_json,
     print_table,
+    refuse,
     say,
     sign_in,
     sign_in_rules,
 )
-from recorder.domain.access import Act, LocalUser, Person
+from recorder.domain.access import Act, LocalUser, Person, Refused, may
 from recorder.domain.live_access import Around, colleagues_of, seen
 from recorder.home import Home
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.live.signing import Signer
 from recorder.people.database import AuditNote, open_people
 from recorder.people.sessions import Sessions
 from recorder.people.signed_in import managed_teams
@@ -40,7 +43,7 @@ ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N",
 def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN401 - JSON
     """Ask the daemon of a home, or leave with its sentence."""
     # Not through the configuration: a mistake in the file must not keep anybody from pausing a call.
-    with LiveClient(home.socket) as client:
+    with LiveClient(home.socket, signer=Signer(home.root)) as client:
         try:
             return question(client)
         except (DaemonUnavailableError, DaemonRefusedError) as error:
@@ -56,7 +59,7 @@ def calls(
     """
     found = Home(home.resolve())
     person = _person(found, name, password_file, "to see live calls")
-    rows = ask(found, lambda client: client.calls()) if person is None else seen_by(found, person)
+    rows = _seen_unnamed(found) if person is None else seen_by(found, person)
     if json:
         print_json(rows)
         return
@@ -136,7 +139,9 @@ def _person(home: Home, name: str | None, password_file: Path | None, what: str)
 def _pauser(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
     """Return who pauses, or None: a token that is over, and accounts that cannot be opened, keep nobody from it."""
     try:
-        return _person(home, name, password_file, what)
+        person = _person(home, name, password_file, what)
+        if person is None or name is not None or Signer(home.root).is_able():
+            return person
     except typer.Exit:
         if name is not None:
             raise
@@ -144,6 +149,12 @@ def _pauser(home: Home, name: str | None, password_file: Path | None, what: str)
         say(f"{home.people}: {error}")
     say(f"who you are is not known: you pause as {os_user()}, without an account")
     return None
+
+
+def _seen_unnamed(home: Home) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = ask(home, lambda client: client.calls())
+    note_unnamed(home, Act.SEE_LIVE.value, {"numbers": False})
+    return rows
 
 
 def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
@@ -163,6 +174,17 @@ def around_of(home: Home, person: Person) -> Around:
         colleagues=colleagues_of(person, ask(home, lambda client: client.agents())),
         managed=managed_teams(people_of(home), sessions),
     )
+
+
+def sign_in_for(
+    home: Home, act: Act, name: str | None, password_file: Path | None, what: str, *, subject: str, reason: str = ""
+) -> Person:
+    """Have a person sign in whose role allows an act at all; or leave with a sentence that is audited."""
+    person = sign_in(home, name, password_file, what)
+    decision = may(person, act, reason=reason)
+    if isinstance(decision, Refused):
+        refuse(home, act, person, decision.reason, subject=subject, text=reason)
+    return person
 
 
 def one_of(call: str | None, extension: str | None) -> None:

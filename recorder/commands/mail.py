@@ -16,11 +16,13 @@ from recorder.commands.shared import (
     load_home,
     os_user,
     people_of,
+    permit,
     print_json,
     print_table,
     say,
     sign_in,
 )
+from recorder.domain.access import Act
 from recorder.domain.notifying import STUCK_AFTER
 from recorder.notifying.addresses import Addresses, change_address
 from recorder.notifying.box import Box
@@ -79,9 +81,14 @@ def address(
 
 
 @mail.command("status")
-def status(home: HomeOption = Path(), json: JsonOption = False) -> None:
+def status(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
     """Say who is written to, and what waits to be sent. Exit code 1 when something has not left for a day."""
     place, config = load_home(home)
+    person = sign_in(place, name, password_file, "the state of mail")
+    details = {"what": "mail"}
+    permit(place, Act.SEE_SYSTEM, person, reason="", subject="", operator=None, details=details)
     people = people_of(place)
     engine = open_people(place.people)
     queue = Box(engine, now=utc_now).queue()

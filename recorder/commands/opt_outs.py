@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.commands.live import CallOption, ExtensionOption, around_of, ask, one_of, tell, whole
+from recorder.commands.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, tell, whole
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -14,13 +14,12 @@ from recorder.commands.shared import (
     PasswordOption,
     ReasonOption,
     audit,
-    fail,
     print_json,
     print_table,
     say,
     sign_in,
 )
-from recorder.domain.access import Act, Person, Refused, may
+from recorder.domain.access import Act
 from recorder.domain.live_access import facts_listed
 from recorder.domain.opt_out import may_see
 from recorder.home import Home
@@ -31,6 +30,7 @@ opt_outs = typer.Typer(
     no_args_is_help=True,
     help="Callers who ask not to be recorded: an officer raises a request, a manager of the call's team decides.",
 )
+_WHAT = "an opt-out"
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder opt-outs list`.")]
 EraseOption = Annotated[
     bool | None,
@@ -59,7 +59,8 @@ def opt_out(
     """
     one_of(call, extension)
     found = Home(home.resolve())
-    person = _sign_in(found, Act.OPT_OUT, name, password_file, call or extension or "", reason)
+    subject = call or extension or ""
+    person = sign_in_for(found, Act.OPT_OUT, name, password_file, _WHAT, subject=subject, reason=reason)
     grant = Grant(caller_asked=True, distress_judged=True, reason=reason, erase_before=erase_before)
 
     around = around_of(found, person)
@@ -70,17 +71,6 @@ def opt_out(
         return client.opt_out(whole(client, call or ""), person=person, grant=grant, around=around)
 
     tell(ask(found, end), json=json)
-
-
-def _sign_in(home: Home, act: Act, name: str | None, password_file: Path | None, subject: str, reason: str) -> Person:
-    """Have a person sign in whose role allows an act at all; or leave with a sentence that is audited."""
-    person = sign_in(home, name, password_file, "an opt-out")
-    decision = may(person, act, reason=reason)
-    if isinstance(decision, Refused):
-        note = AuditNote(act=f"{act.value}.refused", subject=subject, details={"why": decision.reason})
-        audit(home, note, actor=person.actor, text=reason)
-        fail(decision.reason)
-    return person
 
 
 @opt_outs.command("list")
@@ -121,7 +111,7 @@ def raise_request(
 ) -> None:
     """Tell the managers of a call's team that its caller asks not to be recorded."""
     found = Home(home.resolve())
-    person = _sign_in(found, Act.RAISE_OPT_OUT, name, password_file, call, reason)
+    person = sign_in_for(found, Act.RAISE_OPT_OUT, name, password_file, _WHAT, subject=call, reason=reason)
     request = ask(found, lambda client: client.ask_opt_out(whole(client, call), person=person, reason=reason))
     print_json(request) if json else say(f"{request['id']}: a manager has yet to decide; the call is still recorded")
 
@@ -144,7 +134,7 @@ def grant_request(
 ) -> None:
     """Grant a request: recording ends for the rest of its call. Takes both statements and a reason."""
     found = Home(home.resolve())
-    person = _sign_in(found, Act.OPT_OUT, name, password_file, request, reason)
+    person = sign_in_for(found, Act.OPT_OUT, name, password_file, _WHAT, subject=request, reason=reason)
     grant = Grant(caller_asked=caller_asked, distress_judged=distress_judged, reason=reason, erase_before=erase_before)
     around = around_of(found, person)
     done = ask(found, lambda client: client.grant_opt_out(request, person=person, grant=grant, around=around))
@@ -162,7 +152,7 @@ def decline_request(
 ) -> None:
     """Decline a request, for a reason: its call goes on being recorded."""
     found = Home(home.resolve())
-    person = _sign_in(found, Act.DECLINE_OPT_OUT, name, password_file, request, reason)
+    person = sign_in_for(found, Act.DECLINE_OPT_OUT, name, password_file, _WHAT, subject=request, reason=reason)
     around = around_of(found, person)
     decline = partial(LiveClient.decline_opt_out, request=request, person=person, reason=reason, around=around)
     declined = ask(found, decline)

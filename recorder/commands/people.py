@@ -11,6 +11,7 @@ import typer
 
 from recorder.clock import utc_now
 from recorder.commands.identities import connect, disconnect
+from recorder.commands.reseal import reseal
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -33,7 +34,7 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import TABLE, Act, DeniedError, Role
+from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Role, may
 from recorder.domain.granting import POWERFUL, Proposal, combination_problem
 from recorder.domain.operator_names import misnamed_operators
 from recorder.home import Home
@@ -134,10 +135,12 @@ def revoke(
 
 
 @users.command("proposals")
-def list_proposals(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List what waits for a second person."""
+def list_proposals(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List what waits for a second person; for whoever changes accounts or confirms such changes."""
     place, _ = load_home(home)
-    people_of(place)
+    _sign_in_reader(place, name, password_file, "proposals")
     rows = [
         {
             "id": one.id, "account": one.account, "change": one.change, "roles": sorted(one.roles),
@@ -152,6 +155,14 @@ def list_proposals(home: HomeOption = Path(), json: JsonOption = False) -> None:
                ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason")]  # fmt: skip
     shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]
     print_table(shown, columns, empty="nothing waits for a second person")
+
+
+def _sign_in_reader(home: Home, name: str | None, password_file: Path | None, what: str) -> None:
+    """Have somebody sign in who changes accounts, or confirms such changes; or leave."""
+    person = sign_in(home, name, password_file, "a list of accounts")
+    changes = isinstance(may(person, Act.MANAGE_PEOPLE), Allowed)
+    act = Act.MANAGE_PEOPLE if changes else Act.CONFIRM_GRANT
+    permit(home, act, person, reason="", subject="", operator=None, details={"listed": what})
 
 
 ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
@@ -360,6 +371,7 @@ def reset_authenticator(
     )
 
 
+users.command("reseal")(reseal)
 users.command("connect")(connect)
 users.command("disconnect")(disconnect)
 
@@ -403,9 +415,12 @@ def set_pin(
 
 
 @users.command("list")
-def list_users(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List accounts."""
+def list_users(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List accounts; for whoever changes them or confirms such changes."""
     place, _ = load_home(home)
+    _sign_in_reader(place, name, password_file, "accounts")
     try:
         with_pin = PinFile(place.pins).names()
     except (PinError, OSError) as error:

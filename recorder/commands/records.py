@@ -12,21 +12,30 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.commands.shared import (
+    AsOption,
     HomeOption,
     JsonOption,
+    PasswordOption,
+    audit,
     fail,
     load_home,
     print_json,
     print_json_list,
     print_table,
+    refuse,
+    requests_of,
     say,
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import Person
+from recorder.domain.access import Act, DeniedError, Person, Refused, knows_all, may
+from recorder.domain.call_parts import is_withheld, relation
+from recorder.domain.requesting import Leave
 from recorder.home import Home
 from recorder.keeping.erasing import order_to_json
+from recorder.keeping.searching import describe, findable, knows, shown, typed
 from recorder.opening import open_index
+from recorder.people.database import AuditNote
 from recorder.problems import ProblemError
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
@@ -98,10 +107,15 @@ def find(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, max=MOST_ROWS, show_default="100, with --json all")
     ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Find calls by date, time, operator, extension, number and outcome; newest first."""
+    """Find calls by date, time, operator, extension, number and outcome; newest first.
+
+    You find what your role lets you see, as in the console; that you searched is in the audit log.
+    """
     place, config = load_home(home)
     zone = ZoneInfo(config.site.timezone)
     search = Search(
@@ -113,13 +127,17 @@ def find(
         outcome=outcome,
         limit=limit or (MOST_ROWS if json else SHOWN_ROWS),
     )
+    person = sign_in(place, name, password_file, "a search")
+    search = _permitted_search(place, person, search)
     with opened_index(place, config) as index:
         if json:
             locked = {order.recording for order in Erasures(index.database).open_orders()}
-            found = itertools.islice(index.each(search), search.limit)
-            print_json_list({**row_to_json(row), "locked": row.id in locked} for row in found)
+            known = (row for row in index.each(search) if knows(person, row))
+            found = itertools.islice(known, search.limit)
+            print_json_list({**row_to_json(shown(person, row)), "locked": row.id in locked} for row in found)
             return
-        rows, counted = index.page(search)
+        page, counted = index.page(search)
+    rows = [shown(person, row) for row in page if knows(person, row)]
     columns = [
         ("id", "Recording"),
         ("when", "When"),
@@ -134,6 +152,17 @@ def find(
     if counted > len(rows):
         total = f"more than {COUNTED}" if counted > COUNTED else counted
         say(f"{len(rows)} of {total} calls; give --limit to see more")
+
+
+def _permitted_search(home: Home, person: Person, search: Search) -> Search:
+    """Return a search of what somebody may find, audited before anything is shown; or leave."""
+    text = typed(search) or ""
+    try:
+        allowed = findable(person, search)
+    except DeniedError as error:
+        refuse(home, Act.SEARCH, person, str(error), text=text)
+    audit(home, AuditNote(act=Act.SEARCH.value, subject="", details=describe(search)), actor=person.actor, text=text)
+    return allowed
 
 
 def _line(row: RecordingRow, zone: ZoneInfo) -> dict[str, Any]:
@@ -190,6 +219,9 @@ COPY_COLUMNS = [
 ]
 """Of a table of copies; one without a hash was not taken to its end."""
 
+_NONE = "there is no such recording, or more than one begins so; `recorder find` lists them"
+"""Said of what is not there and of what is not theirs: ids are not to be guessed at."""
+
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
 
 
@@ -204,12 +236,20 @@ _PARTICIPANTS = [
 ]
 
 
-def show(recording: IdArgument, home: HomeOption = Path(), json: JsonOption = False) -> None:
+def show(
+    recording: IdArgument,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
     """Show one call: its outcome, its notice, its segments."""
     place, config = load_home(home)
-    row = row_of(place, config, recording)
+    person = sign_in(place, name, password_file, "a recording's details")
+    row = _row_seen(place, config, person, recording)
     with opened_index(place, config) as index:
         orders = Erasures(index.database).of_recording(row.id)
+        orders = [one for one in orders if not is_withheld(row, one.start_s, one.end_s)]
         copies = [copy_to_json(copy) for copy in CopyList(index.database).of_recording(row.id)]
     fields = {**row_to_json(row), "locked": any(map(is_open, orders))}
     if json:
@@ -226,6 +266,31 @@ def show(recording: IdArgument, home: HomeOption = Path(), json: JsonOption = Fa
         print_table([order_to_json(order) for order in orders], ORDER_COLUMNS, empty="")
     if copies:
         print_table(copies, COPY_COLUMNS, empty="")
+
+
+def _row_seen(home: Home, config: Config, person: Person, recording: str) -> RecordingRow:
+    """Return a row as somebody may see it, audited first; what is not theirs gets the words of what is not there."""
+    requests = requests_of(home)
+    with opened_index(home, config) as index:
+        try:
+            row = index.get(recording)
+        except NotFoundError:
+            row = None
+    leave = None if row is None else requests.leave(person.name, row.id, Leave.LISTEN)
+    if row is None:
+        decision = may(person, Act.VIEW, has_leave=True)
+    else:
+        operator, team = relation(person, row)
+        decision = may(person, Act.VIEW, operator=operator, team=team, has_leave=leave is not None)
+    is_known = knows_all(person)
+    if isinstance(decision, Refused):
+        refuse(home, Act.VIEW, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE)
+    if row is None:
+        if is_known:
+            return row_of(home, config, recording)
+        fail(_NONE)
+    audit(home, AuditNote(act=Act.VIEW.value, subject=row.id), actor=person.actor)
+    return shown(person, row, leave)
 
 
 def row_of(home: Home, config: Config, recording: str) -> RecordingRow:

@@ -20,8 +20,11 @@ from recorder.commands.shared import (
     JsonOption,
     PasswordOption,
     fail,
+    is_by_token,
     load_home,
     messages,
+    note_unnamed,
+    os_user,
     permit,
     print_json,
     print_table,
@@ -60,18 +63,18 @@ def reindex(
     but for what can be read of the damaged file. Afterwards nothing is deleted before `recorder reconcile`.
     """
     place, config = load_home(home)
-    person = None if dry_run else _permitted(place, name, password_file, "to rebuild the index", "reindex")
+    by = _repairer(place, name, password_file, "reindex", is_dry=dry_run)
     try:
         made = Reindexer(
             home=place, config=config, vault=_vault(place), audit=AuditLog(place.audit), now=utc_now, tell=say
         )
-        if person is None:
+        if dry_run:
             done = made.look()
         else:
             with progress_bar("reading recordings", 0) as progress:
-                done = made.run(person.actor, progress)
+                done = made.run(by, progress)
     except (StorageError, OSError) as error:
-        fail(f"{error}; what was done stands, and the sweep waits: run it again" if person else str(error))
+        fail(str(error) if dry_run else f"{error}; what was done stands, and the sweep waits: run it again")
     if json:
         print_json(done.as_json() | {"dry_run": dry_run})
     else:
@@ -152,12 +155,11 @@ def fsck(
     if write_off and not repair:
         fail("--write-off-missing goes with --repair", 2)
     place, config = load_home(home)
-    what = "to repair what fsck finds"
-    person = _permitted(place, name, password_file, what, "fsck") if repair else None
+    by = _repairer(place, name, password_file, "fsck", is_dry=not repair)
     try:
         with opened_index(place, config) as index:
             looked = _Look(place, config, index, is_quick=quick, is_writing_off=write_off)
-            left = looked.run(None if person is None else person.actor, json=json)
+            left = looked.run(by if repair else None, json=json)
     except (StorageError, OSError) as error:
         fail(str(error))
     if left:
@@ -228,10 +230,18 @@ def _bar(what: str, vault: Vault) -> Iterator[tuple[Any, int]]:
         yield progress, total
 
 
-def _permitted(place: Home, name: str | None, password_file: Path | None, what: str, command: str) -> Person:
-    person = sign_in(place, name, password_file, what)
-    permit(place, Act.REPAIR_INDEX, person, reason="", subject="", operator=None, details={"command": command})
-    return person
+def _repairer(place: Home, name: str | None, password_file: Path | None, command: str, *, is_dry: bool) -> str:
+    """Return who repairs, for the audit log. It takes no account: accounts may be what is gone.
+
+    A name that is given is signed in, and its role counts; so is a token, while accounts can be read.
+    """
+    details = {"command": command, "dry_run": is_dry}
+    if name is None and not (is_by_token(password_file) and place.people.exists()):
+        note_unnamed(place, Act.REPAIR_INDEX.value, details)
+        return f"os:{os_user()}"
+    person = sign_in(place, name, password_file, "a repair")
+    permit(place, Act.REPAIR_INDEX, person, reason="", subject="", operator=None, details=details)
+    return person.actor
 
 
 def _dpo(place: Home, name: str | None, password_file: Path | None, reason: str) -> Person:

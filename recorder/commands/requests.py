@@ -9,14 +9,13 @@ import typer
 from recorder.auditing.ledger import Ledger
 from recorder.clock import utc_now
 from recorder.commands.erase import whole_id
-from recorder.commands.records import act_signed_in, opened_index
+from recorder.commands.records import act_signed_in
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
     PasswordOption,
     ReasonOption,
-    load_home,
     os_user,
     people_of,
     print_json,
@@ -28,7 +27,7 @@ from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
 from recorder.hearing import asking
-from recorder.hearing.appointing import acknowledge, mark_absent, name_deputy
+from recorder.hearing.appointing import acknowledge, mark_absent, name_deputy, to_acknowledge
 from recorder.hearing.books import HearingBooks
 from recorder.home import Home
 from recorder.people.database import open_people
@@ -184,11 +183,11 @@ def deputy(
 
 
 @requests.command("emergencies")
-def emergencies(home: HomeOption = Path(), json: JsonOption = False) -> None:
-    """List what was heard without approval and nobody has acknowledged."""
-    place, config = load_home(home)
-    with opened_index(place, config) as index:
-        found = hearing_books(place, index).emergencies.open()
+def emergencies(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List what was heard without approval and nobody has acknowledged: for the officer or deputy who does."""
+    found = _act(home, name, password_file, to_acknowledge)
     rows = [
         {"id": one.id, "account": one.account, "recording": one.recording, "at": time_to_json(one.at),
          "reason": one.reason}

@@ -101,10 +101,11 @@ def run(
     """
     with _sweeping(home) as (place, sweeper):
         if confirm_share:
+            person = sign_in(place, name, password_file, "this")
             stopped = sweeper.plan().stopped
             if stopped is None or stopped.why is not Stop.SHARE:
                 fail(stopped.sentence if stopped else "nothing has to be confirmed: leave --confirm-share away")
-            consent = _confirmed(place, sweeper, Stop.SHARE, name, password_file, due=sweeper.plan().due_recordings)
+            consent = _confirmed(place, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
             if consent.second_by is None:
                 _say_waits(consent, f"that {consent.due:,} recordings go", json=json)
                 return
@@ -164,10 +165,11 @@ def confirm_clock(
     One of the two is the data protection officer or the deputy, and neither of them is ICT.
     """
     with _sweeping(home) as (place, sweeper):
+        person = sign_in(place, name, password_file, "this")
         now = sweeper.now()
         until = sweeper.seen_later()
         if until is not None:
-            consent = _confirmed(place, sweeper, Stop.CLOCK, name, password_file, due=0)
+            consent = _confirmed(place, sweeper, Stop.CLOCK, person, due=0)
             if consent.second_by is None:
                 _say_waits(consent, f"that the clock is right: {now:%Y-%m-%d %H:%M} UTC", json=json)
                 return
@@ -199,11 +201,9 @@ def _permit(home: Home, act: Act, name: str | None, password_file: Path | None, 
     return person
 
 
-def _confirmed(
-    home: Home, sweeper: Sweeper, what: Stop, name: str | None, password_file: Path | None, *, due: int
-) -> Consent:
+def _confirmed(home: Home, sweeper: Sweeper, what: Stop, person: Person, *, due: int) -> Consent:
     """Have a person confirm that a sweep goes on, or leave with the sentence that says why they may not."""
-    person, engine = sign_in(home, name, password_file, "this"), open_people(home.people)
+    engine = open_people(home.people)
     bench = Appointments(engine, now=sweeper.now).bench(people_of(home))
     try:
         return Consents(engine).give(

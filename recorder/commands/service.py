@@ -12,6 +12,7 @@ from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.config import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
 from recorder.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
+from recorder.live.signing import ensure_key
 from recorder.logs import log_to_stderr
 from recorder.notices import NoticeError
 from recorder.opening import AlreadyRunningError
@@ -19,6 +20,12 @@ from recorder.processes import NotReadyError, start, stop, wait_ready
 from storage.errors import StorageError
 
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling too; never bodies or digits.")]
+
+ONE_USER = (
+    "daemon and console run as one user of the operating system: whoever takes over the daemon may read and write the "
+    "accounts, sign as anybody, and open the private keys that lie here. docs/security.md says what two users protect"
+)
+"""Said by `recorder up`."""
 
 
 def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
@@ -58,6 +65,8 @@ def up(home: HomeOption = Path()) -> None:
     """Run daemon and console together until Ctrl-C; if one of them ends, the other is ended too."""
     place, config = load_home(home)
     commands = ["run"] + (["console"] if config.console.listen else [])
+    say(ONE_USER)
+    ensure_key(place.root)
     children = [start(place, command) for command in commands]
     signal.signal(signal.SIGTERM, _interrupt)
     try:

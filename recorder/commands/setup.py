@@ -17,7 +17,9 @@ from recorder import config_file
 from recorder.carriage import parse_address
 from recorder.certificates import check_tls
 from recorder.clock import utc_now
+from recorder.commands.live import sign_in_for
 from recorder.commands.shared import (
+    AsOption,
     HomeOption,
     JsonOption,
     PasswordOption,
@@ -32,7 +34,7 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.config import Config, ConfigError
-from recorder.domain.access import Role
+from recorder.domain.access import Act, Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.home import Home
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
@@ -40,6 +42,7 @@ from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.keeping.sweep_state import IN_FORCE
 from recorder.kernel_relay import check_kernel_relay, read_means
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.live.signing import ensure_key
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
@@ -213,6 +216,7 @@ def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
         config = configuration.read(home.config)
         note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
         NodeKeys.create(home.root)
+        ensure_key(home.root)
         epoch_keys(home, config).ensure_epochs(now)
         Index(sqlite_url(home.index)).close()
         install_shipped(NoticeStore(home.notices))
@@ -326,6 +330,13 @@ def _check_people(home: Home) -> Iterator[Finding]:
             why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
             do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
         )  # fmt: skip
+    for name, roles in sorted(people_of(home).unexplained().items()):
+        yield error(
+            f"account {name}", f"no entry of the audit log explains its roles {', '.join(sorted(roles))}",
+            why="somebody wrote into people.sqlite past the recorder; such roles give no right",
+            do=f"find out who did, then `recorder users revoke {name} --role ...`; where the audit log was begun "
+            "anew, `recorder users reseal`",
+        )  # fmt: skip
     people = count_usable(people_of(home))
     if people < MIN_PEOPLE:
         why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"
@@ -384,16 +395,19 @@ def list_notices(home: HomeOption = Path(), json: JsonOption = False) -> None:
 def set_notice(
     message: Annotated[str, typer.Argument(metavar="first|second")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="WAV, FLAC or OGG.")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
     """Make a sound file the newest version of a message; `recorder reload` brings it into use."""
     place, _ = load_home(home)
+    person = sign_in_for(place, Act.SET_NOTICE, name, password_file, "a message to callers", subject=message)
     try:
-        stored = NoticeStore(place.notices).put(message, file, by=os_user())
+        stored = NoticeStore(place.notices).put(message, file, by=person.name)
     except (NoticeError, OSError) as error:
         fail(str(error))
     details = {"version": stored.version, "sha256": stored.sha256}
-    audit(place, AuditNote(act="notice.set", subject=message, details=details), actor=f"os:{os_user()}")
+    audit(place, AuditNote(act=Act.SET_NOTICE.value, subject=message, details=details), actor=person.actor)
     say(f"message {message}, version {stored.version}: {stored.prompt.duration_s:.1f} s; `recorder reload` uses it")
 
 

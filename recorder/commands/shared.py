@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -21,12 +22,14 @@ from recorder import config as configuration
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.domain.access import Act, Allowed, Person, Refused, may
+from recorder.domain.command_access import WITHOUT_ACCOUNT, UnlistedCommandError, takes_person
 from recorder.domain.signing_in import SignInRules
 from recorder.hearing.requests import Requests
 from recorder.home import Home
 from recorder.people.accounts import People, SignedIn
 from recorder.people.attempts import REFUSED_SENTENCE, SignInRefused
 from recorder.people.database import AuditNote, open_people
+from recorder.people.seals import Seals
 from recorder.people.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.people.sessions import Kind, Sessions
 from recorder.plain_text import clean, one_line
@@ -170,7 +173,7 @@ def people_of(home: Home) -> People:
     if not home.people.exists():
         fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
     try:
-        return People(open_people(home.people), now=utc_now)
+        return People(open_people(home.people), now=utc_now, seals=Seals(AuditLog(home.audit)))
     except OSError as error:
         fail(f"{home.people}: {error.strerror}")
 
@@ -215,6 +218,35 @@ def sign_in(home: Home, name: str | None, password_file: Path | None, what: str,
     else:
         audit(home, note, actor=result.person.actor)
     return replace(result.person, is_proven=sign_in_rules(home).counts_as_proven(is_proven=is_proven))
+
+
+def require_person(command: str, parameters: Mapping[str, Any]) -> None:
+    """Leave with exit code 2 where a command names a person and was given none, or was never listed.
+
+    Args:
+        command: Its words, as ``hold list``.
+        parameters: What it was called with, by the names of its parameters.
+    """
+    try:
+        is_personal = takes_person(command, parameters)
+    except UnlistedCommandError as error:
+        fail(str(error), 2)
+    if is_personal and parameters.get("name") is None and not is_by_token(parameters.get("password_file")):
+        fail(
+            f"`recorder {command}` takes a person: give --as NAME, and --password-file FILE where nobody can be asked; "
+            f"or sign in for many commands: export {TOKEN_VARIABLE}=$(recorder login --as NAME)",
+            2,
+        )
+
+
+def note_unnamed(home: Home, act: str, details: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Write down what is done without an account; that it cannot be written keeps nobody from it."""
+    if not home.audit.exists():
+        return
+    try:
+        append(home, AuditNote(act=act, subject="", details={**details, **WITHOUT_ACCOUNT}), actor=f"os:{os_user()}")
+    except AuditUnavailableError as error:
+        say(f"{error}; what you asked for goes on")
 
 
 def is_by_token(password_file: Path | None) -> bool:
@@ -276,12 +308,27 @@ def permit(
     """Decide whether a person may do an act on a recording, and audit it before it is done; or leave."""
     decision = may(person, act, reason=reason, operator=operator, has_leave=has_leave)
     if isinstance(decision, Refused):
-        note = AuditNote(act=f"{act.value}.refused", subject=subject, details={**details, "why": decision.reason})
-        audit(home, note, actor=person.actor, text=reason)
-        fail(decision.reason)
+        refuse(home, act, person, decision.reason, subject=subject, details=details, text=reason)
     assert isinstance(decision, Allowed)
     note = AuditNote(act=act.value, subject=subject, details={**details, "break_glass": decision.break_glass})
     audit(home, note, actor=person.actor, text=reason)
+
+
+def refuse(
+    home: Home,
+    act: Act,
+    person: Person,
+    why: str,
+    *,
+    subject: str = "",
+    details: Mapping[str, Any] = MappingProxyType({}),
+    text: str = "",
+    said: str | None = None,
+) -> NoReturn:
+    """Write a refusal down and leave with its sentence, or with another one that tells less."""
+    note = AuditNote(act=f"{act.value}.refused", subject=subject, details={**details, "why": why})
+    audit(home, note, actor=person.actor, text=text)
+    fail(said or why)
 
 
 def audit(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:

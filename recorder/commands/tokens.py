@@ -79,9 +79,12 @@ def revoke_token(
 
 
 @tokens.command("list")
-def list_tokens(home: HomeOption = Path(), json: JsonOption = False) -> None:
+def list_tokens(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
     """List tokens, without their secrets."""
     place, _ = load_home(home)
+    admin(place, name, password_file, Act.MANAGE_TOKENS, "")
     rows = [
         {
             "name": line.application.name,

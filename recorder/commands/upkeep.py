@@ -15,6 +15,7 @@ from recorder.commands.shared import (
     fail,
     load_home,
     messages,
+    note_unnamed,
     print_json,
     print_json_list,
     print_table,
@@ -28,6 +29,9 @@ from storage.keys import NodeKeys
 from storage.types import RecordingRow, Verification
 from storage.vault import Vault
 
+VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
+"""As the audit log has them."""
+
 
 def verify(
     recording: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
@@ -39,6 +43,7 @@ def verify(
     if (recording is None) != all_:
         fail("give either an ID or --all", 2)
     place, config = load_home(home)
+    note_unnamed(place, VERIFIED, {"all": all_})
     try:
         with opened_index(place, config) as index:
             inspector = Inspector(vault=Vault(place.root, NodeKeys.load(place.root)), index=index)
@@ -119,6 +124,7 @@ def recover(home: HomeOption = Path(), json: JsonOption = False) -> None:
         fail(f"{error}; it recovered what was left when it started")
     except (StorageError, OSError) as error:
         fail(str(error))
+    note_unnamed(place, RECOVERED, {"closed": len(recovered)})
     rows = [{"id": r.id, "cut_bytes": r.cut_bytes, "problem": r.problem, "ok": r.problem is None} for r in recovered]
     if json:
         print_json(rows)

@@ -8,20 +8,20 @@ from zoneinfo import ZoneInfo
 
 from recorder.console.copies import CopyForm, taken
 from recorder.console.deps import AudioFile, ConsoleDeps
-from recorder.console.filters import describe, typed
 from recorder.console.listening import OPENED, Listen, Listens
 from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
-from recorder.domain.access import Act, Actor, Allowed, Application, Person, Refused, may
-from recorder.domain.call_parts import is_withheld, narrowed, relation, seen_by, whole_for
+from recorder.domain.access import Act, Actor, Application, DeniedError, Person, Refused, may
+from recorder.domain.call_parts import is_withheld, relation, whole_for
 from recorder.domain.erasing import span_of
-from recorder.domain.number_masking import may_search_numbers, shown_to
 from recorder.domain.requesting import AccessRequest, Leave
 from recorder.domain.rights import why_restricted
 from recorder.hearing.appointing import break_glass
+from recorder.hearing.emergencies import Emergency
 from recorder.keeping.erasing import order_to_hear, refuse_locked
 from recorder.keeping.restricting import refuse_restricted
+from recorder.keeping.searching import describe, findable, knows, shown, typed
 from recorder.problems import ProblemError
 from storage.claims import Claims
 from storage.copy_list import CopyMade
@@ -30,7 +30,7 @@ from storage.errors import NotFoundError, StorageError
 from storage.export import Copy
 from storage.format import is_recording_id
 from storage.index import COUNTED
-from storage.types import ErasureOrder, Part, RecordingId, RecordingRow, Search
+from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
 """How long an address of audio is good; the next one takes a click, while the leave lasts."""
@@ -84,35 +84,18 @@ class Desk:
 
     def search(self, actor: Actor, search: Search) -> Found:
         """Find recordings."""
-        allowed = self._rules.require(actor, Act.SEARCH, extension=search.extension)
-        if search.number is not None:
-            by_number = may_search_numbers(actor)
-            if isinstance(by_number, Refused):
-                raise self._rules.refuse(actor.actor, Act.SEARCH, "", by_number.reason)
-            allowed = by_number
-        search = self._narrow(actor, allowed, search)
+        self._rules.require(actor, Act.SEARCH, extension=search.extension)
+        search = self._narrow(actor, search)
         self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
         rows, counted = self._deps.index.page(search)
-        known = [row for row in rows if self._knows(actor, row)]
-        shown = [narrowed(shown_to(actor, row), seen_by(actor, row)) for row in known]
-        return Found(rows=shown, total=min(counted, COUNTED), is_more=counted > COUNTED)
+        found = [shown(actor, row) for row in rows if knows(actor, row)]
+        return Found(rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED)
 
-    @staticmethod
-    def _knows(actor: Actor, row: RecordingRow) -> bool:
-        """Tell whether somebody may know of a call that the index found: it lists officers of too short a part too."""
-        if not isinstance(actor, Person):
-            return True
-        operator, team = relation(actor, row)
-        return not isinstance(may(actor, Act.VIEW, operator=operator, team=team), Refused)
-
-    def _narrow(self, actor: Actor, allowed: Allowed, search: Search) -> Search:
-        if allowed.is_part:
-            assert isinstance(actor, Person)
-            own = actor.display_name if allowed.own_only else None
-            teams = actor.teams if allowed.team_only else ()
-            if not teams and search.operator not in (None, own):
-                raise self._rules.refuse(actor.actor, Act.SEARCH, "", "You see only recordings of your own calls.")
-            return replace(search, within=Part(teams=teams, operator=own))
+    def _narrow(self, actor: Actor, search: Search) -> Search:
+        try:
+            search = findable(actor, search)
+        except DeniedError as error:
+            raise self._rules.refuse(actor.actor, Act.SEARCH, "", str(error)) from error
         if isinstance(actor, Application) and actor.extensions and search.extension is None:
             if len(actor.extensions) > 1:
                 raise ProblemError(422, f"Give extension: one of {', '.join(sorted(actor.extensions))}.")
@@ -124,8 +107,7 @@ class Desk:
         leave = self.leave(actor, recording_id)
         row = self._row(actor, Act.VIEW, recording_id, has_leave=leave is not None)
         self._rules.note(actor.actor, Act.VIEW, row.id)
-        heard = () if leave is None else leave.heard(row.id)
-        return narrowed(shown_to(actor, row, has_leave=leave is not None), seen_by(actor, row, heard))
+        return shown(actor, row, leave)
 
     def leave(self, actor: Actor, recording_id: str, wanted: Leave = Leave.LISTEN) -> AccessRequest | None:
         """Return the request by which somebody may hear or copy a recording now, or None."""
@@ -147,8 +129,12 @@ class Desk:
             granted_s = (until - now).total_seconds()
             self._rules.note(person.actor, Act.PLAY, row.id, text=listen.reason, granted_s=granted_s, **listen.marks)
 
+        def enter_emergency(one: Emergency) -> None:
+            listen.emergency = one.id
+            enter(one.until)
+
         if leave is None:
-            break_glass(self._deps.hearing, person, row.id, reason, enter=lambda one: enter(one.until))
+            break_glass(self._deps.hearing, person, row.id, reason, enter=enter_emergency)
         else:
             assert leave.until is not None, "leave that was granted has an end"
             listen.reason, listen.request = leave.wish.reason, leave.id

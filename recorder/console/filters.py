@@ -1,9 +1,8 @@
-"""What people type into the search form, and what a search says. Pure."""
+"""What people type into the search form. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from storage.types import Outcome, Search
@@ -12,7 +11,6 @@ PAGE_SIZE = 50
 MAX_PAGE = 1000
 """A page so far back is found in the time of 50,000 index entries; nobody leafs there, dates get there at once."""
 _LONGEST_TEXT = 100
-_TYPED = ("operator", "extension", "number")
 FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page")
 
 
@@ -104,20 +102,3 @@ def _outcome(text: str, errors: dict[str, str]) -> Outcome | None:
 
 def _page(text: str) -> int:
     return min(max(int(text), 1), MAX_PAGE) if text.isascii() and text.isdigit() and len(text) < 7 else 1
-
-
-def describe(search: Search) -> dict[str, Any]:
-    """Return what the audit log keeps of a search for ever: nothing that was typed freely."""
-    return {
-        "from": search.started_from.isoformat() if search.started_from else None,
-        "to": search.started_to.isoformat() if search.started_to else None,
-        "by": [name for name in _TYPED if getattr(search, name) is not None],
-        "outcome": search.outcome,
-        "offset": search.offset,
-    }
-
-
-def typed(search: Search) -> str | None:
-    """Return what was typed freely, as text of the audit log, which may expire; None when nothing was."""
-    parts = [f"{name}: {getattr(search, name)}" for name in _TYPED if getattr(search, name) is not None]
-    return "; ".join(parts) or None

@@ -38,6 +38,7 @@ class Listen:
         reason: Why.
         until: When it ends, UTC.
         request: By which request; "" for break-glass, and for an order.
+        emergency: The act of break-glass, where it is one.
         order: The order to erase whose span it is; "" for a whole recording.
         span_s: From and to of that span, seconds; None is all of the recording.
         heard: What of the recording is not silent, by a request; None is all of it.
@@ -56,6 +57,7 @@ class Listen:
     reason: str
     until: datetime
     request: str
+    emergency: str = ""
     order: str = ""
     span_s: tuple[float, float] | None = None
     heard: Spans | None = None
@@ -74,7 +76,7 @@ class Listen:
         if self.span_s is not None:
             return {"order": self.order, "start_s": self.span_s[0], "end_s": self.span_s[1]}
         if not self.request:
-            return {"break_glass": True}
+            return {"break_glass": True, "emergency": self.emergency}
         part = {} if self.heard is None else {"part": [[*one] for one in in_seconds(self.heard)]}
         return {"request": self.request, **part}
 

@@ -97,6 +97,7 @@ def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", 
     return console.renderer.page(
         "people.html", caller, status=status, said=said, problem=problem, accounts=console.deps.people.list(),
         waiting=waiting, roles=list(Role), powerful=sorted(POWERFUL),
+        unexplained=console.deps.people.unexplained(),
         combined={one.name for one in combining_admin(console.deps.people)},
     )  # fmt: skip
 

@@ -63,6 +63,7 @@ def serve(home: Home, config: Config) -> None:
     months.start()
     with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
         warn_of_combined(deps.people)
+        warn_of_unexplained(deps.people)
         erasing = threading.Thread(target=keep_erasing, args=(deps.eraser, stopping), name="erasing", daemon=True)
         erasing.start()
         holder = KeyHolder(
@@ -115,6 +116,12 @@ def warn_of_combined(people: People) -> None:
             "`recorder users revoke` one of them",
             person.name, ", ".join(sorted(person.roles - {Role.ADMIN})),
         )  # fmt: skip
+
+
+def warn_of_unexplained(people: People) -> None:
+    """Name, at every start, the accounts with roles that no entry of the audit log explains: they give no right."""
+    for name, roles in sorted(people.unexplained().items()):
+        _log.error("no entry of the audit log explains the roles %s of %s", ", ".join(sorted(roles)), name)
 
 
 def tls_of(config: Config) -> TlsFiles | None:

@@ -13,6 +13,7 @@ from recorder.console.parts import Console, PageReader, Parts
 from recorder.domain.access import Act
 from recorder.domain.alarms import Advice, advice_on
 from recorder.notices import NoticeError
+from recorder.notifying.watch import disagreements_of
 from recorder.problems import ProblemError
 from storage.audit_entry import AuditEntry
 from storage.errors import AuditUnavailableError
@@ -40,6 +41,10 @@ class Alarm:
     advice: Advice
 
 
+ACCOUNTS_CHANGED = "accounts_changed"
+"""The alarm of the console: the daemon does not open the file of people."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A change as the page shows it: ``what`` was changed, in words."""
@@ -56,10 +61,10 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
     """Show how the daemon is, and what to do about it."""
     _allow(console, caller, "health")
     found, problem = _health(console)
-    alarms = [
-        Alarm(name=name, count=count, advice=advice_on(name))
-        for name, count in sorted((found or {}).get("alarms", {}).items())
-    ]
+    counts = {**(found or {}).get("alarms", {})}
+    if changed := disagreements_of(console.deps.hearing):
+        counts[ACCOUNTS_CHANGED] = len(changed)
+    alarms = [Alarm(name=name, count=count, advice=advice_on(name)) for name, count in sorted(counts.items())]
     return console.renderer.page(
         "health.html", caller, health=found, problem=problem, alarms=alarms,
         verified=last_verified(console.deps.hold_books.state), late=console.rules.waiting,

@@ -25,6 +25,7 @@ from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
+from recorder.live.signing import Signer, ensure_key
 from recorder.notices import NoticeStore
 from recorder.notifying.watch import opt_outs_of, takeovers_of, watch_books
 from recorder.openid.provider import Provider
@@ -34,6 +35,7 @@ from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
 from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
+from recorder.people.seals import Seals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.sessions import Sessions
 from recorder.people.signed_in import managed_teams
@@ -89,7 +91,7 @@ def open_console(
         destroy_returned(home, vault, index.database, now)
         audit, erasures, holds = AuditLog(home.audit), Erasures(index.database), Holds(index.database)
         settle_holds(home.state, holds, audit)
-        people = People(engine, now=now, hasher=hasher)
+        people = People(engine, now=now, hasher=hasher, seals=Seals(audit))
         origin = {"where": "console"}
         hearing = HearingBooks.on(engine, index, people, Ledger(audit=audit, origin=origin), now)
         cases = CaseBook(engine, now=now)
@@ -105,11 +107,13 @@ def open_console(
             needed=partial(needed_hold, cases, config.site.timezone),
         )
         sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
-        live = stack.enter_context(LiveClient(home.socket, timeout_s=ANSWER_S))
+        ensure_key(home.root)
+        signer = Signer(home.root)
+        live = stack.enter_context(LiveClient(home.socket, signer=signer, timeout_s=ANSWER_S))
         case_books = CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone)
         watch = watch_books(
             engine, case_books, audit, config,
-            opt_outs=lambda: opt_outs_of(home.socket), takeovers=lambda: takeovers_of(home.socket),
+            opt_outs=lambda: opt_outs_of(home.socket, signer), takeovers=lambda: takeovers_of(home.socket),
         )  # fmt: skip
         yield ConsoleDeps(
             people=people,
@@ -127,9 +131,14 @@ def open_console(
             index=index,
             audit=audit,
             live=live,
-            events=lambda actor: live_client.events(home.socket, actor=actor),
+            events=lambda actor: live_client.events(home.socket, actor=actor, signer=signer),
             beats=lambda: live_client.events(
-                home.socket, actor=live_client.SERVICE, connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S
+                home.socket,
+                actor=live_client.SERVICE,
+                signer=signer,
+                connect_s=SILENCE_S,
+                silence_s=SILENCE_S,
+                beat_s=BEAT_S,
             ),
             copy_books=CopyBooks(
                 index=index,

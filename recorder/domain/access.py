@@ -64,6 +64,7 @@ class Act(enum.StrEnum):
     MANAGE_PEOPLE = "people.manage"
     CONFIRM_GRANT = "people.confirm"
     MANAGE_TOKENS = "tokens.manage"
+    SET_NOTICE = "notice.set"
 
 
 class Scope(enum.StrEnum):
@@ -204,7 +205,7 @@ _DECIDE: Mapping[Act, Allowed] = {
 }  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
     Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
-    Act.ACKNOWLEDGE: _YES, Act.DECIDE_CLAIM: _YES,
+    Act.ACKNOWLEDGE: _YES, Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES,
 }  # fmt: skip
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
@@ -214,6 +215,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.MANAGE_PEOPLE: _YES,
             Act.CONFIRM_GRANT: _YES,
             Act.MANAGE_TOKENS: _YES,
+            Act.SET_NOTICE: _YES,
         },
         Role.OFFICER: {
             **_LIVE,
@@ -233,6 +235,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.SEE_SYSTEM: _YES,
             Act.PLAY: _GLASS,
             Act.MANAGE_KEYS: _YES,
+            Act.SET_NOTICE: _YES,
         },
         Role.MEMBER: {**_HEAR, Act.VIEW: _LEAVE},
     }
@@ -242,8 +245,8 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
 Keys are ``ict``'s alone (P11): who holds them could open every recording, which ``admin`` never may.
 """
 
-LOCAL_ACTS = frozenset({Act.SEE_LIVE, Act.PAUSE, Act.SEARCH, Act.VIEW})
-"""Acts of somebody at the recorder's shell, who could read the index's file anyway. Only a person resumes."""
+LOCAL_ACTS = frozenset({Act.SEE_LIVE, Act.PAUSE})
+"""Acts of somebody at the recorder's shell who gives no account: enough to pause."""
 
 SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
     {
@@ -323,6 +326,7 @@ VERBS: Mapping[Act, str] = {
     Act.MANAGE_PEOPLE: "change accounts",
     Act.CONFIRM_GRANT: "confirm that somebody gets a powerful role",
     Act.MANAGE_TOKENS: "change tokens",
+    Act.SET_NOTICE: "change the messages that callers hear",
 }
 """Acts as sentences have them: to ..."""
 

@@ -104,6 +104,11 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Mails to people have not left for an hour or more; they wait, and are tried again.",
             "Read what the server said with `recorder mail status`, mend that, then try `recorder mail test ADDRESS`.",
         ),
+        "accounts_changed": Advice(
+            "Roles, or recordings heard without approval, are not as the audit log has them: somebody wrote into the "
+            "file of accounts past the recorder. Such roles give no right, and nothing is heard without approval.",
+            "Find out who wrote into `people.sqlite`, then take the roles away on the page Accounts.",
+        ),
         "pause_state_not_stored": Advice(
             "An act on a recording could not be stored: a pause holds all the same, a resume did not happen.",
             "Look at space and rights of the folder `state`.",

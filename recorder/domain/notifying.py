@@ -49,6 +49,7 @@ class Kind(enum.StrEnum):
     HOLD_DUE = "hold_due"
     POLICY_REVIEW = "policy_review"
     MAIL_STUCK = "mail_stuck"
+    ACCOUNTS_CHANGED = "accounts_changed"
     WEEK = "week"
     SCOPE_WAITS = "scope_waits"
     TAKEN_OVER = "taken_over"
@@ -155,6 +156,12 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             sentence="The policy on call recording is reviewed every three years; its day is near, or has passed.",
             path="/notifications",
         ),
+        Kind.ACCOUNTS_CHANGED: Wording(
+            subject="The file of accounts was changed past the recorder",
+            sentence="A role, or a recording heard without approval, is not as the audit log has it. Roles that no "
+            "entry explains give no right; look who has which.",
+            path="/people",
+        ),
         Kind.MAIL_STUCK: Wording(
             subject="Mails do not leave the recorder",
             sentence="Notifications have not left by mail for a day: `recorder mail status` says why.",
@@ -251,6 +258,17 @@ def of_emergencies(ids: Iterable[str], bench: Bench) -> list[Notification]:
     """Return what the data protection officers and their deputy are told of recordings heard without approval."""
     officers = sorted(bench.protectors)
     return [Notification(kind=Kind.EMERGENCY, account=account, subject=one) for one in ids for account in officers]
+
+
+def of_disagreements(found: Iterable[str], bench: Bench) -> list[Notification]:
+    """Return what administrators, data protection officers and their deputy are told of changes past the recorder.
+
+    Args:
+        found: A mark of each that stays the same while it is there; holds no name.
+        bench: Who there is.
+    """
+    told = sorted({*bench.protectors, *(one.name for one in bench.people if Role.ADMIN in one.roles)})
+    return [Notification(kind=Kind.ACCOUNTS_CHANGED, account=account, subject=one) for one in found for account in told]
 
 
 def of_proposals(waiting: Iterable[Proposal], bench: Bench) -> list[Notification]:

@@ -11,6 +11,8 @@ from storage.types import RecordingId
 
 BACK = "people.back"
 """As the audit log has it."""
+LOOKED = "break_glass.view"
+"""As the audit log has it: somebody was shown what nobody has acknowledged."""
 
 
 def mark_absent(books: HearingBooks, actor: Actor, account: str, *, is_absent: bool) -> None:
@@ -71,6 +73,12 @@ def break_glass(
         raise books.ledger.refusal(
             person, Act.PLAY, recording, "There is no data protection officer or deputy who could be told of it."
         )
+    if books.contradicted:
+        raise books.ledger.refusal(
+            person, Act.PLAY, recording,
+            "What was heard without approval before does not agree with the audit log: the data protection officer "
+            "is told, and nothing more is heard so until that is settled.",
+        )  # fmt: skip
     try:
         return books.emergencies.begin(person.name, recording, reason, enter=enter)
     except DeniedError as error:
@@ -83,10 +91,7 @@ def acknowledge(books: HearingBooks, actor: Actor, emergency_id: str) -> Emergen
     Raises:
         ProblemError: Not allowed, no such act, or it was acknowledged already.
     """
-    if isinstance(actor, Person) and actor.name in books.bench.deputies:
-        person = actor
-    else:
-        person = books.ledger.require(actor, Act.ACKNOWLEDGE, emergency_id)
+    person = _acknowledger(books, actor, emergency_id)
     found = books.emergencies.get(emergency_id)
     if found is None:
         raise ProblemError(404, f"There is no emergency {emergency_id!r}: see `recorder requests list`.")
@@ -96,3 +101,20 @@ def acknowledge(books: HearingBooks, actor: Actor, emergency_id: str) -> Emergen
     if not books.emergencies.acknowledge(emergency_id, by=person.name):
         raise ProblemError(409, f"{emergency_id} was acknowledged already.")
     return found
+
+
+def to_acknowledge(books: HearingBooks, actor: Actor) -> list[Emergency]:
+    """Return what was heard without approval and nobody has acknowledged; that they looked is written down.
+
+    Raises:
+        ProblemError: Not allowed.
+    """
+    person = _acknowledger(books, actor, "")
+    books.ledger.note(LOOKED, person.actor, "", {})
+    return books.emergencies.open()
+
+
+def _acknowledger(books: HearingBooks, actor: Actor, subject: str) -> Person:
+    if isinstance(actor, Person) and actor.name in books.bench.deputies:
+        return actor
+    return books.ledger.require(actor, Act.ACKNOWLEDGE, subject)

@@ -59,5 +59,6 @@ class Appointments:
         return False
 
     def bench(self, people: People) -> Bench:
-        """Return who there is to decide."""
-        return Bench(people=tuple(usable_people(people)), absent=self.absent(), deputy=self.deputy())
+        """Return who there is to decide; a deputy whom the audit log does not know is none."""
+        deputy = self.deputy() if people.seals is None else people.seals.sealed_deputy(self.deputy())
+        return Bench(people=tuple(usable_people(people)), absent=self.absent(), deputy=deputy)

@@ -42,6 +42,12 @@ class HearingBooks:
         """Who there is to decide."""
         return self.appointments.bench(self.people)
 
+    @property
+    def contradicted(self) -> list[str]:
+        """The acts of break-glass of which the audit log says otherwise than the file of people."""
+        seals = self.people.seals
+        return [] if seals is None else self.emergencies.contradicted(seals.explained())
+
     @classmethod
     def on(
         cls, engine: Engine, index: Index, people: People, ledger: Ledger, now: Callable[[], datetime]

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, insert, or_, select, u
 from recorder.domain.access import DeniedError, Fault
 from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from recorder.people.database import break_glass, from_s
+from recorder.people.seals import Explained
 from storage.types import RecordingId
 
 LISTED = 200
@@ -85,6 +86,28 @@ class Emergencies:
     def get(self, emergency_id: str) -> Emergency | None:
         """Return one, or None."""
         return next(iter(self._found(break_glass.c.id == emergency_id)), None)
+
+    def contradicted(self, explained: Explained) -> list[str]:
+        """Return the acts of which the audit log says otherwise: their row is gone, or acknowledged by nobody.
+
+        A row goes by retention only once it was acknowledged, and not within a day.
+        """
+        with self._engine.begin() as connection:
+            rows = {row["id"]: _emergency(row) for row in connection.execute(select(break_glass)).mappings()}
+        since = self._now() - timedelta(days=1)
+        gone = {
+            id_
+            for id_, heard in explained.heard.items()
+            if id_ not in rows and (id_ not in explained.acknowledged or heard.at > since)
+        }
+        false = {
+            id_
+            for id_, row in rows.items()
+            if id_ in explained.heard
+            and ((row.account, row.recording) != (explained.heard[id_].account, explained.heard[id_].recording)
+                 or (row.acknowledged_by is not None and id_ not in explained.acknowledged))
+        }  # fmt: skip
+        return sorted(gone | false)
 
     def acknowledge(self, emergency_id: str, *, by: str) -> bool:
         """Put down that somebody has taken note; False when somebody has already, or there is no such act."""

@@ -21,6 +21,9 @@ from storage.vault import Vault
 
 _AT_ONCE = 500
 
+_OTHERS_READ = frozenset({"keys/actor/actor.pub"})
+"""Public, and read by the daemon's user, who may be another one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCheck:
@@ -114,7 +117,7 @@ class FileCheck:
             return
         if found.st_uid != os.geteuid():
             yield self.places.finding(Kind.MODE, path, f"it belongs to user {found.st_uid}, not to {os.geteuid()}")
-        elif found.st_mode & 0o077:
+        elif found.st_mode & (0o033 if self.places.where(path) in _OTHERS_READ else 0o077):
             rights = f"{stat.S_IMODE(found.st_mode):04o}"
             yield self.places.finding(Kind.MODE, path, f"its mode is {rights}: others may get at it")
 

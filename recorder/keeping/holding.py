@@ -196,13 +196,14 @@ def holds_shown(books: HoldBooks, actor: Actor, row: RecordingRow) -> list[Hold]
         return [hold for hold in books.holds.of_recording(row.id) if may_see(actor, hold, held_call(row))]
 
 
-def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool) -> list[Hold]:
+def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool, limit: int = LISTED) -> list[Hold]:
     """Return the holds that somebody may see, by the day of their review; that they looked is written down.
 
     Args:
         books: Where holds are kept.
         actor: Who asks.
         is_due: Only those that somebody must review.
+        limit: The most.
 
     Raises:
         ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
@@ -212,10 +213,23 @@ def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool) -> list[Hold]:
     now = books.now()
     with _database():
         if is_due:
-            holds = books.holds.due_for_review(now.date(), limit=LISTED)
+            holds = books.holds.due_for_review(now.date(), limit=limit)
         else:
-            holds = books.holds.all_standing(now, limit=LISTED)
+            holds = books.holds.all_standing(now, limit=limit)
         return [hold for hold in holds if may_see(person, hold, _known_call(books, hold))]
+
+
+def holds_of(books: HoldBooks, actor: Actor, recording: str) -> list[Hold]:
+    """Return the holds of one recording that somebody may see, those over too; that they looked is written down.
+
+    Raises:
+        ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
+    """
+    person = books.ledger.require(actor, Act.PLACE_HOLD, recording)
+    books.ledger.note("hold.view", person.actor, recording, {})
+    with _database():
+        found = books.holds.of_recording(RecordingId(recording))
+        return [hold for hold in found if may_see(person, hold, _known_call(books, hold))]
 
 
 def held_call(row: RecordingRow) -> HeldCall:

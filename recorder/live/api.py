@@ -24,6 +24,7 @@ from recorder.live.door import Door
 from recorder.live.opt_outs import LiveOptOuts
 from recorder.live.permits import require_named
 from recorder.live.sign_ons import LiveSignOns
+from recorder.live.signing import Verifier
 from recorder.web import application
 
 
@@ -38,18 +39,21 @@ class LiveApi:
         *,
         reload: Callable[[str], dict[str, Any]],
         call_thread: Callable[[], dict[str, Any]],
+        verifier: Verifier,
     ) -> None:
         self._works = works
         self._control = control
         self._broadcast = broadcast
         self._reload = reload
         self._call_thread = call_thread
+        self._verifier = verifier
         self._door = Door(works)
 
     def app(self) -> FastAPI:
         """Return the application."""
         app = application(title="Recorder, live")
         problem_answers.install(app)
+        app.state.verifier = self._verifier
         app.get("/api/health")(self.health)
         app.get("/api/calls")(self.calls)
         app.get("/api/events")(self.events)

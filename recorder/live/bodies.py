@@ -13,8 +13,9 @@ from recorder.calls.opt_out_acts import Order
 from recorder.domain.access import MAX_REASON_CHARACTERS, Actor, Application, LocalUser, Person, Role, Scope
 from recorder.domain.live_access import Around
 from recorder.domain.opt_out import Statements
-from recorder.live.headers import ACTOR_HEADER
+from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.live.peercred import user_name
+from recorder.live.signing import Said, UnsignedError, Verifier
 from recorder.problems import ProblemError
 
 _LONGEST_S = 86_400.0
@@ -24,7 +25,7 @@ Name = Annotated[str, Field(max_length=100)]
 
 
 class Caller(BaseModel):
-    """Who is at the other end: the kernel's word, and the name they gave."""
+    """Who is at the other end: the kernel's word, and the name that console or command line signed for them."""
 
     os_user: str
     name: str
@@ -54,7 +55,21 @@ async def _caller(request: Request) -> Caller:
     user = await _user_of((request.client.host, request.client.port)) if request.client else None
     if user is None:
         raise ProblemError(403, "The kernel does not say who is calling; use the recorder's own socket.")
-    return Caller(os_user=user, name=unquote(request.headers.get(ACTOR_HEADER, ""))[:100])
+    actor = request.headers.get(ACTOR_HEADER, "")
+    if actor:
+        await _check_signature(request, actor)
+    return Caller(os_user=user, name=unquote(actor)[:100])
+
+
+async def _check_signature(request: Request, actor: str) -> None:
+    verifier: Verifier = request.app.state.verifier
+    query = request.scope["query_string"]
+    target = request.scope["raw_path"] + (b"?" + query if query else b"")
+    said = Said(method=request.method, target=target.decode("ascii"), actor=actor, content=await request.body())
+    try:
+        verifier.check(said, request.headers.get(SIGNATURE_HEADER, ""))
+    except (UnsignedError, UnicodeDecodeError) as error:
+        raise ProblemError(403, str(error), title="Not signed") from error
 
 
 WhoCalls = Annotated[Caller, Depends(_caller)]
@@ -67,8 +82,8 @@ class _Body(BaseModel):
 class PersonBody(_Body):
     """The account of the person who acts, as console or command line know it after its password was checked.
 
-    The daemon does not open the accounts: whoever may open its socket is trusted with who somebody is, not with what
-    they may do.
+    The daemon does not open the accounts: it believes what is signed by the user that owns them. What somebody may do
+    it decides itself.
     """
 
     display_name: Name
@@ -95,10 +110,13 @@ class ActBody(_Body):
         """Return who acts.
 
         Raises:
-            ProblemError: 422: it is neither a person nor a token; 403: an application is called a person.
+            ProblemError: 422: it is neither a person nor a token; 403: an application is called a person, or a token
+                is not the one that was signed for.
         """
         token = _TOKEN.match(self.authority)
         if token is not None:
+            if who.name != self.authority:
+                raise ProblemError(403, "This is done with a token: use the console's interface.")
             return Application(
                 name=self.authority.removeprefix("token:"),
                 scopes=frozenset({Scope.PAUSE}),

@@ -1,6 +1,7 @@
 """A client of the daemon's socket: for the command line, and for the console.
 
-The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``; why and with which authority in the body.
+The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``, signed (`recorder.live.signing`); why and with which
+authority in the body.
 """
 
 import json
@@ -16,7 +17,9 @@ import httpx
 from recorder.domain.access import Actor, Application, LocalUser, Person
 from recorder.domain.live_access import NOTHING_KNOWN, Around
 from recorder.live.connections import Answer, Connections, NobodyThereError
-from recorder.live.headers import ACTOR_HEADER
+from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
+from recorder.live.signing import Said, Signer
+from storage.errors import KeyProblemError
 
 SERVICE = "recorder:console"
 """Who asks where the console does, for all whom it shows what they may see."""
@@ -144,11 +147,13 @@ class LiveClient:
 
     Args:
         path: The daemon's socket.
+        signer: Signs who acts; None: nobody is named.
         timeout_s: Longest wait for the connection, and again for the answer.
     """
 
-    def __init__(self, path: Path, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, path: Path, *, signer: Signer | None = None, timeout_s: float = 5.0) -> None:
         self._path = path
+        self._signer = signer
         self._connections = Connections(path, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
@@ -284,8 +289,9 @@ class LiveClient:
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, json: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         content = b"" if json is None else _dumped(json)
+        signed = signed_headers(self._signer, method, path, headers or {}, content)
         try:
-            return _result(self._connections.ask(method, path, {**_JSON, **(headers or {})}, content))
+            return _result(self._connections.ask(method, path, {**_JSON, **signed}, content))
         except OSError as error:
             raise _unavailable(self._path, error) from error
 
@@ -294,14 +300,35 @@ def _dumped(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document).encode("ascii")
 
 
+def signed_headers(
+    signer: Signer | None, method: str, target: str, headers: Mapping[str, str], content: bytes = b""
+) -> dict[str, str]:
+    """Return headers with the signature of who acts, where they say who does.
+
+    Raises:
+        DaemonUnavailableError: The key that signs cannot be read; nothing was sent.
+    """
+    actor = headers.get(ACTOR_HEADER)
+    if not actor or signer is None:
+        return dict(headers)
+    try:
+        signature = signer.sign(Said(method=method, target=target, actor=actor, content=content))
+    except (OSError, KeyProblemError) as error:
+        raise DaemonUnavailableError(
+            f"Who you are cannot be signed for the daemon ({error}): run this as the user that the console runs as."
+        ) from error
+    return {**headers, SIGNATURE_HEADER: signature}
+
+
 async def events(
-    path: Path, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0, beat_s: float = 10.0
+    path: Path, *, actor: str, signer: Signer, connect_s: float = 2.0, silence_s: float = 30.0, beat_s: float = 10.0
 ) -> AsyncGenerator[bytes]:
     """Yield the daemon's server-sent events as they come, byte for byte.
 
     Args:
         path: The daemon's socket.
         actor: Who watches.
+        signer: Signs that.
         connect_s: Longest wait for the connection and the start of the answer.
         silence_s: Longest time without an event or comment.
         beat_s: How often the daemon is to send a comment while nothing happens, 0.2 to 10.
@@ -310,12 +337,14 @@ async def events(
         DaemonUnavailableError: It is not there, or fell silent.
         DaemonRefusedError: It answered with an error.
     """
+    target = f"{_EVENTS}?beat_s={beat_s:g}"
+    headers = signed_headers(signer, "GET", target, _headers(actor))
     timeout = httpx.Timeout(connect_s, read=silence_s)
     transport = httpx.AsyncHTTPTransport(uds=str(path))
     try:
         async with (
             httpx.AsyncClient(transport=transport, base_url=_BASE, timeout=timeout, trust_env=False) as http,
-            http.stream("GET", f"{_EVENTS}?beat_s={beat_s:g}", headers=_headers(actor)) as response,
+            http.stream("GET", target, headers=headers) as response,
         ):
             if response.is_error:
                 content = await response.aread()

@@ -2,3 +2,5 @@
 
 ACTOR_HEADER = "X-Recorder-Actor"
 """Who acts, percent-encoded."""
+SIGNATURE_HEADER = "X-Recorder-Signature"
+"""That the key of console and command line says so (`recorder.live.signing`)."""

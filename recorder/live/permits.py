@@ -66,14 +66,18 @@ class Permits:
         return own_teams(person, self._works.config.extension)
 
 
-def require_named(who: Caller) -> None:
-    """Make sure that whoever is shown numbers and names has said who they are.
+def require_named(who: Caller, what: str = "This shows who calls: it") -> None:
+    """Make sure that whoever is shown numbers and names, or changes who sits where, has said who they are.
+
+    Args:
+        who: Who asks.
+        what: What takes a person, as a sentence begins.
 
     Raises:
         ProblemError: 403: they have not.
     """
     if not who.name:
-        raise ProblemError(403, "This shows who calls: it takes a person with an account, give --as NAME.")
+        raise ProblemError(403, f"{what} takes a person with an account, give --as NAME.")
 
 
 def _narrowest(permits: Sequence[Permit]) -> Permit:

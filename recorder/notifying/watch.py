@@ -4,6 +4,7 @@ What is so is worked out from what is kept, not handed over by each act: what th
 and what time alone brought are told alike, and nothing is told twice.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -25,7 +26,9 @@ from recorder.domain.notifying import CaseClock, Kind, Notification
 from recorder.domain.opt_out import may_decide
 from recorder.domain.requesting import Bench
 from recorder.domain.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
+from recorder.hearing.books import HearingBooks
 from recorder.live.client import SERVICE, DaemonUnavailableError, LiveClient
+from recorder.live.signing import Signer
 from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
 from recorder.people.proposals import Proposals
@@ -100,10 +103,10 @@ def watch_books(
     )  # fmt: skip
 
 
-def opt_outs_of(socket: Path) -> list[dict[str, Any]]:
+def opt_outs_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
     """Return the daemon's requests to opt out; none while it does not answer: it has no calls then either."""
     try:
-        with LiveClient(socket, timeout_s=DAEMON_S) as live:
+        with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
             return live.opt_outs(actor=SERVICE)
     except (DaemonUnavailableError, ProblemError):
         return []
@@ -129,6 +132,7 @@ def tell_now(books: WatchBooks) -> int:
             *notifying.of_requests(hearing.requests.waiting(), bench),
             *notifying.of_decisions(hearing.requests.decided_since(books.now - notifying.TOLD_FOR), books.now),
             *notifying.of_emergencies(emergencies, bench),
+            *notifying.of_disagreements(disagreements_of(hearing), bench),
             *notifying.of_proposals(books.proposals.waiting(), bench),
             *notifying.of_resets(books.proposals.resets_since(books.now - notifying.TOLD_FOR)),
             *notifying.of_passwords(hearing.people.passwords_set_since(books.now - notifying.TOLD_FOR)),
@@ -138,6 +142,12 @@ def tell_now(books: WatchBooks) -> int:
             *notifying.of_scopes(waiting_scopes(books.cases.holds), bench, books.now),
         ],
     )
+
+
+def disagreements_of(hearing: HearingBooks) -> list[str]:
+    """Return a mark of each thing of the file of people that the audit log does not explain."""
+    roles = [f"{name}: {','.join(sorted(of))}" for name, of in sorted(hearing.people.unexplained().items())]
+    return [hashlib.sha256(one.encode()).hexdigest()[:8] for one in (*roles, *hearing.contradicted)]
 
 
 def tell_what_time_brought(books: WatchBooks) -> int:

@@ -38,6 +38,7 @@ from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excu
 from recorder.people.database import AuditNote, accounts, from_s, identities, second_factors, sessions
 from recorder.people.identities import signs_in_elsewhere
 from recorder.people.passwords import MAX_CHARACTERS, weakness
+from recorder.people.seals import Seals, disagreements
 from recorder.people.teams import plan_change, settle_changes
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})
@@ -94,10 +95,15 @@ class People:
         engine: From ``open_people``; stays the caller's.
         now: Returns the time, aware, UTC.
         hasher: argon2id with its usual costs; tests pass a cheap one.
+        seals: What the audit log explains: no role counts beside that. None is for who only writes.
     """
 
-    def __init__(self, engine: Engine, *, now: Callable[[], datetime], hasher: PasswordHasher | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, now: Callable[[], datetime], hasher: PasswordHasher | None = None,
+        seals: Seals | None = None,
+    ) -> None:  # fmt: skip
         self._engine = engine
+        self.seals = seals
         self._now = now
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
@@ -250,16 +256,31 @@ class People:
             proven = set(connection.execute(select(second_factors.c.account)).scalars())
             connected = set(connection.execute(select(identities.c.account)).scalars())
         return [
-            _account(row, self._now(), has_second_factor=row["name"] in proven, is_connected=row["name"] in connected)
+            _account(
+                row, self._sealed(row), self._now(), has_second_factor=row["name"] in proven,
+                is_connected=row["name"] in connected,
+            )
             for row in rows
-        ]
+        ]  # fmt: skip
+
+    def unexplained(self) -> dict[str, frozenset[Role]]:
+        """Return which roles of whom the audit log does not explain; they give no right."""
+        if self.seals is None:
+            return {}
+        with self._engine.begin() as connection:
+            rows = [person_of(row) for row in connection.execute(select(accounts)).mappings()]
+        return disagreements(self.seals.explained(), rows)
+
+    def _sealed(self, row: Any) -> Person:  # noqa: ANN401 - a RowMapping
+        person = person_of(row)
+        return person if self.seals is None else self.seals.sealed(person)
 
     def find(self, name: str) -> Person | None:
         """Return the person of an account that may be used; None when there is none or it is disabled."""
         with self._engine.begin() as connection:
             settle_changes(connection, self._now())
             row = row_of(connection, name)
-        return None if row is None or not is_usable(row, self._now()) else person_of(row)
+        return None if row is None or not is_usable(row, self._now()) else self._sealed(row)
 
     def verify(self, name: str, password: str, *, if_connected: bool = True) -> SignedIn | SignInRefused:
         """Check a name and a password.
@@ -304,7 +325,7 @@ class People:
                 excuse(connection, name)
             connection.execute(update(accounts).where(accounts.c.name == name).values(password_hash=rehashed))
         act = "people.password_accepted" if takes_code else "people.sign_in"
-        return SignedIn(person=person_of(row), note=AuditNote(act=act, subject=name), takes_code=takes_code)
+        return SignedIn(person=self._sealed(row), note=AuditNote(act=act, subject=name), takes_code=takes_code)
 
     def _locked_until(self, name: str) -> datetime | None:
         with self._engine.begin() as connection:
@@ -360,11 +381,18 @@ def _check_free(connection: Connection, person: Person) -> None:
         raise PeopleError(f"The name {person.name} or {person.display_name!r} is taken; accounts are personal.")
 
 
-def _account(row: Any, now: datetime, *, has_second_factor: bool, is_connected: bool) -> Account:  # noqa: ANN401 - a RowMapping
+def _account(
+    row: Any,  # noqa: ANN401 - a RowMapping
+    person: Person,
+    now: datetime,
+    *,
+    has_second_factor: bool,
+    is_connected: bool,
+) -> Account:
     created_at = from_s(row["created_s"])
     assert created_at is not None
     return Account(
-        person=person_of(row),
+        person=person,
         created_at=created_at,
         is_disabled=not is_usable(row, now),
         closes_at=from_s(row["disabled_s"]),

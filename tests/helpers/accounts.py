@@ -1,14 +1,24 @@
 """What tests of people's accounts share: a password, a hasher that takes no time, a clock that the test holds."""
 
 import sqlite3
+import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher
+from sqlalchemy import Engine
 
+from recorder.hearing.appointments import Appointments
+from recorder.people.accounts import People
+from recorder.people.database import AuditNote
 from recorder.people.triggers import TRIGGERS
+from storage.audit import AuditLog
 
 PASSWORD = "violet otter lantern"
+MAKER = "tests"
+"""Who made the accounts of a test, in the audit log."""
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -30,3 +40,44 @@ def as_of_before(path: Path, account: str, roles: str) -> None:
             connection.execute(f"DROP TRIGGER {name}")
         connection.execute("UPDATE accounts SET roles = ? WHERE name = ?", (roles, account))
     connection.close()
+    explain(path, account, roles.split(","))
+
+
+def explain(path: Path, account: str, roles: Iterable[str]) -> None:
+    """Have the audit log of a home say that an account got roles; the file is people's."""
+    AuditLog(path.parent / "audit").append(
+        act="people.granted", actor=MAKER, subject=account, details={"roles": sorted(roles)}
+    )
+
+
+def write_down_additions() -> None:
+    """Have accounts and deputies that a test makes by themselves be in the audit log, as who makes one writes it there.
+
+    What no entry explains gives no right. What the product makes it writes down itself.
+    """
+    add, name_deputy = People.add, Appointments.name_deputy
+
+    def added(self: People, name: str, password: str, **values: Any) -> AuditNote:
+        note = add(self, name, password, **values)
+        if _is_by_test():
+            _write_down(self._engine, note.act, note.subject, dict(note.details))
+        return note
+
+    def named(self: Appointments, account: str | None, *, by: str) -> bool:
+        if _is_by_test():
+            _write_down(self._engine, "people.deputy", account or "", {})
+        return name_deputy(self, account, by=by)
+
+    People.add = added  # type: ignore[method-assign]
+    Appointments.name_deputy = named  # type: ignore[method-assign]
+
+
+def _is_by_test() -> bool:
+    caller = str(sys._getframe(2).f_globals["__name__"])
+    return caller.startswith(("tests.", "test_", "conftest"))
+
+
+def _write_down(engine: Engine, act: str, subject: str, details: dict[str, Any]) -> None:
+    path = Path(str(engine.url.database))
+    if path.name == "people.sqlite":
+        AuditLog(path.parent / "audit").append(act=act, actor=MAKER, subject=subject, details=details)

@@ -45,6 +45,7 @@ from tests.helpers import preloaded, report
 from tests.helpers.accounts import CHEAP, as_of_before
 from tests.helpers.leave import keep_leave
 from tests.helpers.ports import free_port, free_range
+from tests.helpers.signed_in import environment_for, signing
 from tests.helpers.starvation import waited_s
 from tests.helpers.unix_transport import UnixTransport
 
@@ -118,8 +119,6 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
         "--media-ports", "{}-{}".format(*_MEDIA_PORTS), "--console", "off",
         "--admin", ADMIN, "--password-file", str(password),
     )  # fmt: skip
-    for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
-        must("notice", "set", name, str(tone_file(folder / f"{name}.wav", hz, seconds)), "-C", str(root))
     # The administrator is the data protection officer too, as before these roles excluded each other: one account
     # signs in for most commands.
     as_of_before(root / "people.sqlite", ADMIN, "admin,dpo")
@@ -136,6 +135,9 @@ def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
     text = re.sub(r'^team = ".*"$', 'team = ""', text, flags=re.MULTILINE)
     # The tests press the keys of sites whose file names none.
     config_file.write_text(text.replace('keys = "*5"', 'keys = "*1"').replace('keys = "*6"', 'keys = "*2"'))
+    for name, hz, seconds in (("first", NOTICE_HZ, NOTICE_S), ("second", SECOND_HZ, SECOND_S)):
+        sound = str(tone_file(folder / f"{name}.wav", hz, seconds))
+        must("notice", "set", name, sound, "-C", str(root), "--as", ADMIN, "--password-file", str(password))
     return folder
 
 
@@ -145,9 +147,13 @@ def run_apart(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command of `recorder` in this process to its end; what a program would end with a traceback is raised."""
+    """Run a command of `recorder` in this process to its end; what a program would end with a traceback is raised.
+
+    A command that only reads, and names nobody, is the administrator's; one of agents is the manager's.
+    """
     assert words[0] not in (*LASTING, "up", "demo"), f"`recorder {words[0]}` wants a process of its own: run_apart"
-    result = CliRunner().invoke(app, words, input=stdin, prog_name="recorder")
+    environment = environment_for(words, reader=ADMIN, at_phones=HEARER)
+    result = CliRunner().invoke(app, words, input=stdin, prog_name="recorder", env=environment)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
@@ -186,8 +192,9 @@ class RecorderHome:
         self._is_started_anew = is_started_anew
         self._known_index: tuple[tuple[bytes, int], Index] | None = None
         self.live = httpx.Client(
-            transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5
-        )
+            transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5,
+            event_hooks=signing(self.root),
+        )  # fmt: skip
         hop, _, port = next_hop.rpartition(":")
         shutil.copytree(_template(host, hop, tuple(extensions)) / "home", self.root)
         self.edit(f"{host}:{_SIP_PORT}", f"{host}:{first}")
@@ -360,6 +367,8 @@ class RecorderHome:
             by = by or body["as"] if "as" in body else by or "officer"
         if by and word in ("opt-out", "grant"):
             body = {"caller_asked": True, "distress_judged": True, **body}
+        token = str(body.get("as", ""))
+        by = by or (token if token.startswith("token:") else "")
         return self.live.post(path, json=body, headers={"X-Recorder-Actor": by} if by else {})
 
     def _part(self, call: str, role: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from storage.keys import NodeKeys
 from storage.rows import row_from_json
 from storage.types import RecordingHead, RecordingRow
 from storage.vault import Vault
-from tests.helpers.recorder_home import RecorderHome, recorder_home
+from tests.helpers.recorder_home import ADMIN, HEARER, RecorderHome, recorder_home
+from tests.helpers.signed_in import environment_for
 from tests.helpers.storage_home import ID, block, row
 
 SECONDS = 3
@@ -62,7 +63,9 @@ class BadSite:
         return moved
 
     def run(self, *words: str) -> Result:
-        result = CliRunner().invoke(app, [*words, "-C", str(self.home.root)])
+        asked = [*words, "-C", str(self.home.root)]
+        environment = environment_for(asked, reader=ADMIN, at_phones=HEARER)
+        result = CliRunner().invoke(app, asked, env=environment)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert "Traceback" not in result.output
         return result

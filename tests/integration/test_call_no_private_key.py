@@ -16,6 +16,8 @@ from recorder.home import Home
 from recorder.keeping.sweep_process import opened_sweeper
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.recorder_home import ADMIN, HEARER
+from tests.helpers.signed_in import environment_for
 from tests.helpers.sweep_site import agreed
 
 EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.5"))
@@ -87,7 +89,8 @@ def test_a_node_without_private_keys_does_everything_but_play(tmp_path: Path, mo
 
 def _run(lines: Exchange, *words: str) -> Result:
     """Run a command in this process: a new one for each takes most of a test's time."""
-    result = CliRunner().invoke(app, [*words, "-C", str(lines.home.root)])
+    asked = [*words, "-C", str(lines.home.root)]
+    result = CliRunner().invoke(app, asked, env=environment_for(asked, reader=ADMIN, at_phones=HEARER))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 

@@ -26,14 +26,16 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_process_says_and_returns_what_a_command_does(tmp_path: Path) -> None:
-    done = run("find", "--json", "-C", str(tmp_path))
+    done = run("find", "--as", "x", "--json", "-C", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "run `recorder init`" in " ".join(done.stderr.split())
     assert run("pause", "--help").returncode == 0
     assert run("no-such-command").returncode == 2
 
 
-@pytest.mark.parametrize("command", ["calls", "pause --extension 2001", "resume --extension 2001", "users list"])
+@pytest.mark.parametrize(
+    "command", ["calls", "pause --extension 2001", "resume --extension 2001 --as x", "users list --as x"]
+)
 def test_who_pauses_does_not_wait_for_what_writes_pdf(tmp_path: Path, command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _LOADED, *command.split(), "-C", str(tmp_path)],

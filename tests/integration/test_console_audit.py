@@ -47,18 +47,20 @@ def test_the_dpo_sees_the_newest_entries_and_that_is_one(console: Console) -> No
 def test_it_says_when_the_log_was_verified_and_noted_elsewhere(console: Console) -> None:
     log = console.deps.books.audit
     first = log.append("call.pause", "olive", "call-1")
-    Anchors(console.deps.books.index.database).note(Anchor(target="mail", number=1, hash=first.hash, at=AT))
+    number, before = first.number, log.path.read_bytes().rindex(b"{", 0, log.path.read_bytes().index(b"call-1"))
+    before = log.path.read_bytes().rindex(b"\n", 0, before) + 1
+    Anchors(console.deps.books.index.database).note(Anchor(target="mail", number=number, hash=first.hash, at=AT))
     note_verified(console.home.state, log.verify(), AT)
     with console.browser() as dpo:
         dpo.sign_in()
         page = dpo.get("/audit").text
-        assert "Verified 25/11/2026 09:30:00: 1 entries follow from one another" in page
-        assert "Last noted by mail: entry 1, 25/11/2026 09:30:00" in page
-        log.path.write_bytes(log.path.read_bytes().replace(b"olive", b"oscar", 1))
+        assert f"Verified 25/11/2026 09:30:00: {number} entries follow from one another" in page
+        assert f"Last noted by mail: entry {number}, 25/11/2026 09:30:00" in page
+        log.path.write_bytes(log.path.read_bytes().replace(b'"actor":"olive"', b'"actor":"oscar"', 1))
         note_verified(console.home.state, log.verify(), AT)
         page = dpo.get("/audit").text
     assert "it is not what was written" in page
-    assert "entry 1 (line 1, byte 0): its hash does not fit" in page
+    assert f"entry {number} (line {number}, byte {before}): its hash does not fit" in page
     assert "audit verify</code> says where" in page
 
 

@@ -99,8 +99,8 @@ def test_refusals_change_nothing(shell: Shell) -> None:
     nobody = shell.home.run("hold", "add", recording, *COMPLAINT, "-C", str(shell.home.root))
     assert nobody.returncode == 2
     assert "person" in nobody.stderr
-    assert shell.home.json("hold", "list") == []
     assert shell.audited() == []
+    assert shell.home.json("hold", "list") == []
 
 
 def test_add_list_review_release_reinstate(shell: Shell) -> None:
@@ -132,7 +132,7 @@ def test_add_list_review_release_reinstate(shell: Shell) -> None:
         [placed["id"], shell.recording, "complaint", "grace"],
         [training["id"], shell.recording, "training", "standing"],
     ]
-    acts = [(entry["act"], entry["actor"]) for entry in shell.audited()]
+    acts = [(entry["act"], entry["actor"]) for entry in shell.audited() if entry["act"] != "hold.view"]
     assert acts == [
         ("hold.placed", "mona"), ("hold.placed", "mike"), ("hold.reviewed", "founder"), ("hold.released", "lea"),
         ("hold.reinstated", "mona"), ("hold.released", "mona"),

@@ -221,11 +221,14 @@ def test_a_connection_of_others_opens_no_power_that_comes_later(
     with site(tmp_path, port, relaxed) as console, console.browser() as browser, console.browser() as owner:
         assert led_to(arrive(browser, provider, "other")) == "/live"
         proposals, notes = console.deps.proposals, list[AuditNote]()
-        _, asked = proposals.grant(
-            "admin", "other", [Role.TEAM_LEADER], reason="leads the team now", enter=notes.append
-        )
+
+        def enter(note: AuditNote) -> None:
+            notes.append(note)
+            console.enter(note)
+
+        _, asked = proposals.grant("admin", "other", [Role.TEAM_LEADER], reason="leads the team now", enter=enter)
         assert asked is not None
-        proposals.decide(console.person("dpo"), asked.id, is_confirmed=True, enter=notes.append)
+        proposals.decide(console.person("dpo"), asked.id, is_confirmed=True, enter=enter)
         assert notes[-1].details["disconnected"] is True
         assert browser.get("/live").status_code == 200, "who is in a call goes on"
         assert "team leader" not in browser.get("/account").text

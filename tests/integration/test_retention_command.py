@@ -1,6 +1,7 @@
 """`recorder retention`: what people at the shell see, what stops a sweep and how they let it go on."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -78,11 +79,13 @@ def shell(made: Shell, tmp_path: Path) -> Iterator[Shell]:
     """The same home for all, as it was in the beginning: every test begins with an empty vault."""
     saved = made.home.config.read_text()
     root = made.home.root
+    shutil.copytree(root / "audit", tmp_path / "of-the-accounts")
     yield made
     made.home.config.write_text(saved)
     for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "state", "recordings", "audit", "keys/sealed"):
         if (root / name).exists():
             (root / name).rename(tmp_path / name.replace("/", "-"))
+    shutil.copytree(tmp_path / "of-the-accounts", root / "audit")
 
 
 def test_the_schedule_and_the_state_before_and_after_a_sweep(shell: Shell) -> None:

@@ -267,12 +267,12 @@ def test_a_role_given_meanwhile_waits_for_the_second_factor(browser: Browser, co
         assert other.get("/account").status_code == 200
         for account in ("officer", "new"):
             _, proposal = console.deps.proposals.grant(
-                "admin", account, [Role.DPO], reason="from Monday on", enter=lambda _note: None
+                "admin", account, [Role.DPO], reason="from Monday on", enter=console.enter
             )
             dpo = console.people.find("dpo")
             assert proposal is not None
             assert dpo is not None
-            console.deps.proposals.decide(dpo, proposal.id, is_confirmed=True, enter=lambda _note: None)
+            console.deps.proposals.decide(dpo, proposal.id, is_confirmed=True, enter=console.enter)
         assert other.get("/account").headers["location"] == SIGN_IN
     assert browser.get("/overview").status_code == 403
     csrf = csrf_of(browser.get("/account"))

@@ -20,6 +20,7 @@ from tests.helpers import recorder_home
 from tests.helpers.console_site import Browser
 from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
+from tests.helpers.signed_in import signing
 from tests.helpers.siprec_client import ATTESTED, HOSTS
 from tests.helpers.unix_transport import UnixTransport
 
@@ -210,7 +211,10 @@ class Site:
     def _client(self) -> httpx.Client:
         transport = UnixTransport(self.home.root / "recorder.sock")
         named = {"X-Recorder-Actor": "tests"}
-        return httpx.Client(transport=transport, base_url="http://recorder", timeout=15, headers=named)
+        hooks = signing(self.home.root)
+        return httpx.Client(
+            transport=transport, base_url="http://recorder", timeout=15, headers=named, event_hooks=hooks
+        )
 
     def _listen(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:

@@ -200,7 +200,7 @@ def test_pins_of_managers(lines: Exchange) -> None:
     ok(home, "users", "pin", "mary", "--pin-file", str(file), *by(home, "mary"))
     assert PinFile(place.pins).owner(PIN, facts) == "mary"
     assert "another one" in refused(home, "users", "pin", "hugo", "--pin-file", str(file), *home.as_admin())
-    people = {row["name"]: row for row in document(home, "users", "list")}
+    people = {row["name"]: row for row in document(home, "users", "list", *home.as_admin())}
     assert (people["mary"]["has_pin"], people["hugo"]["has_pin"]) == (True, False)
     ok(home, "users", "pin", "mary", "--remove", *home.as_admin())
     assert "has no PIN" in refused(home, "users", "pin", "mary", "--remove", *home.as_admin())

@@ -15,6 +15,7 @@ import httpx
 from tests.helpers import report
 from tests.helpers.exchange import Exchange
 from tests.helpers.recorder_home import RecorderHome
+from tests.helpers.signed_in import signing
 from tests.helpers.sip_peer import Caller, Officer
 from tests.helpers.virtual.daemon import TurnedDaemon
 from tests.helpers.virtual.media import TurnedStudio
@@ -31,7 +32,7 @@ class TurnedHome(RecorderHome):
         self._turned: TurnedDaemon | None = None
         self.live.close()
         requests = Requests(place.world, lambda: self._turned.app if self._turned is not None else None)
-        self.live = httpx.Client(transport=requests, base_url="http://recorder")
+        self.live = httpx.Client(transport=requests, base_url="http://recorder", event_hooks=signing(self.root))
         place.answering[str(self.root / "recorder.sock")] = requests
 
     def start(self, **_: Any) -> None:

@@ -63,6 +63,7 @@ EXPECTED = {
     Act.MANAGE_PEOPLE: "y - - - - - -",
     Act.CONFIRM_GRANT: "y - - y y - -",
     Act.MANAGE_TOKENS: "y - - - - - -",
+    Act.SET_NOTICE: "y - - - y y -",
 }
 PAIRS = [(role, act, mark) for act, line in EXPECTED.items() for role, mark in zip(Role, line.split(), strict=True)]
 

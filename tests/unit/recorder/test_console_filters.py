@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recorder.console.filters import PAGE_SIZE, read_form, typed
+from recorder.console.filters import PAGE_SIZE, read_form
+from recorder.keeping.searching import typed
 from storage.types import Outcome, Search
 
 LONDON = "Europe/London"

@@ -1,0 +1,73 @@
+"""Which recordings a search finds for somebody, what of each they are shown, and what the audit log keeps. Pure."""
+
+from dataclasses import replace
+from typing import Any
+
+from recorder.domain.access import Act, Actor, Allowed, DeniedError, Fault, Person, Refused, may
+from recorder.domain.call_parts import narrowed, relation, seen_by
+from recorder.domain.number_masking import may_search_numbers, shown_to
+from recorder.domain.requesting import AccessRequest
+from storage.types import Part, RecordingRow, Search
+
+_TYPED = ("operator", "extension", "number")
+
+
+def findable(actor: Actor, search: Search) -> Search:
+    """Return a search of those recordings only that somebody may find.
+
+    Args:
+        actor: Who searches.
+        search: What they asked for.
+
+    Raises:
+        DeniedError: They may find none of what they asked for.
+    """
+    decision = may(actor, Act.SEARCH, extension=search.extension)
+    if isinstance(decision, Allowed) and search.number is not None:
+        decision = may_search_numbers(actor)
+    if isinstance(decision, Refused):
+        raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
+    if not decision.is_part or not isinstance(actor, Person):
+        return search
+    own = actor.display_name if decision.own_only else None
+    teams = actor.teams if decision.team_only else ()
+    if not teams and search.operator not in (None, own):
+        raise DeniedError(Fault.NOT_ALLOWED, "You see only recordings of your own calls.")
+    return replace(search, within=Part(teams=teams, operator=own))
+
+
+def knows(actor: Actor, row: RecordingRow) -> bool:
+    """Tell whether somebody may know of a call that the index found: it lists officers of too short a part too."""
+    if not isinstance(actor, Person):
+        return True
+    operator, team = relation(actor, row)
+    return not isinstance(may(actor, Act.VIEW, operator=operator, team=team), Refused)
+
+
+def shown(actor: Actor, row: RecordingRow, leave: AccessRequest | None = None) -> RecordingRow:
+    """Return a row as somebody is shown it: numbers masked, other people's parts withheld.
+
+    Args:
+        actor: Who.
+        row: The call.
+        leave: The request by which they may hear it now.
+    """
+    heard = () if leave is None else leave.heard(row.id)
+    return narrowed(shown_to(actor, row, has_leave=leave is not None), seen_by(actor, row, heard))
+
+
+def describe(search: Search) -> dict[str, Any]:
+    """Return what the audit log keeps of a search for ever: nothing that was typed freely."""
+    return {
+        "from": search.started_from.isoformat() if search.started_from else None,
+        "to": search.started_to.isoformat() if search.started_to else None,
+        "by": [name for name in _TYPED if getattr(search, name) is not None],
+        "outcome": search.outcome,
+        "offset": search.offset,
+    }
+
+
+def typed(search: Search) -> str | None:
+    """Return what was typed freely, as text of the audit log, which may expire; None when nothing was."""
+    parts = [f"{name}: {getattr(search, name)}" for name in _TYPED if getattr(search, name) is not None]
+    return "; ".join(parts) or None
