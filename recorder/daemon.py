@@ -70,6 +70,7 @@ from storage.audit import AuditLog
 from storage.durable import save_atomically
 from storage.erasures import Erasures
 from storage.keys import NodeKeys
+from storage.types import RecordingId
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -230,7 +231,7 @@ class Daemon:
             self._index,
             self._works.rows,
             is_live=self._works.open_recordings.__contains__,
-            settled=self._works.pauses.drop,
+            settled=self._settled,
             now=utc_now,
         )
         if not self._works.sessions.is_known:
@@ -277,6 +278,11 @@ class Daemon:
         self._close()
 
     # --- events
+
+    def _settled(self, recording: str) -> None:
+        """Forget what was to become of a recording that a failing disk had left open: it needs nothing any more."""
+        self._works.pauses.drop(recording)
+        self._works.discards.settle(RecordingId(recording))
 
     def _on_sip(self, event: SipEvent) -> None:
         self._control.receive(event)

@@ -17,7 +17,7 @@ from recorder.domain.access import Act
 from recorder.domain.pausing import PauseState
 from recorder.home import Home
 from recorder.keeping.agreement import look
-from recorder.keeping.kept_live import Discards
+from recorder.keeping.kept_live import Discards, settle
 from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
 from storage.audit import AuditLog
@@ -130,6 +130,8 @@ def recover_all(
     left = {found.id for found in recovered if found.problem}
     if states:
         write_states(register, {call: state for call, state in states.items() if call in left})
+    for call in states.keys() - left:
+        settle(home.state, RecordingId(call))
     return recovered
 
 

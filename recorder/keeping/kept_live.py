@@ -79,7 +79,7 @@ class Discards:
         Raises:
             OSError: The disk refuses.
         """
-        (self._state / FOLDER / recording).unlink(missing_ok=True)
+        settle(self._state, recording)
 
     def _mark(self, recording: RecordingId) -> None:
         folder = self._state / FOLDER
@@ -89,3 +89,8 @@ class Discards:
                 if path.stat().st_mtime < (self._now() - _MARKED_FOR).timestamp():
                     path.unlink()
         (folder / recording).touch(mode=0o600)
+
+
+def settle(state: Path, recording: RecordingId) -> None:
+    """As `Discards.settle`; ``state`` is the home's folder of states."""
+    (state / FOLDER / recording).unlink(missing_ok=True)

@@ -21,7 +21,7 @@ _READS = frozenset(
         ("requests", "emergencies"), ("mail", "status"), ("erase", "--list"),
     }
 )  # fmt: skip
-_AT_PHONES = "agents"
+_AT_PHONES = ("agents", "list")
 
 
 def token_of(home: Path, account: str) -> str:
@@ -48,18 +48,18 @@ def signing(home: Path) -> dict[str, list[Callable[[httpx.Request], None]]]:
 
 
 def environment_for(words: Sequence[str], *, reader: str, at_phones: str) -> Mapping[str, str]:
-    """Return the environment in which a command that reads, or signs on, is somebody's who was not named in it.
+    """Return the environment in which a command that reads is somebody's who was not named in it.
 
     Args:
         words: The command's.
         reader: The account that reads.
-        at_phones: The account that sees and signs on officers.
+        at_phones: The account that sees who sits where.
     """
     if "--as" in words or "-C" not in words or "--password-file" in words:
         return {}
     home = Path(words[words.index("-C") + 1])
     if not (home / "people.sqlite").exists():
         return {}
-    if words[0] == _AT_PHONES:
+    if tuple(words[:2]) == _AT_PHONES:
         return {TOKEN_VARIABLE: token_of(home, at_phones)}
     return {TOKEN_VARIABLE: token_of(home, reader)} if _READS & {tuple(words[:1]), tuple(words[:2])} else {}

@@ -84,8 +84,8 @@ def test_a_span_is_erased_at_once_where_the_keys_are(shell: Shell) -> None:
     recording = shell.record()
     before, _, law = shell.home.copy(recording)
     (shell.home.root.parent / f"{recording}.wav").unlink()
-    done = json.loads(shell.erase(recording, "--from", "0:01.5", "--to", "3", "--json").stdout)
-    assert (done["state"], done["start_s"], done["end_s"], done["ordered_by"]) == ("done", 1.5, 3.0, "lea")
+    done = json.loads(shell.erase(recording, "--from", "0:01.5", "--to", "3", "--json", by="olive").stdout)
+    assert (done["state"], done["start_s"], done["end_s"], done["ordered_by"]) == ("done", 1.5, 3.0, "olive")
     after, _, _ = shell.home.copy(recording)
     silence = b"\xd5" if law == "alaw" else b"\xff"
     assert after == before[:12_000] + silence * 12_000 + before[24_000:]
@@ -142,7 +142,7 @@ def test_without_the_private_key_it_stays_queued_and_says_so(shell: Shell) -> No
     away = private.rename(private.with_name("away"))
     try:
         files = shell.files()
-        done = shell.erase(recording, "--from", "1", "--to", "2")
+        done = shell.erase(recording, "--from", "1", "--to", "2", by="olive")
         assert done.returncode == 0
         assert "confirmed and queued" in done.stderr
         assert "cannot be read" in done.stderr
@@ -155,7 +155,7 @@ def test_without_the_private_key_it_stays_queued_and_says_so(shell: Shell) -> No
 def test_a_dry_run_changes_nothing(shell: Shell) -> None:
     recording = shell.record(ended_ago=timedelta(minutes=5))
     files, audited = shell.files(), shell.audited()
-    done = json.loads(shell.erase(recording, "--from", "4.5", "--to", "5", "--dry-run", "--json").stdout)
+    done = json.loads(shell.erase(recording, "--from", "4.5", "--to", "5", "--dry-run", "--json", by="olive").stdout)
     assert done["silenced_s"] == [0.5, 0.5]
     assert [s["kind"] for s in done["segments"]] == ["recording", "erased"]
     assert done["needs_second_person"] is False

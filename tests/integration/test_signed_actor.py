@@ -238,8 +238,9 @@ def test_a_signature_is_good_for_one_request_only(stranger: httpx.Client, home: 
 
 @pytest.mark.parametrize("word", ["sign-on", "sign-off"])
 def test_who_sits_where_is_changed_by_a_person(stranger: httpx.Client, word: str) -> None:
-    answer = stranger.post(f"/api/agents/2001/{word}", json={"operator": "mallory"})
-    assert (answer.status_code, "takes a person" in answer.text) == (403, True)
+    body = {"person": {"display_name": "mallory", "roles": ["officer"]}}
+    answer = stranger.post(f"/api/agents/2001/{word}", json=body)
+    assert (answer.status_code, "a person with an account" in answer.text) == (403, True)
 
 
 def test_without_a_name_calls_can_be_seen_and_paused_as_before(stranger: httpx.Client) -> None:

@@ -147,7 +147,7 @@ class Stage:
             short = tone_file(folder / "first.wav", NOTICE_HZ, NOTICE_S)
             (folder / "account").touch(0o600)
             (folder / "account").write_text("s3cret\n")
-            home.recorder("notice", "set", "first", str(short), "-C", str(home.root))
+            home.recorder("notice", "set", "first", str(short), *home.as_admin(), "-C", str(home.root))
             yield home
 
     def _ways(self, scenario: Scenario) -> Iterator[tuple[str, str, int]]:
