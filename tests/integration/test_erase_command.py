@@ -20,6 +20,8 @@ from tests.helpers.recorder_home import PASSWORD, RecorderHome, recorder_home
 from tests.helpers.storage_home import block, row
 
 SECONDS = 5
+ANSWERED = "Tess Leader"
+"""Who had the call, and may order: nobody else erases card data alone."""
 
 
 class Shell:
@@ -29,16 +31,17 @@ class Shell:
         self.home = home
         self.vault = Vault(home.root, NodeKeys.load(home.root))
         home.add_person("lea", Role.TEAM_LEADER)
+        home.add_person("tess", Role.TEAM_LEADER, display_name=ANSWERED)
         home.add_person("olive", Role.OFFICER, display_name="Olive Officer")
         home.add_person("ian", Role.ICT)
 
-    def record(self, *, ended_ago: timedelta = timedelta(minutes=1)) -> RecordingId:
+    def record(self, *, ended_ago: timedelta = timedelta(minutes=1), operator: str = "Olive Officer") -> RecordingId:
         """Make a finished recording and index it."""
         started = utc_now().replace(microsecond=0) - ended_ago - timedelta(seconds=SECONDS)
         recording = RecordingId(f"{started:%Y%m%dT%H%M%SZ}-2001-0a1b2c")
         fields = row(
             recording, started_at=time_to_json(started), ended_at=time_to_json(started + timedelta(seconds=SECONDS)),
-            duration_s=float(SECONDS), recorded_s=float(SECONDS), operator="Olive Officer", team="Revenues",
+            duration_s=float(SECONDS), recorded_s=float(SECONDS), operator=operator, team="Revenues",
             segments=[{"start_s": 0.0, "end_s": float(SECONDS), "kind": "recording", "reason": "", "by": ""}],
         )  # fmt: skip
         opened = self.vault.create(RecordingHead(id=recording, started_at=started, operator_key="k7", index_row=fields))
@@ -81,11 +84,11 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 def test_a_span_is_erased_at_once_where_the_keys_are(shell: Shell) -> None:
-    recording = shell.record()
+    recording = shell.record(operator=ANSWERED)
     before, _, law = shell.home.copy(recording)
     (shell.home.root.parent / f"{recording}.wav").unlink()
-    done = json.loads(shell.erase(recording, "--from", "0:01.5", "--to", "3", "--json", by="olive").stdout)
-    assert (done["state"], done["start_s"], done["end_s"], done["ordered_by"]) == ("done", 1.5, 3.0, "olive")
+    done = json.loads(shell.erase(recording, "--from", "0:01.5", "--to", "3", "--json", by="tess").stdout)
+    assert (done["state"], done["start_s"], done["end_s"], done["ordered_by"]) == ("done", 1.5, 3.0, "tess")
     after, _, _ = shell.home.copy(recording)
     silence = b"\xd5" if law == "alaw" else b"\xff"
     assert after == before[:12_000] + silence * 12_000 + before[24_000:]
@@ -137,12 +140,12 @@ def test_declined(shell: Shell) -> None:
 
 
 def test_without_the_private_key_it_stays_queued_and_says_so(shell: Shell) -> None:
-    recording = shell.record(ended_ago=timedelta(minutes=2))
+    recording = shell.record(ended_ago=timedelta(minutes=2), operator=ANSWERED)
     private = shell.home.root / "private"
     away = private.rename(private.with_name("away"))
     try:
         files = shell.files()
-        done = shell.erase(recording, "--from", "1", "--to", "2", by="olive")
+        done = shell.erase(recording, "--from", "1", "--to", "2", by="tess")
         assert done.returncode == 0
         assert "confirmed and queued" in done.stderr
         assert "cannot be read" in done.stderr
@@ -153,9 +156,9 @@ def test_without_the_private_key_it_stays_queued_and_says_so(shell: Shell) -> No
 
 
 def test_a_dry_run_changes_nothing(shell: Shell) -> None:
-    recording = shell.record(ended_ago=timedelta(minutes=5))
+    recording = shell.record(ended_ago=timedelta(minutes=5), operator=ANSWERED)
     files, audited = shell.files(), shell.audited()
-    done = json.loads(shell.erase(recording, "--from", "4.5", "--to", "5", "--dry-run", "--json", by="olive").stdout)
+    done = json.loads(shell.erase(recording, "--from", "4.5", "--to", "5", "--dry-run", "--json", by="tess").stdout)
     assert done["silenced_s"] == [0.5, 0.5]
     assert [s["kind"] for s in done["segments"]] == ["recording", "erased"]
     assert done["needs_second_person"] is False
