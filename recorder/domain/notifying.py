@@ -53,6 +53,8 @@ class Kind(enum.StrEnum):
     WEEK = "week"
     SCOPE_WAITS = "scope_waits"
     TAKEN_OVER = "taken_over"
+    HEARD_MANY = "heard_many"
+    ROLE_USED_AT_ONCE = "role_used_at_once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +186,18 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             "manager.",
             path="/agent",
         ),
+        Kind.HEARD_MANY: Wording(
+            subject="Somebody heard very many recordings in a day",
+            sentence="An account heard or copied 40 recordings or more in a day. Each was allowed; the audit log has "
+            "which, and why.",
+            path="/audit",
+        ),
+        Kind.ROLE_USED_AT_ONCE: Wording(
+            subject="A role was used as soon as it was granted",
+            sentence="An account did what its new role allows within an hour of getting it. The audit log has who "
+            "granted it and what was done.",
+            path="/audit",
+        ),
     }
 )
 
@@ -269,6 +283,27 @@ def of_disagreements(found: Iterable[str], bench: Bench) -> list[Notification]:
     """
     told = sorted({*bench.protectors, *(one.name for one in bench.people if Role.ADMIN in one.roles)})
     return [Notification(kind=Kind.ACCOUNTS_CHANGED, account=account, subject=one) for one in found for account in told]
+
+
+def of_conduct(
+    heard: Iterable[tuple[str, date]], used: Iterable[tuple[str, datetime]], bench: Bench
+) -> list[Notification]:
+    """Return what is told of conduct that may be an account in the wrong hands; never to whom it is about.
+
+    Data protection officers and their deputy are told; administrators where that is nobody else.
+
+    Args:
+        heard: Who heard very many recordings, and on which day.
+        used: Whose role was used at once, and when it was granted.
+        bench: Who there is.
+    """
+    found = [(Kind.HEARD_MANY, account, day.isoformat()) for account, day in heard]
+    found += [(Kind.ROLE_USED_AT_ONCE, account, at.isoformat()) for account, at in used]
+    return [
+        Notification(kind=kind, account=told, subject=about, moment=moment)
+        for kind, about, moment in sorted(found)
+        for told in sorted(bench.protectors - {about} or bench.with_role(Role.ADMIN) - {about})
+    ]
 
 
 def of_proposals(waiting: Iterable[Proposal], bench: Bench) -> list[Notification]:

@@ -18,9 +18,10 @@ from recorder.cases import casework
 from recorder.cases.case_holds import waiting_scopes
 from recorder.cases.casework import CaseBooks
 from recorder.config import Config
-from recorder.domain import notifying
+from recorder.domain import conduct, notifying
 from recorder.domain.access import Role
 from recorder.domain.cases import Case
+from recorder.domain.conduct import Done, Granted
 from recorder.domain.live_access import Around, facts_listed
 from recorder.domain.notifying import CaseClock, Kind, Notification
 from recorder.domain.opt_out import may_decide
@@ -32,6 +33,7 @@ from recorder.live.signing import Signer
 from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
 from recorder.people.proposals import Proposals
+from recorder.people.seals import GRANTED, roles_in
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.tombstones import DELETED, tombstones_of
@@ -161,6 +163,7 @@ def tell_what_time_brought(books: WatchBooks) -> int:
             *notifying.of_cases(clocks, bench, cases.today),
             *notifying.of_holds(cases.holds.holds.due_for_review(cases.today)),
             *notifying.of_policy(books.policy_review_on, bench, cases.today),
+            *_conduct(books, bench),
             *_weekly(books, bench),
         ],
     )
@@ -230,6 +233,27 @@ def _weekly(books: WatchBooks, bench: Bench) -> list[Notification]:
         return []
     text = "\n".join(f"{what}: {count}" for what, count in week_until(books, end).lines())
     return [Notification(kind=Kind.WEEK, account=one.account, moment=one.moment, text=text) for one in told]
+
+
+def _conduct(books: WatchBooks, bench: Bench) -> list[Notification]:
+    done, granted = _lately(books.audit, books.now - conduct.LOOKED_AT)
+    people = {person.name: person for person in bench.people}
+    return notifying.of_conduct(
+        conduct.heard_many(done, ZoneInfo(books.cases.timezone)), conduct.used_at_once(done, granted, people), bench
+    )
+
+
+def _lately(audit: AuditLog, since: datetime) -> tuple[list[Done], list[Granted]]:
+    """Return what was done and which roles were granted since a moment."""
+    done, granted = [], []
+    for entry in audit.newest_first():
+        at = datetime.fromisoformat(entry.at)
+        if at < since:
+            break
+        done.append(Done(at=at, act=entry.act, actor=entry.actor, subject=entry.subject))
+        if entry.act == GRANTED:
+            granted.append(Granted(at=at, account=entry.subject, roles=roles_in(entry.details.get("roles"))))
+    return done, granted
 
 
 def _claims(cases: CaseBooks) -> list[tuple[Claim, date]]:

@@ -76,14 +76,14 @@ class Explained:
             accounts = entry.details.get("accounts")
             self.deputy = str(entry.details.get("deputy") or "")
             for name, roles in accounts.items() if isinstance(accounts, dict) else ():
-                self.roles[name] = self.roles.get(name, frozenset()) | _roles(roles)
+                self.roles[name] = self.roles.get(name, frozenset()) | roles_in(roles)
         elif entry.act == ADDED:
-            self.roles[entry.subject] = _roles(entry.details.get("roles"))
+            self.roles[entry.subject] = roles_in(entry.details.get("roles"))
         elif entry.act == GRANTED:
-            self.roles[entry.subject] = before | _roles(entry.details.get("roles"))
+            self.roles[entry.subject] = before | roles_in(entry.details.get("roles"))
         else:
             taken = entry.details.get("without" if entry.act == ENABLED else "roles")
-            self.roles[entry.subject] = before - _roles(taken)
+            self.roles[entry.subject] = before - roles_in(taken)
 
 
 class Seals:
@@ -146,6 +146,7 @@ def disagreements(explained: Explained, people: Collection[Person]) -> dict[str,
     return {name: roles for name, roles in more.items() if roles}
 
 
-def _roles(listed: object) -> frozenset[Role]:
+def roles_in(listed: object) -> frozenset[Role]:
+    """Return the roles of a list in an entry's details; what is none is passed over."""
     known = {role.value for role in Role}
     return frozenset(Role(one) for one in listed if one in known) if isinstance(listed, list) else frozenset()

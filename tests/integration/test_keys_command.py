@@ -39,11 +39,12 @@ class KeyShell(Shell):
         self.private = home.root / "private"
         self.folder = home.root.parent
 
-    def record(self, *, ended_ago: timedelta = timedelta(minutes=1)) -> RecordingId:
+    def record(self, *, ended_ago: timedelta = timedelta(minutes=1), operator: str = "Olive Officer") -> RecordingId:
         """Make a recording that began in this month, the first whose keys the home has, also just after midnight."""
         now = utc_now()
         since_first = timedelta(days=now.day - 1, hours=now.hour, minutes=now.minute, seconds=now.second)
-        return super().record(ended_ago=min(ended_ago, since_first - timedelta(seconds=SECONDS)))
+        since = since_first - timedelta(seconds=SECONDS)
+        return super().record(ended_ago=min(ended_ago, since), operator=operator)
 
     def keys(self, *words: str, by: str = "ian") -> Any:
         """Run `recorder keys` as somebody; returns the finished process."""

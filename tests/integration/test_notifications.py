@@ -206,6 +206,26 @@ def test_the_week_for_the_data_protection_officer(console: Console, certificates
             assert f"Access refused: {refused}" in dpo.get("/notifications").text
 
 
+def test_conduct_that_may_be_an_account_in_the_wrong_hands(console: Console, certificates: Certificates) -> None:
+    log = console.deps.audit
+    log.append(act="people.granted", actor="admin", subject="ict", details={"roles": ["ict"]})
+    log.append(act="recording.search", actor="ict", subject="")
+    for number in range(40):
+        log.append(act="recording.play", actor="lead", subject=f"{ID}{number}")
+    with mail_server(certificates.context) as mailbox:
+        post = postman(console, options(mailbox.port, certificates))
+        post.run_once()
+        post.run_once()
+        assert sorted(subjects(mailbox)) == [
+            ("dpo", "A role was used as soon as it was granted"),
+            ("dpo", "Somebody heard very many recordings in a day"),
+        ]
+    with signed_in(console, "dpo") as dpo:
+        page = dpo.get("/notifications").text
+        assert "Somebody heard very many recordings in a day</a>, lead," in page
+        assert "A role was used as soon as it was granted</a>, ict," in page
+
+
 def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(
     console: Console, certificates: Certificates, clock: Clock
 ) -> None:
