@@ -82,7 +82,7 @@ def eventually(
         passed, uncounted = time.monotonic() - began, besides()
         assert passed - uncounted < timeout_s, f"{what}: not within {timeout_s:g} s, and {uncounted:.1f} s without CPU"
         # A probe that costs CPU, such as opening an index, must not take it from who is waited for.
-        time.sleep(min(max(0.01, 2 * (time.monotonic() - asked_s)), 0.25))
+        time.sleep(min(max(0.04, 2 * (time.monotonic() - asked_s)), 0.25))
         asked_s = time.monotonic()
     return value
 
