@@ -140,6 +140,22 @@ class QueryHolds:
         with self._database.connect() as connection:
             return set(map(RecordingId, connection.execute(query).scalars()))
 
+    def releases(self) -> set[Release]:
+        """Return every release, of whatever case."""
+        with self._database.connect() as connection:
+            return {
+                Release(
+                    case_reference=one.case_reference, recording=RecordingId(one.recording),
+                    grace_until=moment_of(one.grace_until_us),
+                )
+                for one in connection.execute(_releases.select())
+            }  # fmt: skip
+
+    def take_back(self, releases: Iterable[Release]) -> int:
+        """Forget releases, all or none, so that the searches of their cases hold again; returns how many there were."""
+        with self._database.begin() as connection:
+            return sum(connection.execute(_releases.delete().where(_is_release(one))).rowcount for one in releases)
+
     def keeping(self, row: RecordingRow, now: datetime) -> list[QueryHold]:
         """Return those that keep the recording of a call whose row is not in the index yet."""
         with self._database.connect() as connection:
@@ -149,14 +165,17 @@ class QueryHolds:
             ]
 
     def save(self, queries: Iterable[QueryHold], releases: Iterable[Release] = ()) -> int:
-        """Store them as they are given, all or none; returns how many were not so. A number once stored is kept."""
+        """Store them as they are given, all or none; returns how many were not so.
+
+        A number once stored is kept where none is given.
+        """
         changed = 0
         with self._database.begin() as connection:
             for one in queries:
                 found = connection.execute(_queries.select().where(_queries.c.id == one.id)).one_or_none()
                 known = None if found is None else _query_hold(found)
                 wanted = one
-                if known is not None and known.number is not None:
+                if known is not None and known.number is not None and one.number is None:
                     wanted = replace(one, number=known.number, is_number_lost=False)
                 if known is None:
                     connection.execute(_queries.insert().values(_columns(wanted)))
@@ -252,8 +271,12 @@ def _free_of(
     return free
 
 
+def _is_release(release: Release) -> sa.ColumnElement[bool]:
+    return sa.and_(_releases.c.case_reference == release.case_reference, _releases.c.recording == release.recording)
+
+
 def _save_release(connection: sa.Connection, release: Release) -> bool:
-    is_it = sa.and_(_releases.c.case_reference == release.case_reference, _releases.c.recording == release.recording)
+    is_it = _is_release(release)
     until_us = microseconds(release.grace_until)
     known = connection.execute(sa.select(_releases.c.grace_until_us).where(is_it)).scalar()
     if known is None:

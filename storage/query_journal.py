@@ -44,13 +44,15 @@ def released_details(releases: Iterable[Release], at: datetime) -> dict[str, Any
 
 
 def replay_queries(entries: Iterable[AuditEntry], queries: QueryHolds, *, text: Text = lambda _: None) -> int:
-    """Make the tables say what the audit log says, from its first entry on; what it does not mention stays.
+    """Make the tables say what the audit log says, from its first entry on; a hold that it does not mention stays.
+
+    A release that it does not mention is taken back: nobody is known to have said that the recording may go.
 
     Returns:
         How many holds by search and releases were missing, or not as they should be.
     """
     said, releases = journalled(entries, text)
-    return queries.save(said.values(), releases)
+    return queries.take_back(queries.releases() - {*releases}) + queries.save(said.values(), releases)
 
 
 def journalled(

@@ -157,7 +157,7 @@ class GateActs(Part[GatedCall]):
             position_s = self._shut(AGENT, by)
         else:
             position_s = now_s
-        order = self._order(now_s, seconds, by, may_erase_alone=may_erase_alone)
+        order = self._order(now_s, seconds, by, alone_from_s=taping.theirs_since_s if may_erase_alone else None)
         return self._stored(position_s, lambda: placed(call.works, order), erasure=order)
 
     def resume(
@@ -334,8 +334,9 @@ class GateActs(Part[GatedCall]):
         sounds = self._call.sounds
         self._call.works.scheduler.submit(self._call.tell_officer, sounds.ended if is_stored else sounds.refused)
 
-    def _order(self, now_s: float, seconds: float | None, by: str, *, may_erase_alone: bool) -> ErasureOrder:
+    def _order(self, now_s: float, seconds: float | None, by: str, *, alone_from_s: float | None) -> ErasureOrder:
         start_s = 0.0 if seconds is None else max(now_s - seconds, 0.0)
+        is_own = alone_from_s is not None and start_s >= alone_from_s  # before that it was somebody else's call
         is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s
         order = ErasureOrder(
             id=new_order_id(),
@@ -345,7 +346,7 @@ class GateActs(Part[GatedCall]):
             kind=ErasureKind.CARD_DATA,
             ordered_by=by,
             ordered_at=utc_now(),
-            state=ErasureState.CONFIRMED if is_small and may_erase_alone else ErasureState.WAITING,
+            state=ErasureState.CONFIRMED if is_small and is_own else ErasureState.WAITING,
         )
         self._orders.append(order)
         return order

@@ -108,6 +108,11 @@ class Taping:
         """Return where the recording is now, seconds on the call's clock."""
         return self._works.relay.position_s(self._tap)
 
+    @property
+    def theirs_since_s(self) -> float:
+        """Return from when on the call was that of whoever has it now, as far as something was recorded."""
+        return self._segments.theirs_since_s
+
     def pause(self, reason: str, by: str) -> float:
         """Hold the recording for a reason; return the position from which nothing is kept.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recorder.clock import utc_now
-from recorder.commands.records import IdArgument, opened_index, row_of
+from recorder.commands.records import IdArgument, opened_index, row_known
 from recorder.commands.requests import hearing_books
 from recorder.commands.shared import (
     AsOption,
@@ -19,7 +19,6 @@ from recorder.commands.shared import (
     load_home,
     permit,
     progress_bar,
-    requests_of,
     say,
     sign_in,
 )
@@ -27,7 +26,7 @@ from recorder.config import Config
 from recorder.copying.cover_sheet import position_words
 from recorder.domain.access import Act, Allowed, Person, may
 from recorder.domain.call_parts import relation, silenced, whole_for, withheld_of
-from recorder.domain.requesting import Leave
+from recorder.domain.requesting import AccessRequest
 from recorder.domain.spans import Spans, in_seconds
 from recorder.hearing.appointing import break_glass
 from recorder.hearing.emergencies import Emergency
@@ -59,12 +58,12 @@ def play(
     """
     place, config = load_home(home)
     person = sign_in(place, name, password_file, "listening")
-    row = row_of(place, config, recording)
+    row, leave = row_known(place, config, person, recording, Act.PLAY)
     _refuse_locked(place, config, row, person)
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
         fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
-    heard = _permit(place, config, row, person, reason)
+    heard = _permit(place, config, row, person, leave, reason)
     withheld = withheld_of(row, heard)
     if withheld:
         listed = ", ".join(f"{position_words(start_s)} to {position_words(end_s)}" for start_s, end_s in withheld)
@@ -80,13 +79,14 @@ def play(
         fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")
 
 
-def _permit(home: Home, config: Config, row: RecordingRow, person: Person, reason: str) -> Spans | None:
+def _permit(
+    home: Home, config: Config, row: RecordingRow, person: Person, leave: AccessRequest | None, reason: str
+) -> Spans | None:
     """Have listening written down, by leave or by break-glass; or leave with a sentence.
 
     Returns:
         What may be heard; None is all of it.
     """
-    leave = requests_of(home).leave(person.name, row.id, Leave.LISTEN)
     operator, _ = relation(person, row)
     why = leave.wish.reason if leave else reason
     decision = may(person, Act.PLAY, reason=why, operator=operator, has_leave=leave is not None)

@@ -32,12 +32,14 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import Act, Person, knows_all, knows_of
+from recorder.domain.access import Act, Person, knows_all
+from recorder.domain.call_parts import is_withheld
 from recorder.domain.erasing import position_from
 from recorder.home import Home
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
 from recorder.keeping.keyring import epoch_keys
+from recorder.keeping.searching import knows, shown
 from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
 from recorder.problems import ProblemError
@@ -124,20 +126,20 @@ def erase(
 def _list(home: Home, index: Index, person: Person, *, json: bool) -> None:
     permit(home, Act.ERASE, person, reason="shown", subject="", operator=None, details={"listed": "orders"})
     newest = Erasures(index.database).newest(LISTED)
-    orders = [order_to_json(order) for order in newest if _is_known(index, order.recording, person)]
+    orders = [order_to_json(order) for order in newest if _is_known(index, order, person)]
     if json:
         print_json(orders)
     else:
         print_table(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
 
 
-def _is_known(index: Index, recording: str, person: Person) -> bool:
-    """Tell whether somebody may know of the recording of an order; of what is deleted, who knows of all may."""
+def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
+    """Tell whether somebody may know of the span of an order; of what is deleted, who knows of all may."""
     try:
-        row = index.get(recording)
+        row = index.get(order.recording)
     except NotFoundError:
         return knows_all(person)
-    return knows_of(person, operators=(row.operator, *row.operators), team=row.team)
+    return knows(person, row) and not is_withheld(shown(person, row), order.start_s, order.end_s)
 
 
 def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | None = None) -> tuple[Books, Eraser]:

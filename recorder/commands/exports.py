@@ -13,7 +13,7 @@ import typer
 from recorder.cases.book import CaseBook
 from recorder.cases.transcripts import Transcripts, case_file
 from recorder.clock import utc_now
-from recorder.commands.records import moment, opened_index, row_of
+from recorder.commands.records import moment, opened_index, permitted_search, row_known
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -36,10 +36,11 @@ from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered, check_or
 from recorder.copying.cover_sheet import length_words
 from recorder.copying.exporting import Copying
 from recorder.copying.span_words import position_in, redaction_from
-from recorder.domain.access import Person
+from recorder.domain.access import Act, Person
 from recorder.domain.copying import Ground
 from recorder.home import Home
 from recorder.keeping.keyring import read_passphrase
+from recorder.keeping.searching import knows
 from recorder.opening import open_reader
 from recorder.people.database import open_people
 from recorder.problems import ProblemError
@@ -132,7 +133,7 @@ def export(
     _refuse_output(output)
     person = sign_in(place, name, password_file, "an export")
     with opened_index(place, config) as index:
-        rows = _rows(place, config, index, given, search)
+        rows = _rows(place, config, index, person, given, search)
         if len(rows) > 1 and (from_ or to or redact or output.suffix in _FORMAT_OF):
             fail(f"{len(rows)} recordings: a span, --redact and a single sound file are for one; give -o FOLDER", 2)
         order = CopyOrder(
@@ -187,16 +188,22 @@ def _refuse_output(output: Path) -> None:
         fail(str(error))
 
 
-def _rows(home: Home, config: Config, index: Index, given: Sequence[str], search: Search) -> list[RecordingRow | str]:
-    """Return each recording once: its row, or its id where it has none and the rules have to say why."""
+def _rows(
+    home: Home, config: Config, index: Index, person: Person, given: Sequence[str], search: Search
+) -> list[RecordingRow | str]:
+    """Return each recording once: its row, or its id where it has none and the rules have to say why.
+
+    A search finds what `recorder find` does, and is in the audit log as that is.
+    """
     if given:
         found: dict[str, RecordingRow | str] = {}
         for one in given:
-            row = _row_or_id(home, config, index, one)
+            row = _row_or_id(home, config, index, person, one)
             found[row if isinstance(row, str) else row.id] = row
         rows = list(found.values())
     else:
-        rows = [row for row in index.find(search) if row.path is not None]
+        search = permitted_search(home, person, search)
+        rows = [row for row in index.find(search) if row.path is not None and knows(person, row)]
     if not rows:
         fail("no call matches of which anything was kept")
     if len(rows) > MOST_RECORDINGS:
@@ -204,11 +211,13 @@ def _rows(home: Home, config: Config, index: Index, given: Sequence[str], search
     return rows
 
 
-def _row_or_id(home: Home, config: Config, index: Index, recording: str) -> RecordingRow | str:
+def _row_or_id(home: Home, config: Config, index: Index, person: Person, recording: str) -> RecordingRow | str:
+    if not is_recording_id(recording):
+        return row_known(home, config, person, recording, Act.EXPORT)[0]
     try:
         return index.get(recording)
     except NotFoundError:
-        return recording if is_recording_id(recording) else row_of(home, config, recording)
+        return recording
 
 
 def _spans(

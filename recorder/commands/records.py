@@ -30,7 +30,7 @@ from recorder.commands.shared import (
 from recorder.config import Config
 from recorder.domain.access import Act, DeniedError, Person, Refused, knows_all, may
 from recorder.domain.call_parts import is_withheld, relation
-from recorder.domain.requesting import Leave
+from recorder.domain.requesting import AccessRequest, Leave
 from recorder.home import Home
 from recorder.keeping.erasing import order_to_json
 from recorder.keeping.searching import describe, findable, knows, shown, typed
@@ -128,7 +128,7 @@ def find(
         limit=limit or (MOST_ROWS if json else SHOWN_ROWS),
     )
     person = sign_in(place, name, password_file, "a search")
-    search = _permitted_search(place, person, search)
+    search = permitted_search(place, person, search)
     with opened_index(place, config) as index:
         if json:
             locked = {order.recording for order in Erasures(index.database).open_orders()}
@@ -154,7 +154,7 @@ def find(
         say(f"{len(rows)} of {total} calls; give --limit to see more")
 
 
-def _permitted_search(home: Home, person: Person, search: Search) -> Search:
+def permitted_search(home: Home, person: Person, search: Search) -> Search:
     """Return a search of what somebody may find, audited before anything is shown; or leave."""
     text = typed(search) or ""
     try:
@@ -270,13 +270,33 @@ def show(
 
 def _row_seen(home: Home, config: Config, person: Person, recording: str) -> RecordingRow:
     """Return a row as somebody may see it, audited first; what is not theirs gets the words of what is not there."""
+    row, leave = row_known(home, config, person, recording, Act.VIEW)
+    audit(home, AuditNote(act=Act.VIEW.value, subject=row.id), actor=person.actor)
+    return shown(person, row, leave)
+
+
+def row_known(
+    home: Home, config: Config, person: Person, recording: str, act: Act
+) -> tuple[RecordingRow, AccessRequest | None]:
+    """Return the row of an id, or of its beginning, that somebody may know of, and the leave by which they may hear it.
+
+    Whoever may not know of it leaves with the words of what is not there; what they tried is in the audit log.
+
+    Args:
+        home: The recorder's folder.
+        config: Its configuration.
+        person: Who asks.
+        recording: What they typed.
+        act: What for.
+    """
     requests = requests_of(home)
     with opened_index(home, config) as index:
         try:
             row = index.get(recording)
         except NotFoundError:
             row = None
-    leave = None if row is None else requests.leave(person.name, row.id, Leave.LISTEN)
+    named = row.id if row is not None else RecordingId(recording) if is_recording_id(recording) else None
+    leave = None if named is None else requests.leave(person.name, named, Leave.LISTEN)
     if row is None:
         decision = may(person, Act.VIEW, has_leave=True)
     else:
@@ -284,13 +304,12 @@ def _row_seen(home: Home, config: Config, person: Person, recording: str) -> Rec
         decision = may(person, Act.VIEW, operator=operator, team=team, has_leave=leave is not None)
     is_known = knows_all(person)
     if isinstance(decision, Refused):
-        refuse(home, Act.VIEW, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE)
+        refuse(home, act, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE)
     if row is None:
-        if is_known:
-            return row_of(home, config, recording)
+        if is_known or leave is not None:  # that it was deleted is no news to who had leave to hear it
+            return row_of(home, config, recording), leave
         fail(_NONE)
-    audit(home, AuditNote(act=Act.VIEW.value, subject=row.id), actor=person.actor)
-    return shown(person, row, leave)
+    return row, leave
 
 
 def row_of(home: Home, config: Config, recording: str) -> RecordingRow:

@@ -113,7 +113,7 @@ def open_console(
         case_books = CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone)
         watch = watch_books(
             engine, case_books, audit, config,
-            opt_outs=lambda: opt_outs_of(home.socket, signer), takeovers=lambda: takeovers_of(home.socket),
+            opt_outs=lambda: opt_outs_of(home.socket, signer), takeovers=lambda: takeovers_of(home.socket, signer),
         )  # fmt: skip
         yield ConsoleDeps(
             people=people,

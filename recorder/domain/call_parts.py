@@ -66,6 +66,19 @@ def owners_of(row: RecordingRow, start_s: float, end_s: float) -> tuple[frozense
     return frozenset(one.operator for one in officers) - {""}, teams.pop() if len(teams) == 1 else ""
 
 
+def officers_throughout(row: RecordingRow, start_s: float, end_s: float) -> frozenset[str]:
+    """Return the officers whose call it was in all of a span, as far as something is recorded in it yet."""
+    span = (span_of(start_s, end_s),)
+    found = [
+        {one.operator for one in officers}
+        for segment, officers in _segments(row)
+        if segment.kind is SegmentKind.RECORDING and common((_span(segment),), span)
+    ]
+    if not found:  # there is nothing to be taken from anybody
+        return owners_of(row, start_s, end_s)[0]
+    return frozenset.intersection(*map(frozenset, found)) - {""}
+
+
 def relation(actor: Actor, row: RecordingRow) -> tuple[str, str]:
     """Return the operator and the team of a call for somebody: their own if they have a part in it.
 

@@ -1,5 +1,6 @@
 """The spans of a recording, put together from what happened when. Pure."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -69,6 +70,15 @@ class SegmentList:
     def current(self) -> SegmentKind | None:
         """Return the kind of the segment that is being made, or None before the first."""
         return self._begun[-1].kind if self._begun else None
+
+    @property
+    def theirs_since_s(self) -> float:
+        """Return from when on the call was that of everybody whose it is now, as far as something was recorded."""
+        since_s, now = 0.0, frozenset(self.officers)
+        for segment, after in itertools.pairwise(self._begun):
+            if segment.kind is SegmentKind.RECORDING and not now <= frozenset(segment.officers):
+                since_s = after.start_s
+        return since_s
 
     def finish(
         self,

@@ -25,7 +25,7 @@ from recorder.domain.access import (
     knows_all,
     knows_of,
 )
-from recorder.domain.call_parts import owners_of, relation
+from recorder.domain.call_parts import officers_throughout, owners_of, relation
 from recorder.domain.erasing import (
     HELD_ALONE_S,
     STATE_AT_ORDER,
@@ -219,7 +219,8 @@ def check_order(
     span_s = (start_s, row.duration_s if end_s is None else end_s)
     length_s = alone_s(before, span_s, duration_s=row.duration_s)
     held_s = card_s(before, duration_s=row.duration_s, span_s=span_s)
-    needed = confirmation_for(kind, about, person, length_s=length_s, forgot_s=books.forgot_s, held_s=held_s)
+    theirs = replace(about, operators=officers_throughout(row, *span_s))
+    needed = confirmation_for(kind, theirs, person, length_s=length_s, forgot_s=books.forgot_s, held_s=held_s)
     assert needed is not Confirmation.NEVER, "refused above"
     order = ErasureOrder(
         id=new_order_id(),

@@ -22,7 +22,7 @@ from storage.fsck import Finding, Kind
 from storage.hold_journal import ACTS as HOLD_ACTS
 from storage.hold_journal import journalled
 from storage.holds import Holds
-from storage.query_holds import QueryHolds
+from storage.query_holds import QueryHold, QueryHolds
 from storage.query_journal import journalled as journalled_queries
 from storage.stored_rows import StoredRows
 from storage.tombstones import DELETED, Deletions, tombstones_of
@@ -95,10 +95,16 @@ class LogCheck:
     def query_holds(self) -> Iterator[Finding]:
         """Yield holds by search of which log and table say different things."""
         table, now = QueryHolds(self.database), self.now()
-        logged, _ = journalled_queries(readable(self.audit, HOLD_ACTS))
+        found = table.releases()  # before the log, which has each first
+        logged, releases = journalled_queries(readable(self.audit, HOLD_ACTS), self.audit.text)
+        for one in sorted(found - {*releases}, key=lambda one: (one.case_reference, one.recording)):
+            what = (
+                f"the release of {one.recording} from {one.case_reference} is not in the audit log as the index has it"
+            )
+            yield Finding(kind=Kind.HOLD, where=one.case_reference, what=what)
         for query in logged.values():
             known = table.get(query.id)
-            if query.stands_at(now) and (known is None or known.ends_at != query.ends_at):
+            if query.stands_at(now) and (known is None or not _is_as_logged(known, query)):
                 what = (
                     f"hold {query.id} by search of {query.case_reference} is not in the index as the audit log has it"
                 )
@@ -202,6 +208,13 @@ class LogCheck:
             file.seek(offset)
             file.readline()
             return not file.read(1)
+
+
+def _is_as_logged(known: QueryHold, logged: QueryHold) -> bool:
+    """Tell whether a hold by search is as the log has it; a number whose text has expired stays as it was stored."""
+    if logged.is_number_lost:
+        known = replace(known, number=logged.number, is_number_lost=True)
+    return known == logged
 
 
 def _without_texts(claim: Claim) -> Claim:

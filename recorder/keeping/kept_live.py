@@ -32,8 +32,10 @@ def is_kept(database: Database, vault: Vault, recording: RecordingId, now: datet
         return True
     if any(claim.state in OPEN for claim in Claims(database).of_recording(recording)):
         return True
-    row = begun_row(vault, recording)
-    return row is not None and bool(QueryHolds(database).keeping(row, now))
+    queries, row = QueryHolds(database), begun_row(vault, recording)
+    if row is None:  # what it is cannot be read: it may fit any search
+        return bool(vault.files_of(recording)) and bool(queries.standing(now))
+    return bool(queries.keeping(row, now))
 
 
 def is_being_discarded(state: Path, recording: str) -> bool:

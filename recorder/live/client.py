@@ -243,13 +243,16 @@ class LiveClient:
 
     def agents(self) -> list[dict[str, Any]]:
         """Return nominated extensions and who is at them."""
-        agents: list[dict[str, Any]] = self._send("GET", _AGENTS)["agents"]
+        agents: list[dict[str, Any]] = self._seats()["agents"]
         return agents
 
     def takeovers(self) -> list[dict[str, Any]]:
         """Return who took a phone over from whom lately."""
-        takeovers: list[dict[str, Any]] = self._send("GET", _AGENTS).get("takeovers", [])
+        takeovers: list[dict[str, Any]] = self._seats().get("takeovers", [])
         return takeovers
+
+    def _seats(self) -> dict[str, Any]:
+        return self._send("GET", _AGENTS, headers=_headers(SERVICE))
 
     def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> dict[str, Any]:
         """Sign a person on at an extension; their calls are those that begin from then on.

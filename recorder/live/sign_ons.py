@@ -21,6 +21,7 @@ from recorder.problems import ProblemError
 CODE = "agent.sign_on.code"
 """A code to be keyed at a phone was shown; the entry does not hold it."""
 SIGN_OFF = "agent.sign_off"
+_WITHOUT_PEOPLE = ("extension", "service", "team", "is_signed_on")
 
 
 class LiveSignOns:
@@ -36,8 +37,11 @@ class LiveSignOns:
         app.post("/api/agents/{extension}/sign-on")(self.sign_on)
         app.post("/api/agents/{extension}/sign-off")(self.sign_off)
 
-    async def agents(self, _who: WhoCalls) -> dict[str, Any]:
-        """List who is at which extension, and who took one over lately."""
+    async def agents(self, who: WhoCalls) -> dict[str, Any]:
+        """List who is at which extension, and who took one over lately; whoever gives no name is told of no people."""
+        listed = [self._listed(one) for one in self._works.config.extension]
+        if not who.name:
+            return {"agents": [{key: one[key] for key in _WITHOUT_PEOPLE} for one in listed], "takeovers": []}
         takeovers = [
             {
                 "extension": one.extension,
@@ -47,7 +51,7 @@ class LiveSignOns:
             }
             for one in self._works.sign_ons.takeovers()
         ]
-        return {"agents": [self._listed(one) for one in self._works.config.extension], "takeovers": takeovers}
+        return {"agents": listed, "takeovers": takeovers}
 
     def _listed(self, extension: Extension) -> dict[str, Any]:
         there = self._works.sign_ons.of(extension.number)

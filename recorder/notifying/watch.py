@@ -114,10 +114,10 @@ def opt_outs_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
         return []
 
 
-def takeovers_of(socket: Path) -> list[dict[str, Any]]:
+def takeovers_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
     """Return who took a phone over lately, as the daemon says; none while it does not answer: they are told later."""
     try:
-        with LiveClient(socket, timeout_s=DAEMON_S) as live:
+        with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
             return live.takeovers()
     except (DaemonUnavailableError, ProblemError):
         return []

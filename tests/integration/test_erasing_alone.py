@@ -49,3 +49,30 @@ def test_small_orders_given_at_once_add_up_too(site: ErasureSite) -> None:
     for thread in threads:
         thread.join()
     assert sorted(found) == [ErasureState.CONFIRMED] + [ErasureState.WAITING] * (SECONDS - 1)
+
+
+@pytest.mark.parametrize(
+    ("span_s", "state"),
+    [
+        ((0.5, 2.0), ErasureState.CONFIRMED),
+        ((1.9, 3.0), ErasureState.WAITING),
+        ((0.0, None), ErasureState.WAITING),
+    ],
+)
+def test_of_a_call_that_was_handed_over_their_own_part_goes_alone_and_no_other(
+    site: ErasureSite, span_s: tuple[float, float | None], state: ErasureState
+) -> None:
+    segments = [
+        {
+            "start_s": start_s, "end_s": end_s, "kind": "recording", "operator": operator, "extension": extension,
+            "officers": [{"extension": extension, "operator": operator, "team": "Revenues"}],
+        }
+        for start_s, end_s, operator, extension in (
+            (0.0, 2.0, "Olive Officer", "2001"), (2.0, float(SECONDS), "Bob", "2002"),
+        )
+    ]  # fmt: skip
+    site.save(
+        path=site.row.path, bytes=site.row.bytes, sha256=site.row.sha256, segments=segments,
+        operators=["Olive Officer", "Bob"], extensions=["2001", "2002"],
+    )  # fmt: skip
+    assert forgot_recording(site.books, OLIVE, ID, span_s=span_s).state is state

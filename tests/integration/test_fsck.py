@@ -23,9 +23,23 @@ from storage.claims import Claims
 from storage.copy_list import CopyList
 from storage.deletion import Shredder
 from storage.fsck import Finding, Kind
-from storage.tables import copies, deletions, identities, officers, recordings
+from storage.query_holds import QueryHold, QueryHolds, Release
+from storage.query_journal import PLACED as QUERY_PLACED
+from storage.query_journal import RELEASED as QUERY_RELEASED
+from storage.query_journal import placed_details, released_details
+from storage.tables import copies, deletions, identities, officers, query_holds, query_releases, recordings
 from storage.tombstones import Tombstone
-from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId, Right
+from storage.types import (
+    Claim,
+    ClaimState,
+    ErasureKind,
+    ErasureOrder,
+    ErasureState,
+    HoldKind,
+    Outcome,
+    RecordingId,
+    Right,
+)
 from tests.helpers.rebuild_site import RebuildSite
 from tests.helpers.sweep_site import GONE, NOW, PRESENT
 
@@ -498,3 +512,53 @@ def test_what_was_moved_aside_goes_when_a_row_would_be_gone_but_for_what_is_held
     site.sweep(LATER + timedelta(days=91))
     (left,) = site.home.root.glob("lost+found/*/*.rec")
     assert held_one in left.name
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"number": "020 7946 0999"},
+        {"operator": "somebody else"},
+        {"started_to": NOW - timedelta(days=400)},
+        {"kind": HoldKind.DISCLOSURE},
+        {"case_reference": "SAR-2026-0099"},
+    ],
+)
+def test_a_hold_by_search_that_was_changed_in_the_index_is_named_and_mended(
+    site: RebuildSite, changed: dict[str, object]
+) -> None:
+    query = QueryHold(
+        id="1a2b3c4d", case_reference="SAR-2026-0001", kind=HoldKind.SAR, owner="lena", placed_by="lena",
+        placed_at=NOW, number="020 7946 0000",
+    )  # fmt: skip
+    AuditLog(site.home.audit).append(QUERY_PLACED, "lena", query.case_reference, placed_details(query), query.number)
+    table = QueryHolds(site.database)
+    table.save([query])
+    assert Kind.HOLD not in kinds(found(site))
+    with site.database.begin() as connection:
+        column = "started_to_us" if "started_to" in changed else next(iter(changed))
+        value = 0 if column == "started_to_us" else str(changed[column])
+        connection.execute(query_holds.update().values({column: value}))
+    assert Kind.HOLD in kinds(found(site))
+    mended(site)
+    assert Kind.HOLD not in kinds(found(site))
+    assert table.get(query.id) == query
+
+
+RELEASED = (RecordingId("20261124T093000Z-2001-0a1b2c"), RecordingId("20261124T093000Z-2001-0a1b2d"))
+
+
+def test_a_release_from_a_case_that_nobody_wrote_down_is_named_and_taken_back(site: RebuildSite) -> None:
+    case, table = "SAR-2026-0001", QueryHolds(site.database)
+    written, later = (Release(case_reference=case, recording=one, grace_until=LATER) for one in RELEASED)
+    audit = AuditLog(site.home.audit)
+    audit.append(QUERY_RELEASED, "lena", case, released_details([written], NOW), "another caller")
+    table.save((), [written])
+    assert Kind.HOLD not in kinds(found(site))
+    table.save((), [later])
+    with site.database.begin() as connection:
+        connection.execute(query_releases.update().values(grace_until_us=0))
+    assert len([one for one in found(site) if one.kind is Kind.HOLD]) == 2
+    mended(site)
+    assert Kind.HOLD not in kinds(found(site))
+    assert table.releases() == {written}

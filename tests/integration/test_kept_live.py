@@ -58,6 +58,22 @@ def test_a_call_that_fits_an_open_request_is_not_discarded(site: ErasureSite, nu
     assert discards(site).decide(LIVE) is may_go
 
 
+def test_a_call_whose_file_cannot_be_read_is_not_discarded_while_an_open_request_holds_by_search(
+    site: ErasureSite,
+) -> None:
+    (path,) = site.vault.files_of(LIVE)
+    content = path.read_bytes()
+    path.write_bytes(b"\0" * len(content))
+    assert discards(site).decide(LIVE), "nothing holds anything"
+    discards(site).settle(LIVE)
+    query = QueryHold(
+        id="1a2b3c4d", case_reference="SAR-2026-0001", kind=HoldKind.SAR, owner="lea", placed_by="lea",
+        placed_at=site.now, number="020 7946 0000",
+    )  # fmt: skip
+    QueryHolds(site.index.database).save([query])
+    assert not discards(site).decide(LIVE), "it may be one of those that are asked for"
+
+
 def test_a_hold_is_seen_or_refused_and_never_lost(site: ErasureSite) -> None:
     assert discards(site).decide(LIVE)
     with pytest.raises(ProblemError, match="being discarded"):

@@ -139,12 +139,22 @@ def test_what_a_person_released_is_kept_for_its_days_of_grace(site: SweepSite) -
     one, other = site.record(NOW - 95 * DAY), site.record(NOW - 95 * DAY)
     placed(site, number=CALLER)
     release = Release(case_reference=CASE, recording=one, grace_until=NOW + 14 * DAY)
+    site.audit.append(RELEASED, "lena", CASE, released_details([release], NOW), "another caller")
     QueryHolds(site.database).save((), [release])
     assert QueryHolds(site.database).released(CASE) == {one}
     assert site.sweep() == {"held": 2}
     assert site.sweep(NOW + 14 * DAY)["held"] == 1
     assert (site.traces(one), site.traces(other)) == (GONE, PRESENT)
     assert list(site.holds.standing_ids(NOW + 14 * DAY)) == [other]
+
+
+def test_a_release_that_nobody_wrote_down_lets_no_sweep_destroy_anything(site: SweepSite) -> None:
+    one = site.record(NOW - 95 * DAY)
+    placed(site, number=CALLER)
+    QueryHolds(site.database).save((), [Release(case_reference=CASE, recording=one, grace_until=NOW - DAY)])
+    assert site.sweep() == {"held": 1}
+    assert site.traces(one) == PRESENT
+    assert QueryHolds(site.database).releases() == set()
 
 
 def test_two_cases_hold_one_recording_and_one_release_is_not_the_others(site: SweepSite) -> None:

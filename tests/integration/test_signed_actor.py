@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from recorder.cli import app
+from recorder.live.client import DaemonRefusedError, LiveClient
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.live.signing import (
     GOOD_FOR_S,
@@ -23,6 +24,7 @@ from recorder.live.signing import (
     public_path,
     secret_path,
 )
+from recorder.notifying.watch import takeovers_of
 from storage.errors import KeyProblemError
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.unix_transport import UnixTransport
@@ -243,6 +245,21 @@ def test_who_sits_where_is_changed_by_a_person(stranger: httpx.Client, word: str
     assert (answer.status_code, "a person with an account" in answer.text) == (403, True)
 
 
+def agents_of(home: RecorderHome) -> list[dict[str, object]]:
+    with LiveClient(home.root / "recorder.sock", signer=Signer(home.root)) as client:
+        return client.agents()
+
+
+def test_who_sits_where_is_named_to_who_is_signed_for(stranger: httpx.Client, home: RecorderHome) -> None:
+    shown = stranger.get("/api/agents").raise_for_status().json()
+    assert [one["extension"] for one in shown["agents"]] == [one["extension"] for one in agents_of(home)]
+    assert [sorted(one) for one in shown["agents"]] == [["extension", "is_signed_on", "service", "team"]] * len(
+        shown["agents"]
+    )
+    assert shown["takeovers"] == []
+    assert all("operator" in one for one in agents_of(home))
+
+
 def test_without_a_name_calls_can_be_seen_and_paused_as_before(stranger: httpx.Client) -> None:
     assert stranger.get("/api/calls").status_code == 200
     assert stranger.post("/api/extensions/2001/pause", json={}).status_code == 404, "there is no call, and no refusal"
@@ -260,3 +277,9 @@ def test_up_says_what_one_user_does_not_protect(tmp_path: Path, monkeypatch: pyt
     said = CliRunner().invoke(app, ["up", "-C", str(root)]).stderr
     assert "run as one user of the operating system" in said
     assert secret_path(root).exists(), "a home of a version before this gets its key before the daemon starts"
+
+
+def test_the_console_is_told_of_takeovers(home: RecorderHome) -> None:
+    with LiveClient(home.root / "recorder.sock") as unsigned, pytest.raises(DaemonRefusedError):
+        unsigned.takeovers()
+    assert takeovers_of(home.root / "recorder.sock", Signer(home.root)) == []

@@ -101,6 +101,33 @@ def test_a_transfer_to_another_team_makes_two_parts(lines: Exchange) -> None:
     assert speakers(right, (talk.right, bob)) == [talk.right, bob]
 
 
+def test_what_is_forgotten_after_a_transfer_goes_alone_as_far_as_the_call_was_theirs(lines: Exchange) -> None:
+    talk = lines.call()
+    recording = talk.join()
+    talk.talk_for(0.8)
+    bob = expect_newcomer(talk, "2002")
+    alice = talk.wait_second()
+    refer(alice, "2002")
+    leg = bob.join()
+    wait_told(alice, 200)
+    talk.right.hush()
+    talk.talk_for(0.5)
+    body = {"person": {"display_name": "bob", "roles": ["officer"], "extension": "2002"}}
+
+    def forgot(seconds: float) -> str:
+        answer = lines.home.live.post(
+            f"/api/calls/{recording}/forgot", json={**body, "seconds": seconds}, headers={"X-Recorder-Actor": "bob"}
+        )
+        return str(answer.raise_for_status().json()["erasure"]["state"])
+
+    states = [forgot(0.1), forgot(3000)]
+    row = talk.hang_up()
+    leg.wait_ended()
+    bob.voice.hush()
+    assert [one["officers"] for one in row["segments"]][:2] == [[ALICE], [BOB]]
+    assert states == ["confirmed", "waiting"], "what alice said takes a second person, however short it is"
+
+
 def test_in_a_call_between_two_teams_both_have_all_of_it(lines: Exchange) -> None:
     talk = lines.call("2001", from_number="2002")
     recording = talk.join()

@@ -52,10 +52,16 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         yield made
 
 
+def listed(lines: Exchange) -> dict[str, Any]:
+    """Return who sits where, as the console is told."""
+    answer = lines.home.live.get("/api/agents", headers={"X-Recorder-Actor": "recorder:console"})
+    return dict(answer.raise_for_status().json())
+
+
 @pytest.fixture(autouse=True)
 def _nobody_signed_on(lines: Exchange) -> Iterator[None]:
     yield
-    for one in lines.home.live.get("/api/agents").json()["agents"]:
+    for one in listed(lines)["agents"]:
         if one["is_signed_on"]:
             ask(lines, "sign-off", one["operator"], one["extension"]).raise_for_status()
 
@@ -104,7 +110,7 @@ def entries(lines: Exchange, *acts: str) -> list[AuditEntry]:
 
 
 def seat(lines: Exchange, number: str) -> dict[str, Any]:
-    agents = lines.home.live.get("/api/agents").json()["agents"]
+    agents = listed(lines)["agents"]
     return next(one for one in agents if one["extension"] == number)
 
 
@@ -140,7 +146,7 @@ def test_a_code_that_is_keyed_at_the_phone_takes_it_over_and_both_are_told(lines
     assert forgot["erasure"]["state"] == "confirmed", "she is at the phone"
     row = after.hang_up()
     assert (row["operator"], row["remarks"]) == (name, [])
-    told = lines.home.live.get("/api/agents").json()["takeovers"][-1]
+    told = listed(lines)["takeovers"][-1]
     assert (told["extension"], told["operator"], told["instead_of"]) == ("2001", name, "alice")
     assert lines.home.live.get("/api/health").json()["alarms"]["sign_on_clash"] >= 1
     entry = entries(lines, "agent.sign_on")[-1]
@@ -224,12 +230,12 @@ def test_once_the_call_is_over_it_still_takes_a_second_person(lines: Exchange) -
 def test_a_code_in_the_call_makes_it_the_phones_own_officer(lines: Exchange) -> None:
     ask(lines, "sign-on", "Dan", "2004", "Revenues").raise_for_status()
     talk = joined(lines, "2004")
-    count = len(lines.home.live.get("/api/agents").json()["takeovers"])
+    count = len(listed(lines)["takeovers"])
     key(talk, ask(lines, "sign-on", "Dan", "2004", "Revenues").json()["keys"])
     eventually(lambda: seat(lines, "2004")["is_proven"], "he is at the phone")
     eventually(lambda: times_heard(talk.right, prompts.signed_on_tone()) == 1, "he hears it")
     assert act(talk, "forgot", "Dan", seconds=0.2).json()["erasure"]["state"] == "confirmed"
-    assert len(lines.home.live.get("/api/agents").json()["takeovers"]) == count, "nobody was taken over from"
+    assert len(listed(lines)["takeovers"]) == count, "nobody was taken over from"
     assert talk.hang_up()["remarks"] == []
 
 
