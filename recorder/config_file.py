@@ -121,7 +121,7 @@ access_prefixes = ["9", "0", "+44", "0044", "+"]  # what may stand before them
 # inside the country; with x for any digit they are a whole one.
 [transfers]
 deny = ["09", "118xxx", "00", "070", "087"]  # premium, directory enquiries, international, personal, 087 services
-prefixes = ["9", "141", "1470", "1280"]  # what may stand before a number: for an outside line, to withhold one's own
+prefixes = ["9", "141", "1470", "1280", "18001", "18002"]  # what may stand before: outside line, ours withheld
 country = "44"                  # +44 and 0044 stand for a 0; any other + is international
 
 [media]

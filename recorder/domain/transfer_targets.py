@@ -14,8 +14,8 @@ from recorder.domain.routing import Route
 UK_DENIED = ("09", "118xxx", "00", "070", "087")
 """Premium rate, directory enquiries, international, personal numbers, and services at up to 13p a minute."""
 
-UK_PREFIXES = ("9", "141", "1470", "1280")
-"""For an outside line, to withhold or show the number, and for another carrier."""
+UK_PREFIXES = ("9", "141", "1470", "1280", "18001", "18002")
+"""For an outside line, to withhold or show the number, for another carrier, and for the text relay."""
 
 LEAST_BEHIND_PREFIX = 6
 """Digits of the shortest number that is looked for behind a prefix, or in a code with ``*``: what is shorter may be the
