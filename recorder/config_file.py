@@ -75,7 +75,7 @@ name = "pbx"
 networks = [{", ".join(map(_quote, dict.fromkeys(_network(a) for a in _peers(answers))))}]
 is_inside = true                # it says truly which extension calls; false for a trunk: its callers may lie
 calls_per_s = 100.0             # new calls from each of its addresses; more are answered 503, emergency calls never
-any_port = false                # true: BYE, INFO ... of its calls may come from ports that it does not listen at
+any_port = false                # true: INFO, REFER ... of its calls may come from ports it does not listen at
 srtp = "optional"               # its encrypted audio is taken; "required": nothing else is, "off": it is refused
 requests_per_s = 100.0          # other requests outside calls (OPTIONS ...), likewise
 max_calls = "off"               # its calls in progress, recorded and passed ones each; off: 4/5 of those in [limits]
@@ -121,7 +121,7 @@ access_prefixes = ["9", "0", "+44", "0044", "+"]  # what may stand before them
 # inside the country; with x for any digit they are a whole one.
 [transfers]
 deny = ["09", "118xxx", "00", "070", "087"]  # premium, directory enquiries, international, personal, 087 services
-prefixes = ["9", "141", "1470", "1280"]  # what may stand before a number: for an outside line, to withhold one's own
+prefixes = ["9", "141", "1470", "1280", "18001", "18002"]  # what may stand before: outside line, ours withheld
 country = "44"                  # +44 and 0044 stand for a 0; any other + is international
 
 [media]

@@ -8,7 +8,7 @@ import enum
 import ipaddress
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sip.message import RawMessage, user_part
 from sip.options import Address, PeerLimits
@@ -104,12 +104,15 @@ class Peers:
             return []
         return [peer for peer, networks in self._peers if any(address in network for network in networks)]
 
-    def may_act(self, source: Address, method: str, known: Iterable[Place]) -> bool:
+    def may_act(self, source: Address, method: str, known: Collection[Place]) -> bool:
         """Tell whether a request may come from an address in a dialog whose peer is known by these places.
 
         It has to be one of them, or a neighbour: neighbours are in the networks of one ``[[peer]]``, whose machines act
-        for one another, from the same port.
+        for one another, from the same port. BYE may come from any port of the peer's address: some gateways answer from
+        the port at which they listen and ask from others, and a call whose BYE is refused stays open.
         """
+        if method == "BYE" and any(place.host == source.host for place in known):
+            return True
         peers = self.of(source.host)
         own, any_port = {id(peer) for peer in peers}, any(peer.any_port for peer in peers)
         return any(

@@ -136,10 +136,18 @@ class Dialog:
         urls = [*routes, *(contact.getUrl() for contact in contacts if not contact.asterisk)]
         for url in urls:
             host = url.host.strip("[]") if isinstance(url.host, str) else ""
-            if is_ip(host):
-                kind = self.wires.transport.kind_of(url, source.transport)
+            for kind in self._kinds_of(url, source.transport) if is_ip(host) else ():
                 named = Address(host=host, port=url.port or kind.default_port, transport=kind)
                 self.places.add(Place.named(named))
+
+    def _kinds_of(self, url: Sippy, seen: TransportKind) -> set[TransportKind]:
+        """Return over what messages come from where a URI names, in a message that came over ``seen``.
+
+        TCP may be only what a large message took, whose sender goes on over UDP (RFC 3261 section 18.1.1).
+        """
+        kinds = {self.wires.transport.kind_of(url, seen)}
+        is_open = url.transport is None and url.scheme != "sips" and seen is TransportKind.TCP
+        return kinds | {TransportKind.UDP} if is_open else kinds
 
     def learn_abilities(self, message: RawMessage) -> None:
         """Take what a message says of the methods that its sender knows."""

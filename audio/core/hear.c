@@ -42,22 +42,26 @@ static int is_same_press(const struct heard *a, const struct heard *b)
     return a->code == b->code && a->from_ns <= b->to_ns + SAME_PRESS_NS && b->from_ns <= a->to_ns + SAME_PRESS_NS;
 }
 
-static int has_echo(const struct presses *caller, const struct heard *officer)
+static int has_echo(const struct presses *other, const struct heard *tone, int64_t lead_ns)
 {
     for (int i = 0; i < RECENT_PRESSES; i++) {
-        const struct heard *press = &caller->list[i];
-        if (press->code == officer->code && press->from_ns - ECHO_LEAD_NS <= officer->from_ns &&
-            officer->from_ns <= press->to_ns + ECHO_NS)
+        const struct heard *press = &other->list[i];
+        if (press->code == tone->code && press->from_ns - lead_ns <= tone->from_ns &&
+            tone->from_ns <= press->to_ns + ECHO_NS)
             return 1;
     }
     return 0;
 }
 
-/* The officer's telephone hears the caller's tone: not a key of the officer's (audio/dtmf.py, is_echo). */
-static int is_echo(const struct leg *leg, const struct heard *officer)
+/* An officer's telephone hears the other party's tone: not a key of the officer's (audio/dtmf.py, is_echo). With an
+   officer on either side the tone that began first is the key, so that never both are taken for an echo. */
+static int is_echo(const struct leg *leg, const struct heard *tone)
 {
-    const struct leg *left = leg->tap && leg->channel == RIGHT ? leg->tap->legs[LEFT] : NULL;
-    return left && (has_echo(&left->sounded, officer) || has_echo(&left->keyed, officer));
+    const struct leg *other = leg->tap ? leg->tap->legs[leg->channel == LEFT ? RIGHT : LEFT] : NULL;
+    if (!other || (leg->channel == LEFT && leg->policy != DTMF_HOLD_STAR))
+        return 0;
+    int64_t lead_ns = leg->channel == LEFT ? -1 : other->policy == DTMF_HOLD_STAR ? 0 : ECHO_LEAD_NS;
+    return has_echo(&other->sounded, tone, lead_ns) || has_echo(&other->keyed, tone, lead_ns);
 }
 
 /* The tone would end a control sequence or a secret prefix that a star in band has begun. */

@@ -20,6 +20,9 @@ from storage.types import NoticeProof
 FEW_LOST = 0.05
 """Share of a notice's packets that a caller may report lost while it still counts as heard in full."""
 
+MOST_HELD_S = 300.0
+"""How long the notice waits for the end of a hold: the call has a place and ports, and nobody notices who is gone."""
+
 
 class AnnouncedCall(Protocol):
     """Whose parties are played to; `recorder.calls.recorded_call.RecordedCall` is the real one."""
@@ -29,6 +32,9 @@ class AnnouncedCall(Protocol):
     sounds: Sounds
     parties: dict[Side, Party]
     people: dict[Side, Occupant]
+
+    def stop(self, reason: str) -> None:
+        """End the call from our side."""
 
 
 class Announcer(Part[AnnouncedCall]):
@@ -54,6 +60,9 @@ class Announcer(Part[AnnouncedCall]):
         party = self._call.parties[command.side]
         if not party.is_settled or self._must_wait(command, party):  # a delayed offer says where to with the ACK
             self._waiting[command.side] = command
+            if party.is_settled:
+                end = self._kept(self._end_if_held)
+                self._call.works.scheduler.call_later(MOST_HELD_S, end, command)
             return
         party.unbridge()
         if command.what is Play.NOTICE:
@@ -70,6 +79,11 @@ class Announcer(Part[AnnouncedCall]):
         """
         is_caller = command.side is Side.A
         return command.what is Play.NOTICE and party.is_held and (is_caller or self._was_held)
+
+    def _end_if_held(self, command: table.PlayTo) -> None:
+        """End the call if the notice still waits for the end of the same hold."""
+        if self._waiting.get(command.side) is command and self._call.call.state in _ANNOUNCING:
+            self._call.stop("no_media")
 
     def session_changed(self, side: Side) -> None:
         """Take it that a side holds now, or no longer does."""

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from recorder.console.connections import IS_KNOWN
 from recorder.console.deps import ConsoleDeps
-from recorder.console.rates import RateLimits, credentials_of, kind_of
+from recorder.console.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.console.refused_tokens import RefusedTokens
 from recorder.console.rules import Rules
 from recorder.domain.access import Actor, Person
@@ -66,8 +66,8 @@ class Gatekeeper:
 
     @property
     def cookie(self) -> str:
-        """Return the cookie's name: with TLS its prefix makes browsers refuse one from elsewhere."""
-        return "__Host-recorder" if self._deps.is_tls else "recorder"
+        """Return the name of the cookie of a session."""
+        return session_cookie(is_tls=self._deps.is_tls)
 
     @property
     def sign_in_cookie(self) -> str:
@@ -96,14 +96,14 @@ class Gatekeeper:
         person = self._deps.people.find(session.account) if session else None
         actor = self._deps.sign_in.as_signed_in(person, is_proven=session.is_proven) if session and person else None
         if session is None or actor is None:
-            self._limits.unknown(credentials_of(request.headers))
+            self._limits.unknown(credentials_of(request, self.cookie))
             return None
         return self._counted(request, Caller(actor=actor, session=session))
 
     def _counted(self, request: Request, caller: Caller) -> Caller:
         setattr(request.state, IS_KNOWN, True)
         kind = kind_of(request.method, request.scope["path"])
-        self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request.headers))
+        self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request, self.cookie))
         return caller
 
     def starting(self, request: Request) -> Caller | None:
@@ -135,7 +135,7 @@ class Gatekeeper:
         if isinstance(known, TokenRefused):
             sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
             self._refused_tokens.enter(known, _host(request))
-            self._limits.unknown(credentials_of(request.headers))
+            self._limits.unknown(credentials_of(request, self.cookie))
             raise _unauthorized(sentence)
         return self._counted(request, Caller(actor=known, session=None))
 

@@ -117,8 +117,8 @@ class ConsoleProtocol(H11Protocol):
 
     @property
     def is_protected(self) -> bool:
-        """Tell whether it carries a request of somebody who is known."""
-        return self._phase != _HEADER and bool(self.scope and self.scope["state"].get(IS_KNOWN))
+        """Tell whether it carries a request of somebody who is known; half of one, which nobody counts, is not yet."""
+        return self._phase == _ANSWER and bool(self.scope and self.scope["state"].get(IS_KNOWN))
 
     @property
     def is_answered(self) -> bool:

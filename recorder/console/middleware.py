@@ -6,11 +6,12 @@ import time
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recorder.console.connections import IS_KNOWN
 from recorder.console.in_progress import InProgress
-from recorder.console.rates import RateLimits, credentials_of, kind_of
+from recorder.console.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.console.throttle import Throttle, source_of
 from recorder.domain.limits import ConnectionLimits
 from recorder.openid.options import CALLBACK_PATH
@@ -69,6 +70,7 @@ class Guard:
         self._headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         self._names = frozenset(name for name, _ in self._headers)
         self._tries = Throttle(time.monotonic)
+        self._cookie = session_cookie(is_tls=is_tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -82,8 +84,11 @@ class Guard:
                 message = {**message, "headers": [*others, *self._headers]}
             await send(message)
 
+        credentials, kind = self._credentials_of(scope), kind_of(scope["method"], scope["path"])
+        is_known = self._limits.is_known(credentials)
         length = Headers(scope=scope).get("content-length", "0")
-        most_bytes = MAX_UPLOAD_BYTES if _UPLOAD.match(str(scope["path"])) else MAX_BODY_BYTES
+        # A body is read before who sends it is asked for: of a stranger's as little as anywhere else.
+        most_bytes = MAX_UPLOAD_BYTES if is_known and _UPLOAD.match(str(scope["path"])) else MAX_BODY_BYTES
         if not length.isdigit() or int(length) > most_bytes:
             await response(_too_large(most_bytes))(scope, receive, send_guarded)
             return
@@ -91,8 +96,7 @@ class Guard:
         if refusal is not None:
             await response(refusal)(scope, receive, send_guarded)
             return
-        credentials, kind = credentials_of(Headers(scope=scope)), kind_of(scope["method"], scope["path"])
-        if not self._limits.is_known(credentials):
+        if not is_known:
             await self._app(scope, _limited(receive, most_bytes), send_guarded)
             return
         scope.setdefault("state", {})[IS_KNOWN] = True
@@ -103,12 +107,15 @@ class Guard:
         with self._in_progress.counted(kind, credentials):
             await self._app(scope, _limited(receive, most_bytes), send_guarded)
 
+    def _credentials_of(self, scope: Scope) -> bytes:
+        return credentials_of(HTTPConnection(scope), self._cookie)
+
     def _too_often(self, scope: Scope) -> ProblemError | None:
         """Count a request by its address; a try to sign in has its own bucket: a flood must keep nobody out."""
         host = str(scope["client"][0]) if scope.get("client") else ""
         if not _is_try(scope):
-            kind, credentials = kind_of(scope["method"], scope["path"]), credentials_of(Headers(scope=scope))
-            return self._limits.arrived(host, kind, credentials)
+            kind = kind_of(scope["method"], scope["path"])
+            return self._limits.arrived(host, kind, self._credentials_of(scope))
         wait_s = self._tries.take(source_of(host))
         if not wait_s:
             return None

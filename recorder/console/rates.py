@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 
 from recorder.console.throttle import MOST_BUCKETS, Throttle, source_of
 from recorder.domain.limits import Rates
@@ -28,6 +28,8 @@ to be good no longer is forgotten at once."""
 
 _LIVE = ("/agent", "/live", "/opt-outs", "/api/calls", "/api/extensions", "/api/opt-outs", "/api/session")
 _FREE = "/static/"
+_API = "/api/"
+"""Where tokens are taken, and before cookies."""
 
 
 class Kind(enum.Enum):
@@ -49,10 +51,23 @@ def kind_of(method: str, path: str) -> Kind:
     return Kind.ACT if is_act else Kind.OTHER
 
 
-def credentials_of(headers: Headers) -> bytes:
-    """Return what a request says of who sends it, hashed; empty where it says nothing."""
-    said = f"{headers.get('authorization', '')}\n{headers.get('cookie', '')}"
-    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).digest() if said.strip() else b""
+def session_cookie(*, is_tls: bool) -> str:
+    """Return the name of the cookie of a session: with TLS its prefix makes browsers refuse one from elsewhere."""
+    return "__Host-recorder" if is_tls else "recorder"
+
+
+def credentials_of(request: HTTPConnection, cookie: str) -> bytes:
+    """Return what a request says of who sends it, hashed; empty where it says nothing.
+
+    Only what `Gatekeeper` looks at counts: with each other cookie a session would have limits of its own.
+
+    Args:
+        request: The request.
+        cookie: Name of the cookie of sessions.
+    """
+    token = request.headers.get("authorization") if request.scope["path"].startswith(_API) else None
+    said = request.cookies.get(cookie, "") if token is None else token.partition(" ")[2].strip()
+    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).digest() if said else b""
 
 
 class RateLimits:

@@ -14,12 +14,16 @@ from recorder.domain.routing import Route
 UK_DENIED = ("09", "118xxx", "00", "070", "087")
 """Premium rate, directory enquiries, international, personal numbers, and services at up to 13p a minute."""
 
-UK_PREFIXES = ("9", "141", "1470", "1280")
-"""For an outside line, to withhold or show the number, and for another carrier."""
+UK_PREFIXES = ("9", "141", "1470", "1280", "18001", "18002")
+"""For an outside line, to withhold or show the number, for another carrier, and for the text relay."""
 
 LEAST_BEHIND_PREFIX = 6
 """Digits of the shortest number that is looked for behind a prefix, or in a code with ``*``: what is shorter may be the
 end of an extension."""
+
+LEAST_NATIONAL = 9
+"""Digits of the shortest number that is looked for behind the country's code where nothing says that it is one: trunks
+take +44 without the plus as well."""
 
 LONGEST = 40
 """Characters of the longest number that is dialled: E.164 has 15 digits, and codes stand before them."""
@@ -67,6 +71,8 @@ class TransferRules:
     def _forms(self, number: str) -> Iterator[str]:
         """Yield what a number may be to the network, each as it is dialled inside the country."""
         yield self._national(number)
+        if number.startswith(self.country) and len(number) - len(self.country) >= LEAST_NATIONAL:
+            yield self._national("+" + number)
         behind = [number[len(prefix) :] for prefix in self.prefixes if prefix and number.startswith(prefix)]
         for rest in (*behind, *_in_codes(number)):
             if len(rest) >= LEAST_BEHIND_PREFIX:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
+from recorder.config import Console as ConsoleOptions
 from recorder.console.app import create_app
 from recorder.console.rates import RateLimits
 from recorder.console.server import TlsFiles, server_config
@@ -59,14 +60,14 @@ def connected(url: str) -> socket.socket:
 
 
 def closed_among(sockets: list[socket.socket]) -> int:
-    """Return how many the console has closed: those that end when they are read."""
+    """Return how many the console has closed: those that end when what came before is read, which takes a call."""
     count = 0
     with selectors.DefaultSelector() as selector:
         for one in sockets:
             selector.register(one, selectors.EVENT_READ)
         for key, _ in selector.select(0):
             try:
-                count += key.fileobj.recv(1 << 20, socket.MSG_PEEK) == b""  # type: ignore[union-attr]
+                count += key.fileobj.recv(1 << 20) == b""  # type: ignore[union-attr]
             except ConnectionError:
                 count += 1
     return count
@@ -155,6 +156,33 @@ def test_a_request_of_somebody_signed_in_is_not_closed_for_strangers(tmp_path: P
         assert pauses(lead, console)
 
 
+@pytest.mark.parametrize("options", [CROWDED, BEHIND_PROXY], ids=["direct", "behind a proxy"])
+def test_acts_that_one_session_never_finishes_give_way(tmp_path: Path, options: ConsoleOptions) -> None:
+    """An act is counted once its body is there, so half of one must not keep its place."""
+    with console_site(tmp_path, options=options) as console, signed_in(console, "officer") as officer:
+        officer.get("/live")
+        cookies = "; ".join(f"{name}={value}" for name, value in officer.cookies.items())
+        half = f"POST /api/calls/x/pause HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\nContent-Length: 100\r\n\r\n{{"
+        with signed_in(console, "lead") as lead, crowd(console, 40, half.encode()) as halves:
+            assert pauses(lead, console)
+            eventually(lambda: closed_among(halves) >= 24, "those over the limit are closed")
+            assert pauses(lead, console)
+
+
+def test_what_a_stranger_sends_is_kept_in_memory_in_small_only(tmp_path: Path) -> None:
+    """A body is read before it is known who sends it: of an upload nobody reads a megabyte for a stranger."""
+
+    def sends(browser: Browser) -> int:
+        data, files = {"csrf": "x", "recording": "x"}, {"file": ("a.txt", b"a" * 100_000)}
+        return browser.post("/cases/x/transcript-file", data=data, files=files).status_code
+
+    with console_site(tmp_path) as console, signed_in(console, "lead") as lead:
+        with console.browser() as stranger:
+            stranger.cookies.set("recorder", "made-up")
+            assert sends(stranger) == 413
+        assert sends(lead) != 413
+
+
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the clock of the limits stand still: a busy machine must not let more through than an idle one."""
@@ -192,6 +220,23 @@ def test_one_session_takes_no_more_than_its_share(tmp_path: Path) -> None:
             codes = [stack.enter_context(lead.stream("GET", "/api/events")).status_code for _ in range(9)]
             assert codes == [200] * 8 + [429]
             assert pauses(lead, console), "an act on a call is never one too many"
+
+
+@pytest.mark.parametrize("header", ["Cookie", "Authorization"])
+def test_what_else_a_request_says_gives_a_session_no_second_share(tmp_path: Path, header: str) -> None:
+    """Each other cookie, or token that a page does not look at, made a session look like another one."""
+    options = replace(BEHIND_PROXY, max_connections=200, max_requests_per_session=8)
+    with console_site(tmp_path, options=options) as console, signed_in(console, "lead") as lead, ExitStack() as stack:
+        lead.get("/live")
+        own = "; ".join(f"{name}={value}" for name, value in lead.cookies.items())
+        path = "/api/events" if header == "Cookie" else "/live/changes"
+        codes = [
+            stack.enter_context(
+                lead.stream("GET", path, headers={header: f"{own}; other={n}" if header == "Cookie" else f"Bearer {n}"})
+            ).status_code
+            for n in range(9)
+        ]
+        assert codes == [200] * 8 + [429]
 
 
 def test_streams_leave_room_for_acts(tmp_path: Path) -> None:

@@ -66,6 +66,21 @@ def test_an_offered_call_over_one_connection(shared: Any, peer: Any) -> None:
     assert peer.connections == 0
 
 
+def test_who_took_tcp_for_a_large_invite_goes_on_over_udp(shared: Any, peer: Any) -> None:
+    """Its Contact names no transport: smaller requests come over UDP, from where it listens (RFC 3261 18.1.1)."""
+    connected(shared, peer, contact=f"<sip:peer@127.0.0.1:{peer.port}>")
+    for port, status in ((0, 403), (peer.port, 200)):
+        with sip_process.Peer(tuple(shared.address[:2]), port=port) as small:
+            small.call_id, small.tag, small.remote_to, small.cseq = peer.call_id, peer.tag, peer.remote_to, peer.cseq
+            small.target = f"sip:2001@{shared.address[0]}:{shared.address[1]}"
+            small.request("INFO", body="Signal=2\r\n", ctype="application/dtmf-relay")
+            small.expect(status)
+    shared.take("SourceMisbehaved")
+    shared.take("InfoReceived")
+    peer.cseq += 1
+    ended_by_peer(shared, peer)
+
+
 def test_a_dialled_call(shared: Any, peer: Any) -> None:
     leg, invite = dialled(shared, peer)
     assert invite.start == f"INVITE sip:2001@127.0.0.1:{peer.port};transport=tcp SIP/2.0"

@@ -225,6 +225,24 @@ def test_a_caller_who_begins_on_hold_hears_the_notice_when_they_can(lines: Excha
     assert (row["outcome"], row["notice"]["complete"]) == ("recorded", True)
 
 
+def test_a_caller_who_holds_the_notice_away_for_long_is_hung_up_on(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a place and ports, nobody hears it, and a caller who is gone is not noticed."""
+    monkeypatch.setattr("recorder.calls.announcing.MOST_HELD_S", 4.0)
+    talk, patient = (lines.call(media={"direction": "inactive"}) for _ in range(2))
+    talk.begin()
+    patient.begin()
+    patient.wait_phase("notice")
+    re_offer(patient.first, patient.left.media(version=2))
+    patient.join()
+    talk.first.wait_ended()
+    row = lines.home.row_of(talk.number)
+    assert (row["outcome"], row["reason"], row["path"]) == ("no_conversation", "no_media", None)
+    patient.talk_for(4.0)
+    assert patient.hang_up()["outcome"] == "recorded"
+
+
 def test_an_announcement_service_that_is_called_and_only_sends_is_joined_and_not_recorded(lines: Exchange) -> None:
     talk = lines.expect("2001")
     talk.answer = replace(talk.answer, media=talk.right.media(direction="sendonly"))

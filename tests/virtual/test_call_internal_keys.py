@@ -12,9 +12,10 @@ from recorder.people.pins import Costs, PinFile
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk
-from tests.helpers.keying import Carrier, press
+from tests.helpers.keying import Carrier, press, put_tone
 from tests.helpers.recorder_home import contents, eventually
 from tests.helpers.virtual.exchange import exchange
+from tests.helpers.voices import FRAME
 
 PIN, WRONG = "274953", "385064"
 EDITS = (
@@ -104,6 +105,27 @@ def test_either_officer_resumes_what_the_other_paused_in_their_call(lines: Excha
     internal.right.press("*2")
     eventually(lambda: states(lines, [internal]) == ["recording"], "alice resumes: it is her call too")
     assert wait_entry(lines, internal, "call.resume", before + 1).actor == "officer:alice"
+
+
+def echoed(talk: Talk, keys: str) -> None:
+    """Have the officer who was called sound keys that the other officer's telephone echoes."""
+    for one in keys:
+        put_tone(talk.left, one, at=talk.left.sent[-1][0] + 8 * FRAME)
+        press(talk.right, talk.wait_second(), one, Carrier.TONE, at=talk.right.sent[-1][0] + 5 * FRAME)
+        talk.talk_for(0.1)
+
+
+def test_the_echo_of_an_officers_keys_on_the_other_line_is_nobodys_key(lines: Exchange, talks: list[Talk]) -> None:
+    internal, own, _ = talks
+    internal.talk_for(ACTS_WITHIN_S)  # the keys of the tests before count as a flood
+    before, others = len(entries(lines, internal, "call.pause")), len(entries(lines, own, "call.pause"))
+    echoed(internal, "*1")
+    eventually(lambda: states(lines, [internal]) == ["paused"], "alice pauses")
+    internal.talk_for(0.5)
+    key(internal, "*2")
+    eventually(lambda: states(lines, [internal]) == ["recording"], "and bob resumes")
+    assert [one.actor for one in entries(lines, internal, "call.pause")[before:]] == ["officer:alice"]
+    assert len(entries(lines, own, "call.pause")) == others, "bob keyed nothing that pauses"
 
 
 def test_a_pin_is_counted_for_the_telephone_that_it_was_keyed_on(lines: Exchange, talks: list[Talk]) -> None:

@@ -11,7 +11,7 @@ from tests.helpers.virtual.endpoint import TurnedEndpoint
 
 SDP = sip_process.SDP
 PEERS = [{"networks": ["127.0.0.0/30"]}]
-METHODS = ["BYE", "INFO", "INVITE", "UPDATE", "REFER", "PRACK", "OPTIONS"]
+METHODS = ["INFO", "INVITE", "UPDATE", "REFER", "PRACK", "OPTIONS"]
 KEYS = {"INFO": {"body": "Signal=2\r\n", "ctype": "application/dtmf-relay"}}
 
 
@@ -45,13 +45,24 @@ def test_the_right_tags_from_another_port_are_not_enough(
     begin(endpoint, peer)
     with endpoint.peer(host=host) as other:
         impersonate(other, peer)
-        for method in METHODS:
+        for method in METHODS if host == peer.host else [*METHODS, "BYE"]:
             asks(other, method)
             other.expect(403)
     assert endpoint.take("SourceMisbehaved") == {"event": "SourceMisbehaved", "kind": "foreign", "source": host}
     endpoint.nothing(0.1)
     peer.request("BYE")
     peer.expect(200)
+    endpoint.take("LegEnded")
+
+
+@pytest.mark.parametrize("begin", [connected, talking], ids=["they called", "we called"])
+def test_a_peer_may_hang_up_from_any_port_of_its_address(endpoint: Any, peer: Any, begin: Callable[..., Any]) -> None:
+    """A gateway may answer from the port at which it listens, and ask from others: its call must not stay open."""
+    begin(endpoint, peer)
+    with endpoint.peer() as other:
+        impersonate(other, peer)
+        other.request("BYE", via=f"127.0.0.1:{peer.port};rport")
+        other.expect(200)
     endpoint.take("LegEnded")
 
 
