@@ -56,9 +56,9 @@ $(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*
 demo: $(CORE)
 	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE)) $(if $(OUTPUT),--output $(OUTPUT))
 
-# What a change can break, with short leak, crash and fuzz runs: six and a half minutes on two cores. Most of what is left to
-# wait for is telephones, so five at a time share two cores; who runs what is in tests/conftest.py.
-TOGETHER = -q -n 5 --no-loadscope-reorder
+# What a change can break, with short leak, crash and fuzz runs: about seven minutes on two cores. Most of what is left to
+# wait for is telephones, so six at a time share two cores; who runs what is in tests/conftest.py.
+TOGETHER = -q -n 6 --no-loadscope-reorder
 test: $(CORE)
 	$(BIN)/python -m pytest $(TOGETHER) -m "not long"
 
