@@ -125,6 +125,9 @@ class Site:
         self.pids.add(self.home.pid)
         if has_console:
             self._start_console()
+        # Here and not in calls: to look whether an account is there takes the lock for which all commands wait.
+        self.as_officer = self.home.as_officer(OFFICER)
+        self.as_manager = self.home.as_manager(MANAGER, TEAM)
         self._watch()
 
     def kill(self) -> None:

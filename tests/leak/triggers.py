@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Call
-from tests.leak.site import ERASE_S, MANAGER, OFFICER, TEAM, RefusedError, State
+from tests.leak.site import ERASE_S, MANAGER, RefusedError, State
 
 if TYPE_CHECKING:
     from tests.leak.ring import Ring
@@ -126,9 +126,9 @@ def _by_command(*words: str, goal: Callable[[State], bool], is_signed: bool = Fa
         home = ring.site.home
         who: tuple[str, ...] = ()  # without an account a pause is root's at the machine
         if is_signed:
-            who = (*home.as_manager(MANAGER, TEAM), "--reason", REASON)
+            who = (*ring.site.as_manager, "--reason", REASON)
         elif words == ("resume",):
-            who = home.as_officer(OFFICER)
+            who = ring.site.as_officer
         asked_s = time.monotonic()
         ring.site.command(*words, "--call", ring.id, *who, "-C", str(home.root))
         return _heard(ring, asked_s, goal, f"{words[0]} by command", time.monotonic())
