@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from recorder.calls.works import Scheduler
 
@@ -19,43 +19,43 @@ _LOOKED_S, _FRAMES = 0.5, 4
 """How late the beat is when the stack of the call thread is looked at, and how many of its calls are told."""
 
 
-class Spent(NamedTuple):
-    """What a thread has done with its time so far, in seconds.
+def ready_s(thread: int) -> float:
+    """Return how long a thread of this process was ready to run while the kernel ran others, seconds so far.
 
-    Attributes:
-        working_s: It ran on a processor.
-        ready_s: It could have run, and the kernel ran others.
+    Linux: Documentation/scheduler/sched-stats.rst. 0.0 where the kernel keeps no such figures.
+
+    Args:
+        thread: Its number, as `threading.get_native_id` gives it.
     """
-
-    working_s: float
-    ready_s: float
-
-
-def spent() -> Spent:
-    """Return it of the thread that calls (Linux: Documentation/scheduler/sched-stats.rst)."""
     try:
-        ran, ready, _ = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_bytes().split()
-    except (OSError, ValueError):  # a kernel without these figures
-        return Spent(time.thread_time(), 0.0)
-    return Spent(int(ran) / 1e9, int(ready) / 1e9)
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_bytes().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class Stalls:
-    """A beat of the call thread that looks how late it comes; all but `as_json` on the call thread.
+    """A beat of the call thread that looks how late it comes; all but `as_json` and `look` on the call thread.
 
     It is due every 100 ms. By as much as it is late the thread was held: by one of its own callbacks, by another thread
     that had the interpreter (Python's collector), or by a machine without a processor to spare. What lasted L is seen
-    as L less up to 100 ms. Timers come up to 10 ms late by themselves (`Reactor.call_later`).
+    as L less up to 100 ms. Timers come up to 10 ms late by themselves (`Reactor.call_later`). What takes a system call
+    is found out by another thread: the beat would let go of the interpreter, and wait to have it back.
+
+    Args:
+        scheduler: The call thread's.
+        clock: Monotonic, seconds.
+        worked_s: For how long the thread that calls has run on a processor, seconds so far.
     """
 
     def __init__(
         self,
         scheduler: Scheduler,
         clock: Callable[[], float] = time.monotonic,
-        spent: Callable[[], Spent] = spent,
+        worked_s: Callable[[], float] = time.thread_time,
     ) -> None:
-        self._scheduler, self._clock, self._spent = scheduler, clock, spent
-        self._before, self._where = Spent(0.0, 0.0), ""
+        self._scheduler, self._clock, self._worked_s = scheduler, clock, worked_s
+        self._worked_before_s = self._ready_before_s = self._ready_s = 0.0
+        self._where = ""
         self._due_s = self._window_ends_s = 0.0
         self._longest_s = self._last_window_s = self._window_s = 0.0
         self._counted = 0
@@ -69,12 +69,24 @@ class Stalls:
     def start_looking(self) -> None:
         """Start a thread that looks where this one, the call thread, is whenever its beat is overdue."""
         threading.Thread(
-            target=self._look_now_and_then, args=(threading.get_ident(),), name="stalls", daemon=True
+            target=self._look_now_and_then,
+            args=(threading.get_ident(), threading.get_native_id()),
+            name="stalls",
+            daemon=True,
         ).start()
 
-    def look(self, frame: FrameType | None) -> None:
-        """Note what the call thread is doing, given its innermost frame, if its beat is overdue; on any thread."""
-        if not self._where and self._clock() - self._due_s >= _LOOKED_S:
+    def look(self, frame: FrameType | None, ready_s: float) -> None:
+        """Note what the call thread is doing, if its beat is overdue; on one other thread.
+
+        Args:
+            frame: Its innermost frame.
+            ready_s: As `ready_s` says of it.
+        """
+        overdue_s = self._clock() - self._due_s
+        self._ready_s = ready_s
+        if overdue_s < 0:
+            self._ready_before_s = ready_s
+        elif overdue_s >= _LOOKED_S and not self._where:
             self._where = _calls(frame)
 
     def as_json(self) -> dict[str, Any]:
@@ -86,7 +98,7 @@ class Stalls:
         }
 
     def _wait(self) -> None:
-        self._due_s, self._before = self._clock() + EVERY_S, self._spent()
+        self._due_s, self._worked_before_s = self._clock() + EVERY_S, self._worked_s()
         self._scheduler.call_later(EVERY_S, self._beat)
 
     def _beat(self) -> None:
@@ -100,23 +112,22 @@ class Stalls:
         self._counted += late_s >= _COUNTED_S
         if late_s >= _TOLD_S and now_s - self._told_s >= _WINDOW_S:
             self._told_s = now_s
-            now = self._spent()
             _log.warning(
                 "the call thread was held for %.1f s: SIP, keys and commands waited for so long; of these it worked for"
-                " %.1f s and was ready to run for %.1f s while the machine ran other programs%s; if this comes again"
-                " (`call_thread` in health) give the recorder processors of its own, or fewer set-ups a second",
+                " %.1f s and was ready to run for about %.1f s while the machine ran other programs%s; if this comes"
+                " again (`call_thread` in health) give the recorder processors of its own, or fewer set-ups a second",
                 late_s,
-                now.working_s - self._before.working_s,
-                now.ready_s - self._before.ready_s,
+                self._worked_s() - self._worked_before_s,
+                self._ready_s - self._ready_before_s,
                 f"; it was in {self._where}" if self._where else "",
             )
         self._where = ""
         self._wait()
 
-    def _look_now_and_then(self, call_thread: int) -> None:
+    def _look_now_and_then(self, call_thread: int, native: int) -> None:
         while True:
             time.sleep(_LOOKED_S / 2)
-            self.look(sys._current_frames().get(call_thread))
+            self.look(sys._current_frames().get(call_thread), ready_s(native))
 
 
 def _calls(frame: FrameType | None) -> str:

@@ -48,7 +48,13 @@ class PeerCalls:
             return False
         self._works.alarm("peer_calls_full")
         if self._saying.allows(time.monotonic_ns()):
-            _log.warning("peer %s has %d calls at once that are %s: more are refused", peer.name, most, handling.value)
+            _log.warning(
+                "peer %s has %d calls in progress that are %s, and more are answered 503: find out what calls, or raise"
+                " max_calls of its [[peer]] if the calls are real",
+                peer.name,
+                most,
+                handling.value,
+            )
         return True
 
     def begin(self, call: Signalled, peer: Peer | None, handling: Handling) -> None:

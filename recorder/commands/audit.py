@@ -25,7 +25,7 @@ from recorder.auditing.reading import (
     state_to_json,
 )
 from recorder.clock import utc_now
-from recorder.commands.records import moment
+from recorder.commands.records import FromOption, ToOption, moment
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -164,8 +164,8 @@ def show(
     act: Annotated[str | None, typer.Option("--act", metavar="ACT", help="call.pause, or call for all of it.")] = None,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who did it.")] = None,
     subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="On what, or its beginning.")] = None,
-    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")] = None,
+    from_: FromOption = None,
+    to: ToOption = None,
     texts: TextsOption = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, show_default="50, with --json all")] = None,
     name: AsOption = None,

@@ -14,7 +14,15 @@ from recorder.cases.custody import custody_of, custody_to_json
 from recorder.cases.letters import Letter, NotYetError, letter
 from recorder.clock import utc_now
 from recorder.commands.hold import day_from, hold_books
-from recorder.commands.records import act_signed_in, moment, number_from
+from recorder.commands.records import (
+    ExtensionOption,
+    FromOption,
+    NumberOption,
+    OperatorOption,
+    ToOption,
+    act_signed_in,
+    search_from,
+)
 from recorder.commands.requests import hearing_books
 from recorder.commands.shared import (
     AsOption,
@@ -45,14 +53,6 @@ sar = typer.Typer(
     no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, court or insurer."
 )
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorder sar list`: SAR-2026-0001.")]
-FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")]
-ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")]
-OperatorOption = Annotated[str | None, typer.Option("--operator", metavar="X")]
-ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N")]
-NumberOption = Annotated[
-    str | None,
-    typer.Option("--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."),
-]
 DayOption = Annotated[
     str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
 ]
@@ -203,11 +203,7 @@ def _search_from(
     number_file: str | None,
 ) -> Search:
     _, config = load_home(home)
-    zone = ZoneInfo(config.site.timezone)
-    return Search(
-        started_from=moment(from_, zone, is_end=False), started_to=moment(to, zone, is_end=True), operator=operator,
-        extension=extension, number=number_from(number_file),
-    )  # fmt: skip
+    return search_from(ZoneInfo(config.site.timezone), from_, to, operator, extension, number_file)
 
 
 @sar.command("narrow")

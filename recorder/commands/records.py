@@ -4,6 +4,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -51,6 +52,15 @@ SHOWN_ROWS = 100
 
 MOST_ROWS = 1_000_000
 
+FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")]
+OperatorOption = Annotated[str | None, typer.Option("--operator", metavar="X")]
+ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N")]
+NumberOption = Annotated[
+    str | None,
+    typer.Option("--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."),
+]
+
 _T = TypeVar("_T")
 
 
@@ -93,16 +103,11 @@ def act_signed_in(
 
 
 def find(
-    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")] = None,
-    operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
-    extension: Annotated[str | None, typer.Option("--extension", metavar="N")] = None,
-    number_file: Annotated[
-        str | None,
-        typer.Option(
-            "--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."
-        ),
-    ] = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: OperatorOption = None,
+    extension: ExtensionOption = None,
+    number_file: NumberOption = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", metavar="O")] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, max=MOST_ROWS, show_default="100, with --json all")
@@ -118,12 +123,8 @@ def find(
     """
     place, config = load_home(home)
     zone = ZoneInfo(config.site.timezone)
-    search = Search(
-        started_from=moment(from_, zone, is_end=False),
-        started_to=moment(to, zone, is_end=True),
-        operator=operator,
-        extension=extension,
-        number=number_from(number_file),
+    search = replace(
+        search_from(zone, from_, to, operator, extension, number_file),
         outcome=outcome,
         limit=limit or (MOST_ROWS if json else SHOWN_ROWS),
     )
@@ -167,6 +168,21 @@ def permitted_search(home: Home, person: Person, search: Search) -> Search:
 
 def _line(row: RecordingRow, zone: ZoneInfo) -> dict[str, Any]:
     return {**row_to_json(row), "when": f"{row.started_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"}
+
+
+def search_from(
+    zone: ZoneInfo,
+    from_: str | None,
+    to: str | None,
+    operator: str | None,
+    extension: str | None,
+    number_file: str | None,
+) -> Search:
+    """Return the search that the options of a command ask for, or leave."""
+    return Search(
+        started_from=moment(from_, zone, is_end=False), started_to=moment(to, zone, is_end=True), operator=operator,
+        extension=extension, number=number_from(number_file),
+    )  # fmt: skip
 
 
 def moment(text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None:

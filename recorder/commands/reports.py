@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.clock import utc_now
-from recorder.commands.records import moment, opened_index
+from recorder.commands.records import FromOption, ToOption, moment, opened_index
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -60,8 +60,8 @@ def _report() -> None:
 
 @report.command("pauses")
 def pauses(
-    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")] = None,
+    from_: FromOption = None,
+    to: ToOption = None,
     operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
     team: Annotated[str | None, typer.Option("--team", metavar="T", help="Only calls at extensions of it.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,

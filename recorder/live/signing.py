@@ -11,11 +11,11 @@ import hashlib
 import re
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from recorder.clock import boot_id, since_boot_s
 from storage import crypto
 from storage.errors import KeyProblemError
 from storage.key_files import create_once, read_secret
@@ -25,7 +25,6 @@ GOOD_FOR_S = 30.0
 MOST_NONCES = 100_000
 """Signatures that are remembered; one more within GOOD_FOR_S is refused."""
 _SIGNATURE = re.compile(r"1;(\d{1,15});([0-9a-f]{32});([A-Za-z0-9+/]{86}==)\Z")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 Clock = Callable[[], float]
 
@@ -57,16 +56,6 @@ class Said:
             hashlib.sha256(self.content).hexdigest(),
         )  # fmt: skip
         return b"".join(len(field.encode()).to_bytes(4, "big") + field.encode() for field in fields)
-
-
-def seconds_awake_or_not() -> float:
-    """Return seconds since the machine started, the same for every process; nobody can set it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def boot_id() -> str:
-    """Return what names this start of the machine."""
-    return _BOOT_ID.read_text().strip()
 
 
 def secret_path(home: Path) -> Path:
@@ -115,7 +104,7 @@ class Signer:
         clock: Seconds since the machine started.
     """
 
-    def __init__(self, home: Path, *, clock: Clock = seconds_awake_or_not) -> None:
+    def __init__(self, home: Path, *, clock: Clock = since_boot_s) -> None:
         self._home = home
         self._clock = clock
         self._secret: bytes | None = None
@@ -158,7 +147,7 @@ class Verifier:
         clock: Seconds since the machine started.
     """
 
-    def __init__(self, home: Path, *, clock: Clock = seconds_awake_or_not) -> None:
+    def __init__(self, home: Path, *, clock: Clock = since_boot_s) -> None:
         self._path = public_path(home)
         self._clock = clock
         self._began_ms = int(clock() * 1000)

@@ -1,5 +1,6 @@
 """The tables of accounts, tokens, sessions and of leave to hear, in one SQLite file of the recorder's home."""
 
+import errno
 import os
 import sqlite3
 import threading
@@ -311,7 +312,7 @@ def open_people(path: Path) -> Engine:
     Raises:
         OSError: The file can be neither read nor made.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    make_file(path)
     engine = create_engine(
         f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": 10.0}, hide_parameters=True
     )
@@ -331,6 +332,21 @@ def open_people(path: Path) -> Engine:
         _complete(connection)
         keep_rules(connection)
     return engine
+
+
+def make_file(path: Path) -> None:
+    """Make the file (0600) where it is missing.
+
+    One that is there is never opened here: whoever closes a descriptor of it, other than SQLite's own, takes away the
+    locks of every transaction of this process (fcntl(2), advisory record locking).
+
+    Raises:
+        OSError: It can be neither read nor made.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    elif not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _complete(connection: Connection) -> None:

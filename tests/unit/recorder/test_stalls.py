@@ -2,11 +2,12 @@
 
 import logging
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
 
-from recorder.stalls import EVERY_S, Spent, Stalls, spent
+from recorder.stalls import EVERY_S, Stalls, ready_s
 
 
 class CallThread:
@@ -14,7 +15,7 @@ class CallThread:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
-        self.spent = Spent(0.0, 0.0)
+        self.worked_s = 0.0
         self._due: list[tuple[float, Callable[..., object]]] = []
 
     def clock(self) -> float:
@@ -45,7 +46,7 @@ def thread() -> CallThread:
 
 @pytest.fixture
 def stalls(thread: CallThread) -> Stalls:
-    watched = Stalls(thread, thread.clock, lambda: thread.spent)
+    watched = Stalls(thread, thread.clock, lambda: thread.worked_s)
     watched.watch()
     return watched
 
@@ -104,22 +105,28 @@ def test_what_is_short_is_not_counted_and_what_is_long_is_said_once_a_minute(
 def test_what_held_it_is_said(thread: CallThread, stalls: Stalls, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         thread.go_on(10)
-        stalls.look(sys._getframe())  # in time: nothing to say
-        thread.hold(2.05)
-        thread.spent = Spent(0.3, 1.25)
-        stalls.look(sys._getframe())
+        stalls.look(sys._getframe(), 7.0)  # in time: nothing to say
+        thread.hold(0.4)
+        stalls.look(sys._getframe(), 7.25)  # overdue, and not yet for long
+        thread.hold(1.65)
+        thread.worked_s = 0.3
+        stalls.look(sys._getframe(), 8.25)
         thread.go_on(70)
+        stalls.look(sys._getframe(), 9.0)
         thread.hold(2.05)
         thread.go_on(1)
     first, second = caplog.messages
-    assert "it worked for 0.3 s and was ready to run for 1.2 s" in first
+    assert "it worked for 0.3 s and was ready to run for about 1.2 s" in first
     assert f"; it was in {__name__}:" in first
     assert " test_what_held_it_is_said < " in first
     assert "it was in" not in second, "nobody looked the second time"
-    assert "it worked for 0.0 s" in second
+    assert "it worked for 0.0 s and was ready to run for about 0.0 s" in second
 
 
-def test_what_this_thread_has_spent_grows_with_its_work() -> None:
-    before = spent()
-    sum(range(2_000_000))
-    assert spent().working_s > before.working_s
+def test_how_long_a_thread_was_ready_is_the_kernels_word_and_nothing_of_one_that_has_ended() -> None:
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    assert ended.native_id is not None
+    assert ready_s(threading.get_native_id()) > 0, "a thread waits a little for each of its turns"
+    assert ready_s(ended.native_id) == 0.0
