@@ -154,6 +154,7 @@ class Run:
         made = site(folder, next_hop=self.lines.next_hop, slots=self.slots, edits=self._edits)
         self.site = stack.enter_context(made)
         self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))
+        self.site.unwatched = self.watch.paused
         self.scene = Scene(self.site, self.watch)
         self.result.how_watched = self.watch.how
         return self
@@ -410,10 +411,12 @@ class Run:
     def take_away(self) -> None:
         """Have the console make copies of two recordings, as a manager would take them away."""
         taken = 0
-        kept = {row["id"] for row in self.site.home.rows() if row["path"]}  # not those that were discarded
+        with self.site.unwatched():
+            kept = {row["id"] for row in self.site.home.rows() if row["path"]}  # not those that were discarded
         for ring in self.rings:
             if ring.id in kept and taken < 2:
-                self.site.home.give_leave(ring.id, account=MANAGER)
+                with self.site.unwatched():
+                    self.site.home.give_leave(ring.id, account=MANAGER)
                 path = f"/api/recordings/{ring.id}/export"
                 body = {"format": "wav", "reason": "checking what a copy leaves behind"}
                 browser = self.site.manager

@@ -2,6 +2,10 @@
 
 A file is noticed when it is closed after writing, whoever deletes it meanwhile; what has no name any more, or lies
 outside the home, is read on the spot. Files that stay open are found among the descriptors when a search is made.
+
+The kernel hands over a descriptor of each file, and whoever closes a descriptor takes away every lock that their
+process has on the file (fcntl(2), advisory record locking). So this process may use a database of the recorder only
+while the watch is paused: without its locks, its transaction and one of the console wait for each other.
 """
 
 import contextlib
@@ -11,6 +15,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +78,7 @@ class Watch:
         self._before = frozenset(pid for pid in processes() if self._is_descendant(pid))
         """Ours, and older than the recorder: a database server of other tests, which writes where it likes."""
         self._must_end = threading.Event()
+        self._reading = threading.Lock()
         self._descriptor = _open_fanotify()
         if self._descriptor < 0:
             self.how = "descriptors"
@@ -92,6 +98,10 @@ class Watch:
         self._thread.join()
         if self._descriptor >= 0:
             os.close(self._descriptor)
+
+    def paused(self) -> AbstractContextManager[object]:
+        """Open and close no file of theirs meanwhile; what they write then is noticed afterwards."""
+        return self._reading
 
     def look(self) -> None:
         """Note what the processes have open for writing now, once all that they have closed is noted."""
@@ -117,19 +127,26 @@ class Watch:
 
     def _read(self) -> None:
         while True:
-            try:
-                data = os.read(self._descriptor, 1 << 16)
-            except BlockingIOError:
-                return
-            at = 0
-            while at < len(data):
-                length, _, _, _, _, descriptor, pid = _EVENT.unpack_from(data, at)
-                at += length
-                if descriptor >= 0:
-                    try:
-                        self._take(descriptor, pid)
-                    finally:
-                        os.close(descriptor)
+            with self._reading:
+                if not self._read_some():
+                    return
+
+    def _read_some(self) -> bool:
+        """Take what fits into one read; False when nothing is there."""
+        try:
+            data = os.read(self._descriptor, 1 << 16)
+        except BlockingIOError:
+            return False
+        at = 0
+        while at < len(data):
+            length, _, _, _, _, descriptor, pid = _EVENT.unpack_from(data, at)
+            at += length
+            if descriptor >= 0:
+                try:
+                    self._take(descriptor, pid)
+                finally:
+                    os.close(descriptor)
+        return True
 
     def _take(self, descriptor: int, pid: int) -> None:
         if pid == self._own or not (pid in self.pids or self._is_descendant(pid)):

@@ -1,0 +1,44 @@
+"""The watch over written files, beside a process that uses the same files."""
+
+import fcntl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.leak.watch import Watch
+
+_WRITE = """
+import sys
+open({path!r}, 'ab').write(b'x')
+print('written', flush=True)
+sys.stdin.read()
+"""
+_TRY = """
+import fcntl
+with open({path!r}, 'r+b') as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print('locked')
+"""
+
+
+def _begin(code: str, path: Path) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-c", code.format(path=str(path))]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_while_it_is_paused_no_lock_of_ours_is_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "people.sqlite"
+    path.write_bytes(b"")
+    with Watch(lambda _: True) as watch, path.open("r+b") as ours, _begin(_WRITE, path) as writer:
+        with watch.paused():
+            fcntl.lockf(ours, fcntl.LOCK_EX)
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "written\n"
+            time.sleep(0.05)  # five looks of the watch, if it looked
+            assert _begin(_TRY, path).communicate(timeout=60)[0] == "locked\n"
+            fcntl.lockf(ours, fcntl.LOCK_UN)
+        watch.look()
+        assert str(path) in {written.path for written in watch.written}, "it was noticed all the same"
