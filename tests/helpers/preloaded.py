@@ -9,6 +9,7 @@ Tests of how a process starts, and of what is in its memory, start the program i
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -18,11 +19,10 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from recorder.__main__ import main
 from recorder.hygiene import put_off_collecting, wiping_environment
@@ -133,23 +133,42 @@ def start(words: Sequence[str], log: Path) -> Daemon | subprocess.Popen[bytes]:
     return start_anew(words, log)
 
 
-def run(words: Sequence[str], *, stdin: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+def run(
+    words: Sequence[str], *, stdin: str = "", timeout_s: float, began: Callable[[int], object] = int
+) -> subprocess.CompletedProcess[str]:
     """Run a `recorder` with these words to its end by a fork, as `subprocess.run` would.
+
+    Args:
+        words: Of its command line.
+        stdin: Its input.
+        timeout_s: It is killed after so long.
+        began: Is told the process id at once.
 
     Raises:
         subprocess.TimeoutExpired: It took longer, and was killed.
     """
-    with tempfile.TemporaryDirectory(prefix="recorder-run-") as folder:
-        given, output, errors = (Path(folder, name) for name in ("given", "output", "errors"))
-        given.write_text(stdin)
-        process = _shared().start(words, output, errors, given=given)
+    with contextlib.ExitStack() as stack:
+        # In memory: what stands nowhere is no trace of the command for those who look for traces.
+        given, output, errors = (stack.enter_context(_in_memory(name)) for name in ("given", "output", "errors"))
+        given.write(stdin)
+        given.flush()
+        process = _shared().start(words, _path(output), _path(errors), given=_path(given))
+        began(process.pid)
         try:
             code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             raise
-        return subprocess.CompletedProcess(list(words), code, output.read_text(), errors.read_text())
+        return subprocess.CompletedProcess(list(words), code, output.read(), errors.read())
+
+
+def _in_memory(name: str) -> TextIO:
+    return os.fdopen(os.memfd_create(name), "w+")
+
+
+def _path(file: TextIO) -> Path:
+    return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
 
 
 def start_anew(
