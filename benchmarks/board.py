@@ -35,6 +35,8 @@ from storage.audit import AuditLog
 _NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S = 1.0, 20.0, 90.0, 3.0
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
 _NAME, _PASSWORD = "watcher", "seven tall cranes over the harbour"
+_TEAM = "Payments"
+"""Whose officers the calls go to, as `recorder init` writes it: the board shows a manager the calls of their teams."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,7 @@ def measure(
         ) as home:  # fmt: skip
             engine = open_people(home.root / "people.sqlite")
             note = People(engine, now=lambda: datetime.now(UTC)).add(
-                _NAME, _PASSWORD, display_name="Watcher", roles={Role.MANAGER}
+                _NAME, _PASSWORD, display_name="Watcher", roles={Role.MANAGER}, teams={_TEAM}
             )
             AuditLog(home.root / "audit").append(note.act, _NAME, note.subject, dict(note.details))
             engine.dispose()

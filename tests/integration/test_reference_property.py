@@ -267,6 +267,7 @@ def held_back(seed: int, *, ptime: int, step: bool) -> Script:
     return script
 
 
+@pytest.mark.timeout(600)  # all examples take two minutes where other work takes the processors
 @settings(max_examples=examples(quick=8, full=150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 30), ptime=st.sampled_from([80, 160, 240, 320]), step=st.booleans())
 def test_nothing_that_was_said_while_closed_is_kept_however_late_it_comes(
