@@ -1,4 +1,4 @@
-"""The sweep as a process of its own, at the lowest priority: `python -m recorder.keeping.sweep_process HOME`.
+"""The sweep as a process of its own, at a lower priority: `python -m recorder.keeping.sweep_process HOME`.
 
 The daemon starts it (`recorder.keeping.sweeping`). Exit codes: 0 swept, 1 failed, 3 stopped until a person has
 looked, 4 another one is running.
@@ -40,7 +40,9 @@ from storage.vault import Vault
 _log = logging.getLogger(__name__)
 
 DONE, FAILED, STOPPED, BUSY = 0, 1, 3, 4
-_NICE = 19
+_NICE = 5
+"""Not the lowest: while other work takes every processor, whoever waits for a lock that the sweep has would wait for
+seconds. Measured with 12 busy processes on 2 cores: 2.0 s at 19, 0.35 s at 5."""
 
 
 @contextlib.contextmanager
