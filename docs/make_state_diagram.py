@@ -9,10 +9,12 @@ import functools
 import itertools
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from recorder.domain.call import (
+    IGNORED,
     After,
     Answered,
     Begin,
@@ -76,36 +78,53 @@ def beginnings() -> Iterator[Call]:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """What comes of every call that can come about.
+
+    Attributes:
+        first: The first call that was found in each state. Never change one.
+        arrows: Every change of state.
+    """
+
+    first: Mapping[State, Call]
+    arrows: frozenset[Arrow]
+
+
 @functools.cache
-def reachable() -> tuple[tuple[Call, Event, Call], ...]:
-    """Return every step that a call can take: the call before, the event, the call after. Never change one."""
-    return tuple(_explore())
+def reachable() -> Reached:
+    """Hand each event to each call reached so far, until no other call comes of it.
 
-
-def _explore() -> Iterator[tuple[Call, Event, Call]]:
-    waiting = list(beginnings())
-    fields_of = operator.attrgetter(*(field.name for field in dataclasses.fields(Call)))
-    seen = {fields_of(call) for call in waiting}
+    An event that the table ignores in a state is not handed over: it leaves the call as it is. Calls that are alike are
+    one, and nothing is kept of a step but its change of state: there are hundreds of thousands of steps.
+    """
+    names = [field.name for field in dataclasses.fields(Call)]
+    fields_of = operator.attrgetter(*names)
+    events = {state: [event for event in PROBES if (state, type(event)) not in IGNORED] for state in State}
+    waiting = [fields_of(call) for call in beginnings()]
+    seen = set(waiting)
+    first: dict[State, Call] = {}
+    arrows: set[Arrow] = set()
     while waiting:
-        before = waiting.pop()
-        for event in PROBES:
-            after = dataclasses.replace(before)
+        fields = waiting.pop()
+        values = dict(zip(names, fields, strict=True))
+        before = Call(**values)
+        first.setdefault(before.state, before)
+        for event in events[before.state]:
+            after = Call(**values)
             after.handle(event)
-            yield before, event, after
-            if (key := fields_of(after)) not in seen:
-                seen.add(key)
-                waiting.append(after)
+            if after.state is not before.state:
+                arrows.add((before.state, type(event).__name__, after.state))
+            if (found := fields_of(after)) != fields and found not in seen:
+                seen.add(found)
+                waiting.append(found)
+    return Reached(first=first, arrows=frozenset(arrows))
 
 
 def arrows() -> list[Arrow]:
     """Return every change of state, in the order of the states and events."""
-    found = {
-        (before.state, type(event).__name__, after.state)
-        for before, event, after in reachable()
-        if after.state is not before.state
-    }
     order = {state: number for number, state in enumerate(State)}
-    return sorted(found, key=lambda arrow: (order[arrow[0]], order[arrow[2]], arrow[1]))
+    return sorted(reachable().arrows, key=lambda arrow: (order[arrow[0]], order[arrow[2]], arrow[1]))
 
 
 def mermaid() -> str:

@@ -21,7 +21,16 @@ from pathlib import Path
 from storage.audit import AuditLog
 from storage.keys import remove_twins
 from storage.removal import TouchedFolders, remove_empty_days, sync_all, unlink_all
-from storage.tombstones import AGAIN, DELETED, Deletions, Tombstone, deleted_details, since_settled, tombstones_of
+from storage.tombstones import (
+    AGAIN,
+    DELETED,
+    Deletions,
+    GoneByDay,
+    Tombstone,
+    deleted_details,
+    since_settled,
+    tombstones_of,
+)
 from storage.tree import DAY_CHARACTERS, day_after, day_folders, entries_of_day, files_of
 from storage.types import RecordingId
 from storage.vault import Vault
@@ -221,23 +230,25 @@ class Shredder:
         return (self.vault.home / "keys" / "sealed").glob("*")
 
     def _returned(self, *, is_thorough: bool) -> Iterator[RecordingId]:
+        by_day = GoneByDay(self.deletions)
         for folder in day_folders(self.vault.root):
             day = "".join(folder.parts[-3:])
-            gone = self.deletions.of_day(day) | self.deletions.of_day(day_after(day, -1))
+            gone = by_day.of_day(day) | by_day.of_day(day_after(day, -1))
             if gone:
                 yield from sorted(gone.intersection(one for one, _ in entries_of_day(folder)))
         for folder in sorted(self._key_folders()):
-            yield from self._returned_keys(folder)
+            yield from _returned_keys(folder, by_day)
         last = ""
         while is_thorough and (rows := self.deletions.returned_rows(_REPEATED_AT_ONCE, after=last)):
             yield from rows
             last = rows[-1]
 
-    def _returned_keys(self, folder: Path) -> Iterator[RecordingId]:
-        with os.scandir(folder) as found:
-            ids = sorted({entry.name.rpartition(".")[0] for entry in found if entry.name.endswith(_KEY_SUFFIXES)})
-        for day, some in groupby(ids, key=lambda one: one[:DAY_CHARACTERS]):
-            yield from sorted(self.deletions.of_day(day).intersection(map(RecordingId, some)))
+
+def _returned_keys(folder: Path, by_day: GoneByDay) -> Iterator[RecordingId]:
+    with os.scandir(folder) as found:
+        ids = sorted({entry.name.rpartition(".")[0] for entry in found if entry.name.endswith(_KEY_SUFFIXES)})
+    for day, some in groupby(ids, key=lambda one: one[:DAY_CHARACTERS]):
+        yield from sorted(by_day.of_day(day).intersection(map(RecordingId, some)))
 
 
 def _names_of(path: str) -> int:

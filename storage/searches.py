@@ -12,6 +12,7 @@ own, and what they find is merged.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -72,7 +73,7 @@ class _Criterion:
 
     def _exists(self, at: int, recording: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
         column, value = self.handed[at]
-        other = column.table.alias(f"other_{column.name}_{at}")
+        other = _other(column, at)
         return sa.exists().where(other.c.recording == recording, other.c[column.name].concat("") == value)
 
     def copied_in(self, table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
@@ -85,6 +86,12 @@ class _Criterion:
         """Return the conditions that keep what the table beside says from being found by anything before it too."""
         earlier = [sa.not_(self._exists(before, recording)) for before in range(at)]
         return [sa.not_(self.as_filter(columns)), *earlier] if self.is_apart else earlier
+
+
+@cache
+def _other(column: sa.Column[Any], at: int) -> sa.FromClause:
+    """Return the table of a column under another name; made once, because every column of it is made anew."""
+    return column.table.alias(f"other_{column.name}_{at}")
 
 
 @dataclass(frozen=True, slots=True)

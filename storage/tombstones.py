@@ -21,6 +21,7 @@ from storage.tables import identities as _identities
 from storage.tables import microseconds, moment_of
 from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
+from storage.tree import DAY_CHARACTERS
 from storage.types import RecordingId
 
 _T = TypeVar("_T")
@@ -30,6 +31,8 @@ DELETED, AGAIN = "recording.deleted", "recording.deleted_again"
 
 _ASKED_AT_ONCE = 500
 """Ids in one statement: SQLite takes 999 values at the least."""
+_MONTH_CHARACTERS = 6
+"""Of an id, that name its month: ``202611``."""
 _AFTER_ALL = "~"
 """Sorts after whatever may stand in an id, as bytes."""
 
@@ -141,6 +144,14 @@ class Deletions:
         with self._database.connect() as connection:
             return {RecordingId(one) for one in connection.execute(query).scalars()}
 
+    def days_of(self, month: str) -> set[str]:
+        """Return the days of a month, ``202611``, of which a recording has a tombstone."""
+        column = _deletions.c.id
+        day = sa.func.substr(column, 1, DAY_CHARACTERS)
+        query = sa.select(day).where(column >= month, column < month + _AFTER_ALL).distinct()
+        with self._database.connect() as connection:
+            return set(connection.execute(query).scalars())
+
     def began_within(self, start: datetime, end: datetime) -> set[RecordingId]:
         """Return the recordings with a tombstone of calls that began in [start, end), as their ids say."""
         column = _deletions.c.id
@@ -183,6 +194,27 @@ class Deletions:
         query = _deletions.delete().where(_deletions.c.deleted_us < microseconds(before))
         with self._database.begin() as connection:
             return connection.execute(query).rowcount
+
+
+class GoneByDay:
+    """The recordings that have a tombstone, asked for by day, for one look through many days.
+
+    Most days have none: which have some is asked once a month of theirs, and not once each.
+
+    Args:
+        deletions: The tombstones. One that is added meanwhile may be passed over.
+    """
+
+    def __init__(self, deletions: Deletions) -> None:
+        self._deletions = deletions
+        self._days: dict[str, set[str]] = {}
+
+    def of_day(self, day: str) -> set[RecordingId]:
+        """Return what `Deletions.of_day` does."""
+        month = day[:_MONTH_CHARACTERS]
+        if month not in self._days:
+            self._days[month] = self._deletions.days_of(month)
+        return self._deletions.of_day(day) if day in self._days[month] else set()
 
 
 def since_settled(audit: AuditLog, deletions: Deletions) -> Iterator[AuditEntry]:

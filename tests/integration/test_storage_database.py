@@ -56,35 +56,31 @@ def test_two_who_read_and_then_write_do_not_cross(tmp_path: Path) -> None:
 
 
 OPENS = """
-import sys
+import os, sys
 from storage import tables
 from storage.database import Database
-print("ready", flush=True)
-sys.stdin.readline()
-database = Database(sys.argv[1])
-with database.begin() as connection:
-    connection.execute(tables.deletions.insert().values(id=sys.argv[2], deleted_us=1, rule="period"))
+waited_for, held = os.pipe()
+opening = []
+for name in sys.argv[2:]:
+    opening.append(os.fork())
+    if not opening[-1]:
+        os.close(held)
+        os.read(waited_for, 1)  # until nobody holds the other end
+        database = Database(sys.argv[1])
+        with database.begin() as connection:
+            connection.execute(tables.deletions.insert().values(id=name, deleted_us=1, rule="period"))
+        os._exit(0)
+os.close(held)
+print([os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in opening])
 """
+"""Several processes that are forked from one, which has loaded everything, and open the database at once."""
 
 
 def test_daemon_and_console_may_make_it_at_once(database_url: str) -> None:
     names = [f"p{number}" for number in range(4)]
-    opening = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPENS, database_url, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for name in names
-    ]
-    for process in opening:
-        assert process.stdout is not None
-        process.stdout.readline()
-    for process in opening:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-    for process in opening:
-        process.communicate(timeout=60)
-    assert [process.returncode for process in opening] == [0] * len(names)
+    command = [sys.executable, "-c", OPENS, database_url, *names]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == str([0] * len(names))
     database = Database(database_url)
     assert tombstones(database) == set(names)
     database.close()

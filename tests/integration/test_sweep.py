@@ -66,6 +66,23 @@ def test_what_has_come_back_is_found_by_its_day(site: SweepSite) -> None:
     assert not kept.exists()
 
 
+def test_days_of_which_nothing_was_deleted_are_not_looked_up(site: SweepSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a look costs does not grow with the days that lie there."""
+    gone = site.record(NOW - 90 * DAY)
+    for days in range(3, 9):
+        site.record(NOW - days * DAY)
+    looked_up: list[str] = []
+    real = site.deletions.of_day
+    monkeypatch.setattr(site.deletions, "of_day", lambda day: looked_up.append(day) or real(day))  # type: ignore[func-returns-value]
+    assert site.sweep()["recordings"] == 1
+    assert looked_up == []
+    folder = site.home.root / "recordings" / gone[:4] / gone[4:6] / gone[6:8] / "k7"
+    folder.mkdir(parents=True)
+    (folder / f"{gone}.rec").write_bytes(b"from a backup")
+    assert site.sweep(NOW + DAY) == {"deleted_again": 1}
+    assert looked_up == [gone[:8]]
+
+
 def test_a_day_that_is_swept_leaves_no_empty_folders(site: SweepSite) -> None:
     site.record(NOW - 200 * DAY)
     site.record(NOW - 200 * DAY, operator_key="k8")
