@@ -20,6 +20,9 @@ RUN = 10
 DIGITS = 12
 """Digits in a row of a longer number that are certain to be found; none may hold three noughts in a row."""
 CHUNK = 4 << 20
+_OVERLAP = 8 * DIGITS
+"""Bytes that a secret of the shortest length takes at most."""
+_BLOCK = 16 << 10
 _OUTSIDE = 255
 
 _ALONE = re.compile(r"(?<![\w.:,/+-])[0-9](?![\w.:/-]|,\d)|(?<=Signal=)[0-9]\b|(?<=')[0-9](?=')|(?<==)[0-9]\b")
@@ -90,6 +93,19 @@ def _any_of(found: NDArray[np.bool_], count: int, stride: int = 1) -> NDArray[np
     return ~_all_of(~found, count, stride)
 
 
+def _written(chunk: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield what is not blocks of nothing but noughts, and where it begins: half of a process's memory is such blocks.
+
+    A secret has no three noughts in a row, so what it has of them at the edge of a block lies within `_OVERLAP` bytes.
+    """
+    padded = chunk + bytes(-len(chunk) % _BLOCK)
+    is_written = np.frombuffer(padded, np.uint64).reshape(-1, _BLOCK // 8).any(axis=1)
+    edges = np.flatnonzero(np.diff(is_written, prepend=False, append=False)) * _BLOCK
+    for first, last in edges.reshape(-1, 2).tolist():
+        begins = max(first - _OVERLAP, 0)
+        yield begins, chunk[begins : last + _OVERLAP]
+
+
 def _runs(symbols: bytes) -> NDArray[np.int64]:
     """Return where `RUN` symbols in a row obey the recurrence and do not begin with `ORDER` that are the same."""
     y = np.frombuffer(symbols, np.uint8)
@@ -142,18 +158,16 @@ class Finder:
     def find(self, data: bytes | bytearray | memoryview, *, has_linear: bool = True) -> list[Hit]:
         """Return every secret in some bytes, the longest run at each place."""
         found: list[Hit] = []
-        overlap = 8 * DIGITS
         view = memoryview(data).cast("B") if not isinstance(data, memoryview) else data
         for start in range(0, max(len(view), 1), CHUNK):
-            chunk = bytes(view[start : start + CHUNK + overlap])
+            chunk = bytes(view[start : start + CHUNK + _OVERLAP])
             self.searched += min(len(chunk), CHUNK)
-            if not chunk.strip(b"\0"):
-                continue
-            found += (
-                Hit(start + hit.offset, hit.form, hit.length, hit.voice, hit.index)
-                for hit in self._find_in(chunk, has_linear)
-                if hit.offset < CHUNK
-            )
+            for at, part in _written(chunk):
+                found += (
+                    Hit(start + at + hit.offset, hit.form, hit.length, hit.voice, hit.index)
+                    for hit in self._find_in(part, has_linear)
+                    if at + hit.offset < CHUNK
+                )
         return found
 
     def _find_in(self, chunk: bytes, has_linear: bool) -> Iterator[Hit]:

@@ -43,6 +43,18 @@ def test_ten_samples_are_found_anywhere_in_any_form(finder: Finder, form: str, a
     assert hits[0].form == form.split(maxsplit=1)[0]
 
 
+@pytest.mark.parametrize("form", sorted(forms()))
+@pytest.mark.parametrize("at", [1, (16 << 10) * 3 - 19, (16 << 10) * 3 - 1, (16 << 10) * 3, (4 << 20) - 1])
+def test_what_stands_among_noughts_is_found(finder: Finder, form: str, at: int) -> None:
+    data = bytearray((4 << 20) + 100_000)
+    planted = forms()[form]
+    data[at : at + len(planted)] = planted
+    assert [(hit.offset, hit.voice, hit.length) for hit in finder.find(data)] == [(at, 4, RUN)]
+    codes = np.array(list(map(int, NUMBER)), "<i8").tobytes()
+    data[at : at + len(codes)] = codes
+    assert (at, "event codes") in {(hit.offset, hit.form) for hit in finder.find(data)}
+
+
 def test_nine_samples_are_too_few_and_other_things_are_no_hit(finder: Finder) -> None:
     for form, planted in forms().items():
         data = noise(20_000)

@@ -43,6 +43,8 @@ _NO_FILES = {
     "autofs",
 }
 _LARGEST = 64 << 20
+_ASKED_AGAIN_S = 1.0
+"""After so long a process is asked again for its parents: other tests write much beside this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Watch:
         """Processes known to be the recorder's, beside descendants that are still there to be asked."""
         self.how = "fanotify"
         self._own = os.getpid()
+        self._strangers: dict[int, float] = {}
+        """Processes that were no descendants of ours when they were asked last, monotonic seconds."""
         self._before: frozenset[int] = frozenset()
         self._before = frozenset(pid for pid in processes() if self._is_descendant(pid))
         """Ours, and older than the recorder: a database server of other tests, which writes where it likes."""
@@ -162,6 +166,15 @@ class Watch:
         self.written.append(Written(path, pid, content))
 
     def _is_descendant(self, pid: int) -> bool:
+        now = time.monotonic()
+        if now - self._strangers.get(pid, -_ASKED_AGAIN_S) < _ASKED_AGAIN_S:
+            return False
+        if not self._has_us_above(pid):
+            self._strangers[pid] = now
+            return False
+        return True
+
+    def _has_us_above(self, pid: int) -> bool:
         for _ in range(6):
             if pid in self._before:
                 return False
