@@ -62,18 +62,13 @@ COMMANDS = {
 class Commands(Mapping[str, Command]):
     """The commands by name; each is loaded when it is asked for."""
 
-    def __init__(self) -> None:
-        self._loaded: dict[str, Command] = {}
-
     def __getitem__(self, name: str) -> Command:
         """Return a command, loaded now if it was not.
 
         Raises:
             KeyError: There is none of this name.
         """
-        if name not in self._loaded:
-            self._loaded[name] = _load(name)
-        return self._loaded[name]
+        return _load(name)
 
     def __iter__(self) -> Iterator[str]:
         """Return the names, in the order of the help."""
@@ -84,6 +79,7 @@ class Commands(Mapping[str, Command]):
         return len(COMMANDS)
 
 
+@functools.cache  # a process that runs many commands makes each once
 def _load(name: str) -> Command:
     module, _, attribute = COMMANDS[name].partition(".")
     found = getattr(import_module(f"recorder.commands.{module}"), attribute)
