@@ -57,8 +57,8 @@ demo: $(CORE)
 	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE)) $(if $(OUTPUT),--output $(OUTPUT))
 
 # What a change can break, with short leak, crash and fuzz runs: about seven minutes on two cores. Most of what is left to
-# wait for is telephones, so six at a time share two cores; who runs what is in tests/conftest.py.
-TOGETHER = -q -n 6 --no-loadscope-reorder
+# wait for is telephones, so six at a time share two cores; who runs what is in tests/helpers/units.py.
+TOGETHER = -q --workers 6
 test: $(CORE)
 	$(BIN)/python -m pytest $(TOGETHER) -m "not long"
 

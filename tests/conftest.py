@@ -9,9 +9,6 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from xdist.remote import Producer  # type: ignore[import-untyped]
-from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
-from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 from recorder.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
@@ -19,9 +16,10 @@ from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.extent import IS_FULL
 from tests.helpers.postgres import PostgresServer
 from tests.helpers.temporary import leave_memory, use_memory
+from tests.helpers.units import rank
 
 ROOT = Path(__file__).parents[1]
-pytest_plugins = ["tests.helpers.report"]
+pytest_plugins = ["tests.helpers.report", "tests.helpers.workers"]
 
 # How long an example may take is no property of ours: a busy machine would fail it. Speed is measured in benchmarks.
 hypothesis.settings.register_profile("full", deadline=None)
@@ -31,33 +29,6 @@ hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
 write_down_additions()
-
-ORDER = ("leak", "browser", "peers", "crash", "integration", "fuzz", "virtual", "unit")
-"""Folders, from those whose tests wait for phones, browsers and disks to those whose tests calculate."""
-
-
-class Together(LoadFileScheduling):  # type: ignore[misc]
-    """Gives the tests of a file to one worker, so that its daemon or server is made once.
-
-    Every other worker takes files from the beginning of `ORDER`, the others from its end: so neither do all wait at a
-    time, nor do all calculate.
-
-    The whole browser folder goes to one worker: it has one browser. The runs of the leak suite are independent of each
-    other and the longest of all, and go to several.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        folder = nodeid.split("/")[1]
-        if folder == "browser":
-            return folder
-        if "/test_leak_calls.py" in nodeid:
-            return nodeid.partition("[")[2] or nodeid
-        return str(super()._split_scope(nodeid))
-
-    def _assign_work_unit(self, node: WorkerController) -> None:
-        if int(node.gateway.id.removeprefix("gw")) % 2:
-            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
-        super()._assign_work_unit(node)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,21 +48,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     leave_memory(session, exitstatus)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
-    """Distribute as `Together` says whatever `--dist` is."""
-    return Together(config, log)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests by `ORDER`, file by file; `Together` takes them from both ends."""
-    items.sort(
-        key=lambda item: _rank(item.path.relative_to(ROOT / "tests").parts[0])
-    )  # a stable sort: files stay whole
+    """Sort the tests by folder: a stable sort, so that files stay whole."""
+    items.sort(key=lambda item: rank(item.path.relative_to(ROOT / "tests").parts[0]))
     _skip_kernel_relay(items)
-
-
-def _rank(folder: str) -> int:
-    return ORDER.index(folder) if folder in ORDER else len(ORDER)
 
 
 def _skip_kernel_relay(items: list[pytest.Item]) -> None:

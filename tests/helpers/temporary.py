@@ -24,8 +24,7 @@ def use_memory(config: pytest.Config) -> None:
 
     Files of a run that failed stay until the next run.
     """
-    is_worker = hasattr(config, "workerinput")
-    if is_worker or config.option.basetemp is not None or "TMPDIR" in os.environ or not _MEMORY.is_dir():
+    if config.option.basetemp is not None or "TMPDIR" in os.environ or not _MEMORY.is_dir():
         return
     _remove_former()
     if min(shutil.disk_usage(_MEMORY).free, _available()) < NEEDED:
@@ -42,7 +41,7 @@ def use_memory(config: pytest.Config) -> None:
 def leave_memory(session: pytest.Session, status: int) -> None:
     """Remove the files of a run that passed."""
     folder = _MEMORY / _NAME.format(pid=os.getpid())
-    if not hasattr(session.config, "workerinput") and status == pytest.ExitCode.OK and folder.is_dir():
+    if status == pytest.ExitCode.OK and folder.is_dir():
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,0 +1,227 @@
+"""Runs the tests in processes that are forked once the tests are collected: `--workers 6`.
+
+To collect the tests takes five seconds of CPU. Each worker of pytest-xdist does it, in an interpreter of its own; here
+it is done once. The first process hands out units of tests, in the order of `Units`, and shows what the workers
+report; each worker makes its own session fixtures. A worker that dies fails the test that it was in, and another one
+goes on with the rest.
+
+A pytest plugin; `tests/conftest.py` loads it. Which test goes to whom is in `tests/helpers/units.py`.
+"""
+
+import atexit
+import os
+import random
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any, NoReturn
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from tests.helpers.units import Units
+
+_NAME = "TESTS_WORKER"
+"""Environment variable: which worker a process belongs to."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption("--workers", type=int, default=0, help="processes that share the tests; 0: none but this one")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Share the tests among the workers, if there are to be some; pytest's own loop goes on otherwise."""
+    count: int = session.config.getoption("workers")
+    if count < 1 or session.config.option.collectonly or session.testsfailed:
+        return None
+    random.seed()  # whoever is forked must not draw the same numbers
+    _Team(session).run(min(count, len(session.items)))
+    return True
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A worker, as the first process knows it.
+
+    Attributes:
+        number: Of its place; who takes the place of a dead one has the same.
+        pid: Its process.
+        line: Where it asks and reports.
+        at: Index of the test that it is in, or None.
+        due: Indices of the tests that it has and has not begun.
+    """
+
+    number: int
+    pid: int
+    line: "Connection[Any, Any]"
+    at: int | None = None
+    due: deque[int] = field(default_factory=deque)
+
+
+class _Team:
+    """The workers, from the first fork to the end of the last one."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self._session = session
+        self._units = Units(session.items)
+        self._workers: dict[Connection[Any, Any], _Worker] = {}
+
+    def run(self, count: int) -> None:
+        """Fork the workers and show what they report until all have ended."""
+        _temporary(self._session.config).getbasetemp()  # made by one, before it is shared
+        try:
+            for number in range(count):
+                self._start(number)
+            while self._workers:
+                for line in wait(list(self._workers)):
+                    assert isinstance(line, Connection)
+                    self._hear(self._workers[line])
+        finally:
+            for worker in self._workers.values():
+                os.kill(worker.pid, signal.SIGTERM)
+                os.waitpid(worker.pid, 0)
+        session = self._session
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+
+    def _start(self, number: int, due: Sequence[int] = ()) -> None:
+        ours, theirs = Pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            for other in self._workers:
+                other.close()
+            _work(self._session, theirs, number, due)
+        theirs.close()
+        self._workers[ours] = _Worker(number=number, pid=pid, line=ours, due=deque(due))
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            kind, value = worker.line.recv()
+        except (EOFError, OSError):
+            self._end(worker)
+            return
+        hook = self._session.config.hook
+        if kind == "asks":
+            unit = [] if self._is_over() else self._units.next(from_end=worker.number % 2 == 1)
+            worker.due.extend(unit)
+            worker.line.send(unit)
+        elif kind == "begins":
+            worker.at = value
+            worker.due.remove(value)
+        elif kind == "reports":
+            report = hook.pytest_report_from_serializable(config=self._session.config, data=value)
+            hook.pytest_runtest_logreport(report=report)
+        else:
+            worker.at = None
+            item = self._session.items[value]
+            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _is_over(self) -> bool:
+        return bool(self._session.shouldfail or self._session.shouldstop)
+
+    def _end(self, worker: _Worker) -> None:
+        del self._workers[worker.line]
+        worker.line.close()
+        code = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
+        if worker.at is not None:
+            item = self._session.items[worker.at]
+            words = f"worker {worker.number} ended in it: exit code {code}"
+            report = pytest.TestReport(item.nodeid, item.location, {}, "failed", words, "call")
+            self._session.config.hook.pytest_runtest_logreport(report=report)
+        elif code:
+            raise RuntimeError(f"worker {worker.number} ended between two tests: exit code {code}")
+        if worker.due and not self._is_over():
+            self._start(worker.number, list(worker.due))
+
+
+# --- in a worker
+
+
+class _Reports:
+    """Sends reports to the first process."""
+
+    def __init__(self, config: pytest.Config, line: "Connection[Any, Any]") -> None:
+        self._config, self._line = config, line
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Send one."""
+        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+        self._line.send(("reports", data))
+
+
+class _Terminal:
+    """In the place of the terminal's reporter, for plugins that write to it: to what is captured of the test."""
+
+    @property
+    def _tw(self) -> TerminalWriter:
+        return TerminalWriter(sys.stdout)
+
+
+def _work(session: pytest.Session, line: "Connection[Any, Any]", number: int, due: Sequence[int]) -> NoReturn:
+    """Be a worker: run tests until there are no more, and end this process."""
+    code = 1
+    try:
+        _become(session.config, line, number)
+        _run(session, line, deque(due))
+        atexit._run_exitfuncs()
+        code = 0
+    except BaseException:  # noqa: BLE001 - nothing may go on where the first process goes on
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _become(config: pytest.Config, line: "Connection[Any, Any]", number: int) -> None:
+    """Take leave of what belongs to the first process: terminal, captured output, temporary folder, last acts."""
+    atexit._clear()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ[_NAME] = str(number)
+    random.seed()
+    plugins = config.pluginmanager
+    plugins.unregister(name="terminalreporter")
+    plugins.register(_Terminal(), "terminalreporter")
+    plugins.register(_Reports(config, line), "worker reports")
+    capture: Any = plugins.getplugin("capturemanager")
+    if capture is not None:
+        capture.stop_global_capturing()
+        capture.start_global_capturing()
+        capture.suspend_global_capture()
+    factory = _temporary(config)
+    factory._given_basetemp, factory._basetemp = factory.getbasetemp() / f"w{number}", None
+
+
+def _temporary(config: pytest.Config) -> Any:
+    """Return what makes temporary folders; pytest has no other way to give each worker its own."""
+    return config._tmp_path_factory  # type: ignore[attr-defined]
+
+
+def _run(session: pytest.Session, line: "Connection[Any, Any]", due: deque[int]) -> None:
+    def ask() -> None:
+        line.send(("asks", None))
+        due.extend(line.recv())
+
+    if not due:
+        ask()
+    while due:
+        index = due.popleft()
+        if not due:
+            ask()  # before the last one, so that what both use is not made twice
+        following = session.items[due[0]] if due else None
+        line.send(("begins", index))
+        session.config.hook.pytest_runtest_protocol(item=session.items[index], nextitem=following)
+        line.send(("ends", index))
+        if session.shouldfail or session.shouldstop:
+            return
