@@ -32,8 +32,12 @@ hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 write_down_additions()
 
-ORDER = ("leak", "browser", "peers", "crash", "integration", "fuzz", "virtual", "unit")
+ORDER = ("leak", "browser", "peers", "crash", "integration", "policy", "fuzz", "virtual", "unit")
 """Folders, from those whose tests wait for phones, browsers and disks to those whose tests calculate."""
+
+
+WHOLE = ("browser", "policy")
+"""Folders each of which goes to one worker."""
 
 
 class Together(LoadFileScheduling):  # type: ignore[misc]
@@ -42,13 +46,14 @@ class Together(LoadFileScheduling):  # type: ignore[misc]
     Every other worker takes files from the beginning of `ORDER`, the others from its end: so neither do all wait at a
     time, nor do all calculate.
 
-    The whole browser folder goes to one worker: it has one browser. The runs of the leak suite are independent of each
+    The whole browser folder goes to one worker: it has one browser. So does the policy folder, which has one recorder.
+    The runs of the leak suite are independent of each
     other and the longest of all, and go to several.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         folder = nodeid.split("/")[1]
-        if folder == "browser":
+        if folder in WHOLE:
             return folder
         if "/test_leak_calls.py" in nodeid:
             return nodeid.partition("[")[2] or nodeid
