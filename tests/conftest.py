@@ -46,9 +46,8 @@ class Together(LoadFileScheduling):  # type: ignore[misc]
     Every other worker takes files from the beginning of `ORDER`, the others from its end: so neither do all wait at a
     time, nor do all calculate.
 
-    The whole browser folder goes to one worker: it has one browser. So does the policy folder, which has one recorder.
-    The runs of the leak suite are independent of each
-    other and the longest of all, and go to several.
+    The whole browser folder goes to one worker: it has one browser. So does the policy folder: it has one recorder. The
+    runs of the leak suite are independent of each other and the longest of all, and go to several.
     """
 
     def _split_scope(self, nodeid: str) -> str:

@@ -11,10 +11,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -35,6 +36,7 @@ from tests.helpers.console_site import Browser
 from tests.helpers.due_home import add_recording
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import ADMIN, PASSWORD, contents, eventually
+from tests.helpers.sip_peer import State
 from tests.helpers.voices import FRAME, TICKS_PER_S, Voice
 
 EXTENSIONS = ("2001:Olive Officer", "2002:Otto Other", "2003:Bea Benn")
@@ -56,9 +58,11 @@ PEOPLE: dict[str, tuple[str, Role, tuple[str, ...]]] = {
     "elma": ("Elma Evans", Role.MEMBER, ()),
 }
 """Account: display name, role, teams. `founder` is the administrator."""
-FINISHED = {"2001": 11, "2002": 3, "2003": 2}
+FINISHED = {"2001": 11, "2002": 4, "2003": 2}
 """How many calls at each extension are over when the first walk begins: each is given to one walk."""
 TALK_S = 1.0
+ZONE = ZoneInfo("Europe/London")
+"""Of the site, as `recorder init` writes it."""
 
 
 class Shell:
@@ -155,6 +159,13 @@ class PolicySite:
         for number, talk in talks:
             self._finished.setdefault(number, []).append(talk.hang_up())
 
+    def end_calls(self) -> None:
+        """Hang up what goes on, as after a walk that failed."""
+        for talk in self.lines.talks.values():
+            if talk.first.state is not State.ENDED:
+                talk.first.hang_up()
+                talk.first.wait_ended()
+
     def finished_call(self, extension: str = "2001") -> dict[str, Any]:
         """Return the row of a call that is over and that no other walk is given."""
         assert self._finished[extension], f"no call at {extension} is left: `FINISHED` says how many there are"
@@ -183,6 +194,13 @@ class PolicySite:
         (line,) = [one for one in plan["calls"] if one["service"] == service]
         return dict(line)
 
+    @contextmanager
+    def later(self, after: timedelta) -> Iterator[None]:
+        """Have commands on leave to hear take it that it is later; whoever signs in does so now."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("recorder.commands.requests.utc_now", lambda: utc_now() + after)
+            yield
+
     def bring_review_forward(self, hold: str) -> None:
         """Have a hold be due for review today, as if its days had passed."""
         index = open_index(Home(self.home.root), config.read(self.home.config))
@@ -202,6 +220,14 @@ class PolicySite:
     def kept(self) -> set[str]:
         """Return the ids of all recordings of which there is a file."""
         return {path.name.partition(".")[0] for path, _ in contents(self.home.root / "recordings")}
+
+    def day_of(self, row: dict[str, Any]) -> str:
+        """Return the day of a call where the recorder is."""
+        return datetime.fromisoformat(row["started_at"]).astimezone(ZONE).date().isoformat()
+
+    def notices(self) -> set[str]:
+        """Return the SHA-256 of every version of the first message."""
+        return {one["sha256"] for one in self.nobody.json("notice", "list") if one["name"] == "first"}
 
     def row(self, call: str) -> dict[str, Any]:
         """Wait until a call is filed; returns its row."""
@@ -231,7 +257,8 @@ class PolicySite:
 
     @property
     def today(self) -> date:
-        return utc_now().date()
+        """The day of today where the recorder is."""
+        return utc_now().astimezone(ZONE).date()
 
 
 def _without_comments(text: str) -> str:

@@ -20,3 +20,9 @@ def console(site: PolicySite) -> Iterator[str]:
     """Address of the recorder's console, for what has no command."""
     with console_process(site.home, site.folder / "console.log") as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def _calls_end(site: PolicySite) -> Iterator[None]:
+    yield
+    site.end_calls()
