@@ -32,7 +32,7 @@ def test_a_manager_of_the_team_stops_the_recording_for_good(site: PolicySite) ->
     after = site.saying(talk.left)
     assert "ended for good" in mary.is_refused("resume", "--call", call)
     talk.hang_up()
-    assert site["dora"].json("show", call)["segments"][-1]["kind"] == "opted_out"
+    assert olive.json("show", call)["segments"][-1]["kind"] == "opted_out"
     assert kept_of(site.home.copy(call)[0], talk.left).bytes_between(*after) == 0
     (entry,) = site.entries(call, "opt_out.granted")
     assert (entry.actor, entry.details["caller_asked"], entry.details["distress_judged"]) == ("mary", True, True)
