@@ -178,10 +178,10 @@ class PolicySite:
         eventually(lambda: voice.sent[-1][0] >= goal, "the voice goes on")
         return began[1], voice.sent[-1][1]
 
-    def old_recording(self, days: int, *, service: str = "Revenues") -> RecordingId:
+    def old_recording(self, days: int, *, service: str = "Revenues", **changes: Any) -> RecordingId:
         """Put a recording into vault, keys and index whose call ended so many days ago."""
         self._number += 1
-        return add_recording(self.home, timedelta(days=days), 0xF000 + self._number, service=service)
+        return add_recording(self.home, timedelta(days=days), 0xF000 + self._number, service=service, **changes)
 
     # --- time that passes
 
