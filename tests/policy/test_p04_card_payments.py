@@ -2,13 +2,14 @@
 
 Walked: the officer pauses at the phone and resumes at the shell, the caller's digits pause by themselves, and an
 officer who forgot has the span erased; nobody else resumes; nothing that was said in a pause is in the recording. Where
-the service discards card calls the officer's pause destroys the recording, and the manager's only pauses it.
+the service discards card calls the officer's pause destroys the recording, and a colleague's only pauses it.
 """
 
 from collections.abc import Iterator
 
 import pytest
 
+from recorder.domain.access import Role
 from tests.helpers.exactness import SILENT_ALAW, kept_of
 from tests.helpers.policy_site import PolicySite
 from tests.helpers.recorder_home import eventually
@@ -73,7 +74,8 @@ def test_a_service_may_have_card_calls_discarded(site: PolicySite) -> None:
     call, talk = site.talk("2003")
     talk.talk_for(0.5)
     assert "in progress" in olive.is_refused("pause", "--call", call)
-    assert hugo.json("pause", "--call", call)["state"] == "paused", "a manager's pause destroys nothing"
+    ben = site.join("ben", Role.OFFICER, "Benefits")
+    assert ben.json("pause", "--call", call)["state"] == "paused", "a colleague's pause destroys nothing"
     hugo.does("resume", "--call", call)
     assert bea.json("pause", "--call", call)["state"] == "discarded"
     row = talk.hang_up()
