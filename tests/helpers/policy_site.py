@@ -69,35 +69,35 @@ class Shell:
     """Somebody who types commands; nobody in particular where ``name`` is empty."""
 
     def __init__(self, site: "PolicySite", name: str = "") -> None:
-        self.site, self.name = site, name
+        self.site = site
         who = ("--as", name, "--password-file", str(site.home.password_file)) if name else ()
         self._who = (*who, "-C", str(site.home.root))
 
-    def run(self, *words: str, stdin: str = "", token: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `recorder` with these words to its end, whatever that is."""
         command = [*words, *self._who]
         path = f"{self.site.programs}:{os.environ['PATH']}"
         env = {TOKEN_VARIABLE: token, "PATH": path}
-        done = CliRunner().invoke(app, command, input=stdin, prog_name="recorder", env=env)
+        done = CliRunner().invoke(app, command, prog_name="recorder", env=env)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
 
-    def does(self, *words: str, stdin: str = "") -> str:
+    def does(self, *words: str) -> str:
         """Run a command that must succeed; returns what it said, on either output."""
-        done = self.run(*words, stdin=stdin)
+        done = self.run(*words)
         assert done.returncode == 0, f"recorder {' '.join(words)}: exit {done.returncode}: {done.stderr}"
         return " ".join(f"{done.stdout} {done.stderr}".split())
 
-    def json(self, *words: str, stdin: str = "") -> Any:
+    def json(self, *words: str) -> Any:
         """Run a command that must succeed with ``--json``; returns its document."""
-        done = self.run(*words, "--json", stdin=stdin)
+        done = self.run(*words, "--json")
         assert done.returncode == 0, f"recorder {' '.join(words)}: exit {done.returncode}: {done.stderr}"
         return json.loads(done.stdout)
 
-    def is_refused(self, *words: str, code: int = 1, stdin: str = "") -> str:
+    def is_refused(self, *words: str, code: int = 1) -> str:
         """Run a command that must be refused and show nothing; returns the sentence that says why."""
-        done = self.run(*words, stdin=stdin)
+        done = self.run(*words)
         assert (done.returncode, done.stdout) == (code, ""), f"recorder {' '.join(words)}: {done.stdout}{done.stderr}"
         return " ".join(done.stderr.split())
 
@@ -247,10 +247,10 @@ class PolicySite:
 
     # --- configuration
 
-    def edit_block(self, number: str, old: str, new: str) -> None:
-        """Replace text in the one block of the configuration, `[[service]]` or `[[extension]]`, that has a line."""
+    def edit_block(self, line: str, old: str, new: str) -> None:
+        """Replace text in the one block of the configuration, `[[service]]` or `[[extension]]`, that has this line."""
         blocks = self.home.config.read_text().split("\n\n")
-        (at,) = [at for at, block in enumerate(blocks) if f"\n{number}\n" in f"\n{_without_comments(block)}\n"]
+        (at,) = [at for at, block in enumerate(blocks) if f"\n{line}\n" in f"\n{_without_comments(block)}\n"]
         assert old in blocks[at], f"{old!r} is not in {blocks[at]!r}"
         blocks[at] = blocks[at].replace(old, new)
         self.home.config.write_text("\n\n".join(blocks))
