@@ -21,6 +21,8 @@ LEAST_US = US // 10
 such a stretch of the officer who was dialled."""
 TAIL_US = 60 * US
 """What is withheld up to the end goes so far beyond it: a channel's clock may run ahead of the call's."""
+ROUNDED_US = US // 1000
+"""To which the length of a row is rounded; the ends of its segments are finer."""
 WITHHELD = "It is not part of what was granted to whoever made this copy."
 """What the cover sheet says of what is silent for that reason."""
 _PEAKS_A_S = 10
@@ -227,8 +229,10 @@ def _span(segment: Segment) -> Span:
 
 
 def _length_us(row: RecordingRow) -> int:
-    ends = [span_of(0, segment.end_s)[1] for segment in row.segments]
-    return max([span_of(0, row.duration_s)[1], *ends])
+    length_us = span_of(0, row.duration_s)[1]
+    ended_us = max((span_of(0, segment.end_s)[1] for segment in row.segments), default=length_us)
+    # What is less than a millisecond behind the last segment is the rounding of the row's length, and nobody's part.
+    return ended_us if length_us - ended_us < ROUNDED_US else length_us
 
 
 # --- what is shown of a row

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from recorder import config
 from recorder.clock import utc_now
@@ -19,13 +20,15 @@ from tests.helpers.storage_home import block, row
 DAY = timedelta(days=1)
 
 
-def add_recording(home: RecorderHome, age: timedelta, number: int, *, service: str = "housing") -> RecordingId:
+def add_recording(
+    home: RecorderHome, age: timedelta, number: int, *, service: str = "housing", **changes: Any
+) -> RecordingId:
     """Put a recording into vault, keys and index that ended so long ago."""
     ended = utc_now().replace(microsecond=0) - age
     started = ended - timedelta(seconds=1)
     recording = RecordingId(f"{started:%Y%m%dT%H%M%SZ}-2001-{number:06x}")
     times = {"started_at": time_to_json(started), "ended_at": time_to_json(ended)}
-    fields = row(recording, service=service, **times)
+    fields = row(recording, service=service, **times, **changes)
     place = Home(home.root)
     EpochKeys(home.root / "keys" / "epochs", place.private_keys).ensure_epochs(started, months_ahead=0)
     opened = Vault(home.root, NodeKeys.load(home.root)).create(

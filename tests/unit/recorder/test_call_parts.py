@@ -240,3 +240,15 @@ def test_what_was_erased_remains_whose_it_was() -> None:
     assert may_hear(BEN, erased) == ()
     assert seen_by(BEN, erased) == B_PARTS
     assert may_hear(RHEA, erased) == A_PARTS
+
+
+@pytest.mark.parametrize("duration_s", [12.3456, 12.346, 12.3449, 12.345])
+def test_a_call_of_one_officer_is_all_theirs_however_its_length_is_rounded(duration_s: float) -> None:
+    """The length of a row is rounded to a millisecond, the ends of its segments to a tenth of one."""
+    ours = row(segment(0, 12.3456, ALICE), duration_s=duration_s)
+    for one in (AN_OFFICER, RHEA):
+        shown = narrowed(ours, seen_by(one, ours))
+        assert not is_part(shown)
+        assert whole_for(ours, may_hear(one, ours)) is None
+    assert silenced(ours, may_hear(AN_OFFICER, ours)) == ()
+    assert is_part(narrowed(row(segment(0, 12.3456, ALICE), duration_s=12.347), seen_by(AN_OFFICER, ours)))
