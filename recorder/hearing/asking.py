@@ -118,6 +118,8 @@ def withdraw(books: HearingBooks, actor: Actor, request_id: str) -> AccessReques
 def to_decide(books: HearingBooks, person: Person) -> list[AccessRequest]:
     """Return the requests that wait for this person, the oldest first; none for whoever decides nothing."""
     bench = books.bench
+    if isinstance(may(person, Act.DECIDE), Refused) and not bench.is_deputy(person):
+        return []
     known = {one.name: one for one in bench.people}
     return [
         one
@@ -129,7 +131,7 @@ def to_decide(books: HearingBooks, person: Person) -> list[AccessRequest]:
 def seen(books: HearingBooks, actor: Actor) -> list[AccessRequest]:
     """Return the requests that somebody may see, newest first: their own, or everybody's for whoever decides."""
     person = books.ledger.require(actor, Act.ASK, "")
-    if isinstance(may(person, Act.DECIDE), Refused) and person.name not in books.bench.deputies:
+    if isinstance(may(person, Act.DECIDE), Refused) and not books.bench.is_deputy(person):
         return books.requests.of_account(person.name)
     return books.requests.newest()
 
@@ -162,9 +164,7 @@ def _spans_noted(spans: Mapping[RecordingId, Spans]) -> dict[str, Any]:
 
 def _decider(books: HearingBooks, actor: Actor) -> Person:
     """Return who is about to decide: by their role, or because they are the deputy."""
-    if isinstance(actor, Person) and actor.name in books.bench.deputies:
-        return actor
-    return books.ledger.require(actor, Act.DECIDE, "")
+    return books.ledger.require_protector(actor, Act.DECIDE, "", books.bench)
 
 
 def _rows(index: Index, recordings: Sequence[RecordingId]) -> Iterator[RecordingRow]:
