@@ -33,9 +33,9 @@ from recorder.live.signing import Signer
 from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
 from recorder.people.proposals import Proposals
-from recorder.people.seals import GRANTED, roles_in
+from recorder.people.seals import ADDED, GRANTED, roles_in
 from recorder.problems import ProblemError
-from storage.audit import AuditLog
+from storage.audit import AuditEntry, AuditLog
 from storage.tombstones import DELETED, tombstones_of
 from storage.types import Claim, Search
 
@@ -250,10 +250,19 @@ def _lately(audit: AuditLog, since: datetime) -> tuple[list[Done], list[Granted]
         at = datetime.fromisoformat(entry.at)
         if at < since:
             break
-        done.append(Done(at=at, act=entry.act, actor=entry.actor, subject=entry.subject))
-        if entry.act == GRANTED:
-            granted.append(Granted(at=at, account=entry.subject, roles=roles_in(entry.details.get("roles"))))
+        act = str(entry.details.get("by_act") or entry.act)
+        done.append(Done(at=at, act=act, actor=entry.actor, subject=entry.subject))
+        if given := _given(entry):
+            granted.append(Granted(at=at, account=entry.subject, roles=given))
     return done, granted
+
+
+def _given(entry: AuditEntry) -> frozenset[Role]:
+    """Return the roles that an entry gives somebody; an officer of today pauses today, and `recorder init` founds."""
+    if entry.act not in (ADDED, GRANTED) or entry.actor.startswith("os:"):
+        return frozenset()
+    roles = roles_in(entry.details.get("roles"))
+    return roles - {Role.OFFICER} if entry.act == ADDED else roles
 
 
 def _claims(cases: CaseBooks) -> list[tuple[Claim, date]]:

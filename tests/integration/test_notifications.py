@@ -226,6 +226,26 @@ def test_conduct_that_may_be_an_account_in_the_wrong_hands(console: Console, cer
         assert "A role was used as soon as it was granted</a>, ict," in page
 
 
+def test_an_account_that_somebody_makes_and_uses_at_once_is_told(console: Console, certificates: Certificates) -> None:
+    """An administrator makes managers alone: two of them would order an erasure and confirm it."""
+    log = console.deps.audit
+    log.append(act="people.add", actor="admin", subject="housing", details={"roles": ["manager"]})
+    log.append(act="people.add", actor="admin", subject="revenues", details={"roles": ["manager"]})
+    log.append(act="people.add", actor="admin", subject="officer", details={"roles": ["officer"]})
+    log.append(act="people.add", actor="os:root", subject="admin", details={"roles": ["admin"]})
+    log.append(act="erasure.ordered", actor="housing", subject=ID, details={"by_act": "recording.erase"})
+    log.append(act="erasure.confirmed", actor="revenues", subject=ID)
+    log.append(act="call.pause", actor="officer", subject=ID)
+    log.append(act="people.proposed", actor="admin", subject="lead")
+    with mail_server(certificates.context) as mailbox:
+        postman(console, options(mailbox.port, certificates)).run_once()
+        assert subjects(mailbox) == [("dpo", "A role was used as soon as it was granted")] * 2
+    with signed_in(console, "dpo") as dpo:
+        page = dpo.get("/notifications").text
+        for account in ("housing", "revenues"):
+            assert f"A role was used as soon as it was granted</a>, {account}," in page
+
+
 def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(
     console: Console, certificates: Certificates, clock: Clock
 ) -> None:
