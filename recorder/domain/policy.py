@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from recorder.domain.written_numbers import without_separators
 from storage.types import RecordingId
 
 
@@ -95,16 +96,12 @@ class Nomination:
     second: Extension | None = None
 
 
-_SEPARATORS = re.compile(r"[-.()\s]+")
-
-
 def extension_of(extensions: Mapping[str, Extension], number: str) -> Extension | None:
-    """Return the nominated extension that a number is, or None.
+    """Return the nominated extension that a number is, also one that is written with separators; or None.
 
-    Separators that people write between digits count for nothing (RFC 3966 section 5.1.1): a PBX that leaves them out
-    rings 2001 for ``20-01``, and must not do so unrecorded.
+    A PBX that leaves them out rings 2001 for ``20-01``, and must not do so unrecorded.
     """
-    return extensions.get(number) or extensions.get(_SEPARATORS.sub("", number))
+    return extensions.get(number) or extensions.get(without_separators(number))
 
 
 def nominate(
