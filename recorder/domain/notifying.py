@@ -55,6 +55,7 @@ class Kind(enum.StrEnum):
     TAKEN_OVER = "taken_over"
     HEARD_MANY = "heard_many"
     ROLE_USED_AT_ONCE = "role_used_at_once"
+    NOTICE_CHANGED = "notice_changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,8 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
         ),
         Kind.GRANT_WAITS: Wording(
             subject="A change to an account waits for a second person",
-            sentence="Somebody proposes a powerful role, a new password or another authenticator; you may confirm it.",
+            sentence="Somebody proposes a powerful role, a new password, another authenticator or a token; "
+            "you may confirm it.",
             path="/people",
         ),
         Kind.AUTHENTICATOR_GONE: Wording(
@@ -197,6 +199,12 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             sentence="An account did what its new role allows within an hour of getting it. The audit log has who "
             "granted it and what was done.",
             path="/audit",
+        ),
+        Kind.NOTICE_CHANGED: Wording(
+            subject="A message that callers hear was changed",
+            sentence="Somebody made another sound file a message to callers. Who has not heard the right one was not "
+            "told: listen to it before the configuration is read again.",
+            path="/notices",
         ),
     }
 )
@@ -303,6 +311,20 @@ def of_conduct(
         Notification(kind=kind, account=told, subject=about, moment=moment)
         for kind, about, moment in sorted(found)
         for told in sorted(bench.protectors - {about} or bench.with_role(Role.ADMIN) - {about})
+    ]
+
+
+def of_notices(changed: Iterable[tuple[str, str, datetime]], bench: Bench) -> list[Notification]:
+    """Return what the data protection officers and their deputy are told of messages to callers that were changed (P5).
+
+    Args:
+        changed: Who changed one, which, and when.
+        bench: Who there is.
+    """
+    return [
+        Notification(kind=Kind.NOTICE_CHANGED, account=told, subject=message, moment=at.isoformat())
+        for by, message, at in changed
+        for told in sorted(bench.protectors - {by})
     ]
 
 

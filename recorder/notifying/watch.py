@@ -19,7 +19,7 @@ from recorder.cases.case_holds import waiting_scopes
 from recorder.cases.casework import CaseBooks
 from recorder.config import Config
 from recorder.domain import conduct, notifying
-from recorder.domain.access import Role
+from recorder.domain.access import Act, Role
 from recorder.domain.cases import Case
 from recorder.domain.conduct import Done, Granted
 from recorder.domain.live_access import Around, facts_listed
@@ -238,9 +238,12 @@ def _weekly(books: WatchBooks, bench: Bench) -> list[Notification]:
 def _conduct(books: WatchBooks, bench: Bench) -> list[Notification]:
     done, granted = _lately(books.audit, books.now - conduct.LOOKED_AT)
     people = {person.name: person for person in bench.people}
-    return notifying.of_conduct(
-        conduct.heard_many(done, ZoneInfo(books.cases.timezone)), conduct.used_at_once(done, granted, people), bench
-    )
+    heard = conduct.heard_many(done, ZoneInfo(books.cases.timezone))
+    notices = [(one.actor, one.subject, one.at) for one in done if one.act == Act.SET_NOTICE]
+    return [
+        *notifying.of_conduct(heard, conduct.used_at_once(done, granted, people), bench),
+        *notifying.of_notices(notices, bench),
+    ]
 
 
 def _lately(audit: AuditLog, since: datetime) -> tuple[list[Done], list[Granted]]:

@@ -246,6 +246,21 @@ def test_an_account_that_somebody_makes_and_uses_at_once_is_told(console: Consol
             assert f"A role was used as soon as it was granted</a>, {account}," in page
 
 
+def test_a_changed_message_to_callers_is_told_to_who_protects_data_and_did_not_change_it(
+    console: Console, certificates: Certificates
+) -> None:
+    """One administrator, or ICT, could have silence played in its place, and every call be one that was told."""
+    for by, message in (("admin", "first"), ("dpo", "second")):
+        console.deps.audit.append(act="notice.set", actor=by, subject=message, details={"version": 3})
+    with mail_server(certificates.context) as mailbox:
+        post = postman(console, options(mailbox.port, certificates))
+        post.run_once()
+        post.run_once()
+        assert subjects(mailbox) == [("dpo", "A message that callers hear was changed")]
+    with signed_in(console, "dpo") as dpo:
+        assert "A message that callers hear was changed</a>, first" in dpo.get("/notifications").text
+
+
 def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(
     console: Console, certificates: Certificates, clock: Clock
 ) -> None:
