@@ -47,6 +47,7 @@ class Kind(enum.StrEnum):
     CASE_DUE = "case_due"
     CASE_OVERDUE = "case_overdue"
     HOLD_DUE = "hold_due"
+    HOLD_RELEASED = "hold_released"
     POLICY_REVIEW = "policy_review"
     MAIL_STUCK = "mail_stuck"
     ACCOUNTS_CHANGED = "accounts_changed"
@@ -153,6 +154,11 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
         Kind.HOLD_DUE: Wording(
             subject="A hold is due for review",
             sentence="Say whether the recording has to be kept any longer, or release the hold.",
+            path="/holds",
+        ),
+        Kind.HOLD_RELEASED: Wording(
+            subject="A hold of yours was released by somebody else",
+            sentence="The recording is kept for 14 days from the release: take it back if it is still needed.",
             path="/holds",
         ),
         Kind.POLICY_REVIEW: Wording(
@@ -419,6 +425,15 @@ def of_holds(holds: Iterable[Hold]) -> list[Notification]:
     return [
         Notification(kind=Kind.HOLD_DUE, account=hold.owner, subject=hold.id, moment=hold.review_on.isoformat())
         for hold in holds
+    ]
+
+
+def of_released_holds(holds: Iterable[Hold]) -> list[Notification]:
+    """Return what owners of holds are to be told that somebody else has released, while that can be taken back."""
+    return [
+        Notification(kind=Kind.HOLD_RELEASED, account=hold.owner, subject=hold.id, moment=hold.released_at.isoformat())
+        for hold in holds
+        if hold.released_at is not None and hold.released_by != hold.owner
     ]
 
 

@@ -30,6 +30,8 @@ from storage.types import RecordingId, RecordingRow
 
 GRANTED, DECLINED, WITHDRAWN = "request.granted", "request.declined", "request.withdrawn"
 """As the audit log has them."""
+MOST_WAITING = 50
+"""Requests of one person that may wait at once: whoever decides is told of each, by mail too, and sees so many only."""
 STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
 
 
@@ -45,6 +47,7 @@ def ask(books: HearingBooks, actor: Actor, wish: RequestWish) -> AccessRequest:
         reference=wish.reference.strip(),
     )  # fmt: skip
     try:
+        _check_waiting(books, person)
         spans = check_wish(person, wish, _rows(books.index, wish.recordings), books.bench)
     except DeniedError as error:
         raise _denied(books, person, Act.ASK, "", error) from error
@@ -160,6 +163,14 @@ def request_to_json(request: AccessRequest) -> dict[str, Any]:
 def _spans_noted(spans: Mapping[RecordingId, Spans]) -> dict[str, Any]:
     """Return the parts of recordings that a request is about, seconds, as the audit log and HTTP have them."""
     return {"spans": {one: [[*part] for part in in_seconds(of)] for one, of in spans.items()}} if spans else {}
+
+
+def _check_waiting(books: HearingBooks, person: Person) -> None:
+    waiting = [one for one in books.requests.of_account(person.name) if one.state is RequestState.WAITING]
+    if len(waiting) >= MOST_WAITING:
+        raise DeniedError(
+            Fault.TOO_LATE, f"{len(waiting)} requests of yours wait to be decided: wait, or take some of them back."
+        )
 
 
 def _decider(books: HearingBooks, actor: Actor) -> Person:
