@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers.exchange import Exchange
 from tests.helpers.recorder_home import NOTICE_S
-from tests.helpers.sip_peer import Caller
+from tests.helpers.sip_peer import Answer, Caller
 from tests.helpers.virtual.exchange import exchange
 
 TRUNK = "127.0.0.5"
@@ -52,6 +52,17 @@ def test_it_is_recorded_after_the_notice(site: tuple[Exchange, Caller], caller: 
     row = talk.hang_up()
     assert (row["outcome"], row["extension"], row["operator"]) == ("recorded", "2001", "alice")
     assert (row["direction"], row["notice"]["complete"]) == ("inbound", True)
+
+
+def test_it_is_the_same_call_where_the_pbx_names_who_answered(site: tuple[Exchange, Caller]) -> None:
+    lines, trunk = site
+    named = Answer(after_s=0.05, headers=(("P-Asserted-Identity", "<sip:2001@pbx>"),))
+    talk = lines.expect("07700900111", answer=named)
+    talk.first = trunk.invite(lines.home.sip, "01632962001", from_number=talk.number, media=talk.left.media())
+    talk.join()
+    talk.talk_for(0.5)
+    row = talk.hang_up()
+    assert (row["outcome"], row["extension"], row["operators"]) == ("recorded", "2001", ["alice"])
 
 
 def test_an_outside_number_that_ends_like_an_extension_is_none(site: tuple[Exchange, Caller]) -> None:
