@@ -154,6 +154,11 @@ class Holds:
         is_due = sa.and_(_holds.c.review_on <= today.isoformat(), _holds.c.grace_until_us.is_(None))
         return self._select(_holds.select().where(is_due).order_by(_holds.c.review_on, _holds.c.id).limit(limit))
 
+    def in_grace(self, now: datetime) -> list[Hold]:
+        """Return the holds that were released and keep their recording for some days yet, the next to end first."""
+        is_in_grace = _holds.c.grace_until_us > microseconds(now)
+        return self._select(_holds.select().where(is_in_grace).order_by(_holds.c.grace_until_us, _holds.c.id))
+
     def all_standing(self, now: datetime, *, limit: int = _PAGE) -> list[Hold]:
         """Return the holds that keep a recording, by the day of their review."""
         return self._select(_holds.select().where(_stands(now)).order_by(_holds.c.review_on, _holds.c.id).limit(limit))

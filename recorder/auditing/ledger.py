@@ -6,11 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.domain.access import Act, Actor, Person, Refused, may
+from recorder.domain.requesting import Bench
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 
 _log = logging.getLogger(__name__)
+
+DEPUTY_UNPROVEN = (
+    "You stand in for the data protection officer, which nobody does on a password alone: set up an authenticator on "
+    "the page of your account, and sign in anew."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +71,18 @@ class Ledger:
             raise self.refusal(actor, act, subject, decision.reason)
         if not isinstance(actor, Person):
             raise self.refusal(actor, act, subject, "This takes a person with an account.")
+        return actor
+
+    def require_protector(self, actor: Actor, act: Act, subject: str, bench: Bench) -> Person:
+        """Return the person whose role allows an act, or who stands in for the data protection officer.
+
+        A deputy may be an officer, who signs in without a second factor; they do not stand in then.
+
+        Raises:
+            ProblemError: 403, as `require`.
+        """
+        if not isinstance(actor, Person) or actor.name not in bench.deputies:
+            return self.require(actor, act, subject)
+        if not actor.is_proven:
+            raise self.refusal(actor, act, subject, DEPUTY_UNPROVEN)
         return actor

@@ -30,7 +30,7 @@ from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
 from recorder.domain.mentions import mentions
-from recorder.domain.policy import Direction, Nomination, NoticeWhen, nominate
+from recorder.domain.policy import Direction, Nomination, NoticeWhen, extension_of, nominate
 from recorder.domain.routing import NumberKind, Peer, Route, find_peer, find_route, routes_to_newcomer
 from recorder.domain.transfer import Occupant, Standing, occupants_of
 from sip.events import CallOffered, LegId, ReferReceived, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
@@ -185,7 +185,8 @@ class Control:
         else:
             # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
             calling = (event.asserted_user or event.from_user) if self.is_inside(event.source) else ""
-            nomination = nominate(config.extensions, calling=calling, called=event.request_user)
+            rung = self._rung_inside(event)
+            nomination = nominate(config.extensions, calling=calling, called=event.request_user, rung=rung)
             handling = Handling.PASSED if nomination is None else Handling.RECORDED
             if self._refused_for_peer(event, handling):
                 return
@@ -197,6 +198,17 @@ class Control:
                 if mentions(event, config.extensions):
                     self._works.alarm("nominated_passed")
                 self._begin_passed(event, self._peer(event.source))
+
+    def _rung_inside(self, event: CallOffered) -> str | None:
+        """Return the number that rings, as the route writes it, where that leads to peers inside; else None."""
+        peer, number = self._peer(event.source), event.request_user
+        route = find_route(self._works.config.route, peer=peer.name if peer else None, number=number)
+        leads_inside = route is not None and self._leads_inside(route)
+        return route.dialled(number) if route is not None and leads_inside else None
+
+    def _leads_inside(self, route: Route) -> bool:
+        """Tell whether all targets of a route are peers on our side of the recorder."""
+        return all(map(self.is_inside, self._way(route).targets or route.targets))
 
     def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
         """Refuse a call that is one too many of its peer; tells whether it was."""
@@ -370,7 +382,7 @@ class Control:
             peer=peer.name if peer else None,
             number=number,
             kind=self._kind_of(there),
-            leads_inside=lambda route: all(map(self.is_inside, self._way(route).targets or route.targets)),
+            leads_inside=self._leads_inside,
         )
         return tuple(map(self._way, routes))
 
@@ -395,7 +407,7 @@ class Control:
         config = self._works.config
         is_emergency = config.emergency.has(number)
         is_mailbox = not is_emergency and number in config.voicemail.numbers
-        extension = None if is_emergency or is_mailbox else config.extensions.get(number)
+        extension = None if is_emergency or is_mailbox else extension_of(config.extensions, number)
         return Occupant(number=number, extension=extension, is_emergency=is_emergency, is_mailbox=is_mailbox)
 
     def is_known(self, number: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from recorder.calls.live_call import LiveCall
 from recorder.domain import call as table
 from recorder.domain.call import After, Side
+from recorder.domain.policy import extension_of
 from sip.events import (
     Body,
     CallOffered,
@@ -110,7 +111,7 @@ class PassedCall(LiveCall):
         self._look_at(event.user)
 
     def _look_at(self, number: str) -> None:
-        if number in self.works.config.extensions and number not in self._nominated:
+        if extension_of(self.works.config.extensions, number) is not None and number not in self._nominated:
             self._nominated |= {number}
             self.works.alarm("nominated_passed")
 

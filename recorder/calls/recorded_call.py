@@ -390,7 +390,7 @@ class RecordedCall(TapedCall, LiveCall):
                 for party in self.parties.values():
                     party.stop_playing()
             case table.JoinEarly():
-                self.bridge()
+                self.bridge(is_early=True)
             case table.Join():
                 self._join()
             case _:
@@ -413,16 +413,20 @@ class RecordedCall(TapedCall, LiveCall):
             return
         early = self.parties[Side.A].answer_first(self.parties[Side.B].codecs)
         self.works.endpoint.ring(leg, status=183, body=early, headers=headers)
-        self.bridge()
+        self.bridge(is_early=True)
 
-    def bridge(self) -> None:
-        """Let the sides hear one another."""
+    def bridge(self, *, is_early: bool = False) -> None:
+        """Let the sides hear one another; a nominated extension that has not answered is heard, and hears nobody.
+
+        Nothing is recorded before the answer, so that both would talk unrecorded where it only rings, with media.
+        """
         a, b = self.parties[Side.A], self.parties[Side.B]
         a.stop_playing()
         for one, other in ((a, b), (b, a)):
             one.prefer(still_bridged(one.codecs, other.codecs))
         assert a.media_leg is not None
         assert b.media_leg is not None
+        self.works.relay.mute(a.media_leg, is_early and self.people[Side.B].extension is not None)
         self.works.relay.bridge(a.media_leg, b.media_leg)
 
     def _join(self) -> None:

@@ -94,9 +94,7 @@ def add_user(
             say(one.sentence)
     if powerful:
         why = reason or "a new account"
-        _proposed(
-            place, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter)
-        )
+        proposed(place, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter))
 
 
 @users.command("grant")
@@ -111,7 +109,7 @@ def grant(
     """Give an account more roles; dpo, team_leader, admin and ict wait for another's `recorder users confirm`."""
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    _proposed(place, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
+    proposed(place, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
 
 
 @users.command("revoke")
@@ -202,7 +200,7 @@ def _proposals(home: Home) -> Proposals:
     return Proposals(open_people(home.people), now=utc_now)
 
 
-def _proposed(
+def proposed(
     home: Home, actor: str, reason: str, ask: Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]]
 ) -> None:
     """Do what one person may, or propose it, and say which it was; or leave."""
@@ -214,7 +212,8 @@ def _proposed(
         alone = ": there is nobody yet who could confirm it" if note.details.get("alone") else ""
         say(f"{note.subject}: done{alone}")
     else:
-        say(f"{note.subject}: proposed; another administrator or the data protection officer confirms it until "
+        what = note.details.get("token", note.subject)
+        say(f"{what}: proposed; another administrator or the data protection officer confirms it until "
             f"{proposal.until:%d/%m/%Y}: `recorder users confirm {proposal.id}`")  # fmt: skip
 
 
@@ -244,7 +243,7 @@ def set_password(
     try:
         if person.name != account:
             hashed = people.hash_of(account, password)
-            _proposed(
+            proposed(
                 place, person.actor, reason,
                 lambda known, enter: known.set_password(person.name, account, hashed, reason=reason, enter=enter),
             )  # fmt: skip
@@ -366,7 +365,7 @@ def reset_authenticator(
     """
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    _proposed(
+    proposed(
         place, actor, reason, lambda known, enter: known.reset_authenticator(actor, account, reason=reason, enter=enter)
     )
 

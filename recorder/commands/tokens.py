@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from recorder.clock import utc_now
+from recorder.commands.people import proposed
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
     JsonOption,
     NameArgument,
     PasswordOption,
+    ReasonOption,
     admin,
     audit,
     fail,
@@ -40,22 +42,26 @@ def add_token(
     extension: Annotated[list[str] | None, typer.Option("--extension", help="Only these; repeat for several.")] = None,
     network: Annotated[list[str] | None, typer.Option("--network", metavar="CIDR", help="Only from here.")] = None,
     days: Annotated[int | None, typer.Option("--days", min=1, help="Days until it expires.")] = None,
+    reason: ReasonOption = "",
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Make a token; it is shown once."""
+    """Make a token; it is shown once, and good once somebody else has confirmed it: `recorder users confirm`."""
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_TOKENS, token)
     expires_at = utc_now() + timedelta(days=days) if days else None
     try:
         made = _tokens(place).add(
-            token, scopes=scope, extensions=extension or (), networks=network or (), expires_at=expires_at
-        )
+            token, scopes=scope, extensions=extension or (), networks=network or (), expires_at=expires_at,
+            is_waiting=True,
+        )  # fmt: skip
     except TokenError as error:
         fail(str(error))
     audit(place, made.note, actor=actor)
+    why = reason or "a new token"
+    proposed(place, actor, why, lambda known, enter: known.token(actor, token, reason=why, enter=enter))
     if json:
         print_json({"name": token, "token": made.secret})
     else:
@@ -93,11 +99,13 @@ def list_tokens(
             "networks": ", ".join(line.networks),
             "expires_at": line.expires_at.isoformat() if line.expires_at else None,
             "is_revoked": line.is_revoked,
+            "is_waiting": line.is_waiting,
         }
         for line in _tokens(place).list()
     ]
     if json:
         print_json(rows)
     else:
-        columns = [("name", "Name"), ("scopes", "Scopes"), ("extensions", "Extensions"), ("is_revoked", "Revoked")]
+        columns = [("name", "Name"), ("scopes", "Scopes"), ("extensions", "Extensions"), ("is_revoked", "Revoked"),
+                   ("is_waiting", "Waits")]  # fmt: skip
         print_table(rows, columns, empty="there are no tokens")

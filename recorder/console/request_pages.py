@@ -129,7 +129,7 @@ def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 20
     mine = hearing.requests.of_account(person.name)
     now = console.deps.now()
     bench = hearing.bench
-    is_protector = person.name in bench.protectors
+    is_protector = person.is_proven and person.name in bench.protectors
     return console.renderer.page(
         "requests.html", caller, status=status, problem=problem, mine=mine, categories=list(Category),
         to_decide=asking.to_decide(hearing, person), days=LEAVE_DAYS, most_days=MOST_LEAVE_DAYS,

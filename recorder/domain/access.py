@@ -324,7 +324,7 @@ VERBS: Mapping[Act, str] = {
     Act.REPORT: "see reports",
     Act.SEE_SYSTEM: "see how the recorder is, its notices and the changes of its configuration",
     Act.MANAGE_PEOPLE: "change accounts",
-    Act.CONFIRM_GRANT: "confirm that somebody gets a powerful role",
+    Act.CONFIRM_GRANT: "confirm that somebody gets a powerful role, or another system a token",
     Act.MANAGE_TOKENS: "change tokens",
     Act.SET_NOTICE: "change the messages that callers hear",
 }

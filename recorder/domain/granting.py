@@ -42,6 +42,8 @@ class Change(enum.StrEnum):
     """The authenticator of somebody with powerful roles is taken away: a new password more, and their power is too."""
     PASSWORD = "set_password"  # noqa: S105 - a kind of change, not a secret
     """A new password for somebody with powerful roles, by somebody else: who has no authenticator yet is them then."""
+    TOKEN = "add_token"  # noqa: S105 - a kind of change, not a secret
+    """A token for another system: whoever makes it could see and pause by it what their own role keeps from them."""
 
 
 class ProposalState(enum.StrEnum):
@@ -58,7 +60,7 @@ class Proposal:
 
     Attributes:
         id: Eight hexadecimal digits.
-        account: Whose.
+        account: Whose; of a TOKEN, whoever makes it.
         change: What.
         roles: Of a GRANT.
         reason: Why, in words.
@@ -88,6 +90,8 @@ def takes_two(change: Change, person: Person, roles: Iterable[Role], *, is_deput
         roles: Those that are granted.
         is_deputy: They stand in for the data protection officer, whatever their roles are.
     """
+    if change is Change.TOKEN:
+        return True
     if change is Change.GRANT:
         return bool((frozenset(roles) - person.roles) & POWERFUL)
     return is_deputy or bool(person.roles & POWERFUL)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 
-from recorder.domain.access import Act, Allowed, Person, Refused, Role, may
+from recorder.domain.access import Act, Actor, Allowed, Person, Refused, Role, may
 from storage.types import ErasureKind, ErasureOrder, Hold, HoldKind
 
 GRACE = timedelta(days=14)
@@ -63,6 +63,9 @@ KEEPERS: Mapping[HoldKind, frozenset[Role]] = MappingProxyType(
     {kind: PLACERS[kind] | RELEASERS[kind] for kind in HoldKind}
 )
 """Who may own a hold, set its next review, and take its release back."""
+
+HELD = "held"
+"""In the place of the kinds of hold, for who may not know them."""
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./#:_-]{0,39}", re.ASCII)
 """A reference is not free text: the audit log keeps it for good, so it must have no room for a story."""
@@ -167,6 +170,21 @@ def may_see(person: Person, hold: Hold, call: HeldCall) -> bool:
     return is_keeper and _partial(person, hold, call) is None
 
 
+def kinds_seen(actor: Actor, kinds: tuple[str, ...], call: HeldCall) -> tuple[str, ...]:
+    """Return by which kinds of hold a recording is kept, as somebody is shown it: to most, only that it is.
+
+    An officer must not learn from their own call's page that a complaint is made, or that the police ask for it.
+
+    Args:
+        actor: Who.
+        kinds: Those that keep it.
+        call: The recording.
+    """
+    if not kinds or (isinstance(actor, Person) and _looks_after_holds(actor, call)):
+        return kinds
+    return (HELD,)
+
+
 def problem_with_owner(owner: Person, hold: Hold, call: HeldCall) -> str | None:
     """Return why somebody cannot look after a hold, as a sentence, or None."""
     refused = _refusal(owner, KEEPERS, hold.kind, call, "look after") or _partial(owner, hold, call)
@@ -222,7 +240,18 @@ def _partial(person: Person, hold: Hold, call: HeldCall) -> Refused | None:
     """Refuse whoever is a party to it."""
     if is_named(person, hold):
         return Refused("This complaint is about you: somebody else has to decide about its hold.")
-    named = {operator.casefold() for operator in call.operators}
-    if person.extension in call.extensions or person.display_name.casefold() in named:
+    if _was_on(person, call):
         return Refused("This is your own call: somebody else has to decide about its holds.")
     return None
+
+
+def _was_on(person: Person, call: HeldCall) -> bool:
+    named = {operator.casefold() for operator in call.operators}
+    return person.extension in call.extensions or person.display_name.casefold() in named
+
+
+def _looks_after_holds(person: Person, call: HeldCall) -> bool:
+    """Tell whether somebody may place holds on a recording, and was not in the call."""
+    roles = person.roles & _ALL
+    is_of_team = roles != {Role.MANAGER} or not {call.team, *call.teams}.isdisjoint(person.teams)
+    return bool(roles) and is_of_team and not _was_on(person, call)

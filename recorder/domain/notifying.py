@@ -47,6 +47,7 @@ class Kind(enum.StrEnum):
     CASE_DUE = "case_due"
     CASE_OVERDUE = "case_overdue"
     HOLD_DUE = "hold_due"
+    HOLD_RELEASED = "hold_released"
     POLICY_REVIEW = "policy_review"
     MAIL_STUCK = "mail_stuck"
     ACCOUNTS_CHANGED = "accounts_changed"
@@ -55,6 +56,7 @@ class Kind(enum.StrEnum):
     TAKEN_OVER = "taken_over"
     HEARD_MANY = "heard_many"
     ROLE_USED_AT_ONCE = "role_used_at_once"
+    NOTICE_CHANGED = "notice_changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,8 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
         ),
         Kind.GRANT_WAITS: Wording(
             subject="A change to an account waits for a second person",
-            sentence="Somebody proposes a powerful role, a new password or another authenticator; you may confirm it.",
+            sentence="Somebody proposes a powerful role, a new password, another authenticator or a token; "
+            "you may confirm it.",
             path="/people",
         ),
         Kind.AUTHENTICATOR_GONE: Wording(
@@ -153,6 +156,11 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             sentence="Say whether the recording has to be kept any longer, or release the hold.",
             path="/holds",
         ),
+        Kind.HOLD_RELEASED: Wording(
+            subject="A hold of yours was released by somebody else",
+            sentence="The recording is kept for 14 days from the release: take it back if it is still needed.",
+            path="/holds",
+        ),
         Kind.POLICY_REVIEW: Wording(
             subject="The recording policy is due for review",
             sentence="The policy on call recording is reviewed every three years; its day is near, or has passed.",
@@ -197,6 +205,12 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             sentence="An account did what its new role allows within an hour of getting it. The audit log has who "
             "granted it and what was done.",
             path="/audit",
+        ),
+        Kind.NOTICE_CHANGED: Wording(
+            subject="A message that callers hear was changed",
+            sentence="Somebody made another sound file a message to callers. Who has not heard the right one was not "
+            "told: listen to it before the configuration is read again.",
+            path="/notices",
         ),
     }
 )
@@ -306,6 +320,20 @@ def of_conduct(
     ]
 
 
+def of_notices(changed: Iterable[tuple[str, str, datetime]], bench: Bench) -> list[Notification]:
+    """Return what the data protection officers and their deputy are told of messages to callers that were changed (P5).
+
+    Args:
+        changed: Who changed one, which, and when.
+        bench: Who there is.
+    """
+    return [
+        Notification(kind=Kind.NOTICE_CHANGED, account=told, subject=message, moment=at.isoformat())
+        for by, message, at in changed
+        for told in sorted(bench.protectors - {by})
+    ]
+
+
 def of_proposals(waiting: Iterable[Proposal], bench: Bench) -> list[Notification]:
     """Return what whoever may confirm a change to an account is to be told."""
     return [
@@ -397,6 +425,15 @@ def of_holds(holds: Iterable[Hold]) -> list[Notification]:
     return [
         Notification(kind=Kind.HOLD_DUE, account=hold.owner, subject=hold.id, moment=hold.review_on.isoformat())
         for hold in holds
+    ]
+
+
+def of_released_holds(holds: Iterable[Hold]) -> list[Notification]:
+    """Return what owners of holds are to be told that somebody else has released, while that can be taken back."""
+    return [
+        Notification(kind=Kind.HOLD_RELEASED, account=hold.owner, subject=hold.id, moment=hold.released_at.isoformat())
+        for hold in holds
+        if hold.released_at is not None and hold.released_by != hold.owner
     ]
 
 

@@ -2,9 +2,11 @@
 
 import enum
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from recorder.domain.written_numbers import without_separators
 from storage.types import RecordingId
 
 
@@ -94,18 +96,30 @@ class Nomination:
     second: Extension | None = None
 
 
-def nominate(extensions: dict[str, Extension], *, calling: str, called: str) -> Nomination | None:
+def extension_of(extensions: Mapping[str, Extension], number: str) -> Extension | None:
+    """Return the nominated extension that a number is, also one that is written with separators; or None.
+
+    A PBX that leaves them out rings 2001 for ``20-01``, and must not do so unrecorded.
+    """
+    return extensions.get(number) or extensions.get(without_separators(number))
+
+
+def nominate(
+    extensions: Mapping[str, Extension], *, calling: str, called: str, rung: str | None = None
+) -> Nomination | None:
     """Decide whether a call touches a nominated extension.
 
     Args:
         extensions: Nominated extensions by number.
         calling: Number of the calling side, as its peer gave it.
         called: Number dialled.
+        rung: What the route makes of it, where that leads to our side of the recorder; None elsewhere.
 
     Returns:
         None when neither side is nominated: the call is passed on untouched (P1).
     """
-    ours, theirs = extensions.get(called), extensions.get(calling)
+    ours = extension_of(extensions, called) or (extension_of(extensions, rung) if rung is not None else None)
+    theirs = extension_of(extensions, calling)
     if ours and theirs:
         return Nomination(direction=Direction.INTERNAL, extension=ours, second=theirs)
     if ours:

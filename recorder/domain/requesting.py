@@ -175,6 +175,10 @@ class Bench:
             person.name for person in self.people if person.name == self.deputy and may_be_deputy(person.roles)
         )
 
+    def is_deputy(self, person: Person) -> bool:
+        """Tell whether somebody who is signed in stands in now: nobody does so on a password alone."""
+        return person.is_proven and person.name in self.deputies
+
     @property
     def protectors(self) -> frozenset[str]:
         """Return the accounts that speak for data protection: officers for it who are not ICT too, and the deputy."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
+from recorder.domain.written_numbers import without_separators
 from sip.options import Address
 from sip.sdes import Srtp
 
@@ -157,8 +158,9 @@ class EmergencyNumbers:
     access_prefixes: tuple[str, ...] = ("9", "0", "+44", "0044", "+")
 
     def has(self, number: str) -> bool:
-        """Tell whether a dialled number is an emergency number, bare or behind one access prefix."""
-        return any(number == prefix + known for known in self.numbers for prefix in ("", *self.access_prefixes))
+        """Tell whether a dialled number is an emergency number, bare or behind one access prefix, however written."""
+        plain = without_separators(number)
+        return any(plain == prefix + known for known in self.numbers for prefix in ("", *self.access_prefixes))
 
 
 def find_peer(peers: Iterable[Peer], host: str) -> Peer | None:

@@ -58,7 +58,7 @@ def check_consent(person: Person, bench: Bench, first: Consent | None) -> None:
             "the data protection officer or the deputy does, and somebody else.",
         )
     decision = may(person, Act.CONFIRM_SWEEP)
-    if isinstance(decision, Refused) and person.name not in bench.deputies:
+    if isinstance(decision, Refused) and not bench.is_deputy(person):
         raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
     if first is None:
         return

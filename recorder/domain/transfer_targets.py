@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from recorder.domain.routing import Route
+from recorder.domain.written_numbers import without_separators
 
 UK_DENIED = ("09", "118xxx", "00", "070", "087")
 """Premium rate, directory enquiries, international, personal numbers, and services at up to 13p a minute."""
@@ -29,7 +30,6 @@ LONGEST = 40
 """Characters of the longest number that is dialled: E.164 has 15 digits, and codes stand before them."""
 
 _PATTERN = re.compile(r"[0-9*#]+|[0-9*#x]*x[0-9*#x]*", re.ASCII)
-_SEPARATORS = re.compile(r"[-.() ]+")
 _DIALLED = re.compile(r"\+?[0-9*#]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*", re.ASCII)
 
@@ -61,7 +61,7 @@ class TransferRules:
         return not any(self._denies(one, route.transfer_allow) for one in (number, route.dialled(number)))
 
     def _denies(self, number: str, allow: Iterable[str]) -> bool:
-        plain = _SEPARATORS.sub("", unquote(number).partition(";")[0])
+        plain = without_separators(unquote(number).partition(";")[0])
         if _NAME.fullmatch(plain):
             return False
         if not _DIALLED.fullmatch(plain) or len(plain) > LONGEST:

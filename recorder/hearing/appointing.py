@@ -115,6 +115,4 @@ def to_acknowledge(books: HearingBooks, actor: Actor) -> list[Emergency]:
 
 
 def _acknowledger(books: HearingBooks, actor: Actor, subject: str) -> Person:
-    if isinstance(actor, Person) and actor.name in books.bench.deputies:
-        return actor
-    return books.ledger.require(actor, Act.ACKNOWLEDGE, subject)
+    return books.ledger.require_protector(actor, Act.ACKNOWLEDGE, subject, books.bench)

@@ -30,6 +30,8 @@ from storage.types import RecordingId, RecordingRow
 
 GRANTED, DECLINED, WITHDRAWN = "request.granted", "request.declined", "request.withdrawn"
 """As the audit log has them."""
+MOST_WAITING = 50
+"""Requests of one person that may wait at once: whoever decides is told of each, by mail too, and sees so many only."""
 STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
 
 
@@ -45,6 +47,7 @@ def ask(books: HearingBooks, actor: Actor, wish: RequestWish) -> AccessRequest:
         reference=wish.reference.strip(),
     )  # fmt: skip
     try:
+        _check_waiting(books, person)
         spans = check_wish(person, wish, _rows(books.index, wish.recordings), books.bench)
     except DeniedError as error:
         raise _denied(books, person, Act.ASK, "", error) from error
@@ -118,6 +121,8 @@ def withdraw(books: HearingBooks, actor: Actor, request_id: str) -> AccessReques
 def to_decide(books: HearingBooks, person: Person) -> list[AccessRequest]:
     """Return the requests that wait for this person, the oldest first; none for whoever decides nothing."""
     bench = books.bench
+    if isinstance(may(person, Act.DECIDE), Refused) and not bench.is_deputy(person):
+        return []
     known = {one.name: one for one in bench.people}
     return [
         one
@@ -129,7 +134,7 @@ def to_decide(books: HearingBooks, person: Person) -> list[AccessRequest]:
 def seen(books: HearingBooks, actor: Actor) -> list[AccessRequest]:
     """Return the requests that somebody may see, newest first: their own, or everybody's for whoever decides."""
     person = books.ledger.require(actor, Act.ASK, "")
-    if isinstance(may(person, Act.DECIDE), Refused) and person.name not in books.bench.deputies:
+    if isinstance(may(person, Act.DECIDE), Refused) and not books.bench.is_deputy(person):
         return books.requests.of_account(person.name)
     return books.requests.newest()
 
@@ -160,11 +165,17 @@ def _spans_noted(spans: Mapping[RecordingId, Spans]) -> dict[str, Any]:
     return {"spans": {one: [[*part] for part in in_seconds(of)] for one, of in spans.items()}} if spans else {}
 
 
+def _check_waiting(books: HearingBooks, person: Person) -> None:
+    waiting = [one for one in books.requests.of_account(person.name) if one.state is RequestState.WAITING]
+    if len(waiting) >= MOST_WAITING:
+        raise DeniedError(
+            Fault.TOO_LATE, f"{len(waiting)} requests of yours wait to be decided: wait, or take some of them back."
+        )
+
+
 def _decider(books: HearingBooks, actor: Actor) -> Person:
     """Return who is about to decide: by their role, or because they are the deputy."""
-    if isinstance(actor, Person) and actor.name in books.bench.deputies:
-        return actor
-    return books.ledger.require(actor, Act.DECIDE, "")
+    return books.ledger.require_protector(actor, Act.DECIDE, "", books.bench)
 
 
 def _rows(index: Index, recordings: Sequence[RecordingId]) -> Iterator[RecordingRow]:

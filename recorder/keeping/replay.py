@@ -134,6 +134,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "token.use": _SEEN,
         "tokens.add": _PEOPLE,
         "tokens.revoke": _PEOPLE,
+        "tokens.confirm": _PEOPLE,
         **{str(act): "somebody was about to do it" for act in Act if str(act) not in REPLAYED},
     }
 )

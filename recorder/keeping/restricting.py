@@ -177,8 +177,7 @@ def read_claims(books: ClaimBooks, actor: Actor, *, is_open: bool) -> list[Claim
     Raises:
         ProblemError: Not theirs to see.
     """
-    if not (isinstance(actor, Person) and actor.name in books.bench.deputies):
-        books.ledger.require(actor, Act.WRITE_CLAIM, "")
+    books.ledger.require_protector(actor, Act.WRITE_CLAIM, "", books.bench)
     books.ledger.note("claim.view", actor.actor, "", {"open": is_open})
     return books.claims.open() if is_open else books.claims.newest()
 
@@ -264,9 +263,7 @@ def _refuse_held(books: ClaimBooks, claim: Claim, now: datetime) -> None:
 
 def _decider(books: ClaimBooks, actor: Actor, claim_id: str) -> Person:
     """Return who is about to decide: by their role, or because they are the deputy."""
-    if isinstance(actor, Person) and actor.name in books.bench.deputies:
-        return actor
-    return books.ledger.require(actor, Act.DECIDE_CLAIM, claim_id)
+    return books.ledger.require_protector(actor, Act.DECIDE_CLAIM, claim_id, books.bench)
 
 
 def _denied(books: ClaimBooks, person: Person, act: Act, subject: str, error: DeniedError) -> ProblemError:

@@ -5,8 +5,10 @@ from typing import Any
 
 from recorder.domain.access import Act, Actor, Allowed, DeniedError, Fault, Person, Refused, may
 from recorder.domain.call_parts import narrowed, relation, seen_by
+from recorder.domain.holds import kinds_seen
 from recorder.domain.number_masking import may_search_numbers, shown_to
 from recorder.domain.requesting import AccessRequest
+from recorder.keeping.holding import held_call
 from storage.types import Part, RecordingRow, Search
 
 _TYPED = ("operator", "extension", "number")
@@ -45,7 +47,7 @@ def knows(actor: Actor, row: RecordingRow) -> bool:
 
 
 def shown(actor: Actor, row: RecordingRow, leave: AccessRequest | None = None) -> RecordingRow:
-    """Return a row as somebody is shown it: numbers masked, other people's parts withheld.
+    """Return a row as somebody is shown it: numbers masked, other people's parts and what holds it withheld.
 
     Args:
         actor: Who.
@@ -53,6 +55,7 @@ def shown(actor: Actor, row: RecordingRow, leave: AccessRequest | None = None) -
         leave: The request by which they may hear it now.
     """
     heard = () if leave is None else leave.heard(row.id)
+    row = replace(row, holds=kinds_seen(actor, row.holds, held_call(row)))
     return narrowed(shown_to(actor, row, has_leave=leave is not None), seen_by(actor, row, heard))
 
 

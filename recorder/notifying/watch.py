@@ -19,7 +19,7 @@ from recorder.cases.case_holds import waiting_scopes
 from recorder.cases.casework import CaseBooks
 from recorder.config import Config
 from recorder.domain import conduct, notifying
-from recorder.domain.access import Role
+from recorder.domain.access import Act, Role
 from recorder.domain.cases import Case
 from recorder.domain.conduct import Done, Granted
 from recorder.domain.live_access import Around, facts_listed
@@ -33,9 +33,9 @@ from recorder.live.signing import Signer
 from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
 from recorder.people.proposals import Proposals
-from recorder.people.seals import GRANTED, roles_in
+from recorder.people.seals import ADDED, GRANTED, roles_in
 from recorder.problems import ProblemError
-from storage.audit import AuditLog
+from storage.audit import AuditEntry, AuditLog
 from storage.tombstones import DELETED, tombstones_of
 from storage.types import Claim, Search
 
@@ -162,6 +162,7 @@ def tell_what_time_brought(books: WatchBooks) -> int:
         [
             *notifying.of_cases(clocks, bench, cases.today),
             *notifying.of_holds(cases.holds.holds.due_for_review(cases.today)),
+            *notifying.of_released_holds(cases.holds.holds.in_grace(books.now)),
             *notifying.of_policy(books.policy_review_on, bench, cases.today),
             *_conduct(books, bench),
             *_weekly(books, bench),
@@ -238,9 +239,12 @@ def _weekly(books: WatchBooks, bench: Bench) -> list[Notification]:
 def _conduct(books: WatchBooks, bench: Bench) -> list[Notification]:
     done, granted = _lately(books.audit, books.now - conduct.LOOKED_AT)
     people = {person.name: person for person in bench.people}
-    return notifying.of_conduct(
-        conduct.heard_many(done, ZoneInfo(books.cases.timezone)), conduct.used_at_once(done, granted, people), bench
-    )
+    heard = conduct.heard_many(done, ZoneInfo(books.cases.timezone))
+    notices = [(one.actor, one.subject, one.at) for one in done if one.act == Act.SET_NOTICE]
+    return [
+        *notifying.of_conduct(heard, conduct.used_at_once(done, granted, people), bench),
+        *notifying.of_notices(notices, bench),
+    ]
 
 
 def _lately(audit: AuditLog, since: datetime) -> tuple[list[Done], list[Granted]]:
@@ -250,10 +254,19 @@ def _lately(audit: AuditLog, since: datetime) -> tuple[list[Done], list[Granted]
         at = datetime.fromisoformat(entry.at)
         if at < since:
             break
-        done.append(Done(at=at, act=entry.act, actor=entry.actor, subject=entry.subject))
-        if entry.act == GRANTED:
-            granted.append(Granted(at=at, account=entry.subject, roles=roles_in(entry.details.get("roles"))))
+        act = str(entry.details.get("by_act") or entry.act)
+        done.append(Done(at=at, act=act, actor=entry.actor, subject=entry.subject))
+        if given := _given(entry):
+            granted.append(Granted(at=at, account=entry.subject, roles=given))
     return done, granted
+
+
+def _given(entry: AuditEntry) -> frozenset[Role]:
+    """Return the roles that an entry gives somebody; an officer of today pauses today, and `recorder init` founds."""
+    if entry.act not in (ADDED, GRANTED) or entry.actor.startswith("os:"):
+        return frozenset()
+    roles = roles_in(entry.details.get("roles"))
+    return roles - {Role.OFFICER} if entry.act == ADDED else roles
 
 
 def _claims(cases: CaseBooks) -> list[tuple[Claim, date]]:

@@ -76,7 +76,9 @@ tokens = Table(
     Column("created_s", Float, nullable=False),
     Column("expires_s", Float),
     Column("revoked_s", Float),
+    Column("proposal", String),
 )
+"""``proposal`` is what somebody else has to confirm before the token is good; empty once they have."""
 
 sessions = Table(
     "sessions",

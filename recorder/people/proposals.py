@@ -1,10 +1,11 @@
-"""Changes to others' accounts, in the file of people: at once, or proposed and then confirmed by somebody else.
+"""Changes to others' accounts, and new tokens: at once, or proposed and then confirmed by somebody else.
 
 Each is written to the audit log before it is so: by ``enter``, in the transaction. When that fails nothing has changed.
 """
 
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +36,7 @@ from recorder.people.account_rows import (
     power_lost,
     renew_password,
 )
-from recorder.people.database import AuditNote, accounts, from_s, proposals
+from recorder.people.database import AuditNote, accounts, from_s, proposals, tokens
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
 
@@ -107,9 +108,27 @@ class Proposals:
             Change.PASSWORD, by, account, roles=frozenset(), reason=reason, enter=enter, password_hash=password_hash
         )
 
+    def token(self, by: str, token: str, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
+        """Have a token that waits be good, or propose it: as `grant` does.
+
+        What the token is good for stands before the reason, so that whoever confirms it has read it.
+
+        Args:
+            by: An account that may change tokens.
+            token: The token's name.
+            reason: Why.
+            enter: Writes what is done to the audit log.
+
+        Raises:
+            PeopleError: There is no such token that waits.
+            DeniedError: It takes a reason.
+        """
+        check_reason(reason)
+        return self._ask(Change.TOKEN, by, by, roles=frozenset(), reason=reason, enter=enter, token=token)
+
     def _ask(
         self, change: Change, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter,
-        password_hash: str | None = None,
+        password_hash: str | None = None, token: str = "",
     ) -> tuple[AuditNote, Proposal | None]:  # fmt: skip
         now = self._now()
         with self._engine.begin() as connection:
@@ -123,6 +142,8 @@ class Proposals:
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
                 reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
             )  # fmt: skip
+            if change is Change.TOKEN:
+                proposal = replace(proposal, reason=_propose_token(connection, token, proposal))
             is_for_two = takes_two(change, person, roles, is_deputy=is_deputy(connection, account))
             if is_for_two:
                 check_reason(reason)
@@ -135,7 +156,8 @@ class Proposals:
                 enter(note)
                 return note, None
             connection.execute(insert(proposals).values(**_columns(proposal), password_hash=password_hash))
-            note = AuditNote(act="people.proposed", subject=account, details=_details(proposal))
+            about = _details(proposal) | ({"token": token} if token else {})
+            note = AuditNote(act="people.proposed", subject=account, details=about)
             enter(note)
         return note, proposal
 
@@ -210,6 +232,8 @@ def _apply(
     if proposal.change is Change.RESET:
         remove_factor(connection, account)
         return AuditNote(act="people.second_factor_removed", subject=account, details=about)
+    if proposal.change is Change.TOKEN:
+        return AuditNote(act="tokens.confirm", subject=_confirm_token(connection, proposal), details=about)
     if proposal.change is Change.PASSWORD:
         assert password_hash is not None, "it waits with its proposal"
         renew_password(connection, account, password_hash, by=proposal.proposed_by, now=now)
@@ -220,6 +244,30 @@ def _apply(
     if roles & POWERFUL and disconnect_unless_own(connection, account):
         about = {**about, "disconnected": True}
     return AuditNote(act="people.granted", subject=account, details={"roles": sorted(roles), **about})
+
+
+def _propose_token(connection: Connection, name: str, proposal: Proposal) -> str:
+    """Have a token wait for a proposal; returns what it is good for, and why it is wanted."""
+    is_it = (tokens.c.name == name) & tokens.c.proposal.is_not(None) & tokens.c.revoked_s.is_(None)
+    if connection.execute(update(tokens).where(is_it).values(proposal=proposal.id)).rowcount != 1:
+        raise PeopleError(f"There is no token {name!r} that waits: see `recorder tokens list`.")
+    row = connection.execute(select(tokens).where(tokens.c.name == name)).mappings().one()
+    until = from_s(row["expires_s"])
+    good_for = (
+        row["scopes"].replace(",", ", "), f"extensions {row['extensions'] or 'all'}",
+        f"from {row['networks'] or 'anywhere'}", f"until {until:%d/%m/%Y}" if until else "for good",
+    )  # fmt: skip
+    return f"token {name} ({'; '.join(good_for)}): {proposal.reason}"
+
+
+def _confirm_token(connection: Connection, proposal: Proposal) -> str:
+    """Make the token of a proposal good; returns its name."""
+    is_it = (tokens.c.proposal == proposal.id) & tokens.c.revoked_s.is_(None)
+    name: str | None = connection.execute(select(tokens.c.name).where(is_it)).scalar()
+    if name is None:
+        raise PeopleError("The token was revoked meanwhile: make another one.")
+    connection.execute(update(tokens).where(is_it).values(proposal=None))
+    return name
 
 
 def _set_roles(connection: Connection, account: str, roles: frozenset[Role]) -> None:

@@ -20,6 +20,8 @@ _PREFIX = "ccr_"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
 _EXTENSION = re.compile(r"[0-9A-Za-z+*#._-]{1,40}")
 _NO_HASH = "0" * 64
+_NOT_PROPOSED = "none"
+"""In the place of a proposal's id until there is one: such a token is good for nothing."""
 
 
 class TokenError(Exception):
@@ -51,6 +53,8 @@ class TokenLine:
     created_at: datetime
     expires_at: datetime | None
     is_revoked: bool
+    is_waiting: bool = False
+    """Somebody else has to confirm it first."""
 
 
 class Tokens:
@@ -76,6 +80,7 @@ class Tokens:
         extensions: Iterable[str] = (),
         networks: Iterable[str] = (),
         expires_at: datetime | None = None,
+        is_waiting: bool = False,
     ) -> NewToken:
         """Make a token of 256 random bits.
 
@@ -85,6 +90,7 @@ class Tokens:
             extensions: The only extensions it may touch; empty means every one.
             networks: The only places it may come from, such as ``10.1.0.0/16``; empty means anywhere.
             expires_at: Aware; None is never.
+            is_waiting: Whether it is good only once somebody else has confirmed it (`Proposals.token`).
 
         Raises:
             TokenError: A value is not good enough or the name was used before.
@@ -99,6 +105,7 @@ class Tokens:
             "networks": ",".join(str(network) for network in _networks(networks)),
             "created_s": self._now().timestamp(),
             "expires_s": None if expires_at is None else expires_at.timestamp(),
+            "proposal": _NOT_PROPOSED if is_waiting else None,
         }
         self._check(row)
         secret = _PREFIX + secrets.token_urlsafe(32)
@@ -153,6 +160,8 @@ class Tokens:
         line = _line(row)
         if line.is_revoked:
             return TokenRefused(line.application.name, "revoked")
+        if line.is_waiting:
+            return TokenRefused(line.application.name, "not confirmed")
         if line.expires_at is not None and line.expires_at <= self._now():
             return TokenRefused(line.application.name, "expired")
         if line.networks and not _is_inside(source_ip, line.networks):
@@ -221,4 +230,5 @@ def _line(row: Any) -> TokenLine:  # noqa: ANN401 - a RowMapping
         created_at=created_at,
         expires_at=from_s(row["expires_s"]),
         is_revoked=row["revoked_s"] is not None,
+        is_waiting=row["proposal"] is not None,
     )

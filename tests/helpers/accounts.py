@@ -17,8 +17,8 @@ from recorder.people.triggers import TRIGGERS
 from storage.audit import AuditLog
 
 PASSWORD = "violet otter lantern"
-MAKER = "tests"
-"""Who made the accounts of a test, in the audit log."""
+MAKER = "os:tests"
+"""Who made the accounts of a test, in the audit log: at the machine, as `recorder init` does."""
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 

@@ -13,18 +13,19 @@ import pyotp
 import pytest
 
 from recorder.cases import casework
+from recorder.domain import notifying
 from recorder.domain.cases import CaseKind, Step
 from recorder.domain.holds import HoldWish
 from recorder.domain.notifying import Kind
 from recorder.domain.weekly import Weekday, last_weekly
-from recorder.keeping.holding import place_hold
+from recorder.keeping.holding import place_hold, release_hold
 from recorder.notifying.box import Mail
 from recorder.notifying.mail_health import MailHealth
 from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.postman import KEPT_FOR, Postman
 from recorder.people.totp import new_secret
 from storage.audit import AuditLog
-from storage.types import HoldKind
+from storage.types import HoldKind, RecordingId
 from tests.helpers.accounts import Clock
 from tests.helpers.anchor_servers import Certificates, Mailbox, mail_server
 from tests.helpers.console_site import Console, console_site, signed_in
@@ -224,6 +225,62 @@ def test_conduct_that_may_be_an_account_in_the_wrong_hands(console: Console, cer
         page = dpo.get("/notifications").text
         assert "Somebody heard very many recordings in a day</a>, lead," in page
         assert "A role was used as soon as it was granted</a>, ict," in page
+
+
+def test_an_account_that_somebody_makes_and_uses_at_once_is_told(console: Console, certificates: Certificates) -> None:
+    """An administrator makes managers alone: two of them would order an erasure and confirm it."""
+    log = console.deps.audit
+    log.append(act="people.add", actor="admin", subject="housing", details={"roles": ["manager"]})
+    log.append(act="people.add", actor="admin", subject="revenues", details={"roles": ["manager"]})
+    log.append(act="people.add", actor="admin", subject="officer", details={"roles": ["officer"]})
+    log.append(act="people.add", actor="os:root", subject="admin", details={"roles": ["admin"]})
+    log.append(act="erasure.ordered", actor="housing", subject=ID, details={"by_act": "recording.erase"})
+    log.append(act="erasure.confirmed", actor="revenues", subject=ID)
+    log.append(act="call.pause", actor="officer", subject=ID)
+    log.append(act="people.proposed", actor="admin", subject="lead")
+    with mail_server(certificates.context) as mailbox:
+        postman(console, options(mailbox.port, certificates)).run_once()
+        assert subjects(mailbox) == [("dpo", "A role was used as soon as it was granted")] * 2
+    with signed_in(console, "dpo") as dpo:
+        page = dpo.get("/notifications").text
+        for account in ("housing", "revenues"):
+            assert f"A role was used as soon as it was granted</a>, {account}," in page
+
+
+def test_a_hold_that_somebody_else_releases_is_told_to_its_owner(console: Console, certificates: Certificates) -> None:
+    """A manager could release what another one keeps as evidence, and it would be gone in two weeks without a word."""
+    books = console.deps.hold_books
+    books.index.save(replace(books.index.get(RecordingId(ID)), team="Revenues"))
+    manager, lead = console.person("revenues"), console.person("lead")
+    evidence = HoldWish(kind=HoldKind.EVIDENCE, reason="threats", case_reference="E 1")
+    mine, theirs = (place_hold(books, manager, ID, evidence) for _ in range(2))
+    release_hold(books, manager, mine.id, reason="not needed")
+    with mail_server(certificates.context) as mailbox:
+        post = postman(console, options(mailbox.port, certificates))
+        post.run_once()
+        assert subjects(mailbox) == [], "nobody is told of what they did themselves"
+    release_hold(books, lead, theirs.id, reason="no longer needed")
+    told = notifying.of_released_holds(books.holds.in_grace(console.deps.now()))
+    assert [(one.kind, one.account, one.subject) for one in told] == [(Kind.HOLD_RELEASED, "revenues", theirs.id)]
+    assert notifying.of_released_holds(books.holds.in_grace(console.deps.now() + timedelta(days=15))) == []
+    with mail_server(certificates.context) as mailbox:
+        postman(console, options(mailbox.port, certificates)).run_once()
+        assert subjects(mailbox) == [("revenues", "A hold of yours was released by somebody else")]
+
+
+def test_a_changed_message_to_callers_is_told_to_who_protects_data_and_did_not_change_it(
+    console: Console, certificates: Certificates
+) -> None:
+    """One administrator, or ICT, could have silence played in its place, and every call be one that was told."""
+    for by, message in (("admin", "first"), ("dpo", "second")):
+        console.deps.audit.append(act="notice.set", actor=by, subject=message, details={"version": 3})
+    with mail_server(certificates.context) as mailbox:
+        post = postman(console, options(mailbox.port, certificates))
+        post.run_once()
+        post.run_once()
+        assert subjects(mailbox) == [("dpo", "A message that callers hear was changed")]
+    with signed_in(console, "dpo") as dpo:
+        assert "A message that callers hear was changed</a>, first" in dpo.get("/notifications").text
 
 
 def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(

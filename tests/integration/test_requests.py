@@ -86,6 +86,16 @@ def test_declined_and_withdrawn(console: Console) -> None:
         refused(lead.post(f"/api/requests/{third}/withdraw"), 404)
 
 
+def test_one_person_cannot_bury_what_others_ask(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recorder.hearing.asking.MOST_WAITING", 3)
+    with signed_in(console, "officer") as officer, signed_in(console, "lead") as lead:
+        first, *_ = [ask(officer)["id"] for _ in range(3)]
+        assert "take some of them back" in refused(officer.post("/api/requests", json=WISH), 409)
+        assert lead.post("/api/requests", json=WISH).status_code == 200, "others still ask"
+        officer.post(f"/api/requests/{first}/withdraw")
+        ask(officer)
+
+
 def test_nobody_gets_round_the_team_leader(console: Console) -> None:
     with signed_in(console, "officer") as officer, signed_in(console, "dpo") as dpo, signed_in(console, "lead") as lead:
         asked = ask(officer)["id"]

@@ -73,6 +73,28 @@ def test_a_role_that_is_used_within_an_hour_of_its_grant_is_told(
     assert found == ({("ian", NOON)} if is_told else set())
 
 
+@pytest.mark.parametrize(
+    ("role", "entry"),
+    [
+        (Role.TEAM_LEADER, "request.granted"),
+        (Role.TEAM_LEADER, "case.decided"),
+        (Role.TEAM_LEADER, "claim.asked"),
+        (Role.MANAGER, "erasure.ordered"),
+        (Role.MANAGER, "erasure.confirmed"),
+        (Role.MANAGER, "hold.released"),
+        (Role.DPO, "claim.upheld"),
+        (Role.DPO, "retention.confirmed"),
+        (Role.DPO, "index.reconciled"),
+        (Role.ADMIN, "people.add"),
+        (Role.ADMIN, "tokens.add"),
+    ],
+)
+def test_what_was_decided_with_a_role_is_its_use_as_much_as_what_was_asked(role: Role, entry: str) -> None:
+    grant = Granted(at=NOON, account="ian", roles=frozenset({role}))
+    done = [Done(at=NOON + timedelta(minutes=5), act=entry, actor="ian", subject="")]
+    assert used_at_once(done, [grant], {"ian": person("ian", role)}) == {("ian", NOON)}
+
+
 def test_it_is_no_use_of_the_role_if_somebody_else_does_it_or_the_account_is_gone() -> None:
     done = [Done(at=NOON, act=Act.PLAY, actor="ina", subject="")]
     people = {name: person(name, Role.ICT) for name in ("ian", "ina")}

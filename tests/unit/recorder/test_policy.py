@@ -31,10 +31,25 @@ def test_internal_belongs_to_the_one_called_and_names_both() -> None:
 
 
 @pytest.mark.parametrize(
-    ("calling", "called"), [("01632960123", "2003"), ("2003", "2004"), ("", ""), ("2001 ", "20011")]
+    ("calling", "called"), [("01632960123", "2003"), ("2003", "2004"), ("", ""), ("20-011", "20011")]
 )
 def test_other_calls_are_not_touched(calling: str, called: str) -> None:
     assert nominate(NOMINATED, calling=calling, called=called) is None
+
+
+@pytest.mark.parametrize("written", ["20-01", " 2001", "2001 ", "(20)01", "2.0.0.1", "2001\t"])
+def test_separators_count_for_nothing_on_either_side(written: str) -> None:
+    for calling, called in ((written, "01632960123"), ("01632960123", written)):
+        found = nominate(NOMINATED, calling=calling, called=called)
+        assert found is not None
+        assert found.extension is ALICE
+
+
+def test_what_a_route_that_leads_inside_makes_of_a_number_counts() -> None:
+    found = nominate(NOMINATED, calling="", called="01632962001", rung="2001")
+    assert found is not None
+    assert (found.direction, found.extension) == (Direction.INBOUND, ALICE)
+    assert nominate(NOMINATED, calling="", called="01632962001", rung=None) is None
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,9 @@ def test_what_is_dialled() -> None:
     assert Route(name="r", targets=(ONE,)).dialled("2001") == "2001"
 
 
-@pytest.mark.parametrize("number", ["999", "112", "18000", "9999", "0112", "+44999", "0044999", "+112"])
+@pytest.mark.parametrize(
+    "number", ["999", "112", "18000", "9999", "0112", "+44999", "0044999", "+112", "9-99", "1 1 2", "9.999"]
+)
 def test_emergency_numbers(number: str) -> None:
     assert EmergencyNumbers().has(number)
 
