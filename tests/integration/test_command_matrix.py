@@ -4,23 +4,23 @@ Which commands there are is asked of the program, what must come out of `recorde
 in progress are run in every relation to the call in `tests.virtual.test_live_matrix`.
 """
 
+import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.main import get_command
 
 from recorder.cli import app
 from recorder.clock import utc_now
 from recorder.commands import shared
-from recorder.commands.shared import TOKEN_VARIABLE
 from recorder.domain.access import TABLE, Person, Role
 from recorder.domain.command_access import ASKED_BY_THE_DAEMON, IF_NAMED, NAMED, UNNAMED
 from recorder.domain.requirement import Door, Requirement
 from recorder.home import Home
 from recorder.people.accounts import People
 from recorder.people.database import open_people
-from recorder.people.sessions import Kind, Sessions
 from storage.audit import AuditLog
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.recorder_home import RecorderHome
@@ -37,56 +37,61 @@ GIVEN = {
 """What a command is given beside what it must have: that it asks for a person, and for a reason where one is taken."""
 
 
+PROGRAM = get_command(app)
+
+
 class Shell:
-    """A home with accounts of any roles, and the entries of its audit log as they come."""
+    """A home with accounts of any roles, who are signed in, and the entries of its audit log as they come."""
 
-    def __init__(self, root: Path, written: list[str], signed_in: list[str]) -> None:
+    def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
         self.root = root
-        self.written = written
-        self.signed_in = signed_in
-        engine = open_people(root / "people.sqlite")
-        self._people = People(engine, now=utc_now, hasher=CHEAP)
-        self._sessions = Sessions(engine, now=utc_now)
-        self._tokens: dict[frozenset[Role], str] = {}
+        self._patch = patch
+        self._accounts = People(open_people(root / "people.sqlite"), now=utc_now, hasher=CHEAP)
+        self._people: dict[frozenset[Role], Person] = {}
+        self._written: list[str] = []
+        self._signed_in: list[Person] = []
+        append = AuditLog.append
 
-    def token(self, roles: frozenset[Role]) -> str:
-        if roles not in self._tokens:
-            name = f"m{len(self._tokens)}"
-            self._people.add(name, PASSWORD, display_name=f"Pat {name}", roles=roles, teams=["Revenues"])
-            self._tokens[roles] = self._sessions.start(name, kind=Kind.SHELL, is_proven=True)
-        return self._tokens[roles]
+        def appended(log: AuditLog, act: str, *rest: object, **more: object) -> object:
+            self._written.append(str(act))
+            return append(log, act, *rest, **more)  # type: ignore[arg-type]
+
+        def known(_home: Home, _name: str | None, token: str) -> Person:
+            self._signed_in += [one for one in self._people.values() if one.name == token]
+            return self._signed_in[-1]
+
+        patch.setattr(AuditLog, "append", appended)
+        patch.setattr(shared, "_by_token", known)  # as who has signed in before, without looking for the session
+        patch.chdir(root.parent)  # some write a file where they are run
+
+    def person(self, roles: frozenset[Role]) -> Person:
+        if roles not in self._people:
+            name = f"m{len(self._people)}"
+            self._accounts.add(name, PASSWORD, display_name=f"Pat {name}", roles=roles, teams=["Revenues"])
+            found = self._accounts.find(name)
+            assert found is not None
+            self._people[roles] = found
+        return self._people[roles]
 
     def is_refused(self, words: str, roles: frozenset[Role]) -> bool:
-        """Run a command as somebody who signs in; tells whether the audit log has that their role does not do it."""
+        """Run a command as somebody who is signed in; tells whether a refusal is written down."""
         given = GIVEN.get(words) or arguments(LEAVES[words])
-        environment = {TOKEN_VARIABLE: self.token(roles)}
-        del self.written[:], self.signed_in[:]
-        done = CliRunner().invoke(app, [*words.split(), *given, "-C", str(self.root)], env=environment)
-        assert self.signed_in, (words, done.output)
-        return any(act.endswith(".refused") for act in self.written)
+        self._patch.setenv(shared.TOKEN_VARIABLE, self.person(roles).name)
+        self._written.clear()
+        self._signed_in.clear()
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+            PROGRAM([*words.split(), *given, "-C", str(self.root)], prog_name="recorder")
+        assert self._signed_in, (words, said.getvalue())
+        return any(act.endswith(".refused") for act in self._written)
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    written: list[str] = []
-    signed_in: list[str] = []
-    append, by_token = AuditLog.append, shared._by_token
     edits = [('after_days = "off"', "after_days = 30")]
     root = RecorderHome(tmp_path_factory.mktemp("roles"), next_hop="127.0.0.1:5070", edits=edits).root
-
-    def appended(self: AuditLog, act: str, actor: str, subject: str, details: object = None, **more: object) -> object:
-        written.append(str(act))
-        return append(self, act, actor, subject, details, **more)  # type: ignore[arg-type]
-
-    def known(home: Home, name: str | None, token: str) -> Person:
-        signed_in.append(token)
-        return by_token(home, name, token)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AuditLog, "append", appended)
-        patch.setattr(shared, "_by_token", known)
-        patch.chdir(root.parent)  # some write a file where they are run
-        yield Shell(root, written, signed_in)
+        yield Shell(root, patch)
 
 
 ASKED: dict[str, Requirement] = {
