@@ -82,6 +82,7 @@ class MatrixSite:
         app: The console.
         deps: What it is built on.
         emergency: Something that ICT heard without approval, acknowledged by nobody yet.
+        untouched: A recording of others that can be heard, and that nobody orders anything of.
     """
 
     def __init__(self, deps: ConsoleDeps, index: Path, runner: asyncio.Runner) -> None:
@@ -90,6 +91,7 @@ class MatrixSite:
         self._phones = dict(_phones(deps))
         self._calls = RuledCalls(self._phones)
         self._recordings = _recordings(deps, index, self._phones)
+        self.untouched = RecordingId(ID)
         deps.hearing.appointments.name_deputy(DEPUTY, by="dpo")
         deps.sessions.start("housing")  # a manager of each team is signed in: no team leader stands in for them
         deps.sessions.start("revenues")
