@@ -61,18 +61,18 @@ class Keys:
 
 KEYS: Mapping[str, Keys] = MappingProxyType(
     {
-        "pause.pause_keys": Keys(source=Source.OFFICER_KEYS, act=Act.PAUSE, note="the officer on either side"),
-        "pause.resume_keys": Keys(source=Source.OFFICER_KEYS, act=Act.RESUME, note="the officer on either side"),
-        "pause.manager_keys": Keys(
+        "[pause] pause_keys": Keys(source=Source.OFFICER_KEYS, act=Act.PAUSE, note="the officer on either side"),
+        "[pause] resume_keys": Keys(source=Source.OFFICER_KEYS, act=Act.RESUME, note="the officer on either side"),
+        "[pause] manager_keys": Keys(
             source=Source.MANAGER_PIN, act=Act.OPT_OUT, note="a manager who may grant it, by their PIN"
         ),
-        "pause.card_digits": Keys(
+        "[pause] card_digits": Keys(
             source=Source.CALLER_DIGITS,
             act=Act.PAUSE,
             note="the caller, by so many digits within a short time",
         ),
-        "sign_on.keys": Keys(act=Act.SIGN_ON, note="whoever was given the code, at the phone that it is for"),
-        "notice.second_key": Keys(note="the caller, to hear the second message (P6)"),
+        "[sign_on] keys": Keys(act=Act.SIGN_ON, note="whoever was given the code, at the phone that it is for"),
+        "[notice] second_key": Keys(note="the caller, to hear the second message (P6)"),
     }
 )
 """Every key, by its setting in recorder.toml."""

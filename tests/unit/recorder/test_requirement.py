@@ -78,7 +78,7 @@ def test_what_is_in_no_table_is_refused_or_does_not_start() -> None:
 
 def test_every_key_is_in_the_table_and_every_entry_is_a_key() -> None:
     settings = {
-        f"{section}.{one.name}"
+        f"[{section}] {one.name}"
         for section in ("pause", "notice", "sign_on")
         for one in fields(getattr(Config(), section))
         if re.search(r"keys?$|card_digits$", one.name)
