@@ -103,6 +103,8 @@ def way_mark(role: Role, needed: Requirement) -> str:
     where = relations_of(role, needed)
     if not where:
         return "with leave" if relations_of(role, needed, has_leave=True) else ""
+    if any((allowed := TABLE[role].get(act)) is not None and allowed.break_glass for act in needed.acts):
+        return "break-glass"
     if needed.subject is Subject.LIVE and where != EVERYWHERE:
         return live_mark(role, needed.acts[0])
     if needed.subject is Subject.PHONE:
