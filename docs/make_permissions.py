@@ -3,8 +3,12 @@
 from pathlib import Path
 
 from recorder.domain.access import SCOPE_OF, TABLE, VERBS, Act, Role
-from recorder.domain.command_access import UNNAMED
-from recorder.domain.live_access import LIVE_ACTS, SOURCE_TABLE, STANDS_IN, Source, relations_of
+from recorder.domain.command_access import IF_NAMED, NAMED, UNNAMED
+from recorder.domain.live_access import LIVE_ACTS, SOURCE_TABLE, STANDS_IN, Relation, Source
+from recorder.domain.live_access import relations_of as live_relations_of
+from recorder.domain.requirement import EVERYWHERE, Door, Requirement, Subject, relations_of
+from recorder.domain.route_access import API, PAGES
+from recorder.domain.socket_access import KEYS, SOCKET
 
 PAGE = Path(__file__).parent / "permissions.md"
 BEGIN, END = "<!-- permissions: begin -->\n", "<!-- permissions: end -->\n"
@@ -28,14 +32,13 @@ def mark(role: Role, act: Act) -> str:
         return "with leave"
     if allowed.break_glass:
         return "break-glass"
-    if allowed.team_only:
-        return "own teams"
-    return "own calls" if allowed.own_only else "yes"
+    parts = [word for word, is_so in (("own calls", allowed.own_only), ("own teams", allowed.team_only)) if is_so]
+    return ", ".join(parts) or "yes"
 
 
 def live_mark(role: Role, act: Act) -> str:
     """Return what a cell of the table of live calls says."""
-    where = [str(relation) for relation in relations_of(role, act)]
+    where = [str(relation) for relation in live_relations_of(role, act)]
     if role is Role.TEAM_LEADER and act in STANDS_IN:
         where.append("other, while no manager is signed in")
     return ", ".join(where)
@@ -91,10 +94,59 @@ def commands_table() -> str:
     return _rows(["command", "needs no person: it"], [[f"`recorder {name}`", why] for name, why in UNNAMED.items()])
 
 
+def way_mark(role: Role, needed: Requirement) -> str:
+    """Return what the cell of a role says in the line of a route or a command."""
+    if needed.door is not Door.ROLE:
+        return "yes"
+    if role in needed.stand_ins and any(act in TABLE[role] for act in needed.acts):
+        return "in their place"
+    where = relations_of(role, needed)
+    if not where:
+        return "with leave" if relations_of(role, needed, has_leave=True) else ""
+    if any((allowed := TABLE[role].get(act)) is not None and allowed.break_glass for act in needed.acts):
+        return "break-glass"
+    if needed.subject is Subject.LIVE and where != EVERYWHERE:
+        return live_mark(role, needed.acts[0])
+    if needed.subject is Subject.PHONE:
+        return "own"
+    if needed.subject is Subject.NOTHING or where == EVERYWHERE:
+        return "yes"
+    return ", ".join(str(relation) for relation in Relation if relation in where)
+
+
+def way_row(name: str, needed: Requirement) -> list[str]:
+    """Return the line of a route or a command: what it takes, and who may."""
+    acts = " or ".join(f"`{act}`" for act in needed.acts) or {
+        Door.OPEN: "nothing, not even to sign in", Door.KNOWN: "to be signed in",
+    }[needed.door]  # fmt: skip
+    notes = [needed.note, "the deputy too" if needed.is_deputys else "", "no token" if needed.is_personal else ""]
+    if needed.is_for_others and "not who" not in needed.note:
+        notes.append("not what is one's own")
+    return [f"`{name}`", acts, *(way_mark(role, needed) for role in Role), "; ".join(filter(None, notes))]
+
+
+def ways_tables() -> dict[str, str]:
+    """Return, by the name of its place, everything that can be asked for, as Markdown."""
+    heads = ["takes", *_roles(), "besides"]
+    shell = {f"recorder {name}": needed for name, needed in {**NAMED, **IF_NAMED}.items()}
+    listed = {"pages": ("page", PAGES), "api": ("route", API), "socket": ("route", SOCKET), "shell": ("command", shell)}
+    found = {
+        place: _rows([head, *heads], [way_row(name, needed) for name, needed in table.items()])
+        for place, (head, table) in listed.items()
+    }
+    keys = [
+        [f"`{name}`", f"`{one.act}`" if one.act else "", _SOURCES[one.source] if one.source else "", one.note]
+        for name, one in KEYS.items()
+    ]
+    return {**found, "keys": _rows(["setting", "act", "as", "who keys them"], keys)}
+
+
 def updated(text: str) -> str:
     """Return a page with the tables as they are now."""
     text = _with(text, LIVE_BEGIN, live_table(), LIVE_END)
     text = _with(text, COMMANDS_BEGIN, commands_table(), COMMANDS_END)
+    for place, ways in ways_tables().items():
+        text = _with(text, f"<!-- {place}: begin -->\n", ways, f"<!-- {place}: end -->\n")
     return _with(text, BEGIN, table(), END)
 
 

@@ -101,10 +101,11 @@ def _asking(command: Command, words: str) -> Command:
 
     @functools.wraps(run)
     def asked(**parameters: Any) -> Any:  # noqa: ANN401 - click's
-        from recorder.commands.shared import require_person  # noqa: PLC0415 - help and completion need none of it
+        from recorder.commands.shared import require_person, running  # noqa: PLC0415 - help and completion need none
 
         require_person(words, parameters)
-        return run(**parameters)
+        with running(words):
+            return run(**parameters)
 
     command.callback = asked
     return command

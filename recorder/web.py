@@ -1,9 +1,11 @@
 """What the daemon's socket and the console have in common as web applications."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.routing import BaseRoute, Mount, Route
 
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -18,3 +20,14 @@ NO_TELEMETRY: TelemetryConfig = {
 def application(**options: Any) -> FastAPI:  # noqa: ANN401 - FastAPI's own options
     """Return an application that tells nobody of its requests, and has no page that loads scripts from elsewhere."""
     return FastAPI(docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY, **options)
+
+
+def patterns_of(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    """Yield method and path pattern of every route; of what is mounted, its path."""
+    for route in routes:
+        if isinstance(route, Mount):
+            yield f"GET {route.path}"
+        elif isinstance(route, Route):
+            yield from (f"{method} {route.path}" for method in sorted(route.methods or ()) if method != "HEAD")
+        else:
+            yield repr(route)

@@ -83,6 +83,9 @@ def rotate(
     say("in an hour `recorder keys tidy`, or the console by itself, seals what there is to the new keys")
 
 
+_WHAT = "managing keys"
+
+
 @keys.command("destroy")
 def destroy(
     epoch: Annotated[str, typer.Argument(metavar="MONTH", help="YYYY-MM, or YYYY-MM.2 after a rotation.")],
@@ -95,12 +98,13 @@ def destroy(
     if not is_epoch(epoch):
         fail(f"{epoch!r} is not an epoch of the form YYYY-MM or YYYY-MM.2", 2)
     with _holding(home) as (place, _config, holder):
+        person = sign_in(place, name, password_file, _WHAT)  # what needs the key is nobody else's to know
         if not is_sure:
             sentences = holder.need(epoch).sentences
             if sentences:
                 fail(_refusal(epoch, sentences))
             fail(f"nothing needs {epoch}; give --yes to destroy it", 2)
-        person = _permit(place, name, password_file, f"destroy {epoch}")
+        _note_permit(place, person, f"destroy {epoch}")
         sentences = holder.destroy(epoch, by=person.actor, details={"os_user": os_user()})
         if sentences:
             fail(_refusal(epoch, sentences))
@@ -182,9 +186,13 @@ def _holding(root: Path, passphrase_file: Path | None = None) -> Iterator[tuple[
 
 
 def _permit(home: Home, name: str | None, password_file: Path | None, what: str) -> Person:
-    person = sign_in(home, name, password_file, "managing keys")
-    permit(home, Act.MANAGE_KEYS, person, reason="", subject="", operator=None, details={"what": what})
+    person = sign_in(home, name, password_file, _WHAT)
+    _note_permit(home, person, what)
     return person
+
+
+def _note_permit(home: Home, person: Person, what: str) -> None:
+    permit(home, Act.MANAGE_KEYS, person, reason="", subject="", operator=None, details={"what": what})
 
 
 def _note(holder: KeyHolder, act: str, person: Person, details: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import pwd
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,8 +23,10 @@ from recorder import config as configuration
 from recorder.clock import utc_now
 from recorder.config import Config, ConfigError
 from recorder.domain.access import Act, Allowed, Person, Refused, may
-from recorder.domain.command_access import WITHOUT_ACCOUNT, UnlistedCommandError, takes_person
+from recorder.domain.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, requirement_of, takes_person
+from recorder.domain.requirement import UnlistedError, missing_act
 from recorder.domain.signing_in import SignInRules
+from recorder.hearing.appointments import Appointments
 from recorder.hearing.requests import Requests
 from recorder.home import Home
 from recorder.people.accounts import People, SignedIn
@@ -184,8 +187,22 @@ def requests_of(home: Home) -> Requests:
     return Requests(open_people(home.people), now=utc_now)
 
 
+_COMMAND: ContextVar[str] = ContextVar("command", default="")
+"""The words of the command that runs."""
+
+
+@contextmanager
+def running(command: str) -> Iterator[None]:
+    """Have whoever signs in meanwhile asked for the role that a command takes; its words, as ``hold list``."""
+    before = _COMMAND.set(command)
+    try:
+        yield
+    finally:
+        _COMMAND.reset(before)
+
+
 def sign_in(home: Home, name: str | None, password_file: Path | None, what: str, *, goes_on: bool = False) -> Person:
-    """Have a person sign in, or leave with a sentence; both are audited.
+    """Have a person sign in whose role the command takes, or leave with a sentence; both are audited.
 
     Who has signed in with `recorder login` is known by RECORDER_TOKEN and gives no password.
 
@@ -197,7 +214,30 @@ def sign_in(home: Home, name: str | None, password_file: Path | None, what: str,
         goes_on: What they want must not stop because the audit log cannot be written, as a pause must not.
     """
     if is_by_token(password_file):
-        return _by_token(home, name, os.environ[TOKEN_VARIABLE])
+        person = _by_token(home, name, os.environ[TOKEN_VARIABLE])
+    else:
+        person = _by_password(home, name, password_file, what, goes_on=goes_on)
+    _check_role(home, person)
+    return person
+
+
+def _check_role(home: Home, person: Person) -> None:
+    """Leave where a person's role has nothing of what the command takes."""
+    command = _COMMAND.get()
+    needed = None if command in ASKED_BY_THE_DAEMON else requirement_of(command)
+    act = None if needed is None else missing_act(person, needed)
+    if needed is None or act is None:
+        return
+    if needed.is_deputys:
+        bench = Appointments(open_people(home.people), now=utc_now).bench(people_of(home))
+        if person.name in bench.deputies:
+            return
+    decision = may(person, act, reason="asked elsewhere", has_leave=True)
+    assert isinstance(decision, Refused), "their role has not got it"
+    refuse(home, act, person, decision.reason, details={"command": command})
+
+
+def _by_password(home: Home, name: str | None, password_file: Path | None, what: str, *, goes_on: bool) -> Person:
     if name is None:
         fail(f"{what} takes a person: give --as NAME and --password-file FILE, or `recorder login` first", 2)
     result = people_of(home).verify(name, read_password(password_file, f"Password of {name}: "))
@@ -229,7 +269,7 @@ def require_person(command: str, parameters: Mapping[str, Any]) -> None:
     """
     try:
         is_personal = takes_person(command, parameters)
-    except UnlistedCommandError as error:
+    except UnlistedError as error:
         fail(str(error), 2)
     if is_personal and parameters.get("name") is None and not is_by_token(parameters.get("password_file")):
         fail(

@@ -52,10 +52,11 @@ from recorder.console.rates import RateLimits
 from recorder.console.render import HERE, Renderer
 from recorder.console.rules import Rules
 from recorder.console.watchers import Watchers
+from recorder.domain.route_access import check_routes
 from recorder.live.client import SERVICE
 from recorder.openid.starts import Starts
 from recorder.problems import ProblemError
-from recorder.web import application
+from recorder.web import application, patterns_of
 
 _log = logging.getLogger(__name__)
 _TITLES = {
@@ -101,6 +102,9 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
 
     Args:
         deps: What it is built on; stays the caller's, and outlives the application.
+
+    Raises:
+        UnlistedError: `recorder.domain.route_access` does not say what a route takes.
     """
     late = LateEntries(
         deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
@@ -130,6 +134,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         proving=asyncio.Semaphore(1),
     )
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    check_routes(patterns_of(app.routes))
     app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits)
 
     headers = security_headers(is_tls=deps.is_tls)

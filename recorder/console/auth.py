@@ -10,6 +10,7 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from recorder.console.admission import Admission
 from recorder.console.connections import IS_KNOWN
 from recorder.console.deps import ConsoleDeps
 from recorder.console.rates import RateLimits, credentials_of, kind_of, session_cookie
@@ -58,6 +59,7 @@ class Gatekeeper:
         self._rules = rules
         self._limits = limits
         self._refused_tokens = RefusedTokens(rules, time.monotonic)
+        self._admission = Admission(rules, lambda: deps.hearing.bench.deputies)
         self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
     def close(self) -> None:
@@ -88,7 +90,7 @@ class Gatekeeper:
         """Return who is signed in in this browser, None when nobody is.
 
         Raises:
-            ProblemError: 429: they ask for too much.
+            ProblemError: 429: they ask for too much; 403: their role has not what the route takes.
         """
         self._refused_tokens.look()
         secret = request.cookies.get(self.cookie)
@@ -98,12 +100,13 @@ class Gatekeeper:
         if session is None or actor is None:
             self._limits.unknown(credentials_of(request, self.cookie))
             return None
-        return self._counted(request, Caller(actor=actor, session=session))
+        return self._admitted(request, Caller(actor=actor, session=session))
 
-    def _counted(self, request: Request, caller: Caller) -> Caller:
+    def _admitted(self, request: Request, caller: Caller) -> Caller:
         setattr(request.state, IS_KNOWN, True)
         kind = kind_of(request.method, request.scope["path"])
         self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request, self.cookie))
+        self._admission.check(request, caller.actor)
         return caller
 
     def starting(self, request: Request) -> Caller | None:
@@ -117,7 +120,7 @@ class Gatekeeper:
         """Return who calls the API.
 
         Raises:
-            ProblemError: 401: nobody that is known here; 429: they ask for too much.
+            ProblemError: 401: nobody that is known here; 429: they ask for too much; 403: as for `by_session`.
         """
         header = request.headers.get("authorization")
         if header is not None:
@@ -137,7 +140,7 @@ class Gatekeeper:
             self._refused_tokens.enter(known, _host(request))
             self._limits.unknown(credentials_of(request, self.cookie))
             raise _unauthorized(sentence)
-        return self._counted(request, Caller(actor=known, session=None))
+        return self._admitted(request, Caller(actor=known, session=None))
 
     def check_csrf(self, caller: Caller, sent: str | None) -> None:
         """Make sure that a change asked for with a cookie was asked for by our own page.

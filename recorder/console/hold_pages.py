@@ -15,7 +15,15 @@ from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.access import Act, Actor
 from recorder.domain.holds import HoldWish
-from recorder.keeping.holding import HoldBooks, holds_listed, place_hold, reinstate_hold, release_hold, review_hold
+from recorder.keeping.holding import (
+    HoldBooks,
+    check_of,
+    holds_listed,
+    place_hold,
+    reinstate_hold,
+    release_hold,
+    review_hold,
+)
 from recorder.problems import ProblemError
 from storage.types import Hold, HoldKind, HoldState
 
@@ -122,6 +130,7 @@ def change_there(  # noqa: PLR0917 - FastAPI passes them by name
 ) -> HTMLResponse:
     """Change a hold from its recording's page."""
     do, said = _known(act)
+    check_of(console.deps.hold_books, hold_id, recording_id)
     try:
         do(console.deps.hold_books, caller.actor, hold_id, change)
     except ProblemError as error:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from recorder.console.auth import Caller
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.access import Act
+from recorder.domain.access import Act, Person
 from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, Category, Leave, RequestState, RequestWish
 from recorder.hearing import asking
 from recorder.hearing.appointing import acknowledge, mark_absent
@@ -43,12 +43,14 @@ def ask(  # noqa: PLR0917 - FastAPI passes them by name
 def ask_for(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, recording_id: str, caller: PageChanger, category: _Word = "", leave: _Word = "",
     reason: Text = "", reference: Text = "",
-) -> HTMLResponse:  # fmt: skip
-    """Ask to hear the recording of a page."""
+) -> Response:  # fmt: skip
+    """Ask to hear the recording of a page; an elected member has none before leave, and goes to their requests."""
     try:
         _ask(console, caller, [RecordingId(recording_id)], category, leave, reason, reference)
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.ASK)
+    if not console.renderer.can(_person(caller), Act.VIEW):
+        return RedirectResponse("/requests", 303)
     said = "Your request is on its way. You can listen here once it is granted."
     return recording_page(console, caller, recording_id, said=said)
 
@@ -123,8 +125,7 @@ def _done(console: Parts, caller: Caller, act: Callable[[], object]) -> Response
 
 
 def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
-    hearing, person = console.deps.hearing, caller.person
-    assert person is not None, "pages know sessions only, and those are people's"
+    hearing, person = console.deps.hearing, _person(caller)
     everybodys = asking.seen(hearing, person)
     mine = hearing.requests.of_account(person.name)
     now = console.deps.now()
@@ -138,3 +139,8 @@ def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 20
         emergencies=hearing.emergencies.open() if is_protector else [],
         leaders=sorted(bench.leaders) if console.renderer.can(person, Act.MARK_ABSENT) else [], absent=bench.absent,
     )  # fmt: skip
+
+
+def _person(caller: Caller) -> Person:
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    return caller.person

@@ -46,6 +46,7 @@ class Act(enum.StrEnum):
     NAME_DEPUTY = "people.deputy"
     ACKNOWLEDGE = "break_glass.acknowledge"
     WORK_ON_CASES = "case.work"
+    SCOPE_CASE = "case.scope"
     WRITE_CLAIM = "claim.write"
     DECIDE_CLAIM = "claim.decide"
     ERASE = "recording.erase"
@@ -184,6 +185,7 @@ class DeniedError(Exception):
 _YES = Allowed()
 _OWN = Allowed(own_only=True)
 _TEAM = Allowed(team_only=True)
+_OWN_AND_TEAM = Allowed(own_only=True, team_only=True)
 _GLASS = Allowed(break_glass=True)
 _LEAVE = Allowed(needs_leave=True)
 
@@ -198,6 +200,10 @@ _HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _LEAVE, Act.EXPORT: _LE
 _OPT_OUT: Mapping[Act, Allowed] = {Act.OPT_OUT: _YES, Act.DECLINE_OPT_OUT: _YES}
 _ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
+_OF_TEAM: Mapping[Act, Allowed] = {
+    **dict.fromkeys((*_HOLDS, *_ERASE, Act.ASK), _TEAM), Act.FORGOT: _OWN_AND_TEAM,
+}  # fmt: skip
+"""What a manager does about recordings of their teams; what they forgot to pause themselves may be of any call."""
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
 _DECIDE: Mapping[Act, Allowed] = {
     Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES, Act.SEE_SYSTEM: _YES,
@@ -205,7 +211,7 @@ _DECIDE: Mapping[Act, Allowed] = {
 }  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
     Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
-    Act.ACKNOWLEDGE: _YES, Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES,
+    Act.ACKNOWLEDGE: _YES, Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES, Act.SCOPE_CASE: _YES,
 }  # fmt: skip
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
@@ -220,12 +226,13 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
         Role.OFFICER: {
             **_LIVE,
             **_HEAR,
+            Act.ASK: _OWN,
             Act.SEARCH: _OWN,
             Act.VIEW: _OWN,
             Act.SIGN_ON: _YES,
             Act.FORGOT: _OWN,
         },
-        Role.MANAGER: {**_LIVE, **_AT_A_PHONE, **_TEAM_ROWS, **_HEAR, **_OPT_OUT, **_ERASE, **_HOLDS},
+        Role.MANAGER: {**_LIVE, **_AT_A_PHONE, **_TEAM_ROWS, **_HEAR, **_OPT_OUT, **_OF_TEAM},
         Role.TEAM_LEADER: {**_LIVE, **_AT_A_PHONE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
         Role.DPO: {**_LIVE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS, **_UPKEEP, **_DPO},
         Role.ICT: {
@@ -307,6 +314,7 @@ VERBS: Mapping[Act, str] = {
     Act.MARK_ABSENT: "mark a team leader absent",
     Act.NAME_DEPUTY: "name a deputy",
     Act.WORK_ON_CASES: "work on cases",
+    Act.SCOPE_CASE: "narrow or confirm what a case holds",
     Act.WRITE_CLAIM: "write down that restriction, objection or erasure is asked",
     Act.DECIDE_CLAIM: "decide on restriction, objection and erasure",
     Act.ACKNOWLEDGE: "acknowledge that a recording was heard without approval",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from recorder.domain.access import DeniedError, Fault, Person, Role
+from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, may
 from storage.rows import time_to_json
 from storage.types import Search
 
@@ -56,7 +56,7 @@ def check_scoping(person: Person) -> None:
     Raises:
         DeniedError: They may not.
     """
-    if Role.DPO not in person.roles:
+    if isinstance(may(person, Act.SCOPE_CASE), Refused):
         raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer narrows or confirms what a case holds.")
 
 

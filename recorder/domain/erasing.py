@@ -156,8 +156,10 @@ def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reas
         act: FORGOT for what should have been paused, else ERASE.
         reason: In their words; demanded for ERASE.
     """
-    operator = operator_for(person, min(about.operators, default=""), about.operators)
-    decision = may(person, act, reason=reason, operator=operator)
+    decision = may(person, act, reason=reason)
+    if isinstance(decision, Allowed) and decision.own_only and not decision.team_only:
+        operator = operator_for(person, min(about.operators, default=""), about.operators)
+        decision = may(person, act, reason=reason, operator=operator)
     if isinstance(decision, Refused):
         return decision
     if act is Act.FORGOT and kind is not ErasureKind.CARD_DATA:

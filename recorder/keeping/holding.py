@@ -232,6 +232,16 @@ def holds_of(books: HoldBooks, actor: Actor, recording: str) -> list[Hold]:
         return [hold for hold in found if may_see(person, hold, _known_call(books, hold))]
 
 
+def check_of(books: HoldBooks, hold_id: str, recording: str) -> None:
+    """Make sure that a hold is one of a recording.
+
+    Raises:
+        ProblemError: 404: it is not, or there is none; 503: the database does not answer.
+    """
+    if _known(books, hold_id).recording != recording:
+        raise none_such("hold")
+
+
 def held_call(row: RecordingRow) -> HeldCall:
     """Return what the rules have to know of a recording."""
     _, teams = officers_on(row)

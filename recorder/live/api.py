@@ -17,6 +17,7 @@ from recorder.calls.opt_outs import newest
 from recorder.calls.works import Works
 from recorder.domain.access import LocalUser
 from recorder.domain.live_access import seen
+from recorder.domain.socket_access import check_socket
 from recorder.live.acts import LiveActs
 from recorder.live.bodies import WhoCalls
 from recorder.live.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
@@ -25,7 +26,7 @@ from recorder.live.opt_outs import LiveOptOuts
 from recorder.live.permits import require_named
 from recorder.live.sign_ons import LiveSignOns
 from recorder.live.signing import Verifier
-from recorder.web import application
+from recorder.web import application, patterns_of
 
 
 class LiveApi:
@@ -61,6 +62,7 @@ class LiveApi:
         LiveOptOuts(self._works, self._control, self._door).install(app)
         LiveSignOns(self._works, self._door).install(app)
         app.post("/api/reload")(self.reload)
+        check_socket(patterns_of(app.routes))
         return app
 
     async def health(self) -> dict[str, Any]:

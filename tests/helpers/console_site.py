@@ -336,18 +336,28 @@ def _template() -> Path:
 
 
 @contextmanager
+def console_deps(
+    folder: Path, *, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
+    openid: OpenIdOptions | None = None,
+) -> Iterator[tuple[Home, ConsoleDeps]]:  # fmt: skip
+    """What a console is built on: a home with one recording and the people dpo, officer, admin, ict."""
+    shutil.copytree(_template(), folder, dirs_exist_ok=True)
+    site = Site(folder)
+    home = Home(site.home)
+    clock = now or (lambda: datetime.now(UTC))
+    with open_console(home, Config(console=options, openid=openid or OpenIdOptions()), now=clock) as real:
+        # private keys lie apart from the home, and hashing is cheap: the rest is as in production
+        yield home, _with(real, site, clock)
+
+
+@contextmanager
 def console_site(
     folder: Path, *, is_daemon_up: bool = True, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
     openid: OpenIdOptions | None = None, port: int = 0,
 ) -> Iterator[Console]:  # fmt: skip
     """A site with one recording and the people dpo, officer, admin, ict; passwords are PASSWORD."""
-    shutil.copytree(_template(), folder, dirs_exist_ok=True)
-    site, daemon = Site(folder), Daemon()
-    home = Home(site.home)
-    clock = now or (lambda: datetime.now(UTC))
-    with open_console(home, Config(console=options, openid=openid or OpenIdOptions()), now=clock) as real:
-        # private keys lie apart from the home, and hashing is cheap: the rest is as in production
-        deps = _with(real, site, clock)
+    daemon = Daemon()
+    with console_deps(folder, now=now, options=options, openid=openid) as (home, deps):
         daemon_server = uvicorn.Config(
             daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
             timeout_graceful_shutdown=1,

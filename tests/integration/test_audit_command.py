@@ -216,7 +216,7 @@ def test_nobody_else_sees_any_of_it(site: Site, tmp_path: Path) -> None:
         result = site.run(*words, by="ian")
         assert (result.exit_code, result.stdout) == (1, "")
         assert "Roles that do: dpo" in site.said(result)
-        assert next(site.log.newest_first()).act == "access.refused"
+        assert next(site.log.newest_first()).act == "audit.view.refused"
         assert site.run(*words).exit_code == 2
     assert not target.exists()
 

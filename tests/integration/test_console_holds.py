@@ -194,6 +194,15 @@ def test_the_recordings_page_places_reviews_releases_and_takes_back(console: Con
     ]  # fmt: skip
 
 
+def test_a_hold_is_changed_on_the_page_of_its_own_recording_only(console: Console) -> None:
+    with signed_in(console, "revenues") as manager:
+        placed = manager.post(f"{API}/holds", json=WISH).json()
+        for elsewhere in (ID[:-6] + "ffffff", "x"):
+            answer = manager.submit(f"/recordings/{elsewhere}/holds/{placed['id']}/release", reason="it is over")
+            assert answer.status_code == 404
+    assert acts(console) == ["hold.placed"], "or it is done, and answered as if there were none"
+
+
 def test_the_page_of_holds_due_for_review(console: Console, clock: Clock) -> None:
     with signed_in(console, "lead") as lead:
         lead.submit(f"{PATH}/hold", **WISH, review_on="2026-12-01")

@@ -70,9 +70,10 @@ class Shell:
         return str(done.stderr)
 
     def audited(self) -> list[dict[str, Any]]:
-        """Return the audit log's entries about holds."""
+        """Return the audit log's entries about what was done with holds."""
         lines = (self.home.root / "audit" / "audit.log").read_text().splitlines()
-        return [entry for line in lines if (entry := json.loads(line))["act"].startswith("hold.")]
+        entries = [entry for line in lines if (entry := json.loads(line))["act"].startswith("hold.")]
+        return [entry for entry in entries if not entry["act"].endswith(".refused")]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Every act that the daemon's socket and the command line offer on a call in progress, by everybody in every relation.
 
-Which routes and commands there are is asked of the application itself: one that is not in the tables below fails. What
-has to come out is the table that `tests.unit.recorder.test_live_access` decides by hand.
+Which routes and commands there are `recorder.domain.socket_access` and `command_access` say; that they say all of them
+is tested here of the socket and in `tests.integration.test_command_matrix` of the commands. What has to come out is the
+table that `tests.unit.recorder.test_live_access` decides by hand.
 """
 
 import itertools
@@ -10,17 +11,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 from recorder.cli import app
 from recorder.clock import utc_now
-from recorder.domain.access import Act, Role
+from recorder.domain.access import TABLE, Act, Role
+from recorder.domain.command_access import IF_NAMED, NAMED
 from recorder.domain.live_access import Relation
+from recorder.domain.requirement import Subject, UnlistedError
+from recorder.domain.socket_access import SOCKET, check_socket
 from recorder.home import Home
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from recorder.people.sessions import Kind, Sessions
+from recorder.web import patterns_of
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.virtual.exchange import TurnedHome, exchange
@@ -31,49 +35,13 @@ EDITS = (
     ('service = "Revenues"\nteam = ""', 'service = "Revenues"\nteam = "Revenues"'),
 )
 ROUTES: dict[str, Act | None] = {
-    "POST /api/calls/{call_id}/pause": Act.PAUSE,
-    "POST /api/calls/{call_id}/resume": Act.RESUME,
-    "POST /api/calls/{call_id}/forgot": Act.FORGOT,
-    "POST /api/calls/{call_id}/opt-out": Act.OPT_OUT,
-    "POST /api/calls/{call_id}/opt-out-request": Act.RAISE_OPT_OUT,
-    "POST /api/calls/{call_id}/second-message": Act.SECOND_MESSAGE,
-    "POST /api/extensions/{number}/pause": Act.PAUSE,
-    "POST /api/extensions/{number}/resume": Act.RESUME,
-    "POST /api/extensions/{number}/forgot": Act.FORGOT,
-    "POST /api/extensions/{number}/opt-out": Act.OPT_OUT,
-    "POST /api/extensions/{number}/second-message": Act.SECOND_MESSAGE,
-    "POST /api/opt-outs/{request_id}/grant": Act.OPT_OUT,
-    "POST /api/opt-outs/{request_id}/decline": Act.DECLINE_OPT_OUT,
-    # Shown to whoever asks for people, who are known there: console and command line. Nobody unnamed sees a number.
-    "GET /api/calls": None,
-    "GET /api/events": None,
-    "GET /api/opt-outs": None,
-    # About no call.
-    "GET /openapi.json": None,
-    "GET /api/health": None,
-    "GET /api/agents": None,
-    "POST /api/agents/{extension}/sign-on": None,
-    "POST /api/agents/{extension}/sign-off": None,
-    "POST /api/reload": None,
+    route: needed.acts[0] if needed.subject is Subject.LIVE else None for route, needed in SOCKET.items()
 }
-COMMANDS: dict[str, Act | None] = {
-    "calls": Act.SEE_LIVE,
-    "pause": Act.PAUSE,
-    "resume": Act.RESUME,
-    "forgot": Act.FORGOT,
-    "opt-out": Act.OPT_OUT,
-    "second-message": Act.SECOND_MESSAGE,
-    "opt-outs raise": Act.RAISE_OPT_OUT,
-    "opt-outs grant": Act.OPT_OUT,
-    "opt-outs decline": Act.DECLINE_OPT_OUT,
-    "opt-outs list": None,
-    "agents list": None,
-    "agents sign-on": None,
-    "agents sign-off": None,
-    "reload": None,
+"""What each does to a call; None: nothing. Who is shown what of a list console and command line say, for people."""
+COMMANDS: dict[str, Act] = {
+    name: needed.acts[0] for name, needed in {**IF_NAMED, **NAMED}.items() if needed.subject is Subject.LIVE
 }
-"""Every command of the modules that ask the daemon."""
-MODULES = ("live", "agents", "opt_outs", "forgot", "second_message")
+"""What each command does to a call; a pause comes first, so that there is one to end."""
 PEOPLE = list(itertools.product(Role, Relation))
 
 
@@ -116,15 +84,14 @@ def teams(relation: Relation) -> list[str]:
     return ["Revenues"] if relation is Relation.TEAM else ["Housing"]
 
 
-def test_no_route_is_outside_the_table(lines: Exchange) -> None:
+def test_every_route_is_in_the_table_and_every_entry_is_a_route(lines: Exchange) -> None:
     assert isinstance(lines.home, TurnedHome)
-    found = {
-        f"{method} {route.path}"
-        for route in lines.home.daemon_now.app.routes
-        for method in getattr(route, "methods", None) or ()
-        if method != "HEAD"
-    }
-    assert found == set(ROUTES)
+    assert set(patterns_of(lines.home.daemon_now.app.routes)) == set(SOCKET)
+
+
+def test_a_daemon_with_a_route_that_nobody_listed_does_not_start() -> None:
+    with pytest.raises(UnlistedError, match="POST /api/everything"):
+        check_socket([*SOCKET, "POST /api/everything"])
 
 
 @pytest.mark.parametrize(("role", "relation"), PEOPLE)
@@ -150,6 +117,17 @@ def test_every_act_by_the_socket(talk: Talk, request_id: str, role: Role, relati
             assert answer.status_code in ({403, 404} if is_never else {404}), (route, answer.text)
 
 
+@pytest.mark.parametrize("role", list(Role))
+def test_signing_on_by_the_socket(talk: Talk, role: Role) -> None:
+    """At a colleague's phone: whose role may is asked for a code, and nobody sits elsewhere afterwards."""
+    person = {"display_name": f"{role}", "roles": [role.value], "teams": ["Revenues"]}
+    headers = {"X-Recorder-Actor": "x"}
+    answer = talk.home.live.post("/api/agents/2002/sign-on", json={"person": person}, headers=headers)
+    assert answer.status_code in ({200, 409} if Act.SIGN_ON in TABLE[role] else {403}), answer.text
+    unnamed = talk.home.live.post("/api/agents/2002/sign-on", json={"person": person})
+    assert unnamed.status_code == 403, unnamed.text
+
+
 def test_nobody_unnamed_does_more_than_pause_nor_sees_a_number(talk: Talk, request_id: str) -> None:
     call = call_of(talk)
     for route, act in ROUTES.items():
@@ -165,24 +143,6 @@ def test_nobody_unnamed_does_more_than_pause_nor_sees_a_number(talk: Talk, reque
 
 
 # --- the command line
-
-
-def test_no_command_is_outside_the_table() -> None:
-    import importlib  # noqa: PLC0415 - commands are loaded when they are called
-
-    defined = set()
-    for module in MODULES:
-        found = vars(importlib.import_module(f"recorder.commands.{module}"))
-        groups = {name: one for name, one in found.items() if isinstance(one, typer.Typer)}
-        for name, group in groups.items():
-            word = name.replace("_", "-")
-            if group.registered_commands and group.registered_commands[0].callback.__module__.endswith(module):
-                defined |= {f"{word} {command.name}" for command in group.registered_commands}
-    single = {name for name in COMMANDS if " " not in name}
-    assert defined | single == set(COMMANDS)
-    help_text = CliRunner().invoke(app, ["--help"]).stdout
-    for name in single:
-        assert f" {name} " in help_text
 
 
 @pytest.fixture(scope="module")
@@ -210,8 +170,6 @@ def test_every_command(
         return CliRunner().invoke(app, [*words, "-C", str(home.root)], env={"RECORDER_TOKEN": tokens[role, relation]})
 
     for name, act in COMMANDS.items():
-        if act in (None, Act.SEE_LIVE):
-            continue
         where = [request_id] if name.split()[-1] in ("grant", "decline") else ["--call", call]
         options = {"forgot": ["--seconds", "0.1"], "opt-outs grant": ["--reason", "it is not stated that they asked"]}
         done = run(*name.split(), *where, *options.get(name, ()))

@@ -21,7 +21,8 @@ from recorder.domain.access import (
 
 REASON = "complaint 17 of Mrs Example"
 
-# y: allowed, o: own recordings only, t: own teams' only, l: with leave only, g: break-glass, -: refused
+# y: allowed, o: own recordings only, t: own teams' only, b: own and own teams', l: with leave only, g: break-glass,
+# -: refused
 EXPECTED = {
     #                  admin officer manager leader dpo ict member
     Act.SEE_LIVE: "- y y y y y -",
@@ -34,23 +35,24 @@ EXPECTED = {
     Act.OPT_OUT: "- - y y y - -",
     Act.DECLINE_OPT_OUT: "- - y y y - -",
     Act.SECOND_MESSAGE: "- y y y y - -",
-    Act.FORGOT: "- o y y y - -",
+    Act.FORGOT: "- o b y y - -",
     Act.SEARCH: "- o t y y y -",
     Act.VIEW: "- o t y y y l",
     Act.PLAY: "- l l l l g l",
     Act.EXPORT: "- l l l l - l",
-    Act.ASK: "- y y y y - y",
+    Act.ASK: "- o t y y - y",
     Act.DECIDE: "- - - y y - -",
     Act.MARK_ABSENT: "- - - y y - -",
     Act.NAME_DEPUTY: "- - - - y - -",
     Act.ACKNOWLEDGE: "- - - - y - -",
     Act.WORK_ON_CASES: "- - - y y - -",
+    Act.SCOPE_CASE: "- - - - y - -",
     Act.WRITE_CLAIM: "- - - y y - -",
     Act.DECIDE_CLAIM: "- - - - y - -",
-    Act.ERASE: "- - y y y - -",
-    Act.CONFIRM_ERASURE: "- - y y y - -",
-    Act.PLACE_HOLD: "- - y y y - -",
-    Act.RELEASE_HOLD: "- - y y y - -",
+    Act.ERASE: "- - t y y - -",
+    Act.CONFIRM_ERASURE: "- - t y y - -",
+    Act.PLACE_HOLD: "- - t y y - -",
+    Act.RELEASE_HOLD: "- - t y y - -",
     Act.RUN_RETENTION: "- - - - y y -",
     Act.SHORTEN_RETENTION: "- - - - y - -",
     Act.CONFIRM_SWEEP: "- - - y y - -",
@@ -84,6 +86,7 @@ def test_role_and_act(role: Role, act: Act, mark: str) -> None:
         "y": Allowed(),
         "o": Allowed(own_only=True),
         "t": Allowed(team_only=True),
+        "b": Allowed(own_only=True, team_only=True),
         "g": Allowed(break_glass=True),
     }.get(mark)
     if mark == "l":

@@ -1,0 +1,251 @@
+"""A console with an account of every role, each with calls that are their own, their team's and others'."""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from recorder.cases import casework
+from recorder.console.app import create_app
+from recorder.console.auth import Caller
+from recorder.console.deps import ConsoleDeps
+from recorder.console.render import Renderer
+from recorder.domain.access import Person, Role, Scope
+from recorder.domain.cases import CaseKind
+from recorder.domain.limits import Rates
+from recorder.domain.live_access import Relation
+from recorder.domain.policy import Extension
+from recorder.domain.requesting import Category, Leave, RequestWish
+from recorder.people.account_rows import PeopleError
+from storage.claims import Claims, new_claim_id
+from storage.erasures import new_order_id
+from storage.holds import new_hold_id
+from storage.index import Index, sqlite_url
+from storage.types import (
+    Claim,
+    ClaimState,
+    ErasureKind,
+    ErasureOrder,
+    ErasureState,
+    Hold,
+    HoldKind,
+    RecordingId,
+    Right,
+)
+from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.asked_app import Answer, ask
+from tests.helpers.console_site import console_deps
+from tests.helpers.ruled_calls import RuledCalls, request_of
+from tests.helpers.storage_home import ID
+
+UNLIMITED = Rates(requests_per_s=1e6, acts_per_s=1e6)
+DEPUTY = "m-deputy"
+COLLEAGUE, STRANGER = "m-colleague", "m-stranger"
+"""Officers of the team Revenues, and of the team Housing."""
+
+
+def name_of(role: Role) -> str:
+    """Return the account of a role."""
+    return f"m-{role}".replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Things:
+    """What somebody acts on: of one relation to them; what nobody of their role can have is empty."""
+
+    call: str
+    number: str
+    recording_id: str
+    hold_id: str
+    order_id: str
+    held_id: str
+    opt_out_id: str
+    claim_id: str
+    case_id: str
+    proposal: str
+    account: str
+    """Whose it is."""
+
+
+class MatrixSite:
+    """The site.
+
+    Attributes:
+        app: The console.
+        deps: What it is built on.
+        emergency: Something that ICT heard without approval, acknowledged by nobody yet.
+        untouched: A recording of others that can be heard, and that nobody orders anything of.
+    """
+
+    def __init__(self, deps: ConsoleDeps, index: Path, runner: asyncio.Runner) -> None:
+        self.deps = deps
+        self._runner = runner
+        self._phones = dict(_phones(deps))
+        self._calls = RuledCalls(self._phones)
+        self._recordings = _recordings(deps, index, self._phones)
+        self.untouched = RecordingId(ID)
+        deps.hearing.appointments.name_deputy(DEPUTY, by="dpo")
+        deps.sessions.start("housing")  # a manager of each team is signed in: no team leader stands in for them
+        deps.sessions.start("revenues")
+        begun = deps.hearing.emergencies.begin("ict", RecordingId(ID), "is it silent?", enter=lambda _: None)
+        self.emergency = begun.id
+        _remember(deps)
+        self.app: FastAPI = create_app(replace(deps, live=self._calls, events=_events, beats=_beats, rates=UNLIMITED))
+
+    def ask(self, method: str, path: str, *, headers: dict[str, str], body: bytes = b"") -> Answer:
+        """Ask the console; all in one loop, whose threads are made once."""
+        return self._runner.run(ask(self.app, method, path, headers=headers, body=body))
+
+    def person(self, account: str) -> Person:
+        found = self.deps.people.find(account)
+        assert found is not None, account
+        return found
+
+    def token(self, scope: Scope) -> str:
+        return self.deps.tokens.add(f"m-{scope}".replace(":", "-"), scopes=[scope]).secret
+
+    def things(self, account: str, relation: Relation) -> Things:
+        """Return new things of one relation to somebody."""
+        whose = {Relation.OWN: account, Relation.TEAM: COLLEAGUE, Relation.OTHER: STRANGER}[relation]
+        person = self.person(whose)
+        assert person.extension is not None
+        (recording, held), call = self._recordings[whose], self._calls.call_at(person.extension)
+        return Things(
+            call=call, number=person.extension, recording_id=recording, opt_out_id=request_of(call), held_id=held,
+            hold_id=self._hold(held), order_id=self._order(recording), claim_id=self._claim(recording),
+            case_id=self._case(whose), proposal=self._proposal(account, relation), account=whose,
+        )  # fmt: skip
+
+    def give_leave(self, account: str, *recordings: str) -> None:
+        """Give somebody leave to hear and copy recordings, whoever they are."""
+        request = self.deps.hearing.requests.new(account, _wish(*recordings))
+        self.deps.hearing.requests.keep(request)
+        state = type(request.state).GRANTED
+        until = self.deps.now() + timedelta(days=1)
+        assert self.deps.hearing.requests.settle(request, state, by="lead", until=until)
+
+    def _hold(self, recording: RecordingId) -> str:
+        now = self.deps.now()
+        hold = Hold(
+            id=new_hold_id(), recording=recording, kind=HoldKind.COMPLAINT, reason="a complaint", case_reference="C 1",
+            owner="lead", placed_by="lead", placed_at=now, review_on=now.date() + timedelta(days=30),
+        )  # fmt: skip
+        self.deps.hold_books.holds.place(hold)
+        return hold.id
+
+    def _order(self, recording: RecordingId) -> str:
+        order = ErasureOrder(
+            id=new_order_id(), recording=recording, start_s=0.0, end_s=1.0, kind=ErasureKind.CARD_DATA,
+            ordered_by="lead", ordered_at=self.deps.now(), state=ErasureState.WAITING,
+        )  # fmt: skip
+        self.deps.books.erasures.place(order)
+        return order.id
+
+    def request(self, things: Things) -> str:
+        """Return a new request of whoever's things they are: to hear their recording."""
+        request = self.deps.hearing.requests.new(things.account, _wish(things.recording_id))
+        self.deps.hearing.requests.keep(request)
+        return request.id
+
+    def _claim(self, recording: RecordingId) -> str:
+        now = self.deps.now()
+        claim = Claim(
+            id=new_claim_id(), recording=recording, right=Right.ERASURE, ground="unlawful", received_on=now.date(),
+            asked_by="lead", asked_at=now, requester="J. Doe", reason="they say so", case_reference="",
+            state=ClaimState.ASKED,
+        )  # fmt: skip
+        Claims(self.deps.books.index.database).save([claim])
+        return claim.id
+
+    def _case(self, account: str) -> str:
+        by = self.person(account)
+        if not by.roles & {Role.TEAM_LEADER, Role.DPO}:
+            by = self.person("lead")
+        case = casework.open_case(
+            self.deps.cases, by, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="a letter", text="a call"
+        )
+        return case.id
+
+    def _proposal(self, account: str, relation: Relation) -> str:
+        """Have something proposed about somebody themselves, or about somebody else."""
+        about = account if relation is Relation.OWN else "ict"
+        with contextlib.suppress(PeopleError):
+            _, made = self.deps.proposals.reset_authenticator("admin", about, reason="lost", enter=lambda _: None)
+            if made is not None:
+                return made.id
+        return next((one.id for one in self.deps.proposals.waiting() if one.account == about), "ffffffff")
+
+
+def _phones(deps: ConsoleDeps) -> Iterator[tuple[str, Extension]]:
+    team_of = {STRANGER: "Housing"}
+    everybody = {**{name_of(role): role for role in Role}, DEPUTY: Role.OFFICER, COLLEAGUE: Role.OFFICER}
+    for n, (account, role) in enumerate({**everybody, STRANGER: Role.OFFICER}.items()):
+        number, shown, team = str(2100 + n), f"Pat {account}", team_of.get(account, "Revenues")
+        deps.people.add(account, PASSWORD, display_name=shown, roles={role}, teams=[team], extension=number)
+        yield number, Extension(number=number, operator=shown, service="Revenues", team=team)
+
+
+def _recordings(deps: ConsoleDeps, path: Path, phones: dict[str, Extension]) -> dict[str, list[RecordingId]]:
+    """File two recordings of everybody's, and return them by account."""
+    row = deps.index.get(ID)
+    found: dict[str, list[RecordingId]] = {}
+    index = Index(sqlite_url(path))
+    for n, (number, phone) in enumerate(phones.items()):
+        ids = [RecordingId(f"20261124T09{minute}{n:02d}Z-{number}-0a1b2c") for minute in (31, 32)]
+        for one in ids:
+            index.save(replace(
+                row, id=one, extension=number, extensions=(number,), operator=phone.operator,
+                operators=(phone.operator,), team=phone.team,
+            ))  # fmt: skip
+        found[phone.operator.removeprefix("Pat ")] = ids
+    index.close()
+    return found
+
+
+def _wish(*recordings: str) -> RequestWish:
+    which = tuple(map(RecordingId, recordings))
+    return RequestWish(recordings=which, category=Category.COMPLAINT, reason="complaint 17", leave=Leave.COPY)
+
+
+def plain_page(
+    self: Renderer, template: str, caller: Caller | None, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """Stand for `Renderer.page` with status, problem and address of audio: to draw a page is half of what it costs."""
+    said = [values.get(name) for name in ("problem", "error", "detail", "audio")]
+    return HTMLResponse(" ".join(str(one) for one in said if one), status_code=status)
+
+
+def _remember(deps: ConsoleDeps) -> None:
+    """Look accounts and sessions up once: nobody's change here, and finding them is half of what a request costs."""
+    everybody = deps.people.list()
+    for known, name in ((deps.people, "find"), (deps.sessions, "find"), (deps.tokens, "identify")):
+        setattr(known, name, functools.cache(getattr(known, name)))
+    deps.people.list = lambda: everybody  # type: ignore[method-assign]
+
+
+async def _events(_actor: str) -> AsyncGenerator[bytes]:
+    yield b": listening\n\n"
+
+
+async def _beats() -> AsyncGenerator[bytes]:
+    yield b": listening\n\n"
+
+
+@contextlib.contextmanager
+def matrix_site(folder: Path) -> Iterator[MatrixSite]:
+    """Make the site in a folder."""
+    with (
+        console_deps(folder, now=Clock()) as (home, deps),
+        asyncio.Runner() as runner,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(Renderer, "page", plain_page)
+        yield MatrixSite(deps, home.index, runner)
