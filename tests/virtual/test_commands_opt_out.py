@@ -1,6 +1,7 @@
 """Opt-outs, forgotten pauses and PINs at the command line, with a daemon and real calls."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -216,7 +217,8 @@ def test_pins_of_managers(lines: Exchange) -> None:
     entries = list(AuditLog(home.root / "audit").entries())
     acts = [e.act for e in entries if (e.subject == "mary" and "pin" in e.act) or "had_pin" in e.details]
     assert acts == [*["people.set_pin", "people.remove_pin"] * 3, "people.set_pin", "people.disable"]
-    assert PIN not in json.dumps([e.to_json() for e in entries])
+    said = json.dumps([e.to_json() for e in entries])
+    assert PIN not in re.sub(r"[0-9a-f]{64}", "", said), "six digits may stand in a digest"
 
 
 @pytest.mark.parametrize("broken", ["token", "accounts", "configuration"])
