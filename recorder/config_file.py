@@ -53,7 +53,7 @@ def _head(answers: Answers) -> str:
 [site]
 name = {_quote(answers.site)}
 timezone = {_quote(answers.timezone)}   # times are kept in UTC and shown in this zone
-policy_reviewed_on = "off"      # day, 2026-11-25: three years later the recording policy is due for review
+policy_reviewed_on = "off"      # day, 2026-11-25: three years later the recording policy is due for review; set it
 
 [sip]
 listen = {_quote(str(answers.sip))}     # UDP, IP:PORT

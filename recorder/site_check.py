@@ -7,6 +7,7 @@ says what was found, why it matters and what to do.
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
@@ -384,6 +385,25 @@ def check_pause_keys(config: Config) -> Iterator[Finding]:
         "any leg with a bind_meta_app, bound or not: remove every bind_meta_app that the recorder's calls pass, or "
         "set bind_meta_key to another key before them; docs/integration",
     )  # fmt: skip
+
+
+def check_review(config: Config, today: date) -> Iterator[Finding]:
+    """Say when the policy on recording is reviewed next, which it is every three years (P24)."""
+    what, review_on = "policy review", config.site.policy_review_on
+    if review_on is None:
+        yield warning(
+            what, "policy_reviewed_on is off: nobody has said when the policy was last reviewed",
+            why="it is reviewed every three years, and nobody is reminded of it",
+            do='set policy_reviewed_on = "2026-11-25", the day of the last review, in [site]',
+        )  # fmt: skip
+    elif today >= review_on:
+        yield warning(
+            what, f"the policy is due for review since {review_on:%d/%m/%Y}",
+            why="it is reviewed every three years",
+            do="have the data protection officer see to it, then set policy_reviewed_on in [site]",
+        )  # fmt: skip
+    else:
+        yield _ok(what, f"the next one is on {review_on:%d/%m/%Y}")
 
 
 # --- accounts at peers

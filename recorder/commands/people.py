@@ -35,7 +35,7 @@ from recorder.commands.shared import (
 )
 from recorder.config import Config
 from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Role, may
-from recorder.domain.granting import POWERFUL, Proposal, combination_problem
+from recorder.domain.granting import POWERFUL, Proposal, combination_problem, who_confirms
 from recorder.domain.operator_names import misnamed_operators
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
@@ -94,9 +94,7 @@ def add_user(
             say(one.sentence)
     if powerful:
         why = reason or "a new account"
-        _proposed(
-            place, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter)
-        )
+        proposed(place, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter))
 
 
 @users.command("grant")
@@ -111,7 +109,7 @@ def grant(
     """Give an account more roles; dpo, team_leader, admin and ict wait for another's `recorder users confirm`."""
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    _proposed(place, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
+    proposed(place, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
 
 
 @users.command("revoke")
@@ -172,7 +170,10 @@ ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
 def confirm(
     proposal: ProposalArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
 ) -> None:
-    """Confirm what somebody else proposed: another administrator's act, or the data protection officer's."""
+    """Confirm what somebody else proposed: another administrator's act, or the data protection officer's.
+
+    Who the deputy is no data protection officer confirms, but a team leader where there is no other administrator.
+    """
     _decided(home, proposal, name, password_file, is_confirmed=True)
 
 
@@ -202,7 +203,7 @@ def _proposals(home: Home) -> Proposals:
     return Proposals(open_people(home.people), now=utc_now)
 
 
-def _proposed(
+def proposed(
     home: Home, actor: str, reason: str, ask: Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]]
 ) -> None:
     """Do what one person may, or propose it, and say which it was; or leave."""
@@ -214,7 +215,7 @@ def _proposed(
         alone = ": there is nobody yet who could confirm it" if note.details.get("alone") else ""
         say(f"{note.subject}: done{alone}")
     else:
-        say(f"{note.subject}: proposed; another administrator or the data protection officer confirms it until "
+        say(f"{note.subject}: proposed; {who_confirms(proposal.change)} confirms it until "
             f"{proposal.until:%d/%m/%Y}: `recorder users confirm {proposal.id}`")  # fmt: skip
 
 
@@ -244,7 +245,7 @@ def set_password(
     try:
         if person.name != account:
             hashed = people.hash_of(account, password)
-            _proposed(
+            proposed(
                 place, person.actor, reason,
                 lambda known, enter: known.set_password(person.name, account, hashed, reason=reason, enter=enter),
             )  # fmt: skip
@@ -366,7 +367,7 @@ def reset_authenticator(
     """
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    _proposed(
+    proposed(
         place, actor, reason, lambda known, enter: known.reset_authenticator(actor, account, reason=reason, enter=enter)
     )
 

@@ -204,8 +204,8 @@ _DECIDE: Mapping[Act, Allowed] = {
     Act.CONFIRM_GRANT: _YES, Act.WRITE_CLAIM: _YES, Act.CONFIRM_SWEEP: _YES,
 }  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
-    Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
-    Act.ACKNOWLEDGE: _YES, Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES,
+    Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.ACKNOWLEDGE: _YES,
+    Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES,
 }  # fmt: skip
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
@@ -214,6 +214,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.SEE_SYSTEM: _YES,
             Act.MANAGE_PEOPLE: _YES,
             Act.CONFIRM_GRANT: _YES,
+            Act.NAME_DEPUTY: _YES,
             Act.MANAGE_TOKENS: _YES,
             Act.SET_NOTICE: _YES,
         },
@@ -305,7 +306,7 @@ VERBS: Mapping[Act, str] = {
     Act.ASK: "ask to hear a recording",
     Act.DECIDE: "decide on requests",
     Act.MARK_ABSENT: "mark a team leader absent",
-    Act.NAME_DEPUTY: "name a deputy",
+    Act.NAME_DEPUTY: "propose the data protection officer's deputy, or have nobody be it",
     Act.WORK_ON_CASES: "work on cases",
     Act.WRITE_CLAIM: "write down that restriction, objection or erasure is asked",
     Act.DECIDE_CLAIM: "decide on restriction, objection and erasure",

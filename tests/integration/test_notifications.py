@@ -68,7 +68,7 @@ def postman(console: Console, mail: MailOptions) -> Postman:
 
 def kinds(console: Console, account: str) -> list[Kind]:
     found = console.deps.watch.box.of_account(account)
-    return [one.notification.kind for one in found if one.notification.kind is not Kind.WEEK]
+    return [one.notification.kind for one in found if one.notification.kind not in (Kind.WEEK, Kind.POLICY_UNDATED)]
 
 
 def subjects(mailbox: Mailbox) -> list[tuple[str, str]]:

@@ -42,7 +42,7 @@ EXPECTED = {
     Act.ASK: "- y y y y - y",
     Act.DECIDE: "- - - y y - -",
     Act.MARK_ABSENT: "- - - y y - -",
-    Act.NAME_DEPUTY: "- - - - y - -",
+    Act.NAME_DEPUTY: "y - - - - - -",
     Act.ACKNOWLEDGE: "- - - - y - -",
     Act.WORK_ON_CASES: "- - - y y - -",
     Act.WRITE_CLAIM: "- - - y y - -",
