@@ -183,6 +183,8 @@ class RecorderHome:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.root = folder / "home"
+        self.user: tuple[int, int] | None = None
+        """As whom the daemon runs; None is as the tests do."""
         self.password_file = folder / "password"
         self.password_file.write_text(PASSWORD + "\n")
         first, last = free_range(ports + 2)
@@ -228,7 +230,9 @@ class RecorderHome:
         """
         said = len(self.said) if self.log.exists() else 0
         command = ["run", "-C", str(self.root), *words]
-        if before or self._is_started_anew:
+        if self.user is not None:
+            self.daemon = preloaded.start_as(self.user, command, self.log)
+        elif before or self._is_started_anew:
             self.daemon = preloaded.start_anew(command, self.log, before=before, sources=ROOT)
         else:
             self.daemon = preloaded.start(command, self.log)
