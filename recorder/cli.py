@@ -55,6 +55,7 @@ COMMANDS = {
     "agents": "agents.agents",
     "report": "reports.report",
     "notice": "setup.notice",
+    "share": "share.share",
 }
 """Where each command is below `recorder.commands`, a function or a group of them; in the order of the help."""
 

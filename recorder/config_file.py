@@ -53,7 +53,7 @@ def _head(answers: Answers) -> str:
 [site]
 name = {_quote(answers.site)}
 timezone = {_quote(answers.timezone)}   # times are kept in UTC and shown in this zone
-policy_reviewed_on = "off"      # day, 2026-11-25: three years later the recording policy is due for review
+policy_reviewed_on = "off"      # day, 2026-11-25: three years later the recording policy is due for review; set it
 
 [sip]
 listen = {_quote(str(answers.sip))}     # UDP, IP:PORT
@@ -237,9 +237,10 @@ def _service(answers: Answers, service: str, today: date) -> str:
 [[service]]
 name = {_quote(service)}
 notice_when = {_quote(answers.notice_when.value)}     # before_ring, or after_answer (queues, hunt groups, voicemail)
-# "pause" while a card is paid with, or "discard" the recording; this version stores the choice and pauses always
+# "pause" while a card is paid with; "discard": such a pause by the call's officer at their own phone, the caller's
+# digits or a payment page destroys the whole recording, unless a hold or a claim stands on it. docs/pausing.md
 card_payment = {_quote(answers.card_payment.value)}
-# erase what was recorded before an opt-out; this version keeps it always
+# true: an opt-out orders what was recorded before it to be erased too, and a second person confirms that
 erase_on_opt_out = {str(answers.erase_on_opt_out).lower()}
 record_hold = true              # go on recording while a party is on hold
 mask_card_digits = false        # keep the caller's keyed digits from the officer's ear

@@ -213,7 +213,7 @@ class Daemon:
             publish=self._broadcast.publish,
             discards=Discards(home.state, self._index.database, audit, vault, now=utc_now),
             retention=self._sweeping.health,
-            mail=MailHealth(home.people, config.mail, utc_now).look,
+            mail=MailHealth(home.state, config.mail, utc_now).look,
             locate=self._resolver.expand,
             failing_names=lambda: self._resolver.failing,
             carriage=lambda: certificates.health(self._endpoint, utc_now()),

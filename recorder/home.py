@@ -17,8 +17,8 @@ class Home:
 
     @property
     def socket(self) -> Path:
-        """The daemon's socket, 0600."""
-        return self.root / "recorder.sock"
+        """The daemon's socket."""
+        return _common(self) / "recorder.sock"
 
     @property
     def people(self) -> Path:
@@ -33,7 +33,15 @@ class Home:
     @property
     def index(self) -> Path:
         """The index, unless a URL is configured."""
-        return self.root / "index.sqlite"
+        return _common(self) / "index.sqlite"
+
+    @property
+    def common(self) -> Path:
+        """The folder of index and socket where daemon and console run as two users; else it is not there.
+
+        The accounts' user alone makes files in the home itself: a journal beside the file of people changes it.
+        """
+        return self.root / "common"
 
     @property
     def audit(self) -> Path:
@@ -74,3 +82,8 @@ class Home:
     def log(self) -> Path:
         """The daemon's log when `up` runs it."""
         return self.root / "recorder.log"
+
+
+def _common(home: Home) -> Path:
+    """Return the folder of index and socket."""
+    return home.common if home.common.is_dir() else home.root

@@ -13,6 +13,7 @@ from typing import Any
 from audio.prompts import LoadedPrompt, PromptError, load_prompt
 from audio.types import Prompt
 from storage.durable import save_atomically
+from storage.group_modes import file_mode, is_shared
 
 SHIPPED = Path(__file__).parent / "notices"
 NAMES = ("first", "second")
@@ -74,6 +75,8 @@ class NoticeStore:
         stored = self._folder / f"{sha256}{source.suffix.lower()}"
         if not stored.exists():
             shutil.copyfile(source, stored)
+            if is_shared(self._folder):
+                stored.chmod(file_mode(self._folder))  # the daemon, another user, plays it
         entry = {
             "name": name,
             "version": number,

@@ -21,7 +21,9 @@ from recorder.keeping.kept_live import Discards, settle
 from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
 from storage.audit import AuditLog
+from storage.durable import make_folder
 from storage.errors import DamagedError, ExportError, NotFoundError, StorageError, VaultError
+from storage.group_modes import open_file
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
 from storage.reader import RecordingReader, open_recording
@@ -43,8 +45,8 @@ def held(home: Home) -> Iterator[None]:
     Raises:
         AlreadyRunningError: Another process holds it.
     """
-    home.state.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    make_folder(home.state)
+    descriptor = open_file(home.lock, os.O_RDWR)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ says what was found, why it matters and what to do.
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from recorder.machine import Machine, Process
 from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.options import TransportKind
 from sip.sdes import Srtp
+from storage.group_modes import forbidden, is_shared
 
 CAPTURES = frozenset({
     "tcpdump", "dumpcap", "tshark", "wireshark", "sngrep", "voipmonitor", "heplify", "captagent", "pcapsipdump",
@@ -386,6 +388,25 @@ def check_pause_keys(config: Config) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def check_review(config: Config, today: date) -> Iterator[Finding]:
+    """Say when the policy on recording is reviewed next, which it is every three years (P24)."""
+    what, review_on = "policy review", config.site.policy_review_on
+    if review_on is None:
+        yield warning(
+            what, "policy_reviewed_on is off: nobody has said when the policy was last reviewed",
+            why="it is reviewed every three years, and nobody is reminded of it",
+            do='set policy_reviewed_on = "2026-11-25", the day of the last review, in [site]',
+        )  # fmt: skip
+    elif today >= review_on:
+        yield warning(
+            what, f"the policy is due for review since {review_on:%d/%m/%Y}",
+            why="it is reviewed every three years",
+            do="have the data protection officer see to it, then set policy_reviewed_on in [site]",
+        )  # fmt: skip
+    else:
+        yield _ok(what, f"the next one is on {review_on:%d/%m/%Y}")
+
+
 # --- accounts at peers
 
 
@@ -409,13 +430,18 @@ def check_accounts(config: Config) -> Iterator[Finding]:
 # --- the home
 
 
+def _may_not(home: Home, path: Path) -> int:
+    """Return the rights that nobody else may have: of accounts and private keys no group either."""
+    return 0o077 if path in (home.people, home.private_keys) else forbidden(path)
+
+
 def check_folders(home: Home) -> Iterator[Finding]:
     """Look who may read what lies in a home; files that only hold messages to callers may be read by anybody."""
     open_to_others = sorted(
         f"{path.relative_to(home.root).as_posix() or '.'} ({stat.S_IMODE(path.stat().st_mode):04o})"
         for path in (home.root, home.config, home.people, home.index, home.audit, home.state, home.recordings,
                      home.private_keys, home.root / "keys")
-        if path.exists() and path.stat().st_mode & 0o077
+        if path.exists() and path.stat().st_mode & _may_not(home, path)
     )  # fmt: skip
     if open_to_others:
         yield warning(
@@ -426,7 +452,7 @@ def check_folders(home: Home) -> Iterator[Finding]:
     else:
         yield _ok("permissions", "only the owner may read the home")
     owners = {path.stat().st_uid for path in (home.root, home.config, home.recordings, home.audit) if path.exists()}
-    if len(owners) > 1:
+    if len(owners) > 1 and not is_shared(home.root):
         yield warning(
             "owner", f"files of the home belong to {len(owners)} users",
             why="the daemon cannot write what another user owns; commands run as root leave such files",

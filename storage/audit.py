@@ -26,6 +26,7 @@ from storage.audit_entry import GENESIS, AuditEntry, line_of, parse_line
 from storage.audit_texts import AuditTexts, KeptTexts, salted
 from storage.durable import SavedFile, make_folder, sync_folder
 from storage.errors import AuditUnavailableError
+from storage.group_modes import open_file
 from storage.heads import Head
 
 __all__ = ["GENESIS", "REPAIRED", "AuditEntry", "AuditLog", "AuditState", "AuditUnavailableError", "BadEntry"]
@@ -342,7 +343,7 @@ class AuditLog:
     @contextmanager
     def _locked(self) -> Iterator[int]:
         is_new = not self._path.exists()
-        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = open_file(self._path, os.O_RDWR | os.O_APPEND)
         try:
             if is_new:
                 sync_folder(self._folder)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from storage.audit_entry import commitment_of
 from storage.errors import AuditUnavailableError
+from storage.group_modes import touch
 
 NAME = "texts.sqlite"
 IsNamed = Callable[[str], bool]
@@ -146,7 +147,7 @@ class AuditTexts:
             yield TextsReader(database)
 
     def _database(self) -> sqlite3.Connection:
-        self._path.touch(mode=0o600)
+        touch(self._path)
         database = sqlite3.connect(self._path, timeout=5.0)
         database.execute("PRAGMA secure_delete=ON")
         database.execute("PRAGMA synchronous=FULL")

@@ -19,6 +19,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from storage.durable import make_folder
 from storage.errors import DatabaseError
+from storage.group_modes import open_file, touch
 from storage.migrations import VERSION_TABLE, upgrade
 from storage.tables import METADATA, REVISION
 
@@ -247,8 +248,8 @@ class Database:
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
     make_folder(path.parent)
-    path.touch(mode=0o600)
-    descriptor = os.open(path.with_name(f"{path.name}-lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    touch(path)
+    descriptor = open_file(path.with_name(f"{path.name}-lock"), os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

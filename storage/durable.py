@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from storage.group_modes import make_one_folder, open_file
+
 Part = bytes | bytearray | memoryview
 
 
@@ -20,13 +22,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def make_folder(folder: Path, *, mode: int = 0o700) -> None:
-    """Create a folder and its missing parents, each durable in its own parent before the next one."""
+def make_folder(folder: Path, *, is_private: bool = False) -> None:
+    """Create a folder and its missing parents, each durable in its own parent before the next one.
+
+    Each has the mode that follows from the folder above it (`storage.group_modes`); private ones are 0700.
+    """
     if folder.is_dir():
         return
-    make_folder(folder.parent, mode=mode)
+    make_folder(folder.parent, is_private=is_private)
     try:
-        folder.mkdir(mode=mode)
+        if is_private:
+            folder.mkdir(mode=0o700)
+        else:
+            make_one_folder(folder)
     except FileExistsError:
         return
     sync_folder(folder.parent)
@@ -50,12 +58,12 @@ class AppendFile:
 
     @classmethod
     def create(cls, path: Path) -> "AppendFile":
-        """Create a new file (0600) and make its name durable.
+        """Create a new file, with the mode of its folder, and make its name durable.
 
         Raises:
             FileExistsError: There is one already; it is untouched.
         """
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = open_file(path, os.O_EXCL | os.O_WRONLY | os.O_APPEND)
         try:
             sync_folder(path.parent)
         except OSError:
@@ -110,9 +118,13 @@ class SavedFile:
 
     Not guaranteed: that the old content is gone from the disk, or that an unfinished temporary file (name begins with
     ``.new-``) is removed after a power cut.
+
+    Args:
+        path: Its name.
+        mode: Of the file; None follows from its folder.
     """
 
-    def __init__(self, path: Path, *, mode: int = 0o600) -> None:
+    def __init__(self, path: Path, *, mode: int | None = None) -> None:
         self.path = path
         self._mode = mode
 
@@ -141,7 +153,10 @@ class SavedFile:
 
     def _write_temporary(self, content: bytes) -> Path:
         temporary = self.path.with_name(f".new-{secrets.token_hex(8)}")
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, self._mode)
+        if self._mode is None:
+            descriptor = open_file(temporary, os.O_EXCL | os.O_WRONLY)
+        else:
+            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, self._mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -153,7 +168,7 @@ class SavedFile:
         return temporary
 
 
-def save_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def save_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Save a small file whole, taking the place of one of that name; see `SavedFile` for what is not guaranteed.
 
     Raises:

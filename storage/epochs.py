@@ -179,7 +179,7 @@ class EpochKeys:
             create_once(path, self._encode(name, crypto.new_key(), self._passphrase))
         public = _decode(path, read_secret(path))["public"]
         content = json.dumps({"version": 1, "epoch": name, "public": public}).encode() + b"\n"
-        create_once(self.public_folder / f"{name}.pub", content)
+        create_once(self.public_folder / f"{name}.pub", content, mode=None)
         stored = read_public(self.public_folder, name)
         if stored.public.hex() != public:
             raise KeyProblemError(f"the two halves of epoch {name} do not belong together")

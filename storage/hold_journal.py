@@ -18,6 +18,7 @@ from storage.claim_journal import replay_claims
 from storage.claims import Claims
 from storage.durable import make_folder, remove, save_atomically
 from storage.errors import AuditUnavailableError
+from storage.group_modes import open_file
 from storage.holds import Holds
 from storage.query_holds import QueryHolds
 from storage.query_journal import ACTS as QUERY_ACTS
@@ -150,7 +151,7 @@ def steady(state: Path, holds: Holds, audit: AuditLog) -> Iterator[None]:
             the audit log is damaged. Nothing may be deleted.
     """
     make_folder(state)
-    descriptor = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_file(state / LOCK, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if (state / UNSETTLED).exists():

@@ -6,32 +6,38 @@ from pathlib import Path
 
 from storage.durable import SavedFile, make_folder, remove, save_atomically, sync_folder
 from storage.errors import KeyProblemError
+from storage.group_modes import forbidden
 
 _DOOMED = ".gone-"
 """Begins the name of a file that is being destroyed."""
 
 
 def read_secret(path: Path) -> bytes:
-    """Return the bytes of a file that only its owner can read.
+    """Return the bytes of a file that only its owner can read; in a shared folder its group too.
 
     Raises:
         KeyProblemError: It is missing, cannot be read, or others could read it.
     """
     try:
-        if path.stat().st_mode & 0o077:
+        if path.stat().st_mode & forbidden(path):
             raise KeyProblemError(f"{path} can be read by others: its mode must be 0600")
         return path.read_bytes()
     except OSError as error:
         raise KeyProblemError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def create_once(path: Path, content: bytes, mode: int = 0o600) -> bool:
+def create_once(path: Path, content: bytes, mode: int | None = 0o600) -> bool:
     """Write a file durably unless there is one; tells whether it was written.
+
+    Args:
+        path: Its name; folders that are missing are its owner's alone, unless the mode follows from them.
+        content: What it holds.
+        mode: Of the file; None follows from its folder.
 
     Raises:
         OSError: As the system says.
     """
-    make_folder(path.parent)
+    make_folder(path.parent, is_private=mode is not None)
     try:
         SavedFile(path, mode=mode).create(content)
     except FileExistsError:
@@ -51,7 +57,7 @@ def replace_wiped(path: Path, content: bytes) -> None:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        save_atomically(path, content)
+        save_atomically(path, content, mode=0o600)
         _overwrite(descriptor)
     finally:
         os.close(descriptor)

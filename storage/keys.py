@@ -53,7 +53,7 @@ class NodeKeys:
     def create(cls, home: Path) -> "NodeKeys":
         """Write ``keys/node/sign.key`` and ``index.key`` under home where they are missing, and load them."""
         for name in ("sign.key", "index.key"):
-            create_once(home / "keys" / "node" / name, crypto.new_key().hex().encode() + b"\n")
+            create_once(home / "keys" / "node" / name, crypto.new_key().hex().encode() + b"\n", mode=None)
         return cls.load(home)
 
     @classmethod

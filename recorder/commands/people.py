@@ -35,7 +35,7 @@ from recorder.commands.shared import (
 )
 from recorder.config import Config
 from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Role, may
-from recorder.domain.granting import POWERFUL, Proposal, combination_problem
+from recorder.domain.granting import POWERFUL, Proposal, combination_problem, who_confirms
 from recorder.domain.operator_names import misnamed_operators
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
@@ -170,7 +170,10 @@ ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
 def confirm(
     proposal: ProposalArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
 ) -> None:
-    """Confirm what somebody else proposed: another administrator's act, or the data protection officer's."""
+    """Confirm what somebody else proposed: another administrator's act, or the data protection officer's.
+
+    Who the deputy is no data protection officer confirms, but a team leader where there is no other administrator.
+    """
     _decided(home, proposal, name, password_file, is_confirmed=True)
 
 
@@ -213,7 +216,7 @@ def proposed(
         say(f"{note.subject}: done{alone}")
     else:
         what = note.details.get("token", note.subject)
-        say(f"{what}: proposed; another administrator or the data protection officer confirms it until "
+        say(f"{what}: proposed; {who_confirms(proposal.change)} confirms it until "
             f"{proposal.until:%d/%m/%Y}: `recorder users confirm {proposal.id}`")  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import typer
 from recorder.auditing.ledger import Ledger
 from recorder.clock import utc_now
 from recorder.commands.erase import whole_id
+from recorder.commands.people import proposed
 from recorder.commands.records import act_signed_in
 from recorder.commands.shared import (
     AsOption,
@@ -16,6 +17,8 @@ from recorder.commands.shared import (
     JsonOption,
     PasswordOption,
     ReasonOption,
+    admin,
+    load_home,
     os_user,
     people_of,
     print_json,
@@ -24,10 +27,10 @@ from recorder.commands.shared import (
     tell,
 )
 from recorder.config import Config
-from recorder.domain.access import Person
+from recorder.domain.access import Act, Person
 from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
 from recorder.hearing import asking
-from recorder.hearing.appointing import acknowledge, mark_absent, name_deputy, to_acknowledge
+from recorder.hearing.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
 from recorder.hearing.books import HearingBooks
 from recorder.home import Home
 from recorder.people.database import open_people
@@ -173,13 +176,23 @@ def back(
 @requests.command("deputy")
 def deputy(
     account: Annotated[str | None, typer.Argument(metavar="[NAME]", help="An account; none: nobody.")] = None,
+    reason: ReasonOption = "",
     name: AsOption = None,
     password_file: PasswordOption = None,
     home: HomeOption = Path(),
 ) -> None:
-    """Name the officer who stands in for the data protection officer, and decides that officer's own requests."""
-    _act(home, name, password_file, lambda books, person: name_deputy(books, person, account))
-    say(f"{account} stands in for the data protection officer" if account else "nobody stands in")
+    """Propose who stands in for the data protection officer, and decides that officer's own requests.
+
+    An administrator proposes; another one, or a team leader where there is none, confirms it with `recorder users
+    confirm`. Neither of the two is a data protection officer. Without a name nobody stands in, at once.
+    """
+    if account is None:
+        _act(home, name, password_file, end_deputy)
+        say("nobody stands in for the data protection officer")
+        return
+    place, _ = load_home(home)
+    by = admin(place, name, password_file, Act.NAME_DEPUTY, account)
+    proposed(place, by, reason, lambda known, enter: known.name_deputy(by, account, reason=reason, enter=enter))
 
 
 @requests.command("emergencies")

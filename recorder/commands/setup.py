@@ -50,6 +50,7 @@ from recorder.peer_check import check_alarms, check_targets
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import FOUNDER_ROLES, People, combining_admin, count_usable, usable_people
 from recorder.people.database import AuditNote, open_people
+from recorder.people.deputies import named_by_one
 from recorder.site_check import (
     Finding,
     Level,
@@ -60,6 +61,7 @@ from recorder.site_check import (
     check_machine,
     check_operators,
     check_pause_keys,
+    check_review,
     check_sign_in,
     check_siprec,
     check_srtp,
@@ -279,6 +281,7 @@ def _findings(home: Home, config: Config) -> Iterator[Finding]:
     yield from check_teamless(config)
     yield from check_accounts(config)
     yield from check_anchors(config)
+    yield from check_review(config, utc_now().date())
     yield from check_srtp(config)
     yield from check_answered_by(config)
     yield from check_pause_keys(config)
@@ -329,6 +332,13 @@ def _check_people(home: Home) -> Iterator[Finding]:
             f"account {person.name}", f"it combines admin with {others}, and hears nothing",
             why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
             do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
+        )  # fmt: skip
+    by_one = named_by_one(open_people(home.people))
+    if by_one is not None:
+        yield warning(
+            "deputy", f"one person named {by_one}",
+            why="the deputy decides on the data protection officer's requests, so two others name them",
+            do=f"`recorder requests deputy {by_one}`, and another's `recorder users confirm`",
         )  # fmt: skip
     for name, roles in sorted(people_of(home).unexplained().items()):
         yield error(

@@ -16,6 +16,7 @@ from recorder.hearing.books import HearingBooks
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks
+from recorder.keeping.people_leftovers import PeopleSweep
 from recorder.live.client import Grant
 from recorder.notifying.watch import WatchBooks
 from recorder.openid.provider import Provider
@@ -146,6 +147,7 @@ class ConsoleDeps:
         books: Orders to erase: given and decided.
         hold_books: Holds: placed and released.
         eraser: Carries out orders to erase.
+        people_sweep: Deletes what is due in the file of people.
         hearing: Requests to hear recordings.
         cases: Cases of subject access and disclosure.
         transcripts: Transcripts of recordings in cases.
@@ -179,6 +181,7 @@ class ConsoleDeps:
     books: Books
     hold_books: HoldBooks
     eraser: Eraser
+    people_sweep: PeopleSweep
     hearing: HearingBooks
     cases: CaseBooks
     transcripts: Transcripts

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, Role, may
-from recorder.domain.granting import POWERFUL, Proposal, confirmers
+from recorder.domain.granting import POWERFUL, Proposal, confirmers, who_confirms
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import combining_admin, usable_people
 from recorder.people.database import AuditNote
@@ -75,8 +75,8 @@ def _asked(console: Parts, caller: Caller, ask: Callable[[], tuple[AuditNote, Pr
         return _page(console, caller, problem=str(error), status=_STATUSES[error.fault])
     except PeopleError as error:
         return _page(console, caller, problem=str(error), status=409)
-    waits = "It waits for another administrator or the data protection officer." if proposal else "It is so now."
-    return _page(console, caller, said=waits)
+    said = f"It waits for {who_confirms(proposal.change)}." if proposal else "It is so now."
+    return _page(console, caller, said=said)
 
 
 def _enter(console: Parts, caller: Caller, text: str = "") -> Enter:
@@ -91,13 +91,15 @@ def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", 
         console.rules.require(person, Act.CONFIRM_GRANT)
     usable = usable_people(console.deps.people)
     waiting = [
-        (one, person.name in confirmers(usable, proposer=one.proposed_by, account=one.account))
+        (one, person.name in confirmers(usable, proposer=one.proposed_by, account=one.account, change=one.change))
         for one in console.deps.proposals.waiting()
     ]
     return console.renderer.page(
         "people.html", caller, status=status, said=said, problem=problem, accounts=console.deps.people.list(),
         waiting=waiting, roles=list(Role), powerful=sorted(POWERFUL),
         unexplained=console.deps.people.unexplained(),
+        deputies=console.deps.hearing.bench.deputies,
+        deputy_by_one=console.deps.hearing.appointments.deputy_named_by_one(),
         combined={one.name for one in combining_admin(console.deps.people)},
     )  # fmt: skip
 

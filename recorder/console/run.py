@@ -86,10 +86,11 @@ def serve(home: Home, config: Config) -> None:
             now=utc_now,
         )
         keeping = threading.Thread(
-            target=keep_house, args=(holder, archiver, stopping), name="housekeeping", daemon=True
-        )
+            target=keep_house, args=(holder, archiver, stopping), kwargs={"more": deps.people_sweep.run},
+            name="housekeeping", daemon=True,
+        )  # fmt: skip
         keeping.start()
-        postman = Postman(books=deps.watch, options=config.mail, site=config.site.name)
+        postman = Postman(books=deps.watch, options=config.mail, site=config.site.name, state=home.state)
         post = threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True)
         post.start()
         app = create_app(deps)

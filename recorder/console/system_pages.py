@@ -68,6 +68,7 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
     return console.renderer.page(
         "health.html", caller, health=found, problem=problem, alarms=alarms,
         verified=last_verified(console.deps.hold_books.state), late=console.rules.waiting,
+        review_on=console.deps.watch.policy_review_on,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks, settle_holds
 from recorder.keeping.keyring import epoch_keys
+from recorder.keeping.people_leftovers import PeopleSweep
 from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
@@ -33,6 +34,7 @@ from recorder.people.accounts import People, usable_people
 from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
+from recorder.people.former import Former
 from recorder.people.identities import Identities
 from recorder.people.proposals import Proposals
 from recorder.people.seals import Seals
@@ -168,6 +170,9 @@ def open_console(
             cases=case_books,
             watch=watch,
             notices=NoticeStore(home.notices).versions,
+            people_sweep=PeopleSweep(
+                former=Former(engine), audit=audit, state=home.state, periods=config.periods, now=now
+            ),
             eraser=Eraser(
                 vault=vault,
                 keys=keys,

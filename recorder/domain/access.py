@@ -210,8 +210,8 @@ _DECIDE: Mapping[Act, Allowed] = {
     Act.CONFIRM_GRANT: _YES, Act.WRITE_CLAIM: _YES, Act.CONFIRM_SWEEP: _YES,
 }  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
-    Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.NAME_DEPUTY: _YES,
-    Act.ACKNOWLEDGE: _YES, Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES, Act.SCOPE_CASE: _YES,
+    Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.ACKNOWLEDGE: _YES,
+    Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES, Act.SCOPE_CASE: _YES,
 }  # fmt: skip
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
@@ -220,6 +220,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.SEE_SYSTEM: _YES,
             Act.MANAGE_PEOPLE: _YES,
             Act.CONFIRM_GRANT: _YES,
+            Act.NAME_DEPUTY: _YES,
             Act.MANAGE_TOKENS: _YES,
             Act.SET_NOTICE: _YES,
         },
@@ -312,7 +313,7 @@ VERBS: Mapping[Act, str] = {
     Act.ASK: "ask to hear a recording",
     Act.DECIDE: "decide on requests",
     Act.MARK_ABSENT: "mark a team leader absent",
-    Act.NAME_DEPUTY: "name a deputy",
+    Act.NAME_DEPUTY: "propose the data protection officer's deputy, or have nobody be it",
     Act.WORK_ON_CASES: "work on cases",
     Act.SCOPE_CASE: "narrow or confirm what a case holds",
     Act.WRITE_CLAIM: "write down that restriction, objection or erasure is asked",

@@ -129,6 +129,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "retention": "shows periods and counts",
         "notice list": "shows the messages that callers hear",
         "notice generate": "makes a sound file; opens no recorder",
+        "share": "gives a group of the operating system rights on files, at the machine; nothing of them is shown. The "
+        "entry `home.shared` says so",
     }
 )
 """Commands that need no person, and why."""

@@ -24,6 +24,7 @@ from recorder.domain.access import (
     combines_admin,
     may,
 )
+from recorder.domain.requesting import may_be_deputy
 
 POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN, Role.ICT})
 """Who decides on others' requests, makes accounts, or hears without approval (break-glass)."""
@@ -44,6 +45,8 @@ class Change(enum.StrEnum):
     """A new password for somebody with powerful roles, by somebody else: who has no authenticator yet is them then."""
     TOKEN = "add_token"  # noqa: S105 - a kind of change, not a secret
     """A token for another system: whoever makes it could see and pause by it what their own role keeps from them."""
+    DEPUTY = "deputy"
+    """Somebody stands in for the data protection officer and decides that officer's own requests (P14)."""
 
 
 class ProposalState(enum.StrEnum):
@@ -90,7 +93,7 @@ def takes_two(change: Change, person: Person, roles: Iterable[Role], *, is_deput
         roles: Those that are granted.
         is_deputy: They stand in for the data protection officer, whatever their roles are.
     """
-    if change is Change.TOKEN:
+    if change in (Change.TOKEN, Change.DEPUTY):
         return True
     if change is Change.GRANT:
         return bool((frozenset(roles) - person.roles) & POWERFUL)
@@ -113,15 +116,53 @@ def combination_problem(account: str, roles: frozenset[Role], more: frozenset[Ro
     )
 
 
-def confirmers(people: Iterable[Person], *, proposer: str, account: str) -> frozenset[str]:
-    """Return the accounts that may confirm a proposal: neither its author nor whoever it is about."""
+def confirmers(people: Iterable[Person], *, proposer: str, account: str, change: Change) -> frozenset[str]:
+    """Return the accounts that may confirm a proposal: neither its author nor whoever it is about.
+
+    No data protection officer chooses who decides on their own requests.
+    """
     others = [
         person
         for person in people
-        if person.name not in (proposer, account) and isinstance(may(person, Act.CONFIRM_GRANT), Allowed)
+        if person.name not in (proposer, account)
+        and isinstance(may(person, Act.CONFIRM_GRANT), Allowed)
+        and not (change is Change.DEPUTY and Role.DPO in person.roles)
     ]
     first = [person for person in others if person.roles & {Role.ADMIN, Role.DPO}]
     return frozenset(person.name for person in first or others)
+
+
+def deputy_problem(account: str, roles: frozenset[Role]) -> str | None:
+    """Return why somebody cannot stand in for the data protection officer, or None.
+
+    Args:
+        account: Whose.
+        roles: Those that it has.
+    """
+    if not may_be_deputy(roles):
+        return f"{account} is an administrator or ICT, whom the data protection officer watches over: choose another."
+    if not any(Act.ASK in TABLE[role] for role in roles):
+        return f"{account} has no role that has to do with requests: choose an officer or a manager."
+    return None
+
+
+def who_confirms(change: Change) -> str:
+    """Return in words who confirms a change."""
+    if change is Change.DEPUTY:
+        return "another administrator, or where there is none a team leader, and no data protection officer"
+    return "another administrator or the data protection officer"
+
+
+def check_names_deputy(person: Person) -> None:
+    """Refuse that a data protection officer proposes or confirms who decides on that officer's own requests.
+
+    Raises:
+        DeniedError: They are one.
+    """
+    if Role.DPO in person.roles:
+        raise DeniedError(
+            Fault.NOT_ALLOWED, "The deputy decides on the data protection officer's requests: two others choose them."
+        )
 
 
 def check_alone(lately: Collection[str], now: datetime) -> None:
@@ -180,6 +221,11 @@ def check_decision(decider: Person, proposal: Proposal, people: Iterable[Person]
         raise DeniedError(Fault.TOO_LATE, f"The account {proposal.account} cannot be used any more.")
     if decider.name in (proposal.proposed_by, proposal.account):
         raise DeniedError(Fault.NOT_ALLOWED, "Somebody else decides: not who proposed it, nor whoever it is about.")
-    allowed = confirmers(usable.values(), proposer=proposal.proposed_by, account=proposal.account)
+    if proposal.change is Change.DEPUTY:
+        check_names_deputy(author)
+        check_names_deputy(decider)
+    allowed = confirmers(
+        usable.values(), proposer=proposal.proposed_by, account=proposal.account, change=proposal.change
+    )
     if decider.name not in allowed:
         raise DeniedError(Fault.NOT_ALLOWED, "Another administrator or the data protection officer decides this.")

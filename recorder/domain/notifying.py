@@ -57,6 +57,8 @@ class Kind(enum.StrEnum):
     HEARD_MANY = "heard_many"
     ROLE_USED_AT_ONCE = "role_used_at_once"
     NOTICE_CHANGED = "notice_changed"
+    DEPUTY_BY_ONE = "deputy_by_one"
+    POLICY_UNDATED = "policy_undated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +214,18 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
             "told: listen to it before the configuration is read again.",
             path="/notices",
         ),
+        Kind.DEPUTY_BY_ONE: Wording(
+            subject="One person named the data protection officer's deputy",
+            sentence="The deputy decides on the data protection officer's requests, so two others name them. Whoever "
+            "was named before goes on: propose them once more (recorder requests deputy NAME), or somebody else.",
+            path="/people",
+        ),
+        Kind.POLICY_UNDATED: Wording(
+            subject="Nobody is reminded of the policy's review",
+            sentence="The policy on call recording is reviewed every three years, and the recorder does not know when "
+            "it last was: ICT puts that day into policy_reviewed_on in [site].",
+            path="/overview",
+        ),
     }
 )
 
@@ -339,8 +353,18 @@ def of_proposals(waiting: Iterable[Proposal], bench: Bench) -> list[Notification
     return [
         Notification(kind=Kind.GRANT_WAITS, account=account, subject=one.id)
         for one in waiting
-        for account in sorted(confirmers(bench.people, proposer=one.proposed_by, account=one.account))
+        for account in sorted(_confirming(one, bench))
     ]
+
+
+def _confirming(one: Proposal, bench: Bench) -> frozenset[str]:
+    return confirmers(bench.people, proposer=one.proposed_by, account=one.account, change=one.change)
+
+
+def of_deputy(named_by_one: str | None, bench: Bench) -> list[Notification]:
+    """Return what administrators are told of a deputy of before it took two people to name one."""
+    told = sorted(bench.with_role(Role.ADMIN)) if named_by_one is not None else []
+    return [Notification(kind=Kind.DEPUTY_BY_ONE, account=account, subject=str(named_by_one)) for account in told]
 
 
 def of_resets(done: Iterable[Proposal]) -> list[Notification]:
@@ -438,8 +462,17 @@ def of_released_holds(holds: Iterable[Hold]) -> list[Notification]:
 
 
 def of_policy(review_on: date | None, bench: Bench, today: date) -> list[Notification]:
-    """Return the reminder of the policy's review (P24): when it is near, and again when its day has come."""
-    if review_on is None or today < review_on - REVIEW_REMINDED_FOR:
+    """Return the reminder of the policy's review (P24): when it is near, and again when its day has come.
+
+    Where nobody has said when the last one was, the officers are told so each month.
+    """
+    if review_on is None:
+        month = f"{today:%Y-%m}"
+        return [
+            Notification(kind=Kind.POLICY_UNDATED, account=account, moment=month)
+            for account in sorted(bench.with_role(Role.DPO))
+        ]
+    if today < review_on - REVIEW_REMINDED_FOR:
         return []
     when = "due" if today >= review_on else "near"
     return [

@@ -236,7 +236,7 @@ def check_wish(
     if not deciders(requester, bench):
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "There is nobody who may decide your request: `recorder requests deputy NAME` names an officer for that.",
+            "There is nobody who may decide your request: `recorder requests deputy NAME` proposes somebody for that.",
         )
     return {recording: spans for recording, spans in parts.items() if spans is not None}
 

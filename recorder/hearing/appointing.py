@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from recorder.domain.access import Act, Actor, DeniedError, Person, Refused, may
-from recorder.domain.requesting import may_be_deputy
+from recorder.domain.access import Act, Actor, DeniedError, Person
 from recorder.hearing.books import HearingBooks
 from recorder.hearing.emergencies import Emergency
 from recorder.problems import ProblemError
@@ -31,27 +30,17 @@ def mark_absent(books: HearingBooks, actor: Actor, account: str, *, is_absent: b
         books.appointments.mark_back(account)
 
 
-def name_deputy(books: HearingBooks, actor: Actor, account: str | None) -> None:
-    """Name the officer who stands in for the data protection officer, in the place of whoever did; None: nobody.
+def end_deputy(books: HearingBooks, actor: Actor) -> None:
+    """Have nobody stand in for the data protection officer; who does is named by two (`Proposals.name_deputy`).
 
     Raises:
-        ProblemError: Not allowed, or there is no such account.
+        ProblemError: Not allowed, or nobody does.
     """
-    person = books.ledger.require(actor, Act.NAME_DEPUTY, account or "")
-    deputy = books.people.find(account) if account is not None else None
-    if account is not None and deputy is None:
-        raise ProblemError(404, f"There is no account {account!r} in use: see `recorder users list`.")
-    if deputy is not None and not may_be_deputy(deputy.roles):
-        raise ProblemError(
-            422, f"{account} is an administrator or ICT, whom the data protection officer watches over: choose another."
-        )
-    if deputy is not None and isinstance(may(deputy, Act.ASK), Refused):
-        raise ProblemError(422, f"{account} has no role that has to do with requests: choose an officer or a manager.")
-    if account == person.name:
-        raise ProblemError(422, "Name somebody else: nobody decides their own requests.")
-    books.ledger.note(str(Act.NAME_DEPUTY), person.actor, account or "", {})
-    if books.appointments.name_deputy(account, by=person.name):
-        books.ledger.note("people.disconnected", person.actor, account or "", {"why": "deputy"})
+    person = books.ledger.require(actor, Act.NAME_DEPUTY, "")
+    if books.appointments.deputy() is None:
+        raise ProblemError(409, "Nobody stands in for the data protection officer.")
+    books.ledger.note(str(Act.NAME_DEPUTY), person.actor, "", {})
+    books.appointments.end_deputy()
 
 
 def break_glass(

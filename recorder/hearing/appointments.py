@@ -8,7 +8,7 @@ from sqlalchemy import Engine, delete, insert, select
 from recorder.domain.requesting import Bench
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import absences, deputies
-from recorder.people.identities import disconnect_unless_own
+from recorder.people.deputies import named_by_one
 
 
 class Appointments:
@@ -44,19 +44,14 @@ class Appointments:
         with self._engine.begin() as connection:
             return connection.execute(select(deputies.c.account)).scalars().first()
 
-    def name_deputy(self, account: str | None, *, by: str) -> bool:
-        """Name the officer who stands in for the data protection officer, in the place of whoever did; None: nobody.
+    def deputy_named_by_one(self) -> str | None:
+        """Return the deputy of before it took two people to name one, or None."""
+        return named_by_one(self._engine)
 
-        Their account is disconnected from the OpenID provider unless they connected it themselves; tells whether it is.
-        """
+    def end_deputy(self) -> bool:
+        """Have nobody stand in for the data protection officer; False when nobody did."""
         with self._engine.begin() as connection:
-            connection.execute(delete(deputies))
-            if account is not None:
-                connection.execute(
-                    insert(deputies).values(account=account, since_s=self._now().timestamp(), named_by=by)
-                )
-                return disconnect_unless_own(connection, account)
-        return False
+            return connection.execute(delete(deputies)).rowcount > 0
 
     def bench(self, people: People) -> Bench:
         """Return who there is to decide; a deputy whom the audit log does not know is none."""

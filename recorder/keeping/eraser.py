@@ -16,9 +16,11 @@ from recorder.domain.holds import Verdict, verdict_on
 from recorder.keeping.erasing import takes_three
 from recorder.people.erasure_approvals import Approvals
 from storage.audit import AuditLog
+from storage.durable import make_folder
 from storage.erase import Preview, Progress, clear_up, erase_spans, preview
 from storage.erasures import Erasures
 from storage.errors import AuditUnavailableError, DamagedError, KeyProblemError, NotFoundError, StorageError
+from storage.group_modes import open_file
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.index import Index
@@ -215,8 +217,8 @@ def _span(order: ErasureOrder) -> Span:
 @contextlib.contextmanager
 def alone(lock: Path, *, wait: bool) -> Iterator[bool]:
     """Hold a lock between processes; gives False if another one holds it and we do not wait."""
-    lock.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    make_folder(lock.parent)
+    descriptor = open_file(lock, os.O_RDWR)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

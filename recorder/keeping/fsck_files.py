@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from recorder.home import Home
 from recorder.keeping.finding import ERASING, PART, REC, SETTLED_S, Places, deleted
 from storage.database import Database
 from storage.epochs import is_epoch
 from storage.format import is_recording_id
 from storage.fsck import Finding, Kind
+from storage.group_modes import forbidden
 from storage.stored_rows import StoredRow, StoredRows
 from storage.tombstones import Deletions
 from storage.tree import Tree
@@ -21,8 +23,8 @@ from storage.vault import Vault
 
 _AT_ONCE = 500
 
-_OTHERS_READ = frozenset({"keys/actor/actor.pub"})
-"""Public, and read by the daemon's user, who may be another one."""
+_MAY_BE = {"keys/actor": 0o066, "keys/actor/actor.pub": 0o033}
+"""Read by the daemon's user, who may be another one: which bits of their modes may not be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ class FileCheck:
         """Yield what is wrong with files, whatever is in them."""
         for name in ("recordings", "keys", "audit", "state"):
             yield from self._walk(self.places.root / name, name)
-        for path in sorted(self.places.root.glob("index.sqlite*")):
+        for path in sorted(Home(self.places.root).index.parent.glob("index.sqlite*")):
             yield from self._rights(path)
 
     def _walk(self, root: Path, name: str) -> Iterator[Finding]:
@@ -115,9 +117,10 @@ class FileCheck:
             found = path.lstat()
         except FileNotFoundError:
             return
-        if found.st_uid != os.geteuid():
+        may_not = forbidden(path)
+        if found.st_uid != os.geteuid() and may_not & 0o070:
             yield self.places.finding(Kind.MODE, path, f"it belongs to user {found.st_uid}, not to {os.geteuid()}")
-        elif found.st_mode & (0o033 if self.places.where(path) in _OTHERS_READ else 0o077):
+        elif found.st_mode & _MAY_BE.get(self.places.where(path), may_not):
             rights = f"{stat.S_IMODE(found.st_mode):04o}"
             yield self.places.finding(Kind.MODE, path, f"its mode is {rights}: others may get at it")
 

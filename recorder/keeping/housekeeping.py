@@ -300,13 +300,29 @@ def keep_house(
     archiver: Archiver,
     stopping: threading.Event,
     *,
+    more: Callable[[], object] = lambda: None,
     first_after_s: float = FIRST_AFTER_S,
     every_s: float = EVERY_S,
 ) -> None:
-    """Go on doing the daily work until told to stop; what fails is logged and tried again the next day."""
+    """Go on doing the daily work until told to stop; what fails is logged and tried again the next day.
+
+    Args:
+        holder: Re-seals, and destroys keys.
+        archiver: Packs old recordings.
+        stopping: Set to end it.
+        more: What else is done each day.
+        first_after_s: From the start to the first time, plus jitter.
+        every_s: From one time to the next.
+    """
+
+    def do_more() -> list[str]:
+        more()
+        return []
+
     works: list[Callable[[], list[str]]] = [
         lambda: holder.tend().problems,
         lambda: archiver.run(stopping=stopping).problems,
+        do_more,
     ]
     wait_s = first_after_s + random.uniform(0, min(_JITTER_S, first_after_s))  # noqa: S311 - only spreads the load
     while not stopping.wait(wait_s):

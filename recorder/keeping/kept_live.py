@@ -5,6 +5,7 @@ a hold that was placed is seen, and one that comes later is refused, because the
 """
 
 import contextlib
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from storage.audit import AuditLog
 from storage.claims import OPEN, Claims
 from storage.database import Database
 from storage.durable import make_folder
+from storage.group_modes import touch
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.query_holds import QueryHolds
@@ -90,7 +92,8 @@ class Discards:
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < (self._now() - _MARKED_FOR).timestamp():
                     path.unlink()
-        (folder / recording).touch(mode=0o600)
+        touch(folder / recording)
+        os.utime(folder / recording)
 
 
 def settle(state: Path, recording: RecordingId) -> None:

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from recorder.domain.retention import DataClass, Periods, days_of
-from recorder.people.former import Former
-from recorder.people.past_texts import PastTexts
+from recorder.domain.retention import DataClass, Periods
+from recorder.keeping.people_leftovers import PeopleLeftovers, due_before
 from storage.audit import AuditEntry, AuditLog
 from storage.claim_journal import ACTS as CLAIM_ACTS
 from storage.claims import Claims
@@ -36,16 +35,17 @@ class Leftovers:
         holds: A hold that is not over keeps its reason.
         calls: The index, as a sweep reads it.
         deletions: The tombstones in the database.
-        former: Those who may do nothing any more.
+        people: What is due in the file of people; None: somebody else sweeps that.
     """
 
-    def __init__(self, audit: AuditLog, holds: Holds, calls: OldCalls, deletions: Deletions, former: Former) -> None:
+    def __init__(
+        self, audit: AuditLog, holds: Holds, calls: OldCalls, deletions: Deletions, people: PeopleLeftovers | None
+    ) -> None:
         self._audit = audit
         self._holds = holds
         self._calls = calls
         self._deletions = deletions
-        self._former = former
-        self._past = PastTexts(former.engine)
+        self._people = people
         self._claims = Claims(holds.database)
         self._queries = QueryHolds(holds.database)
 
@@ -57,19 +57,19 @@ class Leftovers:
             now: Aware.
             text_offset: Where in the audit log the first entry lies whose text may still be there.
         """
-        return {
+        counts = {
             DataClass.TEXTS: self._audit.count_texts(
                 entry for _, entry in self._old(found, now, text_offset) if self._is_due(entry, now)
-            )
-            + self._former.count_emergencies(before=_before(found, DataClass.TEXTS, now)),
-            DataClass.DECISIONS: self._calls.count_decisions(before=_before(found, DataClass.DECISIONS, now)),
-            DataClass.REQUESTS: self._past.count_requests(before=_before(found, DataClass.REQUESTS, now)),
-            DataClass.CASES: self._past.count_cases(before=_before(found, DataClass.CASES, now))
-            + len(self._claims.with_texts(before=_before(found, DataClass.CASES, now))),
-            DataClass.ACCESS: self._former.count(before=_before(found, DataClass.ACCESS, now)),
+            ),
+            DataClass.DECISIONS: self._calls.count_decisions(before=due_before(found, DataClass.DECISIONS, now)),
+            DataClass.REQUESTS: 0,
+            DataClass.CASES: len(self._claims.with_texts(before=due_before(found, DataClass.CASES, now))),
+            DataClass.ACCESS: 0,
             DataClass.TORN: len(self._torn(found, now)),
-            DataClass.TOMBSTONES: self._deletions.count_before(_before(found, DataClass.TOMBSTONES, now)),
+            DataClass.TOMBSTONES: self._deletions.count_before(due_before(found, DataClass.TOMBSTONES, now)),
         }
+        of_people = {} if self._people is None else self._people.count(found, now)
+        return {data: count + of_people.get(data, 0) for data, count in counts.items()}
 
     def sweep(self, found: Periods, now: datetime, text_offset: int) -> tuple[int, "Counter[str]"]:
         """Delete what is due; returns the new offset, and what was deleted by class.
@@ -78,7 +78,6 @@ class Leftovers:
             StorageError, OSError: Log, database or disk failed; the next sweep goes on.
         """
         offset, texts = self._forget_texts(found, now, text_offset)
-        texts += self._former.forget_emergencies(before=_before(found, DataClass.TEXTS, now))
         torn = self._torn(found, now)
         for path in torn:
             remove(path)
@@ -87,18 +86,18 @@ class Leftovers:
                     path.parent.rmdir()
         counts = {
             DataClass.TEXTS: texts,
-            DataClass.DECISIONS: self._calls.forget_decisions(before=_before(found, DataClass.DECISIONS, now)),
-            DataClass.REQUESTS: self._past.forget_requests(before=_before(found, DataClass.REQUESTS, now)),
-            DataClass.CASES: self._forget_cases(_before(found, DataClass.CASES, now)),
-            DataClass.ACCESS: self._former.forget(before=_before(found, DataClass.ACCESS, now)),
+            DataClass.DECISIONS: self._calls.forget_decisions(before=due_before(found, DataClass.DECISIONS, now)),
+            DataClass.REQUESTS: 0,
+            DataClass.CASES: self._forget_claims(due_before(found, DataClass.CASES, now)),
+            DataClass.ACCESS: 0,
             DataClass.TORN: len(torn),
-            DataClass.TOMBSTONES: self._deletions.forget(before=_before(found, DataClass.TOMBSTONES, now)),
+            DataClass.TOMBSTONES: self._deletions.forget(before=due_before(found, DataClass.TOMBSTONES, now)),
         }
-        return offset, Counter({str(data): count for data, count in counts.items()})
+        of_people = {} if self._people is None else self._people.sweep(found, now)
+        return offset, Counter({str(data): count + of_people.get(data, 0) for data, count in counts.items()})
 
-    def _forget_cases(self, before: datetime) -> int:
-        claims = [claim.id for claim in self._claims.with_texts(before=before)]
-        return self._past.forget_cases(before=before) + self._claims.forget_texts(claims)
+    def _forget_claims(self, moment: datetime) -> int:
+        return self._claims.forget_texts([claim.id for claim in self._claims.with_texts(before=moment)])
 
     def _forget_texts(self, found: Periods, now: datetime, offset: int) -> tuple[int, int]:
         """Forget the texts that are due; the offset stays at the first that is needed yet."""
@@ -116,10 +115,10 @@ class Leftovers:
         return (offset if first_kept is None else first_kept), forgotten
 
     def _old(self, found: Periods, now: datetime, offset: int) -> Iterator[tuple[int, AuditEntry]]:
-        before = _before(found, DataClass.TEXTS, now)
+        limit = due_before(found, DataClass.TEXTS, now)
         for at, entry in self._audit.entries_from(offset):
             moment = time_from_json(entry.at)
-            if moment is None or moment >= before:
+            if moment is None or moment >= limit:
                 return
             yield at, entry
 
@@ -139,7 +138,7 @@ class Leftovers:
             return True
 
     def _torn(self, found: Periods, now: datetime) -> list[Path]:
-        before = _before(found, DataClass.TORN, now).timestamp()
+        before = due_before(found, DataClass.TORN, now).timestamp()
         torn = [path for path in sorted(self._audit.folder.glob("torn-*.bin")) if path.stat().st_mtime < before]
         return [*torn, *self._lost(found, now)]
 
@@ -148,7 +147,7 @@ class Leftovers:
 
         The name of its folder says when: a file keeps its own time when it is moved.
         """
-        before = f"{_before(found, DataClass.UNRECORDED, now):%Y%m%dT%H%M%SZ}"
+        before = f"{due_before(found, DataClass.UNRECORDED, now):%Y%m%dT%H%M%SZ}"
         for folder in sorted((self._audit.folder.parent / LOST_FOUND).glob("[0-9]*Z-*")):
             if folder.name < before:
                 yield from (path for path in sorted(folder.iterdir()) if not self._is_held(path, now))
@@ -156,7 +155,3 @@ class Leftovers:
     def _is_held(self, path: Path, now: datetime) -> bool:
         recording = path.name.partition("-")[2].partition(".")[0]
         return is_recording_id(recording) and bool(self._holds.standing(RecordingId(recording), now))
-
-
-def _before(found: Periods, data: DataClass, now: datetime) -> datetime:
-    return (now - timedelta(days=days_of(found, data))).astimezone(UTC)

@@ -5,6 +5,7 @@ is destroyed only where a tombstone says that it was deleted. What takes a perso
 step and run again.
 """
 
+import stat
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from storage.durable import make_folder, sync_folder
 from storage.erase import clear_up
 from storage.errors import DamagedError, StorageError
 from storage.fsck import Finding, Kind
+from storage.group_modes import forbidden
 from storage.hold_journal import LOCK as HOLDS_LOCK
 from storage.holds import Holds
 from storage.index import Index
@@ -201,13 +203,14 @@ class Mender:
         return f"moved to {self.aside.take(path, f'{finding.kind}: {finding.what}')}"
 
     def close_rights(self, finding: Finding) -> str:
-        """Take the rights of group and others away."""
+        """Take the rights of others away, and of the group where the folder is not shared."""
         path = self.home.root / finding.where
         mode = path.stat().st_mode
-        if not mode & 0o077:
+        may_not = forbidden(path)
+        if not mode & may_not:
             return ""  # it is another user's
-        path.chmod(mode & 0o700)
-        return f"its mode is {mode & 0o700:04o}"
+        path.chmod(stat.S_IMODE(mode) & ~may_not)
+        return f"its mode is {stat.S_IMODE(mode) & ~may_not:04o}"
 
     def finish_erasing(self, finding: Finding) -> str:
         """Bring a recording whose rewriting was killed to the old or the new state, where the private key is."""

@@ -17,6 +17,7 @@ from storage.database import Database
 from storage.deletion import Done, Shredder, Spared
 from storage.durable import make_folder
 from storage.errors import StorageError
+from storage.group_modes import open_file
 from storage.hold_journal import ACTS as HOLD_ACTS
 from storage.hold_journal import replay_holds, steady
 from storage.holds import Holds
@@ -100,7 +101,7 @@ def alone(lock: Path, *, wait: bool = False) -> Iterator[None]:
         SweepBusyError: Another one holds it, and we do not wait.
     """
     make_folder(lock.parent)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_file(lock, os.O_RDWR)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -36,6 +36,7 @@ from recorder.domain.sweep_consent import Consent
 from recorder.keeping.agreement import read_mark
 from recorder.keeping.claims_due import carry_out_claims, count_claims, kinds_keeping
 from recorder.keeping.leftovers import Leftovers
+from recorder.keeping.people_leftovers import PeopleLeftovers
 from recorder.keeping.returned import LOCK, alone, catch_up
 from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
 from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
@@ -90,7 +91,7 @@ class Sweeper:
         shredder: Destroys.
         holds: What beats retention.
         erasures: Orders to erase; those of what is deleted are settled with it.
-        former: Accounts, tokens and emergencies that are over.
+        former: Accounts, tokens and emergencies that are over; None: the console sweeps those.
         audit: The audit log.
         state: The home's folder of states.
         erasing_lock: Held by whoever rewrites a finished recording.
@@ -106,7 +107,7 @@ class Sweeper:
     shredder: Shredder
     holds: Holds
     erasures: Erasures
-    former: Former
+    former: Former | None
     audit: AuditLog
     state: Path
     erasing_lock: Path
@@ -124,7 +125,8 @@ class Sweeper:
     @property
     def leftovers(self) -> Leftovers:
         """Return what sweeps the other classes of data."""
-        return Leftovers(self.audit, self.holds, self.calls, self.shredder.deletions, self.former)
+        people = None if self.former is None else PeopleLeftovers(self.former)
+        return Leftovers(self.audit, self.holds, self.calls, self.shredder.deletions, people)
 
     # --- looking
 

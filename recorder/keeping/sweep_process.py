@@ -16,6 +16,8 @@ from pathlib import Path
 from recorder import config as configuration
 from recorder.clock import since_boot, utc_now
 from recorder.config import Config, ConfigError
+from recorder.domain.retention import Stop
+from recorder.domain.sweep_consent import Consent
 from recorder.home import Home
 from recorder.hygiene import forbid_dumps
 from recorder.keeping.agreement import look
@@ -47,8 +49,9 @@ seconds. Measured with 12 busy processes on 2 cores: 2.0 s at 19, 0.35 s at 5.""
 
 @contextlib.contextmanager
 def opened_sweeper(
-    home: Home, config: Config, *, now: Callable[[], datetime] = utc_now, is_noted: bool = False
-) -> Iterator[Sweeper]:
+    home: Home, config: Config, *, now: Callable[[], datetime] = utc_now, is_noted: bool = False,
+    has_people: bool = True,
+) -> Iterator[Sweeper]:  # fmt: skip
     """Open what a sweep needs; the database is closed at the end.
 
     Args:
@@ -56,12 +59,13 @@ def opened_sweeper(
         config: Its configuration.
         now: The clock, UTC.
         is_noted: It is the daily sweep: that index, audit log and states belong together is noted in all of them.
+        has_people: The file of people is swept too, and what two people confirmed in it is looked for.
 
     Raises:
         StorageError, OSError: Keys or database cannot be opened.
     """
     index = open_index(home, config)
-    people = open_people(home.people)
+    people = open_people(home.people) if has_people else None
     try:
         database, audit = index.database, AuditLog(home.audit, now=now)
         vault = Vault(home.root, NodeKeys.load(home.root))
@@ -72,19 +76,33 @@ def opened_sweeper(
             shredder=Shredder(vault, Deletions(database), audit),
             holds=Holds(database),
             erasures=Erasures(database),
-            former=Former(people),
+            former=None if people is None else Former(people),
             audit=audit,
             state=home.state,
             erasing_lock=home.erasing_lock,
-            consents=Consents(people),
+            consents=NothingConfirmed() if people is None else Consents(people),
             periods=config.periods,
             most_share=config.retention.most_share_a_day,
             now=now,
             since_boot=since_boot,
         )
     finally:
-        people.dispose()
+        if people is not None:
+            people.dispose()
         index.close()
+
+
+class NothingConfirmed:
+    """What two people confirmed, for a sweep that does not open the file of people: `recorder retention` does."""
+
+    def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
+        """Return None."""
+        return None
+
+
+def sweeps_people(config: Config) -> bool:
+    """Tell whether the daemon's sweep opens the file of people: only where there is no console, which does its part."""
+    return config.console.listen is None
 
 
 def main(root: Path) -> int:
@@ -94,7 +112,8 @@ def main(root: Path) -> int:
     os.nice(_NICE)
     home = Home(root)
     try:
-        with opened_sweeper(home, configuration.read(home.config), is_noted=True) as sweeper:
+        config = configuration.read(home.config)
+        with opened_sweeper(home, config, is_noted=True, has_people=sweeps_people(config)) as sweeper:
             state = sweeper.run()
     except SweepBusyError as error:
         _log.info("%s", error)

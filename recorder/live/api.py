@@ -72,6 +72,7 @@ class LiveApi:
         mail = await asyncio.to_thread(works.mail)
         carriage = works.carriage()
         failing = works.failing_names()
+        review_on = works.config.site.policy_review_on
         alarms = {**works.alarms, **retention.pop("alarms"), **carriage.pop("alarms"), **mail.pop("alarms")}
         if failing:
             alarms["names_not_resolved"] = len(failing)
@@ -91,6 +92,7 @@ class LiveApi:
             "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
             "retention": retention,
             "mail": mail,
+            "policy": {"review_on": None if review_on is None else review_on.isoformat()},
             "notices": [one.as_json() for one in (works.sounds.first, works.sounds.second) if one is not None],
         }
 

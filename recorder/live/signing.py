@@ -17,7 +17,9 @@ from pathlib import Path
 
 from recorder.clock import boot_id, since_boot_s
 from storage import crypto
+from storage.durable import make_folder
 from storage.errors import KeyProblemError
+from storage.group_modes import is_shared
 from storage.key_files import create_once, read_secret
 
 GOOD_FOR_S = 30.0
@@ -76,10 +78,19 @@ def ensure_key(home: Path) -> None:
         OSError: It cannot be written.
     """
     if not secret_path(home).exists():
+        _make_folder(secret_path(home).parent)
         create_once(secret_path(home), crypto.new_key().hex().encode() + b"\n")
     if not public_path(home).exists():
         public, _ = _pair(home)
         create_once(public_path(home), public.hex().encode() + b"\n", mode=0o644)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of both halves: the daemon's user reaches the public one where it may read what is above."""
+    if not folder.is_dir():
+        make_folder(folder, is_private=True)
+        if is_shared(folder.parent):
+            folder.chmod(0o711)  # what lies in it has modes of its own
 
 
 def _pair(home: Path) -> tuple[bytes, bytes]:

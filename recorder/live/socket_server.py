@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from recorder.live.peercred import PeerCredProtocol
+from storage.group_modes import file_mode
 
 _LONGEST = 107
 """Bytes of a unix socket's path (unix(7), ``sun_path``)."""
@@ -85,7 +86,7 @@ class SocketServer:
 
 
 def _bind(path: Path) -> socket.socket:
-    """Bind the socket so that it never exists with wider permissions than 0600."""
+    """Bind the socket so that it never exists with wider permissions than files of its folder have."""
     beside = path.with_name(f".{path.name}.new")
     too_many = len(bytes(beside)) - _LONGEST
     if too_many > 0:
@@ -98,7 +99,7 @@ def _bind(path: Path) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
     listening.bind(str(beside))
-    beside.chmod(0o600)
+    beside.chmod(file_mode(path.parent))
     beside.rename(path)
     listening.listen(64)
     return listening

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 
 from recorder.domain.access import Role
 from recorder.domain.notifying import STUCK_AFTER, WORDING, Kind, Notification, retry_after
-from recorder.notifying.box import Box, Kept
+from recorder.notifying.box import Box, Kept, Queue
+from recorder.notifying.mail_health import note_queue
 from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.mails import mail_of
 from recorder.notifying.watch import WatchBooks, tell_now, tell_what_time_brought
@@ -42,15 +44,18 @@ class Postman:
         books: What is told, and to whom.
         options: How mails are sent.
         site: Name of the council.
+        state: The home's folder of states, where health finds how the mails stand.
         send: Has a mail taken, or raises MailError.
     """
 
     books: WatchBooks
     options: MailOptions
     site: str
+    state: Path
     send: Send = _send
     _next_slow: datetime | None = field(default=None, init=False)
     _is_stuck: bool = field(default=False, init=False)
+    _noted: Queue | None = field(default=None, init=False)
 
     def keep(self, stopping: threading.Event, *, every_s: float = EVERY_S) -> None:
         """Go on until told to stop; what fails is logged, and tried again."""
@@ -70,7 +75,17 @@ class Postman:
             self._next_slow = now + SLOWLY_EVERY
             tell_what_time_brought(self.books)
             self.books.box.forget(before=now - KEPT_FOR)
-        self.send_due(stopping)
+        try:
+            self.send_due(stopping)
+        finally:
+            self._note()
+
+    def _note(self) -> None:
+        """Have the daemon's health know how the mails stand, where that is another than before."""
+        queue = self.books.box.queue()
+        if queue != self._noted:
+            note_queue(self.state, queue)
+            self._noted = queue
 
     def send_due(self, stopping: threading.Event | None = None) -> int:
         """Send the mails that are due; returns how many were taken. After a server that failed the rest waits."""

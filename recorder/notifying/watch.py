@@ -163,6 +163,7 @@ def tell_what_time_brought(books: WatchBooks) -> int:
             *notifying.of_cases(clocks, bench, cases.today),
             *notifying.of_holds(cases.holds.holds.due_for_review(cases.today)),
             *notifying.of_released_holds(cases.holds.holds.in_grace(books.now)),
+            *notifying.of_deputy(cases.hearing.appointments.deputy_named_by_one(), bench),
             *notifying.of_policy(books.policy_review_on, bench, cases.today),
             *_conduct(books, bench),
             *_weekly(books, bench),

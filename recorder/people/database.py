@@ -183,7 +183,9 @@ deputies = Table(
     Column("account", String, primary_key=True),
     Column("since_s", Float, nullable=False),
     Column("named_by", String, nullable=False),
+    Column("confirmed_by", String),
 )
+"""``confirmed_by`` is empty in rows of before a deputy took two people. `recorder.people.triggers` has the rules."""
 
 break_glass = Table(
     "break_glass",

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
-from recorder.domain.access import DeniedError, Fault, Person, Role
+from recorder.domain.access import Act, DeniedError, Fault, Person, Role
 from recorder.domain.granting import (
     POWERFUL,
     STANDS_FOR,
@@ -20,8 +20,10 @@ from recorder.domain.granting import (
     ProposalState,
     check_alone,
     check_decision,
+    check_names_deputy,
     check_reason,
     confirmers,
+    deputy_problem,
     takes_two,
 )
 from recorder.people.account_rows import (
@@ -35,8 +37,10 @@ from recorder.people.account_rows import (
     person_of,
     power_lost,
     renew_password,
+    row_of,
 )
 from recorder.people.database import AuditNote, accounts, from_s, proposals, tokens
+from recorder.people.deputies import appoint
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
 
@@ -126,6 +130,15 @@ class Proposals:
         check_reason(reason)
         return self._ask(Change.TOKEN, by, by, roles=frozenset(), reason=reason, enter=enter, token=token)
 
+    def name_deputy(self, by: str, account: str, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
+        """Propose who stands in for the data protection officer: as `grant` does, but never done by one alone.
+
+        Raises:
+            PeopleError: There is no such account, or its roles exclude it.
+            DeniedError: It takes a reason, somebody else to propose it, or somebody who could confirm it.
+        """
+        return self._ask(Change.DEPUTY, by, account, roles=frozenset(), reason=reason, enter=enter)
+
     def _ask(
         self, change: Change, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter,
         password_hash: str | None = None, token: str = "",
@@ -138,6 +151,8 @@ class Proposals:
                 raise PeopleError(f"The account {account} cannot be used any more.")
             person = person_of(row)
             check_combination(account, person.roles, roles)
+            if change is Change.DEPUTY:
+                _check_deputy(connection, by, person)
             proposal = Proposal(
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
                 reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
@@ -147,7 +162,13 @@ class Proposals:
             is_for_two = takes_two(change, person, roles, is_deputy=is_deputy(connection, account))
             if is_for_two:
                 check_reason(reason)
-            if not is_for_two or not confirmers(_usable(connection, now), proposer=by, account=account):
+            if not is_for_two or not confirmers(_usable(connection, now), proposer=by, account=account, change=change):
+                if change is Change.DEPUTY:
+                    raise DeniedError(
+                        Fault.NOT_ALLOWED,
+                        "There is nobody who could confirm it: another administrator, or a team leader, who is neither "
+                        "the deputy nor a data protection officer.",
+                    )
                 if is_for_two:
                     check_alone(confirmed_lately(connection, (by, account), now), now)
                 decided = {"state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp()}
@@ -200,7 +221,7 @@ class Proposals:
             note = AuditNote(act="people.declined", subject=proposal.account, details=_details(proposal))
             if is_confirmed:
                 about = {"proposal": proposal.id, "proposed_by": proposal.proposed_by}
-                note = _apply(connection, proposal, now, row["password_hash"], about)
+                note = _apply(connection, proposal, now, row["password_hash"], about, confirmed_by=by.name)
             _forget_passwords(connection, proposals.c.id == proposal_id)
             enter(note)
         return proposal
@@ -226,9 +247,16 @@ class Proposals:
 
 
 def _apply(
-    connection: Connection, proposal: Proposal, now: datetime, password_hash: str | None, about: dict[str, Any]
-) -> AuditNote:
+    connection: Connection, proposal: Proposal, now: datetime, password_hash: str | None, about: dict[str, Any],
+    *, confirmed_by: str | None = None,
+) -> AuditNote:  # fmt: skip
     account, roles = proposal.account, proposal.roles
+    if proposal.change is Change.DEPUTY:
+        assert confirmed_by is not None, "one alone names no deputy"
+        _check_deputy(connection, proposal.proposed_by, person_of(one(connection, account)))
+        if appoint(connection, account, named_by=proposal.proposed_by, confirmed_by=confirmed_by, now=now):
+            about = {**about, "disconnected": True}
+        return AuditNote(act=Act.NAME_DEPUTY, subject=account, details=about)
     if proposal.change is Change.RESET:
         remove_factor(connection, account)
         return AuditNote(act="people.second_factor_removed", subject=account, details=about)
@@ -268,6 +296,15 @@ def _confirm_token(connection: Connection, proposal: Proposal) -> str:
         raise PeopleError("The token was revoked meanwhile: make another one.")
     connection.execute(update(tokens).where(is_it).values(proposal=None))
     return name
+
+
+def _check_deputy(connection: Connection, by: str, person: Person) -> None:
+    proposer = row_of(connection, by)
+    if proposer is not None:
+        check_names_deputy(person_of(proposer))
+    problem = deputy_problem(person.name, person.roles)
+    if problem is not None:
+        raise PeopleError(problem)
 
 
 def _set_roles(connection: Connection, account: str, roles: frozenset[Role]) -> None:

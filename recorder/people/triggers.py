@@ -39,6 +39,7 @@ def _is(account: str, role: Role) -> str:
 
 _NOT_ICT = "SELECT RAISE(ABORT, 'ICT does not say that a sweep goes on');"
 _ALONE = "SELECT RAISE(ABORT, 'admin excludes every role that hears');"
+_DEPUTY = "SELECT RAISE(ABORT, 'two people name the deputy, neither of them a data protection officer');"
 _ENDS_S = f"COALESCE(until_s, at_s + {_FOR_S})"
 
 TRIGGERS: Mapping[str, str] = {
@@ -66,6 +67,14 @@ TRIGGERS: Mapping[str, str] = {
         "OR NEW.at_s <> OLD.at_s OR NEW.until_s IS NOT OLD.until_s OR NEW.acknowledged_by = OLD.account "
         "BEGIN SELECT RAISE(ABORT, 'an act of break-glass is acknowledged once, by somebody else'); END"
     ),
+    # A deputy of before this rule stays.
+    "deputies_take_two": (
+        "CREATE TRIGGER deputies_take_two BEFORE INSERT ON deputies WHEN NEW.confirmed_by IS NULL "
+        "OR NEW.confirmed_by = NEW.named_by OR NEW.account IN (NEW.named_by, NEW.confirmed_by) "
+        f"OR {_is('NEW.named_by', Role.DPO)} OR {_is('NEW.confirmed_by', Role.DPO)} "
+        f"BEGIN {_DEPUTY} END"
+    ),
+    "deputies_are_kept": (f"CREATE TRIGGER deputies_are_kept BEFORE UPDATE ON deputies BEGIN {_DEPUTY} END"),
     "erasure_approvals_dpo": (
         "CREATE TRIGGER erasure_approvals_dpo BEFORE UPDATE ON erasure_approvals WHEN NEW.third <> OLD.third "
         f"OR NEW.ordered_by <> OLD.ordered_by OR (NEW.dpo_by IS NOT NULL AND NOT {_is('NEW.dpo_by', Role.DPO)}) "

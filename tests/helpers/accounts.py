@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from recorder.hearing.appointments import Appointments
 from recorder.people.accounts import People
 from recorder.people.database import AuditNote
+from recorder.people.deputies import appoint
 from recorder.people.triggers import TRIGGERS
 from storage.audit import AuditLog
 
@@ -51,11 +52,11 @@ def explain(path: Path, account: str, roles: Iterable[str]) -> None:
 
 
 def write_down_additions() -> None:
-    """Have accounts and deputies that a test makes by themselves be in the audit log, as who makes one writes it there.
+    """Have accounts that a test makes by themselves be in the audit log, as who makes one writes it there.
 
     What no entry explains gives no right. What the product makes it writes down itself.
     """
-    add, name_deputy = People.add, Appointments.name_deputy
+    add = People.add
 
     def added(self: People, name: str, password: str, **values: Any) -> AuditNote:
         note = add(self, name, password, **values)
@@ -63,13 +64,15 @@ def write_down_additions() -> None:
             _write_down(self._engine, note.act, note.subject, dict(note.details))
         return note
 
-    def named(self: Appointments, account: str | None, *, by: str) -> bool:
-        if _is_by_test():
-            _write_down(self._engine, "people.deputy", account or "", {})
-        return name_deputy(self, account, by=by)
-
     People.add = added  # type: ignore[method-assign]
-    Appointments.name_deputy = named  # type: ignore[method-assign]
+
+
+def appoint_deputy(appointments: Appointments, account: str) -> bool:
+    """Have somebody stand in for the data protection officer, named by two; tells whether they are disconnected."""
+    engine = appointments._engine
+    _write_down(engine, "people.deputy", account, {})
+    with engine.begin() as connection:
+        return appoint(connection, account, named_by="one", confirmed_by="another", now=datetime.now(UTC))
 
 
 def _is_by_test() -> bool:

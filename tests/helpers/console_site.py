@@ -42,7 +42,7 @@ from storage.audit import AuditEntry, AuditLog
 from storage.index import Index, sqlite_url
 from storage.reader import open_recording
 from storage.rows import row_from_json
-from tests.helpers.accounts import CHEAP, MAKER, PASSWORD
+from tests.helpers.accounts import CHEAP, MAKER, PASSWORD, appoint_deputy
 from tests.helpers.leave import give_leave
 from tests.helpers.recorder_home import HANGS_S
 from tests.helpers.storage_home import ID, Site, row
@@ -242,7 +242,7 @@ class Console:
     def give_leave(self, account: str = "dpo", recording: str = ID, **how: Any) -> AccessRequest:
         """Have somebody ask to hear a recording and take copies, and have it granted."""
         if account == "dpo":
-            self.deps.hearing.appointments.name_deputy("lead", by="dpo")
+            appoint_deputy(self.deps.hearing.appointments, "lead")
         return give_leave(self.deps.hearing, account, recording, **how)
 
     def set_password(self, account: str, password: str) -> None:

@@ -9,6 +9,7 @@ Tests of how a process starts, and of what is in its memory, start the program i
 """
 
 import atexit
+import codecs
 import contextlib
 import functools
 import gc
@@ -94,9 +95,16 @@ class Preloaded:
             env={**wiping_environment(self.environment), "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
 
-    def start(self, words: Sequence[str], output: Path, errors: Path, *, given: Path = Path(os.devnull)) -> Daemon:
-        """Fork a `recorder` with these words; what it says is appended to files, and ``given`` is its input."""
-        return Daemon(self._ask(words=list(words), files=[str(given), str(output), str(errors)]), self)
+    def start(
+        self, words: Sequence[str], output: Path, errors: Path, *, given: Path = Path(os.devnull),
+        user: tuple[int, int] | None = None,
+    ) -> Daemon:  # fmt: skip
+        """Fork a `recorder` with these words; what it says is appended to files, and ``given`` is its input.
+
+        With ``user`` it becomes this user and group first, of no other group.
+        """
+        files = [str(given), str(output), str(errors)]
+        return Daemon(self._ask(words=list(words), files=files, user=user), self)
 
     def code_of(self, pid: int) -> int:
         """Return the exit code of a child that has ended."""
@@ -124,6 +132,11 @@ def _shared() -> Preloaded:
     preloaded = Preloaded()
     atexit.register(preloaded.close)
     return preloaded
+
+
+def start_as(user: tuple[int, int], words: Sequence[str], log: Path) -> Daemon:
+    """Start a `recorder` as another user and group; it takes root, and no change of the environment since the first."""
+    return _shared().start(words, log, log, user=user)
 
 
 def start(words: Sequence[str], log: Path) -> Daemon | subprocess.Popen[bytes]:
@@ -203,6 +216,8 @@ def serve() -> list[str] | None:
             answer = os.fork()
             if answer == 0:
                 _open(*request["files"])
+                if request.get("user") is not None:
+                    become(*request["user"])
                 return list(request["words"])
             running.add(answer)
         sys.stdout.write(f"{answer}\n")
@@ -210,6 +225,19 @@ def serve() -> list[str] | None:
     for pid in running:
         os.kill(pid, signal.SIGKILL)
     return None
+
+
+def become(uid: int, gid: int) -> None:
+    """Be another user, of one group, for good.
+
+    The Python in use may lie where that user cannot read: what it loads late is loaded now.
+    """
+    for name in ("unicode_escape", "idna", "latin_1", "ascii", "utf_8_sig"):
+        codecs.lookup(name)
+    importlib.import_module("_strptime")
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
 
 
 def _open(given: str, output: str, errors: str) -> None:

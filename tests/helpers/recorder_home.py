@@ -32,6 +32,7 @@ from recorder.__main__ import LASTING
 from recorder.cli import app
 from recorder.clock import utc_now
 from recorder.domain.access import Role
+from recorder.hearing.appointments import Appointments
 from recorder.hearing.requests import Requests
 from recorder.home import Home
 from recorder.opening import open_index, open_reader
@@ -42,7 +43,7 @@ from storage.index import Index
 from storage.rows import row_to_json
 from storage.types import Search
 from tests.helpers import preloaded, report
-from tests.helpers.accounts import CHEAP, as_of_before
+from tests.helpers.accounts import CHEAP, appoint_deputy, as_of_before
 from tests.helpers.leave import keep_leave
 from tests.helpers.ports import free_port, free_range
 from tests.helpers.signed_in import environment_for, signing
@@ -182,6 +183,8 @@ class RecorderHome:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.root = folder / "home"
+        self.user: tuple[int, int] | None = None
+        """As whom the daemon runs; None is as the tests do."""
         self.password_file = folder / "password"
         self.password_file.write_text(PASSWORD + "\n")
         first, last = free_range(ports + 2)
@@ -227,7 +230,9 @@ class RecorderHome:
         """
         said = len(self.said) if self.log.exists() else 0
         command = ["run", "-C", str(self.root), *words]
-        if before or self._is_started_anew:
+        if self.user is not None:
+            self.daemon = preloaded.start_as(self.user, command, self.log)
+        elif before or self._is_started_anew:
             self.daemon = preloaded.start_anew(command, self.log, before=before, sources=ROOT)
         else:
             self.daemon = preloaded.start(command, self.log)
@@ -409,6 +414,12 @@ class RecorderHome:
         people = People(engine, now=utc_now, hasher=CHEAP)
         if people.find(name) is None:
             people.add(name, PASSWORD, roles=roles, **values)
+        engine.dispose()
+
+    def appoint_deputy(self, name: str) -> None:
+        """Have somebody stand in for the data protection officer, by no command."""
+        engine = open_people(Home(self.root).people)
+        appoint_deputy(Appointments(engine, now=utc_now), name)
         engine.dispose()
 
     def give_leave(self, *recordings: str, account: str = HEARER) -> None:

@@ -17,7 +17,7 @@ from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from recorder.notifying.watch import tell_now
 from recorder.people.database import accounts, break_glass, open_people
 from storage.types import RecordingId
-from tests.helpers.accounts import PASSWORD, Clock, as_of_before
+from tests.helpers.accounts import PASSWORD, Clock, appoint_deputy, as_of_before
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.due_home import add_recording
 from tests.helpers.recorder_home import recorder_home
@@ -99,7 +99,7 @@ def test_so_many_a_day(console: Console, clock: Clock) -> None:
 
 
 def test_the_deputy_acknowledges_and_is_told(console: Console) -> None:
-    console.deps.hearing.appointments.name_deputy("lead", by="dpo")
+    appoint_deputy(console.deps.hearing.appointments, "lead")
     with signed_in(console, "ict") as ict, signed_in(console, "lead") as lead, signed_in(console, "revenues") as other:
         assert broken(ict) == 200
         (one,) = emergencies(console)
@@ -118,7 +118,7 @@ def test_the_deputy_acknowledges_and_is_told(console: Console) -> None:
 
 def test_where_nobody_could_be_told_nobody_breaks_the_glass(console: Console) -> None:
     console.people.disable("dpo")
-    console.deps.hearing.appointments.name_deputy("ict", by="dpo")
+    appoint_deputy(console.deps.hearing.appointments, "ict")
     with signed_in(console, "ict") as ict:
         page = ict.submit(f"/recordings/{ID}/play", reason=WHY)
         assert (page.status_code, "no data protection officer or deputy" in page.text) == (403, True)

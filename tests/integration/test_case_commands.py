@@ -25,7 +25,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     with recorder_home(folder, is_started=False, next_hop="127.0.0.1:5099") as home:
         (out := folder / "out").mkdir()
         home.add_person(LEAD, Role.TEAM_LEADER)
-        home.recorder("requests", "deputy", LEAD, *home.as_admin(), "-C", str(home.root))
+        home.appoint_deputy(LEAD)
         yield Shell(home, out)
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_string
 from email.policy import default
 from pathlib import Path
@@ -60,16 +60,17 @@ def options(port: int, certificates: Certificates, **changes: object) -> MailOpt
 
 
 def postman(console: Console, mail: MailOptions) -> Postman:
-    watch = replace(console.deps.watch, cases=console.deps.cases, is_mail_on=True)
+    review_on = date(2099, 1, 1)
+    watch = replace(console.deps.watch, cases=console.deps.cases, is_mail_on=True, policy_review_on=review_on)
     for account in ("officer", "lead", "dpo", "revenues", "housing", "ict"):
         watch.addresses.save(account, f"{account}@council.example")
     assert mail.problem is None
-    return Postman(books=watch, options=mail, site="Test Council")
+    return Postman(books=watch, options=mail, site="Test Council", state=console.home.state)
 
 
 def kinds(console: Console, account: str) -> list[Kind]:
     found = console.deps.watch.box.of_account(account)
-    return [one.notification.kind for one in found if one.notification.kind is not Kind.WEEK]
+    return [one.notification.kind for one in found if one.notification.kind not in (Kind.WEEK, Kind.POLICY_UNDATED)]
 
 
 def subjects(mailbox: Mailbox) -> list[tuple[str, str]]:
@@ -196,7 +197,7 @@ def test_the_week_for_the_data_protection_officer(console: Console, certificates
         assert to == ["dpo@council.example"]
         text = message_from_string(content, policy=default).get_content()
         for line in (f"Access refused: {refused}", "Calls recorded: ", "Holds due for review: 0", "Records deleted: 0",
-                     "Next review of the policy: not set", "Sign-ins refused: 0", "Calls opted out: 0"):  # fmt: skip
+                     "Next review of the policy: 01/01/2099", "Sign-ins refused: 0", "Calls opted out: 0"):  # fmt: skip
             assert line in text
         assert "Olive" not in text
         assert "02079460000" not in text
@@ -327,7 +328,7 @@ def test_after_a_day_ict_is_told_and_after_five_it_is_given_up(
 def test_mail_that_fails_is_an_alarm_of_health(console: Console, certificates: Certificates, clock: Clock) -> None:
     nowhere = options(9, certificates)
     down = postman(console, nowhere)
-    health = MailHealth(console.home.people, nowhere, clock)
+    health = MailHealth(console.home.state, nowhere, clock)
     assert health.look()["alarms"] == {}
     with signed_in(console, "officer") as officer:
         officer.post("/api/requests", json={"recordings": [ID], **ASKED})
@@ -337,10 +338,10 @@ def test_mail_that_fails_is_an_alarm_of_health(console: Console, certificates: C
     clock.time += timedelta(hours=1)
     failing = health.look()
     assert failing["alarms"] == {"mail_failing": failing["waiting"]}
-    assert MailHealth(console.home.people, MailOptions(), clock).look()["alarms"] == {}, "nobody is written to"
-    assert MailHealth(console.home.root / "none.sqlite", nowhere, clock).look()["alarms"] == {}
-    broken = console.home.root / "broken.sqlite"
-    broken.write_bytes(b"no database at all" * 100)
+    assert MailHealth(console.home.state, MailOptions(), clock).look()["alarms"] == {}, "nobody is written to"
+    assert MailHealth(console.home.root / "none", nowhere, clock).look()["alarms"] == {}
+    (broken := console.home.root / "broken").mkdir()
+    (broken / "mail.json").write_bytes(b"no mails at all")
     assert "cannot be read" in MailHealth(broken, nowhere, clock).look()["problem"]
     with mail_server(certificates.context) as mailbox:
         postman(console, options(mailbox.port, certificates)).run_once()

@@ -13,7 +13,7 @@ from recorder.people.database import open_people
 from recorder.people.identities import Identities
 from recorder.people.sessions import Sessions
 from storage.audit import AuditLog
-from tests.helpers.accounts import PASSWORD
+from tests.helpers.accounts import PASSWORD, appoint_deputy
 from tests.helpers.recorder_home import ADMIN, RecorderHome
 
 ISSUER = "https://id.council.example"
@@ -92,12 +92,12 @@ def test_without_a_provider_there_is_nobody_to_connect_to(home: RecorderHome) ->
 def test_one_person_alone_connects_no_deputy(desk: Desk) -> None:
     appointments = Appointments(desk.engine, now=utc_now)
     assert desk("connect", "ann", "--subject", "0815") == ""
-    assert appointments.name_deputy("ann", by="dora")
+    assert appoint_deputy(appointments, "ann")
     assert desk.identities.of("ann") is None, "an administrator said who ann is at the provider"
     assert "they connect their account themselves" in desk("connect", "ann", "--subject", "0815")
     somebody = Identity(issuer=ISSUER, subject="0815", account="ann", has_second_factor=True)
     refused = desk.identities.recognise(somebody)
     assert isinstance(refused, SignInRefused)
     assert desk.identities.of("ann") is None
-    assert not appointments.name_deputy(None, by="dora")
+    assert appointments.end_deputy()
     assert desk("connect", "ann", "--subject", "0815") == ""

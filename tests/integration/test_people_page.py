@@ -53,6 +53,22 @@ def test_one_proposes_and_another_one_confirms(console: Console, admin: Browser)
     assert {entry.actor for entry in console.entries("access.refused")} >= {"admin", "officer", "revenues", "ict"}
 
 
+def test_the_deputy_is_confirmed_there_by_somebody_who_is_no_data_protection_officer(console: Console) -> None:
+    known = console.deps.proposals
+    proposal = known.name_deputy("admin", "lead", reason=WHY, enter=console.enter)[1]
+    assert proposal is not None
+    path = f"/people/proposals/{proposal.id}/confirm"
+    with signed_in(console, "dpo") as dpo:
+        page = dpo.get("/people").text
+        assert "lead: the data protection officer's deputy" in page.replace("&#39;", "'")
+        assert f'action="{path}"' not in page
+        assert dpo.submit(path).status_code == 403
+    with signed_in(console, "ada") as ada:
+        assert "It is so now" in ada.submit(path).text
+    assert console.deps.hearing.bench.deputies == {"lead"}
+    assert [(entry.actor, entry.subject) for entry in console.entries("people.deputy")] == [("ada", "lead")]
+
+
 def test_who_sees_the_page(console: Console) -> None:
     seen = {"admin": 200, "dpo": 200, "lead": 200, "officer": 403, "revenues": 403, "ict": 403}
     for name, status in seen.items():

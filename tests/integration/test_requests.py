@@ -15,6 +15,7 @@ from recorder.cli import app
 from recorder.domain.access import Role
 from recorder.hearing.asking import decide
 from recorder.problems import ProblemError
+from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
@@ -220,12 +221,6 @@ def test_at_the_shell(home: RecorderHome) -> None:
     code, said = requests("ask", *wish, by="founder")
     assert (code, "There is no recording" in said) == (1, True)
     assert requests("ask", *wish, by="ian")[0] == 1
-    assert requests("deputy", "nobody", by="founder") == (
-        1, "recorder: There is no account 'nobody' in use: see `recorder users list`.",
-    )  # fmt: skip
-    assert requests("deputy", "ian", by="founder")[0] == 1
-    assert requests("deputy", "lena", by="ian")[0] == 1
-    assert requests("deputy", "lena", by="founder") == (0, "lena stands in for the data protection officer")
     assert requests("absent", "lena", by="founder") == (0, "lena is absent")
     assert requests("absent", "founder", by="founder")[0] == 1
     assert requests("back", "lena", by="lena") == (0, "lena is present")
@@ -233,3 +228,33 @@ def test_at_the_shell(home: RecorderHome) -> None:
     assert requests("list", "--waiting", "--json", by="lena") == (0, "[]")
     assert requests("grant", "00000000", by="lena")[0] == 1
     assert home.json("requests", "emergencies") == []
+
+
+def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
+    home.add_person("ada", Role.ADMIN)
+    home.add_person("bob", Role.ADMIN)
+    home.add_person("dora", Role.DPO)
+
+    def recorder(*words: str, by: str) -> tuple[int, str]:
+        who = ("--as", by, "--password-file", str(home.password_file), "-C", str(home.root))
+        done = CliRunner().invoke(app, [*words, *who])
+        return done.exit_code, " ".join((done.stdout + done.stderr).split())
+
+    name = ("requests", "deputy", "lena", "--reason", "stands in")
+    code, said = recorder("requests", "deputy", "nobody", "--reason", "x y z", by="ada")
+    assert (code, "There is no account 'nobody'" in said) == (1, True)
+    for by in ("dora", "ian", "lena"):
+        assert recorder(*name, by=by)[0] == 1
+    code, said = recorder(*name, by="founder")
+    assert (code, "two others choose them" in said) == (1, True), "an administrator of before who is an officer too"
+    code, said = recorder(*name, by="ada")
+    assert (code, "no data protection officer confirms it" in said) == (0, True)
+    proposal = said.rpartition(" ")[2].strip("`")
+    for by in ("dora", "founder", "ada"):
+        assert recorder("users", "confirm", proposal, by=by)[0] == 1
+    assert recorder("users", "confirm", proposal, by="bob")[0] == 0
+    named = [(one.actor, one.subject) for one in AuditLog(home.root / "audit").of_act("people.deputy") if one.subject]
+    assert named[-1] == ("bob", "lena")
+    assert recorder("requests", "deputy", by="dora")[0] == 1
+    assert recorder("requests", "deputy", by="ada") == (0, "nobody stands in for the data protection officer")
+    assert recorder("requests", "deputy", by="ada")[0] == 1

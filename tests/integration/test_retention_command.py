@@ -196,8 +196,7 @@ def test_a_share_that_is_too_large_waits_for_a_person(shell: Shell) -> None:
 
 def test_the_deputy_and_somebody_else_let_a_sweep_go_on(shell: Shell) -> None:
     due, _ = add_recording(shell.home, 91 * DAY, 1), add_recording(shell.home, 10 * DAY, 2)
-    named = ("requests", "deputy", "lea", "--as", "dora", "--password-file", str(shell.home.password_file))
-    assert CliRunner().invoke(app, [*named, "-C", str(shell.home.root)]).exit_code == 0
+    shell.home.appoint_deputy("lea")
     assert shell.json("run", "--confirm-share", by="lea")["is_enough"] is False
     assert "somebody else has to" in shell.run("run", "--confirm-share", by="lea", code=1)[1]
     assert shell.json("run", "--confirm-share", by="lena")["counts"]["recordings"] == 1

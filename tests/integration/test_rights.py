@@ -24,7 +24,7 @@ from storage.claim_journal import asked_details, asked_text, changed_details
 from storage.claims import Claims
 from storage.hold_journal import UNSETTLED, steady
 from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, HoldKind, RecordingId, Right
-from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.accounts import PASSWORD, Clock, appoint_deputy
 from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
@@ -148,7 +148,7 @@ def test_its_hold_is_released_by_the_decision_and_not_by_hand(console: Console) 
 def test_who_writes_it_down_does_not_decide_it(console: Console) -> None:
     claim = write_claim(books(console), console.person("dpo"), ID, wish())
     assert "deputy" in refused(lambda: changed(console, claim, ClaimEvent.UPHOLD), 403)
-    console.deps.hearing.appointments.name_deputy("revenues", by="dpo")
+    appoint_deputy(console.deps.hearing.appointments, "revenues")
     assert changed(console, claim, ClaimEvent.UPHOLD, by="revenues").decided_by == "revenues"
 
 

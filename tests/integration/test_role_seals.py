@@ -127,7 +127,7 @@ def test_a_log_that_is_not_there_explains_nothing(book: Book) -> None:
 
 def test_a_deputy_whom_nobody_named_is_none(book: Book) -> None:
     appointments = Appointments(open_people(book.path), now=lambda: datetime.now(UTC))
-    book.write("INSERT INTO deputies (account, since_s, named_by) VALUES ('anna', 0, 'dora')")
+    book.write("INSERT INTO deputies (account, since_s, named_by, confirmed_by) VALUES ('anna', 0, 'x', 'y')")
     assert appointments.bench(book.people).deputies == frozenset()
     book.audit.append("people.deputy", "dora", "anna")
     assert appointments.bench(book.people).deputies == {"anna"}

@@ -43,7 +43,7 @@ EXPECTED = {
     Act.ASK: "- o t y y - y",
     Act.DECIDE: "- - - y y - -",
     Act.MARK_ABSENT: "- - - y y - -",
-    Act.NAME_DEPUTY: "- - - - y - -",
+    Act.NAME_DEPUTY: "y - - - - - -",
     Act.ACKNOWLEDGE: "- - - - y - -",
     Act.WORK_ON_CASES: "- - - y y - -",
     Act.SCOPE_CASE: "- - - - y - -",

@@ -16,7 +16,7 @@ from recorder.people.database import AuditNote
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import Enrolled, SecondFactors
 from recorder.people.totp import code_of, new_secret, step_of
-from tests.helpers.accounts import CHEAP, PASSWORD, Clock
+from tests.helpers.accounts import CHEAP, PASSWORD, Clock, appoint_deputy
 
 WHY = "she takes over on Monday"
 
@@ -127,9 +127,9 @@ def test_a_team_leader_confirms_where_nobody_else_can() -> None:
 
     ada, dora, lena = one("ada", Role.ADMIN), one("dora", Role.DPO), one("lena", Role.TEAM_LEADER)
     mary = one("mary", Role.MANAGER, Role.OFFICER, Role.ICT, Role.MEMBER)
-    assert confirmers([ada, dora, lena, mary], proposer="ada", account="mary") == {"dora"}
-    assert confirmers([ada, dora, lena, mary], proposer="ada", account="dora") == {"lena"}
-    assert confirmers([ada, lena, mary], proposer="ada", account="lena") == set()
+    assert confirmers([ada, dora, lena, mary], proposer="ada", account="mary", change=Change.GRANT) == {"dora"}
+    assert confirmers([ada, dora, lena, mary], proposer="ada", account="dora", change=Change.GRANT) == {"lena"}
+    assert confirmers([ada, lena, mary], proposer="ada", account="lena", change=Change.GRANT) == set()
 
 
 def test_a_proposal_is_decided_once(book: Book, second: People) -> None:
@@ -285,7 +285,7 @@ def test_a_password_of_the_powerful_takes_two(book: Book, second: People, engine
         assert not isinstance(book.people.verify(account, new), SignedIn)
         book.decide("founder" if account == "dora" else "dora", proposal.id)
         assert isinstance(book.people.verify(account, new), SignedIn)
-    Appointments(engine, now=clock).name_deputy("olive", by="dora")
+    appoint_deputy(Appointments(engine, now=clock), "olive")
     assert given("olive") is not None, "who stands in for the data protection officer"
     book.people.disable("olive")
     with pytest.raises(PeopleError, match="cannot be used"):

@@ -127,13 +127,21 @@ def test_both_are_told_that_a_phone_was_taken_over() -> None:
 
 def test_the_review_of_the_policy_is_reminded_of_twice() -> None:
     day = TODAY + REVIEW_REMINDED_FOR
-    assert of_policy(None, BENCH, TODAY) == of_policy(day + timedelta(days=1), BENCH, TODAY) == []
+    assert of_policy(day + timedelta(days=1), BENCH, TODAY) == []
     (near,) = of_policy(day, BENCH, TODAY)
     (due,) = of_policy(day, BENCH, day)
     assert (near.account, due.account) == ("dora", "dora")
     assert near.key != due.key
     assert review_day(date(2024, 2, 29)) == date(2027, 3, 1)
     assert review_day(date(2026, 11, 25)) == date(2029, 11, 25)
+
+
+def test_where_no_day_of_a_review_is_known_the_officer_is_told_each_month() -> None:
+    (first,), (later,) = of_policy(None, BENCH, TODAY), of_policy(None, BENCH, TODAY.replace(day=28))
+    (next_month,) = of_policy(None, BENCH, TODAY + timedelta(days=31))
+    assert told([first]) == [("policy_undated", "dora")]
+    assert first.key == later.key != next_month.key
+    assert "policy_reviewed_on" in WORDING[Kind.POLICY_UNDATED].sentence
 
 
 def test_nobody_is_told_whose_account_is_no_longer_used() -> None:

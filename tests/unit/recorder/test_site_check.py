@@ -1,12 +1,13 @@
 """What site-check makes of a machine and a home."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from recorder.auditing.anchor_options import AnchorOptions
-from recorder.config import Config, Console, Limits, Media, Pause, read
+from recorder.config import Config, Console, Limits, Media, Pause, Site, read
 from recorder.domain.access import Person, Role
 from recorder.domain.policy import Extension
 from recorder.domain.routing import Peer, PeerNotice, Route
@@ -22,6 +23,7 @@ from recorder.site_check import (
     check_folders,
     check_machine,
     check_pause_keys,
+    check_review,
     check_sign_in,
     check_siprec,
     check_srtp,
@@ -257,3 +259,17 @@ def test_managers_of_no_team_are_told_of() -> None:
     assert fine.level is Level.OK
     (bad,) = check_teams(config, [manager("mary", "North"), manager("nell"), manager("olga", "north")])
     assert (bad.level, bad.says) == (Level.WARNING, "nell, olga: manager of no team that an extension has")
+
+
+@pytest.mark.parametrize(
+    ("reviewed_on", "level", "says"),
+    [
+        (None, Level.WARNING, "policy_reviewed_on is off"),
+        ("2023-11-25", Level.WARNING, "due for review since 25/11/2026"),
+        ("2023-11-26", Level.OK, "the next one is on 26/11/2026"),
+    ],
+)
+def test_when_the_policy_is_reviewed_next(reviewed_on: str | None, level: Level, says: str) -> None:
+    (finding,) = check_review(replace(CONFIG, site=Site(policy_reviewed_on=reviewed_on)), date(2026, 11, 25))
+    assert finding.level is level
+    assert says in finding.says

@@ -1,0 +1,65 @@
+"""Gives a group rights on what daemon and console both use in a home, so that they can be two users.
+
+Both users are of the group. The one that owns the accounts owns the home; the daemon's makes files only in the folders
+that both write, for whoever can make `people.sqlite-journal` beside the accounts changes them. What is made later
+follows the folder that it is made in (`storage.group_modes`).
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from recorder.home import Home
+from recorder.live.signing import ensure_key, public_path, secret_path
+from storage.durable import sync_folder
+
+_WRITTEN = ("audit", "state", "recordings", "keys/sealed", "common")
+"""Folders in which both make and remove files."""
+_READ = ("keys", "keys/epochs", "keys/node", "notices")
+"""Folders in which the daemon reads."""
+_READ_FILES = ("recorder.toml", "pins.json")
+_INDEX = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-lock")
+
+
+def share(home: Home, group: int) -> None:
+    """Give a group its rights; once more changes nothing. Nothing may run in the home.
+
+    Args:
+        home: The recorder's home.
+        group: Its id.
+
+    Raises:
+        OSError, KeyProblemError: As the system says; to be run again.
+    """
+    ensure_key(home.root)
+    for name in (*_WRITTEN, *_READ):
+        (home.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in _INDEX:
+        if (home.root / name).exists():
+            (home.root / name).rename(home.common / name)
+    _give(home.root, group, 0o2750)
+    for name in _READ:
+        _give(home.root / name, group, 0o2750)
+        for path in _files(home.root / name):
+            _give(path, group, 0o640)
+    for name in _READ_FILES:
+        if (home.root / name).exists():
+            _give(home.root / name, group, 0o640)
+    for name in _WRITTEN:
+        for folder, _, names in os.walk(home.root / name):
+            _give(Path(folder), group, 0o2770)
+            for one in names:
+                _give(Path(folder, one), group, 0o660)
+    secret_path(home.root).parent.chmod(0o711)
+    public_path(home.root).chmod(0o644)
+    sync_folder(home.root)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
+
+
+def _give(path: Path, group: int, mode: int) -> None:
+    os.chown(path, -1, group, follow_symlinks=False)
+    if not path.is_symlink():
+        path.chmod(mode)  # after chown(2), which takes set-group-ID away

@@ -1,0 +1,102 @@
+"""What is due in the file of people: former accounts, texts of requests and cases, settled break-glass.
+
+Part of a sweep where whoever sweeps may open that file (`recorder retention`). The daemon may not need to: it has the
+console do this (`PeopleSweep`), whose file it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from recorder.domain.retention import DataClass, Periods, days_of, put_into_force
+from recorder.keeping.sweep_state import SweepFile
+from recorder.people.former import Former
+from recorder.people.past_texts import PastTexts
+from storage.audit import AuditLog
+from storage.deletion import BY
+from storage.rows import time_to_json
+
+PEOPLE_SWEPT = "retention.people_swept"
+"""Act of the audit log."""
+
+
+class PeopleLeftovers:
+    """What is due of one file of people.
+
+    Args:
+        former: Those who may do nothing any more, with the file.
+    """
+
+    def __init__(self, former: Former) -> None:
+        self._former = former
+        self._past = PastTexts(former.engine)
+
+    def count(self, found: Periods, now: datetime) -> dict[DataClass, int]:
+        """Return how much of each class is due; nothing is changed.
+
+        Args:
+            found: The periods in force.
+            now: Aware.
+        """
+        return {
+            DataClass.TEXTS: self._former.count_emergencies(before=due_before(found, DataClass.TEXTS, now)),
+            DataClass.REQUESTS: self._past.count_requests(before=due_before(found, DataClass.REQUESTS, now)),
+            DataClass.CASES: self._past.count_cases(before=due_before(found, DataClass.CASES, now)),
+            DataClass.ACCESS: self._former.count(before=due_before(found, DataClass.ACCESS, now)),
+        }
+
+    def sweep(self, found: Periods, now: datetime) -> dict[DataClass, int]:
+        """Delete what is due; returns how much of each class that was."""
+        return {
+            DataClass.TEXTS: self._former.forget_emergencies(before=due_before(found, DataClass.TEXTS, now)),
+            DataClass.REQUESTS: self._past.forget_requests(before=due_before(found, DataClass.REQUESTS, now)),
+            DataClass.CASES: self._past.forget_cases(before=due_before(found, DataClass.CASES, now)),
+            DataClass.ACCESS: self._former.forget(before=due_before(found, DataClass.ACCESS, now)),
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class PeopleSweep:
+    """The console's part of the daily sweep.
+
+    It follows the daemon's: what stops a sweep - a clock that cannot be believed, an index that waits for the data
+    protection officer - keeps this from deleting too.
+
+    Attributes:
+        former: Those who may do nothing any more, with the file of people.
+        audit: The audit log.
+        state: The home's folder of states.
+        periods: As configured.
+        now: The clock, UTC.
+    """
+
+    former: Former
+    audit: AuditLog
+    state: Path
+    periods: Periods
+    now: Callable[[], datetime]
+    _done: datetime | None = field(default=None, init=False)
+
+    def run(self) -> dict[DataClass, int]:
+        """Delete what was due when a sweep last ended well; returns how much of each class that was.
+
+        Raises:
+            StorageError, OSError: State or audit log cannot be read; the next run goes on.
+        """
+        state = SweepFile(self.state, self.audit).load()
+        if state.last_success is None or state.last_success == self._done:
+            return {}
+        moment = min(state.last_success, self.now())  # the file is the daemon's to write
+        found, _ = put_into_force(self.periods, state.in_force, is_confirmed=False)
+        counts = PeopleLeftovers(self.former).sweep(found, moment)
+        if any(counts.values()):
+            details = {"counts": {str(data): count for data, count in counts.items()}, "at": time_to_json(moment)}
+            self.audit.append(PEOPLE_SWEPT, BY, "", details)
+        self._done = state.last_success
+        return counts
+
+
+def due_before(found: Periods, data: DataClass, now: datetime) -> datetime:
+    """Return the moment before which a class of data is due."""
+    return (now - timedelta(days=days_of(found, data))).astimezone(UTC)

@@ -1,0 +1,27 @@
+"""Who stands in for the data protection officer, as a row of the file of people: named by two people (P14)."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from recorder.people.database import deputies
+from recorder.people.identities import disconnect_unless_own
+
+
+def appoint(connection: Connection, account: str, *, named_by: str, confirmed_by: str, now: datetime) -> bool:
+    """Have somebody stand in for the data protection officer, in the place of whoever did.
+
+    Their account is disconnected from the OpenID provider unless they connected it themselves; tells whether it is.
+    """
+    connection.execute(delete(deputies))
+    connection.execute(
+        insert(deputies).values(account=account, since_s=now.timestamp(), named_by=named_by, confirmed_by=confirmed_by)
+    )
+    return disconnect_unless_own(connection, account)
+
+
+def named_by_one(engine: Engine) -> str | None:
+    """Return the deputy of before it took two people to name one; None where there is none, or two named them."""
+    with engine.begin() as connection:
+        query = select(deputies.c.account).where(deputies.c.confirmed_by.is_(None))
+        return connection.execute(query).scalars().first()

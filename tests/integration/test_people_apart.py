@@ -1,0 +1,140 @@
+"""The daemon needs no file of people: the console sweeps it, and notes for health how mails stand."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from recorder.clock import utc_now
+from recorder.config import Config, Console
+from recorder.domain.retention import DataClass
+from recorder.hearing.emergencies import Emergencies
+from recorder.home import Home
+from recorder.keeping import sweep_process
+from recorder.keeping.people_leftovers import PEOPLE_SWEPT, PeopleSweep
+from recorder.keeping.sweep import SweepStoppedError
+from recorder.keeping.sweep_process import NothingConfirmed, opened_sweeper, sweeps_people
+from recorder.keeping.sweep_state import SweepFile
+from recorder.notifying.mail_health import MailHealth
+from recorder.notifying.mail_options import MailOptions
+from recorder.people.database import accounts
+from recorder.people.former import Former
+from sip.options import Address
+from storage.audit import AuditLog
+from storage.types import RecordingId
+from tests.helpers.recorder_home import RecorderHome, recorder_home
+from tests.helpers.sweep_site import NOW, SweepSite, agreed
+
+LONG_AGO = NOW - timedelta(days=800)
+WITH_CONSOLE = Console(listen=Address(host="127.0.0.1", port=8080))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[SweepSite]:
+    made = SweepSite(tmp_path)
+    yield made
+    made.close()
+
+
+def apart(site: SweepSite) -> PeopleSweep:
+    """Return the console's part."""
+    return PeopleSweep(
+        former=Former(site.people), audit=site.audit, state=site.home.state, periods=Config().periods, now=lambda: NOW
+    )
+
+
+def names(site: SweepSite) -> list[str]:
+    with site.people.begin() as connection:
+        return sorted(connection.exec_driver_sql("SELECT name FROM accounts").scalars())
+
+
+def add_accounts(site: SweepSite, disabled_at: datetime) -> None:
+    """Make an account in use and one that is not, by no act: the audit log's clock is the machine's."""
+    made = {"roles": "admin", "teams": "", "password_hash": "-", "created_s": 0.0, "failures": 0}
+    with site.people.begin() as connection:
+        for name, disabled_s in (("ada", None), ("gone", disabled_at.timestamp())):
+            values = {"name": name, "display_name": name, "disabled_s": disabled_s, **made}
+            connection.execute(insert(accounts).values(**values))
+
+
+def add_former(site: SweepSite) -> None:
+    add_accounts(site, LONG_AGO)
+    emergencies = Emergencies(site.people, now=lambda: LONG_AGO)
+    found = emergencies.begin("ada", RecordingId("x"), "why", enter=lambda _: None)
+    emergencies.acknowledge(found.id, by="dora")
+
+
+def test_the_daemon_s_sweep_leaves_people_to_the_console(site: SweepSite) -> None:
+    add_former(site)
+    due = site.record(NOW - timedelta(days=91))
+    daemon_s = agreed(replace(site.sweeper(NOW), former=None))
+    counts = daemon_s.run().counts
+    assert (counts["recordings"], counts.get("access", 0)) == (1, 0)
+    assert not site.traces(due)["file"]
+    assert names(site) == ["ada", "gone"]
+    done = apart(site).run()
+    assert (done[DataClass.ACCESS], done[DataClass.TEXTS]) == (1, 1)
+    assert names(site) == ["ada"]
+    (entry,) = site.acts(PEOPLE_SWEPT)
+    assert entry["details"]["counts"]["access"] == 1
+
+
+def test_it_is_done_once_for_each_sweep_and_not_before_one_ended_well(site: SweepSite) -> None:
+    console_s = apart(site)
+    add_former(site)
+    assert console_s.run() == {}
+    assert names(site) == ["ada", "gone"]
+    agreed(replace(site.sweeper(NOW), former=None)).run()
+    assert console_s.run()[DataClass.ACCESS] == 1
+    assert console_s.run() == {}
+    assert len(site.acts(PEOPLE_SWEPT)) == 1
+
+
+def test_a_sweep_that_was_noted_for_the_future_deletes_nobody_early(site: SweepSite) -> None:
+    """The state is the daemon's to write; accounts are not."""
+    add_accounts(site, NOW - timedelta(days=10))
+    site.sweeper(NOW)
+    file = SweepFile(site.home.state, site.audit)
+    short = dict.fromkeys(Config().periods, 1)
+    file.save(replace(file.load(), last_success=NOW + timedelta(days=5000), in_force=short))
+    apart(site).run()
+    assert names(site) == ["ada", "gone"]
+
+
+def test_nothing_is_confirmed_for_a_sweep_that_does_not_look(site: SweepSite) -> None:
+    for _ in range(60):
+        site.record(NOW - timedelta(days=91))
+    sweeper = replace(site.sweeper(NOW, most_share=1.0), former=None, consents=NothingConfirmed())
+    with pytest.raises(SweepStoppedError):
+        sweeper.run()
+
+
+def test_where_there_is_no_console_the_daemon_s_sweep_does_all() -> None:
+    assert sweeps_people(Config(console=Console(listen=None)))
+    assert not sweeps_people(Config(console=WITH_CONSOLE))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[RecorderHome]:
+    edits = [('[console]\nlisten = "off"', '[console]\nlisten = "127.0.0.1:1"')]
+    with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False, edits=edits) as made:
+        yield made
+
+
+def test_a_sweep_and_health_open_no_file_of_people(home: RecorderHome) -> None:
+    """With a file there that cannot be opened by anybody, sweep and health are as with one that can."""
+    place = Home(home.root)
+    place.people.write_bytes(b"no database at all" * 1000)
+    with pytest.raises(sqlite3.DatabaseError), sqlite3.connect(place.people) as database:
+        database.execute("SELECT * FROM accounts")
+    assert sweep_process.main(home.root) == sweep_process.DONE
+    assert json.loads((place.state / "retention.json").read_text())["problem"] == ""
+    assert list(AuditLog(place.audit).of_act("retention.swept"))
+    assert MailHealth(place.state, MailOptions(smtp="127.0.0.1:25"), utc_now).look()["alarms"] == {}
+    with opened_sweeper(place, Config(console=WITH_CONSOLE), has_people=False) as sweeper:
+        assert sweeper.former is None
