@@ -40,7 +40,7 @@ from storage.types import (
     RecordingId,
     Right,
 )
-from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.accounts import PASSWORD, Clock, appoint_deputy
 from tests.helpers.asked_app import Answer, ask
 from tests.helpers.console_site import console_deps
 from tests.helpers.ruled_calls import RuledCalls, request_of
@@ -92,7 +92,7 @@ class MatrixSite:
         self._calls = RuledCalls(self._phones)
         self._recordings = _recordings(deps, index, self._phones)
         self.untouched = RecordingId(ID)
-        deps.hearing.appointments.name_deputy(DEPUTY, by="dpo")
+        appoint_deputy(deps.hearing.appointments, DEPUTY)
         deps.sessions.start("housing")  # a manager of each team is signed in: no team leader stands in for them
         deps.sessions.start("revenues")
         begun = deps.hearing.emergencies.begin("ict", RecordingId(ID), "is it silent?", enter=lambda _: None)

@@ -17,6 +17,7 @@ from recorder.hearing.asking import ask, decide, to_decide
 from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, claim_to_json, read_claims, write_claim
 from recorder.problems import ProblemError
 from storage.types import RecordingId, Right
+from tests.helpers.accounts import appoint_deputy
 from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID
 
@@ -27,7 +28,7 @@ WISH = RequestWish(recordings=(RecordingId(ID),), category=Category.COMPLAINT, r
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     folder: Path = tmp_path_factory.mktemp("deputy")
     with console_site(folder, is_daemon_up=False, options=ConsoleOptions()) as running:
-        running.deps.hearing.appointments.name_deputy("other", by="dpo")
+        appoint_deputy(running.deps.hearing.appointments, "other")
         yield running
 
 

@@ -1,7 +1,7 @@
 """P14: requests go in writing to the team leader, and in their absence to the data protection officer.
 
 Walked: the data protection officer decides only while the team leader is marked absent; nobody decides on a request of
-their own; the data protection officer's goes to the deputy; a grant has an end and a scope.
+their own; the data protection officer's goes to the deputy, whom two others name; a grant has an end and a scope.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def site_of_today(site: PolicySite) -> Iterator[PolicySite]:
     """The site, with the team leader there and without a deputy again when the walk ends."""
     yield site
     site["dora"].does("requests", "back", "lena")
-    site["dora"].does("requests", "deputy")
+    site.founder.does("requests", "deputy")
 
 
 def test_requests_go_to_the_team_leader_then_to_the_dpo_and_never_to_oneself(site_of_today: PolicySite) -> None:
@@ -44,7 +44,11 @@ def test_requests_go_to_the_team_leader_then_to_the_dpo_and_never_to_oneself(sit
     assert dora.json("requests", "decline", own, "--reason", "the note is enough")["state"] == "declined"
 
     assert "nobody who may decide" in dora.is_refused("requests", "ask", call, *WHY)
-    dora.does("requests", "deputy", "mary")
+    name = ("requests", "deputy", "mary", "--reason", "stands in while dora is away")
+    assert "does not allow" in dora.is_refused(*name), "the deputy decides on her requests"
+    proposal = site.founder.does(*name).rpartition(" ")[2].strip("`")
+    assert "two others choose them" in dora.is_refused("users", "confirm", proposal)
+    lena.does("users", "confirm", proposal)
     own = dora.json("requests", "ask", call, *WHY)["id"]
     assert "Nobody decides their own" in dora.is_refused("requests", "grant", own)
     assert "for mary to decide" in lena.is_refused("requests", "grant", own)
