@@ -231,7 +231,8 @@ def test_during_the_notice_nobody_is_transferred(lines: Exchange) -> None:
     talk.first.wait_for(lambda c: c.replies_to("REFER") == [491])
     talk.join()
     talk.talk_for(0.3)  # somebody who hangs up before the other was heard leaves a recording of one way
-    assert talk.hang_up()["outcome"] == "recorded"
+    ended = talk.hang_up()
+    assert (ended["outcome"], ended["reason"]) == ("recorded", "caller_hung_up")
 
 
 def test_another_number_to_be_shown_is_another_party(lines: Exchange) -> None:
