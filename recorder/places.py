@@ -154,6 +154,7 @@ HOME_PLACES: tuple[Place, ...] = (
     _place("state/holds.lock", Holds.NOTHING, _ALL, "held while holds are placed or looked at"),
     _place("state/holds.unsettled", Holds.NOTHING, _ALL, "a hold was begun and not finished", is_passing=True),
     _place("state/mail.json", Holds.METADATA, _CONSOLE, "how many mails wait, since when, and why: for health"),
+    _place("state/people-sweep.json", Holds.NOTHING, _ALL, "when what was due in the file of people was deleted"),
     _place("state/retention.json", Holds.METADATA, _ALL, "when recordings were deleted last, and why it stopped"),
     _place("state/retention.lock", Holds.NOTHING, _ALL, "held while recordings are deleted"),
     _place("state/agreement.json", Holds.NOTHING, _ALL, "number by which a restored index or audit log is noticed"),

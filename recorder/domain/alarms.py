@@ -174,6 +174,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "No sweep has ended well for three days: recordings are kept longer than allowed.",
             "Look at the log, and run `recorder retention`.",
         ),
+        "people_overdue": Advice(
+            "The console has not deleted for three days what is due in the file of people.",
+            "Start the console, and look at its log; `recorder retention run` does it too.",
+        ),
         "retention_shorter_unconfirmed": Advice(
             "A period is configured shorter than the one in force, which goes on holding.",
             "The DPO confirms it with `recorder retention confirm-shorter`, or it is put back.",

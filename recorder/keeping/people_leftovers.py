@@ -4,21 +4,26 @@ Part of a sweep where whoever sweeps may open that file (`recorder retention`). 
 console do this (`PeopleSweep`), whose file it is.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recorder.domain.retention import DataClass, Periods, days_of, put_into_force
-from recorder.keeping.sweep_state import SweepFile
+from recorder.keeping.sweep_state import OVERDUE, SweepFile
 from recorder.people.former import Former
 from recorder.people.past_texts import PastTexts
 from storage.audit import AuditLog
 from storage.deletion import BY
-from storage.rows import time_to_json
+from storage.durable import make_folder, save_atomically
+from storage.rows import time_from_json, time_to_json
 
 PEOPLE_SWEPT = "retention.people_swept"
 """Act of the audit log."""
+NAME = "people-sweep.json"
+"""File in the home's folder of states: when what was due was last deleted."""
+OVERDUE_ALARM = "people_overdue"
 
 
 class PeopleLeftovers:
@@ -89,12 +94,46 @@ class PeopleSweep:
             return {}
         moment = min(state.last_success, self.now())  # the file is the daemon's to write
         found, _ = put_into_force(self.periods, state.in_force, is_confirmed=False)
-        counts = PeopleLeftovers(self.former).sweep(found, moment)
-        if any(counts.values()):
-            details = {"counts": {str(data): count for data, count in counts.items()}, "at": time_to_json(moment)}
+        leftovers = PeopleLeftovers(self.former)
+        due = leftovers.count(found, moment)
+        if any(due.values()):  # in the log before it is done: what is deleted is not found a second time
+            details = {"counts": {str(data): count for data, count in due.items()}, "at": time_to_json(moment)}
             self.audit.append(PEOPLE_SWEPT, BY, "", details)
+        counts = leftovers.sweep(found, moment)
+        note_swept(self.state, self.now())
         self._done = state.last_success
         return counts
+
+
+def note_swept(state: Path, at: datetime) -> None:
+    """Note for health that what was due is deleted.
+
+    Args:
+        state: The home's folder of states.
+        at: When; aware.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    make_folder(state)
+    save_atomically(state / NAME, json.dumps({"swept_at": time_to_json(at)}).encode())
+
+
+def alarms_of(state: Path, now: datetime, *, since: datetime) -> dict[str, int]:
+    """Return what health says of the console's part of the sweep; empty when all is well.
+
+    Args:
+        state: The home's folder of states.
+        now: Aware.
+        since: From when on the console can have been expected to do it: the start of the daemon.
+    """
+    try:
+        swept_at = time_from_json(json.loads((state / NAME).read_bytes())["swept_at"]) or since
+    except FileNotFoundError:
+        swept_at = since
+    except (OSError, ValueError, KeyError, TypeError):
+        return {OVERDUE_ALARM: 1}
+    return {OVERDUE_ALARM: 1} if now - swept_at > OVERDUE else {}
 
 
 def due_before(found: Periods, data: DataClass, now: datetime) -> datetime:

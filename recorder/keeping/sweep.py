@@ -36,7 +36,7 @@ from recorder.domain.sweep_consent import Consent
 from recorder.keeping.agreement import read_mark
 from recorder.keeping.claims_due import carry_out_claims, count_claims, kinds_keeping
 from recorder.keeping.leftovers import Leftovers
-from recorder.keeping.people_leftovers import PeopleLeftovers
+from recorder.keeping.people_leftovers import PeopleLeftovers, note_swept
 from recorder.keeping.returned import LOCK, alone, catch_up
 from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
 from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
@@ -334,6 +334,8 @@ class Sweeper:
             text_offset=offset,
         )
         self.file.save(state)
+        if self.former is not None:
+            note_swept(self.state, now)
         self.shredder.deletions.clear_away()
         return state
 

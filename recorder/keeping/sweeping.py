@@ -21,7 +21,8 @@ from recorder.config import Config
 from recorder.domain.retention import next_sweep, soon
 from recorder.home import Home
 from recorder.hygiene import wiping_environment
-from recorder.keeping.sweep_process import BUSY, DONE, STOPPED
+from recorder.keeping import people_leftovers
+from recorder.keeping.sweep_process import BUSY, DONE, STOPPED, sweeps_people
 from recorder.keeping.sweep_state import NAME, SweepState, alarms_of, read_state, state_to_json, was_cut_off
 
 _log = logging.getLogger(__name__)
@@ -113,10 +114,15 @@ class Sweeping:
     def health(self) -> dict[str, Any]:
         """Return ``alarms``, and how the last sweep ended; reads a file."""
         now, state = self._now(), self._state()
+        since = min(self._since, now)
+        alarms = alarms_of(state, now, since=since)
+        is_swept = state is not None and state.last_success is not None and "retention_overdue" not in alarms
+        if is_swept and not sweeps_people(self._config()):  # the console follows a sweep that ended well
+            alarms |= people_leftovers.alarms_of(self._home.state, now, since=since)
         due = None if self._due is None else self._due.isoformat().replace("+00:00", "Z")
         return {
             **state_to_json(state),
-            "alarms": alarms_of(state, now, since=min(self._since, now)),
+            "alarms": alarms,
             "next": due,
         }
 

@@ -16,10 +16,11 @@ from recorder.domain.retention import DataClass
 from recorder.hearing.emergencies import Emergencies
 from recorder.home import Home
 from recorder.keeping import sweep_process
-from recorder.keeping.people_leftovers import PEOPLE_SWEPT, PeopleSweep
+from recorder.keeping.people_leftovers import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
 from recorder.keeping.sweep import SweepStoppedError
 from recorder.keeping.sweep_process import NothingConfirmed, opened_sweeper, sweeps_people
 from recorder.keeping.sweep_state import SweepFile
+from recorder.keeping.sweeping import Sweeping
 from recorder.notifying.mail_health import MailHealth
 from recorder.notifying.mail_options import MailOptions
 from recorder.people.database import accounts
@@ -93,6 +94,48 @@ def test_it_is_done_once_for_each_sweep_and_not_before_one_ended_well(site: Swee
     assert console_s.run()[DataClass.ACCESS] == 1
     assert console_s.run() == {}
     assert len(site.acts(PEOPLE_SWEPT)) == 1
+
+
+def test_health_says_when_the_console_does_not_do_its_part(site: SweepSite) -> None:
+    agreed(replace(site.sweeper(NOW), former=None)).run()
+    apart(site).run()
+    later = NOW + timedelta(days=2)
+    days = [alarms_of(site.home.state, NOW + timedelta(days=day), since=NOW) for day in (1, 4)]
+    assert days == [{}, {OVERDUE_ALARM: 1}]
+    agreed(site.sweeper(later)).run()
+    assert alarms_of(site.home.state, NOW + timedelta(days=4), since=NOW) == {}, "whoever opens the file sweeps it too"
+    (site.home.state / NAME).write_text("{")
+    assert alarms_of(site.home.state, later, since=NOW) == {OVERDUE_ALARM: 1}
+    (site.home.state / NAME).unlink()
+    assert alarms_of(site.home.state, NOW + timedelta(days=2), since=NOW) == {}
+    assert alarms_of(site.home.state, NOW + timedelta(days=4), since=NOW) == {OVERDUE_ALARM: 1}
+
+
+def test_the_daemon_tells_of_it_only_while_its_own_sweep_ends_well(site: SweepSite) -> None:
+    config = replace(Config(), console=WITH_CONSOLE)
+    now = NOW
+    daemon_s = Sweeping(site.home, lambda: config, now=lambda: now)
+    now = NOW + timedelta(days=5)
+    assert daemon_s.health()["alarms"] == {"retention_overdue": 1}
+    agreed(replace(site.sweeper(now), former=None)).run()
+    assert daemon_s.health()["alarms"] == {OVERDUE_ALARM: 1}
+    config = Config()
+    assert daemon_s.health()["alarms"] == {}, "there is no console"
+
+
+def test_what_is_deleted_stands_in_the_log_before(site: SweepSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_former(site)
+    agreed(replace(site.sweeper(NOW), former=None)).run()
+
+    def full(*_words: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditLog, "append", full)
+        with pytest.raises(OSError, match="No space"):
+            apart(site).run()
+    assert names(site) == ["ada", "gone"]
+    assert apart(site).run()[DataClass.ACCESS] == 1
 
 
 def test_a_sweep_that_was_noted_for_the_future_deletes_nobody_early(site: SweepSite) -> None:
