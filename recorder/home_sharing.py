@@ -6,7 +6,9 @@ follows the folder that it is made in (`storage.group_modes`).
 """
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from recorder.home import Home
@@ -18,7 +20,11 @@ _WRITTEN = ("audit", "state", "recordings", "keys/sealed", "common")
 _READ = ("keys", "keys/epochs", "keys/node", "notices")
 """Folders in which the daemon reads."""
 _READ_FILES = ("recorder.toml", "pins.json")
-_INDEX = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-lock")
+_INDEX = "index.sqlite"
+
+
+class SharingError(Exception):
+    """A home that cannot be shared as it is; the message says what to do."""
 
 
 def share(home: Home, group: int) -> None:
@@ -29,12 +35,21 @@ def share(home: Home, group: int) -> None:
         group: Its id.
 
     Raises:
+        SharingError: The index is in use, or there are two.
         OSError, KeyProblemError: As the system says; to be run again.
     """
+    before, after = home.root / _INDEX, home.common / _INDEX
+    if before.exists() and after.exists():
+        raise SharingError(
+            f"there are two indexes, {before} and {after}: the second has been in use since this home was shared. "
+            f"Look at the first - sqlite3 makes an empty one when it is told the former place - and move it away"
+        )
+    if before.exists():
+        _close_index(before)
     ensure_key(home.root)
     for name in (*_WRITTEN, *_READ):
         (home.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in _INDEX:
+    for name in (f"{_INDEX}-lock", _INDEX):
         if (home.root / name).exists():
             (home.root / name).rename(home.common / name)
     _give(home.root, group, 0o2750)
@@ -53,6 +68,25 @@ def share(home: Home, group: int) -> None:
     secret_path(home.root).parent.chmod(0o711)
     public_path(home.root).chmod(0o644)
     sync_folder(home.root)
+
+
+def _close_index(path: Path) -> None:
+    """Have all of an index in its one file, without what SQLite keeps beside it while it is open.
+
+    Raises:
+        SharingError: Another process has it open, or it cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0)) as database:
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("BEGIN EXCLUSIVE")  # refused while anybody else has it open
+            database.execute("COMMIT")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise SharingError(f"{path}: {error}; stop daemon and console, and wait for commands that still run") from error
+    Path(f"{path}-shm").unlink(missing_ok=True)  # of a process that was killed; nobody has it open
+    if left := [str(one) for one in (Path(f"{path}-wal"), Path(f"{path}-journal")) if one.exists()]:
+        raise SharingError(f"{', '.join(left)} is there while nobody has {path} open: run `recorder fsck` first")
 
 
 def _files(folder: Path) -> Iterator[Path]:

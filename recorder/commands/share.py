@@ -8,6 +8,7 @@ import typer
 
 from recorder.commands.shared import HomeOption, audit, fail, load_home, os_user, say
 from recorder.domain.command_access import WITHOUT_ACCOUNT
+from recorder.home_sharing import SharingError
 from recorder.home_sharing import share as give_rights
 from recorder.opening import AlreadyRunningError, held
 from recorder.people.database import AuditNote
@@ -36,6 +37,6 @@ def share(
             give_rights(place, number)
     except AlreadyRunningError as error:
         fail(f"{error}: stop daemon and console first")
-    except (StorageError, OSError) as error:
+    except (SharingError, StorageError, OSError) as error:
         fail(str(error))
     say(f"group {group} has its rights in {place.root}; the user of the accounts owns it, the daemon's is another one")
