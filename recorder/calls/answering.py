@@ -84,6 +84,6 @@ class Answering(Part[AnsweredCall]):
 
     def _is_mailbox(self, number: str) -> bool:
         """Tell whether a mailbox answered, by its number or because it took so long: it looks like an officer."""
-        config = self._call.works.config.voicemail
+        after_s = self._call.works.config.voicemail.after_s
         rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
-        return number in config.numbers or (config.after_s is not None and rang_s >= config.after_s)
+        return self._call.board.occupant(number).is_mailbox or (after_s is not None and rang_s >= after_s)

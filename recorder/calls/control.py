@@ -186,7 +186,7 @@ class Control:
             # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
             calling = (event.asserted_user or event.from_user) if self.is_inside(event.source) else ""
             rung = self._rung_inside(event)
-            nomination = nominate(config.extensions, calling=calling, called=event.request_user, rung=rung)
+            nomination = nominate(config.nominated, calling=calling, called=event.request_user, rung=rung)
             handling = Handling.PASSED if nomination is None else Handling.RECORDED
             if self._refused_for_peer(event, handling):
                 return
@@ -195,20 +195,26 @@ class Control:
             elif len(self._passed) >= config.limits.max_passed:
                 self._refuse(event, 503, "Service Unavailable")
             else:
-                if mentions(event, config.extensions):
+                if mentions(event, config.nominated):
                     self._works.alarm("nominated_passed")
                 self._begin_passed(event, self._peer(event.source))
 
     def _rung_inside(self, event: CallOffered) -> str | None:
-        """Return the number that rings, as the route writes it, where that leads to peers inside; else None."""
+        """Return the number that rings, as the route writes it, where a target of that is a peer inside; else None.
+
+        One is enough: which target answers shows later, and a call too many that is recorded hears the notice.
+        """
         peer, number = self._peer(event.source), event.request_user
         route = find_route(self._works.config.route, peer=peer.name if peer else None, number=number)
-        leads_inside = route is not None and self._leads_inside(route)
-        return route.dialled(number) if route is not None and leads_inside else None
+        may_ring_inside = route is not None and any(map(self.is_inside, self._targets_of(route)))
+        return route.dialled(number) if route is not None and may_ring_inside else None
 
     def _leads_inside(self, route: Route) -> bool:
         """Tell whether all targets of a route are peers on our side of the recorder."""
-        return all(map(self.is_inside, self._way(route).targets or route.targets))
+        return all(map(self.is_inside, self._targets_of(route)))
+
+    def _targets_of(self, route: Route) -> tuple[Address, ...]:
+        return self._way(route).targets or route.targets
 
     def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
         """Refuse a call that is one too many of its peer; tells whether it was."""
@@ -388,11 +394,19 @@ class Control:
 
     def may_transfer_to(self, number: str, route: Route) -> bool:
         """Tell whether a transfer or redirection may dial a number on a route; one that may not raises an alarm."""
-        if self.is_known(number) or self._works.config.transfers.may_dial(number, route):
+        if self._is_ours_as_written(number) or self._works.config.transfers.may_dial(number, route):
             return True
         _log.warning("a transfer to a number that is denied on route %s is refused", route.name)
         self._works.alarm("transfer_denied")
         return False
+
+    def _is_ours_as_written(self, number: str) -> bool:
+        """Tell whether a number is in the configuration exactly so, or an emergency number, which nothing may stop.
+
+        What a PBX makes of separators is for it to say, so that one with them is looked up in what may not be dialled.
+        """
+        config = self._works.config
+        return config.emergency.has(number) or number in config.extensions or number in config.voicemail.numbers
 
     def _kind_of(self, there: Occupant) -> NumberKind:
         if there.is_emergency:
@@ -406,12 +420,12 @@ class Control:
         """Return who is at a number, as one who has heard no notice."""
         config = self._works.config
         is_emergency = config.emergency.has(number)
-        is_mailbox = not is_emergency and number in config.voicemail.numbers
-        extension = None if is_emergency or is_mailbox else extension_of(config.extensions, number)
+        extension = None if is_emergency else extension_of(config.nominated, number)
+        is_mailbox = not is_emergency and extension is None and config.voicemail.has(number)
         return Occupant(number=number, extension=extension, is_emergency=is_emergency, is_mailbox=is_mailbox)
 
     def is_known(self, number: str) -> bool:
-        """Tell whether exactly this number is configured: an extension, a mailbox or an emergency number."""
+        """Tell whether a number, however it is written, is that of an extension, a mailbox or an emergency service."""
         return self.occupant(number).standing is not Standing.UNTOLD
 
     def call_of(self, leg: LegId) -> LiveCall | None:

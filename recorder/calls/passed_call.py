@@ -111,7 +111,7 @@ class PassedCall(LiveCall):
         self._look_at(event.user)
 
     def _look_at(self, number: str) -> None:
-        if extension_of(self.works.config.extensions, number) is not None and number not in self._nominated:
+        if extension_of(self.works.config.nominated, number) is not None and number not in self._nominated:
             self._nominated |= {number}
             self.works.alarm("nominated_passed")
 

@@ -71,7 +71,7 @@ class Switchboard(Protocol):
         """Return who is at a number, as one who has heard no notice."""
 
     def is_known(self, number: str) -> bool:
-        """Tell whether exactly this number is configured: an extension, a mailbox or an emergency number."""
+        """Tell whether a number, however it is written, is that of an extension, a mailbox or an emergency service."""
 
     def call_of(self, leg: LegId) -> "LiveCall | None":
         """Return the call that a leg belongs to."""

@@ -24,6 +24,7 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.domain.access import Act, Scope
+from recorder.domain.policy import extension_of
 from recorder.home import Home
 from recorder.people.database import open_people
 from recorder.people.tokens import TokenError, Tokens
@@ -49,12 +50,13 @@ def add_token(
     json: JsonOption = False,
 ) -> None:
     """Make a token; it is shown once, and good once somebody else has confirmed it: `recorder users confirm`."""
-    place, _ = load_home(home)
+    place, config = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_TOKENS, token)
+    numbers = [known.number if (known := extension_of(config.nominated, one)) else one for one in extension or ()]
     expires_at = utc_now() + timedelta(days=days) if days else None
     try:
         made = _tokens(place).add(
-            token, scopes=scope, extensions=extension or (), networks=network or (), expires_at=expires_at,
+            token, scopes=scope, extensions=numbers, networks=network or (), expires_at=expires_at,
             is_waiting=True,
         )  # fmt: skip
     except TokenError as error:

@@ -14,6 +14,7 @@ from recorder.domain.routing import EmergencyNumbers, Peer, Route
 from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
 from recorder.domain.transfer_targets import TransferRules
 from recorder.domain.weekly import review_day
+from recorder.domain.written_numbers import without_separators
 from recorder.notifying.mail_options import MailOptions
 from recorder.openid.options import OpenIdOptions
 from recorder.sip_accounts import RegisterOptions
@@ -205,6 +206,10 @@ class Voicemail:
     numbers: tuple[str, ...] = ()
     after_s: float | None = None
 
+    def has(self, number: str) -> bool:
+        """Tell whether a number is a mailbox's, however it is written."""
+        return without_separators(number) in map(without_separators, self.numbers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignOnRules:
@@ -290,5 +295,15 @@ class Config:
 
     @property
     def extensions(self) -> dict[str, Extension]:
-        """Return the nominated extensions by number."""
+        """Return the nominated extensions by number, as the file has it: so they are filed, signed on at and named."""
         return {extension.number: extension for extension in self.extension}
+
+    @property
+    def nominated(self) -> dict[str, Extension]:
+        """Return the nominated extensions for `extension_of`: by number as the file has it, and without separators.
+
+        ``20-01`` in the file is 2001 on the line. Where both are there, each is found as it is written.
+        """
+        spelled = (one for one in reversed(self.extension) if not one.number.isalnum())
+        plain = {without_separators(one.number): one for one in spelled}
+        return {number: one for number, one in plain.items() if number} | self.extensions

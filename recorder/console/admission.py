@@ -7,13 +7,12 @@ from collections.abc import Callable, Collection
 
 from starlette.requests import Request
 
+from recorder.console.path_ids import id_in_path
 from recorder.console.rules import Rules
 from recorder.domain.access import Act, Actor, Application, Person, Refused, may
 from recorder.domain.requirement import missing_act
 from recorder.domain.route_access import requirement_of
 from recorder.problems import ProblemError
-
-_SUBJECT_CHARACTERS = 100
 
 
 class Admission:
@@ -46,7 +45,6 @@ class Admission:
         raise self._refusal(request, actor, act or needed.acts[0])
 
     def _refusal(self, request: Request, actor: Actor, act: Act) -> ProblemError:
-        subject = next(iter(request.path_params.values()), "")[:_SUBJECT_CHARACTERS]
         decision = may(actor, act, reason="asked elsewhere", has_leave=True)
         sentence = decision.reason if isinstance(decision, Refused) else "This is for people, not for tokens."
-        return self._rules.refuse(actor.actor, act, subject, sentence)
+        return self._rules.refuse(actor.actor, act, id_in_path(request.path_params), sentence)

@@ -1,11 +1,12 @@
 """Whether a call that is passed through names a nominated extension: a rule is missing, or somebody lies. Pure."""
 
-from collections.abc import Container
+from collections.abc import Mapping
 
 from recorder.domain.identities import numbers_of
+from recorder.domain.policy import Extension, extension_of
 from sip.events import CallOffered
 
 
-def mentions(offered: CallOffered, numbers: Container[str]) -> bool:
-    """Tell whether To, From or an identity header of a call names one of the numbers."""
-    return any(number in numbers for number in numbers_of(offered))
+def mentions(offered: CallOffered, extensions: Mapping[str, Extension]) -> bool:
+    """Tell whether To, From or an identity header of a call names a nominated extension, however it is written."""
+    return any(extension_of(extensions, number) is not None for number in numbers_of(offered))

@@ -100,6 +100,11 @@ def extension_of(extensions: Mapping[str, Extension], number: str) -> Extension 
     """Return the nominated extension that a number is, also one that is written with separators; or None.
 
     A PBX that leaves them out rings 2001 for ``20-01``, and must not do so unrecorded.
+
+    Args:
+        extensions: By number, with one that the configuration has with separators also without
+            (`recorder.config.Config.nominated`).
+        number: As it was signalled.
     """
     return extensions.get(number) or extensions.get(without_separators(number))
 
@@ -110,7 +115,7 @@ def nominate(
     """Decide whether a call touches a nominated extension.
 
     Args:
-        extensions: Nominated extensions by number.
+        extensions: Nominated extensions, as `extension_of` takes them.
         calling: Number of the calling side, as its peer gave it.
         called: Number dialled.
         rung: What the route makes of it, where that leads to our side of the recorder; None elsewhere.

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from recorder.domain.call_words import After, Side, State
 from recorder.domain.policy import AnsweredBy, Direction, Extension, Nomination
+from recorder.domain.written_numbers import is_spelled_alike
 
 
 class Standing(enum.Enum):
@@ -99,8 +100,9 @@ def answering_for(called: Occupant, party: Occupant) -> Occupant:
     anybody: a member of a queue. This ends with the first name, so that a member can hand the call to somebody else.
     """
     queue = called.extension
-    is_for_anybody = queue is not None and queue.answered_by is AnsweredBy.ANYBODY and called.number == queue.number
-    return replace(party, extension=queue) if is_for_anybody and party.standing is Standing.UNTOLD else party
+    if queue is None or queue.answered_by is not AnsweredBy.ANYBODY or party.standing is not Standing.UNTOLD:
+        return party
+    return replace(party, extension=queue) if is_spelled_alike(called.number, queue.number) else party
 
 
 def officer_after(stays: Standing, comes: Standing, *, newcomer: Side, officer: Side) -> Side:
@@ -196,7 +198,7 @@ def who_answered(dialled: str, *, early: str | None, answering: str | None, is_k
         dialled: The number that was called.
         early: The last name that a request of the far side (UPDATE) gave before the answer, or None.
         answering: The name in the 2xx, or None.
-        is_known: Tells whether a number is configured exactly so: an extension or a mailbox.
+        is_known: Tells whether a number, however it is written, is configured: an extension or a mailbox.
 
     Returns:
         ``dialled`` where nobody else was named: no name, one that names no line, or another form of that number. A

@@ -11,3 +11,8 @@ def without_separators(number: str) -> str:
     A PBX may leave them out, so no rule may be got round by them.
     """
     return _SEPARATORS.sub("", number)
+
+
+def is_spelled_alike(one: str, other: str) -> bool:
+    """Tell whether two numbers are the same but for what is written between their digits."""
+    return without_separators(one) == without_separators(other)

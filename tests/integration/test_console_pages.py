@@ -318,6 +318,23 @@ def test_roles(console: Console, name: str, can_see: int, can_play: int) -> None
     assert len(refused) >= sum(status != 200 for status in (can_see, can_play, 403))
 
 
+@pytest.mark.parametrize(
+    ("path", "subject"),
+    [
+        ("/recordings/07700900123", ""), (f"/recordings/{ID}", ID), ("/recordings/Mrs%20Smith", ""),
+        ("/cases/07700900123", ""),
+    ],
+)  # fmt: skip
+def test_what_somebody_types_into_a_path_is_not_in_the_audit_log_for_good(
+    console: Console, path: str, subject: str
+) -> None:
+    with console.browser() as browser:
+        browser.sign_in("admin")
+        assert browser.get(path).status_code == 403
+    assert [one.subject for one in console.entries("access.refused") if one.actor == "admin"][-1] == subject
+    assert not [one for one in console.home.audit.rglob("*") if one.is_file() and b"07700900123" in one.read_bytes()]
+
+
 def test_nothing_shows_when_the_audit_log_cannot_be_written(browser: Browser, console: Console) -> None:
     browser.sign_in()
     console.home.audit.rename(console.home.root / "audit.gone")

@@ -208,6 +208,13 @@ def test_a_queue_for_anybody_is_recorded_whoever_answers(tmp_path_factory: pytes
         assert talk.hang_up()["reason"] == "voicemail"
 
 
+def test_a_queue_for_anybody_is_that_queue_however_it_is_dialled(open_lines: Exchange) -> None:
+    for number in ("30-01", "(30)01"):
+        talk, _ = answered(open_lines, IN_THE_200, "4000", number)
+        row = talk.hang_up()
+        assert (row["outcome"], row["operators"], row["extension"]) == ("recorded", ["carol"], "3001")
+
+
 ANYBODY = ('team = ""\nanswered_by = "nominated"', 'team = ""\nanswered_by = "anybody"')
 MEMBER = ("P-Asserted-Identity", "<sip:4000@pbx>")
 

@@ -1,6 +1,7 @@
 """Mailboxes: joined, and not recorded, with a row that says so; and T.38, which is never agreed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,8 +41,9 @@ def is_blocked(talk: Talk, reason: str) -> None:
     assert not list(talk.home.root.rglob(f"{recording}.*"))
 
 
-def test_a_mailbox_that_gives_its_name_is_not_recorded(lines: Exchange) -> None:
-    named = (("P-Asserted-Identity", "<sip:5000@pbx>"),)
+@pytest.mark.parametrize("name", ["5000", "50-00", "(50)00"])
+def test_a_mailbox_that_gives_its_name_is_not_recorded(lines: Exchange, name: str) -> None:
+    named = (("P-Asserted-Identity", f"<sip:{name}@pbx>"),)
     is_blocked(lines.call(answer=Answer(after_s=0.05, headers=named)), "voicemail")
 
 
@@ -49,13 +51,14 @@ def test_whoever_answers_as_late_as_only_a_mailbox_does_is_not_recorded(lines: E
     is_blocked(lines.call(answer=Answer(after_s=1.5)), "voicemail")
 
 
-def test_a_call_that_is_transferred_to_a_mailbox_stops_being_recorded(lines: Exchange) -> None:
+@pytest.mark.parametrize("number", ["5000", "50-00"])
+def test_a_call_that_is_transferred_to_a_mailbox_stops_being_recorded(lines: Exchange, number: str) -> None:
     talk = lines.call()
     recording = talk.join()
     talk.talk_for(0.4)
-    box = expect_newcomer(talk, "5000")
+    box = expect_newcomer(talk, number)
     alice = talk.wait_second()
-    refer(alice, "5000")
+    refer(alice, number)
     leg = box.join()
     wait_told(alice, 200)
     talk.right.hush()
@@ -87,3 +90,13 @@ def test_a_change_to_t38_is_refused_and_the_call_goes_on(lines: Exchange) -> Non
     talk.first.wait_for(lambda c: c.replies_to("INVITE")[1:] == [488])
     talk.talk_for(0.3)
     assert talk.hang_up()["outcome"] == "recorded"
+
+
+def test_an_extension_is_none_though_a_mailbox_is_another_spelling_of_it(tmp_path: Path) -> None:
+    with exchange(tmp_path, edits=(("numbers = []   ", 'numbers = ["20-02"] # '),)) as lines:
+        for name in ("2002", "20-02"):
+            talk = lines.call(answer=Answer(after_s=0.05, headers=(("P-Asserted-Identity", f"<sip:{name}@pbx>"),)))
+            talk.join()
+            talk.talk_for(0.4)
+            row = talk.hang_up()
+            assert (row["outcome"], row["operators"]) == ("recorded", ["bob"])

@@ -1,4 +1,7 @@
-"""A nominated extension is recorded however it is dialled: with separators, or as a number that the route shortens."""
+"""A nominated extension is recorded however it is dialled, and however the file has it.
+
+That is with separators, or as a number that a route shortens, be it to the PBX alone or to a way round as well.
+"""
 
 from collections.abc import Iterator
 
@@ -15,7 +18,8 @@ TRUNK = "127.0.0.5"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Exchange, Caller]]:
     """A recorder between a trunk, which dials whole numbers, and a PBX, which rings the last four digits of them."""
-    with exchange(tmp_path_factory.mktemp("spelled"), is_started=False) as lines, lines.caller_at((TRUNK, 0)) as trunk:
+    folder, bob = tmp_path_factory.mktemp("spelled"), ('number = "2002"', 'number = "20-02"')
+    with exchange(folder, edits=(bob,), is_started=False) as lines, lines.caller_at((TRUNK, 0)) as trunk:
         config, pbx = lines.home.config, f"127.0.0.1:{lines.officer.address[1]}"
         peer = f'[[peer]]\nname = "carrier"\nnetworks = ["{TRUNK}/32"]\nis_inside = false\n\n[[peer]]\n'
         ways = f'''[[route]]
@@ -24,6 +28,13 @@ peer = "carrier"
 number = "0163296"
 strip = 7
 targets = ["{pbx}"]
+
+[[route]]
+name = "in or round"
+peer = "carrier"
+number = "0188"
+strip = 7
+targets = ["{pbx}", "{TRUNK}:{trunk.address[1]}"]
 
 [[route]]
 name = "out"
@@ -41,7 +52,7 @@ targets = ["{TRUNK}:{trunk.address[1]}"]
 
 @pytest.mark.parametrize(
     ("caller", "dialled"),
-    [*enumerate(["20-01", "(20)01", "2001.", "20%2001", "01632962001", "0163296-2001"], 1)],
+    [*enumerate(["20-01", "(20)01", "2001.", "20%2001", "01632962001", "0163296-2001", "01882962001"], 1)],
 )
 def test_it_is_recorded_after_the_notice(site: tuple[Exchange, Caller], caller: int, dialled: str) -> None:
     lines, trunk = site
@@ -63,6 +74,28 @@ def test_it_is_the_same_call_where_the_pbx_names_who_answered(site: tuple[Exchan
     talk.talk_for(0.5)
     row = talk.hang_up()
     assert (row["outcome"], row["extension"], row["operators"]) == ("recorded", "2001", ["alice"])
+
+
+@pytest.mark.parametrize(("caller", "dialled"), [*enumerate(["2002", "20-02", "(20)02", "01632962002"], 21)])
+def test_an_extension_that_the_file_has_with_separators_is_that_one(
+    site: tuple[Exchange, Caller], caller: int, dialled: str
+) -> None:
+    lines, trunk = site
+    talk = lines.expect(f"0770090{caller:04d}")
+    talk.first = trunk.invite(lines.home.sip, dialled, from_number=talk.number, media=talk.left.media())
+    talk.join()
+    talk.talk_for(0.5)
+    row = talk.hang_up()
+    assert (row["outcome"], row["extension"], row["operators"]) == ("recorded", "20-02", ["bob"])
+
+
+def test_an_extension_that_the_file_has_with_separators_calls_out(site: tuple[Exchange, Caller]) -> None:
+    lines, trunk = site
+    placed = lines.caller.invite(lines.home.sip, "907700900150", from_number="2002")
+    placed.wait_for(lambda call: bool(trunk.incoming()), NOTICE_S + 5)
+    placed.wait_ended()
+    row = lines.home.row_of("907700900150")
+    assert (row["direction"], row["extension"], row["operators"]) == ("outbound", "20-02", ["bob"])
 
 
 def test_an_outside_number_that_ends_like_an_extension_is_none(site: tuple[Exchange, Caller]) -> None:

@@ -12,7 +12,8 @@ from tests.helpers.virtual.exchange import exchange
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    with exchange(tmp_path_factory.mktemp("denied")) as made:
+    mailbox = ("numbers = []   ", 'numbers = ["5000"] # ')
+    with exchange(tmp_path_factory.mktemp("denied"), edits=(mailbox,)) as made:
         yield made
 
 
@@ -85,4 +86,17 @@ def test_an_emergency_number_and_a_colleague_are_always_dialled(lines: Exchange,
         wait_told(leg, 200)
     finally:
         lines.home.edit('deny = ["9", "1", "2"]', 'deny = ["09", "118xxx", "00", "070", "087"]')
+        lines.home.act("/api/reload").raise_for_status()
+
+
+@pytest.mark.parametrize("number", ["20-02", "(20)02", "50-00"])
+def test_a_number_of_ours_with_separators_is_looked_up_like_any_other(lines: Exchange, talk: Talk, number: str) -> None:
+    lines.home.edit('deny = ["09", "118xxx", "00", "070", "087"]', 'deny = ["20", "50"]')
+    lines.home.act("/api/reload").raise_for_status()
+    try:
+        alice = talk.wait_second()
+        refer(alice, number)
+        assert refused(alice) == 603
+    finally:
+        lines.home.edit('deny = ["20", "50"]', 'deny = ["09", "118xxx", "00", "070", "087"]')
         lines.home.act("/api/reload").raise_for_status()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from recorder.carriage import parse_address, parse_target, sip_options
-from recorder.config import Config, ConfigError, read
-from recorder.domain.policy import CardPayment, NoticeWhen
+from recorder.config import Config, ConfigError, Voicemail, read
+from recorder.domain.policy import CardPayment, NoticeWhen, extension_of
 from sip.options import Address, TlsOptions
 
 GOOD = """\
@@ -69,6 +69,42 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert config.service[0].notice_when is NoticeWhen.AFTER_ANSWER
     assert config.service_of(config.extensions["2002"]).card_payment is CardPayment.DISCARD
     assert config.periods["retention_days"] == 90
+
+
+@pytest.mark.parametrize("number", ["20-02", "(20)02", "2.002", "20 02"])
+def test_an_extension_with_separators_is_found_without_them_and_filed_as_it_is_written(
+    tmp_path: Path, number: str
+) -> None:
+    config = read(written(tmp_path, GOOD.replace('number = "2002"', f'number = "{number}"')))
+    bob = config.extensions[number]
+    assert "2002" not in config.extensions
+    assert [extension_of(config.nominated, one) for one in ("2002", number, "2-002")] == [bob] * 3
+    assert bob.number == number
+
+
+def test_one_line_that_is_there_in_two_spellings_is_read_as_it_always_was(tmp_path: Path) -> None:
+    config = read(written(tmp_path, GOOD.replace('number = "2002"', 'number = "20-01"')))
+    assert [one.operator for one in map(config.nominated.__getitem__, ("2001", "20-01"))] == ["alice", "bob"]
+
+
+def test_a_plus_and_letters_are_no_separators_and_nothing_but_separators_is_no_number(tmp_path: Path) -> None:
+    text = GOOD.replace('"2001"', '"+44 1632 960201"').replace('"2002"', '"-"')
+    assert set(read(written(tmp_path, text)).nominated) == {"+44 1632 960201", "+441632960201", "-"}
+
+
+@pytest.mark.parametrize(("extension", "mailbox"), [("2002", "20-02"), ("20-02", "2002")])
+def test_a_mailbox_in_another_spelling_of_an_extension_stops_no_start(
+    tmp_path: Path, extension: str, mailbox: str
+) -> None:
+    text = GOOD.replace('"2002"', f'"{extension}"') + f'[voicemail]\nnumbers = ["{mailbox}"]\n'
+    config = read(written(tmp_path, text))
+    assert config.nominated["2002"].operator == "bob"
+
+
+def test_a_mailbox_is_one_however_it_is_written() -> None:
+    config = Voicemail(numbers=("5000", "60-00"))
+    assert all(map(config.has, ("5000", "50-00", "6000", "60-00", "(60)00")))
+    assert not config.has("50000")
 
 
 def test_interfaces_are_read_up_to_sixteen_with_names_of_fifteen(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from recorder.domain.mentions import mentions
+from recorder.domain.policy import Extension
 from sip.events import CallOffered, LegId
 from sip.options import Address
+
+NOMINATED = {"2001": Extension(number="2001", operator="alice", service="Revenues")}
 
 
 def offered(**changes: Any) -> CallOffered:
@@ -20,13 +23,15 @@ def offered(**changes: Any) -> CallOffered:
 
 
 def test_a_number_elsewhere_is_no_identity() -> None:
-    assert not mentions(offered(), {"2001"})
+    assert not mentions(offered(), NOMINATED)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"to_user": "2001"},
+        {"to_user": "20-01"},
+        {"headers": (("Diversion", "<sip:(20)01@x>"),)},
         {"from_user": "2001"},
         {"asserted_user": "2001"},
         {"headers": (("P-Asserted-Identity", '"A" <sip:2001@x>'),)},
@@ -37,4 +42,4 @@ def test_a_number_elsewhere_is_no_identity() -> None:
     ],
 )
 def test_it_is_seen_in_every_header_that_names_somebody(change: dict[str, Any]) -> None:
-    assert mentions(offered(**change), {"2001"})
+    assert mentions(offered(**change), NOMINATED)

@@ -119,3 +119,15 @@ def test_at_the_shell_it_waits_for_the_data_protection_officer(tmp_path: Path) -
         assert "till: proposed" in " ".join(done.stderr.split())
         (line,) = home.json("tokens", "list", *who[:4])
         assert (line["name"], line["is_waiting"]) == ("till", True)
+
+
+def test_at_the_shell_an_extension_is_the_configured_one_however_it_is_written(tmp_path: Path) -> None:
+    with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False) as home:
+        home.edit('number = "2002"', 'number = "20-02"')
+        home.add_person("ada", Role.ADMIN)
+        who = ("--as", "ada", "--password-file", str(home.password_file), "-C", str(home.root))
+        given = [word for number in ("(20)01", "2002", "7-777") for word in ("--extension", number)]
+        done = CliRunner().invoke(app, ["tokens", "add", "till", "--scope", "pause", *given, "--reason", WHY, *who])
+        assert done.exit_code == 0, done.stderr
+        (line,) = home.json("tokens", "list", *who[:4])
+        assert line["extensions"] == "20-02, 2001, 7-777"
