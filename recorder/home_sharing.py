@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recorder.home import Home
+from recorder.keeping import agreement, returned
 from recorder.live.signing import ensure_key, public_path, secret_path
 from storage.durable import sync_folder
+from storage.group_modes import touch
+from storage.hold_journal import LOCK as HOLDS_LOCK
 
 _WRITTEN = ("audit", "state", "recordings", "keys/sealed", "common")
 """Folders in which both make and remove files."""
@@ -19,6 +22,12 @@ _READ = ("keys", "keys/epochs", "keys/node", "notices")
 """Folders in which the daemon reads."""
 _READ_FILES = ("recorder.toml", "pins.json")
 _INDEX = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-lock")
+
+
+def _locks(home: Home) -> tuple[Path, ...]:
+    """Return what either user opens first: made here, so that neither waits for the other one's first time."""
+    names = (HOLDS_LOCK, returned.LOCK, agreement.LOCK)
+    return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / "index.sqlite-lock")
 
 
 def share(home: Home, group: int) -> None:
@@ -37,6 +46,8 @@ def share(home: Home, group: int) -> None:
     for name in _INDEX:
         if (home.root / name).exists():
             (home.root / name).rename(home.common / name)
+    for lock in _locks(home):
+        touch(lock)
     _give(home.root, group, 0o2750)
     for name in _READ:
         _give(home.root / name, group, 0o2750)
