@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.group_modes import COMMON
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -41,7 +43,7 @@ class Home:
 
         The accounts' user alone makes files in the home itself: a journal beside the file of people changes it.
         """
-        return self.root / "common"
+        return self.root / COMMON
 
     @property
     def audit(self) -> Path:

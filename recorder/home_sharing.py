@@ -12,8 +12,11 @@ from contextlib import closing
 from pathlib import Path
 
 from recorder.home import Home
+from recorder.keeping import agreement, returned
 from recorder.live.signing import ensure_key, public_path, secret_path
 from storage.durable import sync_folder
+from storage.group_modes import touch
+from storage.hold_journal import LOCK as HOLDS_LOCK
 
 _WRITTEN = ("audit", "state", "recordings", "keys/sealed", "common")
 """Folders in which both make and remove files."""
@@ -25,6 +28,12 @@ _INDEX = "index.sqlite"
 
 class SharingError(Exception):
     """A home that cannot be shared as it is; the message says what to do."""
+
+
+def _locks(home: Home) -> tuple[Path, ...]:
+    """Return what either user opens first: made here, so that neither waits for the other one's first time."""
+    names = (HOLDS_LOCK, returned.LOCK, agreement.LOCK)
+    return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / "index.sqlite-lock")
 
 
 def share(home: Home, group: int) -> None:
@@ -52,6 +61,8 @@ def share(home: Home, group: int) -> None:
     for name in (f"{_INDEX}-lock", _INDEX):
         if (home.root / name).exists():
             (home.root / name).rename(home.common / name)
+    for lock in _locks(home):
+        touch(lock)
     _give(home.root, group, 0o2750)
     for name in _READ:
         _give(home.root / name, group, 0o2750)

@@ -16,12 +16,13 @@ from recorder.domain.access import Person, Role
 from recorder.domain.operator_names import misnamed_operators
 from recorder.domain.signing_in import SecondFactor
 from recorder.home import Home
+from recorder.home_rights import forbidden_in, given_away
 from recorder.hygiene import descriptors_needed, locked_bytes
 from recorder.machine import Machine, Process
 from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.options import TransportKind
 from sip.sdes import Srtp
-from storage.group_modes import forbidden, is_shared
+from storage.group_modes import is_shared
 
 CAPTURES = frozenset({
     "tcpdump", "dumpcap", "tshark", "wireshark", "sngrep", "voipmonitor", "heplify", "captagent", "pcapsipdump",
@@ -430,18 +431,13 @@ def check_accounts(config: Config) -> Iterator[Finding]:
 # --- the home
 
 
-def _may_not(home: Home, path: Path) -> int:
-    """Return the rights that nobody else may have: of accounts and private keys no group either."""
-    return 0o077 if path in (home.people, home.private_keys) else forbidden(path)
-
-
 def check_folders(home: Home) -> Iterator[Finding]:
     """Look who may read what lies in a home; files that only hold messages to callers may be read by anybody."""
     open_to_others = sorted(
         f"{path.relative_to(home.root).as_posix() or '.'} ({stat.S_IMODE(path.stat().st_mode):04o})"
         for path in (home.root, home.config, home.people, home.index, home.audit, home.state, home.recordings,
                      home.private_keys, home.root / "keys")
-        if path.exists() and path.stat().st_mode & _may_not(home, path)
+        if path.exists() and path.stat().st_mode & forbidden_in(home, path)
     )  # fmt: skip
     if open_to_others:
         yield warning(
@@ -451,6 +447,13 @@ def check_folders(home: Home) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield _ok("permissions", "only the owner may read the home")
+    away = [path.relative_to(home.root).as_posix() for path in given_away(home)]
+    if away:
+        yield warning(
+            "group", f"{', '.join(away)}: of the group that daemon and console share",
+            why="only their modes keep the daemon's user from accounts and keys, and a change of these would not",
+            do="chgrp -R to the own group of the accounts' user (docs/operations.md, Two users)",
+        )  # fmt: skip
     owners = {path.stat().st_uid for path in (home.root, home.config, home.recordings, home.audit) if path.exists()}
     if len(owners) > 1 and not is_shared(home.root):
         yield warning(

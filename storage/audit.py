@@ -320,7 +320,7 @@ class AuditLog:
         try:
             with self._texts.reading() as texts:
                 return KeptTexts(settled=texts.count(), prepared=texts.prepared())
-        except sqlite3.Error:
+        except (OSError, sqlite3.Error):
             return None
 
     def _lines_backwards(self) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from storage.audit_entry import commitment_of
 from storage.errors import AuditUnavailableError
-from storage.group_modes import touch
+from storage.group_modes import refuse_link, touch
 
 NAME = "texts.sqlite"
 IsNamed = Callable[[str], bool]
@@ -140,6 +140,7 @@ class AuditTexts:
         if not self._path.exists():
             yield TextsReader(None)
             return
+        refuse_link(self._path)  # SQLite follows one
         mode = "rw" if self._path.with_name(f"{NAME}-journal").exists() else "ro"
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:

@@ -7,7 +7,7 @@ several processes. What the tables are is `storage.tables`'s, how old ones becom
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from storage.durable import make_folder
 from storage.errors import DatabaseError
-from storage.group_modes import open_file, touch
+from storage.group_modes import open_file, refuse_link, touch
 from storage.migrations import VERSION_TABLE, upgrade
 from storage.tables import METADATA, REVISION
 
@@ -84,6 +84,19 @@ def _set_up_sqlite(connection: DBAPIConnection, _record: object) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _check_sqlite(_dialect: object, _record: object, arguments: Sequence[str], _options: object) -> None:
+    if arguments and arguments[0] != ":memory:":
+        _refuse_link(Path(arguments[0]))
+
+
+def _refuse_link(path: Path) -> None:
+    """Do nothing unless SQLite would follow a link, which another user may have put there."""
+    try:
+        refuse_link(path)
+    except OSError as error:
+        raise DatabaseError(f"the database {path} is not opened: {error.strerror}", is_passing=False) from error
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -248,6 +261,7 @@ class Database:
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
     make_folder(path.parent)
+    _refuse_link(path)
     touch(path)
     descriptor = open_file(path.with_name(f"{path.name}-lock"), os.O_RDWR)
     try:
@@ -298,6 +312,7 @@ def _make_engine(text: str) -> sa.Engine:
     url = parse_url(text)
     if url.drivername == SQLITE:
         engine = sa.create_engine(url, hide_parameters=True)
+        sa.event.listen(engine, "do_connect", _check_sqlite)
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from storage.durable import sync_folder
 from storage.errors import DatabaseError
+from storage.group_modes import refuse_link
 from storage.lost_found import LostFound
 from storage.rows import row_from_text
 from storage.types import RecordingRow
@@ -151,6 +152,10 @@ def put_in_place(path: Path, aside: LostFound, why: str) -> list[str]:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        refuse_link(path)
+    except OSError as error:
+        raise DatabaseError(f"the index {path} is not opened: {error.strerror}", is_passing=False) from error
     database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
     database.execute("PRAGMA query_only=ON")
     return database

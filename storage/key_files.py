@@ -12,14 +12,18 @@ _DOOMED = ".gone-"
 """Begins the name of a file that is being destroyed."""
 
 
-def read_secret(path: Path) -> bytes:
-    """Return the bytes of a file that only its owner can read; in a shared folder its group too.
+def read_secret(path: Path, *, is_groups: bool = False) -> bytes:
+    """Return the bytes of a file that only its owner can read.
+
+    Args:
+        path: Its name.
+        is_groups: In a shared folder its group may read it too: what both users of a home need.
 
     Raises:
         KeyProblemError: It is missing, cannot be read, or others could read it.
     """
     try:
-        if path.stat().st_mode & forbidden(path):
+        if path.stat().st_mode & (forbidden(path) if is_groups else 0o077):
             raise KeyProblemError(f"{path} can be read by others: its mode must be 0600")
         return path.read_bytes()
     except OSError as error:

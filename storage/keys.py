@@ -70,7 +70,7 @@ class NodeKeys:
     @staticmethod
     def _read(path: Path) -> bytes:
         try:
-            key = bytes.fromhex(read_secret(path).decode("ascii"))
+            key = bytes.fromhex(read_secret(path, is_groups=True).decode("ascii"))
         except ValueError as error:
             raise KeyProblemError(f"{path} does not hold a key") from error
         if len(key) != crypto.KEY_BYTES:
@@ -155,7 +155,7 @@ class SealedKeys:
         path = self.path(recording, epoch)
         sealed_bytes = len(_SEALED_MAGIC) + 32 + crypto.SEAL_OVERHEAD_BYTES + crypto.KEY_BYTES + len(recording)
         try:
-            content = read_secret(path)
+            content = read_secret(path, is_groups=True)
             public = read_public(self._folder.parent / "epochs", epoch).public
         except KeyProblemError as error:
             return f"its key cannot be judged: {error}"
@@ -222,7 +222,7 @@ class SealedKeys:
             KeyProblemError: Missing (destroyed with the recording, perhaps), of another epoch or recording, changed.
         """
         path = self.path(recording, epoch.name)
-        content = read_secret(path)
+        content = read_secret(path, is_groups=True)
         head, sealed = content[: len(_SEALED_MAGIC) + 32], content[len(_SEALED_MAGIC) + 32 :]
         if head != _SEALED_MAGIC + crypto.fingerprint(epoch.public):
             raise KeyProblemError(f"{path} is not sealed to this key of epoch {epoch.name}")

@@ -8,6 +8,7 @@ import typer
 
 from recorder.commands.shared import HomeOption, audit, fail, load_home, os_user, say
 from recorder.domain.command_access import WITHOUT_ACCOUNT
+from recorder.home_rights import given_away
 from recorder.home_sharing import SharingError
 from recorder.home_sharing import share as give_rights
 from recorder.opening import AlreadyRunningError, held
@@ -39,4 +40,6 @@ def share(
         fail(f"{error}: stop daemon and console first")
     except (SharingError, StorageError, OSError) as error:
         fail(str(error))
+    for path in given_away(place):
+        say(f"{path} is of that group too: chgrp -R it to the own group of the accounts' user")
     say(f"group {group} has its rights in {place.root}; the user of the accounts owns it, the daemon's is another one")

@@ -9,12 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 from recorder.home import Home
+from recorder.home_rights import forbidden_in
 from recorder.keeping.finding import ERASING, PART, REC, SETTLED_S, Places, deleted
 from storage.database import Database
 from storage.epochs import is_epoch
 from storage.format import is_recording_id
 from storage.fsck import Finding, Kind
-from storage.group_modes import forbidden
 from storage.stored_rows import StoredRow, StoredRows
 from storage.tombstones import Deletions
 from storage.tree import Tree
@@ -22,9 +22,6 @@ from storage.types import RecordingId
 from storage.vault import Vault
 
 _AT_ONCE = 500
-
-_MAY_BE = {"keys/actor": 0o066, "keys/actor/actor.pub": 0o033}
-"""Read by the daemon's user, who may be another one: which bits of their modes may not be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +78,10 @@ class FileCheck:
         for name in ("recordings", "keys", "audit", "state"):
             yield from self._walk(self.places.root / name, name)
         for path in sorted(Home(self.places.root).index.parent.glob("index.sqlite*")):
-            yield from self._rights(path)
+            if path.is_symlink():
+                yield self._link(path)
+            else:
+                yield from self._rights(path)
 
     def _walk(self, root: Path, name: str) -> Iterator[Finding]:
         for folder, folders, names in os.walk(root):
@@ -117,10 +117,10 @@ class FileCheck:
             found = path.lstat()
         except FileNotFoundError:
             return
-        may_not = forbidden(path)
+        may_not = forbidden_in(Home(self.places.root), path)
         if found.st_uid != os.geteuid() and may_not & 0o070:
             yield self.places.finding(Kind.MODE, path, f"it belongs to user {found.st_uid}, not to {os.geteuid()}")
-        elif found.st_mode & _MAY_BE.get(self.places.where(path), may_not):
+        elif found.st_mode & may_not:
             rights = f"{stat.S_IMODE(found.st_mode):04o}"
             yield self.places.finding(Kind.MODE, path, f"its mode is {rights}: others may get at it")
 

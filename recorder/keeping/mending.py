@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from recorder.config import Config
 from recorder.home import Home
+from recorder.home_rights import forbidden_in
 from recorder.keeping.agreement import look, set_mark
 from recorder.keeping.finding import REC
 from recorder.keeping.keyring import epoch_keys
@@ -29,7 +30,6 @@ from storage.durable import make_folder, sync_folder
 from storage.erase import clear_up
 from storage.errors import DamagedError, StorageError
 from storage.fsck import Finding, Kind
-from storage.group_modes import forbidden
 from storage.hold_journal import LOCK as HOLDS_LOCK
 from storage.holds import Holds
 from storage.index import Index
@@ -206,7 +206,7 @@ class Mender:
         """Take the rights of others away, and of the group where the folder is not shared."""
         path = self.home.root / finding.where
         mode = path.stat().st_mode
-        may_not = forbidden(path)
+        may_not = forbidden_in(self.home, path)
         if not mode & may_not:
             return ""  # it is another user's
         path.chmod(stat.S_IMODE(mode) & ~may_not)

@@ -17,6 +17,7 @@ from recorder.keeping.fsck import Checker
 from recorder.keeping.mending import MISSING, Mender
 from recorder.keeping.replay import COPY_ACTS, copies_of
 from recorder.keeping.sweep import RULE
+from recorder.live.signing import ensure_key, public_path, secret_path
 from storage.audit import AuditLog
 from storage.claim_journal import ASKED, asked_details, asked_text
 from storage.claims import Claims
@@ -187,6 +188,12 @@ def open_rights(site: RebuildSite, one: RecordingId) -> None:
     site.file_of(one).parent.chmod(0o755)
 
 
+def open_actor(site: RebuildSite, _: RecordingId) -> None:
+    ensure_key(site.home.root)
+    secret_path(site.home.root).parent.chmod(0o755)
+    public_path(site.home.root).chmod(0o666)
+
+
 def put_files(site: RebuildSite, one: RecordingId) -> None:
     for path in (site.file_of(one).with_name("notes.txt"), key_of(site, one).with_name("notes.txt")):
         path.write_bytes(b"mine")
@@ -355,6 +362,7 @@ BREAKS: dict[str, tuple[Break, set[Kind], bool]] = {
     "torn audit log": (tear_audit, {Kind.AUDIT_TORN}, True),
     "restored": (restore_index, {Kind.RESTORED}, True),
     "rights": (open_rights, {Kind.MODE}, True),
+    "rights of the key that signs": (open_actor, {Kind.MODE}, True),
     "unknown": (put_files, {Kind.UNKNOWN}, True),
     "temporary": (leave_temporary, {Kind.TEMPORARY}, True),
     "link": (lambda site, one: site.file_of(one).with_name("x.rec").symlink_to("/etc/hostname"), {Kind.LINK}, False),
@@ -562,3 +570,10 @@ def test_a_release_from_a_case_that_nobody_wrote_down_is_named_and_taken_back(si
     mended(site)
     assert Kind.HOLD not in kinds(found(site))
     assert table.releases() == {written}
+
+
+def test_a_repair_leaves_the_key_that_checks_to_the_daemons_user(site: RebuildSite) -> None:
+    open_actor(site, site.record(NOW))
+    mended(site)
+    public = public_path(site.home.root)
+    assert [path.stat().st_mode & 0o777 for path in (public.parent, public)] == [0o711, 0o644]

@@ -16,8 +16,11 @@ import httpx
 import pytest
 
 from recorder.home import Home
+from recorder.home_rights import given_away
 from recorder.home_sharing import share
 from recorder.keeping import sweep_process
+from recorder.keeping.returned import LOCK as SWEEP_LOCK
+from recorder.keeping.returned import alone
 from recorder.live.signing import secret_path
 from recorder.site_check import Level, check_folders
 from storage.audit import AuditLog
@@ -71,10 +74,12 @@ def two_users(folder: Path) -> Iterator[Exchange]:
         home = lines.home
         host, port = home.sip
         home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "{host}:{port}"')
-        share(Home(home.root), GROUP)
-        for path in [home.root, *home.root.rglob("*")]:
-            os.chown(path, CONSOLE, GROUP)
-            # chown(2) takes set-group-ID away from files only
+        for group in (CONSOLE, -1):  # as docs/operations.md has it: its own group, and then none
+            for path in [home.root, *home.root.rglob("*")]:
+                os.chown(path, CONSOLE, group)
+                # chown(2) takes set-group-ID away from files only
+            share(Home(home.root), GROUP)
+        assert not list(given_away(Home(home.root)))
         home.user = (DAEMON, GROUP)
         yield lines
 
@@ -146,6 +151,21 @@ def test_a_call_is_recorded_by_one_user_and_played_by_another(folder: Path) -> N
         assert as_user(DAEMON, swept) == ""
         assert AuditLog(place.audit).verify().bad is None
 
+        # links to the accounts where the accounts' user, or root, opens files
+        def laid() -> None:
+            for lock in (place.erasing_lock, place.state / SWEEP_LOCK):
+                lock.unlink()
+            place.erasing_lock.symlink_to(place.people)
+            (place.state / SWEEP_LOCK).symlink_to(f"{place.people}-journal")
+
+        assert as_user(DAEMON, laid) == ""
+        for lock in (place.erasing_lock, place.state / SWEEP_LOCK):
+            for uid in (CONSOLE, 0):
+                assert "remove it" in as_user(uid, lambda lock=lock: alone(lock).__enter__()), (lock, uid)  # type: ignore[misc]
+        assert stat.S_IMODE(place.people.stat().st_mode) == 0o600
+        assert "PermissionError" in as_user(DAEMON, place.people.read_bytes)
+        assert not Path(f"{place.people}-journal").exists()
+
 
 def _answers(url: str) -> bool:
     try:
@@ -158,6 +178,7 @@ def test_what_is_new_follows_its_folder(tmp_path: Path) -> None:
     """Whatever the umask is; a folder that is not shared is its owner's alone."""
     (plain := tmp_path / "plain").mkdir()
     (shared := tmp_path / "shared").mkdir()
+    (shared / "common").mkdir()
     plain.chmod(0o700)
     shared.chmod(0o2770)
     before = os.umask(0o077)
@@ -166,7 +187,7 @@ def test_what_is_new_follows_its_folder(tmp_path: Path) -> None:
             AuditLog(root / "audit").append(act="x", actor="y", subject="", details={}, text="why")
             database = Database(sqlite_url(root / "index.sqlite"))
             database.close()
-            found = [path for path in root.rglob("*") if path.exists()]
+            found = [path for path in root.rglob("*") if path.exists() and path.name != "common"]
             assert len(found) >= 4
             for path in found:
                 assert stat.S_IMODE(path.stat().st_mode) == (folders if path.is_dir() else files), path
@@ -198,10 +219,24 @@ def test_site_check_knows_a_shared_home(tmp_path: Path) -> None:
     home.root.mkdir()
     home.people.touch(mode=0o600)
     share(home, os.getegid())
-    assert {one.level for one in check_folders(home)} == {Level.OK}
-    home.people.chmod(0o640)
     (found,) = [one for one in check_folders(home) if one.level is not Level.OK]
+    assert ("people.sqlite, keys/actor/actor.key" in found.says, "chgrp" in found.do) == (True, True)
+    home.people.chmod(0o640)
+    (found, _) = [one for one in check_folders(home) if one.level is not Level.OK]
     assert "people.sqlite (0640)" in found.says
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="giving files to another group takes root")
+def test_what_is_its_owners_alone_stays_in_its_own_group(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    home.people.touch(mode=0o600)
+    home.private_keys.mkdir(mode=0o700)
+    share(home, GROUP)
+    assert {one.level for one in check_folders(home)} == {Level.OK}
+    assert not list(given_away(home))
+    os.chown(home.private_keys, -1, GROUP)
+    assert list(given_away(home)) == [home.private_keys]
 
 
 def test_a_home_is_shared_by_a_command_and_goes_on(tmp_path: Path) -> None:
