@@ -47,14 +47,7 @@ def share(home: Home, group: int) -> None:
         SharingError: The index is in use, or there are two.
         OSError, KeyProblemError: As the system says; to be run again.
     """
-    before, after = home.root / _INDEX, home.common / _INDEX
-    if before.exists() and after.exists():
-        raise SharingError(
-            f"there are two indexes, {before} and {after}: the second has been in use since this home was shared. "
-            f"Look at the first - sqlite3 makes an empty one when it is told the former place - and move it away"
-        )
-    if before.exists():
-        _close_index(before)
+    _look_at_index(home)
     ensure_key(home.root)
     for name in (*_WRITTEN, *_READ):
         (home.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,6 +72,22 @@ def share(home: Home, group: int) -> None:
     secret_path(home.root).parent.chmod(0o711)
     public_path(home.root).chmod(0o644)
     sync_folder(home.root)
+
+
+def _look_at_index(home: Home) -> None:
+    """See that the index can be moved, or is where it belongs.
+
+    Raises:
+        SharingError: It is in use, or there are two.
+    """
+    before, after = home.root / _INDEX, home.common / _INDEX
+    if before.exists() and after.exists():
+        raise SharingError(
+            f"there are two indexes, {before} and {after}: the second has been in use since this home was shared. "
+            f"Look at the first - sqlite3 makes an empty one when it is told the former place - and move it away"
+        )
+    if before.exists():
+        _close_index(before)
 
 
 def _close_index(path: Path) -> None:
