@@ -43,6 +43,7 @@ from recorder.people.database import AuditNote, accounts, from_s, proposals, tok
 from recorder.people.deputies import appoint
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
+from recorder.people.tokens import NewToken, end_unconfirmed, keep
 
 Enter = Callable[[AuditNote], None]
 """Writes a note to the audit log; raises when it cannot."""
@@ -112,20 +113,20 @@ class Proposals:
             Change.PASSWORD, by, account, roles=frozenset(), reason=reason, enter=enter, password_hash=password_hash
         )
 
-    def token(self, by: str, token: str, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
-        """Have a token that waits be good, or propose it: as `grant` does.
+    def token(self, by: str, token: NewToken, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
+        """Keep a new token that is good, or that waits for its proposal: as `grant` does. Refused, it is not kept.
 
         What the token is good for stands before the reason, so that whoever confirms it has read it.
 
         Args:
             by: An account that may change tokens.
-            token: The token's name.
+            token: From `Tokens.prepare`.
             reason: Why.
             enter: Writes what is done to the audit log.
 
         Raises:
-            PeopleError: There is no such token that waits.
-            DeniedError: It takes a reason.
+            TokenError: Its name was used before.
+            DeniedError: It takes a reason, or somebody else who could have confirmed it until lately.
         """
         check_reason(reason)
         return self._ask(Change.TOKEN, by, by, roles=frozenset(), reason=reason, enter=enter, token=token)
@@ -141,7 +142,7 @@ class Proposals:
 
     def _ask(
         self, change: Change, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter,
-        password_hash: str | None = None, token: str = "",
+        password_hash: str | None = None, token: NewToken | None = None,
     ) -> tuple[AuditNote, Proposal | None]:  # fmt: skip
         now = self._now()
         with self._engine.begin() as connection:
@@ -157,7 +158,7 @@ class Proposals:
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
                 reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
             )  # fmt: skip
-            if change is Change.TOKEN:
+            if token is not None:
                 proposal = replace(proposal, reason=_propose_token(connection, token, proposal))
             is_for_two = takes_two(change, person, roles, is_deputy=is_deputy(connection, account))
             if is_for_two:
@@ -174,12 +175,12 @@ class Proposals:
                 decided = {"state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp()}
                 connection.execute(insert(proposals).values(**(_columns(proposal) | decided)))
                 note = _apply(connection, proposal, now, password_hash, {"alone": True} if is_for_two else {})
-                enter(note)
+                _enter(enter, token, note)
                 return note, None
             connection.execute(insert(proposals).values(**_columns(proposal), password_hash=password_hash))
-            about = _details(proposal) | ({"token": token} if token else {})
+            about = _details(proposal) | ({"token": token.note.subject} if token else {})
             note = AuditNote(act="people.proposed", subject=account, details=about)
-            enter(note)
+            _enter(enter, token, note)
         return note, proposal
 
     def waiting(self) -> list[Proposal]:
@@ -218,7 +219,10 @@ class Proposals:
             check_decision(by, proposal, _usable(connection, now), now)
             values = {"state": state, "decided_by": by.name, "decided_s": now.timestamp()}
             connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(**values))
-            note = AuditNote(act="people.declined", subject=proposal.account, details=_details(proposal))
+            about = _details(proposal)
+            if not is_confirmed and proposal.change is Change.TOKEN:
+                about["token"] = end_unconfirmed(connection, now, proposal=proposal.id)
+            note = AuditNote(act="people.declined", subject=proposal.account, details=about)
             if is_confirmed:
                 about = {"proposal": proposal.id, "proposed_by": proposal.proposed_by}
                 note = _apply(connection, proposal, now, row["password_hash"], about, confirmed_by=by.name)
@@ -274,18 +278,22 @@ def _apply(
     return AuditNote(act="people.granted", subject=account, details={"roles": sorted(roles), **about})
 
 
-def _propose_token(connection: Connection, name: str, proposal: Proposal) -> str:
-    """Have a token wait for a proposal; returns what it is good for, and why it is wanted."""
-    is_it = (tokens.c.name == name) & tokens.c.proposal.is_not(None) & tokens.c.revoked_s.is_(None)
-    if connection.execute(update(tokens).where(is_it).values(proposal=proposal.id)).rowcount != 1:
-        raise PeopleError(f"There is no token {name!r} that waits: see `recorder tokens list`.")
-    row = connection.execute(select(tokens).where(tokens.c.name == name)).mappings().one()
+def _enter(enter: Enter, token: NewToken | None, note: AuditNote) -> None:
+    if token is not None:
+        enter(token.note)
+    enter(note)
+
+
+def _propose_token(connection: Connection, token: NewToken, proposal: Proposal) -> str:
+    """Keep a token that waits for a proposal, as long as that stands; returns what it is good for, and why."""
+    row = {**token.row, "proposal": proposal.id, "created_s": proposal.proposed_at.timestamp()}
+    keep(connection, row, now=proposal.proposed_at)
     until = from_s(row["expires_s"])
     good_for = (
         row["scopes"].replace(",", ", "), f"extensions {row['extensions'] or 'all'}",
         f"from {row['networks'] or 'anywhere'}", f"until {until:%d/%m/%Y}" if until else "for good",
     )  # fmt: skip
-    return f"token {name} ({'; '.join(good_for)}): {proposal.reason}"
+    return f"token {row['name']} ({'; '.join(good_for)}): {proposal.reason}"
 
 
 def _confirm_token(connection: Connection, proposal: Proposal) -> str:
