@@ -14,13 +14,16 @@ from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 from recorder.domain.access import Act, DeniedError, Fault, Person, Role
 from recorder.domain.granting import (
     POWERFUL,
+    SHOWN_FOR,
     STANDS_FOR,
     Change,
+    LatelySet,
     Proposal,
     ProposalState,
     check_alone,
     check_decision,
     check_names_deputy,
+    check_password_is_theirs,
     check_reason,
     confirmers,
     deputy_problem,
@@ -39,12 +42,13 @@ from recorder.people.account_rows import (
     renew_password,
     row_of,
 )
-from recorder.people.database import AuditNote, accounts, from_s, proposals, tokens
+from recorder.people.database import AuditNote, accounts, from_s, proposals, second_factors, tokens
 from recorder.people.deputies import appoint
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
 from recorder.people.tokens import NewToken, end_unconfirmed, keep
 
+_GIVES_POWER = (Change.GRANT, Change.DEPUTY)
 Enter = Callable[[AuditNote], None]
 """Writes a note to the audit log; raises when it cannot."""
 
@@ -177,6 +181,8 @@ class Proposals:
                 note = _apply(connection, proposal, now, password_hash, {"alone": True} if is_for_two else {})
                 _enter(enter, token, note)
                 return note, None
+            if change in _GIVES_POWER:
+                check_password_is_theirs(account, row["password_set_by"], {by})
             connection.execute(insert(proposals).values(**_columns(proposal), password_hash=password_hash))
             about = _details(proposal) | ({"token": token.note.subject} if token else {})
             note = AuditNote(act="people.proposed", subject=account, details=about)
@@ -191,6 +197,16 @@ class Proposals:
         with self._engine.begin() as connection:
             rows = connection.execute(query.order_by(proposals.c.proposed_s)).mappings().all()
         return [_proposal(row) for row in rows]
+
+    def lately_set(self) -> dict[str, LatelySet]:
+        """Return, by the proposal, what was set lately of accounts that wait to get more power."""
+        waiting = [one for one in self.waiting() if one.change in _GIVES_POWER]
+        with self._engine.begin() as connection:
+            rows = {one.id: row_of(connection, one.account) for one in waiting}
+            found = {
+                proposal: _lately_set(connection, row, self._now() - SHOWN_FOR) for proposal, row in rows.items() if row
+            }
+        return {proposal: lately for proposal, lately in found.items() if lately.password_at or lately.authenticator_at}
 
     def resets_since(self, moment: datetime) -> list[Proposal]:
         """Return whose authenticator was taken away since a moment."""
@@ -224,6 +240,9 @@ class Proposals:
                 about["token"] = end_unconfirmed(connection, now, proposal=proposal.id)
             note = AuditNote(act="people.declined", subject=proposal.account, details=about)
             if is_confirmed:
+                if proposal.change in _GIVES_POWER:
+                    set_by = one(connection, proposal.account)["password_set_by"]
+                    check_password_is_theirs(proposal.account, set_by, {proposal.proposed_by, by.name})
                 about = {"proposal": proposal.id, "proposed_by": proposal.proposed_by}
                 note = _apply(connection, proposal, now, row["password_hash"], about, confirmed_by=by.name)
             _forget_passwords(connection, proposals.c.id == proposal_id)
@@ -304,6 +323,17 @@ def _confirm_token(connection: Connection, proposal: Proposal) -> str:
         raise PeopleError("The token was revoked meanwhile: make another one.")
     connection.execute(update(tokens).where(is_it).values(proposal=None))
     return name
+
+
+def _lately_set(connection: Connection, row: Any, since: datetime) -> LatelySet:  # noqa: ANN401 - a RowMapping
+    enrolled = select(second_factors.c.enrolled_s).where(second_factors.c.account == row["name"])
+    password_s = row["password_set_s"] or row["created_s"]
+    authenticator_s: float | None = connection.execute(enrolled).scalar()
+    return LatelySet(
+        password_at=from_s(password_s) if password_s >= since.timestamp() else None,
+        password_by=row["password_set_by"],
+        authenticator_at=from_s(authenticator_s) if (authenticator_s or 0.0) >= since.timestamp() else None,
+    )
 
 
 def _check_deputy(connection: Connection, by: str, person: Person) -> None:
