@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -35,7 +35,7 @@ from recorder.commands.shared import (
 )
 from recorder.config import Config
 from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Role, may
-from recorder.domain.granting import POWERFUL, Proposal, combination_problem, who_confirms
+from recorder.domain.granting import POWERFUL, LatelySet, Proposal, combination_problem, who_confirms
 from recorder.domain.operator_names import misnamed_operators
 from recorder.home import Home
 from recorder.people.account_rows import PeopleError
@@ -44,6 +44,7 @@ from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.database import AuditNote, open_people
 from recorder.people.pins import PinError, PinFile
 from recorder.people.proposals import Enter, Proposals
+from storage.rows import time_to_json
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
 
@@ -139,20 +140,40 @@ def list_proposals(
     """List what waits for a second person; for whoever changes accounts or confirms such changes."""
     place, _ = load_home(home)
     _sign_in_reader(place, name, password_file, "proposals")
+    known = _proposals(place)
+    lately, nothing = known.lately_set(), LatelySet(password_at=None, password_by=None, authenticator_at=None)
     rows = [
         {
             "id": one.id, "account": one.account, "change": one.change, "roles": sorted(one.roles),
             "reason": one.reason, "proposed_by": one.proposed_by, "until": one.until.isoformat(),
+            **_set_to_json(lately.get(one.id, nothing)),
         }
-        for one in _proposals(place).waiting()
+        for one in known.waiting()
     ]  # fmt: skip
     if json:
         print_json(rows)
         return
     columns = [("id", "Proposal"), ("account", "Account"), ("change", "What"), ("roles", "Roles"),
-               ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason")]  # fmt: skip
-    shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]
+               ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason"),
+               ("set", "Set lately")]  # fmt: skip
+    shown = [{**row, "roles": ", ".join(row["roles"]), "set": _set_in_words(row)} for row in rows]
     print_table(shown, columns, empty="nothing waits for a second person")
+
+
+def _set_to_json(lately: LatelySet) -> dict[str, Any]:
+    """Return what was set lately of an account: whoever confirms more power for it asks its owner."""
+    return {
+        "password_set_at": time_to_json(lately.password_at),
+        "password_set_by": lately.password_by if lately.password_at else None,
+        "authenticator_set_at": time_to_json(lately.authenticator_at),
+    }
+
+
+def _set_in_words(row: dict[str, Any]) -> str:
+    by = f"password by {row['password_set_by']}" if row["password_set_by"] else "first password"
+    password = [f"{by} {row['password_set_at'][:10]}"] if row["password_set_at"] else []
+    authenticator = [f"authenticator {row['authenticator_set_at'][:10]}"] if row["authenticator_set_at"] else []
+    return ", ".join(password + authenticator)
 
 
 def _sign_in_reader(home: Home, name: str | None, password_file: Path | None, what: str) -> None:

@@ -54,6 +54,8 @@ _COLUMNS = [
     ("reason", "Reason"),
 ]
 _T = TypeVar("_T")
+DEPUTY_ASKED = "people.deputy.asked"
+"""As the audit log has it: somebody was about to propose the deputy. `people.deputy` is that one was named."""
 
 
 @requests.command("ask")
@@ -191,7 +193,7 @@ def deputy(
         say("nobody stands in for the data protection officer")
         return
     place, _ = load_home(home)
-    by = admin(place, name, password_file, Act.NAME_DEPUTY, account)
+    by = admin(place, name, password_file, Act.NAME_DEPUTY, account, noted_as=DEPUTY_ASKED)
     proposed(place, by, reason, lambda known, enter: known.name_deputy(by, account, reason=reason, enter=enter))
 
 

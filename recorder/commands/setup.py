@@ -36,6 +36,7 @@ from recorder.commands.shared import (
 from recorder.config import Config, ConfigError
 from recorder.domain.access import Act, Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
+from recorder.hearing.appointments import Appointments
 from recorder.home import Home
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.keeping.keyring import epoch_keys, new_passphrase
@@ -339,6 +340,14 @@ def _check_people(home: Home) -> Iterator[Finding]:
             "deputy", f"one person named {by_one}",
             why="the deputy decides on the data protection officer's requests, so two others name them",
             do=f"`recorder requests deputy {by_one}`, and another's `recorder users confirm`",
+        )  # fmt: skip
+    differs = Appointments(open_people(home.people), now=utc_now).unexplained(people_of(home))
+    if differs is not None:
+        yield error(
+            "deputy", f"people.sqlite and the audit log disagree on the deputy ({differs})",
+            why="somebody wrote into people.sqlite past the recorder, or an older one was brought back; who is not in "
+            "both is no deputy",
+            do="find out who did, then `recorder requests deputy NAME`, and another's `recorder users confirm`",
         )  # fmt: skip
     for name, roles in sorted(people_of(home).unexplained().items()):
         yield error(

@@ -344,13 +344,19 @@ def permit(
     operator: str | None,
     details: Mapping[str, Any],
     has_leave: bool = False,
+    noted_as: str = "",
 ) -> None:
-    """Decide whether a person may do an act on a recording, and audit it before it is done; or leave."""
+    """Decide whether a person may do an act on a recording, and audit it before it is done; or leave.
+
+    The entry is of ``noted_as`` where one of the act itself would say that it is done.
+    """
     decision = may(person, act, reason=reason, operator=operator, has_leave=has_leave)
     if isinstance(decision, Refused):
         refuse(home, act, person, decision.reason, subject=subject, details=details, text=reason)
     assert isinstance(decision, Allowed)
-    note = AuditNote(act=act.value, subject=subject, details={**details, "break_glass": decision.break_glass})
+    note = AuditNote(
+        act=noted_as or act.value, subject=subject, details={**details, "break_glass": decision.break_glass}
+    )
     audit(home, note, actor=person.actor, text=reason)
 
 
@@ -389,8 +395,10 @@ def append(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:
     AuditLog(home.audit).append(act=note.act, actor=actor, subject=note.subject, details=details, text=text or None)
 
 
-def admin(home: Home, name: str | None, password_file: Path | None, act: Act, subject: str) -> str:
-    """Have an administrator sign in, or leave; returns the account."""
+def admin(
+    home: Home, name: str | None, password_file: Path | None, act: Act, subject: str, *, noted_as: str = ""
+) -> str:
+    """Have an administrator sign in, or leave; returns the account. ``noted_as`` is `permit`'s."""
     person = sign_in(home, name, password_file, "a change to accounts or tokens")
-    permit(home, act, person, reason="", subject=subject, operator=None, details={})
+    permit(home, act, person, reason="", subject=subject, operator=None, details={}, noted_as=noted_as)
     return person.actor

@@ -55,15 +55,13 @@ def add_token(
     numbers = [known.number if (known := extension_of(config.nominated, one)) else one for one in extension or ()]
     expires_at = utc_now() + timedelta(days=days) if days else None
     try:
-        made = _tokens(place).add(
-            token, scopes=scope, extensions=numbers, networks=network or (), expires_at=expires_at,
-            is_waiting=True,
-        )  # fmt: skip
+        made = _tokens(place).prepare(
+            token, scopes=scope, extensions=numbers, networks=network or (), expires_at=expires_at
+        )
+        why = reason or "a new token"
+        proposed(place, actor, why, lambda known, enter: known.token(actor, made, reason=why, enter=enter))
     except TokenError as error:
         fail(str(error))
-    audit(place, made.note, actor=actor)
-    why = reason or "a new token"
-    proposed(place, actor, why, lambda known, enter: known.token(actor, token, reason=why, enter=enter))
     if json:
         print_json({"name": token, "token": made.secret})
     else:

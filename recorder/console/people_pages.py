@@ -96,9 +96,10 @@ def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", 
     ]
     return console.renderer.page(
         "people.html", caller, status=status, said=said, problem=problem, accounts=console.deps.people.list(),
-        waiting=waiting, roles=list(Role), powerful=sorted(POWERFUL),
+        waiting=waiting, lately_set=console.deps.proposals.lately_set(), roles=list(Role), powerful=sorted(POWERFUL),
         unexplained=console.deps.people.unexplained(),
         deputies=console.deps.hearing.bench.deputies,
+        deputy_unexplained=console.deps.hearing.appointments.unexplained(console.deps.people),
         deputy_by_one=console.deps.hearing.appointments.deputy_named_by_one(),
         combined={one.name for one in combining_admin(console.deps.people)},
     )  # fmt: skip

@@ -14,6 +14,7 @@ from recorder.console.app import create_app
 from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
+from recorder.hearing.appointments import Appointments
 from recorder.home import Home
 from recorder.hygiene import LimitError, raise_descriptors
 from recorder.keeping.archiving import Archiver
@@ -63,7 +64,7 @@ def serve(home: Home, config: Config) -> None:
     months.start()
     with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
         warn_of_combined(deps.people)
-        warn_of_unexplained(deps.people)
+        warn_of_unexplained(deps.people, deps.hearing.appointments)
         erasing = threading.Thread(target=keep_erasing, args=(deps.eraser, stopping), name="erasing", daemon=True)
         erasing.start()
         holder = KeyHolder(
@@ -119,8 +120,10 @@ def warn_of_combined(people: People) -> None:
         )  # fmt: skip
 
 
-def warn_of_unexplained(people: People) -> None:
-    """Name, at every start, the accounts with roles that no entry of the audit log explains: they give no right."""
+def warn_of_unexplained(people: People, appointments: Appointments) -> None:
+    """Name, at every start, roles and a deputy that no entry of the audit log explains: they give no right."""
+    if (deputy := appointments.unexplained(people)) is not None:
+        _log.error("people.sqlite and the audit log disagree on the deputy: %s", deputy)
     for name, roles in sorted(people.unexplained().items()):
         _log.error("no entry of the audit log explains the roles %s of %s", ", ".join(sorted(roles)), name)
 

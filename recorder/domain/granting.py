@@ -34,6 +34,10 @@ STANDS_FOR = timedelta(days=7)
 """How long a proposal can be confirmed, and how long nobody decides alone after somebody else could have confirmed."""
 
 
+SHOWN_FOR = timedelta(days=30)
+"""How long whoever confirms is shown that a password or an authenticator was set."""
+
+
 class Change(enum.StrEnum):
     """What takes a second person."""
 
@@ -82,6 +86,21 @@ class Proposal:
     proposed_at: datetime
     until: datetime
     state: ProposalState = ProposalState.WAITING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatelySet:
+    """What whoever confirms is shown of an account: by it somebody else may be its owner.
+
+    Attributes:
+        password_at: When its password was set, lately; or None.
+        password_by: By whom; None is that it is the account's first one.
+        authenticator_at: When its authenticator was set up, lately; or None.
+    """
+
+    password_at: datetime | None
+    password_by: str | None
+    authenticator_at: datetime | None
 
 
 def takes_two(change: Change, person: Person, roles: Iterable[Role], *, is_deputy: bool = False) -> bool:
@@ -162,6 +181,25 @@ def check_names_deputy(person: Person) -> None:
     if Role.DPO in person.roles:
         raise DeniedError(
             Fault.NOT_ALLOWED, "The deputy decides on the data protection officer's requests: two others choose them."
+        )
+
+
+def check_password_is_theirs(account: str, set_by: str | None, deciders: Collection[str]) -> None:
+    """Refuse more power for an account of which whoever proposes or confirms it knows the password.
+
+    Args:
+        account: Whose.
+        set_by: Who last set its password; None is that it is its first.
+        deciders: Who proposes, and who confirms.
+
+    Raises:
+        DeniedError: One of them set it.
+    """
+    if set_by in deciders:
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            f"{set_by} set the password of {account}, who has not changed it since: they change it first, on the page "
+            "of their account or with `recorder users password`.",
         )
 
 

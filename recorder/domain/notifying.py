@@ -170,8 +170,8 @@ WORDING: Mapping[Kind, Wording] = MappingProxyType(
         ),
         Kind.ACCOUNTS_CHANGED: Wording(
             subject="The file of accounts was changed past the recorder",
-            sentence="A role, or a recording heard without approval, is not as the audit log has it. Roles that no "
-            "entry explains give no right; look who has which.",
+            sentence="A role, the data protection officer's deputy, or a recording heard without approval, is not "
+            "as the audit log has it. What no entry explains gives no right; look who has which role.",
             path="/people",
         ),
         Kind.MAIL_STUCK: Wording(

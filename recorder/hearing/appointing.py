@@ -37,10 +37,9 @@ def end_deputy(books: HearingBooks, actor: Actor) -> None:
         ProblemError: Not allowed, or nobody does.
     """
     person = books.ledger.require(actor, Act.NAME_DEPUTY, "")
-    if books.appointments.deputy() is None:
+    if books.appointments.deputy() is None and books.appointments.unexplained(books.people) is None:
         raise ProblemError(409, "Nobody stands in for the data protection officer.")
-    books.ledger.note(str(Act.NAME_DEPUTY), person.actor, "", {})
-    books.appointments.end_deputy()
+    books.appointments.end_deputy(lambda: books.ledger.note(str(Act.NAME_DEPUTY), person.actor, "", {}))
 
 
 def break_glass(

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, delete, insert, select
 
 from recorder.domain.requesting import Bench
 from recorder.people.accounts import People, usable_people
-from recorder.people.database import absences, deputies
+from recorder.people.database import absences, accounts, deputies
 from recorder.people.deputies import named_by_one
 
 
@@ -48,10 +48,31 @@ class Appointments:
         """Return the deputy of before it took two people to name one, or None."""
         return named_by_one(self._engine)
 
-    def end_deputy(self) -> bool:
-        """Have nobody stand in for the data protection officer; False when nobody did."""
+    def end_deputy(self, enter: Callable[[], None] = lambda: None) -> bool:
+        """Have nobody stand in for the data protection officer; False when nobody did.
+
+        Args:
+            enter: Writes it to the audit log; when it raises, they stand in still.
+        """
         with self._engine.begin() as connection:
+            enter()
             return connection.execute(delete(deputies)).rowcount > 0
+
+    def unexplained(self, people: People) -> str | None:
+        """Return whom the file of people and the audit log disagree on, the one of the file first, or None.
+
+        A deputy whose account was forgotten went with it, which is no entry.
+        """
+        if people.seals is None:
+            return None
+        people.seals.explained()  # the log is read before anybody waits for it
+        with self._engine.begin() as connection:  # each entry is written in a transaction, so the two are of one moment
+            explained = people.seals.explained()
+            row = connection.execute(select(deputies.c.account)).scalars().first() or ""
+            if not explained.is_known or row == explained.deputy:
+                return None
+            is_there = accounts.c.name == explained.deputy
+            return row or connection.execute(select(accounts.c.name).where(is_there)).scalar()
 
     def bench(self, people: People) -> Bench:
         """Return who there is to decide; a deputy whom the audit log does not know is none."""

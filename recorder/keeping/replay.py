@@ -92,6 +92,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "people.mail_address": _PEOPLE,
         "people.told_of_recording": _PEOPLE,
         "people.declined": _PEOPLE,
+        "people.deputy.asked": _PEOPLE,
         "people.connected": _PEOPLE,
         "people.disconnected": _PEOPLE,
         "people.openid_accepted": _PEOPLE,

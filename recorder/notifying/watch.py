@@ -149,7 +149,9 @@ def tell_now(books: WatchBooks) -> int:
 def disagreements_of(hearing: HearingBooks) -> list[str]:
     """Return a mark of each thing of the file of people that the audit log does not explain."""
     roles = [f"{name}: {','.join(sorted(of))}" for name, of in sorted(hearing.people.unexplained().items())]
-    return [hashlib.sha256(one.encode()).hexdigest()[:8] for one in (*roles, *hearing.contradicted)]
+    deputy = hearing.appointments.unexplained(hearing.people)
+    found = (*roles, *([] if deputy is None else [f"deputy: {deputy}"]), *hearing.contradicted)
+    return [hashlib.sha256(one.encode()).hexdigest()[:8] for one in found]
 
 
 def tell_what_time_brought(books: WatchBooks) -> int:

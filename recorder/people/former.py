@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select
 
+from recorder.domain.granting import STANDS_FOR
 from recorder.people.database import accounts, break_glass, metadata, proposals, requests, sweep_consents, tokens
 
 _Over = list[tuple[Table, ColumnElement[bool]]]
@@ -63,7 +64,8 @@ class Former:
 
 def _ended(before: datetime) -> _Over:
     before_s = before.timestamp()
-    is_ended = or_(tokens.c.revoked_s < before_s, tokens.c.expires_s < before_s)
+    never_good = tokens.c.proposal.is_not(None) & (tokens.c.created_s < (before - STANDS_FOR).timestamp())
+    is_ended = or_(tokens.c.revoked_s < before_s, tokens.c.expires_s < before_s, never_good)
     return [
         (accounts, accounts.c.disabled_s < before_s),
         (tokens, is_ended),

@@ -14,13 +14,16 @@ from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 from recorder.domain.access import Act, DeniedError, Fault, Person, Role
 from recorder.domain.granting import (
     POWERFUL,
+    SHOWN_FOR,
     STANDS_FOR,
     Change,
+    LatelySet,
     Proposal,
     ProposalState,
     check_alone,
     check_decision,
     check_names_deputy,
+    check_password_is_theirs,
     check_reason,
     confirmers,
     deputy_problem,
@@ -39,11 +42,13 @@ from recorder.people.account_rows import (
     renew_password,
     row_of,
 )
-from recorder.people.database import AuditNote, accounts, from_s, proposals, tokens
+from recorder.people.database import AuditNote, accounts, from_s, proposals, second_factors, tokens
 from recorder.people.deputies import appoint
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
+from recorder.people.tokens import NewToken, end_unconfirmed, keep
 
+_GIVES_POWER = (Change.GRANT, Change.DEPUTY)
 Enter = Callable[[AuditNote], None]
 """Writes a note to the audit log; raises when it cannot."""
 
@@ -112,20 +117,20 @@ class Proposals:
             Change.PASSWORD, by, account, roles=frozenset(), reason=reason, enter=enter, password_hash=password_hash
         )
 
-    def token(self, by: str, token: str, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
-        """Have a token that waits be good, or propose it: as `grant` does.
+    def token(self, by: str, token: NewToken, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
+        """Keep a new token that is good, or that waits for its proposal: as `grant` does. Refused, it is not kept.
 
         What the token is good for stands before the reason, so that whoever confirms it has read it.
 
         Args:
             by: An account that may change tokens.
-            token: The token's name.
+            token: From `Tokens.prepare`.
             reason: Why.
             enter: Writes what is done to the audit log.
 
         Raises:
-            PeopleError: There is no such token that waits.
-            DeniedError: It takes a reason.
+            TokenError: Its name was used before.
+            DeniedError: It takes a reason, or somebody else who could have confirmed it until lately.
         """
         check_reason(reason)
         return self._ask(Change.TOKEN, by, by, roles=frozenset(), reason=reason, enter=enter, token=token)
@@ -141,7 +146,7 @@ class Proposals:
 
     def _ask(
         self, change: Change, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter,
-        password_hash: str | None = None, token: str = "",
+        password_hash: str | None = None, token: NewToken | None = None,
     ) -> tuple[AuditNote, Proposal | None]:  # fmt: skip
         now = self._now()
         with self._engine.begin() as connection:
@@ -157,7 +162,7 @@ class Proposals:
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
                 reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
             )  # fmt: skip
-            if change is Change.TOKEN:
+            if token is not None:
                 proposal = replace(proposal, reason=_propose_token(connection, token, proposal))
             is_for_two = takes_two(change, person, roles, is_deputy=is_deputy(connection, account))
             if is_for_two:
@@ -174,12 +179,14 @@ class Proposals:
                 decided = {"state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp()}
                 connection.execute(insert(proposals).values(**(_columns(proposal) | decided)))
                 note = _apply(connection, proposal, now, password_hash, {"alone": True} if is_for_two else {})
-                enter(note)
+                _enter(enter, token, note)
                 return note, None
+            if change in _GIVES_POWER:
+                check_password_is_theirs(account, row["password_set_by"], {by})
             connection.execute(insert(proposals).values(**_columns(proposal), password_hash=password_hash))
-            about = _details(proposal) | ({"token": token} if token else {})
+            about = _details(proposal) | ({"token": token.note.subject} if token else {})
             note = AuditNote(act="people.proposed", subject=account, details=about)
-            enter(note)
+            _enter(enter, token, note)
         return note, proposal
 
     def waiting(self) -> list[Proposal]:
@@ -190,6 +197,16 @@ class Proposals:
         with self._engine.begin() as connection:
             rows = connection.execute(query.order_by(proposals.c.proposed_s)).mappings().all()
         return [_proposal(row) for row in rows]
+
+    def lately_set(self) -> dict[str, LatelySet]:
+        """Return, by the proposal, what was set lately of accounts that wait to get more power."""
+        waiting = [one for one in self.waiting() if one.change in _GIVES_POWER]
+        with self._engine.begin() as connection:
+            rows = {one.id: row_of(connection, one.account) for one in waiting}
+            found = {
+                proposal: _lately_set(connection, row, self._now() - SHOWN_FOR) for proposal, row in rows.items() if row
+            }
+        return {proposal: lately for proposal, lately in found.items() if lately.password_at or lately.authenticator_at}
 
     def resets_since(self, moment: datetime) -> list[Proposal]:
         """Return whose authenticator was taken away since a moment."""
@@ -218,8 +235,14 @@ class Proposals:
             check_decision(by, proposal, _usable(connection, now), now)
             values = {"state": state, "decided_by": by.name, "decided_s": now.timestamp()}
             connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(**values))
-            note = AuditNote(act="people.declined", subject=proposal.account, details=_details(proposal))
+            about = _details(proposal)
+            if not is_confirmed and proposal.change is Change.TOKEN:
+                about["token"] = end_unconfirmed(connection, now, proposal=proposal.id)
+            note = AuditNote(act="people.declined", subject=proposal.account, details=about)
             if is_confirmed:
+                if proposal.change in _GIVES_POWER:
+                    set_by = one(connection, proposal.account)["password_set_by"]
+                    check_password_is_theirs(proposal.account, set_by, {proposal.proposed_by, by.name})
                 about = {"proposal": proposal.id, "proposed_by": proposal.proposed_by}
                 note = _apply(connection, proposal, now, row["password_hash"], about, confirmed_by=by.name)
             _forget_passwords(connection, proposals.c.id == proposal_id)
@@ -274,18 +297,22 @@ def _apply(
     return AuditNote(act="people.granted", subject=account, details={"roles": sorted(roles), **about})
 
 
-def _propose_token(connection: Connection, name: str, proposal: Proposal) -> str:
-    """Have a token wait for a proposal; returns what it is good for, and why it is wanted."""
-    is_it = (tokens.c.name == name) & tokens.c.proposal.is_not(None) & tokens.c.revoked_s.is_(None)
-    if connection.execute(update(tokens).where(is_it).values(proposal=proposal.id)).rowcount != 1:
-        raise PeopleError(f"There is no token {name!r} that waits: see `recorder tokens list`.")
-    row = connection.execute(select(tokens).where(tokens.c.name == name)).mappings().one()
+def _enter(enter: Enter, token: NewToken | None, note: AuditNote) -> None:
+    if token is not None:
+        enter(token.note)
+    enter(note)
+
+
+def _propose_token(connection: Connection, token: NewToken, proposal: Proposal) -> str:
+    """Keep a token that waits for a proposal, as long as that stands; returns what it is good for, and why."""
+    row = {**token.row, "proposal": proposal.id, "created_s": proposal.proposed_at.timestamp()}
+    keep(connection, row, now=proposal.proposed_at)
     until = from_s(row["expires_s"])
     good_for = (
         row["scopes"].replace(",", ", "), f"extensions {row['extensions'] or 'all'}",
         f"from {row['networks'] or 'anywhere'}", f"until {until:%d/%m/%Y}" if until else "for good",
     )  # fmt: skip
-    return f"token {name} ({'; '.join(good_for)}): {proposal.reason}"
+    return f"token {row['name']} ({'; '.join(good_for)}): {proposal.reason}"
 
 
 def _confirm_token(connection: Connection, proposal: Proposal) -> str:
@@ -296,6 +323,17 @@ def _confirm_token(connection: Connection, proposal: Proposal) -> str:
         raise PeopleError("The token was revoked meanwhile: make another one.")
     connection.execute(update(tokens).where(is_it).values(proposal=None))
     return name
+
+
+def _lately_set(connection: Connection, row: Any, since: datetime) -> LatelySet:  # noqa: ANN401 - a RowMapping
+    enrolled = select(second_factors.c.enrolled_s).where(second_factors.c.account == row["name"])
+    password_s = row["password_set_s"] or row["created_s"]
+    authenticator_s: float | None = connection.execute(enrolled).scalar()
+    return LatelySet(
+        password_at=from_s(password_s) if password_s >= since.timestamp() else None,
+        password_by=row["password_set_by"],
+        authenticator_at=from_s(authenticator_s) if (authenticator_s or 0.0) >= since.timestamp() else None,
+    )
 
 
 def _check_deputy(connection: Connection, by: str, person: Person) -> None:

@@ -44,6 +44,7 @@ class Explained:
         heard: Acts of break-glass, by id.
         acknowledged: Those that somebody took note of.
         deputy: Who was named to stand in for the data protection officer, or "".
+        is_deputy_by_two: Whether two people have named one: since then no entry of one person's counts.
         is_known: Whether the log could ever be read.
     """
 
@@ -51,6 +52,7 @@ class Explained:
     heard: dict[str, Heard] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
     deputy: str = ""
+    is_deputy_by_two: bool = False
     is_known: bool = False
 
     def copy(self) -> "Explained":
@@ -62,13 +64,23 @@ class Explained:
         if entry.act in _ROLES:
             self._take_roles(entry)
         elif entry.act == Act.NAME_DEPUTY:
-            self.deputy = entry.subject
+            self._take_deputy(entry)
         elif entry.act == Act.ACKNOWLEDGE:
             self.acknowledged.add(entry.subject)
         elif emergency := str(entry.details.get("emergency") or ""):
             at = time_from_json(entry.at)
             assert at is not None, "every entry has its moment"
             self.heard.setdefault(emergency, Heard(account=entry.actor, recording=entry.subject, at=at))
+
+    def _take_deputy(self, entry: AuditEntry) -> None:
+        if not entry.subject:
+            self.deputy = ""  # one person alone has nobody stand in
+        elif entry.details.get("proposal"):
+            if entry.details.get("proposed_by") not in (None, "", entry.actor):
+                self.deputy, self.is_deputy_by_two = entry.subject, True
+        elif not self.is_deputy_by_two and "break_glass" not in entry.details:
+            # Of before it took two. With that detail it was only asked for at the shell, and nobody had confirmed it.
+            self.deputy = entry.subject
 
     def _take_roles(self, entry: AuditEntry) -> None:
         before = self.roles.get(entry.subject, frozenset())

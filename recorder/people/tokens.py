@@ -4,15 +4,16 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
 
 from recorder.domain.access import Application, Scope
+from recorder.domain.granting import STANDS_FOR
 from recorder.people.database import AuditNote, Changes, from_s, tokens
 
 _PREFIX = "ccr_"
@@ -20,8 +21,6 @@ _PREFIX = "ccr_"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
 _EXTENSION = re.compile(r"[0-9A-Za-z+*#._-]{1,40}")
 _NO_HASH = "0" * 64
-_NOT_PROPOSED = "none"
-"""In the place of a proposal's id until there is one: such a token is good for nothing."""
 
 
 class TokenError(Exception):
@@ -30,10 +29,11 @@ class TokenError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewToken:
-    """A token that was just made; ``secret`` cannot be shown again."""
+    """A token that was just made; ``secret`` cannot be shown again, ``row`` is what is kept of it."""
 
     secret: str
     note: AuditNote
+    row: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +80,37 @@ class Tokens:
         extensions: Iterable[str] = (),
         networks: Iterable[str] = (),
         expires_at: datetime | None = None,
-        is_waiting: bool = False,
     ) -> NewToken:
-        """Make a token of 256 random bits.
+        """Make a token of 256 random bits that is good at once; takes what `prepare` does.
+
+        Raises:
+            TokenError: A value is not good enough or the name was used before.
+        """
+        made = self.prepare(name, scopes=scopes, extensions=extensions, networks=networks, expires_at=expires_at)
+        with self._engine.begin() as connection:
+            keep(connection, made.row, now=self._now())
+        return made
+
+    def prepare(
+        self,
+        name: str,
+        *,
+        scopes: Iterable[Scope],
+        extensions: Iterable[str] = (),
+        networks: Iterable[str] = (),
+        expires_at: datetime | None = None,
+    ) -> NewToken:
+        """Make a token that is kept nowhere yet: `Proposals.token` has somebody else confirm it.
 
         Args:
-            name: 2 to 40 of a-z, 0-9, dot, dash, underscore; never used before.
+            name: 2 to 40 of a-z, 0-9, dot, dash, underscore.
             scopes: At least one.
             extensions: The only extensions it may touch; empty means every one.
             networks: The only places it may come from, such as ``10.1.0.0/16``; empty means anywhere.
             expires_at: Aware; None is never.
-            is_waiting: Whether it is good only once somebody else has confirmed it (`Proposals.token`).
 
         Raises:
-            TokenError: A value is not good enough or the name was used before.
+            TokenError: A value is not good enough.
         """
         numbers = list(extensions)
         if not all(_EXTENSION.fullmatch(number) for number in numbers):
@@ -105,16 +122,12 @@ class Tokens:
             "networks": ",".join(str(network) for network in _networks(networks)),
             "created_s": self._now().timestamp(),
             "expires_s": None if expires_at is None else expires_at.timestamp(),
-            "proposal": _NOT_PROPOSED if is_waiting else None,
         }
         self._check(row)
         secret = _PREFIX + secrets.token_urlsafe(32)
-        with self._engine.begin() as connection:
-            if connection.execute(select(tokens.c.name).where(tokens.c.name == name)).first() is not None:
-                raise TokenError(f"The token name {name} was used before; the audit log must tell them apart.")
-            connection.execute(insert(tokens).values(secret_hash=_hash(secret), **row))
         details = {key: row[key] for key in ("scopes", "extensions", "networks", "expires_s")}
-        return NewToken(secret=secret, note=AuditNote(act="tokens.add", subject=name, details=details))
+        note = AuditNote(act="tokens.add", subject=name, details=details)
+        return NewToken(secret=secret, note=note, row={**row, "secret_hash": _hash(secret)})
 
     def _check(self, row: dict[str, Any]) -> None:
         if not _NAME.fullmatch(row["name"]):
@@ -142,6 +155,7 @@ class Tokens:
     def list(self) -> list[TokenLine]:
         """Return every token by name, without its secret."""
         with self._engine.begin() as connection:
+            end_unconfirmed(connection, self._now())
             rows = connection.execute(select(tokens).order_by(tokens.c.name)).mappings().all()
         return [_line(row) for row in rows]
 
@@ -193,6 +207,35 @@ class Tokens:
         return known
 
 
+def keep(connection: Connection, row: Mapping[str, Any], *, now: datetime) -> None:
+    """Keep a new token, under a name that no token has or had; one that never was good does not count.
+
+    Args:
+        connection: In a transaction.
+        row: Of a `NewToken`.
+        now: The time.
+
+    Raises:
+        TokenError: The name was used before.
+    """
+    name = row["name"]
+    end_unconfirmed(connection, now)
+    never_good = tokens.c.proposal.is_not(None) & tokens.c.revoked_s.is_not(None)
+    connection.execute(delete(tokens).where((tokens.c.name == name) & never_good))
+    if connection.execute(select(tokens.c.name).where(tokens.c.name == name)).first() is not None:
+        raise TokenError(f"The token name {name} was used before; the audit log must tell them apart.")
+    connection.execute(insert(tokens).values(**row))
+
+
+def end_unconfirmed(connection: Connection, now: datetime, *, proposal: str | None = None) -> str | None:
+    """Revoke the tokens that nobody confirmed in time, or that of a proposal which was declined; returns its name."""
+    is_it = tokens.c.created_s <= (now - STANDS_FOR).timestamp() if proposal is None else tokens.c.proposal == proposal
+    waits = tokens.c.proposal.is_not(None) & tokens.c.revoked_s.is_(None) & is_it
+    name: str | None = connection.execute(select(tokens.c.name).where(waits)).scalars().first()
+    connection.execute(update(tokens).where(waits).values(revoked_s=now.timestamp()))
+    return name
+
+
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -230,5 +273,5 @@ def _line(row: Any) -> TokenLine:  # noqa: ANN401 - a RowMapping
         created_at=created_at,
         expires_at=from_s(row["expires_s"]),
         is_revoked=row["revoked_s"] is not None,
-        is_waiting=row["proposal"] is not None,
+        is_waiting=row["proposal"] is not None and row["revoked_s"] is None,
     )

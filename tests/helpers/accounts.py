@@ -70,7 +70,7 @@ def write_down_additions() -> None:
 def appoint_deputy(appointments: Appointments, account: str) -> bool:
     """Have somebody stand in for the data protection officer, named by two; tells whether they are disconnected."""
     engine = appointments._engine
-    _write_down(engine, "people.deputy", account, {})
+    _write_down(engine, "people.deputy", account, {"proposal": "0a0a0a0a", "proposed_by": "one"})
     with engine.begin() as connection:
         return appoint(connection, account, named_by="one", confirmed_by="another", now=datetime.now(UTC))
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from recorder.clock import utc_now
 from recorder.domain.access import Role
+from recorder.people.second_factor import Enrolled, SecondFactors
+from recorder.people.totp import code_of, new_secret, step_of
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.recorder_home import ADMIN, RecorderHome, must, run
@@ -57,9 +60,13 @@ def test_the_deputy_is_confirmed_there_by_somebody_who_is_no_data_protection_off
     known = console.deps.proposals
     proposal = known.name_deputy("admin", "lead", reason=WHY, enter=console.enter)[1]
     assert proposal is not None
-    path = f"/people/proposals/{proposal.id}/confirm"
+    path, secret = f"/people/proposals/{proposal.id}/confirm", new_secret()
+    factors = SecondFactors(console.people._engine, now=utc_now)
+    assert isinstance(factors.enrol("lead", secret, code_of(secret, step_of(utc_now()))), Enrolled)
     with signed_in(console, "dpo") as dpo:
         page = dpo.get("/people").text
+        assert "the account&#39;s first password, of " in page.replace("'", "&#39;")
+        assert "the authenticator was set up on " in page
         assert "lead: the data protection officer's deputy" in page.replace("&#39;", "'")
         assert f'action="{path}"' not in page
         assert dpo.submit(path).status_code == 403
@@ -107,6 +114,9 @@ def test_at_the_shell(tmp_path: Path) -> None:
     assert (listed["dora"], listed["lena"]) == (["dpo"], ["officer"]), "the first one alone, the next one by two"
     (proposal,) = json.loads(must("users", "proposals", "--json", *on))
     assert (proposal["account"], proposal["roles"], proposal["proposed_by"]) == ("lena", ["team_leader"], ADMIN)
+    assert (proposal["password_set_by"], proposal["authenticator_set_at"]) == (None, None)
+    assert proposal["password_set_at"] is not None
+    assert "first password" in must("users", "proposals", *on)
     assert "Somebody else decides" in run("users", "confirm", proposal["id"], *by(ADMIN)).stderr
     assert run("users", "confirm", proposal["id"], *by("lena")).returncode == 1
     must("users", "confirm", proposal["id"], *by("dora"))

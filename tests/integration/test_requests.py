@@ -1,6 +1,7 @@
 """From a request to the sound: asked, decided by somebody else, heard, written down; on the pages and at the shell."""
 
 import re
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from recorder.cli import app
+from recorder.clock import utc_now
 from recorder.domain.access import Role
+from recorder.hearing.appointments import Appointments
 from recorder.hearing.asking import decide
+from recorder.people.accounts import People
+from recorder.people.database import open_people
+from recorder.people.seals import Seals
 from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, Clock
@@ -258,3 +264,45 @@ def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
     assert recorder("requests", "deputy", by="dora")[0] == 1
     assert recorder("requests", "deputy", by="ada") == (0, "nobody stands in for the data protection officer")
     assert recorder("requests", "deputy", by="ada")[0] == 1
+
+
+def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: RecorderHome) -> None:
+    """Neither one administrator nor a slip of theirs ends the present deputy: not while it waits, nor afterwards."""
+    for name, role in (("ada", Role.ADMIN), ("bob", Role.ADMIN), ("dora", Role.DPO), ("olive", Role.OFFICER)):
+        home.add_person(name, role)
+
+    def recorder(*words: str, by: str) -> str:
+        who = ("--as", by, "--password-file", str(home.password_file), "-C", str(home.root))
+        done = CliRunner().invoke(app, [*words, *who])
+        return " ".join((done.stdout + done.stderr).split())
+
+    def propose(account: str) -> str:
+        return recorder("requests", "deputy", account, "--reason", "stands in", by="ada").rpartition(" ")[2].strip("`")
+
+    def deputies() -> frozenset[str]:
+        engine = open_people(home.root / "people.sqlite")
+        people = People(engine, now=utc_now, seals=Seals(AuditLog(home.root / "audit")))
+        appointments = Appointments(engine, now=utc_now)
+        assert appointments.unexplained(people) is None
+        return appointments.bench(people).deputies
+
+    first = propose("olive")
+    assert deputies() == frozenset(), "one alone names nobody"
+    recorder("users", "confirm", first, by="bob")
+    assert deputies() == {"olive"}
+    for account in ("lena", "nobody", "ian"):
+        proposal = propose(account)
+        assert deputies() == {"olive"}, f"{account} is asked for, or refused"
+        recorder("users", "decline", proposal, by="bob")
+        assert deputies() == {"olive"}, f"{account} is declined"
+    left = propose("lena")
+    with sqlite3.connect(home.root / "people.sqlite") as connection:
+        connection.execute("UPDATE proposals SET until_s = 0 WHERE id = ?", (left,))
+    assert "is over" in recorder("users", "confirm", left, by="bob")
+    assert deputies() == {"olive"}, "nobody confirmed it in time"
+    recorder("users", "confirm", propose("lena"), by="bob")
+    assert deputies() == {"lena"}
+    recorder("requests", "deputy", by="ada")
+    assert deputies() == frozenset()
+    asked = AuditLog(home.root / "audit").of_act("people.deputy.asked")
+    assert [one.subject for one in asked] == ["olive", "lena", "nobody", "ian", "lena", "lena"]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from recorder.domain.access import Role
+from recorder.domain.notifying import Kind
 from recorder.hearing.appointments import Appointments
+from recorder.notifying.watch import disagreements_of, tell_now
 from recorder.people.accounts import People, SignedIn
 from recorder.people.database import open_people
 from recorder.people.seals import Seals, disagreements
@@ -133,6 +135,39 @@ def test_a_deputy_whom_nobody_named_is_none(book: Book) -> None:
     assert appointments.bench(book.people).deputies == {"anna"}
 
 
+def test_an_entry_of_one_person_names_no_deputy_once_two_have(book: Book) -> None:
+    def deputy() -> str:
+        return Seals(book.audit).explained().deputy
+
+    by_two = {"proposal": "0a0b0c0d", "proposed_by": "ada"}
+    book.audit.append("people.deputy", "dora", "olive", {"os_user": "root"})
+    assert deputy() == "olive", "named by one person, before it took two"
+    book.audit.append("people.deputy", "ada", "mallory", {"break_glass": False, "os_user": "root"})
+    assert deputy() == "olive", "only asked for, by a version whose entry looked like that"
+    for details in ({**by_two, "proposed_by": "bob"}, {"proposal": "0a0b0c0d"}):
+        book.audit.append("people.deputy", "bob", "mallory", details)
+        assert deputy() == "olive", "one person is not two"
+    book.audit.append("people.deputy", "bob", "anna", by_two)
+    assert deputy() == "anna"
+    book.audit.append("people.deputy", "ada", "olive", {"os_user": "root"})
+    assert deputy() == "anna", "nobody is named by one person any more"
+    book.audit.append("people.deputy", "ada", "")
+    assert deputy() == ""
+
+
+def test_a_deputy_of_whom_file_and_log_disagree_is_found(book: Book) -> None:
+    appointments = Appointments(open_people(book.path), now=lambda: datetime.now(UTC))
+    assert appointments.unexplained(book.people) is None
+    book.write("INSERT INTO deputies (account, since_s, named_by, confirmed_by) VALUES ('anna', 0, 'x', 'y')")
+    assert appointments.unexplained(book.people) == "anna"
+    book.audit.append("people.deputy", "y", "anna", {"proposal": "0a0b0c0d", "proposed_by": "x"})
+    assert appointments.unexplained(book.people) is None
+    book.write("DELETE FROM deputies")
+    assert appointments.unexplained(book.people) == "anna", "who was named is put out past the recorder"
+    book.write("DELETE FROM accounts WHERE name = 'anna'")
+    assert appointments.unexplained(book.people) is None, "the account was forgotten, and the deputy with it"
+
+
 def test_a_damaged_entry_explains_nothing_and_keeps_nobody_else_out(book: Book) -> None:
     book.people.add("otto", PASSWORD, roles={Role.OFFICER})
     log = book.path.parent / "audit" / "audit.log"
@@ -172,6 +207,24 @@ def test_the_console_gives_no_right_and_tells(console: Console) -> None:
         assert "accounts_changed" in browser.get("/health").text
 
 
+def test_a_deputy_whom_the_log_does_not_have_is_told(console: Console) -> None:
+    deps = console.deps
+    assert disagreements_of(deps.hearing) == []
+    write(
+        database(console),
+        "INSERT INTO deputies (account, since_s, named_by, confirmed_by) VALUES ('other', 0, 'admin', 'lead')",
+    )
+    tell_now(deps.watch)
+    for name in ("admin", "dpo", "lead"):
+        kinds = [one.notification.kind for one in deps.watch.box.of_account(name)]
+        assert (Kind.ACCOUNTS_CHANGED in kinds) == (name != "lead"), name
+    with signed_in(console, "admin") as browser:
+        page = browser.get("/people").text
+        assert "disagree on the deputy</strong> (other)" in page
+        assert "Nobody decides on the data protection officer&#39;s own requests" in page.replace("'", "&#39;")
+        assert "accounts_changed" in browser.get("/health").text
+
+
 def test_a_deleted_break_glass_row_is_noticed_and_stops_the_next(console: Console) -> None:
     with signed_in(console, "ict") as browser:
         assert browser.submit(f"/recordings/{ID}/play", reason=WHY).status_code == 200
@@ -198,8 +251,13 @@ def test_at_the_shell(tmp_path: Path) -> None:
     home = RecorderHome(tmp_path, next_hop="127.0.0.1:5070")
     on = ("-C", str(home.root))
     write(home.root / "people.sqlite", "UPDATE accounts SET roles = 'dpo,manager' WHERE name = 'hilda'")
+    write(
+        home.root / "people.sqlite",
+        "INSERT INTO deputies (account, since_s, named_by, confirmed_by) VALUES ('hilda', 0, 'x', 'y')",
+    )
     told = home.run("site-check", *on)
     assert told.returncode == 1
+    assert "disagree on the deputy (hilda)" in " ".join(told.stdout.split())
     assert "no entry of the audit log explains its roles dpo" in " ".join(told.stdout.split())
     assert home.run("audit", "show", *home.as_hearer(), *on).returncode == 1
     assert "an administrator can sign in" in home.run("users", "reseal", *on).stderr

@@ -1,6 +1,7 @@
 """Two people name the data protection officer's deputy, and neither is a data protection officer. In a real file."""
 
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from recorder.people.accounts import FOUNDER_ROLES, People
 from recorder.people.database import AuditNote, open_people
 from recorder.people.deputies import appoint
 from recorder.people.proposals import Proposals
+from recorder.people.second_factor import SecondFactors
+from recorder.people.totp import code_of, new_secret, step_of
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, as_of_before
 
 WHY = "she decides on what the officer asks for"
@@ -131,6 +134,45 @@ def test_who_became_one_of_them_meanwhile_is_not_confirmed(book: Book) -> None:
 def test_it_takes_a_reason(book: Book) -> None:
     with pytest.raises(DeniedError, match="reason"):
         book.propose("ada", "olive", reason="")
+
+
+def test_nobody_is_named_while_one_of_the_two_set_their_password(book: Book) -> None:
+    """One administrator alone would set it, sign in and set up the authenticator, and the other confirms a name."""
+
+    def set_password(by: str) -> None:
+        done = book.proposals.set_password(by, "olive", CHEAP.hash("x"), reason=WHY, enter=book.notes.append)
+        assert done[1] is None, "an officer's takes one person"
+
+    set_password("ada")
+    with pytest.raises(DeniedError, match="ada set the password of olive"):
+        book.propose("ada", "olive")
+    with pytest.raises(DeniedError, match="ada set the password of olive"):
+        book.proposals.grant("ada", "olive", [Role.DPO], reason=WHY, enter=book.notes.append)
+    book.people.set_password("olive", PASSWORD + " own")
+    for by in ("ada", "bob"):
+        proposal = book.propose("ada", "olive")
+        set_password(by)
+        with pytest.raises(DeniedError, match=f"{by} set the password of olive"):
+            book.decide("bob", proposal)
+        book.decide("bob", proposal, is_confirmed=False)
+        book.people.set_password("olive", PASSWORD + " own")
+    book.decide("bob", book.propose("ada", "olive"))
+    assert book.appointments.deputy() == "olive"
+
+
+def test_who_confirms_sees_what_was_set_lately(book: Book) -> None:
+    assert book.proposals.lately_set() == {}, "nothing waits"
+    book.propose("ada", "olive")
+    (first,) = book.proposals.lately_set().values()
+    assert (first.password_at, first.password_by, first.authenticator_at) == (book.clock(), None, None)
+    book.clock.time += timedelta(days=31)
+    book.propose("ada", "olive")
+    assert book.proposals.lately_set() == {}, "long ago"
+    book.people.set_password("olive", PASSWORD + " own")
+    secret = new_secret()
+    SecondFactors(book.engine, now=book.clock).enrol("olive", secret, code_of(secret, step_of(book.clock())))
+    (now,) = book.proposals.lately_set().values()
+    assert (now.password_at, now.password_by, now.authenticator_at) == (book.clock(), "olive", book.clock())
 
 
 @pytest.mark.parametrize(
