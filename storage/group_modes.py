@@ -5,8 +5,9 @@ that group: `recorder share` makes that one. New files in it are then readable b
 folder is; new folders are shared as it is. Everywhere else what is new is its owner's alone. The umask changes nothing
 of this.
 
-Either user may put into such a folder what the other one is about to open: so nothing here follows a link, and the mode
-of what was there already is never changed.
+Either user may put into a shared folder what the other one is about to open: so nothing here follows a link there, or
+opens a file with a second name. In a folder that is its owner's alone both are the owner's own doing, as a backup by
+hard links is. The mode of what was there already is never changed.
 """
 
 import contextlib
@@ -60,16 +61,16 @@ def open_file(path: Path, flags: int) -> int:
 
     Raises:
         FileExistsError: There is one, and ``flags`` have O_EXCL.
-        OSError: What is there is a link, has a second name or is no file; or as the system says.
+        OSError: In a shared folder: it is a link, has a second name or is no file. Else as the system says.
     """
     mode = file_mode(path.parent)
-    flags |= os.O_CLOEXEC | os.O_NOFOLLOW
+    flags |= os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
         if flags & os.O_EXCL:
             raise
-        return _open_existing(path, flags)
+        return _open_existing(path, flags) if is_shared(path.parent) else os.open(path, flags | os.O_CREAT, mode)
     try:
         if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:  # the umask took something away
             os.fchmod(descriptor, mode)
@@ -81,7 +82,7 @@ def open_file(path: Path, flags: int) -> int:
 
 def _open_existing(path: Path, flags: int) -> int:
     refuse_link(path)  # before it is opened: it may be SQLite's
-    descriptor = os.open(path, flags | os.O_NONBLOCK)  # a pipe that came meanwhile would be waited for
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe that came meanwhile would be waited for
     try:
         _refuse(os.fstat(descriptor), path)
     except OSError:
@@ -91,16 +92,17 @@ def _open_existing(path: Path, flags: int) -> int:
 
 
 def refuse_link(path: Path) -> None:
-    """Do nothing where a plain file with one name is, or none; to be asked before anything follows links.
+    """See that a path in a shared folder is a plain file with one name, or nothing: before links are followed.
 
     Raises:
-        OSError: It is a link, has a second name, or is no file; a sentence that says what to do.
+        OSError: In a shared folder: it is a link, has a second name, or is no file; a sentence that says what to do.
     """
     try:
-        found = path.lstat()
+        is_free, found = not is_shared(path.parent), path.lstat()
     except OSError:
         return  # missing, or nobody gets at it, as whoever opens it will be told
-    _refuse(found, path)
+    if not is_free:
+        _refuse(found, path)
 
 
 def _refuse(found: os.stat_result, path: Path) -> None:
@@ -112,7 +114,7 @@ def touch(path: Path) -> None:
     """Make a file where it is missing, with the mode of its folder. One that is there is not opened.
 
     Raises:
-        OSError: What is there is a link, has a second name or is no file; or as the system says.
+        OSError: In a shared folder: it is a link, has a second name or is no file. Else as the system says.
     """
     if not os.path.lexists(path):
         with contextlib.suppress(FileExistsError):

@@ -36,7 +36,7 @@ def test_an_index_that_cannot_be_opened_is_told_in_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert beside.main(["--calls", "1", "--rows", "1000", "--index", str(tmp_path)]) == 1
-    assert f"the database {tmp_path} is not opened: it is no plain file" in capsys.readouterr().err
+    assert f"the database {tmp_path} does not answer" in capsys.readouterr().err
 
 
 def test_an_index_without_a_file_of_its_own_is_removed() -> None:

@@ -17,7 +17,7 @@ from storage.audit import AuditLog, AuditUnavailableError
 from storage.database import Database, sqlite_url
 from storage.durable import AppendFile, make_folder
 from storage.errors import DatabaseError, KeyProblemError
-from storage.group_modes import file_mode, make_one_folder, open_file, touch
+from storage.group_modes import file_mode, make_one_folder, open_file, refuse_link, touch
 from storage.index_file import state_of
 from storage.key_files import read_secret
 from storage.keys import NodeKeys
@@ -186,3 +186,17 @@ def test_locks_are_there_once_a_home_is_shared(home: Home) -> None:
     names = ("state/holds.lock", "state/erasing.lock", "state/retention.lock", "state/agreement.lock",
              "state/daemon.lock", "common/index.sqlite-lock")  # fmt: skip
     assert {name: mode_of(home.root / name) for name in names} == dict.fromkeys(names, 0o660)
+
+
+def test_a_folder_that_is_its_owners_alone_may_have_links(tmp_path: Path) -> None:
+    """Backups by hard links give files second names, and somebody may have put a file on another disk."""
+    first, second, link = tmp_path / "audit.log", tmp_path / "of-the-backup", tmp_path / "index.sqlite"
+    first.write_bytes(b"kept")
+    os.link(first, second)
+    link.symlink_to(first)
+    for path in (first, link):
+        refuse_link(path)
+        touch(path)
+        descriptor = open_file(path, os.O_RDWR)
+        assert os.read(descriptor, 9) == b"kept"
+        os.close(descriptor)
