@@ -15,10 +15,10 @@ from recorder.home import Home
 from recorder.keeping import agreement, returned
 from recorder.live.signing import ensure_key, public_path, secret_path
 from storage.durable import sync_folder
-from storage.group_modes import touch
+from storage.group_modes import COMMON, touch
 from storage.hold_journal import LOCK as HOLDS_LOCK
 
-_WRITTEN = ("audit", "state", "recordings", "keys/sealed", "common")
+_WRITTEN = ("audit", "state", "recordings", "keys/sealed", COMMON)
 """Folders in which both make and remove files."""
 _READ = ("keys", "keys/epochs", "keys/node", "notices")
 """Folders in which the daemon reads."""
@@ -33,7 +33,7 @@ class SharingError(Exception):
 def _locks(home: Home) -> tuple[Path, ...]:
     """Return what either user opens first: made here, so that neither waits for the other one's first time."""
     names = (HOLDS_LOCK, returned.LOCK, agreement.LOCK)
-    return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / "index.sqlite-lock")
+    return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / f"{_INDEX}-lock")
 
 
 def share(home: Home, group: int) -> None:
@@ -102,8 +102,10 @@ def _close_index(path: Path) -> None:
             database.execute("BEGIN EXCLUSIVE")  # refused while anybody else has it open
             database.execute("COMMIT")
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
         raise SharingError(f"{path}: {error}; stop daemon and console, and wait for commands that still run") from error
+    except sqlite3.DatabaseError as error:
+        raise SharingError(f"{path} cannot be read: {error}; `recorder fsck` says what is wrong") from error
     Path(f"{path}-shm").unlink(missing_ok=True)  # of a process that was killed; nobody has it open
     if left := [str(one) for one in (Path(f"{path}-wal"), Path(f"{path}-journal")) if one.exists()]:
         raise SharingError(f"{', '.join(left)} is there while nobody has {path} open: run `recorder fsck` first")

@@ -23,8 +23,10 @@ def read_secret(path: Path, *, is_groups: bool = False) -> bytes:
         KeyProblemError: It is missing, cannot be read, or others could read it.
     """
     try:
-        if path.stat().st_mode & (forbidden(path) if is_groups else 0o077):
-            raise KeyProblemError(f"{path} can be read by others: its mode must be 0600")
+        may_not = forbidden(path) if is_groups else 0o077
+        if path.stat().st_mode & may_not:
+            right = "0600" if may_not & 0o040 else "0640, for its group reads it"
+            raise KeyProblemError(f"{path} can be read by others: its mode must be {right}")
         return path.read_bytes()
     except OSError as error:
         raise KeyProblemError(f"{path} cannot be read: {error.strerror}") from error

@@ -7,7 +7,7 @@ which act it is, the tables of `access` and `live_access` say whose. docs/permis
 import enum
 from dataclasses import dataclass
 
-from recorder.domain.access import SCOPE_OF, TABLE, Act, Actor, Application, LocalUser, Role
+from recorder.domain.access import SCOPE_OF, TABLE, Act, Actor, Application, LocalUser, Person, Role
 from recorder.domain.live_access import LIVE_TABLE, Relation
 
 
@@ -151,24 +151,23 @@ def _of_act(role: Role, act: Act, subject: Subject, *, has_leave: bool) -> froze
     return EVERYWHERE
 
 
-def missing_act(actor: Actor, needed: Requirement, *, is_deputy: bool = False) -> Act | None:
+def missing_act(actor: Actor, needed: Requirement) -> Act | None:
     """Return the act that somebody's role or token lacks for something whatever call it is about; None: it lacks none.
+
+    Whether they stand in for the data protection officer is for the caller to look up, where an act is missing.
 
     Args:
         actor: Who asks.
         needed: What it takes.
-        is_deputy: Whether they stand in for the data protection officer.
     """
-    if needed.door is not Door.ROLE or isinstance(actor, LocalUser) or (is_deputy and needed.is_deputys):
+    if needed.door is not Door.ROLE or isinstance(actor, LocalUser):
         return None
     if any(_has(actor, act) for act in needed.acts):
         return None
     return needed.acts[0]
 
 
-def _has(actor: Actor, act: Act) -> bool:
-    if isinstance(actor, LocalUser):
-        return False
+def _has(actor: Person | Application, act: Act) -> bool:
     if isinstance(actor, Application):
         return SCOPE_OF.get(act) in actor.scopes
     return any(act in TABLE[role] for role in actor.roles)

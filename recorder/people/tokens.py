@@ -72,25 +72,6 @@ class Tokens:
         self._known: tuple[object, dict[str, RowMapping]] = (None, {})
         """Rows by hash, and of which version of the file: a pause is not to wait for a database."""
 
-    def add(
-        self,
-        name: str,
-        *,
-        scopes: Iterable[Scope],
-        extensions: Iterable[str] = (),
-        networks: Iterable[str] = (),
-        expires_at: datetime | None = None,
-    ) -> NewToken:
-        """Make a token of 256 random bits that is good at once; takes what `prepare` does.
-
-        Raises:
-            TokenError: A value is not good enough or the name was used before.
-        """
-        made = self.prepare(name, scopes=scopes, extensions=extensions, networks=networks, expires_at=expires_at)
-        with self._engine.begin() as connection:
-            keep(connection, made.row, now=self._now())
-        return made
-
     def prepare(
         self,
         name: str,

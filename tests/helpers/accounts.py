@@ -14,6 +14,7 @@ from recorder.hearing.appointments import Appointments
 from recorder.people.accounts import People
 from recorder.people.database import AuditNote
 from recorder.people.deputies import appoint
+from recorder.people.tokens import NewToken, Tokens, keep
 from recorder.people.triggers import TRIGGERS
 from storage.audit import AuditLog
 
@@ -65,6 +66,14 @@ def write_down_additions() -> None:
         return note
 
     People.add = added  # type: ignore[method-assign]
+
+
+def add_token(tokens: Tokens, name: str, **values: Any) -> NewToken:
+    """Keep a token that is good at once; takes what `Tokens.prepare` does. In the product somebody else confirms it."""
+    made = tokens.prepare(name, **values)
+    with tokens._engine.begin() as connection:
+        keep(connection, made.row, now=tokens._now())
+    return made
 
 
 def appoint_deputy(appointments: Appointments, account: str) -> bool:

@@ -40,7 +40,7 @@ from storage.types import (
     RecordingId,
     Right,
 )
-from tests.helpers.accounts import PASSWORD, Clock, appoint_deputy
+from tests.helpers.accounts import PASSWORD, Clock, add_token, appoint_deputy
 from tests.helpers.asked_app import Answer, ask
 from tests.helpers.console_site import console_deps
 from tests.helpers.ruled_calls import RuledCalls, request_of
@@ -110,7 +110,7 @@ class MatrixSite:
         return found
 
     def token(self, scope: Scope) -> str:
-        return self.deps.tokens.add(f"m-{scope}".replace(":", "-"), scopes=[scope]).secret
+        return add_token(self.deps.tokens, f"m-{scope}".replace(":", "-"), scopes=[scope]).secret
 
     def things(self, account: str, relation: Relation) -> Things:
         """Return new things of one relation to somebody."""

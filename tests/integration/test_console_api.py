@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from recorder.domain.access import Scope
+from tests.helpers.accounts import add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
@@ -28,7 +29,9 @@ def browser(console: Console) -> Iterator[Browser]:
 
 
 def with_token(console: Console, *scopes: Scope, extensions: tuple[str, ...] = (), network: str = "") -> httpx.Client:
-    new = console.deps.tokens.add("crm", scopes=scopes, extensions=extensions, networks=[network] if network else [])
+    new = add_token(
+        console.deps.tokens, "crm", scopes=scopes, extensions=extensions, networks=[network] if network else []
+    )
     return httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {new.secret}"}, timeout=10)
 
 
@@ -45,7 +48,7 @@ def test_openapi_is_for_whoever_is_signed_in(console: Console) -> None:
     problem(httpx.get(f"{console.url}/api/openapi.json"), 401)
     problem(httpx.get(f"{console.url}/api/openapi.json", headers={"Authorization": "Bearer made-up"}), 401)
     assert httpx.get(f"{console.url}/openapi.json").status_code == 404
-    new = console.deps.tokens.add("developer", scopes=[Scope.CALLS_READ])
+    new = add_token(console.deps.tokens, "developer", scopes=[Scope.CALLS_READ])
     answer = httpx.get(f"{console.url}/api/openapi.json", headers={"Authorization": f"Bearer {new.secret}"})
     assert answer.json()["openapi"].startswith("3.")
 

@@ -22,7 +22,7 @@ from recorder.domain.access import Person, Role, Scope
 from recorder.domain.live_access import Around
 from recorder.live.client import DaemonUnavailableError
 from recorder.problems import ProblemError
-from tests.helpers.accounts import PASSWORD
+from tests.helpers.accounts import PASSWORD, add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 
 NUMBER = "02079460000"
@@ -283,7 +283,7 @@ def test_no_stream_outlasts_the_session(console: Console, monkeypatch: pytest.Mo
 
 def test_no_stream_outlasts_its_token(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchers, "LOOK_EVERY_S", 0.2)
-    new = console.deps.tokens.add("wall", scopes=[Scope.CALLS_READ])
+    new = add_token(console.deps.tokens, "wall", scopes=[Scope.CALLS_READ])
     with console.browser() as wall:
         wall.headers["Authorization"] = f"Bearer {new.secret}"
         with wall.stream("GET", "/api/events") as answer:

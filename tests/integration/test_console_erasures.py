@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from recorder.domain.access import Scope
-from tests.helpers.accounts import Clock
+from tests.helpers.accounts import Clock, add_token
 from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID
 
@@ -166,7 +166,7 @@ def test_bad_input_is_a_sentence_and_changes_nothing(console: Console) -> None:
 
 
 def test_a_token_erases_nothing(console: Console) -> None:
-    secret = console.deps.tokens.add("payments", scopes=[*Scope]).secret
+    secret = add_token(console.deps.tokens, "payments", scopes=[*Scope]).secret
     with httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {secret}"}) as client:
         assert "person" in refused(client.post(f"{API}/forgot", json={"seconds": 1}), 403)
         assert "person" in refused(client.post(f"{API}/erase", json={"from_s": 0, "to_s": 1, **WHY}), 403)

@@ -12,7 +12,7 @@ import pytest
 
 from recorder.domain.access import Scope
 from storage.types import Hold, RecordingHead, RecordingId
-from tests.helpers.accounts import Clock
+from tests.helpers.accounts import Clock, add_token
 from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID, STARTED, row
 
@@ -147,7 +147,7 @@ def test_who_may_not_is_refused(console: Console) -> None:
         assert "Kept by sar" not in shown
         assert "complained" not in shown
         assert 'id="hold' not in shown
-    secret = console.deps.tokens.add("crm", scopes=[*Scope]).secret
+    secret = add_token(console.deps.tokens, "crm", scopes=[*Scope]).secret
     with httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {secret}"}) as client:
         for answer in (client.post(f"{API}/holds", json=WISH), client.get("/api/holds"), client.get(f"{API}/holds")):
             assert "person" in refused(answer, 403)

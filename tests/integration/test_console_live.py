@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recorder.domain.access import Role, Scope
-from tests.helpers.accounts import PASSWORD, Clock
+from tests.helpers.accounts import PASSWORD, Clock, add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 
 ASK = f'action="/live/{CALL}/opt-out-request"'
@@ -129,7 +129,7 @@ def test_who_is_of_another_team_sees_nothing_of_it(console: Console, ann: Browse
             assert browser.get("/api/opt-outs").json().get("opt_outs", []) == []
             for call in browser.get("/api/calls").json().get("calls", []):
                 assert (name, call["opt_out"], "caller" in call) == ("ict", None, False)
-    new = console.deps.tokens.add("crm", scopes=list(Scope))
+    new = add_token(console.deps.tokens, "crm", scopes=list(Scope))
     with console.browser() as browser:
         browser.headers["Authorization"] = f"Bearer {new.secret}"
         assert browser.get("/api/opt-outs").status_code == 403
@@ -184,7 +184,7 @@ def test_the_second_message_is_for_whose_call_it_is(console: Console, ann: Brows
         assert browser.submit(f"/live/{CALL}/second-message").status_code == 403
         browser.headers["X-CSRF-Token"] = browser.csrf
         assert browser.post(f"/api/calls/{CALL}/second-message").status_code == 403
-    new = console.deps.tokens.add("crm", scopes=list(Scope))
+    new = add_token(console.deps.tokens, "crm", scopes=list(Scope))
     with console.browser() as browser:
         browser.headers["Authorization"] = f"Bearer {new.secret}"
         assert browser.post(f"/api/calls/{CALL}/second-message").status_code == 403

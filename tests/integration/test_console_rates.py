@@ -9,6 +9,7 @@ import pytest
 
 from recorder.console.rates import RateLimits
 from recorder.domain.access import Scope
+from tests.helpers.accounts import add_token
 from tests.helpers.console_site import CALL, WITHOUT_SECOND_FACTOR, Browser, Console, console_site, signed_in
 
 OPTIONS = replace(WITHOUT_SECOND_FACTOR, requests_per_s=2.0, acts_per_s=2.0)
@@ -29,7 +30,7 @@ def bearer(console: Console, secret: str) -> Browser:
 
 
 def test_a_flood_of_searches_is_refused_and_a_pause_is_not(console: Console) -> None:
-    new = console.deps.tokens.add("crm", scopes=list(Scope))
+    new = add_token(console.deps.tokens, "crm", scopes=list(Scope))
     with bearer(console, new.secret) as crm, signed_in(console, "lead") as lead:
         answers = [crm.get("/api/recordings") for _ in range(60)]
         refused = [one for one in answers if one.status_code == 429]
@@ -69,7 +70,7 @@ def test_made_up_tokens_do_not_fill_the_audit_log_and_are_counted(console: Conso
 
 def test_a_flood_of_nobody_at_the_same_address_stops_no_pause(console: Console) -> None:
     """Behind a proxy, or on a server of terminals, everybody has one address."""
-    new = console.deps.tokens.add("crm", scopes=list(Scope))
+    new = add_token(console.deps.tokens, "crm", scopes=list(Scope))
     with signed_in(console, "lead") as lead, bearer(console, new.secret) as crm, console.browser() as stranger:
         assert crm.get("/api/calls").status_code == 200
         for method, path in (("POST", f"/api/calls/{CALL}/pause"), ("GET", "/api/calls")):

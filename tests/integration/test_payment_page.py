@@ -16,6 +16,7 @@ from recorder.people.database import open_people
 from recorder.people.tokens import Tokens
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers import preloaded
+from tests.helpers.accounts import add_token
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import RecorderHome, eventually
@@ -60,8 +61,12 @@ class Site:
         engine = open_people(Home(self.home.root).people)
         now = datetime.now(UTC)
         try:
-            made = Tokens(engine, now=lambda: now - timedelta(days=60)).add(
-                name, scopes=[Scope(scope)], expires_at=now + timedelta(days=days), **limits
+            made = add_token(
+                Tokens(engine, now=lambda: now - timedelta(days=60)),
+                name,
+                scopes=[Scope(scope)],
+                expires_at=now + timedelta(days=days),
+                **limits,
             )
         finally:
             engine.dispose()

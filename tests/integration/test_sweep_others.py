@@ -25,7 +25,7 @@ from storage.claims import Claims
 from storage.deletion import Shredder
 from storage.tombstones import Tombstone
 from storage.types import Claim, ClaimState, RecordingId, Right
-from tests.helpers.accounts import CHEAP
+from tests.helpers.accounts import CHEAP, add_token
 from tests.helpers.sweep_site import NOW, SweepSite
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -102,7 +102,7 @@ def test_disabled_accounts_and_ended_tokens_go_and_nobody_else(site: SweepSite) 
     for name, role in (("founder", Role.ADMIN), ("tessa", Role.TEAM_LEADER), ("olive", Role.OFFICER)):
         people.add(name, PASSWORD, display_name=name.title(), roles=[role])
     for name, days in (("revoked", None), ("short", 1), ("lasting", None), ("long", 3000)):
-        tokens.add(name, scopes=[Scope.PAUSE], expires_at=None if days is None else NOW + days * DAY)
+        add_token(tokens, name, scopes=[Scope.PAUSE], expires_at=None if days is None else NOW + days * DAY)
     Appointments(site.people, now=lambda: site.now).mark_absent("tessa", by="tessa")
     people.disable("tessa")
     tokens.revoke("revoked")

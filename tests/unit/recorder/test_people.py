@@ -18,7 +18,7 @@ from recorder.people.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, R
 from recorder.people.database import open_people
 from recorder.people.proposals import Proposals
 from recorder.people.tokens import TokenError, TokenRefused, Tokens
-from tests.helpers.accounts import CHEAP, PASSWORD, Clock
+from tests.helpers.accounts import CHEAP, PASSWORD, Clock, add_token
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_unknown_account(people: People) -> None:
 
 
 def test_neither_password_nor_token_is_in_the_file(people: People, tokens: Tokens, tmp_path: Path) -> None:
-    secret = tokens.add("crm", scopes=[Scope.PAUSE]).secret
+    secret = add_token(tokens, "crm", scopes=[Scope.PAUSE]).secret
     path = tmp_path / "people.sqlite"
     content = path.read_bytes()
     assert b"Ann Example" in content
@@ -167,7 +167,7 @@ def test_neither_password_nor_token_is_in_the_file(people: People, tokens: Token
 
 
 def test_token(tokens: Tokens) -> None:
-    new = tokens.add("crm", scopes=[Scope.PAUSE], extensions=["2001"], networks=["10.1.0.0/16", "2001:db8::/32"])
+    new = add_token(tokens, "crm", scopes=[Scope.PAUSE], extensions=["2001"], networks=["10.1.0.0/16", "2001:db8::/32"])
     found = tokens.verify(new.secret, "10.1.2.3", Scope.PAUSE, "2001")
     assert found == Application(name="crm", scopes=frozenset({Scope.PAUSE}), extensions=frozenset({"2001"}))
     assert isinstance(tokens.verify(new.secret, "::ffff:10.1.2.3", Scope.PAUSE, None), Application)
@@ -185,13 +185,13 @@ def test_token(tokens: Tokens) -> None:
     ],
 )
 def test_token_refused(tokens: Tokens, source: str, scope: Scope, extension: str, why: str) -> None:
-    new = tokens.add("crm", scopes=[Scope.PAUSE], extensions=["2001"], networks=["10.1.0.0/16"])
+    new = add_token(tokens, "crm", scopes=[Scope.PAUSE], extensions=["2001"], networks=["10.1.0.0/16"])
     assert tokens.verify(new.secret, source, scope, extension) == TokenRefused("crm", why)
 
 
 def test_token_expires_and_is_revoked(tokens: Tokens, clock: Clock) -> None:
-    new = tokens.add("crm", scopes=[Scope.PAUSE], expires_at=clock.time + timedelta(days=1))
-    other = tokens.add("old", scopes=[Scope.PAUSE])
+    new = add_token(tokens, "crm", scopes=[Scope.PAUSE], expires_at=clock.time + timedelta(days=1))
+    other = add_token(tokens, "old", scopes=[Scope.PAUSE])
     assert isinstance(tokens.identify(new.secret, "10.0.0.1"), Application)
     clock.time += timedelta(days=1)
     assert tokens.identify(new.secret, "10.0.0.1") == TokenRefused("crm", "expired")
@@ -203,7 +203,7 @@ def test_token_expires_and_is_revoked(tokens: Tokens, clock: Clock) -> None:
 
 def test_a_token_revoked_elsewhere_is_refused_at_once(tokens: Tokens, tmp_path: Path, clock: Clock) -> None:
     """Known tokens are kept in memory; the command line revokes them in another process."""
-    new, other = tokens.add("crm", scopes=[Scope.PAUSE]), tokens.add("erp", scopes=[Scope.PAUSE])
+    new, other = add_token(tokens, "crm", scopes=[Scope.PAUSE]), add_token(tokens, "erp", scopes=[Scope.PAUSE])
     for _ in range(2):
         assert isinstance(tokens.identify(new.secret, "10.0.0.1"), Application)
     elsewhere = open_people(tmp_path / "people.sqlite")
@@ -217,35 +217,35 @@ def test_a_file_of_people_that_is_put_in_the_place_of_another_counts_at_once(
     tokens: Tokens, tmp_path: Path, clock: Clock
 ) -> None:
     """As after a restore: what the old file had is not good any more."""
-    secret = tokens.add("crm", scopes=[Scope.PAUSE]).secret
+    secret = add_token(tokens, "crm", scopes=[Scope.PAUSE]).secret
     assert isinstance(tokens.identify(secret, "10.0.0.1"), Application)
     restored = open_people(tmp_path / "restored.sqlite")
-    Tokens(restored, now=clock).add("erp", scopes=[Scope.PAUSE])
+    add_token(Tokens(restored, now=clock), "erp", scopes=[Scope.PAUSE])
     restored.dispose()
     (tmp_path / "restored.sqlite").replace(tmp_path / "people.sqlite")
     assert tokens.identify(secret, "10.0.0.1") == TokenRefused("", "unknown")
 
 
 def test_unknown_token(tokens: Tokens) -> None:
-    secret = tokens.add("crm", scopes=[Scope.PAUSE]).secret
+    secret = add_token(tokens, "crm", scopes=[Scope.PAUSE]).secret
     for wrong in ("", secret[:-1], secret + "x", "\udcff"):
         assert tokens.identify(wrong, "10.0.0.1") == TokenRefused("", "unknown")
 
 
 def test_bad_tokens(tokens: Tokens, clock: Clock) -> None:
     with pytest.raises(TokenError, match="scope"):
-        tokens.add("crm", scopes=[])
+        add_token(tokens, "crm", scopes=[])
     with pytest.raises(TokenError, match="network"):
-        tokens.add("crm", scopes=[Scope.PAUSE], networks=["10.1.0.1/16"])
+        add_token(tokens, "crm", scopes=[Scope.PAUSE], networks=["10.1.0.1/16"])
     with pytest.raises(TokenError, match="expired"):
-        tokens.add("crm", scopes=[Scope.PAUSE], expires_at=clock.time)
+        add_token(tokens, "crm", scopes=[Scope.PAUSE], expires_at=clock.time)
     with pytest.raises(TokenError, match="extension"):
-        tokens.add("crm", scopes=[Scope.PAUSE], extensions=["20,01"])
+        add_token(tokens, "crm", scopes=[Scope.PAUSE], extensions=["20,01"])
     with pytest.raises(TokenError, match="name"):
-        tokens.add("C R M", scopes=[Scope.PAUSE])
-    tokens.add("crm", scopes=[Scope.PAUSE])
+        add_token(tokens, "C R M", scopes=[Scope.PAUSE])
+    add_token(tokens, "crm", scopes=[Scope.PAUSE])
     with pytest.raises(TokenError, match="used before"):
-        tokens.add("crm", scopes=[Scope.PAUSE])
+        add_token(tokens, "crm", scopes=[Scope.PAUSE])
     assert [line.application.name for line in tokens.list()] == ["crm"]
 
 
