@@ -30,6 +30,7 @@ from recorder.commands.shared import (
     print_table,
     prove_password,
     read_password,
+    refuse,
     say,
     sign_in,
 )
@@ -209,12 +210,13 @@ def decline(
 def _decided(root: Path, proposal: str, name: str | None, password_file: Path | None, *, is_confirmed: bool) -> None:
     place, _ = load_home(root)
     person = sign_in(place, name, password_file, "a decision")
-    permit(place, Act.CONFIRM_GRANT, person, reason="", subject=proposal, operator=None, details={})
     try:
         decided = _proposals(place).decide(
             person, proposal, is_confirmed=is_confirmed, enter=lambda note: audit(place, note, actor=person.actor)
         )
-    except (DeniedError, PeopleError) as error:
+    except DeniedError as error:
+        refuse(place, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
+    except PeopleError as error:
         fail(str(error))
     done = "it is so now" if is_confirmed else "nothing was changed"
     say(f"proposal {decided.id} about {decided.account}: {done}")

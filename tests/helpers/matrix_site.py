@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class Things:
     held_id: str
     opt_out_id: str
     claim_id: str
+    upheld_id: str
     case_id: str
     proposal: str
     account: str
@@ -117,10 +118,11 @@ class MatrixSite:
         whose = {Relation.OWN: account, Relation.TEAM: COLLEAGUE, Relation.OTHER: STRANGER}[relation]
         person = self.person(whose)
         assert person.extension is not None
-        (recording, held), call = self._recordings[whose], self._calls.call_at(person.extension)
+        (recording, held, restricted), call = self._recordings[whose], self._calls.call_at(person.extension)
         return Things(
             call=call, number=person.extension, recording_id=recording, opt_out_id=request_of(call), held_id=held,
             hold_id=self._hold(held), order_id=self._order(recording), claim_id=self._claim(recording),
+            upheld_id=self._claim(restricted, Right.RESTRICTION, "accuracy", ClaimState.UPHELD),
             case_id=self._case(whose), proposal=self._proposal(account, relation), account=whose,
         )  # fmt: skip
 
@@ -155,12 +157,15 @@ class MatrixSite:
         self.deps.hearing.requests.keep(request)
         return request.id
 
-    def _claim(self, recording: RecordingId) -> str:
+    def _claim(
+        self, recording: RecordingId, right: Right = Right.ERASURE, ground: str = "unlawful",
+        state: ClaimState = ClaimState.ASKED,
+    ) -> str:  # fmt: skip
         now = self.deps.now()
         claim = Claim(
-            id=new_claim_id(), recording=recording, right=Right.ERASURE, ground="unlawful", received_on=now.date(),
+            id=new_claim_id(), recording=recording, right=right, ground=ground, received_on=now.date(),
             asked_by="lead", asked_at=now, requester="J. Doe", reason="they say so", case_reference="",
-            state=ClaimState.ASKED,
+            state=state,
         )  # fmt: skip
         Claims(self.deps.books.index.database).save([claim])
         return claim.id
@@ -194,12 +199,12 @@ def _phones(deps: ConsoleDeps) -> Iterator[tuple[str, Extension]]:
 
 
 def _recordings(deps: ConsoleDeps, path: Path, phones: dict[str, Extension]) -> dict[str, list[RecordingId]]:
-    """File two recordings of everybody's, and return them by account."""
+    """File three recordings of everybody's, and return them by account."""
     row = deps.index.get(ID)
     found: dict[str, list[RecordingId]] = {}
     index = Index(sqlite_url(path))
     for n, (number, phone) in enumerate(phones.items()):
-        ids = [RecordingId(f"20261124T09{minute}{n:02d}Z-{number}-0a1b2c") for minute in (31, 32)]
+        ids = [RecordingId(f"20261124T09{minute}{n:02d}Z-{number}-0a1b2c") for minute in (31, 32, 33)]
         for one in ids:
             index.save(replace(
                 row, id=one, extension=number, extensions=(number,), operator=phone.operator,
@@ -240,10 +245,10 @@ async def _beats() -> AsyncGenerator[bytes]:
 
 
 @contextlib.contextmanager
-def matrix_site(folder: Path) -> Iterator[MatrixSite]:
-    """Make the site in a folder."""
+def matrix_site(folder: Path, *, now: Callable[[], datetime] | None = None) -> Iterator[MatrixSite]:
+    """Make the site in a folder; its clock stands where none is given."""
     with (
-        console_deps(folder, now=Clock()) as (home, deps),
+        console_deps(folder, now=now or Clock()) as (home, deps),
         asyncio.Runner() as runner,
         pytest.MonkeyPatch.context() as patch,
     ):

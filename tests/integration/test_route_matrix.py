@@ -32,11 +32,10 @@ BY_STATE = {
     "POST /cases/{case_id}/transcript-file", "GET /recordings/{recording_id}/audio/{secret}", "POST /account/connect",
 }  # fmt: skip
 """What takes more than a role where it is allowed - a transcript, an address of audio, a provider: elsewhere tested."""
-NOT_YET = {
-    "POST /erasures/{order_id}/listen", "POST /rights/{claim_id}/{event=lift}",
-    "POST /rights/{claim_id}/{event=allow_use}",
-}  # fmt: skip
+NOT_YET = {"POST /erasures/{order_id}/listen"}
 """What is for others, and whose own gets 409 here because nothing is there to be done yet."""
+OF_UPHELD = {"POST /rights/{claim_id}/{event=lift}", "POST /rights/{claim_id}/{event=allow_use}"}
+"""What is done to a claim that was upheld."""
 
 
 class Entries(list[tuple[str, str]]):
@@ -102,6 +101,8 @@ def address(site: MatrixSite, route: str, things: Things) -> str:
     }  # fmt: skip
     if "{hold_id}" in route:
         values["recording_id"] = things.held_id
+    if route in OF_UPHELD:
+        values["claim_id"] = things.upheld_id
     if "{request_id}" in route:
         values["request_id"] = things.opt_out_id if "/opt-outs/" in route else site.request(things)
     route = re.sub(r"\{\w+=(\w+)\}", r"\1", route)
@@ -118,7 +119,7 @@ def form(route: str, things: Things, account: str) -> dict[str, str]:
         "decision": "refuse",
         "recordings": things.held_id if is_case else things.recording_id, "recording": things.recording_id,
         "extension": "2001" if is_case else things.number, "password": PASSWORD,
-        "ground": "" if route.endswith("/export") else "not_theirs",
+        "ground": "" if route.endswith("/export") else "not_theirs", "use_ground": "consent",
     }  # fmt: skip
 
 
