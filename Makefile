@@ -58,7 +58,7 @@ demo: $(CORE)
 
 # What a change can break, with short leak, crash and fuzz runs: about seven minutes on two cores. Most of what is left to
 # wait for is telephones, so six at a time share two cores; who runs what is in tests/helpers/units.py.
-TOGETHER = -q --workers 6
+TOGETHER = -q --workers auto
 test: $(CORE)
 	$(BIN)/python -m pytest $(TOGETHER) -m "not long"
 

@@ -4,6 +4,7 @@ import errno
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -376,7 +377,7 @@ class Changes:
     file's header, and closing any other descriptor of the file would take away the locks of those who write it.
 
     Args:
-        engine: From ``open_people``; when it is disposed of, so is the connection.
+        engine: From ``open_people``; when it is disposed of, or nobody has this any more, the connection is closed.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -384,6 +385,7 @@ class Changes:
         self._path = Path(engine.url.database)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._ending: weakref.finalize[[], Changes] | None = None
         self._file: tuple[int, int] | None = None
         self._opened = 0
         event.listen(engine, "engine_disposed", lambda _engine: self._close())
@@ -401,13 +403,14 @@ class Changes:
                 self._close()
                 uri = f"{self._path.absolute().as_uri()}?mode=ro"
                 self._connection = sqlite3.connect(uri, uri=True, timeout=10.0, check_same_thread=False)
+                self._ending = weakref.finalize(self, self._connection.close)
                 self._file, self._opened = file, self._opened + 1
             return (self._opened, self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._ending is not None:
+            self._ending()
+        self._connection = self._ending = None
 
 
 def from_s(value: float | None) -> datetime | None:

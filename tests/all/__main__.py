@@ -19,7 +19,7 @@ sys.modules["tests"] = tests
 from tests.helpers.steps import Step, run, summary  # noqa: E402
 
 FULL = {"RECORDER_TESTS": "all"}
-TOGETHER = ("-q", "--workers", "6")
+TOGETHER = ("-q", "--workers", "auto")
 
 
 def steps(folder: Path, *, calls: int, kills: int, rows: int, fuzz_s: float) -> list[Step]:

@@ -1,4 +1,4 @@
-"""Runs the tests in processes that are forked once the tests are collected: `--workers 6`.
+"""Runs the tests in processes that are forked once the tests are collected: `--workers auto`.
 
 To collect the tests takes five seconds of CPU. Each worker of pytest-xdist does it, in an interpreter of its own; here
 it is done once. The first process hands out units of tests, in the order of `Units`, and shows what the workers
@@ -25,13 +25,20 @@ from _pytest._io import TerminalWriter
 
 from tests.helpers.units import Units
 
+EACH = 3
+"""Workers for each processor: much of the time is waiting."""
 _NAME = "TESTS_WORKER"
 """Environment variable: which worker a process belongs to."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption("--workers", type=int, default=0, help="processes that share the tests; 0: none but this one")
+    words = f"processes that share the tests; 0: none but this one; auto: {EACH} for each processor that may be used"
+    parser.addoption("--workers", type=_count, default=0, help=words)
+
+
+def _count(text: str) -> int:
+    return EACH * len(os.sched_getaffinity(0)) if text == "auto" else int(text)
 
 
 @pytest.hookimpl(tryfirst=True)

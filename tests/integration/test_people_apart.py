@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -173,7 +174,7 @@ def test_a_sweep_and_health_open_no_file_of_people(home: RecorderHome) -> None:
     """With a file there that cannot be opened by anybody, sweep and health are as with one that can."""
     place = Home(home.root)
     place.people.write_bytes(b"no database at all" * 1000)
-    with pytest.raises(sqlite3.DatabaseError), sqlite3.connect(place.people) as database:
+    with pytest.raises(sqlite3.DatabaseError), closing(sqlite3.connect(place.people)) as database:
         database.execute("SELECT * FROM accounts")
     assert sweep_process.main(home.root) == sweep_process.DONE
     assert json.loads((place.state / "retention.json").read_text())["problem"] == ""

@@ -4,6 +4,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -296,7 +297,7 @@ def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: Record
         recorder("users", "decline", proposal, by="bob")
         assert deputies() == {"olive"}, f"{account} is declined"
     left = propose("lena")
-    with sqlite3.connect(home.root / "people.sqlite") as connection:
+    with closing(sqlite3.connect(home.root / "people.sqlite")) as connection, connection:
         connection.execute("UPDATE proposals SET until_s = 0 WHERE id = ?", (left,))
     assert "is over" in recorder("users", "confirm", left, by="bob")
     assert deputies() == {"olive"}, "nobody confirmed it in time"

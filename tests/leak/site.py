@@ -252,8 +252,8 @@ class Site:
     def _list(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
             while self._is_up(daemon):
-                with contextlib.suppress(httpx.HTTPError, ValueError):
-                    calls = client.get("/api/calls").json()["calls"]
+                with contextlib.suppress(httpx.HTTPError, ValueError):  # it may be stopped, or too busy to answer
+                    calls = client.get("/api/calls").raise_for_status().json()["calls"]
                     with self._heard:
                         self.live = calls
                         self._heard.notify_all()
