@@ -9,6 +9,7 @@ A pytest plugin; `tests/conftest.py` loads it. Which test goes to whom is in `te
 """
 
 import atexit
+import gc
 import os
 import random
 import signal
@@ -23,6 +24,7 @@ from typing import Any, NoReturn
 import pytest
 from _pytest._io import TerminalWriter
 
+from tests.helpers.processors import PROCESSORS
 from tests.helpers.units import Units
 
 EACH = 3
@@ -38,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _count(text: str) -> int:
-    return EACH * len(os.sched_getaffinity(0)) if text == "auto" else int(text)
+    return EACH * PROCESSORS if text == "auto" else int(text)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -82,6 +84,8 @@ class _Team:
     def run(self, count: int) -> None:
         """Fork the workers and show what they report until all have ended."""
         _temporary(self._session.config).getbasetemp()  # made by one, before it is shared
+        gc.collect()
+        gc.freeze()  # a worker that looks through what was collected would copy it
         try:
             for number in range(count):
                 self._start(number)

@@ -23,13 +23,14 @@ import pytest
 from audio.codecs import encode
 from audio.types import Codec
 from tests.helpers.ports import free_range, wait_until_bound
+from tests.helpers.processors import PROCESSORS
 from tests.helpers.recorder_home import NOTICE_HZ, RecorderHome, recorder_home, tone_file
 from tests.peers import sipp_scripts
 from tests.peers.sipp_scripts import Scenario, compile_script
 
 pytestmark = pytest.mark.peer
 SCENARIOS = sipp_scripts.read_all()
-AT_ONCE = 20
+AT_ONCE = 6 * PROCESSORS
 LONGEST_S = 20
 NOTICE_S = 0.3
 NUMBERS = {"before": "21", "after": "22", "none": "51"}
