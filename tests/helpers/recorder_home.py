@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -193,6 +194,7 @@ class RecorderHome:
         report.watch(self)
         self.daemon: subprocess.Popen[bytes] | preloaded.Daemon | None = None
         self._is_started_anew = is_started_anew
+        self._asking = threading.Lock()
         self._known_index: tuple[tuple[bytes, int], Index] | None = None
         self.live = httpx.Client(
             transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5,
@@ -388,11 +390,12 @@ class RecorderHome:
 
     def rows(self, **search: Any) -> list[dict[str, Any]]:
         """Return rows of the index, newest first, as `recorder find --json` would."""
-        index = self._index()
-        try:
-            return [row_to_json(row) for row in index.find(Search(**{"limit": 1000, **search}))]
-        finally:
-            index.close()  # its connections, not what was worked out for its statements
+        with self._asking:  # who closes the index would leave another's connection to nobody
+            index = self._index()
+            try:
+                return [row_to_json(row) for row in index.find(Search(**{"limit": 1000, **search}))]
+            finally:
+                index.close()  # its connections, not what was worked out for its statements
 
     def _index(self) -> Index:
         """Return the index that the configuration names: the one of before while both are, for tests ask often."""

@@ -140,12 +140,14 @@ def test_one_of_two_people_decides(database: Database) -> None:
 def test_the_table_is_made_only_when_the_database_can_be_reached(tmp_path: Path) -> None:
     folder = tmp_path / "later"
     folder.write_text("in the way")
-    erasures = Erasures(Database(sqlite_url(folder / "index.sqlite"), is_deferred=True))
+    database = Database(sqlite_url(folder / "index.sqlite"), is_deferred=True)
+    erasures = Erasures(database)
     with pytest.raises(Exception, match=r"(?i)not a directory|exists"):
         erasures.place(order())
     folder.unlink()
     erasures.place(order())
     assert erasures.open_orders() == [order()]
+    database.close()
 
 
 def test_a_database_that_does_not_answer_is_a_storage_error(tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ def test_a_deferred_index_waits_for_its_database(tmp_path: Path) -> None:
     in_the_way.unlink()
     index.save(row(1))
     assert index.get(row(1).id) == row(1)
+    index.close()
     assert path.stat().st_mode & 0o077 == 0
 
 

@@ -5,6 +5,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,8 +56,10 @@ class Small:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    return Small(tmp_path_factory.mktemp("small"))
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    made = Small(tmp_path_factory.mktemp("small"))
+    yield made
+    made.index.close()
 
 
 def test_it_has_a_frame_of_each_type(small: Small) -> None:
