@@ -20,6 +20,7 @@ cdef extern from "core.h" nogil:
         int64_t a
         int64_t b
         int64_t c
+        int64_t at_ns
     struct leg_format:
         int codec
         int send_pt
@@ -419,7 +420,9 @@ cdef class Core:
             with nogil:
                 count = core_drain_events(self.core, events, EVENTS_AT_ONCE)
             for i in range(count):
-                out.append((events[i].kind, events[i].id, events[i].a, events[i].b, events[i].c))
+                out.append(
+                    (events[i].kind, events[i].id, events[i].a, events[i].b, events[i].c, events[i].at_ns)
+                )
         explicit_bzero(events, sizeof(events))
         return out
 

@@ -72,21 +72,28 @@ def _address(is_v6: int, first: int, second: int) -> str:
 
 
 _SOURCES = (DigitSource.RFC4733, DigitSource.INBAND)
-_MAKERS: dict[int, Callable[[int, int, int, int], MediaEvent]] = {
-    1: lambda i, a, b, c: DigitPressed(leg=LegId(i), digit=chr(a) if a else None, source=_SOURCES[b]),
-    2: lambda i, a, b, c: ControlPressed(leg=LegId(i), keys="*" + chr(a), source=_SOURCES[b]),
-    3: lambda i, a, b, c: PromptEnded(leg=LegId(i), tag=a, packets_sent=b, packets_due=c >> 1, complete=bool(c & 1)),
-    4: lambda i, a, b, c: MediaStopped(leg=LegId(i), silent_s=a / 1000),
-    5: lambda i, a, b, c: MediaResumed(leg=LegId(i)),
-    6: lambda i, a, b, c: StreamReanchored(tap=TapId(i), channel=Channel(a), position=b),
-    7: lambda i, a, b, c: AudioLost(tap=TapId(i), channel=Channel(a), start=b, end=c),
-    8: lambda i, a, b, c: FaxHeard(leg=LegId(i), kind="ced" if a else "cng"),
-    9: lambda i, a, b, c: SecretEntered(
-        leg=LegId(i), prefix="*" + chr(a), digits=_unpacked(b), is_complete=bool(c & 1), source=_SOURCES[c >> 1]
+_MAKERS: dict[int, Callable[[int, int, int, int, int], MediaEvent]] = {
+    1: lambda i, a, b, c, at: DigitPressed(leg=LegId(i), digit=chr(a) if a else None, source=_SOURCES[b], at_ns=at),
+    2: lambda i, a, b, c, at: ControlPressed(leg=LegId(i), keys="*" + chr(a), source=_SOURCES[b], at_ns=at),
+    3: lambda i, a, b, c, _: PromptEnded(leg=LegId(i), tag=a, packets_sent=b, packets_due=c >> 1, complete=bool(c & 1)),
+    4: lambda i, a, b, c, _: MediaStopped(leg=LegId(i), silent_s=a / 1000),
+    5: lambda i, a, b, c, _: MediaResumed(leg=LegId(i)),
+    6: lambda i, a, b, c, _: StreamReanchored(tap=TapId(i), channel=Channel(a), position=b),
+    7: lambda i, a, b, c, _: AudioLost(tap=TapId(i), channel=Channel(a), start=b, end=c),
+    8: lambda i, a, b, c, _: FaxHeard(leg=LegId(i), kind="ced" if a else "cng"),
+    9: lambda i, a, b, c, at: SecretEntered(
+        leg=LegId(i),
+        prefix="*" + chr(a),
+        digits=_unpacked(b),
+        is_complete=bool(c & 1),
+        source=_SOURCES[c >> 1],
+        at_ns=at,
     ),
-    10: lambda i, a, b, c: MediaUnauthentic(leg=LegId(i), packets=a),
-    11: lambda i, a, b, c: SourceRefused(leg=LegId(i), ip=_address(a & 1, b, c), port=a >> 1 & 0xFFFF, packets=a >> 17),
-    12: lambda i, a, b, c: VoiceHeard(leg=LegId(i)),
+    10: lambda i, a, b, c, _: MediaUnauthentic(leg=LegId(i), packets=a),
+    11: lambda i, a, b, c, _: SourceRefused(
+        leg=LegId(i), ip=_address(a & 1, b, c), port=a >> 1 & 0xFFFF, packets=a >> 17
+    ),
+    12: lambda i, a, b, c, _: VoiceHeard(leg=LegId(i)),
 }
 """How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""
 
@@ -419,7 +426,7 @@ class Relay:
 
     def events(self) -> list[MediaEvent]:
         """Take the events that wait, oldest first."""
-        return [_MAKERS[kind](i, a, b, c) for kind, i, a, b, c in self._core.drain_events()]
+        return [_MAKERS[kind](i, a, b, c, at) for kind, i, a, b, c, at in self._core.drain_events()]
 
     def counters(self) -> dict[str, int]:
         """Return the totals of the process: open legs and taps, packets, what was dropped, late or lost."""

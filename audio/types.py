@@ -219,11 +219,15 @@ class RelayOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPressed:
-    """A digit ended or was recognised; ``digit`` is None on a masked leg, where digits are counted, never named."""
+    """A digit ended or was recognised; ``digit`` is None on a masked leg, where digits are counted, never named.
+
+    ``at_ns`` is when, on the monotonic clock in nanoseconds; 0 where that is not known. So with what follows.
+    """
 
     leg: LegId
     digit: str | None
     source: DigitSource
+    at_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +237,7 @@ class ControlPressed:
     leg: LegId
     keys: str
     source: DigitSource
+    at_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +250,7 @@ class SecretEntered:
         digits: At most 12 keys, without the ``#`` that ended them; empty unless complete. Never shown by repr.
         is_complete: It was ended by ``#`` and had at most 12 keys; else it was broken off or 10 s passed without a key.
         source: The carrier of its last key.
+        at_ns: When it was over, monotonic.
     """
 
     leg: LegId
@@ -252,6 +258,7 @@ class SecretEntered:
     digits: str = field(repr=False)
     is_complete: bool
     source: DigitSource
+    at_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ enum srtp_suite { SRTP_AES_128 = 0, SRTP_SHORT_TAG = 1, SRTP_AES_256 = 2 }; /* a
 
 struct event {
     int64_t kind, id, a, b, c;
+    int64_t at_ns; /* of keys: when they were over, monotonic; else 0 */
 };
 
 #define MORE_FORMATS 2 /* beside the first: there are three codecs */

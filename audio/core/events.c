@@ -5,18 +5,23 @@
 
 #include "state.h"
 
-void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int64_t b, int64_t c)
+static void push(struct core *core, struct event event)
 {
     pthread_mutex_lock(&core->events_lock);
     if (core->events_count == core->events_max) {
         core->events_dropped++;
     } else {
         int at = (core->events_head + core->events_count++) % core->events_max;
-        core->events[at] = (struct event){kind, id, a, b, c};
+        core->events[at] = event;
         if (core->events_count == 1) /* one signal wakes the reader for all that follow until it drains */
             eventfd_write(core->event_fd, 1);
     }
     pthread_mutex_unlock(&core->events_lock);
+}
+
+void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int64_t b, int64_t c)
+{
+    push(core, (struct event){.kind = kind, .id = id, .a = a, .b = b, .c = c});
 }
 
 #define REPORT_NS (40 * NS_PER_MS)   /* 25 keys a second */
@@ -27,7 +32,7 @@ void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int6
     if (leg->reports_ns > now + BURST_NS) /* a flood: these keys are counted and silenced like any other */
         return;
     leg->reports_ns = (leg->reports_ns > now ? leg->reports_ns : now) + REPORT_NS;
-    report(leg->thread->core, kind, leg->id, a, b, c);
+    push(leg->thread->core, (struct event){.kind = kind, .id = leg->id, .a = a, .b = b, .c = c, .at_ns = now});
 }
 
 int core_event_fd(const struct core *core)

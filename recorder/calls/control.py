@@ -10,7 +10,15 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from audio.types import AudioLost, MediaEvent, PortsExhaustedError, StreamReanchored
+from audio.types import (
+    AudioLost,
+    ControlPressed,
+    DigitPressed,
+    MediaEvent,
+    PortsExhaustedError,
+    SecretEntered,
+    StreamReanchored,
+)
 from audio.types import LegId as MediaLegId
 from recorder.calls.container import fault_of
 from recorder.calls.group_acts import GroupActs
@@ -110,7 +118,9 @@ class Control:
                 continue
             call = self._media.get(event.leg)
             if call is not None:
-                self._guard(call, call.receive_media, event, event.leg)
+                keyed_ns = event.at_ns if isinstance(event, DigitPressed | ControlPressed | SecretEntered) else 0
+                with self._works.lateness.since(keyed_ns):
+                    self._guard(call, call.receive_media, event, event.leg)
 
     def _guard(
         self,

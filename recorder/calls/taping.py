@@ -131,7 +131,8 @@ class Taping:
         return self.position_s
 
     def _shut(self, erase_s: float, kind: SegmentKind, by: str, reason: str = "") -> float:
-        position_s = self._works.relay.close_gate(self._tap, erase_s)
+        late_s = self._works.lateness.seconds if erase_s else 0.0
+        position_s = self._works.relay.close_gate(self._tap, erase_s + late_s)
         self._begin(position_s, kind, reason or joined(self._book.reasons), by)
         return position_s
 

@@ -9,6 +9,7 @@ from audio.types import Prompt
 from audio.writer import PausableWriter
 from recorder.auditing.anchoring import Anchoring
 from recorder.auditing.late_entries import LateEntries
+from recorder.calls.lateness import Lateness
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import PauseRegister
 from recorder.calls.siprec_sessions import SessionRegister
@@ -115,6 +116,7 @@ class Works:
     """The same of the mails that tell people what waits for them."""
     carriage: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """How SIP is carried, with alarms for as long as something is wrong."""
+    lateness: Lateness = field(default_factory=Lateness)
     open_recordings: set[str] = field(default_factory=set)
     """Ids between the opening of a tap and the filing of its row."""
 

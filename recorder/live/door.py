@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -42,10 +43,12 @@ class Door:
     async def _on_call_thread(self, fn: "Callable[[Future[_T]], None]") -> _T:
         """Return what a function on the call thread gives to a future, or raise what it raises."""
         future: Future[_T] = Future()
+        asked_ns = time.monotonic_ns()
 
         def run() -> None:
             try:
-                fn(future)
+                with self._works.lateness.since(asked_ns):
+                    fn(future)
             except Exception as error:  # noqa: BLE001 - goes to whoever asked
                 future.set_exception(error)
 

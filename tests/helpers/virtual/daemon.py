@@ -112,6 +112,8 @@ class TurnedDaemon:
         self._stack = ExitStack()
         self._daemon: recorder.daemon.Daemon | None = None
         self.relay: TurnedRelay
+        self.is_held_up = False
+        """Whether the call thread comes to nothing that the media core has seen."""
         self.app: Any = None
 
     def start(self) -> None:
@@ -197,7 +199,7 @@ class TurnedDaemon:
     # --- the media core's events
 
     def work(self) -> bool:
-        events = self.relay.events()
+        events = [] if self.is_held_up else self.relay.events()
         if events and self._daemon is not None:
             self._daemon._control.receive_media(events)
         return bool(events)
