@@ -335,9 +335,10 @@ class GateActs(Part[GatedCall]):
         self._call.works.scheduler.submit(self._call.tell_officer, sounds.ended if is_stored else sounds.refused)
 
     def _order(self, now_s: float, seconds: float | None, by: str, *, alone_from_s: float | None) -> ErasureOrder:
-        start_s = 0.0 if seconds is None else max(now_s - seconds, 0.0)
+        late_s = self._call.works.lateness.seconds
+        start_s = 0.0 if seconds is None else max(now_s - seconds - late_s, 0.0)
         is_own = alone_from_s is not None and start_s >= alone_from_s  # before that it was somebody else's call
-        is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s
+        is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s + late_s
         order = ErasureOrder(
             id=new_order_id(),
             recording=self._call.id,

@@ -52,6 +52,10 @@ class KeyedCall(KeyActsCall, Protocol):
     def mask_lately(self, before_s: float, after_s: float) -> None:
         """Silence what was recorded around now."""
 
+    @property
+    def asked_ns(self) -> int:
+        """Return when what is done now was keyed, on the monotonic clock."""
+
     def has_keys(self, side: Side) -> bool:
         """Tell whether an officer is on a side, whose keys act."""
 
@@ -102,7 +106,7 @@ class Keypad(Part[KeyedCall]):
         if not self._call.call.was_joined:
             if digit == self._second_key:
                 self._call.apply(table.SecondWanted())
-        elif self._card.count(time.monotonic_ns(), carrier, heard=digit if carrier is DigitSource.INBAND else None):
+        elif self._card.count(self._call.asked_ns, carrier, heard=digit if carrier is DigitSource.INBAND else None):
             self._acts[self._call.call.officer].pause_for_card()
 
     def control(self, keys: str, carrier: DigitSource, side: Side) -> None:

@@ -21,6 +21,11 @@ class Lateness:
             self._asked_ns = before
 
     @property
+    def asked_ns(self) -> int:
+        """Return when what is done now was asked for, on the monotonic clock."""
+        return self._asked_ns or time.monotonic_ns()
+
+    @property
     def seconds(self) -> float:
         """Return for how long it has waited, at least 0."""
-        return max(time.monotonic_ns() - self._asked_ns, 0) / 1e9 if self._asked_ns else 0.0
+        return max(time.monotonic_ns() - self.asked_ns, 0) / 1e9

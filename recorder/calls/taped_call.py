@@ -216,10 +216,15 @@ class TapedCall(Signalled):
         return self.taping is not None
 
     def mask_lately(self, before_s: float, after_s: float) -> None:
-        """Silence what was recorded around now."""
+        """Silence what was recorded around now, and since what is done now was asked for."""
         if self.taping is not None:
             now_s = self.taping.position_s
-            self.taping.mask(now_s - before_s, now_s + after_s)
+            self.taping.mask(now_s - before_s - self.works.lateness.seconds, now_s + after_s)
+
+    @property
+    def asked_ns(self) -> int:
+        """Return when what is done now was asked for, on the monotonic clock."""
+        return self.works.lateness.asked_ns
 
     def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
         """Begin to record what arrives on two media legs; without memory for it the call goes on unrecorded."""

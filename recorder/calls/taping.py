@@ -123,16 +123,19 @@ class Taping:
         is_first = self._book.pause(reason)
         if reason == HOLD and is_first:
             # Nobody decided that something must not be kept: what was said before the hold stays.
-            return self._shut(0.0, SegmentKind.HOLD, by)
+            return self._shut(None, SegmentKind.HOLD, by)
         if is_first or (was_held_only and reason != HOLD):
             return self._shut(self._pause.erase_s, SegmentKind.PAUSED, by)
         self._segments.add_reason(reason)
         self._refresh()
         return self.position_s
 
-    def _shut(self, erase_s: float, kind: SegmentKind, by: str, reason: str = "") -> float:
-        late_s = self._works.lateness.seconds if erase_s else 0.0
-        position_s = self._works.relay.close_gate(self._tap, erase_s + late_s)
+    def _shut(self, before_s: float | None, kind: SegmentKind, by: str, reason: str = "") -> float:
+        """Shut the gate so long before it was asked for; None: now. What the look-back does not hold is in the file."""
+        erase_s = 0.0
+        if before_s is not None:
+            erase_s = max(before_s, min(before_s + self._works.lateness.seconds, self._pause.look_back_s))
+        position_s = self._works.relay.close_gate(self._tap, erase_s)
         self._begin(position_s, kind, reason or joined(self._book.reasons), by)
         return position_s
 
@@ -158,16 +161,16 @@ class Taping:
             RefusedError: It has ended for good already; nothing changed.
         """
         self._book.end(final)
-        erase_s = 0.0 if final in _ERASES_NOTHING else self._pause.erase_s
+        before_s = None if final in _ERASES_NOTHING else self._pause.erase_s
         if final is Final.DISCARDED:
-            erase_s = self.position_s + _ALL_S
-        return self._shut(erase_s, _FINAL_KIND[final], by, reason)
+            before_s = self.position_s + _ALL_S
+        return self._shut(before_s, _FINAL_KIND[final], by, reason)
 
     def suspect_fax(self, by: str) -> float:
         """Stop until somebody speaks, where nothing else has stopped it; return from where. What was kept stays."""
         if not self._book.suspect_fax():
             return self.position_s
-        return self._shut(0.0, SegmentKind.FAX_SUSPECTED, by, SegmentKind.FAX_SUSPECTED.value)
+        return self._shut(None, SegmentKind.FAX_SUSPECTED, by, SegmentKind.FAX_SUSPECTED.value)
 
     def clear_suspicion(self, by: str) -> float:
         """Go on after a suspicion of a fax, if it is what holds the recording; return from where."""

@@ -35,7 +35,7 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.config import Config
-from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Fault, Role, may
+from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Role, may
 from recorder.domain.granting import POWERFUL, LatelySet, Proposal, combination_problem, who_confirms
 from recorder.domain.operator_names import misnamed_operators
 from recorder.home import Home
@@ -214,9 +214,9 @@ def _decided(root: Path, proposal: str, name: str | None, password_file: Path | 
         decided = _proposals(place).decide(
             person, proposal, is_confirmed=is_confirmed, enter=lambda note: audit(place, note, actor=person.actor)
         )
-    except (DeniedError, PeopleError) as error:
-        if isinstance(error, DeniedError) and error.fault is Fault.NOT_ALLOWED:
-            refuse(place, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
+    except DeniedError as error:
+        refuse(place, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
+    except PeopleError as error:
         fail(str(error))
     done = "it is so now" if is_confirmed else "nothing was changed"
     say(f"proposal {decided.id} about {decided.account}: {done}")

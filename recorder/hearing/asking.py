@@ -113,6 +113,7 @@ def withdraw(books: HearingBooks, actor: Actor, request_id: str) -> AccessReques
     person = books.ledger.require(actor, Act.ASK, request_id)
     request = _request(books, request_id)
     if request.account != person.name:
+        books.ledger.refusal(person, Act.ASK, request_id, "It is somebody else's request.")
         raise _none_such(request_id)
     books.ledger.note(WITHDRAWN, person.actor, request.id, {})
     return _settled(books, request, RequestState.WITHDRAWN, by=person.name)

@@ -377,13 +377,13 @@ class Changes:
     file's header, and closing any other descriptor of the file would take away the locks of those who write it.
 
     Args:
-        engine: From ``open_people``; when it is disposed of, or nobody has this any more, the connection is closed.
+        engine: From ``open_people``; when it is disposed of, or nobody has it any more, the connection is closed.
     """
 
     def __init__(self, engine: Engine) -> None:
         assert engine.url.database is not None
         self._path = Path(engine.url.database)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._ending: weakref.finalize[[], Changes] | None = None
         self._file: tuple[int, int] | None = None
@@ -404,13 +404,15 @@ class Changes:
                 uri = f"{self._path.absolute().as_uri()}?mode=ro"
                 self._connection = sqlite3.connect(uri, uri=True, timeout=10.0, check_same_thread=False)
                 self._ending = weakref.finalize(self, self._connection.close)
+                self._ending.atexit = False  # the system does it; a forked child must not
                 self._file, self._opened = file, self._opened + 1
             return (self._opened, self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _close(self) -> None:
-        if self._ending is not None:
-            self._ending()
-        self._connection = self._ending = None
+        with self._lock:
+            if self._ending is not None:
+                self._ending()
+            self._connection = self._ending = None
 
 
 def from_s(value: float | None) -> datetime | None:

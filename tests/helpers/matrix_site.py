@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
 
 from recorder.cases import casework
 from recorder.console.app import create_app
@@ -24,7 +26,9 @@ from recorder.domain.limits import Rates
 from recorder.domain.live_access import Relation
 from recorder.domain.policy import Extension
 from recorder.domain.requesting import Category, Leave, RequestWish
+from recorder.home import Home
 from recorder.people.account_rows import PeopleError
+from recorder.people.database import open_people, second_factors
 from storage.claims import Claims, new_claim_id
 from storage.erasures import new_order_id
 from storage.holds import new_hold_id
@@ -89,6 +93,7 @@ class MatrixSite:
     def __init__(self, deps: ConsoleDeps, index: Path, runner: asyncio.Runner) -> None:
         self.deps = deps
         self._runner = runner
+        self._people_file = Home(index.parent).people
         self._phones = dict(_phones(deps))
         self._calls = RuledCalls(self._phones)
         self._recordings = _recordings(deps, index, self._phones)
@@ -118,11 +123,11 @@ class MatrixSite:
         whose = {Relation.OWN: account, Relation.TEAM: COLLEAGUE, Relation.OTHER: STRANGER}[relation]
         person = self.person(whose)
         assert person.extension is not None
-        (recording, held, restricted), call = self._recordings[whose], self._calls.call_at(person.extension)
+        (recording, held, _), call = self._recordings[whose], self._calls.call_at(person.extension)
         return Things(
             call=call, number=person.extension, recording_id=recording, opt_out_id=request_of(call), held_id=held,
             hold_id=self._hold(held), order_id=self._order(recording), claim_id=self._claim(recording),
-            upheld_id=self._claim(restricted, Right.RESTRICTION, "accuracy", ClaimState.UPHELD),
+            upheld_id=self.upheld(whose),
             case_id=self._case(whose), proposal=self._proposal(account, relation), account=whose,
         )  # fmt: skip
 
@@ -157,6 +162,10 @@ class MatrixSite:
         self.deps.hearing.requests.keep(request)
         return request.id
 
+    def upheld(self, account: str) -> str:
+        """Return a new claim that was upheld: the use of somebody's third recording is restricted."""
+        return self._claim(self._recordings[account][2], Right.RESTRICTION, "accuracy", ClaimState.UPHELD)
+
     def _claim(
         self, recording: RecordingId, right: Right = Right.ERASURE, ground: str = "unlawful",
         state: ClaimState = ClaimState.ASKED,
@@ -182,6 +191,10 @@ class MatrixSite:
     def _proposal(self, account: str, relation: Relation) -> str:
         """Have something proposed about somebody themselves, or about somebody else."""
         about = account if relation is Relation.OWN else "ict"
+        if about == "ict":
+            with open_people(self._people_file).begin() as connection, contextlib.suppress(IntegrityError):
+                values = {"account": about, "secret": "x", "last_step": 0, "enrolled_s": 0.0}
+                connection.execute(insert(second_factors).values(**values))
         with contextlib.suppress(PeopleError):
             _, made = self.deps.proposals.reset_authenticator("admin", about, reason="lost", enter=lambda _: None)
             if made is not None:

@@ -101,8 +101,12 @@ class Outcome:
     @property
     def is_refused(self) -> bool:
         """Whether it was not for them: a conflict with how things stand (409) is another matter."""
-        is_entered = any(act.endswith(".refused") for act in self.entries)
-        return is_entered if self.status is None else self.status in (403, 404)
+        return self.is_written_down if self.status is None else self.status in (403, 404)
+
+    @property
+    def is_written_down(self) -> bool:
+        """Whether the audit log has a refusal."""
+        return any(act.endswith(".refused") for act in self.entries)
 
     @property
     def changed(self) -> list[str]:
@@ -175,6 +179,8 @@ def problem_with(command: Command, outcome: Outcome, *, allowed: bool) -> str:
         return "" if outcome.code == 0 or not command.is_done else f"left with {outcome.code}: {outcome.said}"
     if not outcome.is_refused or outcome.code == 0:
         return f"not refused, left with {outcome.code}: {outcome.said}"
+    if not outcome.is_written_down:
+        return f"refused, and that is written down nowhere: {outcome.said}"
     return f"refused, and yet done: {', '.join(outcome.changed)}" if outcome.changed else ""
 
 
@@ -233,6 +239,6 @@ def test_leave_opens_at_the_shell_what_it_is_for(shell: Shell, role: Role) -> No
             continue
         outcome = shell.run(command, account, things)
         allowed = Relation.OTHER in relations_of(role, command.needed, has_leave=True)
-        if problem := problem_with(command, outcome, allowed=allowed):
+        if problem := problem_with(replace(command, is_done=True), outcome, allowed=allowed):
             wrong.append(f"recorder {command.words} by {role} with leave: {problem}")
     assert not wrong, "\n".join(wrong)

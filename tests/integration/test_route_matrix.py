@@ -102,7 +102,7 @@ def address(site: MatrixSite, route: str, things: Things) -> str:
     if "{hold_id}" in route:
         values["recording_id"] = things.held_id
     if route in OF_UPHELD:
-        values["claim_id"] = things.upheld_id
+        values["claim_id"] = site.upheld(things.account)
     if "{request_id}" in route:
         values["request_id"] = things.opt_out_id if "/opt-outs/" in route else site.request(things)
     route = re.sub(r"\{\w+=(\w+)\}", r"\1", route)

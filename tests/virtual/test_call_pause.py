@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.exactness import PACKET_S, Kept, kept_of
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
-from tests.helpers.virtual.exchange import TurnedHome, exchange
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import EVENT, FRAME
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
@@ -108,31 +108,6 @@ def test_nothing_captured_after_the_pause_less_the_erase_is_in_the_file(
         assert closed["end_s"] == pytest.approx(resumed.answer["position_s"], abs=0.001)
     for kept in channels_of(talk, recording):
         assert_closed(kept, closed, paused, resumed)
-
-
-def test_a_pause_counts_from_the_key_however_late_the_call_thread_comes_to_it(lines: Exchange) -> None:
-    """As far as the look-back reaches: what is older is in the file, and is no more to be erased."""
-    home = lines.home
-    assert isinstance(home, TurnedHome)
-    talk = lines.call()
-    recording = talk.join()
-    talk.talk_for(ERASE_S + 0.6)
-    home.daemon_now.is_held_up = True
-    talk.right.press("*1")
-    eventually(lambda: len(talk.right.pressed) == 2, "both keys were pressed")
-    pressed_s = time.monotonic()
-    talk.talk_for(LOOK_BACK_S - ERASE_S - 0.2)
-    home.daemon_now.is_held_up = False
-    eventually(lambda: (call := talk.live) and call["state"] == "paused", "the key pauses")
-    talk.talk_for(0.4)
-    row = talk.hang_up()
-
-    _, closed = row["segments"]
-    for kept in channels_of(talk, recording):
-        assert kept.bytes_between(pressed_s - ERASE_S + PACKET_S, time.monotonic()) == 0
-        frames, whole = kept.frames_between(0, pressed_s - ERASE_S - 6 * PACKET_S)
-        assert whole >= frames - skipped(kept, pressed_s - ERASE_S)
-        assert kept.position_of(pressed_s) - closed["start_s"] == pytest.approx(ERASE_S, abs=6 * PACKET_S)
 
 
 def assert_closed(kept: Kept, closed: dict[str, Any], paused: Moment, resumed: Moment) -> None:

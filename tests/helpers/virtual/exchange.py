@@ -49,6 +49,16 @@ class TurnedHome(RecorderHome):
             self._studio.hush(turned.relay)
         return 0
 
+    def hold_up(self, seconds: float) -> None:
+        """Keep the call thread from what is asked of it for a time, as a machine does that runs other programs."""
+        daemon, loop = self.daemon_now, self._scene.loop
+
+        def hold(is_held_up: bool) -> None:
+            daemon.is_held_up = loop.is_held_up = is_held_up
+
+        hold(True)
+        self._scene.world.after(seconds, lambda: hold(False))
+
     def ask_for_reload(self) -> None:
         """Have the daemon do what it does at SIGHUP."""
         assert self._turned is not None

@@ -37,6 +37,8 @@ class Loop:
         self._world = world
         self._calls: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
         self._tick_ns = 0
+        self.is_held_up = False
+        """Whether the thread of the calls does not get to run."""
 
     def call(self, fn: Callable[..., object], *args: object) -> None:
         """Take the place of ``ED2.callFromThread``."""
@@ -55,6 +57,8 @@ class Loop:
         return after_a_moment
 
     def work(self) -> bool:
+        if self.is_held_up:
+            return False
         if self._calls:
             fn, args = self._calls.popleft()
             fn(*args)
@@ -69,7 +73,7 @@ class Loop:
         return True
 
     def due_ns(self) -> int:
-        if not ED2.tlisteners:
+        if not ED2.tlisteners or self.is_held_up:
             return NEVER_NS
         # Rounded up: sippy calculates in seconds.
         return max(self._tick_ns, int(ED2.tlisteners[0].etime.monot * NS_PER_S) + 1000)
@@ -121,23 +125,24 @@ class Scene:
         world: The clock.
         network: Carries SIP.
         answering: Who answers at which unix socket.
+        loop: The thread of the calls.
     """
 
     def __init__(self) -> None:
         self.world = World()
         self.network = Network(self.world)
         self.answering: dict[str, Requests] = {}
-        self._loop = Loop(self.world)
+        self.loop = Loop(self.world)
 
     @contextmanager
     def open(self) -> Iterator[None]:
         """Have the process live in it."""
         ED2.tlisteners.clear()
-        self.world.join(self._loop)
+        self.world.join(self.loop)
         with (
             self.world.open(),
-            patch.object(ED2, "callFromThread", self._loop.call),
-            patch.object(ED2, "regTimer", self._loop.timer(ED2.regTimer)),
+            patch.object(ED2, "callFromThread", self.loop.call),
+            patch.object(ED2, "regTimer", self.loop.timer(ED2.regTimer)),
             patch.object(sip.transport, "Udp_server", server_class(self.network)),
             patch.object(asyncio, "to_thread", _at_once),
             patch.object(anyio.to_thread, "run_sync", _at_once),
