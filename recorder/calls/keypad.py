@@ -54,7 +54,7 @@ class KeyedCall(KeyActsCall, Protocol):
 
     @property
     def asked_ns(self) -> int:
-        """Return when what is done now was keyed, on the monotonic clock."""
+        """Return when the digit in progress was keyed, monotonic nanoseconds."""
 
     def has_keys(self, side: Side) -> bool:
         """Tell whether an officer is on a side, whose keys act."""

@@ -1,4 +1,4 @@
-"""How long what the call thread does now has waited for it: a pause counts from when it was asked for."""
+"""When the act in progress was requested: a pause counts from then, not from when the call thread runs it."""
 
 import time
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 
 class Lateness:
-    """Knows when what is done now was asked for. On the call thread only."""
+    """Holds the request time of the act that the call thread runs. For the call thread only."""
 
     def __init__(self) -> None:
         self._asked_ns = 0
 
     @contextmanager
     def since(self, asked_ns: int) -> Iterator[None]:
-        """Have what is done meanwhile count from a time on the monotonic clock; 0: from when it is done."""
+        """Run the block as an act that was requested at a time, monotonic nanoseconds; 0: it is requested now."""
         before, self._asked_ns = self._asked_ns, asked_ns
         try:
             yield
@@ -22,10 +22,10 @@ class Lateness:
 
     @property
     def asked_ns(self) -> int:
-        """Return when what is done now was asked for, on the monotonic clock."""
+        """Return the request time of the act in progress, monotonic nanoseconds; now if none is."""
         return self._asked_ns or time.monotonic_ns()
 
     @property
     def seconds(self) -> float:
-        """Return for how long it has waited, at least 0."""
+        """Return how long the act in progress has waited for the call thread, at least 0."""
         return max(time.monotonic_ns() - self.asked_ns, 0) / 1e9

@@ -216,14 +216,14 @@ class TapedCall(Signalled):
         return self.taping is not None
 
     def mask_lately(self, before_s: float, after_s: float) -> None:
-        """Silence what was recorded around now, and since what is done now was asked for."""
+        """Silence what was recorded around now, and since the act in progress was requested."""
         if self.taping is not None:
             now_s = self.taping.position_s
             self.taping.mask(now_s - before_s - self.works.lateness.seconds, now_s + after_s)
 
     @property
     def asked_ns(self) -> int:
-        """Return when what is done now was asked for, on the monotonic clock."""
+        """Return the request time of the act in progress, monotonic nanoseconds; now if none is."""
         return self.works.lateness.asked_ns
 
     def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:

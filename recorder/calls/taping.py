@@ -131,7 +131,7 @@ class Taping:
         return self.position_s
 
     def _shut(self, before_s: float | None, kind: SegmentKind, by: str, reason: str = "") -> float:
-        """Shut the gate so long before it was asked for; None: now. What the look-back does not hold is in the file."""
+        """Shut the gate; erase from ``before_s`` before the request on, within the look-back. None erases nothing."""
         erase_s = 0.0
         if before_s is not None:
             erase_s = max(before_s, min(before_s + self._works.lateness.seconds, self._pause.look_back_s))

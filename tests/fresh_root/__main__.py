@@ -29,7 +29,7 @@ from tests.fresh_root import host, inside  # noqa: E402
 MARK = "etc/fresh-root"
 """A file of the roots that this program made, with the release's name. Another folder is never taken for a root."""
 CLONE = "srv/recorder"
-"""Not below /root: tests of two users have programs of others read it."""
+"""Outside /root: the tests of two users run the recorder as users who cannot read /root."""
 PACKAGES = ("ca-certificates", "git", "make", "python3")
 """What the README asks of a new machine; make installs the rest."""
 NAMESPACES = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL")
